@@ -1,0 +1,33 @@
+"""Ids and hashes that come out the same every time.
+
+An effect whose id is derived from its cause can be repeated without being doubled; a digest names content for ever.
+"""
+
+import hashlib
+import json
+import uuid
+from typing import Any
+
+_NAMESPACE = uuid.UUID("6f1c7d0e-2a55-5c1b-9d0a-7c1c2f3b9a11")
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string of a JSON value: keys sorted, no white space, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def content_digest(content: bytes | str) -> str:
+    """`sha256:` and 64 hex digits of the content."""
+    raw = content.encode() if isinstance(content, str) else content
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def derived_id(*parts: str) -> str:
+    """A UUID (version 5) that depends on the parts and on nothing else."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+def bucket(subject: str, salt: str, *, size: int = 10_000) -> int:
+    """The stable bucket in `[0, size)` of a subject: equal shares, independent between salts."""
+    raw = hashlib.sha256(f"{salt}\x1f{subject}".encode()).digest()
+    return int.from_bytes(raw[:8], "big") % size
