@@ -1,0 +1,175 @@
+"""What goes in and out of a flow's workflow: one dataclass per message, and the names they travel under."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Phase = Literal["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"]
+
+EVENT_SIGNAL = "event"
+COMPLETE_HUMAN_TASK_UPDATE = "complete-human-task"
+SUSPEND_UPDATE = "suspend"
+RESUME_UPDATE = "resume"
+PROGRESS_QUERY = "progress"
+
+
+@dataclass(frozen=True)
+class DefinitionRef:
+    """A definition by its digest; the worker fetches the text before the workflow's code sees this."""
+
+    digest: str
+
+
+@dataclass
+class FlowStart:
+    """Everything a run needs to start, or to go on where it was.
+
+    The run's id is the workflow id. subject: what shares and splits are drawn by, `kind:id`. subjects: every subject
+    whose events reach the run. secrets: see `domain.dsl.host.RunDescriptor`. events: CloudEvent envelopes that came
+    with the start (a trigger). continuation: what `Interpreter.dump` gave, for continue-as-new and retry.
+    """
+
+    definition: DefinitionRef
+    namespace: str
+    name: str
+    version: str
+    input: Any = None
+    subject: str = ""
+    subjects: list[str] = field(default_factory=list)
+    secrets: dict[str, list[str] | None] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    continuation: dict[str, Any] | None = None
+
+
+@dataclass
+class Events:
+    """CloudEvent envelopes for a run; one signal may carry many."""
+
+    events: list[dict[str, Any]]
+
+
+@dataclass
+class CompleteHumanTask:
+    """A person's completed form. `version` is the row's version the person saw; `key` makes a repeat harmless."""
+
+    task_id: str
+    form: dict[str, Any]
+    actor: str
+    version: int
+    key: str
+    outcome: Literal["completed", "failed"] = "completed"
+    comment: str | None = None
+
+
+@dataclass
+class HumanTaskReceipt:
+    """The task as it stands after completion."""
+
+    task_id: str
+    version: int
+    completed_at: str
+
+
+@dataclass
+class Command:
+    """An operator's order to a run, and who gave it."""
+
+    actor: str
+    reason: str | None = None
+
+
+@dataclass
+class Progress:
+    """Where a run stands: its phase and every task it entered, in order of start.
+
+    tasks: `{name, reference, path, keyword, status, startedAt, endedAt, attempt, error}`.
+    """
+
+    phase: Phase
+    tasks: list[dict[str, Any]]
+    dropped_tasks: int = 0
+
+
+@dataclass
+class RunReport:
+    """What the run tells the read model: a change of phase, the end, and lifecycle events not published yet."""
+
+    run_id: str
+    phase: Phase
+    at: str
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    dropped_tasks: int = 0
+    output: Any = None
+    error: dict[str, Any] | None = None
+    continuation: dict[str, Any] | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class OpenHumanTask:
+    """A person's step to put before the people of its queue. `arguments` are `HumanTaskArguments`, JSON-ready."""
+
+    task_id: str
+    run_id: str
+    name: str
+    reference: str
+    subject: str
+    arguments: dict[str, Any]
+    opened_at: str
+
+
+@dataclass
+class CloseHumanTask:
+    """The run no longer waits for this task: its time was up, another branch won, or the run was cancelled."""
+
+    task_id: str
+    state: Literal["exited", "suspended", "ready"]
+    reason: str
+    at: str
+
+
+@dataclass
+class PublishEvents:
+    """Events that the run emits; `id`s are derived, so that publishing twice publishes once."""
+
+    run_id: str
+    events: list[dict[str, Any]]
+
+
+@dataclass
+class ResolveFlow:
+    """Which version a child run gets."""
+
+    namespace: str
+    name: str
+    version: str
+    subject: str
+
+
+@dataclass
+class ResolvedFlow:
+    definition: DefinitionRef
+    version: str
+    secrets: dict[str, list[str] | None] = field(default_factory=dict)
+
+
+@dataclass
+class CallEnvelope:
+    """One call on its way to an activity: arguments with secret placeholders, and the key that makes it happen once."""
+
+    call: str
+    arguments: dict[str, Any]
+    idempotency_key: str
+    run_id: str
+    reference: str
+    subject: str = ""
+
+
+REPORT_RUN_ACTIVITY = "runs.report"
+OPEN_HUMAN_TASK_ACTIVITY = "human-tasks.open"
+COMPLETE_HUMAN_TASK_ACTIVITY = "human-tasks.complete"
+CLOSE_HUMAN_TASK_ACTIVITY = "human-tasks.close"
+PUBLISH_EVENTS_ACTIVITY = "events.publish"
+RESOLVE_FLOW_ACTIVITY = "flows.resolve"
+
+FLOWS_QUEUE = "flows"
+INBOX_QUEUE = "inbox"
