@@ -1,0 +1,257 @@
+"""What a flow can ask of WeCom (企业微信): find and read a customer, write to them, tag them, tell the staff.
+
+Source: the platform's customer-contact and application-message documents.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from domain.calls import Arguments, Call, Result
+from domain.catalog.platforms import (
+    EFFECT_DEADLINE_S,
+    EFFECT_RETRY,
+    READ_DEADLINE_S,
+    READ_RETRY,
+    PlatformArguments,
+    platform_queue,
+)
+from domain.problems import Text
+
+WECOM_QUEUE = platform_queue("wecom")
+TAG_NAME_LIMIT = 30
+TEXT_LIMIT = 4000
+
+
+class CustomerArguments(PlatformArguments):
+    """One customer of the corp."""
+
+    external_userid: str = Field(
+        min_length=1, max_length=64, description="客户的 external_userid · The customer's external_userid"
+    )
+
+
+class FindCustomerArguments(PlatformArguments):
+    """The identities of one person elsewhere in the WeChat family."""
+
+    unionid: str = Field(min_length=1, max_length=64, description="微信 unionid · The person's WeChat unionid")
+    openid: str | None = Field(
+        default=None, max_length=64, description="公众号或小程序 openid · Their openid at the shop's account"
+    )
+
+
+class FindCustomerOutput(Result):
+    """The customer's external_userid; null with `found: false` when they are nobody's contact."""
+
+    found: bool
+    external_userid: str | None = None
+
+
+WECOM_FIND_CUSTOMER: Call[FindCustomerArguments, FindCustomerOutput] = Call(
+    name="wecom.find_customer",
+    title=Text("查找企业微信客户", "Find a WeCom customer"),
+    input=FindCustomerArguments,
+    output=FindCustomerOutput,
+    queue=WECOM_QUEUE,
+    timeout_s=15,
+    deadline_s=READ_DEADLINE_S,
+    retry=READ_RETRY,
+    example={"found": True, "external_userid": "wmEXAMPLE00000001"},
+)
+
+
+class CustomerTag(Result):
+    """A corp tag that a customer carries."""
+
+    id: str | None = None
+    name: str
+    group: str | None = None
+
+
+class CustomerFollower(Result):
+    """A member of staff who has the customer as a contact. `state` says which channel code they came by."""
+
+    userid: str
+    remark: str | None = None
+    state: str | None = None
+    added_at: AwareDatetime | None = None
+    tags: tuple[CustomerTag, ...] = ()
+
+
+class GetCustomerOutput(Result):
+    """What WeCom knows of a customer; `tags` are all followers' corp tags by name, without repetition."""
+
+    external_userid: str
+    name: str
+    kind: Literal["wechat", "wecom"]
+    gender: Literal["unknown", "male", "female"] = "unknown"
+    unionid: str | None = None
+    followers: tuple[CustomerFollower, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+WECOM_GET_CUSTOMER: Call[CustomerArguments, GetCustomerOutput] = Call(
+    name="wecom.get_customer",
+    title=Text("读取企业微信客户", "Read a WeCom customer"),
+    input=CustomerArguments,
+    output=GetCustomerOutput,
+    queue=WECOM_QUEUE,
+    timeout_s=15,
+    deadline_s=READ_DEADLINE_S,
+    retry=READ_RETRY,
+    example={
+        "external_userid": "wmEXAMPLE00000001",
+        "name": "林晓",
+        "kind": "wechat",
+        "gender": "female",
+        "unionid": "oEXAMPLE-unionid",
+        "followers": [{"userid": "guide01", "state": "counter-3", "tags": [{"name": "高价值", "group": "价值"}]}],
+        "tags": ["高价值"],
+    },
+)
+
+
+class MessageLink(Arguments):
+    """A link card under a message."""
+
+    title: str = Field(min_length=1, max_length=128)
+    url: str = Field(min_length=1, max_length=2048, pattern=r"^https?://")
+    description: str | None = Field(default=None, max_length=512)
+    picture_url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://")
+
+
+class SendMessageArguments(CustomerArguments):
+    """A message to one customer, in the name of a member of staff who has them as a contact."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=TEXT_LIMIT,
+        description="消息正文，最多 4000 字节 · The text, 4000 bytes at most",
+    )
+    sender: str | None = Field(
+        default=None,
+        max_length=64,
+        description="发送成员的 userid，默认由平台选择 · The sending member's userid; the platform chooses by default",
+    )
+    links: tuple[MessageLink, ...] = Field(default=(), max_length=9)
+
+
+class SendMessageOutput(Result):
+    """The platform's message id.
+
+    `refused`: the platform did not take this customer (no longer a contact, or the month's number is used up).
+    """
+
+    message_id: str
+    refused: bool = False
+
+
+WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = Call(
+    name="wecom.send_message",
+    title=Text("给企业微信客户发消息", "Write to a WeCom customer"),
+    input=SendMessageArguments,
+    output=SendMessageOutput,
+    effect="keyed",
+    queue=WECOM_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"message_id": "msgEXAMPLE0001", "refused": False},
+)
+
+
+class TagArguments(CustomerArguments):
+    """A corp tag of a customer, by name. Without `userid` it goes for every member who has them as a contact."""
+
+    tag: str = Field(
+        min_length=1, max_length=TAG_NAME_LIMIT, description="标签名，最多 30 字 · The tag's name, up to 30 characters"
+    )
+    group: str = Field(
+        default="Tandem",
+        min_length=1,
+        max_length=TAG_NAME_LIMIT,
+        description="标签组名，没有时自动创建 · The tag group's name; made when missing",
+    )
+    userid: str | None = Field(default=None, max_length=64, description="成员 userid · One member's userid only")
+
+
+class AddTagOutput(Result):
+    """The tag's id, whether it had to be made, and for which members' contact it was set."""
+
+    tag_id: str
+    created: bool = False
+    userids: tuple[str, ...] = ()
+
+
+WECOM_ADD_TAG: Call[TagArguments, AddTagOutput] = Call(
+    name="wecom.add_tag",
+    title=Text("给企业微信客户打标签", "Tag a WeCom customer"),
+    input=TagArguments,
+    output=AddTagOutput,
+    effect="keyed",
+    queue=WECOM_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"tag_id": "etEXAMPLE0001", "created": False, "userids": ["guide01"]},
+)
+
+
+class RemoveTagOutput(Result):
+    """Whether there was such a tag to take away, and for which members' contact it was."""
+
+    removed: bool
+    userids: tuple[str, ...] = ()
+
+
+WECOM_REMOVE_TAG: Call[TagArguments, RemoveTagOutput] = Call(
+    name="wecom.remove_tag",
+    title=Text("取消企业微信客户标签", "Untag a WeCom customer"),
+    input=TagArguments,
+    output=RemoveTagOutput,
+    effect="keyed",
+    queue=WECOM_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"removed": True, "userids": ["guide01"]},
+)
+
+
+class NotifyStaffArguments(PlatformArguments):
+    """A text to members of staff from the corp's application."""
+
+    userids: tuple[str, ...] = Field(
+        min_length=1, max_length=1000, description="成员 userid 列表 · The members' userids"
+    )
+    text: str = Field(min_length=1, max_length=2048, description="通知正文 · The text, 2048 bytes at most")
+
+
+class NotifyStaffOutput(Result):
+    """The platform's message id, and members that do not exist or may not see the application."""
+
+    message_id: str
+    unknown_userids: tuple[str, ...] = ()
+
+
+WECOM_NOTIFY_STAFF: Call[NotifyStaffArguments, NotifyStaffOutput] = Call(
+    name="wecom.notify_staff",
+    title=Text("通知企业微信成员", "Notify staff in WeCom"),
+    input=NotifyStaffArguments,
+    output=NotifyStaffOutput,
+    effect="keyed",
+    queue=WECOM_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"message_id": "msgEXAMPLE0002", "unknown_userids": []},
+)
+
+WECOM_CALLS = (
+    WECOM_FIND_CUSTOMER,
+    WECOM_GET_CUSTOMER,
+    WECOM_SEND_MESSAGE,
+    WECOM_ADD_TAG,
+    WECOM_REMOVE_TAG,
+    WECOM_NOTIFY_STAFF,
+)

@@ -1,0 +1,266 @@
+"""What a flow can ask of a Youzan (有赞) shop: read trades and refunds, follow a return parcel, settle a refund.
+
+Amounts are integer fen. Personal data (names, phones, addresses) stays the platform's ciphertext.
+Source: the platform's trade and after-sale documents.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from domain.calls import Call, Result
+from domain.catalog.platforms import (
+    EFFECT_DEADLINE_S,
+    EFFECT_RETRY,
+    READ_DEADLINE_S,
+    READ_RETRY,
+    PlatformArguments,
+    platform_queue,
+)
+from domain.money import AmountMinor
+from domain.problems import Text
+
+YOUZAN_QUEUE = platform_queue("youzan")
+
+RefundStatus = Literal[
+    "requested", "awaiting_return", "returned", "refused", "return_refused", "closed", "refunded", "unknown"
+]
+OrderStatus = Literal["unpaid", "paid", "shipped", "completed", "closed", "unknown"]
+
+
+class RefundArguments(PlatformArguments):
+    """One refund of the shop."""
+
+    refund_id: str = Field(min_length=1, max_length=64, description="退款单号 · The refund's number")
+
+
+class ReturnParcel(Result):
+    """The parcel a buyer sends back."""
+
+    waybill: str
+    company_code: str | None = None
+    company: str | None = None
+
+
+class GetRefundOutput(Result):
+    """A refund as the platform has it now.
+
+    status: `requested` → (`awaiting_return` → `returned`) → `refunded`; or `refused`, `return_refused`, `closed`.
+    version: the platform's own optimistic lock, given back when agreeing or refusing.
+    """
+
+    refund_id: str
+    order_id: str
+    status: RefundStatus
+    amount_minor: AmountMinor
+    currency: str = "CNY"
+    reason: str | None = None
+    returns_goods: bool = False
+    parcel: ReturnParcel | None = None
+    version: int | None = None
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+
+
+YOUZAN_GET_REFUND: Call[RefundArguments, GetRefundOutput] = Call(
+    name="youzan.get_refund",
+    title=Text("读取有赞退款单", "Read a Youzan refund"),
+    input=RefundArguments,
+    output=GetRefundOutput,
+    queue=YOUZAN_QUEUE,
+    timeout_s=15,
+    deadline_s=READ_DEADLINE_S,
+    retry=READ_RETRY,
+    example={
+        "refund_id": "202611230001",
+        "order_id": "E20261123000100001",
+        "status": "returned",
+        "amount_minor": 29900,
+        "currency": "CNY",
+        "reason": "尺码不合适",
+        "returns_goods": True,
+        "parcel": {"waybill": "SF1234567890123", "company_code": "7", "company": "顺丰速运"},
+        "version": 3,
+    },
+)
+
+
+class TradeArguments(PlatformArguments):
+    """One order of the shop."""
+
+    order_id: str = Field(min_length=1, max_length=64, description="订单号 · The order's number")
+
+
+class OrderLine(Result):
+    """One article of an order; `price_minor` is one piece, `total_minor` what the line was sold for."""
+
+    line_id: str
+    item_id: str | None = None
+    sku_id: str | None = None
+    title: str
+    sku: str | None = None
+    quantity: int
+    price_minor: AmountMinor
+    total_minor: AmountMinor
+
+
+class Buyer(Result):
+    """The buyer's identities; `*_ciphertext` can be read only where the platform allows it."""
+
+    buyer_id: str | None = None
+    unionid: str | None = None
+    openid: str | None = None
+    phone_ciphertext: str | None = None
+
+
+class Delivery(Result):
+    """Where the goods went; personal data stays ciphertext."""
+
+    province: str | None = None
+    city: str | None = None
+    name_ciphertext: str | None = None
+    phone_ciphertext: str | None = None
+    address_ciphertext: str | None = None
+
+
+class GetTradeOutput(Result):
+    """An order as the platform has it now."""
+
+    order_id: str
+    status: OrderStatus
+    paid_minor: AmountMinor
+    postage_minor: AmountMinor = 0
+    currency: str = "CNY"
+    lines: tuple[OrderLine, ...] = ()
+    buyer: Buyer
+    delivery: Delivery | None = None
+    created_at: AwareDatetime | None = None
+    paid_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+
+
+YOUZAN_GET_TRADE: Call[TradeArguments, GetTradeOutput] = Call(
+    name="youzan.get_trade",
+    title=Text("读取有赞订单", "Read a Youzan order"),
+    input=TradeArguments,
+    output=GetTradeOutput,
+    queue=YOUZAN_QUEUE,
+    timeout_s=15,
+    deadline_s=READ_DEADLINE_S,
+    retry=READ_RETRY,
+    example={
+        "order_id": "E20261123000100001",
+        "status": "shipped",
+        "paid_minor": 29900,
+        "lines": [
+            {
+                "line_id": "1",
+                "title": "羊毛大衣",
+                "sku": "M 驼色",
+                "quantity": 1,
+                "price_minor": 29900,
+                "total_minor": 29900,
+            }
+        ],
+        "buyer": {"buyer_id": "yzEXAMPLE0001", "unionid": "oEXAMPLE-unionid", "openid": "oEXAMPLE-openid"},
+    },
+)
+
+
+class TrackWaybillOutput(Result):
+    """Where the return parcel is.
+
+    state: `none` (the buyer has not sent it, or the carrier does not know it yet), `in_transit`, `signed`.
+    last_trace: the carrier's latest words.
+    """
+
+    state: Literal["none", "in_transit", "signed"]
+    waybill: str | None = None
+    company: str | None = None
+    last_trace: str | None = None
+    last_trace_at: AwareDatetime | None = None
+
+
+YOUZAN_TRACK_WAYBILL: Call[RefundArguments, TrackWaybillOutput] = Call(
+    name="youzan.track_waybill",
+    title=Text("查询退货物流", "Follow a return parcel"),
+    input=RefundArguments,
+    output=TrackWaybillOutput,
+    queue=YOUZAN_QUEUE,
+    timeout_s=15,
+    deadline_s=READ_DEADLINE_S,
+    retry=READ_RETRY,
+    example={"state": "signed", "waybill": "SF1234567890123", "company": "顺丰速运", "last_trace": "已签收"},
+)
+
+
+class AgreeRefundArguments(RefundArguments):
+    """The refund to pay back. With `amount_minor` it is paid only while the platform still has that very amount."""
+
+    amount_minor: AmountMinor | None = Field(
+        default=None,
+        gt=0,
+        description="批准的金额（分），与平台不符则拒绝 · The approved amount in fen; another amount is refused",
+    )
+
+
+class AgreeRefundOutput(Result):
+    """The refund after it was paid back; `already` when an earlier attempt or a colleague had done it."""
+
+    refund_id: str
+    status: RefundStatus
+    amount_minor: AmountMinor
+    refunded_at: AwareDatetime | None = None
+    already: bool = False
+
+
+YOUZAN_AGREE_REFUND: Call[AgreeRefundArguments, AgreeRefundOutput] = Call(
+    name="youzan.agree_refund",
+    title=Text("同意有赞退款", "Agree to a Youzan refund"),
+    input=AgreeRefundArguments,
+    output=AgreeRefundOutput,
+    effect="keyed",
+    queue=YOUZAN_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"refund_id": "202611230001", "status": "refunded", "amount_minor": 29900, "already": False},
+)
+
+
+class RefuseRefundArguments(RefundArguments):
+    """The refund to refuse, and why: the buyer reads it."""
+
+    reason: str = Field(
+        min_length=1, max_length=200, description="拒绝原因，买家可见 · The reason, which the buyer reads"
+    )
+
+
+class RefuseRefundOutput(Result):
+    """The refund after it was refused; `already` when it had been refused before."""
+
+    refund_id: str
+    status: RefundStatus
+    already: bool = False
+
+
+YOUZAN_REFUSE_REFUND: Call[RefuseRefundArguments, RefuseRefundOutput] = Call(
+    name="youzan.refuse_refund",
+    title=Text("拒绝有赞退款", "Refuse a Youzan refund"),
+    input=RefuseRefundArguments,
+    output=RefuseRefundOutput,
+    effect="keyed",
+    queue=YOUZAN_QUEUE,
+    timeout_s=30,
+    deadline_s=EFFECT_DEADLINE_S,
+    retry=EFFECT_RETRY,
+    example={"refund_id": "202611230001", "status": "refused", "already": False},
+)
+
+YOUZAN_CALLS = (
+    YOUZAN_GET_REFUND,
+    YOUZAN_GET_TRADE,
+    YOUZAN_TRACK_WAYBILL,
+    YOUZAN_AGREE_REFUND,
+    YOUZAN_REFUSE_REFUND,
+)
