@@ -1,0 +1,95 @@
+"""The real servers for the whole test session, started when a test first asks for one.
+
+`database_url` is a fresh, migrated database for one test, `module_database_url` for one test module; `temporal` is a
+client of the real server, `time_skipping` an environment in which 30 days pass in milliseconds.
+"""
+
+import sysconfig
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+
+_TEMPLATE = "tandem_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """A PostgreSQL server of this session's own, fast rather than crash-safe."""
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """The name of a migrated database that the others are copied from."""
+    from storage.migrations import upgrade
+
+    await _execute(postgres, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
+    upgrade(postgres.url(_TEMPLATE))
+    return _TEMPLATE
+
+
+async def _execute(postgres: EmbeddedPostgres, statement: sql.Composed) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.url("postgres"), autocommit=True) as connection:
+        await connection.execute(statement)
+
+
+async def _fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    await _execute(
+        postgres,
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)),
+    )
+    yield postgres.url(name)
+    await _execute(postgres, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """The libpq address of a migrated database that only this test uses."""
+    async for url in _fresh_database(postgres, migrated_template):
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def module_database_url(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """The libpq address of a migrated database that the tests of one module share."""
+    async for url in _fresh_database(postgres, migrated_template):
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The libpq address of a database without any table."""
+    async for url in _fresh_database(postgres, "template0"):
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTemporal]:
+    """A Temporal server of this session's own, with the search attributes registered."""
+    async with EmbeddedTemporal(tmp_path_factory.mktemp("temporal"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def temporal(temporal_server: EmbeddedTemporal) -> Client:
+    """A client of the session's Temporal server, without payload encryption."""
+    return await temporal_server.client()
+
+
+@pytest.fixture(scope="session")
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The test server that jumps over waiting time; it cannot list or count runs, nor keep schedules."""
+    program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(program)) as environment:
+        yield environment
