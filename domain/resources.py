@@ -1,0 +1,118 @@
+"""What flows refer to by name, and operations upload beside them: forms, queues, message templates.
+
+Each is a YAML document with one top key, `form:`, `queue:` or `message:`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from domain.catalog.messages import Channel
+from domain.dsl.model import SEMVER_PATTERN
+from domain.problems import Text, ValidationProblem
+
+ResourceKind = Literal["form", "queue", "message"]
+RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$")]
+
+
+def _both_languages(value: Any) -> Any:
+    return {"zh": value, "en": value} if isinstance(value, str) else value
+
+
+Caption = Annotated[dict[Literal["zh", "en"], str], BeforeValidator(_both_languages), Field(min_length=1)]
+"""A short text for people; one plain string stands for both languages."""
+
+
+class _Resource(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    name: Name
+    version: Annotated[str, Field(pattern=SEMVER_PATTERN)] = "1.0.0"
+    title: Caption
+
+
+class Form(_Resource):
+    """What a person fills in: a JSON Schema (draft 2020-12) of an object."""
+
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class Queue(_Resource):
+    """Where tasks wait. members: logins that serve it; empty: whoever's account names the queue."""
+
+    members: tuple[str, ...] = ()
+    description: Caption | None = None
+
+
+class Message(_Resource):
+    """A template of what customers are told: Jinja text for one channel."""
+
+    channel: Channel = "wecom"
+    text: str = Field(min_length=1, max_length=20_000)
+
+
+Resource = Form | Queue | Message
+_MODELS: dict[ResourceKind, type[Form] | type[Queue] | type[Message]] = {
+    "form": Form,
+    "queue": Queue,
+    "message": Message,
+}
+
+
+def resource_kind(document: Any) -> ResourceKind | None:
+    """Which resource a parsed YAML document is; None when it is none (then it is a flow)."""
+    if not isinstance(document, Mapping):
+        return None
+    return next((kind for kind in RESOURCE_KINDS if kind in document and "document" not in document), None)
+
+
+def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
+    """The typed resource.
+
+    :raises ValidationProblem: something is missing or wrong; `errors` lists `{place, message}`.
+    """
+    surplus = sorted(str(key) for key in document if key != kind)
+    if surplus:
+        raise _refused(kind, [{"place": surplus[0], "message": f"remove it: only `{kind}` belongs at the top"}])
+    try:
+        resource = _MODELS[kind].model_validate(document[kind])
+    except ValidationError as error:
+        places = [
+            {"place": ".".join((kind, *map(str, item["loc"]))), "message": item["msg"]}
+            for item in error.errors(include_url=False)[:20]
+        ]
+        raise _refused(kind, places) from None
+    if isinstance(resource, Form):
+        check_form_schema(resource.schema_)
+    return resource
+
+
+def check_form_schema(schema: Any) -> None:
+    """Returns when it is a JSON Schema of an object.
+
+    :raises ValidationProblem: it is not; `errors` says where.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(("form", "schema", *map(str, error.absolute_path)))
+        raise _refused("form", [{"place": place, "message": error.message}]) from None
+    if not isinstance(schema, Mapping) or schema.get("type") != "object":
+        raise _refused("form", [{"place": "form.schema.type", "message": "a form's schema needs `type: object`"}])
+
+
+def _refused(kind: ResourceKind, errors: list[dict[str, str]]) -> ValidationProblem:
+    titles = {"form": "表单", "queue": "队列", "message": "消息模板"}
+    first = errors[0]
+    return ValidationProblem(
+        Text(
+            f"{titles[kind]}定义不正确：{first['place']}：{first['message']}",
+            f"Wrong {kind} definition: {first['place']}: {first['message']}",
+        ),
+        errors=errors,
+    )

@@ -1,0 +1,39 @@
+import pytest
+
+from domain.problems import ValidationProblem
+from domain.resources import Form, Message, Queue, parse_resource, resource_kind
+
+
+def test_the_top_key_says_what_it_is() -> None:
+    assert resource_kind({"form": {}}) == "form"
+    assert resource_kind({"document": {}, "do": []}) is None
+    assert resource_kind(["form"]) is None
+
+
+def test_forms_queues_and_messages_are_read() -> None:
+    form = parse_resource(
+        "form",
+        {"form": {"name": "inspection", "version": "1.2.0", "title": "验货", "schema": {"type": "object"}}},
+    )
+    assert isinstance(form, Form)
+    assert form.title == {"zh": "验货", "en": "验货"}
+    queue = parse_resource("queue", {"queue": {"name": "warehouse", "title": {"zh": "仓库", "en": "Warehouse"}}})
+    assert isinstance(queue, Queue)
+    message = parse_resource("message", {"message": {"name": "refunded", "title": "退款", "text": "{{ amount }} 已退"}})
+    assert isinstance(message, Message)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({"form": {"name": "f", "title": "t", "schema": {"type": "objekt"}}}, "form.schema.type"),
+        ({"form": {"name": "f", "title": "t", "schema": {"type": "string"}}}, "form.schema.type"),
+        ({"form": {"name": "f", "title": "t", "schema": {"type": "object"}, "colour": 1}}, "form.colour"),
+        ({"form": {"name": "F F", "title": "t", "schema": {"type": "object"}}}, "form.name"),
+        ({"form": {"name": "f", "title": "t", "schema": {"type": "object"}}, "extra": 1}, "extra"),
+    ],
+)
+def test_a_wrong_form_is_refused_with_its_place(document: dict[str, object], place: str) -> None:
+    with pytest.raises(ValidationProblem) as caught:
+        parse_resource("form", document)
+    assert caught.value.problem.model_dump()["errors"][0]["place"] == place
