@@ -83,12 +83,14 @@ class RunDescriptor:
 
     subject: the business subject (`customer:42`, `refund:R1`) that splits and shares are drawn by. secrets: names the
     definition may use, each with its member names, or None for a plain string; values never come near the interpreter.
+    attempt: counts the times the run was taken up again after it had failed.
     """
 
     id: str
     subject: str
     started_at: datetime
     secrets: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    attempt: int = 1
 
 
 class Host(Protocol):

@@ -1,0 +1,424 @@
+"""Walks a program: the order of tasks, the flow of data, errors and time, exactly as the specification says.
+
+It has no clock, no random and no I/O of its own: everything outside goes through the `Host`, so the same code runs a
+flow durably in Temporal and dry in milliseconds. Each kind of task is executed by a function of `steps`, `effects`.
+
+Source: Serverless Workflow DSL 1.0.3, "Data Flow", "Task Flow", "Fault Tolerance".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from domain.calls import AnyCall, Catalog
+from domain.dsl import descriptors
+from domain.dsl.concurrency import first_of
+from domain.dsl.durations import parse_duration
+from domain.dsl.expressions import compile_condition
+from domain.dsl.host import CallRequest, Host, RunDescriptor, TaskChange, TaskSite, TaskStatus
+from domain.dsl.model import Duration, DurationFields, Export, Input, Output, TaskBase, Timeout
+from domain.dsl.program import ExtensionNode, Node, Program
+from domain.dsl.run_state import Frame, RunState
+from domain.dsl.schemas import validate
+from domain.dsl.secrets import secret_variables
+from domain.events import rfc3339
+from domain.ids import derived_id
+from domain.problems import (
+    AuthorizationProblem,
+    ConfigurationProblem,
+    ProblemError,
+    RuntimeProblem,
+    Text,
+    TimeoutProblem,
+)
+
+CONTINUE, EXIT, END = "continue", "exit", "end"
+
+MOST_IDLE_TURNS = 100_000
+"""Tasks executed in a row without waiting for anything; beyond it the flow is taken to be running in circles."""
+
+Variables = Mapping[str, Any]
+
+
+class Outcome(NamedTuple):
+    """A task's transformed output and where to go next."""
+
+    output: Any
+    directive: str
+
+
+class Raw(NamedTuple):
+    """A task's raw output, and the directive that its execution decided (a switch, or an `end` further inside)."""
+
+    output: Any
+    directive: str | None = None
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of one task. `frame` is its part of the run's state; `variables` those of loops and catches."""
+
+    node: Node
+    site: TaskSite
+    frame: Frame
+    variables: Variables
+    descriptor: dict[str, Any] | None = None
+    authorization: Any = None
+
+    @property
+    def path(self) -> str:
+        return self.site.path
+
+    @property
+    def input(self) -> Any:
+        """The transformed input."""
+        return self.frame["input"]
+
+
+TaskT = TypeVar("TaskT", bound=TaskBase)
+Step = Callable[["Interpreter", Execution, TaskT], Awaitable[Raw]]
+
+STEPS: dict[type[TaskBase], Step[Any]] = {}
+"""What executes each kind of task; filled by the modules `steps`, `effects`, `listening` and `recovery`."""
+
+
+def step(kind: type[TaskT]) -> Callable[[Step[TaskT]], Step[TaskT]]:
+    """Register the function that executes tasks of a kind."""
+
+    def register(function: Step[TaskT]) -> Step[TaskT]:
+        STEPS[kind] = function
+        return function
+
+    return register
+
+
+class Interpreter:
+    """One run of one program on one host."""
+
+    def __init__(
+        self, program: Program, host: Host, run: RunDescriptor, catalog: Catalog, state: RunState | None = None
+    ) -> None:
+        """`state` is where an earlier execution of the same run stopped."""
+        self.program = program
+        self.host = host
+        self.descriptor = run
+        self.catalog = catalog
+        self.state = state or RunState()
+        self._workflow: dict[str, Any] = {}
+        self.allowed_secrets = {name: run.secrets[name] for name in program.flow.use.secrets if name in run.secrets}
+        self._secrets = secret_variables(self.allowed_secrets)
+        self._idle_turns = 0
+
+    async def run(self, flow_input: Any) -> Any:
+        """The transformed output of the flow. Raises the ProblemError that nothing in the flow caught."""
+        state, flow = self.state, self.program.flow
+        if not state.begun:
+            state.input = flow_input
+        self._workflow = descriptors.workflow(self.descriptor, self.program.data, state.input)
+        if not state.begun:
+            self._check_secrets()
+            transformed = await self._take_in(flow.input, state.input, "/input", self._workflow_variables(secrets=True))
+            state.context = transformed
+            timeout = self._timeout(flow.timeout, transformed, {})
+            state.deadline = rfc3339(self.host.now() + timeout) if timeout is not None else None
+            state.begun = True
+            value = transformed
+        else:
+            value = None  # the open frames know how far it got
+        site = TaskSite("timeout", "/timeout", "/timeout")
+        result = await self._within(self.scope(self.program.tasks, value, "/do", {}), state.deadline, site)
+        return await self._give_out(flow.output, result.output, "/output", self._workflow_variables())
+
+    async def fetch_schema(self, uri: str) -> Any:
+        """The JSON Schema at an address, fetched like any http call."""
+        site = TaskSite("schema", "/schema", f"/schema/{uri}")
+        call = self.resolve_call("http")
+        request = CallRequest(call, {"method": "get", "endpoint": {"uri": uri}}, site, f"{self.descriptor.id}/{uri}")
+        return await self.host.call(request)
+
+    async def scope(self, nodes: tuple[Node, ...], scope_input: Any, path: str, variables: Variables) -> Raw:
+        """Run a list of tasks in order; its output is the last task's, its directive END when one of them said so."""
+        frame = self.state.frame(path)
+        if not frame:
+            frame.update(index=0, step=0, value=scope_input)
+        while frame["index"] < len(nodes):
+            node = nodes[frame["index"]]
+            outcome = await self.execute(node, frame["value"], f"{path}/{frame['step']}:{node.name}", variables)
+            match outcome.directive:
+                case "continue":
+                    following = frame["index"] + 1
+                case "exit" | "end":
+                    following = len(nodes)
+                case target:
+                    following = _index_of(target, nodes, node)
+            frame.update(index=following, step=frame["step"] + 1, value=outcome.output)
+            if outcome.directive == END:
+                self.state.close(path)
+                return Raw(outcome.output, END)
+        self.state.close(path)
+        return Raw(frame["value"])
+
+    async def execute(
+        self, node: Node, raw_input: Any, path: str, variables: Variables, *, extended: Execution | None = None
+    ) -> Outcome:
+        """Execute one task at a path of its own. `extended` is the task that an extension's task belongs to."""
+        site = TaskSite(node.name, node.reference, path)
+        resumed = path in self.state.frames
+        await self.host.checkpoint(site)
+        self._count_turn(node)
+        frame = self.state.frame(path)
+        execution = Execution(node, site, frame, variables)
+        if not resumed:
+            frame.update(rawInput=raw_input, startedAt=rfc3339(self.host.now()))
+        execution.descriptor = extended.descriptor if extended else descriptors.task(node, frame)
+        try:
+            if not resumed and node.task.if_ is not None and not self.condition(node.task.if_, execution, raw_input):
+                self.report(execution, "skipped")
+                self.state.close(path)
+                return Outcome(raw_input, CONTINUE)
+            if not resumed or frame.pop("retaken", False):
+                self.report(execution, "running")
+            outcome = await self._perform_in_time(execution)
+        except ProblemError as error:
+            located = _located(error, node)
+            self.report(execution, "faulted", error=located.problem.as_dict())
+            if located is error:
+                raise
+            raise located from error
+        except asyncio.CancelledError:
+            self.report(execution, "cancelled")
+            raise
+        self.state.close(path)
+        self.report(execution, "completed")
+        return outcome
+
+    def report(
+        self, execution: Execution, status: TaskStatus, *, attempt: int = 1, error: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell the host that a task entered another status."""
+        keyword = execution.node.task.keyword
+        self.host.report(TaskChange(execution.site, keyword, status, self.host.now(), attempt, error))
+
+    def waited(self) -> None:
+        """Something outside was waited for: the flow is not running in circles."""
+        self._idle_turns = 0
+
+    def variables(
+        self, execution: Execution, *, secrets: bool = False, output: tuple[Any] | None = None
+    ) -> dict[str, Any]:
+        """The `$` variables at a task, as the specification tables them; loop and catch variables included."""
+        variables = {
+            **execution.variables,
+            "context": self.state.context,
+            "input": execution.frame.get("input"),
+            "task": execution.descriptor,
+            "workflow": self._workflow,
+            "runtime": descriptors.RUNTIME,
+            "authorization": execution.authorization,
+        }
+        if secrets:
+            variables["secrets"] = self._secrets
+        if output is not None:
+            variables["output"] = output[0]
+        return variables
+
+    def condition(self, text: str, execution: Execution, value: Any, extra: Variables | None = None) -> bool:
+        """The truth of a condition over `value`, with further variables when given."""
+        variables = self.variables(execution)
+        if extra:
+            variables.update(extra)
+        return compile_condition(text).truth(value, variables, now=self.host.now())
+
+    def evaluate(self, text: str, execution: Execution, value: Any, extra: Variables | None = None) -> Any:
+        """The result of an expression over `value`, `${ }` around it or not."""
+        variables = self.variables(execution)
+        if extra:
+            variables.update(extra)
+        return compile_condition(text).evaluate(value, variables, now=self.host.now())
+
+    def render(self, structure: Any, execution: Execution, *, secrets: bool = False) -> Any:
+        """A structure of the definition with its expressions evaluated over the transformed input."""
+        template = self.program.template(structure)
+        return template.render(execution.input, self.variables(execution, secrets=secrets), now=self.host.now())
+
+    def length(self, duration: Duration, execution: Execution) -> timedelta:
+        """A duration of the task, expressions evaluated."""
+        return self._length(duration, execution.input, self.variables(execution))
+
+    def derived_id(self, path: str, purpose: str) -> str:
+        """An id for an effect at a path; another one after the run was taken up again from a failure."""
+        return derived_id(self.descriptor.id, path, purpose, str(self.descriptor.attempt))
+
+    def resolve_call(self, name: str) -> AnyCall:
+        """The capability of that name. Raises ConfigurationProblem when there is none."""
+        call = self.catalog.resolve(name)
+        if call is None:
+            raise ConfigurationProblem(Text(f"没有名为“{name}”的调用", f"There is no call named “{name}”"), call=name)
+        return call
+
+    async def _perform_in_time(self, execution: Execution) -> Outcome:
+        timeout = execution.node.task.timeout
+        if timeout is None:
+            return await self._perform(execution)
+        frame = execution.frame
+        if "deadline" not in frame:
+            variables = self.variables(execution)
+            length = self._timeout(timeout, frame["rawInput"], variables)
+            frame["deadline"] = rfc3339(self.host.now() + length) if length is not None else None
+        return await self._within(self._perform(execution), frame["deadline"], execution.site)
+
+    async def _perform(self, execution: Execution) -> Outcome:
+        node, frame, task = execution.node, execution.frame, execution.node.task
+        if "input" not in frame:
+            variables = self.variables(execution, secrets=True)
+            frame["input"] = await self._take_in(task.input, frame["rawInput"], f"{node.reference}/input", variables)
+        if node.extensible and self.program.extensions:
+            raw = await self._extended(execution)
+        else:
+            raw = await STEPS[type(task)](self, execution, task)
+        if execution.descriptor is not None:
+            execution.descriptor["output"] = raw.output
+        output = raw.output
+        if task.output is not None:
+            variables = self.variables(execution)
+            output = await self._give_out(task.output, raw.output, f"{node.reference}/output", variables)
+        if task.export is not None:
+            await self.export(task.export, output, execution)
+        return Outcome(output, raw.directive or task.then or CONTINUE)
+
+    async def export(self, export: Export, output: Any, execution: Execution) -> None:
+        """Replace `$context` as an `export` says."""
+        context = self.state.context
+        if export.as_ is not None:
+            variables = self.variables(execution, output=(output,))
+            context = self._transform(export.as_, output, variables)
+        if export.schema_ is not None:
+            await validate(export.schema_, context, f"{execution.node.reference}/export", self)
+        self.state.context = context
+
+    async def transform_output(self, output: Output, value: Any, execution: Execution, extra: Variables) -> Any:
+        """An `output` applied to a value, with further variables."""
+        variables = {**self.variables(execution), **extra}
+        return await self._give_out(output, value, f"{execution.node.reference}/output", variables)
+
+    async def _extended(self, execution: Execution) -> Raw:
+        applying = [extension for extension in self.program.extensions if self._applies(extension, execution)]
+        for extension in applying:
+            for index, node in enumerate(extension.before):
+                path = f"{execution.path}/before/{extension.name}/{index}:{node.name}"
+                outcome = await self.execute(node, execution.input, path, execution.variables, extended=execution)
+                if outcome.directive in (EXIT, END):
+                    # An extension may stand in for the task that it extends.
+                    return Raw(outcome.output, END if outcome.directive == END else None)
+        raw = await STEPS[type(execution.node.task)](self, execution, execution.node.task)
+        if execution.descriptor is not None:
+            execution.descriptor["output"] = raw.output
+        for extension in applying:
+            for index, node in enumerate(extension.after):
+                path = f"{execution.path}/after/{extension.name}/{index}:{node.name}"
+                await self.execute(node, raw.output, path, execution.variables, extended=execution)
+        return raw
+
+    def _applies(self, extension: ExtensionNode, execution: Execution) -> bool:
+        return extension.applies_to(execution.node.task.keyword) and (
+            extension.when is None or self.condition(extension.when, execution, execution.input)
+        )
+
+    async def _take_in(self, source: Input | None, value: Any, reference: str, variables: Variables) -> Any:
+        if source is None:
+            return value
+        if source.schema_ is not None:
+            await validate(source.schema_, value, reference, self)
+        return value if source.from_ is None else self._transform(source.from_, value, variables)
+
+    async def _give_out(self, sink: Output | None, value: Any, reference: str, variables: Variables) -> Any:
+        if sink is None:
+            return value
+        result = value if sink.as_ is None else self._transform(sink.as_, value, variables)
+        if sink.schema_ is not None:
+            await validate(sink.schema_, result, reference, self)
+        return result
+
+    def _transform(self, transformation: Any, value: Any, variables: Variables) -> Any:
+        if isinstance(transformation, str):
+            return compile_condition(transformation).evaluate(value, variables, now=self.host.now())
+        template = self.program.template(transformation)
+        return template.render(value, variables, now=self.host.now())
+
+    def _workflow_variables(self, *, secrets: bool = False) -> dict[str, Any]:
+        variables = {"context": self.state.context, "workflow": self._workflow, "runtime": descriptors.RUNTIME}
+        if secrets:
+            variables["secrets"] = self._secrets
+        return variables
+
+    async def _within(self, work: Awaitable[Any], deadline: str | None, site: TaskSite) -> Any:
+        if deadline is None:
+            return await work
+        instant = datetime.fromisoformat(deadline)
+        in_time, result = await first_of(_as_coroutine(work), self.host.sleep_until(instant, site))
+        if not in_time:
+            raise TimeoutProblem(
+                Text(f"任务“{site.name}”在期限内没有完成", f"“{site.name}” did not finish in time"),
+                instance=site.reference,
+            )
+        return result
+
+    def _timeout(self, timeout: Timeout | str | None, value: Any, variables: Variables) -> timedelta | None:
+        if isinstance(timeout, str):
+            named = self.program.flow.use.timeouts.get(timeout)
+            if named is None:
+                raise ConfigurationProblem(
+                    Text(f"use.timeouts 中没有“{timeout}”", f"There is no timeout “{timeout}” in use.timeouts")
+                )
+            timeout = named
+        return None if timeout is None else self._length(timeout.after, value, variables)
+
+    def _length(self, duration: Duration, value: Any, variables: Variables) -> timedelta:
+        if isinstance(duration, DurationFields) or not duration.lstrip().startswith("${"):
+            return parse_duration(duration)
+        return parse_duration(compile_condition(duration).evaluate(value, variables, now=self.host.now()))
+
+    def _check_secrets(self) -> None:
+        missing = [name for name in self.program.flow.use.secrets if name not in self.descriptor.secrets]
+        if missing:
+            names = ", ".join(missing)
+            raise AuthorizationProblem(
+                Text(
+                    f"密钥 {names} 不存在，请管理员先设置", f"There is no secret {names}; have an administrator set it"
+                ),
+                instance="/use/secrets",
+            )
+
+    def _count_turn(self, node: Node) -> None:
+        self._idle_turns += 1
+        if self._idle_turns > MOST_IDLE_TURNS:
+            raise RuntimeProblem(
+                Text(
+                    f"流程连续执行了 {MOST_IDLE_TURNS} 步而没有等待任何事情，疑似死循环",
+                    f"The flow took {MOST_IDLE_TURNS} steps without waiting for anything: it seems to run in circles",
+                ),
+                instance=node.reference,
+            )
+
+
+async def _as_coroutine(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+def _index_of(target: str, nodes: tuple[Node, ...], source: Node) -> int:
+    for index, node in enumerate(nodes):
+        if node.name == target:
+            return index
+    raise ConfigurationProblem(
+        Text(f"then 指向的任务“{target}”不在同一层", f"“then” names “{target}”, which is no task of the same list"),
+        instance=f"{source.reference}/then",
+    )
+
+
+def _located(error: ProblemError, node: Node) -> ProblemError:
+    """The same error, saying which task it came from."""
+    if error.problem.instance is not None:
+        return error
+    return type(error).of(error.problem.model_copy(update={"instance": node.reference}))

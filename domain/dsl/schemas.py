@@ -1,0 +1,62 @@
+"""Validation of a flow's data against JSON Schemas, inline or at an address.
+
+Source: JSON Schema 2020-12; Serverless Workflow DSL 1.0.3, "Schema".
+"""
+
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+
+from domain.dsl.model import Schema
+from domain.problems import ConfigurationProblem, Text, ValidationProblem
+
+MOST_REASONS = 10
+
+
+class SchemaSource(Protocol):
+    """Whoever can fetch a schema from its address."""
+
+    async def fetch_schema(self, uri: str) -> Any: ...
+
+
+def schema_validator(document: Any) -> Draft202012Validator:
+    """A validator that never leaves the document: no remote `$ref`. Raises ConfigurationProblem for a broken schema."""
+    try:
+        Draft202012Validator.check_schema(document)
+    except SchemaError as error:
+        raise ConfigurationProblem(
+            Text(
+                f"JSON Schema 本身有误（{error.json_path}）：{error.message}",
+                f"The JSON Schema itself is wrong at {error.json_path}: {error.message}",
+            )
+        ) from None
+    return Draft202012Validator(document, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def violations(validator: Draft202012Validator, value: Any) -> list[dict[str, str]]:
+    """What is wrong with a value: `{pointer, message}` for the first few violations, nearest to the root first."""
+    errors = sorted(validator.iter_errors(value), key=lambda error: (len(error.absolute_path), error.json_path))
+    return [{"pointer": _pointer(error), "message": error.message[:500]} for error in errors[:MOST_REASONS]]
+
+
+async def validate(schema: Schema, value: Any, reference: str, source: SchemaSource) -> None:
+    """Return when the value is as the schema says; raises ValidationProblem with the violations."""
+    if schema.resource is not None:
+        endpoint = schema.resource.endpoint
+        document = await source.fetch_schema(endpoint if isinstance(endpoint, str) else endpoint.uri)
+    else:
+        document = schema.document
+    reasons = violations(schema_validator(document), value)
+    if reasons:
+        summary = "; ".join(f"{reason['pointer'] or '/'}: {reason['message']}" for reason in reasons)
+        raise ValidationProblem(
+            Text(f"数据不符合 schema：{summary}", f"The data does not fit the schema: {summary}"),
+            instance=reference,
+            violations=reasons,
+        )
+
+
+def _pointer(error: ValidationError) -> str:
+    return "".join(f"/{part}" for part in error.absolute_path)

@@ -1,0 +1,155 @@
+"""Tasks that steer: `do`, `for`, `fork`, `switch`, `set`, `raise`, `wait`.
+
+Source: Serverless Workflow DSL 1.0.3, "Task".
+"""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from domain.dsl.concurrency import as_they_finish, cancel_all
+from domain.dsl.expressions import compile_condition
+from domain.dsl.interpreter import END, Execution, Interpreter, Outcome, Raw, step
+from domain.dsl.model import DoTask, ErrorDefinition, ForkTask, ForTask, RaiseTask, SetTask, SwitchTask, WaitTask
+from domain.events import rfc3339
+from domain.problems import ConfigurationProblem, ExpressionProblem, Problem, ProblemError, Text
+
+
+@step(DoTask)
+async def do(interpreter: Interpreter, execution: Execution, task: DoTask) -> Raw:
+    """Subtasks in order."""
+    nodes = execution.node.children["do"]
+    return await interpreter.scope(nodes, execution.input, f"{execution.path}/do", execution.variables)
+
+
+@step(ForTask)
+async def iterate(interpreter: Interpreter, execution: Execution, task: ForTask) -> Raw:
+    """The list once per item; one iteration's output is the next one's input."""
+    frame = execution.frame
+    if "items" not in frame:
+        items = interpreter.evaluate(task.for_.in_, execution, execution.input)
+        if items is None:
+            items = []
+        if not isinstance(items, list):
+            raise ExpressionProblem(
+                Text("for.in 的结果必须是数组", "for.in must yield an array"),
+                instance=f"{execution.node.reference}/for/in",
+            )
+        frame.update(items=items, iteration=0, value=execution.input)
+    while frame["iteration"] < len(frame["items"]):
+        index = frame["iteration"]
+        variables = {**execution.variables, task.for_.each: frame["items"][index], task.for_.at: index}
+        if task.while_ is not None and not interpreter.condition(task.while_, execution, frame["value"], variables):
+            break
+        path = f"{execution.path}/do[{index}]"
+        result = await interpreter.scope(execution.node.children["do"], frame["value"], path, variables)
+        frame.update(iteration=index + 1, value=result.output)
+        if result.directive == END:
+            return result
+    return Raw(frame["value"])
+
+
+@step(ForkTask)
+async def fork(interpreter: Interpreter, execution: Execution, task: ForkTask) -> Raw:
+    """Branches at the same time: an array of their outputs, or the output of the one that completes first.
+
+    Competing, a branch that fails is out of the race; the task fails when all of them have. Not competing, the first
+    failure cancels the others.
+    """
+    frame = execution.frame
+    nodes = execution.node.children["fork/branches"]
+    done: dict[str, Any] = frame.setdefault("done", {})
+    numbers = [number for number in range(len(nodes)) if str(number) not in done]
+
+    def path(number: int) -> str:
+        return f"{execution.path}/branches/{number}:{nodes[number].name}"
+
+    tasks: dict[asyncio.Task[Outcome], int] = {
+        asyncio.ensure_future(
+            interpreter.execute(nodes[number], execution.input, path(number), execution.variables)
+        ): number
+        for number in numbers
+    }
+    failure: ProblemError | None = None
+    winner: Outcome | None = None
+    try:
+        async for finished in as_they_finish(list(tasks)):
+            try:
+                outcome = finished.result()
+            except ProblemError as error:
+                failure = failure or error
+                if task.fork.compete:
+                    continue
+                raise
+            done[str(tasks[finished])] = outcome.output
+            if task.fork.compete or outcome.directive == END:
+                winner = outcome
+                break
+    finally:
+        await cancel_all(list(tasks))
+    if winner is not None:
+        interpreter.state.close_below(f"{execution.path}/branches")
+        return Raw(winner.output, END if winner.directive == END else None)
+    if task.fork.compete and failure is not None:
+        raise failure
+    return Raw([done[str(number)] for number in range(len(nodes))])
+
+
+@step(SwitchTask)
+async def switch(interpreter: Interpreter, execution: Execution, task: SwitchTask) -> Raw:
+    """The first case whose condition is true says where to go; the input goes through."""
+    default = None
+    for item in task.switch:
+        if item.case.when is None:
+            default = item.case
+        elif interpreter.condition(item.case.when, execution, execution.input):
+            return Raw(execution.input, item.case.then)
+    return Raw(execution.input, default.then if default is not None else None)
+
+
+@step(SetTask)
+async def assign(interpreter: Interpreter, execution: Execution, task: SetTask) -> Raw:
+    """The object, or the result of the expression, is the output."""
+    if isinstance(task.set, str):
+        return Raw(interpreter.evaluate(task.set, execution, execution.input))
+    return Raw(interpreter.render(task.set, execution))
+
+
+@step(RaiseTask)
+async def fail(interpreter: Interpreter, execution: Execution, task: RaiseTask) -> Raw:
+    """The error, its members evaluated; it points at this task unless it says otherwise."""
+    error = task.raise_.error
+    if isinstance(error, str):
+        named = interpreter.program.flow.use.errors.get(error)
+        if named is None:
+            raise ConfigurationProblem(
+                Text(f"use.errors 中没有“{error}”", f"There is no error “{error}” in use.errors"),
+                instance=f"{execution.node.reference}/raise/error",
+            )
+        error = named
+    raise ProblemError.of(_problem(error, interpreter, execution))
+
+
+@step(WaitTask)
+async def wait(interpreter: Interpreter, execution: Execution, task: WaitTask) -> Raw:
+    """Nothing, for a while; the input goes through."""
+    frame = execution.frame
+    if "until" not in frame:
+        frame["until"] = rfc3339(interpreter.host.now() + interpreter.length(task.wait, execution))
+    interpreter.report(execution, "waiting")
+    await interpreter.host.sleep_until(datetime.fromisoformat(frame["until"]), execution.site)
+    interpreter.waited()
+    return Raw(execution.input)
+
+
+def _problem(error: ErrorDefinition, interpreter: Interpreter, execution: Execution) -> Problem:
+    members: dict[str, Any] = {"status": error.status}
+    for name in ("type", "title", "detail", "instance"):
+        text = getattr(error, name)
+        if isinstance(text, str) and text.lstrip().startswith("${"):
+            variables = interpreter.variables(execution)
+            text = compile_condition(text).evaluate(execution.input, variables, now=interpreter.host.now())
+            text = text if text is None or isinstance(text, str) else str(text)
+        members[name] = text
+    members["instance"] = members["instance"] or execution.node.reference
+    return Problem.model_validate(members)
