@@ -1,0 +1,252 @@
+"""Every setting of Tandem: from the environment (`TANDEM_…`), else `.env`, else a default that runs everything here.
+
+Without a database or Temporal address the embedded servers are used; the settings of production differ in addresses
+and secrets only.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.problems import ConfigurationProblem, Text
+from runtime.keys import parse_keyring
+
+ENVIRONMENT_PREFIX = "TANDEM_"
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_EXPECTED = {
+    "int_parsing": Text("应为整数", "must be a whole number"),
+    "bool_parsing": Text("应为 true 或 false", "must be true or false"),
+    "greater_than_equal": Text("不得小于 {ge}", "must be at least {ge}"),
+    "less_than_equal": Text("不得大于 {le}", "must be at most {le}"),
+    "literal_error": Text("可选值：{expected}", "must be one of {expected}"),
+}
+
+
+class Settings(BaseSettings):
+    """What a process of Tandem is told at its start. Secrets show as `**********` wherever they are printed.
+
+    Keyrings are `kid:base64,kid:base64`; the first key encrypts, all of them decrypt, each is 32 bytes.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Path(".tandem")
+    """Where the embedded servers, generated secrets, logs and the lock live."""
+    locale: Literal["zh", "en"] = "zh"
+
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host:5432/database`; none: the embedded PostgreSQL."""
+    temporal_address: str | None = None
+    """`host:7233`; none: the embedded Temporal."""
+    temporal_namespace: str = Field(default="default", min_length=1)
+    temporal_port: int = Field(default=7233, ge=0, le=65535)
+    """Of the embedded Temporal; 0 takes any free one."""
+    temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8000
+    simulator_enabled: bool = True
+    simulator_port: Port = 8090
+    simulator_url: str | None = None
+    """Where the platform simulator answers; none: on this machine at its port."""
+    worker_processes: int = Field(default=1, ge=1, le=16)
+
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that `call: http` and `call: openapi` may reach; separated by commas."""
+    http_allow_private: bool = False
+    """Whether those hosts may resolve to private and loopback addresses."""
+
+    payload_keys: SecretStr | None = None
+    """Encrypts personal data in workflow histories."""
+    field_keys: SecretStr | None = None
+    """Encrypts personal data and credentials in the database."""
+    token_pepper: SecretStr | None = None
+    """Mixed into the hashes of API tokens."""
+
+    four_eyes_publish: bool = False
+    """Whether a definition must be published by somebody else than its author."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    otel_endpoint: str | None = None
+    """OTLP over HTTP, e.g. `http://collector:4318`; none: no tracing."""
+    worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where a worker serves Prometheus metrics; none: nowhere."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("http_allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _only_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+            raise _refused(
+                "应为 postgresql://用户:密码@主机:5432/数据库", "must be postgresql://user:password@host:5432/database"
+            )
+        return SecretStr(f"postgresql://{rest}")
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            host, _, port = value.rpartition(":")
+            if not host or "/" in host or not port.isdigit():
+                raise _refused("应为 主机:端口，例如 temporal:7233", "must be host:port, for example temporal:7233")
+        return value
+
+    @field_validator("simulator_url", "otel_endpoint")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise _refused("应以 http:// 或 https:// 开头", "must begin with http:// or https://")
+        return value
+
+    @field_validator("payload_keys", "field_keys")
+    @classmethod
+    def _keyring(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                parse_keyring(value.get_secret_value())
+            except ValueError:
+                raise _refused(
+                    "应为 名称:base64（32 字节），多个用逗号分隔，第一个为当前密钥；可用 openssl rand -base64 32 生成",
+                    "must be name:base64 of 32 bytes, several separated by commas, the first one current; "
+                    "openssl rand -base64 32 makes one",
+                ) from None
+        return value
+
+    @field_validator("token_pepper")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise _refused("至少 16 个字符", "must have at least 16 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _distinct_ports(self) -> "Settings":
+        ports = {"TANDEM_API_PORT": self.api_port}
+        if self.simulator_enabled and self.simulator_url is None:
+            ports["TANDEM_SIMULATOR_PORT"] = self.simulator_port
+        if self.temporal_address is None:
+            ports["TANDEM_TEMPORAL_PORT"] = self.temporal_port
+            ports["TANDEM_TEMPORAL_UI_PORT"] = self.temporal_ui_port
+        seen: dict[int, str] = {}
+        for name, port in ports.items():
+            if port and port in seen:
+                raise _refused(
+                    f"{name} 与 {seen[port]} 使用了同一端口 {port}，请改其中一个",
+                    f"{name} and {seen[port]} are both {port}: change one of them",
+                )
+            seen[port] = name
+        return self
+
+    @property
+    def embedded_database(self) -> bool:
+        return self.database_url is None
+
+    @property
+    def embedded_temporal(self) -> bool:
+        return self.temporal_address is None
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def api_url(self) -> str:
+        """Where a person on this machine reaches the API."""
+        host = "127.0.0.1" if self.api_host in {"0.0.0.0", "::"} else self.api_host  # noqa: S104 - compared, not bound
+        return f"http://{host}:{self.api_port}"
+
+    @property
+    def simulator_address(self) -> str:
+        """The base address of the platform simulator, without a slash at the end."""
+        return (self.simulator_url or f"http://127.0.0.1:{self.simulator_port}").rstrip("/")
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that give a child process these very settings."""
+        variables = {}
+        for name, value in self:
+            if value is None:
+                continue
+            if isinstance(value, SecretStr):
+                text = value.get_secret_value()
+            elif isinstance(value, tuple):
+                text = ",".join(value)
+            else:
+                text = str(value)
+            variables[variable(name)] = text
+        return variables
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT_PREFIX + field.upper()
+
+
+def unknown_variables() -> list[str]:
+    """`TANDEM_…` variables in the environment that no setting has: misspelt, most likely."""
+    known = {variable(field) for field in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings as the environment and `.env` say, with overrides by field name.
+
+    :raises ConfigurationProblem: every wrong value, by the name of its variable, and what it must be.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise _configuration_problem(error) from None
+
+
+def _refused(zh: str, en: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{en}", {"zh": zh, "en": en})
+
+
+def _configuration_problem(error: ValidationError) -> ConfigurationProblem:
+    sentences = [_sentence(details) for details in error.errors(include_url=False)]
+    return ConfigurationProblem(
+        Text(
+            "设置有误（环境变量或 .env）：" + "；".join(sentence.zh for sentence in sentences) + "。",
+            "Wrong settings (environment or .env): " + "; ".join(sentence.en for sentence in sentences) + ".",
+        ),
+        settings=[variable(str(details["loc"][0])) for details in error.errors() if details["loc"]],
+    )
+
+
+def _sentence(details: ErrorDetails) -> Text:
+    context = details.get("ctx", {})
+    if details["type"] == "refused":
+        expected = Text(context["zh"], context["en"])
+    elif known := _EXPECTED.get(details["type"]):
+        expected = known.format(**context)
+    else:
+        expected = Text(f"值无效（{details['msg']}）", details["msg"])
+    if not details["loc"]:
+        return expected
+    name = variable(str(details["loc"][0]))
+    field = Settings.model_fields.get(str(details["loc"][0]))
+    secret = field is not None and "SecretStr" in str(field.annotation)
+    shown = name if secret else f"{name}={details['input']}"
+    return Text(f"{shown}：{expected.zh}", f"{shown}: {expected.en}")
