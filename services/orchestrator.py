@@ -1,0 +1,309 @@
+"""Temporal as the services see it: every call has a deadline, every failure is a problem.
+
+start_flow    one workflow start; a run that is there already is no error
+signal_events events for one run; False when the run is over
+update        a request that the run answers, such as a completed form
+progress      where a run stands, asked of the run itself
+situation     where a run stands, asked of the server: works without any worker
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.problems import (
+    NotFoundProblem,
+    Problem,
+    ProblemError,
+    RuntimeProblem,
+    Text,
+    UnavailableProblem,
+)
+from workflows.messages import EVENT_SIGNAL, FLOWS_QUEUE, PROGRESS_QUERY, Events, FlowStart, Progress
+
+FLOW = SearchAttributeKey.for_keyword("TandemFlow")
+VERSION = SearchAttributeKey.for_keyword("TandemVersion")
+SUBJECT = SearchAttributeKey.for_keyword_list("TandemSubject")
+CUSTOMER = SearchAttributeKey.for_keyword("TandemCustomer")
+TICKET = SearchAttributeKey.for_keyword("TandemTicket")
+PHASE = SearchAttributeKey.for_keyword("TandemPhase")
+
+DEADLINE_S = 5.0
+"""How long a caller waits for Temporal before hearing that it cannot be reached."""
+
+_UNREACHABLE = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+
+Situation = Literal["running", "completed", "failed", "cancelled", "terminated", "timed-out"]
+
+_SITUATIONS: dict[WorkflowExecutionStatus, Situation] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed-out",
+}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLabels:
+    """What a run is found by in Temporal. attempt: 1, and one more for every retry of the whole run."""
+
+    subjects: Sequence[str] = field(default_factory=tuple)
+    customer: str | None = None
+    ticket: str | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunSituation:
+    """What the server knows of the latest execution of a run."""
+
+    situation: Situation
+    attempt: int
+    workflow_type: str
+    started_at: datetime
+    closed_at: datetime | None
+    memo: dict[str, Any]
+
+
+class Orchestrator:
+    """The Temporal client with deadlines, answering in problems."""
+
+    def __init__(self, client: Client, *, deadline_s: float = DEADLINE_S) -> None:
+        self.client = client
+        self.deadline_s = deadline_s
+
+    async def start_flow(
+        self, run_id: str, start: FlowStart, labels: FlowLabels, *, delay: timedelta | None = None
+    ) -> bool:
+        """True when this call started the run, False when this attempt of it was started before.
+
+        :raises UnavailableProblem: Temporal does not answer; the start may be repeated.
+        """
+        flow = f"{start.namespace}/{start.name}"
+        with _problems(run_id):
+            try:
+                await self.client.start_workflow(
+                    flow,
+                    start,
+                    id=run_id,
+                    task_queue=FLOWS_QUEUE,
+                    id_reuse_policy=(
+                        WorkflowIDReusePolicy.REJECT_DUPLICATE
+                        if labels.attempt == 1
+                        else WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                    ),
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    search_attributes=_search_attributes(flow, start, labels),
+                    memo={"version": start.version, "digest": start.definition.digest, "attempt": labels.attempt},
+                    static_summary=f"{start.version} {start.subject}".strip(),
+                    start_delay=delay,
+                    priority=Priority(fairness_key=flow[:64]),
+                    rpc_timeout=self._deadline,
+                )
+            except WorkflowAlreadyStartedError:
+                return False
+        return True
+
+    async def signal_events(self, run_id: str, events: list[dict[str, Any]]) -> bool:
+        """Give events (CloudEvent envelopes) to a run; False when it is over or was never started."""
+        with _problems(run_id):
+            try:
+                handle = self.client.get_workflow_handle(run_id)
+                await handle.signal(EVENT_SIGNAL, Events(events), rpc_timeout=self._deadline)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    async def update(
+        self,
+        run_id: str,
+        name: str,
+        argument: Any,
+        *,
+        key: str,
+        answer: type[Answer],
+        deadline_s: float | None = None,
+    ) -> Answer:
+        """What the run answers. Repeating the same `key` asks for the same answer again.
+
+        :raises UnavailableProblem: no worker took it within the deadline; nothing was done, or the same key will tell.
+        :raises NotFoundProblem: the run is over.
+        :raises ProblemError: the run refused, with the run's own problem.
+        """
+        deadline = timedelta(seconds=self.deadline_s if deadline_s is None else deadline_s)
+        with _problems(run_id):
+            handle = self.client.get_workflow_handle(run_id)
+            result: Answer = await handle.execute_update(
+                name, argument, id=key, result_type=answer, rpc_timeout=deadline
+            )
+            return result
+
+    async def progress(self, run_id: str, *, deadline_s: float = 1.0) -> Progress | None:
+        """Where the run stands; None when nobody answers within the deadline."""
+        handle = self.client.get_workflow_handle(run_id)
+        try:
+            progress: Progress = await handle.query(
+                PROGRESS_QUERY, result_type=Progress, rpc_timeout=timedelta(seconds=deadline_s)
+            )
+        except (RPCError, WorkflowQueryFailedError):
+            return None
+        return progress
+
+    async def cancel(self, run_id: str, reason: str) -> bool:
+        """Ask the run to cancel itself; False when it is over or was never started."""
+        with _problems(run_id):
+            try:
+                await self.client.get_workflow_handle(run_id).cancel(reason=reason, rpc_timeout=self._deadline)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    async def situation(self, run_id: str) -> RunSituation | None:
+        """What the server knows of the run; None when it knows nothing."""
+        with _problems(run_id):
+            try:
+                found = await self.client.get_workflow_handle(run_id).describe(rpc_timeout=self._deadline)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return None
+                raise
+            memo = dict(await found.memo())
+        return RunSituation(
+            situation=_SITUATIONS.get(found.status or WorkflowExecutionStatus.RUNNING, "running"),
+            attempt=int(memo.get("attempt", 1)),
+            workflow_type=found.workflow_type,
+            started_at=found.start_time,
+            closed_at=found.close_time,
+            memo=memo,
+        )
+
+    async def has_workers(self, queue: str = FLOWS_QUEUE) -> bool:
+        """Whether a worker asked this queue for work within the last minutes."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        with _problems(queue):
+            answer = await self.client.workflow_service.describe_task_queue(request, timeout=self._deadline)
+        return bool(answer.pollers)
+
+    async def healthy(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return await self.client.service_client.check_health(timeout=self._deadline)
+        except RPCError:
+            return False
+
+    @property
+    def _deadline(self) -> timedelta:
+        return timedelta(seconds=self.deadline_s)
+
+
+@contextmanager
+def _problems(name: str) -> Iterator[None]:
+    try:
+        yield
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise _unavailable() from error
+    except WorkflowUpdateFailedError as error:
+        raise problem_in(error) from error
+    except RPCError as error:
+        if error.status in _UNREACHABLE:
+            raise _unavailable() from error
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise NotFoundProblem(
+                Text(f"流程运行 {name} 已结束或不存在", f"The run {name} is over or does not exist"), run=name
+            ) from error
+        raise RuntimeProblem(
+            Text(f"Temporal 拒绝了请求：{error.message}", f"Temporal refused the request: {error.message}")
+        ) from error
+
+
+def _unavailable() -> UnavailableProblem:
+    return UnavailableProblem(
+        Text(
+            "流程引擎暂时没有响应（没有工作进程或服务不可达），请稍后用同一个请求重试。",
+            "The flow engine does not answer at the moment (no worker, or the server cannot be reached). "
+            "Repeat the same request shortly.",
+        )
+    )
+
+
+def problem_in(error: BaseException) -> ProblemError:
+    """The problem that a failure carries in its cause's details, as the error class of its type."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+            content = cause.details[0]
+            if "type" in content and "status" in content:
+                return error_of(Problem.model_validate(content))
+        cause = cause.__cause__
+    deepest = error
+    while deepest.__cause__ is not None:
+        deepest = deepest.__cause__
+    return RuntimeProblem(str(deepest))
+
+
+def error_of(problem: Problem) -> ProblemError:
+    """The error of the class whose type the problem has."""
+    kinds: list[type[ProblemError]] = ProblemError.__subclasses__()
+    kind = next((kind for kind in kinds if kind.type == problem.type), ProblemError)
+    return kind.of(problem)
+
+
+def _search_attributes(flow: str, start: FlowStart, labels: FlowLabels) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(FLOW, flow),
+        SearchAttributePair(VERSION, start.version),
+        SearchAttributePair(PHASE, "running"),
+    ]
+    if labels.subjects:
+        pairs.append(SearchAttributePair(SUBJECT, list(labels.subjects)))
+    if labels.customer:
+        pairs.append(SearchAttributePair(CUSTOMER, labels.customer))
+    if labels.ticket:
+        pairs.append(SearchAttributePair(TICKET, labels.ticket))
+    return TypedSearchAttributes(pairs)
