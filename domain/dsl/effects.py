@@ -59,7 +59,7 @@ async def call(interpreter: Interpreter, execution: Execution, task: CallTask) -
 
 
 @step(EmitTask)
-async def emit(interpreter: Interpreter, execution: Execution, task: EmitTask) -> Raw:
+async def emit(interpreter: Interpreter, execution: Execution, _task: EmitTask) -> Raw:
     """The event that was published; id and time are filled in when the author left them out."""
     properties = interpreter.render(execution.node.data["emit"]["event"]["with"], execution)
     properties.setdefault("id", interpreter.derived_id(execution.path, "event"))

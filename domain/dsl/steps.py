@@ -16,7 +16,7 @@ from domain.problems import ConfigurationProblem, ExpressionProblem, Problem, Pr
 
 
 @step(DoTask)
-async def do(interpreter: Interpreter, execution: Execution, task: DoTask) -> Raw:
+async def do(interpreter: Interpreter, execution: Execution, _task: DoTask) -> Raw:
     """Subtasks in order."""
     nodes = execution.node.children["do"]
     return await interpreter.scope(nodes, execution.input, f"{execution.path}/do", execution.variables)
