@@ -1,0 +1,304 @@
+"""The operator's side of the simulator, below /_sim: make things happen, break things, look at what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulator.entities import Parcel, Push, Target
+from simulator.faults import FaultBook, FaultRule
+from simulator.ledger import LedgerEntry
+from simulator.platforms.base import Json, Platform
+from simulator.pushing import Pusher
+from simulator.trade import Stage, open_refund, withdraw
+from simulator.trickle import CREATED
+from simulator.world import World
+
+LEDGER_PAGE = 1_000
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewRefunds(_Body):
+    """Refund requests to make; each on a paid order of its own."""
+
+    shop: str = "demo-apparel"
+    count: int = Field(default=1, ge=1, le=5_000)
+    amount_minor: int | None = Field(default=None, ge=1, le=100_000_000)
+    reason: str | None = Field(default=None, max_length=200)
+    customer_id: str | None = None
+    returns_goods: bool = True
+    stage: Stage = Stage.RETURNING
+    parcel: Parcel = Parcel.NORMAL
+    transit_s: float | None = Field(default=None, ge=0)
+    push: bool = True
+
+
+class Faults(_Body):
+    """All rules that are to be in force."""
+
+    rules: list[FaultRule]
+
+
+class NewPush(_Body):
+    """A push to send: again by `push_id` (or message id), or an event about something."""
+
+    push_id: str | None = None
+    platform: str = "youzan"
+    account: str = "demo-apparel"
+    event: str | None = None
+    subjects: dict[str, str] = Field(default_factory=dict)
+
+
+class Advance(_Body):
+    """How far to move time, and what to do to one parcel."""
+
+    seconds: float = Field(default=0, ge=0, le=366 * 24 * 3600)
+    waybill: str | None = None
+    parcel: Parcel | None = None
+
+
+class KillTokens(_Body):
+    """Whose tokens die early."""
+
+    platform: str
+    account: str
+
+
+def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mapping[str, Platform]) -> APIRouter:
+    """All routes below /_sim."""
+    router = APIRouter(prefix="/_sim", tags=["simulator"])
+    _add_world_routes(router, world, pusher, platforms)
+    _add_fault_routes(router, book)
+    _add_push_routes(router, world, pusher, platforms)
+    return router
+
+
+def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, Platform]) -> None:
+    @router.get("/health")
+    async def health() -> Json:
+        """Whether the simulator is up."""
+        return {"status": "ok"}
+
+    @router.get("/accounts")
+    async def accounts(request: Request) -> Json:
+        """The demo accounts with their credentials."""
+        base = str(request.base_url).rstrip("/")
+        return {"accounts": [account for platform in platforms.values() for account in platform.accounts(base)]}
+
+    @router.get("/state")
+    async def state() -> Json:
+        """How much of everything there is."""
+        return {
+            "seed": world.settings.seed,
+            "now": world.clock.now().isoformat(),
+            "shops": [shop.id for shop in world.shops],
+            "customers": len(world.customers),
+            "contacts": len(world.contacts),
+            "orders": len(world.orders),
+            "refunds": _count(refund.status.value for refund in world.refunds),
+            "pushes": {"waiting": len(world.pushes), **pusher.totals},
+            "ledger": world.ledger.totals(),
+        }
+
+    @router.post("/refunds", status_code=201)
+    async def make_refunds(wanted: NewRefunds) -> Json:
+        """Makes paid orders with refund requests and pushes them."""
+        made = []
+        for _ in range(wanted.count):
+            refund = open_refund(world, **wanted.model_dump(exclude={"count", "push"}))
+            if wanted.push:
+                pusher.submit(platforms["youzan"].event(wanted.shop, CREATED, {"refund_id": refund.id}))
+            customer = world.customers.get(refund.customer_id)
+            made.append(
+                {
+                    **refund.model_dump(mode="json"),
+                    "unionid": customer.unionid if customer else None,
+                    "external_userid": customer.external_userid if customer else None,
+                }
+            )
+        return {"refunds": made}
+
+    @router.get("/refunds/{refund_id}")
+    async def refund(refund_id: str) -> Json:
+        """One refund as the world knows it."""
+        row = world.refunds.get(refund_id)
+        if row is None:
+            raise LookupError(f"no refund {refund_id!r}")
+        return row.model_dump(mode="json")
+
+    @router.post("/refunds/{refund_id}/withdraw")
+    async def withdraw_refund(refund_id: str, push: bool = True) -> Json:
+        """The buyer takes a refund request back."""
+        row = world.refunds.get(refund_id)
+        if row is None:
+            raise LookupError(f"no refund {refund_id!r}")
+        row = withdraw(world, row)
+        if push:
+            event = platforms["youzan"].event(row.shop, "trade_refund_RefundClosed", {"refund_id": row.id})
+            pusher.submit(event)
+        return row.model_dump(mode="json")
+
+    @router.get("/ledger")
+    async def ledger(
+        request: Request,
+        effect: bool | None = None,
+        after: int = 0,
+        limit: Annotated[int, Query(ge=1, le=LEDGER_PAGE)] = LEDGER_PAGE,
+    ) -> Json:
+        """Entries, filtered by kind, platform, account and any subject (refund_id, tid, external_userid …)."""
+        wanted = {
+            name: value for name, value in request.query_params.items() if name not in ("effect", "after", "limit")
+        }
+        found = list(world.ledger.find(effect=effect, after=after, **wanted))
+        return {
+            "total": len(found),
+            "effects": sum(entry.effect for entry in found),
+            "attempts": sum(not entry.effect for entry in found),
+            "entries": [_shown(entry) for entry in found[:limit]],
+            "next_after": found[limit - 1].seq if len(found) > limit else None,
+        }
+
+    @router.get("/customers")
+    async def customers(limit: Annotated[int, Query(ge=1, le=1000)] = 20, offset: int = 0) -> Json:
+        """The true identities, to compare with what was found out."""
+        rows = list(world.customers)[offset : offset + limit]
+        return {"total": len(world.customers), "customers": [row.model_dump(mode="json") for row in rows]}
+
+    @router.post("/advance")
+    async def advance(step: Advance) -> Json:
+        """Moves simulated time forward, or decides a parcel's fate."""
+        world.advance(step.seconds)
+        if step.waybill is not None:
+            waybill = world.waybills.get(step.waybill)
+            if waybill is None:
+                raise LookupError(f"no waybill {step.waybill!r}")
+            world.waybills.change(waybill, fate=step.parcel or Parcel.SIGNED)
+        return {"now": world.clock.now().isoformat(), "offset_s": world.clock.offset_s}
+
+    @router.post("/tokens/kill")
+    async def kill_tokens(whose: KillTokens) -> Json:
+        """Lets an account's tokens die before their time."""
+        doomed = [
+            token
+            for token in world.tokens
+            if (token.platform, token.account, token.killed) == (whose.platform, whose.account, False)
+        ]
+        for token in doomed:
+            world.tokens.change(token, killed=True)
+        return {"killed": len(doomed)}
+
+    @router.post("/reset")
+    async def reset() -> Json:
+        """Back to the seeded start; fault rules stay."""
+        pusher.forget()
+        world.reset()
+        return {"status": "reset"}
+
+
+def _add_fault_routes(router: APIRouter, book: FaultBook) -> None:
+    @router.get("/faults")
+    async def faults() -> Json:
+        """The rules in force, with how often each matched (`seen`) and struck (`hit`)."""
+        return {"rules": [rule.model_dump(mode="json") for rule in book.rules()]}
+
+    @router.put("/faults")
+    async def put_faults(wanted: Faults) -> Json:
+        """Puts exactly these rules in force."""
+        book.replace(wanted.rules)
+        return {"rules": [rule.model_dump(mode="json") for rule in book.rules()]}
+
+    @router.post("/faults", status_code=201)
+    async def add_fault(rule: FaultRule) -> Json:
+        """Adds one rule."""
+        return book.add(rule).model_dump(mode="json")
+
+    @router.delete("/faults", status_code=204)
+    async def clear_faults() -> Response:
+        """Takes all rules away."""
+        book.replace([])
+        return Response(status_code=204)
+
+    @router.delete("/faults/{rule_id}", status_code=204)
+    async def remove_fault(rule_id: str) -> Response:
+        """Takes one rule away."""
+        if not book.remove(rule_id):
+            raise LookupError(f"no fault rule {rule_id!r}")
+        return Response(status_code=204)
+
+
+def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, Platform]) -> None:
+    def known(platform: str) -> Platform:
+        if platform not in platforms:
+            raise LookupError(f"no platform {platform!r}: one of {', '.join(platforms)}")
+        return platforms[platform]
+
+    @router.get("/push-targets")
+    async def targets() -> dict[str, str | None]:
+        """Where each account's pushes go."""
+        pairs = [
+            (account["platform"], account["account"])
+            for platform in platforms.values()
+            for account in platform.accounts("")
+        ]
+        return {f"{platform}/{account}": pusher.target_of(platform, account) for platform, account in pairs}
+
+    @router.put("/push-targets")
+    async def put_targets(wanted: dict[str, str]) -> dict[str, str]:
+        """Sets URLs by platform/account."""
+        for key, url in wanted.items():
+            known(key.partition("/")[0])
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"{url!r} is not an http(s) URL")
+            world.targets.put(Target(id=key, url=url))
+        return wanted
+
+    @router.get("/pushes")
+    async def pushes(
+        state: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> dict[str, list[Json]]:
+        """Pushes, waiting ones first, then the latest done."""
+        rows = [*world.pushes, *reversed(pusher.done)]
+        shown = [row for row in rows if state is None or row.state == state]
+        return {"pushes": [row.model_dump(mode="json", exclude={"payload"}) for row in shown[:limit]]}
+
+    @router.post("/push", status_code=202)
+    async def push(wanted: NewPush) -> Json:
+        """Sends a push again, or an event about a refund, order or contact."""
+        if wanted.push_id is not None:
+            old = pusher.find(wanted.push_id)
+            if old is None:
+                raise LookupError(f"no push {wanted.push_id!r} among those waiting or lately done")
+            fresh = old.model_copy(
+                update={
+                    "id": f"{old.id}-again-{world.next('repush')}",
+                    "due_at": world.clock.wall(),
+                    "state": "pending",
+                }
+            )
+            return _pushed(pusher.submit(Push.model_validate(fresh.model_dump())))
+        if wanted.event is None:
+            raise ValueError("either push_id or event is needed")
+        return _pushed(pusher.submit(known(wanted.platform).event(wanted.account, wanted.event, wanted.subjects)))
+
+
+def _pushed(push: Push) -> Json:
+    return push.model_dump(mode="json", include={"id", "message_id", "platform", "account", "event", "state"})
+
+
+def _shown(entry: LedgerEntry) -> Json:
+    shown: dict[str, Any] = entry.model_dump(mode="json")
+    shown.update(shown.pop("subjects"))
+    return shown
+
+
+def _count(values: Any) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for value in values:
+        counted[value] = counted.get(value, 0) + 1
+    return counted

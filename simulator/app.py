@@ -1,0 +1,65 @@
+"""Puts the simulated world behind one HTTP application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from simulator.admin import admin_router
+from simulator.faults import FaultBook
+from simulator.gate import FaultGate
+from simulator.pushing import Pusher, QueueFull
+from simulator.registry import all_platforms
+from simulator.settings import Settings
+from simulator.trickle import trickle
+from simulator.world import World
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The simulator's application; its lifespan starts and stops the pusher.
+
+    `app.state.world`, `.pusher` and `.faults` are there for tests. Raises JournalMismatch for a state folder
+    of another seed.
+    """
+    settings = settings or Settings()
+    world = World(settings)
+    book = FaultBook(settings.seed)
+    platforms = all_platforms(world)
+    pusher = Pusher(world, book, platforms)
+    for platform in platforms.values():
+        platform.on_event(pusher.submit)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pusher.start()
+        drip = asyncio.create_task(trickle(world, platforms, pusher)) if settings.trickle_s else None
+        try:
+            yield
+        finally:
+            if drip is not None:
+                drip.cancel()
+                await asyncio.gather(drip, return_exceptions=True)
+            await pusher.stop()
+            world.close()
+
+    app = FastAPI(title="Platform simulator", version="1", lifespan=lifespan)
+    app.state.world = world
+    app.state.pusher = pusher
+    app.state.faults = book
+    for platform in platforms.values():
+        app.include_router(platform.router())
+    app.include_router(admin_router(world, book, pusher, platforms))
+    app.add_middleware(FaultGate, world=world, book=book, platforms=platforms)
+    app.add_exception_handler(LookupError, _refused)
+    app.add_exception_handler(ValueError, _refused)
+    app.add_exception_handler(QueueFull, _refused)
+    return app
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    status = 404 if isinstance(error, LookupError) else 503 if isinstance(error, QueueFull) else 422
+    return JSONResponse({"message": str(error)}, status_code=status)

@@ -1,0 +1,91 @@
+"""The gate in front of all platforms: lets requests through, or lets a fault have them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simulator.faults import Fault, FaultBook, FaultRule
+from simulator.platforms.base import Json, Platform
+from simulator.world import World
+
+PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY})
+
+
+class FaultGate:
+    """ASGI middleware; requests outside the platforms' prefixes pass untouched."""
+
+    def __init__(self, app: ASGIApp, world: World, book: FaultBook, platforms: Mapping[str, Platform]) -> None:
+        self._app = app
+        self._world = world
+        self._book = book
+        self._platforms = platforms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        rule = self._rule_for(scope) if scope["type"] == "http" else None
+        if rule is None:
+            await self._app(scope, receive, send)
+            return
+        seconds = self._world.settings.hang_s if rule.seconds is None else rule.seconds
+        if rule.fault in PLATFORM_ANSWERS:
+            await _answer(send, 200, self._platform_of(scope).answer_for(rule.fault))
+        elif rule.fault is Fault.HTTP_429:
+            wait = 1 if rule.seconds is None else max(1, round(rule.seconds))
+            await _answer(send, 429, {"message": "too many requests"}, {"retry-after": str(wait)})
+        elif rule.fault is Fault.HTTP_5XX:
+            await _answer(send, 502, {"message": "bad gateway"})
+        elif rule.fault is Fault.TIMEOUT_BEFORE:
+            await self._hang(receive, send, seconds)
+        elif rule.fault is Fault.TIMEOUT_AFTER:
+            await self._app(scope, receive, _nowhere)
+            await self._hang(receive, send, seconds)
+        elif rule.fault is Fault.SLOW:
+            await asyncio.sleep(seconds if rule.seconds is not None else 1.0)
+            await self._app(scope, receive, send)
+        else:
+            self._kill_token(scope)
+            await self._app(scope, receive, send)
+
+    def _rule_for(self, scope: Scope) -> FaultRule | None:
+        prefix, _, rest = scope["path"].lstrip("/").partition("/")
+        platform = self._platforms.get(prefix)
+        api = platform.api_of(rest) if platform else None
+        if platform is None or api is None:
+            return None
+        return self._book.for_request(prefix, platform.account_of(_query(scope)), api)
+
+    def _platform_of(self, scope: Scope) -> Platform:
+        return self._platforms[scope["path"].lstrip("/").partition("/")[0]]
+
+    def _kill_token(self, scope: Scope) -> None:
+        token = self._world.tokens.get(_query(scope).get("access_token", ""))
+        if token is not None:
+            self._world.tokens.change(token, killed=True)
+
+    async def _hang(self, receive: Receive, send: Send, seconds: float) -> None:
+        """Holds the request until the caller gives up or `seconds` have passed; then a 504 nobody waits for."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            await _answer(send, 504, {"message": "gateway timeout"})
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+
+
+async def _nowhere(_message: Message) -> None:
+    """Takes an answer that is never sent."""
+
+
+async def _answer(send: Send, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:
+    lines = [(b"content-type", b"application/json")]
+    lines += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": json.dumps(body, ensure_ascii=False).encode()})

@@ -1,0 +1,1 @@
+"""One module per platform; each shows the same world through its own wire contract."""

@@ -1,0 +1,259 @@
+"""Orders, refunds and buyers in Youzan's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator.entities import Customer, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
+from simulator.platforms.youzan import wire
+from simulator.trade import trace
+from simulator.world import World
+
+Json = dict[str, Any]
+
+STATUS_TEXT = {
+    OrderStatus.WAIT_PAY: "待支付",
+    OrderStatus.WAIT_SHIP: "待发货",
+    OrderStatus.SHIPPED: "已发货",
+    OrderStatus.DONE: "已完成",
+    OrderStatus.CLOSED: "已关闭",
+}
+REFUND_STATES = {
+    RefundStatus.WAIT_SELLER: 1,
+    RefundStatus.REFUSED: 10,
+    RefundStatus.WAIT_RETURN: 20,
+    RefundStatus.WAIT_GOODS: 30,
+    RefundStatus.GOODS_REFUSED: 40,
+    RefundStatus.CLOSED: 50,  # [U] the published enumeration is cut off after 40
+    RefundStatus.SUCCESS: 60,  # [U]
+}
+RETURN_ADDRESS = "浙江省杭州市余杭区仓前街道双擎退货仓"
+
+
+def trade(world: World, shop: Shop, order: Order) -> Json:
+    """`data` of youzan.trade.get, also the message of a trade push."""
+    customer = world.customers.get(order.customer_id)
+    return {
+        "full_order_info": {
+            "order_info": _order_info(order),
+            "buyer_info": _buyer(shop, customer),
+            "address_info": _address(shop, customer),
+            "pay_info": {
+                "total_fee": wire.yuan(sum(line.amount_minor for line in order.lines)),
+                "post_fee": wire.yuan(order.postage_minor),
+                "payment": wire.yuan(order.paid_minor),
+                "real_payment": wire.yuan(order.paid_minor),
+                "deduction_pay": 0,
+                "deduction_real_pay": 0,
+                "transaction": [],
+                "outer_transactions": [],
+                "phase_payments": [],
+            },
+            "orders": [
+                {
+                    "oid": line.oid,
+                    "item_id": line.item_id,
+                    "sku_id": line.sku_id,
+                    "title": line.title,
+                    "sku_properties_name": wire.compact([{"k": "规格", "v": line.sku}]),
+                    "num": line.count,
+                    "price": wire.yuan(line.price_minor),
+                    "total_fee": wire.yuan(line.amount_minor),
+                    "payment": wire.yuan(line.amount_minor),
+                    "discount_price": wire.yuan(line.price_minor),
+                    "outer_item_id": f"SPU{line.item_id}",
+                    "outer_sku_id": f"SKU{line.sku_id}",
+                    "item_type": 0,
+                    "is_present": False,
+                    "buyer_messages": "",
+                }
+                for line in order.lines
+            ],
+            "remark_info": {"buyer_message": "", "trade_memo": ""},
+            "source_info": {
+                "is_offline_order": False,
+                "source": {"platform": "wx", "wx_entrance": "direct_buy"},
+            },
+        },
+        "order_promotion": {
+            "item": [],
+            "order": [],
+            "item_discount_fee": "0.00",
+            "order_discount_fee": "0.00",
+            "adjust_fee": "0.00",
+        },
+        "refund_order": [
+            {
+                "refund_id": refund.id,
+                "refund_type": 1,
+                "refund_state": REFUND_STATES[refund.status],
+                "refund_fee": wire.yuan(refund.amount_minor),
+                "refund_time": wire.local(refund.succeeded_at),
+                "oids": [refund.oid],
+            }
+            for refund in world.refunds.having(order.id)
+        ],
+        "delivery_order": [
+            {
+                "express_state": 1,
+                "express_type": 1,
+                "oids": [line.oid for line in order.lines],
+                "dists": [
+                    {"dist_id": f"D{order.id[1:]}", "express_info": {"express_id": 7, "express_no": order.waybill}}
+                ],
+            }
+        ]
+        if order.shipped_at
+        else [],
+    }
+
+
+def refund(world: World, shop: Shop, row: Refund) -> Json:
+    """`data` of youzan.trade.refund.get 3.0.1."""
+    waybill = world.waybills.get(row.waybill) if row.waybill else None
+    shown: Json = {
+        "refund_id": row.id,
+        "kdt_id": shop.kdt_id,
+        "tid": row.tid,
+        "oid": row.oid,
+        "status": row.status.value,
+        "cs_status": 1,
+        "return_goods": row.returns_goods,
+        "demand": 2 if row.returns_goods else 1,
+        "refund_type": "BUYER_APPLY_REFUND",
+        "reason": row.reason,
+        "desc": row.reason_text,
+        "refund_fee": wire.yuan(row.amount_minor),
+        "version": row.version,
+        "created": wire.local(row.created_at),
+        "modified": wire.local(row.modified_at),
+        "refund_success_time": wire.local(row.succeeded_at),
+    }
+    if waybill is not None:
+        shown["logistics"] = {
+            "logistics_no": waybill.id,
+            "company_code": str(waybill.express_id),
+            "receiver": wire.conceal(shop.data_key, "退货仓"),
+            "mobile": wire.conceal(shop.data_key, "13800000000"),
+            "telephone": "",
+            "address": wire.conceal(shop.data_key, RETURN_ADDRESS),
+        }
+    return shown
+
+
+def refund_row(shop: Shop, row: Refund) -> Json:
+    """One row of youzan.trade.refund.search."""
+    return {
+        "refund_id": row.id,
+        "kdt_id": shop.kdt_id,
+        "tid": row.tid,
+        "oid": row.oid,
+        "status": row.status.value,
+        "return_goods": row.returns_goods,
+        "reason": row.reason,
+        "refund_fee": wire.yuan(row.amount_minor),
+        "version": row.version,
+        "created": wire.local(row.created_at),
+        "modified": wire.local(row.modified_at),
+    }
+
+
+def refund_message(row: Refund) -> Json:
+    """The message of a trade_refund_* push, as captured ones look [S]."""
+    return {
+        "update_time": wire.local(row.modified_at),
+        "refund_type": "REFUND_AND_RETURN" if row.returns_goods else "REFUND_ONLY",
+        "refund_reason_desc": row.reason_text,
+        "refunded_fee": wire.yuan(row.amount_minor),
+        "refund_reason": str(row.reason),
+        "refund_id": row.id,
+        "version": row.version,
+        "oids": row.oid,
+        "tid": row.tid,
+    }
+
+
+def parcel(world: World, shop: Shop, waybill: Waybill) -> Json:
+    """`data` of youzan.logistics.goodsexpress.get: `data` inside is a JSON string of the stations, newest first."""
+    stations = trace(world, waybill)
+    states = {1: 1, 2: 0, 3: 0, 4: 5, 5: 3}
+    return {
+        "id": int(world.token("express", waybill.id)[:8], 16),
+        "kdt_id": shop.kdt_id,
+        "express_id": waybill.express_id,
+        "com": str(waybill.express_id),
+        "name": waybill.express_name,
+        "nu": waybill.id,
+        "status": "1" if stations else "0",
+        "state": 2 if waybill.fate == "stuck" else states.get(len(stations), 0),
+        "ep_condition": "",
+        "message": "ok",
+        "created_time": int(stations[-1][0].timestamp()) if stations else 0,
+        "data": wire.compact([{"time": wire.local(at), "context": text} for at, text in reversed(stations)]),
+    }
+
+
+def user(shop: Shop, customer: Customer) -> Json:
+    """One entry of youzan.users.info.query's `user_list`."""
+    return {
+        "primitive_info": {
+            "yz_open_id": customer.yz_open_id,
+            "nick_name": wire.conceal(shop.data_key, customer.name),
+            "gender": customer.gender,
+            "platform_type": 2,
+        },
+        "mobile_info": {"mobile_encrypted": wire.conceal(shop.data_key, customer.phone), "country_code": "+86"},
+        "wechat_info": {"union_id": customer.unionid, "open_id": customer.openid, "wechat_type": 2},
+    }
+
+
+def _order_info(order: Order) -> Json:
+    refund_state = 0
+    if order.refunded_minor:
+        refund_state = 12 if order.refunded_minor >= order.paid_minor else 2
+    return {
+        "tid": order.id,
+        "status": order.status.value,
+        "status_str": STATUS_TEXT[order.status],
+        "type": 0,
+        "created": wire.local(order.created_at),
+        "update_time": wire.local(order.updated_at),
+        "pay_time": wire.local(order.paid_at),
+        "consign_time": wire.local(order.shipped_at),
+        "success_time": wire.local(order.finished_at),
+        "refund_state": refund_state,
+        "express_type": 0,
+        "close_type": 2 if order.status is OrderStatus.CLOSED else 0,
+        "pay_type": 10,
+        "is_retail_order": False,
+        "order_tags": {"is_member": True, "is_secured_transactions": True, "is_refund": bool(order.refunded_minor)},
+        "order_extra": {"is_from_cart": "false", "is_points_order": "0"},
+    }
+
+
+def _buyer(shop: Shop, customer: Customer | None) -> Json:
+    if customer is None:
+        return {}
+    return {
+        "yz_open_id": customer.yz_open_id,
+        "outer_user_id": customer.openid,
+        "buyer_phone": wire.conceal(shop.data_key, customer.phone),
+        "fans_nickname": wire.conceal(shop.data_key, customer.name),
+        "fans_type": 1,
+    }
+
+
+def _address(shop: Shop, customer: Customer | None) -> Json:
+    if customer is None:
+        return {}
+    return {
+        "receiver_name": wire.conceal(shop.data_key, customer.name),
+        "receiver_tel": wire.conceal(shop.data_key, customer.phone),
+        "delivery_province": customer.province,
+        "delivery_city": customer.city,
+        "delivery_district": customer.district,
+        "delivery_address": wire.conceal(shop.data_key, customer.street),
+        "delivery_postal_code": "",
+        "address_extra": wire.compact({"areaCode": "330106", "lon": 0.0, "lat": 0.0}),
+        "self_fetch_info": "",
+    }

@@ -1,0 +1,186 @@
+"""Delivers pushes the way the platforms do: signed, with retries, in no promised order."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import Counter, deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import chain
+
+import httpx
+
+from simulator.entities import Push, PushState
+from simulator.faults import Fault, FaultBook
+from simulator.platforms.base import Platform
+from simulator.world import World
+
+log = logging.getLogger(__name__)
+
+DONE_KEPT = 5_000
+
+
+class QueueFull(Exception):
+    """More pushes wait than the queue holds."""
+
+
+class Pusher:
+    """A bounded queue of pushes, delivered by a bounded number of requests at a time.
+
+    What waits is journaled, so a restart goes on; what is done is kept in memory for a while.
+    """
+
+    def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, Platform]) -> None:
+        self._world = world
+        self._book = book
+        self._platforms = platforms
+        self._heap: list[tuple[datetime, int, str]] = []
+        self._order = 0
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._client: httpx.AsyncClient | None = None
+        self.done: deque[Push] = deque(maxlen=DONE_KEPT)
+        self.totals: Counter[str] = Counter()
+        for push in world.pushes:
+            self._schedule(push)
+
+    def submit(self, push: Push) -> Push:
+        """Queues a push, with whatever the fault rules add, delay or take away. QueueFull when there is no room."""
+        if len(self._world.pushes) >= self._world.settings.push_queue_limit:
+            raise QueueFull(f"{len(self._world.pushes)} pushes are waiting already")
+        if self.target_of(push.platform, push.account) is None:
+            return self._finish(push, PushState.DROPPED, "no push target")
+        for rule in self._book.for_push(push.platform, push.account, push.event):
+            if rule.fault is Fault.DROP_PUSH:
+                return self._finish(push, PushState.DROPPED, "dropped by a fault rule")
+            if rule.fault is Fault.REORDER_PUSH:
+                delay = timedelta(seconds=1.0 if rule.seconds is None else rule.seconds)
+                push = push.model_copy(update={"due_at": push.due_at + delay})
+            else:
+                for copy in range(1, rule.copies + 1):
+                    forged = rule.fault is Fault.FORGE_PUSH
+                    twin = {"id": f"{push.id}-{rule.fault}-{copy}", "bad_signature": forged}
+                    self._keep(push.model_copy(update=twin))
+        return self._keep(push)
+
+    def find(self, push_id: str) -> Push | None:
+        """A push by id or message id, waiting or done."""
+        for push in chain(self._world.pushes, self.done):
+            if push_id in (push.id, push.message_id):
+                return push
+        return None
+
+    def target_of(self, platform: str, account: str) -> str | None:
+        """The URL that an account's pushes go to; None when there is none."""
+        target = self._world.targets.get(f"{platform}/{account}")
+        if target is not None:
+            return target.url
+        base = self._world.settings.push_base
+        return f"{base.rstrip('/')}/hooks/{platform}/{account}" if base else None
+
+    def start(self) -> None:
+        """Begins delivering."""
+        limits = httpx.Limits(max_connections=self._world.settings.push_concurrency)
+        self._client = httpx.AsyncClient(
+            timeout=self._world.settings.push_timeout_s, limits=limits, follow_redirects=False, trust_env=False
+        )
+        self._loop_task = asyncio.create_task(self._loop())
+
+    async def stop(self) -> None:
+        """Stops delivering; what waits stays in the journal."""
+        tasks = [task for task in (self._loop_task, *self._running) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+
+    def forget(self) -> None:
+        """Drops everything that waits (reset)."""
+        self._heap.clear()
+        self.done.clear()
+        self.totals.clear()
+
+    async def _loop(self) -> None:
+        while True:
+            self._wake.clear()
+            now = self._world.clock.wall()
+            while self._heap and self._heap[0][0] <= now:
+                if len(self._running) >= self._world.settings.push_concurrency:
+                    break
+                push = self._world.pushes.get(heapq.heappop(self._heap)[2])
+                if push is not None:
+                    self._launch(push)
+            await self._sleep(now)
+
+    async def _sleep(self, now: datetime) -> None:
+        busy = len(self._running) >= self._world.settings.push_concurrency
+        wait_s = None if busy or not self._heap else max((self._heap[0][0] - now).total_seconds(), 0)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _launch(self, push: Push) -> None:
+        task = asyncio.create_task(self._deliver(push))
+        self._running.add(task)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a push failed in the simulator itself", exc_info=error)
+
+    async def _deliver(self, push: Push) -> None:
+        error = await self._attempt(push)
+        self.totals["attempts"] += 1
+        if self._world.pushes.get(push.id) is None:
+            return
+        push = push.model_copy(update={"attempts": push.attempts + 1, "last_error": error})
+        delays = self._platforms[push.platform].retry_delays_s
+        if not error:
+            self._finish(push, PushState.DELIVERED, "")
+        elif push.bad_signature or push.attempts > len(delays):
+            self._finish(push, PushState.FAILED, error)
+        else:
+            delay = delays[push.attempts - 1] * self._world.settings.push_retry_scale
+            due = self._world.clock.wall() + timedelta(seconds=delay)
+            log.info("push %s of %s not accepted (%s), again in %.0f s", push.event, push.account, error, delay)
+            self._keep(push.model_copy(update={"due_at": due}))
+
+    async def _attempt(self, push: Push) -> str:
+        """Delivers once; "" when accepted, otherwise why not."""
+        url = self.target_of(push.platform, push.account)
+        if url is None or self._client is None:
+            return "no push target"
+        platform = self._platforms[push.platform]
+        try:
+            request = platform.sign(push)
+            answer = await self._client.post(
+                url, content=request.body, headers=dict(request.headers), params=dict(request.query)
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, LookupError) as error:
+            return f"{type(error).__name__}: {error}"
+        return "" if platform.accepts(answer.status_code, answer.content) else f"HTTP {answer.status_code}"
+
+    def _keep(self, push: Push) -> Push:
+        self._world.pushes.put(push)
+        self._schedule(push)
+        return push
+
+    def _schedule(self, push: Push) -> None:
+        self._order += 1
+        heapq.heappush(self._heap, (push.due_at, self._order, push.id))
+        self._wake.set()
+
+    def _finish(self, push: Push, state: PushState, error: str) -> Push:
+        push = push.model_copy(update={"state": state, "last_error": error})
+        self._world.pushes.remove(push.id)
+        self.done.append(push)
+        self.totals[state.value] += 1
+        return push
