@@ -1,0 +1,103 @@
+"""One pool of connections to one PostgreSQL database."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from domain.problems import ConfigurationProblem, Text
+from storage.encryption import Keyring, use_keyring
+
+# The role all work runs under: it may insert audit entries but not change them (see `storage.migrations`).
+APPLICATION_ROLE = "tandem_app"
+_CONNECT_TIMEOUT_S = 10
+_POOL_TIMEOUT_S = 10.0
+_STATEMENT_TIMEOUT_S = 30
+_LOCK_TIMEOUT_S = 10
+_IDLE_TRANSACTION_TIMEOUT_S = 60
+
+
+def utc_now() -> datetime:
+    """The instant, UTC."""
+    return datetime.now(UTC)
+
+
+def sqlalchemy_url(database_url: str) -> URL:
+    """A libpq address (`postgresql://user@host/database?host=/socket`) as SQLAlchemy's, with psycopg 3 as driver.
+
+    :raises ConfigurationProblem: it is no PostgreSQL address.
+    """
+    from sqlalchemy.engine import make_url
+
+    try:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in ("postgresql", "postgres") or not url.database:
+        scheme = urlsplit(database_url).scheme or "?"
+        raise ConfigurationProblem(
+            Text(
+                f"数据库地址（TANDEM_DATABASE_URL）应为 postgresql://用户:密码@主机:端口/数据库，当前以“{scheme}:”开头或缺少数据库名",
+                "The database address (TANDEM_DATABASE_URL) must be postgresql://user:password@host:port/database; "
+                f"this one starts with “{scheme}:” or names no database",
+            )
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """The pool, the keys and the clock that units of work share. Make one per process, `close()` it at the end.
+
+    pool_size: connections at most; a unit of work waits up to ten seconds for a free one. role: the role the work runs
+    under, None for the login itself (migrations, maintenance).
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        keyring: Keyring,
+        *,
+        pool_size: int = 10,
+        role: str | None = APPLICATION_ROLE,
+        clock: Callable[[], datetime] = utc_now,
+        statement_timeout_s: int = _STATEMENT_TIMEOUT_S,
+    ) -> None:
+        self.keyring = keyring
+        self.clock = clock
+        options = {
+            "timezone": "UTC",
+            "statement_timeout": f"{statement_timeout_s}s",
+            "lock_timeout": f"{_LOCK_TIMEOUT_S}s",
+            "idle_in_transaction_session_timeout": f"{_IDLE_TRANSACTION_TIMEOUT_S}s",
+            **({"role": role} if role else {}),
+        }
+        self.engine = create_async_engine(
+            sqlalchemy_url(database_url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_TIMEOUT_S,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "application_name": "tandem",
+                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            },
+        )
+        use_keyring(self.engine.dialect, keyring)
+        self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+
+    async def healthy(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, DBAPIError, OSError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        await self.engine.dispose()

@@ -1,0 +1,66 @@
+"""What every table shares: the metadata with its naming convention, ids, instants."""
+
+import importlib
+import pkgutil
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import DateTime, Dialect, MetaData, text
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+from typing_extensions import override
+
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+class Table(SQLModel):
+    """Base of every table model. A row is written and read in this room only; callers get domain values."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Instant(TypeDecorator[datetime]):
+    """`timestamptz`, always aware and always UTC on this side; a naive datetime is a bug and is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime reached the database: {value.isoformat()}")
+        return value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+
+def identifier() -> Any:
+    """A primary key that the database draws: a UUID of version 7, so that newer rows sort after older ones."""
+    return Field(default=None, primary_key=True, sa_column_kwargs={"server_default": text("uuidv7()")})
+
+
+def instant(*, optional: bool = False, index: bool = False) -> Any:
+    """A column for a point in time."""
+    if optional:
+        return Field(default=None, sa_type=Instant, nullable=True, index=index)
+    return Field(sa_type=Instant, nullable=False, index=index)
+
+
+def load_tables() -> MetaData:
+    """The metadata of all tables: every module of this room is imported first."""
+    import storage
+
+    for module in pkgutil.iter_modules(storage.__path__):
+        if not module.ispkg:
+            importlib.import_module(f"storage.{module.name}")
+    return Table.metadata
