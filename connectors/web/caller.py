@@ -1,0 +1,55 @@
+"""The executor of `call: http` and `call: openapi`."""
+
+import asyncio
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from connectors.web.authentication import auth_of
+from connectors.web.failures import too_late
+from connectors.web.guard import Resolver, WebSettings, system_resolver
+from connectors.web.http_call import build_request, exchange, render
+from connectors.web.token_source import TokenSource
+from connectors.web.transport import GuardedTransport
+from domain.catalog.web import HttpRequest
+
+_TOKEN_LIMIT_S = 10.0
+
+
+class WebCaller:
+    """Sends the web calls of flows; shares connections, tokens and documents between them, but no cookies.
+
+    For one event loop; close it with `aclose`. Every problem it raises has the members that `connectors.web.failures`
+    describes.
+    """
+
+    def __init__(self, settings: WebSettings, resolve: Resolver = system_resolver) -> None:
+        self._settings = settings
+        self._client = httpx.AsyncClient(
+            transport=GuardedTransport(settings, resolve),
+            headers={"user-agent": "Tandem", "accept": "application/json, text/*;q=0.9, */*;q=0.8"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+        )
+        self._tokens = TokenSource(self._client, min(_TOKEN_LIMIT_S, settings.timeout_s / 2))
+
+    async def call_http(self, request: HttpRequest, *, idempotency_key: str | None = None) -> Any:
+        """The answer in the form `request.output` asks for.
+
+        Raises AuthorizationProblem for a host or an address that is off limits, AuthenticationProblem when no token is
+        to be had, ValidationProblem when the request cannot be sent, CommunicationProblem for a failed exchange or a
+        status outside the accepted range, TimeoutProblem when the time was up.
+        """
+        outgoing = build_request(self._client, request, idempotency_key)
+        auth = auth_of(request.endpoint.authentication, self._tokens)
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                response = await exchange(self._client, outgoing, auth, redirect=request.redirect)
+        except TimeoutError as error:
+            raise too_late(outgoing.url.host, self._settings.timeout_s, outgoing.method) from error
+        return render(response, request.output, outgoing.method)
+
+    async def aclose(self) -> None:
+        """Close the connections; calls under way fail."""
+        await self._client.aclose()
