@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from domain.problems import ConfigurationProblem, Text
-from runtime.embedded.server import unwritable
+from runtime.folders import unwritable
 from runtime.instance import read_addresses
 from runtime.keys import new_keyring, new_pepper, parse_keyring, read_secret, write_secret
 from runtime.settings import Settings, read_settings, variable

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from domain.problems import ConfigurationProblem, ConflictProblem, Text
-from runtime.embedded.server import unwritable
+from runtime.folders import unwritable
 from runtime.processes import ProcessIdentity
 
 _LOCK_NAME = "tandem.lock"

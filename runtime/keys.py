@@ -7,7 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 KEY_BYTES = 32
 
 

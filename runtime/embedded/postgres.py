@@ -23,6 +23,7 @@ from psycopg import sql
 from domain.problems import ConfigurationProblem, Text
 from runtime.embedded.account import ServerAccount, server_account
 from runtime.embedded.server import EmbeddedServer
+from runtime.managed_process import KILL
 from runtime.processes import ProcessIdentity, end, processes_working_in, wait_until_gone
 
 _MAJOR_VERSION = "18"
@@ -33,7 +34,7 @@ _LONGEST_SOCKET_PATH = 103
 # Object numbers below are the system's own; a database of a user has a folder named from here on.
 _FIRST_USER_DATABASE = 16384
 _START_TIMEOUT_S = 90.0
-_STOP_SIGNALS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0))
+_STOP_SIGNALS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (KILL, 5.0))
 
 _CONFIGURATION = {
     "listen_addresses": "",
@@ -82,12 +83,10 @@ class EmbeddedPostgres(EmbeddedServer):
     `durable=False` trades crash safety for speed: for tests only.
     """
 
-    name = "PostgreSQL"
-
     def __init__(
         self, directory: Path, *, database: str = "tandem", durable: bool = True, log_file: Path | None = None
     ) -> None:
-        super().__init__(directory, log_file)
+        super().__init__("PostgreSQL", directory, log_file)
         self.database = database
         self.durable = durable
         self.data = self.directory / "data"
@@ -111,9 +110,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
     async def start(self) -> None:
         programs = postgres_programs()
-        self._prepare_directory()
+        self.prepare_directory()
         self._account = server_account()
-        self.directory.chmod(0o700)
         if self._account:
             self._open_to(self._account, programs)
         await self._stop_leftovers()
@@ -161,7 +159,7 @@ class EmbeddedPostgres(EmbeddedServer):
         stopped = await end(leaders, _STOP_SIGNALS) and await wait_until_gone(working, 15.0)
         if not stopped and not await end(working, [(signal.SIGQUIT, 10.0)]):
             pids = ", ".join(str(process.pid) for process in working)
-            raise self._did_not_start(
+            raise self.did_not_start(
                 Text(
                     f"数据目录 {self.data} 仍被旧进程 {pids} 占用，请先结束它们",
                     f"processes {pids} of an earlier run still use {self.data}; end them first",
@@ -217,7 +215,7 @@ class EmbeddedPostgres(EmbeddedServer):
         output, _ = await process.communicate()
         if process.returncode:
             self.log_file.write_bytes(output)
-            raise self._did_not_start(Text("initdb 执行失败", "initdb failed"))
+            raise self.did_not_start(Text("initdb 执行失败", "initdb failed"))
         unfinished.rename(self.data)
 
     def _complete(self) -> bool:
@@ -277,12 +275,12 @@ class EmbeddedPostgres(EmbeddedServer):
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
             if self.pid is None:
-                raise self._did_not_start(Text("进程已退出", "the process ended"))
+                raise self.did_not_start(Text("进程已退出", "the process ended"))
             try:
                 connection = await psycopg.AsyncConnection.connect(self.url("postgres"), connect_timeout=5)
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise self._did_not_start(
+                    raise self.did_not_start(
                         Text(
                             f"{_START_TIMEOUT_S:.0f} 秒内未就绪（{error}）",
                             f"it was not ready within {_START_TIMEOUT_S:.0f} s ({error})",

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 from domain.problems import ConfigurationProblem, ConflictProblem, Text
 from runtime.embedded.server import EmbeddedServer
 from runtime.embedded.temporal_file import TemporalFile
+from runtime.managed_process import KILL
 from runtime.ports import free_port, require_free
 from runtime.processes import end, processes_with_argument
 from runtime.search_attributes import SEARCH_ATTRIBUTES, register_search_attributes
@@ -32,7 +33,7 @@ _DYNAMIC_CONFIGURATION = {
     "matching.enableFairness": "true",
 }
 _START_TIMEOUT_S = 60.0
-_STOP_SIGNALS = ((signal.SIGTERM, 20.0), (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0))
+_STOP_SIGNALS = ((signal.SIGTERM, 20.0), (KILL, 5.0))
 _HOST = "127.0.0.1"
 
 
@@ -67,8 +68,6 @@ class EmbeddedTemporal(EmbeddedServer):
     speed, `time_skipping=True` lets waiting workflows jump ahead in time: both for tests only.
     """
 
-    name = "Temporal"
-
     def __init__(
         self,
         directory: Path,
@@ -81,7 +80,7 @@ class EmbeddedTemporal(EmbeddedServer):
         time_skipping: bool = False,
         log_file: Path | None = None,
     ) -> None:
-        super().__init__(directory, log_file)
+        super().__init__("Temporal", directory, log_file)
         self.port = port
         self.ui_port = ui_port
         self.namespace = namespace
@@ -104,7 +103,7 @@ class EmbeddedTemporal(EmbeddedServer):
 
     async def start(self) -> None:
         program = temporal_program()
-        self._prepare_directory()
+        self.prepare_directory()
         await self._stop_leftovers()
         if self._fixed_port and self.port is not None:
             require_free(self.port, "TANDEM_TEMPORAL_PORT", Text("内嵌 Temporal", "the embedded Temporal"))
@@ -145,7 +144,7 @@ class EmbeddedTemporal(EmbeddedServer):
         leftovers = await asyncio.to_thread(processes_with_argument, "temporal", str(self.file.path))
         if not await end(leftovers, _STOP_SIGNALS):
             pids = ", ".join(str(process.pid) for process in leftovers)
-            raise self._did_not_start(
+            raise self.did_not_start(
                 Text(f"旧进程 {pids} 仍占用其数据文件，请先结束它", f"process {pids} still uses its file; end it first")
             )
 
@@ -186,16 +185,16 @@ class EmbeddedTemporal(EmbeddedServer):
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not await self._ready():
             if self.pid is None:
-                if "address already in use" in self._log_tail():
+                if "address already in use" in self.log_tail():
                     raise ConflictProblem(
                         Text(
                             f"端口 {self.port} 已被占用。请用 TANDEM_TEMPORAL_PORT 换一个端口。",
                             f"Port {self.port} is taken. Name another one with TANDEM_TEMPORAL_PORT.",
                         )
                     )
-                raise self._did_not_start(Text("进程已退出", "the process ended"))
+                raise self.did_not_start(Text("进程已退出", "the process ended"))
             if time.monotonic() > deadline:
-                raise self._did_not_start(
+                raise self.did_not_start(
                     Text(f"{_START_TIMEOUT_S:.0f} 秒内未就绪", f"it was not ready within {_START_TIMEOUT_S:.0f} s")
                 )
             await asyncio.sleep(0.1)

@@ -1,0 +1,122 @@
+"""A process of ours: started in a session of its own, told to stop in steps, writing to one log file."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from domain.problems import ProblemError, Text, UnavailableProblem
+from runtime.folders import unwritable
+from runtime.processes import ProcessIdentity
+
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+class ManagedProcess(ABC):
+    """Something that starts, answers, ends; `async with` starts and stops it.
+
+    Its own session keeps Ctrl-C in the terminal from it: only the supervisor gets that, and stops all in order.
+    It writes straight to its log file, so that it outlives a killed parent; the next start finds and ends it.
+    """
+
+    def __init__(self, name: str, log_file: Path) -> None:
+        self.name = name
+        self.log_file = log_file.absolute()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Returns when it answers.
+
+        :raises ProblemError: it cannot; the sentence says why and what to do.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Returns when it is gone; calling it twice does no harm."""
+
+    @abstractmethod
+    async def healthy(self) -> bool:
+        """Whether it answers, asked for a few seconds at most."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The process number while it runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """Which process it is, while it runs."""
+        return ProcessIdentity.of(self.pid) if self.pid else None
+
+    async def wait(self) -> int:
+        """The exit code, as soon as the process ended for whatever reason."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return await self._process.wait()
+
+    async def _spawn(self, command: Sequence[str | Path], environment: Mapping[str, str], **options: Any) -> None:
+        try:
+            self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            log = self.log_file.open("ab")
+        except OSError as error:
+            raise unwritable(self.log_file.parent, error) from error
+        with log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                start_new_session=True,
+                **options,
+            )
+
+    async def _end(self, signals: Sequence[tuple[int, float]]) -> None:
+        """Send each signal in turn and wait its seconds, until the process is gone."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        for number, patience_s in signals:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            try:
+                await asyncio.wait_for(process.wait(), patience_s)
+            except TimeoutError:
+                continue
+            return
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines of its log."""
+        try:
+            with self.log_file.open("rb") as log:
+                log.seek(max(0, self.log_file.stat().st_size - 8192))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def did_not_start(self, why: Text) -> ProblemError:
+        """The refusal that shows the end of its log."""
+        tail = self.log_tail()
+        return UnavailableProblem(
+            Text(
+                f"{self.name} 未能启动：{why.zh}。日志：{self.log_file}\n{tail}",
+                f"{self.name} did not start: {why.en}. Log: {self.log_file}\n{tail}",
+            )
+        )
