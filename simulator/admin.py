@@ -63,8 +63,8 @@ class Advance(_Body):
     parcel: Parcel | None = None
 
 
-class KillTokens(_Body):
-    """Whose tokens die early."""
+class WhichAccount(_Body):
+    """One account of a platform."""
 
     platform: str
     account: str
@@ -182,7 +182,7 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
         return {"now": world.clock.now().isoformat(), "offset_s": world.clock.offset_s}
 
     @router.post("/tokens/kill")
-    async def kill_tokens(whose: KillTokens) -> Json:
+    async def kill_tokens(whose: WhichAccount) -> Json:
         """Lets an account's tokens die before their time."""
         doomed = [
             token
@@ -266,6 +266,13 @@ def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms:
         rows = [*world.pushes, *reversed(pusher.done)]
         shown = [row for row in rows if state is None or row.state == state]
         return {"pushes": [row.model_dump(mode="json", exclude={"payload"}) for row in shown[:limit]]}
+
+    @router.post("/verify-url")
+    async def verify_url(whose: WhichAccount) -> Json:
+        """Does what an administrator's click on "save" does: proves the callback URL."""
+        known(whose.platform)
+        verified, answered = await pusher.verify(whose.platform, whose.account)
+        return {"verified": verified, "answered": answered}
 
     @router.post("/push", status_code=202)
     async def push(wanted: NewPush) -> Json:

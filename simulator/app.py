@@ -15,8 +15,11 @@ from simulator.gate import FaultGate
 from simulator.pushing import Pusher, QueueFull
 from simulator.registry import all_platforms
 from simulator.settings import Settings
+from simulator.trade import TradeRefusal
 from simulator.trickle import trickle
 from simulator.world import World
+
+REFUSALS = {LookupError: 404, QueueFull: 503, TradeRefusal: 409}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -57,9 +60,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(LookupError, _refused)
     app.add_exception_handler(ValueError, _refused)
     app.add_exception_handler(QueueFull, _refused)
+    app.add_exception_handler(TradeRefusal, _refused)
     return app
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    status = 404 if isinstance(error, LookupError) else 503 if isinstance(error, QueueFull) else 422
+    status = next((code for kind, code in REFUSALS.items() if isinstance(error, kind)), 422)
     return JSONResponse({"message": str(error)}, status_code=status)

@@ -81,6 +81,21 @@ class Pusher:
         base = self._world.settings.push_base
         return f"{base.rstrip('/')}/hooks/{platform}/{account}" if base else None
 
+    async def verify(self, platform: str, account: str) -> tuple[bool, str]:
+        """Asks an account's receiver to prove its URL; whether it did, and what it answered otherwise.
+
+        LookupError when the platform has no such step or the account no target.
+        """
+        url, wanted = self.target_of(platform, account), self._platforms[platform].verification(account)
+        if url is None or wanted is None or self._client is None:
+            raise LookupError(f"{platform}/{account} has no URL verification or no target")
+        query, echo = wanted
+        try:
+            answer = await self._client.get(url, params=dict(query))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return False, f"{type(error).__name__}: {error}"
+        return answer.status_code == 200 and answer.text == echo, f"HTTP {answer.status_code}: {answer.text[:200]}"
+
     def start(self) -> None:
         """Begins delivering."""
         limits = httpx.Limits(max_connections=self._world.settings.push_concurrency)

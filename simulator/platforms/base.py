@@ -72,3 +72,7 @@ class Platform(Protocol):
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
         """A push of `event` about a refund, order or contact. LookupError or ValueError says what is wrong."""
         ...
+
+    def verification(self, account: str) -> tuple[Mapping[str, str], str] | None:
+        """The query of the GET that proves a receiver's URL, and the text it must answer; None if there is no such."""
+        ...

@@ -14,7 +14,8 @@ from simulator.entities import App, Contact, Corp, Counter, Push
 from simulator.faults import Fault
 from simulator.platforms.base import Json, PushRequest, Submit
 from simulator.platforms.wecom import crypto
-from simulator.platforms.wecom.api import APIS, Call, ErrCode, answer
+from simulator.platforms.wecom.api import APIS
+from simulator.platforms.wecom.calls import Call, ErrCode, answer
 from simulator.quotas import Limit, Quotas
 from simulator.tokens import TokenDesk, TokenState
 from simulator.world import World

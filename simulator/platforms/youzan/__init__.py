@@ -134,6 +134,9 @@ class Youzan:
             raise LookupError(f"no refund of {account} for {event}")
         return self._push(shop, event, row.tid, render.refund_message(row), row.version // 1000)
 
+    def verification(self, account: str) -> None:
+        """Youzan does not verify URLs."""
+
     def _push(self, shop: Shop, event: str, subject: str, message: Json, version: int, **more: Any) -> Push:
         number = self._world.next("push")
         digest = self._world.token("message", number)
