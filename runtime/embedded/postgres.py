@@ -212,7 +212,12 @@ class EmbeddedPostgres(EmbeddedServer):
             start_new_session=True,
             **(self._account.subprocess_options() if self._account else {}),
         )
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode:
             self.log_file.write_bytes(output)
             raise self.did_not_start(Text("initdb 执行失败", "initdb failed"))
