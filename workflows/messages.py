@@ -25,7 +25,8 @@ class FlowStart:
 
     The run's id is the workflow id. subject: what shares and splits are drawn by, `kind:id`. subjects: every subject
     whose events reach the run. secrets: see `domain.dsl.host.RunDescriptor`. events: CloudEvent envelopes that came
-    with the start (a trigger). continuation: what `Interpreter.dump` gave, for continue-as-new and retry.
+    with the start (a trigger). continuation: where an earlier execution stopped (continue-as-new, retry). attempt: 1,
+    and one more each time the run is taken up again from the step that failed.
     """
 
     definition: DefinitionRef
@@ -38,6 +39,7 @@ class FlowStart:
     secrets: dict[str, list[str] | None] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     continuation: dict[str, Any] | None = None
+    attempt: int = 1
 
 
 @dataclass
@@ -137,12 +139,15 @@ class PublishEvents:
 
 @dataclass
 class ResolveFlow:
-    """Which version a child run gets."""
+    """A child run about to start: which version it gets, and the row it is known by."""
 
+    run_id: str
+    parent_id: str
     namespace: str
     name: str
     version: str
     subject: str
+    subjects: list[str] = field(default_factory=list)
 
 
 @dataclass
