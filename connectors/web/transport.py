@@ -53,7 +53,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             content=request.stream,
             extensions={"timeout": self._timeouts()},
         )
-        with _told_as_problems(request, self._settings.timeout_s):
+        with _told_as_problems(request, self._settings):
             answer = await self._pool.handle_async_request(message)
         headers = httpx.Headers(answer.headers)
         packing = headers.pop("content-encoding", "identity").strip().lower()
@@ -67,8 +67,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._pool.aclose()
 
     def _timeouts(self) -> dict[str, float]:
-        total_s = self._settings.timeout_s
-        connect_s = min(_CONNECT_TIMEOUT_S, total_s)
+        total_s, connect_s = self._settings.timeout_s, _connect_limit_s(self._settings)
         return {"connect": connect_s, "pool": connect_s, "read": total_s, "write": total_s}
 
 
@@ -85,7 +84,7 @@ class BoundedStream(httpx.AsyncByteStream):
         limit = self._settings.max_response_bytes
         unpacker = self._unpacker()
         size = 0
-        with _told_as_problems(self._request, self._settings.timeout_s):
+        with _told_as_problems(self._request, self._settings):
             async for packed in self._answer.aiter_stream():
                 for chunk in self._unpacked(unpacker, packed):
                     size += len(chunk)
@@ -150,16 +149,21 @@ def _inflate_object() -> "zlib._Decompress":
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
+def _connect_limit_s(settings: WebSettings) -> float:
+    # Ends before the call's own limit, so that a connection that never came about is known as such.
+    return min(_CONNECT_TIMEOUT_S, settings.timeout_s * 0.8)
+
+
 @contextlib.contextmanager
-def _told_as_problems(request: httpx.Request, limit_s: float) -> Iterator[None]:
+def _told_as_problems(request: httpx.Request, settings: WebSettings) -> Iterator[None]:
     """Errors of the wire become problems that say whether the request may have been carried out."""
     host, method = request.url.host, request.method
     try:
         yield
     except (httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
-        raise too_late(host, min(_CONNECT_TIMEOUT_S, limit_s), method, connected=False) from error
+        raise too_late(host, _connect_limit_s(settings), method, connected=False) from error
     except httpcore.TimeoutException as error:
-        raise too_late(host, limit_s, method) from error
+        raise too_late(host, settings.timeout_s, method) from error
     except httpcore.ConnectError as error:
         raise unreachable(host, str(error) or type(error).__name__) from error
     except httpcore.LocalProtocolError:
