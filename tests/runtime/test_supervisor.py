@@ -1,9 +1,7 @@
 import asyncio
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +11,7 @@ import pytest
 
 from domain.problems import Text, UnavailableProblem
 from runtime.child import ChildProcess
-from runtime.processes import ProcessIdentity
+from runtime.processes import ProcessIdentity, wait_until_gone
 from runtime.supervisor import RestartPolicy, Supervised, Supervisor
 
 QUICK = RestartPolicy(
@@ -29,7 +27,8 @@ STUBBORN = (
     "import pathlib, signal, subprocess, sys, time\n"
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    "pathlib.Path(sys.argv[1]).write_text(str(grandchild.pid)); time.sleep(600)"
+    "pathlib.Path(sys.argv[1] + '.pid').write_text(str(grandchild.pid))\n"
+    "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 )
 
 
@@ -101,12 +100,8 @@ async def test_a_killed_child_is_started_again(house: House) -> None:
 
 
 async def test_a_child_that_keeps_failing_is_given_up_with_its_log(house: House) -> None:
-    child = house.child("api", "import pathlib, sys; pathlib.Path(sys.argv[1]).touch(); sys.exit('no luck')")
-    with contextlib.suppress(UnavailableProblem):
-        await house.supervisor.start(Supervised(child))
-    child = house.child(
-        "worker", "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(0.5); sys.exit(3)"
-    )
+    program = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(0.5); sys.exit(3)"
+    child = house.child("worker", program)
     await house.supervisor.start(Supervised(child))
     given_up = await asyncio.wait_for(house.supervisor.until_given_up(), 30)
     assert given_up is child
@@ -146,20 +141,20 @@ async def test_a_child_that_ignores_the_request_is_killed_with_what_it_started(h
     child = house.child("worker", STUBBORN, drain_s=0.5)
     await house.supervisor.start(Supervised(child))
     identity = child.identity
-    grandchild = ProcessIdentity.of(int((house.folder / "worker.ready").read_text()))
+    grandchild = ProcessIdentity.of(int((house.folder / "worker.ready.pid").read_text()))
     await house.supervisor.stop()
     assert identity is not None
     assert grandchild is not None
     assert not identity.alive()
-    assert not grandchild.alive()
+    assert await wait_until_gone([grandchild], 5)
 
 
 async def test_children_of_a_killed_supervisor_are_ended_by_the_next(house: House) -> None:
-    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    orphan = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
     identity = ProcessIdentity.of(orphan.pid)
     assert identity is not None
     another = os.getpid()
     # The second entry's number now belongs to somebody else, who must not be touched.
     (house.folder / "children.json").write_text(json.dumps([[identity.pid, identity.started_at], [another, 1.0]]))
     await house.supervisor.end_leftovers()
-    assert orphan.wait(timeout=5) == -signal.SIGTERM
+    assert await asyncio.wait_for(orphan.wait(), 5) == -signal.SIGTERM
