@@ -23,7 +23,14 @@ from connectors.web.content import UnreadableContent, decode_content
 from connectors.web.expiring_cache import ExpiringCache
 from connectors.web.failures import is_transient, place, refused, too_late, unusable, with_consequences
 from domain.catalog.web import OAuth2Authentication, OidcAuthentication
-from domain.problems import AuthenticationProblem, CommunicationProblem, ProblemError, Text, TimeoutProblem
+from domain.problems import (
+    AuthenticationProblem,
+    CommunicationProblem,
+    ConfigurationProblem,
+    ProblemError,
+    Text,
+    TimeoutProblem,
+)
 
 _DISCOVERY_LIFETIME_S = 3600.0
 # RFC 6749 leaves the lifetime open when `expires_in` is missing.
@@ -82,7 +89,11 @@ class TokenSource:
             host = httpx.URL(policy.authority).host
             raise too_late(host, self._limit_s, "POST", connected=False) from error
         except httpx.InvalidURL as error:
-            raise _refusal(policy.authority, Text(f"地址不合法：{error}", f"malformed address: {error}")) from error
+            raise ConfigurationProblem(
+                Text(f"认证服务的地址不合法：{error}", f"The address of the authority is malformed: {error}"),
+                outcome="not_done",
+                retryable=False,
+            ) from error
         except (CommunicationProblem, TimeoutProblem) as error:
             raise with_consequences(error, outcome="not_done", retryable=is_transient(error.problem.status)) from error
         except ProblemError as error:
