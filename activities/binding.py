@@ -1,0 +1,156 @@
+"""From a declared call to a Temporal activity: secrets filled in, the effect recorded, errors made into failures.
+
+An implementation is `async (arguments, context) -> result`, typed as the call declares; a mismatch fails when the
+worker starts. What every call needs happens here, once.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, get_type_hints
+
+import structlog
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.calls import AnyCall
+from domain.dsl.secrets import reveal, secrets_in
+from domain.ids import canonical_json, content_digest
+from domain.problems import AuthorizationProblem, ConfigurationProblem, Problem, ProblemError, Text
+from storage.effects import Effects
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from workflows.messages import CallEnvelope
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """On whose behalf a call is made. key: the same for every attempt. resumed: an earlier attempt may have done it."""
+
+    key: str
+    resumed: bool
+    run_id: str
+    reference: str
+    subject: str
+
+
+Implementation = Callable[[Any, CallContext], Awaitable[BaseModel]]
+Activity = Callable[[CallEnvelope], Awaitable[Any]]
+
+
+class SecretValues(Protocol):
+    """Whoever knows the values of secrets."""
+
+    async def resolve(self, name: str) -> str | Mapping[str, str]:
+        """The value; raises AuthorizationProblem when there is none."""
+
+
+class CallBinder:
+    """Makes activities of implementations, over one database and one store of secrets."""
+
+    def __init__(self, database: Database, secrets: SecretValues) -> None:
+        self._database = database
+        self._secrets = secrets
+
+    def bind(self, call: AnyCall, implementation: Implementation) -> Activity:
+        """The activity named after the call. Raises ConfigurationProblem when the implementation has another shape."""
+        _check_shape(call, implementation)
+
+        @activity.defn(name=call.name)
+        async def perform(envelope: CallEnvelope) -> Any:
+            with structlog.contextvars.bound_contextvars(run=envelope.run_id, call=call.name, step=envelope.reference):
+                try:
+                    return await self._perform(call, implementation, envelope)
+                except ProblemError as error:
+                    log.warning("call failed", problem=error.problem.type, status=error.problem.status)
+                    raise _failure(error.problem) from error
+
+        return perform
+
+    async def _perform(self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope) -> Any:
+        arguments = call.parse_arguments(await self._reveal(envelope.arguments))
+        if call.effect == "none" or _is_safe(envelope.arguments):
+            context = CallContext(
+                envelope.idempotency_key, False, envelope.run_id, envelope.reference, envelope.subject
+            )
+            return (await implementation(arguments, context)).model_dump(mode="json")
+        return await self._perform_once(call, implementation, envelope, arguments)
+
+    async def _perform_once(
+        self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope, arguments: BaseModel
+    ) -> Any:
+        key = envelope.idempotency_key
+        digest = content_digest(canonical_json(envelope.arguments))
+        async with UnitOfWork(self._database) as work:
+            begun = await Effects(work).begin(
+                key, call.name, digest, run_id=envelope.run_id, reference=envelope.reference
+            )
+        if begun.standing == "recorded":
+            return begun.answer
+        context = CallContext(key, begun.standing == "resumed", envelope.run_id, envelope.reference, envelope.subject)
+        try:
+            result = (await implementation(arguments, context)).model_dump(mode="json")
+        except ProblemError as error:
+            problem = error.problem.as_dict()
+            async with UnitOfWork(self._database) as work:
+                if problem.get("outcome", "not_done") == "unknown":
+                    await Effects(work).mark_unknown(key, problem)
+                else:
+                    await Effects(work).fail(key, problem)
+            raise
+        async with UnitOfWork(self._database) as work:
+            await Effects(work).finish(key, result)
+        return result
+
+    async def _reveal(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        names = secrets_in(arguments)
+        if not names:
+            return arguments
+        values = {name: await self._secrets.resolve(name) for name in names}
+
+        def lookup(name: str, member: str | None) -> str:
+            value = values[name]
+            found = value if isinstance(value, str) else value.get(member or "")
+            if not isinstance(found, str) or (member is not None and isinstance(value, str)):
+                raise AuthorizationProblem(
+                    Text(f"密钥“{name}”没有成员“{member}”", f"The secret “{name}” has no member “{member}”")
+                )
+            return found
+
+        revealed: dict[str, Any] = reveal(arguments, lookup)
+        return revealed
+
+
+def _failure(problem: Problem) -> ApplicationError:
+    content = problem.as_dict()
+    pause = content.get("retry_after_s")
+    return ApplicationError(
+        problem.detail or problem.title or problem.type,
+        content,
+        type=problem.type,
+        non_retryable=not content.get("retryable", False),
+        next_retry_delay=timedelta(seconds=float(pause)) if pause else None,
+    )
+
+
+def _is_safe(arguments: Mapping[str, Any]) -> bool:
+    """Whether this is an HTTP request that changes nothing by the protocol's own word (RFC 9110, 9.2.1)."""
+    return str(arguments.get("method", "")).lower() in ("get", "head", "options")
+
+
+def _check_shape(call: AnyCall, implementation: Implementation) -> None:
+    signature = inspect.signature(implementation)
+    hints = get_type_hints(implementation)
+    first = next(iter(signature.parameters), "")
+    if len(signature.parameters) != 2 or hints.get(first) is not call.input or hints.get("return") is not call.output:
+        raise ConfigurationProblem(
+            Text(
+                f"{call.name} 的实现与声明不一致：应为 async ({call.input.__name__}, CallContext) -> {call.output.__name__}",
+                f"The implementation of {call.name} breaks its declaration: it must be "
+                f"async ({call.input.__name__}, CallContext) -> {call.output.__name__}",
+            )
+        )
