@@ -10,8 +10,6 @@ rewrites them; then the old key may go (audit entries are never rewritten: keep 
 Stored layout: `0x01 | length of key id | key id | 12-byte nonce | ciphertext and 16-byte tag`.
 """
 
-import base64
-import binascii
 import hmac
 import json
 import os
@@ -35,7 +33,6 @@ KEY_BYTES = 32
 _LAYOUT = 1
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
-_URL_SAFE = str.maketrans("-_", "+/")
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
@@ -64,24 +61,6 @@ class Keyring:
         self.current_id = next(iter(self._keys))
         self._derive = lru_cache(maxsize=256)(self._derive_key)
         self._cipher = lru_cache(maxsize=64)(lambda key_id: AESGCM(self._derive(key_id, "field")))
-
-    @classmethod
-    def parse(cls, setting: str) -> "Keyring":
-        """The keyring of `id:base64,id:base64…`, newest first.
-
-        :raises ConfigurationProblem: a key is missing, malformed, of the wrong length, or its id is there twice.
-        """
-        keys: dict[str, bytes] = {}
-        for part in filter(None, (piece.strip() for piece in setting.split(","))):
-            key_id, _, encoded = part.partition(":")
-            try:
-                key = base64.b64decode(encoded.translate(_URL_SAFE) + "=" * (-len(encoded) % 4), validate=True)
-            except binascii.Error:
-                raise _bad_keys(Text(f"密钥 {key_id} 不是有效的 base64", f"key {key_id} is not valid base64")) from None
-            if key_id in keys:
-                raise _bad_keys(Text(f"密钥编号 {key_id} 重复", f"the key id {key_id} is there twice"))
-            keys[key_id] = key
-        return cls(keys)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -217,6 +196,18 @@ class EncryptedText(_Encrypted):
 
     def decode(self, plaintext: bytes) -> str:
         return plaintext.decode()
+
+
+class EncryptedBytes(_Encrypted):
+    """Bytes, encrypted. `context` is `table.column`."""
+
+    cache_ok = True
+
+    def encode(self, value: bytes) -> bytes:
+        return value
+
+    def decode(self, plaintext: bytes) -> bytes:
+        return plaintext
 
 
 class EncryptedJson(_Encrypted):

@@ -1,0 +1,43 @@
+"""Accounts on platforms: one shop, corp or merchant each, with the credentials to speak for it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from domain.organisation import HEADQUARTERS, Slug, UnitPath
+
+
+class NewAccount(BaseModel):
+    """An account to be connected. credentials: app keys, secrets, callback keys, by the names its connector asks for;
+    settings: what is no secret (an agent id, a warehouse)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    platform: Slug
+    slug: Slug
+    name: str = Field(min_length=1, max_length=100)
+    unit_path: UnitPath = HEADQUARTERS
+    credentials: Mapping[str, str] = Field(max_length=50, repr=False)
+    settings: Mapping[str, Any] = Field(default={}, max_length=50)
+
+    @property
+    def id(self) -> str:
+        return f"{self.platform}/{self.slug}"
+
+
+class Account(BaseModel):
+    """A connected account, without its credentials; only their names are told."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: str
+    platform: str
+    slug: str
+    name: str
+    unit_path: str
+    credential_names: tuple[str, ...]
+    settings: Mapping[str, Any]
+    active: bool
+    created_at: AwareDatetime
+    rotated_at: AwareDatetime

@@ -1,0 +1,60 @@
+import asyncio
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
+from storage.encryption import encrypted_type
+from storage.engine import sqlalchemy_url
+from storage.migrations import pending, upgrade
+from storage.tables import load_tables
+
+
+def test_the_revisions_make_exactly_the_tables_of_the_code(database_url: str) -> None:
+    metadata = load_tables()
+    with create_engine(sqlalchemy_url(database_url)).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_every_encrypted_column_is_bound_to_its_own_name() -> None:
+    encrypted = [
+        (kind.context, f"{table.name}.{column.name}")
+        for table in load_tables().sorted_tables
+        for column in table.columns
+        if (kind := encrypted_type(column.type))
+    ]
+    assert len(encrypted) >= 4
+    assert all(context == place for context, place in encrypted)
+
+
+async def test_two_upgrades_at_once_do_the_work_once(empty_database_url: str) -> None:
+    waiting = pending(empty_database_url)
+    assert waiting[0] == "0001_access"
+    assert waiting == tuple(sorted(waiting))
+    await asyncio.gather(*(asyncio.to_thread(upgrade, empty_database_url) for _ in range(3)))
+    assert pending(empty_database_url) == ()
+    with create_engine(sqlalchemy_url(empty_database_url)).connect() as connection:
+        assert set(load_tables().tables) <= set(inspect(connection).get_table_names())
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(ConflictProblem, match="9999"):
+        await asyncio.to_thread(upgrade, database_url)
+
+
+def test_a_server_that_is_away_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableProblem):
+        upgrade(f"postgresql://nobody@/tandem?host={tmp_path}")
+
+
+@pytest.mark.parametrize("address", ["mysql://root@localhost/tandem", "tandem", "postgresql://localhost"])
+def test_an_address_of_something_else_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationProblem, match="TANDEM_DATABASE_URL"):
+        upgrade(address)
