@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictInt, Tag, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = r"^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"
 SEMVER_PATTERN = (
@@ -18,14 +19,42 @@ SEMVER_PATTERN = (
 )
 
 
+TEXT_TAG, FIELDS_TAG, FALSE_TAG = "<text>", "<fields>", "<false>"
+"""Tags of unions whose branch the kind of value decides; in brackets, so that no key of an author is one of them."""
+
+
 def _keyword(name: str) -> str:
     return to_camel(name.removesuffix("_"))
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return TEXT_TAG
+    if value is False:
+        return FALSE_TAG
+    return FIELDS_TAG if isinstance(value, dict | BaseModel) else None
+
+
+_BY_KIND = Discriminator(_kind)
+_Text = Annotated[str, Tag(TEXT_TAG)]
 
 
 class DslModel(BaseModel):
     """Base of every construct: unknown keys are refused, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_keyword, populate_by_name=True)
+
+
+def _keys(model: type[BaseModel]) -> dict[str, Any]:
+    return {"keys": ", ".join(field.alias or name for name, field in model.model_fields.items())}
+
+
+def _require_one_of(model: BaseModel, *names: str) -> None:
+    """Raises PydanticCustomError unless exactly one of the fields has a value."""
+    given = [name for name in names if getattr(model, name) is not None]
+    if len(given) != 1:
+        keys = ", ".join(name.removesuffix("_") for name in names)
+        raise PydanticCustomError("exactly_one", "give exactly one of {keys}", {"keys": keys, "given": len(given)})
 
 
 class DurationFields(DslModel):
@@ -40,16 +69,20 @@ class DurationFields(DslModel):
     @model_validator(mode="after")
     def _says_something(self) -> "DurationFields":
         if not self.model_fields_set:
-            raise ValueError("a duration needs at least one of days, hours, minutes, seconds, milliseconds")
+            raise PydanticCustomError("nothing_given", "give at least one of {keys}", _keys(type(self)))
         return self
 
 
-Duration = DurationFields | str
+Duration = Annotated[Annotated[DurationFields, Tag(FIELDS_TAG)] | _Text, _BY_KIND]
 """Parts, an ISO 8601 duration, or an expression that yields either."""
 
 
 class Timeout(DslModel):
     after: Duration
+
+
+TimeoutOrName = Annotated[Annotated[Timeout, Tag(FIELDS_TAG)] | _Text, _BY_KIND]
+"""A timeout, or the name of one under `use.timeouts`."""
 
 
 class SecretReference(DslModel):
@@ -115,20 +148,32 @@ class OAuth2(OpenIdConnect):
     endpoints: OAuth2Endpoints = OAuth2Endpoints()
 
 
+def _credentials_kind(value: Any) -> str:
+    given = isinstance(value, SecretReference) or (isinstance(value, dict) and "use" in value)
+    return "<secret>" if given else FIELDS_TAG
+
+
+_BY_CREDENTIALS = Discriminator(_credentials_kind)
+_Secret = Annotated[SecretReference, Tag("<secret>")]
+BasicOrSecret = Annotated[Annotated[BasicCredentials, Tag(FIELDS_TAG)] | _Secret, _BY_CREDENTIALS]
+BearerOrSecret = Annotated[Annotated[BearerCredentials, Tag(FIELDS_TAG)] | _Secret, _BY_CREDENTIALS]
+OAuth2OrSecret = Annotated[Annotated[OAuth2, Tag(FIELDS_TAG)] | _Secret, _BY_CREDENTIALS]
+OpenIdOrSecret = Annotated[Annotated[OpenIdConnect, Tag(FIELDS_TAG)] | _Secret, _BY_CREDENTIALS]
+
+
 class AuthenticationPolicy(DslModel):
     """Exactly one scheme, or `use` with the name of a reusable policy."""
 
     use: str | None = None
-    basic: BasicCredentials | SecretReference | None = None
-    bearer: BearerCredentials | SecretReference | None = None
-    digest: BasicCredentials | SecretReference | None = None
-    oauth2: OAuth2 | SecretReference | None = Field(default=None, alias="oauth2")
-    oidc: OpenIdConnect | SecretReference | None = None
+    basic: BasicOrSecret | None = None
+    bearer: BearerOrSecret | None = None
+    digest: BasicOrSecret | None = None
+    oauth2: OAuth2OrSecret | None = Field(default=None, alias="oauth2")
+    oidc: OpenIdOrSecret | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "AuthenticationPolicy":
-        if len(self.model_fields_set) != 1:
-            raise ValueError("an authentication names exactly one of use, basic, bearer, digest, oauth2, oidc")
+        _require_one_of(self, "use", "basic", "bearer", "digest", "oauth2", "oidc")
         return self
 
 
@@ -139,7 +184,7 @@ class Endpoint(DslModel):
 
 class ExternalResource(DslModel):
     name: str | None = None
-    endpoint: Endpoint | str
+    endpoint: Annotated[Annotated[Endpoint, Tag(FIELDS_TAG)] | _Text, _BY_KIND]
 
 
 class Schema(DslModel):
@@ -152,7 +197,9 @@ class Schema(DslModel):
     @model_validator(mode="after")
     def _one_place(self) -> "Schema":
         if ("document" in self.model_fields_set) == (self.resource is not None):
-            raise ValueError("a schema is either an inline document or a resource")
+            given = 2 if self.resource is not None else 0
+            keys = {"keys": "document, resource", "given": given}
+            raise PydanticCustomError("exactly_one", "give exactly one of {keys}", keys)
         return self
 
 
@@ -200,8 +247,7 @@ class Backoff(DslModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Backoff":
-        if len(self.model_fields_set) != 1:
-            raise ValueError("a backoff is exactly one of constant, linear, exponential")
+        _require_one_of(self, "constant", "linear", "exponential")
         return self
 
 
@@ -260,20 +306,25 @@ class EventConsumption(DslModel):
     one: EventFilter | None = None
     all: tuple[EventFilter, ...] | None = None
     any: tuple[EventFilter, ...] | None = None
-    until: "str | EventConsumption | Literal[False] | None" = None
+    until: "Until | None" = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "EventConsumption":
-        if sum(strategy is not None for strategy in (self.one, self.all, self.any)) != 1:
-            raise ValueError("listen to exactly one of one, all, any")
+        _require_one_of(self, "one", "all", "any")
         if self.until is not None and self.any is None:
-            raise ValueError("until belongs to any")
+            raise PydanticCustomError("until_without_any", "until belongs to any")
         return self
 
     @property
     def filters(self) -> tuple[EventFilter, ...]:
         """Every filter in declaration order, `until` left out."""
         return ((self.one,) if self.one else ()) + (self.all or ()) + (self.any or ())
+
+
+Until = Annotated[
+    _Text | Annotated[EventConsumption, Tag(FIELDS_TAG)] | Annotated[Literal[False], Tag(FALSE_TAG)], _BY_KIND
+]
+"""A condition over the events so far, or further events; `false` means nothing ends it."""
 
 
 class TaskBase(DslModel):
@@ -285,7 +336,7 @@ class TaskBase(DslModel):
     input: Input | None = None
     output: Output | None = None
     export: Export | None = None
-    timeout: Timeout | str | None = None
+    timeout: TimeoutOrName | None = None
     then: str | None = None
     metadata: dict[str, Any] = {}
 
@@ -301,8 +352,15 @@ class DoTask(TaskBase):
     do_: "TaskList" = Field(alias="do")
 
 
+class EmittedProperties(EventProperties):
+    """What an emitted event needs at least."""
+
+    source: str
+    type: str
+
+
 class EmitEvent(DslModel):
-    with_: EventProperties
+    with_: EmittedProperties
 
 
 class Emit(DslModel):
@@ -357,7 +415,7 @@ class ListenTask(TaskBase):
 
 
 class Raise(DslModel):
-    error: ErrorDefinition | str
+    error: Annotated[Annotated[ErrorDefinition, Tag(FIELDS_TAG)] | _Text, _BY_KIND]
 
 
 class RaiseTask(TaskBase):
@@ -368,7 +426,7 @@ class RaiseTask(TaskBase):
 class ChildFlow(DslModel):
     namespace: str
     name: str
-    version: str = "latest"
+    version: str
     input: Any = None
 
 
@@ -382,8 +440,7 @@ class Run(DslModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Run":
-        if sum(process is not None for process in (self.workflow, self.script, self.shell, self.container)) != 1:
-            raise ValueError("run exactly one process")
+        _require_one_of(self, "workflow", "script", "shell", "container")
         return self
 
 
@@ -394,7 +451,10 @@ class RunTask(TaskBase):
 
 class SetTask(TaskBase):
     keyword = "set"
-    set: dict[str, Any] | str
+    set: Annotated[
+        Annotated[Annotated[dict[str, Any], Field(min_length=1)], Tag(FIELDS_TAG)] | Annotated[str, Tag(TEXT_TAG)],
+        _BY_KIND,
+    ]
 
 
 class SwitchCase(DslModel):
@@ -426,7 +486,7 @@ class Catch(DslModel):
     as_: str = "error"
     when: str | None = None
     except_when: str | None = None
-    retry: RetryPolicy | str | None = None
+    retry: Annotated[Annotated[RetryPolicy, Tag(FIELDS_TAG)] | _Text, _BY_KIND] | None = None
     do_: "TaskList | None" = Field(default=None, alias="do")
 
 
@@ -452,21 +512,25 @@ def task_keyword(task: Any) -> str:
     return next((word for word in TASK_KEYWORDS if isinstance(task, dict) and word in task), "")
 
 
+def _task_tag(task: Any) -> str:
+    return f"<{task_keyword(task)}>"
+
+
 Task = Annotated[
-    Annotated[CallTask, Tag("call")]
-    | Annotated[EmitTask, Tag("emit")]
-    | Annotated[ForTask, Tag("for")]
-    | Annotated[ForkTask, Tag("fork")]
-    | Annotated[ListenTask, Tag("listen")]
-    | Annotated[RaiseTask, Tag("raise")]
-    | Annotated[RunTask, Tag("run")]
-    | Annotated[SetTask, Tag("set")]
-    | Annotated[SwitchTask, Tag("switch")]
-    | Annotated[TryTask, Tag("try")]
-    | Annotated[WaitTask, Tag("wait")]
-    | Annotated[DoTask, Tag("do")],
+    Annotated[CallTask, Tag("<call>")]
+    | Annotated[EmitTask, Tag("<emit>")]
+    | Annotated[ForTask, Tag("<for>")]
+    | Annotated[ForkTask, Tag("<fork>")]
+    | Annotated[ListenTask, Tag("<listen>")]
+    | Annotated[RaiseTask, Tag("<raise>")]
+    | Annotated[RunTask, Tag("<run>")]
+    | Annotated[SetTask, Tag("<set>")]
+    | Annotated[SwitchTask, Tag("<switch>")]
+    | Annotated[TryTask, Tag("<try>")]
+    | Annotated[WaitTask, Tag("<wait>")]
+    | Annotated[DoTask, Tag("<do>")],
     Discriminator(
-        task_keyword,
+        _task_tag,
         custom_error_type="task_keyword",
         custom_error_message=f"a task needs one of the keywords {', '.join(TASK_KEYWORDS)}",
     ),
@@ -494,10 +558,8 @@ class Extension(DslModel):
     extend: Literal[
         "call",
         "composite",
-        "do",
         "emit",
         "for",
-        "fork",
         "listen",
         "raise",
         "run",
@@ -569,10 +631,15 @@ class Flow(DslModel):
     input: Input | None = None
     use: Use = Use()
     do_: Annotated[TaskList, Field(alias="do", min_length=1)]
-    timeout: Timeout | str | None = None
+    timeout: TimeoutOrName | None = None
     output: Output | None = None
     schedule: Schedule | None = None
     evaluate: Evaluate = Evaluate()
+
+
+for _model in (EventConsumption, DoTask, ForTask, ForkTask, Fork, SubscriptionIterator, TryTask, Catch, ListenTask):
+    # They were written before what they hold; rebuilt, their fields can be read.
+    _model.model_rebuild(force=True)
 
 
 def walk_tasks(items: TaskList, pointer: str) -> Iterator[tuple[str, str, TaskBase]]:

@@ -1,7 +1,7 @@
 """From an author's YAML text to plain JSON data that remembers where everything stands.
 
-YAML 1.2 core schema: `yes`, `on` and dates are text, `010` is ten. Read event by event, so that repeated keys, tags,
-endless aliases and bottomless nesting are refused before anything is built.
+YAML 1.2 core schema: `yes`, `on` and dates are text, `010` is ten. Repeated keys are refused, aliases written out up to
+a bound.
 
 Source: YAML 1.2.2, chapter 10.3 ("Core Schema").
 """
@@ -10,35 +10,29 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from domain.dsl.findings import Finding, Severity, child
 from domain.dsl.yaml_mistakes import explain_syntax_error
+from domain.dsl.yaml_nodes import DEEPEST_NESTING, Node, NodeReader, Place, RefusedYaml
 from domain.problems import Text
 
 MOST_CHARACTERS = 512 * 1024
-DEEPEST_NESTING = 60
 MOST_NODES = 50_000
-MOST_DOCUMENTS = 100
 _SAFE_INTEGER = 2**53
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u200a\u200c-\u2027\u202a-\u205f\u2061-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL, _HEXADECIMAL = re.compile(r"0o[0-7]+\Z"), re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
-
-
-class Place(NamedTuple):
-    """Where something starts, both from 1."""
-
-    line: int
-    column: int
 
 
 @dataclass(slots=True)
@@ -117,26 +111,17 @@ def read_source(text: str) -> Source:
     if findings:
         return Source(text, (), tuple(findings), lines)
     documents: list[SourceDocument] = []
-    reader = _Reader(text, findings)
+    reader = NodeReader(text)
     try:
         for node, start in reader.documents():
-            if len(documents) == MOST_DOCUMENTS:
-                raise _Refused(
-                    "too-large",
-                    start,
-                    Text(
-                        f"一个文件最多 {MOST_DOCUMENTS} 份定义，请拆成多个文件",
-                        f"A file holds at most {MOST_DOCUMENTS} definitions; split it",
-                    ),
-                )
             document = SourceDocument(None, "", start, {}, {})
             document.data = _Builder(document, findings).build(node, "", None, 0)
             documents.append(document)
-    except _Refused as refused:
+    except RefusedYaml as refused:
         findings.append(Finding(refused.code, "error", *refused.place, "", refused.message))
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         findings.append(explain_syntax_error(error, lines))
-    _cut(documents, lines)
+    _give_texts(documents, text, lines)
     kept = tuple(found for found in documents if found.data is not None)
     if not kept and not findings:
         findings.append(
@@ -176,118 +161,6 @@ def _refusals(text: str) -> Iterator[Finding]:
         )
 
 
-class _Refused(Exception):
-    """YAML that is well formed and still not accepted."""
-
-    def __init__(self, code: str, place: Place, message: Text) -> None:
-        self.code, self.place, self.message = code, place, message
-
-
-@dataclass(slots=True, eq=False)
-class _Node:
-    """kind is `scalar`, `sequence` or `mapping`; `plain` scalars are the ones whose type is guessed."""
-
-    kind: str
-    place: Place
-    text: str = ""
-    plain: bool = False
-    items: list["_Node"] = field(default_factory=list)
-    pairs: list[tuple["_Node", "_Node"]] = field(default_factory=list)
-    open: bool = True
-
-
-if yaml.__with_libyaml__:
-
-    class _Events(yaml.cyaml.CParser):  # type: ignore[misc]  # the C class has no stub
-        pass
-
-else:
-
-    class _Events(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[no-redef]
-        def __init__(self, stream: str) -> None:
-            yaml.reader.Reader.__init__(self, stream)
-            yaml.scanner.Scanner.__init__(self)
-            yaml.parser.Parser.__init__(self)
-
-
-class _Reader:
-    """Composes nodes from the parser's events."""
-
-    def __init__(self, text: str, findings: list[Finding]) -> None:
-        self._events: Any = _Events(text)
-        self._findings = findings
-        self._anchors: dict[str, _Node] = {}
-
-    def documents(self) -> Iterator[tuple[_Node, Place]]:
-        """The root node of each document and where the document starts."""
-        while True:
-            event = self._events.get_event()
-            if event is None or isinstance(event, yaml.StreamEndEvent):
-                return
-            if isinstance(event, yaml.DocumentStartEvent):
-                self._anchors = {}
-                yield self._node(self._events.get_event(), 0), _place(event)
-
-    def _node(self, event: Any, depth: int) -> _Node:
-        place = _place(event)
-        if isinstance(event, yaml.AliasEvent):
-            return self._aliased(event.anchor, place)
-        if depth > DEEPEST_NESTING:
-            raise _Refused(
-                "too-deep",
-                place,
-                Text(
-                    f"嵌套超过 {DEEPEST_NESTING} 层，请拆分为子流程或函数",
-                    f"Nested deeper than {DEEPEST_NESTING} levels; use child flows or functions",
-                ),
-            )
-        if event.tag is not None:
-            raise _Refused(
-                "yaml-tag",
-                place,
-                Text(
-                    f"不支持 YAML 标签“{event.tag}”。如果是想写以 ! 开头的文字，请加引号",
-                    f"YAML tags such as “{event.tag}” are not supported. Quote a text that starts with !",
-                ),
-            )
-        if isinstance(event, yaml.ScalarEvent):
-            node = _Node("scalar", place, event.value, event.implicit[0])
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = _Node("sequence", place)
-        else:
-            node = _Node("mapping", place)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        if node.kind == "sequence":
-            while not isinstance(event := self._events.get_event(), yaml.SequenceEndEvent):
-                node.items.append(self._node(event, depth + 1))
-        elif node.kind == "mapping":
-            while not isinstance(event := self._events.get_event(), yaml.MappingEndEvent):
-                key = self._node(event, depth + 1)
-                node.pairs.append((key, self._node(self._events.get_event(), depth + 1)))
-        node.open = False
-        return node
-
-    def _aliased(self, anchor: str, place: Place) -> _Node:
-        node = self._anchors.get(anchor)
-        if node is None:
-            raise _Refused(
-                "unknown-anchor",
-                place,
-                Text(
-                    f"没有名为 &{anchor} 的锚点。如果是想写以 * 开头的文字，请加引号",
-                    f"There is no anchor &{anchor}. Quote a text that starts with *",
-                ),
-            )
-        if node.open:
-            raise _Refused(
-                "endless-alias",
-                place,
-                Text(f"*{anchor} 引用了包含它自己的内容", f"*{anchor} stands inside the very thing it refers to"),
-            )
-        return node
-
-
 class _Builder:
     """Turns nodes into data, and writes down places; aliases are written out, up to a bound."""
 
@@ -296,10 +169,10 @@ class _Builder:
         self._findings = findings
         self._count = 0
 
-    def build(self, node: _Node, pointer: str, key: _Node | None, depth: int) -> Any:
+    def build(self, node: Node, pointer: str, key: Node | None, depth: int) -> Any:
         self._count += 1
         if self._count > MOST_NODES or depth > DEEPEST_NESTING:
-            raise _Refused(
+            raise RefusedYaml(
                 "too-many-nodes",
                 node.place,
                 Text(
@@ -317,13 +190,13 @@ class _Builder:
             return [self.build(item, child(pointer, index), None, depth + 1) for index, item in enumerate(node.items)]
         return self._mapping(node, pointer, depth)
 
-    def _mapping(self, node: _Node, pointer: str, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Node, pointer: str, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
         first: dict[str, Place] = {}
         for key, value in node.pairs:
             name = key.text
             if key.kind != "scalar":
-                raise _Refused(
+                raise RefusedYaml(
                     "complex-key",
                     key.place,
                     Text(
@@ -343,6 +216,17 @@ class _Builder:
                 )
                 continue
             first[name] = key.place
+            if key.plain and name != name.strip():
+                self._add(
+                    "fullwidth-space",
+                    key.place,
+                    child(pointer, name),
+                    Text(
+                        f"“{name.strip()}”前后有全角空格或不间断空格，请换成普通空格",
+                        f"There is a full-width or non-breaking space around “{name.strip()}”; use plain spaces",
+                    ),
+                )
+                name = name.strip()
             if name == "<<" and key.plain:
                 self._add(
                     "merge-key",
@@ -357,7 +241,7 @@ class _Builder:
             data[name] = self.build(value, child(pointer, name), key, depth + 1)
         return data
 
-    def _scalar(self, node: _Node, pointer: str) -> Any:
+    def _scalar(self, node: Node, pointer: str) -> Any:
         text = node.text
         if not node.plain:
             return text
@@ -380,7 +264,7 @@ class _Builder:
             )
         return text
 
-    def _number(self, node: _Node, pointer: str) -> Any:
+    def _number(self, node: Node, pointer: str) -> Any:
         text = node.text
         if _NOT_FINITE.match(text) or (_FLOAT.match(text) and not _is_finite(text)):
             self._add(
@@ -404,7 +288,7 @@ class _Builder:
                     "warning",
                 )
             return int(text)
-        if _OCTAL.match(text) or _HEXADECIMAL.match(text):
+        if len(text) <= 20 and (_OCTAL.match(text) or _HEXADECIMAL.match(text)):
             return int(text, 0)
         return float(text) if _FLOAT.match(text) else text
 
@@ -416,19 +300,17 @@ def _is_finite(text: str) -> bool:
     return len(text) <= 400 and math.isfinite(float(text))
 
 
-def _place(event: Any) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _cut(documents: list[SourceDocument], lines: list[str]) -> None:
-    """Give every document its own lines, without the `---` above it."""
+def _give_texts(documents: list[SourceDocument], text: str, lines: list[str]) -> None:
+    """A lone document keeps the exact text; of several each gets its own lines, without the `---` above them."""
+    if len(documents) == 1:
+        documents[0].text = text
+        return
     starts = [0, *(document.start.line - 1 for document in documents[1:]), len(lines)]
     for document, first, end in zip(documents, starts, starts[1:], strict=False):
         own = lines[first:end]
-        if len(documents) > 1:
-            marker = next((index for index, line in enumerate(own) if line.rstrip() == "---"), None)
-            if marker is not None and not any(_is_content(line) for line in own[:marker]):
-                own = own[marker + 1 :]
+        marker = next((index for index, line in enumerate(own) if line.rstrip() == "---"), None)
+        if marker is not None and not any(_is_content(line) for line in own[:marker]):
+            own = own[marker + 1 :]
         document.text = "\n".join(own)
 
 
