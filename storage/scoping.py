@@ -6,7 +6,7 @@ A table whose rows people list carries `ScopedColumns`; every query on it that r
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, Text, and_, false, true
+from sqlalchemy import ColumnElement, String, and_, false, true
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel, col
 
@@ -20,11 +20,8 @@ _AFTER_SLASH = "0"
 class PathText(TypeDecorator[str]):
     """Text in byte order whatever the database's locale, so that a branch of the tree is one range of an index."""
 
-    impl = Text
+    impl = String(collation="C")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(Text(collation="C"))
 
 
 class ScopedColumns(SQLModel):

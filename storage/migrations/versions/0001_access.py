@@ -9,8 +9,8 @@ depends_on = None
 
 _ORGANISATION = """
 CREATE TABLE units (
-    path text COLLATE "C" CONSTRAINT pk_units PRIMARY KEY,
-    parent_path text COLLATE "C" CONSTRAINT fk_units_parent_path_units REFERENCES units (path),
+    path varchar COLLATE "C" CONSTRAINT pk_units PRIMARY KEY,
+    parent_path varchar COLLATE "C" CONSTRAINT fk_units_parent_path_units REFERENCES units (path),
     name varchar NOT NULL,
     created_at timestamptz NOT NULL
 );
@@ -28,7 +28,7 @@ CREATE TABLE accounts (
     active boolean NOT NULL,
     created_at timestamptz NOT NULL,
     rotated_at timestamptz NOT NULL,
-    unit_path text COLLATE "C" NOT NULL DEFAULT '/',
+    unit_path varchar COLLATE "C" NOT NULL DEFAULT '/',
     account_id varchar,
     customer_owner varchar,
     CONSTRAINT ck_accounts_names_itself CHECK (account_id = id AND id = platform || '/' || slug)
@@ -47,7 +47,7 @@ CREATE TABLE users (
     active boolean NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    unit_path text COLLATE "C" NOT NULL DEFAULT '/',
+    unit_path varchar COLLATE "C" NOT NULL DEFAULT '/',
     account_id varchar,
     customer_owner varchar
 );
@@ -110,7 +110,7 @@ CREATE TABLE audit_entries (
     detail bytea NOT NULL,
     key_id varchar NOT NULL,
     mac bytea NOT NULL,
-    unit_path text COLLATE "C" NOT NULL DEFAULT '/',
+    unit_path varchar COLLATE "C" NOT NULL DEFAULT '/',
     account_id varchar,
     customer_owner varchar
 );
