@@ -1,0 +1,56 @@
+"""An account: one shop or one corp on a platform, with what is needed to act for it and to believe its pushes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from domain.problems import ConfigurationProblem, Text
+
+
+class AccountSettings(BaseModel):
+    """Base of every platform's account settings. Fields of type `SecretStr` are stored encrypted and never shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=AccountSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One connected account. `slug` names it in addresses, events and calls; `settings` are decrypted."""
+
+    platform: str
+    slug: str
+    settings: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of everything that comes from here."""
+        return f"/{self.platform}/{self.slug}"
+
+    def parse_settings(self, model: type[S]) -> S:
+        """The typed settings; raises ConfigurationProblem that names the wrong fields, never their values."""
+        try:
+            return model.model_validate(dict(self.settings))
+        except ValidationError as error:
+            fields = ", ".join(
+                sorted({".".join(map(str, item["loc"])) or "(root)" for item in error.errors(include_input=False)})
+            )
+            raise ConfigurationProblem(
+                Text(
+                    f"账号 {self.platform}/{self.slug} 的设置缺少或有误：{fields}。请在账号设置中补全",
+                    f"The settings of account {self.platform}/{self.slug} are missing or wrong: {fields}. "
+                    "Complete them in the account's settings",
+                ),
+                platform=self.platform,
+                account=self.slug,
+                retryable=False,
+            ) from None
+
+
+def secret_fields(model: type[AccountSettings]) -> frozenset[str]:
+    """The settings that must be stored encrypted."""
+    return frozenset(name for name, spec in model.model_fields.items() if spec.annotation is SecretStr)

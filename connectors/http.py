@@ -1,0 +1,143 @@
+"""HTTP to a platform: one bounded request, its answer as a JSON object, every failure as a problem.
+
+Access tokens travel in query strings, so no address is ever put into a log line or an error.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import structlog
+
+from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
+from connectors.tokens import TokenStore
+
+MAX_ANSWER_BYTES = 8_388_608
+_log = structlog.get_logger(__name__)
+
+
+class _WithoutQueries(logging.Filter):
+    """Takes query strings out of httpx's own request lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+        return True
+
+
+logging.getLogger("httpx").addFilter(_WithoutQueries())
+
+
+def wall_clock() -> datetime:
+    """The time now, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a connector needs to reach the outside: a client, the tokens, the time, and how long it may wait.
+
+    answer_timeout_s bounds one request; keep it well below the calls' `timeout_s`.
+    """
+
+    http: httpx.AsyncClient
+    tokens: TokenStore
+    now: Callable[[], datetime] = wall_clock
+    answer_timeout_s: float = 10.0
+
+
+def open_client() -> httpx.AsyncClient:
+    """An HTTP client for one platform's worker; the caller closes it. Redirects and proxies are not followed."""
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20),
+        headers={"user-agent": "tandem-scrm"},
+    )
+
+
+class PlatformHttp:
+    """Requests to one platform at one base address."""
+
+    def __init__(self, platform: str, base_url: str, link: Link) -> None:
+        self._platform = platform
+        self._base_url = base_url.rstrip("/")
+        self._link = link
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        payload: Mapping[str, Any] | None = None,
+        effect: bool = False,
+        settle_s: float | None = None,
+    ) -> dict[str, Any]:
+        """The JSON object that the platform answered with status 200.
+
+        effect: whether the request changes something there, so that silence leaves the outcome unknown. settle_s: how
+        long to wait before asking what became of it.
+        Raises problems as `connectors.errors` describes them.
+        """
+        body = None if payload is None else json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        answer = await self._send(method, path, query or {}, body, effect, settle_s)
+        status, headers, content = answer
+        _log.debug("platform.answer", platform=self._platform, path=path, status=status, bytes=len(content))
+        if status != 200:
+            raise http_refusal(self._platform, status, effect=effect, retry_after_s=_retry_after(headers, self._link))
+        try:
+            value = json.loads(content, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise unreadable_answer(self._platform, effect=effect)
+        return value
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        effect: bool,
+        settle_s: float | None,
+    ) -> tuple[int, httpx.Headers, bytes]:
+        headers = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
+        timeout = httpx.Timeout(self._link.answer_timeout_s, connect=min(5.0, self._link.answer_timeout_s))
+        content = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._link.answer_timeout_s),
+                self._link.http.stream(
+                    method, self._base_url + path, params=dict(query), content=body, headers=headers, timeout=timeout
+                ) as response,
+            ):
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > MAX_ANSWER_BYTES:
+                        raise unreadable_answer(self._platform, effect=effect)
+                return response.status_code, response.headers, bytes(content)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise unreachable(self._platform) from None
+        except (TimeoutError, httpx.TransportError, httpx.DecodingError):
+            raise no_answer(self._platform, effect=effect, retry_after_s=settle_s) from None
+
+
+def _retry_after(headers: httpx.Headers, link: Link) -> float | None:
+    """Seconds from a Retry-After header in either of its forms, at most an hour."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text) if text.isdigit() else (parsedate_to_datetime(text) - link.now()).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.0), 3600.0)

@@ -1,0 +1,93 @@
+"""Reading what strangers send: bounded in size and depth, no DTD, no surprises."""
+
+import json
+from decimal import Decimal
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from connectors.webhooks import MAX_BODY_BYTES
+from domain.problems import Text, ValidationProblem
+
+MAX_DEPTH = 32
+
+
+def parse_json(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> Any:
+    """The JSON value, fractions as Decimal; raises ValidationProblem when it is none, too large or too deep."""
+    _bound(body, max_bytes)
+    try:
+        value = json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise _unreadable("JSON") from None
+    if _is_deeper_than(value, MAX_DEPTH):
+        raise _too_deep()
+    return value
+
+
+def parse_json_object(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
+    """As `parse_json`, for a body that must be an object."""
+    value = parse_json(body, max_bytes=max_bytes)
+    if not isinstance(value, dict):
+        raise _unreadable("JSON object")
+    return value
+
+
+def parse_flat_xml(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str, str]:
+    """The text of the root's children by tag, as WeChat's callbacks are written; DTDs and entities are refused.
+
+    A repeated tag keeps its last text; what lies deeper is joined as `Parent.Child`. Raises ValidationProblem.
+    """
+    _bound(body, max_bytes)
+    if body.count(b"<") > 4_000:
+        raise _too_deep()
+    try:
+        root = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        raise _unreadable("XML") from None
+    texts: dict[str, str] = {}
+    open_elements = [(str(child.tag), child) for child in root]
+    while open_elements:
+        path, element = open_elements.pop()
+        if path.count(".") >= MAX_DEPTH:
+            raise _too_deep()
+        if len(element) == 0:
+            texts[path] = (element.text or "").strip()
+        open_elements.extend((f"{path}.{child.tag}", child) for child in element)
+    return texts
+
+
+def _bound(body: bytes, max_bytes: int) -> None:
+    if len(body) > max_bytes:
+        raise ValidationProblem(
+            Text(f"请求体超过 {max_bytes} 字节", f"The body is larger than {max_bytes} bytes"), retryable=False
+        )
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _is_deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for node in level
+            if isinstance(node, (dict, list))
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> ValidationProblem:
+    return ValidationProblem(
+        Text(f"请求体嵌套超过 {MAX_DEPTH} 层", f"The body is nested deeper than {MAX_DEPTH} levels"), retryable=False
+    )
+
+
+def _unreadable(form: str) -> ValidationProblem:
+    return ValidationProblem(Text(f"请求体不是有效的 {form}", f"The body is no valid {form}"), retryable=False)

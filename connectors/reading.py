@@ -1,0 +1,98 @@
+"""Reading a platform's fields into ours: yuan into fen, China time into UTC, with refusals that name the field.
+
+Every refusal is a ValidationProblem: in a push it sends the record to quarantine with this reason.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from domain.money import minor_from_major
+from domain.problems import Text, ValidationProblem
+
+CHINA = timezone(timedelta(hours=8))
+# A push from the future is a forged or broken one; this much is the clocks' fault.
+FUTURE_TOLERANCE = timedelta(hours=1)
+_YUAN = re.compile(r"\d{1,12}(\.\d{1,2}0{0,6})?")
+_LOCAL_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def anomaly(field: str, why: Text) -> ValidationProblem:
+    """The refusal of one field."""
+    return ValidationProblem(
+        Text(f"字段“{field}”{why.zh}", f"Field “{field}” {why.en}"), field=field, retryable=False, outcome="not_done"
+    )
+
+
+def mapping(value: Any, field: str) -> Mapping[str, Any]:
+    """An object."""
+    if not isinstance(value, Mapping):
+        raise anomaly(field, Text("应为对象", "must be an object"))
+    return value
+
+
+def optional_mapping(value: Any) -> Mapping[str, Any]:
+    """An object, or an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text(source: Mapping[str, Any], field: str, *, limit: int = 64) -> str:
+    """An identifier or short text that must be there; numbers are taken as their digits."""
+    value = optional_text(source, field, limit=limit)
+    if value is None:
+        raise anomaly(field, Text("缺失", "is missing"))
+    return value
+
+
+def optional_text(source: Mapping[str, Any], field: str, *, limit: int = 2048) -> str | None:
+    """A text, or None when it is missing or empty."""
+    value = source.get(field)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise anomaly(field, Text("应为文本", "must be a text"))
+    if len(str(value)) > limit:
+        raise anomaly(field, Text(f"超过 {limit} 个字符", f"is longer than {limit} characters"))
+    return str(value)
+
+
+def whole_number(source: Mapping[str, Any], field: str, default: int | None = None) -> int:
+    """An integer of at most 18 digits, also when it comes as text."""
+    value = source.get(field)
+    if value is None and default is not None:
+        return default
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value)):
+        raise anomaly(field, Text("应为整数", "must be an integer"))
+    return int(str(value))
+
+
+def fen(source: Mapping[str, Any], field: str) -> int:
+    """An amount in yuan as fen; never negative, never finer than a fen."""
+    value = source.get(field)
+    if isinstance(value, bool) or not _YUAN.fullmatch(str(value)):
+        raise anomaly(field, Text("不是有效的金额（元）", "is no valid amount in yuan"))
+    return minor_from_major(str(value))
+
+
+def optional_fen(source: Mapping[str, Any], field: str) -> int | None:
+    """As `fen`, or None when it is missing or empty."""
+    return None if source.get(field) in (None, "") else fen(source, field)
+
+
+def china_time(source: Mapping[str, Any], field: str) -> datetime | None:
+    """`yyyy-MM-dd HH:mm:ss` in China as UTC, or None when it is missing or empty."""
+    value = optional_text(source, field, limit=19)
+    if value is None:
+        return None
+    try:
+        return datetime.strptime(value, _LOCAL_TIME).replace(tzinfo=CHINA).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise anomaly(field, Text("不是有效的时间", "is no valid time")) from None
+
+
+def not_from_the_future(instant: datetime | None, received_at: datetime, field: str) -> datetime | None:
+    """The instant itself, refused when it lies past the moment it was received."""
+    if instant is not None and instant > received_at + FUTURE_TOLERANCE:
+        raise anomaly(field, Text("晚于收到的时间", "lies in the future"))
+    return instant

@@ -1,0 +1,44 @@
+"""A platform's push on its way in: as it came over HTTP, as it was verified, as it is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+MAX_BODY_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A request at `/hooks/{platform}/{account}`. Header names are lower-case; the body is exactly what came."""
+
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A push that its sender is known of: what the inbox stores and what is parsed later.
+
+    kind: the platform's own name of the event. payload: decrypted, otherwise as sent. dedupe_key: equal for every
+    delivery of the same push. echo: set when the platform only asks whether the address works; nothing is stored then.
+    """
+
+    kind: str
+    payload: bytes
+    dedupe_key: str
+    received_at: datetime
+    sent_at: datetime | None = None
+    echo: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The answer in the platform's own format."""
+
+    status: int
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,180 @@
+"""The canonical events: what platforms' pushes become, whatever platform they come from.
+
+Types are `tandem.{thing}.{what happened}`. Subjects: `refund:{id}`, `order:{id}`, `customer:{platform}/{id}`,
+`group:{platform}/{id}`, `tag:{platform}/{id}`. Data is snake_case with amounts in minor units and instants in UTC;
+`platform`, `account` and `version` (a number that grows with every change of the thing) are always there.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from domain.calls import Result
+from domain.catalog.youzan import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.events import EventType
+from domain.money import AmountMinor
+from domain.problems import Text
+
+
+class Origin(Result):
+    """Where an event comes from. `version` never decreases; the larger one is the newer state."""
+
+    platform: str
+    account: str
+    version: int
+    occurred_at: AwareDatetime | None = None
+
+
+class RefundData(Origin):
+    """A refund as the push tells it; `amount_minor` is null in pushes that leave it out."""
+
+    refund_id: str
+    order_id: str
+    status: RefundStatus
+    amount_minor: AmountMinor | None = None
+    currency: str = "CNY"
+    reason: str | None = None
+    returns_goods: bool | None = None
+    line_ids: tuple[str, ...] = ()
+
+
+class OrderData(Origin):
+    """An order as the push tells it; what a short push leaves out is null or empty."""
+
+    order_id: str
+    status: OrderStatus
+    paid_minor: AmountMinor | None = None
+    postage_minor: AmountMinor | None = None
+    currency: str = "CNY"
+    lines: tuple[OrderLine, ...] = ()
+    buyer: Buyer = Buyer()
+    delivery: Delivery | None = None
+    created_at: AwareDatetime | None = None
+    paid_at: AwareDatetime | None = None
+    close_reason: str | None = None
+
+
+class ContactData(Origin):
+    """A customer and the member of staff whose contact they became, stay or were.
+
+    state: the channel code they came by. welcome_code: allows one greeting within 20 seconds.
+    """
+
+    external_userid: str
+    userid: str | None = None
+    state: str | None = None
+    welcome_code: str | None = None
+    source: str | None = None
+    fail_reason: str | None = None
+
+
+class GroupData(Origin):
+    """A customer group chat; `change` says what a change was about."""
+
+    chat_id: str
+    change: str | None = None
+    joined_by: str | None = None
+    member_count_delta: int = 0
+
+
+class TagData(Origin):
+    """A corp tag or a group of them."""
+
+    tag_id: str
+    kind: Literal["tag", "group", "strategy"] = "tag"
+
+
+_ORIGIN = {"platform": "youzan", "account": "demo-apparel", "version": 1795399200000}
+_REFUND = {
+    **_ORIGIN,
+    "refund_id": "202611230001000000000001",
+    "order_id": "E20261115093000900000001",
+    "status": "requested",
+    "amount_minor": 29900,
+    "currency": "CNY",
+    "reason": "尺码不合适",
+    "returns_goods": True,
+    "line_ids": ["28000000000000001"],
+    "occurred_at": "2026-11-23T02:00:00Z",
+}
+_ORDER = {
+    **_ORIGIN,
+    "order_id": "E20261115093000900000001",
+    "status": "paid",
+    "paid_minor": 29900,
+    "postage_minor": 0,
+    "currency": "CNY",
+    "lines": [
+        {
+            "line_id": "28000000000000001",
+            "item_id": "2019000001",
+            "title": "羊毛大衣",
+            "sku": "M 驼色",
+            "quantity": 1,
+            "price_minor": 29900,
+            "total_minor": 29900,
+        }
+    ],
+    "buyer": {"buyer_id": "yzEXAMPLE0001", "openid": "oEXAMPLE-openid"},
+    "occurred_at": "2026-11-15T01:31:00Z",
+}
+_CONTACT = {
+    "platform": "wecom",
+    "account": "demo-corp",
+    "version": 1795399200,
+    "external_userid": "wmEXAMPLE00000001",
+    "userid": "guide01",
+    "state": "counter-3",
+    "occurred_at": "2026-11-23T02:00:00Z",
+}
+_GROUP = {
+    "platform": "wecom",
+    "account": "demo-corp",
+    "version": 1795399200,
+    "chat_id": "wrEXAMPLE0001",
+    "change": "add_member",
+    "member_count_delta": 1,
+}
+_TAG = {"platform": "wecom", "account": "demo-corp", "version": 1795399200, "tag_id": "etEXAMPLE0001", "kind": "tag"}
+
+EVENT_TYPES: tuple[EventType, ...] = tuple(
+    EventType(name=f"tandem.{name}", title=Text(zh, en), example=example)
+    for name, zh, en, example in (
+        ("refund.created", "买家申请退款", "A buyer asks for a refund", _REFUND),
+        (
+            "refund.return_agreed",
+            "商家同意退货",
+            "The shop lets the goods come back",
+            {**_REFUND, "status": "awaiting_return"},
+        ),
+        ("refund.returned", "买家已寄回商品", "The buyer sent the goods back", {**_REFUND, "status": "returned"}),
+        ("refund.refused", "商家拒绝退款", "The shop refuses the refund", {**_REFUND, "status": "refused"}),
+        ("refund.succeeded", "退款成功", "The money went back", {**_REFUND, "status": "refunded"}),
+        ("refund.closed", "退款关闭", "The refund was withdrawn or closed", {**_REFUND, "status": "closed"}),
+        ("refund.updated", "退款单变更", "Something else about a refund changed", {**_REFUND, "status": "unknown"}),
+        ("order.created", "订单创建", "An order was placed", {**_ORDER, "status": "unpaid"}),
+        ("order.paid", "订单已付款", "An order was paid", _ORDER),
+        ("order.shipped", "订单已发货", "An order was shipped", {**_ORDER, "status": "shipped"}),
+        ("order.completed", "订单已完成", "An order was completed", {**_ORDER, "status": "completed"}),
+        ("order.closed", "订单已关闭", "An order was closed", {**_ORDER, "status": "closed"}),
+        ("order.updated", "订单变更", "Something else about an order changed", _ORDER),
+        ("contact.added", "新增企业微信客户", "A customer became a contact", {**_CONTACT, "welcome_code": "EXAMPLE"}),
+        (
+            "contact.half_added",
+            "客户已添加成员，成员尚未确认",
+            "A customer added a member who has not confirmed",
+            _CONTACT,
+        ),
+        ("contact.updated", "客户资料变更", "A contact changed", _CONTACT),
+        ("contact.removed", "成员删除客户", "A member of staff removed a customer", _CONTACT),
+        ("contact.lost", "客户删除成员", "A customer removed a member of staff", _CONTACT),
+        ("contact.transfer_failed", "客户接替失败", "A customer could not be handed over", _CONTACT),
+        ("contact.archive_agreed", "客户同意会话存档", "A customer agreed to the archive", _CONTACT),
+        ("group.created", "客户群创建", "A customer group was made", {**_GROUP, "change": None}),
+        ("group.updated", "客户群变更", "A customer group changed", _GROUP),
+        ("group.dismissed", "客户群解散", "A customer group was dissolved", {**_GROUP, "change": None}),
+        ("tag.created", "企业标签创建", "A corp tag was made", _TAG),
+        ("tag.updated", "企业标签变更", "A corp tag changed", _TAG),
+        ("tag.removed", "企业标签删除", "A corp tag was removed", _TAG),
+    )
+)
