@@ -3,9 +3,10 @@
 Source: the platform's customer-contact and application-message documents.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from domain.calls import Arguments, Call, Result
 from domain.catalog.platforms import (
@@ -20,7 +21,21 @@ from domain.problems import Text
 
 WECOM_QUEUE = platform_queue("wecom")
 TAG_NAME_LIMIT = 30
-TEXT_LIMIT = 4000
+
+
+def _at_most(limit_bytes: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        size = len(value.encode())
+        if size > limit_bytes:
+            raise ValueError(f"有 {size} 字节，超过 {limit_bytes} · has {size} bytes, more than {limit_bytes}")
+        return value
+
+    return check
+
+
+# The platform takes 4000 and 2048 bytes; some are kept for the mark that makes a message recognisable.
+CustomerText = Annotated[str, AfterValidator(_at_most(3900))]
+StaffText = Annotated[str, AfterValidator(_at_most(1900))]
 
 
 class CustomerArguments(PlatformArguments):
@@ -32,16 +47,18 @@ class CustomerArguments(PlatformArguments):
 
 
 class FindCustomerArguments(PlatformArguments):
-    """The identities of one person elsewhere in the WeChat family."""
+    """The identities of one person elsewhere in the WeChat family; the platform needs both to find anybody."""
 
-    unionid: str = Field(min_length=1, max_length=64, description="微信 unionid · The person's WeChat unionid")
+    unionid: str | None = Field(
+        max_length=64, description="微信 unionid，未知时为 null · Their WeChat unionid, or null"
+    )
     openid: str | None = Field(
-        default=None, max_length=64, description="公众号或小程序 openid · Their openid at the shop's account"
+        max_length=64, description="公众号或小程序 openid，未知时为 null · Their openid at the shop's account, or null"
     )
 
 
 class FindCustomerOutput(Result):
-    """The customer's external_userid; null with `found: false` when they are nobody's contact."""
+    """The customer's external_userid; null with `found: false` when they are unknown or nobody's contact."""
 
     found: bool
     external_userid: str | None = None
@@ -123,11 +140,7 @@ class MessageLink(Arguments):
 class SendMessageArguments(CustomerArguments):
     """A message to one customer, in the name of a member of staff who has them as a contact."""
 
-    text: str = Field(
-        min_length=1,
-        max_length=TEXT_LIMIT,
-        description="消息正文，最多 4000 字节 · The text, 4000 bytes at most",
-    )
+    text: CustomerText = Field(min_length=1, description="消息正文，最多 3900 字节 · The text, 3900 bytes at most")
     sender: str | None = Field(
         default=None,
         max_length=64,
@@ -137,12 +150,12 @@ class SendMessageArguments(CustomerArguments):
 
 
 class SendMessageOutput(Result):
-    """The platform's message id.
+    """The platform's message id; the member of staff still has to confirm the message in their client.
 
     `refused`: the platform did not take this customer (no longer a contact, or the month's number is used up).
     """
 
-    message_id: str
+    message_id: str | None
     refused: bool = False
 
 
@@ -224,7 +237,7 @@ class NotifyStaffArguments(PlatformArguments):
     userids: tuple[str, ...] = Field(
         min_length=1, max_length=1000, description="成员 userid 列表 · The members' userids"
     )
-    text: str = Field(min_length=1, max_length=2048, description="通知正文 · The text, 2048 bytes at most")
+    text: StaffText = Field(min_length=1, description="通知正文，最多 1900 字节 · The text, 1900 bytes at most")
 
 
 class NotifyStaffOutput(Result):

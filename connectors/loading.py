@@ -1,0 +1,40 @@
+"""Which connectors there are: the built-in ones, and those that other wheels bring.
+
+A wheel adds one by the entry point group `tandem.connectors`, whose object is a `Connector` or makes one.
+"""
+
+from importlib.metadata import entry_points
+
+from connectors.registry import Connector, ConnectorRegistry
+from connectors.wecom import WecomConnector
+from connectors.youzan import YouzanConnector
+from domain.calls import Catalog
+from domain.problems import ConfigurationProblem, Text
+
+ENTRY_POINT_GROUP = "tandem.connectors"
+
+
+def load_connectors(catalog: Catalog) -> ConnectorRegistry:
+    """Every connector, its calls added to the catalog. Raises ConfigurationProblem that names a broken one."""
+    registry = ConnectorRegistry((WecomConnector(), YouzanConnector()))
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            found = point.load()
+            connector = found() if callable(found) else found
+        except Exception as error:
+            raise _broken(point.name, type(error).__name__) from error
+        if not isinstance(connector, Connector):
+            raise _broken(point.name, "not a Connector")
+        registry.register(connector)
+    for connector in registry.values():
+        catalog.register(*connector.calls)
+    return registry
+
+
+def _broken(name: str, why: str) -> ConfigurationProblem:
+    return ConfigurationProblem(
+        Text(
+            f"连接器“{name}”无法加载（{why}），请升级或卸载它的安装包",
+            f"Connector “{name}” cannot be loaded ({why}); upgrade or uninstall its package",
+        )
+    )

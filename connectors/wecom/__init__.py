@@ -1,0 +1,56 @@
+"""WeCom (企业微信): a corp's customers, their tags, messages to them and to staff."""
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.registry import ConnectionReport, explain
+from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.wecom.api import PLATFORM
+from connectors.wecom.callbacks import callback_events, verify_callback
+from connectors.wecom.client import WecomCorp
+from connectors.wecom.settings import WecomSettings
+from domain.catalog.wecom import WECOM_CALLS, WECOM_QUEUE
+from domain.events import Event
+from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+
+_HINTS = {
+    AuthenticationProblem: Text(
+        "核对企业 ID 与“客户联系”的 secret", "Check the corp id and the customer-contact secret"
+    ),
+    AuthorizationProblem: Text(
+        "在管理后台把本机 IP 加入可信 IP，并授予客户联系权限",
+        "Add this server to the trusted IPs and grant customer contact in the admin console",
+    ),
+}
+
+
+class WecomConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("企业微信", "WeCom")
+    queue = WECOM_QUEUE
+    # 10,000 a minute per corp and interface are allowed; a call may take several requests.
+    requests_per_second = 100.0
+    settings = WecomSettings
+    calls = WECOM_CALLS
+    client = WecomCorp
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_callback(request, account)
+
+    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+        return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return callback_events(record, account)
+
+    def open(self, account: Account, link: Link) -> WecomCorp:
+        return WecomCorp(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks who may have customers."""
+        try:
+            await self.open(account, link).api.get("externalcontact/get_follow_user_list", {})
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取客户", "It works: customers can be read"))

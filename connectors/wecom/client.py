@@ -1,0 +1,230 @@
+"""What Tandem does in one WeCom corp: the implementation of `domain.catalog.wecom`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from connectors.accounts import Account
+from connectors.errors import wrong_setting
+from connectors.http import Link
+from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
+from connectors.wecom.api import PLATFORM, WecomApi
+from connectors.wecom.codes import NOBODY_REACHABLE
+from connectors.wecom.marks import marked, unmarked
+from connectors.wecom.tags import CorpTags
+from domain.catalog.wecom import (
+    AddTagOutput,
+    CustomerArguments,
+    CustomerFollower,
+    CustomerTag,
+    FindCustomerArguments,
+    FindCustomerOutput,
+    GetCustomerOutput,
+    MessageLink,
+    NotifyStaffArguments,
+    NotifyStaffOutput,
+    RemoveTagOutput,
+    SendMessageArguments,
+    SendMessageOutput,
+    TagArguments,
+)
+from domain.problems import NotFoundProblem, Text
+
+# How far back an unknown outcome can lie (the calls' deadline and some), and how far the clocks may disagree.
+SEARCH_BACK = timedelta(hours=13)
+CLOCK_SKEW = timedelta(days=1)
+# After silence, how long the platform may still be at work before its list of messages can be believed.
+SETTLE_S = 5.0
+_MESSAGE_PAGES = 100
+_FOLLOWER_PAGES = 20
+_DUPLICATE_CHECK_S = 14_400
+_GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
+
+
+class WecomCorp:
+    """One corp. Methods raise problems as `connectors.errors` describes them."""
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.api = WecomApi(account, link)
+        self._tags = CorpTags(self.api)
+
+    async def find_customer(self, request: FindCustomerArguments) -> FindCustomerOutput:
+        """The contact behind a WeChat identity; not found when an identity is unknown or they are no contact."""
+        if not request.unionid or not request.openid:
+            return FindCustomerOutput(found=False)
+        identity = {"unionid": request.unionid, "openid": request.openid}
+        try:
+            answer = await self.api.read("externalcontact/unionid_to_external_userid", identity)
+        except NotFoundProblem:
+            return FindCustomerOutput(found=False)
+        external_userid = optional_text(answer, "external_userid", limit=64)
+        return FindCustomerOutput(found=external_userid is not None, external_userid=external_userid)
+
+    async def get_customer(self, request: CustomerArguments) -> GetCustomerOutput:
+        """The customer with everybody who has them as a contact."""
+        followers: list[CustomerFollower] = []
+        cursor = ""
+        for _ in range(_FOLLOWER_PAGES):
+            query = {"external_userid": request.external_userid, "cursor": cursor}
+            answer = await self.api.get("externalcontact/get", query)
+            rows = answer.get("follow_user")
+            followers += [_follower(mapping(row, "follow_user")) for row in (rows if isinstance(rows, list) else ())]
+            cursor = str(answer.get("next_cursor") or "")
+            if not cursor:
+                break
+        person = mapping(answer.get("external_contact"), "external_contact")
+        return GetCustomerOutput(
+            external_userid=text(person, "external_userid"),
+            name=optional_text(person, "name") or "",
+            kind="wecom" if whole_number(person, "type", 1) == 2 else "wechat",
+            gender=_GENDERS.get(whole_number(person, "gender", 0), "unknown"),
+            unionid=optional_text(person, "unionid", limit=64),
+            followers=tuple(followers),
+            tags=tuple(dict.fromkeys(tag.name for follower in followers for tag in follower.tags)),
+        )
+
+    async def send_message(self, request: SendMessageArguments, *, key: str, resumed: bool) -> SendMessageOutput:
+        """Propose a message that the member of staff confirms, once per key.
+
+        When an earlier attempt may have done it, the sent messages are searched first.
+        """
+        content = marked(request.text, key)
+        if resumed:
+            message_id = await self._find_sent(content, request.external_userid)
+            if message_id is not None:
+                return SendMessageOutput(message_id=message_id)
+        payload: dict[str, Any] = {
+            "chat_type": "single",
+            "external_userid": [request.external_userid],
+            "text": {"content": content},
+        }
+        if request.sender is not None:
+            payload["sender"] = request.sender
+        if request.links:
+            payload["attachments"] = [_attachment(link) for link in request.links]
+        try:
+            answer = await self.api.change("externalcontact/add_msg_template", payload, settle_s=SETTLE_S)
+        except NotFoundProblem as problem:
+            if problem.problem.as_dict().get("platform_code") != str(NOBODY_REACHABLE):
+                raise
+            return SendMessageOutput(message_id=None, refused=True)
+        failed = answer.get("fail_list")
+        return SendMessageOutput(
+            message_id=optional_text(answer, "msgid", limit=128),
+            refused=isinstance(failed, list) and request.external_userid in failed,
+        )
+
+    async def add_tag(self, request: TagArguments, *, key: str, resumed: bool) -> AddTagOutput:
+        """Set a corp tag, made when missing. Setting it again changes nothing, so repeating is safe."""
+        tag_id, created = await self._tags.ensure(request.group, request.tag)
+        customer = await self.get_customer(request)
+        lacking = [
+            follower.userid
+            for follower in customer.followers
+            if request.userid in (None, follower.userid) and tag_id not in {tag.id for tag in follower.tags}
+        ]
+        for userid in lacking:
+            await self._tags.mark(userid, request.external_userid, add=tag_id)
+        return AddTagOutput(tag_id=tag_id, created=created, userids=tuple(lacking))
+
+    async def remove_tag(self, request: TagArguments, *, key: str, resumed: bool) -> RemoveTagOutput:
+        """Take a corp tag away where it is. Taking it away again changes nothing, so repeating is safe."""
+        tag_id = await self._tags.find(request.group, request.tag)
+        if tag_id is None:
+            return RemoveTagOutput(removed=False)
+        customer = await self.get_customer(request)
+        carrying = [
+            follower.userid
+            for follower in customer.followers
+            if request.userid in (None, follower.userid) and tag_id in {tag.id for tag in follower.tags}
+        ]
+        for userid in carrying:
+            await self._tags.mark(userid, request.external_userid, remove=tag_id)
+        return RemoveTagOutput(removed=bool(carrying), userids=tuple(carrying))
+
+    async def notify_staff(self, request: NotifyStaffArguments, *, key: str, resumed: bool) -> NotifyStaffOutput:
+        """Write to members, once per key: the platform drops an equal text within four hours, and the mark makes
+        texts of different keys different."""
+        agent_id = self.api.settings.agent_id
+        if agent_id is None:
+            raise wrong_setting(
+                PLATFORM,
+                Text("账号没有填写应用的 agent_id，请补全", "The account has no agent_id; complete its settings"),
+            )
+        payload = {
+            "touser": "|".join(request.userids),
+            "msgtype": "text",
+            "agentid": agent_id,
+            "text": {"content": marked(request.text, key)},
+            "enable_duplicate_check": 1,
+            "duplicate_check_interval": _DUPLICATE_CHECK_S,
+        }
+        answer = await self.api.change("message/send", payload, app="agent")
+        unknown = optional_text(answer, "invaliduser", limit=100_000) or ""
+        return NotifyStaffOutput(
+            message_id=text(answer, "msgid", limit=128),
+            unknown_userids=tuple(userid for userid in unknown.split("|") if userid),
+        )
+
+    async def _find_sent(self, content: str, external_userid: str) -> str | None:
+        """The id of the message with exactly this marked text, or of one whose mark got lost on the way."""
+        now = self.api.now()
+        window = {
+            "chat_type": "single",
+            "start_time": int((now - SEARCH_BACK).timestamp()),
+            "end_time": int((now + CLOCK_SKEW).timestamp()),
+            "filter_type": 2,
+            "limit": 100,
+        }
+        bare: list[str] = []
+        plain = unmarked(content)
+        pages = self.api.pages(
+            "externalcontact/get_groupmsg_list_v2", window, "group_msg_list", most_pages=_MESSAGE_PAGES
+        )
+        async for page in pages:
+            for row in page:
+                message = mapping(row, "group_msg_list")
+                sent = optional_mapping(message.get("text")).get("content")
+                if sent == content:
+                    return text(message, "msgid", limit=128)
+                if sent == plain:
+                    bare.append(text(message, "msgid", limit=128))
+        for message_id in bare:
+            if await self._was_meant_for(message_id, external_userid):
+                return message_id
+        return None
+
+    async def _was_meant_for(self, message_id: str, external_userid: str) -> bool:
+        tasks = await self.api.read("externalcontact/get_groupmsg_task", {"msgid": message_id, "limit": 1000})
+        rows = tasks.get("task_list")
+        for task in rows if isinstance(rows, list) else ():
+            member = {"msgid": message_id, "userid": text(mapping(task, "task_list"), "userid"), "limit": 1000}
+            pages = self.api.pages("externalcontact/get_groupmsg_send_result", member, "send_list", most_pages=100)
+            async for page in pages:
+                if any(optional_mapping(row).get("external_userid") == external_userid for row in page):
+                    return True
+        return False
+
+
+def _follower(row: Mapping[str, Any]) -> CustomerFollower:
+    tags = row.get("tags")
+    added = whole_number(row, "createtime", 0)
+    return CustomerFollower(
+        userid=text(row, "userid"),
+        remark=optional_text(row, "remark"),
+        state=optional_text(row, "state"),
+        added_at=datetime.fromtimestamp(added, UTC) if 0 < added < 4_102_444_800 else None,
+        tags=tuple(
+            CustomerTag(
+                id=optional_text(tag, "tag_id", limit=64),
+                name=text(tag, "tag_name"),
+                group=optional_text(tag, "group_name", limit=64),
+            )
+            for tag in (tags if isinstance(tags, list) else ())
+        ),
+    )
+
+
+def _attachment(link: MessageLink) -> dict[str, Any]:
+    card = {"title": link.title, "url": link.url, "desc": link.description, "picurl": link.picture_url}
+    return {"msgtype": "link", "link": {name: value for name, value in card.items() if value is not None}}

@@ -1,0 +1,61 @@
+"""Corp tags by name: found, made when missing, set and taken."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.errors import missing_in_answer
+from connectors.reading import mapping, text
+from connectors.wecom.api import PLATFORM, WecomApi
+from domain.problems import ConflictProblem
+
+
+class CorpTags:
+    """The tags of one corp."""
+
+    def __init__(self, api: WecomApi) -> None:
+        self._api = api
+
+    async def find(self, group: str, name: str) -> str | None:
+        """The id of a tag by its group's and its own name."""
+        answer = await self._api.read("externalcontact/get_corp_tag_list", {})
+        for row in _rows(answer, "tag_group"):
+            if row.get("group_name") == group and row.get("deleted") is not True:
+                for tag in _rows(row, "tag"):
+                    if tag.get("name") == name and tag.get("deleted") is not True:
+                        return text(tag, "id")
+        return None
+
+    async def ensure(self, group: str, name: str) -> tuple[str, bool]:
+        """The id of a tag, and whether it was made just now; when a colleague is faster, theirs is taken."""
+        found = await self.find(group, name)
+        if found is not None:
+            return found, False
+        try:
+            answer = await self._api.change(
+                "externalcontact/add_corp_tag", {"group_name": group, "tag": [{"name": name}]}
+            )
+        except ConflictProblem:
+            found = await self.find(group, name)
+            if found is None:
+                raise
+            return found, False
+        for tag in _rows(mapping(answer.get("tag_group"), "tag_group"), "tag"):
+            if tag.get("name") == name:
+                return text(tag, "id"), True
+        raise missing_in_answer(PLATFORM, "tag_group.tag")
+
+    async def mark(
+        self, userid: str, external_userid: str, *, add: str | None = None, remove: str | None = None
+    ) -> None:
+        """Set or take a tag of one member's contact."""
+        change: dict[str, Any] = {"userid": userid, "external_userid": external_userid}
+        if add is not None:
+            change["add_tag"] = [add]
+        if remove is not None:
+            change["remove_tag"] = [remove]
+        await self._api.change("externalcontact/mark_tag", change)
+
+
+def _rows(source: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    rows = source.get(field)
+    return [mapping(row, field) for row in rows] if isinstance(rows, list) else []

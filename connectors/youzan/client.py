@@ -1,0 +1,209 @@
+"""What Tandem does in one Youzan shop: the implementation of `domain.catalog.youzan`."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.payloads import parse_json
+from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
+from connectors.youzan.codes import TRADE_CODES
+from connectors.youzan.gateway import PLATFORM, YouzanGateway
+from connectors.youzan.records import read_order, read_refund
+from domain.catalog.youzan import (
+    AgreeRefundArguments,
+    AgreeRefundOutput,
+    GetRefundOutput,
+    GetTradeOutput,
+    RefundArguments,
+    RefundStatus,
+    RefuseRefundArguments,
+    RefuseRefundOutput,
+    TrackWaybillOutput,
+    TradeArguments,
+)
+from domain.money import major_from_minor
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+
+# The platform asks readers to wait 30 s after a push; numbers begin with the local time they were given out at [S].
+READ_LAG_S = 30.0
+_FRESH = timedelta(minutes=2)
+_OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed"})
+
+
+class YouzanShop:
+    """One shop. Methods raise problems as `connectors.errors` describes them."""
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.gateway = YouzanGateway(account, link)
+
+    async def get_refund(self, request: RefundArguments) -> GetRefundOutput:
+        """The refund as it is now; retryable while a new one is not readable yet."""
+        try:
+            data = await self.gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": request.refund_id})
+        except NotFoundProblem as error:
+            raise self._maybe_later(error, request.refund_id) from None
+        return read_refund(data)
+
+    async def get_trade(self, request: TradeArguments) -> GetTradeOutput:
+        """The order as it is now, with the buyer's unionid where the platform gives it out."""
+        try:
+            data = await self.gateway.call("youzan.trade.get", "4.0.2", {"tid": request.order_id}, codes=TRADE_CODES)
+        except NotFoundProblem as error:
+            raise self._maybe_later(error, request.order_id.removeprefix("E")) from None
+        order = read_order(data)
+        wechat = await self._wechat_identity(order.buyer.buyer_id)
+        buyer = order.buyer.model_copy(
+            update={
+                "unionid": optional_text(wechat, "union_id", limit=64),
+                "openid": optional_text(wechat, "open_id", limit=64) or order.buyer.openid,
+            }
+        )
+        return order.model_copy(update={"buyer": buyer})
+
+    async def track_waybill(self, request: RefundArguments) -> TrackWaybillOutput:
+        """Where the refund's parcel is; `none` while the buyer has sent nothing or no carrier knows it."""
+        refund = await self.get_refund(request)
+        parcel = refund.parcel
+        if parcel is None:
+            return TrackWaybillOutput(state="none")
+        company = int(parcel.company_code) if parcel.company_code and parcel.company_code.isdigit() else 0
+        data = await self.gateway.call(
+            "youzan.logistics.goodsexpress.get", "3.0.0", {"express_no": parcel.waybill, "express_id": company}
+        )
+        latest = _latest_station(data)
+        state: Literal["none", "in_transit", "signed"] = "in_transit" if latest else "none"
+        if data.get("is_signed") is True or whole_number(data, "state", 0) == _SIGNED_STATE:
+            state = "signed"
+        return TrackWaybillOutput(
+            state=state,
+            waybill=parcel.waybill,
+            company=optional_text(data, "name", limit=64),
+            last_trace=optional_text(latest, "context"),
+            last_trace_at=china_time(latest, "time"),
+        )
+
+    async def agree_refund(self, request: AgreeRefundArguments, *, key: str, resumed: bool) -> AgreeRefundOutput:
+        """Pay a refund back, once.
+
+        The platform knows no idempotency key, but pays a refund only in the state and version that was just read;
+        reading first settles an attempt whose outcome is unknown, so `resumed` needs no path of its own.
+        Raises ConflictProblem when the refund is over or its amount is not the approved one.
+        """
+        refund = await self.get_refund(request)
+        if refund.status == "refunded":
+            return _agreed(refund, already=True)
+        if refund.status in _OVER:
+            raise _wrong_state(refund)
+        if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
+            raise _other_amount(refund, request.amount_minor)
+        try:
+            await self._settle("youzan.trade.refund.agree", refund, {})
+        except ConflictProblem as conflict:
+            present = await self.get_refund(request)
+            if present.status == "refunded":
+                return _agreed(present, already=True)
+            raise self._stale(present, refund, conflict) from None
+        paid = {"status": "refunded", "updated_at": self.gateway.now()}
+        return _agreed(refund.model_copy(update=paid), already=False)
+
+    async def refuse_refund(self, request: RefuseRefundArguments, *, key: str, resumed: bool) -> RefuseRefundOutput:
+        """Refuse a refund, once; as in `agree_refund`, the state read first settles an unknown outcome.
+
+        Raises ConflictProblem when the refund was paid or withdrawn.
+        """
+        refund = await self.get_refund(request)
+        if refund.status in ("refused", "return_refused"):
+            return RefuseRefundOutput(refund_id=refund.refund_id, status=refund.status, already=True)
+        if refund.status in ("refunded", "closed"):
+            raise _wrong_state(refund)
+        try:
+            await self._settle("youzan.trade.refund.refuse", refund, {"remark": request.reason})
+        except ConflictProblem as conflict:
+            present = await self.get_refund(request)
+            if present.status in ("refused", "return_refused"):
+                return RefuseRefundOutput(refund_id=present.refund_id, status=present.status, already=True)
+            raise self._stale(present, refund, conflict) from None
+        status: RefundStatus = "return_refused" if refund.status == "returned" else "refused"
+        return RefuseRefundOutput(refund_id=refund.refund_id, status=status)
+
+    async def _settle(self, api: str, refund: GetRefundOutput, more: Mapping[str, Any]) -> None:
+        params = {"refund_id": refund.refund_id, "version": refund.version, **more}
+        await self.gateway.call(api, "3.0.1", params, effect=True)
+
+    async def _wechat_identity(self, buyer_id: str | None) -> Mapping[str, Any]:
+        """The buyer's `wechat_info`; empty when the shop may not read it or the buyer came another way."""
+        if buyer_id is None:
+            return {}
+        try:
+            data = await self.gateway.call("youzan.users.info.query", "1.0.1", {"yz_open_id": buyer_id})
+        except (AuthorizationProblem, NotFoundProblem, ValidationProblem):
+            return {}
+        users = data.get("user_list")
+        first = users[0] if isinstance(users, list) and users else None
+        return optional_mapping(optional_mapping(first).get("wechat_info"))
+
+    def _maybe_later(self, error: NotFoundProblem, number: str) -> NotFoundProblem:
+        """The same refusal, retryable when the number was given out a moment ago."""
+        try:
+            born = datetime.strptime(number[:14], "%Y%m%d%H%M%S").replace(tzinfo=CHINA)
+        except ValueError:
+            return error
+        if abs(self.gateway.now() - born) > _FRESH:
+            return error
+        again = {"retryable": True, "retry_after_s": READ_LAG_S}
+        return NotFoundProblem.of(error.problem.model_copy(update=again))
+
+    @staticmethod
+    def _stale(present: GetRefundOutput, before: GetRefundOutput, conflict: ConflictProblem) -> ConflictProblem:
+        """A refund that changed between reading and settling is read again; one that did not is refused for good."""
+        changed = present.version != before.version and present.status not in _OVER
+        again = {"retryable": changed, "retry_after_s": 1.0 if changed else None}
+        return ConflictProblem.of(conflict.problem.model_copy(update=again))
+
+
+_SIGNED_STATE = 3
+
+
+def _latest_station(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The newest of the stations, which travel as JSON within JSON, newest first [U]."""
+    stations = parse_json((optional_text(data, "data", limit=100_000) or "[]").encode())
+    return optional_mapping(stations[0]) if isinstance(stations, list) and stations else {}
+
+
+def _agreed(refund: GetRefundOutput, *, already: bool) -> AgreeRefundOutput:
+    return AgreeRefundOutput(
+        refund_id=refund.refund_id,
+        status=refund.status,
+        amount_minor=refund.amount_minor,
+        refunded_at=refund.updated_at,
+        already=already,
+    )
+
+
+def _wrong_state(refund: GetRefundOutput) -> ConflictProblem:
+    return ConflictProblem(
+        Text(
+            f"退款单 {refund.refund_id} 的状态是 {refund.status}，不能再处理",
+            f"Refund {refund.refund_id} is {refund.status} and can no longer be settled",
+        ),
+        platform=PLATFORM,
+        retryable=False,
+        outcome="not_done",
+        refund_status=refund.status,
+    )
+
+
+def _other_amount(refund: GetRefundOutput, approved_minor: int) -> ConflictProblem:
+    present, approved = major_from_minor(refund.amount_minor), major_from_minor(approved_minor)
+    return ConflictProblem(
+        Text(
+            f"退款单 {refund.refund_id} 的金额已变为 ¥{present}，批准的是 ¥{approved}，请重新审批",
+            f"Refund {refund.refund_id} is now ¥{present}, approved was ¥{approved}; have it approved again",
+        ),
+        platform=PLATFORM,
+        retryable=False,
+        outcome="not_done",
+        amount_minor=refund.amount_minor,
+    )

@@ -1,0 +1,102 @@
+"""Youzan's token desk and API gateway.
+
+Source: open.youzanyun.com, authorisation and gateway documents.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code
+from connectors.http import Link, PlatformHttp
+from connectors.tokens import Token, TokenCare, TokenName
+from connectors.youzan.codes import BUSINESS_CODES, GATEWAY_CODES, TOKEN_CODES
+from connectors.youzan.settings import YouzanSettings
+
+PLATFORM = "youzan"
+
+
+class YouzanGateway:
+    """Calls of `/api/{name}/{version}` for one shop, with its token taken care of."""
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.settings = account.parse_settings(YouzanSettings)
+        self.now = link.now
+        self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
+        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+
+    async def call(
+        self,
+        api: str,
+        version: str,
+        params: Mapping[str, Any],
+        *,
+        effect: bool = False,
+        codes: Mapping[int, CodeMeaning] = BUSINESS_CODES,
+    ) -> Mapping[str, Any]:
+        """The `data` of the answer. Raises problems as `connectors.errors` describes them."""
+
+        async def once(token: str) -> Mapping[str, Any]:
+            answer = await self._http.exchange(
+                "POST", f"/api/{api}/{version}", query={"access_token": token}, payload=params, effect=effect
+            )
+            refusal = answer.get("gw_err_resp")
+            if isinstance(refusal, Mapping):
+                raise_for_code(
+                    PLATFORM,
+                    str(refusal.get("err_code")),
+                    str(refusal.get("err_msg", "")),
+                    GATEWAY_CODES,
+                    effect=effect,
+                )
+            if answer.get("success") is not True:
+                raise_for_code(PLATFORM, str(answer.get("code")), str(answer.get("message", "")), codes, effect=effect)
+            data = answer.get("data")
+            if not isinstance(data, Mapping):
+                raise missing_in_answer(PLATFORM, "data")
+            return data
+
+        return await self.tokens.use(once)
+
+    async def fetch_token(self, old: Token | None) -> Token:
+        """A new token. Raises AuthenticationProblem when the shop or the application is refused."""
+        settings = self.settings
+        request: dict[str, Any] = {
+            "client_id": settings.client_id,
+            "client_secret": settings.client_secret.get_secret_value(),
+        }
+        if settings.refresh_token is not None:
+            known = old.refresh_value if old is not None and old.refresh_value else None
+            request |= {
+                "authorize_type": "refresh_token",
+                "refresh_token": known or settings.refresh_token.get_secret_value(),
+            }
+        else:
+            # `refresh` asks for another token than the present one, which dies.
+            request |= {"authorize_type": "silent", "grant_id": settings.kdt_id, "refresh": old is not None}
+        answer = await self._http.exchange("POST", "/auth/token", payload=request)
+        if answer.get("success") is not True:
+            raise_for_code(PLATFORM, str(answer.get("code")), str(answer.get("message", "")), TOKEN_CODES, effect=False)
+        data = answer.get("data")
+        if not isinstance(data, Mapping) or not isinstance(data.get("access_token"), str):
+            raise missing_in_answer(PLATFORM, "access_token")
+        refresh = data.get("refresh_token")
+        now = self.now()
+        return Token(
+            value=data["access_token"],
+            obtained_at=now,
+            expires_at=_expiry(data.get("expires"), now),
+            refresh_value=refresh if isinstance(refresh, str) else None,
+        )
+
+
+def _expiry(expires: object, now: datetime) -> datetime:
+    """`expires` as an instant: documents show Unix milliseconds; seconds and a plain life are understood too [U]."""
+    if isinstance(expires, bool) or not isinstance(expires, int) or expires <= 0:
+        raise missing_in_answer(PLATFORM, "expires")
+    if expires > 100_000_000_000:
+        return datetime.fromtimestamp(min(expires / 1000, 4_102_444_800), UTC)
+    if expires > 1_000_000_000:
+        return datetime.fromtimestamp(min(expires, 4_102_444_800), UTC)
+    return now + timedelta(seconds=expires)

@@ -1,0 +1,138 @@
+"""Youzan's refunds and orders as Tandem's, for answers and pushes alike."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.reading import (
+    china_time,
+    fen,
+    mapping,
+    optional_fen,
+    optional_mapping,
+    optional_text,
+    text,
+    whole_number,
+)
+from domain.catalog.youzan import (
+    Buyer,
+    Delivery,
+    GetRefundOutput,
+    GetTradeOutput,
+    OrderLine,
+    OrderStatus,
+    RefundStatus,
+    ReturnParcel,
+)
+
+REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "WAIT_SELLER_AGREE": "requested",
+    "WAIT_BUYER_RETURN_GOODS": "awaiting_return",
+    "WAIT_SELLER_CONFIRM_GOODS": "returned",
+    "SELLER_REFUSE_BUYER": "refused",
+    "SELLER_REFUSE_BUYER_RETURN_GOODS": "return_refused",
+    "CLOSED": "closed",
+    "SUCCESS": "refunded",
+}
+ORDER_STATUSES: Mapping[str, OrderStatus] = {
+    "TRADE_NO_CREATE_PAY": "unpaid",
+    "WAIT_BUYER_PAY": "unpaid",
+    "WAIT_PAY_RETURN": "unpaid",
+    "TRADE_PAID": "paid",
+    "WAIT_CONFIRM": "paid",
+    "WAIT_GROUP": "paid",
+    "WAIT_SELLER_SEND_GOODS": "paid",
+    "WAIT_BUYER_CONFIRM_GOODS": "shipped",
+    "TRADE_BUYER_SIGNED": "completed",
+    "TRADE_SUCCESS": "completed",
+    "TRADE_CLOSED": "closed",
+}
+
+
+def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
+    """`data` of youzan.trade.refund.get. A status nobody knows yet reads `unknown`."""
+    logistics = optional_mapping(data.get("logistics"))
+    waybill = optional_text(logistics, "logistics_no", limit=64)
+    return GetRefundOutput(
+        refund_id=text(data, "refund_id"),
+        order_id=text(data, "tid"),
+        status=REFUND_STATUSES.get(str(data.get("status")), "unknown"),
+        amount_minor=fen(data, "refund_fee"),
+        reason=optional_text(data, "desc"),
+        returns_goods=data.get("return_goods") is True,
+        parcel=ReturnParcel(waybill=waybill, company_code=optional_text(logistics, "company_code", limit=64))
+        if waybill
+        else None,
+        version=whole_number(data, "version"),
+        created_at=china_time(data, "created"),
+        updated_at=china_time(data, "modified"),
+    )
+
+
+def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
+    """`data` of youzan.trade.get, which is the message of full trade pushes too."""
+    order = mapping(data.get("full_order_info"), "full_order_info")
+    info = mapping(order.get("order_info"), "order_info")
+    payment = optional_mapping(order.get("pay_info"))
+    lines = order.get("orders")
+    return GetTradeOutput(
+        order_id=text(info, "tid"),
+        status=ORDER_STATUSES.get(str(info.get("status")), "unknown"),
+        paid_minor=fen(payment, "payment"),
+        postage_minor=optional_fen(payment, "post_fee") or 0,
+        lines=tuple(read_line(mapping(line, "orders")) for line in (lines if isinstance(lines, list) else ())),
+        buyer=read_buyer(optional_mapping(order.get("buyer_info"))),
+        delivery=read_delivery(optional_mapping(order.get("address_info"))),
+        created_at=china_time(info, "created"),
+        paid_at=china_time(info, "pay_time"),
+        updated_at=china_time(info, "update_time"),
+    )
+
+
+def read_line(line: Mapping[str, Any]) -> OrderLine:
+    """One article of an order."""
+    return OrderLine(
+        line_id=text(line, "oid"),
+        item_id=optional_text(line, "item_id", limit=64),
+        sku_id=optional_text(line, "sku_id", limit=64),
+        title=text(line, "title", limit=512),
+        sku=_sku_name(optional_text(line, "sku_properties_name")),
+        quantity=whole_number(line, "num"),
+        price_minor=fen(line, "price"),
+        total_minor=fen(line, "total_fee"),
+    )
+
+
+def read_buyer(buyer: Mapping[str, Any]) -> Buyer:
+    """The buyer's identities; the phone stays ciphertext. The unionid is asked for separately."""
+    return Buyer(
+        buyer_id=optional_text(buyer, "yz_open_id", limit=64),
+        openid=optional_text(buyer, "outer_user_id", limit=64),
+        phone_ciphertext=optional_text(buyer, "buyer_phone"),
+    )
+
+
+def read_delivery(address: Mapping[str, Any]) -> Delivery | None:
+    """Where the goods go, personal data as ciphertext; None when there is no address."""
+    if not address:
+        return None
+    return Delivery(
+        province=optional_text(address, "delivery_province", limit=64),
+        city=optional_text(address, "delivery_city", limit=64),
+        name_ciphertext=optional_text(address, "receiver_name"),
+        phone_ciphertext=optional_text(address, "receiver_tel"),
+        address_ciphertext=optional_text(address, "delivery_address"),
+    )
+
+
+def _sku_name(properties: str | None) -> str | None:
+    """`[{"k": "颜色", "v": "驼色"}]` as `驼色`; text that is no such list stays as it is."""
+    if properties is None:
+        return None
+    try:
+        pairs = json.loads(properties)
+    except (ValueError, RecursionError):
+        return properties
+    if not isinstance(pairs, list):
+        return properties
+    return " ".join(str(pair["v"]) for pair in pairs if isinstance(pair, dict) and pair.get("v")) or None

@@ -1,0 +1,23 @@
+"""What Tandem must be told about a Youzan shop."""
+
+from pydantic import Field, SecretStr
+
+from connectors.accounts import AccountSettings
+
+BASE_URL = "https://open.youzanyun.com"
+
+
+class YouzanSettings(AccountSettings):
+    """One shop and the application that acts for it.
+
+    refresh_token: only for tool applications, from the shop's authorisation; without it tokens are fetched silently, as
+    a shop's own application may. accept_body_sign: also believe older pushes, whose signature covers the message but
+    neither the event's type nor its number.
+    """
+
+    client_id: str = Field(min_length=1, max_length=64)
+    client_secret: SecretStr = Field(min_length=1)
+    kdt_id: int = Field(gt=0)
+    refresh_token: SecretStr | None = None
+    accept_body_sign: bool = True
+    base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$")
