@@ -1,0 +1,124 @@
+"""The effect ledger: what was done on the outside under which idempotency key, and what came back.
+
+An attempt writes `started` before it acts and `finished` after. Whoever finds `started` or `unknown` knows that nobody
+knows, and asks the platform before acting again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Index, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import AutoString, Field, col
+
+from domain.problems import ConflictProblem, NotFoundProblem, Text
+from storage.encryption import EncryptedJson
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+EffectState = Literal["started", "finished", "failed", "unknown"]
+
+
+class EffectRow(Table, table=True):
+    """One effect. answer: the call's result, when finished; the problem, when failed or unknown."""
+
+    __tablename__ = "effects"
+    key: str = Field(primary_key=True)
+    call: str
+    request_digest: str
+    run_id: str = ""
+    reference: str = ""
+    state: EffectState = Field(default="started", sa_type=AutoString)
+    attempts: int = 1
+    answer: Any = Field(default=None, sa_type=EncryptedJson("effects.answer"), nullable=True)
+    started_at: datetime = instant()
+    changed_at: datetime = instant()
+
+    __table_args__ = (
+        Index("ix_effects_run_id", "run_id"),
+        Index("ix_effects_unsettled", "changed_at", postgresql_where=text("state IN ('started', 'unknown')")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of an effect when an attempt begins.
+
+    new: nobody ever tried, or it failed for certain: act. recorded: it is done, `answer` is the result: do not act.
+    resumed: an attempt started and nobody knows how it ended: ask the platform first.
+    """
+
+    standing: Literal["new", "recorded", "resumed"]
+    answer: Any = None
+    attempts: int = 1
+
+
+class Effects(Repository):
+    """Effects by key. Each step is a unit of work of its own, so that a dying process leaves its trace."""
+
+    async def begin(self, key: str, call: str, request_digest: str, *, run_id: str = "", reference: str = "") -> Begun:
+        """Note that an attempt starts.
+
+        :raises ConflictProblem: the key belongs to another call, or to the same with other arguments.
+        """
+        statement = (
+            insert(EffectRow)
+            .values(
+                key=key,
+                call=call,
+                request_digest=request_digest,
+                run_id=run_id,
+                reference=reference,
+                state="started",
+                attempts=1,
+                started_at=self.now,
+                changed_at=self.now,
+            )
+            .on_conflict_do_nothing()
+            .returning(col(EffectRow.key))
+        )
+        if (await self.session.scalar(statement)) is not None:
+            return Begun("new")
+        row = await self._row(key)
+        if (row.call, row.request_digest) != (call, request_digest):
+            raise ConflictProblem(
+                Text(
+                    f"幂等键 {key} 已用于另一个请求（{row.call}），不能用于 {call}。请检查流程是否改动了参数。",
+                    f"The idempotency key {key} belongs to another request ({row.call}) and cannot be used for {call}. "
+                    "Check whether the arguments changed between attempts.",
+                ),
+                key=key,
+                retryable=False,
+            )
+        if row.state == "finished":
+            return Begun("recorded", row.answer, row.attempts)
+        was_failed = row.state == "failed"
+        row.state, row.attempts, row.changed_at, row.answer = "started", row.attempts + 1, self.now, None
+        await self.session.flush()
+        return Begun("new" if was_failed else "resumed", attempts=row.attempts)
+
+    async def finish(self, key: str, answer: Any) -> None:
+        """Record the result; a result that is there already stays."""
+        await self._settle(key, "finished", answer)
+
+    async def fail(self, key: str, problem: dict[str, Any]) -> None:
+        """Record that it certainly did not happen."""
+        await self._settle(key, "failed", problem)
+
+    async def mark_unknown(self, key: str, problem: dict[str, Any]) -> None:
+        """Record that nobody knows whether it happened."""
+        await self._settle(key, "unknown", problem)
+
+    async def _settle(self, key: str, state: EffectState, answer: Any) -> None:
+        row = await self._row(key)
+        if row.state == "finished":
+            return
+        row.state, row.answer, row.changed_at = state, answer, self.now
+        await self.session.flush()
+
+    async def _row(self, key: str) -> EffectRow:
+        row = await self.session.get(EffectRow, key, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise NotFoundProblem(Text(f"没有幂等键 {key} 的记录", f"There is no effect with the key {key}"), key=key)
+        return row

@@ -1,0 +1,214 @@
+"""Events: an append-only table, and the outbox of those not dispatched yet."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, col, select
+
+from domain.events import Event
+from storage.encryption import EncryptedJson
+from storage.notifications import EVENTS_CHANNEL, notify
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+_LONGEST_REASON = 2_000
+
+
+class EventRow(Table, table=True):
+    """One event, never changed. seq: the order in which events came."""
+
+    __tablename__ = "events"
+    seq: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    source: str
+    event_id: str
+    type: str
+    subjects: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
+    envelope: dict[str, Any] = Field(sa_type=EncryptedJson("events.envelope"))
+    received_at: datetime = instant()
+
+    __table_args__ = (
+        UniqueConstraint("source", "event_id"),
+        Index("ix_events_type_seq", "type", "seq"),
+        Index("ix_events_subjects", "subjects", postgresql_using="gin"),
+    )
+
+
+class EventOutboxRow(Table, table=True):
+    """An event that is not dispatched yet. due_at: when it is tried (again). cursor: the last run that got it, while it
+    goes out to all runs of a type in batches. parked_at: when it was given up."""
+
+    __tablename__ = "event_outbox"
+    seq: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_args=[ForeignKey("events.seq", ondelete="CASCADE")]
+    )
+    due_at: datetime = instant()
+    attempts: int = 0
+    cursor: str = ""
+    reason: str | None = None
+    parked_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (
+        Index("ix_event_outbox_due_at_seq", "due_at", "seq", postgresql_where=text("parked_at IS NULL")),
+        Index("ix_event_outbox_parked_seq", "seq", postgresql_where=text("parked_at IS NOT NULL")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event whose dispatch was claimed. attempts counts this one too."""
+
+    seq: int
+    event: Event
+    attempts: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that was given up after too many attempts, and why."""
+
+    seq: int
+    event: Event
+    attempts: int
+    reason: str
+    parked_at: datetime
+
+
+_IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
+
+
+class Events(Repository):
+    """Events and their outbox."""
+
+    async def add(self, events: Sequence[Event]) -> int:
+        """Store and queue those that are new (by source and id); how many that were. Wakes the drainer."""
+        rows = [
+            {
+                "source": event.source,
+                "event_id": event.id,
+                "type": event.type,
+                "subjects": list(event.subjects),
+                "envelope": event.envelope(),
+                "received_at": self.now,
+            }
+            for event in events
+        ]
+        if not rows:
+            return 0
+        statement = insert(EventRow).on_conflict_do_nothing().returning(col(EventRow.seq))
+        seqs = list(await self.session.scalars(statement, rows))
+        if seqs:
+            await self.session.execute(insert(EventOutboxRow), [{"seq": seq, "due_at": self.now} for seq in seqs])
+            await notify(self.work, EVENTS_CHANNEL)
+        return len(seqs)
+
+    async def has_due(self) -> bool:
+        """Whether anything waits to be dispatched now."""
+        statement = (
+            select(EventOutboxRow.seq)
+            .where(col(EventOutboxRow.parked_at).is_(None), col(EventOutboxRow.due_at) <= self.now)
+            .limit(1)
+        )
+        return (await self.session.scalar(statement)) is not None
+
+    async def claim(self, limit: int, lease: timedelta) -> list[PendingEvent]:
+        """Due events, the longest waiting first; nobody else gets them before the lease is over."""
+        due = (
+            select(EventOutboxRow.seq)
+            .where(col(EventOutboxRow.parked_at).is_(None), col(EventOutboxRow.due_at) <= self.now)
+            .order_by(col(EventOutboxRow.due_at), col(EventOutboxRow.seq))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        claimed = (
+            update(EventOutboxRow)
+            .where(col(EventOutboxRow.seq).in_(due.scalar_subquery()))
+            .values(due_at=self.now + lease, attempts=EventOutboxRow.attempts + 1)
+            .returning(col(EventOutboxRow.seq), col(EventOutboxRow.attempts), col(EventOutboxRow.cursor))
+        )
+        places = {seq: (attempts, cursor) for seq, attempts, cursor in await self.session.execute(claimed)}
+        if not places:
+            return []
+        rows = await self.session.scalars(
+            select(EventRow).where(col(EventRow.seq).in_(places)).order_by(col(EventRow.seq))
+        )
+        return [
+            PendingEvent(row.seq, Event.model_validate(row.envelope), *places[row.seq])
+            for row in rows
+            if row.seq is not None
+        ]
+
+    async def dispatched(self, seqs: Collection[int]) -> None:
+        """Take events off the outbox."""
+        if seqs:
+            await self.session.execute(delete(EventOutboxRow).where(col(EventOutboxRow.seq).in_(seqs)))
+
+    async def continue_later(self, seq: int, cursor: str) -> None:
+        """The event goes on to the runs after `cursor` at once, and its attempts count anew."""
+        await self._change(seq, due_at=self.now, cursor=cursor, attempts=0)
+        await notify(self.work, EVENTS_CHANNEL)
+
+    async def retry(self, seq: int, due_at: datetime, reason: str, *, count: bool) -> None:
+        """The event is tried again later; without `count` the attempt that failed is forgotten."""
+        attempts = EventOutboxRow.attempts if count else func.greatest(col(EventOutboxRow.attempts) - 1, 0)
+        await self._change(seq, due_at=due_at, reason=reason[:_LONGEST_REASON], attempts=attempts)
+
+    async def park(self, seq: int, reason: str) -> None:
+        """Give an event up until somebody looks at it."""
+        await self._change(seq, parked_at=self.now, reason=reason[:_LONGEST_REASON])
+
+    async def parked(self, page: PageRequest) -> Page[ParkedEvent]:
+        """Events given up, the oldest first."""
+        statement = select(EventRow).join(EventOutboxRow).where(col(EventOutboxRow.parked_at).is_not(None))
+        rows = await paginate(self.session, statement, _IN_ORDER, page, lambda row: row)
+        outbox = {
+            row.seq: row
+            for row in await self.session.scalars(
+                select(EventOutboxRow).where(col(EventOutboxRow.seq).in_([row.seq for row in rows.items]))
+            )
+        }
+        return Page(
+            [_parked(row, outbox[row.seq]) for row in rows.items if row.seq in outbox], next_cursor=rows.next_cursor
+        )
+
+    async def unpark(self, seqs: Collection[int]) -> int:
+        """Try parked events again, from their first attempt; how many there were."""
+        statement = (
+            update(EventOutboxRow)
+            .where(col(EventOutboxRow.seq).in_(seqs), col(EventOutboxRow.parked_at).is_not(None))
+            .values(parked_at=None, attempts=0, due_at=self.now, reason=None)
+            .returning(col(EventOutboxRow.seq))
+        )
+        found = list(await self.session.scalars(statement))
+        await notify(self.work, EVENTS_CHANNEL)
+        return len(found)
+
+    async def _change(self, seq: int, **values: Any) -> None:
+        await self.session.execute(update(EventOutboxRow).where(col(EventOutboxRow.seq) == seq).values(**values))
+
+
+def _parked(row: EventRow, place: EventOutboxRow) -> ParkedEvent:
+    return ParkedEvent(
+        seq=place.seq,
+        event=Event.model_validate(row.envelope),
+        attempts=place.attempts,
+        reason=place.reason or "",
+        parked_at=place.parked_at or row.received_at,
+    )

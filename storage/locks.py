@@ -1,0 +1,13 @@
+"""Locks by name that end with the unit of work."""
+
+from sqlalchemy import text
+
+from storage.unit_of_work import UnitOfWork
+
+
+async def lock(work: UnitOfWork, name: str) -> None:
+    """Wait until no other unit of work holds this name, then hold it until this one ends.
+
+    Names are hashed to 64 bits; two that collide only wait for each other.
+    """
+    await work.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})

@@ -1,0 +1,255 @@
+"""Runs: the read model of every execution, and the outbox of those that Temporal does not know yet."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Index, Text, and_, bindparam, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import AutoString, Field, col, select
+
+from domain.access import Scope
+from domain.runs import Phase, Run, RunSummary
+from storage.encryption import EncryptedJson
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.scoping import ScopedColumns, visible
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+
+class RunRow(ScopedColumns, Table, table=True):
+    """One run.
+
+    input_digest: tells a repeated start from another one under the same key. start_due_at: when the outbox tries the
+    start (again), NULL once Temporal has it. reported_at: the newest report, by the run's own clock. continuation: what
+    the next attempt goes on from. trigger: the events that started it.
+    """
+
+    __tablename__ = "runs"
+    id: str = Field(primary_key=True)
+    namespace: str
+    name: str
+    version: str
+    digest: str
+    subject: str
+    subjects: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
+    listens: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
+    customer: str | None = None
+    ticket: str | None = None
+    phase: Phase = Field(sa_type=AutoString)
+    attempt: int = 1
+    parent_id: str | None = None
+    started_by: str
+    input: Any = Field(default=None, sa_type=EncryptedJson("runs.input"), nullable=True)
+    input_digest: str
+    trigger: list[dict[str, Any]] | None = Field(default=None, sa_type=EncryptedJson("runs.trigger"), nullable=True)
+    output: Any = Field(default=None, sa_type=EncryptedJson("runs.output"), nullable=True)
+    error: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("runs.error"), nullable=True)
+    continuation: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("runs.continuation"), nullable=True)
+    tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=EncryptedJson("runs.tasks"), nullable=True)
+    dropped_tasks: int = 0
+    created_at: datetime = instant()
+    start_due_at: datetime | None = instant(optional=True)
+    start_attempts: int = 0
+    start_problem: str | None = None
+    started_at: datetime | None = instant(optional=True)
+    reported_at: datetime | None = instant(optional=True)
+    checked_at: datetime | None = instant(optional=True)
+    ended_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (
+        Index("ix_runs_created_at_id", "created_at", "id"),
+        Index("ix_runs_namespace_name_created_at_id", "namespace", "name", "created_at", "id"),
+        Index("ix_runs_customer_created_at_id", "customer", "created_at", "id"),
+        Index("ix_runs_ticket_created_at_id", "ticket", "created_at", "id"),
+        Index("ix_runs_subjects", "subjects", postgresql_using="gin"),
+        Index("ix_runs_open_listens", "listens", postgresql_using="gin", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_runs_open_checked_at", "checked_at", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_runs_start_due_at", "start_due_at", postgresql_where=text("start_due_at IS NOT NULL")),
+        Index("ix_runs_unit_path_created_at_id", "unit_path", "created_at", "id"),
+        Index("ix_runs_account_id_created_at_id", "account_id", "created_at", "id"),
+        Index("ix_runs_customer_owner_created_at_id", "customer_owner", "created_at", "id"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """What a list of runs is narrowed to; every given condition must hold."""
+
+    namespace: str | None = None
+    name: str | None = None
+    version: str | None = None
+    phases: tuple[Phase, ...] = ()
+    subject: str | None = None
+    customer: str | None = None
+    ticket: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event that a run should get. started: whether Temporal has the run already."""
+
+    seq: int
+    run_id: str
+    started: bool
+
+
+_NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
+
+_SHARING_A_SUBJECT = text(
+    """
+    SELECT e.seq, r.id, r.start_due_at IS NULL AS started
+    FROM events e
+    JOIN runs r ON r.subjects && e.subjects AND r.ended_at IS NULL AND r.listens && ARRAY[e.type, '*']
+    WHERE e.seq = ANY(:seqs)
+    ORDER BY e.seq
+    """
+)
+_LISTENING_TO_A_TYPE = text(
+    """
+    SELECT id, start_due_at IS NULL AS started
+    FROM runs
+    WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after
+      AND (:every OR subjects = '{}')
+    ORDER BY id LIMIT :size
+    """
+)
+
+
+def summary_of(row: RunRow) -> RunSummary:
+    return RunSummary.model_validate(row)
+
+
+def run_of(row: RunRow) -> Run:
+    return Run.model_validate({**summary_of(row).model_dump(), **_recorded(row)})
+
+
+def _recorded(row: RunRow) -> dict[str, Any]:
+    return {
+        "input": row.input,
+        "output": row.output,
+        "error": row.error,
+        "tasks": row.tasks or [],
+        "dropped_tasks": row.dropped_tasks,
+        "start_problem": row.start_problem,
+    }
+
+
+class Runs(Repository):
+    """Rows of runs. What a person sees goes through `search` and `find`, which take the scope."""
+
+    async def add(self, rows: Sequence[RunRow]) -> set[str]:
+        """Write new runs; the ids of those that were not there before."""
+        if not rows:
+            return set()
+        statement = insert(RunRow).on_conflict_do_nothing().returning(col(RunRow.id))
+        values = [row.model_dump() for row in rows]
+        return set(await self.session.scalars(statement, values))
+
+    async def row(self, run_id: str, *, for_update: bool = False) -> RunRow | None:
+        return await self.session.get(RunRow, run_id, with_for_update=for_update or None)
+
+    async def rows(self, run_ids: Collection[str]) -> dict[str, RunRow]:
+        """Those of the runs that exist, by id."""
+        found = await self.session.scalars(select(RunRow).where(col(RunRow.id).in_(run_ids)))
+        return {row.id: row for row in found}
+
+    async def find(self, run_id: str, scope: Scope, *, for_update: bool = False) -> RunRow | None:
+        """The run, if there is one within the scope."""
+        statement = select(RunRow).where(RunRow.id == run_id, visible(RunRow, scope))
+        if for_update:
+            statement = statement.with_for_update()
+        return (await self.session.scalars(statement)).first()
+
+    async def search(self, wanted: RunFilter, scope: Scope, page: PageRequest) -> Page[RunSummary]:
+        """Runs within the scope, the newest first."""
+        statement = select(RunRow).where(visible(RunRow, scope))
+        for column, value in (
+            (RunRow.namespace, wanted.namespace),
+            (RunRow.name, wanted.name),
+            (RunRow.version, wanted.version),
+            (RunRow.customer, wanted.customer),
+            (RunRow.ticket, wanted.ticket),
+        ):
+            if value is not None:
+                statement = statement.where(col(column) == value)
+        if wanted.phases:
+            statement = statement.where(col(RunRow.phase).in_(wanted.phases))
+        if wanted.subject is not None:
+            statement = statement.where(col(RunRow.subjects).contains([wanted.subject]))
+        if wanted.created_from is not None:
+            statement = statement.where(col(RunRow.created_at) >= wanted.created_from)
+        if wanted.created_before is not None:
+            statement = statement.where(col(RunRow.created_at) < wanted.created_before)
+        return await paginate(self.session, statement, _NEWEST_FIRST, page, summary_of)
+
+    async def claim_unstarted(self, limit: int, until: datetime) -> list[RunRow]:
+        """Runs whose start is due; nobody else gets them before `until`."""
+        due = (
+            select(RunRow.id)
+            .where(col(RunRow.start_due_at) <= self.now)
+            .order_by(col(RunRow.start_due_at))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(RunRow)
+            .where(col(RunRow.id).in_(due.scalar_subquery()))
+            .values(start_due_at=until, start_attempts=RunRow.start_attempts + 1)
+            .returning(RunRow)
+        )
+        return list(await self.session.scalars(statement))
+
+    async def mark_started(self, attempts: Collection[tuple[str, int]]) -> None:
+        """Note that Temporal has these attempts (id, attempt)."""
+        statement = (
+            update(RunRow)
+            .where(col(RunRow.id) == bindparam("run"), col(RunRow.attempt) == bindparam("of_attempt"))
+            .values(start_due_at=None, start_problem=None)
+        )
+        if attempts:
+            connection = await self.session.connection()
+            await connection.execute(
+                statement, [{"run": run_id, "of_attempt": attempt} for run_id, attempt in attempts]
+            )
+
+    async def claim_silent(self, limit: int, before: datetime) -> list[RunRow]:
+        """Open runs that Temporal has, and that nobody looked at since `before`; noted as looked at now."""
+        silent = (
+            select(RunRow.id)
+            .where(
+                and_(
+                    col(RunRow.ended_at).is_(None),
+                    col(RunRow.start_due_at).is_(None),
+                    col(RunRow.checked_at) < before,
+                )
+            )
+            .order_by(col(RunRow.checked_at))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            update(RunRow)
+            .where(col(RunRow.id).in_(silent.scalar_subquery()))
+            .values(checked_at=self.now)
+            .returning(RunRow)
+        )
+        return list(await self.session.scalars(statement))
+
+    async def sharing_a_subject(self, seqs: Collection[int]) -> list[Delivery]:
+        """Which open runs listen for the type of these events and share a subject with them."""
+        rows = await self.session.execute(_SHARING_A_SUBJECT, {"seqs": list(seqs)})
+        return [Delivery(seq, run_id, started) for seq, run_id, started in rows]
+
+    async def listening(
+        self, seq: int, event_type: str, *, after: str, size: int, without_subject: bool
+    ) -> list[Delivery]:
+        """Open runs that listen for a type, in order of id; with `without_subject`, those that have no subject."""
+        rows = await self.session.execute(
+            _LISTENING_TO_A_TYPE,
+            {"type": event_type, "after": after, "size": size, "every": not without_subject},
+        )
+        return [Delivery(seq, run_id, started) for run_id, started in rows]
