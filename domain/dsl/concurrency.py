@@ -29,6 +29,11 @@ async def as_they_finish(tasks: Sequence["asyncio.Task[T]"]) -> AsyncIterator["a
         yield finished.popleft()
 
 
+async def first_finished(tasks: Sequence["asyncio.Task[T]"]) -> "asyncio.Task[T]":
+    """The first of the tasks that is done; `tasks` must not be empty."""
+    return await anext(as_they_finish(tasks))
+
+
 async def cancel_all(tasks: Sequence["asyncio.Task[Any]"]) -> None:
     """Cancel what still runs and return when all of it has come to rest."""
     for task in tasks:
@@ -44,8 +49,7 @@ async def first_of(work: Coroutine[Any, Any, T], alarm: Coroutine[Any, Any, None
     """
     tasks: list[asyncio.Task[Any]] = [asyncio.ensure_future(work), asyncio.ensure_future(alarm)]
     try:
-        async for _ in as_they_finish(tasks):
-            break
+        await first_finished(tasks)
         if tasks[0].done():
             return True, tasks[0].result()
         tasks[1].result()

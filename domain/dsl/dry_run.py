@@ -100,8 +100,8 @@ class _Rehearsal:
             status, problem = ("faulted", _stalled().problem) if self._stalled else ("cancelled", None)
         finally:
             await cancel_all(host.background)
-        error = problem.as_dict() if problem is not None else None
-        return RunResult(status, output, error, host.journal.tasks, self.calls, self.emitted, loop.time())
+        fault = problem.as_dict() if problem is not None else None
+        return RunResult(status, output, fault, host.journal.tasks, self.calls, self.emitted, loop.time())
 
     def stall(self) -> None:
         """Nothing will ever come: no timer, no event. Whoever waits is told so, and the run ends."""

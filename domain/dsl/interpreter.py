@@ -1,28 +1,29 @@
 """Walks a program: the order of tasks, the flow of data, errors and time, exactly as the specification says.
 
 It has no clock, no random and no I/O of its own: everything outside goes through the `Host`, so the same code runs a
-flow durably in Temporal and dry in milliseconds. Each kind of task is executed by a function of `steps`, `effects`.
+flow durably in Temporal and dry in milliseconds. What each kind of task does is in `domain.dsl.tasks`.
 
 Source: Serverless Workflow DSL 1.0.3, "Data Flow", "Task Flow", "Fault Tolerance".
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from domain.calls import AnyCall, Catalog
 from domain.dsl import descriptors
 from domain.dsl.concurrency import first_of
 from domain.dsl.durations import parse_duration
+from domain.dsl.execution import CONTINUE, END, EXIT, Execution, Outcome, Raw, Variables
 from domain.dsl.expressions import compile_condition
 from domain.dsl.host import CallRequest, Host, RunDescriptor, TaskChange, TaskSite, TaskStatus
-from domain.dsl.model import Duration, DurationFields, Export, Input, Output, TaskBase, Timeout
+from domain.dsl.model import Duration, DurationFields, Export, Input, Output, Timeout
 from domain.dsl.program import ExtensionNode, Node, Program
-from domain.dsl.run_state import Frame, RunState
+from domain.dsl.run_state import RunState
 from domain.dsl.schemas import validate
 from domain.dsl.secrets import secret_variables
+from domain.dsl.tasks import TASKS
 from domain.events import rfc3339
 from domain.ids import derived_id
 from domain.problems import (
@@ -34,64 +35,8 @@ from domain.problems import (
     TimeoutProblem,
 )
 
-CONTINUE, EXIT, END = "continue", "exit", "end"
-
 MOST_IDLE_TURNS = 100_000
 """Tasks executed in a row without waiting for anything; beyond it the flow is taken to be running in circles."""
-
-Variables = Mapping[str, Any]
-
-
-class Outcome(NamedTuple):
-    """A task's transformed output and where to go next."""
-
-    output: Any
-    directive: str
-
-
-class Raw(NamedTuple):
-    """A task's raw output, and the directive that its execution decided (a switch, or an `end` further inside)."""
-
-    output: Any
-    directive: str | None = None
-
-
-@dataclass(slots=True)
-class Execution:
-    """One execution of one task. `frame` is its part of the run's state; `variables` those of loops and catches."""
-
-    node: Node
-    site: TaskSite
-    frame: Frame
-    variables: Variables
-    descriptor: dict[str, Any] | None = None
-    authorization: Any = None
-
-    @property
-    def path(self) -> str:
-        return self.site.path
-
-    @property
-    def input(self) -> Any:
-        """The transformed input."""
-        return self.frame["input"]
-
-
-TaskT = TypeVar("TaskT", bound=TaskBase)
-Step = Callable[["Interpreter", Execution, TaskT], Awaitable[Raw]]
-
-STEPS: dict[type[TaskBase], Step[Any]] = {}
-"""What executes each kind of task; filled by the modules `steps`, `effects`, `listening` and `recovery`."""
-
-
-def step(kind: type[TaskT]) -> Callable[[Step[TaskT]], Step[TaskT]]:
-    """Register the function that executes tasks of a kind."""
-
-    def register(function: Step[TaskT]) -> Step[TaskT]:
-        STEPS[kind] = function
-        return function
-
-    return register
 
 
 class Interpreter:
@@ -277,7 +222,7 @@ class Interpreter:
         if node.extensible and self.program.extensions:
             raw = await self._extended(execution)
         else:
-            raw = await STEPS[type(task)](self, execution, task)
+            raw = await TASKS[type(task)](self, execution, task)
         if execution.descriptor is not None:
             execution.descriptor["output"] = raw.output
         output = raw.output
@@ -312,7 +257,7 @@ class Interpreter:
                 if outcome.directive in (EXIT, END):
                     # An extension may stand in for the task that it extends.
                     return Raw(outcome.output, END if outcome.directive == END else None)
-        raw = await STEPS[type(execution.node.task)](self, execution, execution.node.task)
+        raw = await TASKS[type(execution.node.task)](self, execution, execution.node.task)
         if execution.descriptor is not None:
             execution.descriptor["output"] = raw.output
         for extension in applying:

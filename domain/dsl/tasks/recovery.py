@@ -4,20 +4,22 @@ Source: Serverless Workflow DSL 1.0.3, "Try", "Catch", "Retry".
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.dsl.durations import LONGEST
-from domain.dsl.interpreter import Execution, Interpreter, Raw, step
+from domain.dsl.execution import Execution, Raw
 from domain.dsl.model import Catch, ErrorFilter, RetryPolicy, TryTask
 from domain.events import rfc3339
 from domain.problems import ConfigurationProblem, ProblemError, Text, canonical_type
+
+if TYPE_CHECKING:
+    from domain.dsl.interpreter import Interpreter
 
 DEFAULT_ATTEMPTS = 5
 """Attempts of a retry policy that sets no limit: every retry has one."""
 
 
-@step(TryTask)
-async def attempt(interpreter: Interpreter, execution: Execution, task: TryTask) -> Raw:
+async def attempt(interpreter: "Interpreter", execution: Execution, task: TryTask) -> Raw:
     """The block; when it fails with an error that `catch` wants: again after a pause, then the handler.
 
     With retries exhausted and no handler the error goes on; without a retry policy and without a handler it is
@@ -56,7 +58,7 @@ async def attempt(interpreter: Interpreter, execution: Execution, task: TryTask)
     return await interpreter.scope(execution.node.children["catch/do"], execution.input, f"{path}/catch/do", variables)
 
 
-def _policy(catch: Catch, interpreter: Interpreter) -> RetryPolicy | None:
+def _policy(catch: Catch, interpreter: "Interpreter") -> RetryPolicy | None:
     if not isinstance(catch.retry, str):
         return catch.retry
     named = interpreter.program.flow.use.retries.get(catch.retry)
@@ -67,7 +69,7 @@ def _policy(catch: Catch, interpreter: Interpreter) -> RetryPolicy | None:
     return named
 
 
-def _caught(catch: Catch, problem: dict[str, Any], interpreter: Interpreter, execution: Execution) -> bool:
+def _caught(catch: Catch, problem: dict[str, Any], interpreter: "Interpreter", execution: Execution) -> bool:
     if catch.errors is not None and catch.errors.with_ is not None and not matches_error(catch.errors.with_, problem):
         return False
     return _conditions_hold(catch.when, catch.except_when, problem, interpreter, execution, catch.as_)
@@ -87,7 +89,7 @@ def _conditions_hold(
     when: str | None,
     except_when: str | None,
     problem: dict[str, Any],
-    interpreter: Interpreter,
+    interpreter: "Interpreter",
     execution: Execution,
     name: str,
 ) -> bool:
@@ -98,7 +100,7 @@ def _conditions_hold(
 
 
 def _pause(
-    policy: RetryPolicy, problem: dict[str, Any], interpreter: Interpreter, execution: Execution, catch: Catch
+    policy: RetryPolicy, problem: dict[str, Any], interpreter: "Interpreter", execution: Execution, catch: Catch
 ) -> timedelta | None:
     """How long to wait before the next attempt; None when there is none."""
     if not _conditions_hold(policy.when, policy.except_when, problem, interpreter, execution, catch.as_):
@@ -116,7 +118,7 @@ def _pause(
     return pause
 
 
-def backoff(policy: RetryPolicy, attempts: int, interpreter: Interpreter, execution: Execution) -> timedelta:
+def backoff(policy: RetryPolicy, attempts: int, interpreter: "Interpreter", execution: Execution) -> timedelta:
     """The pause after so many attempts: constant, growing by the delay, or doubling; plus jitter."""
     delay = interpreter.length(policy.delay, execution) if policy.delay is not None else timedelta()
     if policy.backoff is not None and policy.backoff.linear is not None:

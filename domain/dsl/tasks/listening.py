@@ -4,26 +4,28 @@ Source: Serverless Workflow DSL 1.0.3, "Listen", "Event Consumption Strategy", "
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.correlation import correlate, matches
-from domain.dsl.concurrency import as_they_finish, cancel_all
-from domain.dsl.interpreter import END, Execution, Interpreter, Raw, step
+from domain.dsl.concurrency import cancel_all, first_finished
+from domain.dsl.execution import END, Execution, Raw
 from domain.dsl.model import EventConsumption, EventFilter, ListenTask
 from domain.events import Event
+
+if TYPE_CHECKING:
+    from domain.dsl.interpreter import Interpreter
 
 MOST_EVENTS = 10_000
 """Events one `listen` consumes at most: every wait has an end."""
 
 
-@step(ListenTask)
-async def listen(interpreter: Interpreter, execution: Execution, task: ListenTask) -> Raw:
+async def listen(interpreter: "Interpreter", execution: Execution, task: ListenTask) -> Raw:
     """The consumed events in order, as `read` says, or what `foreach` made of each."""
     return await _Listener(task, interpreter, execution).consume()
 
 
 class _Listener:
-    def __init__(self, task: ListenTask, interpreter: Interpreter, execution: Execution) -> None:
+    def __init__(self, task: ListenTask, interpreter: "Interpreter", execution: Execution) -> None:
         self.task = task
         self.interpreter = interpreter
         self.execution = execution
@@ -54,12 +56,11 @@ class _Listener:
         return Raw(self.frame["outputs"])
 
     async def _until_events(self, strategy: EventConsumption, until: EventConsumption) -> Raw:
-        stop = asyncio.ensure_future(self._met(until))
+        stop: asyncio.Task[Any] = asyncio.ensure_future(self._met(until))
         try:
             while len(self.frame["consumed"]) < MOST_EVENTS:
-                incoming = asyncio.ensure_future(self._receive(strategy))
-                async for _ in as_they_finish([stop, incoming]):
-                    break
+                incoming: asyncio.Task[Any] = asyncio.ensure_future(self._receive(strategy))
+                await first_finished([stop, incoming])
                 if not incoming.done():
                     await cancel_all([incoming])
                     break

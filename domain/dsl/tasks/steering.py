@@ -5,25 +5,26 @@ Source: Serverless Workflow DSL 1.0.3, "Task".
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.dsl.concurrency import as_they_finish, cancel_all
+from domain.dsl.execution import END, Execution, Outcome, Raw
 from domain.dsl.expressions import compile_condition
-from domain.dsl.interpreter import END, Execution, Interpreter, Outcome, Raw, step
 from domain.dsl.model import DoTask, ErrorDefinition, ForkTask, ForTask, RaiseTask, SetTask, SwitchTask, WaitTask
 from domain.events import rfc3339
 from domain.problems import ConfigurationProblem, ExpressionProblem, Problem, ProblemError, Text
 
+if TYPE_CHECKING:
+    from domain.dsl.interpreter import Interpreter
 
-@step(DoTask)
-async def do(interpreter: Interpreter, execution: Execution, _task: DoTask) -> Raw:
+
+async def do(interpreter: "Interpreter", execution: Execution, _task: DoTask) -> Raw:
     """Subtasks in order."""
     nodes = execution.node.children["do"]
     return await interpreter.scope(nodes, execution.input, f"{execution.path}/do", execution.variables)
 
 
-@step(ForTask)
-async def iterate(interpreter: Interpreter, execution: Execution, task: ForTask) -> Raw:
+async def iterate(interpreter: "Interpreter", execution: Execution, task: ForTask) -> Raw:
     """The list once per item; one iteration's output is the next one's input."""
     frame = execution.frame
     if "items" not in frame:
@@ -49,8 +50,7 @@ async def iterate(interpreter: Interpreter, execution: Execution, task: ForTask)
     return Raw(frame["value"])
 
 
-@step(ForkTask)
-async def fork(interpreter: Interpreter, execution: Execution, task: ForkTask) -> Raw:
+async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask) -> Raw:
     """Branches at the same time: an array of their outputs, or the output of the one that completes first.
 
     Competing, a branch that fails is out of the race; the task fails when all of them have. Not competing, the first
@@ -95,8 +95,7 @@ async def fork(interpreter: Interpreter, execution: Execution, task: ForkTask) -
     return Raw([done[str(number)] for number in range(len(nodes))])
 
 
-@step(SwitchTask)
-async def switch(interpreter: Interpreter, execution: Execution, task: SwitchTask) -> Raw:
+async def switch(interpreter: "Interpreter", execution: Execution, task: SwitchTask) -> Raw:
     """The first case whose condition is true says where to go; the input goes through."""
     default = None
     for item in task.switch:
@@ -107,16 +106,14 @@ async def switch(interpreter: Interpreter, execution: Execution, task: SwitchTas
     return Raw(execution.input, default.then if default is not None else None)
 
 
-@step(SetTask)
-async def assign(interpreter: Interpreter, execution: Execution, task: SetTask) -> Raw:
+async def assign(interpreter: "Interpreter", execution: Execution, task: SetTask) -> Raw:
     """The object, or the result of the expression, is the output."""
     if isinstance(task.set, str):
         return Raw(interpreter.evaluate(task.set, execution, execution.input))
     return Raw(interpreter.render(task.set, execution))
 
 
-@step(RaiseTask)
-async def fail(interpreter: Interpreter, execution: Execution, task: RaiseTask) -> Raw:
+async def fail(interpreter: "Interpreter", execution: Execution, task: RaiseTask) -> Raw:
     """The error, its members evaluated; it points at this task unless it says otherwise."""
     error = task.raise_.error
     if isinstance(error, str):
@@ -130,8 +127,7 @@ async def fail(interpreter: Interpreter, execution: Execution, task: RaiseTask) 
     raise ProblemError.of(_problem(error, interpreter, execution))
 
 
-@step(WaitTask)
-async def wait(interpreter: Interpreter, execution: Execution, task: WaitTask) -> Raw:
+async def wait(interpreter: "Interpreter", execution: Execution, task: WaitTask) -> Raw:
     """Nothing, for a while; the input goes through."""
     frame = execution.frame
     if "until" not in frame:
@@ -142,7 +138,7 @@ async def wait(interpreter: Interpreter, execution: Execution, task: WaitTask) -
     return Raw(execution.input)
 
 
-def _problem(error: ErrorDefinition, interpreter: Interpreter, execution: Execution) -> Problem:
+def _problem(error: ErrorDefinition, interpreter: "Interpreter", execution: Execution) -> Problem:
     members: dict[str, Any] = {"status": error.status}
     for name in ("type", "title", "detail", "instance"):
         text = getattr(error, name)

@@ -6,7 +6,7 @@ Source: Serverless Workflow DSL 1.0.3, "Call", "Emit", "Run"; `domain.catalog.fl
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.calendar import next_moment
 from domain.calls import AnyCall
@@ -23,20 +23,22 @@ from domain.catalog.flow import (
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, expand_uri
 from domain.correlation import matches
 from domain.dsl.authentication import authorization, resolve_authentication
-from domain.dsl.concurrency import as_they_finish, cancel_all, first_of
+from domain.dsl.concurrency import cancel_all, first_finished, first_of
 from domain.dsl.durations import parse_duration
+from domain.dsl.execution import END, Execution, Raw
 from domain.dsl.host import CallRequest, ChildFlowRequest, HumanTaskRequest
-from domain.dsl.interpreter import END, Execution, Interpreter, Raw, step
 from domain.dsl.model import CallTask, EmitTask, EventFilter, EventProperties, RunTask
 from domain.events import Event, rfc3339
 from domain.journeys.split import choose_branch
 from domain.problems import ConfigurationProblem, Text, ValidationProblem
 
+if TYPE_CHECKING:
+    from domain.dsl.interpreter import Interpreter
+
 _CALLS_OF_FLOWS = {HUMAN_TASK.name, WAIT_FOR.name, WAIT_UNTIL.name, SPLIT.name}
 
 
-@step(CallTask)
-async def call(interpreter: Interpreter, execution: Execution, task: CallTask) -> Raw:
+async def call(interpreter: "Interpreter", execution: Execution, task: CallTask) -> Raw:
     """The result of a function of this definition, of Tandem's own, or of a capability outside."""
     function = interpreter.program.functions.get(task.call)
     if function is not None:
@@ -58,8 +60,7 @@ async def call(interpreter: Interpreter, execution: Execution, task: CallTask) -
     return Raw(result)
 
 
-@step(EmitTask)
-async def emit(interpreter: Interpreter, execution: Execution, _task: EmitTask) -> Raw:
+async def emit(interpreter: "Interpreter", execution: Execution, _task: EmitTask) -> Raw:
     """The event that was published; id and time are filled in when the author left them out."""
     properties = interpreter.render(execution.node.data["emit"]["event"]["with"], execution)
     properties.setdefault("id", interpreter.derived_id(execution.path, "event"))
@@ -74,8 +75,7 @@ async def emit(interpreter: Interpreter, execution: Execution, _task: EmitTask) 
     return Raw({**event.envelope(), "time": properties["time"]})
 
 
-@step(RunTask)
-async def run(interpreter: Interpreter, execution: Execution, task: RunTask) -> Raw:
+async def run(interpreter: "Interpreter", execution: Execution, task: RunTask) -> Raw:
     """The output of another flow; the input goes through when it is not awaited."""
     child = task.run.workflow
     if child is None:
@@ -104,7 +104,7 @@ async def run(interpreter: Interpreter, execution: Execution, task: RunTask) -> 
 
 
 async def _own_call(
-    declaration: AnyCall, arguments: Mapping[str, Any], interpreter: Interpreter, execution: Execution
+    declaration: AnyCall, arguments: Mapping[str, Any], interpreter: "Interpreter", execution: Execution
 ) -> Any:
     match declaration.parse_arguments(arguments):
         case HumanTaskArguments() as human_task:
@@ -129,7 +129,7 @@ async def _own_call(
             raise ConfigurationProblem(f"{type(other).__name__} is no call of flows")
 
 
-async def _wait_for(wait: WaitForArguments, interpreter: Interpreter, execution: Execution) -> dict[str, Any]:
+async def _wait_for(wait: WaitForArguments, interpreter: "Interpreter", execution: Execution) -> dict[str, Any]:
     frame = execution.frame
     if "until" not in frame:
         frame["until"] = rfc3339(interpreter.host.now() + parse_duration(wait.timeout))
@@ -141,17 +141,14 @@ async def _wait_for(wait: WaitForArguments, interpreter: Interpreter, execution:
     def evaluate(text: str, value: Any) -> Any:
         return interpreter.evaluate(text, execution, value)
 
+    async def receive(wanted: EventFilter) -> Event:
+        return await interpreter.host.receive(lambda event: matches(wanted, event, evaluate), execution.site)
+
     async def first_event() -> dict[str, Any]:
-        tasks = {
-            asyncio.ensure_future(
-                interpreter.host.receive(lambda event, wanted=wanted: matches(wanted, event, evaluate), execution.site)
-            ): name
-            for name, wanted in filters.items()
-        }
+        tasks = {asyncio.ensure_future(receive(wanted)): name for name, wanted in filters.items()}
         try:
-            async for finished in as_they_finish(list(tasks)):
-                return {"came": tasks[finished], "event": finished.result().data}
-            raise AssertionError("an event or a cancellation ends the wait")
+            finished = await first_finished(list(tasks))
+            return {"came": tasks[finished], "event": finished.result().data}
         finally:
             await cancel_all(list(tasks))
 
@@ -163,7 +160,7 @@ async def _wait_for(wait: WaitForArguments, interpreter: Interpreter, execution:
 
 
 def _web_arguments(
-    interpreter: Interpreter, execution: Execution, template: dict[str, Any], declaration: AnyCall
+    interpreter: "Interpreter", execution: Execution, template: dict[str, Any], declaration: AnyCall
 ) -> dict[str, Any]:
     """The arguments of an http or openapi call: URI templates filled from the input, credentials resolved."""
     arguments: dict[str, Any] = interpreter.render(template, execution, secrets=True)

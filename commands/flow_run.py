@@ -1,0 +1,184 @@
+"""`tandem flow run`: a flow from its file to its end, on the virtual clock or on Temporal."""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from connectors.web import WebCaller, WebSettings
+from domain.catalog import CATALOG
+from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
+from domain.dsl.definition import DefinitionProblem, parse_definitions
+from domain.dsl.dry_run import Perform, RunResult, Scenario, TimedEvent, dry_run
+from domain.dsl.durations import parse_duration
+from domain.dsl.host import CallRequest
+from domain.dsl.program import Program
+from domain.dsl.secrets import reveal
+from domain.events import Event
+from domain.problems import AuthorizationProblem, ProblemError, Text, ValidationProblem
+from runtime.settings import Settings
+
+SECRET_PREFIX = "TANDEM_SECRET_"  # noqa: S105 - the prefix of environment variables, not a secret
+
+
+def run_flow(
+    file: Annotated[Path, typer.Argument(help="流程定义 YAML · the definition")],
+    flow_input: Annotated[
+        str | None, typer.Option("--input", help="输入的 JSON/YAML 文件，- 为标准输入 · input file, - for stdin")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option("--events", help="带时间偏移的事件列表 · CloudEvents with offsets")
+    ] = None,
+    host: Annotated[
+        Literal["local", "temporal"], typer.Option("--host", help="local 为虚拟时钟 · local is the virtual clock")
+    ] = "local",
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
+) -> None:
+    """运行一个流程直到结束 · Run a flow to its end."""
+    try:
+        definitions = parse_definitions(_read(file))
+        scenario_input = None if flow_input is None else _load(flow_input)
+        timed = () if events is None else read_events(_load(str(events)))
+        if host == "local":
+            programs = {f"{found.namespace}/{found.name}": Program(found.flow, found.data) for found in definitions}
+            result = run_locally(next(iter(programs.values())), programs, scenario_input, timed)
+        else:
+            # Imported here: a local run must not wait for Temporal's client to load.
+            from commands.flow_run_temporal import run_on_temporal
+
+            result = asyncio.run(run_on_temporal(definitions, scenario_input, timed, Settings()))
+    except DefinitionProblem as error:
+        for found in error.findings:
+            typer.echo(f"{file}:{found.line}:{found.column}  {found.severity}  {found.code}  {found.message.zh}", err=True)
+            typer.echo(f"    {found.message.en}", err=True)
+        raise typer.Exit(1) from None
+    except ProblemError as error:
+        message = error.problem.as_dict().get("message", {})
+        typer.echo(message.get("zh", error.problem.detail), err=True)
+        typer.echo(message.get("en", error.problem.detail), err=True)
+        raise typer.Exit(1) from None
+    _print(result, as_json=as_json)
+    raise typer.Exit(0 if result.status == "completed" else 1)
+
+
+def run_locally(
+    program: Program, flows: dict[str, Program], flow_input: Any, events: tuple[TimedEvent, ...]
+) -> RunResult:
+    """A run on the virtual clock whose http and openapi calls are real; other calls answer with their example."""
+    settings = Settings()
+    secrets = _secrets_of_environment(program)
+    scenario = Scenario(
+        input=flow_input,
+        events=events,
+        start=datetime.now(UTC),
+        secrets={name: None if isinstance(value, str) else tuple(value) for name, value in secrets.items()},
+        flows=flows,
+        perform=_performer(WebSettings(settings.http_allowed_hosts, settings.http_allow_private), secrets),
+    )
+    return dry_run(program, CATALOG, scenario)
+
+
+def read_events(content: Any) -> tuple[TimedEvent, ...]:
+    """A list of `{after, event}`, or of events with an `offset` beside their attributes.
+
+    `after` and `offset` are ISO 8601 durations or seconds. Raises ValidationProblem that names the entry.
+    """
+    if not isinstance(content, list):
+        raise ValidationProblem(Text("事件文件应为列表", "The events file must be a list"))
+    return tuple(_timed(number, entry) for number, entry in enumerate(content))
+
+
+def _timed(number: int, entry: Any) -> TimedEvent:
+    try:
+        attributes = dict(entry["event"] if "event" in entry else entry)
+        after = entry.get("after", attributes.pop("offset", 0))
+        attributes.setdefault("id", f"event-{number}")
+        attributes.setdefault("source", "/events-file")
+        length = timedelta(seconds=after) if isinstance(after, int | float) else parse_duration(after)
+        return TimedEvent(length, Event.model_validate(attributes))
+    except (ValidationError, TypeError, AttributeError) as error:
+        raise ValidationProblem(
+            Text(
+                f"事件文件第 {number + 1} 项有误：应为 {{after: PT1H, event: {{type: …, data: …}}}}",
+                f"Entry {number + 1} of the events file is wrong: write {{after: PT1H, event: {{type: …, data: …}}}}",
+            )
+        ) from error
+
+
+def _performer(settings: WebSettings, secrets: dict[str, Any]) -> Perform:
+    def lookup(name: str, member: str | None) -> str:
+        value = secrets[name] if member is None else secrets[name][member]
+        return str(value)
+
+    async def web(request: CallRequest, arguments: Any) -> Any:
+        caller = WebCaller(settings)
+        try:
+            if request.call.name == HTTP_CALL.name:
+                typed = request.call.parse_arguments(arguments)
+                assert isinstance(typed, HttpRequest)  # noqa: S101 - the declaration's own model
+                return await caller.call_http(typed, idempotency_key=request.idempotency_key)
+            operation = request.call.parse_arguments(arguments)
+            assert isinstance(operation, OpenApiRequest)  # noqa: S101 - the declaration's own model
+            return await caller.call_openapi(operation, idempotency_key=request.idempotency_key)
+        finally:
+            await caller.aclose()
+
+    def perform(request: CallRequest) -> Any:
+        if request.call.name not in (HTTP_CALL.name, OPENAPI_CALL.name):
+            return dict(request.call.example)
+        return asyncio.run(web(request, reveal(dict(request.arguments), lookup)))
+
+    return perform
+
+
+def _secrets_of_environment(program: Program) -> dict[str, Any]:
+    """Secrets for a local run: `TANDEM_SECRET_REPORT_SERVICE` for `report-service`, JSON for one with members."""
+    secrets: dict[str, Any] = {}
+    for name in program.flow.use.secrets:
+        text = os.environ.get(SECRET_PREFIX + name.upper().replace("-", "_").replace(".", "_"))
+        if text is None:
+            raise AuthorizationProblem(
+                Text(
+                    f"本地运行需要密钥“{name}”：请设置环境变量 {SECRET_PREFIX}{name.upper().replace('-', '_')}",
+                    f"A local run needs the secret “{name}”: set {SECRET_PREFIX}{name.upper().replace('-', '_')}",
+                )
+            )
+        secrets[name] = json.loads(text) if text.startswith("{") else text
+    return secrets
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValidationProblem(Text(f"无法读取 {path}：{error}", f"Cannot read {path}: {error}")) from None
+
+
+def _load(source: str) -> Any:
+    text = sys.stdin.read() if source == "-" else _read(Path(source))
+    try:
+        return json.loads(text) if source.endswith(".json") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValidationProblem(
+            Text(f"{source} 不是有效的 JSON 或 YAML：{error}", f"{source} is neither JSON nor YAML: {error}")
+        ) from None
+
+
+def _print(result: RunResult, *, as_json: bool) -> None:
+    tasks = [
+        {key: task[key] for key in ("name", "reference", "status", "startedAt", "endedAt")} for task in result.tasks
+    ]
+    if as_json:
+        content = {"status": result.status, "output": result.output, "error": result.error, "tasks": tasks}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+        return
+    for task in tasks:
+        typer.echo(f"{task['startedAt']}  {task['status']:<10} {task['name']:<24} {task['reference']}")
+    typer.echo(f"{result.status}  {json.dumps(result.output if result.error is None else result.error, ensure_ascii=False)}")
