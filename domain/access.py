@@ -65,6 +65,9 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+# No user has such a login: a colon is not allowed there.
+_SYSTEM = "system:"
+
 _P = Permission
 _AGENT = {_P.TASKS_READ, _P.TASKS_WORK, _P.RUNS_READ, _P.CUSTOMERS_READ, _P.DEFINITIONS_READ}
 _FLOWS = {
@@ -196,6 +199,11 @@ class Actor(BaseModel):
     token_scopes: frozenset[Permission] | None = None
 
     @property
+    def is_system(self) -> bool:
+        """Whether this is the program itself or its command line, and no user."""
+        return self.user_id is None and self.login.startswith(_SYSTEM)
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         granted = permissions_of(self.roles)
         return granted if self.token_scopes is None else granted & self.token_scopes
@@ -245,4 +253,4 @@ def require_second_person(actor: Actor, first: Iterable[str], what: Text) -> Non
 
 def system_actor(name: str) -> Actor:
     """The program itself, or a person at the server's command line: `system:cli`, `system:migrate`."""
-    return Actor(user_id=None, login=f"system:{name}", roles=frozenset({Role.ADMIN}), scope=Scope.everything())
+    return Actor(user_id=None, login=_SYSTEM + name, roles=frozenset({Role.ADMIN}), scope=Scope.everything())

@@ -138,6 +138,9 @@ class Tokens(Repository):
             .values(revoked_at=self.now)
         )
 
+    async def revoke_id(self, token_id: UUID) -> None:
+        await self.session.execute(update(TokenRow).where(col(TokenRow.id) == token_id).values(revoked_at=self.now))
+
     async def revoke_all(self, login: str, *, kind: str | None = None) -> None:
         """End every token of a user, or those of one kind."""
         statement = update(TokenRow).where(col(TokenRow.login) == login, col(TokenRow.revoked_at).is_(None))

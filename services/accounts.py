@@ -1,0 +1,78 @@
+"""Accounts on platforms: connect, rotate credentials, disconnect. Credentials go in and never come out to a person."""
+
+from collections.abc import Mapping
+
+from domain.access import Actor, Permission
+from domain.accounts import Account, NewAccount
+from domain.organisation import Placement
+from domain.problems import AuthorizationProblem, Text, ValidationProblem
+from storage.accounts import Accounts
+from storage.audit import AuditLog
+from storage.engine import Database
+from storage.organisation import Units
+from storage.paging import Page, PageRequest
+from storage.unit_of_work import UnitOfWork
+
+
+class PlatformAccounts:
+    """The connected shops and corps. Every method for a person raises AuthorizationProblem when it is not allowed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def connect(self, actor: Actor, new: NewAccount) -> Account:
+        """Connect a shop or corp; raises ConflictProblem when it is there, NotFoundProblem for an unknown unit."""
+        actor.require(Permission.ACCOUNTS_MANAGE)
+        if not actor.sees(Placement(new.unit_path, new.id)):
+            raise AuthorizationProblem(
+                Text(
+                    f"{new.id} 或组织单元 {new.unit_path} 不在您的数据范围内",
+                    f"{new.id}, or the unit {new.unit_path}, is not within your data scope",
+                )
+            )
+        async with UnitOfWork(self._database) as work:
+            await Units(work).require(new.unit_path)
+            account = await Accounts(work).add(new)
+            await _record(work, actor, "account.connect", account)
+        return account
+
+    async def rotate(self, actor: Actor, account_id: str, credentials: Mapping[str, str]) -> Account:
+        """Replace the credentials, all of them; raises NotFoundProblem, also for one out of scope."""
+        actor.require(Permission.ACCOUNTS_MANAGE)
+        if not credentials:
+            raise ValidationProblem(Text("新的凭据不能为空", "The new credentials are empty"))
+        async with UnitOfWork(self._database) as work:
+            account = await Accounts(work).rotate(account_id, credentials, actor.scope)
+            await _record(work, actor, "account.rotate", account)
+        return account
+
+    async def set_active(self, actor: Actor, account_id: str, active: bool) -> Account:
+        """Disconnect or reconnect; a disconnected account's calls and webhooks are refused. Raises NotFoundProblem."""
+        actor.require(Permission.ACCOUNTS_MANAGE)
+        async with UnitOfWork(self._database) as work:
+            account = await Accounts(work).set_active(account_id, active, actor.scope)
+            await _record(work, actor, "account.reconnect" if active else "account.disconnect", account)
+        return account
+
+    async def list(self, actor: Actor, page: PageRequest, *, platform: str | None = None) -> Page[Account]:
+        """Accounts within the actor's data scope."""
+        actor.require(Permission.ACCOUNTS_READ)
+        async with UnitOfWork(self._database) as work:
+            return await Accounts(work).list(actor.scope, page, platform=platform)
+
+    async def show(self, actor: Actor, account_id: str) -> Account:
+        """One account; raises NotFoundProblem, also for one out of scope."""
+        actor.require(Permission.ACCOUNTS_READ)
+        async with UnitOfWork(self._database) as work:
+            return await Accounts(work).require(account_id, actor.scope)
+
+    async def credentials(self, account_id: str) -> Mapping[str, str]:
+        """For connectors, never for an answer to a person. Raises NotFoundProblem for unknown or disconnected ones."""
+        async with UnitOfWork(self._database) as work:
+            return await Accounts(work).credentials(account_id)
+
+
+async def _record(work: UnitOfWork, actor: Actor, action: str, account: Account) -> None:
+    detail = {"credentials": list(account.credential_names)}
+    place = Placement(account.unit_path, account.id)
+    await AuditLog(work).record(actor, action, f"account:{account.id}", detail, place)
