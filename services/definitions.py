@@ -1,0 +1,296 @@
+"""Definitions: uploaded all or none, immutable under their version, published, compared, tried out.
+
+upload   texts of flows, forms, queues and messages; a broken one changes nothing at all
+publish  lets a version be released (flows) or puts it in force (forms, queues, messages)
+diff     two versions as text and as tasks
+dry_run  a version, or a text that was never uploaded, on a virtual clock
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from domain.access import Actor, Permission, require_second_person
+from domain.calls import Catalog
+from domain.definitions import DefinitionDiff, DefinitionKind, DefinitionVersion, diff_flows, text_diff
+from domain.dsl.definition import Definition, parse_definition
+from domain.dsl.dry_run import RunResult, Scenario, TimedEvent, dry_run
+from domain.dsl.findings import Finding, has_errors, in_order
+from domain.dsl.program import Program
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    Text,
+    ValidationProblem,
+)
+from services.definition_sources import SourceText, UploadedDocument, read_documents
+from storage.audit import AuditLog
+from storage.definitions import Definitions, VersionKey
+from storage.engine import Database
+from storage.paging import Page, PageRequest
+from storage.unit_of_work import UnitOfWork
+
+MOST_TEXTS = 500
+_DRY_RUNS_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """What a definition may refer to by name. flows: `namespace/name`."""
+
+    forms: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
+    flows: frozenset[str] = frozenset()
+
+
+Lint = Callable[[Definition, KnownNames], Sequence[Finding]]
+"""Everything the linter has to say about a definition that parsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What became of one document. `unchanged`: the same text was there already. warnings: as `Finding.as_dict`."""
+
+    file: str
+    version: DefinitionVersion
+    outcome: Literal["created", "unchanged"]
+    warnings: tuple[dict[str, Any], ...] = ()
+
+
+class DefinitionService:
+    """four_eyes: whoever wrote a version may not publish it."""
+
+    def __init__(self, database: Database, lint: Lint, catalog: Catalog, *, four_eyes: bool = False) -> None:
+        self._database = database
+        self._lint = lint
+        self._catalog = catalog
+        self._four_eyes = four_eyes
+        self._dry_runs = asyncio.Semaphore(_DRY_RUNS_AT_ONCE)
+
+    async def check(self, texts: Sequence[SourceText]) -> list[dict[str, Any]]:
+        """Every finding about texts, as `Finding.as_dict`, without storing anything."""
+        documents, findings = read_documents(texts)
+        async with UnitOfWork(self._database) as work:
+            self._lint_all(documents, await _known_names(work, documents))
+        return findings + [found.as_dict(each.file) for each in documents for found in in_order(each.findings)]
+
+    async def upload(self, actor: Actor, texts: Sequence[SourceText]) -> list[Uploaded]:
+        """Store all documents of all texts, or none.
+
+        :raises ValidationProblem: one of them is broken; `findings` lists what `Finding.as_dict` gives.
+        :raises ConflictProblem: a version exists with another text; `conflicts` lists them.
+        """
+        actor.require(Permission.DEFINITIONS_DRAFT)
+        if not 1 <= len(texts) <= MOST_TEXTS:
+            raise ValidationProblem(
+                Text(f"一次请上传 1 到 {MOST_TEXTS} 个文件", f"Upload 1 to {MOST_TEXTS} files at once")
+            )
+        documents, findings = read_documents(texts)
+        if findings:
+            raise _broken(findings)
+        async with UnitOfWork(self._database) as work:
+            definitions = Definitions(work)
+            await definitions.lock([each.key[:3] for each in documents])
+            self._lint_all(documents, await _known_names(work, documents))
+            if any(has_errors(each.findings) for each in documents):
+                raise _broken([found.as_dict(each.file) for each in documents for found in in_order(each.findings)])
+            known = await definitions.known([each.key for each in documents])
+            _refuse_other_texts(documents, known)
+            new = {each.key: each for each in documents if each.key not in known}
+            versions = {key: _version(each, actor.login, work) for key, each in new.items()}
+            await definitions.add(list(versions.values()), {each.digest: each.text for each in new.values()})
+            for version in versions.values():
+                await AuditLog(work).record(
+                    actor, "definition.upload", _target(version), {"digest": version.digest, "title": version.title}
+                )
+        return [
+            Uploaded(
+                each.file,
+                versions.get(each.key) or known[each.key],
+                "created" if each.key in versions else "unchanged",
+                tuple(found.as_dict(each.file) for found in in_order(each.findings)),
+            )
+            for each in documents
+        ]
+
+    async def publish(self, actor: Actor, key: VersionKey) -> DefinitionVersion:
+        """Let a flow's version be released, or put a resource's version in force; doing it twice changes nothing.
+
+        :raises AuthorizationProblem: four eyes, or a call in it is reserved for other roles.
+        :raises NotFoundProblem: there is no such version.
+        """
+        actor.require(Permission.DEFINITIONS_PUBLISH)
+        async with UnitOfWork(self._database) as work:
+            definitions = Definitions(work)
+            await definitions.lock([key[:3]])
+            version = await _require(definitions, key)
+            if version.kind == "flow":
+                if version.published_at is not None:
+                    return version
+                text = await definitions.text(version.digest) or ""
+                self._refuse_reserved_calls(actor, parse_definition(text))
+            else:
+                current = await definitions.in_force(version.kind, version.name)
+                if current is not None and current.version == version.version:
+                    return version
+            if self._four_eyes:
+                require_second_person(
+                    actor, [version.author], Text(f"发布 {version.label}", f"Publishing {version.label}")
+                )
+            published = await definitions.publish(key, actor.login)
+            await AuditLog(work).record(actor, "definition.publish", _target(version), {"digest": version.digest})
+        return published
+
+    async def get(self, actor: Actor, key: VersionKey) -> tuple[DefinitionVersion, str]:
+        """A version and its text; raises NotFoundProblem."""
+        actor.require(Permission.DEFINITIONS_READ)
+        async with UnitOfWork(self._database) as work:
+            version = await _require(Definitions(work), key)
+            return version, await Definitions(work).text(version.digest) or ""
+
+    async def history(self, actor: Actor, kind: DefinitionKind, namespace: str, name: str) -> list[DefinitionVersion]:
+        """All versions of a definition, the newest first; raises NotFoundProblem when there is none."""
+        actor.require(Permission.DEFINITIONS_READ)
+        async with UnitOfWork(self._database) as work:
+            versions = await Definitions(work).versions(kind, namespace, name)
+        if not versions:
+            raise _not_found(f"{kind} {namespace}/{name}".replace(" /", " "))
+        return versions
+
+    async def search(
+        self,
+        actor: Actor,
+        page: PageRequest,
+        *,
+        kind: DefinitionKind | None = None,
+        namespace: str | None = None,
+        name: str | None = None,
+        published: bool | None = None,
+    ) -> Page[DefinitionVersion]:
+        """Versions, the newest upload first."""
+        actor.require(Permission.DEFINITIONS_READ)
+        async with UnitOfWork(self._database) as work:
+            return await Definitions(work).search(page, kind=kind, namespace=namespace, name=name, published=published)
+
+    async def diff(
+        self, actor: Actor, kind: DefinitionKind, namespace: str, name: str, before: str, after: str
+    ) -> DefinitionDiff:
+        """How version `after` differs from version `before`; raises NotFoundProblem."""
+        old, old_text = await self.get(actor, (kind, namespace, name, before))
+        new, new_text = await self.get(actor, (kind, namespace, name, after))
+        text = text_diff(old_text, new_text, old.label, new.label)
+        if kind != "flow":
+            return DefinitionDiff(text=text)
+        return diff_flows(parse_definition(old_text).flow, parse_definition(new_text).flow, text)
+
+    async def dry_run(
+        self, actor: Actor, text: str, flow_input: Any, events: Sequence[TimedEvent] = (), subject: str = ""
+    ) -> RunResult:
+        """Run a definition's text to its end on a virtual clock; calls answer with their examples.
+
+        :raises DefinitionProblem: the text is no valid definition.
+        """
+        actor.require(Permission.DEFINITIONS_READ)
+        definition = parse_definition(text)
+        program = Program(definition.flow, definition.data)
+        scenario = Scenario(input=flow_input, events=tuple(events), subject=subject)
+        async with self._dry_runs:
+            return await asyncio.to_thread(dry_run, program, self._catalog, scenario)
+
+    def _lint_all(self, documents: Sequence[UploadedDocument], names: KnownNames) -> None:
+        for each in documents:
+            if each.definition is not None:
+                each.findings = list(self._lint(each.definition, names))
+
+    def _refuse_reserved_calls(self, actor: Actor, definition: Definition) -> None:
+        for name in sorted(definition.calls_used):
+            call = self._catalog.resolve(name)
+            if call is not None and call.grants and not call.grants & {role.value for role in actor.roles}:
+                roles = ", ".join(sorted(call.grants))
+                raise AuthorizationProblem(
+                    Text(
+                        f"定义使用了 {name}，只有以下角色可以发布：{roles}",
+                        f"The definition uses {name}; only these roles may publish it: {roles}",
+                    ),
+                    call=name,
+                )
+
+
+def _refuse_other_texts(documents: Sequence[UploadedDocument], known: dict[VersionKey, DefinitionVersion]) -> None:
+    conflicts = [
+        {"file": each.file, "kind": each.key[0], "namespace": each.key[1], "name": each.key[2], "version": each.key[3]}
+        for each in documents
+        if each.key in known and known[each.key].digest != each.digest
+    ]
+    if conflicts:
+        names = ", ".join(f"{each['name']} {each['version']}" for each in conflicts)
+        raise ConflictProblem(
+            Text(
+                f"以下版本已存在且内容不同：{names}。已发布的文本不可修改，请提高 version 后重新上传。",
+                f"These versions exist with another text: {names}. A version's text never changes; "
+                "raise `version` and upload again.",
+            ),
+            conflicts=conflicts,
+        )
+
+
+async def _known_names(work: UnitOfWork, documents: Sequence[UploadedDocument]) -> KnownNames:
+    """What is published, and what comes with this upload."""
+    definitions = Definitions(work)
+
+    async def names(kind: DefinitionKind) -> frozenset[str]:
+        coming = {
+            f"{key[1]}/{key[2]}" if key[1] else key[2] for key in (each.key for each in documents) if key[0] == kind
+        }
+        return frozenset(coming | await definitions.names(kind))
+
+    return KnownNames(
+        forms=await names("form"),
+        queues=await names("queue"),
+        messages=await names("message"),
+        flows=await names("flow"),
+    )
+
+
+def _version(each: UploadedDocument, author: str, work: UnitOfWork) -> DefinitionVersion:
+    kind, namespace, name, version = each.key
+    return DefinitionVersion(
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        version=version,
+        digest=each.digest,
+        title=each.title,
+        author=author,
+        uploaded_at=work.now,
+        properties=each.properties,
+    )
+
+
+async def _require(definitions: Definitions, key: VersionKey) -> DefinitionVersion:
+    version = await definitions.get(key)
+    if version is None:
+        raise _not_found(" ".join(part for part in key if part))
+    return version
+
+
+def _not_found(label: str) -> NotFoundProblem:
+    return NotFoundProblem(Text(f"没有定义 {label}", f"There is no definition {label}"))
+
+
+def _broken(findings: list[dict[str, Any]]) -> ValidationProblem:
+    errors = [found for found in findings if found["severity"] == "error"]
+    return ValidationProblem(
+        Text(
+            f"上传的定义有 {len(errors)} 处错误，未做任何改动。请按 findings 逐条修改后重新上传。",
+            f"The upload has {len(errors)} errors; nothing was changed. Correct what is in `findings`, upload again.",
+        ),
+        findings=findings,
+    )
+
+
+def _target(version: DefinitionVersion) -> str:
+    return f"definition:{version.label}"
