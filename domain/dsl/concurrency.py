@@ -5,33 +5,42 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 
-async def as_they_finish(tasks: Sequence["asyncio.Task[T]"]) -> AsyncIterator["asyncio.Task[T]"]:
-    """The tasks one by one, each when it is done."""
-    finished: deque[asyncio.Task[T]] = deque()
-    arrived = asyncio.Event()
+class AsTheyFinish(Generic[T]):
+    """Iterates over tasks, each when it is done. A class, not a generator: leaving early leaves nothing to clean up."""
 
-    def note(task: "asyncio.Task[T]") -> None:
-        finished.append(task)
-        arrived.set()
+    def __init__(self, tasks: Sequence["asyncio.Task[T]"]) -> None:
+        self._left = len(tasks)
+        self._finished: deque[asyncio.Task[T]] = deque()
+        self._arrived = asyncio.Event()
+        for task in tasks:
+            task.add_done_callback(self._note)
 
-    for task in tasks:
-        task.add_done_callback(note)
-    for _ in tasks:
-        while not finished:
-            arrived.clear()
-            await arrived.wait()
-        yield finished.popleft()
+    def _note(self, task: "asyncio.Task[T]") -> None:
+        self._finished.append(task)
+        self._arrived.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> "asyncio.Task[T]":
+        if self._left == 0:
+            raise StopAsyncIteration
+        self._left -= 1
+        while not self._finished:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._finished.popleft()
 
 
 async def first_finished(tasks: Sequence["asyncio.Task[T]"]) -> "asyncio.Task[T]":
     """The first of the tasks that is done; `tasks` must not be empty."""
-    return await anext(as_they_finish(tasks))
+    return await anext(AsTheyFinish(tasks))
 
 
 async def cancel_all(tasks: Sequence["asyncio.Task[Any]"]) -> None:

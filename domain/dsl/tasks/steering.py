@@ -7,7 +7,7 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from domain.dsl.concurrency import as_they_finish, cancel_all
+from domain.dsl.concurrency import AsTheyFinish, cancel_all
 from domain.dsl.execution import END, Execution, Outcome, Raw
 from domain.dsl.expressions import compile_condition
 from domain.dsl.model import DoTask, ErrorDefinition, ForkTask, ForTask, RaiseTask, SetTask, SwitchTask, WaitTask
@@ -73,7 +73,7 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     failure: ProblemError | None = None
     winner: Outcome | None = None
     try:
-        async for finished in as_they_finish(list(tasks)):
+        async for finished in AsTheyFinish(list(tasks)):
             try:
                 outcome = finished.result()
             except ProblemError as error:

@@ -1,0 +1,105 @@
+"""Rules and what they look at: one small function per code, registered under it."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from domain.calls import Catalog
+from domain.catalog import CATALOG
+from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.dsl.findings import Finding, Severity
+from domain.dsl.lint.outline import Outline
+from domain.dsl.source import Source, SourceDocument
+from domain.problems import Text
+
+
+@dataclass(frozen=True, slots=True)
+class LintResources:
+    """What is known around a definition; None means not known, and what depends on it is not checked.
+
+    forms, queues, templates, flows (`namespace/name`), secrets: names that exist. allowed_hosts: where http and openapi
+    calls may go, `*.example.com` included. event_types: types known besides Tandem's own. file_name: without folders.
+    """
+
+    forms: Collection[str] | None = None
+    queues: Collection[str] | None = None
+    templates: Collection[str] | None = None
+    flows: Collection[str] | None = None
+    secrets: Collection[str] | None = None
+    allowed_hosts: Collection[str] | None = None
+    event_types: Collection[str] = ()
+    file_name: str | None = None
+    catalog: Catalog = field(default_factory=lambda: CATALOG)
+
+
+@dataclass(eq=False)
+class Lint:
+    """One document under examination."""
+
+    source: Source
+    document: SourceDocument
+    resources: LintResources
+
+    @cached_property
+    def outline(self) -> Outline:
+        return Outline(self.document.data)
+
+    @cached_property
+    def event_types(self) -> frozenset[str]:
+        """Every event type that something is known to publish."""
+        return frozenset(KNOWN_EVENT_TYPES) | frozenset(self.resources.event_types) | self.outline.emitted_types
+
+
+class Remark(NamedTuple):
+    """What a rule says, and where. offset: characters into the text at the place; of_key: the key, not the value."""
+
+    pointer: str
+    message: Text
+    of_key: bool = False
+    offset: int = 0
+
+
+Check = Callable[[Lint], Iterator[Remark]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    code: str
+    severity: Severity
+    check: Check
+
+    def findings(self, lint: Lint) -> Iterator[Finding]:
+        """The rule's remarks with their places in the author's text."""
+        for remark in self.check(lint):
+            found = lint.document.finding(
+                self.code, self.severity, remark.pointer, remark.message, of_key=remark.of_key
+            )
+            yield shifted(found, remark.offset, lint)
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(code: str, severity: Severity) -> Callable[[Check], Check]:
+    """Register a function as the rule with that code."""
+
+    def register(check: Check) -> Check:
+        if code in RULES:
+            raise ValueError(f"there are two rules {code}")
+        RULES[code] = Rule(code, severity, check)
+        return check
+
+    return register
+
+
+def shifted(found: Finding, offset: int, lint: Lint) -> Finding:
+    """The finding moved into the text it points at, where that text stands in one line."""
+    if offset <= 0 or found.line > len(lint.source.lines):
+        return found
+    line = lint.source.lines[found.line - 1]
+    quoted = line[found.column - 1 : found.column] in ("'", '"')
+    column = found.column + offset + (1 if quoted else 0)
+    if column > len(line):
+        return found
+    return Finding(found.code, found.severity, found.line, column, found.pointer, found.message)
