@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 import httpx
 from pydantic import SecretStr
 
-from connectors.web.failures import unusable
+from connectors.web.failures import NEVER_SENT, unusable
 from connectors.web.token_source import TokenSource
 from domain.catalog.web import Authentication, OidcAuthentication
 from domain.problems import AuthenticationProblem, Text
@@ -69,8 +69,7 @@ def _carry(request: httpx.Request, token: SecretStr) -> None:
                 "bearer 令牌为空或含有非法字符，请检查对应的密钥",
                 "The bearer token is empty or has characters that cannot be sent; check the secret it comes from",
             ),
-            outcome="not_done",
-            retryable=False,
+            **NEVER_SENT,
         )
     request.headers["authorization"] = f"Bearer {value}"
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from connectors.web.failures import NEVER_SENT
 from domain.catalog.web import scalar_text
 from domain.problems import Text, ValidationProblem
 
@@ -99,13 +100,19 @@ def encode_content(body: Any, content_type: str | None) -> tuple[bytes, str | No
     """
     if body is None:
         return b"", content_type
-    kind = media_type(content_type or "")
+    try:
+        return _encode(body, content_type, media_type(content_type or ""))
+    except (ValueError, RecursionError) as error:
+        raise _wrong(Text(f"无法编码（{error}）", f"it cannot be encoded ({error})")) from error
+
+
+def _encode(body: Any, content_type: str | None, kind: str) -> tuple[bytes, str]:
     if isinstance(body, bytes):
         return body, content_type or "application/octet-stream"
     if isinstance(body, str):
         return _encode_text(body, content_type, kind)
     if kind == FORM:
-        return urlencode(list(_fields(body, kind))).encode("ascii"), content_type
+        return urlencode(list(_fields(body, kind))).encode("ascii"), FORM
     if kind == MULTIPART:
         return _encode_multipart(body)
     if kind and not is_json(kind):
@@ -155,6 +162,4 @@ def _fields(body: Any, kind: str) -> Iterator[tuple[str, Any]]:
 
 
 def _wrong(reason: Text) -> ValidationProblem:
-    return ValidationProblem(
-        Text(f"请求体不正确：{reason.zh}", f"Wrong request body: {reason.en}"), outcome="not_done", retryable=False
-    )
+    return ValidationProblem(Text(f"请求体不正确：{reason.zh}", f"Wrong request body: {reason.en}"), **NEVER_SENT)

@@ -1,11 +1,15 @@
 """Values that are expensive to get and good for a while: tokens, discovery documents, OpenAPI documents."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from pydantic import BaseModel, SecretStr
 
 Value = TypeVar("Value")
 
@@ -46,3 +50,13 @@ class ExpiringCache(Generic[Value]):
         entry = self._entries.get(key)
         if entry is not None and entry.value is value:
             entry.expires_at = float("-inf")
+
+
+def fingerprint(model: BaseModel) -> str:
+    """A key that differs whenever anything in the model does, its secrets included, and gives none of it away."""
+    plain = json.dumps(
+        [type(model).__name__, model.model_dump()],
+        sort_keys=True,
+        default=lambda secret: secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret),
+    )
+    return hashlib.sha256(plain.encode("utf-8")).hexdigest()

@@ -10,9 +10,10 @@ An answer outside the accepted statuses, and whatever breaks on the wire, is a `
 that fits best; our own time limit is a `timeout` error (Serverless Workflow DSL 1.0.3, "Standard Error Types").
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import httpx
 
@@ -20,6 +21,9 @@ from domain.problems import CommunicationProblem, Problem, ProblemError, Text, T
 
 Outcome = Literal["not_done", "unknown"]
 AnyProblem = TypeVar("AnyProblem", bound=ProblemError)
+
+NEVER_SENT: Final[Mapping[str, Any]] = {"outcome": "not_done", "retryable": False}
+"""Members of a problem that was found before anything was sent and that stays until somebody changes something."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = _SAFE | {"PUT", "DELETE"}

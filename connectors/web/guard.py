@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from connectors.web.addresses import HostRules, Reach, reach
-from connectors.web.failures import place, unreachable
+from connectors.web.failures import NEVER_SENT, place, unreachable
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -153,8 +153,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 def _forbidden(detail: Text) -> AuthorizationProblem:
-    return AuthorizationProblem(detail, outcome="not_done", retryable=False)
+    return AuthorizationProblem(detail, **NEVER_SENT)
 
 
 def _malformed(detail: Text) -> ValidationProblem:
-    return ValidationProblem(detail, outcome="not_done", retryable=False)
+    return ValidationProblem(detail, **NEVER_SENT)

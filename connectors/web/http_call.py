@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from connectors.web.content import UnreadableContent, decode_content, encode_content
-from connectors.web.failures import consequences, refused, unusable, with_consequences
+from connectors.web.failures import NEVER_SENT, consequences, refused, unusable, with_consequences
 from domain.catalog.web import HttpRequest, Output, scalar_text
 from domain.problems import ProblemError, Text, ValidationProblem
 
@@ -71,16 +71,16 @@ def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 def _address(request: HttpRequest) -> httpx.URL:
     address = request.endpoint.uri.partition("#")[0]
-    query = "&".join(
-        f"{quote(name, safe='')}={quote(scalar_text(item), safe='')}"
-        for name, value in request.query.items()
-        for item in _query_items(name, value)
-    )
-    if query:
-        address += ("&" if "?" in address else "?") + query
     try:
+        query = "&".join(
+            f"{quote(name, safe='')}={quote(scalar_text(item), safe='')}"
+            for name, value in request.query.items()
+            for item in _query_items(name, value)
+        )
+        if query:
+            address += ("&" if "?" in address else "?") + query
         return httpx.URL(address)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise _wrong(Text(f"地址不合法：{error}", f"The address is malformed: {error}")) from error
 
 
@@ -172,4 +172,4 @@ def render(response: httpx.Response, output: Output, method: str) -> Any:
 
 
 def _wrong(detail: Text) -> ValidationProblem:
-    return ValidationProblem(detail, outcome="not_done", retryable=False)
+    return ValidationProblem(detail, **NEVER_SENT)

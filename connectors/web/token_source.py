@@ -7,7 +7,6 @@ Source: RFC 6749 (framework), RFC 7662 (introspection), RFC 8693 (token exchange
 import asyncio
 import base64
 import binascii
-import hashlib
 import json
 import re
 import time
@@ -20,8 +19,8 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from connectors.web.client_proof import Fields, prove_client, write_fields
 from connectors.web.content import UnreadableContent, decode_content
-from connectors.web.expiring_cache import ExpiringCache
-from connectors.web.failures import is_transient, place, refused, too_late, unusable, with_consequences
+from connectors.web.expiring_cache import ExpiringCache, fingerprint
+from connectors.web.failures import NEVER_SENT, is_transient, place, refused, too_late, unusable, with_consequences
 from domain.catalog.web import OAuth2Authentication, OidcAuthentication
 from domain.problems import (
     AuthenticationProblem,
@@ -84,24 +83,23 @@ class TokenSource:
         when it cannot be asked; the call that wants the token was not made in any case."""
         try:
             async with asyncio.timeout(self._limit_s):
-                return await self._tokens.get(_key(policy), lambda previous: self._obtain(policy, previous))
+                return await self._tokens.get(fingerprint(policy), lambda previous: self._obtain(policy, previous))
         except TimeoutError as error:
             host = httpx.URL(policy.authority).host
             raise too_late(host, self._limit_s, "POST", connected=False) from error
         except httpx.InvalidURL as error:
             raise ConfigurationProblem(
                 Text(f"认证服务的地址不合法：{error}", f"The address of the authority is malformed: {error}"),
-                outcome="not_done",
-                retryable=False,
+                **NEVER_SENT,
             ) from error
         except (CommunicationProblem, TimeoutProblem) as error:
             raise with_consequences(error, outcome="not_done", retryable=is_transient(error.problem.status)) from error
         except ProblemError as error:
-            raise with_consequences(error, outcome="not_done", retryable=False) from error
+            raise with_consequences(error, **NEVER_SENT) from error
 
     def forget(self, policy: OidcAuthentication, token: AccessToken) -> None:
         """The service refused this token: get another next time."""
-        self._tokens.expire(_key(policy), token)
+        self._tokens.expire(fingerprint(policy), token)
 
     async def _obtain(self, policy: OidcAuthentication, previous: AccessToken | None) -> tuple[AccessToken, float]:
         endpoints = await self._endpoints(policy)
@@ -221,16 +219,6 @@ def _grant_fields(policy: OidcAuthentication) -> Fields:
     return fields
 
 
-def _key(policy: OidcAuthentication) -> str:
-    """Differs whenever anything in the policy does, its secrets included, and gives none of it away."""
-    plain = json.dumps(
-        [type(policy).__name__, policy.model_dump()],
-        sort_keys=True,
-        default=lambda secret: secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret),
-    )
-    return hashlib.sha256(plain.encode("utf-8")).hexdigest()
-
-
 def _below(authority: str, path: str) -> str:
     return path if path.startswith(("http://", "https://")) else f"{authority.rstrip('/')}/{path.lstrip('/')}"
 
@@ -270,6 +258,5 @@ def _refusal(endpoint: str, reason: Text) -> AuthenticationProblem:
     where = place(httpx.URL(endpoint))
     return AuthenticationProblem(
         Text(f"无法从 {where} 取得令牌：{reason.zh}", f"Cannot get a token from {where}: {reason.en}"),
-        outcome="not_done",
-        retryable=False,
+        **NEVER_SENT,
     )

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpcore
 import httpx
 
-from connectors.web.failures import broken_off, too_late, unreachable, unusable
+from connectors.web.failures import NEVER_SENT, broken_off, too_late, unreachable, unusable
 from connectors.web.guard import GuardedBackend, HostGuard, Resolver, WebSettings, system_resolver
 from domain.problems import CommunicationProblem, ConfigurationProblem, Text, ValidationProblem
 
@@ -170,8 +170,7 @@ def _told_as_problems(request: httpx.Request, settings: WebSettings) -> Iterator
         # The library's sentence may quote a header, and the header may be a credential.
         raise ValidationProblem(
             Text(f"发往 {host} 的请求不符合 HTTP 规范", f"The request to {host} is not valid HTTP"),
-            outcome="not_done",
-            retryable=False,
+            **NEVER_SENT,
         ) from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise broken_off(host, str(error) or type(error).__name__, method) from error

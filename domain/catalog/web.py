@@ -296,6 +296,14 @@ def expand_uri(template: str, values: Mapping[str, Any]) -> str:
                     "data",
                 )
             )
-        return quote(text, safe="")
+        try:
+            return quote(text, safe="")
+        except UnicodeEncodeError:
+            raise ExpressionProblem(
+                Text(
+                    f"地址模板中的 {{{name}}} 含有不完整的字符",
+                    f"The value of {{{name}}} in the URI template has half a character in it",
+                )
+            ) from None
 
     return _VARIABLE.sub(replace, template)

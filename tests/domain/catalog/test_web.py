@@ -48,6 +48,10 @@ class TestUriTemplate:
         with pytest.raises(ExpressionProblem, match="change the path"):
             expand_uri("/orders/{id}/refund", {"id": value})
 
+    def test_half_a_character_is_refused(self) -> None:
+        with pytest.raises(ExpressionProblem, match="half a character"):
+            expand_uri("/{id}", {"id": "\ud800"})
+
     @given(st.text().filter(lambda text: text not in (".", "..")))
     def test_a_value_stays_one_segment_and_comes_back_whole(self, value: str) -> None:
         filled = expand_uri("/orders/{id}/refund", {"id": value}).removeprefix("/orders/").removesuffix("/refund")
