@@ -160,3 +160,8 @@ def missing_in_answer(platform: str, field: str) -> CommunicationProblem:
 def wrong_setting(platform: str, text: Text) -> ConfigurationProblem:
     """An account's setting does not fit the call."""
     return ConfigurationProblem(text, platform=platform, retryable=False, outcome="not_done")
+
+
+def still_unknown(error: ProblemError) -> ProblemError:
+    """The failure of asking what became of an earlier attempt: whatever it says of itself, that stays unknown."""
+    return type(error).of(error.problem.model_copy(update={"outcome": "unknown"}))

@@ -70,17 +70,11 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _is_deeper_than(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for node in level
-            if isinstance(node, (dict, list))
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not level:
-            return False
-    return True
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        children = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
+        level = [child for child in children if isinstance(child, (dict, list))]
+    return bool(level)
 
 
 def _too_deep() -> ValidationProblem:

@@ -20,9 +20,7 @@ _LOCAL_TIME = "%Y-%m-%d %H:%M:%S"
 
 def anomaly(field: str, why: Text) -> ValidationProblem:
     """The refusal of one field."""
-    return ValidationProblem(
-        Text(f"字段“{field}”{why.zh}", f"Field “{field}” {why.en}"), field=field, retryable=False, outcome="not_done"
-    )
+    return ValidationProblem(Text(f"字段“{field}”{why.zh}", f"Field “{field}” {why.en}"), field=field, retryable=False)
 
 
 def mapping(value: Any, field: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from connectors.accounts import Account
-from connectors.errors import wrong_setting
+from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
 from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
 from connectors.wecom.api import PLATFORM, WecomApi
@@ -28,7 +28,7 @@ from domain.catalog.wecom import (
     SendMessageOutput,
     TagArguments,
 )
-from domain.problems import NotFoundProblem, Text
+from domain.problems import NotFoundProblem, ProblemError, Text
 
 # How far back an unknown outcome can lie (the calls' deadline and some), and how far the clocks may disagree.
 SEARCH_BACK = timedelta(hours=13)
@@ -90,7 +90,10 @@ class WecomCorp:
         """
         content = marked(request.text, key)
         if resumed:
-            message_id = await self._find_sent(content, request.external_userid)
+            try:
+                message_id = await self._find_sent(content, request.external_userid)
+            except ProblemError as problem:
+                raise still_unknown(problem) from None
             if message_id is not None:
                 return SendMessageOutput(message_id=message_id)
         payload: dict[str, Any] = {
@@ -110,7 +113,7 @@ class WecomCorp:
             return SendMessageOutput(message_id=None, refused=True)
         failed = answer.get("fail_list")
         return SendMessageOutput(
-            message_id=optional_text(answer, "msgid", limit=128),
+            message_id=str(answer.get("msgid") or "") or None,
             refused=isinstance(failed, list) and request.external_userid in failed,
         )
 
@@ -160,9 +163,9 @@ class WecomCorp:
             "duplicate_check_interval": _DUPLICATE_CHECK_S,
         }
         answer = await self.api.change("message/send", payload, app="agent")
-        unknown = optional_text(answer, "invaliduser", limit=100_000) or ""
+        unknown = str(answer.get("invaliduser") or "")
         return NotifyStaffOutput(
-            message_id=text(answer, "msgid", limit=128),
+            message_id=str(answer.get("msgid") or "") or None,
             unknown_userids=tuple(userid for userid in unknown.split("|") if userid),
         )
 

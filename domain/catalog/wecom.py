@@ -243,7 +243,7 @@ class NotifyStaffArguments(PlatformArguments):
 class NotifyStaffOutput(Result):
     """The platform's message id, and members that do not exist or may not see the application."""
 
-    message_id: str
+    message_id: str | None
     unknown_userids: tuple[str, ...] = ()
 
 
@@ -255,7 +255,8 @@ WECOM_NOTIFY_STAFF: Call[NotifyStaffArguments, NotifyStaffOutput] = Call(
     effect="keyed",
     queue=WECOM_QUEUE,
     timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
+    # The platform recognises a repeated text for four hours; after that a repeat could reach people twice.
+    deadline_s=14_000,
     retry=EFFECT_RETRY,
     example={"message_id": "msgEXAMPLE0002", "unknown_userids": []},
 )

@@ -1,0 +1,269 @@
+"""One table, platform by check: what every connector must do whatever the platform."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from connectors.capabilities import check_capabilities
+from connectors.webhooks import WebhookRequest
+from domain.catalog import CATALOG
+from domain.catalog.events import EVENT_TYPES
+from domain.problems import AuthenticationProblem, ProblemError, RateLimitProblem, ValidationProblem
+from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
+
+
+@dataclass(frozen=True)
+class Case:
+    """One effect of a platform: the call, what it is about, and how the outside world counts it."""
+
+    platform: str
+    read: str
+    effect: str
+    effect_api: str
+    ledger_kind: str
+
+    async def subject(self, world: Outside) -> dict[str, Any]:
+        """Arguments that name one thing of the simulated world, the same for reading and for the effect."""
+        if self.platform == "youzan":
+            return {"refund_id": (await world.sim.refund(amount_minor=29900))["id"]}
+        return {"external_userid": (await world.sim.friend())["external_userid"]}
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What the effect needs besides."""
+        return {"text": "退款已到账"} if self.effect == "wecom.send_message" else {}
+
+    async def push(self, world: Outside) -> WebhookRequest:
+        """A genuine push of this platform."""
+        if self.platform == "youzan":
+            await world.sim.refund(push=True)
+        else:
+            friend = await world.sim.friend()
+            await world.sim.admin(
+                "POST",
+                "/push",
+                json={
+                    "platform": "wecom",
+                    "account": "demo-corp",
+                    "event": "add_external_contact",
+                    "subjects": {"external_userid": friend["external_userid"], "state": "counter-3"},
+                },
+            )
+        return (await world.pushes(self.platform, 1))[0]
+
+
+CASES = (
+    Case("youzan", "youzan.get_refund", "youzan.agree_refund", "youzan.trade.refund.agree", "refund_agreed"),
+    Case("wecom", "wecom.get_customer", "wecom.send_message", "externalcontact/add_msg_template", "message"),
+)
+KNOWN_EVENTS = {event_type.name for event_type in EVENT_TYPES}
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.platform)
+def case(request: pytest.FixtureRequest) -> Case:
+    chosen: Case = request.param
+    return chosen
+
+
+def rule(case: Case, fault: str, api: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"match": {"platform": case.platform, "api": api or case.effect_api}, "fault": fault, **more}
+
+
+def test_every_connector_keeps_its_declarations(case: Case) -> None:
+    chosen = CONNECTORS[case.platform]
+    check_capabilities(chosen.client, chosen.calls)
+    assert chosen.queue == f"platform.{case.platform}"
+    assert all(CATALOG[call.name] is call for call in chosen.calls)
+    assert all(call.parse_result(call.example) for call in chosen.calls)
+
+
+async def test_a_good_account_passes_its_connection_test(world: Outside, case: Case) -> None:
+    report = await connector(case.platform).test_connection(await world.account(case.platform), world.link)
+    assert report.ok, report.message
+
+
+async def test_a_wrong_secret_is_said_in_plain_words(world: Outside, case: Case) -> None:
+    secret = {"youzan": "client_secret", "wecom": "contact_secret"}[case.platform]
+    account = await world.account(case.platform, **{secret: "0" * 32})
+    report = await connector(case.platform).test_connection(account, world.link)
+    assert not report.ok
+    assert "secret" in report.message.zh
+    assert "secret" in report.message.en
+    assert report.hint is not None
+    assert "0" * 32 not in repr(report)
+
+
+async def test_an_incomplete_account_names_the_missing_field(world: Outside, case: Case) -> None:
+    account = await world.account(case.platform)
+    bare = replace(account, settings={})
+    report = await connector(case.platform).test_connection(bare, world.link)
+    assert not report.ok
+    assert {"youzan": "client_id", "wecom": "corp_id"}[case.platform] in report.message.en
+
+
+async def test_an_effect_happens_once_and_says_so(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await perform(client, case.effect, **subject, **case.more)
+    assert await world.effects(kind=case.ledger_kind, **subject) == 1
+
+
+@pytest.mark.parametrize("fault", ["429", "5xx", "quota", "concurrency", "busy", "timeout_before", "timeout_after"])
+async def test_an_effect_happens_once_whatever_fails(world: Outside, case: Case, fault: str) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await world.break_things(rule(case, fault, times=2, seconds=3))
+    await perform(client, case.effect, **subject, **case.more)
+    assert await world.effects(kind=case.ledger_kind, **subject) == 1
+
+
+async def test_a_timeout_leaves_the_outcome_unknown_and_a_refusal_does_not(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    call = CATALOG[case.effect]
+    request = call.parse_arguments({**subject, **case.more})
+    await world.break_things(rule(case, "timeout_after", times=1, seconds=3))
+    with pytest.raises(ProblemError) as silence:
+        await Attempts(client, call, request, "key-1").until_done(most=1)
+    assert silence.value.problem.as_dict()["outcome"] == "unknown"
+    await world.break_things(rule(case, "429", times=1, seconds=7))
+    if case.platform == "youzan":
+        request = call.parse_arguments(await case.subject(world))
+    with pytest.raises(RateLimitProblem) as refusal:
+        await Attempts(client, call, request, "key-2").until_done(most=1)
+    problem = refusal.value.problem.as_dict()
+    assert (problem["outcome"], problem["retry_after_s"]) == ("not_done", 7)
+
+
+async def test_asking_about_an_unknown_outcome_may_fail_too(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    query = {"youzan": "youzan.trade.refund.get", "wecom": "externalcontact/get_groupmsg_list_v2"}[case.platform]
+    await world.break_things(
+        rule(case, "timeout_after", times=1, seconds=3), rule(case, "429", api=query, times=2, seconds=1)
+    )
+    await perform(client, case.effect, **subject, **case.more)
+    assert await world.effects(kind=case.ledger_kind, **subject) == 1
+
+
+async def test_another_key_is_another_effect(world: Outside) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    message = {"external_userid": friend["external_userid"], "text": "您的退款已到账"}
+    await perform(client, "wecom.send_message", key="refund-1", **message)
+    api = {"platform": "wecom", "api": "externalcontact/add_msg_template"}
+    await world.break_things({"match": api, "fault": "timeout_before", "times": 1, "seconds": 3})
+    await perform(client, "wecom.send_message", key="refund-2", **message)
+    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 2
+
+
+async def test_a_token_that_dies_early_is_replaced_without_anybody_noticing(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await perform(client, case.read, **subject)
+    await world.sim.admin(
+        "POST", "/tokens/kill", json={"platform": case.platform, "account": (await world.account(case.platform)).slug}
+    )
+    await perform(client, case.effect, **subject, **case.more)
+    assert await world.effects(kind=case.ledger_kind, **subject) == 1
+
+
+async def test_tokens_that_keep_dying_are_an_error_worth_retrying(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await world.break_things(rule(case, "token_dies", api="*"))
+    call = CATALOG[case.read]
+    with pytest.raises(AuthenticationProblem) as error:
+        await Attempts(client, call, call.parse_arguments(subject), "").until_done(most=1)
+    assert error.value.problem.as_dict()["retryable"] is True
+
+
+async def test_many_calls_at_once_fetch_one_token(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await asyncio.gather(*(perform(client, case.read, **subject) for _ in range(20)))
+    tokens = [token for token in world.sim.app.state.world.tokens if token.platform == case.platform]
+    assert len(tokens) == 1
+
+
+async def test_a_genuine_push_becomes_a_known_event(world: Outside, case: Case) -> None:
+    account, request = await world.account(case.platform), await case.push(world)
+    verified = connector(case.platform).verify(request, account)
+    events = connector(case.platform).to_events(verified, account)
+    assert [event.type in KNOWN_EVENTS for event in events] == [True]
+    assert events[0].source == f"/{case.platform}/{account.slug}"
+    assert events[0].data["account"] == account.slug
+    assert events == connector(case.platform).to_events(verified, account)
+    answer = connector(case.platform).acknowledge(verified, account)
+    assert (answer.status, b"success" in answer.body) == (200, True)
+
+
+async def test_every_delivery_of_a_push_has_the_same_key_and_the_same_event(world: Outside, case: Case) -> None:
+    event = "trade_refund_*" if case.platform == "youzan" else "add_external_contact"
+    await world.break_things(rule(case, "duplicate_push", api=event, copies=3))
+    account, first = await world.account(case.platform), await case.push(world)
+    others = await world.pushes(case.platform, 4)
+    verified = [connector(case.platform).verify(request, account) for request in (first, *others)]
+    assert len({record.dedupe_key for record in verified}) == 1
+    events = [connector(case.platform).to_events(record, account)[0] for record in verified]
+    assert len({(event.source, event.id) for event in events}) == 1
+
+
+async def test_a_forged_push_is_refused(world: Outside, case: Case) -> None:
+    event = "trade_refund_*" if case.platform == "youzan" else "add_external_contact"
+    await world.break_things(rule(case, "forge_push", api=event))
+    account = await world.account(case.platform)
+    await case.push(world)
+    refused = 0
+    for request in await world.pushes(case.platform, 2):
+        try:
+            connector(case.platform).verify(request, account)
+        except AuthenticationProblem:
+            refused += 1
+    assert refused == 1
+
+
+async def test_a_changed_byte_is_refused(world: Outside, case: Case) -> None:
+    account, request = await world.account(case.platform), await case.push(world)
+    middle = len(request.body) // 2
+    flipped = request.body[:middle] + bytes([request.body[middle] ^ 1]) + request.body[middle + 1 :]
+    with pytest.raises((AuthenticationProblem, ValidationProblem)):
+        connector(case.platform).verify(replace(request, body=flipped), account)
+
+
+async def test_a_push_for_another_account_is_refused(world: Outside, case: Case) -> None:
+    request = await case.push(world)
+    stranger = {"youzan": {"kdt_id": 1}, "wecom": {"corp_id": "ww0000000000000000"}}[case.platform]
+    with pytest.raises(AuthenticationProblem):
+        connector(case.platform).verify(request, await world.account(case.platform, **stranger))
+
+
+@pytest.mark.parametrize("body", [b"", b"not json, no xml", b"\xff\xfe\x00", b"[" * 5000, b"<a>" * 5000], ids=repr)
+async def test_garbage_is_refused_not_crashed_on(world: Outside, case: Case, body: bytes) -> None:
+    account, request = await world.account(case.platform), await case.push(world)
+    with pytest.raises((AuthenticationProblem, ValidationProblem)):
+        connector(case.platform).verify(replace(request, body=body[:200_000]), account)
+
+
+async def test_an_old_timestamp_is_refused(world: Outside) -> None:
+    case = CASES[1]
+    account, request = await world.account("wecom"), await case.push(world)
+    late = replace(request, received_at=request.received_at + timedelta(minutes=11))
+    with pytest.raises(AuthenticationProblem, match="10 minutes"):
+        connector("wecom").verify(late, account)
+
+
+async def test_nothing_secret_reaches_logs_or_problems(
+    world: Outside, case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    account = await world.account(case.platform)
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await perform(client, case.read, **subject)
+    await world.break_things(rule(case, "5xx", api="*"))
+    call = CATALOG[case.read]
+    with pytest.raises(ProblemError) as error:
+        await Attempts(client, call, call.parse_arguments(subject), "").until_done(most=1)
+    secrets = _secrets(account.settings) | {token.id for token in world.sim.app.state.world.tokens}
+    said = caplog.text + str(error.value.problem.as_dict()) + repr(account) + repr(client.__dict__)
+    assert [secret for secret in secrets if secret in said] == []
+
+
+def _secrets(settings: Mapping[str, Any]) -> set[str]:
+    return {str(value) for name, value in settings.items() if "secret" in name or name in ("token", "encoding_aes_key")}
