@@ -1,5 +1,37 @@
+"""`tandem`: the command line. Mounts the commands and shows every refusal without a traceback."""
+
+import os
 import sys
+
+import typer
+
+from commands.console import refuse
+from commands.up import up
+from domain.problems import ProblemError
+
+app = typer.Typer(
+    name="tandem",
+    help="双擎 SCRM：流程、人工任务、平台连接 / Tandem: flows, human tasks and platform connections",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up)
+
+
+@app.callback()
+def _tandem() -> None:
+    """Keeps `tandem` a group of commands even with a single one."""
 
 
 def main() -> None:
-    sys.exit("not wired yet")
+    """The entry point of the `tandem` program."""
+    try:
+        app()
+    except ProblemError as error:
+        refuse(error, os.environ.get("TANDEM_LOCALE", "zh"))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -56,7 +56,6 @@ class Settings(BaseSettings):
     simulator_port: Port = 8090
     simulator_url: str | None = None
     """Where the platform simulator answers; none: on this machine at its port."""
-    worker_processes: int = Field(default=1, ge=1, le=16)
 
     http_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Hosts that `call: http` and `call: openapi` may reach; separated by commas."""
@@ -166,6 +165,18 @@ class Settings(BaseSettings):
     @property
     def embedded_temporal(self) -> bool:
         return self.temporal_address is None
+
+    def required_database_url(self) -> str:
+        """The libpq address; only after it was found out (`connected_settings`, `with_addresses`)."""
+        if self.database_url is None:
+            raise RuntimeError("the address of the database is not known yet")
+        return self.database_url.get_secret_value()
+
+    def required_temporal_address(self) -> str:
+        """`host:port`; only after it was found out (`connected_settings`, `with_addresses`)."""
+        if self.temporal_address is None:
+            raise RuntimeError("the address of Temporal is not known yet")
+        return self.temporal_address
 
     @property
     def logs_dir(self) -> Path:

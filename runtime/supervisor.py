@@ -85,9 +85,17 @@ class Supervisor:
 
         :raises ProblemError: one did not start; those that did stay until `stop`.
         """
-        results = await asyncio.gather(*(self._start(supervised) for supervised in stage), return_exceptions=True)
+        if not stage:
+            return
+        starts = [asyncio.ensure_future(self._start(supervised)) for supervised in stage]
+        try:
+            await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for start in starts:
+                start.cancel()
+            results = await asyncio.gather(*starts, return_exceptions=True)
         for result in results:
-            if isinstance(result, BaseException):
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
     async def _start(self, supervised: Supervised) -> None:

@@ -1,0 +1,35 @@
+"""What a person reads in the terminal: every sentence in their language first, and in the other one."""
+
+import sys
+import time
+from collections.abc import Callable
+
+import typer
+
+from domain.problems import ProblemError, Text
+
+_BEGAN = time.monotonic()
+
+
+def both(text: Text, locale: str = "zh") -> str:
+    """A sentence in both languages, the person's own first; once when they are the same."""
+    first, second = (text.zh, text.en) if locale == "zh" else (text.en, text.zh)
+    return first if first == second else f"{first}  /  {second}"
+
+
+def progress(locale: str) -> Callable[[Text], None]:
+    """A function that shows a sentence with the seconds since the program began."""
+
+    def say(text: Text) -> None:
+        typer.echo(f"[{time.monotonic() - _BEGAN:6.1f}s] {both(text, locale)}")
+        sys.stdout.flush()
+
+    return say
+
+
+def refuse(error: ProblemError, locale: str = "zh") -> None:
+    """Show a refusal on the standard error, one language a line; never a traceback."""
+    message = error.problem.as_dict().get("message") or {}
+    sentences = [message.get("zh") or str(error), message.get("en") or str(error)]
+    for sentence in dict.fromkeys(sentences if locale == "zh" else reversed(sentences)):
+        typer.echo(sentence, err=True)
