@@ -16,9 +16,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.calls import AnyCall
-from domain.dsl.secrets import reveal, secrets_in
 from domain.ids import canonical_json, content_digest
-from domain.problems import AuthorizationProblem, ConfigurationProblem, Problem, ProblemError, Text
+from domain.problems import ConfigurationProblem, Problem, ProblemError, Text
 from storage.effects import Effects
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -45,8 +44,8 @@ Activity = Callable[[CallEnvelope], Awaitable[Any]]
 class SecretValues(Protocol):
     """Whoever knows the values of secrets."""
 
-    async def resolve(self, name: str) -> str | Mapping[str, str]:
-        """The value; raises AuthorizationProblem when there is none."""
+    async def reveal(self, value: Any) -> Any:
+        """The same JSON value, placeholders replaced by secrets; raises AuthorizationProblem when one is missing."""
 
 
 class CallBinder:
@@ -72,7 +71,7 @@ class CallBinder:
         return perform
 
     async def _perform(self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope) -> Any:
-        arguments = call.parse_arguments(await self._reveal(envelope.arguments))
+        arguments = call.parse_arguments(await self._secrets.reveal(envelope.arguments))
         if call.effect == "none" or _is_safe(envelope.arguments):
             context = CallContext(
                 envelope.idempotency_key, False, envelope.run_id, envelope.reference, envelope.subject
@@ -106,24 +105,6 @@ class CallBinder:
             await Effects(work).finish(key, result)
         return result
 
-    async def _reveal(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        names = secrets_in(arguments)
-        if not names:
-            return arguments
-        values = {name: await self._secrets.resolve(name) for name in names}
-
-        def lookup(name: str, member: str | None) -> str:
-            value = values[name]
-            found = value if isinstance(value, str) else value.get(member or "")
-            if not isinstance(found, str) or (member is not None and isinstance(value, str)):
-                raise AuthorizationProblem(
-                    Text(f"密钥“{name}”没有成员“{member}”", f"The secret “{name}” has no member “{member}”")
-                )
-            return found
-
-        revealed: dict[str, Any] = reveal(arguments, lookup)
-        return revealed
-
 
 def _failure(problem: Problem) -> ApplicationError:
     content = problem.as_dict()
@@ -146,11 +127,11 @@ def _check_shape(call: AnyCall, implementation: Implementation) -> None:
     signature = inspect.signature(implementation)
     hints = get_type_hints(implementation)
     first = next(iter(signature.parameters), "")
+    expected = f"async ({call.input.__name__}, CallContext) -> {call.output.__name__}"
     if len(signature.parameters) != 2 or hints.get(first) is not call.input or hints.get("return") is not call.output:
         raise ConfigurationProblem(
             Text(
-                f"{call.name} 的实现与声明不一致：应为 async ({call.input.__name__}, CallContext) -> {call.output.__name__}",
-                f"The implementation of {call.name} breaks its declaration: it must be "
-                f"async ({call.input.__name__}, CallContext) -> {call.output.__name__}",
+                f"{call.name} 的实现与声明不一致：应为 {expected}",
+                f"The implementation of {call.name} breaks its declaration: it must be {expected}",
             )
         )

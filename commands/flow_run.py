@@ -12,7 +12,8 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from connectors.web import WebCaller, WebSettings
+from connectors.web.caller import WebCaller
+from connectors.web.guard import WebSettings
 from domain.catalog import CATALOG
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
 from domain.dsl.definition import DefinitionProblem, parse_definitions

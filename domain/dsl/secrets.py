@@ -23,14 +23,6 @@ def secret_variables(secrets: Mapping[str, tuple[str, ...] | None]) -> dict[str,
     }
 
 
-def secrets_in(value: Any) -> frozenset[str]:
-    """The names of all secrets that a JSON value speaks of."""
-    if isinstance(value, str):
-        return frozenset(_split(path)[0] for path in _PLACEHOLDER.findall(value)) if "\x02" in value else frozenset()
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return frozenset().union(*map(secrets_in, parts))
-
-
 def reveal(value: Any, lookup: Callable[[str, str | None], str]) -> Any:
     """The same JSON value with every placeholder replaced by `lookup(name, member)`."""
     if isinstance(value, str):
