@@ -133,16 +133,12 @@ class _Inflater:
         self.complete = True
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
-        pending = bool(packed)
-        while pending:
+        while packed:
             if self._member.eof:
                 self._member = _inflate_object()
-            chunk = self._member.decompress(packed, _UNPACKED_CHUNK_BYTES)
-            yield chunk
+            yield self._member.decompress(packed, _UNPACKED_CHUNK_BYTES)
             self.complete = self._member.eof
             packed = self._member.unused_data if self.complete else self._member.unconsumed_tail
-            # A full chunk may leave output inside the decompressor when all input is consumed.
-            pending = bool(packed) or (not self.complete and len(chunk) == _UNPACKED_CHUNK_BYTES)
 
 
 def _inflate_object() -> "zlib._Decompress":
