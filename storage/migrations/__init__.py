@@ -35,7 +35,7 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 DO $$ BEGIN
-    IF NOT pg_has_role(current_user, 'tandem_app', 'MEMBER') THEN
+    IF NOT pg_has_role(current_user, 'tandem_app', 'SET') THEN
         EXECUTE format('GRANT tandem_app TO %I', current_user);
     END IF;
 END $$;

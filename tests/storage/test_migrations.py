@@ -8,8 +8,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
-from storage.encryption import encrypted_type
-from storage.engine import sqlalchemy_url
+from runtime.embedded import EmbeddedPostgres
+from storage.encryption import Keyring, encrypted_type
+from storage.engine import Database, sqlalchemy_url
 from storage.migrations import pending, upgrade
 from storage.tables import load_tables
 
@@ -58,3 +59,15 @@ def test_a_server_that_is_away_is_said_so(tmp_path: Path) -> None:
 def test_an_address_of_something_else_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationProblem, match="TANDEM_DATABASE_URL"):
         upgrade(address)
+
+
+async def test_a_login_that_is_no_superuser_migrates_and_works(tmp_path: Path) -> None:
+    async with EmbeddedPostgres(tmp_path / "postgres", durable=False) as server:
+        async with await psycopg.AsyncConnection.connect(server.url("postgres"), autocommit=True) as connection:
+            await connection.execute("CREATE ROLE owner LOGIN CREATEROLE")
+            await connection.execute("CREATE DATABASE production OWNER owner")
+        url = server.url("production").replace("postgres@", "owner@")
+        await asyncio.to_thread(upgrade, url)
+        database = Database(url, Keyring({"k1": bytes(32)}))
+        assert await database.healthy()
+        await database.close()
