@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from domain.dsl.expressions.code import NOTHING, Code, Frame, Many, One, optional, single, stream
-from domain.dsl.expressions.dataflow import DataCompiler, combined, constant
+from domain.dsl.expressions.dataflow import DataCompiler, combined, constantly
 from domain.dsl.expressions.failures import Break, Failure, Refusal
 from domain.dsl.expressions.filters import FILTER_FUNCTIONS
 from domain.dsl.expressions.functions import VALUE_FUNCTIONS
@@ -102,7 +102,7 @@ class ControlCompiler(DataCompiler):
         parts: list[tuple[One, Bind]] = []
         if pattern[0] == "parray":
             for place, part in enumerate(pattern[1]):
-                parts.append((constant(place).one or _unreachable, self._pattern(part, scope, slots)))
+                parts.append((constantly(place), self._pattern(part, scope, slots)))
         else:
             for key, part, variable in pattern[1]:
                 code = self.value(key, scope)
@@ -288,9 +288,10 @@ def _attempt(body: Code, handler: Code | None) -> Code:
     def many(value: Any, frame: Frame) -> Iterator[Any]:
         try:
             yield from body.many(value, frame)
-            return
         except Failure as failure:
             caught = failure.value
+        else:
+            return
         if handle is not None:
             yield from handle(caught, frame)
 

@@ -162,19 +162,20 @@ class DataCompiler(ABC):
         return single(collected(body), body.cost + 1)
 
     def _object(self, node: Node, scope: Scope) -> Code:
-        if all(key[0] == "const" and isinstance(key[1], str) for key, _ in node[1]):
-            names = [key[1] for key, _ in node[1]]
-            ones = [code.one for code in (values := [self.value(value, scope) for _, value in node[1]]) if code.one]
-            if len(ones) == len(names):
-                pairs = list(zip(names, ones, strict=True))
-                cost = sum(code.cost for code in values) + 1
-                return single(lambda value, frame: {name: one(value, frame) for name, one in pairs}, cost)
+        values = [self.value(value, scope) for _, value in node[1]]
+        names = [key[1] for key, _ in node[1] if key[0] == "const" and isinstance(key[1], str)]
+        ones = [code.one for code in values if code.one is not None]
+        if len(names) == len(ones) == len(values):
+            pairs = list(zip(names, ones, strict=True))
+            cost = sum(code.cost for code in values) + 1
+            return single(lambda value, frame: {name: one(value, frame) for name, one in pairs}, cost)
         offsets = [self.place(key) for key, _ in node[1]]
-        parts = [self.value(part, scope) for entry in node[1] for part in entry]
+        keys = [self.value(key, scope) for key, _ in node[1]]
+        parts = [part for entry in zip(keys, values, strict=True) for part in entry]
 
         def made(*flat: Any) -> dict[str, Any]:
-            keys = [_object_key(key, offset) for key, offset in zip(flat[:-1:2], offsets, strict=True)]
-            return dict(zip(keys, flat[1:-1:2], strict=True))
+            written = [_object_key(key, offset) for key, offset in zip(flat[:-1:2], offsets, strict=True)]
+            return dict(zip(written, flat[1:-1:2], strict=True))
 
         return combined(made, parts, self.place(node), last_outermost=False)
 
@@ -243,8 +244,12 @@ class DataCompiler(ABC):
         return stream(many, cost)
 
 
+def constantly(value: Any) -> One:
+    return lambda _value, _frame: value
+
+
 def constant(value: Any) -> Code:
-    return single(lambda _value, _frame: value, 1)
+    return single(constantly(value), 1)
 
 
 def piped(left: Code, right: Code) -> Code:

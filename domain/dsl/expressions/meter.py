@@ -117,46 +117,48 @@ def settle(value: Any, meter: Meter) -> Any:
 
     A small graph of shared lists can be a huge document, so the walk counts what a reader would see.
     """
-    left = [meter.budget.output_elements, meter.budget.output_characters]
-    return _settle(value, meter, left, 0)
+    return value if _measured(value, meter.budget) else _finite(value)
 
 
-def _settle(value: Any, meter: Meter, left: list[int], depth: int) -> Any:
-    left[0] -= 1
-    if left[0] < 0:
-        raise Exhausted(
-            f"表达式的结果超过 {meter.budget.output_elements} 个元素",
-            f"the result of the expression has more than {meter.budget.output_elements} elements",
-        )
-    if isinstance(value, str):
-        _count_characters(value, meter, left)
-        return value
-    if isinstance(value, float):
-        if value - value == 0:
-            return value
+def _measured(value: Any, budget: Budget) -> bool:
+    """Whether every number is finite. Raises Exhausted when a limit is passed."""
+    elements, characters, depth, finite = 1, 0, 0, True
+    level = [value]
+    while level:
+        below: list[Any] = []
+        for part in level:
+            kind = type(part)
+            if kind is str:
+                characters += len(part)
+            elif kind is float:
+                finite = finite and part - part == 0
+            elif kind is dict or kind is list:
+                elements += len(part)
+                if elements > budget.output_elements:
+                    raise _output_too_large(budget.output_elements, "个元素", "elements")
+                if kind is dict:
+                    characters += sum(map(len, part))
+                    below.extend(part.values())
+                else:
+                    below.extend(part)
+        if characters > budget.output_characters:
+            raise _output_too_large(budget.output_characters, "个字符", "characters")
+        depth += 1
+        if below and depth > budget.depth:
+            raise _output_too_large(budget.depth, "层", "levels")
+        level = below
+    return finite
+
+
+def _output_too_large(limit: int, zh: str, en: str) -> Exhausted:
+    return Exhausted(f"表达式的结果超过 {limit} {zh}", f"the result of the expression has more than {limit} {en}")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:
         return None if value != value else _LARGEST if value == _INFINITY else -_LARGEST
     if isinstance(value, list):
-        depth = meter.descend(depth)
-        items = [_settle(item, meter, left, depth) for item in value]
-        return value if all(map(_is, items, value)) else items
+        return [_finite(item) for item in value]
     if isinstance(value, dict):
-        depth = meter.descend(depth)
-        members = {}
-        for name, item in value.items():
-            _count_characters(name, meter, left)
-            members[name] = _settle(item, meter, left, depth)
-        return value if all(map(_is, members.values(), value.values())) else members
+        return {name: _finite(item) for name, item in value.items()}
     return value
-
-
-def _is(left: Any, right: Any) -> bool:
-    return left is right
-
-
-def _count_characters(text: str, meter: Meter, left: list[int]) -> None:
-    left[1] -= len(text)
-    if left[1] < 0:
-        raise Exhausted(
-            f"表达式的结果超过 {meter.budget.output_characters} 个字符",
-            f"the result of the expression has more than {meter.budget.output_characters} characters",
-        )

@@ -4,6 +4,9 @@ The grammar is purejq's: its lexer and parser read the text, and its tuples are 
 of every node, limits that keep parsing shallow, and refusals in both languages that point at the offending character.
 """
 
+# purejq is marked as typed but carries no annotations:
+# mypy: disable-error-code="no-untyped-call"
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ MAX_BRACKETS = 24
 MAX_CHAIN = 150  # operators the parser reads by descending once more for each
 MAX_DEPTH = 100
 SYNTAX_CODE = "expression-syntax"
+FORBIDDEN_CODE = "expression-forbidden"
 TOO_LARGE_CODE = "expression-too-large"
 
 _OPEN = re.compile(r"\s*\$\{")
@@ -215,6 +219,11 @@ class _LocatedParser(Parser):
         if kind == "EOF":
             text = Text("表达式没有写完，检查括号、引号和 end", "it ends too early; check brackets, quotes and `end`")
             return Refusal(SYNTAX_CODE, offset, text)
+        if kind == "KW" and value in ("import", "include"):
+            text = Text(
+                f"不允许使用 {value}：表达式不能读取文件", f"{value} is not allowed: an expression cannot read files"
+            )
+            return Refusal(FORBIDDEN_CODE, offset, text)
         shown = self._source[offset : offset + 12].split("\n")[0] if kind == "STR" else f"{value}"
         hint = _misplaced(kind, value, self.toks[max(0, self.pos - 1)])
         return Refusal(
