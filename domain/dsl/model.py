@@ -27,7 +27,8 @@ def _keyword(name: str) -> str:
     return to_camel(name.removesuffix("_"))
 
 
-def _kind(value: Any) -> str | None:
+def kind_tag(value: Any) -> str | None:
+    """The tag of the branch that a value of a union belongs to."""
     if isinstance(value, str):
         return TEXT_TAG
     if value is False:
@@ -35,7 +36,7 @@ def _kind(value: Any) -> str | None:
     return FIELDS_TAG if isinstance(value, dict | BaseModel) else None
 
 
-_BY_KIND = Discriminator(_kind)
+_BY_KIND = Discriminator(kind_tag)
 _Text = Annotated[str, Tag(TEXT_TAG)]
 
 

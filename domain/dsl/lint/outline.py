@@ -11,6 +11,9 @@ from typing import Any, Literal
 from domain.dsl.findings import child
 from domain.dsl.model import task_keyword
 
+REFUSED_CALLS = frozenset({"asyncapi", "a2a", "mcp", "grpc"})
+"""Calls of the standard that Tandem does not make."""
+
 ScopeKind = Literal["flow", "do", "for", "branches", "try", "catch", "foreach", "before", "after", "function"]
 
 

@@ -9,6 +9,7 @@ from domain.calls import Catalog
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.findings import Finding, Severity
+from domain.dsl.lint.expression_places import ExpressionPlace, expression_places
 from domain.dsl.lint.outline import Outline
 from domain.dsl.source import Source, SourceDocument
 from domain.problems import Text
@@ -46,18 +47,28 @@ class Lint:
         return Outline(self.document.data)
 
     @cached_property
+    def expression_places(self) -> list[ExpressionPlace]:
+        return list(expression_places(self.outline))
+
+    @cached_property
     def event_types(self) -> frozenset[str]:
         """Every event type that something is known to publish."""
         return frozenset(KNOWN_EVENT_TYPES) | frozenset(self.resources.event_types) | self.outline.emitted_types
 
 
 class Remark(NamedTuple):
-    """What a rule says, and where. offset: characters into the text at the place; of_key: the key, not the value."""
+    """What a rule says, and where.
+
+    of_key: the key is meant, not the value. offset: characters into the text at the place. code, severity: instead of
+    the rule's own.
+    """
 
     pointer: str
     message: Text
     of_key: bool = False
     offset: int = 0
+    code: str | None = None
+    severity: Severity | None = None
 
 
 Check = Callable[[Lint], Iterator[Remark]]
@@ -72,9 +83,8 @@ class Rule:
     def findings(self, lint: Lint) -> Iterator[Finding]:
         """The rule's remarks with their places in the author's text."""
         for remark in self.check(lint):
-            found = lint.document.finding(
-                self.code, self.severity, remark.pointer, remark.message, of_key=remark.of_key
-            )
+            code, severity = remark.code or self.code, remark.severity or self.severity
+            found = lint.document.finding(code, severity, remark.pointer, remark.message, of_key=remark.of_key)
             yield shifted(found, remark.offset, lint)
 
 

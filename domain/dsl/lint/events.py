@@ -1,0 +1,75 @@
+"""Event types: does anybody publish what the flow waits for?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from domain.dsl.findings import child, did_you_mean
+from domain.dsl.lint.outline import as_dict, as_list
+from domain.dsl.lint.registry import Lint, Remark, rule
+from domain.problems import Text
+
+
+@rule("unknown-event-type", "warning")
+def unknown_event_type(lint: Lint) -> Iterator[Remark]:
+    for pointer, name in _awaited_types(lint):
+        if name not in lint.event_types:
+            near = did_you_mean(name, lint.event_types)
+            yield Remark(
+                pointer,
+                Text(
+                    f"没有已知的事件类型“{name}”，可能永远等不到。{near.zh}若由外部系统推送则可忽略",
+                    f"No event type “{name}” is known; it may never come.{near.en} Ignore this if another system sends "
+                    "it",
+                ),
+            )
+
+
+@rule("misspelt-event-type", "warning")
+def misspelt_event_type(lint: Lint) -> Iterator[Remark]:
+    known = lint.event_types - lint.outline.emitted_types
+    for task in lint.outline.tasks:
+        properties = as_dict(as_dict(as_dict(task.data.get("emit")).get("event")).get("with"))
+        name = properties.get("type")
+        if isinstance(name, str) and name.startswith("tandem.") and name not in known:
+            near = did_you_mean(name, known)
+            yield Remark(
+                task.at("emit", "event", "with", "type"),
+                Text(
+                    f"“tandem.”开头的事件类型由平台定义，其中没有“{name}”。{near.zh}自定义事件请换一个前缀",
+                    f"Types that start with “tandem.” are the platform's, and “{name}” is none of them.{near.en} "
+                    "Choose another prefix for an event of your own",
+                ),
+            )
+
+
+def event_filters(lint: Lint) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`(pointer, filter)` of every event filter of `listen` and `schedule.on`."""
+    schedule = as_dict(lint.outline.data.get("schedule"))
+    yield from _filters("/schedule/on", schedule.get("on"))
+    for task in lint.outline.tasks:
+        if task.keyword == "listen":
+            yield from _filters(task.at("listen", "to"), as_dict(task.data["listen"]).get("to"))
+
+
+def _filters(pointer: str, consumption: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    strategy = as_dict(consumption)
+    if isinstance(strategy.get("one"), dict):
+        yield child(pointer, "one"), strategy["one"]
+    for key in ("all", "any"):
+        for index, wanted in enumerate(as_list(strategy.get(key))):
+            yield child(pointer, key, index), as_dict(wanted)
+    if isinstance(strategy.get("until"), dict):
+        yield from _filters(child(pointer, "until"), strategy["until"])
+
+
+def _awaited_types(lint: Lint) -> Iterator[tuple[str, str]]:
+    for pointer, wanted in event_filters(lint):
+        name = as_dict(wanted.get("with")).get("type")
+        if isinstance(name, str) and "${" not in name:
+            yield child(pointer, "with", "type"), name
+    for task, call in lint.outline.calls():
+        if call.partition(":")[0] == "wait-for":
+            for key, event in as_dict(as_dict(task.data.get("with")).get("events")).items():
+                name = as_dict(event).get("type")
+                if isinstance(name, str) and "${" not in name:
+                    yield task.at("with", "events", key, "type"), name
