@@ -65,7 +65,7 @@ class Order:
 
     def cursor_of(self, row: Table) -> str:
         """The cursor that continues after this row."""
-        values = [_to_json(getattr(row, _key(column))) for column in self.columns]
+        values = [_to_json(getattr(row, column.key)) for column in self.columns]
         return base64.urlsafe_b64encode(json.dumps([self.name, *values]).encode()).decode().rstrip("=")
 
     def values_of(self, cursor: str) -> list[Any]:
@@ -112,10 +112,6 @@ async def paginate(
     )
 
 
-def _key(column: InstrumentedAttribute[Any]) -> str:
-    return column.key
-
-
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -123,7 +119,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(value: Any, column: InstrumentedAttribute[Any]) -> Any:
-    kind = column.type.python_type
+    kind = column.class_.model_fields[column.key].annotation
     if kind is datetime:
         instant = datetime.fromisoformat(value)
         if instant.tzinfo is None:

@@ -5,6 +5,7 @@ client of the real server, `time_skipping` an environment in which 30 days pass 
 """
 
 import sysconfig
+import tempfile
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -16,16 +17,24 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from storage.encryption import Keyring
+from storage.engine import Database
+from tests.clock import SteppedClock
 
 _TEMPLATE = "tandem_template"
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
-    """A PostgreSQL server of this session's own, fast rather than crash-safe."""
-    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
-        yield server
+async def postgres() -> AsyncIterator[EmbeddedPostgres]:
+    """A PostgreSQL server of this session's own, fast rather than crash-safe.
+
+    Not in pytest's folder: the next pytest of the same user closes that one to others, and the server is another user
+    when root runs the tests.
+    """
+    with tempfile.TemporaryDirectory(prefix="tandem-test-") as directory:
+        async with EmbeddedPostgres(Path(directory), durable=False) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +74,20 @@ async def module_database_url(postgres: EmbeddedPostgres, migrated_template: str
     """The libpq address of a migrated database that the tests of one module share."""
     async for url in _fresh_database(postgres, migrated_template):
         yield url
+
+
+@pytest.fixture
+async def database(database_url: str, clock: SteppedClock) -> AsyncIterator[Database]:
+    """A migrated database with keys and a clock of its own."""
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=8, clock=clock)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    """The clock of `database`: stands still until a test moves it."""
+    return SteppedClock()
 
 
 @pytest.fixture
