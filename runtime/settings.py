@@ -53,9 +53,12 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
     simulator_enabled: bool = True
+    simulator_host: str = "127.0.0.1"
     simulator_port: Port = 8090
     simulator_url: str | None = None
     """Where the platform simulator answers; none: on this machine at its port."""
+    simulator_push_url: str | None = None
+    """Where the simulated shops send their webhooks; none: to the API on this machine."""
 
     http_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Hosts that `call: http` and `call: openapi` may reach; separated by commas."""
@@ -112,7 +115,7 @@ class Settings(BaseSettings):
                 raise _refused("应为 主机:端口，例如 temporal:7233", "must be host:port, for example temporal:7233")
         return value
 
-    @field_validator("simulator_url", "otel_endpoint")
+    @field_validator("simulator_url", "simulator_push_url", "otel_endpoint")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

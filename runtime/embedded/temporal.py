@@ -24,7 +24,7 @@ from runtime.ports import free_port, require_free
 from runtime.processes import end, processes_with_argument
 from runtime.search_attributes import SEARCH_ATTRIBUTES, register_search_attributes
 
-_DYNAMIC_CONFIGURATION = {
+DYNAMIC_CONFIGURATION = {
     # The default of 20 polls a second costs 50 ms for every dispatch on the one shard.
     "history.transferProcessorMaxPollRPS": "100000",
     # Fairness needs one partition, and one halves the latency under load.
@@ -161,7 +161,7 @@ class EmbeddedTemporal(EmbeddedServer):
 
     def _command(self, program: Path) -> list[str | Path]:
         pragmas = {"journal_mode": "wal", "synchronous": "full" if self.durable else "off"}
-        dynamic = dict(_DYNAMIC_CONFIGURATION)
+        dynamic = dict(DYNAMIC_CONFIGURATION)
         if self.time_skipping:
             dynamic["frontend.WorkflowTimeSkippingEnabled"] = "true"
         command: list[str | Path] = [program, "server", "start-dev", "--db-filename", self.file.path]

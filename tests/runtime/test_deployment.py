@@ -1,0 +1,89 @@
+"""What production is told must be what the code knows: names drift apart silently otherwise."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from connectors.loading import load_connectors
+from domain.calls import Catalog
+from runtime.embedded.temporal import DYNAMIC_CONFIGURATION
+from runtime.search_attributes import SEARCH_ATTRIBUTES
+from runtime.settings import Settings, variable
+from services import orchestrator
+from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    content = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    return dict(content["services"])
+
+
+def test_every_image_is_pinned(services: dict[str, Any]) -> None:
+    images = {service["image"] for service in services.values()}
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    images |= set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
+    assert images
+    assert all(re.search(r":\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?$", image) for image in images), images
+
+
+def test_every_tandem_variable_is_a_setting(services: dict[str, Any]) -> None:
+    known = {variable(name) for name in Settings.model_fields}
+    ours = [service for service in services.values() if service["image"].startswith("tandem:")]
+    used = {name for service in ours for name in service["environment"] if name.startswith("TANDEM_")}
+    assert used
+    assert used <= known
+
+
+def test_the_example_names_every_value_that_the_compose_file_takes() -> None:
+    taken = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE.read_text(encoding="utf-8")))
+    example = (ROOT / "deploy" / "tandem.env.example").read_text(encoding="utf-8")
+    offered = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+    assert taken - offered <= {"TANDEM_SIMULATOR_PORT"}
+    assert offered <= taken
+
+
+def test_the_example_holds_no_secret() -> None:
+    example = (ROOT / "deploy" / "tandem.env.example").read_text(encoding="utf-8")
+    for line in example.splitlines():
+        if re.match(r"\w+_(PASSWORD|KEYS|PEPPER)=", line):
+            assert line.endswith("="), line
+
+
+def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
+    served = {
+        service["command"][service["command"].index("--queue") + 1]
+        for name, service in services.items()
+        if name.startswith("worker-")
+    }
+    platforms = {connector.queue for connector in load_connectors(Catalog()).values()}
+    assert served == {FLOWS_QUEUE, INBOX_QUEUE, *platforms}
+
+
+def test_the_namespace_job_registers_our_search_attributes() -> None:
+    script = (ROOT / "deploy" / "temporal" / "namespace.sh").read_text(encoding="utf-8")
+    assert dict(re.findall(r"(Tandem\w+)=(\w+)", script)) == SEARCH_ATTRIBUTES
+
+
+def test_the_services_write_search_attributes_that_are_registered() -> None:
+    keys = [getattr(orchestrator, name) for name in ("FLOW", "VERSION", "SUBJECT", "CUSTOMER", "TICKET", "PHASE")]
+    assert {key.name for key in keys} == set(SEARCH_ATTRIBUTES)
+
+
+def test_production_schedules_work_as_the_embedded_server_does() -> None:
+    content = yaml.safe_load((ROOT / "deploy" / "temporal" / "dynamicconfig" / "tandem.yaml").read_text())
+    assert {name: str(values[0]["value"]).lower() for name, values in content.items()} == DYNAMIC_CONFIGURATION
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy").rglob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_valid_for_a_plain_shell(script: Path) -> None:
+    assert script.stat().st_mode & 0o100
+    checked = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
