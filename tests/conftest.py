@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
+from runtime.search_attributes import register_search_attributes
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.clock import SteppedClock
@@ -115,4 +116,5 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """The test server that jumps over waiting time; it cannot list or count runs, nor keep schedules."""
     program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(program)) as environment:
+        await register_search_attributes(environment.client)
         yield environment

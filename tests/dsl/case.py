@@ -1,4 +1,4 @@
-"""A case of the flow language: a small flow, what happens to it, and how it must end. Written in YAML, run on every host."""
+"""A case of the flow language, written in YAML: a small flow, what happens to it, how it must end on every host."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

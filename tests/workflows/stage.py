@@ -1,0 +1,145 @@
+"""A worker for flows whose inner activities are kept in memory: what a run asked for can be looked at."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.converter import DataConverter
+from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from domain.catalog import CATALOG
+from domain.dsl.definition import Definition, parse_definition
+from domain.dsl.library import LIBRARY, ProgramLibrary
+from domain.dsl.program import Program
+from runtime.payload_codecs import TandemCodec
+from workflows import messages
+from workflows.flow import FlowWorkflow
+from workflows.payloads import TandemPayloadConverter
+
+KEYRING = {"test": bytes(32)}
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows", "jsonschema", "purejq")
+)
+
+
+class Stage:
+    """What a run's inner activities saw. `answers` overrides the example of a call by name; it may raise."""
+
+    def __init__(self, client: Client, library: ProgramLibrary = LIBRARY) -> None:
+        self.definitions: dict[str, Definition] = {}
+        self.reports: list[messages.RunReport] = []
+        self.opened: list[messages.OpenHumanTask] = []
+        self.closed: list[messages.CloseHumanTask] = []
+        self.completed: list[messages.CompleteHumanTask] = []
+        self.published: list[dict[str, Any]] = []
+        self.calls: list[messages.CallEnvelope] = []
+        self.answers: dict[str, Callable[[messages.CallEnvelope], Any]] = {}
+        self.queue = "flows"
+        converter = dataclasses.replace(
+            DataConverter.default,
+            payload_converter_class=TandemPayloadConverter,
+            payload_codec=TandemCodec(KEYRING, self._fetch, library),
+        )
+        config = client.config()
+        config["data_converter"] = converter
+        self.client = Client(**config)
+
+    async def start(
+        self, text: str, run_id: str, flow_input: Any = None, *, subject: str = "case:1", **more: Any
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a run of a definition."""
+        definition = parse_definition(text)
+        self.definitions[definition.digest] = definition
+        start = messages.FlowStart(
+            messages.DefinitionRef(definition.digest),
+            definition.namespace,
+            definition.name,
+            definition.version,
+            flow_input,
+            subject,
+            [subject],
+            **more,
+        )
+        flow = f"{definition.namespace}/{definition.name}"
+        return await self.client.start_workflow(flow, start, id=run_id, task_queue=self.queue)
+
+    @asynccontextmanager
+    async def worker(self, runner: WorkflowRunner = SANDBOX, **options: Any) -> AsyncIterator[Worker]:
+        """A worker that serves every queue of the catalog."""
+        queues = {call.queue for call in CATALOG.values()} - {self.queue}
+        workers = [
+            Worker(
+                self.client,
+                task_queue=self.queue,
+                workflows=[FlowWorkflow],
+                activities=self._activities(),
+                workflow_runner=runner,
+                **options,
+            ),
+            *(Worker(self.client, task_queue=queue, activities=self._calls()) for queue in sorted(queues)),
+        ]
+        runs = [asyncio.create_task(worker.run()) for worker in workers]
+        try:
+            yield workers[0]
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+            await asyncio.gather(*runs)
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+        """Return when the condition holds; fails after real seconds."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - what is waited for is a list in the test
+                await asyncio.sleep(0.01)
+
+    async def _fetch(self, digest: str) -> Program:
+        definition = self.definitions[digest]
+        return Program(definition.flow, definition.data)
+
+    def _activities(self) -> Sequence[Callable[..., Any]]:
+        @activity.defn(name=messages.REPORT_RUN_ACTIVITY)
+        async def report(message: messages.RunReport) -> None:
+            self.reports.append(message)
+
+        @activity.defn(name=messages.OPEN_HUMAN_TASK_ACTIVITY)
+        async def open_human_task(message: messages.OpenHumanTask) -> None:
+            if message.task_id not in [task.task_id for task in self.opened]:
+                self.opened.append(message)
+
+        @activity.defn(name=messages.CLOSE_HUMAN_TASK_ACTIVITY)
+        async def close_human_task(message: messages.CloseHumanTask) -> None:
+            self.closed.append(message)
+
+        @activity.defn(name=messages.COMPLETE_HUMAN_TASK_ACTIVITY)
+        async def complete_human_task(message: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
+            self.completed.append(message)
+            return messages.HumanTaskReceipt(message.task_id, message.version + 1, "2026-01-01T00:00:00.000Z")
+
+        @activity.defn(name=messages.PUBLISH_EVENTS_ACTIVITY)
+        async def publish(message: messages.PublishEvents) -> None:
+            self.published.extend(message.events)
+
+        @activity.defn(name=messages.RESOLVE_FLOW_ACTIVITY)
+        async def resolve(message: messages.ResolveFlow) -> messages.ResolvedFlow:
+            for digest, definition in self.definitions.items():
+                if (definition.namespace, definition.name) == (message.namespace, message.name):
+                    return messages.ResolvedFlow(messages.DefinitionRef(digest), definition.version)
+            raise LookupError(message.name)
+
+        return [report, open_human_task, close_human_task, complete_human_task, publish, resolve, *self._calls()]
+
+    def _calls(self) -> list[Callable[..., Any]]:
+        return [self._call(name) for name, call in CATALOG.items() if call.kind != "flow"]
+
+    def _call(self, name: str) -> Callable[..., Any]:
+        @activity.defn(name=name)
+        async def perform(envelope: messages.CallEnvelope) -> Any:
+            self.calls.append(envelope)
+            answer = self.answers.get(name)
+            return dict(CATALOG[name].example) if answer is None else answer(envelope)
+
+        return perform
