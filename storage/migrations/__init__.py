@@ -31,7 +31,9 @@ _CONNECT_TIMEOUT_S = 10
 # Written out for `storage.engine.APPLICATION_ROLE`; roles belong to the whole server, so another database may have it.
 _GRANTS = """
 DO $$ BEGIN
-    CREATE ROLE tandem_app NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tandem_app') THEN
+        CREATE ROLE tandem_app NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 DO $$ BEGIN
@@ -148,10 +150,11 @@ def _problem_of(error: DBAPIError) -> Exception:
     if isinstance(error.orig, pg.InsufficientPrivilege):
         return ConfigurationProblem(
             Text(
-                f"数据库登录用户权限不足（{reason}）。请用库的所有者迁移，并授予 CREATEROLE，"
-                f"或事先执行：CREATE ROLE {APPLICATION_ROLE}",
+                f"数据库登录用户权限不足（{reason}）。请用库的所有者迁移，并授予 CREATEROLE；"
+                f"或由数据库管理员事先执行：CREATE ROLE {APPLICATION_ROLE}; GRANT {APPLICATION_ROLE} TO 该用户;",
                 f"The database login may not do this ({reason}). Migrate as the owner of the database, with "
-                f"CREATEROLE, or let somebody run first: CREATE ROLE {APPLICATION_ROLE}",
+                "CREATEROLE; or let the database's administrator run first: "
+                f"CREATE ROLE {APPLICATION_ROLE}; GRANT {APPLICATION_ROLE} TO the_login;",
             )
         )
     if isinstance(error.orig, (pg.InvalidCatalogName, pg.InvalidPassword, pg.InvalidAuthorizationSpecification)):

@@ -1,4 +1,5 @@
 import asyncio
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -61,13 +62,26 @@ def test_an_address_of_something_else_is_refused(address: str) -> None:
         upgrade(address)
 
 
-async def test_a_login_that_is_no_superuser_migrates_and_works(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path / "postgres", durable=False) as server:
-        async with await psycopg.AsyncConnection.connect(server.url("postgres"), autocommit=True) as connection:
-            await connection.execute("CREATE ROLE owner LOGIN CREATEROLE")
-            await connection.execute("CREATE DATABASE production OWNER owner")
-        url = server.url("production").replace("postgres@", "owner@")
-        await asyncio.to_thread(upgrade, url)
-        database = Database(url, Keyring({"k1": bytes(32)}))
-        assert await database.healthy()
-        await database.close()
+@pytest.mark.parametrize(
+    ("prepared", "may_migrate"),
+    [
+        (["CREATE ROLE owner LOGIN CREATEROLE"], True),
+        (["CREATE ROLE owner LOGIN", "CREATE ROLE tandem_app", "GRANT tandem_app TO owner"], True),
+        (["CREATE ROLE owner LOGIN"], False),
+    ],
+)
+async def test_a_login_that_is_no_superuser_migrates_and_works(prepared: list[str], may_migrate: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="tandem-test-") as directory:
+        async with EmbeddedPostgres(Path(directory), durable=False) as server:
+            async with await psycopg.AsyncConnection.connect(server.url("postgres"), autocommit=True) as connection:
+                for statement in (*prepared, "CREATE DATABASE production OWNER owner"):
+                    await connection.execute(statement)
+            url = server.url("production").replace("postgres@", "owner@")
+            if not may_migrate:
+                with pytest.raises(ConfigurationProblem, match="CREATE ROLE tandem_app"):
+                    await asyncio.to_thread(upgrade, url)
+                return
+            await asyncio.to_thread(upgrade, url)
+            database = Database(url, Keyring({"k1": bytes(32)}))
+            assert await database.healthy()
+            await database.close()
