@@ -42,8 +42,8 @@ COMPARISONS: dict[str, Operation] = {
     "!=": lambda left, right, meter: not equal(left, right, meter),
     "<": lambda left, right, meter: compare(left, right, meter) < 0,
     "<=": lambda left, right, meter: compare(left, right, meter) <= 0,
-    ">": lambda left, right, meter: compare(right, left, meter) < 0,
-    ">=": lambda left, right, meter: compare(right, left, meter) <= 0,
+    ">": lambda left, right, meter: compare(left, right, meter) > 0,
+    ">=": lambda left, right, meter: compare(left, right, meter) >= 0,
 }
 OPERATORS = ARITHMETIC | COMPARISONS
 
@@ -330,14 +330,11 @@ def _applied(operation: Operation, ones: list[One], offset: int) -> One:
 
 def _combinations(parts: list[Code], value: Any, frame: Frame) -> Iterator[tuple[Any, ...]]:
     """Every combination of outputs, the first part's outermost; nothing is run before it is needed."""
-    if not parts:
-        yield ()
-        return
-    rest = parts[1:]
-    price = sum(part.cost for part in rest) + 1
-    for output in parts[0].many(value, frame):
+    head, rest = parts[0], parts[1:]
+    price = sum(part.cost for part in rest) + 4
+    for output in head.many(value, frame) if head.one is None else (head.one(value, frame),):
         frame.meter.spend(price)
-        for others in _combinations(rest, value, frame):
+        for others in _combinations(rest, value, frame) if rest else ((),):
             yield (output, *others)
 
 

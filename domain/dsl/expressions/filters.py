@@ -310,7 +310,7 @@ def _add(arguments: Sequence[Code], _offset: int) -> Code:
 
 def _walk(arguments: Sequence[Code], _offset: int) -> Code:
     body = arguments[0]
-    price = body.cost + 2
+    price = body.cost + 5
 
     def walked(value: Any, frame: Frame, depth: int) -> Iterator[Any]:
         frame.meter.spend(price)

@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.dsl.expressions.failures import Exhausted
 
-_STEPS_BETWEEN_CHECKS = 20_000
+_STEPS_BETWEEN_CHECKS = 10_000
 _BYTES_PER_ITEM = 8
 _BYTES_PER_MEMBER = 64
 
@@ -26,8 +26,8 @@ class Budget:
     `deadline_s`: processor time of the thread, a safety net only.
     """
 
-    steps: int = 200_000
-    allocated_bytes: int = 64 * 1024 * 1024
+    steps: int = 100_000
+    allocated_bytes: int = 48 * 1024 * 1024
     output_elements: int = 100_000
     output_characters: int = 2_000_000
     depth: int = 100

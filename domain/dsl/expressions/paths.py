@@ -164,7 +164,7 @@ class Editor:
     def _put(self, holder: Any, path: Path, level: int, value: Any) -> Any:
         if level == len(path):
             return value
-        self._meter.spend(1)
+        self._meter.spend(2)
         self._meter.descend(level)
         component = path[level]
         if isinstance(component, str) and (holder is None or isinstance(holder, dict)):
@@ -205,6 +205,7 @@ class Editor:
 
     def _resolve(self, path: Sequence[Any]) -> list[Any]:
         """The path with places counted from the front, so that paths can be ordered."""
+        self._meter.spend(6 + 4 * len(path))
         resolved: list[Any] = []
         value = self.document
         for component in path:
@@ -259,7 +260,7 @@ def path_argument(value: Any) -> Path:
 
 def all_paths(value: Any, meter: Meter, path: Path = (), depth: int = 0) -> Iterator[tuple[Path, Any]]:
     """Every path below a value with what is there, parents first; the root's own empty path comes first."""
-    meter.spend(1 + depth // 4)
+    meter.spend(2 + depth // 4)
     yield path, value
     if isinstance(value, list):
         depth = meter.descend(depth)

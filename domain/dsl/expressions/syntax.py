@@ -32,6 +32,7 @@ TOO_LARGE_CODE = "expression-too-large"
 
 _OPEN = re.compile(r"\s*\$\{")
 _SPACE_OR_COMMENT = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _POSITION = re.compile(r"at position (\d+)")
 _DESCENDING = frozenset(["|", "//", "-"])
 _DESCENDING_WORDS = frozenset(["as", "def", "try", "catch", "elif", "label"])
@@ -256,7 +257,7 @@ class _LocatedParser(Parser):
         pieces: list[Any] = []
         for part in parts:
             if isinstance(part, str):
-                pieces.append(part)
+                pieces.append(_SURROGATE.sub("\ufffd", part))
                 continue
             at = self._interpolation(at)
             inner = _LocatedParser(self._source, part[1], at, self._places)

@@ -8,6 +8,7 @@ Source: the jq 1.8 manual, "Builtin operators and functions", "Format strings an
 import base64
 import binascii
 import json
+import re
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,7 @@ from domain.dsl.expressions.values import (
 
 ValueFunction = Callable[..., Any]
 _MAX_DIGITS = 400
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _utf8_length(value: Any, meter: Meter) -> int:
@@ -64,9 +66,12 @@ def _fromjson(value: Any, meter: Meter) -> Any:
     if _nesting(written) > meter.budget.depth:
         raise Failure("JSON 嵌套过深", "Exceeds depth limit for parsing")
     try:
-        return json.loads(written, parse_int=_whole)
+        parsed = json.loads(written, parse_int=_whole)
     except ValueError:
         raise Failure("这段文本不是 JSON", "string cannot be parsed as JSON") from None
+    if "\\ud" in written.lower():  # half a character cannot be written as UTF-8
+        return json.loads(_SURROGATE.sub("\ufffd", json.dumps(parsed, ensure_ascii=False)))
+    return parsed
 
 
 def _whole(digits: str) -> int | float:

@@ -101,14 +101,14 @@ def compare(left: Any, right: Any, meter: Meter, depth: int = 0) -> int:
             order = compare(one, other, meter, depth)
             if order:
                 return order
-            meter.spend(1)
+            meter.spend(2)
         return (len(left) > len(right)) - (len(left) < len(right))
     names, other_names = sorted(left), sorted(right)
     order = compare(names, other_names, meter, depth)
     if order:
         return order
     for name in names:
-        meter.spend(1)
+        meter.spend(3)
         order = compare(left[name], right[name], meter, depth)
         if order:
             return order
@@ -339,7 +339,7 @@ def _encode_text(value: str, meter: Meter) -> str:
 
 
 def _encode(value: Any, parts: list[str], meter: Meter, depth: int) -> None:
-    meter.spend(1)
+    meter.spend(4)
     if value is None or isinstance(value, bool):
         parts.append("null" if value is None else "true" if value else "false")
     elif isinstance(value, (int, float)):
