@@ -1,0 +1,1 @@
+"""Reaching customers: at the right time, and not too often."""

@@ -1,0 +1,62 @@
+"""May this customer be reached now? Decided at the moment of sending, and a skip says why."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.catalog.messages import Purpose
+from domain.journeys.quiet_hours import QuietHours
+
+SkippedReason = Literal["suppressed", "no_consent", "quiet_hours", "cap"]
+
+
+class Cap(BaseModel):
+    """At most `messages` within any `days` days."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    messages: int = Field(ge=0, le=1000)
+    days: int = Field(ge=1, le=366)
+
+
+class ReachPolicy(BaseModel):
+    """The house rules of a shop or a corp for marketing; service messages are bound by suppression alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quiet_hours: QuietHours | None = QuietHours()
+    caps: tuple[Cap, ...] = Field(default=(Cap(messages=1, days=1), Cap(messages=4, days=31)), max_length=10)
+
+    @property
+    def looks_back(self) -> timedelta:
+        """How far back earlier messages matter."""
+        return timedelta(days=max((cap.days for cap in self.caps), default=0))
+
+
+class Customer(BaseModel):
+    """What is known of the one to be reached. marketing_sent_at: earlier marketing messages, in any order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suppressed: bool = False
+    consents_to_marketing: bool = True
+    marketing_sent_at: Sequence[datetime] = ()
+
+
+def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: datetime) -> SkippedReason | None:
+    """Why the message must not go out now; None when it may."""
+    if customer.suppressed:
+        return "suppressed"
+    if purpose == "service":
+        return None
+    if not customer.consents_to_marketing:
+        return "no_consent"
+    if policy.quiet_hours is not None and policy.quiet_hours.covers(now):
+        return "quiet_hours"
+    for cap in policy.caps:
+        since = now - timedelta(days=cap.days)
+        if sum(since < sent_at <= now for sent_at in customer.marketing_sent_at) >= cap.messages:
+            return "cap"
+    return None
