@@ -1,11 +1,9 @@
 """One simulator for the whole session, as good as new for every test."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
-from connectors.tokens import MemoryTokenStore
 from tests.connectors.harness import Outside, outside
 
 
@@ -18,9 +16,6 @@ async def running_outside() -> AsyncIterator[Outside]:
 
 @pytest.fixture
 async def world(running_outside: Outside) -> Outside:
-    """The simulator without faults and without memory, and no token of ours."""
-    await running_outside.break_things()
-    await running_outside.sim.admin("POST", "/reset")
-    running_outside.receiver.pushes.clear()
-    running_outside.link = replace(running_outside.link, tokens=MemoryTokenStore())
+    """The simulator as good as new."""
+    await running_outside.be_new()
     return running_outside

@@ -1,8 +1,9 @@
 """The simulator behind real HTTP, the connectors in front of it, and what a worker does around a call."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,12 +57,23 @@ class Outside:
 
     async def pushes(self, platform: str, count: int) -> list[WebhookRequest]:
         """The first pushes of a platform, once there are so many."""
-        received = await self.receiver.wait_for(count)
-        return [
-            WebhookRequest("POST", push.query, push.headers, push.body, datetime.now(UTC))
-            for push in received
-            if f"/{platform}/" in push.path
-        ]
+        for _ in range(500):
+            received = [push for push in self.receiver.pushes if f"/{platform}/" in push.path]
+            if len(received) >= count:
+                break
+            await asyncio.sleep(0.01)
+        return [WebhookRequest("POST", push.query, push.headers, push.body, datetime.now(UTC)) for push in received]
+
+    async def be_new(self) -> None:
+        """No faults, no memory, no push still on its way, no token of ours."""
+        await self.break_things()
+        for _ in range(500):
+            if not (await self.sim.admin("GET", "/state"))["pushes"]["waiting"]:
+                break
+            await asyncio.sleep(0.01)
+        await self.sim.admin("POST", "/reset")
+        self.receiver.pushes.clear()
+        self.link = replace(self.link, tokens=MemoryTokenStore())
 
 
 @asynccontextmanager
@@ -99,7 +111,7 @@ class Attempts:
                     raise
 
 
-async def perform(client: Any, call_name: str, key: str = "key-1", **arguments: Any) -> Any:
+async def perform(client: Any, call_name: str, *, key: str = "key-1", **arguments: Any) -> Any:
     """Run a call as often as it takes."""
     call = CATALOG[call_name]
     return await Attempts(client, call, call.parse_arguments(arguments), key).until_done()

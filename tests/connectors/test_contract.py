@@ -229,7 +229,8 @@ async def test_a_changed_byte_is_refused(world: Outside, case: Case) -> None:
 
 async def test_a_push_for_another_account_is_refused(world: Outside, case: Case) -> None:
     request = await case.push(world)
-    stranger = {"youzan": {"kdt_id": 1}, "wecom": {"corp_id": "ww0000000000000000"}}[case.platform]
+    strangers: dict[str, dict[str, Any]] = {"youzan": {"kdt_id": 1}, "wecom": {"corp_id": "ww0000000000000000"}}
+    stranger = strangers[case.platform]
     with pytest.raises(AuthenticationProblem):
         connector(case.platform).verify(request, await world.account(case.platform, **stranger))
 

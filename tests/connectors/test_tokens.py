@@ -1,0 +1,106 @@
+"""Token care: renewed early, fetched once, never fetched when a colleague already has."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.errors import TokenDied
+from connectors.tokens import MemoryTokenStore, Token, TokenCare, TokenName
+from domain.problems import AuthenticationProblem
+
+NAME = TokenName("youzan", "shop")
+START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class Platform:
+    """Hands out numbered tokens that live an hour, and knows which ones it still takes."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.issued = 0
+        self.dead: set[str] = set()
+
+    async def fetch(self, _old: Token | None) -> Token:
+        self.issued += 1
+        await asyncio.sleep(0)
+        return Token(f"token-{self.issued}", self.now, self.now + timedelta(hours=1), f"refresh-{self.issued}")
+
+    async def call(self, token: str) -> str:
+        if token in self.dead:
+            raise TokenDied
+        return token
+
+    def care(self, store: MemoryTokenStore) -> TokenCare:
+        return TokenCare(store, NAME, self.fetch, lambda: self.now)
+
+
+async def test_a_token_is_used_until_shortly_before_its_end() -> None:
+    platform, store = Platform(), MemoryTokenStore()
+    care = platform.care(store)
+    assert await care.use(platform.call) == "token-1"
+    platform.now = START + timedelta(minutes=54)
+    assert await care.use(platform.call) == "token-1"
+    platform.now = START + timedelta(minutes=56)
+    assert await care.use(platform.call) == "token-2"
+
+
+@given(life_s=st.integers(min_value=1, max_value=10**7))
+def test_every_life_is_renewed_before_its_end_but_is_used_for_most_of_it(life_s: int) -> None:
+    token = Token("t", START, START + timedelta(seconds=life_s))
+    assert START + timedelta(seconds=life_s) * 0 < token.renew_at < token.expires_at
+    assert (token.renew_at - START).total_seconds() >= life_s * 0.9 - 0.001
+
+
+async def test_two_processes_with_one_store_fetch_once() -> None:
+    platform, store = Platform(), MemoryTokenStore()
+    cares = [platform.care(store) for _ in range(2)]
+    used = await asyncio.gather(*(care.use(platform.call) for care in cares for _ in range(10)))
+    assert set(used) == {"token-1"}
+
+
+async def test_a_dead_token_is_replaced_once_for_all() -> None:
+    platform, store = Platform(), MemoryTokenStore()
+    care = platform.care(store)
+    await care.use(platform.call)
+    platform.dead.add("token-1")
+    used = await asyncio.gather(*(care.use(platform.call) for _ in range(10)))
+    assert set(used) == {"token-2"}
+    assert platform.issued == 2
+
+
+async def test_a_colleagues_newer_token_is_taken_without_asking() -> None:
+    platform, store = Platform(), MemoryTokenStore()
+    care = platform.care(store)
+    known = await care.current()
+    await store.save(NAME, Token("from-a-colleague", START, START + timedelta(hours=1)))
+    assert (await care.replace(known)).value == "from-a-colleague"
+    assert platform.issued == 1
+
+
+async def test_two_dead_tokens_in_a_row_are_said_and_worth_a_retry() -> None:
+    platform = Platform()
+    platform.dead |= {"token-1", "token-2"}
+    with pytest.raises(AuthenticationProblem) as error:
+        await platform.care(MemoryTokenStore()).use(platform.call)
+    problem = error.value.problem.as_dict()
+    assert (problem["retryable"], problem["outcome"]) == (True, "not_done")
+    assert platform.issued == 2
+
+
+async def test_a_failed_fetch_lets_the_next_one_try() -> None:
+    platform, store = Platform(), MemoryTokenStore()
+
+    async def refuse(_old: Token | None) -> Token:
+        raise AuthenticationProblem("refused")
+
+    with pytest.raises(AuthenticationProblem):
+        await TokenCare(store, NAME, refuse, lambda: START).current()
+    assert (await platform.care(store).current()).value == "token-1"
+
+
+def test_a_token_does_not_show_itself() -> None:
+    token = Token("very-secret", START, START, "also-secret")
+    assert "secret" not in repr(token)

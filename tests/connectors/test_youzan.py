@@ -1,0 +1,173 @@
+"""A Youzan shop: what is read, and when a refund may be settled."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from connectors.reading import CHINA
+from connectors.tokens import MemoryTokenStore
+from connectors.youzan.codes import BUSINESS_CODES
+from domain.catalog.youzan import RefundArguments
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from tests.connectors.harness import Outside, connector, perform
+
+
+def problem_of(error: pytest.ExceptionInfo[ProblemError]) -> dict[str, Any]:
+    return error.value.problem.as_dict()
+
+
+async def test_a_refund_reads_in_tandems_words(world: Outside) -> None:
+    made = await world.sim.refund(amount_minor=60000, reason="尺码不合适")
+    refund = await perform(await world.open("youzan"), "youzan.get_refund", refund_id=made["id"])
+    assert (refund.status, refund.amount_minor, refund.reason) == ("returned", 60000, "尺码不合适")
+    assert (refund.order_id, refund.returns_goods) == (made["tid"], True)
+    assert refund.parcel.waybill == made["waybill"]
+
+
+async def test_a_trade_brings_the_buyers_identities_and_no_plain_personal_data(world: Outside) -> None:
+    made = await world.sim.refund()
+    trade = await perform(await world.open("youzan"), "youzan.get_trade", order_id=made["tid"])
+    customer = next(
+        row
+        for row in (await world.sim.admin("GET", "/customers", params={"limit": 100}))["customers"]
+        if row["id"] == made["customer_id"]
+    )
+    assert (trade.buyer.unionid, trade.buyer.openid) == (customer["unionid"], customer["openid"])
+    assert trade.paid_minor == made["amount_minor"] == sum(line.total_minor for line in trade.lines)
+    shown = trade.model_dump_json()
+    assert customer["phone"] not in shown
+    assert customer["name"] not in shown
+    assert customer["street"] not in shown
+
+
+async def test_a_trade_is_read_without_its_unionid_where_that_may_not_be_asked(world: Outside) -> None:
+    made = await world.sim.refund()
+    client = await world.open("youzan")
+    client.gateway.call = _refusing(client.gateway.call, "youzan.users.info.query")
+    trade = await perform(client, "youzan.get_trade", order_id=made["tid"])
+    assert (trade.buyer.unionid, trade.buyer.buyer_id is not None) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("parcel", "transit_s", "state"),
+    [("none", 0, "none"), ("normal", 3600, "in_transit"), ("normal", 0, "signed"), ("lost", 3600, "in_transit")],
+)
+async def test_a_parcel_is_nowhere_on_its_way_or_there(
+    world: Outside, parcel: str, transit_s: float, state: str
+) -> None:
+    made = await world.sim.refund(parcel=parcel, transit_s=transit_s)
+    tracked = await perform(await world.open("youzan"), "youzan.track_waybill", refund_id=made["id"])
+    assert tracked.state == state
+    assert tracked.waybill == made["waybill"]
+    assert (tracked.last_trace is None) == (state == "none")
+
+
+async def test_a_refund_that_somebody_paid_by_hand_is_a_success(world: Outside) -> None:
+    made = await world.sim.refund()
+    client = await world.open("youzan")
+    first = await perform(client, "youzan.agree_refund", key="a", refund_id=made["id"])
+    second = await perform(client, "youzan.agree_refund", key="b", refund_id=made["id"])
+    assert (first.already, second.already, second.status) == (False, True, "refunded")
+    assert first.amount_minor == made["amount_minor"]
+    assert await world.effects(kind="refund_agreed", refund_id=made["id"]) == 1
+
+
+async def test_another_amount_than_the_approved_one_is_not_paid(world: Outside) -> None:
+    made = await world.sim.refund(amount_minor=60000)
+    with pytest.raises(ConflictProblem, match=r"¥600\.00, approved was ¥500\.00") as error:
+        await perform(await world.open("youzan"), "youzan.agree_refund", refund_id=made["id"], amount_minor=50000)
+    assert problem_of(error)["retryable"] is False
+    assert await world.effects(kind="refund_agreed", refund_id=made["id"]) == 0
+
+
+async def test_a_withdrawn_refund_is_not_paid(world: Outside) -> None:
+    made = await world.sim.refund()
+    await world.sim.admin("POST", f"/refunds/{made['id']}/withdraw", params={"push": "false"})
+    with pytest.raises(ConflictProblem, match="closed"):
+        await perform(await world.open("youzan"), "youzan.agree_refund", refund_id=made["id"])
+
+
+async def test_a_refund_that_changes_between_reading_and_paying_is_read_again(world: Outside) -> None:
+    made = await world.sim.refund(stage="asked")
+    client = await world.open("youzan")
+    original, moved = client.gateway.call, False
+
+    async def buyer_sends_goods_first(api: str, *rest: Any, **more: Any) -> Any:
+        nonlocal moved
+        if api == "youzan.trade.refund.agree" and not moved:
+            moved = True
+            refund = world.sim.app.state.world.refunds.get(made["id"])
+            world.sim.app.state.world.refunds.change(refund, version=refund.version + 1)
+        return await original(api, *rest, **more)
+
+    client.gateway.call = buyer_sends_goods_first
+    result = await perform(client, "youzan.agree_refund", refund_id=made["id"])
+    assert (result.status, result.already) == ("refunded", False)
+    assert await world.effects(kind="refund_agreed", refund_id=made["id"]) == 1
+
+
+async def test_a_refund_is_refused_once_with_the_reason(world: Outside) -> None:
+    made = await world.sim.refund(stage="asked")
+    client = await world.open("youzan")
+    api = {"platform": "youzan", "api": "youzan.trade.refund.refuse"}
+    await world.break_things({"match": api, "fault": "timeout_after", "times": 1, "seconds": 3})
+    refused = await perform(client, "youzan.refuse_refund", refund_id=made["id"], reason="商品已影响二次销售")
+    assert (refused.status, refused.already) == ("refused", True)
+    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
+    with pytest.raises(ConflictProblem):
+        await perform(client, "youzan.agree_refund", key="other", refund_id=made["id"])
+
+
+async def test_a_number_nobody_gave_out_is_final_and_one_of_now_is_awaited(world: Outside) -> None:
+    client = await world.open("youzan")
+    with pytest.raises(NotFoundProblem) as old:
+        await client.get_refund(_request("202001010000000000000001"))
+    assert problem_of(old)["retryable"] is False
+    number = f"{datetime.now(CHINA):%Y%m%d%H%M%S}0000000001"
+    with pytest.raises(NotFoundProblem) as young:
+        await client.get_refund(_request(number))
+    assert (problem_of(young)["retryable"], problem_of(young)["retry_after_s"]) == (True, 30.0)
+
+
+async def test_another_shops_refund_is_out_of_reach(world: Outside) -> None:
+    made = await world.sim.refund(shop="demo-beauty")
+    with pytest.raises(AuthorizationProblem):
+        await perform(await world.open("youzan"), "youzan.agree_refund", refund_id=made["id"])
+
+
+async def test_a_malformed_number_is_the_authors_mistake(world: Outside) -> None:
+    with pytest.raises(ValidationProblem) as error:
+        await perform(await world.open("youzan"), "youzan.get_refund", refund_id="R1")
+    assert problem_of(error)["platform_code"] == "103010052"
+    assert BUSINESS_CODES[103010052].text.zh in problem_of(error)["message"]["zh"]
+
+
+async def test_tokens_are_renewed_by_the_refresh_token_where_the_application_has_one(world: Outside) -> None:
+    granted = (await world.sim.youzan_token())["data"]
+    account = await world.account("youzan", refresh_token=granted["refresh_token"])
+    report = await connector("youzan").test_connection(account, world.link)
+    assert report.ok, report.message
+    spent = await connector("youzan").test_connection(
+        await world.account("youzan", refresh_token="spent"), (await _without_tokens(world)).link
+    )
+    assert not spent.ok
+    assert "authorise again" in spent.message.en
+
+
+async def _without_tokens(world: Outside) -> Outside:
+    return replace(world, link=replace(world.link, tokens=MemoryTokenStore()))
+
+
+def _request(refund_id: str) -> Any:
+    return RefundArguments(refund_id=refund_id)
+
+
+def _refusing(original: Any, refused: str) -> Any:
+    async def call(api: str, *rest: Any, **more: Any) -> Any:
+        if api == refused:
+            raise AuthorizationProblem("no permission", retryable=False)
+        return await original(api, *rest, **more)
+
+    return call
