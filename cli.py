@@ -1,11 +1,11 @@
 """`tandem`: the command line. Mounts the commands and shows every refusal without a traceback."""
 
-import os
 import sys
 
 import typer
 
-from commands.console import refuse
+from commands.console import preferred_locale, refuse
+from commands.doctor import doctor
 from commands.up import up
 from domain.problems import ProblemError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
+app.command()(doctor)
 
 
 @app.callback()
@@ -29,7 +30,7 @@ def main() -> None:
     try:
         app()
     except ProblemError as error:
-        refuse(error, os.environ.get("TANDEM_LOCALE", "zh"))
+        refuse(error, preferred_locale())
         sys.exit(1)
 
 

@@ -1,5 +1,6 @@
 """What a person reads in the terminal: every sentence in their language first, and in the other one."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -9,6 +10,11 @@ import typer
 from domain.problems import ProblemError, Text
 
 _BEGAN = time.monotonic()
+
+
+def preferred_locale() -> str:
+    """`zh` or `en`, as far as it can be told without valid settings."""
+    return "en" if os.environ.get("TANDEM_LOCALE") == "en" else "zh"
 
 
 def both(text: Text, locale: str = "zh") -> str:

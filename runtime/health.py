@@ -11,6 +11,7 @@ from runtime.child import ChildProcess, HealthCheck
 from workflows.messages import FLOWS_QUEUE
 
 API_LIVENESS_PATH = "/health/live"
+API_READINESS_PATH = "/health/ready"
 SIMULATOR_HEALTH_PATH = "/_sim/health"
 
 

@@ -71,14 +71,14 @@ class Supervisor:
 
     async def end_leftovers(self) -> None:
         """End the children of a supervisor that was killed; the embedded servers end theirs themselves."""
-        leftovers = [identity for identity in _read_ledger(self._ledger) if identity.alive()]
-        if not leftovers:
+        left = leftovers(self._ledger.parent)
+        if not left:
             return
-        numbers = ", ".join(str(identity.pid) for identity in leftovers)
+        numbers = ", ".join(str(identity.pid) for identity in left)
         self._say(
             Text(f"正在结束上次遗留的进程：{numbers}", f"ending processes that an earlier run left behind: {numbers}")
         )
-        await end(leftovers, [(signal.SIGTERM, 20.0), (KILL, 5.0)])
+        await end(left, [(signal.SIGTERM, 20.0), (KILL, 5.0)])
 
     async def start(self, *stage: Supervised) -> None:
         """Start processes together; returns when all of them answer.
@@ -220,8 +220,11 @@ def _took(process: ManagedProcess, what: Text, began: float) -> Text:
     return Text(f"{process.name} {what.zh}（{seconds:.1f} 秒）", f"{process.name} {what.en} ({seconds:.1f} s)")
 
 
-def _read_ledger(path: Path) -> list[ProcessIdentity]:
+def leftovers(data_dir: Path) -> list[ProcessIdentity]:
+    """The children of this folder's supervisor that live; after it was killed, those it left behind."""
     try:
-        return [ProcessIdentity(int(pid), float(started_at)) for pid, started_at in json.loads(path.read_text())]
+        noted = json.loads((data_dir / _LEDGER_NAME).read_text())
+        identities = [ProcessIdentity(int(pid), float(started_at)) for pid, started_at in noted]
     except (OSError, ValueError, TypeError):
         return []
+    return [identity for identity in identities if identity.alive()]

@@ -1,0 +1,139 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.configuration import with_secrets
+from runtime.doctor import Finding, examine
+from runtime.embedded import EmbeddedTemporal
+from runtime.ports import free_port
+from runtime.settings import read_settings
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in os.environ:
+        if name.startswith("TANDEM_"):
+            monkeypatch.delenv(name)
+    for name in ("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI"):
+        monkeypatch.setenv(f"TANDEM_{name}_PORT", str(free_port()))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def found(check: str) -> list[Finding]:
+    return [finding for finding in await examine() if finding.check == check]
+
+
+async def test_a_fresh_installation_has_nothing_wrong() -> None:
+    findings = await examine()
+    assert [finding for finding in findings if finding.status == "fail"] == []
+    assert {"python", "postgresql-program", "temporal-program", "ports", "disk", "keys"} <= {
+        finding.check for finding in findings
+    }
+
+
+async def test_a_wrong_setting_is_the_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_API_PORT", "eighty")
+    (finding,) = await found("settings")
+    assert finding.status == "fail"
+    assert "TANDEM_API_PORT" in finding.message.zh
+
+
+async def test_a_misspelt_setting_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_DATABSE_URL", "postgresql://db/tandem")
+    warning = (await found("settings"))[0]
+    assert warning.status == "warn"
+    assert warning.remedy is not None
+    assert "TANDEM_DATABASE_URL" in warning.remedy.en
+
+
+async def test_a_taken_port_is_named_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        monkeypatch.setenv("TANDEM_API_PORT", str(holder.getsockname()[1]))
+        (finding,) = await found("ports")
+    assert finding.status == "fail"
+    assert "TANDEM_API_PORT" in finding.message.en
+
+
+async def test_a_folder_that_cannot_be_written_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "file").touch()
+    monkeypatch.setenv("TANDEM_DATA_DIR", str(home / "file" / "data"))
+    (finding,) = await found("data-folder")
+    assert finding.status == "fail"
+
+
+async def test_a_stale_lock_and_what_was_left_behind_are_found(home: Path) -> None:
+    (home / ".tandem").mkdir()
+    (home / ".tandem" / "tandem.lock").write_text(json.dumps({"pid": 1, "started_at": 0.0}))
+    assert [finding.status for finding in await found("lock")] == ["warn"]
+
+
+async def test_a_key_file_that_others_can_read_is_found(home: Path) -> None:
+    with_secrets(read_settings(), generate=True)
+    assert [finding.status for finding in await found("keys")] == ["ok"]
+    (home / ".tandem" / "secrets" / "field_keys").chmod(0o644)
+    (finding,) = await found("keys")
+    assert finding.status == "warn"
+    assert finding.remedy is not None
+    assert "chmod 600" in finding.remedy.en
+
+
+async def test_lost_keys_are_found(home: Path) -> None:
+    (home / ".tandem" / "postgres" / "data").mkdir(parents=True)
+    (finding,) = await found("keys")
+    assert finding.status == "fail"
+
+
+async def test_a_database_that_is_migrated_is_fine(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
+    assert [finding.status for finding in await found("database")] == ["ok"]
+    assert [finding.status for finding in await found("clock")] == ["ok"]
+
+
+async def test_a_database_without_tables_needs_a_migration(
+    monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("TANDEM_DATABASE_URL", empty_database_url)
+    (finding,) = await found("database")
+    assert finding.status == "fail"
+    assert finding.remedy is not None
+    assert "tandem migrate" in finding.remedy.en
+
+
+async def test_servers_that_do_not_answer_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    monkeypatch.setenv("TANDEM_TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    for check in ("database", "temporal"):
+        (finding,) = await found(check)
+        assert finding.status == "fail"
+        assert finding.remedy is not None
+
+
+async def test_temporal_is_asked_for_its_namespace(
+    monkeypatch: pytest.MonkeyPatch, temporal_server: EmbeddedTemporal
+) -> None:
+    monkeypatch.setenv("TANDEM_TEMPORAL_ADDRESS", temporal_server.address)
+    assert [finding.status for finding in await found("temporal")] == ["ok"]
+    monkeypatch.setenv("TANDEM_TEMPORAL_NAMESPACE", "nowhere")
+    (finding,) = await found("temporal")
+    assert finding.status == "fail"
+    assert "nowhere" in finding.message.en
+
+
+def test_the_command_prints_both_languages_and_json(home: Path) -> None:
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli", "doctor", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=home)
+
+    shown = run()
+    assert shown.returncode == 0, shown.stderr
+    assert "可用" in shown.stdout
+    assert "are free" in shown.stdout
+    findings: list[dict[str, Any]] = json.loads(run("--json").stdout)
+    assert all({"check", "status", "message", "remedy"} == set(finding) for finding in findings)
