@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
@@ -53,4 +53,6 @@ class Account:
 
 def secret_fields(model: type[AccountSettings]) -> frozenset[str]:
     """The settings that must be stored encrypted."""
-    return frozenset(name for name, spec in model.model_fields.items() if spec.annotation is SecretStr)
+    return frozenset(
+        name for name, spec in model.model_fields.items() if SecretStr in (spec.annotation, *get_args(spec.annotation))
+    )

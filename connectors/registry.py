@@ -55,7 +55,7 @@ class Connector(Protocol):
 
     @property
     def requests_per_second(self) -> float:
-        """The rate limit of that queue, all workers together."""
+        """The rate limit of that queue, all workers together: calls started a second."""
 
     @property
     def settings(self) -> type[AccountSettings]:

@@ -8,6 +8,7 @@ from connectors.wecom.api import PLATFORM
 from connectors.wecom.callbacks import callback_events, verify_callback
 from connectors.wecom.client import WecomCorp
 from connectors.wecom.settings import WecomSettings
+from domain.calls import AnyCall
 from domain.catalog.wecom import WECOM_CALLS, WECOM_QUEUE
 from domain.events import Event
 from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
@@ -29,10 +30,10 @@ class WecomConnector:
     platform = PLATFORM
     title = Text("企业微信", "WeCom")
     queue = WECOM_QUEUE
-    # 10,000 a minute per corp and interface are allowed; a call may take several requests.
-    requests_per_second = 100.0
+    # The tightest limit is 20,000 requests a minute from one address, and a call takes up to four.
+    requests_per_second = 80.0
     settings = WecomSettings
-    calls = WECOM_CALLS
+    calls: tuple[AnyCall, ...] = WECOM_CALLS
     client = WecomCorp
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:

@@ -8,6 +8,7 @@ from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
 from connectors.youzan.pushes import push_events, verify_push
 from connectors.youzan.settings import YouzanSettings
+from domain.calls import AnyCall
 from domain.catalog.youzan import YOUZAN_CALLS, YOUZAN_QUEUE
 from domain.events import Event
 from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
@@ -32,7 +33,7 @@ class YouzanConnector:
     # No published figure [U]; well below what shops report to be refused at.
     requests_per_second = 100.0
     settings = YouzanSettings
-    calls = YOUZAN_CALLS
+    calls: tuple[AnyCall, ...] = YOUZAN_CALLS
     client = YouzanShop
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
