@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.entities import Parcel, Push, Target
+from simulator.entities import Parcel, Push, PushState, Target
 from simulator.faults import FaultBook, FaultRule
 from simulator.ledger import LedgerEntry
 from simulator.platforms.base import Json, Platform
@@ -281,14 +281,13 @@ def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms:
             old = pusher.find(wanted.push_id)
             if old is None:
                 raise LookupError(f"no push {wanted.push_id!r} among those waiting or lately done")
-            fresh = old.model_copy(
-                update={
-                    "id": f"{old.id}-again-{world.next('repush')}",
-                    "due_at": world.clock.wall(),
-                    "state": "pending",
-                }
-            )
-            return _pushed(pusher.submit(Push.model_validate(fresh.model_dump())))
+            fresh = {
+                "id": f"{old.id}-again-{world.next('repush')}",
+                "due_at": world.clock.wall(),
+                "state": PushState.PENDING,
+                "attempts": 0,
+            }
+            return _pushed(pusher.submit(old.model_copy(update=fresh)))
         if wanted.event is None:
             raise ValueError("either push_id or event is needed")
         return _pushed(pusher.submit(known(wanted.platform).event(wanted.account, wanted.event, wanted.subjects)))

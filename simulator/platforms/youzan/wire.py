@@ -28,14 +28,6 @@ def yuan(amount_minor: int) -> str:
     return f"{amount_minor // 100}.{amount_minor % 100:02d}"
 
 
-def fen(text: object) -> int:
-    """A yuan string as fen. ValueError unless it is a plain amount with at most two decimals."""
-    whole, _, part = str(text).partition(".")
-    if not whole.isdigit() or (part and not part.isdigit()) or len(part) > 2:
-        raise ValueError(f"not an amount in yuan: {text!r}")
-    return int(whole) * 100 + int(part.ljust(2, "0") or 0)
-
-
 def local(at: datetime | None) -> str:
     """An instant as `yyyy-MM-dd HH:mm:ss` in China, "" for none."""
     return f"{at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}" if at else ""
