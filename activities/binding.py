@@ -95,8 +95,10 @@ class CallBinder:
             result = (await implementation(arguments, context)).model_dump(mode="json")
         except ProblemError as error:
             problem = error.problem.as_dict()
+            # What keeps a later attempt from acting says nothing about the earlier one that nobody knows of.
+            is_open = context.resumed and problem.get("retryable", False)
             async with UnitOfWork(self._database) as work:
-                if problem.get("outcome", "not_done") == "unknown":
+                if is_open or problem.get("outcome", "not_done") == "unknown":
                     await Effects(work).mark_unknown(key, problem)
                 else:
                     await Effects(work).fail(key, problem)
