@@ -1,0 +1,138 @@
+"""A worker process: serves all task queues, or those that are named; drains gracefully on SIGTERM."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.binding import CallBinder
+from activities.drains import Drains
+from activities.messages import message_activities
+from activities.platforms import platform_activities
+from activities.runs import RunActivities
+from activities.web import web_activities
+from connectors.http import Link, open_client
+from connectors.templates import TemplateRenderer
+from connectors.web.caller import WebCaller
+from connectors.web.guard import WebSettings
+from domain.catalog.messages import SEND
+from domain.problems import ConfigurationProblem, Text
+from runtime.application import Application
+from runtime.logging import LogContextInterceptor
+from runtime.settings import Settings
+from runtime.telemetry import configure_telemetry
+from workflows import messages
+from workflows.flow import FlowWorkflow
+from workflows.housekeeping import DrainWorkflow, StartScheduledRunWorkflow
+
+log = structlog.get_logger(__name__)
+
+GRACE = timedelta(seconds=25)
+DRAINS = (messages.Drain("inbox"), messages.Drain("events"), messages.Drain("runs"))
+POLLERS = 20
+
+
+async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in hand.
+
+    Raises ConfigurationProblem for a queue that nobody knows, UnavailableProblem when Temporal cannot be reached.
+    """
+    application = await Application.connect(settings, configure_telemetry("worker", settings.otel_endpoint))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(application.close)
+        makers = await _makers(application, stack)
+        workers = [make() for make in _chosen(makers, queues)]
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await _keep_drains_going(application.client)
+        runs = [asyncio.create_task(worker.run()) for worker in workers]
+        log.info("worker serves", queues=sorted(worker.task_queue for worker in workers))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *runs], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        log.info("worker stops")
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        await asyncio.gather(*runs)
+
+
+async def _makers(application: Application, stack: contextlib.AsyncExitStack) -> Mapping[str, Callable[[], Worker]]:
+    """How to make the worker of each queue."""
+    settings, client = application.settings, application.client
+    binder = CallBinder(application.database, application.secret_reader)
+    link = Link(await stack.enter_async_context(open_client()), application.platform_tokens)
+    renderer = await stack.enter_async_context(TemplateRenderer())
+    web = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
+    stack.push_async_callback(web.aclose)
+    runs = RunActivities(application.run_reports, application.human_tasks, application.events, application.runs)
+    drains = Drains(
+        application.database,
+        application.inbox,
+        application.dispatcher,
+        application.starter,
+        application.run_reports,
+        application.schedules,
+    )
+    by_queue: dict[str, list[Callable[..., Any]]] = {
+        messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],
+        messages.INBOX_QUEUE: [drains.drain],
+    }
+    for connector in application.connectors.values():
+        by_queue[connector.queue] = platform_activities(connector, binder, application.connections, link)
+    by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
+    rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
+    return {queue: _maker(client, queue, activities, rates.get(queue)) for queue, activities in by_queue.items()}
+
+
+def _maker(
+    client: Client, queue: str, activities: Sequence[Callable[..., Any]], rate: float | None
+) -> Callable[[], Worker]:
+    def make() -> Worker:
+        flows = queue == messages.FLOWS_QUEUE
+        return Worker(
+            client,
+            task_queue=queue,
+            workflows=[FlowWorkflow, DrainWorkflow, StartScheduledRunWorkflow] if flows else [],
+            activities=activities,
+            # The sandbox belongs in the tests: see docs/adr/0003.
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            interceptors=[LogContextInterceptor()],
+            max_concurrent_workflow_task_polls=POLLERS if flows else 5,
+            max_task_queue_activities_per_second=rate,
+            graceful_shutdown_timeout=GRACE,
+        )
+
+    return make
+
+
+def _chosen(makers: Mapping[str, Callable[[], Worker]], queues: Sequence[str]) -> list[Callable[[], Worker]]:
+    unknown = [queue for queue in queues if queue not in makers]
+    if unknown:
+        known = ", ".join(makers)
+        raise ConfigurationProblem(
+            Text(
+                f"没有任务队列 {', '.join(unknown)}，可用：{known}",
+                f"There is no task queue {', '.join(unknown)}; there are {known}",
+            )
+        )
+    return [makers[queue] for queue in queues or makers]
+
+
+async def _keep_drains_going(client: Client) -> None:
+    """The drains run for ever, once each; starting one that runs is no error."""
+    for drain in DRAINS:
+        await client.start_workflow(
+            messages.DRAIN_WORKFLOW,
+            drain,
+            id=f"tandem/drain/{drain.name}/{drain.lane}",
+            task_queue=messages.FLOWS_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )

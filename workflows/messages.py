@@ -158,6 +158,26 @@ class ResolvedFlow:
 
 
 @dataclass
+class ScheduledStart:
+    """The clock struck for a flow. `fired_as`: the id of the workflow that the Schedule started, filled in by it."""
+
+    namespace: str
+    name: str
+    fired_as: str = ""
+
+
+@dataclass
+class Drain:
+    """One of the drains: `inbox` (pushes become events), `events` (events reach runs), `runs` (runs are looked after).
+
+    `lane` tells several drains of a kind apart; they share the work.
+    """
+
+    name: str
+    lane: int = 0
+
+
+@dataclass
 class CallEnvelope:
     """One call on its way to an activity: arguments with secret placeholders, and the key that makes it happen once."""
 
@@ -175,6 +195,12 @@ COMPLETE_HUMAN_TASK_ACTIVITY = "human-tasks.complete"
 CLOSE_HUMAN_TASK_ACTIVITY = "human-tasks.close"
 PUBLISH_EVENTS_ACTIVITY = "events.publish"
 RESOLVE_FLOW_ACTIVITY = "flows.resolve"
+START_SCHEDULED_RUN_ACTIVITY = "runs.start-scheduled"
+
+DRAIN_ACTIVITY = "tandem.drain"
+
+DRAIN_WORKFLOW = "tandem/drain"
+START_SCHEDULED_RUN_WORKFLOW = "tandem/start-scheduled-run"
 
 FLOWS_QUEUE = "flows"
 INBOX_QUEUE = "inbox"

@@ -1,0 +1,103 @@
+"""The drains: a minute of work at a time, woken by the database, let go at once when the worker stops."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.problems import UnavailableProblem
+from services.audit import purge_expired, seal_pending
+from services.event_dispatch import EventDispatcher
+from services.inbox import InboxService
+from services.run_reports import RunReports
+from services.run_starts import RunStarter
+from services.schedules import ScheduleService
+from storage.engine import Database
+from workflows import messages
+
+log = structlog.get_logger(__name__)
+
+ROUND_S = 60.0
+_IDLE_S = 5.0
+_LOOK_AFTER_S = 10.0
+_TIDY_S = 300.0
+
+Step = Callable[[], Awaitable[bool]]
+"""One batch of work; True when there may be more at once."""
+
+
+class Drains:
+    """The work of each drain. Several workers may serve the same drain: batches are claimed row by row."""
+
+    def __init__(
+        self,
+        database: Database,
+        inbox: InboxService,
+        dispatcher: EventDispatcher,
+        starter: RunStarter,
+        reports: RunReports,
+        schedules: ScheduleService,
+    ) -> None:
+        self._database = database
+        self._inbox = inbox
+        self._dispatcher = dispatcher
+        self._starter = starter
+        self._reports = reports
+        self._schedules = schedules
+        self._tidied_at = 0.0
+        self._steps: Mapping[str, Step] = {
+            "inbox": self._drain_inbox,
+            "events": self._dispatch_events,
+            "runs": self._look_after_runs,
+        }
+
+    @activity.defn(name=messages.DRAIN_ACTIVITY)
+    async def drain(self, drain: messages.Drain) -> None:
+        """Work for a minute. Raises ApplicationError (not retryable) for a drain that does not exist."""
+        step = self._steps.get(drain.name)
+        if step is None:
+            raise ApplicationError(f"there is no drain {drain.name}", non_retryable=True)
+        end = time.monotonic() + ROUND_S
+        while time.monotonic() < end and not activity.is_worker_shutdown():
+            activity.heartbeat()
+            try:
+                await step()
+            except UnavailableProblem as error:
+                log.warning("drain pauses", drain=drain.name, reason=str(error))
+                await self._pause(_IDLE_S)
+
+    async def _drain_inbox(self) -> bool:
+        if (await self._inbox.drain()).read:
+            return True
+        return await self._inbox.wait_for_work(_IDLE_S)
+
+    async def _dispatch_events(self) -> bool:
+        drained = await self._dispatcher.drain()
+        if drained.dispatched or drained.retried or drained.parked:
+            return True
+        return await self._dispatcher.wait_for_work(_IDLE_S)
+
+    async def _look_after_runs(self) -> bool:
+        """Start what was written but not started, end what ended unseen, seal the audit chain, tidy up."""
+        started = await self._starter.sweep()
+        sealed = await seal_pending(self._database)
+        if time.monotonic() - self._tidied_at > _TIDY_S:
+            await self._reports.reconcile()
+            await self._schedules.sync_all()
+            await purge_expired(self._database)
+            self._tidied_at = time.monotonic()
+        if not started and not sealed:
+            await self._pause(_LOOK_AFTER_S)
+        return bool(started)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, heart beating; return at once when the worker begins to stop."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not activity.is_worker_shutdown():
+            activity.heartbeat()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(activity.wait_for_worker_shutdown(), 1.0)

@@ -1,0 +1,216 @@
+"""One Tandem in one process: every service built once, over one database and one Temporal client."""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import PurePath
+from typing import Self
+
+from services.human_tasks import HumanTaskService
+from temporalio.client import Client, Interceptor
+from temporalio.common import GrpcCompression
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError
+
+from connectors.loading import load_connectors
+from connectors.registry import ConnectorRegistry
+from domain.catalog import CATALOG
+from domain.dsl.definition import Definition, parse_definition
+from domain.dsl.findings import Finding
+from domain.dsl.library import LIBRARY
+from domain.dsl.lint import LintResources, lint
+from domain.dsl.program import Program
+from domain.problems import RuntimeProblem, Text, UnavailableProblem
+from runtime.keys import parse_keyring
+from runtime.payload_codecs import TandemCodec
+from runtime.settings import Settings
+from services.access import Access
+from services.accounts import PlatformAccounts
+from services.audit import AuditTrail
+from services.connections import Connections
+from services.definitions import DefinitionService, KnownNames, Lint
+from services.event_dispatch import EventDispatcher
+from services.events import EventService
+from services.inbox import InboxService
+from services.orchestrator import Orchestrator
+from services.people import People
+from services.platform_tokens import StoredTokens
+from services.reach import ReachService
+from services.release_book import ReleaseBook
+from services.releases import ReleaseService
+from services.run_reports import RunReports
+from services.run_starts import RunStarter
+from services.runs import RunService
+from services.schedules import ScheduleService
+from services.secrets import SecretReader, SecretStore
+from storage.definitions import Definitions
+from storage.encryption import Keyring
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from workflows.payloads import TandemPayloadConverter
+
+
+class Application:
+    """The composition root that the API, the workers and the commands share.
+
+    Services are made when they are first asked for; `close` ends what was opened.
+    """
+
+    def __init__(self, settings: Settings, database: Database, client: Client, connectors: ConnectorRegistry) -> None:
+        self.settings = settings
+        self.database = database
+        self.client = client
+        self.connectors = connectors
+
+    @classmethod
+    async def connect(cls, settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Self:
+        """A connected application. Raises UnavailableProblem when Temporal cannot be reached."""
+        database = open_database(settings)
+        client = await connect_temporal(settings, database, interceptors)
+        return cls(settings, database, client, load_connectors(CATALOG))
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self.database.close()
+
+    @cached_property
+    def access(self) -> Access:
+        pepper = self.settings.token_pepper
+        return Access(self.database, pepper.get_secret_value() if pepper else "")
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.database, self.access)
+
+    @cached_property
+    def accounts(self) -> PlatformAccounts:
+        return PlatformAccounts(self.database)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        return AuditTrail(self.database)
+
+    @cached_property
+    def secrets(self) -> SecretStore:
+        return SecretStore(self.database)
+
+    @cached_property
+    def secret_reader(self) -> SecretReader:
+        return SecretReader(self.database)
+
+    @cached_property
+    def connections(self) -> Connections:
+        return Connections(self.database)
+
+    @cached_property
+    def platform_tokens(self) -> StoredTokens:
+        return StoredTokens(self.database)
+
+    @cached_property
+    def orchestrator(self) -> Orchestrator:
+        return Orchestrator(self.client)
+
+    @cached_property
+    def release_book(self) -> ReleaseBook:
+        return ReleaseBook()
+
+    @cached_property
+    def starter(self) -> RunStarter:
+        return RunStarter(self.database, self.orchestrator, self.release_book)
+
+    @cached_property
+    def runs(self) -> RunService:
+        return RunService(self.database, self.orchestrator, self.starter)
+
+    @cached_property
+    def run_reports(self) -> RunReports:
+        return RunReports(self.database, self.orchestrator, self.starter)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        return ScheduleService(self.database, self.client, self.release_book)
+
+    @cached_property
+    def releases(self) -> ReleaseService:
+        return ReleaseService(self.database, self.schedules.sync)
+
+    @cached_property
+    def definitions(self) -> DefinitionService:
+        allowed = self.settings.http_allowed_hosts
+        return DefinitionService(self.database, checker(allowed), CATALOG, four_eyes=self.settings.four_eyes_publish)
+
+    @cached_property
+    def events(self) -> EventService:
+        return EventService(self.database)
+
+    @cached_property
+    def dispatcher(self) -> EventDispatcher:
+        return EventDispatcher(self.database, self.orchestrator, self.starter)
+
+    @cached_property
+    def inbox(self) -> InboxService:
+        return InboxService(self.database, self.connectors)
+
+    @cached_property
+    def human_tasks(self) -> HumanTaskService:
+        return HumanTaskService(self.database, self.orchestrator)
+
+    @cached_property
+    def reach(self) -> ReachService:
+        return ReachService(self.database)
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings, its personal data readable with their keys."""
+    keys = settings.field_keys
+    return Database(settings.required_database_url(), Keyring(parse_keyring(keys.get_secret_value() if keys else "")))
+
+
+async def connect_temporal(settings: Settings, database: Database, interceptors: Sequence[Interceptor] = ()) -> Client:
+    """A Temporal client that encrypts payloads and knows definitions by digest. Raises UnavailableProblem."""
+
+    async def fetch(digest: str) -> Program:
+        async with UnitOfWork(database) as work:
+            text = await Definitions(work).text(digest)
+        if text is None:
+            raise RuntimeProblem(Text(f"数据库中没有定义 {digest}", f"The definition {digest} is not in the database"))
+        definition = parse_definition(text)
+        return Program(definition.flow, definition.data)
+
+    keys = settings.payload_keys
+    keyring = parse_keyring(keys.get_secret_value()) if keys else {}
+    converter = dataclasses.replace(
+        DataConverter.default,
+        payload_converter_class=TandemPayloadConverter,
+        payload_codec=TandemCodec(keyring, fetch, LIBRARY),
+    )
+    address = settings.required_temporal_address()
+    try:
+        return await Client.connect(
+            address,
+            namespace=settings.temporal_namespace,
+            data_converter=converter,
+            interceptors=interceptors,
+            grpc_compression=GrpcCompression.NONE,
+        )
+    except (RPCError, RuntimeError) as error:
+        raise UnavailableProblem(
+            Text(f"连接不上 Temporal（{address}）：{error}", f"Temporal at {address} cannot be reached: {error}")
+        ) from error
+
+
+def checker(allowed_hosts: Sequence[str]) -> Lint:
+    """The linter as the definition service wants it: with the names that exist."""
+
+    def check(definition: Definition, names: KnownNames) -> Sequence[Finding]:
+        resources = LintResources(
+            forms=names.forms,
+            queues=names.queues,
+            templates=names.messages,
+            flows=names.flows,
+            allowed_hosts=allowed_hosts or None,
+            file_name=PurePath(f"{definition.name}.yaml").name,
+        )
+        return lint(definition.text, resources=resources)
+
+    return check
