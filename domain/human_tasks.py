@@ -35,7 +35,7 @@ _TO: dict[PersonAction, State] = {
     "fail": "failed",
 }
 # What a supervisor may do with somebody else's task; finishing it takes a claim of one's own.
-_SUPERVISED: frozenset[PersonAction] = frozenset({"release", "delegate"})
+SUPERVISED: frozenset[PersonAction] = frozenset({"release", "delegate"})
 
 _ACTION_WORDS: dict[PersonAction, Text] = {
     "claim": Text("认领", "claim"),
@@ -140,7 +140,7 @@ def overdue_s(due_at: datetime | None, ended_at: datetime | None, now: datetime)
 def _refuse_outsiders(standing: Standing, action: PersonAction, person: Person) -> None:
     mine = standing.assignee == person.login
     free = standing.assignee is None and person.serves(standing.queue)
-    if mine or free or (person.supervises and action in _SUPERVISED):
+    if mine or free or (person.supervises and action in SUPERVISED):
         return
     if standing.assignee is None:
         raise AuthorizationProblem(

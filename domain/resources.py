@@ -3,7 +3,8 @@
 Each is a YAML document with one top key, `form:`, `queue:` or `message:`.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator
@@ -16,6 +17,9 @@ from domain.problems import Text, ValidationProblem
 
 ResourceKind = Literal["form", "queue", "message"]
 RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message")
+
+# A quantified group that repeats or chooses inside: the shape whose matching can take exponential time.
+_RUNAWAY = re.compile(r"\([^()]*[+*}|][^()]*\)[+*{]")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$")]
 
@@ -93,7 +97,7 @@ def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
 
 
 def check_form_schema(schema: Any) -> None:
-    """Returns when it is a JSON Schema of an object.
+    """Returns when it is a JSON Schema of an object, without patterns that one text could keep busy for hours.
 
     :raises ValidationProblem: it is not; `errors` says where.
     """
@@ -104,6 +108,23 @@ def check_form_schema(schema: Any) -> None:
         raise _refused("form", [{"place": place, "message": error.message}]) from None
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise _refused("form", [{"place": "form.schema.type", "message": "a form's schema needs `type: object`"}])
+    for place, pattern in _patterns(schema, "form.schema"):
+        if _RUNAWAY.search(pattern):
+            advice = "a repeated group must not contain a repetition or an alternative; write the pattern without it"
+            raise _refused("form", [{"place": place, "message": advice}])
+
+
+def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key == "pattern" and isinstance(value, str):
+                yield f"{place}.pattern", value
+            elif key == "patternProperties" and isinstance(value, Mapping):
+                yield from ((f"{place}.patternProperties", str(pattern)) for pattern in value)
+            yield from _patterns(value, f"{place}.{key}")
+    elif isinstance(schema, list):
+        for index, value in enumerate(schema):
+            yield from _patterns(value, f"{place}.{index}")
 
 
 def _refused(kind: ResourceKind, errors: list[dict[str, str]]) -> ValidationProblem:

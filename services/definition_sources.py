@@ -1,15 +1,16 @@
-"""From uploaded YAML texts to documents that can be stored, with every reason why one cannot."""
+"""From uploaded YAML texts to documents that can be stored."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from domain.definitions import FlowTraits
-from domain.dsl.definition import Definition, DefinitionProblem, parse_definition
-from domain.dsl.findings import Finding, has_errors, in_order
+from domain.definitions import DefinitionKind, FlowTraits
+from domain.dsl.definition import parse_definition
+from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, read_source
 from domain.ids import content_digest
-from domain.problems import Text, ValidationProblem
+from domain.problems import ProblemError, Text
 from domain.resources import ResourceKind, parse_resource, resource_kind
 from storage.definitions import VersionKey
 
@@ -22,7 +23,7 @@ class SourceText:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UploadedDocument:
     """One document on its way in."""
 
@@ -32,36 +33,44 @@ class UploadedDocument:
     text: str
     title: str
     properties: dict[str, Any]
-    definition: Definition | None = None
-    findings: list[Finding] = field(default_factory=list)
 
 
-def read_documents(texts: Sequence[SourceText]) -> tuple[list[UploadedDocument], list[dict[str, Any]]]:
-    """The documents of all texts, and the findings of those that are broken."""
-    documents: list[UploadedDocument] = []
-    findings: list[dict[str, Any]] = []
+def read_documents(texts: Sequence[SourceText]) -> list[UploadedDocument]:
+    """Every document of texts that the linter found no error in. Raises ValidationProblem otherwise."""
+    return [_read_one(each.file, document) for each in texts for document in read_source(each.text).documents]
+
+
+def names_in(texts: Sequence[SourceText]) -> dict[DefinitionKind, set[str]]:
+    """The names that the readable documents define, by kind; flows as `namespace/name`."""
+    names: dict[DefinitionKind, set[str]] = defaultdict(set)
+    for _, (kind, namespace, name, _), _ in _readable(texts):
+        names[kind].add(f"{namespace}/{name}" if namespace else name)
+    return names
+
+
+def named_twice(texts: Sequence[SourceText]) -> Iterator[tuple[str, Finding]]:
+    """A finding, with its file, for every version that is there again with another text."""
+    first: dict[VersionKey, tuple[str, str]] = {}
+    for each, key, document in _readable(texts):
+        file, digest = first.setdefault(key, (each.file, content_digest(document.text)))
+        if digest != content_digest(document.text):
+            label = " ".join(part for part in key if part)
+            line, column = document.start
+            text = Text(
+                f"{label} 在本次上传中出现了两次，内容不同（另一处：{file}）。请保留一份。",
+                f"{label} is in this upload twice with different texts (also in {file}). Keep one of them.",
+            )
+            yield each.file, Finding("named-twice", "error", line, column, "", text)
+
+
+def _readable(texts: Sequence[SourceText]) -> Iterator[tuple[SourceText, VersionKey, SourceDocument]]:
     for each in texts:
-        source = read_source(each.text)
-        if has_errors(source.findings) or not source.documents:
-            broken = in_order(source.findings) or [_empty()]
-            findings += [found.as_dict(each.file) for found in broken]
-            continue
-        for document in source.documents:
+        for document in read_source(each.text).documents:
             try:
-                documents.append(_read_one(each.file, document))
-            except DefinitionProblem as problem:
-                line = document.start[0] - 1 if len(source.documents) > 1 else 0
-                findings += [{**found.as_dict(each.file), "line": found.line + line} for found in problem.findings]
-            except _BrokenResource as broken_resource:
-                findings += [found.as_dict(each.file) for found in broken_resource.findings]
-    findings += _named_twice(documents)
-    return documents, findings
-
-
-class _BrokenResource(Exception):
-    def __init__(self, findings: list[Finding]) -> None:
-        self.findings = findings
-        super().__init__(findings)
+                yield each, _read_one(each.file, document).key, document
+            except ProblemError:
+                # The linter says what is wrong with it.
+                continue
 
 
 def _read_one(file: str, document: SourceDocument) -> UploadedDocument:
@@ -82,25 +91,11 @@ def _read_one(file: str, document: SourceDocument) -> UploadedDocument:
         text=definition.text,
         title=flow.document.title or definition.name,
         properties=traits.model_dump(mode="json", by_alias=True, exclude_unset=True),
-        definition=definition,
     )
 
 
 def _read_resource(file: str, kind: ResourceKind, document: SourceDocument) -> UploadedDocument:
-    try:
-        resource = parse_resource(kind, document.data)
-    except ValidationProblem as problem:
-        raise _BrokenResource(
-            [
-                document.finding(
-                    f"wrong-{kind}",
-                    "error",
-                    "/" + error["place"].replace(".", "/"),
-                    Text(f"{error['place']}：{error['message']}", f"{error['place']}: {error['message']}"),
-                )
-                for error in problem.problem.model_dump()["errors"]
-            ]
-        ) from None
+    resource = parse_resource(kind, document.data)
     return UploadedDocument(
         file=file,
         key=(kind, "", resource.name, resource.version),
@@ -109,22 +104,3 @@ def _read_resource(file: str, kind: ResourceKind, document: SourceDocument) -> U
         title=resource.title.get("zh") or next(iter(resource.title.values())),
         properties=resource.model_dump(mode="json", by_alias=True),
     )
-
-
-def _named_twice(documents: Sequence[UploadedDocument]) -> list[dict[str, Any]]:
-    first: dict[VersionKey, UploadedDocument] = {}
-    findings = []
-    for each in documents:
-        other = first.setdefault(each.key, each)
-        if other is not each and other.digest != each.digest:
-            label = " ".join(part for part in each.key if part)
-            text = Text(
-                f"{label} 在本次上传中出现了两次，内容不同（另一处：{other.file}）。请保留一份。",
-                f"{label} is in this upload twice with different texts (also in {other.file}). Keep one of them.",
-            )
-            findings.append(Finding("named-twice", "error", 1, 1, "", text).as_dict(each.file))
-    return findings
-
-
-def _empty() -> Finding:
-    return Finding("empty", "error", 1, 1, "", Text("文件里没有定义", "There is no definition in this file"))

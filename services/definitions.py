@@ -7,47 +7,30 @@ dry_run  a version, or a text that was never uploaded, on a virtual clock
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from domain.access import Actor, Permission, require_second_person
 from domain.calls import Catalog
+from domain.catalog import CATALOG
 from domain.definitions import DefinitionDiff, DefinitionKind, DefinitionVersion, diff_flows, text_diff
 from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.dry_run import RunResult, Scenario, TimedEvent, dry_run
-from domain.dsl.findings import Finding, has_errors, in_order
+from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
-from domain.problems import (
-    AuthorizationProblem,
-    ConflictProblem,
-    NotFoundProblem,
-    Text,
-    ValidationProblem,
-)
-from services.definition_sources import SourceText, UploadedDocument, read_documents
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
 from storage.engine import Database
 from storage.paging import Page, PageRequest
+from storage.secrets import Secrets
 from storage.unit_of_work import UnitOfWork
 
 MOST_TEXTS = 500
 _DRY_RUNS_AT_ONCE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class KnownNames:
-    """What a definition may refer to by name. flows: `namespace/name`."""
-
-    forms: frozenset[str] = frozenset()
-    queues: frozenset[str] = frozenset()
-    messages: frozenset[str] = frozenset()
-    flows: frozenset[str] = frozenset()
-
-
-Lint = Callable[[Definition, KnownNames], Sequence[Finding]]
-"""Everything the linter has to say about a definition that parsed."""
+_KINDS: tuple[DefinitionKind, ...] = ("flow", "form", "queue", "message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +44,27 @@ class Uploaded:
 
 
 class DefinitionService:
-    """four_eyes: whoever wrote a version may not publish it."""
+    """allowed_hosts: where http calls may go, for the linter. four_eyes: whoever wrote a version may not publish it."""
 
-    def __init__(self, database: Database, lint: Lint, catalog: Catalog, *, four_eyes: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        catalog: Catalog = CATALOG,
+        allowed_hosts: Collection[str] | None = None,
+        four_eyes: bool = False,
+    ) -> None:
         self._database = database
-        self._lint = lint
         self._catalog = catalog
+        self._allowed_hosts = allowed_hosts
         self._four_eyes = four_eyes
         self._dry_runs = asyncio.Semaphore(_DRY_RUNS_AT_ONCE)
 
     async def check(self, texts: Sequence[SourceText]) -> list[dict[str, Any]]:
         """Every finding about texts, as `Finding.as_dict`, without storing anything."""
-        documents, findings = read_documents(texts)
         async with UnitOfWork(self._database) as work:
-            self._lint_all(documents, await _known_names(work, documents))
-        return findings + [found.as_dict(each.file) for each in documents for found in in_order(each.findings)]
+            resources = await self._resources(work, texts)
+        return await asyncio.to_thread(_lint_all, texts, resources)
 
     async def upload(self, actor: Actor, texts: Sequence[SourceText]) -> list[Uploaded]:
         """Store all documents of all texts, or none.
@@ -88,15 +77,15 @@ class DefinitionService:
             raise ValidationProblem(
                 Text(f"一次请上传 1 到 {MOST_TEXTS} 个文件", f"Upload 1 to {MOST_TEXTS} files at once")
             )
-        documents, findings = read_documents(texts)
-        if findings:
+        async with UnitOfWork(self._database) as work:
+            resources = await self._resources(work, texts)
+        findings = await asyncio.to_thread(_lint_all, texts, resources)
+        if any(found["severity"] == "error" for found in findings):
             raise _broken(findings)
+        documents = read_documents(texts)
         async with UnitOfWork(self._database) as work:
             definitions = Definitions(work)
             await definitions.lock([each.key[:3] for each in documents])
-            self._lint_all(documents, await _known_names(work, documents))
-            if any(has_errors(each.findings) for each in documents):
-                raise _broken([found.as_dict(each.file) for each in documents for found in in_order(each.findings)])
             known = await definitions.known([each.key for each in documents])
             _refuse_other_texts(documents, known)
             new = {each.key: each for each in documents if each.key not in known}
@@ -111,7 +100,7 @@ class DefinitionService:
                 each.file,
                 versions.get(each.key) or known[each.key],
                 "created" if each.key in versions else "unchanged",
-                tuple(found.as_dict(each.file) for found in in_order(each.findings)),
+                tuple(found for found in findings if found["file"] == each.file),
             )
             for each in documents
         ]
@@ -200,10 +189,19 @@ class DefinitionService:
         async with self._dry_runs:
             return await asyncio.to_thread(dry_run, program, self._catalog, scenario)
 
-    def _lint_all(self, documents: Sequence[UploadedDocument], names: KnownNames) -> None:
-        for each in documents:
-            if each.definition is not None:
-                each.findings = list(self._lint(each.definition, names))
+    async def _resources(self, work: UnitOfWork, texts: Sequence[SourceText]) -> LintResources:
+        """What is published, and what comes with this upload."""
+        coming = names_in(texts)
+        names = {kind: await Definitions(work).names(kind) | coming.get(kind, set()) for kind in _KINDS}
+        return LintResources(
+            forms=names["form"],
+            queues=names["queue"],
+            templates=names["message"],
+            flows=names["flow"],
+            secrets={each.name for each in await Secrets(work).describe()},
+            allowed_hosts=self._allowed_hosts,
+            catalog=self._catalog,
+        )
 
     def _refuse_reserved_calls(self, actor: Actor, definition: Definition) -> None:
         for name in sorted(definition.calls_used):
@@ -217,6 +215,15 @@ class DefinitionService:
                     ),
                     call=name,
                 )
+
+
+def _lint_all(texts: Sequence[SourceText], resources: LintResources) -> list[dict[str, Any]]:
+    findings = [
+        found.as_dict(each.file)
+        for each in texts
+        for found in lint(each.text, resources=replace(resources, file_name=each.file.rpartition("/")[2]))
+    ]
+    return findings + [found.as_dict(file) for file, found in named_twice(texts)]
 
 
 def _refuse_other_texts(documents: Sequence[UploadedDocument], known: dict[VersionKey, DefinitionVersion]) -> None:
@@ -235,24 +242,6 @@ def _refuse_other_texts(documents: Sequence[UploadedDocument], known: dict[Versi
             ),
             conflicts=conflicts,
         )
-
-
-async def _known_names(work: UnitOfWork, documents: Sequence[UploadedDocument]) -> KnownNames:
-    """What is published, and what comes with this upload."""
-    definitions = Definitions(work)
-
-    async def names(kind: DefinitionKind) -> frozenset[str]:
-        coming = {
-            f"{key[1]}/{key[2]}" if key[1] else key[2] for key in (each.key for each in documents) if key[0] == kind
-        }
-        return frozenset(coming | await definitions.names(kind))
-
-    return KnownNames(
-        forms=await names("form"),
-        queues=await names("queue"),
-        messages=await names("message"),
-        flows=await names("flow"),
-    )
 
 
 def _version(each: UploadedDocument, author: str, work: UnitOfWork) -> DefinitionVersion:

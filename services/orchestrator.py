@@ -31,7 +31,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.problems import (
@@ -42,6 +42,7 @@ from domain.problems import (
     Text,
     UnavailableProblem,
 )
+from workflows.failures import problem_of
 from workflows.messages import EVENT_SIGNAL, FLOWS_QUEUE, PROGRESS_QUERY, Events, FlowStart, Progress
 
 FLOW = SearchAttributeKey.for_keyword("TandemFlow")
@@ -118,7 +119,7 @@ class Orchestrator:
         :raises UnavailableProblem: Temporal does not answer; the start may be repeated.
         """
         flow = f"{start.namespace}/{start.name}"
-        with _problems(run_id):
+        with problems(run_id):
             try:
                 await self.client.start_workflow(
                     flow,
@@ -139,12 +140,14 @@ class Orchestrator:
                     rpc_timeout=self._deadline,
                 )
             except WorkflowAlreadyStartedError:
+                if labels.attempt > 1:
+                    await self._require_attempt(run_id, labels.attempt)
                 return False
         return True
 
     async def signal_events(self, run_id: str, events: list[dict[str, Any]]) -> bool:
         """Give events (CloudEvent envelopes) to a run; False when it is over or was never started."""
-        with _problems(run_id):
+        with problems(run_id):
             try:
                 handle = self.client.get_workflow_handle(run_id)
                 await handle.signal(EVENT_SIGNAL, Events(events), rpc_timeout=self._deadline)
@@ -171,7 +174,7 @@ class Orchestrator:
         :raises ProblemError: the run refused, with the run's own problem.
         """
         deadline = timedelta(seconds=self.deadline_s if deadline_s is None else deadline_s)
-        with _problems(run_id):
+        with problems(run_id):
             handle = self.client.get_workflow_handle(run_id)
             result: Answer = await handle.execute_update(
                 name, argument, id=key, result_type=answer, rpc_timeout=deadline
@@ -191,7 +194,7 @@ class Orchestrator:
 
     async def cancel(self, run_id: str, reason: str) -> bool:
         """Ask the run to cancel itself; False when it is over or was never started."""
-        with _problems(run_id):
+        with problems(run_id):
             try:
                 await self.client.get_workflow_handle(run_id).cancel(reason=reason, rpc_timeout=self._deadline)
             except RPCError as error:
@@ -202,7 +205,7 @@ class Orchestrator:
 
     async def situation(self, run_id: str) -> RunSituation | None:
         """What the server knows of the run; None when it knows nothing."""
-        with _problems(run_id):
+        with problems(run_id):
             try:
                 found = await self.client.get_workflow_handle(run_id).describe(rpc_timeout=self._deadline)
             except RPCError as error:
@@ -226,7 +229,7 @@ class Orchestrator:
             task_queue=TaskQueue(name=queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
-        with _problems(queue):
+        with problems(queue):
             answer = await self.client.workflow_service.describe_task_queue(request, timeout=self._deadline)
         return bool(answer.pollers)
 
@@ -237,19 +240,26 @@ class Orchestrator:
         except RPCError:
             return False
 
+    async def _require_attempt(self, run_id: str, attempt: int) -> None:
+        """An execution of the run is there: of this attempt, or of the one before, which is about to close."""
+        found = await self.situation(run_id)
+        if found is None or found.attempt < attempt:
+            raise _unavailable()
+
     @property
     def _deadline(self) -> timedelta:
         return timedelta(seconds=self.deadline_s)
 
 
 @contextmanager
-def _problems(name: str) -> Iterator[None]:
+def problems(name: str) -> Iterator[None]:
+    """Turn what the client raises into problems; `name` is what was asked about."""
     try:
         yield
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise _unavailable() from error
     except WorkflowUpdateFailedError as error:
-        raise problem_in(error) from error
+        raise error_of(problem_of(error.cause).problem) from error
     except RPCError as error:
         if error.status in _UNREACHABLE:
             raise _unavailable() from error
@@ -270,21 +280,6 @@ def _unavailable() -> UnavailableProblem:
             "Repeat the same request shortly.",
         )
     )
-
-
-def problem_in(error: BaseException) -> ProblemError:
-    """The problem that a failure carries in its cause's details, as the error class of its type."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
-            content = cause.details[0]
-            if "type" in content and "status" in content:
-                return error_of(Problem.model_validate(content))
-        cause = cause.__cause__
-    deepest = error
-    while deepest.__cause__ is not None:
-        deepest = deepest.__cause__
-    return RuntimeProblem(str(deepest))
 
 
 def error_of(problem: Problem) -> ProblemError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Index, Text, and_, bindparam, text, update
+from sqlalchemy import ARRAY, Index, Text, and_, bindparam, case, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col, select
 
@@ -23,7 +23,8 @@ class RunRow(ScopedColumns, Table, table=True):
 
     input_digest: tells a repeated start from another one under the same key. start_due_at: when the outbox tries the
     start (again), NULL once Temporal has it. reported_at: the newest report, by the run's own clock. continuation: what
-    the next attempt goes on from. trigger: the events that started it.
+    the next attempt goes on from. trigger: the events that started it. not_before: a start that was planned for later.
+    checked_at: when it was last compared with Temporal.
     """
 
     __tablename__ = "runs"
@@ -50,6 +51,7 @@ class RunRow(ScopedColumns, Table, table=True):
     tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=EncryptedJson("runs.tasks"), nullable=True)
     dropped_tasks: int = 0
     created_at: datetime = instant()
+    not_before: datetime | None = instant(optional=True)
     start_due_at: datetime | None = instant(optional=True)
     start_attempts: int = 0
     start_problem: str | None = None
@@ -65,6 +67,12 @@ class RunRow(ScopedColumns, Table, table=True):
         Index("ix_runs_ticket_created_at_id", "ticket", "created_at", "id"),
         Index("ix_runs_subjects", "subjects", postgresql_using="gin"),
         Index("ix_runs_open_listens", "listens", postgresql_using="gin", postgresql_where=text("ended_at IS NULL")),
+        Index(
+            "ix_runs_open_without_subject",
+            "listens",
+            postgresql_using="gin",
+            postgresql_where=text("ended_at IS NULL AND subjects = '{}'"),
+        ),
         Index("ix_runs_open_checked_at", "checked_at", postgresql_where=text("ended_at IS NULL")),
         Index("ix_runs_start_due_at", "start_due_at", postgresql_where=text("start_due_at IS NOT NULL")),
         Index("ix_runs_unit_path_created_at_id", "unit_path", "created_at", "id"),
@@ -108,15 +116,20 @@ _SHARING_A_SUBJECT = text(
     ORDER BY e.seq
     """
 )
-_LISTENING_TO_A_TYPE = text(
-    """
+_LISTENING = """
     SELECT id, start_due_at IS NULL AS started
     FROM runs
-    WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after
-      AND (:every OR subjects = '{}')
+    WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after {condition}
     ORDER BY id LIMIT :size
     """
-)
+_WITHOUT_SUBJECT = "AND subjects = '{}'"
+_ANYBODY_LISTENING = """
+    SELECT wanted.type
+    FROM unnest(CAST(:types AS text[])) AS wanted(type)
+    WHERE EXISTS (
+        SELECT 1 FROM runs WHERE ended_at IS NULL AND listens && ARRAY[wanted.type, '*'] {condition}
+    )
+    """
 
 
 def summary_of(row: RunRow) -> RunSummary:
@@ -208,13 +221,31 @@ class Runs(Repository):
         statement = (
             update(RunRow)
             .where(col(RunRow.id) == bindparam("run"), col(RunRow.attempt) == bindparam("of_attempt"))
-            .values(start_due_at=None, start_problem=None)
+            .values(
+                start_due_at=None,
+                start_problem=None,
+                started_at=func.coalesce(col(RunRow.started_at), self.now),
+                phase=case((col(RunRow.phase) == "pending", "running"), else_=col(RunRow.phase)),
+            )
         )
         if attempts:
             connection = await self.session.connection()
             await connection.execute(
                 statement, [{"run": run_id, "of_attempt": attempt} for run_id, attempt in attempts]
             )
+
+    async def start_failed(self, run_id: str, attempt: int, due_at: datetime, problem: str) -> None:
+        """The start of an attempt is tried again at `due_at`."""
+        await self.session.execute(
+            update(RunRow)
+            .where(col(RunRow.id) == run_id, col(RunRow.attempt) == attempt, col(RunRow.start_due_at).is_not(None))
+            .values(start_due_at=due_at, start_problem=problem)
+        )
+
+    async def cancelled_among(self, run_ids: Collection[str]) -> set[str]:
+        """Those of the runs that were cancelled."""
+        statement = select(RunRow.id).where(col(RunRow.id).in_(run_ids), col(RunRow.phase) == "cancelled")
+        return set(await self.session.scalars(statement))
 
     async def claim_silent(self, limit: int, before: datetime) -> list[RunRow]:
         """Open runs that Temporal has, and that nobody looked at since `before`; noted as looked at now."""
@@ -244,12 +275,16 @@ class Runs(Repository):
         rows = await self.session.execute(_SHARING_A_SUBJECT, {"seqs": list(seqs)})
         return [Delivery(seq, run_id, started) for seq, run_id, started in rows]
 
+    async def listened_types(self, types: Collection[str], *, without_subject: bool) -> set[str]:
+        """Those of the types that an open run listens for; with `without_subject`, one that has no subject."""
+        condition = _WITHOUT_SUBJECT if without_subject else ""
+        statement = text(_ANYBODY_LISTENING.replace("{condition}", condition))
+        return set(await self.session.scalars(statement, {"types": sorted(types)})) if types else set()
+
     async def listening(
         self, seq: int, event_type: str, *, after: str, size: int, without_subject: bool
     ) -> list[Delivery]:
         """Open runs that listen for a type, in order of id; with `without_subject`, those that have no subject."""
-        rows = await self.session.execute(
-            _LISTENING_TO_A_TYPE,
-            {"type": event_type, "after": after, "size": size, "every": not without_subject},
-        )
+        statement = text(_LISTENING.replace("{condition}", _WITHOUT_SUBJECT if without_subject else ""))
+        rows = await self.session.execute(statement, {"type": event_type, "after": after, "size": size})
         return [Delivery(seq, run_id, started) for run_id, started in rows]

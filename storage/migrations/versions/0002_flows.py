@@ -81,6 +81,7 @@ CREATE TABLE runs (
     tasks bytea,
     dropped_tasks integer NOT NULL,
     created_at timestamptz NOT NULL,
+    not_before timestamptz,
     start_due_at timestamptz,
     start_attempts integer NOT NULL,
     start_problem varchar,
@@ -97,6 +98,7 @@ CREATE INDEX ix_runs_customer_owner_created_at_id ON runs (customer_owner, creat
 CREATE INDEX ix_runs_namespace_name_created_at_id ON runs (namespace, name, created_at, id);
 CREATE INDEX ix_runs_open_checked_at ON runs (checked_at) WHERE ended_at IS NULL;
 CREATE INDEX ix_runs_open_listens ON runs USING gin (listens) WHERE ended_at IS NULL;
+CREATE INDEX ix_runs_open_without_subject ON runs USING gin (listens) WHERE ended_at IS NULL AND subjects = '{}';
 CREATE INDEX ix_runs_start_due_at ON runs (start_due_at) WHERE start_due_at IS NOT NULL;
 CREATE INDEX ix_runs_subjects ON runs USING gin (subjects);
 CREATE INDEX ix_runs_ticket_created_at_id ON runs (ticket, created_at, id);

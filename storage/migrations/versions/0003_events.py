@@ -1,4 +1,4 @@
-"""Events with their outbox, and the inbox of platforms' pushes."""
+"""Events with their outbox, what triggers still wait for, and the inbox of platforms' pushes."""
 
 from alembic import op
 
@@ -34,6 +34,19 @@ CREATE TABLE event_outbox (
 );
 CREATE INDEX ix_event_outbox_due_at_seq ON event_outbox (due_at, seq) WHERE parked_at IS NULL;
 CREATE INDEX ix_event_outbox_parked_seq ON event_outbox (seq) WHERE parked_at IS NOT NULL;
+
+CREATE TABLE trigger_matches (
+    namespace varchar NOT NULL,
+    name varchar NOT NULL,
+    version varchar NOT NULL,
+    keys varchar NOT NULL,
+    position smallint NOT NULL,
+    seq bigint NOT NULL,
+    run_id varchar,
+    CONSTRAINT pk_trigger_matches PRIMARY KEY (namespace, name, version, keys, position, seq),
+    CONSTRAINT fk_trigger_matches_seq FOREIGN KEY(seq) REFERENCES events (seq) ON DELETE CASCADE
+);
+CREATE INDEX ix_trigger_matches_seq ON trigger_matches (seq);
 
 CREATE TABLE inbox (
     id bigint GENERATED ALWAYS AS IDENTITY,

@@ -1,0 +1,90 @@
+"""Publishing events: stored once, by source and id; `services.event_dispatch` brings them to whoever wants them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from domain.access import Actor, Permission
+from domain.events import Event
+from domain.ids import canonical_json
+from domain.problems import Text, ValidationProblem
+from storage.audit import AuditLog
+from storage.engine import Database
+from storage.events import Events, ParkedEvent
+from storage.paging import Page, PageRequest
+from storage.unit_of_work import UnitOfWork
+
+MOST_EVENTS_AT_ONCE = 1_000
+LARGEST_EVENT_BYTES = 512_000
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How many events came, and how many were new."""
+
+    received: int
+    new: int
+
+
+class EventService:
+    """Publishing, for people and for the program."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def publish(self, actor: Actor, events: Sequence[Event]) -> Published:
+        """Store events and let them be dispatched; those known by source and id change nothing."""
+        actor.require(Permission.EVENTS_PUBLISH)
+        _check(events)
+        async with UnitOfWork(self._database) as work:
+            new = await Events(work).add(events)
+            types = sorted({event.type for event in events})
+            await AuditLog(work).record(actor, "event.publish", "events", {"new": new, "types": types[:20]})
+        return Published(len(events), new)
+
+    async def publish_emitted(self, envelopes: Sequence[dict[str, Any]]) -> int:
+        """Store what a run emits; how many were new.
+
+        :raises ValidationProblem: one of them is no CloudEvent.
+        """
+        try:
+            events = [Event.model_validate(envelope) for envelope in envelopes]
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValidationProblem(
+                Text(f"事件不符合 CloudEvents：{place} {first['msg']}", f"No CloudEvent: {place} {first['msg']}")
+            ) from None
+        async with UnitOfWork(self._database) as work:
+            return await Events(work).add(events)
+
+    async def parked(self, actor: Actor, page: PageRequest) -> Page[ParkedEvent]:
+        """Events that were given up after too many attempts, the oldest first."""
+        actor.require(Permission.EVENTS_READ)
+        async with UnitOfWork(self._database) as work:
+            return await Events(work).parked(page)
+
+    async def unpark(self, actor: Actor, seqs: Sequence[int]) -> int:
+        """Dispatch parked events again; how many there were."""
+        actor.require(Permission.EVENTS_PUBLISH)
+        async with UnitOfWork(self._database) as work:
+            found = await Events(work).unpark(seqs)
+            await AuditLog(work).record(actor, "event.unpark", "events", {"seqs": list(seqs)[:100], "found": found})
+        return found
+
+
+def _check(events: Sequence[Event]) -> None:
+    if not 1 <= len(events) <= MOST_EVENTS_AT_ONCE:
+        raise ValidationProblem(
+            Text(f"一次请提交 1 到 {MOST_EVENTS_AT_ONCE} 个事件", f"Publish 1 to {MOST_EVENTS_AT_ONCE} events at once")
+        )
+    for event in events:
+        if len(canonical_json(event.envelope())) > LARGEST_EVENT_BYTES:
+            raise ValidationProblem(
+                Text(
+                    f"事件 {event.id} 超过 {LARGEST_EVENT_BYTES} 字节，请在 data 中只放编号",
+                    f"The event {event.id} is larger than {LARGEST_EVENT_BYTES} bytes; put ids into its data",
+                )
+            )
