@@ -3,22 +3,17 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import PurePath
 from typing import Self
 
-from services.human_tasks import HumanTaskService
 from temporalio.client import Client, Interceptor
-from temporalio.common import GrpcCompression
 from temporalio.converter import DataConverter
-from temporalio.service import RPCError
+from temporalio.service import GrpcCompression, RPCError
 
 from connectors.loading import load_connectors
 from connectors.registry import ConnectorRegistry
 from domain.catalog import CATALOG
-from domain.dsl.definition import Definition, parse_definition
-from domain.dsl.findings import Finding
+from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
-from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import RuntimeProblem, Text, UnavailableProblem
 from runtime.keys import parse_keyring
@@ -28,9 +23,10 @@ from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connections import Connections
-from services.definitions import DefinitionService, KnownNames, Lint
+from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
+from services.human_tasks import HumanTaskService
 from services.inbox import InboxService
 from services.orchestrator import Orchestrator
 from services.people import People
@@ -136,8 +132,11 @@ class Application:
 
     @cached_property
     def definitions(self) -> DefinitionService:
-        allowed = self.settings.http_allowed_hosts
-        return DefinitionService(self.database, checker(allowed), CATALOG, four_eyes=self.settings.four_eyes_publish)
+        return DefinitionService(
+            self.database,
+            allowed_hosts=self.settings.http_allowed_hosts or None,
+            four_eyes=self.settings.four_eyes_publish,
+        )
 
     @cached_property
     def events(self) -> EventService:
@@ -197,20 +196,3 @@ async def connect_temporal(settings: Settings, database: Database, interceptors:
         raise UnavailableProblem(
             Text(f"连接不上 Temporal（{address}）：{error}", f"Temporal at {address} cannot be reached: {error}")
         ) from error
-
-
-def checker(allowed_hosts: Sequence[str]) -> Lint:
-    """The linter as the definition service wants it: with the names that exist."""
-
-    def check(definition: Definition, names: KnownNames) -> Sequence[Finding]:
-        resources = LintResources(
-            forms=names.forms,
-            queues=names.queues,
-            templates=names.messages,
-            flows=names.flows,
-            allowed_hosts=allowed_hosts or None,
-            file_name=PurePath(f"{definition.name}.yaml").name,
-        )
-        return lint(definition.text, resources=resources)
-
-    return check
