@@ -72,7 +72,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
     renderer = await stack.enter_async_context(TemplateRenderer())
     web = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
     stack.push_async_callback(web.aclose)
-    runs = RunActivities(application.run_reports, application.human_tasks, application.events, application.runs)
+    runs = RunActivities(application.run_reports, application.human_task_steps, application.events, application.runs)
     drains = Drains(
         application.database,
         application.inbox,

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from services.human_tasks import HumanTaskService
 from temporalio import activity
 
 from domain.problems import ProblemError, UnavailableProblem
 from services.events import EventService
+from services.human_task_steps import HumanTaskSteps
 from services.run_reports import RunReports
 from services.runs import RunService
 from workflows import messages
@@ -20,7 +20,7 @@ class RunActivities:
     """The inner activities of runs, each idempotent, each one transaction."""
 
     def __init__(
-        self, reports: RunReports, human_tasks: HumanTaskService, events: EventService, runs: RunService
+        self, reports: RunReports, human_tasks: HumanTaskSteps, events: EventService, runs: RunService
     ) -> None:
         self._reports = reports
         self._human_tasks = human_tasks

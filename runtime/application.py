@@ -26,6 +26,7 @@ from services.connections import Connections
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
+from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.inbox import InboxService
 from services.orchestrator import Orchestrator
@@ -153,6 +154,10 @@ class Application:
     @cached_property
     def human_tasks(self) -> HumanTaskService:
         return HumanTaskService(self.database, self.orchestrator)
+
+    @cached_property
+    def human_task_steps(self) -> HumanTaskSteps:
+        return HumanTaskSteps(self.database)
 
     @cached_property
     def reach(self) -> ReachService:
