@@ -21,6 +21,7 @@ from simulator.entities import (
     Order,
     Push,
     Refund,
+    RefundStatus,
     Shop,
     TagGroup,
     Target,
@@ -150,6 +151,21 @@ class World:
         offset = self.counters.get("clock_offset")
         self.clock.offset_s = offset.value if offset else 0.0
         self._journal.rewrite(self._snapshot())
+        self._mend_ledger()
+
+    def _mend_ledger(self) -> None:
+        """Writes down refunds that were paid back just before a kill, between the journal and the ledger."""
+        known = {entry.subjects["refund_id"] for entry in self.ledger.find(effect=True, kind="refund_agreed")}
+        for refund in self.refunds:
+            if refund.status is RefundStatus.SUCCESS and refund.id not in known:
+                self.ledger.record(
+                    "refund_agreed",
+                    "youzan",
+                    refund.shop,
+                    request={},
+                    subjects={"refund_id": refund.id, "tid": refund.tid},
+                    amount_minor=refund.amount_minor,
+                )
 
     def _snapshot(self) -> Iterator[dict[str, Any]]:
         yield self._header()

@@ -189,6 +189,29 @@ async def test_unknown_things_are_refused_in_words(sim: Sim) -> None:
         assert (path, answer.status_code) == (path, status), answer.text
 
 
+async def test_a_trickle_brings_a_refund_now_and_then() -> None:
+    receiver = Receiver()
+    async with served(receiver.app()) as address, simulator(push_base=address, trickle_s=0.05):
+        await receiver.wait_for(3)
+    assert len({json.loads(push.body)["id"] for push in receiver.pushes}) >= 3
+    assert {push.headers["event-type"] for push in receiver.pushes} == {"trade_refund_BuyerCreated"}
+
+
+async def test_a_welcome_code_is_good_only_if_it_was_given_out(sim: Sim) -> None:
+    for code in ("made-up", "CALLBACK.1.1.0", "CALLBACK..", "CALLBACK.zz.1.0123456789abcdef"):
+        answer = await sim.wecom("externalcontact/send_welcome_msg", {"welcome_code": code, "text": {"content": "hi"}})
+        assert answer["errcode"] == 41050
+
+
+async def test_a_goods_refusal_has_a_push_of_its_own(pushed: Pushed) -> None:
+    sim, receiver = pushed
+    made = await sim.refund()
+    step = {"refund_id": made["id"], "version": made["version"], "remark": "空包裹"}
+    await sim.youzan("youzan.trade.refund.refuse", "3.0.1", step)
+    (push,) = await receiver.wait_for(1)
+    assert push.headers["event-type"] == "trade_refund_RefundSellerRefuseBuyerReturnGoods"
+
+
 async def test_the_queue_is_bounded() -> None:
     async with simulator(push_base="http://127.0.0.1:9", push_queue_limit=2, push_retry_scale=1) as sim:
         answer = await sim.http.post("/_sim/refunds", json={"count": 3})

@@ -56,6 +56,15 @@ async def test_a_restart_goes_on(tmp_path: Path) -> None:
         assert (await sim.refund())["id"] != made["id"]
 
 
+async def test_a_refund_paid_just_before_a_kill_is_in_the_ledger(tmp_path: Path) -> None:
+    async with simulator(state=tmp_path) as sim:
+        made = await sim.refund()
+        await sim.youzan("youzan.trade.refund.agree", "3.0.1", {"refund_id": made["id"], "version": made["version"]})
+    (tmp_path / "ledger.jsonl").write_text("", encoding="utf-8")
+    async with simulator(state=tmp_path) as sim:
+        assert (await sim.ledger(kind="refund_agreed", refund_id=made["id"]))["effects"] == 1
+
+
 async def test_a_waiting_push_survives(tmp_path: Path) -> None:
     async with simulator(state=tmp_path, push_base="http://127.0.0.1:9", push_retry_scale=1) as sim:
         await sim.refund(push=True)

@@ -10,12 +10,13 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import App, Contact, Corp, Counter, Push
+from simulator.entities import App, Contact, Corp, Push
 from simulator.faults import Fault
 from simulator.platforms.base import Json, PushRequest, Submit
 from simulator.platforms.wecom import crypto
 from simulator.platforms.wecom.api import APIS
 from simulator.platforms.wecom.calls import Call, ErrCode, answer
+from simulator.platforms.wecom.messages import welcome_code
 from simulator.quotas import Limit, Quotas
 from simulator.tokens import TokenDesk, TokenState
 from simulator.world import World
@@ -139,9 +140,7 @@ class WeCom:
             "ExternalUserID": contact.id,
         }
         if event in ("add_external_contact", "add_half_external_contact"):
-            code = "CALLBACK" + self._world.token("welcome", number)[:24]
-            self._world.counters.put(Counter(id=f"welcome:{code}", value=now.timestamp()))
-            payload |= {"State": contact.state, "WelcomeCode": code}
+            payload |= {"State": contact.state, "WelcomeCode": welcome_code(self._world, now, number)}
         return Push(
             id=f"push-{number}",
             platform=self.name,

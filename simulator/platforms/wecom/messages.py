@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from simulator.entities import GroupMessage, Recipient
 from simulator.platforms.wecom.calls import Call, ErrCode, Json, answer
 from simulator.platforms.wecom.contacts import contacts_of
+from simulator.world import World
 
 RESULT_LIMIT, RESULT_DEFAULT = 1000, 500
 LIST_LIMIT, LIST_DEFAULT = 100, 50
@@ -154,8 +155,8 @@ def send_welcome_msg(call: Call) -> Json:
     """Greets a new customer: once per code, within 20 s of the event."""
     code = call.text("welcome_code")
     _content(call)
-    issued = call.world.counters.get(f"welcome:{code}")
-    if issued is None or call.world.clock.wall().timestamp() - issued.value > WELCOME_S:
+    issued = _welcome_issued(call.world, code)
+    if issued is None or call.world.clock.wall() - issued > timedelta(seconds=WELCOME_S):
         call.record("welcome_message", {"welcome_code": code}, code=41050)
         raise ErrCode(41050)
     if next(call.world.ledger.find(effect=True, kind="welcome_message", welcome_code=code), None) is not None:
@@ -163,6 +164,21 @@ def send_welcome_msg(call: Call) -> Json:
         raise ErrCode(41051)
     call.record("welcome_message", {"welcome_code": code})
     return answer()
+
+
+def welcome_code(world: World, issued: datetime, number: int) -> str:
+    """The code of one new-customer event; it carries its time, so nothing need be remembered."""
+    stamp = f"{int(issued.timestamp() * 1000):x}.{number:x}"
+    return f"CALLBACK.{stamp}.{world.token('welcome', stamp)[:16]}"
+
+
+def _welcome_issued(world: World, code: str) -> datetime | None:
+    """When a code was given out; None if it never was."""
+    mark, _, rest = code.partition(".")
+    stamp, _, digest = rest.rpartition(".")
+    if mark != "CALLBACK" or digest != world.token("welcome", stamp)[:16]:
+        return None
+    return datetime.fromtimestamp(int(stamp.partition(".")[0], 16) / 1000, UTC)
 
 
 def _content(call: Call) -> tuple[str, list[Json]]:

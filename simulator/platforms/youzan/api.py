@@ -23,11 +23,12 @@ UNVERIFIED = frozenset(
         "youzan.trade.returngoods.agree/3.0.1",
         "youzan.logistics.goodsexpress.get/3.0.0",  # name and fields from old SDKs; stations' JSON is assumed
         "youzan.users.info.query/1.0.1",  # path to union_id within user_list is assumed
+        "trade_refund_RefundSellerRefuse",  # the event of a plain refusal; its neighbours' names are documented
         "youzan.cloud.secret.decrypt.single/1.0.0",
         "youzan.cloud.secret.decrypt.batch/1.0.0",
     }
 )
-"""[U]: calls whose name, version or fields no document at hand confirms."""
+"""[U]: calls and events whose name, version or fields no document at hand confirms."""
 
 PAGE_LIMIT = 100
 SIZE_LIMIT = 100
@@ -295,9 +296,11 @@ _REFUND_EVENTS = {
 
 
 def event_after(kind: str, row: Refund) -> str | None:
-    """The push that follows a recorded effect on a refund: a refund without goods ends with SellerAgree [S]."""
+    """The push that follows a recorded effect on a refund; which one ends it depends on the goods [S]."""
     if kind == "refund_agreed" and not row.returns_goods:
         return "trade_refund_RefundSellerAgree"
+    if row.status is RefundStatus.GOODS_REFUSED:
+        return "trade_refund_RefundSellerRefuseBuyerReturnGoods"
     return _REFUND_EVENTS.get(kind)
 
 
