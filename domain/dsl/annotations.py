@@ -68,6 +68,17 @@ def tagged(annotation: Any, part: str | int) -> Any:
     return None
 
 
+def branch_named(annotation: Any, label: str | int) -> Any:
+    """The branch of an untagged union that pydantic's label for it (`str`, `dict[str,any]`, a class) means."""
+    members = [unwrapped(member) for member in get_args(annotation)]
+    return next((member for member in members if _label(member) == str(label)), annotation)
+
+
+def _label(member: Any) -> str:
+    origin = get_origin(member)
+    return origin.__name__ if origin is not None else getattr(member, "__name__", str(member))
+
+
 def inner(annotation: Any, part: str | int) -> Any:
     """The annotation of a member; None when it is not known."""
     annotation = unwrapped(annotation)

@@ -12,9 +12,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from domain.dsl.annotations import branch_of, inner, is_item, is_optional, keys_of, literals, tagged, unwrapped
-from domain.dsl.findings import Finding, child, did_you_mean, listed
-from domain.dsl.model import FIELDS_TAG, TASK_KEYWORDS, DurationFields, Flow, TaskBase
+from domain.dsl.annotations import (
+    branch_named,
+    branch_of,
+    inner,
+    is_item,
+    is_optional,
+    is_union,
+    keys_of,
+    literals,
+    tagged,
+    unwrapped,
+)
+from domain.dsl.findings import Finding, child, closest, did_you_mean, listed
+from domain.dsl.model import FIELDS_TAG, TASK_KEYWORDS, CallTask, DurationFields, Flow, TaskBase
 from domain.dsl.source import SourceDocument
 from domain.problems import Text
 
@@ -54,21 +65,45 @@ def explain_shape_errors(
 ) -> list[Finding]:
     """Findings for a pydantic error about the value at a pointer of the document, validated by a model."""
     data = value_at(document.data, pointer)
-    settled: dict[str, None] = {}
+    settled: set[str] = set()
     findings: list[Finding] = []
-    for details in error.errors(include_url=False):
-        place = _Place(details, data, pointer, model, document)
+    places = [_Place(details, data, pointer, model, document) for details in error.errors(include_url=False)]
+    for place in _without_noise(places):
         if any(_inside(place.pointer, above) for above in settled):
             continue
         misshapen = place.misshapen_item()
         if misshapen is not None:
-            settled[misshapen.pointer] = None
+            settled.add(misshapen.pointer)
             findings.append(misshapen)
             continue
         finding = place.finding()
         if finding is not None:
             findings.append(finding)
     return findings
+
+
+def _without_noise(places: "list[_Place]") -> "Iterator[_Place]":
+    """One place per mistake: a misspelt key is not also a missing one, a union complains once."""
+    unknown = [place for place in places if place.kind == "extra_forbidden"]
+    spoken: dict[str, _Place] = {}
+    for place in places:
+        if place.kind == "missing" and any(
+            other.pointer.rpartition("/")[0] == place.pointer.rpartition("/")[0]
+            and closest(other.key, keys_of(other.owner)) == place.key
+            for other in unknown
+        ):
+            continue
+        if not place.in_union:
+            yield place
+            continue
+        # Untagged unions report every branch: the one that went furthest into the data is the one that was meant.
+        rivals = [other for other in places if other.in_union == place.in_union]
+        if place is max(rivals, key=lambda rival: len(rival.pointer)):
+            first = spoken.setdefault(place.in_union, place)
+            if first is place:
+                if all(rival.pointer == place.in_union for rival in rivals):
+                    place.wanted = [rival.kind for rival in rivals]
+                yield place
 
 
 def value_at(data: Any, pointer: str) -> Any:
@@ -98,6 +133,8 @@ class _Place:
         self.pointer = pointer
         self.owner: Any = model
         self.key = ""
+        self.in_union = ""
+        self.wanted: list[str] = []
         self._items: list[tuple[str, Any]] = []
         annotation: Any = model
         for part in details["loc"]:
@@ -107,6 +144,10 @@ class _Place:
             branch = tagged(annotation, part)
             if branch is not None:
                 annotation = branch
+                continue
+            if is_union(annotation):
+                self.in_union = self.pointer
+                annotation = branch_named(annotation, part)
                 continue
             self.owner, self.key = annotation, str(part)
             self.pointer = child(self.pointer, part)
@@ -184,6 +225,13 @@ class _Place:
                 of_key=True,
             )
         near = did_you_mean(self.key, known)
+        if not near.en and "/with" in self.pointer and self.key in keys_of(TaskBase):
+            near = Text(
+                f"{self.key} 属于任务本身，请减少缩进，与 with 对齐。",
+                f" `{self.key}` belongs to the task: indent it less, level with `with`.",
+            )
+        elif not near.en and self.owner is CallTask:
+            near = Text("调用的参数请写在 with 下面。", " Arguments of a call stand under `with`.")
         return self._say(
             "unknown-key",
             Text(
@@ -236,10 +284,19 @@ class _Place:
                     f"“{self.given}” is no semantic version; write three numbers such as '1.0.0'",
                 ),
             )
+        if self.key not in ("namespace", "name"):
+            words = _PATTERN_WORDS.get(self.key, Text("格式不正确", "it has the wrong form"))
+            return self._say(
+                "bad-value",
+                Text(
+                    f"“{self.given}”不能用作 {self.key}：{words.zh}",
+                    f"“{self.given}” cannot be a {self.key}: {words.en}",
+                ),
+            )
         return self._say(
             "bad-value",
             Text(
-                f"“{self.given}”不能用作{self.key}：只能用英文字母、数字和中间的连字符“-”，最多 63 个字符",
+                f"“{self.given}”不能用作 {self.key}：只能用英文字母、数字和中间的连字符“-”，最多 63 个字符",
                 f"“{self.given}” cannot be a {self.key}: only letters, digits and inner hyphens, at most 63 characters",
             ),
         )
@@ -253,7 +310,8 @@ class _Place:
         return self._say("exactly-one", message, of_key=True)
 
     def _wrong_type(self) -> Finding:
-        wanted = _KINDS.get(self.kind, _KINDS["dict_type"])
+        kinds = [_KINDS[kind] for kind in (self.wanted or [self.kind]) if kind in _KINDS] or [_KINDS["dict_type"]]
+        wanted = Text("或".join(kind.zh for kind in kinds), " or ".join(kind.en for kind in kinds))
         slip = _COLON_SLIP.match(self.given) if isinstance(self.given, str) and self.kind != "int_type" else None
         if slip is not None and self.kind not in ("string_type", "bool_type", "literal_error"):
             return self._colon_slip(slip)
@@ -264,7 +322,7 @@ class _Place:
             f"{subject.zh}应该是{wanted.zh}，现在是{kind_of(self.given).zh}",
             f"{subject.en} should be {wanted.en}; this is {kind_of(self.given).en}",
         )
-        if self.kind == "string_type" and isinstance(self.given, int | float | bool):
+        if self.kind == "string_type" and len(kinds) == 1 and isinstance(self.given, int | float | bool):
             message = Text(f"{message.zh}。请加引号", f"{message.en}. Put quotes around it")
         elif self.given is None:
             message = Text(
@@ -365,6 +423,13 @@ class _Place:
 
 
 _ITEM_KEYS = frozenset({"with", "if", "then", "when", "catch", "export", "output", "input", "timeout", "extend"})
+
+_PATTERN_WORDS = {
+    "method": Text(
+        "请写 get、post、put、patch、delete、head、options 之一",
+        "write get, post, put, patch, delete, head or options",
+    ),
+}
 
 MISSING_HINTS: dict[str, Text] = {
     "document": Text("写明 dsl、namespace、name、version", "it names dsl, namespace, name and version"),

@@ -6,7 +6,7 @@ the usual causes first.
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,12 +33,11 @@ class _Complaint(NamedTuple):
 
     @property
     def text(self) -> str:
-        return self.lines[self.line] if self.line < len(self.lines) else ""
+        return self.lines[self.line]
 
     def recent(self) -> list[int]:
         """The line of the complaint and the written lines just above it, nearest first."""
-        first = min(self.line, len(self.lines) - 1)
-        written = [number for number in range(first, -1, -1) if self.lines[number].strip()]
+        written = [number for number in range(self.line, -1, -1) if self.lines[number].strip()]
         return written[:_LINES_BACK]
 
 
@@ -54,13 +53,11 @@ def explain_syntax_error(error: yaml.YAMLError, lines: list[str]) -> Finding:
     mark = getattr(error, "problem_mark", None)
     began = getattr(error, "context_mark", None) or mark
     complaint = _Complaint(
-        problem=str(getattr(error, "problem", None) or error),
-        context=str(getattr(error, "context", None) or ""),
-        line=mark.line if mark else 0,
-        column=mark.column if mark else 0,
-        began_line=began.line if began else 0,
-        began_column=began.column if began else 0,
-        lines=lines,
+        str(getattr(error, "problem", None) or error),
+        str(getattr(error, "context", None) or ""),
+        *_within(mark, lines),
+        *_within(began, lines),
+        lines,
     )
     for explanation in _EXPLANATIONS:
         answer = explanation(complaint)
@@ -78,6 +75,15 @@ def explain_syntax_error(error: yaml.YAMLError, lines: list[str]) -> Finding:
             "of this line and the one above",
         ),
     )
+
+
+def _within(mark: Any, lines: list[str]) -> tuple[int, int]:
+    """A parser's mark as line and column of the text: the end of the text counts as the end of its last line."""
+    if mark is None:
+        return 0, 0
+    if mark.line >= len(lines):
+        return len(lines) - 1, len(lines[-1])
+    return mark.line, min(mark.column, len(lines[mark.line]))
 
 
 def _tab(complaint: _Complaint) -> _Answer | None:
@@ -203,9 +209,10 @@ def _colon_in_value(complaint: _Complaint) -> _Answer | None:
 def _special_character(complaint: _Complaint) -> _Answer | None:
     character = complaint.text[complaint.column : complaint.column + 1]
     began = complaint.lines[complaint.began_line][complaint.began_column : complaint.began_column + 1]
-    if character not in _SPECIAL and not any(word in complaint.context for word in ("directive", "alias", "anchor")):
+    is_special = bool(character) and character in _SPECIAL
+    if not is_special and not any(word in complaint.context for word in ("directive", "alias", "anchor")):
         return None
-    shown = character if character and character in _SPECIAL else began
+    shown = character if is_special else began
     return _Answer(
         "unquoted-special",
         complaint.began_line,

@@ -6,12 +6,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from domain.calls import AnyCall
-from domain.dsl.findings import child, did_you_mean, listed
-from domain.dsl.lint.outline import REFUSED_CALLS, TaskSite
+from domain.dsl.annotations import keys_of
+from domain.dsl.findings import child, closest, did_you_mean, listed
+from domain.dsl.lint.outline import REFUSED_CALLS, TaskSite, as_text
 from domain.dsl.lint.registry import Lint, Remark, rule
+from domain.dsl.model import CallTask
 from domain.dsl.shape import explain_shape_errors, value_at
 from domain.dsl.web_arguments import arguments_model
 from domain.problems import Text
+
+_KEY_CODES = frozenset({"unknown-key", "missing-key"})
+_TASK_KEYS = frozenset(keys_of(CallTask))
 
 
 @rule("unknown-call", "error")
@@ -54,6 +59,8 @@ def wrong_argument(lint: Lint) -> Iterator[Remark]:
         given = task.data.get("with")
         if given is not None and not isinstance(given, dict):
             continue
+        if given is None and any(closest(key, ["with"]) for key in task.data if key not in _TASK_KEYS):
+            continue
         for pointer, message in _argument_errors(lint, task, arguments_model(declared), given or {}):
             yield Remark(pointer, message, of_key=True)
 
@@ -74,7 +81,7 @@ def _argument_errors(
     except ValidationError as error:
         pointer = task.at("with")
         for found in explain_shape_errors(error, lint.document, pointer, model):
-            if not _computed(lint.document.data, found.pointer):
+            if found.code in _KEY_CODES or not _computed(lint.document.data, found.pointer):
                 where = found.pointer if "with" in task.data else task.at("call")
                 yield where, found.message
 
@@ -128,19 +135,21 @@ def endless_function(lint: Lint) -> Iterator[Remark]:
     functions = lint.outline.functions
     called = {
         name: {
-            str(task.data["call"])
+            called_name
             for task in (site, *site.below())
-            if task.keyword == "call" and task.data.get("call") in functions
+            if task.keyword == "call" and (called_name := as_text(task.data["call"])) in functions
         }
         for name, site in functions.items()
     }
+    told: set[str] = set()
     for name, site in functions.items():
         seen: set[str] = set()
         waiting = set(called[name])
         while waiting:
             seen |= waiting
             waiting = set().union(*(called[other] for other in waiting)) - seen
-        if name in seen:
+        if name in seen and not told & seen:
+            told.add(name)
             yield Remark(
                 site.pointer,
                 Text(f"函数“{name}”会调用它自己，永远不会结束", f"The function “{name}” calls itself and never ends"),

@@ -15,6 +15,7 @@ from domain.dsl.lint.outline import (
     TaskSite,
     as_dict,
     as_list,
+    as_text,
     catch_variable,
     loop_variables,
 )
@@ -122,9 +123,10 @@ def _task(task: TaskSite) -> Places:
 
 def _arguments(task: TaskSite, inside: frozenset[str]) -> Places:
     arguments = task.data.get("with")
-    if task.data.get("call") in REFUSED_CALLS:
+    name = as_text(task.data.get("call")).partition(":")[0]
+    if name in REFUSED_CALLS:
         return
-    if task.data.get("call") == "human-task" and isinstance(arguments, dict):
+    if name == "human-task" and isinstance(arguments, dict):
         for index, check in enumerate(as_list(arguments.get("checks"))):
             when = as_dict(check).get("when")
             pointer = task.at("with", "checks", index, "when")

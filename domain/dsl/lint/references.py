@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from domain.dsl.findings import child, did_you_mean, listed
-from domain.dsl.lint.outline import Outline, as_dict
+from domain.dsl.findings import child, closest, did_you_mean, listed
+from domain.dsl.lint.outline import Outline, as_dict, as_list
 from domain.dsl.lint.registry import Lint, Remark, rule
 from domain.problems import Text
 
@@ -55,8 +55,10 @@ def unused_part(lint: Lint) -> Iterator[Remark]:
         "functions": {name for _, name in outline.calls()},
     }
     for part, names in used.items():
-        for name in outline.part(part):
-            if name not in names:
+        known = outline.part(part)
+        misspelt = {closest(name, known) for name in names if name not in known}
+        for name in known:
+            if name not in names and name not in misspelt:
                 yield Remark(
                     child("/use", part, name),
                     Text(
@@ -66,7 +68,7 @@ def unused_part(lint: Lint) -> Iterator[Remark]:
                     of_key=True,
                 )
     text = lint.document.text
-    for index, secret in enumerate(outline.use.get("secrets") or ()):
+    for index, secret in enumerate(as_list(outline.use.get("secrets"))):
         if isinstance(secret, str) and text.count(secret) < 2:
             yield Remark(
                 child("/use/secrets", index),

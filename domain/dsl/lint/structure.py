@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import ValidationError
 
 from domain.dsl.durations import parse_duration
 from domain.dsl.findings import child
@@ -14,6 +15,8 @@ from domain.dsl.lint.outline import TaskSite, as_dict, as_list
 from domain.dsl.lint.registry import Lint, Remark, rule
 from domain.problems import ProblemError, Text
 
+_META_SCHEMA = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+_MOST_SCHEMA_ERRORS = 20
 _DSL_VERSION = re.compile(r"^1\.0\.\d+(?:-|\+|$)")
 RESERVED_NAMES = frozenset({"continue", "exit", "end"})
 
@@ -151,21 +154,17 @@ def _schema_remarks(pointer: str, schema: Any) -> Iterator[Remark]:
         )
         return
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        place = child(pointer, *error.absolute_path)
-        yield Remark(
-            place,
-            Text(
-                f"JSON Schema 有误：{_schema_words(error).zh}",
-                f"The JSON Schema is wrong: {_schema_words(error).en}",
-            ),
-        )
+        for error in islice(_META_SCHEMA.iter_errors(schema), _MOST_SCHEMA_ERRORS):
+            words = _schema_words(error)
+            yield Remark(
+                child(pointer, *error.absolute_path),
+                Text(f"JSON Schema 有误：{words.zh}", f"The JSON Schema is wrong: {words.en}"),
+            )
     except RecursionError:
         yield Remark(pointer, Text("JSON Schema 嵌套太深", "The JSON Schema is nested too deeply"))
 
 
-def _schema_words(error: SchemaError) -> Text:
+def _schema_words(error: ValidationError) -> Text:
     key = str(error.absolute_path[-1]) if error.absolute_path else "schema"
     if error.validator == "anyOf" and key == "type":
         kinds = "string, number, integer, boolean, object, array, null"
