@@ -7,7 +7,7 @@ Source: the jq 1.8 manual, "Assignment", "Builtin operators and functions".
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.dsl.expressions.code import NOTHING, Code, Frame, single, stream
+from domain.dsl.expressions.code import NOTHING, Code, Frame, Many, single, stream
 from domain.dsl.expressions.control import ControlCompiler
 from domain.dsl.expressions.dataflow import ARITHMETIC
 from domain.dsl.expressions.failures import Break, Failure
@@ -96,17 +96,17 @@ class ExpressionCompiler(ControlCompiler):
         return lambda path, value, _frame: iter(((path, value),))
 
     def _places_field(self, node: Node, scope: Scope) -> Places:
-        return self._stepping(node, [lambda _value, _frame: iter((node[2],))], scope)
+        return self._stepping(node, lambda _value, _frame: iter((node[2],)), scope)
 
     def _places_index(self, node: Node, scope: Scope) -> Places:
-        return self._stepping(node, [self.value(node[2], scope).many], scope)
+        return self._stepping(node, self.value(node[2], scope).many, scope)
 
-    def _stepping(self, node: Node, keys: list[Callable[[Any, Frame], Iterator[Any]]], scope: Scope) -> Places:
+    def _stepping(self, node: Node, keys: Many, scope: Scope) -> Places:
         base, offset = self.places(node[1], scope), self.place(node)
 
         def places(path: Path, value: Any, frame: Frame) -> Iterator[tuple[Path, Any]]:
             for before, held in base(path, value, frame):
-                for key in keys[0](value, frame):
+                for key in keys(value, frame):
                     frame.meter.spend(1 + len(before) // 8)
                     try:
                         found = item(held, key, frame.meter)
@@ -187,20 +187,23 @@ class ExpressionCompiler(ControlCompiler):
         return otherwise
 
     def _places_opt(self, node: Node, scope: Scope) -> Places:
-        body = self.places(node[1], scope)
+        """As for values, `?` after a path forgives the last step only."""
+        inner = node[1]
+        if inner[0] in ("field", "iterate") and not self.syntax.is_in_brackets(inner):
+            base, step = self.places(inner[1], scope), self.places((inner[0], ("identity",), *inner[2:]), scope)
+            forgiven = _forgiven(step)
 
-        def places(path: Path, value: Any, frame: Frame) -> Iterator[tuple[Path, Any]]:
-            try:
-                yield from body(path, value, frame)
-            except Failure:
-                return
+            def places(path: Path, value: Any, frame: Frame) -> Iterator[tuple[Path, Any]]:
+                for before, held in base(path, value, frame):
+                    yield from forgiven(before, held, frame)
 
-        return places
+            return places
+        return _forgiven(self.places(inner, scope))
 
     def _places_try(self, node: Node, scope: Scope) -> Places:
         if node[2] is not None:
             raise self.unsupported(node, "赋值的左侧不能用 catch", "`catch` cannot stand on the left of an assignment")
-        return self._places_opt(node, scope)
+        return _forgiven(self.places(node[1], scope))
 
     def _places_as(self, node: Node, scope: Scope) -> Places:
         source = self.value(node[1], scope)
@@ -302,6 +305,16 @@ def _updating(places: Places, update: Code) -> Callable[[Any, Frame], Any]:
         return editor.document
 
     return updated
+
+
+def _forgiven(body: Places) -> Places:
+    def places(path: Path, value: Any, frame: Frame) -> Iterator[tuple[Path, Any]]:
+        try:
+            yield from body(path, value, frame)
+        except Failure:
+            return
+
+    return places
 
 
 def _choosing(test: Code, then: Places, otherwise: Places) -> Places:

@@ -85,6 +85,17 @@ def optional(maybe: One, cost: int) -> Code:
     return Code(None, maybe, many, cost)
 
 
+def present(code: Code) -> Code:
+    """The outputs of a code that are not `NOTHING`."""
+    if code.one is not None:
+        return optional(code.one, code.cost)
+
+    def many(value: Any, frame: Frame) -> Iterator[Any]:
+        return (result for result in code.many(value, frame) if result is not NOTHING)
+
+    return stream(many, code.cost)
+
+
 def stream(many: Many, cost: int) -> Code:
     """Code with any number of outputs."""
     return Code(None, None, many, cost)

@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.dsl.expressions.code import NOTHING, Code, Frame, Many, One, optional, single, stream
-from domain.dsl.expressions.dataflow import DataCompiler, combined, constantly
+from domain.dsl.expressions.code import NOTHING, Code, Frame, Many, One, optional, present, single, stream
+from domain.dsl.expressions.dataflow import DataCompiler, combined, constant, constantly, piped
 from domain.dsl.expressions.failures import Break, Failure, Refusal
 from domain.dsl.expressions.filters import FILTER_FUNCTIONS
 from domain.dsl.expressions.functions import VALUE_FUNCTIONS
-from domain.dsl.expressions.paths import item
+from domain.dsl.expressions.paths import item, piece
 from domain.dsl.expressions.scope import Argument, Definition, Scope
 from domain.dsl.expressions.syntax import Node
 from domain.dsl.expressions.values import is_truthy
@@ -42,7 +42,17 @@ class ControlCompiler(DataCompiler):
         return Code(otherwise.one, otherwise.maybe, otherwise.many, cost)
 
     def _opt(self, node: Node, scope: Scope) -> Code:
-        return _attempt(self.value(node[1], scope), None)
+        """`f?`. After a path it forgives the last step only: in `.a.b?` the step `.a` may still fail."""
+        inner = node[1]
+        if inner[0] not in ("field", "index", "slice", "iterate") or self.syntax.is_in_brackets(inner):
+            return _attempt(self.value(inner, scope), None)
+        base, offset = self.value(inner[1], scope), self.place(inner)
+        if inner[0] == "iterate":
+            return piped(base, _attempt(self.value(("iterate", ("identity",)), scope), None))
+        if inner[0] == "field":
+            return present(combined(_forgiving(item), [base, constant(inner[2])], offset))
+        keys = [constant(None) if key is None else self.value(key, scope) for key in inner[2:]]
+        return present(combined(_forgiving(item if inner[0] == "index" else piece), [base, *keys], offset))
 
     def _try(self, node: Node, scope: Scope) -> Code:
         return _attempt(self.value(node[1], scope), None if node[2] is None else self.value(node[2], scope))
@@ -266,6 +276,16 @@ def _choice(test: Code, then: Code, otherwise: Code) -> Code:
             yield from (then if is_truthy(verdict) else otherwise).many(value, frame)
 
     return stream(many, 0)
+
+
+def _forgiving(operation: Callable[..., Any]) -> Callable[..., Any]:
+    def attempt(*values: Any) -> Any:
+        try:
+            return operation(*values)
+        except Failure:
+            return NOTHING
+
+    return attempt
 
 
 def _attempt(body: Code, handler: Code | None) -> Code:

@@ -52,7 +52,7 @@ class DataCompiler(ABC):
     """Compiles nodes of the syntax tree into `Code`; a method per node, named after it."""
 
     def __init__(self, syntax: Syntax) -> None:
-        self._syntax = syntax
+        self.syntax = syntax
         self._next_slot = 0
         self._nodes = 0
         self.free: dict[str, int] = {}
@@ -60,10 +60,10 @@ class DataCompiler(ABC):
 
     def compile(self) -> Code:
         """The whole expression. Raises Refusal."""
-        return self.value(self._syntax.root, EMPTY_SCOPE)
+        return self.value(self.syntax.root, EMPTY_SCOPE)
 
     def place(self, node: Any) -> int:
-        return self._syntax.place(node)
+        return self.syntax.place(node)
 
     def new_slot(self) -> int:
         self._next_slot += 1

@@ -34,7 +34,7 @@ ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 def _moment(seconds: int | float) -> datetime:
     try:
-        return _EPOCH + timedelta(seconds=seconds // 1)
+        return _EPOCH + timedelta(seconds=int(seconds))
     except (OverflowError, ValueError):
         raise Failure("时间超出了可表示的范围", "error converting number of seconds since epoch to datetime") from None
 

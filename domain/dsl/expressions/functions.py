@@ -60,6 +60,8 @@ def _has(value: Any, _meter: Meter, key: Any) -> bool:
         return key in value
     if isinstance(value, list) and is_number(key):
         return bool(0 <= key < len(value))
+    if value is None:
+        return False
     holder, by = kind(value), kind(key)
     raise Failure(f"不能检查{KIND_ZH[holder]}是否含有{KIND_ZH[by]}键", f"Cannot check whether {holder} has a {by} key")
 

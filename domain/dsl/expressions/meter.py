@@ -46,7 +46,7 @@ class Meter:
         self.budget = budget
         self._now = now
         self._steps_left = budget.steps
-        self._check_below = budget.steps - _STEPS_BETWEEN_CHECKS
+        self._check_below = max(0, budget.steps - _STEPS_BETWEEN_CHECKS)
         self._bytes_left = budget.allocated_bytes
         self._deadline: float | None = None
 

@@ -76,6 +76,7 @@ class Syntax:
     tokens: list[Token]
     starts: list[int]
     places: dict[int, int] = field(repr=False)
+    bracketed: set[int] = field(repr=False)
 
     def place(self, node: Any) -> int:
         """The offset of a node: its own, or that of its leftmost part."""
@@ -85,6 +86,10 @@ class Syntax:
                 return known
             node = next((part for part in node if isinstance(part, (tuple, list)) and part), None)
         return 0
+
+    def is_in_brackets(self, node: Node) -> bool:
+        """Whether the node stands in round brackets of its own."""
+        return id(node) in self.bracketed
 
 
 def children(node: Any) -> Iterator[Any]:
@@ -109,18 +114,19 @@ def parse(source: str) -> Syntax:
     if not source.strip():
         raise Refusal(SYNTAX_CODE, 0, Text("表达式是空的", "the expression is empty"))
     places: dict[int, int] = {}
+    bracketed: set[int] = set()
     try:
         tokens = lex(source)
     except (JqParseError, ValueError, RecursionError) as error:
         raise _lexing_refusal(source, error) from None
     _limit_chains(tokens)
-    parser = _LocatedParser(source, tokens, 0, places)
+    parser = _LocatedParser(source, tokens, 0, places, bracketed)
     try:
         root = parser.parse_program()
     except (JqParseError, RecursionError):
         raise parser.unexpected() from None
     _limit_depth(root)
-    return Syntax(source, root, tokens, parser.starts, places)
+    return Syntax(source, root, tokens, parser.starts, places, bracketed)
 
 
 def _too_large(offset: int, zh: str, en: str) -> Refusal:
@@ -195,10 +201,13 @@ def _tuples_inside(node: Any) -> Iterator[Any]:
 class _LocatedParser(Parser):
     """purejq's parser, noting where nodes begin and refusing too deep a nesting early."""
 
-    def __init__(self, source: str, tokens: list[Token], base: int, places: dict[int, int]) -> None:
+    def __init__(
+        self, source: str, tokens: list[Token], base: int, places: dict[int, int], bracketed: set[int]
+    ) -> None:
         super().__init__(tokens)
         self._source = source
         self._places = places
+        self._bracketed = bracketed
         self.starts = self._token_starts(tokens, base)
 
     def _token_starts(self, tokens: list[Token], base: int) -> list[int]:
@@ -241,7 +250,10 @@ class _LocatedParser(Parser):
         start = self.starts[self.pos]
         if self.depth >= MAX_BRACKETS:
             raise self.unexpected()
+        bracketed = self.at("OP", "(")
         node: Node = super().parse_primary()
+        if bracketed:
+            self._bracketed.add(id(node))
         self._places.setdefault(id(node), start)
         return node
 
@@ -260,7 +272,7 @@ class _LocatedParser(Parser):
                 pieces.append(_SURROGATE.sub("\ufffd", part))
                 continue
             at = self._interpolation(at)
-            inner = _LocatedParser(self._source, part[1], at, self._places)
+            inner = _LocatedParser(self._source, part[1], at, self._places, self._bracketed)
             inner.depth = self.depth + 1
             try:
                 pieces.append(inner.parse_program())
