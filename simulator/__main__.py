@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (JournalMismatch, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
+    # uvicorn stops gracefully and then raises the signal again; a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     uvicorn.run(
         app,
         host=settings.host,
