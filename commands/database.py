@@ -1,0 +1,62 @@
+"""The database for commands: the one in the settings, else the one of the instance that runs here."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+from commands.console import both
+from domain.access import Actor, system_actor
+from domain.problems import Text
+from runtime.configuration import connected_settings, with_secrets
+from runtime.keys import parse_keyring
+from runtime.settings import Settings, read_settings
+from services.access import Access
+from storage.encryption import Keyring
+from storage.engine import Database
+
+Result = TypeVar("Result")
+
+
+def database_settings() -> Settings:
+    """Settings with the address of a database and with all secrets; raises ConfigurationProblem."""
+    settings = read_settings()
+    return connected_settings() if settings.embedded_database else with_secrets(settings)
+
+
+def open_database(settings: Settings, *, pool_size: int = 2) -> Database:
+    """The database of complete settings."""
+    keys = settings.field_keys.get_secret_value() if settings.field_keys else ""
+    return Database(settings.required_database_url(), Keyring(parse_keyring(keys)), pool_size=pool_size)
+
+
+def open_access(settings: Settings, database: Database) -> Access:
+    """Sessions and tokens under the pepper of complete settings."""
+    pepper = settings.token_pepper.get_secret_value() if settings.token_pepper else ""
+    return Access(database, pepper)
+
+
+def with_database(work: Callable[[Database, Settings], Awaitable[Result]]) -> Result:
+    """Do something with the database and close it; for a command's whole body."""
+    settings = database_settings()
+
+    async def run() -> Result:
+        database = open_database(settings)
+        try:
+            return await work(database, settings)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def say(settings: Settings, text: Text, *, err: bool = False) -> None:
+    """One sentence in both languages, the person's own first."""
+    typer.echo(both(text, settings.locale), err=err)
+
+
+def command_line_actor() -> Actor:
+    """Whoever sits at this machine: may do everything, and stands in the audit log as `system:cli/<account>`."""
+    return system_actor(f"cli/{getpass.getuser()}")

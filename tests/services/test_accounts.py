@@ -1,0 +1,101 @@
+import psycopg
+import pytest
+
+from domain.access import Role, Scope
+from domain.accounts import NewAccount
+from domain.organisation import Unit
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from services.accounts import PlatformAccounts
+from storage.engine import Database
+from storage.organisation import Units
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+
+ADMIN = an_actor("root")
+
+
+@pytest.fixture
+async def accounts(database: Database) -> PlatformAccounts:
+    async with UnitOfWork(database) as work:
+        await Units(work).add(Unit(path="/east/", name="East"))
+        await Units(work).add(Unit(path="/west/", name="West"))
+    return PlatformAccounts(database)
+
+
+def _shop(slug: str, unit_path: str = "/") -> NewAccount:
+    return NewAccount(
+        platform="youzan",
+        slug=slug,
+        name=f"Shop {slug}",
+        unit_path=unit_path,
+        credentials={"client_id": "c-1", "client_secret": "top-secret"},
+        settings={"kdt_id": 42},
+    )
+
+
+async def test_credentials_go_in_and_only_connectors_get_them_out(
+    accounts: PlatformAccounts, database_url: str
+) -> None:
+    account = await accounts.connect(ADMIN, _shop("flagship"))
+    assert account.id == "youzan/flagship"
+    assert account.credential_names == ("client_id", "client_secret")
+    listed = (await accounts.list(ADMIN, PageRequest())).items
+    for shown in (account, await accounts.show(ADMIN, account.id), *listed):
+        assert "top-secret" not in shown.model_dump_json()
+    assert "top-secret" not in repr(_shop("flagship"))
+    assert await accounts.credentials(account.id) == {"client_id": "c-1", "client_secret": "top-secret"}
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        row = await (await connection.execute("SELECT credentials FROM accounts")).fetchone()
+    assert row is not None
+    assert b"top-secret" not in bytes(row[0])
+
+
+async def test_rotation_replaces_all_credentials(accounts: PlatformAccounts) -> None:
+    account = await accounts.connect(ADMIN, _shop("flagship"))
+    rotated = await accounts.rotate(ADMIN, account.id, {"client_secret": "newer"})
+    assert rotated.credential_names == ("client_secret",)
+    assert await accounts.credentials(account.id) == {"client_secret": "newer"}
+    with pytest.raises(ValidationProblem):
+        await accounts.rotate(ADMIN, account.id, {})
+
+
+async def test_a_disconnected_account_gives_no_credentials(accounts: PlatformAccounts) -> None:
+    account = await accounts.connect(ADMIN, _shop("flagship"))
+    await accounts.set_active(ADMIN, account.id, False)
+    with pytest.raises(NotFoundProblem):
+        await accounts.credentials(account.id)
+    await accounts.set_active(ADMIN, account.id, True)
+    assert await accounts.credentials(account.id)
+
+
+async def test_what_is_out_of_scope_does_not_exist(accounts: PlatformAccounts) -> None:
+    await accounts.connect(ADMIN, _shop("east", "/east/"))
+    await accounts.connect(ADMIN, _shop("west", "/west/"))
+    east = an_actor("east-admin", Role.ADMIN, scope=Scope.of_branch("/east/"))
+    by_shop = an_actor("shop-admin", Role.ADMIN, scope=Scope.of_accounts("youzan/east"))
+    for actor in (east, by_shop):
+        assert [account.id for account in (await accounts.list(actor, PageRequest())).items] == ["youzan/east"]
+        for attempt in (
+            accounts.show(actor, "youzan/west"),
+            accounts.rotate(actor, "youzan/west", {"client_secret": "mine"}),
+            accounts.set_active(actor, "youzan/west", False),
+        ):
+            with pytest.raises(NotFoundProblem):
+                await attempt
+        with pytest.raises(AuthorizationProblem):
+            await accounts.connect(actor, _shop("third", "/west/"))
+
+
+async def test_an_account_is_connected_once_below_a_unit_that_exists(accounts: PlatformAccounts) -> None:
+    await accounts.connect(ADMIN, _shop("flagship"))
+    with pytest.raises(ConflictProblem):
+        await accounts.connect(ADMIN, _shop("flagship"))
+    with pytest.raises(NotFoundProblem):
+        await accounts.connect(ADMIN, _shop("other", "/north/"))
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
+async def test_only_administrators_change_accounts(accounts: PlatformAccounts, role: Role) -> None:
+    with pytest.raises(AuthorizationProblem):
+        await accounts.connect(an_actor("li", role), _shop("flagship"))
