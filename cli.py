@@ -3,9 +3,14 @@
 import sys
 
 import typer
+from commands.serve import api, simulator, worker
 
 from commands.console import preferred_locale, refuse
+from commands.credentials import secret, token
 from commands.doctor import doctor
+from commands.flow import flow
+from commands.migrate import migrate
+from commands.people import user
 from commands.up import up
 from domain.problems import ProblemError
 
@@ -18,6 +23,12 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(doctor)
+app.command()(migrate)
+app.command()(worker)
+app.add_typer(flow, name="flow")
+app.add_typer(user, name="user")
+app.add_typer(token, name="token")
+app.add_typer(secret, name="secret")
 
 
 @app.callback()

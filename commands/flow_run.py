@@ -4,27 +4,29 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-import yaml
 from pydantic import ValidationError
 
+from commands.console import both, preferred_locale
 from connectors.web.caller import WebCaller
 from connectors.web.guard import WebSettings
 from domain.catalog import CATALOG
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
-from domain.dsl.definition import DefinitionProblem, parse_definitions
+from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.dry_run import Perform, RunResult, Scenario, TimedEvent, dry_run
 from domain.dsl.durations import parse_duration
 from domain.dsl.host import CallRequest
 from domain.dsl.program import Program
 from domain.dsl.secrets import reveal
+from domain.dsl.source import read_source
 from domain.events import Event
-from domain.problems import AuthorizationProblem, ProblemError, Text, ValidationProblem
-from runtime.settings import Settings
+from domain.problems import AuthorizationProblem, Text, ValidationProblem
+from runtime.settings import read_settings
 
 SECRET_PREFIX = "TANDEM_SECRET_"  # noqa: S105 - the prefix of environment variables, not a secret
 
@@ -47,43 +49,33 @@ def run_flow(
         definitions = parse_definitions(_read(file))
         scenario_input = None if flow_input is None else _load(flow_input)
         timed = () if events is None else read_events(_load(str(events)))
-        if host == "local":
-            programs = {f"{found.namespace}/{found.name}": Program(found.flow, found.data) for found in definitions}
-            result = run_locally(next(iter(programs.values())), programs, scenario_input, timed)
-        else:
-            # Imported here: a local run must not wait for Temporal's client to load.
-            from commands.flow_run_temporal import run_on_temporal
-
-            result = asyncio.run(run_on_temporal(definitions, scenario_input, timed, Settings()))
+        result = _run(definitions, scenario_input, timed, host)
     except DefinitionProblem as error:
         for found in error.findings:
-            typer.echo(f"{file}:{found.line}:{found.column}  {found.severity}  {found.code}  {found.message.zh}", err=True)
-            typer.echo(f"    {found.message.en}", err=True)
-        raise typer.Exit(1) from None
-    except ProblemError as error:
-        message = error.problem.as_dict().get("message", {})
-        typer.echo(message.get("zh", error.problem.detail), err=True)
-        typer.echo(message.get("en", error.problem.detail), err=True)
+            place = f"{file}:{found.line}:{found.column}  {found.severity}  {found.code}"
+            typer.echo(f"{place}  {both(found.message, preferred_locale())}", err=True)
         raise typer.Exit(1) from None
     _print(result, as_json=as_json)
     raise typer.Exit(0 if result.status == "completed" else 1)
 
 
-def run_locally(
-    program: Program, flows: dict[str, Program], flow_input: Any, events: tuple[TimedEvent, ...]
-) -> RunResult:
-    """A run on the virtual clock whose http and openapi calls are real; other calls answer with their example."""
-    settings = Settings()
-    secrets = _secrets_of_environment(program)
-    scenario = Scenario(
-        input=flow_input,
-        events=events,
-        start=datetime.now(UTC),
-        secrets={name: None if isinstance(value, str) else tuple(value) for name, value in secrets.items()},
-        flows=flows,
-        perform=_performer(WebSettings(settings.http_allowed_hosts, settings.http_allow_private), secrets),
-    )
-    return dry_run(program, CATALOG, scenario)
+def _run(definitions: Sequence[Definition], flow_input: Any, events: tuple[TimedEvent, ...], host: str) -> RunResult:
+    """http and openapi calls are real on both hosts; other calls answer with the example of their declaration."""
+    settings = read_settings()
+    programs = {f"{found.namespace}/{found.name}": Program(found.flow, found.data) for found in definitions}
+    program = next(iter(programs.values()))
+    values = _secrets_of_environment(program)
+    secrets = {name: None if isinstance(value, str) else tuple(value) for name, value in values.items()}
+    perform = _performer(WebSettings(settings.http_allowed_hosts, settings.http_allow_private), values)
+    if host == "local":
+        scenario = Scenario(
+            flow_input, events, start=datetime.now(UTC), secrets=secrets, flows=programs, perform=perform
+        )
+        return dry_run(program, CATALOG, scenario)
+    # Imported here: a local run must not wait for Temporal's client to load.
+    from commands.flow_run_temporal import run_on_temporal
+
+    return asyncio.run(run_on_temporal(definitions, flow_input, events, secrets, perform))
 
 
 def read_events(content: Any) -> tuple[TimedEvent, ...]:
@@ -98,7 +90,7 @@ def read_events(content: Any) -> tuple[TimedEvent, ...]:
 
 def _timed(number: int, entry: Any) -> TimedEvent:
     try:
-        attributes = dict(entry["event"] if "event" in entry else entry)
+        attributes = dict(entry.get("event", entry))
         after = entry.get("after", attributes.pop("offset", 0))
         attributes.setdefault("id", f"event-{number}")
         attributes.setdefault("source", "/events-file")
@@ -165,11 +157,22 @@ def _read(path: Path) -> str:
 def _load(source: str) -> Any:
     text = sys.stdin.read() if source == "-" else _read(Path(source))
     try:
-        return json.loads(text) if source.endswith(".json") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        return json.loads(text)
+    except ValueError:
+        return _load_yaml(text, source)
+
+
+def _load_yaml(text: str, source: str) -> Any:
+    content = read_source(text)
+    broken = next((found for found in content.findings if found.severity == "error"), None)
+    if broken is not None:
         raise ValidationProblem(
-            Text(f"{source} 不是有效的 JSON 或 YAML：{error}", f"{source} is neither JSON nor YAML: {error}")
-        ) from None
+            Text(
+                f"{source} 第 {broken.line} 行：{broken.message.zh}",
+                f"{source}, line {broken.line}: {broken.message.en}",
+            )
+        )
+    return content.documents[0].data if content.documents else None
 
 
 def _print(result: RunResult, *, as_json: bool) -> None:
@@ -182,4 +185,5 @@ def _print(result: RunResult, *, as_json: bool) -> None:
         return
     for task in tasks:
         typer.echo(f"{task['startedAt']}  {task['status']:<10} {task['name']:<24} {task['reference']}")
-    typer.echo(f"{result.status}  {json.dumps(result.output if result.error is None else result.error, ensure_ascii=False)}")
+    ending = result.output if result.error is None else result.error
+    typer.echo(f"{result.status}  {json.dumps(ending, ensure_ascii=False)}")

@@ -12,12 +12,12 @@ from temporalio.testing import WorkflowEnvironment
 from domain.dsl.dry_run import HUMAN_TASK_COMPLETED
 from domain.ids import derived_id
 from tests.dsl.case import Case, all_cases, check
-from tests.workflows.stage import Stage
+from runtime.rehearsal import Rehearsal
 from workflows import messages
 
 
 async def _deliver(
-    case: Case, handle: WorkflowHandle[Any, Any], stage: Stage, environment: WorkflowEnvironment
+    case: Case, handle: WorkflowHandle[Any, Any], stage: Rehearsal, environment: WorkflowEnvironment
 ) -> None:
     passed = 0.0
     for number, event in enumerate(case.events):
@@ -36,13 +36,13 @@ async def _deliver(
 
 @pytest.fixture(scope="module")
 async def stage(time_skipping: WorkflowEnvironment) -> Any:
-    stage = Stage(time_skipping.client)
+    stage = Rehearsal(time_skipping.client)
     async with stage.worker():
         yield stage
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
-async def test_case_ends_as_it_says(case: Case, stage: Stage, time_skipping: WorkflowEnvironment) -> None:
+async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping: WorkflowEnvironment) -> None:
     stage.calls.clear()
     stage.published.clear()
     stage.opened.clear()

@@ -1,4 +1,7 @@
-"""A worker for flows whose inner activities are kept in memory: what a run asked for can be looked at."""
+"""A flow on a real Temporal server without a database: what a run asks of Tandem is kept in memory, to be looked at.
+
+Serves `tandem flow run --host temporal` and the tests of workflows.
+"""
 
 import asyncio
 import dataclasses
@@ -16,19 +19,28 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.library import LIBRARY, ProgramLibrary
 from domain.dsl.program import Program
+from domain.problems import ProblemError
 from runtime.payload_codecs import TandemCodec
 from workflows import messages
+from workflows.failures import failure_of
 from workflows.flow import FlowWorkflow
 from workflows.payloads import TandemPayloadConverter
 
-KEYRING = {"test": bytes(32)}
+_KEYRING = {"rehearsal": bytes(32)}
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows", "jsonschema", "purejq")
 )
+"""Finds non-deterministic calls in our own workflow code."""
 
 
-class Stage:
-    """What a run's inner activities saw. `answers` overrides the example of a call by name; it may raise."""
+Answer = Callable[[messages.CallEnvelope], Any]
+
+
+class Rehearsal:
+    """What a run's inner activities saw.
+
+    Calls answer with the example of their declaration; `answers` overrides that by name and may raise ProblemError.
+    """
 
     def __init__(self, client: Client, library: ProgramLibrary = LIBRARY) -> None:
         self.definitions: dict[str, Definition] = {}
@@ -38,23 +50,28 @@ class Stage:
         self.completed: list[messages.CompleteHumanTask] = []
         self.published: list[dict[str, Any]] = []
         self.calls: list[messages.CallEnvelope] = []
-        self.answers: dict[str, Callable[[messages.CallEnvelope], Any]] = {}
+        self.answers: dict[str, Answer] = {}
         self.queue = "flows"
         converter = dataclasses.replace(
             DataConverter.default,
             payload_converter_class=TandemPayloadConverter,
-            payload_codec=TandemCodec(KEYRING, self._fetch, library),
+            payload_codec=TandemCodec(_KEYRING, self._fetch, library),
         )
         config = client.config()
         config["data_converter"] = converter
         self.client = Client(**config)
 
+    def know(self, text: str) -> Definition:
+        """Keep a definition, so that it can be started and run as a child."""
+        definition = parse_definition(text)
+        self.definitions[definition.digest] = definition
+        return definition
+
     async def start(
         self, text: str, run_id: str, flow_input: Any = None, *, subject: str = "case:1", **more: Any
     ) -> WorkflowHandle[Any, Any]:
         """Start a run of a definition."""
-        definition = parse_definition(text)
-        self.definitions[definition.digest] = definition
+        definition = self.know(text)
         start = messages.FlowStart(
             messages.DefinitionRef(definition.digest),
             definition.namespace,
@@ -91,9 +108,9 @@ class Stage:
             await asyncio.gather(*runs)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
-        """Return when the condition holds; fails after real seconds."""
+        """Return when the condition holds; raises TimeoutError after real seconds."""
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - what is waited for is a list in the test
+            while not condition():  # noqa: ASYNC110 - the condition is the caller's
                 await asyncio.sleep(0.01)
 
     async def _fetch(self, digest: str) -> Program:
@@ -140,6 +157,9 @@ class Stage:
         async def perform(envelope: messages.CallEnvelope) -> Any:
             self.calls.append(envelope)
             answer = self.answers.get(name)
-            return dict(CATALOG[name].example) if answer is None else answer(envelope)
+            try:
+                return dict(CATALOG[name].example) if answer is None else await asyncio.to_thread(answer, envelope)
+            except ProblemError as error:
+                raise failure_of(error.problem, retryable=bool(error.problem.as_dict().get("retryable"))) from error
 
         return perform

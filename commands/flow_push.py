@@ -1,0 +1,101 @@
+"""`tandem flow push`: definitions from a folder into the running Tandem, all or none."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.console import both
+from commands.database import command_line_actor
+from domain.problems import ProblemError, Text, ValidationProblem
+from runtime.application import Application
+from runtime.configuration import connected_settings
+from services.definition_sources import SourceText
+
+
+def push(
+    places: Annotated[list[Path], typer.Argument(help="YAML 文件或目录 / YAML files or folders")],
+    publish: Annotated[bool, typer.Option("--publish", help="上传后发布 / publish after the upload")] = False,
+    release: Annotated[
+        float | None, typer.Option("--release", min=0, max=100, help="放量百分比 / release to this share of new runs")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
+) -> None:
+    """上传定义，有一处错误则全部不变 / upload definitions; one error and nothing changes."""
+    texts = read_texts(places)
+    settings = connected_settings()
+
+    async def run() -> list[dict[str, Any]]:
+        application = await Application.connect(settings)
+        try:
+            return await _push(application, texts, publish=publish or release is not None, share=release)
+        finally:
+            await application.close()
+
+    try:
+        outcomes = asyncio.run(run())
+    except ProblemError as error:
+        findings = error.problem.as_dict().get("findings")
+        if not findings:
+            raise
+        _show_findings(findings, settings.locale)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(outcomes, ensure_ascii=False, indent=2))
+        return
+    for outcome in outcomes:
+        typer.echo(f"{outcome['outcome']:<10} {outcome['definition']:<44} {outcome['digest'][:19]}  {outcome['state']}")
+
+
+def read_texts(places: Sequence[Path]) -> list[SourceText]:
+    """Every YAML file of the places. Raises ValidationProblem when one cannot be read or there is none."""
+    files = sorted(
+        file
+        for place in places
+        for file in ([place] if place.is_file() else [*place.rglob("*.yaml"), *place.rglob("*.yml")])
+    )
+    if not files:
+        raise ValidationProblem(Text("没有找到 YAML 文件", "There are no YAML files here"))
+    try:
+        return [SourceText(str(file), file.read_text(encoding="utf-8")) for file in files]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValidationProblem(Text(f"无法读取：{error}", f"Cannot be read: {error}")) from None
+
+
+async def _push(
+    application: Application, texts: Sequence[SourceText], *, publish: bool, share: float | None
+) -> list[dict[str, Any]]:
+    actor = command_line_actor()
+    outcomes = []
+    for uploaded in await application.definitions.upload(actor, texts):
+        version = uploaded.version
+        state = "draft"
+        if publish:
+            await application.definitions.publish(
+                actor, (version.kind, version.namespace, version.name, version.version)
+            )
+            state = "published"
+        if share is not None and version.kind == "flow":
+            await application.releases.release(actor, version.namespace, version.name, version.version, share)
+            state = f"released {share:g} %"
+        outcomes.append(
+            {
+                "file": uploaded.file,
+                "definition": version.label,
+                "digest": version.digest,
+                "outcome": uploaded.outcome,
+                "state": state,
+                "warnings": list(uploaded.warnings),
+            }
+        )
+    return outcomes
+
+
+def _show_findings(findings: Sequence[dict[str, Any]], locale: str) -> None:
+    for found in findings:
+        place = f"{found['file']}:{found['line']}:{found['column']}  {found['severity']}  {found['code']}"
+        message = Text(found["message"]["zh"], found["message"]["en"])
+        typer.echo(f"{place}  {both(message, locale)}", err=True)

@@ -1,0 +1,109 @@
+"""`tandem flow run --host temporal`: the run on a real Temporal server of its own, its time skipped."""
+
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner
+
+from domain.catalog import CATALOG
+from domain.catalog.web import WEB_CALLS
+from domain.dsl.definition import Definition
+from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, Perform, RunResult, Status, TimedEvent
+from domain.dsl.host import CallRequest, TaskSite
+from runtime.embedded.temporal import temporal_program
+from runtime.rehearsal import Answer, Rehearsal
+from runtime.search_attributes import SEARCH_ATTRIBUTES
+from workflows import messages
+
+RUN_ID = "flow-run"
+_ENDED: dict[str, Status] = {"completed": "completed", "faulted": "faulted", "cancelled": "cancelled"}
+
+
+async def run_on_temporal(
+    definitions: Sequence[Definition],
+    flow_input: Any,
+    events: Sequence[TimedEvent],
+    secrets: dict[str, tuple[str, ...] | None],
+    perform: Perform,
+) -> RunResult:
+    """The run of the first definition to its end; the others are there to be its children."""
+    attributes = [
+        SearchAttributeKey.for_keyword_list(name) if kind == "KeywordList" else SearchAttributeKey.for_keyword(name)
+        for name, kind in SEARCH_ATTRIBUTES.items()
+    ]
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(temporal_program()), search_attributes=attributes, dev_server_log_level="error"
+    ) as environment:
+        rehearsal = Rehearsal(environment.client)
+        rehearsal.answers = {call.name: _answer(call.name, perform) for call in WEB_CALLS}
+        for definition in definitions:
+            rehearsal.know(definition.text)
+        async with rehearsal.worker(UnsandboxedWorkflowRunner()):
+            with environment.with_time_skipping_disabled() if events else contextlib.nullcontext():
+                handle = await rehearsal.start(
+                    definitions[0].text,
+                    RUN_ID,
+                    flow_input,
+                    secrets={name: None if members is None else list(members) for name, members in secrets.items()},
+                )
+            await _deliver(events, handle, rehearsal, environment)
+            return await _result(handle, rehearsal)
+
+
+async def _deliver(
+    events: Sequence[TimedEvent],
+    handle: WorkflowHandle[Any, Any],
+    rehearsal: Rehearsal,
+    environment: WorkflowEnvironment,
+) -> None:
+    passed = timedelta()
+    with contextlib.suppress(RPCError):  # the run ended before everything had happened
+        for timed in sorted(events, key=lambda timed: timed.after):
+            if timed.after > passed and not await environment.fast_forward(handle, timed.after - passed):
+                return
+            passed = timed.after
+            if timed.event.type == HUMAN_TASK_COMPLETED:
+                await _complete(timed, handle, rehearsal)
+            else:
+                await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
+        if events:
+            await environment.fast_forward(handle)
+
+
+async def _complete(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:
+    wanted = (timed.event.data or {}).get("task")
+
+    def opened() -> list[messages.OpenHumanTask]:
+        done = {task.task_id for task in rehearsal.completed}
+        return [task for task in rehearsal.opened if wanted in (task.name, task.task_id) and task.task_id not in done]
+
+    with contextlib.suppress(TimeoutError):
+        await rehearsal.until(lambda: bool(opened()), seconds=2)
+    for task in opened()[-1:]:
+        command = messages.CompleteHumanTask(
+            task.task_id, timed.event.data.get("form", {}), "tandem", 1, timed.event.id
+        )
+        await handle.execute_update(messages.COMPLETE_HUMAN_TASK_UPDATE, command)
+
+
+async def _result(handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> RunResult:
+    output = None
+    with contextlib.suppress(WorkflowFailureError):
+        output = await handle.result()
+    await rehearsal.until(lambda: bool(rehearsal.reports) and rehearsal.reports[-1].phase in _ENDED)
+    report = next(report for report in reversed(rehearsal.reports) if report.run_id == RUN_ID)
+    return RunResult(_ENDED[report.phase], output, report.error, report.tasks, emitted=rehearsal.published)
+
+
+def _answer(name: str, perform: Perform) -> Answer:
+    def answer(envelope: messages.CallEnvelope) -> Any:
+        site = TaskSite(name, envelope.reference, envelope.idempotency_key)
+        return perform(CallRequest(CATALOG[name], envelope.arguments, site, envelope.idempotency_key))
+
+    return answer
