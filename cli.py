@@ -3,7 +3,6 @@
 import sys
 
 import typer
-from commands.serve import api, simulator, worker
 
 from commands.console import preferred_locale, refuse
 from commands.credentials import secret, token
@@ -12,6 +11,7 @@ from commands.flow import flow
 from commands.migrate import migrate
 from commands.people import user
 from commands.up import up
+from commands.work import worker
 from domain.problems import ProblemError
 
 app = typer.Typer(
