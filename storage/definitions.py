@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ForeignKey, Text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlmodel import AutoString, Field, col, select
+from sqlmodel import Field, col, select
 
 from domain.definitions import DefinitionKind, DefinitionVersion
 from storage.locks import lock
@@ -27,7 +27,7 @@ class DefinitionTextRow(Table, table=True):
 
 class DefinitionVersionRow(Table, table=True):
     __tablename__ = "definition_versions"
-    kind: DefinitionKind = Field(primary_key=True, sa_type=AutoString)
+    kind: str = Field(primary_key=True)
     namespace: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     version: str = Field(primary_key=True)
@@ -85,7 +85,8 @@ class Definitions(Repository):
         if not keys:
             return {}
         rows = await self.session.scalars(select(DefinitionVersionRow).where(tuple_(*_KEY).in_(list(keys))))
-        return {(row.kind, row.namespace, row.name, row.version): _value(row) for row in rows}
+        versions = map(_value, rows)
+        return {(each.kind, each.namespace, each.name, each.version): each for each in versions}
 
     async def get(self, key: VersionKey, *, for_update: bool = False) -> DefinitionVersion | None:
         row = await self.session.get(DefinitionVersionRow, key, with_for_update=for_update or None)

@@ -35,7 +35,7 @@ class EventRow(Table, table=True):
     """One event, never changed. seq: the order in which events came."""
 
     __tablename__ = "events"
-    seq: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    seq: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
     source: str
     event_id: str
     type: str
@@ -149,11 +149,7 @@ class Events(Repository):
         rows = await self.session.scalars(
             select(EventRow).where(col(EventRow.seq).in_(places)).order_by(col(EventRow.seq))
         )
-        return [
-            PendingEvent(row.seq, Event.model_validate(row.envelope), *places[row.seq])
-            for row in rows
-            if row.seq is not None
-        ]
+        return [PendingEvent(row.seq, Event.model_validate(row.envelope), *places[row.seq]) for row in rows]
 
     async def dispatched(self, seqs: Collection[int]) -> None:
         """Take events off the outbox."""

@@ -21,7 +21,7 @@ class InboxRow(Table, table=True):
     """One push. state: waiting, done, or quarantined with its reason."""
 
     __tablename__ = "inbox"
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
     platform: str
     account: str
     dedupe_key: str
@@ -148,4 +148,4 @@ def _stored(row: InboxRow) -> StoredPush:
         received_at=row.received_at,
         sent_at=row.sent_at,
     )
-    return StoredPush(row.id or 0, push, row.reason)
+    return StoredPush(row.id, push, row.reason)

@@ -22,7 +22,7 @@ _LOCK = "releases"
 
 class ReleaseRow(Table, table=True):
     __tablename__ = "releases"
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
     namespace: str
     name: str
     action: str
