@@ -19,14 +19,13 @@ from domain.people import LONGEST_PASSWORD, LONGEST_TOKEN_LIFE, ApiToken, User, 
 from domain.problems import (
     AuthenticationProblem,
     AuthorizationProblem,
-    RateLimitProblem,
     Text,
     ValidationProblem,
 )
+from services.login_guard import LoginGuard
 from services.passwords import Passwords
 from storage.audit import AuditLog
 from storage.engine import Database
-from storage.login_attempts import LoginAttempts
 from storage.paging import Page, PageRequest
 from storage.tokens import Credential, NewToken, Tokens
 from storage.unit_of_work import UnitOfWork
@@ -34,10 +33,6 @@ from storage.users import Users
 
 ACTOR_CACHE_S = 5.0
 SESSION_LIFE = timedelta(hours=12)
-ATTEMPT_WINDOW = timedelta(minutes=15)
-ATTEMPTS_PER_LOGIN_AND_ADDRESS = 5
-ATTEMPTS_PER_LOGIN = 50
-ATTEMPTS_PER_ADDRESS = 100
 _MOST_CACHED = 10_000
 _TOKEN = re.compile(r"tandem_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 _PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -64,6 +59,7 @@ class Access:
         self.passwords = passwords or Passwords()
         self._database = database
         self._pepper = pepper.encode()
+        self.guard = LoginGuard(database, self._pepper)
         self._cache_s = cache_s
         self._actors: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
 
@@ -95,8 +91,7 @@ class Access:
         :raises RateLimitProblem: too many attempts; its member `retry_after_s` says when to come back.
         """
         known = login if _LOGIN.fullmatch(login) else "?"
-        pair = self._attempt_key("login+address", known, address)
-        await self._count_attempt(known, address, pair)
+        await self.guard.count(known, address)
         async with UnitOfWork(self._database) as work:
             found = await Users(work).find_credentials(known)
         verified, better_hash = await self.passwords.verify(
@@ -112,7 +107,7 @@ class Access:
         async with UnitOfWork(self._database) as work:
             if better_hash:
                 await Users(work).set_password_hash(user.login, better_hash)
-            await LoginAttempts(work).forget(pair)
+            await self.guard.succeeded(work, user.login, address)
             issued = await self._add_token(work, _person(user), user, "session", "login", None, SESSION_LIFE)
             await AuditLog(work).record(_person(user), "session.start", f"user:{user.login}", {"address": address})
         return issued
@@ -207,30 +202,6 @@ class Access:
             )
         )
         return IssuedToken(text, token)
-
-    async def _count_attempt(self, login: str, address: str, pair: str) -> None:
-        limits = {
-            pair: ATTEMPTS_PER_LOGIN_AND_ADDRESS,
-            self._attempt_key("login", login): ATTEMPTS_PER_LOGIN,
-            self._attempt_key("address", address): ATTEMPTS_PER_ADDRESS,
-        }
-        async with UnitOfWork(self._database) as work:
-            attempts = LoginAttempts(work)
-            counted = {key: await attempts.count(key, ATTEMPT_WINDOW) for key in sorted(limits)}
-            now = work.now
-        waits = [(ends_at - now).total_seconds() for key, (count, ends_at) in counted.items() if count > limits[key]]
-        if waits:
-            wait_s = max(1, int(max(waits)))
-            raise RateLimitProblem(
-                Text(
-                    f"登录尝试过多，请在 {wait_s // 60 + 1} 分钟后再试",
-                    f"Too many attempts to log in: try again in {wait_s // 60 + 1} minutes",
-                ),
-                retry_after_s=wait_s,
-            )
-
-    def _attempt_key(self, *parts: str) -> str:
-        return hmac.digest(self._pepper, "\x1f".join(("attempt", *parts)).encode(), "sha256").hex()
 
     def _digest(self, token: str) -> bytes:
         return hmac.digest(self._pepper, token.encode(), "sha256")

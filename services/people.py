@@ -16,6 +16,9 @@ from storage.tokens import Tokens
 from storage.unit_of_work import UnitOfWork
 from storage.users import Users
 
+# Stands for an address where somebody who is logged in already proves the password again.
+_OWN_SESSION = "own session"
+
 
 class People:
     """The users of an installation. Every method raises AuthorizationProblem when the actor may not do it."""
@@ -124,9 +127,11 @@ class People:
         """Change one's own password, and end all of one's sessions.
 
         :raises AuthenticationProblem: the current password is wrong.
+        :raises RateLimitProblem: it was wrong too often.
         :raises ValidationProblem: the new one is too short or too easy.
         """
         require_good_password(password, actor.login)
+        await self._access.guard.count(actor.login, _OWN_SESSION)
         async with UnitOfWork(self._database) as work:
             found = await Users(work).find_credentials(actor.login)
         verified, _ = await self._access.passwords.verify(current, found[1] if found else None)
@@ -134,6 +139,7 @@ class People:
             raise AuthenticationProblem(Text("当前密码不正确", "The present password is wrong"))
         password_hash = await self._access.passwords.hash(password)
         async with UnitOfWork(self._database) as work:
+            await self._access.guard.succeeded(work, actor.login, _OWN_SESSION)
             await self._replace_password(work, actor, found[0], password_hash)
 
     async def list(self, actor: Actor, page: PageRequest, *, active: bool | None = None) -> Page[User]:

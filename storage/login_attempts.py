@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete
+from sqlalchemy import case, delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -42,6 +42,13 @@ class LoginAttempts(Repository):
         )
         attempts, started_at = (await self.session.execute(statement)).one()
         return attempts, started_at + window
+
+    async def give_back(self, key: str) -> None:
+        """Take one attempt off the count."""
+        row = LoginAttemptRow
+        await self.session.execute(
+            update(row).where(col(row.key) == key, col(row.attempts) > 0).values(attempts=col(row.attempts) - 1)
+        )
 
     async def forget(self, key: str) -> None:
         await self.session.execute(delete(LoginAttemptRow).where(col(LoginAttemptRow.key) == key))

@@ -4,19 +4,19 @@ It commits when the block ends and rolls back when it raises; nobody calls `comm
 caller is refused (a failed login) belongs in a unit of its own.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
-from psycopg import errors as pg
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.problems import ProblemError, Text, UnavailableProblem
+from domain.problems import ProblemError
 from storage.engine import Database
+from storage.failures import problem_of, violated_constraint
 from storage.tables import Table
 
 
@@ -26,6 +26,7 @@ class UnitOfWork:
     now: the instant the unit began, the same for everything it writes.
     :raises UnavailableProblem: the database is away, slow or out of connections; its member `written` is `nothing`, or
         `unknown` when the connection broke during the commit itself.
+    :raises ConfigurationProblem: the database was not migrated.
     """
 
     session: AsyncSession
@@ -47,19 +48,20 @@ class UnitOfWork:
             if error is None:
                 await self._commit()
         finally:
-            await self.session.close()
+            # Also when the task is cancelled: the connection goes back to the pool clean.
+            await asyncio.shield(asyncio.create_task(self.session.close()))
         if error is None:
             for callback in self._after_commit:
                 callback()
-        elif is_database_away(error):
-            raise _database_away() from error
+        elif problem := problem_of(error):
+            raise problem from error
 
     async def _commit(self) -> None:
         try:
             await self.session.commit()
         except Exception as error:
-            if is_database_away(error):
-                raise _database_away(written="unknown") from error
+            if problem := problem_of(error, written="unknown"):
+                raise problem from error
             raise
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -90,37 +92,3 @@ def refused(constraint: str, refusal: ProblemError) -> Iterator[None]:
         if violated_constraint(error) == constraint:
             raise refusal from error
         raise
-
-
-def violated_constraint(error: IntegrityError) -> str | None:
-    """The name of the constraint that a statement broke."""
-    diagnosis: Any = getattr(error.orig, "diag", None)
-    return getattr(diagnosis, "constraint_name", None)
-
-
-def is_database_away(error: BaseException) -> bool:
-    """Whether an error means that the same work may succeed later: lost, slow, busy or deadlocked database."""
-    if isinstance(error, (PoolTimeoutError, InterfaceError)):
-        return True
-    if isinstance(error, OperationalError):
-        return not isinstance(error.orig, (pg.DiskFull, pg.ProgramLimitExceeded))
-    return isinstance(error, DBAPIError) and error.connection_invalidated
-
-
-def _database_away(*, written: Literal["nothing", "unknown"] = "nothing") -> UnavailableProblem:
-    if written == "unknown":
-        return UnavailableProblem(
-            Text(
-                "提交时与数据库的连接中断，本次操作是否已写入尚不确定；请先查询，再决定是否重试",
-                "The connection to the database broke during the commit: it is not known whether this was written. "
-                "Look it up before trying again",
-            ),
-            written=written,
-        )
-    return UnavailableProblem(
-        Text(
-            "数据库暂时无法响应，本次操作没有写入任何数据，请稍后重试",
-            "The database does not answer at the moment; nothing was written, please try again shortly",
-        ),
-        written=written,
-    )

@@ -140,9 +140,8 @@ def test_migrate_says_what_is_pending_and_does_it(empty_database_url: str) -> No
 def test_a_person_never_sees_a_traceback(tmp_path: Path) -> None:
     environment = os.environ | {"TANDEM_DATABASE_URL": f"postgresql://nobody@/tandem?host={tmp_path}"}
     root = Path(__file__).parents[2]
-    program = "import cli; from commands.migrate import migrate; cli.app.command('m')(migrate); cli.main()"
     ran = subprocess.run(
-        [sys.executable, "-c", program, "m"],
+        [sys.executable, "-m", "cli", "migrate"],
         env=environment | {"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,

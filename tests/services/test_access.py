@@ -18,9 +18,11 @@ from domain.problems import (
 )
 from services.access import Access
 from services.audit import purge_expired
+from services.login_guard import PER_ADDRESS
 from services.people import People
 from storage.engine import Database
 from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
 from tests.actors import PASSWORD, a_user, quick_passwords
 from tests.clock import SteppedClock
 
@@ -121,6 +123,22 @@ async def test_guesses_at_once_are_counted_before_they_are_checked(access: Acces
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, AuthenticationProblem) for result in results) == 5
     assert sum(isinstance(result, RateLimitProblem) for result in results) == 7
+
+
+async def test_a_whole_office_behind_one_address_logs_in(access: Access, people: People, database: Database) -> None:
+    await _user(people, "li")
+    for _ in range(PER_ADDRESS + 5):
+        await access.guard.count("li", ADDRESS)
+        async with UnitOfWork(database) as work:
+            await access.guard.succeeded(work, "li", ADDRESS)
+    await access.login("li", PASSWORD, ADDRESS)
+
+
+async def test_one_address_does_not_try_every_login(access: Access) -> None:
+    for number in range(PER_ADDRESS):
+        await access.guard.count(f"login-{number}", ADDRESS)
+    with pytest.raises(RateLimitProblem):
+        await access.guard.count("one-more", ADDRESS)
 
 
 async def test_a_success_forgets_the_failures_of_its_address(access: Access, people: People) -> None:

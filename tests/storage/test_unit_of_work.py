@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
 from domain.organisation import Unit
-from domain.problems import ConflictProblem, UnavailableProblem
+from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.organisation import UnitRow, Units
@@ -99,6 +99,32 @@ async def test_a_statement_that_takes_too_long_is_ended(database_url: str) -> No
         async with UnitOfWork(impatient) as work:
             await work.session.execute(text("SELECT pg_sleep(20)"))
     await impatient.close()
+
+
+async def test_a_database_that_nobody_migrated_says_so(empty_database_url: str) -> None:
+    for role in ("tandem_app", None):
+        database = Database(empty_database_url, Keyring({"k1": b"1" * 32}), role=role)
+        with pytest.raises(ConfigurationProblem, match="tandem migrate"):
+            await _add(database, EAST)
+        await database.close()
+
+
+async def test_a_cancelled_unit_gives_its_connection_back(database_url: str) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=1)
+
+    async def wait_long() -> None:
+        async with UnitOfWork(database) as work:
+            await work.session.execute(text("SELECT pg_sleep(20)"))
+
+    for _ in range(3):
+        waiting = asyncio.create_task(wait_long())
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    async with asyncio.timeout(5):
+        await _add(database, EAST)
+    await database.close()
 
 
 async def test_a_database_that_is_not_there_is_not_healthy(tmp_path: object) -> None:
