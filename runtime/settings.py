@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     """Of the embedded Temporal; 0 takes any free one."""
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
 
+    demo: bool | None = None
+    """Whether `tandem up` makes demo users and connects simulated shops; none: with the embedded database only."""
+
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
     simulator_enabled: bool = True
@@ -164,6 +167,10 @@ class Settings(BaseSettings):
     @property
     def embedded_database(self) -> bool:
         return self.database_url is None
+
+    @property
+    def wants_demo(self) -> bool:
+        return self.embedded_database if self.demo is None else self.demo
 
     @property
     def embedded_temporal(self) -> bool:

@@ -1,5 +1,6 @@
 """What production is told must be what the code knows: names drift apart silently otherwise."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -79,7 +80,10 @@ def test_the_services_write_search_attributes_that_are_registered() -> None:
 
 def test_production_schedules_work_as_the_embedded_server_does() -> None:
     content = yaml.safe_load((ROOT / "deploy" / "temporal" / "dynamicconfig" / "tandem.yaml").read_text())
-    assert {name: str(values[0]["value"]).lower() for name, values in content.items()} == DYNAMIC_CONFIGURATION
+    ours = {name: json.loads(value) for name, value in DYNAMIC_CONFIGURATION.items()}
+    # A second of shift covers the clocks of a cluster; on one machine there is only one.
+    del ours["history.timerProcessorMaxTimeShift"]
+    assert {name: values[0]["value"] for name, values in content.items()} == ours
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy").rglob("*.sh")), ids=lambda path: path.name)
