@@ -1,19 +1,25 @@
 """The commands as a person runs them: a process, its output, its exit code."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from commands.audit import audit
 from commands.credentials import secret, token
 from commands.migrate import migrate
 from commands.people import user
 from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from services.audit import seal_pending
+from storage.encryption import Keyring
+from storage.engine import Database
 
 PASSWORD = "correct horse battery"
 
@@ -21,6 +27,7 @@ app = typer.Typer()
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 app.add_typer(secret, name="secret")
+app.add_typer(audit, name="audit")
 app.command()(migrate)
 
 
@@ -125,6 +132,24 @@ def test_the_last_administrator_stays() -> None:
     add("root", role="admin")
     with pytest.raises(ConflictProblem):
         tandem("user", "disable", "root")
+
+
+async def test_the_audit_log_is_verified_and_tampering_named(database_url: str) -> None:
+    await asyncio.to_thread(add, "root", role="admin")
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    await seal_pending(database)
+    await database.close()
+    head = (await asyncio.to_thread(tandem, "audit", "verify")).strip().splitlines()[-1]
+    assert head.startswith("1:")
+    await asyncio.to_thread(tandem, "audit", "verify", "--head", head)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("ALTER TABLE audit_entries DISABLE TRIGGER ALL")
+        await connection.execute("UPDATE audit_entries SET actor = 'nobody'")
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["audit", "verify"])
+    assert result.exit_code == 1
+    assert "内容被改动" in result.stdout
+    with pytest.raises(ValidationProblem):
+        await asyncio.to_thread(tandem, "audit", "verify", "--head", "nonsense")
 
 
 def test_migrate_says_what_is_pending_and_does_it(empty_database_url: str) -> None:
