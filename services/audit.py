@@ -80,5 +80,8 @@ async def keep_sealed(database: Database, interval_s: float = SEALING_INTERVAL_S
                 await purge_expired(database)
         except ProblemError as error:
             _log.warning("the audit chain could not be sealed, trying again in %s s: %s", interval_s, error)
+        except Exception:
+            # A chain that silently stops growing is worse than a line in the log every few seconds.
+            _log.exception("the audit chain could not be sealed, trying again in %s s", interval_s)
         rounds += 1
         await asyncio.sleep(interval_s)
