@@ -6,9 +6,21 @@ more than shape is the linter's. They also generate the JSON Schema for editors.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictInt, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StrictBool,
+    StrictInt,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -40,14 +52,21 @@ _BY_KIND = Discriminator(kind_tag)
 _Text = Annotated[str, Tag(TEXT_TAG)]
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 class DslModel(BaseModel):
     """Base of every construct: unknown keys are refused, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=_keyword, populate_by_name=True)
 
 
-def _keys(model: type[BaseModel]) -> dict[str, Any]:
-    return {"keys": ", ".join(field.alias or name for name, field in model.model_fields.items())}
+def _something(model: _Model) -> _Model:
+    """The model itself. Raises PydanticCustomError when nothing at all is given."""
+    if not model.model_fields_set:
+        keys = ", ".join(field.alias or name for name, field in type(model).model_fields.items())
+        raise PydanticCustomError("nothing_given", "give at least one of {keys}", {"keys": keys})
+    return model
 
 
 def _require_one_of(model: BaseModel, *names: str) -> None:
@@ -69,12 +88,20 @@ class DurationFields(DslModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> "DurationFields":
-        if not self.model_fields_set:
-            raise PydanticCustomError("nothing_given", "give at least one of {keys}", _keys(type(self)))
-        return self
+        return _something(self)
 
 
-Duration = Annotated[Annotated[DurationFields, Tag(FIELDS_TAG)] | _Text, _BY_KIND]
+_NUMBER = r"\d+(?:\.\d+)?"
+DURATION_TEXT_PATTERN = (
+    rf"^\s*(?:P(?=\d|T\d)(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?=\d)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?|\$\{{[\s\S]*\}})\s*$"
+)
+"""For editors; `durations.parse_duration` decides."""
+
+_DurationText = Annotated[
+    str, Tag(TEXT_TAG), WithJsonSchema({"type": "string", "pattern": DURATION_TEXT_PATTERN, "examples": ["PT15M"]})
+]
+Duration = Annotated[Annotated[DurationFields, Tag(FIELDS_TAG)] | _DurationText, _BY_KIND]
 """Parts, an ISO 8601 duration, or an expression that yields either."""
 
 
@@ -204,19 +231,23 @@ class Schema(DslModel):
         return self
 
 
+Transformation = Annotated[Annotated[dict[str, Any], Tag(FIELDS_TAG)] | _Text, _BY_KIND]
+"""An expression, or an object that holds some."""
+
+
 class Input(DslModel):
     schema_: Schema | None = None
-    from_: Any = None
+    from_: Transformation | None = None
 
 
 class Output(DslModel):
     schema_: Schema | None = None
-    as_: Any = None
+    as_: Transformation | None = None
 
 
 class Export(DslModel):
     schema_: Schema | None = None
-    as_: Any = None
+    as_: Transformation | None = None
 
 
 class ErrorDefinition(DslModel):
@@ -238,7 +269,7 @@ class ErrorFilter(DslModel):
 
 
 class CatchErrors(DslModel):
-    with_: ErrorFilter | None = None
+    with_: Annotated[ErrorFilter, AfterValidator(_something)] | None = None
 
 
 class Backoff(DslModel):
@@ -297,7 +328,7 @@ class Correlation(DslModel):
 
 
 class EventFilter(DslModel):
-    with_: EventProperties
+    with_: Annotated[EventProperties, AfterValidator(_something)]
     correlate: dict[str, Correlation] = {}
 
 
@@ -428,7 +459,7 @@ class ChildFlow(DslModel):
     namespace: str
     name: str
     version: str
-    input: Any = None
+    input: dict[str, Any] | None = None
 
 
 class Run(DslModel):

@@ -5,7 +5,7 @@ What is sent in the end is `domain.catalog.web`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag
+from pydantic import BaseModel, Discriminator, Field, StrictBool, Tag, WithJsonSchema
 
 from domain.calls import AnyCall
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL
@@ -17,10 +17,17 @@ _Texts = Annotated[Annotated[dict[str, str], Tag(FIELDS_TAG)] | Annotated[str, T
 _Output = Literal["raw", "content", "response"]
 
 
+_METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+
+
 class HttpArguments(DslModel):
     """One HTTP request."""
 
-    method: str = Field(pattern=r"^(?i:get|head|post|put|patch|delete|options)$")
+    method: Annotated[
+        str,
+        Field(pattern=r"^(?i:get|head|post|put|patch|delete|options)$"),
+        WithJsonSchema({"type": "string", "enum": [*_METHODS, *map(str.upper, _METHODS)]}),
+    ]
     endpoint: _Address
     headers: _Texts | None = None
     body: Any = None

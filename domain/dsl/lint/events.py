@@ -1,12 +1,17 @@
 """Event types: does anybody publish what the flow waits for?"""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from domain.dsl.expressions import is_expression
 from domain.dsl.findings import child, did_you_mean
 from domain.dsl.lint.outline import as_dict, as_list
+from domain.dsl.lint.references import authentication_policies
 from domain.dsl.lint.registry import Lint, Remark, rule
 from domain.problems import Text
+
+_URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://.")
 
 
 @rule("unknown-event-type", "warning")
@@ -40,6 +45,42 @@ def misspelt_event_type(lint: Lint) -> Iterator[Remark]:
                     "Choose another prefix for an event of your own",
                 ),
             )
+
+
+@rule("not-a-uri", "error")
+def not_a_uri(lint: Lint) -> Iterator[Remark]:
+    """Where the standard's schema wants an absolute URI; other runtimes would refuse the definition."""
+    for pointer, text in _uris(lint):
+        if not _URI.match(text) and not is_expression(text):
+            yield Remark(
+                pointer,
+                Text(
+                    f"标准要求这里是完整的 URI，“{text}”不是。例如 https://example.com/flows/refund",
+                    f"The standard wants an absolute URI here, and “{text}” is none. Write one such as "
+                    "https://example.com/flows/refund",
+                ),
+            )
+
+
+def _uris(lint: Lint) -> Iterator[tuple[str, str]]:
+    holders: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+        (child(pointer, "with"), as_dict(wanted.get("with")), ("source", "dataschema"))
+        for pointer, wanted in event_filters(lint)
+    ]
+    for name, error in lint.outline.part("errors").items():
+        holders.append((child("/use/errors", name), as_dict(error), ("type",)))
+    for task in lint.outline.tasks:
+        event = as_dict(as_dict(task.data.get("emit")).get("event"))
+        holders.append((task.at("emit", "event", "with"), as_dict(event.get("with")), ("source", "dataschema")))
+        holders.append((task.at("raise", "error"), as_dict(as_dict(task.data.get("raise")).get("error")), ("type",)))
+    for pointer, policy in authentication_policies(lint.outline):
+        holders += [
+            (child(pointer, scheme), as_dict(policy.get(scheme)), ("authority",)) for scheme in ("oauth2", "oidc")
+        ]
+    for pointer, holder, keys in holders:
+        for key in keys:
+            if isinstance(holder.get(key), str):
+                yield child(pointer, key), holder[key]
 
 
 def event_filters(lint: Lint) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -446,6 +446,17 @@ do:
   - say: {emit: {event: {with: {source: 'https://shop.example', type: shop.order.pade}}}}""",
     ),
     Case(
+        "not-a-uri",
+        3,
+        """
+do:
+  - say: {emit: {event: {with: {source: /shop, type: shop.done}}}}""",
+        """
+do:
+  - say: {emit: {event: {with: {source: '${ .source }', type: shop.done}}}}
+  - fail: {raise: {error: {type: 'https://shop.example/late', status: 400}}}""",
+    ),
+    Case(
         "cron-with-every",
         2,
         """
