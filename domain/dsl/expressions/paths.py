@@ -41,7 +41,9 @@ def item(value: Any, key: Any, meter: Meter) -> Any:
         if isinstance(value, list):
             position = _position(key, len(value))
             return value[position] if position is not None and 0 <= position < len(value) else None
-    elif isinstance(key, dict) and (value is None or isinstance(value, (list, str))):
+    elif isinstance(key, dict) and (
+        value is None or (isinstance(value, (list, str)) and {"start", "end"} <= key.keys())
+    ):
         return piece(value, key.get("start"), key.get("end"), meter)
     elif isinstance(key, list) and isinstance(value, list):
         return occurrences(value, key, meter)
