@@ -270,6 +270,11 @@ def problems(name: str) -> Iterator[None]:
         raise RuntimeProblem(
             Text(f"Temporal 拒绝了请求：{error.message}", f"Temporal refused the request: {error.message}")
         ) from error
+    except RuntimeError as error:
+        # What a client raises that never reached its server.
+        if "Failed client connect" not in str(error):
+            raise
+        raise _unavailable() from error
 
 
 def _unavailable() -> UnavailableProblem:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ARRAY, ForeignKey, Index, SmallInteger, Text, and_, or_, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import ForeignKey, Index, SmallInteger, Text, and_, or_, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import BigInteger, Identity, Index, delete, func
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlmodel import Field, col, select
 
 from domain.dsl.model import EventConsumption
@@ -108,7 +108,7 @@ class Releases(Repository):
         """What new runs get, for every flow that was ever released."""
         statement = (
             select(ReleaseRow)
-            .distinct(col(ReleaseRow.namespace), col(ReleaseRow.name))
+            .ext(distinct_on(col(ReleaseRow.namespace), col(ReleaseRow.name)))
             .order_by(col(ReleaseRow.namespace), col(ReleaseRow.name), col(ReleaseRow.id).desc())
         )
         rows = await self.session.scalars(statement)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Index, Text, and_, bindparam, case, func, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Index, Text, and_, bindparam, case, func, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope

@@ -14,7 +14,7 @@ from activities.runs import RunActivities
 from domain.access import Actor, Scope
 from domain.definitions import DefinitionKind
 from domain.dsl.definition import parse_definition
-from domain.dsl.library import ProgramLibrary
+from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
 from domain.events import Event
 from domain.runs import Run
@@ -47,16 +47,15 @@ ADMIN = an_actor("root")
 
 
 class House:
-    """`library` is the house's own, so that a program must come through the codec."""
+    """deadline_s: how long services wait for Temporal."""
 
     def __init__(self, database: Database, client: Client, *, deadline_s: float = 5.0) -> None:
         self.database = database
-        self.library = ProgramLibrary()
         config = client.config()
         config["data_converter"] = dataclasses.replace(
             DataConverter.default,
             payload_converter_class=TandemPayloadConverter,
-            payload_codec=TandemCodec({"k1": bytes(32)}, self._fetch, self.library),
+            payload_codec=TandemCodec({"k1": bytes(32)}, self._fetch, LIBRARY),
         )
         self.client = Client(**config)
         self.orchestrator = Orchestrator(self.client, deadline_s=deadline_s)
