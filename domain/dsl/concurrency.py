@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any, Generic, Self, TypeVar
@@ -44,7 +45,12 @@ async def first_finished(tasks: Sequence["asyncio.Task[T]"]) -> "asyncio.Task[T]
 
 
 async def cancel_all(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    """Cancel what still runs and return when all of it has come to rest."""
+    """Cancel what still runs and return when all of it has come to rest.
+
+    In a coroutine that is thrown away (a run leaves a worker's memory) there is no loop to wait in: nothing is done.
+    """
+    if isinstance(sys.exception(), GeneratorExit):
+        return
     for task in tasks:
         if not task.done():
             task.cancel()
