@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from domain.access import Actor, Permission, Role, Scope
 from domain.organisation import Placement
 from domain.people import NewUser, User, require_good_password, require_grant, require_right_over
-from domain.problems import AuthenticationProblem, AuthorizationProblem, ConflictProblem, Text, ValidationProblem
+from domain.problems import (
+    AuthenticationProblem,
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    Text,
+    ValidationProblem,
+)
 from services.access import Access
 from storage.accounts import Accounts
 from storage.audit import AuditLog
@@ -147,6 +154,15 @@ class People:
         actor.require(Permission.USERS_READ)
         async with UnitOfWork(self._database) as work:
             return await Users(work).list(actor.scope, page, active=active)
+
+    async def show(self, actor: Actor, login: str) -> User:
+        """One user; raises NotFoundProblem, also for one out of scope."""
+        actor.require(Permission.USERS_READ)
+        async with UnitOfWork(self._database) as work:
+            user = await Users(work).require(login)
+        if not actor.sees(Placement(user.unit_path, customer_owner=user.login)):
+            raise NotFoundProblem(Text(f"没有用户 {login}", f"There is no user {login}"))
+        return user
 
     async def _replace_password(self, work: UnitOfWork, actor: Actor, user: User, password_hash: str) -> None:
         await Users(work).set_password_hash(user.login, password_hash)

@@ -1,0 +1,79 @@
+"""How much there is of what: counts for monitoring, over everything, of no person's business."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from storage.events import EventOutboxRow
+from storage.human_tasks import HumanTaskRow
+from storage.inbox import InboxRow
+from storage.runs import RunRow
+from storage.unit_of_work import Repository
+
+RECENT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Work that waits: how many pieces, since when the oldest, and how many were put aside for a person to look at."""
+
+    waiting: int = 0
+    oldest_at: datetime | None = None
+    aside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSet:
+    """open_runs, ended_runs: by phase; the ended ones of the last 24 hours. open_tasks: by queue and state."""
+
+    inbox: Backlog = field(default_factory=Backlog)
+    events: Backlog = field(default_factory=Backlog)
+    open_runs: dict[str, int] = field(default_factory=dict)
+    ended_runs: dict[str, int] = field(default_factory=dict)
+    open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Figures(Repository):
+    """Every count reads a partial index or a short range of one, so that asking is cheap on a large installation."""
+
+    async def collect(self) -> FigureSet:
+        return FigureSet(
+            inbox=await self._inbox(),
+            events=await self._events(),
+            open_runs=await self._runs(ended=False),
+            ended_runs=await self._runs(ended=True),
+            open_tasks=await self._tasks(),
+        )
+
+    async def _inbox(self) -> Backlog:
+        waiting = select(func.count(), func.min(InboxRow.received_at)).where(col(InboxRow.state) == "waiting")
+        aside = select(func.count()).select_from(InboxRow).where(col(InboxRow.state) == "quarantined")
+        count, oldest = (await self.session.execute(waiting)).one()
+        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+
+    async def _events(self) -> Backlog:
+        parked = col(EventOutboxRow.parked_at)
+        waiting = select(func.count(), func.min(EventOutboxRow.due_at)).where(parked.is_(None))
+        aside = select(func.count()).select_from(EventOutboxRow).where(parked.is_not(None))
+        count, oldest = (await self.session.execute(waiting)).one()
+        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+
+    async def _runs(self, *, ended: bool) -> dict[str, int]:
+        statement = select(col(RunRow.phase), func.count()).group_by(col(RunRow.phase))
+        if ended:
+            recent = col(RunRow.created_at) >= self.now - RECENT
+            statement = statement.where(recent, col(RunRow.ended_at).is_not(None))
+        else:
+            statement = statement.where(col(RunRow.ended_at).is_(None))
+        return {phase: count for phase, count in await self.session.execute(statement)}
+
+    async def _tasks(self) -> dict[tuple[str, str], int]:
+        row = HumanTaskRow
+        statement = (
+            select(col(row.queue), col(row.state), func.count())
+            .where(col(row.ended_at).is_(None))
+            .group_by(col(row.queue), col(row.state))
+        )
+        return {(queue, state): count for queue, state, count in await self.session.execute(statement)}
