@@ -9,13 +9,14 @@ import pytest
 
 from domain.problems import ConfigurationProblem
 from runtime.embedded import EmbeddedPostgres
-from runtime.processes import processes_working_in
+from runtime.processes import processes_working_in, wait_until_gone
 
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     yield tmp_path / "postgres"
-    assert processes_working_in("postgres", tmp_path / "postgres" / "data") == []
+    left = processes_working_in("postgres", tmp_path / "postgres" / "data")
+    assert await wait_until_gone(left, 5), [process.command() for process in left]
 
 
 def server(folder: Path) -> EmbeddedPostgres:

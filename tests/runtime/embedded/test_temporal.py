@@ -12,14 +12,15 @@ from temporalio.client import Client
 from domain.problems import ConfigurationProblem, ConflictProblem
 from runtime.embedded import EmbeddedTemporal
 from runtime.ports import free_port
-from runtime.processes import processes_with_argument
+from runtime.processes import processes_with_argument, wait_until_gone
 from runtime.search_attributes import missing_search_attributes
 
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     yield tmp_path / "temporal"
-    assert processes_with_argument("temporal", str(tmp_path / "temporal" / "temporal.db")) == []
+    left = processes_with_argument("temporal", str(tmp_path / "temporal" / "temporal.db"))
+    assert await wait_until_gone(left, 5), [process.command() for process in left]
 
 
 async def start_a_run(client: Client) -> None:
