@@ -111,7 +111,7 @@ _SHARING_A_SUBJECT = text(
     """
     SELECT e.seq, r.id, r.start_due_at IS NULL AS started
     FROM events e
-    JOIN runs r ON r.subjects && e.subjects AND r.ended_at IS NULL AND r.listens && ARRAY[e.type, '*']
+    JOIN runs r ON r.subjects && e.subjects AND r.ended_at IS NULL AND r.listens && ARRAY[e.type, '*']::text[]
     WHERE e.seq = ANY(:seqs)
     ORDER BY e.seq
     """
@@ -127,7 +127,7 @@ _ANYBODY_LISTENING = """
     SELECT wanted.type
     FROM unnest(CAST(:types AS text[])) AS wanted(type)
     WHERE EXISTS (
-        SELECT 1 FROM runs WHERE ended_at IS NULL AND listens && ARRAY[wanted.type, '*'] {condition}
+        SELECT 1 FROM runs WHERE ended_at IS NULL AND listens && ARRAY[wanted.type, '*']::text[] {condition}
     )
     """
 

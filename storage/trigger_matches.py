@@ -44,7 +44,7 @@ class TriggerMatches(Repository):
             .filter_by(**_identity(trigger, keys), run_id=None)
             .order_by(col(TriggerMatchRow.seq).desc())
         )
-        return dict((await self.session.execute(unused)).tuples().all())
+        return {row.position: row.seq for row in await self.session.execute(unused)}
 
     async def use(self, trigger: Trigger, keys: str, chosen: dict[int, int], run_id: str) -> list[Event]:
         """Spend the chosen events on a run; the events in the order of their positions."""
