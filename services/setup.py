@@ -19,13 +19,13 @@ from services.access import Access
 from services.accounts import PlatformAccounts
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
-from services.organisation import Organisation
+from services.organisation import OrganisationTree
 from services.people import People
 from services.releases import ReleaseService
 
 TOKEN_LIFE = timedelta(days=90)
-EAST = "/east"
-STORE = "/east/sh-001"
+EAST = "/east/"
+STORE = "/east/sh-001/"
 _SECRET_FIELDS = frozenset(
     {"client_secret", "contact_secret", "agent_secret", "token", "encoding_aes_key", "refresh_token"}
 )
@@ -70,7 +70,7 @@ class DemoSetup:
     def __init__(
         self,
         actor: Actor,
-        organisation: Organisation,
+        organisation: OrganisationTree,
         people: People,
         access: Access,
         accounts: PlatformAccounts,
