@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Index, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlmodel import Field, col
 
 from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
@@ -15,9 +16,10 @@ class TouchRow(Table, table=True):
     """One attempt to reach a customer. key: the effect's idempotency key. skipped_reason: NULL when it was sent."""
 
     __tablename__ = "touches"
+    __table_args__ = (Index("ix_touches_channel_recipient_at", "channel", "recipient", "at"),)
 
-    id: str = identifier()
-    key: str
+    id: UUID = identifier()
+    key: str = Field(unique=True)
     channel: str
     recipient: str
     purpose: str
