@@ -1,27 +1,29 @@
 """`tandem flow run --host temporal`: the run on a real Temporal server of its own, its time skipped."""
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from domain.catalog import CATALOG
 from domain.catalog.web import WEB_CALLS
 from domain.dsl.definition import Definition
 from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, Perform, RunResult, Status, TimedEvent
+from domain.dsl.durations import LONGEST
 from domain.dsl.host import CallRequest, TaskSite
-from runtime.embedded.temporal import temporal_program
+from runtime.embedded import EmbeddedTemporal
 from runtime.rehearsal import Answer, Rehearsal
-from runtime.search_attributes import SEARCH_ATTRIBUTES
 from workflows import messages
 
 RUN_ID = "flow-run"
+MOST_SKIPS = 100_000
 _ENDED: dict[str, Status] = {"completed": "completed", "faulted": "faulted", "cancelled": "cancelled"}
 
 
@@ -33,47 +35,43 @@ async def run_on_temporal(
     perform: Perform,
 ) -> RunResult:
     """The run of the first definition to its end; the others are there to be its children."""
-    attributes = [
-        SearchAttributeKey.for_keyword_list(name) if kind == "KeywordList" else SearchAttributeKey.for_keyword(name)
-        for name, kind in SEARCH_ATTRIBUTES.items()
-    ]
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=str(temporal_program()), search_attributes=attributes, dev_server_log_level="error"
-    ) as environment:
-        rehearsal = Rehearsal(environment.client)
-        rehearsal.answers = {call.name: _answer(call.name, perform) for call in WEB_CALLS}
-        for definition in definitions:
-            rehearsal.know(definition.text)
-        async with rehearsal.worker(UnsandboxedWorkflowRunner()):
-            with environment.with_time_skipping_disabled() if events else contextlib.nullcontext():
+    with tempfile.TemporaryDirectory() as folder:
+        async with EmbeddedTemporal(Path(folder), durable=False, time_skipping=True) as server:
+            rehearsal = Rehearsal(await server.client())
+            rehearsal.answers = {call.name: _answer(call.name, perform) for call in WEB_CALLS}
+            for definition in definitions:
+                rehearsal.know(definition.text)
+            async with rehearsal.worker(UnsandboxedWorkflowRunner()):
                 handle = await rehearsal.start(
                     definitions[0].text,
                     RUN_ID,
                     flow_input,
                     secrets={name: None if members is None else list(members) for name, members in secrets.items()},
                 )
-            await _deliver(events, handle, rehearsal, environment)
-            return await _result(handle, rehearsal)
+                skipper = TimeSkipper(rehearsal.client, config=TimeSkippingConfig(max_session_skip_count=MOST_SKIPS))
+                try:
+                    await _play(events, handle, rehearsal, skipper)
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:  # not found: the run is over already
+                        raise
+                return await _result(handle, rehearsal)
 
 
-async def _deliver(
-    events: Sequence[TimedEvent],
-    handle: WorkflowHandle[Any, Any],
-    rehearsal: Rehearsal,
-    environment: WorkflowEnvironment,
+async def _play(
+    events: Sequence[TimedEvent], handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal, skipper: TimeSkipper
 ) -> None:
+    """Let time pass and events happen until the run is over; one that would wait for ever is cancelled."""
     passed = timedelta()
-    with contextlib.suppress(RPCError):  # the run ended before everything had happened
-        for timed in sorted(events, key=lambda timed: timed.after):
-            if timed.after > passed and not await environment.fast_forward(handle, timed.after - passed):
-                return
-            passed = timed.after
-            if timed.event.type == HUMAN_TASK_COMPLETED:
-                await _complete(timed, handle, rehearsal)
-            else:
-                await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
-        if events:
-            await environment.fast_forward(handle)
+    for timed in sorted(events, key=lambda timed: timed.after):
+        if timed.after > passed and not await skipper.fast_forward(handle, timed.after - passed):
+            return
+        passed = timed.after
+        if timed.event.type == HUMAN_TASK_COMPLETED:
+            await _complete(timed, handle, rehearsal)
+        else:
+            await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
+    if await skipper.fast_forward(handle, LONGEST):
+        await handle.cancel()
 
 
 async def _complete(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:
