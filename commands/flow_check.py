@@ -1,4 +1,4 @@
-"""`tandem flow lint`, `tandem flow schema`, `tandem flow graph`: what can be said of a definition without running it."""
+"""`tandem flow lint`, `schema` and `graph`: what can be said of a definition without running it."""
 
 import json
 import unicodedata
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from domain.dsl.graph import flow_graph
-from domain.dsl.graph_mermaid import to_mermaid
-from domain.dsl.graph_svg import to_svg
 
 from domain.catalog import CATALOG
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.findings import Finding, has_errors
+from domain.dsl.graph import flow_graph
+from domain.dsl.graph_mermaid import to_mermaid
+from domain.dsl.graph_svg import to_svg
 from domain.dsl.lint import LintResources, lint
 from domain.dsl.schema import definition_schema
 from domain.dsl.source import decode_source
@@ -74,13 +74,14 @@ def draw_graph(
     if raw is None:
         raise typer.Exit(_UNREADABLE)
     text = decode_source(raw)
+    if isinstance(text, Finding):
+        _show(str(file), text, [], locale, err=True)
+        raise typer.Exit(_FAILED)
     try:
-        if isinstance(text, Finding):
-            raise DefinitionProblem([text])
         definition = _chosen(parse_definitions(text), flow)
     except DefinitionProblem as problem:
         for found in problem.findings:
-            _show(str(file), found, [], locale, err=True)
+            _show(str(file), found, text.splitlines(), locale, err=True)
         raise typer.Exit(_FAILED) from None
     if definition is None:
         _complain(
