@@ -1,0 +1,125 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import psycopg
+import pytest
+
+from connectors.loading import load_connectors
+from connectors.webhooks import Verified
+from domain.access import Role
+from domain.calls import Catalog
+from domain.problems import AuthorizationProblem
+from services.inbox import InboxService
+from storage.engine import Database
+from storage.events import Events
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+
+ADMIN = an_actor("root")
+RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def inbox(database: Database) -> InboxService:
+    return InboxService(database, load_connectors(Catalog()))
+
+
+def a_refund_push(refund_id: str, **change: Any) -> Verified:
+    message = {
+        "update_time": "2026-11-23 09:59:30",
+        "refund_type": "REFUND_AND_RETURN",
+        "refunded_fee": "299.00",
+        "refund_id": refund_id,
+        "version": 1795399170123,
+        "oids": "2800001",
+        "tid": "E20261115093000900000001",
+        **change,
+    }
+    body = {"type": "trade_refund_BuyerCreated", "msg": quote_plus(json.dumps(message)), "version": 1}
+    return Verified("trade_refund_BuyerCreated", json.dumps(body).encode(), f"push-{refund_id}", RECEIVED)
+
+
+async def _claimed(database: Database) -> list[str]:
+    async with UnitOfWork(database) as work:
+        return [pending.event.type for pending in await Events(work).claim(100, timedelta(seconds=1))]
+
+
+async def test_a_push_becomes_one_event_however_often_it_is_delivered(inbox: InboxService, database: Database) -> None:
+    assert await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000001"))
+    assert not await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000001"))
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
+    assert (await inbox.drain()).read == 0
+    assert await _claimed(database) == ["tandem.refund.created"]
+
+
+async def test_the_same_key_of_two_shops_is_two_pushes(inbox: InboxService) -> None:
+    push = a_refund_push("202611230959300000000001")
+    assert await inbox.accept("youzan", "shop", push)
+    assert await inbox.accept("youzan", "outlet", push)
+
+
+async def test_what_cannot_be_read_is_put_aside_with_its_reason_and_can_be_tried_again(
+    inbox: InboxService, database: Database
+) -> None:
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000001", refunded_fee="much"))
+    await inbox.accept("nowhere", "shop", a_refund_push("202611230959300000000002"))
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000003"))
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (3, 1, 2)
+    quarantined = (await inbox.quarantined(ADMIN, PageRequest())).items
+    assert ["refunded_fee" in (each.reason or "") for each in quarantined] == [True, False]
+    assert "no connector for nowhere" in (quarantined[1].reason or "")
+    with pytest.raises(AuthorizationProblem):
+        await inbox.redrive(an_actor("agent", Role.AGENT), [quarantined[0].id])
+    assert await inbox.redrive(ADMIN, [each.id for each in quarantined]) == 2
+    assert (await inbox.drain()).quarantined == 2
+
+
+async def test_a_bug_of_a_connector_holds_up_no_other_push(
+    inbox: InboxService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = inbox._connectors["youzan"]
+    real = connector.to_events
+
+    def broken(record: Verified, account: Any) -> Any:
+        if record.dedupe_key.endswith("1"):
+            raise KeyError("tid")
+        return real(record, account)
+
+    monkeypatch.setattr(type(connector), "to_events", lambda _, record, account: broken(record, account))
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000001"))
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000002"))
+    drained = await inbox.drain()
+    assert (drained.events, drained.quarantined) == (1, 1)
+    assert "KeyError" in ((await inbox.quarantined(ADMIN, PageRequest())).items[0].reason or "")
+
+
+async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:
+    for number in range(40):
+        await inbox.accept("youzan", "shop", a_refund_push(f"2026112309593000000000{number:02}"))
+    rounds = await asyncio.gather(inbox.drain(20), inbox.drain(20), inbox.drain(20))
+    assert sum(each.read for each in rounds) == 40
+    assert sum(each.events for each in rounds) == 40
+
+
+async def test_the_drainer_wakes_up_when_a_push_is_stored(inbox: InboxService) -> None:
+    assert not await inbox.wait_for_work(0.05)
+    waiting = asyncio.ensure_future(inbox.wait_for_work(10))
+    await asyncio.sleep(0.2)
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000001"))
+    async with asyncio.timeout(1):
+        assert await waiting
+
+
+async def test_payloads_are_unreadable_in_the_database(inbox: InboxService, database_url: str) -> None:
+    push = a_refund_push("202611230959300000000001")
+    await inbox.accept("youzan", "shop", push)
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        row = await (await connection.execute("SELECT payload FROM inbox")).fetchone()
+    assert row is not None
+    assert b"refund" not in bytes(row[0])
