@@ -212,7 +212,8 @@ class Interpreter:
             variables = self.variables(execution)
             length = self._timeout(timeout, frame["rawInput"], variables)
             frame["deadline"] = rfc3339(self.host.now() + length) if length is not None else None
-        return await self._within(self._perform(execution), frame["deadline"], execution.site)
+        outcome: Outcome = await self._within(self._perform(execution), frame["deadline"], execution.site)
+        return outcome
 
     async def _perform(self, execution: Execution) -> Outcome:
         node, frame, task = execution.node, execution.frame, execution.node.task

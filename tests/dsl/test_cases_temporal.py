@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,13 +26,18 @@ async def _deliver(
         passed = event["after"]
         envelope = {"id": str(number), "source": "/case", **{key: event[key] for key in event if key != "after"}}
         if event["type"] == HUMAN_TASK_COMPLETED:
-            await stage.until(lambda name=event["data"]["task"]: name in [task.name for task in stage.opened])
-            task = next(task for task in stage.opened if task.name == event["data"]["task"])
+            name = event["data"]["task"]
+            await stage.until(partial(_is_open, stage, name))
+            task = next(task for task in stage.opened if task.name == name)
             command = messages.CompleteHumanTask(task.task_id, event["data"]["form"], "agent", 1, f"key-{number}")
             await handle.execute_update(messages.COMPLETE_HUMAN_TASK_UPDATE, command)
         else:
             with contextlib.suppress(RPCError):  # the run is over: nobody listens any more
                 await handle.signal(messages.EVENT_SIGNAL, messages.Events([envelope]))
+
+
+def _is_open(stage: Rehearsal, name: str) -> bool:
+    return name in [task.name for task in stage.opened]
 
 
 @pytest.fixture(scope="module")
