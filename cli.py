@@ -10,6 +10,7 @@ from commands.doctor import doctor
 from commands.flow import flow
 from commands.migrate import migrate
 from commands.people import user
+from commands.serve import api, simulator
 from commands.up import up
 from commands.work import worker
 from domain.problems import ProblemError
@@ -25,6 +26,8 @@ app.command()(up)
 app.command()(doctor)
 app.command()(migrate)
 app.command()(worker)
+app.command()(api)
+app.command()(simulator)
 app.add_typer(flow, name="flow")
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")

@@ -60,10 +60,13 @@ class Application:
         self.connectors = connectors
 
     @classmethod
-    async def connect(cls, settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Self:
-        """A connected application. Raises UnavailableProblem when Temporal cannot be reached."""
+    async def connect(cls, settings: Settings, interceptors: Sequence[Interceptor] = (), *, lazy: bool = False) -> Self:
+        """A connected application; a lazy one reaches for Temporal at its first use, and again when that failed.
+
+        Raises UnavailableProblem when Temporal cannot be reached, unless it is lazy.
+        """
         database = open_database(settings)
-        client = await connect_temporal(settings, database, interceptors)
+        client = await connect_temporal(settings, database, interceptors, lazy=lazy)
         return cls(settings, database, client, load_connectors(CATALOG))
 
     async def close(self) -> None:
@@ -170,7 +173,9 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.required_database_url(), Keyring(parse_keyring(keys.get_secret_value() if keys else "")))
 
 
-async def connect_temporal(settings: Settings, database: Database, interceptors: Sequence[Interceptor] = ()) -> Client:
+async def connect_temporal(
+    settings: Settings, database: Database, interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
+) -> Client:
     """A Temporal client that encrypts payloads and knows definitions by digest. Raises UnavailableProblem."""
 
     async def fetch(digest: str) -> Program:
@@ -196,6 +201,7 @@ async def connect_temporal(settings: Settings, database: Database, interceptors:
             data_converter=converter,
             interceptors=interceptors,
             grpc_compression=GrpcCompression.NONE,
+            lazy=lazy,
         )
     except (RPCError, RuntimeError) as error:
         raise UnavailableProblem(

@@ -5,6 +5,7 @@ and secrets only.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     otel_endpoint: str | None = None
     """OTLP over HTTP, e.g. `http://collector:4318`; none: no tracing."""
+    metrics_token: SecretStr | None = None
+    """Opens the API's `/metrics` to others than this machine; none: to this machine only."""
+    api_caller_rate: str = "6000/minute"
+    """Requests with one token, `<count>/second|minute|hour`."""
+    api_address_rate: str = "12000/minute"
+    """Requests from one address."""
+    api_webhook_rate: str = "60000/minute"
+    """Pushes from one address."""
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where a worker serves Prometheus metrics; none: nowhere."""
 
@@ -139,7 +148,14 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
-    @field_validator("token_pepper")
+    @field_validator("api_caller_rate", "api_address_rate", "api_webhook_rate")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,7}/(second|minute|hour)", value):
+            raise _refused("应为 次数/second、minute 或 hour，例如 600/minute", "must be like 600/minute")
+        return value
+
+    @field_validator("token_pepper", "metrics_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:

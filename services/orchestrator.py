@@ -188,7 +188,8 @@ class Orchestrator:
             progress: Progress = await handle.query(
                 PROGRESS_QUERY, result_type=Progress, rpc_timeout=timedelta(seconds=deadline_s)
             )
-        except (RPCError, WorkflowQueryFailedError):
+        except (RPCError, WorkflowQueryFailedError, RuntimeError):
+            # The last one: a client that never reached its server.
             return None
         return progress
 
@@ -237,7 +238,8 @@ class Orchestrator:
         """Whether the server answers."""
         try:
             return await self.client.service_client.check_health(timeout=self._deadline)
-        except RPCError:
+        except (RPCError, RuntimeError):
+            # The latter: a client that never reached its server.
             return False
 
     async def _require_attempt(self, run_id: str, attempt: int) -> None:

@@ -1,0 +1,86 @@
+"""The HTTP application: made from what it is given, no globals, one layer around another."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from api.deps import ApiDependencies
+from api.description_page import description
+from api.limits import RateLimiter, RequestBounds
+from api.metrics import Metrics
+from api.observation import Observation
+from api.openapi import describe
+from api.problems import install_problem_handlers
+from api.routes.accounts import accounts
+from api.routes.audit import audit
+from api.routes.catalog import catalog
+from api.routes.definitions import definitions
+from api.routes.events import events
+from api.routes.human_tasks import human_tasks
+from api.routes.monitoring import monitoring
+from api.routes.people import organisation, tokens, users
+from api.routes.releases import releases
+from api.routes.resources import resources
+from api.routes.runs import runs
+from api.routes.secrets import secrets
+from api.routes.session import session
+from api.routes.webhooks import webhooks
+
+ROUTERS = (
+    session,
+    definitions,
+    resources,
+    releases,
+    runs,
+    human_tasks,
+    events,
+    accounts,
+    secrets,
+    users,
+    tokens,
+    organisation,
+    audit,
+    catalog,
+    webhooks,
+    monitoring,
+    description,
+)
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
+    """The application over these dependencies; close: called once when it has answered its last request."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log.info("api serves")
+        yield
+        if close is not None:
+            await close()
+        log.info("api stopped")
+
+    app = FastAPI(
+        title="Tandem (双擎)",
+        version="1.0.0",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    metrics, limiter = Metrics(), RateLimiter(deps.settings.rates)
+    app.state.dependencies = deps
+    app.state.metrics = metrics
+    app.state.limiter = limiter
+    install_problem_handlers(app)
+    for each in ROUTERS:
+        app.include_router(each)
+    app.state.openapi = describe(app)
+    # The layer that is added last is the outermost.
+    app.add_middleware(RequestBounds, limiter=limiter)
+    app.add_middleware(Observation, metrics=metrics)
+    return app

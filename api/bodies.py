@@ -1,0 +1,186 @@
+"""Reading bodies strictly: JSON of bounded depth that the database can hold, and texts of uploaded files."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import HTTP
+from math import isfinite
+from typing import Any
+
+from fastapi import Request
+
+from api.problems import MediaTypeProblem
+from domain.dsl.findings import Finding
+from domain.dsl.source import decode_source
+from domain.problems import Text, ValidationProblem
+from services.definition_sources import SourceText
+from services.definitions import MOST_TEXTS
+
+DEEPEST_JSON = 64
+YAML_MEDIA_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain")
+UPLOAD_MEDIA_TYPES = (*YAML_MEDIA_TYPES, "multipart/form-data")
+
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_DOUBTFUL_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def media_type_of(headers: Mapping[str, str]) -> str:
+    """The media type of a body without its parameters, in small letters; empty when none is named."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(media_type: str) -> bool:
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+def require_media_type(request: Request, allowed: tuple[str, ...]) -> str:
+    """The request's media type; raises MediaTypeProblem when it is none of the allowed ones."""
+    media_type = media_type_of(request.headers)
+    if media_type not in allowed:
+        raise MediaTypeProblem(
+            Text(
+                f"不支持的内容类型“{media_type}”，请使用：{'、'.join(allowed)}",
+                f"The content type “{media_type}” is not read here; use {', '.join(allowed)}",
+            ),
+            accepted=list(allowed),
+        )
+    return media_type
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON value of a body.
+
+    :raises ValidationProblem: no JSON of RFC 8259, nested deeper than 64, or text that cannot be stored (NUL, half a
+        surrogate pair).
+    """
+    _refuse_deep(body)
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(error) from None
+    if _DOUBTFUL_ESCAPE.search(body) and any(_unstorable(text) for text in _texts(value)):
+        raise ValidationProblem(
+            Text(
+                "文本中不能包含空字符（\\u0000）或不成对的代理字符",
+                "Text must not contain NUL (\\u0000) or half a surrogate pair",
+            ),
+            errors=[],
+        )
+    return value
+
+
+def _refuse_deep(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") <= DEEPEST_JSON:
+        return
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(body):
+        token = match.group()
+        if token in b"[{":
+            depth += 1
+            if depth > DEEPEST_JSON:
+                raise ValidationProblem(
+                    Text(f"JSON 嵌套超过 {DEEPEST_JSON} 层", f"The JSON is nested deeper than {DEEPEST_JSON} levels"),
+                    errors=[],
+                )
+        elif token in b"]}":
+            depth -= 1
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:40]} is out of range")
+    return number
+
+
+def _no_json(error: Exception) -> ValidationProblem:
+    place = f"{error.lineno}:{error.colno} " if isinstance(error, json.JSONDecodeError) else ""
+    reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)[:200]
+    return ValidationProblem(
+        Text(f"请求体不是有效的 JSON：{place}{reason}", f"The body is no valid JSON: {place}{reason}"), errors=[]
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+
+
+def _unstorable(text: str) -> bool:
+    return "\x00" in text or _SURROGATE.search(text) is not None
+
+
+async def uploaded_texts(request: Request, name: str | None = None) -> list[SourceText]:
+    """The YAML texts of an upload: one as the body itself (told as `name`), or many as the files of a form.
+
+    :raises MediaTypeProblem: another kind of body.
+    :raises ValidationProblem: not UTF-8, or a form without files.
+    """
+    media_type = require_media_type(request, UPLOAD_MEDIA_TYPES)
+    body = await request.body()
+    if media_type != "multipart/form-data":
+        return [_source(name or "definition.yaml", body)]
+    files = _files_of_form(request.headers["content-type"], body)
+    return [_source(file, content) for file, content in files]
+
+
+def _files_of_form(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
+    """Name and content of every file in a form (RFC 7578): what stands between its boundaries."""
+    boundary = _header("Content-Type", content_type.encode("latin-1")).get_param("boundary")
+    if not isinstance(boundary, str) or not boundary:
+        raise _no_form()
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))[1:-1]
+    if not 1 <= len(parts) <= MOST_TEXTS:
+        raise _no_form()
+    files = []
+    for number, part in enumerate(parts, 1):
+        head, _, content = part.partition(b"\r\n\r\n")
+        disposition = next(
+            (value for name, _, value in map(_split_header, head.split(b"\r\n")) if name == b"content-disposition"), b""
+        )
+        files.append((_header("Content-Disposition", disposition).get_filename() or f"file-{number}.yaml", content))
+    return files
+
+
+def _split_header(line: bytes) -> tuple[bytes, bytes, bytes]:
+    name, colon, value = line.partition(b":")
+    return name.strip().lower(), colon, value.strip()
+
+
+def _header(name: str, value: bytes) -> Message:
+    """One header, its parameters readable."""
+    return BytesHeaderParser(policy=HTTP).parsebytes(name.encode() + b": " + value[:2_000] + b"\r\n\r\n")
+
+
+def _no_form() -> ValidationProblem:
+    return ValidationProblem(
+        Text(
+            f"表单中需要 1 到 {MOST_TEXTS} 个文件，请用 files 字段上传",
+            f"The form needs 1 to {MOST_TEXTS} files; send them as `files`",
+        ),
+        errors=[],
+    )
+
+
+def _source(name: str, content: bytes) -> SourceText:
+    text = decode_source(content)
+    if isinstance(text, Finding):
+        finding = text.as_dict(name)
+        raise ValidationProblem(
+            Text(f"{name}：{text.message.zh}", f"{name}: {text.message.en}"), errors=[], findings=[finding]
+        )
+    return SourceText(name, text)

@@ -1,0 +1,68 @@
+"""What the API is made of: given once by whoever starts it, reached by every route, no globals."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.limits import Rates
+from connectors.registry import ConnectorRegistry
+from domain.calls import Catalog
+from services.access import Access
+from services.accounts import PlatformAccounts
+from services.audit import AuditTrail
+from services.connections import Connections
+from services.definitions import DefinitionService
+from services.events import EventService
+from services.human_tasks import HumanTaskService
+from services.inbox import InboxService
+from services.organisation import OrganisationTree
+from services.people import People
+from services.releases import ReleaseService
+from services.repeated_requests import RepeatedRequests
+from services.runs import RunService
+from services.secrets import SecretStore
+from services.vitals import Vitals
+from storage.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Values from the settings. metrics_token: opens `/metrics` to others than this machine."""
+
+    metrics_token: str | None = field(default=None, repr=False)
+    rates: Rates = field(default_factory=Rates)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDependencies:
+    """The use cases that routes call, and what they work on; servers behind them may be away for a while."""
+
+    database: Database
+    connectors: ConnectorRegistry
+    catalog: Catalog
+    access: Access
+    people: People
+    accounts: PlatformAccounts
+    secrets: SecretStore
+    organisation: OrganisationTree
+    audit: AuditTrail
+    definitions: DefinitionService
+    releases: ReleaseService
+    runs: RunService
+    human_tasks: HumanTaskService
+    events: EventService
+    inbox: InboxService
+    connections: Connections
+    repeated_requests: RepeatedRequests
+    vitals: Vitals
+    settings: ApiSettings = field(default_factory=ApiSettings)
+
+
+def dependencies_of(request: Request) -> ApiDependencies:
+    """What the application that serves this request was made with."""
+    deps: ApiDependencies = request.app.state.dependencies
+    return deps
+
+
+Deps = Annotated[ApiDependencies, Depends(dependencies_of)]

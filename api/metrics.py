@@ -1,0 +1,85 @@
+"""Figures for Prometheus: counted as requests pass, and asked of the database when somebody looks.
+
+Every application has a registry of its own. Labels hold route templates and known platforms only, so that no caller
+can make new series.
+"""
+
+import asyncio
+from datetime import datetime
+from time import monotonic
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from domain.problems import ProblemError
+from services.vitals import Vitals
+from storage.figures import Backlog
+
+FIGURES_KEPT_S = 5.0
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The series of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("http_requests", "Requests answered", "method", "route", "status")
+        self.latency = Histogram(
+            "tandem_http_request_duration_seconds",
+            "Time until a request was answered",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.webhooks = self._counter("webhooks", "Pushes by platform and what became of them", "platform", "outcome")
+        self.webhook_latency = Histogram(
+            "tandem_webhook_duration_seconds",
+            "Time until a push was acknowledged",
+            ("platform",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._figures_up = self._gauge("figures_up", "Whether the figures below could be read")
+        self._waiting = self._gauge("backlog_waiting", "Pushes or events that wait to be worked on", "stage")
+        self._lag = self._gauge("backlog_lag_seconds", "How long the oldest of them has waited", "stage")
+        self._aside = self._gauge("backlog_aside", "Pushes or events put aside for a person to look at", "stage")
+        self._runs = self._gauge("runs", "Runs by phase; ended ones are those started in the last 24 hours", "phase")
+        self._tasks = self._gauge("human_tasks_open", "Open human tasks", "queue", "state")
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def expose(self, vitals: Vitals, now: datetime) -> bytes:
+        """Everything in Prometheus' text format; the database is asked at most once in five seconds."""
+        async with self._reading:
+            if self._read_at is None or monotonic() - self._read_at > FIGURES_KEPT_S:
+                await self._read_figures(vitals, now)
+                self._read_at = monotonic()
+        return generate_latest(self.registry)
+
+    async def _read_figures(self, vitals: Vitals, now: datetime) -> None:
+        try:
+            figures = await vitals.figures()
+        except ProblemError:
+            self._figures_up.set(0)
+            return
+        self._figures_up.set(1)
+        self._set_backlog("inbox", figures.inbox, now)
+        self._set_backlog("events", figures.events, now)
+        self._runs.clear()
+        for phase, count in (figures.open_runs | figures.ended_runs).items():
+            self._runs.labels(phase).set(count)
+        self._tasks.clear()
+        for (queue, state), count in figures.open_tasks.items():
+            self._tasks.labels(queue, state).set(count)
+
+    def _set_backlog(self, stage: str, backlog: Backlog, now: datetime) -> None:
+        waited_s = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at else 0.0
+        self._waiting.labels(stage).set(backlog.waiting)
+        self._lag.labels(stage).set(max(0.0, waited_s))
+        self._aside.labels(stage).set(backlog.aside)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"tandem_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"tandem_{name}", text, labels, registry=self.registry)

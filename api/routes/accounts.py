@@ -1,0 +1,68 @@
+"""Connected shops and corps. Credentials go in and never come out."""
+
+from typing import Annotated, Any
+
+from fastapi import Path, status
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.deps import Deps
+from api.paging import PageOf, Paging, Word
+from api.routing import router
+from domain.access import Actor, Permission
+from domain.accounts import Account, NewAccount
+
+accounts = router("/api/v1/accounts", "accounts")
+
+Platform = Annotated[str, Path(max_length=64, examples=["youzan"])]
+Slug = Annotated[str, Path(max_length=64, examples=["demo-apparel"])]
+Reader = Annotated[Actor, requires(Permission.ACCOUNTS_READ)]
+Steward = Annotated[Actor, requires(Permission.ACCOUNTS_MANAGE)]
+Credential = Annotated[str, Field(min_length=1, max_length=8_192)]
+
+
+class CredentialsIn(BaseModel):
+    """All credentials anew, by the names the connector asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    credentials: dict[Annotated[str, Field(max_length=64)], Credential] = Field(min_length=1, max_length=50)
+
+
+@accounts.post("", status_code=status.HTTP_201_CREATED, summary="接入账号 · Connect an account")
+async def connect_account(new: NewAccount, actor: Steward, deps: Deps) -> Account:
+    """接入一个店铺或企业；凭据加密保存，不再返回。· Connects a shop or corp; its credentials are never shown again."""
+    return await deps.accounts.connect(actor, new)
+
+
+@accounts.get("", summary="查询账号 · List accounts")
+async def list_accounts(actor: Reader, deps: Deps, page: Paging, platform: Word | None = None) -> PageOf[Account]:
+    """数据范围内的账号。· Accounts within one's data scope."""
+    found: Any = await deps.accounts.list(actor, page, platform=platform)
+    return PageOf[Account].model_validate(found)
+
+
+@accounts.get("/{platform}/{slug}", summary="查看账号 · Show an account")
+async def show_account(platform: Platform, slug: Slug, actor: Reader, deps: Deps) -> Account:
+    """账号与凭据的名称。· The account, and its credentials' names."""
+    return await deps.accounts.show(actor, f"{platform}/{slug}")
+
+
+@accounts.put("/{platform}/{slug}/credentials", summary="更换凭据 · Rotate credentials")
+async def rotate_account_credentials(
+    platform: Platform, slug: Slug, wanted: CredentialsIn, actor: Steward, deps: Deps
+) -> Account:
+    """整套替换；各进程在半分钟内生效。· Replaces all of them; every process uses them within half a minute."""
+    return await deps.accounts.rotate(actor, f"{platform}/{slug}", wanted.credentials)
+
+
+@accounts.post("/{platform}/{slug}/disconnect", summary="停用账号 · Disconnect an account")
+async def disconnect_account(platform: Platform, slug: Slug, actor: Steward, deps: Deps) -> Account:
+    """之后它的调用与推送都会被拒绝。· Its calls and pushes are refused from now on."""
+    return await deps.accounts.set_active(actor, f"{platform}/{slug}", False)
+
+
+@accounts.post("/{platform}/{slug}/reconnect", summary="启用账号 · Reconnect an account")
+async def reconnect_account(platform: Platform, slug: Slug, actor: Steward, deps: Deps) -> Account:
+    """恢复已停用的账号。· Lets a disconnected account work again."""
+    return await deps.accounts.set_active(actor, f"{platform}/{slug}", True)

@@ -1,0 +1,134 @@
+"""Events: published as CloudEvents; what could not be dispatched or read is looked at and tried again."""
+
+from typing import Annotated, Any
+
+from fastapi import Request, status
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.cloud_events import BATCHED, STRUCTURED, events_of
+from api.deps import Deps
+from api.paging import PageOf, Paging, RowId
+from api.routing import router
+from domain.access import Actor, Permission
+from domain.events import Event
+from storage.inbox import StoredPush
+
+events = router("/api/v1/events", "events")
+
+Reader = Annotated[Actor, requires(Permission.EVENTS_READ)]
+Sender = Annotated[Actor, requires(Permission.EVENTS_PUBLISH)]
+
+_EVENT = {
+    "specversion": "1.0",
+    "id": "a-1",
+    "source": "/pos/store-0017",
+    "type": "com.example.visit",
+    "subject": "customer:42",
+    "data": {"seconds": 300},
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            STRUCTURED: {"schema": {"$ref": "#/components/schemas/Event"}, "example": _EVENT},
+            BATCHED: {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+                "example": [_EVENT],
+            },
+        },
+    }
+}
+
+
+class PublishedOut(BaseModel):
+    """How many events came, and how many were new (by source and id)."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    received: int
+    new: int
+
+
+class ParkedOut(BaseModel):
+    """An event that was given up after too many attempts, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    seq: int
+    event: Event
+    attempts: int
+    reason: str
+    parked_at: AwareDatetime
+
+
+class QuarantinedOut(BaseModel):
+    """A push that could not be read, and why; never its content, which holds personal data."""
+
+    id: int
+    platform: str
+    account: str
+    kind: str
+    received_at: AwareDatetime
+    reason: str | None
+
+
+class AgainIn(BaseModel):
+    """Which ones to try again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[RowId] = Field(min_length=1, max_length=1_000)
+
+
+class AgainOut(BaseModel):
+    """How many of them there were."""
+
+    found: int
+
+
+@events.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY, summary="发布事件 · Publish events")
+async def publish_events(request: Request, actor: Sender, deps: Deps) -> PublishedOut:
+    """CloudEvents 单个（结构化或二进制）或批量；同 source 与 id 的事件只算一次。
+
+    One CloudEvent (structured or binary), or a batch; the same source and id count once.
+    """
+    return PublishedOut.model_validate(await deps.events.publish(actor, await events_of(request)))
+
+
+@events.get("/parked", summary="搁置的事件 · Events given up")
+async def list_parked_events(actor: Reader, deps: Deps, page: Paging) -> PageOf[ParkedOut]:
+    """多次分发失败的事件，最早在前。· Events whose dispatch failed too often, the oldest first."""
+    found: Any = await deps.events.parked(actor, page)
+    return PageOf[ParkedOut].model_validate(found)
+
+
+@events.post("/parked/retry", summary="重新分发 · Dispatch again")
+async def retry_parked_events(wanted: AgainIn, actor: Sender, deps: Deps) -> AgainOut:
+    """按 seq 重新分发。· Dispatches parked events again, by their seq."""
+    return AgainOut(found=await deps.events.unpark(actor, wanted.ids))
+
+
+@events.get("/quarantine", summary="隔离的推送 · Pushes that could not be read")
+async def list_quarantined_pushes(actor: Reader, deps: Deps, page: Paging) -> PageOf[QuarantinedOut]:
+    """平台推送中无法解析的，最早在前。· Pushes of platforms that no connector understood, the oldest first."""
+    found = await deps.inbox.quarantined(actor, page)
+    return PageOf[QuarantinedOut](items=[_shown(each) for each in found.items], next_cursor=found.next_cursor)
+
+
+@events.post("/quarantine/retry", summary="重新解析 · Read again")
+async def retry_quarantined_pushes(wanted: AgainIn, actor: Sender, deps: Deps) -> AgainOut:
+    """修复连接器或账号后重新解析。· Reads them again, after the connector or the account was mended."""
+    return AgainOut(found=await deps.inbox.redrive(actor, wanted.ids))
+
+
+def _shown(stored: StoredPush) -> QuarantinedOut:
+    push = stored.push
+    return QuarantinedOut(
+        id=stored.id,
+        platform=push.platform,
+        account=push.account,
+        kind=push.kind,
+        received_at=push.received_at,
+        reason=stored.reason,
+    )

@@ -1,0 +1,98 @@
+"""`tandem api` and `tandem simulator`: serve HTTP until SIGTERM, then finish the requests in hand."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api.app import create_app
+from api.deps import ApiDependencies, ApiSettings
+from api.limits import Rates
+from domain.catalog import CATALOG
+from runtime.application import Application
+from runtime.configuration import connected_settings
+from runtime.logging import configure_logging
+from runtime.settings import Settings, read_settings
+from runtime.telemetry import configure_telemetry, traced
+from services.organisation import OrganisationTree
+from services.repeated_requests import RepeatedRequests
+from services.vitals import Vitals
+from simulator.__main__ import main as serve_simulator
+
+GRACE_S = 10
+
+
+def api(
+    port: Annotated[int | None, typer.Option(help="监听端口 / port")] = None,
+    host: Annotated[str | None, typer.Option(help="监听地址 / address")] = None,
+) -> None:
+    """运行接口服务 / serve the HTTP API."""
+    settings = connected_settings()
+    configure_logging("api", settings.log_level, settings.log_format)
+    asyncio.run(_serve(settings, host or settings.api_host, port or settings.api_port))
+
+
+def simulator(
+    trickle_s: Annotated[
+        float | None, typer.Option("--trickle", help="每隔几秒产生一笔退款 / a new refund every so many seconds")
+    ] = None,
+) -> None:
+    """运行平台模拟器 / serve the simulated platforms."""
+    settings = read_settings()
+    arguments = ["--host", settings.simulator_host, "--port", str(settings.simulator_port)]
+    arguments += ["--state", str(settings.data_dir / "simulator")]
+    arguments += ["--push-base", settings.simulator_push_url or settings.api_url]
+    if trickle_s is not None:
+        arguments += ["--trickle", str(trickle_s)]
+    raise typer.Exit(serve_simulator(arguments))
+
+
+def api_dependencies(application: Application) -> ApiDependencies:
+    """What the API is made of, from the application that the whole process shares."""
+    settings = application.settings
+    token = settings.metrics_token
+    return ApiDependencies(
+        database=application.database,
+        connectors=application.connectors,
+        catalog=CATALOG,
+        access=application.access,
+        people=application.people,
+        accounts=application.accounts,
+        secrets=application.secrets,
+        organisation=OrganisationTree(application.database),
+        audit=application.audit,
+        definitions=application.definitions,
+        releases=application.releases,
+        runs=application.runs,
+        human_tasks=application.human_tasks,
+        events=application.events,
+        inbox=application.inbox,
+        connections=application.connections,
+        repeated_requests=RepeatedRequests(application.database),
+        vitals=Vitals(application.database, application.orchestrator),
+        settings=ApiSettings(
+            metrics_token=token.get_secret_value() if token else None,
+            rates=Rates(settings.api_caller_rate, settings.api_address_rate, settings.api_webhook_rate),
+        ),
+    )
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    # Lazy: while Temporal is away, everything that does not need it is served.
+    application = await Application.connect(settings, configure_telemetry("api", settings.otel_endpoint), lazy=True)
+    app = create_app(api_dependencies(application), application.close)
+    served = traced(app) if settings.otel_endpoint else app
+    config = uvicorn.Config(
+        served,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+        limit_concurrency=1_000,
+        lifespan="on",
+    )
+    await uvicorn.Server(config).serve()
