@@ -10,8 +10,8 @@ from temporalio.service import RPCError
 from runtime.child import ChildProcess, HealthCheck
 from workflows.messages import FLOWS_QUEUE
 
-API_LIVENESS_PATH = "/health/live"
-API_READINESS_PATH = "/health/ready"
+API_LIVENESS_PATH = "/healthz"
+API_READINESS_PATH = "/readyz"
 SIMULATOR_HEALTH_PATH = "/_sim/health"
 
 
