@@ -24,7 +24,7 @@ _MOST_KEYS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests allowed, as `limits` writes them (`600/minute`): of one token, of one address, and of one address to webhooks."""
+    """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks."""
 
     caller: str = "6000/minute"
     address: str = "12000/minute"

@@ -1,6 +1,5 @@
 """Logging in, being somebody, logging out."""
 
-from domain.access import Role
 from tests.actors import PASSWORD
 from tests.api.house import House, problem
 
