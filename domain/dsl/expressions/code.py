@@ -6,6 +6,7 @@ A `Code` produces its outputs in one of three forms, the cheaper ones where the 
 its body's cost each time round. That is what makes the count the same on every machine.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -59,10 +60,8 @@ class Code:
         """The last output, or `NOTHING`."""
         if self.maybe is not None:
             return self.maybe(value, frame)
-        result: Any = NOTHING
-        for result in self.many(value, frame):  # noqa: B007  # the last one is the answer
-            pass
-        return result
+        tail = deque(self.many(value, frame), maxlen=1)
+        return tail[0] if tail else NOTHING
 
 
 def single(one: One, cost: int) -> Code:

@@ -274,18 +274,21 @@ def piped(left: Code, right: Code) -> Code:
 
         return optional(maybe, cost)
     price, sources, one, many = right.cost + 1, left.many, right.one, right.many
+    if one is not None:
 
-    def each_one(value: Any, frame: Frame) -> Iterator[Any]:
-        for between in sources(value, frame):
-            frame.meter.spend(price)
-            yield one(between, frame)  # type: ignore[misc]  # chosen below only where it is there
+        def each_one(value: Any, frame: Frame) -> Iterator[Any]:
+            for between in sources(value, frame):
+                frame.meter.spend(price)
+                yield one(between, frame)
+
+        return stream(each_one, left.cost)
 
     def each_many(value: Any, frame: Frame) -> Iterator[Any]:
         for between in sources(value, frame):
             frame.meter.spend(price)
             yield from many(between, frame)
 
-    return stream(each_many if one is None else each_one, left.cost)
+    return stream(each_many, left.cost)
 
 
 def combined(operation: Operation, parts: Sequence[Code], offset: int, *, last_outermost: bool = True) -> Code:

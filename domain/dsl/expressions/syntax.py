@@ -32,6 +32,7 @@ TOO_LARGE_CODE = "expression-too-large"
 
 _OPEN = re.compile(r"\s*\$\{")
 _SPACE_OR_COMMENT = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_WORD = re.compile(r"\w+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _POSITION = re.compile(r"at position (\d+)")
 _DESCENDING = frozenset(["|", "//", "-"])
@@ -150,6 +151,14 @@ def _lexing_refusal(source: str, error: Exception) -> Refusal:
             offset,
             Text(f"全角符号“{character}”请改为半角 {plain}", f"write the half-width {plain} instead of {character}"),
         )
+    if place and character.isalpha():
+        found = _WORD.match(source, offset)
+        word = found.group() if found else character
+        text = Text(
+            f'“{word}”：字段名含中文时请写成 ."{word}"，文本请加双引号',
+            f'{word}: write ."{word}" for a field with such letters, "{word}" for a text',
+        )
+        return Refusal(SYNTAX_CODE, offset, text)
     if place and character:
         hint = _HINTS.get(character, Text("请检查拼写", "check the spelling"))
         return Refusal(

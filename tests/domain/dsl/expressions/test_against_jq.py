@@ -219,7 +219,7 @@ ON_RANDOM_DATA = [
 
 
 @pytest.mark.parametrize("source", ON_RANDOM_DATA)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(value=documents)
 def test_random_data_answers_as_in_jq(source: str, value: Any) -> None:
     whole = f"[{source}]"

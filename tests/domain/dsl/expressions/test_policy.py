@@ -49,6 +49,7 @@ def test_a_good_expression_has_no_findings(source: str) -> None:
         ('"abc', 0, "quote"),
         ("1 2", 2, "operator"),
         (".a } - ${ .b", 3, "one expression"),
+        (".订单号 == 1", 1, '."订单号"'),
         ("if .a then 1", 12, "end"),
         ("", 0, "empty"),
         ('"x\\(.a | )"', 9, "too early"),
