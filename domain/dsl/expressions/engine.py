@@ -117,6 +117,10 @@ class Expression:
             text = Text("break 跳出了它的 label", "a break left its label")
             raise self._problem(FAILURE_CODE, 0, text) from None
 
+    def holds(self, value: Any, variables: Mapping[str, Any], meter: Meter) -> bool:
+        """As `truth`, on a meter of the caller's."""
+        return is_truthy(self.run(value, variables, meter))
+
     def _problem(self, code: str, offset: int | None, text: Text) -> ExpressionProblem:
         return expression_problem(self.source, code, offset or 0, text)
 

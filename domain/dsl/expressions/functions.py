@@ -77,7 +77,7 @@ def _contains(value: Any, meter: Meter, other: Any) -> bool:
 
 
 def _holds(value: Any, other: Any, meter: Meter, depth: int) -> bool:
-    meter.spend(1)
+    meter.spend(3)
     if isinstance(value, dict) and isinstance(other, dict):
         depth = meter.descend(depth)
         return all(name in value and _holds(value[name], part, meter, depth) for name, part in other.items())

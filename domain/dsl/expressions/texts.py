@@ -267,7 +267,7 @@ FORMATS: dict[str, Callable[[Any, Meter], str]] = {
 def apply_format(name: str, value: Any, meter: Meter) -> str:
     """`@name`: the value written in that format; its size is counted."""
     written = FORMATS[name](value, meter)
-    meter.spend(len(written) // 16)
+    meter.spend(3 + len(written) // 16)
     meter.allocate(2 * len(written))
     return written
 

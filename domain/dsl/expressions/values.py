@@ -359,6 +359,7 @@ def _encode(value: Any, parts: list[str], meter: Meter, depth: int) -> None:
         depth = meter.descend(depth)
         separator = "{"
         for name, item in value.items():
+            meter.spend(2)
             parts.append(separator)
             parts.append(_encode_text(name, meter))
             parts.append(":")
