@@ -93,7 +93,7 @@ def test_an_ended_task_never_moves_again(state: str, action: str, person: Person
     with pytest.raises(ProblemError):
         moved_by_person(standing, action, person, "wang")  # type: ignore[arg-type]
     for order in ("exit", "suspend", "resume"):
-        assert moved_by_system(standing, order) == standing  # type: ignore[arg-type]
+        assert moved_by_system(standing, order) == standing
 
 
 def test_overdue_counts_from_the_due_time_until_the_end() -> None:

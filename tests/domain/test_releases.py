@@ -3,9 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.problems import ConflictProblem
-from domain.releases import NOTHING_RELEASED, ReleaseState, choose_version, released, rolled_back
+from domain.releases import NOTHING_RELEASED, ReleaseAction, ReleaseState, choose_version, released, rolled_back
 
 FLOW = "apparel/return-refund"
+History = list[tuple[ReleaseAction, str | None]]
 SUBJECTS = [f"customer:{number}" for number in range(4_000)]
 
 
@@ -57,7 +58,7 @@ def test_a_rollback_drops_the_candidate_first() -> None:
 
 
 def test_each_rollback_goes_one_stable_version_further_back() -> None:
-    history = [("release", "1.0.0"), ("release", "1.1.0"), ("release", "1.2.0")]
+    history: History = [("release", "1.0.0"), ("release", "1.1.0"), ("release", "1.2.0")]
     once = rolled_back(ReleaseState(stable="1.2.0"), history)
     assert once.stable == "1.1.0"
     twice = rolled_back(once, [*history, ("rollback", "1.1.0")])
@@ -67,5 +68,5 @@ def test_each_rollback_goes_one_stable_version_further_back() -> None:
 
 
 def test_after_a_rollback_and_a_new_version_the_bad_one_does_not_return() -> None:
-    history = [("release", "1.0.0"), ("release", "1.1.0"), ("rollback", "1.0.0"), ("release", "1.2.0")]
+    history: History = [("release", "1.0.0"), ("release", "1.1.0"), ("rollback", "1.0.0"), ("release", "1.2.0")]
     assert rolled_back(ReleaseState(stable="1.2.0"), history).stable == "1.0.0"

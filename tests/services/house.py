@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypeVar
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
@@ -44,6 +44,8 @@ from workflows.messages import FLOWS_QUEUE
 from workflows.payloads import TandemPayloadConverter
 
 ADMIN = an_actor("root")
+
+Answer = TypeVar("Answer")
 
 
 class House:
@@ -132,7 +134,7 @@ class House:
         return Program(definition.flow, definition.data)
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], *, seconds: float = 15) -> Any:
+async def eventually(look: Callable[[], Awaitable[Answer | None]], *, seconds: float = 15) -> Answer:
     """The first true answer; fails after real seconds."""
     async with asyncio.timeout(seconds):
         while True:

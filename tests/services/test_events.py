@@ -10,6 +10,7 @@ from domain.accounts import NewAccount
 from domain.events import Event
 from domain.organisation import Placement, Unit
 from domain.problems import AuthorizationProblem, ValidationProblem
+from domain.runs import RunSummary
 from services.event_dispatch import EventDispatcher, account_of, draw_subject, in_parts
 from storage.accounts import Accounts
 from storage.audit import AuditLog
@@ -62,7 +63,7 @@ def an_event(identity: str, kind: str, subject: str | None = None, **data: Any) 
     return Event(id=identity, source="/test/shop", type=kind, subject=subject, data=data)
 
 
-async def _runs(house: House, name: str) -> list[Any]:
+async def _runs(house: House, name: str) -> list[RunSummary]:
     return list((await house.runs.search(ADMIN, RunFilter(name=name), PageRequest())).items)
 
 

@@ -7,6 +7,7 @@ from temporalio.client import Client
 from domain.access import Role, Scope
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, NotFoundProblem, UnavailableProblem, ValidationProblem
+from domain.runs import Run
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.paging import PageRequest
@@ -287,7 +288,7 @@ async def test_a_database_without_the_run_is_told_by_temporal(house: House, data
     assert run.started_by == "system:temporal"
 
 
-async def _shown(house: House, run_id: str) -> object:
+async def _shown(house: House, run_id: str) -> Run | None:
     try:
         return await house.runs.show(ADMIN, run_id, live=False)
     except NotFoundProblem:
