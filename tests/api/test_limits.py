@@ -1,0 +1,123 @@
+"""How many, how large, how long; and what every answer carries."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from api.deps import ApiSettings
+from api.limits import MEGABYTE, Rates, bounds_of
+from tests.api.house import METRICS_TOKEN, House, problem
+
+
+async def test_one_token_may_not_ask_without_end(house: House) -> None:
+    app, _ = house.with_other(settings=ApiSettings(rates=Rates(caller="3/minute")))
+    async with house.client_of(app) as client:
+        mine = {"Authorization": f"Bearer {house.tokens['ops']}"}
+        for _ in range(3):
+            assert (await client.get("/api/v1/session", headers=mine)).status_code == 200
+        refused = await client.get("/api/v1/session", headers=mine)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert "3 per 1 minute" in problem(refused)["message"]["en"]
+        others = {"Authorization": f"Bearer {house.tokens['agent']}"}
+        assert (await client.get("/api/v1/session", headers=others)).status_code == 200
+
+
+async def test_one_address_may_not_knock_without_end_and_others_may(house: House) -> None:
+    app, _ = house.with_other(settings=ApiSettings(rates=Rates(address="2/minute")))
+    async with (
+        house.client_of(app, "198.51.100.1") as first,
+        house.client_of(app, "2001:db8::1") as second,
+        house.client_of(app, "2001:db8::2") as neighbour,
+    ):
+        statuses = [(await first.get("/api/v1/session")).status_code for _ in range(3)]
+        assert statuses == [401, 401, 429]
+        assert (await second.get("/api/v1/session")).status_code == 401
+        assert (await neighbour.get("/api/v1/session")).status_code == 401
+        assert (await neighbour.get("/api/v1/session")).status_code == 429, "one network of IPv6 is one address"
+        assert (await first.get("/healthz")).status_code == 200, "health is never refused"
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [("/api/v1/runs", 2 * MEGABYTE), ("/hooks/youzan/demo", MEGABYTE), ("/api/v1/definitions", 4 * MEGABYTE)],
+)
+async def test_a_body_above_its_bound_is_refused_unread(house: House, path: str, size: int) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(size // MEGABYTE + 1):
+            yield b"x" * MEGABYTE
+
+    headers = {"Content-Type": "application/json"}
+    declared = await house.say("ops", "POST", path, content=b"x" * (size + 1), headers=headers)
+    streamed = await house.say("ops", "POST", path, content=chunks(), headers=headers)
+    for answer in (declared, streamed):
+        assert answer.status_code == 413
+        assert problem(answer)["limit_bytes"] == size
+        assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_that_never_ends_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.limits.BODY_S", 0.05)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    answer = await house.say(
+        "ops", "POST", "/api/v1/runs", content=slowly(), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 408
+    assert problem(answer)["title"] == "已超时"
+
+
+async def test_work_that_does_not_end_is_answered_in_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck:
+        async def search(self, *_: Any) -> None:
+            await asyncio.sleep(30)
+
+    app, _ = house.with_other(runs=Stuck())
+    bounds = (("/api/", bounds_of("/api/v1/runs").__class__(answer_s=0.05)),)
+    monkeypatch.setattr("api.limits._BOUNDS", bounds)
+    async with house.client_of(app) as client:
+        answer = await client.get("/api/v1/runs", headers={"Authorization": f"Bearer {house.tokens['ops']}"})
+    assert answer.status_code == 503
+    assert "0.05" in problem(answer)["detail"]
+
+
+async def test_a_page_has_bounds(house: House) -> None:
+    assert (await house.get("ops", "/api/v1/runs?size=200")).status_code == 200
+    assert (await house.get("ops", "/api/v1/runs?size=201")).status_code == 400
+    assert (await house.get("ops", "/api/v1/runs?cursor=abc")).status_code == 400
+
+
+async def test_answers_carry_safe_headers_and_a_request_id(house: House) -> None:
+    answer = await house.get("ops", "/api/v1/session", headers={"X-Request-Id": "my-request-0001"})
+    assert answer.headers["x-request-id"] == "my-request-0001"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "access-control-allow-origin" not in answer.headers
+    other = await house.get("ops", "/api/v1/session", headers={"X-Request-Id": "bad id\x01"})
+    assert other.headers["x-request-id"] != "bad id\x01"
+    assert len(other.headers["x-request-id"]) == 32
+
+
+async def test_no_other_origin_is_invited(house: House) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = await house.say(None, "OPTIONS", "/api/v1/runs", headers=asked)
+    assert answer.status_code == 405
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_metrics_are_for_this_machine_or_the_token(house: House) -> None:
+    assert (await house.get(None, "/metrics")).status_code == 401
+    assert (await house.get("admin", "/metrics")).status_code == 401, "a user's token is none for metrics"
+    with_token = await house.get(None, "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+    assert with_token.status_code == 200
+    async with house.client_of(create_app(house.deps), "127.0.0.1") as local:
+        assert (await local.get("/metrics")).status_code == 200
+        wrong = await local.get("/metrics", headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 401
