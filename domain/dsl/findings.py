@@ -54,6 +54,19 @@ def child(pointer: str, *parts: str | int) -> str:
     return pointer + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def value_at(data: Any, pointer: str) -> Any:
+    """The value at a JSON pointer; None when there is none."""
+    for escaped in pointer.split("/")[1:]:
+        part = escaped.replace("~1", "/").replace("~0", "~")
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that the author most likely meant; None when none is near."""
     candidates = {name.casefold(): name for name in known}

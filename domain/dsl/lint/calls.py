@@ -7,11 +7,11 @@ from pydantic import BaseModel, ValidationError
 
 from domain.calls import AnyCall
 from domain.dsl.annotations import keys_of
-from domain.dsl.findings import child, closest, did_you_mean, listed
+from domain.dsl.findings import child, closest, did_you_mean, listed, value_at
 from domain.dsl.lint.outline import REFUSED_CALLS, TaskSite, as_text
 from domain.dsl.lint.registry import Lint, Remark, rule
 from domain.dsl.model import CallTask
-from domain.dsl.shape import explain_shape_errors, value_at
+from domain.dsl.shape import explain_shape_errors
 from domain.dsl.web_arguments import arguments_model
 from domain.problems import Text
 
