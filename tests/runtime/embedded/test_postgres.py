@@ -1,7 +1,8 @@
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,9 +14,16 @@ from runtime.processes import processes_working_in, wait_until_gone
 
 
 @pytest.fixture
-async def folder(tmp_path: Path) -> AsyncIterator[Path]:
-    yield tmp_path / "postgres"
-    left = processes_working_in("postgres", tmp_path / "postgres" / "data")
+def server_folder() -> Iterator[Path]:
+    """Under root the server runs as another account, which pytest shuts out of its own folders at every start."""
+    with tempfile.TemporaryDirectory(prefix="tandem-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+async def folder(server_folder: Path) -> AsyncIterator[Path]:
+    yield server_folder / "postgres"
+    left = processes_working_in("postgres", server_folder / "postgres" / "data")
     assert await wait_until_gone(left, 5), [process.command() for process in left]
 
 
@@ -88,8 +96,8 @@ async def test_a_stale_pid_file_does_not_stop_it(folder: Path, content: str) -> 
         assert await postgres.healthy()
 
 
-async def test_a_path_too_long_for_a_socket_still_works(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 30) / "postgres"
+async def test_a_path_too_long_for_a_socket_still_works(server_folder: Path) -> None:
+    folder = server_folder / ("long" * 30) / "postgres"
     async with server(folder) as postgres:
         assert await postgres.healthy()
         socket_directory = postgres.socket_directory
