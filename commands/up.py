@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from commands.console import progress
+from commands.demo import fill
+from commands.welcome import welcome
 from domain.problems import Text
+from runtime.application import Application
 from runtime.child import ChildProcess, HealthCheck
 from runtime.configuration import with_addresses, with_secrets
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
@@ -18,8 +21,10 @@ from runtime.instance import Addresses, hold_lock
 from runtime.log_files import follow, keep_bounded
 from runtime.managed_process import KILL
 from runtime.ports import require_free
+from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings, read_settings
 from runtime.supervisor import Supervised, Supervisor
+from services.setup import DemoLogin
 from storage.migrations import upgrade
 
 Say = Callable[[Text], None]
@@ -47,6 +52,7 @@ class _House:
         self.say: Say = progress(settings.locale)
         self.verbose = verbose
         self.temporal_ui: str | None = None
+        self.logins: list[DemoLogin] = []
 
     async def serve(self) -> int:
         """0 after a stop by request, 1 when a process had to be given up.
@@ -82,16 +88,36 @@ class _House:
         connected = await self._start_servers(supervisor)
         self.say(Text("正在升级数据库结构…", "migrating the database…"))
         await asyncio.to_thread(upgrade, connected.required_database_url())
-        children = self._children(connected)
+        if self._runs_simulator():
+            await supervisor.start(self._simulator(connected))
+        await self._prepare(connected)
         self.say(Text("正在启动服务进程…", "starting the services…"))
-        await supervisor.start(*children)
-        Addresses(
+        await supervisor.start(*self._children(connected))
+        addresses = Addresses(
             database_url=connected.required_database_url(),
             temporal_address=connected.required_temporal_address(),
             api_url=settings.api_url,
             simulator_url=settings.simulator_address if settings.simulator_enabled else None,
             temporal_ui_url=self.temporal_ui,
-        ).write(settings.data_dir)
+        )
+        addresses.write(settings.data_dir)
+        typer.echo(welcome(settings, addresses, self.logins))
+
+    async def _prepare(self, connected: Settings) -> None:
+        """What must be there before anybody works: search attributes, and the demo if it is wanted."""
+        complete = with_addresses(
+            self.complete, connected.required_database_url(), connected.required_temporal_address()
+        )
+        application = await Application.connect(complete)
+        try:
+            await register_search_attributes(application.client)
+            if self.settings.wants_demo:
+                self.say(Text("正在准备演示数据…", "preparing the demo…"))
+                self.logins, said = await fill(application, with_accounts=self.settings.simulator_enabled)
+                for sentence in said:
+                    self.say(sentence)
+        finally:
+            await application.close()
 
     def _require_ports(self) -> None:
         settings = self.settings
@@ -124,27 +150,31 @@ class _House:
         return with_addresses(settings, postgres.url(), temporal_address)
 
     def _children(self, connected: Settings) -> list[Supervised]:
-        settings = self.settings
-
-        def child(name: str, check: HealthCheck, drain_s: float) -> ChildProcess:
-            return ChildProcess(
-                name,
-                [name],
-                environment=connected.environment(),
-                log_file=settings.logs_dir / f"{name}.log",
-                check=check,
-                drain_s=drain_s,
-            )
-
-        polling = Polling(connected.required_temporal_address(), settings.temporal_namespace)
-        children = [
-            Supervised(child("api", answers(f"{settings.api_url}{API_LIVENESS_PATH}"), 15)),
-            Supervised(child("worker", polling, 30)),
+        polling = Polling(connected.required_temporal_address(), self.settings.temporal_namespace)
+        alive = answers(f"{self.settings.api_url}{API_LIVENESS_PATH}")
+        return [
+            Supervised(self._child("api", connected, alive, drain_s=15)),
+            Supervised(self._child("worker", connected, polling, drain_s=30)),
         ]
-        if self._runs_simulator():
-            check = answers(f"{settings.simulator_address}{SIMULATOR_HEALTH_PATH}")
-            children.append(Supervised(child("simulator", check, 10), essential=False))
-        return children
+
+    def _simulator(self, connected: Settings) -> Supervised:
+        check = answers(f"{self.settings.simulator_address}{SIMULATOR_HEALTH_PATH}")
+        # Tandem is of use without it: the shops of the real platforms are elsewhere.
+        every_s = self.settings.simulator_trickle_s
+        options = ["--trickle", str(every_s)] if every_s else []
+        return Supervised(self._child("simulator", connected, check, options, drain_s=10), essential=False)
+
+    def _child(
+        self, name: str, connected: Settings, check: HealthCheck, options: Sequence[str] = (), *, drain_s: float
+    ) -> ChildProcess:
+        return ChildProcess(
+            name,
+            [name, *options],
+            environment=connected.environment(),
+            log_file=self.settings.logs_dir / f"{name}.log",
+            check=check,
+            drain_s=drain_s,
+        )
 
     def _watch_logs(self, supervisor: Supervisor) -> list[asyncio.Task[None]]:
         files = {process.name: process.log_file for process in supervisor.running}
