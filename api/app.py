@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -51,6 +52,15 @@ ROUTERS = (
 log = structlog.get_logger(__name__)
 
 
+class _Api(FastAPI):
+    """Describes itself when first asked to."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self)
+        return self.openapi_schema
+
+
 def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
     """The application over these dependencies; close: called once when it has answered its last request."""
 
@@ -62,7 +72,7 @@ def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | Non
             await close()
         log.info("api stopped")
 
-    app = FastAPI(
+    app = _Api(
         title="Tandem (双擎)",
         version="1.0.0",
         openapi_url=None,
@@ -79,7 +89,6 @@ def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | Non
     install_problem_handlers(app)
     for each in ROUTERS:
         app.include_router(each)
-    app.state.openapi = describe(app)
     # The layer that is added last is the outermost.
     app.add_middleware(RequestBounds, limiter=limiter)
     app.add_middleware(Observation, metrics=metrics)

@@ -19,7 +19,7 @@ vertical-align:top}td:first-child{white-space:nowrap}code{font-size:13px}small{c
 @description.get("/openapi.json", dependencies=[PUBLIC], include_in_schema=False)
 async def show_openapi(request: Request) -> JSONResponse:
     """The OpenAPI document."""
-    return JSONResponse(request.app.state.openapi)
+    return JSONResponse(request.app.openapi())
 
 
 @description.get("/docs.css", dependencies=[PUBLIC], include_in_schema=False)
@@ -31,7 +31,7 @@ async def show_style() -> HTMLResponse:
 @description.get("/docs", dependencies=[PUBLIC], include_in_schema=False)
 async def show_page(request: Request) -> HTMLResponse:
     """Every operation with its permission, in Chinese and English."""
-    document: dict[str, Any] = request.app.state.openapi
+    document: dict[str, Any] = request.app.openapi()
     parts = [
         '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>Tandem API</title>',
         '<link rel="stylesheet" href="/docs.css"></head><body><h1>Tandem（双擎）API</h1>',

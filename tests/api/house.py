@@ -23,6 +23,7 @@ from storage.engine import Database
 from storage.organisation import Units
 from storage.unit_of_work import UnitOfWork
 from tests.actors import PASSWORD, a_user, quick_passwords
+from tests.services.house import House as Core
 
 PEPPER = "a pepper for tests"
 METRICS_TOKEN = "metrics-token-of-the-tests"
@@ -37,13 +38,19 @@ class House:
 
     def __init__(self, database: Database, temporal: Client, **settings: Any) -> None:
         self.database = database
+        self.core = Core(database, temporal, deadline_s=2.0)
         self.application = Application(
-            Settings(_env_file=None, token_pepper=SecretStr(PEPPER)), database, temporal, load_connectors(Catalog())
+            Settings(_env_file=None, token_pepper=SecretStr(PEPPER)),
+            database,
+            self.core.client,
+            load_connectors(Catalog()),
         )
         # Access is made when first asked for: the quick one takes its place before.
         self.application.access = Access(database, PEPPER, passwords=quick_passwords(), cache_s=0)
         self.deps = replace(
-            api_dependencies(self.application), settings=ApiSettings(metrics_token=METRICS_TOKEN, **settings)
+            api_dependencies(self.application),
+            human_tasks=self.core.human_tasks,
+            settings=ApiSettings(metrics_token=METRICS_TOKEN, **settings),
         )
         self.app = create_app(self.deps)
         self.tokens: dict[str, str] = {}
@@ -94,6 +101,7 @@ class House:
 
     async def close(self) -> None:
         await self.client.aclose()
+        await self.core.close()
         await self.database.close()
 
 
