@@ -145,18 +145,16 @@ class RunStarter:
         """
         if not rows:
             return {}
-        async with UnitOfWork(self._database) as work:
-            starts = await self._flow_starts(work, rows)
+        starts = await self._flow_starts(rows)
         outcomes = await asyncio.gather(*(self._launch(row, starts[row.id]) for row in rows))
         failed = {row.id: problem for row, problem in zip(rows, outcomes, strict=True) if problem is not None}
         async with UnitOfWork(self._database) as work:
             runs = Runs(work)
             started = [(row.id, row.attempt) for row in rows if row.id not in failed]
-            await runs.mark_started(started)
+            cancelled = await runs.mark_started(started)
             for row in rows:
                 if row.id in failed:
                     await _note_failure(runs, row, failed[row.id])
-            cancelled = await runs.cancelled_among([run_id for run_id, _ in started])
         for run_id in cancelled:
             # Somebody cancelled it between its row and its start.
             await self._orchestrator.cancel(run_id, "cancelled before it started")
@@ -182,15 +180,17 @@ class RunStarter:
             if each.name in wanted
         }
 
-    async def _flow_starts(self, work: UnitOfWork, rows: Sequence[RunRow]) -> dict[str, FlowStart]:
+    async def _flow_starts(self, rows: Sequence[RunRow]) -> dict[str, FlowStart]:
         keys: dict[str, VersionKey] = {row.id: ("flow", row.namespace, row.name, row.version) for row in rows}
-        unknown = set(keys.values()) - self._versions.keys()
         if len(self._versions) > _CACHED_VERSIONS:
             self._versions.clear()
-            unknown = set(keys.values())
-        self._versions |= await Definitions(work).known(unknown)
+        secrets: Mapping[str, list[str] | None] = {}
+        unknown = set(keys.values()) - self._versions.keys()
+        if unknown or any(self._versions[key].traits.secrets for key in keys.values()):
+            async with UnitOfWork(self._database) as work:
+                self._versions |= await Definitions(work).known(unknown)
+                secrets = await self.secret_names(work, [self._versions[key] for key in keys.values()])
         versions = {run_id: self._versions[key] for run_id, key in keys.items()}
-        secrets = await self.secret_names(work, list(versions.values()))
         return {
             row.id: FlowStart(
                 definition=DefinitionRef(row.digest),

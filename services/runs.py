@@ -12,6 +12,7 @@ from services.orchestrator import Orchestrator
 from services.run_starts import START_LEASE, NewRun, RunStarter, key_of
 from storage.audit import AuditLog
 from storage.engine import Database
+from storage.events import Events
 from storage.paging import Page, PageRequest
 from storage.runs import RunFilter, RunRow, Runs, run_of, summary_of
 from storage.unit_of_work import UnitOfWork
@@ -19,6 +20,7 @@ from workflows.messages import RESUME_UPDATE, SUSPEND_UPDATE, Command, Scheduled
 
 _LONGEST_SUBJECT = 256
 _MOST_SUBJECTS = 20
+MOST_MISSED_EVENTS = 200
 
 
 class RunService:
@@ -167,6 +169,9 @@ class RunService:
                         "Only a failed run can be taken up again",
                     ),
                 )
+            # Events that came while it stood still, so that taking it up again misses none.
+            missed = await Events(work).since(row.ended_at or work.now, row.subjects, row.listens, MOST_MISSED_EVENTS)
+            row.trigger = [*(row.trigger or []), *(event.envelope() for event in missed)] or None
             row.attempt += 1
             row.phase, row.ended_at, row.error, row.start_problem = "pending", None, None, None
             row.start_due_at, row.start_attempts, row.not_before = work.now + START_LEASE, 1, None

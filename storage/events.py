@@ -118,6 +118,24 @@ class Events(Repository):
             await notify(self.work, EVENTS_CHANNEL)
         return len(seqs)
 
+    async def since(
+        self, instant: datetime, subjects: Collection[str], types: Collection[str], limit: int
+    ) -> list[Event]:
+        """The newest events that came after an instant, about one of the subjects and of one of the types (`*`: all),
+        oldest first."""
+        if not subjects or not types:
+            return []
+        statement = (
+            select(EventRow)
+            .where(col(EventRow.subjects).op("&&")(list(subjects)), col(EventRow.received_at) > instant)
+            .order_by(col(EventRow.seq).desc())
+            .limit(limit)
+        )
+        if "*" not in types:
+            statement = statement.where(col(EventRow.type).in_(types))
+        rows = list(await self.session.scalars(statement))
+        return [Event.model_validate(row.envelope) for row in reversed(rows)]
+
     async def has_due(self) -> bool:
         """Whether anything waits to be dispatched now."""
         statement = (

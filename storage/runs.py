@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Text, and_, bindparam, case, func, text, update
+from sqlalchemy import Index, Text, and_, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col, select
 
@@ -116,6 +116,18 @@ _SHARING_A_SUBJECT = text(
     ORDER BY e.seq
     """
 )
+_MARK_STARTED = text(
+    """
+    UPDATE runs SET
+        start_due_at = NULL,
+        start_problem = NULL,
+        started_at = coalesce(started_at, :now),
+        phase = CASE phase WHEN 'pending' THEN 'running' ELSE phase END
+    FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS integer[])) AS taken(id, attempt)
+    WHERE runs.id = taken.id AND runs.attempt = taken.attempt
+    RETURNING runs.id, runs.phase
+    """
+)
 _LISTENING = """
     SELECT id, start_due_at IS NULL AS started
     FROM runs
@@ -216,23 +228,14 @@ class Runs(Repository):
         )
         return list(await self.session.scalars(statement))
 
-    async def mark_started(self, attempts: Collection[tuple[str, int]]) -> None:
-        """Note that Temporal has these attempts (id, attempt)."""
-        statement = (
-            update(RunRow)
-            .where(col(RunRow.id) == bindparam("run"), col(RunRow.attempt) == bindparam("of_attempt"))
-            .values(
-                start_due_at=None,
-                start_problem=None,
-                started_at=func.coalesce(col(RunRow.started_at), self.now),
-                phase=case((col(RunRow.phase) == "pending", "running"), else_=col(RunRow.phase)),
-            )
-        )
-        if attempts:
-            connection = await self.session.connection()
-            await connection.execute(
-                statement, [{"run": run_id, "of_attempt": attempt} for run_id, attempt in attempts]
-            )
+    async def mark_started(self, attempts: Sequence[tuple[str, int]]) -> set[str]:
+        """Note that Temporal has these attempts (id, attempt); the ids of those that were cancelled meanwhile."""
+        if not attempts:
+            return set()
+        ids, numbers = zip(*attempts, strict=True)
+        parameters = {"ids": list(ids), "attempts": list(numbers), "now": self.now}
+        rows = await self.session.execute(_MARK_STARTED, parameters)
+        return {run_id for run_id, phase in rows if phase == "cancelled"}
 
     async def start_failed(self, run_id: str, attempt: int, due_at: datetime, problem: str) -> None:
         """The start of an attempt is tried again at `due_at`."""
@@ -241,11 +244,6 @@ class Runs(Repository):
             .where(col(RunRow.id) == run_id, col(RunRow.attempt) == attempt, col(RunRow.start_due_at).is_not(None))
             .values(start_due_at=due_at, start_problem=problem)
         )
-
-    async def cancelled_among(self, run_ids: Collection[str]) -> set[str]:
-        """Those of the runs that were cancelled."""
-        statement = select(RunRow.id).where(col(RunRow.id).in_(run_ids), col(RunRow.phase) == "cancelled")
-        return set(await self.session.scalars(statement))
 
     async def claim_silent(self, limit: int, before: datetime) -> list[RunRow]:
         """Open runs that Temporal has, and that nobody looked at since `before`; noted as looked at now."""

@@ -5,6 +5,7 @@ import pytest
 from temporalio.client import Client
 
 from domain.access import Role, Scope
+from domain.events import Event
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, NotFoundProblem, UnavailableProblem, ValidationProblem
 from domain.runs import Run
@@ -183,6 +184,16 @@ async def test_a_failed_run_is_taken_up_again_from_the_step_that_failed(house: H
         found = await house.orchestrator.situation(run.id)
         assert found is not None
         assert found.attempt == 3
+
+
+async def test_a_run_taken_up_again_gets_the_events_that_came_while_it_stood_still(house: House) -> None:
+    await house.publish(FRAGILE)
+    run = await house.runs.start(ADMIN, "shop", "fragile", {"n": 1}, subject="order:1")
+    async with house.worker():
+        await house.until(run.id, "faulted")
+        await house.emit(Event(id="e1", source="/test", type="shop.repaired", subject="order:1"))
+        await house.runs.retry(ADMIN, run.id)
+        assert (await house.until(run.id, "completed")).output == {"done": True}
 
 
 async def test_only_a_failed_run_can_be_taken_up_again(house: House) -> None:
