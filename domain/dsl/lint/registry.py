@@ -1,5 +1,6 @@
 """Rules and what they look at: one small function per code, registered under it."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from domain.calls import Catalog
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
-from domain.dsl.findings import Finding, Severity
+from domain.dsl.findings import Finding, Severity, value_at
 from domain.dsl.lint.expression_places import ExpressionPlace, expression_places
 from domain.dsl.lint.outline import Outline
 from domain.dsl.source import Source, SourceDocument
@@ -89,6 +90,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
+_LITERAL_BLOCK = re.compile(r"\|[-+]?\s*(?:#.*)?$")
 
 
 def rule(code: str, severity: Severity) -> Callable[[Check], Check]:
@@ -104,12 +106,21 @@ def rule(code: str, severity: Severity) -> Callable[[Check], Check]:
 
 
 def shifted(found: Finding, offset: int, lint: Lint) -> Finding:
-    """The finding moved into the text it points at, where that text stands in one line."""
-    if offset <= 0 or found.line > len(lint.source.lines):
+    """The finding moved into the text it points at, as far as the text stands there as it was written."""
+    lines = lint.source.lines
+    if offset <= 0 or found.line > len(lines):
         return found
-    line = lint.source.lines[found.line - 1]
-    quoted = line[found.column - 1 : found.column] in ("'", '"')
-    column = found.column + offset + (1 if quoted else 0)
-    if column > len(line):
+    line, column = found.line, found.column
+    written = lines[line - 1]
+    if _LITERAL_BLOCK.match(written[column - 1 :]):
+        above = str(value_at(lint.document.data, found.pointer))[:offset].split("\n")
+        line += len(above)
+        if line > len(lines):
+            return found
+        written = lines[line - 1]
+        column = len(lines[found.line]) - len(lines[found.line].lstrip()) + len(above[-1]) + 1
+    else:
+        column += offset + (1 if written[column - 1 : column] in ("'", '"') else 0)
+    if column > len(written):
         return found
-    return Finding(found.code, found.severity, found.line, column, found.pointer, found.message)
+    return Finding(found.code, found.severity, line, column, found.pointer, found.message)

@@ -712,3 +712,19 @@ def test_a_resource_beside_flows_is_checked_as_what_it_is() -> None:
     text = "form:\n  name: inspection\n  title: 验货\n  schema: {type: array}\n"
     assert [(found.line, found.code) for found in lint(text)] == [(4, "bad-resource")]
     assert lint(text.replace("array", "object")) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "${ .a + $contxt.b }",
+        "'${ .a + $contxt.b }'",
+        "$contxt.a",
+        "|\n        ${\n          .a\n          + $contxt.b\n        }",
+    ],
+)
+def test_a_finding_points_into_the_expression(written: str) -> None:
+    text = f"{HEADER}do:\n  - a:\n      if: {written}\n      set: {{b: 1}}\n"
+    above, _, _ = text.partition("$contxt")
+    place = (above.count("\n") + 1, len(above) - above.rfind("\n"))
+    assert [(found.code, found.line, found.column) for found in lint(text)] == [("unknown-variable", *place)]
