@@ -17,7 +17,10 @@ def failure_of(problem: Problem, *, retryable: bool = False) -> ApplicationError
 
 
 def problem_of(error: BaseException) -> ProblemError:
-    """The problem inside a failure of an activity, an update or a child; a timeout becomes a 408."""
+    """The problem inside a failure of an activity, an update or a child; a timeout becomes a 408.
+
+    Whoever waits for it was not cancelled: that it was is a problem of the work.
+    """
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ProblemError):
@@ -26,6 +29,8 @@ def problem_of(error: BaseException) -> ProblemError:
             if seen.details and isinstance(seen.details[0], dict) and "status" in seen.details[0]:
                 return ProblemError.of(Problem.model_validate(seen.details[0]))
             return RuntimeProblem(Text(f"内部错误：{seen.message}", f"Internal error: {seen.message}"))
+        if isinstance(seen, exceptions.CancelledError):
+            return RuntimeProblem(Text("被外部取消", "It was cancelled from outside"))
         if isinstance(seen, exceptions.TimeoutError):
             return TimeoutProblem(Text("调用在期限内没有完成", "The call did not finish in time"))
         if isinstance(seen, FailureError):

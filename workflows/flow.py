@@ -5,12 +5,14 @@ metrics speak the names that operators gave. A run keeps the definition it start
 """
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+import contextlib
+import json
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from domain.catalog import CATALOG
@@ -21,12 +23,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.dsl.mailbox import Mailbox
     from domain.dsl.run_state import RunState
     from domain.events import Event, rfc3339
-    from domain.problems import Problem, ProblemError, RuntimeProblem, Text
-    from workflows import messages
+    from domain.problems import ConflictProblem, Problem, ProblemError, RuntimeProblem, Text
+    from workflows import labels, messages
     from workflows.failures import failure_of
     from workflows.host import TemporalHost
 
-PHASE_ATTRIBUTE = SearchAttributeKey.for_keyword("TandemPhase")
+LARGEST_CONTINUATION_BYTES = 1_800_000
+"""What a run carries over when it continues as new; Temporal takes payloads of 2 MiB."""
 
 
 @workflow.defn(dynamic=True)
@@ -36,75 +39,92 @@ class FlowWorkflow:
     def __init__(self) -> None:
         self._mailbox = Mailbox()
         self._suspended = False
+        self._orders = asyncio.Lock()
         self._host: TemporalHost | None = None
         self._journal: Journal | None = None
         self._ended: messages.Phase | None = None
         self._reported: messages.Phase = "running"
+        self._started_at = ""
+        self._in_place = False
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Any:
         """The flow's output; fails with the problem that nothing in the flow caught."""
-        start = workflow.payload_converter().from_payload(args[0].payload, messages.FlowStart)
         try:
+            start = workflow.payload_converter().from_payload(args[0].payload, messages.FlowStart)
             interpreter = self._prepare(start)
-        except ProblemError as error:
-            return await self._fault(error.problem, None)
+        except Exception as error:
+            return await self._fault(error, None)
         work = asyncio.ensure_future(interpreter.run(start.input))
         try:
             await self._follow(work, start, interpreter)
             output = work.result()
-        except ProblemError as error:
-            return await self._fault(error.problem, interpreter)
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await self._report("cancelled")
+            await self._end("cancelled")
             raise
         except Exception as error:
-            # A bug of ours ends the run where it stands, ready to be taken up again, instead of looping for ever.
-            workflow.logger.exception("The interpreter failed")
-            detail = f"{type(error).__name__}: {error}"
-            bug = RuntimeProblem(Text(f"内部错误：{detail}", f"Internal error: {detail}"))
-            return await self._fault(bug.problem, interpreter)
-        await self._report("completed", output=output)
+            return await self._fault(error, interpreter)
+        await self._end("completed", output=output)
         return output
 
     @workflow.signal(name=messages.EVENT_SIGNAL)
     def deliver(self, delivery: messages.Events) -> None:
-        """Events for this run; known ones are ignored."""
+        """Events for this run; known ones are ignored, broken ones dropped."""
         for envelope in delivery.events:
-            self._mailbox.deliver(Event.model_validate(envelope))
+            try:
+                self._mailbox.deliver(Event.model_validate(envelope))
+            except ValueError as error:
+                # Raised, it would come back with every attempt of this workflow task.
+                workflow.logger.warning("An event is not complete and was dropped: %s", error)
 
     @workflow.update(name=messages.COMPLETE_HUMAN_TASK_UPDATE)
     async def complete_human_task(self, command: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
         """Take a person's form: recorded first, then the flow goes on. A refusal changes nothing."""
+        await workflow.wait_condition(lambda: self._in_place)
+        self._check_completion(command)
         return await self._running_host().complete_human_task(command)
 
     @complete_human_task.validator
-    def _check_completion(self, command: messages.CompleteHumanTask) -> None:
-        self._running_host().check_completion(command, suspended=self._suspended)
+    def _refuse_completion(self, command: messages.CompleteHumanTask) -> None:
+        # Before the run has got to where an earlier execution of it stood, only the handler can tell.
+        if self._in_place:
+            self._check_completion(command)
 
     @workflow.update(name=messages.SUSPEND_UPDATE)
     async def suspend(self, command: messages.Command) -> None:
         """Halt before the next task; what is under way is finished, people's tasks are put aside."""
-        if self._suspended:
-            return
-        self._suspended = True
-        if self._journal is not None:
-            self._journal.note_run("suspended", rfc3339(workflow.now()))
-        await self._running_host().suspend_human_tasks(command.reason or command.actor)
-        await self._report("suspended")
+        await workflow.wait_condition(lambda: self._in_place)
+        host = self._running_host()
+        async with self._orders:
+            if self._suspended:
+                return
+            self._suspended = True
+            self._note_run("suspended")
+            await host.suspend_human_tasks(command.reason or command.actor)
+            await self._report("suspended")
+
+    @suspend.validator
+    def _refuse_suspend(self, command: messages.Command) -> None:
+        self._refuse_when_ended()
 
     @workflow.update(name=messages.RESUME_UPDATE)
     async def resume(self, command: messages.Command) -> None:
         """Go on."""
-        if not self._suspended:
-            return
-        if self._journal is not None:
-            self._journal.note_run("resumed", rfc3339(workflow.now()))
-        await self._running_host().resume_human_tasks(command.reason or command.actor)
-        self._suspended = False
-        await self._report("running")
+        await workflow.wait_condition(lambda: self._in_place)
+        host = self._running_host()
+        async with self._orders:
+            if not self._suspended:
+                return
+            self._note_run("resumed")
+            await host.resume_human_tasks(command.reason or command.actor)
+            self._suspended = False
+            await self._report(self._phase())
+
+    @resume.validator
+    def _refuse_resume(self, command: messages.Command) -> None:
+        self._refuse_when_ended()
 
     @workflow.query(name=messages.PROGRESS_QUERY)
     def progress(self) -> messages.Progress:
@@ -118,19 +138,18 @@ class FlowWorkflow:
         program = LIBRARY.get(start.definition.digest)
         wants_task_events = program.flow.document.metadata.get("lifecycleEvents") == "all"
         journal = self._journal = Journal(info.workflow_id, flow, task_events=wants_task_events)
-        state = RunState()
-        if start.continuation is None:
-            started_at = info.start_time
-            journal.note_run("started", rfc3339(workflow.now()))
-        else:
-            state = RunState.load(start.continuation["state"])
-            journal.load(start.continuation["journal"])
-            self._mailbox.load(start.continuation["mailbox"])
-            self._suspended = start.continuation["suspended"]
-            started_at = Event.model_validate(start.continuation["started"]).time or info.start_time
-        for envelope in start.events:
-            self._mailbox.deliver(Event.model_validate(envelope))
-        self._started = {"id": "start", "source": "/tandem", "type": "started", "time": rfc3339(started_at)}
+        state, started_at = RunState(), info.start_time
+        before = start.continuation
+        if before is not None:
+            state = RunState.load(before["state"])
+            journal.load(before["journal"])
+            self._mailbox.load(before["mailbox"])
+            self._suspended = before["suspended"]
+            started_at = datetime.fromisoformat(before["startedAt"])
+        if before is None or before["ended"]:
+            self._note_run("started" if before is None else "resumed")
+        self.deliver(messages.Events(start.events))
+        self._started_at = rfc3339(started_at)
         self._host = TemporalHost(self._mailbox, journal, start, lambda: self._suspended)
         secrets = {name: tuple(members) if members is not None else None for name, members in start.secrets.items()}
         run = RunDescriptor(info.workflow_id, start.subject, started_at, secrets, start.attempt)
@@ -138,44 +157,90 @@ class FlowWorkflow:
 
     async def _follow(self, work: "asyncio.Task[Any]", start: messages.FlowStart, interpreter: Interpreter) -> None:
         """Return when the work is done; meanwhile tell the read model of waits, and move house in time."""
+        host = self._running_host()
+        # Conditions are looked at when nothing else can run: by then all that was carried over waits again.
+        await workflow.wait_condition(lambda: True)
+        self._in_place = True
         while True:
             await workflow.wait_condition(
-                lambda: work.done() or self._phase() != self._reported or workflow.info().is_continue_as_new_suggested()
+                lambda: work.done() or self._phase() != self._reported or self._should_move(host)
             )
             if work.done():
                 return
-            if workflow.info().is_continue_as_new_suggested():
-                await self._move(work, start, interpreter)
-                return
-            if self._phase() == "waiting":
-                await self._report("waiting")
+            if self._should_move(host):
+                await self._move(work, start, interpreter, host)
+            elif self._phase() == "waiting":
+                await _see_through(self._report("waiting"))
             else:
                 self._reported = self._phase()
 
-    async def _move(self, work: "asyncio.Task[Any]", start: messages.FlowStart, interpreter: Interpreter) -> None:
+    def _should_move(self, host: TemporalHost) -> bool:
+        return workflow.info().is_continue_as_new_suggested() and host.can_move
+
+    async def _move(
+        self, work: "asyncio.Task[Any]", start: messages.FlowStart, interpreter: Interpreter, host: TemporalHost
+    ) -> None:
         """Continue as new, open waits and timers carried over; nothing new starts until what is under way is done."""
-        host = self._running_host()
         host.moving = True
         await workflow.wait_condition(lambda: work.done() or (host.settled and workflow.all_handlers_finished()))
         if work.done():
             return
-        start.continuation = self._continuation(interpreter.state)
-        start.events = []
+        continuation = self._continuation(interpreter.state)
+        size = len(json.dumps(continuation, ensure_ascii=False).encode())
+        if size > LARGEST_CONTINUATION_BYTES:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise RuntimeProblem(
+                Text(
+                    f"流程携带的数据太大（{size} 字节），无法继续；请只保留编号，需要时再读取",
+                    f"The flow carries too much data ({size} bytes) to go on; keep ids and read the rest when needed",
+                )
+            )
+        start.continuation, start.events, start.input = continuation, [], None
         workflow.continue_as_new(start)
 
-    def _continuation(self, state: RunState) -> dict[str, Any]:
+    def _continuation(self, state: RunState, *, ended: bool = False) -> dict[str, Any]:
+        """Where the run stands. ended: whether it failed there, to be taken up again later if somebody says so."""
         return {
             "state": state.dump(),
             "journal": self._journal.dump() if self._journal else {},
             "mailbox": self._mailbox.dump(),
-            "started": self._started,
-            "suspended": self._suspended,
+            "startedAt": self._started_at,
+            "suspended": self._suspended and not ended,
+            "ended": ended,
         }
 
-    async def _fault(self, problem: Problem, interpreter: Interpreter | None) -> Any:
-        continuation = self._continuation(interpreter.state.for_retry()) if interpreter is not None else None
-        await self._report("faulted", error=problem.as_dict(), continuation=continuation)
+    async def _fault(self, error: Exception, interpreter: Interpreter | None) -> Any:
+        if isinstance(error, ProblemError):
+            problem = error.problem
+        else:
+            # A bug of ours ends the run where it stands, ready to be taken up again, instead of looping for ever.
+            workflow.logger.exception("The interpreter failed", exc_info=error)
+            detail = f"{type(error).__name__}: {error}"
+            problem = RuntimeProblem(Text(f"内部错误：{detail}", f"Internal error: {detail}")).problem
+        state = interpreter.state.for_retry() if interpreter is not None else None
+        await self._end("faulted", problem=problem, state=state)
         raise failure_of(problem)
+
+    async def _end(
+        self,
+        phase: messages.Phase,
+        *,
+        output: Any = None,
+        problem: Problem | None = None,
+        state: RunState | None = None,
+    ) -> None:
+        """Report the end, whatever is asked of the run meanwhile, and let handlers answer before it closes."""
+        self._ended, self._in_place = phase, True
+        error = problem.as_dict() if problem is not None else None
+        self._note_run(phase, **({"error": error} if error else {}))
+
+        async def finish() -> None:
+            await self._report(phase, output=output, error=error, state=state)
+            await workflow.wait_condition(workflow.all_handlers_finished)
+
+        with contextlib.suppress(asyncio.CancelledError):
+            await _see_through(finish())
 
     async def _report(
         self,
@@ -183,26 +248,23 @@ class FlowWorkflow:
         *,
         output: Any = None,
         error: dict[str, Any] | None = None,
-        continuation: dict[str, Any] | None = None,
+        state: RunState | None = None,
     ) -> None:
-        journal, at = self._journal, rfc3339(workflow.now())
+        journal = self._journal
         self._reported = phase
-        if phase in ("completed", "faulted", "cancelled"):
-            self._ended = phase
-            if journal is not None:
-                journal.note_run(phase, at, **({"error": error} if error else {}))
-        else:
-            workflow.upsert_search_attributes([PHASE_ATTRIBUTE.value_set(phase)])
+        if self._ended is None:
+            workflow.upsert_search_attributes([labels.PHASE.value_set(phase)])
+        events = journal.take_events() if journal else []
         report = messages.RunReport(
             run_id=workflow.info().workflow_id,
             phase=phase,
-            at=at,
+            at=rfc3339(workflow.now()),
             tasks=journal.tasks if journal else [],
             dropped_tasks=journal.dropped if journal else 0,
             output=output,
             error=error,
-            continuation=continuation,
-            events=journal.take_events() if journal else [],
+            continuation=self._continuation(state, ended=True) if state is not None else None,
+            events=events,
         )
         await workflow.execute_local_activity(
             messages.REPORT_RUN_ACTIVITY,
@@ -210,6 +272,10 @@ class FlowWorkflow:
             start_to_close_timeout=timedelta(seconds=10),
             schedule_to_close_timeout=timedelta(days=7),
         )
+
+    def _note_run(self, phase: str, **data: Any) -> None:
+        if self._journal is not None:
+            self._journal.note_run(phase, rfc3339(workflow.now()), **data)
 
     def _phase(self) -> messages.Phase:
         if self._ended is not None:
@@ -222,3 +288,24 @@ class FlowWorkflow:
         if self._host is None:
             raise failure_of(RuntimeProblem(Text("流程尚未开始", "The run has not started yet")).problem)
         return self._host
+
+    def _check_completion(self, command: messages.CompleteHumanTask) -> None:
+        self._running_host().check_completion(command, suspended=self._suspended)
+
+    def _refuse_when_ended(self) -> None:
+        if self._ended is not None:
+            raise failure_of(ConflictProblem(Text("运行已结束", "The run has ended"), phase=self._ended).problem)
+
+
+async def _see_through(work: Coroutine[Any, Any, None]) -> None:
+    """Let the work end, even when the run is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError

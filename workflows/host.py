@@ -4,25 +4,26 @@ Names of steps are given to Temporal as summaries, so that its own interface sho
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 
 from domain.dsl.expressions import compile_condition
-from domain.dsl.host import CallRequest, ChildFlowRequest, HumanTaskRequest, TaskChange, TaskSite
+from domain.dsl.expressions.meter import DEFAULT_BUDGET, Meter
+from domain.dsl.host import ENDED_STATUSES, CallRequest, ChildFlowRequest, HumanTaskRequest, TaskChange, TaskSite
 from domain.dsl.journal import Journal
 from domain.dsl.mailbox import Mailbox
 from domain.events import Event, rfc3339
-from domain.problems import ConflictProblem, Problem, ProblemError, Text, ValidationProblem
-from workflows import messages
+from domain.problems import ConfigurationProblem, ConflictProblem, Problem, ProblemError, Text, ValidationProblem
+from workflows import labels, messages
 from workflows.failures import failure_of, problem_of
 
-YIELD_EVERY = 200
-"""Tasks executed in one workflow task; then the server is told, lest a busy flow looks like a stuck one."""
+LONGEST_RUN_ID = 800
+"""Temporal takes ids of 1,000 bytes; each level of child flows adds 37."""
 
 _INNER = timedelta(seconds=10)
 _INNER_RETRY = RetryPolicy(
@@ -46,8 +47,9 @@ class TemporalHost:
         self._start = start
         self._suspended = suspended
         self._open: dict[str, HumanTaskRequest] = {}
+        self._shown: set[str] = set()
         self._answers: dict[str, asyncio.Future[Any]] = {}
-        self._turns = 0
+        self._completing: set[str] = set()
         self._waits = 0
         self._under_way = 0
         self._children = 0
@@ -57,6 +59,11 @@ class TemporalHost:
     def only_waits(self) -> bool:
         """Whether nothing is under way but waiting: for time, for events, for people, for a child."""
         return self._under_way == 0 and self._waits + self._children > 0
+
+    @property
+    def can_move(self) -> bool:
+        """Whether it makes sense to get ready for continuing as new: a child that is awaited cannot be carried over."""
+        return self._children == 0
 
     @property
     def settled(self) -> bool:
@@ -70,20 +77,27 @@ class TemporalHost:
         return workflow.random().random()
 
     async def checkpoint(self, site: TaskSite) -> None:
-        self._turns += 1
-        if self._turns % YIELD_EVERY == 0:
-            await workflow.sleep(timedelta(milliseconds=1))
         if self.moving or self._suspended():
             await workflow.wait_condition(lambda: not self.moving and not self._suspended())
 
+    async def rest(self, length: timedelta) -> None:
+        self._under_way += 1
+        try:
+            await workflow.sleep(length)
+        finally:
+            self._under_way -= 1
+
     async def sleep_until(self, instant: datetime, site: TaskSite) -> None:
-        length = instant - workflow.now()
-        if length > timedelta():
-            self._waits += 1
-            try:
-                await workflow.sleep(length, summary=site.name)
-            finally:
-                self._waits -= 1
+        self._waits += 1
+        try:
+            length = instant - workflow.now()
+            if length > timedelta():
+                await workflow.sleep(length, summary=labels.summary(site.name))
+            if self._completing:
+                # The person whose form is being recorded was in time.
+                await workflow.wait_condition(lambda: not self._completing)
+        finally:
+            self._waits -= 1
 
     async def call(self, request: CallRequest) -> Any:
         call = request.call
@@ -109,7 +123,7 @@ class TemporalHost:
                 start_to_close_timeout=timeout,
                 schedule_to_close_timeout=deadline,
                 retry_policy=retry,
-                summary=request.site.name,
+                summary=labels.summary(request.site.name),
             )
         else:
             work = workflow.execute_activity(
@@ -119,19 +133,20 @@ class TemporalHost:
                 start_to_close_timeout=timeout,
                 schedule_to_close_timeout=deadline,
                 retry_policy=retry,
-                summary=request.site.name,
-                priority=Priority(fairness_key=f"{self._start.namespace}/{self._start.name}"),
+                summary=labels.summary(request.site.name),
+                priority=Priority(fairness_key=labels.fairness_key(self._start)),
             )
         return await self._finish(work)
 
     async def human_task(self, request: HumanTaskRequest) -> Any:
-        self._open[request.id] = request
-        answer = self._answers.setdefault(request.id, asyncio.get_running_loop().create_future())
+        identity = request.id
+        self._open[identity] = request
+        answer = self._answers.setdefault(identity, asyncio.get_running_loop().create_future())
         try:
             await self._inner(
                 messages.OPEN_HUMAN_TASK_ACTIVITY,
                 messages.OpenHumanTask(
-                    request.id,
+                    identity,
                     workflow.info().workflow_id,
                     request.site.name,
                     request.site.reference,
@@ -141,23 +156,31 @@ class TemporalHost:
                 ),
                 request.site.name,
             )
+            self._shown.add(identity)
+            if self._suspended():
+                await self._move_human_task(identity, "suspended", "the run is suspended")
             self._waits += 1
             try:
                 return await answer
             finally:
                 self._waits -= 1
         except asyncio.CancelledError:
+            # Whoever is being told that the form was taken must not find the task withdrawn.
+            await workflow.wait_condition(lambda: identity not in self._completing)
             if not answer.done() or answer.cancelled():
-                await self._close_human_task(request.id, "exited", "the flow no longer waits for it")
+                await self._move_human_task(identity, "exited", "the flow no longer waits for it")
             raise
         finally:
-            self._open.pop(request.id, None)
-            self._answers.pop(request.id, None)
+            self._shown.discard(identity)
+            self._open.pop(identity, None)
+            self._answers.pop(identity, None)
 
-    async def receive(self, matches: Callable[[Event], bool], site: TaskSite) -> Event:
+    async def receive(
+        self, matches: Callable[[Event], bool], site: TaskSite, pause: Callable[[], Awaitable[None]]
+    ) -> Event:
         self._waits += 1
         try:
-            return await self._mailbox.receive(matches)
+            return await self._mailbox.receive(matches, site.path, pause)
         finally:
             self._waits -= 1
 
@@ -172,6 +195,13 @@ class TemporalHost:
     async def child_flow(self, request: ChildFlowRequest) -> Any:
         parent = workflow.info().workflow_id
         child_id = f"{parent}/{request.id}"
+        if len(child_id.encode()) > LONGEST_RUN_ID:
+            raise ConfigurationProblem(
+                Text(
+                    "子流程嵌套过深，请检查流程是否调用了自己",
+                    "Child flows are nested too deeply: does one run itself?",
+                )
+            )
         resolved: messages.ResolvedFlow = await self._inner(
             messages.RESOLVE_FLOW_ACTIVITY,
             messages.ResolveFlow(
@@ -186,6 +216,9 @@ class TemporalHost:
             request.site.name,
             messages.ResolvedFlow,
         )
+        if self.moving:
+            # A child cannot be carried over: the next execution starts it.
+            await workflow.wait_condition(lambda: not self.moving)
         start = messages.FlowStart(
             resolved.definition,
             request.namespace,
@@ -197,25 +230,30 @@ class TemporalHost:
             resolved.secrets,
         )
         policy = workflow.ParentClosePolicy.REQUEST_CANCEL if request.awaited else workflow.ParentClosePolicy.ABANDON
-        handle = await workflow.start_child_workflow(
-            f"{request.namespace}/{request.name}",
-            start,
-            id=child_id,
-            parent_close_policy=policy,
-            static_summary=request.site.name,
+        handle = await self._finish(
+            workflow.start_child_workflow(
+                labels.flow_name(start),
+                start,
+                id=child_id,
+                parent_close_policy=policy,
+                static_summary=labels.summary(request.site.name),
+                search_attributes=labels.search_attributes(start),
+                memo=labels.memo(start),
+                priority=Priority(fairness_key=labels.fairness_key(start)),
+            )
         )
         if not request.awaited:
             return None
         self._children += 1
         try:
-            return await handle
-        except ChildWorkflowError as error:
-            raise _failure(error) from error
+            return await _result(handle)
         finally:
             self._children -= 1
 
     def report(self, change: TaskChange) -> None:
         self._journal.note(change)
+        if change.status in ENDED_STATUSES:
+            self._mailbox.forget(change.site.path)
 
     def check_completion(self, command: messages.CompleteHumanTask, *, suspended: bool) -> None:
         """Refuse a form that the flow cannot take: the task is not open here, or a check of the step says no."""
@@ -237,30 +275,33 @@ class TemporalHost:
     async def complete_human_task(self, command: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
         """Record the completion, then let the flow go on with the form."""
         answer = self._answers[command.task_id]
+        self._completing.add(command.task_id)
         try:
             receipt: messages.HumanTaskReceipt = await self._inner(
                 messages.COMPLETE_HUMAN_TASK_ACTIVITY, command, None, messages.HumanTaskReceipt
             )
+            if not answer.done():
+                if command.outcome == "completed":
+                    answer.set_result(command.form)
+                else:
+                    answer.set_exception(_declined(command))
         except ProblemError as error:
             raise failure_of(error.problem) from error
-        if not answer.done():
-            if command.outcome == "completed":
-                answer.set_result(command.form)
-            else:
-                answer.set_exception(_declined(command))
+        finally:
+            self._completing.discard(command.task_id)
         return receipt
 
     async def suspend_human_tasks(self, reason: str) -> None:
-        """Put every open task aside."""
-        for identity in list(self._open):
-            await self._close_human_task(identity, "suspended", reason)
+        """Put aside every task that people see."""
+        for identity in [identity for identity in self._open if identity in self._shown]:
+            await self._move_human_task(identity, "suspended", reason)
 
     async def resume_human_tasks(self, reason: str) -> None:
-        """Put every open task back."""
-        for identity in list(self._open):
-            await self._close_human_task(identity, "ready", reason)
+        """Put back every task that people see."""
+        for identity in [identity for identity in self._open if identity in self._shown]:
+            await self._move_human_task(identity, "ready", reason)
 
-    async def _close_human_task(self, identity: str, state: Any, reason: str) -> None:
+    async def _move_human_task(self, identity: str, state: Any, reason: str) -> None:
         command = messages.CloseHumanTask(identity, state, reason, rfc3339(workflow.now()))
         await self._inner(messages.CLOSE_HUMAN_TASK_ACTIVITY, command, None)
 
@@ -273,24 +314,23 @@ class TemporalHost:
                 start_to_close_timeout=_INNER,
                 schedule_to_close_timeout=_INNER_DEADLINE,
                 retry_policy=_INNER_RETRY,
-                summary=summary,
+                summary=labels.summary(summary) if summary else None,
             )
         )
 
-    async def _finish(self, work: Any) -> Any:
+    async def _finish(self, work: Awaitable[Any]) -> Any:
         self._under_way += 1
         try:
-            return await work
-        except ActivityError as error:
-            raise _failure(error) from error
+            return await _result(work)
         finally:
             self._under_way -= 1
 
     def _run_checks(self, request: HumanTaskRequest, command: messages.CompleteHumanTask) -> None:
         variables = {"data": request.arguments.data, "actor": command.actor}
+        meter = Meter(DEFAULT_BUDGET, workflow.now())
         for check in request.arguments.checks:
             try:
-                holds = compile_condition(check.when).truth(command.form, variables, now=workflow.now())
+                holds = compile_condition(check.when).holds(command.form, variables, meter)
             except ProblemError as error:
                 raise failure_of(error.problem) from error
             if not holds:
@@ -298,8 +338,22 @@ class TemporalHost:
                 raise failure_of(ValidationProblem(text, task=command.task_id).problem)
 
 
-def _failure(error: BaseException) -> BaseException:
-    return asyncio.CancelledError() if is_cancelled_exception(error) else problem_of(error)
+async def _result(work: Awaitable[Any]) -> Any:
+    """The result of something outside. A problem when it failed or was cancelled by others; a cancellation when the
+    task that waits for it was cancelled, even when the work ended all the same."""
+    try:
+        result = await work
+    except FailureError as error:
+        _stop_if_cancelled()
+        raise problem_of(error) from error
+    _stop_if_cancelled()
+    return result
+
+
+def _stop_if_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _declined(command: messages.CompleteHumanTask) -> ProblemError:

@@ -2,14 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from domain.calls import Catalog
 from domain.dsl.concurrency import cancel_all
-from domain.dsl.host import CallRequest, ChildFlowRequest, HumanTaskRequest, RunDescriptor, TaskChange, TaskSite
+from domain.dsl.host import (
+    ENDED_STATUSES,
+    CallRequest,
+    ChildFlowRequest,
+    HumanTaskRequest,
+    RunDescriptor,
+    TaskChange,
+    TaskSite,
+)
 from domain.dsl.interpreter import Interpreter
 from domain.dsl.journal import Journal
 from domain.dsl.mailbox import Mailbox
@@ -136,6 +144,9 @@ class _VirtualHost:
     async def checkpoint(self, site: TaskSite) -> None:
         return None
 
+    async def rest(self, length: timedelta) -> None:
+        return None
+
     async def sleep_until(self, instant: datetime, site: TaskSite) -> None:
         seconds = (instant - self.now()).total_seconds()
         if seconds > 0:
@@ -154,11 +165,13 @@ class _VirtualHost:
             data = event.data if isinstance(event.data, dict) else {}
             return event.type == HUMAN_TASK_COMPLETED and data.get("task") in (request.site.name, request.id)
 
-        completed = await self._rehearsal.mailbox.receive(completes)
+        completed = await self._rehearsal.mailbox.receive(completes, self._reader(request.site))
         return completed.data.get("form", {})
 
-    async def receive(self, matches: Callable[[Event], bool], site: TaskSite) -> Event:
-        return await self._rehearsal.mailbox.receive(matches)
+    async def receive(
+        self, matches: Callable[[Event], bool], site: TaskSite, pause: Callable[[], Awaitable[None]]
+    ) -> Event:
+        return await self._rehearsal.mailbox.receive(matches, self._reader(site), pause)
 
     async def emit(self, event: Event, site: TaskSite) -> None:
         self._rehearsal.emitted.append(event.envelope())
@@ -185,6 +198,11 @@ class _VirtualHost:
 
     def report(self, change: TaskChange) -> None:
         self.journal.note(change)
+        if change.status in ENDED_STATUSES:
+            self._rehearsal.mailbox.forget(self._reader(change.site))
+
+    def _reader(self, site: TaskSite) -> str:
+        return f"{self._run_id}{site.path}"
 
 
 def _stalled() -> ProblemError:

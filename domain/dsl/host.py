@@ -5,9 +5,9 @@ goes through a `Host`. Temporal is one host; the virtual clock of dry-runs is an
 coroutines may be cancelled at any await; a host then undoes what it holds open (a timer, a human task).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from domain.calls import AnyCall
@@ -15,6 +15,9 @@ from domain.catalog.flow import HumanTaskArguments
 from domain.events import Event
 
 TaskStatus = Literal["running", "waiting", "suspended", "completed", "faulted", "cancelled", "skipped", "retried"]
+
+ENDED_STATUSES: frozenset[TaskStatus] = frozenset({"completed", "faulted", "cancelled", "skipped"})
+"""Statuses of a task that is over, unless the run is taken up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,13 @@ class Host(Protocol):
         """A number in [0, 1): the same on every replay."""
 
     async def checkpoint(self, site: TaskSite) -> None:
-        """Called before a task starts; returns when the run may go on (it may be suspended or about to move house)."""
+        """Called before a task starts; returns when the run may go on (it may be suspended or about to move house).
+
+        Not called for a task that was under way when the run moved: it goes on waiting, also when suspended.
+        """
+
+    async def rest(self, length: timedelta) -> None:
+        """The run has computed for long enough: let others have their turn, then return."""
 
     async def sleep_until(self, instant: datetime, site: TaskSite) -> None:
         """Return at the instant, at once when it has passed."""
@@ -114,8 +123,14 @@ class Host(Protocol):
     async def human_task(self, request: HumanTaskRequest) -> Any:
         """The form that a person completed. Raises ProblemError when the person declared it failed."""
 
-    async def receive(self, matches: Callable[[Event], bool], site: TaskSite) -> Event:
-        """The next event that reached this run and matches, one that waits already first."""
+    async def receive(
+        self, matches: Callable[[Event], bool], site: TaskSite, pause: Callable[[], Awaitable[None]]
+    ) -> Event:
+        """The next event that reached this run and matches, one that waits already first.
+
+        The task listens from its first `receive` until it is reported as ended. `matches` is asked last about the event
+        that is returned; `pause` is awaited after every other one.
+        """
 
     async def emit(self, event: Event, site: TaskSite) -> None:
         """Publish an event: to other runs, to triggers, to subscribers."""

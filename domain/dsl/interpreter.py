@@ -7,7 +7,7 @@ Source: Serverless Workflow DSL 1.0.3, "Data Flow", "Task Flow", "Fault Toleranc
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,16 +15,19 @@ from domain.calls import AnyCall, Catalog
 from domain.dsl import descriptors
 from domain.dsl.concurrency import first_of
 from domain.dsl.durations import parse_duration
-from domain.dsl.execution import CONTINUE, END, EXIT, Execution, Outcome, Raw, Variables
+from domain.dsl.effort import Effort
+from domain.dsl.execution import CONTINUE, END, Execution, Outcome, Raw, Variables
 from domain.dsl.expressions import compile_condition
+from domain.dsl.expressions.meter import Meter
+from domain.dsl.extensions import perform_extended
 from domain.dsl.host import CallRequest, Host, RunDescriptor, TaskChange, TaskSite, TaskStatus
 from domain.dsl.model import Duration, DurationFields, Export, Input, Output, Timeout
-from domain.dsl.program import ExtensionNode, Node, Program
+from domain.dsl.program import Node, Program
 from domain.dsl.run_state import RunState
 from domain.dsl.schemas import validate
 from domain.dsl.secrets import secret_variables
 from domain.dsl.tasks import TASKS
-from domain.events import rfc3339
+from domain.events import Event, rfc3339
 from domain.ids import derived_id
 from domain.problems import (
     AuthorizationProblem,
@@ -54,7 +57,8 @@ class Interpreter:
         self._workflow: dict[str, Any] = {}
         self.allowed_secrets = {name: run.secrets[name] for name in program.flow.use.secrets if name in run.secrets}
         self._secrets = secret_variables(self.allowed_secrets)
-        self._idle_turns = 0
+        self._effort = Effort()
+        self._rest: asyncio.Future[None] | None = None
 
     async def run(self, flow_input: Any) -> Any:
         """The transformed output of the flow. Raises the ProblemError that nothing in the flow caught."""
@@ -67,14 +71,18 @@ class Interpreter:
             transformed = await self._take_in(flow.input, state.input, "/input", self._workflow_variables(secrets=True))
             state.context = transformed
             timeout = self._timeout(flow.timeout, transformed, {})
-            state.deadline = rfc3339(self.host.now() + timeout) if timeout is not None else None
+            state.allowance_s = timeout.total_seconds() if timeout is not None else None
             state.begun = True
             value = transformed
         else:
             value = None  # the open frames know how far it got
-        site = TaskSite("timeout", "/timeout", "/timeout")
-        result = await self._within(self.scope(self.program.tasks, value, "/do", {}), state.deadline, site)
-        return await self._give_out(flow.output, result.output, "/output", self._workflow_variables())
+        if state.deadline is None and state.allowance_s is not None:
+            state.deadline = rfc3339(self.host.now() + timedelta(seconds=state.allowance_s))
+        if state.result is None:
+            site = TaskSite("timeout", "/timeout", "/timeout")
+            raw = await self._within(self.scope(self.program.tasks, value, "/do", {}), state.deadline, site)
+            state.result = [raw.output]
+        return await self._give_out(flow.output, state.result[0], "/output", self._workflow_variables())
 
     async def fetch_schema(self, uri: str) -> Any:
         """The JSON Schema at an address, fetched like any http call."""
@@ -111,7 +119,9 @@ class Interpreter:
         """Execute one task at a path of its own. `extended` is the task that an extension's task belongs to."""
         site = TaskSite(node.name, node.reference, path)
         resumed = path in self.state.frames
-        await self.host.checkpoint(site)
+        await self.pause()
+        if not resumed:
+            await self.host.checkpoint(site)
         self._count_turn(node)
         frame = self.state.frame(path)
         execution = Execution(node, site, frame, variables)
@@ -119,10 +129,12 @@ class Interpreter:
             frame.update(rawInput=raw_input, startedAt=rfc3339(self.host.now()))
         execution.descriptor = extended.descriptor if extended else descriptors.task(node, frame)
         try:
-            if not resumed and node.task.if_ is not None and not self.condition(node.task.if_, execution, raw_input):
-                self.report(execution, "skipped")
-                self.state.close(path)
-                return Outcome(raw_input, CONTINUE)
+            if node.task.if_ is not None and not frame.get("admitted"):
+                if not self.condition(node.task.if_, execution, frame["rawInput"]):
+                    self.report(execution, "skipped")
+                    self.state.close(path)
+                    return Outcome(frame["rawInput"], CONTINUE)
+                frame["admitted"] = True
             if not resumed or frame.pop("retaken", False):
                 self.report(execution, "running")
             outcome = await self._perform_in_time(execution)
@@ -148,7 +160,28 @@ class Interpreter:
 
     def waited(self) -> None:
         """Something outside was waited for: the flow is not running in circles."""
-        self._idle_turns = 0
+        self.state.idle_turns = 0
+
+    async def sleep(self, instant: str, execution: Execution) -> None:
+        """Return at an instant (RFC 3339)."""
+        moment = datetime.fromisoformat(instant)
+        if moment > self.host.now():
+            await self.host.sleep_until(moment, execution.site)
+            self.waited()
+
+    async def receive(self, matches: Callable[[Event], bool], execution: Execution) -> Event:
+        """The next event that reached this run and matches."""
+        event = await self.host.receive(matches, execution.site, self.pause)
+        self.waited()
+        return event
+
+    async def pause(self) -> None:
+        """Rest when the run has computed for long enough; all of its branches rest together."""
+        while self._rest is not None or self._effort.needs_rest:
+            if self._rest is None:
+                self._rest = asyncio.ensure_future(self.host.rest(self._effort.begin_anew()))
+                self._rest.add_done_callback(self._rested)
+            await asyncio.shield(self._rest)
 
     def variables(
         self, execution: Execution, *, secrets: bool = False, output: tuple[Any] | None = None
@@ -174,27 +207,37 @@ class Interpreter:
         variables = self.variables(execution)
         if extra:
             variables.update(extra)
-        return compile_condition(text).truth(value, variables, now=self.host.now())
+        return compile_condition(text).holds(value, variables, self._meter())
 
     def evaluate(self, text: str, execution: Execution, value: Any, extra: Variables | None = None) -> Any:
         """The result of an expression over `value`, `${ }` around it or not."""
         variables = self.variables(execution)
         if extra:
             variables.update(extra)
-        return compile_condition(text).evaluate(value, variables, now=self.host.now())
+        return compile_condition(text).run(value, variables, self._meter())
 
     def render(self, structure: Any, execution: Execution, *, secrets: bool = False) -> Any:
         """A structure of the definition with its expressions evaluated over the transformed input."""
         template = self.program.template(structure)
-        return template.render(execution.input, self.variables(execution, secrets=secrets), now=self.host.now())
+        return template.run(execution.input, self.variables(execution, secrets=secrets), self._meter())
 
     def length(self, duration: Duration, execution: Execution) -> timedelta:
         """A duration of the task, expressions evaluated."""
         return self._length(duration, execution.input, self.variables(execution))
 
-    def derived_id(self, path: str, purpose: str) -> str:
-        """An id for an effect at a path; another one after the run was taken up again from a failure."""
-        return derived_id(self.descriptor.id, path, purpose, str(self.descriptor.attempt))
+    def lasting_id(self, path: str, purpose: str) -> str:
+        """An id for an effect at a path: the same however often the path is taken."""
+        return derived_id(self.descriptor.id, path, purpose)
+
+    def fresh_id(self, path: str, purpose: str) -> str:
+        """An id for an effect at a path: another one each time the path is taken again, by a retry of a `try` around it
+        or of the whole run."""
+        rounds = sorted(
+            f"{place}#{frame['attempt']}"
+            for place, frame in self.state.frames.items()
+            if frame.get("attempt", 1) > 1 and path.startswith(f"{place}/")
+        )
+        return derived_id(self.descriptor.id, path, purpose, str(self.descriptor.attempt), *rounds)
 
     def resolve_call(self, name: str) -> AnyCall:
         """The capability of that name. Raises ConfigurationProblem when there is none."""
@@ -220,18 +263,24 @@ class Interpreter:
         if "input" not in frame:
             variables = self.variables(execution, secrets=True)
             frame["input"] = await self._take_in(task.input, frame["rawInput"], f"{node.reference}/input", variables)
-        if node.extensible and self.program.extensions:
-            raw = await self._extended(execution)
+        if "raw" in frame:
+            raw = Raw(*frame["raw"])  # done before; only its output was not accepted
+        elif node.extensible and self.program.extensions:
+            raw = await perform_extended(self, execution)
         else:
             raw = await TASKS[type(task)](self, execution, task)
         if execution.descriptor is not None:
             execution.descriptor["output"] = raw.output
         output = raw.output
-        if task.output is not None:
-            variables = self.variables(execution)
-            output = await self._give_out(task.output, raw.output, f"{node.reference}/output", variables)
-        if task.export is not None:
-            await self.export(task.export, output, execution)
+        try:
+            if task.output is not None:
+                variables = self.variables(execution)
+                output = await self._give_out(task.output, raw.output, f"{node.reference}/output", variables)
+            if task.export is not None:
+                await self.export(task.export, output, execution)
+        except ProblemError:
+            frame["raw"] = list(raw)
+            raise
         return Outcome(output, raw.directive or task.then or CONTINUE)
 
     async def export(self, export: Export, output: Any, execution: Execution) -> None:
@@ -248,29 +297,6 @@ class Interpreter:
         """An `output` applied to a value, with further variables."""
         variables = {**self.variables(execution), **extra}
         return await self._give_out(output, value, f"{execution.node.reference}/output", variables)
-
-    async def _extended(self, execution: Execution) -> Raw:
-        applying = [extension for extension in self.program.extensions if self._applies(extension, execution)]
-        for extension in applying:
-            for index, node in enumerate(extension.before):
-                path = f"{execution.path}/before/{extension.name}/{index}:{node.name}"
-                outcome = await self.execute(node, execution.input, path, execution.variables, extended=execution)
-                if outcome.directive in (EXIT, END):
-                    # An extension may stand in for the task that it extends.
-                    return Raw(outcome.output, END if outcome.directive == END else None)
-        raw = await TASKS[type(execution.node.task)](self, execution, execution.node.task)
-        if execution.descriptor is not None:
-            execution.descriptor["output"] = raw.output
-        for extension in applying:
-            for index, node in enumerate(extension.after):
-                path = f"{execution.path}/after/{extension.name}/{index}:{node.name}"
-                await self.execute(node, raw.output, path, execution.variables, extended=execution)
-        return raw
-
-    def _applies(self, extension: ExtensionNode, execution: Execution) -> bool:
-        return extension.applies_to(execution.node.task.keyword) and (
-            extension.when is None or self.condition(extension.when, execution, execution.input)
-        )
 
     async def _take_in(self, source: Input | None, value: Any, reference: str, variables: Variables) -> Any:
         if source is None:
@@ -289,9 +315,8 @@ class Interpreter:
 
     def _transform(self, transformation: Any, value: Any, variables: Variables) -> Any:
         if isinstance(transformation, str):
-            return compile_condition(transformation).evaluate(value, variables, now=self.host.now())
-        template = self.program.template(transformation)
-        return template.render(value, variables, now=self.host.now())
+            return compile_condition(transformation).run(value, variables, self._meter())
+        return self.program.template(transformation).run(value, variables, self._meter())
 
     def _workflow_variables(self, *, secrets: bool = False) -> dict[str, Any]:
         variables = {"context": self.state.context, "workflow": self._workflow, "runtime": descriptors.RUNTIME}
@@ -324,7 +349,7 @@ class Interpreter:
     def _length(self, duration: Duration, value: Any, variables: Variables) -> timedelta:
         if isinstance(duration, DurationFields) or not duration.lstrip().startswith("${"):
             return parse_duration(duration)
-        return parse_duration(compile_condition(duration).evaluate(value, variables, now=self.host.now()))
+        return parse_duration(compile_condition(duration).run(value, variables, self._meter()))
 
     def _check_secrets(self) -> None:
         missing = [name for name in self.program.flow.use.secrets if name not in self.descriptor.secrets]
@@ -337,9 +362,16 @@ class Interpreter:
                 instance="/use/secrets",
             )
 
+    def _meter(self) -> Meter:
+        return self._effort.meter(self.host.now())
+
+    def _rested(self, _rest: "asyncio.Future[None]") -> None:
+        self._rest = None
+
     def _count_turn(self, node: Node) -> None:
-        self._idle_turns += 1
-        if self._idle_turns > MOST_IDLE_TURNS:
+        self._effort.count_task()
+        self.state.idle_turns += 1
+        if self.state.idle_turns > MOST_IDLE_TURNS:
             raise RuntimeProblem(
                 Text(
                     f"流程连续执行了 {MOST_IDLE_TURNS} 步而没有等待任何事情，疑似死循环",

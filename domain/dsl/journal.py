@@ -5,7 +5,7 @@ Source: Serverless Workflow DSL 1.0.3, "Lifecycle Events".
 
 from typing import Any
 
-from domain.dsl.host import TaskChange
+from domain.dsl.host import ENDED_STATUSES, TaskChange
 from domain.events import rfc3339
 from domain.ids import derived_id
 
@@ -24,7 +24,6 @@ _TASK_EVENTS = {
     "faulted": ("faulted",),
     "completed": ("completed",),
 }
-_ENDED = ("completed", "faulted", "cancelled", "skipped")
 
 
 class Journal:
@@ -63,7 +62,7 @@ class Journal:
             entry["status"] = change.status
         if change.error is not None:
             entry["error"] = dict(change.error)
-        if change.status in _ENDED:
+        if change.status in ENDED_STATUSES:
             entry["endedAt"] = at
         if self._task_events:
             error = {"error": dict(change.error)} if change.error is not None else {}

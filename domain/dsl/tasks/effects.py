@@ -3,9 +3,7 @@
 Source: Serverless Workflow DSL 1.0.3, "Call", "Emit", "Run"; `domain.catalog.flow`.
 """
 
-import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from domain.calendar import next_moment
@@ -23,7 +21,7 @@ from domain.catalog.flow import (
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, expand_uri
 from domain.correlation import matches
 from domain.dsl.authentication import authorization, resolve_authentication
-from domain.dsl.concurrency import cancel_all, first_finished, first_of
+from domain.dsl.concurrency import first_of
 from domain.dsl.durations import parse_duration
 from domain.dsl.execution import END, Execution, Raw
 from domain.dsl.host import CallRequest, ChildFlowRequest, HumanTaskRequest
@@ -42,8 +40,9 @@ async def call(interpreter: "Interpreter", execution: Execution, task: CallTask)
     """The result of a function of this definition, of Tandem's own, or of a capability outside."""
     function = interpreter.program.functions.get(task.call)
     if function is not None:
-        arguments = interpreter.render(task.with_, execution, secrets=True)
         path = f"{execution.path}/function:{function.name}"
+        resumed = path in interpreter.state.frames
+        arguments = None if resumed else interpreter.render(task.with_, execution, secrets=True)
         outcome = await interpreter.execute(function, arguments, path, execution.variables)
         return Raw(outcome.output, END if outcome.directive == END else None)
     declaration = interpreter.resolve_call(task.call)
@@ -63,7 +62,7 @@ async def call(interpreter: "Interpreter", execution: Execution, task: CallTask)
 async def emit(interpreter: "Interpreter", execution: Execution, _task: EmitTask) -> Raw:
     """The event that was published; id and time are filled in when the author left them out."""
     properties = interpreter.render(execution.node.data["emit"]["event"]["with"], execution)
-    properties.setdefault("id", interpreter.derived_id(execution.path, "event"))
+    properties.setdefault("id", interpreter.lasting_id(execution.path, "event"))
     properties.setdefault("time", rfc3339(interpreter.host.now()))
     try:
         event = Event.model_validate(properties)
@@ -90,7 +89,7 @@ async def run(interpreter: "Interpreter", execution: Execution, task: RunTask) -
     interpreter.report(execution, "waiting")
     output = await interpreter.host.child_flow(
         ChildFlowRequest(
-            id=interpreter.derived_id(execution.path, "child"),
+            id=interpreter.fresh_id(execution.path, "child"),
             namespace=child.namespace,
             name=child.name,
             version=child.version,
@@ -109,7 +108,7 @@ async def _own_call(
     match declaration.parse_arguments(arguments):
         case HumanTaskArguments() as human_task:
             interpreter.report(execution, "waiting")
-            identity = interpreter.derived_id(execution.path, "human-task")
+            identity = interpreter.fresh_id(execution.path, "human-task")
             form = await interpreter.host.human_task(HumanTaskRequest(identity, human_task, execution.site))
             interpreter.waited()
             return form
@@ -118,11 +117,9 @@ async def _own_call(
         case WaitUntilArguments() as wait:
             if "until" not in execution.frame:
                 execution.frame["until"] = rfc3339(next_moment(wait, interpreter.host.now()))
-            instant = execution.frame["until"]
             interpreter.report(execution, "waiting")
-            await interpreter.host.sleep_until(datetime.fromisoformat(instant), execution.site)
-            interpreter.waited()
-            return {"reached": instant}
+            await interpreter.sleep(execution.frame["until"], execution)
+            return {"reached": execution.frame["until"]}
         case SplitArguments() as split:
             return {"branch": choose_branch(split, interpreter.descriptor.subject)}
         case other:
@@ -141,22 +138,18 @@ async def _wait_for(wait: WaitForArguments, interpreter: "Interpreter", executio
     def evaluate(text: str, value: Any) -> Any:
         return interpreter.evaluate(text, execution, value)
 
-    async def receive(wanted: EventFilter) -> Event:
-        return await interpreter.host.receive(lambda event: matches(wanted, event, evaluate), execution.site)
+    came = ""
 
-    async def first_event() -> dict[str, Any]:
-        tasks = {asyncio.ensure_future(receive(wanted)): name for name, wanted in filters.items()}
-        try:
-            finished = await first_finished(list(tasks))
-            return {"came": tasks[finished], "event": finished.result().data}
-        finally:
-            await cancel_all(list(tasks))
+    def is_awaited(event: Event) -> bool:
+        nonlocal came
+        came = next((name for name, wanted in filters.items() if matches(wanted, event, evaluate)), "")
+        return came != ""
 
     interpreter.report(execution, "waiting")
-    alarm = interpreter.host.sleep_until(datetime.fromisoformat(frame["until"]), execution.site)
-    in_time, came = await first_of(first_event(), alarm)
-    interpreter.waited()
-    return came if in_time and came is not None else {"came": "timeout", "event": None}
+    in_time, event = await first_of(
+        interpreter.receive(is_awaited, execution), interpreter.sleep(frame["until"], execution)
+    )
+    return {"came": came, "event": event.data} if in_time and event is not None else {"came": "timeout", "event": None}
 
 
 def _web_arguments(

@@ -3,11 +3,9 @@
 Source: Serverless Workflow DSL 1.0.3, "Listen", "Event Consumption Strategy", "Correlation".
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from domain.correlation import correlate, matches
-from domain.dsl.concurrency import cancel_all, first_finished
 from domain.dsl.execution import END, Execution, Raw
 from domain.dsl.model import EventConsumption, EventFilter, ListenTask
 from domain.events import Event
@@ -25,102 +23,84 @@ async def listen(interpreter: "Interpreter", execution: Execution, task: ListenT
 
 
 class _Listener:
+    """frame: `consumed` items, `outputs` made of them, filters `met` and `stopped` by number, values `expected`."""
+
     def __init__(self, task: ListenTask, interpreter: "Interpreter", execution: Execution) -> None:
         self.task = task
         self.interpreter = interpreter
         self.execution = execution
-        frame = execution.frame
-        frame.setdefault("consumed", [])
-        frame.setdefault("outputs", [])
-        frame.setdefault("met", [])
-        frame.setdefault("expected", {})
-        self.frame = frame
+        self.strategy = task.listen.to
+        until = self.strategy.until
+        self.until = until if isinstance(until, EventConsumption) else None
+        self.frame = execution.frame
+        for name, empty in (("consumed", []), ("outputs", []), ("met", []), ("stopped", []), ("expected", {})):
+            self.frame.setdefault(name, empty)
 
     async def consume(self) -> Raw:
-        strategy = self.task.listen.to
         if len(self.frame["outputs"]) < len(self.frame["consumed"]):
             # Taken up again in the middle of `foreach`.
             ended = await self._process(len(self.frame["outputs"]))
             if ended is not None:
                 return ended
         self.interpreter.report(self.execution, "waiting")
-        if strategy.until is None or strategy.until is False or isinstance(strategy.until, str):
-            return await self._until_enough(strategy)
-        return await self._until_events(strategy, strategy.until)
-
-    async def _until_enough(self, strategy: EventConsumption) -> Raw:
-        while not self._enough(strategy):
-            ended = await self._take(await self._receive(strategy))
-            if ended is not None:
-                return ended
-        return Raw(self.frame["outputs"])
-
-    async def _until_events(self, strategy: EventConsumption, until: EventConsumption) -> Raw:
-        stop: asyncio.Task[Any] = asyncio.ensure_future(self._met(until))
-        try:
-            while len(self.frame["consumed"]) < MOST_EVENTS:
-                incoming: asyncio.Task[Any] = asyncio.ensure_future(self._receive(strategy))
-                await first_finished([stop, incoming])
-                if not incoming.done():
-                    await cancel_all([incoming])
-                    break
-                ended = await self._take(incoming.result())
+        while not self._enough():
+            event = await self._receive()
+            if event is not None:
+                ended = await self._take(event)
                 if ended is not None:
                     return ended
-            return Raw(self.frame["outputs"])
-        finally:
-            await cancel_all([stop])
+        return Raw(self.frame["outputs"])
 
-    def _enough(self, strategy: EventConsumption) -> bool:
-        consumed = self.frame["consumed"]
+    def _enough(self) -> bool:
+        consumed, strategy = self.frame["consumed"], self.strategy
         if len(consumed) >= MOST_EVENTS:
             return True
         if strategy.all is not None:
             return len(self.frame["met"]) == len(strategy.all)
+        if self.until is not None:
+            wanted = len(self.until.all) if self.until.all is not None else 1
+            return len(self.frame["stopped"]) >= wanted
+        if strategy.until is False:
+            return False
         if isinstance(strategy.until, str):
             return bool(consumed) and self.interpreter.condition(strategy.until, self.execution, consumed)
         return bool(consumed)
 
-    async def _receive(self, strategy: EventConsumption) -> Event:
-        """The next event that a filter not met yet wants; its correlation values bind the ones after it."""
-        taken: list[tuple[int, dict[str, Any]]] = []
+    async def _receive(self) -> Event | None:
+        """The next event that a filter not met yet wants; None for one that helps to end the listening.
+
+        Events are looked at in the order they came, so that nothing is taken after the one that ends it.
+        """
+        frame, repeatable = self.frame, self.strategy.all is None
+        match: tuple[list[int] | None, int, dict[str, Any]] = (None, 0, {})
 
         def wanted(event: Event) -> bool:
-            filters = strategy.filters
-            if not filters:
+            nonlocal match
+            stop = self._first(self.until, frame["stopped"], event) if self.until is not None else None
+            if stop is not None:
+                match = frame["stopped"], *stop
                 return True
-            for number, candidate in enumerate(filters):
-                if strategy.all is not None and number in self.frame["met"]:
-                    continue
-                values = self._values(candidate, event)
-                if values is not None:
-                    taken[:] = [(number, values)]
-                    return True
-            return False
+            found = self._first(self.strategy, [] if repeatable else frame["met"], event)
+            if found is not None:
+                match = None if repeatable else frame["met"], *found
+            return found is not None
 
-        event = await self.interpreter.host.receive(wanted, self.execution.site)
-        self.interpreter.waited()
-        # The mailbox may have asked about later events meanwhile: ask again about the one it gave.
-        wanted(event)
-        if taken:
-            number, values = taken[0]
-            self.frame["expected"].update(values)
-            if strategy.all is not None:
-                self.frame["met"].append(number)
-        return event
+        event = await self.interpreter.receive(wanted, self.execution)
+        noted, number, values = match
+        frame["expected"].update(values)
+        if noted is not None:
+            noted.append(number)
+        return None if noted is frame["stopped"] else event
 
-    async def _met(self, until: EventConsumption) -> None:
-        """Return when the events that end the listening have come; they are not part of the output."""
-        missing = list(until.filters)
-        while missing:
-            event = await self.interpreter.host.receive(
-                lambda event: any(self._values(candidate, event) is not None for candidate in missing),
-                self.execution.site,
-            )
-            if until.all is None:
-                return
-            met = next(candidate for candidate in missing if self._values(candidate, event) is not None)
-            missing.remove(met)
+    def _first(self, strategy: EventConsumption, met: list[int], event: Event) -> tuple[int, dict[str, Any]] | None:
+        """The number of the first filter, not met yet, that wants the event, and its correlation values."""
+        if not strategy.filters:
+            return 0, {}  # `any: []` means whatever comes
+        for number, candidate in enumerate(strategy.filters):
+            values = self._values(candidate, event) if number not in met else None
+            if values is not None:
+                return number, values
+        return None
 
     def _values(self, candidate: EventFilter, event: Event) -> dict[str, Any] | None:
         def evaluate(text: str, value: Any) -> Any:

@@ -32,8 +32,7 @@ async def attempt(interpreter: "Interpreter", execution: Execution, task: TryTas
     policy = _policy(task.catch, interpreter)
     while frame["phase"] != "catch":
         if frame["phase"] == "pause":
-            await interpreter.host.sleep_until(datetime.fromisoformat(frame["resumeAt"]), execution.site)
-            interpreter.waited()
+            await interpreter.sleep(frame["resumeAt"], execution)
             frame["phase"] = "try"
         try:
             return await interpreter.scope(

@@ -4,7 +4,6 @@ Source: Serverless Workflow DSL 1.0.3, "Task".
 """
 
 import asyncio
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from domain.dsl.concurrency import AsTheyFinish, cancel_all
@@ -59,7 +58,8 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     frame = execution.frame
     nodes = execution.node.children["fork/branches"]
     done: dict[str, Any] = frame.setdefault("done", {})
-    numbers = [number for number in range(len(nodes)) if str(number) not in done]
+    failed: dict[str, Any] = frame.setdefault("failed", {})
+    numbers = [number for number in range(len(nodes)) if str(number) not in {**done, **failed}]
 
     def path(number: int) -> str:
         return f"{execution.path}/branches/{number}:{nodes[number].name}"
@@ -70,18 +70,18 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
         ): number
         for number in numbers
     }
-    failure: ProblemError | None = None
     winner: Outcome | None = None
     try:
         async for finished in AsTheyFinish(list(tasks)):
+            number = str(tasks[finished])
             try:
                 outcome = finished.result()
             except ProblemError as error:
-                failure = failure or error
-                if task.fork.compete:
-                    continue
-                raise
-            done[str(tasks[finished])] = outcome.output
+                if not task.fork.compete:
+                    raise
+                failed[number] = error.problem.as_dict()
+                continue
+            done[number] = outcome.output
             if task.fork.compete or outcome.directive == END:
                 winner = outcome
                 break
@@ -90,8 +90,8 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     if winner is not None:
         interpreter.state.close_below(f"{execution.path}/branches")
         return Raw(winner.output, END if winner.directive == END else None)
-    if task.fork.compete and failure is not None:
-        raise failure
+    if failed:
+        raise ProblemError.of(Problem.model_validate(next(iter(failed.values()))))
     return Raw([done[str(number)] for number in range(len(nodes))])
 
 
@@ -133,8 +133,7 @@ async def wait(interpreter: "Interpreter", execution: Execution, task: WaitTask)
     if "until" not in frame:
         frame["until"] = rfc3339(interpreter.host.now() + interpreter.length(task.wait, execution))
     interpreter.report(execution, "waiting")
-    await interpreter.host.sleep_until(datetime.fromisoformat(frame["until"]), execution.site)
-    interpreter.waited()
+    await interpreter.sleep(frame["until"], execution)
     return Raw(execution.input)
 
 
