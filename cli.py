@@ -1,48 +1,78 @@
-"""`tandem`: the command line. Mounts the commands and shows every refusal without a traceback."""
+"""`tandem`: the command line. Mounts the commands and shows every refusal without a traceback.
+
+Only the command that was asked for is imported: checking a file must not wait for the servers' clients to load.
+"""
 
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 import typer
 
 from commands.console import preferred_locale, refuse
-from commands.credentials import secret, token
-from commands.doctor import doctor
-from commands.flow import flow
-from commands.migrate import migrate
-from commands.people import user
-from commands.serve import api, simulator
-from commands.up import up
-from commands.work import worker
 from domain.problems import ProblemError
 
-app = typer.Typer(
-    name="tandem",
-    help="双擎 SCRM：流程、人工任务、平台连接 / Tandem: flows, human tasks and platform connections",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(up)
-app.command()(doctor)
-app.command()(migrate)
-app.command()(worker)
-app.command()(api)
-app.command()(simulator)
-app.add_typer(flow, name="flow")
-app.add_typer(user, name="user")
-app.add_typer(token, name="token")
-app.add_typer(secret, name="secret")
+COMMANDS: Mapping[str, str] = {
+    "up": "commands.up:up",
+    "doctor": "commands.doctor:doctor",
+    "migrate": "commands.migrate:migrate",
+    "worker": "commands.work:worker",
+    "api": "commands.serve:api",
+    "simulator": "commands.serve:simulator",
+    "flow lint": "commands.flow_check:lint_files",
+    "flow schema": "commands.flow_check:print_schema",
+    "flow graph": "commands.flow_check:draw_graph",
+    "flow run": "commands.flow_run:run_flow",
+    "flow push": "commands.flow_push:push",
+    "user": "commands.people:user",
+    "token": "commands.credentials:token",
+    "secret": "commands.credentials:secret",
+    "audit": "commands.audit:audit",
+}
+"""Where each command, or group of commands, is."""
+
+GROUPS: Mapping[str, str] = {"flow": "流程定义 / flow definitions"}
 
 
-@app.callback()
-def _tandem() -> None:
-    """Keeps `tandem` a group of commands even with a single one."""
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """The program with the one command that the words name, or with all of them when they name none."""
+    app = _group("双擎 SCRM：流程、人工任务、平台连接 / Tandem: flows, human tasks and platform connections")
+    # Keeps `tandem` a group of commands even with a single one.
+    app.callback()(lambda: None)
+    groups = {name: _group(text) for name, text in GROUPS.items()}
+    for name in _wanted(words):
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: Any = getattr(import_module(module), attribute)
+        group, _, short = name.rpartition(" ")
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=short)
+        else:
+            (groups[group] if group else app).command(short)(command)
+    for name, group_app in groups.items():
+        if group_app.registered_commands:
+            group_app.callback()(lambda: None)
+            app.add_typer(group_app, name=name)
+    return app
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _wanted(words: Sequence[str]) -> list[str]:
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return [name]
+    below = [name for name in COMMANDS if words and name.startswith(f"{words[0]} ")]
+    return below or list(COMMANDS)
 
 
 def main() -> None:
     """The entry point of the `tandem` program."""
     try:
-        app()
+        command_line(sys.argv[1:])()
     except ProblemError as error:
         refuse(error, preferred_locale())
         sys.exit(1)

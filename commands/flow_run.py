@@ -13,8 +13,6 @@ import typer
 from pydantic import ValidationError
 
 from commands.console import both, preferred_locale
-from connectors.web.caller import WebCaller
-from connectors.web.guard import WebSettings
 from domain.catalog import CATALOG
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
@@ -26,7 +24,7 @@ from domain.dsl.secrets import reveal
 from domain.dsl.source import read_source
 from domain.events import Event
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
-from runtime.settings import read_settings
+from runtime.settings import Settings, read_settings
 
 SECRET_PREFIX = "TANDEM_SECRET_"  # noqa: S105 - the prefix of environment variables, not a secret
 
@@ -66,7 +64,7 @@ def _run(definitions: Sequence[Definition], flow_input: Any, events: tuple[Timed
     program = next(iter(programs.values()))
     values = _secrets_of_environment(program)
     secrets = {name: None if isinstance(value, str) else tuple(value) for name, value in values.items()}
-    perform = _performer(WebSettings(settings.http_allowed_hosts, settings.http_allow_private), values)
+    perform = _performer(settings, values)
     if host == "local":
         scenario = Scenario(
             flow_input, events, start=datetime.now(UTC), secrets=secrets, flows=programs, perform=perform
@@ -105,13 +103,17 @@ def _timed(number: int, entry: Any) -> TimedEvent:
         ) from error
 
 
-def _performer(settings: WebSettings, secrets: dict[str, Any]) -> Perform:
+def _performer(settings: Settings, secrets: dict[str, Any]) -> Perform:
     def lookup(name: str, member: str | None) -> str:
         value = secrets[name] if member is None else secrets[name][member]
         return str(value)
 
     async def web(request: CallRequest, arguments: Any) -> Any:
-        caller = WebCaller(settings)
+        # Imported here: most flows make no web call.
+        from connectors.web.caller import WebCaller
+        from connectors.web.guard import WebSettings
+
+        caller = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
         try:
             if request.call.name == HTTP_CALL.name:
                 typed = request.call.parse_arguments(arguments)
