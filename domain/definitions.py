@@ -16,7 +16,7 @@ DefinitionKind = Literal["flow"] | ResourceKind
 class FlowTraits(BaseModel):
     """What must be known of a flow before it runs, so that nothing is parsed when it starts.
 
-    listens: see `domain.dsl.definition.Definition.listened_types`. secrets: names under `use.secrets`. schedule: as written.
+    listens: `Definition.listened_types`. secrets: names under `use.secrets`. schedule: as written.
     """
 
     model_config = ConfigDict(frozen=True)

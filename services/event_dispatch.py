@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain.correlation import correlate, matches
 from domain.dsl.expressions import compile_condition, is_expression
@@ -21,7 +22,7 @@ from domain.dsl.model import EventConsumption, EventFilter
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
-from domain.problems import ProblemError, Text, UnavailableProblem
+from domain.problems import ProblemError, RuntimeProblem, Text, UnavailableProblem
 from services.orchestrator import Orchestrator
 from services.release_book import ReleaseSnapshot
 from services.run_starts import NewRun, RunStarter
@@ -110,13 +111,13 @@ class EventDispatcher:
             for trigger in snapshot.triggers(pending.event.type):
                 try:
                     run = await self._triggered(work, snapshot, trigger, pending, place)
-                except ProblemError as problem:
-                    # Others of this event are not held up; it is tried again for this one.
-                    batch.failures[pending.seq] = problem
-                    continue
-                if run is not None:
-                    new[run.id] = run.row(work.now)
-                    batch.own_runs.add((pending.seq, run.id))
+                    if run is not None:
+                        new[run.id] = run.row(work.now)
+                        batch.own_runs.add((pending.seq, run.id))
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:  # one trigger's trouble, even a bug, must not hold up other events
+                    batch.failures[pending.seq] = _as_problem(error)
         added = await Runs(work).add(list(new.values()))
         batch.rows = [row for run_id, row in new.items() if run_id in added]
 
@@ -228,6 +229,14 @@ class EventDispatcher:
                     await events.park(seq, str(problem))
                     parked += 1
         return Drained(len(done), len(batch.rows), signalled, retried, parked)
+
+
+def _as_problem(error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    log.exception("a trigger failed")
+    detail = f"{type(error).__name__}: {error}"
+    return RuntimeProblem(Text(f"内部错误：{detail}", f"Internal error: {detail}"))
 
 
 def draw_subject(event: Event) -> str:

@@ -34,16 +34,19 @@ async def wait_for_notification(
         async with database.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.execute(f"LISTEN {channel}")
             try:
-                if await has_work():
-                    return True
-                async for _ in driver.notifies(timeout=timeout_s, stop_after=1):
-                    return True
-            finally:
+                await driver.execute(f"LISTEN {channel}")
+                found = await has_work()
+                if not found:
+                    async for _ in driver.notifies(timeout=timeout_s, stop_after=1):
+                        found = True
                 await driver.execute("UNLISTEN *")
+            except BaseException:
+                # Broken, or cancelled in the middle of waiting: nobody else should get this connection.
+                await connection.invalidate()
+                raise
+            return found
     except (psycopg.OperationalError, DBAPIError, PoolTimeoutError) as error:
         raise UnavailableProblem(
             Text("数据库暂时无法响应，请稍后重试", "The database does not answer at the moment; try again shortly")
         ) from error
-    return False

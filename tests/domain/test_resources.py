@@ -1,7 +1,7 @@
 import pytest
 
 from domain.problems import ValidationProblem
-from domain.resources import Form, Message, Queue, parse_resource, resource_kind
+from domain.resources import Form, Message, Queue, check_form_schema, parse_resource, resource_kind
 
 
 def test_the_top_key_says_what_it_is() -> None:
@@ -37,3 +37,14 @@ def test_a_wrong_form_is_refused_with_its_place(document: dict[str, object], pla
     with pytest.raises(ValidationProblem) as caught:
         parse_resource("form", document)
     assert caught.value.problem.model_dump()["errors"][0]["place"] == place
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|aa)*$", "([0-9]*-?){3,}"])
+def test_a_pattern_that_could_run_for_hours_is_refused(pattern: str) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}
+    with pytest.raises(ValidationProblem, match="pattern"):
+        check_form_schema(schema)
+
+
+def test_ordinary_patterns_are_fine() -> None:
+    check_form_schema({"type": "object", "properties": {"x": {"pattern": "^1[3-9][0-9]{9}$"}, "pattern": {}}})

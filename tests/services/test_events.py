@@ -256,6 +256,16 @@ async def test_the_dispatcher_wakes_up_when_an_event_is_published(house: House) 
     assert asyncio.get_running_loop().time() - before < 1
 
 
+async def test_a_dispatcher_that_is_stopped_while_it_waits_leaves_the_pool_whole(house: House) -> None:
+    for _ in range(12):
+        waiting = asyncio.ensure_future(house.dispatcher.wait_for_work(10))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert not await house.dispatcher.wait_for_work(0.05)
+
+
 async def test_runs_belong_where_their_shop_belongs(house: House) -> None:
     await house.publish(REFUND)
     async with UnitOfWork(house.database) as work:
