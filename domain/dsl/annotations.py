@@ -16,6 +16,23 @@ def keys_of(model: Any) -> list[str]:
     return []
 
 
+def way_to(model: Any, key: str, *, deepest: int = 3) -> list[str]:
+    """The keys under which a construct would hold a key that it does not know itself; empty when it never does."""
+    waiting: list[tuple[Any, list[str]]] = [(model, [])]
+    while waiting:
+        construct, way = waiting.pop(0)
+        if not isinstance(construct, type) or not issubclass(construct, BaseModel):
+            continue
+        if way and key in keys_of(construct):
+            return way
+        if len(way) < deepest and not issubclass(construct, RootModel):
+            for field in construct.model_fields.values():
+                branch = unwrapped(field.annotation)
+                inside = tagged(branch, FIELDS_TAG) if is_union(branch) else branch
+                waiting.append((inside, [*way, field.alias or ""]))
+    return []
+
+
 def literals(annotation: Any) -> list[str]:
     """The values of a Literal, wherever it stands in an annotation."""
     annotation = unwrapped(annotation)

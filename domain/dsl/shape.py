@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from domain.dsl.annotations import branch_of, inner, is_optional, keys_of, unwrapped
+from domain.dsl.annotations import branch_of, inner, is_optional, keys_of, unwrapped, way_to
 from domain.dsl.findings import Finding, child, closest
 from domain.dsl.model import Flow
 from domain.dsl.shape_errors import ShapeError
@@ -40,12 +40,13 @@ def explain_shape_errors(
             continue
         misshapen = place.misshapen_item()
         if misshapen is not None:
-            settled.add(misshapen.pointer)
-            findings.append(misshapen)
-            continue
-        finding = place.finding()
-        if finding is not None:
+            item, finding = misshapen
+            settled.add(item)
             findings.append(finding)
+            continue
+        told = place.finding()
+        if told is not None:
+            findings.append(told)
     return findings
 
 
@@ -56,7 +57,10 @@ def _without_noise(places: list[ShapeError]) -> Iterator[ShapeError]:
     for place in places:
         if place.kind == "missing" and any(
             other.pointer.rpartition("/")[0] == place.pointer.rpartition("/")[0]
-            and closest(other.key, keys_of(other.owner)) == place.key
+            and (
+                closest(other.key, keys_of(other.owner)) == place.key
+                or way_to(other.owner, other.key)[:1] == [place.key]
+            )
             for other in unknown
         ):
             continue

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from domain.dsl.annotations import branch_named, inner, is_item, is_union, keys_of, literals, tagged, unwrapped
+from domain.dsl.annotations import branch_named, inner, is_item, is_union, keys_of, literals, tagged, unwrapped, way_to
 from domain.dsl.findings import Finding, child, did_you_mean, listed, value_at
 from domain.dsl.model import FIELDS_TAG, TASK_KEYWORDS, CallTask, DurationFields, TaskBase
 from domain.dsl.source import SourceDocument
@@ -39,6 +39,19 @@ _PATTERN_WORDS = {
         "请写 get、post、put、patch、delete、head、options 之一",
         "write get, post, put, patch, delete, head or options",
     ),
+}
+
+_EXAMPLES = {
+    "timeout": "timeout: { after: PT1H }",
+    "for": "for: { each: order, in: .orders }",
+    "catch": "catch: { errors: { with: { status: 404 } }, do: [ … ] }",
+    "retry": "retry: { delay: PT5S, limit: { attempt: { count: 3 } } }",
+    "listen": "listen: { to: { one: { with: { type: tandem.order.paid } } } }",
+    "emit": "emit: { event: { with: { source: https://…, type: … } } }",
+    "raise": "raise: { error: { type: https://…, status: 400 } }",
+    "run": "run: { workflow: { namespace: …, name: …, version: latest } }",
+    "fork": "fork: { branches: [ … ] }",
+    "events": "events: { paid: { type: tandem.order.paid } }",
 }
 
 MISSING_HINTS: dict[str, Text] = {
@@ -89,12 +102,12 @@ class ShapeError:
             self._items.append((self.pointer, value_at(document.data, self.pointer)))
         self.annotation = annotation
 
-    def misshapen_item(self) -> Finding | None:
-        """The finding for a list item around this place that is not one named task (case, extension)."""
+    def misshapen_item(self) -> tuple[str, Finding] | None:
+        """The pointer of a list item around this place that is not one named task (case, extension), and what it is."""
         for pointer, item in self._items:
             if isinstance(item, dict) and len(item) == 1:
                 continue
-            return self._item_finding(pointer, item)
+            return pointer, self._item_finding(pointer, item)
         return None
 
     def finding(self) -> Finding | None:
@@ -164,6 +177,8 @@ class ShapeError:
             )
         elif not near.en and self.owner is CallTask:
             near = Text("调用的参数请写在 with 下面。", " Arguments of a call stand under `with`.")
+        elif not near.en and (way := " → ".join(way_to(self.owner, self.key))):
+            near = Text(f"它应该写在 {way} 下面一层。", f" It belongs one level deeper, under {way}.")
         return self._say(
             "unknown-key",
             Text(
@@ -260,6 +275,10 @@ class ShapeError:
             message = Text(
                 f"{subject.zh}没有内容，应该是{wanted.zh}。请补上，或检查下一行的缩进",
                 f"{subject.en} is empty and should be {wanted.en}. Fill it in, or check the indentation below",
+            )
+        elif self.key in _EXAMPLES:
+            message = Text(
+                f"{message.zh}。例如 {_EXAMPLES[self.key]}", f"{message.en}. For example: {_EXAMPLES[self.key]}"
             )
         elif self.kind in ("tuple_type", "list_type") and isinstance(self.given, dict):
             message = Text(f"{message.zh}。请在每项前加“- ”", f"{message.en}. Put “- ” before each item")

@@ -76,11 +76,14 @@ def declared_calls(lint: Lint) -> Iterator[tuple[TaskSite, AnyCall]]:
 def _argument_errors(
     lint: Lint, task: TaskSite, model: type[BaseModel], given: dict[str, Any]
 ) -> Iterator[tuple[str, Text]]:
+    misplaced = [key for key in task.data if key not in _TASK_KEYS]
     try:
         model.model_validate(given)
     except ValidationError as error:
         pointer = task.at("with")
         for found in explain_shape_errors(error, lint.document, pointer, model):
+            if found.code == "missing-key" and any(f"“{key}”" in found.message.en for key in misplaced):
+                continue
             if found.code in _KEY_CODES or not _computed(lint.document.data, found.pointer):
                 where = found.pointer if "with" in task.data else task.at("call")
                 yield where, found.message
