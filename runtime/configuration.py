@@ -9,6 +9,7 @@ from domain.problems import ConfigurationProblem, Text
 from runtime.folders import unwritable
 from runtime.instance import read_addresses
 from runtime.keys import new_keyring, new_pepper, parse_keyring, read_secret, write_secret
+from runtime.postgres_data import holds_databases
 from runtime.settings import Settings, read_settings, variable
 
 _MAKERS = {"payload_keys": new_keyring, "field_keys": new_keyring, "token_pepper": new_pepper}
@@ -89,7 +90,7 @@ def with_addresses(settings: Settings, database_url: str, temporal_address: str)
 
 def _refuse_new_key_for_old_data(settings: Settings, file: Path) -> None:
     """Secrets are made before the first start of the database: without them, data cannot be told from noise."""
-    if settings.embedded_database and (settings.data_dir / "postgres" / "data").exists():
+    if settings.embedded_database and holds_databases(settings.data_dir / "postgres" / "data"):
         raise ConfigurationProblem(
             Text(
                 f"已有数据，但密钥文件 {file} 不见了。请从备份恢复它；若不再需要这些数据，请删除 {settings.data_dir}。",

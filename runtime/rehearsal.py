@@ -5,7 +5,7 @@ Serves `tandem flow run --host temporal` and the tests of workflows.
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.library import LIBRARY, ProgramLibrary
 from domain.dsl.program import Program
-from domain.problems import ProblemError
+from domain.problems import ProblemError, UnavailableProblem
 from runtime.payload_codecs import TandemCodec
 from workflows import messages
 from workflows.failures import failure_of
@@ -34,15 +34,19 @@ SANDBOX = SandboxedWorkflowRunner(
 
 
 Answer = Callable[[messages.CallEnvelope], Any]
+Obstacle = Callable[[Any], Awaitable[None]]
 
 
 class Rehearsal:
     """What a run's inner activities saw.
 
     Calls answer with the example of their declaration; `answers` overrides that by name and may raise ProblemError.
+    `obstacles` are awaited before the inner activity of a name does its work, with its message; they may raise, too.
     """
 
-    def __init__(self, client: Client, library: ProgramLibrary = LIBRARY) -> None:
+    def __init__(
+        self, client: Client, library: ProgramLibrary = LIBRARY, keyring: Mapping[str, bytes] = _KEYRING
+    ) -> None:
         self.definitions: dict[str, Definition] = {}
         self.reports: list[messages.RunReport] = []
         self.opened: list[messages.OpenHumanTask] = []
@@ -51,15 +55,23 @@ class Rehearsal:
         self.published: list[dict[str, Any]] = []
         self.calls: list[messages.CallEnvelope] = []
         self.answers: dict[str, Answer] = {}
+        self.obstacles: dict[str, Obstacle] = {}
         self.queue = "flows"
         converter = dataclasses.replace(
             DataConverter.default,
             payload_converter_class=TandemPayloadConverter,
-            payload_codec=TandemCodec(_KEYRING, self._fetch, library),
+            payload_codec=TandemCodec(keyring, self._fetch, library),
         )
         config = client.config()
         config["data_converter"] = converter
         self.client = Client(**config)
+
+    def forget(self) -> None:
+        """Forget what was seen and take every answer and obstacle away; definitions stay."""
+        for seen in (self.reports, self.opened, self.closed, self.completed, self.published, self.calls):
+            seen.clear()
+        self.answers.clear()
+        self.obstacles.clear()
 
     def know(self, text: str) -> Definition:
         """Keep a definition, so that it can be started and run as a child."""
@@ -120,34 +132,48 @@ class Rehearsal:
     def _activities(self) -> Sequence[Callable[..., Any]]:
         @activity.defn(name=messages.REPORT_RUN_ACTIVITY)
         async def report(message: messages.RunReport) -> None:
+            await self._meet_obstacle(messages.REPORT_RUN_ACTIVITY, message)
             self.reports.append(message)
 
         @activity.defn(name=messages.OPEN_HUMAN_TASK_ACTIVITY)
         async def open_human_task(message: messages.OpenHumanTask) -> None:
+            await self._meet_obstacle(messages.OPEN_HUMAN_TASK_ACTIVITY, message)
             if message.task_id not in [task.task_id for task in self.opened]:
                 self.opened.append(message)
 
         @activity.defn(name=messages.CLOSE_HUMAN_TASK_ACTIVITY)
         async def close_human_task(message: messages.CloseHumanTask) -> None:
+            await self._meet_obstacle(messages.CLOSE_HUMAN_TASK_ACTIVITY, message)
             self.closed.append(message)
 
         @activity.defn(name=messages.COMPLETE_HUMAN_TASK_ACTIVITY)
         async def complete_human_task(message: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
+            await self._meet_obstacle(messages.COMPLETE_HUMAN_TASK_ACTIVITY, message)
             self.completed.append(message)
             return messages.HumanTaskReceipt(message.task_id, message.version + 1, "2026-01-01T00:00:00.000Z")
 
         @activity.defn(name=messages.PUBLISH_EVENTS_ACTIVITY)
         async def publish(message: messages.PublishEvents) -> None:
+            await self._meet_obstacle(messages.PUBLISH_EVENTS_ACTIVITY, message)
             self.published.extend(message.events)
 
         @activity.defn(name=messages.RESOLVE_FLOW_ACTIVITY)
         async def resolve(message: messages.ResolveFlow) -> messages.ResolvedFlow:
+            await self._meet_obstacle(messages.RESOLVE_FLOW_ACTIVITY, message)
             for digest, definition in self.definitions.items():
                 if (definition.namespace, definition.name) == (message.namespace, message.name):
                     return messages.ResolvedFlow(messages.DefinitionRef(digest), definition.version)
             raise LookupError(message.name)
 
         return [report, open_human_task, close_human_task, complete_human_task, publish, resolve, *self._calls()]
+
+    async def _meet_obstacle(self, name: str, message: Any) -> None:
+        obstacle = self.obstacles.get(name)
+        try:
+            if obstacle is not None:
+                await obstacle(message)
+        except ProblemError as error:
+            raise failure_of(error.problem, retryable=isinstance(error, UnavailableProblem)) from error
 
     def _calls(self) -> list[Callable[..., Any]]:
         return [self._call(name) for name, call in CATALOG.items() if call.kind != "flow"]

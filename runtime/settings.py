@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     simulator_url: str | None = None
     """Where the platform simulator answers; none: on this machine at its port."""
     simulator_trickle_s: float = Field(default=30.0, ge=0)
-    """A simulated customer returns something every so many seconds, so that there is something to do; 0: nobody does."""
+    """A simulated customer returns something every so many seconds: there is something to do. 0: nobody does."""
     simulator_push_url: str | None = None
     """Where the simulated shops send their webhooks; none: to the API on this machine."""
 

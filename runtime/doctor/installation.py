@@ -20,6 +20,7 @@ from runtime.embedded.temporal import temporal_program
 from runtime.folders import unwritable
 from runtime.instance import lock_holder
 from runtime.ports import require_free
+from runtime.postgres_data import holds_databases
 from runtime.settings import Settings, unknown_variables, variable
 from runtime.supervisor import leftovers
 
@@ -204,7 +205,7 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
 def check_keys(settings: Settings) -> Iterator[Finding]:
     """Secrets: there, whole, and read by nobody else."""
     directory = secrets_dir(settings)
-    fresh = settings.embedded_database and not (settings.data_dir / "postgres" / "data").exists()
+    fresh = settings.embedded_database and not holds_databases(settings.data_dir / "postgres" / "data")
     try:
         with_secrets(settings)
     except ProblemError as error:

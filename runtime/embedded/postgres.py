@@ -24,6 +24,7 @@ from domain.problems import ConfigurationProblem, Text
 from runtime.embedded.account import ServerAccount, server_account
 from runtime.embedded.server import EmbeddedServer
 from runtime.managed_process import KILL
+from runtime.postgres_data import holds_databases
 from runtime.processes import ProcessIdentity, end, processes_working_in, wait_until_gone
 
 _MAJOR_VERSION = "18"
@@ -31,8 +32,6 @@ _SUPERUSER = "postgres"
 _SOCKET_PORT = 5432
 # `sun_path` holds 104 bytes on macOS, 108 on Linux.
 _LONGEST_SOCKET_PATH = 103
-# Object numbers below are the system's own; a database of a user has a folder named from here on.
-_FIRST_USER_DATABASE = 16384
 _START_TIMEOUT_S = 90.0
 _STOP_SIGNALS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (KILL, 5.0))
 
@@ -241,9 +240,7 @@ class EmbeddedPostgres(EmbeddedServer):
                     "Upgrade it with pg_upgrade, or name another folder with TANDEM_DATA_DIR.",
                 )
             )
-        databases = self.data / "base"
-        names = [entry.name for entry in databases.iterdir()] if databases.is_dir() else []
-        if any(name.isdigit() and int(name) >= _FIRST_USER_DATABASE for name in names):
+        if holds_databases(self.data):
             raise ConfigurationProblem(
                 Text(
                     f"{self.data} 已损坏（缺少 PG_VERSION 或 global/pg_control），但其中仍有业务数据，因此未作改动。"

@@ -11,6 +11,7 @@ import signal
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from temporalio.client import Client
@@ -68,7 +69,8 @@ class EmbeddedTemporal(EmbeddedServer):
     """A Temporal server whose state is in `directory/temporal.db`.
 
     `port` None takes a free one; `ui_port` None starts no web interface. `durable=False` trades crash safety for
-    speed, `time_skipping=True` lets waiting workflows jump ahead in time: both for tests only.
+    speed, `time_skipping=True` lets waiting workflows jump ahead in time: both for tests only. `dynamic_config` adds to
+    the server's dynamic configuration, values as JSON.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class EmbeddedTemporal(EmbeddedServer):
         codec_endpoint: str | None = None,
         durable: bool = True,
         time_skipping: bool = False,
+        dynamic_config: Mapping[str, str] | None = None,
         log_file: Path | None = None,
     ) -> None:
         super().__init__("Temporal", directory, log_file)
@@ -90,6 +93,7 @@ class EmbeddedTemporal(EmbeddedServer):
         self.codec_endpoint = codec_endpoint
         self.durable = durable
         self.time_skipping = time_skipping
+        self.dynamic_config = dict(dynamic_config or {})
         self.file = TemporalFile(self.directory / "temporal.db")
         self._fixed_port = port is not None
 
@@ -164,7 +168,7 @@ class EmbeddedTemporal(EmbeddedServer):
 
     def _command(self, program: Path) -> list[str | Path]:
         pragmas = {"journal_mode": "wal", "synchronous": "full" if self.durable else "off"}
-        dynamic = dict(DYNAMIC_CONFIGURATION)
+        dynamic = DYNAMIC_CONFIGURATION | self.dynamic_config
         if self.time_skipping:
             dynamic["frontend.WorkflowTimeSkippingEnabled"] = "true"
         command: list[str | Path] = [program, "server", "start-dev", "--db-filename", self.file.path]

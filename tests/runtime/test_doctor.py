@@ -85,7 +85,7 @@ async def test_a_key_file_that_others_can_read_is_found(home: Path) -> None:
 
 
 async def test_lost_keys_are_found(home: Path) -> None:
-    (home / ".tandem" / "postgres" / "data").mkdir(parents=True)
+    (home / ".tandem" / "postgres" / "data" / "base" / "16385").mkdir(parents=True)
     (finding,) = await found("keys")
     assert finding.status == "fail"
 

@@ -119,7 +119,7 @@ def test_a_missing_secret_is_refused_with_the_command_that_makes_one() -> None:
 
 
 def test_lost_keys_of_existing_data_are_not_replaced(bare: Path) -> None:
-    (bare / ".tandem" / "postgres" / "data").mkdir(parents=True)
+    (bare / ".tandem" / "postgres" / "data" / "base" / "16385").mkdir(parents=True)
     with pytest.raises(ConfigurationProblem, match="Restore it"):
         with_secrets(read_settings(), generate=True)
 
