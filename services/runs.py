@@ -105,7 +105,8 @@ class RunService:
         if not live or run.phase in ENDED_PHASES or run.started_at is None:
             return run
         progress = await self._orchestrator.progress(run_id)
-        if progress is None:
+        if progress is None or progress.phase in ENDED_PHASES:
+            # An end counts once it is recorded, with its output.
             return run
         return run.model_copy(
             update={

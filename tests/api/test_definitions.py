@@ -1,0 +1,207 @@
+"""From an operator's file to runs over HTTP: check, upload, publish, release, start, compare, roll back, try out."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from domain.access import Role
+from services.definitions import DefinitionService
+from tests.api.house import Answer, House, problem
+from tests.services.house import a_flow, eventually
+
+DEFINITIONS = "/api/v1/definitions"
+YAML = {"Content-Type": "application/yaml"}
+
+
+def _greeting(version: str, text: str = "hello") -> str:
+    return a_flow("greet", f"- greet:\n    set: {{said: {text}}}", version=version)
+
+
+async def _upload(house: House, who: str, text: str, where: str = DEFINITIONS) -> Answer:
+    return await house.say(who, "POST", where, content=text.encode(), headers=YAML)
+
+
+async def test_a_definition_goes_from_a_file_to_a_run_and_back(house: House) -> None:
+    for version in ("1.0.0", "2.0.0"):
+        uploaded = await _upload(house, "ops", _greeting(version, f"hello {version}"))
+        assert uploaded.status_code == 201, uploaded.text
+        assert uploaded.json()["documents"][0]["outcome"] == "created"
+        published = await house.post("ops", f"{DEFINITIONS}/shop/greet/{version}/publish")
+        assert published.json()["published_by"] == "ops"
+    for version in ("1.0.0", "2.0.0"):
+        released = await house.post(
+            "ops", "/api/v1/releases/shop/greet", {"version": version, "share_percent": 100, "reason": "try"}
+        )
+        assert released.status_code == 201, released.text
+    async with house.core.worker():
+        run = await house.post("ops", "/api/v1/runs", {"namespace": "shop", "name": "greet"})
+        assert (run.status_code, run.json()["version"]) == (201, "2.0.0")
+        path = run.headers["location"]
+
+        async def ended() -> dict[str, Any] | None:
+            shown: dict[str, Any] = (await house.get("auditor", path)).json()
+            return shown if shown["phase"] == "completed" else None
+
+        shown = await eventually(ended)
+    assert shown["output"] == {"said": "hello 2.0.0"}
+    assert [(task["name"], task["status"]) for task in shown["tasks"]] == [("greet", "completed")]
+    back = await house.post("ops", "/api/v1/releases/shop/greet/rollback", {})
+    assert (back.status_code, back.json()["stable"]) == (201, "1.0.0")
+    current = await house.get("agent", "/api/v1/releases/shop/greet")
+    assert (current.json()["stable"], current.headers["etag"]) == ("1.0.0", f'"{current.json()["id"]}"')
+    history = (await house.get("agent", "/api/v1/releases/shop/greet/history")).json()["items"]
+    assert [release["action"] for release in history] == ["rollback", "release", "release"]
+    assert (await house.post("ops", "/api/v1/releases/shop/greet/rollback", {})).status_code == 409
+
+
+async def test_versions_are_listed_shown_and_compared(house: House) -> None:
+    for version in ("1.1.0", "1.2.0"):
+        await _upload(house, "ops", a_flow("compare", f"- step:\n    set: {{v: '{version}'}}", version=version))
+    listed = await house.get("agent", DEFINITIONS, params={"name": "compare", "published": "false"})
+    assert {each["version"] for each in listed.json()["items"]} == {"1.1.0", "1.2.0"}
+    history = await house.get("agent", f"{DEFINITIONS}/shop/compare")
+    assert [each["version"] for each in history.json()["items"]] == ["1.2.0", "1.1.0"]
+    shown = await house.get("agent", f"{DEFINITIONS}/shop/compare/1.1.0")
+    assert shown.headers["etag"] == f'"{shown.json()["digest"]}"'
+    assert shown.json()["document"]["document"]["version"] == "1.1.0"
+    assert shown.json()["text"].startswith("document:")
+    compared = await house.get(
+        "agent", f"{DEFINITIONS}/shop/compare/diff", params={"before": "1.1.0", "after": "1.2.0"}
+    )
+    assert compared.json()["changed"] == ["step"]
+    assert "-  version: '1.1.0'" in compared.json()["text"]
+    assert (await house.get("agent", f"{DEFINITIONS}/shop/compare/9.9.9")).status_code == 404
+
+
+async def test_a_broken_upload_says_where_and_changes_nothing(house: House) -> None:
+    files = [
+        ("files", ("good.yaml", _greeting("7.0.0").encode(), "text/yaml")),
+        ("files", ("bad.yaml", _greeting("7.0.1").replace("set:", "sett:").encode(), "text/yaml")),
+    ]
+    answer = await house.say("ops", "POST", DEFINITIONS, files=files)
+    assert answer.status_code == 400
+    (found,) = (each for each in problem(answer)["findings"] if each["severity"] == "error")
+    assert (found["file"], found["line"]) == ("bad.yaml", 8)
+    assert "set" in found["message"]["en"]
+    assert (await house.get("ops", f"{DEFINITIONS}/shop/greet/7.0.0")).status_code == 404
+
+
+async def test_many_files_of_a_form_are_stored_as_they_are(house: House) -> None:
+    strange = "# ünïcode 退货\r\n" + _greeting("8.0.0", "'line\\r\\n'")
+    resources = "form:\n  name: visit\n  title: 回访\n  schema: {type: object}\n"
+    files = [
+        ("files", ("退货.yaml", strange.encode(), "text/yaml")),
+        ("files", ("forms.yaml", resources.encode(), "application/octet-stream")),
+    ]
+    answer = await house.say("ops", "POST", DEFINITIONS, files=files)
+    assert answer.status_code == 201, answer.text
+    assert [each["version"]["kind"] for each in answer.json()["documents"]] == ["flow", "form"]
+    shown = await house.get("ops", f"{DEFINITIONS}/shop/greet/8.0.0")
+    assert "退货" in shown.json()["text"]
+    assert (await house.get("ops", "/api/v1/resources/form/visit")).json()["items"][0]["title"] == "回访"
+    put = await house.post("ops", "/api/v1/resources/form/visit/1.0.0/publish")
+    assert put.status_code == 200
+    form = await house.get("agent", "/api/v1/resources/form/visit/1.0.0")
+    assert form.json()["document"]["form"]["schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"Content-Type": "application/json"}, b"{}", 415),
+        ({}, b"document: {}", 415),
+        ({"Content-Type": "multipart/form-data"}, b"nothing", 400),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--", 400),
+        ({"Content-Type": "application/yaml"}, b"\xff\xfe\x00d", 400),
+        ({"Content-Type": "application/yaml"}, b"", 400),
+        ({"Content-Type": "application/yaml"}, b"a: &a [*a]", 400),
+    ],
+)
+async def test_what_is_no_upload_is_refused(house: House, headers: dict[str, str], content: bytes, status: int) -> None:
+    answer = await house.say("ops", "POST", DEFINITIONS, content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert problem(answer)["message"]["zh"]
+
+
+async def test_a_text_can_be_checked_without_storing_it(house: House) -> None:
+    good = await _upload(house, "ops", _greeting("9.0.0"), f"{DEFINITIONS}/lint?file=greet.yaml")
+    assert good.json()["ok"] is True
+    bad = await _upload(house, "ops", "document: [", f"{DEFINITIONS}/lint")
+    assert (bad.status_code, bad.json()["ok"]) == (200, False)
+    assert (await house.get("ops", f"{DEFINITIONS}/shop/greet/9.0.0")).status_code == 404
+
+
+async def test_a_flow_is_tried_out_on_a_virtual_clock(house: House) -> None:
+    text = a_flow(
+        "patient",
+        "- wait:\n    wait: {days: 80}\n"
+        "- hear:\n    listen: {to: {one: {with: {type: com.example.visit}}}}\n"
+        "- tell:\n    set: {days: 90}",
+    )
+    event = {"id": "1", "source": "/pos", "type": "com.example.visit", "data": {}}
+    body = {"text": text, "events": [{"after_s": 90 * 86400, "event": event}]}
+    answer = await house.post("ops", f"{DEFINITIONS}/dry-run", body)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["status"], answer.json()["output"]) == ("completed", {"days": 90})
+    assert answer.json()["virtual_s"] == pytest.approx(90 * 86400)
+    neither = await house.post("ops", f"{DEFINITIONS}/dry-run", {"input": 1})
+    assert "`text`" in problem(neither)["errors"][0]["message"]["en"]
+    broken = await house.post("ops", f"{DEFINITIONS}/dry-run", {"text": "nonsense"})
+    assert problem(broken)["findings"]
+
+
+async def test_an_approver_publishes_what_somebody_else_wrote(house: House) -> None:
+    await house.add_user("author-approver", Role.OPS, Role.APPROVER)
+    await _upload(house, "author-approver", _greeting("10.0.0"))
+    own = await house.post("author-approver", f"{DEFINITIONS}/shop/greet/10.0.0/approve")
+    assert (own.status_code, problem(own)["rule"]) == (403, "four-eyes")
+    approved = await house.post("approver", f"{DEFINITIONS}/shop/greet/10.0.0/approve")
+    assert approved.json()["published_by"] == "approver"
+    strict = DefinitionService(house.database, four_eyes=True)
+    app, _ = house.with_other(definitions=strict)
+    await _upload(house, "ops", _greeting("11.0.0"))
+    async with house.client_of(app) as client:
+        headers = {"Authorization": f"Bearer {house.tokens['ops']}"}
+        refused = await client.post(f"{DEFINITIONS}/shop/greet/11.0.0/publish", headers=headers)
+        assert refused.status_code == 403
+
+
+async def test_the_same_request_starts_one_run(house: House) -> None:
+    await house.core.publish(a_flow("once", "- wait:\n    wait: {days: 1}"))
+    body = {"namespace": "shop", "name": "once", "input": {"n": 1}}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = await house.post("ops", "/api/v1/runs", body, headers=key)
+    second = await house.post("ops", "/api/v1/runs", body, headers=key)
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+    assert second.headers["location"] == first.headers["location"]
+    assert second.headers["idempotency-replayed"] == "true"
+    other = await house.post("ops", "/api/v1/runs", {**body, "input": {"n": 2}}, headers=key)
+    assert (other.status_code, problem(other)["title"]) == (422, "幂等键被重复用于不同请求")
+    runs = await house.get("ops", "/api/v1/runs", params={"name": "once"})
+    assert len(runs.json()["items"]) == 1
+    named = {**body, "request_id": "E100"}
+    assert (await house.post("ops", "/api/v1/runs", named)).json()["id"] == "flow/shop/once/E100"
+    clash = await house.post("ops", "/api/v1/runs", {**named, "input": {"n": 3}})
+    assert clash.status_code == 409
+
+
+async def test_a_run_is_ordered_about(house: House) -> None:
+    await house.core.publish(a_flow("slow", "- wait:\n    wait: {days: 1}", version="1.0.0"))
+    async with house.core.worker():
+        started = await house.post("ops", "/api/v1/runs", {"namespace": "shop", "name": "slow"})
+        path = started.headers["location"]
+        for order, phase in (("suspend", "suspended"), ("resume", "waiting"), ("cancel", "cancelled")):
+            ordered = await house.post("supervisor", f"{path}/{order}", {"reason": "a test"})
+            assert ordered.status_code == 200, ordered.text
+
+            async def arrived(phase: str = phase) -> bool:
+                return bool((await house.get("ops", path)).json()["phase"] == phase)
+
+            await eventually(arrived)
+        assert (await house.post("ops", f"{path}/retry", {})).status_code == 409
+    entries = (await house.get("auditor", "/api/v1/audit", params={"action": "run."})).json()["items"]
+    mine = [entry["action"] for entry in entries if path.endswith(entry["target"].removeprefix("run:"))]
+    assert mine == ["run.cancel", "run.resume", "run.suspend", "run.start"]
+    assert entries[0]["detail"]["reason"] == "a test"
