@@ -50,16 +50,15 @@ async def iterate(interpreter: "Interpreter", execution: Execution, task: ForTas
 
 
 async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask) -> Raw:
-    """Branches at the same time: an array of their outputs, or the output of the one that completes first.
+    """Branches at the same time: an array of their outputs, or competing, the output of the one that ends first.
 
-    Competing, a branch that fails is out of the race; the task fails when all of them have. Not competing, the first
-    failure cancels the others.
+    The first failure fails the task and cancels the other branches, competing or not: an error is never hidden behind a
+    branch that happens to wait longer.
     """
     frame = execution.frame
     nodes = execution.node.children["fork/branches"]
     done: dict[str, Any] = frame.setdefault("done", {})
-    failed: dict[str, Any] = frame.setdefault("failed", {})
-    numbers = [number for number in range(len(nodes)) if str(number) not in {**done, **failed}]
+    numbers = [number for number in range(len(nodes)) if str(number) not in done]
 
     def path(number: int) -> str:
         return f"{execution.path}/branches/{number}:{nodes[number].name}"
@@ -73,15 +72,8 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     winner: Outcome | None = None
     try:
         async for finished in AsTheyFinish(list(tasks)):
-            number = str(tasks[finished])
-            try:
-                outcome = finished.result()
-            except ProblemError as error:
-                if not task.fork.compete:
-                    raise
-                failed[number] = error.problem.as_dict()
-                continue
-            done[number] = outcome.output
+            outcome = finished.result()
+            done[str(tasks[finished])] = outcome.output
             if task.fork.compete or outcome.directive == END:
                 winner = outcome
                 break
@@ -90,8 +82,6 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     if winner is not None:
         interpreter.state.close_below(f"{execution.path}/branches")
         return Raw(winner.output, END if winner.directive == END else None)
-    if failed:
-        raise ProblemError.of(Problem.model_validate(next(iter(failed.values()))))
     return Raw([done[str(number)] for number in range(len(nodes))])
 
 
