@@ -27,7 +27,7 @@ from domain.problems import ConfigurationProblem, Text
 from runtime.application import Application
 from runtime.logging import LogContextInterceptor
 from runtime.settings import Settings
-from runtime.telemetry import configure_telemetry
+from runtime.telemetry import configure_telemetry, serve_worker_metrics
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, StartScheduledRunWorkflow
@@ -44,6 +44,7 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
 
     Raises ConfigurationProblem for a queue that nobody knows, UnavailableProblem when Temporal cannot be reached.
     """
+    serve_worker_metrics(settings.worker_metrics_port)
     application = await Application.connect(settings, configure_telemetry("worker", settings.otel_endpoint))
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(application.close)

@@ -6,6 +6,7 @@ from typing import Any
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,6 +32,16 @@ def configure_telemetry(service: str, endpoint: str | None) -> Sequence[ClientIn
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)
     return (TracingInterceptor(),)
+
+
+def serve_worker_metrics(port: int | None) -> None:
+    """Serve Temporal's worker metrics to Prometheus from now on, on all addresses; without a port nothing is served.
+
+    To be called before the process connects to Temporal.
+    """
+    if port is not None:
+        metrics = PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True)
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(metrics=metrics)), error_if_already_set=False)
 
 
 def traced(application: AsgiApplication) -> AsgiApplication:

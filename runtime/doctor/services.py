@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.problems import ProblemError, Text
 from runtime.doctor.finding import Finding, refused
 from runtime.health import API_READINESS_PATH
-from runtime.search_attributes import missing_search_attributes
+from runtime.search_attributes import SEARCH_ATTRIBUTES, missing_search_attributes
 from runtime.settings import Settings
 from storage.migrations import pending
 
@@ -108,11 +108,15 @@ async def check_temporal(settings: Settings) -> AsyncIterator[Finding]:
         return
     if missing:
         names = ", ".join(missing)
+        commands = "; ".join(
+            f"temporal operator search-attribute create --name {name} --type {SEARCH_ATTRIBUTES[name]}"
+            for name in missing
+        )
         yield Finding(
             "temporal",
             "fail",
             Text(f"缺少搜索属性：{names}", f"search attributes are missing: {names}"),
-            Text("请执行 tandem migrate，它会注册它们", "Run: tandem migrate, which registers them"),
+            Text(f"请执行：{commands}", f"Run: {commands}"),
         )
     else:
         yield Finding("temporal", "ok", Text(f"{address}，命名空间 {namespace}", f"{address}, namespace {namespace}"))

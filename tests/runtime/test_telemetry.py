@@ -1,12 +1,17 @@
+import asyncio
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from runtime.embedded import EmbeddedTemporal
+from runtime.ports import free_port
 
 PROGRAM = """
 import asyncio, sys
@@ -72,3 +77,31 @@ def test_a_request_is_traced_within_its_callers_trace(collector: tuple[str, list
     attributes = {attribute.key: attribute.value for attribute in span.attributes}
     assert attributes["http.response.status_code"].int_value == 503
     assert span.status.code == 2
+
+
+async def test_a_worker_serves_its_metrics(temporal_server: EmbeddedTemporal) -> None:
+    port = free_port()
+    program = (
+        "import asyncio, sys\n"
+        "from temporalio.client import Client\n"
+        "from runtime.telemetry import serve_worker_metrics\n"
+        "async def main():\n"
+        "    serve_worker_metrics(int(sys.argv[1]))\n"
+        "    await Client.connect(sys.argv[2])\n"
+        "    print('connected', flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(port), temporal_server.address, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"connected\n"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/metrics")
+    finally:
+        process.kill()
+        await process.wait()
+    assert answer.status_code == 200
+    assert "temporal_request" in answer.text
