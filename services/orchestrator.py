@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -222,17 +219,6 @@ class Orchestrator:
             closed_at=found.close_time,
             memo=memo,
         )
-
-    async def has_workers(self, queue: str = FLOWS_QUEUE) -> bool:
-        """Whether a worker asked this queue for work within the last minutes."""
-        request = DescribeTaskQueueRequest(
-            namespace=self.client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        with problems(queue):
-            answer = await self.client.workflow_service.describe_task_queue(request, timeout=self._deadline)
-        return bool(answer.pollers)
 
     async def healthy(self) -> bool:
         """Whether the server answers."""

@@ -12,7 +12,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import RunActivities
 from domain.access import Actor, Scope
-from domain.definitions import DefinitionKind
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
@@ -113,9 +112,6 @@ class House:
             return run if run.phase in phases else None
 
         return await eventually(arrived, seconds=seconds)
-
-    async def version_of(self, kind: DefinitionKind, namespace: str, name: str) -> str:
-        return (await self.definitions.history(ADMIN, kind, namespace, name))[0].version
 
     async def close(self) -> None:
         """Leave nothing on the shared server that a later test's worker would pick up."""
