@@ -51,7 +51,12 @@ def has_errors(findings: Iterable[Finding]) -> bool:
 
 def child(pointer: str, *parts: str | int) -> str:
     """The JSON pointer (RFC 6901) of something inside."""
-    return pointer + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    for part in parts:
+        text = str(part)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{text}"
+    return pointer
 
 
 def value_at(data: Any, pointer: str) -> Any:

@@ -20,7 +20,7 @@ from domain.dsl.yaml_nodes import DEEPEST_NESTING, Node, NodeReader, Place, Refu
 from domain.problems import Text
 
 MOST_CHARACTERS = 512 * 1024
-MOST_NODES = 50_000
+MOST_NODES = 20_000
 _SAFE_INTEGER = 2**53
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")

@@ -2,8 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from domain.dsl.expressions import compile_expression, inspect_expression, is_expression, strip_expression
+from domain.dsl.expressions import (
+    ExpressionIssue,
+    compile_expression,
+    inspect_expression,
+    is_expression,
+    strip_expression,
+)
 from domain.dsl.findings import child, closest, did_you_mean
 from domain.dsl.lint.expression_places import STANDARD_VARIABLES, ExpressionPlace
 from domain.dsl.lint.outline import TaskSite, as_dict
@@ -54,8 +61,14 @@ def bad_expression(lint: Lint) -> Iterator[Remark]:
             yield Remark(place.pointer, _several(place), code="expression-in-text")
             continue
         decides = place.label.rpartition(".")[2] in _DECIDING
-        for issue in inspect_expression(place.text, condition=decides):
+        for issue in _issues(place.text, decides):
             yield Remark(place.pointer, issue.message, offset=issue.offset, code=issue.code, severity=issue.severity)
+
+
+@lru_cache(maxsize=4096)
+def _issues(text: str, decides: bool) -> tuple[ExpressionIssue, ...]:
+    """What the engine says about an expression, remembered: a file is checked again with every change to it."""
+    return tuple(inspect_expression(text, condition=decides))
 
 
 def _compiles(source: str) -> bool:

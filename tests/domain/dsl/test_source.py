@@ -124,9 +124,9 @@ def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines += [
         f"{name}: &{name} [{','.join(['*' + above] * 9)}]" for above, name in zip("abcdefgh", "bcdefghi", strict=True)
     ]
-    began = time.monotonic()
+    began = time.process_time()
     assert [code for code, _, _ in codes("\n".join(lines))] == ["too-many-nodes"]
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
