@@ -48,7 +48,7 @@ async def _take(platform: str, account: str, request: Request, deps: ApiDependen
     except ProblemError as problem:
         outcome = _outcome_of(problem)
         metrics.webhooks.labels(known, outcome).inc()
-        log.warning("push refused", platform=known, outcome=outcome)
+        log.warning("push refused", platform=known, outcome=outcome, reason=problem.problem.detail)
         if problem.problem.status < 500:
             await asyncio.sleep(max(0.0, began + REFUSAL_S - monotonic()))
             raise _without_secrets(problem) from None

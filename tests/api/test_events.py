@@ -1,0 +1,122 @@
+"""CloudEvents over HTTP: structured, binary and batched; the same event counts once."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.events import Event
+from storage.events import Events
+from storage.inbox import Inbox, Push
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.api.house import Answer, House, problem
+
+EVENTS = "/api/v1/events"
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+
+def _event(number: str, **more: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": number, "source": "/pos", "type": "com.example.visit", **more}
+
+
+async def _send(house: House, content: Any, kind: str = STRUCTURED, who: str = "ops") -> Answer:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return await house.say(who, "POST", EVENTS, content=body, headers={"Content-Type": kind})
+
+
+async def _stored(house: House, number: str) -> Event:
+    async with UnitOfWork(house.database) as work:
+        claimed = await Events(work).claim(100, lease=work.now - work.now)
+    return next(each.event for each in claimed if each.event.id == number)
+
+
+async def test_a_structured_event_is_stored_once(house: House) -> None:
+    event = _event("s-1", subject="customer:42", tandemkeys=["order:7"], data={"seconds": 300}, traceparent="00-1")
+    first = await _send(house, event)
+    assert (first.status_code, first.json()) == (202, {"received": 1, "new": 1})
+    assert (await _send(house, event)).json() == {"received": 1, "new": 0}
+    stored = await _stored(house, "s-1")
+    assert (stored.subjects, stored.data) == (("customer:42", "order:7"), {"seconds": 300})
+    assert stored.model_extra == {"traceparent": "00-1"}
+
+
+async def test_a_batch_is_stored_as_a_whole_or_not_at_all(house: House) -> None:
+    good = await _send(house, [_event("b-1"), _event("b-2"), _event("b-1")], BATCH)
+    assert good.json() == {"received": 3, "new": 2}
+    bad = await _send(house, [_event("b-3"), {"specversion": "1.0"}], BATCH)
+    assert bad.status_code == 400
+    assert {error["pointer"] for error in problem(bad)["errors"]} == {"/1/id", "/1/source", "/1/type"}
+    assert (await _send(house, _event("b-3"))).json()["new"] == 1
+    assert (await _send(house, [], BATCH)).status_code == 400
+
+
+async def test_binary_mode_takes_attributes_from_headers(house: House) -> None:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "bin-1",
+        "ce-source": "/pos",
+        "ce-type": "com.example.visit",
+        "ce-subject": "customer:%E6%9D%8E",
+        "ce-tandemkeys": "order:7,order:8",
+        "ce-time": "2026-11-11T00:00:00Z",
+        "content-type": "application/json",
+    }
+    answer = await house.say("ops", "POST", EVENTS, content=b'{"a": 1}', headers=headers)
+    assert answer.status_code == 202, answer.text
+    stored = await _stored(house, "bin-1")
+    assert stored.subjects == ("customer:李", "order:7", "order:8")
+    assert (stored.data, stored.datacontenttype) == ({"a": 1}, "application/json")
+    text = {**headers, "ce-id": "bin-2", "content-type": "text/plain"}
+    assert (await house.say("ops", "POST", EVENTS, content="你好".encode(), headers=text)).status_code == 202
+    assert (await _stored(house, "bin-2")).data == "你好"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (_event("x"), "application/json", 415),
+        ([_event("x")], STRUCTURED, 400),
+        (_event("x"), BATCH, 400),
+        ({**_event("x"), "specversion": "0.3"}, STRUCTURED, 400),
+        ({**_event("x"), "time": "yesterday"}, STRUCTURED, 400),
+        ({**_event("x"), "data_base64": "%%%"}, STRUCTURED, 400),
+        ({**_event("x"), "data": "x" * 600_000}, STRUCTURED, 400),
+        (b"", STRUCTURED, 400),
+    ],
+)
+async def test_what_is_no_event_is_refused(house: House, content: Any, kind: str, status: int) -> None:
+    answer = await _send(house, content, kind)
+    assert answer.status_code == status
+    assert problem(answer)["message"]["zh"]
+
+
+async def test_events_given_up_are_seen_and_tried_again(house: House) -> None:
+    await _send(house, _event("p-1"))
+    async with UnitOfWork(house.database) as work:
+        claimed = await Events(work).claim(100, lease=work.now - work.now)
+        seq = next(each.seq for each in claimed if each.event.id == "p-1")
+        await Events(work).park(seq, "no run wanted it")
+    parked = (await house.get("auditor", f"{EVENTS}/parked")).json()["items"]
+    assert [(each["seq"], each["reason"]) for each in parked] == [(seq, "no run wanted it")]
+    assert (await house.post("ops", f"{EVENTS}/parked/retry", {"ids": [seq]})).json() == {"found": 1}
+    assert (await house.get("auditor", f"{EVENTS}/parked")).json()["items"] == []
+    assert (await house.post("ops", f"{EVENTS}/parked/retry", {"ids": [2**64]})).status_code == 400
+
+
+async def test_pushes_that_cannot_be_read_are_seen_without_their_content(house: House) -> None:
+    push = Push("youzan", "demo", "d-1", "trade_Odd", b'{"phone": "13800000000"}', datetime.now(UTC))
+    async with UnitOfWork(house.database) as work:
+        await Inbox(work).add(push)
+        (stored,) = await Inbox(work).take_waiting(10)
+        await Inbox(work).quarantine(stored.id, "no field tid")
+    listed = await house.get("auditor", f"{EVENTS}/quarantine")
+    assert [(each["id"], each["kind"], each["reason"]) for each in listed.json()["items"]] == [
+        (stored.id, "trade_Odd", "no field tid")
+    ]
+    assert "13800000000" not in listed.text
+    assert (await house.post("ops", f"{EVENTS}/quarantine/retry", {"ids": [stored.id]})).json() == {"found": 1}
+    async with UnitOfWork(house.database) as work:
+        assert (await Inbox(work).quarantined(PageRequest())).items == []
