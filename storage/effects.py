@@ -60,6 +60,8 @@ class Effects(Repository):
     async def begin(self, key: str, call: str, request_digest: str, *, run_id: str = "", reference: str = "") -> Begun:
         """Note that an attempt starts.
 
+        What certainly did not happen may be tried again with other arguments: nothing was done with the old ones.
+
         :raises ConflictProblem: the key belongs to another call, or to the same with other arguments.
         """
         statement = (
@@ -81,7 +83,8 @@ class Effects(Repository):
         if (await self.session.scalar(statement)) is not None:
             return Begun("new")
         row = await self._row(key)
-        if (row.call, row.request_digest) != (call, request_digest):
+        was_failed = row.state == "failed"
+        if row.call != call or (row.request_digest != request_digest and not was_failed):
             raise ConflictProblem(
                 Text(
                     f"幂等键 {key} 已用于另一个请求（{row.call}），不能用于 {call}。请检查流程是否改动了参数。",
@@ -93,8 +96,8 @@ class Effects(Repository):
             )
         if row.state == "finished":
             return Begun("recorded", row.answer, row.attempts)
-        was_failed = row.state == "failed"
-        row.state, row.attempts, row.changed_at, row.answer = "started", row.attempts + 1, self.now, None
+        row.request_digest, row.state, row.answer = request_digest, "started", None
+        row.attempts, row.changed_at = row.attempts + 1, self.now
         await self.session.flush()
         return Begun("new" if was_failed else "resumed", attempts=row.attempts)
 

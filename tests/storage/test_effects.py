@@ -34,7 +34,10 @@ async def test_what_certainly_failed_may_be_tried_anew(database: Database) -> No
     await _begin(database)
     async with UnitOfWork(database) as work:
         await Effects(work).fail(KEY, {"status": 400})
-    assert (await _begin(database)).standing == "new"
+    assert (await _begin(database, "sha256:other arguments")).standing == "new"
+    # What is under way now belongs to the new arguments.
+    with pytest.raises(ConflictProblem):
+        await _begin(database)
 
 
 async def test_a_finished_effect_stays_finished(database: Database) -> None:
