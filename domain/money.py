@@ -1,6 +1,7 @@
 """Money: integer minor units and a currency, never a float."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,6 +10,8 @@ from domain.problems import Text, ValidationProblem
 
 # ISO 4217 exponents that differ from 2, for the currencies Chinese cross-border shops settle in.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3, "BHD": 3}
+
+_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,10})?")
 
 
 def _refuse_fractions(value: Any) -> Any:
@@ -30,19 +33,16 @@ class Money(BaseModel):
 
 
 def minor_from_major(text: str, currency: str = "CNY") -> int:
-    """Minor units of a decimal string in major units (`"299.00"` → 29900).
+    """Minor units of a plain decimal in major units (`"299.00"` → 29900), up to a quadrillion.
 
-    Raises ValidationProblem when it is no number or is finer than the currency's smallest unit.
+    Raises ValidationProblem when it is no such number, or finer than the currency's smallest unit.
     """
-    exponent = _EXPONENTS.get(currency, 2)
-    try:
-        scaled = Decimal(text.strip()).scaleb(exponent)
-        exact = scaled == scaled.to_integral_value()
-    except InvalidOperation:
-        exact = False
-    if not exact:
+    plain = _PLAIN_DECIMAL.fullmatch(text.strip())
+    scaled = Decimal(plain[0]).scaleb(_EXPONENTS.get(currency, 2)) if plain else None
+    if scaled is None or scaled != scaled.to_integral_value():
         raise ValidationProblem(
-            Text(f"金额“{text}”不是有效的{currency}金额", f"“{text}” is not an amount of {currency}"), value=text
+            Text(f"金额“{text[:40]}”不是有效的{currency}金额", f"“{text[:40]}” is not an amount of {currency}"),
+            value=text[:40],
         )
     return int(scaled)
 
