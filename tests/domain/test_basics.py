@@ -116,9 +116,7 @@ def test_a_name_in_the_catalog_belongs_to_one_declaration() -> None:
         catalog.register(other)
 
 
-@pytest.mark.parametrize(
-    "reference", ["youzan.get_refund", "youzan.get_refund:1.0.0", "youzan.get_refund:1.0.0@default"]
-)
+@pytest.mark.parametrize("suffix", ["", ":1.0.0", ":1.0.0@default"])
 def test_a_call_is_found_by_name_and_by_version(suffix: str) -> None:
     assert CATALOG.resolve(f"youzan.get_refund{suffix}") is YOUZAN_GET_REFUND
 
