@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.calls import AnyCall
 from domain.ids import canonical_json, content_digest
-from domain.problems import ConfigurationProblem, Problem, ProblemError, Text
+from domain.problems import ConfigurationProblem, Problem, ProblemError, Text, UnavailableProblem
 from storage.effects import Effects
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -96,9 +96,11 @@ class CallBinder:
         except ProblemError as error:
             problem = error.problem.as_dict()
             # What keeps a later attempt from acting says nothing about the earlier one that nobody knows of.
-            is_open = context.resumed and problem.get("retryable", False)
+            is_open = context.resumed and _passes(error.problem)
+            # Our own database may have gone away after the platform did the work.
+            presumed = "unknown" if error.problem.type == UnavailableProblem.type else "not_done"
             async with UnitOfWork(self._database) as work:
-                if is_open or problem.get("outcome", "not_done") == "unknown":
+                if is_open or problem.get("outcome", presumed) == "unknown":
                     await Effects(work).mark_unknown(key, problem)
                 else:
                     await Effects(work).fail(key, problem)
@@ -115,9 +117,14 @@ def _failure(problem: Problem) -> ApplicationError:
         problem.detail or problem.title or problem.type,
         content,
         type=problem.type,
-        non_retryable=not content.get("retryable", False),
+        non_retryable=not _passes(problem),
         next_retry_delay=timedelta(seconds=float(pause)) if pause else None,
     )
+
+
+def _passes(problem: Problem) -> bool:
+    """Whether the same call may succeed later: a connector says so, and what of ours is away comes back."""
+    return bool(problem.as_dict().get("retryable", problem.type == UnavailableProblem.type))
 
 
 def _is_safe(arguments: Mapping[str, Any]) -> bool:
