@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
@@ -21,7 +22,7 @@ from domain.dsl.library import LIBRARY, ProgramLibrary
 from domain.dsl.program import Program
 from domain.problems import ProblemError, UnavailableProblem
 from runtime.payload_codecs import TandemCodec
-from workflows import messages
+from workflows import labels, messages
 from workflows.failures import failure_of
 from workflows.flow import FlowWorkflow
 from workflows.payloads import TandemPayloadConverter
@@ -80,9 +81,16 @@ class Rehearsal:
         return definition
 
     async def start(
-        self, text: str, run_id: str, flow_input: Any = None, *, subject: str = "case:1", **more: Any
+        self,
+        text: str,
+        run_id: str,
+        flow_input: Any = None,
+        *,
+        subject: str = "case:1",
+        task_timeout: timedelta | None = None,
+        **more: Any,
     ) -> WorkflowHandle[Any, Any]:
-        """Start a run of a definition."""
+        """Start a run of a definition; `more` are further members of its `FlowStart`."""
         definition = self.know(text)
         start = messages.FlowStart(
             messages.DefinitionRef(definition.digest),
@@ -94,8 +102,15 @@ class Rehearsal:
             [subject],
             **more,
         )
-        flow = f"{definition.namespace}/{definition.name}"
-        return await self.client.start_workflow(flow, start, id=run_id, task_queue=self.queue)
+        return await self.client.start_workflow(
+            labels.flow_name(start),
+            start,
+            id=run_id,
+            task_queue=self.queue,
+            task_timeout=task_timeout,
+            search_attributes=labels.search_attributes(start),
+            memo=labels.memo(start),
+        )
 
     @asynccontextmanager
     async def worker(self, runner: WorkflowRunner = SANDBOX, **options: Any) -> AsyncIterator[Worker]:
