@@ -9,7 +9,6 @@ import asyncio
 import json
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +28,15 @@ Say = Callable[[Text], None]
 class RestartPolicy:
     """How often a process may fail before it is given up.
 
-    first_pause_s doubles with each failure within `window_s`, up to `longest_pause_s`; past `limit` failures the
-    process is given up. A process that does not answer for `hung_after_s` is ended and counts as failed.
+    first_pause_s doubles with each failure in a row, up to `longest_pause_s`; past `limit` of them the process is given
+    up. One that served for `steady_s` has got over it: the next failure is the first of a new row. A process that does
+    not answer for `hung_after_s` is ended and counts as failed.
     """
 
     first_pause_s: float = 0.5
     longest_pause_s: float = 15.0
     limit: int = 6
-    window_s: float = 180.0
+    steady_s: float = 15.0
     check_every_s: float = 10.0
     hung_after_s: float = 120.0
 
@@ -146,21 +146,19 @@ class Supervisor:
 
     async def _watch(self, supervised: Supervised) -> None:
         process, policy = supervised.process, self._policy
-        failures: deque[float] = deque()
+        failures = 0
         while True:
+            served_from = time.monotonic()
             why = await self._until_failed(process)
-            now = time.monotonic()
-            failures.append(now)
-            while failures[0] < now - policy.window_s:
-                failures.popleft()
-            if len(failures) > policy.limit:
+            failures = 1 if time.monotonic() - served_from > policy.steady_s else failures + 1
+            if failures > policy.limit:
                 self._give_up(supervised, why)
                 return
-            pause_s = min(policy.first_pause_s * 2 ** (len(failures) - 1), policy.longest_pause_s)
+            pause_s = min(policy.first_pause_s * 2 ** (failures - 1), policy.longest_pause_s)
             self._say(
                 Text(
-                    f"{process.name} 意外终止（{why.zh}），{pause_s:.1f} 秒后第 {len(failures)}/{policy.limit} 次重启",
-                    f"{process.name} failed ({why.en}); restart {len(failures)} of {policy.limit} in {pause_s:.1f} s",
+                    f"{process.name} 意外终止（{why.zh}），{pause_s:.1f} 秒后第 {failures}/{policy.limit} 次重启",
+                    f"{process.name} failed ({why.en}); restart {failures} of {policy.limit} in {pause_s:.1f} s",
                 )
             )
             await asyncio.sleep(pause_s)
@@ -198,9 +196,9 @@ class Supervisor:
         process, policy = supervised.process, self._policy
         self._say(
             Text(
-                f"{process.name} 在 {policy.window_s:.0f} 秒内失败超过 {policy.limit} 次（{why.zh}），不再重启。"
+                f"{process.name} 连续失败超过 {policy.limit} 次（{why.zh}），不再重启。"
                 f"日志：{process.log_file}\n{process.log_tail()}",
-                f"{process.name} failed more than {policy.limit} times within {policy.window_s:.0f} s ({why.en}) "
+                f"{process.name} failed more than {policy.limit} times in a row ({why.en}) "
                 f"and is not started again. Log: {process.log_file}",
             )
         )

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from runtime.processes import ProcessIdentity, wait_until_gone
 from runtime.supervisor import RestartPolicy, Supervised, Supervisor
 
 QUICK = RestartPolicy(
-    first_pause_s=0.01, longest_pause_s=0.05, limit=3, window_s=60, check_every_s=0.1, hung_after_s=0.5
+    first_pause_s=0.01, longest_pause_s=0.05, limit=3, steady_s=5, check_every_s=0.1, hung_after_s=0.5
 )
 SERVE = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 DRAIN = (
@@ -35,10 +36,10 @@ STUBBORN = (
 class House:
     """A supervisor in a folder of its own, and what it said."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, policy: RestartPolicy = QUICK) -> None:
         self.folder = folder
         self.said: list[str] = []
-        self.supervisor = Supervisor(folder, self.hear, QUICK)
+        self.supervisor = Supervisor(folder, self.hear, policy)
 
     def hear(self, text: Text) -> None:
         self.said.append(text.en)
@@ -60,9 +61,9 @@ class House:
             start_timeout_s=start_timeout_s,
         )
 
-    async def heard(self, part: str, timeout_s: float = 20.0) -> None:
+    async def heard(self, part: str, timeout_s: float = 20.0, times: int = 1) -> None:
         deadline = time.monotonic() + timeout_s
-        while not any(part in sentence for sentence in self.said):
+        while sum(part in sentence for sentence in self.said) < times:
             assert time.monotonic() < deadline, f"never said {part!r}: {self.said}"
             await asyncio.sleep(0.02)
 
@@ -97,6 +98,19 @@ async def test_a_killed_child_is_started_again(house: House) -> None:
     await house.heard("worker is back")
     assert child.pid not in {None, first}
     assert any("signal 9" in sentence for sentence in house.said)
+
+
+async def test_one_that_recovers_each_time_is_never_given_up(tmp_path: Path) -> None:
+    house = House(tmp_path, dataclasses.replace(QUICK, steady_s=0.2))
+    child = house.child("worker", SERVE)
+    await house.supervisor.start(Supervised(child))
+    for kills in range(1, QUICK.limit + 3):
+        await asyncio.sleep(0.3)
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        await house.heard("worker is back", times=kills)
+    await house.supervisor.stop()
+    assert not any("not started again" in sentence for sentence in house.said)
 
 
 async def test_a_child_that_keeps_failing_is_given_up_with_its_log(house: House) -> None:
