@@ -69,6 +69,7 @@ $(VENV)/installed-dev: requirements-dev.lock requirements.lock pyproject.toml | 
 # Installs the lock $(1) by hash, then this project on top of it without looking at any index.
 define install
 set -e; \
+$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV); \
 echo "[2/3] 安装依赖 / installing $$(grep -c '^[a-zA-Z0-9]' $(1)) pinned packages from $(1)"; \
 if ! $(PIP) install --require-hashes -r $(1); then \
   awk '/^[A-Za-z0-9]/ {keep = ($$0 ~ /^($(SERVER_WHEELS))==/)} keep' $(1) > $(VENV)/servers.lock; \

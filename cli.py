@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from commands.console import preferred_locale, refuse
+from commands.console import preferred_locale, print_anything, refuse
 from domain.problems import ProblemError
 
 COMMANDS: Mapping[str, str] = {
@@ -71,11 +71,14 @@ def _wanted(words: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """The entry point of the `tandem` program."""
+    print_anything()
     try:
         command_line(sys.argv[1:])()
     except ProblemError as error:
         refuse(error, preferred_locale())
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

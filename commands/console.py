@@ -1,5 +1,6 @@
 """What a person reads in the terminal: every sentence in their language first, and in the other one."""
 
+import io
 import os
 import sys
 import time
@@ -10,6 +11,13 @@ import typer
 from domain.problems import ProblemError, Text
 
 _BEGAN = time.monotonic()
+
+
+def print_anything() -> None:
+    """From now on a terminal that cannot show a character shows its escape, and the program goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def preferred_locale() -> str:

@@ -72,7 +72,7 @@ class ManagedProcess(ABC):
 
     async def _spawn(self, command: Sequence[str | Path], environment: Mapping[str, str], **options: Any) -> None:
         try:
-            self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             log = self.log_file.open("ab")
         except OSError as error:
             raise unwritable(self.log_file.parent, error) from error

@@ -137,3 +137,11 @@ def test_the_command_prints_both_languages_and_json(home: Path) -> None:
     assert "are free" in shown.stdout
     findings: list[dict[str, Any]] = json.loads(run("--json").stdout)
     assert all({"check", "status", "message", "remedy"} == set(finding) for finding in findings)
+
+
+def test_a_terminal_without_chinese_still_gets_the_findings(home: Path) -> None:
+    command = [sys.executable, "-m", "cli", "doctor"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    shown = subprocess.run(command, capture_output=True, timeout=60, cwd=home, env=environment)
+    assert shown.returncode == 0, shown.stderr
+    assert b"are free" in shown.stdout
