@@ -17,6 +17,7 @@ from api.problems import problem_response, unexpected
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_HARMLESS_ID = re.compile(r"[\w./:@-]{1,300}")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -101,4 +102,4 @@ def _ids(scope: Scope) -> dict[str, Any]:
         ids["account"] = f"{path['platform']}/{path['account']}"
     customer = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("customer")
     ids["customer"] = customer[0] if customer else None
-    return {name: str(value)[:200] for name, value in ids.items() if value is not None}
+    return {name: value for name, value in ids.items() if isinstance(value, str) and _HARMLESS_ID.fullmatch(value)}

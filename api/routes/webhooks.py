@@ -5,7 +5,7 @@ A refusal takes as long whatever its reason, so that its time does not tell whic
 
 import asyncio
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Path, Request, Response
@@ -24,16 +24,39 @@ REFUSAL_S = 0.15
 Platform = Annotated[str, Path(max_length=64, examples=["youzan"])]
 Account = Annotated[str, Path(max_length=64, examples=["demo-apparel"])]
 
+ACKNOWLEDGED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "平台自己的格式 · In the platform's own format",
+        "content": {
+            "application/json": {"example": {"code": 0, "msg": "success"}},
+            "text/plain": {"example": "success"},
+        },
+    }
+}
+
 log = structlog.get_logger(__name__)
 
 
-@webhooks.post("/{platform}/{account}", dependencies=[PUBLIC], summary="接收平台推送 · Take a platform's push")
+@webhooks.post(
+    "/{platform}/{account}",
+    dependencies=[PUBLIC],
+    response_class=Response,
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {}}, "text/xml": {"schema": {}}}}},
+    responses=ACKNOWLEDGED,
+    summary="接收平台推送 · Take a platform's push",
+)
 async def take_push(platform: Platform, account: Account, request: Request, deps: Deps) -> Response:
     """验签、防重放、落库，以平台自己的格式确认。· Verified, stored once, acknowledged as the platform wants it."""
     return await _take(platform, account, request, deps)
 
 
-@webhooks.get("/{platform}/{account}", dependencies=[PUBLIC], summary="地址校验 · Prove the address")
+@webhooks.get(
+    "/{platform}/{account}",
+    dependencies=[PUBLIC],
+    response_class=Response,
+    responses=ACKNOWLEDGED,
+    summary="地址校验 · Prove the address",
+)
 async def prove_address(platform: Platform, account: Account, request: Request, deps: Deps) -> Response:
     """平台配置回调地址时的校验。· The platform's check of the address, answered with its echo."""
     return await _take(platform, account, request, deps)
@@ -48,7 +71,8 @@ async def _take(platform: str, account: str, request: Request, deps: ApiDependen
     except ProblemError as problem:
         outcome = _outcome_of(problem)
         metrics.webhooks.labels(known, outcome).inc()
-        log.warning("push refused", platform=known, outcome=outcome, reason=problem.problem.detail)
+        reason = problem.problem.detail if outcome in ("misconfigured", "unreadable") else None
+        log.warning("push refused", platform=known, outcome=outcome, reason=reason)
         if problem.problem.status < 500:
             await asyncio.sleep(max(0.0, began + REFUSAL_S - monotonic()))
             raise _without_secrets(problem) from None
