@@ -38,6 +38,7 @@ class FlowWorkflow:
 
     def __init__(self) -> None:
         self._mailbox = Mailbox()
+        self._early: list[dict[str, Any]] | None = []
         self._suspended = False
         self._orders = asyncio.Lock()
         self._host: TemporalHost | None = None
@@ -72,6 +73,10 @@ class FlowWorkflow:
     @workflow.signal(name=messages.EVENT_SIGNAL)
     def deliver(self, delivery: messages.Events) -> None:
         """Events for this run; known ones are ignored, broken ones dropped."""
+        if self._early is not None:
+            # The run has not begun: what came with its start, or with the execution before, comes first.
+            self._early += delivery.events
+            return
         for envelope in delivery.events:
             try:
                 self._mailbox.deliver(Event.model_validate(envelope))
@@ -148,7 +153,8 @@ class FlowWorkflow:
             started_at = datetime.fromisoformat(before["startedAt"])
         if before is None or before["ended"]:
             self._note_run("started" if before is None else "resumed")
-        self.deliver(messages.Events(start.events))
+        early, self._early = self._early or [], None
+        self.deliver(messages.Events([*start.events, *early]))
         self._started_at = rfc3339(started_at)
         self._host = TemporalHost(self._mailbox, journal, start, lambda: self._suspended)
         secrets = {name: tuple(members) if members is not None else None for name, members in start.secrets.items()}
