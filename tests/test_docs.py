@@ -1,0 +1,123 @@
+"""The documents say what the code does: examples lint clean, tables are complete, links lead somewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import domain.dsl
+from domain.catalog import CATALOG
+from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.dsl.lint import RULES, lint
+from domain.dsl.model.tasks import TASK_KEYWORDS
+from domain.dsl.source import read_source
+from domain.dsl.web_arguments import arguments_model
+from tests.documents import (
+    ROOT,
+    blocks,
+    broken_links,
+    documents,
+    make_targets,
+    read,
+    table,
+    tandem_commands,
+    wrong_command,
+)
+
+DOCUMENTS = documents()
+LANGUAGE = ("docs/flow-language.md", "docs/flow-language.zh-CN.md")
+_HEAD = "document: { dsl: '1.0.3', namespace: docs, name: example, version: '1.0.0' }\n"
+_CODE = re.compile(r"`([a-z]+(?:-[a-z0-9]+)+)`")
+
+
+def _name(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def _both(english: str, chinese: str) -> list[tuple[str, str]]:
+    return list(zip(LANGUAGE, (english, chinese), strict=True))
+
+
+def _examples() -> list[tuple[str, str]]:
+    return [
+        (f"{_name(document)} {number}", block)
+        for document in DOCUMENTS
+        for number, block in enumerate(blocks(document.read_text(encoding="utf-8"), "yaml"))
+    ]
+
+
+@pytest.mark.parametrize(("place", "example"), _examples(), ids=lambda value: value if "\n" not in value else "")
+def test_every_yaml_example_lints_clean(place: str, example: str) -> None:
+    """An example is a whole definition, a resource, a list of tasks, or some of a definition's keys."""
+    content = read_source(example).documents[0].data
+    text = example
+    if isinstance(content, list):
+        text = _HEAD + "do:\n" + example
+    elif not {"document", "form", "queue", "message"} & content.keys():
+        text = _HEAD + example + ("" if "do" in content else "do: [{ nothing: { set: '${ . }' } }]\n")
+    told = [f"{found.code}: {found.message.en}" for found in lint(text) if found.severity != "info"]
+    assert told == [], f"{place}\n{text}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert broken_links(document) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_every_command_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert [wrong for words in tandem_commands(text) if (wrong := wrong_command(words))] == []
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    assert set(make_targets(text)) <= targets
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_the_twelve_tasks_have_a_section_with_an_example(name: str) -> None:
+    text = read(name)
+    for keyword in TASK_KEYWORDS:
+        _, heading, below = text.partition(f"\n### `{keyword}`")
+        assert heading, keyword
+        section = below.partition("\n#")[0]
+        assert any(keyword in example for example in blocks(section, "yaml")), keyword
+
+
+@pytest.mark.parametrize(("name", "heading"), _both("## The catalog", "## 调用目录"))
+def test_the_catalog_is_complete_with_its_arguments(name: str, heading: str) -> None:
+    told = {cells[0].strip("`"): re.findall(r"`([\w-]+)`", cells[2]) for cells in table(read(name), heading)}
+    declared = {
+        call.name: [_written(field, key) for key, field in arguments_model(call).model_fields.items()]
+        for call in CATALOG.values()
+    }
+    assert told == declared
+
+
+def _written(field: Any, name: str) -> str:
+    return str(field.alias or name)
+
+
+@pytest.mark.parametrize(("name", "heading"), _both("## Events", "## 事件"))
+def test_the_event_types_are_complete(name: str, heading: str) -> None:
+    told: set[str] = set()
+    for cells in table(read(name), heading):
+        prefix = ""
+        for word in re.findall(r"`([\w.*-]+)`", cells[0]):
+            told.add(prefix + word if word.startswith(".") else word)
+            prefix = prefix if word.startswith(".") else word.rpartition(".")[0]
+    families = tuple(name.partition("*")[0] for name in told if "*" in name)
+    known = {name for name in KNOWN_EVENT_TYPES if not name.startswith(families)}
+    assert {name for name in told if "*" not in name} == known
+    assert families
+
+
+@pytest.mark.parametrize(("name", "heading"), _both("## What the linter says", "## 检查会说什么"))
+def test_every_code_of_the_linter_is_explained(name: str, heading: str) -> None:
+    told = set(_CODE.findall(read(name).split(f"\n{heading}\n", 1)[1]))
+    folder = Path(domain.dsl.__file__).parent
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
+    expected = ROOT.glob("tests/domain/dsl/broken/*.expected")
+    seen = {line.split()[2] for file in expected for line in file.read_text(encoding="utf-8").splitlines()}
+    constants = set(re.findall(r'_CODE = "([a-z-]+)"', sources))
+    assert set(RULES) | seen | constants <= told | {"bad-expression"}
+    assert {code for code in told if f'"{code}"' not in sources and "-" in code} == set()
