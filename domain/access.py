@@ -222,6 +222,17 @@ class Actor(BaseModel):
                 permission=permission.value,
             )
 
+    def require_everything(self) -> None:
+        """For records that belong to no place and may be about anybody: only who sees everything sees them."""
+        if self.scope.kind != "everything":
+            raise AuthorizationProblem(
+                Text(
+                    "这些记录不属于任何店铺或组织，只对数据范围为“全部”的用户开放",
+                    "These records belong to no shop or unit: they are open to those who see everything",
+                ),
+                rule="data-scope",
+            )
+
     def sees(self, placement: Placement) -> bool:
         return self.scope.allows(placement)
 

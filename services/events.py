@@ -63,12 +63,14 @@ class EventService:
     async def parked(self, actor: Actor, page: PageRequest) -> Page[ParkedEvent]:
         """Events that were given up after too many attempts, the oldest first."""
         actor.require(Permission.EVENTS_READ)
+        actor.require_everything()
         async with UnitOfWork(self._database) as work:
             return await Events(work).parked(page)
 
     async def unpark(self, actor: Actor, seqs: Sequence[int]) -> int:
         """Dispatch parked events again; how many there were."""
         actor.require(Permission.EVENTS_PUBLISH)
+        actor.require_everything()
         async with UnitOfWork(self._database) as work:
             found = await Events(work).unpark(seqs)
             await AuditLog(work).record(actor, "event.unpark", "events", {"seqs": list(seqs)[:100], "found": found})

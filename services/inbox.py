@@ -91,12 +91,14 @@ class InboxService:
     async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:
         """Pushes that could not be read, the oldest first."""
         actor.require(Permission.EVENTS_READ)
+        actor.require_everything()
         async with UnitOfWork(self._database) as work:
             return await Inbox(work).quarantined(page)
 
     async def redrive(self, actor: Actor, ids: Sequence[int]) -> int:
         """Read quarantined pushes again; how many there were."""
         actor.require(Permission.EVENTS_PUBLISH)
+        actor.require_everything()
         async with UnitOfWork(self._database) as work:
             found = await Inbox(work).redrive(ids)
             await AuditLog(work).record(actor, "inbox.redrive", "inbox", {"ids": list(ids)[:100], "found": found})

@@ -31,6 +31,8 @@ class ReleaseIn(BaseModel):
 
 
 class RollBackIn(BaseModel):
+    """Why; kept in the release history."""
+
     model_config = ConfigDict(extra="forbid")
 
     reason: Reason = None
@@ -47,13 +49,13 @@ async def release_version(namespace: Namespace, name: Name, wanted: ReleaseIn, a
 
 @releases.post("/{namespace}/{name}/rollback", status_code=status.HTTP_201_CREATED, summary="回滚 · Roll back")
 async def roll_back_release(
-    namespace: Namespace, name: Name, wanted: RollBackIn, actor: Releaser, deps: Deps
+    namespace: Namespace, name: Name, actor: Releaser, deps: Deps, wanted: RollBackIn | None = None
 ) -> Release:
     """撤回灰度版本；没有灰度时回到上一个正式版本。
 
     Takes back the candidate; without one, returns to the stable version before the present one.
     """
-    return await deps.releases.roll_back(actor, namespace, name, wanted.reason)
+    return await deps.releases.roll_back(actor, namespace, name, wanted.reason if wanted else None)
 
 
 @releases.get("/{namespace}/{name}", summary="当前放量 · The release that counts")

@@ -124,24 +124,24 @@ async def show_run(run_id: RunId, actor: Reader, deps: Deps) -> Run:
 
 
 @runs.post("/{run_id:path}/cancel", summary="取消运行 · Cancel a run")
-async def cancel_run(run_id: RunId, order: OrderIn, actor: Controller, deps: Deps) -> RunSummary:
+async def cancel_run(run_id: RunId, actor: Controller, deps: Deps, order: OrderIn | None = None) -> RunSummary:
     """请求运行结束；它会自行关闭人工任务。· Asks the run to end; it closes its human tasks by itself."""
-    return await deps.runs.cancel(actor, run_id, order.reason)
+    return await deps.runs.cancel(actor, run_id, order.reason if order else None)
 
 
 @runs.post("/{run_id:path}/suspend", summary="暂停运行 · Suspend a run")
-async def suspend_run(run_id: RunId, order: OrderIn, actor: Controller, deps: Deps) -> RunSummary:
+async def suspend_run(run_id: RunId, actor: Controller, deps: Deps, order: OrderIn | None = None) -> RunSummary:
     """在下一步之前停住。· Halts the run before its next step."""
-    return await deps.runs.suspend(actor, run_id, order.reason)
+    return await deps.runs.suspend(actor, run_id, order.reason if order else None)
 
 
 @runs.post("/{run_id:path}/resume", summary="恢复运行 · Resume a run")
-async def resume_run(run_id: RunId, order: OrderIn, actor: Controller, deps: Deps) -> RunSummary:
+async def resume_run(run_id: RunId, actor: Controller, deps: Deps, order: OrderIn | None = None) -> RunSummary:
     """让暂停的运行继续。· Lets a suspended run go on."""
-    return await deps.runs.resume(actor, run_id, order.reason)
+    return await deps.runs.resume(actor, run_id, order.reason if order else None)
 
 
 @runs.post("/{run_id:path}/retry", summary="重试运行 · Take a failed run up again")
-async def retry_run(run_id: RunId, order: OrderIn, actor: Controller, deps: Deps) -> RunSummary:
+async def retry_run(run_id: RunId, actor: Controller, deps: Deps, order: OrderIn | None = None) -> RunSummary:
     """从失败的一步重新开始，编号不变。· Goes on from the step that failed, under the same id."""
-    return await deps.runs.retry(actor, run_id, order.reason)
+    return await deps.runs.retry(actor, run_id, order.reason if order else None)

@@ -136,6 +136,15 @@ async def test_a_cursor_grants_nothing(town: House) -> None:
     assert all(run["id"] == RUNS["east"] for run in seen.json()["items"])
 
 
+@pytest.mark.parametrize("who", list(SCOPES))
+async def test_what_belongs_to_no_place_is_for_those_who_see_everything(town: House, who: str) -> None:
+    for listing in ("parked", "quarantine"):
+        answer = await town.get(who, f"/api/v1/events/{listing}")
+        assert (answer.status_code, problem(answer)["rule"]) == (403, "data-scope")
+        assert (await town.post(who, f"/api/v1/events/{listing}/retry", {"ids": [1]})).status_code == 403
+        assert (await town.get("auditor", f"/api/v1/events/{listing}")).status_code == 200
+
+
 async def test_a_run_cannot_be_started_where_one_does_not_see(town: House) -> None:
     body = {"namespace": "shop", "name": "inspect", "place": {"unit_path": "/west/"}}
     assert (await town.post("branch", "/api/v1/runs", body)).status_code == 404
