@@ -1,6 +1,8 @@
 """Calls and definitions that exist for measuring only: three steps that do next to nothing, so that what is around
 them shows."""
 
+from collections.abc import Mapping
+
 from temporalio import activity
 
 from domain.calls import Arguments, Call, Result
@@ -54,6 +56,9 @@ WAITING = parse_definition(
     "do:\n  - rest:\n      wait: P30D\n"
 )
 """A run that waits for thirty days."""
+THREE_INSIDE = three_steps(INSIDE)
+THREE_OUTSIDE = three_steps(OUTSIDE)
+DEFINITIONS: Mapping[str, Definition] = {each.digest: each for each in (WAITING, THREE_INSIDE, THREE_OUTSIDE)}
 
 
 @activity.defn(name=INSIDE.name)

@@ -15,6 +15,7 @@ from domain.problems import ExpressionProblem
 TITLE = "Expressions: one evaluation, compiled before"
 NOTE = "baselines: purejq without limits, and jq in C as its Python binding serves it (both compiled before)"
 _ROUNDS = 5
+_STOPS = 3
 _SLICE_S = 0.04
 _NOW = datetime(2026, 11, 11, tzinfo=UTC)
 _ORDER: dict[str, Any] = {
@@ -30,9 +31,9 @@ _COMMON = (
     ("an object", "{ id: .order.id, skus: [.items[].sku], vip: (.buyer.tags | any(. == \"vip\")) }"),
 )
 _HOSTILE = (
-    ("endless recursion", "def f: f; f"),
-    ("an endless range", "[range(1e12)] | length"),
-    ("a text doubled for ever", 'def d: . + . | d; "ab" | d'),
+    ("loops in loops", "[range(1000) | [range(1000) | . * 2] | add] | add"),
+    ("a list without end", "[repeat(1)] | length"),
+    ("a text that doubles", '[limit(60; "ab" | recurse(. + .))] | last | length'),
 )
 
 
@@ -51,7 +52,8 @@ async def measure() -> list[Figure]:
             Figure(name, ours, "µs", "lower", uncontained, "purejq", aim=40),
             Figure("  against C", ours, "µs", "lower", c, "jq in C"),
         ]
-    figures += [Figure(f"stopped: {name}", [_stopped(source) for _ in range(3)], "ms", "lower") for name, source in _HOSTILE]
+    for name, source in _HOSTILE:
+        figures.append(Figure(f"stopped: {name}", [_stopped(source) for _ in range(_STOPS)], "ms", "lower"))
     return figures
 
 

@@ -1,7 +1,6 @@
 """What a waiting run costs the worker in memory."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -9,61 +8,59 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psutil
-from temporalio.client import WorkflowHandle
 
+from benchmarks.calls import WAITING
 from benchmarks.figures import Figure
 from benchmarks.hand_coded import HAND_CODED_WAITING
-from benchmarks.stage import WAITING, Stage, connect, flow_type, make_worker
+from benchmarks.stage import Kind, Stage, connect, make_worker
 
 TITLE = "Memory of a worker for runs that wait for a timer"
-NOTE = "growth of a fresh worker process, given for 1,000 runs; by hand: a workflow that only sleeps"
+NOTE = "growth of a fresh worker process, for 1,000 runs; by hand: a workflow that only sleeps and tells nobody"
 _ROUNDS = 3
-_RUNS = 400
+_RUNS = 300
 _WARM_UP = 40
 _EVENTS_WHEN_WAITING = 5
 
 
 async def measure(stage: Stage) -> list[Figure]:
-    """Interpreted against a bare timer, each in a worker process of its own."""
-    ours: list[float] = []
-    theirs: list[float] = []
-    for number in range(_ROUNDS):
-        ours.append(await _growth(stage, flow_type(WAITING), f"waiting-{number}"))
-        theirs.append(await _growth(stage, HAND_CODED_WAITING, f"bare-{number}"))
+    """Interpreted against a bare timer, each in a worker process of its own; nobody else may serve the queue."""
+    kinds = Kind.interpreted(WAITING), Kind(HAND_CODED_WAITING, WAITING)
+    rounds = [[await _growth(stage, kind) for kind in kinds] for _ in range(_ROUNDS)]
+    ours, theirs = zip(*rounds, strict=True)
     return [
-        Figure("1,000 waiting runs", ours, "MB", "lower", theirs, "by hand", aim=60),
+        Figure("1,000 waiting runs", ours, "MB", "lower", theirs, "by hand", aim=60, limit=theirs),
         Figure("1,000 bare timers", theirs, "MB", "lower"),
     ]
 
 
-async def _growth(stage: Stage, workflow_type: str, queue: str) -> float:
+async def _growth(stage: Stage, kind: Kind) -> float:
     """Megabytes for 1,000 runs."""
-    async with _worker_process(stage.server.address, queue) as process:
-        await _let_wait(stage, workflow_type, queue, _WARM_UP)
+    async with _worker_process(stage.server.address) as process:
+        await _let_wait(stage, kind, _WARM_UP)
         before = process.memory_info().rss
-        handles = await _let_wait(stage, workflow_type, queue, _RUNS)
+        await _let_wait(stage, kind, _RUNS)
         growth = process.memory_info().rss - before
-    await asyncio.gather(*(handle.terminate() for handle in handles))
     return growth / 1_000_000 * 1_000 / _RUNS
 
 
-async def _let_wait(stage: Stage, workflow_type: str, queue: str, count: int) -> list[WorkflowHandle[object, object]]:
-    """So many runs, each of which has come to its timer."""
+async def _let_wait(stage: Stage, kind: Kind, count: int) -> None:
+    """Start so many runs; return when each has come to its timer."""
     slots = asyncio.Semaphore(20)
 
-    async def one() -> WorkflowHandle[object, object]:
+    async def one() -> None:
         async with slots:
-            handle = await stage.start(workflow_type, WAITING, queue=queue)
-            while (await handle.describe()).history_length < _EVENTS_WHEN_WAITING:
+            handle = await stage.start(kind)
+            arrived = False
+            while not arrived:
                 await asyncio.sleep(0.05)
-            return handle
+                arrived = (await handle.describe()).history_length >= _EVENTS_WHEN_WAITING
 
-    return await asyncio.gather(*(one() for _ in range(count)))
+    await asyncio.gather(*(one() for _ in range(count)))
 
 
 @asynccontextmanager
-async def _worker_process(address: str, queue: str) -> AsyncIterator[psutil.Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.memory", address, queue)
+async def _worker_process(address: str) -> AsyncIterator[psutil.Process]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.memory", address)
     try:
         yield psutil.Process(process.pid)
     finally:
@@ -71,15 +68,14 @@ async def _worker_process(address: str, queue: str) -> AsyncIterator[psutil.Proc
         await process.wait()
 
 
-async def _serve(address: str, queue: str) -> None:
+async def _serve(address: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with make_worker(await connect(address), queue):
+    async with make_worker(await connect(address)):
         await stop.wait()
     # The client's threads may abort an interpreter that ends in the ordinary way.
-    gc.collect()
     os._exit(0)
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(*sys.argv[1:3]))
+    asyncio.run(_serve(sys.argv[1]))

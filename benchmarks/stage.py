@@ -1,11 +1,11 @@
-"""What benchmarks run on: servers of their own in a temporary folder, every commit on disk, and a worker beside them."""
+"""What benchmarks run on: servers of their own in a temporary folder, every commit on disk, and a worker beside."""
 
 import asyncio
 import dataclasses
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from temporalio.converter import DataConverter
 from temporalio.service import GrpcCompression
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from benchmarks.calls import ACTIVITIES, FLOW_INPUT, INSIDE, OUTSIDE, WAITING, register_calls, three_steps
+from benchmarks.calls import ACTIVITIES, DEFINITIONS, FLOW_INPUT, register_calls
 from benchmarks.figures import percentile
 from benchmarks.hand_coded import WORKFLOWS
 from domain.dsl.definition import Definition
@@ -23,19 +23,15 @@ from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
 from runtime.embedded import EmbeddedTemporal
 from runtime.payload_codecs import TandemCodec
+from services.orchestrator import FlowLabels, Orchestrator
 from workflows.flow import FlowWorkflow
 from workflows.messages import FLOWS_QUEUE, DefinitionRef, FlowStart
 from workflows.payloads import TandemPayloadConverter
 
 POLLERS = 20
+_DEADLINE_S = 60.0
 _KEYRING = {"bench": bytes(range(32))}
 _numbers = itertools.count(1)
-
-INTERPRETED_INSIDE = three_steps(INSIDE)
-INTERPRETED_OUTSIDE = three_steps(OUTSIDE)
-DEFINITIONS: Mapping[str, Definition] = {
-    definition.digest: definition for definition in (INTERPRETED_INSIDE, INTERPRETED_OUTSIDE, WAITING)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +43,29 @@ class Load:
     p95_ms: float
 
 
-def flow_type(definition: Definition) -> str:
-    return f"{definition.namespace}/{definition.name}"
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A workflow to start: `flow` is its type, `definition` what its start names."""
+
+    flow: str
+    definition: Definition
+
+    @classmethod
+    def interpreted(cls, definition: Definition) -> "Kind":
+        """The flow that the definition describes."""
+        return cls(f"{definition.namespace}/{definition.name}", definition)
 
 
-def flow_start(definition: Definition, number: int = 0) -> FlowStart:
-    """The message that starts a run of a definition, as `services.run_starts` builds it."""
+def flow_start(kind: Kind, number: int = 0) -> FlowStart:
+    """The message that starts a run, as `services.run_starts` builds it."""
+    namespace, _, name = kind.flow.partition("/")
     subject = f"customer:{number}"
-    return FlowStart(
-        DefinitionRef(definition.digest),
-        definition.namespace,
-        definition.name,
-        definition.version,
-        FLOW_INPUT,
-        subject,
-        [subject],
-    )
+    digest, version = kind.definition.digest, kind.definition.version
+    return FlowStart(DefinitionRef(digest), namespace, name, version, FLOW_INPUT, subject, [subject])
 
 
 async def connect(address: str) -> Client:
-    """A client set as the product's is: encrypted payloads, definitions by digest, no compression."""
+    """A client set as the product's is: encrypted payloads, definitions by digest, no compression on the wire."""
 
     async def fetch(digest: str) -> Program:
         definition = DEFINITIONS[digest]
@@ -80,12 +79,12 @@ async def connect(address: str) -> Client:
     return await Client.connect(address, data_converter=converter, grpc_compression=GrpcCompression.NONE)
 
 
-def make_worker(client: Client, queue: str = FLOWS_QUEUE) -> Worker:
+def make_worker(client: Client) -> Worker:
     """A worker set as the product's is, for interpreted and hand-coded flows alike."""
     register_calls()
     return Worker(
         client,
-        task_queue=queue,
+        task_queue=FLOWS_QUEUE,
         workflows=[FlowWorkflow, *WORKFLOWS],
         activities=ACTIVITIES,
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -93,29 +92,24 @@ def make_worker(client: Client, queue: str = FLOWS_QUEUE) -> Worker:
     )
 
 
-@dataclass
 class Stage:
-    """A Temporal server, and a client whose process also works."""
+    """A Temporal server and a client; in `open_stage` the client's process also works."""
 
-    server: EmbeddedTemporal
-    client: Client
+    def __init__(self, server: EmbeddedTemporal, client: Client) -> None:
+        self.server = server
+        self.client = client
+        self._orchestrator = Orchestrator(client, deadline_s=_DEADLINE_S)
 
-    async def start(
-        self, workflow_type: str, definition: Definition, *, eager: bool = False, queue: str = FLOWS_QUEUE
-    ) -> WorkflowHandle[Any, Any]:
-        """Start one run under a fresh id."""
+    async def start(self, kind: Kind) -> WorkflowHandle[Any, Any]:
+        """Start one run under a fresh id, as the product starts runs."""
         number = next(_numbers)
-        return await self.client.start_workflow(
-            workflow_type,
-            flow_start(definition, number),
-            id=f"bench-{os.getpid()}-{number}",
-            task_queue=queue,
-            request_eager_start=eager,
-        )
+        run_id = f"bench-{os.getpid()}-{number}"
+        start = flow_start(kind, number)
+        labels = FlowLabels(subjects=start.subjects, customer=str(number))
+        await self._orchestrator.start_flow(run_id, start, labels)
+        return self.client.get_workflow_handle(run_id)
 
-    async def load(
-        self, workflow_type: str, definition: Definition, count: int, *, in_flight: int = 50, eager: bool = False
-    ) -> Load:
+    async def load(self, kind: Kind, count: int, *, in_flight: int = 50) -> Load:
         """So many runs, at most `in_flight` at a time."""
         left = iter(range(count))
         times: list[float] = []
@@ -123,7 +117,7 @@ class Stage:
         async def caller() -> None:
             for _ in left:
                 begun = time.perf_counter()
-                handle = await self.start(workflow_type, definition, eager=eager)
+                handle = await self.start(kind)
                 await handle.result()
                 times.append((time.perf_counter() - begun) * 1000)
 

@@ -1,9 +1,10 @@
 """What happens to payloads on their way to Temporal and back: encrypted going out, definitions fetched coming in.
 
-Source: temporalio `PayloadCodec`; AES-256-GCM by `cryptography`.
+Source: temporalio `PayloadCodec`; AES-256-GCM by `cryptography`; DEFLATE, RFC 1951.
 """
 
 import os
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cryptography.exceptions import InvalidTag
@@ -19,13 +20,18 @@ from workflows.payloads import DEFINITION_METADATA
 _ENCODING = b"binary/encrypted"
 _KEY_ID = "encryption-key-id"
 _NONCE_BYTES = 12
+_COMPRESSION = "compression"
+_DEFLATE = b"deflate"
+_RAW = -15
+# Below this the saving does not show; above it every byte saved is kept seven times over in a worker's memory.
+_WORTH_COMPRESSING = 256
 
 FetchProgram = Callable[[str], Awaitable[Program]]
 """The compiled definition of a digest, from wherever definitions are kept."""
 
 
 class TandemCodec(PayloadCodec):
-    """Encrypts with the first key of the keyring, decrypts with whichever key a payload names.
+    """Compresses and encrypts with the first key of the keyring, decrypts with whichever key a payload names.
 
     Old keys stay in the ring as long as histories written with them are read: that is the rotation. A worker also
     gives `fetch` and a library: the definition that a payload names is in the library before any workflow sees it.
@@ -54,9 +60,14 @@ class TandemCodec(PayloadCodec):
         return plain
 
     def _encrypt(self, payload: Payload, key_id: str) -> Payload:
+        plain, metadata = payload.SerializeToString(), {"encoding": _ENCODING, _KEY_ID: key_id.encode()}
+        if len(plain) >= _WORTH_COMPRESSING:
+            packed = zlib.compress(plain, wbits=_RAW)
+            if len(packed) < len(plain):
+                plain, metadata[_COMPRESSION] = packed, _DEFLATE
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[key_id].encrypt(nonce, payload.SerializeToString(), key_id.encode())
-        return Payload(metadata={"encoding": _ENCODING, _KEY_ID: key_id.encode()}, data=nonce + sealed)
+        sealed = self._ciphers[key_id].encrypt(nonce, plain, key_id.encode() + metadata.get(_COMPRESSION, b""))
+        return Payload(metadata=metadata, data=nonce + sealed)
 
     def _decrypt(self, payload: Payload) -> Payload:
         key_id = payload.metadata.get(_KEY_ID, b"").decode()
@@ -68,8 +79,11 @@ class TandemCodec(PayloadCodec):
                     f"The keyring has no key “{key_id}”; put it back into TANDEM_PAYLOAD_KEYS",
                 )
             )
+        compression = payload.metadata.get(_COMPRESSION, b"")
         try:
-            opened = cipher.decrypt(payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], key_id.encode())
+            opened = cipher.decrypt(
+                payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], key_id.encode() + compression
+            )
         except InvalidTag:
             raise ConfigurationProblem(
                 Text(
@@ -77,6 +91,8 @@ class TandemCodec(PayloadCodec):
                     f"The key “{key_id}” does not open this payload: a wrong key, or the data was changed",
                 )
             ) from None
+        if compression == _DEFLATE:
+            opened = zlib.decompress(opened, wbits=_RAW)
         return Payload.FromString(opened)
 
     async def _load_definition(self, payload: Payload) -> None:
