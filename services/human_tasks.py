@@ -6,6 +6,7 @@ run, whose answer is the caller's. `services.human_task_steps` is the run's side
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -53,15 +54,7 @@ class HumanTaskService:
         """Tasks within the actor's scope, the most urgent first; who only works on tasks sees their own and queues'."""
         actor.require(Permission.TASKS_READ)
         if _sees_only_own(actor) and wanted.mine is None and wanted.queues is None:
-            wanted = TaskFilter(
-                mine=actor.login,
-                queues=actor.queues,
-                states=wanted.states,
-                open=wanted.open,
-                run_id=wanted.run_id,
-                subject=wanted.subject,
-                overdue_at=wanted.overdue_at,
-            )
+            wanted = replace(wanted, mine=actor.login, queues=actor.queues)
         _refuse_foreign_lists(actor, wanted)
         async with UnitOfWork(self._database) as work:
             rows = await HumanTasks(work).search(wanted, actor.scope, page)

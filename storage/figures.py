@@ -67,7 +67,8 @@ class Figures(Repository):
             statement = statement.where(recent, col(RunRow.ended_at).is_not(None))
         else:
             statement = statement.where(col(RunRow.ended_at).is_(None))
-        return {phase: count for phase, count in await self.session.execute(statement)}
+        found = await self.session.execute(statement)
+        return {str(phase): int(count) for phase, count in found}
 
     async def _tasks(self) -> dict[tuple[str, str], int]:
         row = HumanTaskRow

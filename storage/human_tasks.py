@@ -152,12 +152,13 @@ class HumanTask(HumanTaskSummary):
 class TaskFilter:
     """What a list of tasks is narrowed to.
 
-    mine: the login whose tasks to show. queues: show tasks of these. With both, a task in either list is shown. open:
-    only tasks that have not ended.
+    mine: the login whose tasks to show. queues: show tasks of these. With both, a task in either list is shown. queue:
+    of those, only tasks of this one. open: only tasks that have not ended.
     """
 
     mine: str | None = None
     queues: Collection[str] | None = None
+    queue: str | None = None
     states: tuple[State, ...] = ()
     open: bool = True
     run_id: str | None = None
@@ -199,6 +200,8 @@ class HumanTasks(Repository):
             people.append(col(HumanTaskRow.queue).in_(sorted(wanted.queues)))
         if people:
             statement = statement.where(or_(*people))
+        if wanted.queue is not None:
+            statement = statement.where(HumanTaskRow.queue == wanted.queue)
         if wanted.states:
             statement = statement.where(col(HumanTaskRow.state).in_(wanted.states))
         if wanted.open:

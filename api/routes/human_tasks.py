@@ -68,14 +68,12 @@ async def list_human_tasks(
 
     The most urgent first. Who only works on tasks sees their own and those of their queues.
     """
-    queues = frozenset({queue}) if queue is not None else None
-    states: tuple[State, ...] = tuple(state)
-    if view == "waiting":
-        queues, states = queues or actor.queues, ("ready",)
+    queues = frozenset({queue}) if queue is not None and view != "mine" else None
     wanted = TaskFilter(
         mine=actor.login if view == "mine" else None,
-        queues=queues,
-        states=states,
+        queues=actor.queues if view == "waiting" and queues is None else queues,
+        queue=queue,
+        states=("ready",) if view == "waiting" else tuple(state),
         open=open_only,
         run_id=run_id,
         subject=subject,

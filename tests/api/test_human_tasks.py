@@ -79,6 +79,10 @@ async def test_a_task_goes_from_the_queue_to_the_flow(desk: House) -> None:
     assert (claimed.status_code, claimed.headers["etag"], claimed.json()["assignee"]) == (200, '"2"', "agent")
     mine = await desk.get("agent", TASKS, params={"view": "mine"})
     assert seen.json()["id"] in [task["id"] for task in mine.json()["items"]]
+    elsewhere = await desk.get("agent", TASKS, params={"view": "mine", "queue": "finance"})
+    assert elsewhere.json()["items"] == []
+    foreign = await desk.get("agent", TASKS, params={"view": "waiting", "queue": "finance"})
+    assert foreign.status_code == 404
     saved = await _do(desk, "agent", claimed, "draft", {"form": {"note": "half"}})
     assert (saved.json()["draft"], saved.headers["etag"]) == ({"note": "half"}, '"3"')
     async with desk.core.worker():
