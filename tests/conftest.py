@@ -4,6 +4,8 @@
 client of the real server, `time_skipping` an environment in which 30 days pass in milliseconds.
 """
 
+import asyncio
+import sys
 import sysconfig
 import tempfile
 from collections.abc import AsyncIterator
@@ -24,6 +26,24 @@ from tests.clock import SteppedClock
 
 _TEMPLATE = "tandem_template"
 _numbers = count(1)
+
+
+LONGEST_TEST_S = 180
+
+
+@pytest.fixture(autouse=True)
+async def _no_test_waits_for_ever(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """A test that hangs is told apart by what it waits for: every task's stack is printed, and it fails."""
+
+    def give_up() -> None:
+        for task in asyncio.all_tasks():
+            task.print_stack(file=sys.stdout)
+            if getattr(task.get_coro(), "__name__", "") == request.function.__name__:
+                task.cancel(f"{request.node.nodeid} did not end within {LONGEST_TEST_S} s")
+
+    alarm = asyncio.get_running_loop().call_later(LONGEST_TEST_S, give_up)
+    yield
+    alarm.cancel()
 
 
 @pytest.fixture(scope="session")
