@@ -5,14 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 
 import domain.dsl
+from api.app import ROUTERS
+from api.metrics import Metrics
+from connectors.loading import load_connectors
+from domain.access import ROLE_PERMISSIONS, Permission, Role
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.lint import RULES, lint
 from domain.dsl.model.tasks import TASK_KEYWORDS
 from domain.dsl.source import read_source
 from domain.dsl.web_arguments import arguments_model
+from runtime.settings import Settings, variable
+from storage.audit import DETAIL_CONTEXT
+from storage.encryption import encrypted_type
+from storage.tables import load_tables
 from tests.documents import (
     ROOT,
     blocks,
@@ -24,6 +35,7 @@ from tests.documents import (
     tandem_commands,
     wrong_command,
 )
+from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
 
 DOCUMENTS = documents()
 LANGUAGE = ("docs/flow-language.md", "docs/flow-language.zh-CN.md")
@@ -121,3 +133,76 @@ def test_every_code_of_the_linter_is_explained(name: str, heading: str) -> None:
     constants = set(re.findall(r'_CODE = "([a-z-]+)"', sources))
     assert set(RULES) | seen | constants <= told | {"bad-expression"}
     assert {code for code in told if f'"{code}"' not in sources and "-" in code} == set()
+
+
+def test_the_settings_are_complete_with_their_defaults() -> None:
+    told = {cells[0].strip("`"): cells[1].strip("`") for cells in table(read("docs/operations.md"), "## Settings")}
+    assert told == {variable(name): _shown(field.default) for name, field in Settings.model_fields.items()}
+
+
+def _shown(default: Any) -> str:
+    if default is None or default == ():
+        return "–"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def test_the_metrics_are_complete_with_their_labels() -> None:
+    told = {
+        cells[0].strip("`"): tuple(re.findall(r"`(\w+)`", cells[1]))
+        for cells in table(read("docs/operations.md"), "## Monitoring")
+    }
+    collectors = [each for each in vars(Metrics()).values() if isinstance(each, MetricWrapperBase)]
+    series = {
+        next(iter(each.describe())).name + ("_total" if isinstance(each, Counter) else ""): each._labelnames
+        for each in collectors
+    }
+    assert told == series
+
+
+def test_the_permissions_of_the_roles_are_as_they_are() -> None:
+    text = read("docs/security.md")
+    head = re.search(r"^\| permission \|(.*)\|$", text, re.MULTILINE)
+    assert head is not None
+    roles = [Role(cell.strip()) for cell in head[1].split("|")]
+    assert set(roles) == set(Role)
+    told = {
+        Permission(cells[0].strip("`")): {role for role, cell in zip(roles, cells[1:], strict=True) if cell}
+        for cells in table(text, "## Roles and permissions")
+    }
+    held = {permission: {role for role in Role if permission in ROLE_PERMISSIONS[role]} for permission in Permission}
+    assert told == held
+
+
+def test_every_encrypted_column_is_named() -> None:
+    paragraph = read("docs/security.md").split("\nEncrypted columns: ", 1)[1].partition("\n\n")[0]
+    kinds = [encrypted_type(column.type) for each in load_tables().sorted_tables for column in each.columns]
+    encrypted = {kind.context for kind in kinds if kind is not None}
+    assert set(re.findall(r"`([\w.]+)`", paragraph)) == encrypted | {DETAIL_CONTEXT}
+
+
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if "simulator" not in each.parts], ids=_name)
+def test_every_address_of_the_api_exists(document: Path) -> None:
+    """Only addresses that are written out whole: `GET /api/v1/…` in running text."""
+    routes = [
+        (method, re.sub(r"\{(\w+):path\}", r"{\1}", route.path))
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    ]
+    told = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]+)(?:\?[^`]*)?`", document.read_text(encoding="utf-8"))
+    known = {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path in routes}
+    assert [each for each in told if (each[0], re.sub(r"\{\w+\}", "{}", each[1])) not in known] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    listed = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", read("docs/adr/README.md")))
+    assert listed == {file.name for file in (ROOT / "docs" / "adr").glob("[0-9]*.md")}
+
+
+def test_the_task_queues_are_complete() -> None:
+    told = {cells[0].strip("`") for cells in table(read("docs/architecture.md"), "## Task queues")}
+    connectors = {connector.queue for connector in load_connectors(CATALOG).values()}
+    assert told == connectors | {FLOWS_QUEUE, INBOX_QUEUE}
