@@ -27,7 +27,7 @@ class Rates:
     """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks."""
 
     caller: str = "6000/minute"
-    address: str = "12000/minute"
+    address: str = "30000/minute"
     webhooks: str = "60000/minute"
 
 

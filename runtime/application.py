@@ -84,7 +84,7 @@ class Application:
 
     @cached_property
     def accounts(self) -> PlatformAccounts:
-        return PlatformAccounts(self.database)
+        return PlatformAccounts(self.database, self.connectors)
 
     @cached_property
     def audit(self) -> AuditTrail:

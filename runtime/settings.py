@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     """Opens the API's `/metrics` to others than this machine; none: to this machine only."""
     api_caller_rate: str = "6000/minute"
     """Requests with one token, `<count>/second|minute|hour`."""
-    api_address_rate: str = "12000/minute"
+    api_address_rate: str = "30000/minute"
     """Requests from one address."""
     api_webhook_rate: str = "60000/minute"
     """Pushes from one address."""

@@ -1,7 +1,10 @@
 """Accounts on platforms: connect, rotate credentials, disconnect. Credentials go in and never come out to a person."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from connectors.accounts import Account as ConnectedAccount
+from connectors.registry import ConnectorRegistry
 from domain.access import Actor, Permission
 from domain.accounts import Account, NewAccount
 from domain.organisation import Placement
@@ -15,14 +18,23 @@ from storage.unit_of_work import UnitOfWork
 
 
 class PlatformAccounts:
-    """The connected shops and corps. Every method for a person raises AuthorizationProblem when it is not allowed."""
+    """The connected shops and corps. Every method for a person raises AuthorizationProblem when it is not allowed.
 
-    def __init__(self, database: Database) -> None:
+    connectors: what they ask for is checked when an account is connected; without them anything is taken.
+    """
+
+    def __init__(self, database: Database, connectors: ConnectorRegistry | None = None) -> None:
         self._database = database
+        self._connectors = connectors
 
     async def connect(self, actor: Actor, new: NewAccount) -> Account:
-        """Connect a shop or corp; raises ConflictProblem when it is there, NotFoundProblem for an unknown unit."""
+        """Connect a shop or corp.
+
+        :raises ConflictProblem: it is there. :raises NotFoundProblem: an unknown unit or platform.
+        :raises ConfigurationProblem: its connector asks for something else; the wrong fields are named.
+        """
         actor.require(Permission.ACCOUNTS_MANAGE)
+        self._check(new.platform, new.slug, {**new.settings, **new.credentials})
         if not actor.sees(Placement(new.unit_path, new.id)):
             raise AuthorizationProblem(
                 Text(
@@ -37,12 +49,16 @@ class PlatformAccounts:
         return account
 
     async def rotate(self, actor: Actor, account_id: str, credentials: Mapping[str, str]) -> Account:
-        """Replace the credentials, all of them; raises NotFoundProblem, also for one out of scope."""
+        """Replace the credentials, all of them; raises NotFoundProblem, also for one out of scope.
+
+        :raises ConfigurationProblem: its connector asks for something else; nothing was changed.
+        """
         actor.require(Permission.ACCOUNTS_MANAGE)
         if not credentials:
             raise ValidationProblem(Text("新的凭据不能为空", "The new credentials are empty"))
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).rotate(account_id, credentials, actor.scope)
+            self._check(account.platform, account.slug, {**account.settings, **credentials})
             await _record(work, actor, "account.rotate", account)
         return account
 
@@ -70,6 +86,11 @@ class PlatformAccounts:
         """For connectors, never for an answer to a person. Raises NotFoundProblem for unknown or disconnected ones."""
         async with UnitOfWork(self._database) as work:
             return await Accounts(work).credentials(account_id)
+
+    def _check(self, platform: str, slug: str, settings: Mapping[str, Any]) -> None:
+        if self._connectors is not None:
+            connector = self._connectors.for_platform(platform)
+            ConnectedAccount(platform, slug, settings).parse_settings(connector.settings)
 
 
 async def _record(work: UnitOfWork, actor: Actor, action: str, account: Account) -> None:

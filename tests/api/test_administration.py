@@ -119,6 +119,13 @@ async def test_credentials_go_in_and_never_come_out(house: House) -> None:
     made = await house.post("admin", "/api/v1/accounts", account)
     assert (made.status_code, made.json()["credential_names"]) == (201, ["client_secret"])
     path = "/api/v1/accounts/youzan/kept-shop"
+    misspelt = {**account, "slug": "other", "credentials": {"client_sekret": "do-not-tell-1"}}
+    wrong = await house.post("admin", "/api/v1/accounts", misspelt)
+    assert (wrong.status_code, "client_secret, client_sekret" in problem(wrong)["detail"]) == (400, True)
+    unknown = await house.post("admin", "/api/v1/accounts", {**account, "platform": "nobody"})
+    assert (unknown.status_code, "wecom, youzan" in problem(unknown)["detail"]) == (404, True)
+    emptied = await house.say("admin", "PUT", f"{path}/credentials", json={"credentials": {"other": "x"}})
+    assert emptied.status_code == 400
     rotated = await house.say(
         "admin", "PUT", f"{path}/credentials", json={"credentials": {"client_secret": "do-not-tell-2"}}
     )

@@ -1,5 +1,6 @@
 """From an operator's file to runs over HTTP: check, upload, publish, release, start, compare, roll back, try out."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -181,6 +182,13 @@ async def test_the_same_request_starts_one_run(house: House) -> None:
     assert (other.status_code, problem(other)["title"]) == (422, "幂等键被重复用于不同请求")
     runs = await house.get("ops", "/api/v1/runs", params={"name": "once"})
     assert len(runs.json()["items"]) == 1
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    together = await asyncio.gather(
+        *(house.post("ops", "/api/v1/runs", {**body, "input": 5}, headers=key) for _ in "ab")
+    )
+    assert {answer.status_code for answer in together} <= {201, 409}
+    runs = await house.get("ops", "/api/v1/runs", params={"name": "once"})
+    assert len(runs.json()["items"]) == 2
     named = {**body, "request_id": "E100"}
     assert (await house.post("ops", "/api/v1/runs", named)).json()["id"] == "flow/shop/once/E100"
     clash = await house.post("ops", "/api/v1/runs", {**named, "input": {"n": 3}})

@@ -7,6 +7,7 @@ import pytest
 from domain.access import Role, Scope
 from domain.accounts import NewAccount
 from domain.organisation import Placement
+from services.accounts import PlatformAccounts
 from storage.audit import AuditLog
 from storage.human_tasks import NEVER_DUE, HumanTaskRow, HumanTasks
 from storage.runs import RunRow, Runs
@@ -77,7 +78,7 @@ async def town(house: House) -> House:
         assert place.account_id
         slug = place.account_id.partition("/")[2]
         new = NewAccount(platform="youzan", slug=slug, name=slug, unit_path=place.unit_path, credentials={"a": "b"})
-        await house.deps.accounts.connect(SYSTEM, new)
+        await PlatformAccounts(house.database).connect(SYSTEM, new)
     for name, scope in SCOPES.items():
         await house.add_user(name, Role.SUPERVISOR, Role.OPS, Role.AUDITOR, scope=scope)
     await house.add_user("keeper-east", Role.ADMIN, scope=Scope.of_branch("/east/"), unit_path="/east/")

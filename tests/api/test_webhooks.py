@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.accounts import NewAccount
+from services.accounts import PlatformAccounts
 from simulator.platforms.wecom.crypto import encrypt, signature
 from simulator.platforms.youzan.wire import event_sign
 from storage.inbox import Inbox
@@ -32,7 +33,7 @@ async def shops(house: House) -> House:
 
 async def _connect(house: House, platform: str, slug: str, credentials: dict[str, str], **settings: Any) -> None:
     new = NewAccount(platform=platform, slug=slug, name=slug, credentials=credentials, settings=settings)
-    await house.deps.accounts.connect(SYSTEM, new)
+    await PlatformAccounts(house.database).connect(SYSTEM, new)
 
 
 def _trade(number: str) -> bytes:
