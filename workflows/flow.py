@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,9 @@ with workflow.unsafe.imports_passed_through():
 LARGEST_CONTINUATION_BYTES = 1_800_000
 """What a run carries over when it continues as new; Temporal takes payloads of 2 MiB."""
 
+REMEMBERED_RECEIPTS = 100
+"""Completed human tasks whose receipt can be given again."""
+
 
 @workflow.defn(dynamic=True)
 class FlowWorkflow:
@@ -47,6 +51,8 @@ class FlowWorkflow:
         self._reported: messages.Phase = "running"
         self._started_at = ""
         self._in_place = False
+        self._answered_at = -1
+        self._receipts: dict[str, dict[str, Any]] = {}
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> Any:
@@ -86,15 +92,26 @@ class FlowWorkflow:
 
     @workflow.update(name=messages.COMPLETE_HUMAN_TASK_UPDATE)
     async def complete_human_task(self, command: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
-        """Take a person's form: recorded first, then the flow goes on. A refusal changes nothing."""
+        """Take a person's form: recorded first, then the flow goes on. A refusal changes nothing.
+
+        The same key again gets the same receipt: the server repeats an update whose execution ended meanwhile.
+        """
         await workflow.wait_condition(lambda: self._in_place)
-        self._check_completion(command)
-        return await self._running_host().complete_human_task(command)
+        if command.key not in self._receipts:
+            self._check_completion(command)
+            try:
+                receipt = await self._running_host().complete_human_task(command)
+            finally:
+                self._answered_at = workflow.info().get_current_history_length()
+            self._receipts[command.key] = asdict(receipt)
+            while len(self._receipts) > REMEMBERED_RECEIPTS:
+                del self._receipts[next(iter(self._receipts))]
+        return messages.HumanTaskReceipt(**self._receipts[command.key])
 
     @complete_human_task.validator
     def _refuse_completion(self, command: messages.CompleteHumanTask) -> None:
         # Before the run has got to where an earlier execution of it stood, only the handler can tell.
-        if self._in_place:
+        if self._in_place and command.key not in self._receipts:
             self._check_completion(command)
 
     @workflow.update(name=messages.SUSPEND_UPDATE)
@@ -150,6 +167,7 @@ class FlowWorkflow:
             journal.load(before["journal"])
             self._mailbox.load(before["mailbox"])
             self._suspended = before["suspended"]
+            self._receipts = dict(before["receipts"])
             started_at = datetime.fromisoformat(before["startedAt"])
         if before is None or before["ended"]:
             self._note_run("started" if before is None else "resumed")
@@ -189,7 +207,7 @@ class FlowWorkflow:
         """Continue as new, open waits and timers carried over; nothing new starts until what is under way is done."""
         host.moving = True
         await workflow.wait_condition(lambda: work.done() or (host.settled and workflow.all_handlers_finished()))
-        if work.done():
+        if await self._keep_answers() or work.done():
             return
         continuation = self._continuation(interpreter.state)
         size = len(json.dumps(continuation, ensure_ascii=False).encode())
@@ -213,6 +231,7 @@ class FlowWorkflow:
             "mailbox": self._mailbox.dump(),
             "startedAt": self._started_at,
             "suspended": self._suspended and not ended,
+            "receipts": self._receipts,
             "ended": ended,
         }
 
@@ -242,11 +261,24 @@ class FlowWorkflow:
         self._note_run(phase, **({"error": error} if error else {}))
 
         async def finish() -> None:
+            await self._keep_answers()
             await self._report(phase, output=output, error=error, state=state)
             await workflow.wait_condition(workflow.all_handlers_finished)
 
         with contextlib.suppress(asyncio.CancelledError):
             await _see_through(finish())
+
+    async def _keep_answers(self) -> bool:
+        """Return in a workflow task in which no update was answered; whether there was one.
+
+        A task that closes the execution is rejected when something new arrived. The server then forgets the updates
+        that were answered in it, though the database knows them.
+        """
+        answered = False
+        while self._answered_at == workflow.info().get_current_history_length():
+            answered = True
+            await workflow.sleep(timedelta(milliseconds=1))
+        return answered
 
     async def _report(
         self,

@@ -14,8 +14,8 @@ Frame = dict[str, Any]
 # What frames hold of the flow's data: never changed in place, and mostly the same at every level.
 _DATA = frozenset({"rawInput", "input", "value", "items"})
 
-# What a retried step starts afresh: its time, how often it had been tried, which branches were out of the race.
-_FORGOTTEN_ON_RETRY = ("deadline", "resumeAt", "attempt", "started", "failed")
+# What a retried step starts afresh: its time and how often it had been tried.
+_FORGOTTEN_ON_RETRY = ("deadline", "resumeAt", "attempt", "started")
 
 
 @dataclass(slots=True)
