@@ -277,8 +277,17 @@ class TemporalHost:
         answer = self._answers[command.task_id]
         self._completing.add(command.task_id)
         try:
-            receipt: messages.HumanTaskReceipt = await self._inner(
-                messages.COMPLETE_HUMAN_TASK_ACTIVITY, command, None, messages.HumanTaskReceipt
+            # Not a local activity: those are done before the server knows that the update was accepted, and a worker
+            # that dies then would leave a completed task behind whose form the run never saw.
+            receipt: messages.HumanTaskReceipt = await self._finish(
+                workflow.execute_activity(
+                    messages.COMPLETE_HUMAN_TASK_ACTIVITY,
+                    command,
+                    result_type=messages.HumanTaskReceipt,
+                    start_to_close_timeout=_INNER,
+                    schedule_to_close_timeout=_INNER_DEADLINE,
+                    retry_policy=_INNER_RETRY,
+                )
             )
             if not answer.done():
                 if command.outcome == "completed":

@@ -1,6 +1,7 @@
 """People's steps: completed and refused by update, in time and too late, on the real server."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -10,9 +11,11 @@ from runtime.rehearsal import Rehearsal
 from tests.workflows.observing import (
     PERSON,
     complete,
+    counts,
     event_counts,
     flow,
     form_of,
+    history,
     new_id,
     opened,
     order,
@@ -107,6 +110,20 @@ async def test_a_database_that_is_away_only_delays_a_completion(stage: Rehearsal
     stage.obstacles[messages.COMPLETE_HUMAN_TASK_ACTIVITY] = away_twice
     await complete(handle, form_of(task, {"ok": True}))
     assert (await handle.result(), attempts) == ({"ok": True}, 3)
+
+
+async def test_the_server_has_the_form_before_the_database_has_it(stage: Rehearsal) -> None:
+    # A worker that is killed in between must not leave a completed task behind whose form no run has.
+    known_then: list[Counter[str]] = []
+    handle = await stage.start(flow(PERSON), new_id())
+    task = await opened(stage, "ask")
+
+    async def look(_message: object) -> None:
+        known_then.append(counts(await history(handle)))
+
+    stage.obstacles[messages.COMPLETE_HUMAN_TASK_ACTIVITY] = look
+    await complete(handle, form_of(task, {"ok": True}))
+    assert [known["WORKFLOW_EXECUTION_UPDATE_ACCEPTED"] for known in known_then] == [1]
 
 
 async def test_a_task_declared_failed_is_an_error_that_catch_sees(stage: Rehearsal) -> None:
