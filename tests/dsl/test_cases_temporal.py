@@ -12,8 +12,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.dsl.dry_run import HUMAN_TASK_COMPLETED
 from domain.ids import derived_id
-from tests.dsl.case import Case, all_cases, check
 from runtime.rehearsal import Rehearsal
+from tests.dsl.case import Case, all_cases, check
 from workflows import messages
 
 
