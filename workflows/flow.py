@@ -124,6 +124,7 @@ class FlowWorkflow:
                 return
             self._suspended = True
             self._note_run("suspended")
+            await _accepted()
             await host.suspend_human_tasks(command.reason or command.actor)
             await self._report("suspended")
 
@@ -140,6 +141,7 @@ class FlowWorkflow:
             if not self._suspended:
                 return
             self._note_run("resumed")
+            await _accepted()
             await host.resume_human_tasks(command.reason or command.actor)
             self._suspended = False
             await self._report(self._phase())
@@ -333,6 +335,14 @@ class FlowWorkflow:
     def _refuse_when_ended(self) -> None:
         if self._ended is not None:
             raise failure_of(ConflictProblem(Text("运行已结束", "The run has ended"), phase=self._ended).problem)
+
+
+async def _accepted() -> None:
+    """Return once the server has the update that is being handled.
+
+    Until then a worker that dies takes it along, and what a local activity wrote meanwhile would stand alone.
+    """
+    await workflow.sleep(timedelta(milliseconds=1))
 
 
 async def _see_through(work: Coroutine[Any, Any, None]) -> None:
