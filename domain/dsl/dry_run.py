@@ -27,6 +27,7 @@ from domain.events import Event
 from domain.problems import ConfigurationProblem, ProblemError, RuntimeProblem, Text
 
 HUMAN_TASK_COMPLETED = "tandem.human-task.completed"
+MOST_STEPS = 120_000
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 Status = Literal["completed", "faulted", "cancelled"]
@@ -61,8 +62,9 @@ class Scenario:
     """What a dry-run starts with.
 
     flows: programs that child flows may name, by `namespace/name`. perform: answers calls; None answers with the
-    example of each declaration, so that nothing outside is touched. A human task is completed by an event of type
-    `tandem.human-task.completed` whose data is `{task: name, form: {…}}`; without one it waits until its timeout.
+    example of each declaration, so that nothing outside is touched. most_steps: after so many it is given up. A human
+    task is completed by an event of type `tandem.human-task.completed` whose data is `{task: name, form: {…}}`; without
+    one it waits until its timeout.
     """
 
     input: Any = None
@@ -73,6 +75,7 @@ class Scenario:
     secrets: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     flows: Mapping[str, Program] = field(default_factory=dict)
     perform: Perform | None = None
+    most_steps: int = MOST_STEPS
 
 
 def dry_run(program: Program, catalog: Catalog, scenario: Scenario) -> RunResult:
@@ -90,7 +93,8 @@ class _Rehearsal:
         self.calls: list[dict[str, Any]] = []
         self.emitted: list[dict[str, Any]] = []
         self._work: asyncio.Task[Any] | None = None
-        self._stalled = False
+        self._steps = 0
+        self._given_up: ProblemError | None = None
 
     async def play(self, loop: VirtualClockLoop) -> RunResult:
         scenario = self.scenario
@@ -105,7 +109,7 @@ class _Rehearsal:
         except ProblemError as error:
             status, problem = "faulted", error.problem
         except asyncio.CancelledError:
-            status, problem = ("faulted", _stalled().problem) if self._stalled else ("cancelled", None)
+            status, problem = ("faulted", self._given_up.problem) if self._given_up else ("cancelled", None)
         finally:
             await cancel_all(host.background)
         fault = problem.as_dict() if problem is not None else None
@@ -113,7 +117,16 @@ class _Rehearsal:
 
     def stall(self) -> None:
         """Nothing will ever come: no timer, no event. Whoever waits is told so, and the run ends."""
-        self._stalled = True
+        self._give_up(_stalled())
+
+    def count_step(self) -> None:
+        """A flow that waits in circles has all the time in the world on this clock, so its steps are counted."""
+        self._steps += 1
+        if self._steps == self.scenario.most_steps:
+            self._give_up(_endless(self._steps))
+
+    def _give_up(self, reason: ProblemError) -> None:
+        self._given_up = reason
         if self._work is not None:
             self._work.cancel()
 
@@ -142,7 +155,7 @@ class _VirtualHost:
         return self._random.random()
 
     async def checkpoint(self, site: TaskSite) -> None:
-        return None
+        self._rehearsal.count_step()
 
     async def rest(self, length: timedelta) -> None:
         return None
@@ -203,6 +216,15 @@ class _VirtualHost:
 
     def _reader(self, site: TaskSite) -> str:
         return f"{self._run_id}{site.path}"
+
+
+def _endless(steps: int) -> ProblemError:
+    return RuntimeProblem(
+        Text(
+            f"试运行执行了 {steps} 步仍未结束：请检查循环，或给流程加 timeout",
+            f"The dry-run did not end within {steps} steps: look for a circle, or give the flow a timeout",
+        )
+    )
 
 
 def _stalled() -> ProblemError:
