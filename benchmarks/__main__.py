@@ -5,68 +5,119 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks import definitions, expressions, history, latency, memory, throughput
+from benchmarks import (
+    definitions,
+    expressions,
+    history,
+    human_tasks,
+    latency,
+    memory,
+    read_model,
+    starts,
+    throughput,
+    webhooks,
+)
 from benchmarks.figures import Figure, table
+from benchmarks.house import House, open_house, processes
 from benchmarks.stage import Stage, connect, open_stage
 from runtime.embedded import EmbeddedTemporal
 
-PURE = {"expressions": expressions, "definitions": definitions}
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A title, what to know when reading the table, and the measurement."""
+
+    title: str
+    note: str
+    measure: Callable[[], Awaitable[list[Figure]]]
+
+
+IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions}
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
-WITH_SERVER = {"memory": memory}
-NAMES = (*PURE, *WITH_WORKER, *WITH_SERVER)
+WITHOUT_WORKER = {"memory": memory}
+IN_THE_HOUSE = {"read_model": read_model}
+OVER_HTTP = {"human_tasks": human_tasks, "webhooks": webhooks, "starts": starts}
+NAMES = (*IN_THIS_PROCESS, *WITH_WORKER, *WITHOUT_WORKER, *IN_THE_HOUSE, *OVER_HTTP)
 
 
 async def run(names: Sequence[str]) -> None:
-    """Measure the named topics."""
-    for name in names:
-        if name in PURE:
-            topic = PURE[name]
-            await _show(topic.TITLE, topic.NOTE, topic.measure)
-    if not set(names) - set(PURE):
-        return
+    """Measure the named topics, each group on servers of its own."""
+    for name in _of(IN_THIS_PROCESS, names):
+        pure = IN_THIS_PROCESS[name]
+        await _show(Topic(pure.TITLE, pure.NOTE, pure.measure))
+    if _of({**WITH_WORKER, **WITHOUT_WORKER}, names):
+        await _run_on_temporal(names)
+    if _of({**IN_THE_HOUSE, **OVER_HTTP}, names):
+        await _run_in_the_house(names)
+
+
+async def _run_on_temporal(names: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-bench-")))
-        server = await stack.enter_async_context(EmbeddedTemporal(directory / "temporal", durable=True))
-        if set(names) & set(WITH_WORKER):
-            async with open_stage(server) as stage:
-                for name in names:
-                    if name in WITH_WORKER:
-                        topic = WITH_WORKER[name]
-                        await _show(topic.TITLE, topic.NOTE, lambda topic=topic: topic.measure(stage))
-        stage = Stage(server, await connect(server.address))
-        for name in names:
-            if name in WITH_SERVER:
-                topic = WITH_SERVER[name]
-                await _show(topic.TITLE, topic.NOTE, lambda topic=topic: topic.measure(stage))
+        server = await stack.enter_async_context(EmbeddedTemporal(directory, durable=True))
+
+        async def show(name: str, stage: Stage) -> None:
+            topic = {**WITH_WORKER, **WITHOUT_WORKER}[name]
+            await _show(Topic(topic.TITLE, topic.NOTE, lambda: topic.measure(stage)))
+
+        async with open_stage(server) as stage:
+            for name in _of(WITH_WORKER, names):
+                await show(name, stage)
+        for name in _of(WITHOUT_WORKER, names):
+            await show(name, Stage(server, await connect(server.address)))
 
 
-async def _show(title: str, note: str, measure: Callable[[], Awaitable[list[Figure]]]) -> None:
+async def _run_in_the_house(names: Sequence[str]) -> None:
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-bench-")))
+        house = await stack.enter_async_context(open_house(directory))
+
+        async def show(name: str, house: House) -> None:
+            topic = {**IN_THE_HOUSE, **OVER_HTTP}[name]
+            await _show(Topic(topic.TITLE, topic.NOTE, lambda: topic.measure(house)))
+
+        for name in _of(IN_THE_HOUSE, names):
+            await show(name, house)
+        if _of(OVER_HTTP, names):
+            async with processes(house):
+                for name in _of(OVER_HTTP, names):
+                    await show(name, house)
+
+
+def _of(topics: Mapping[str, object], names: Sequence[str]) -> list[str]:
+    return [name for name in topics if name in names]
+
+
+async def _show(topic: Topic) -> None:
     begun, busy = time.monotonic(), _busy_elsewhere()
-    figures = await measure()
+    figures = await topic.measure()
     seconds = time.monotonic() - begun
-    others = max(0.0, (_busy_elsewhere() - busy) / seconds / (os.cpu_count() or 1))
-    print(table(title, figures, note))
+    others = max(0.0, _busy_elsewhere() - busy) / seconds / (os.cpu_count() or 1)
+    print(table(topic.title, figures, topic.note))
     print(f"({seconds:.0f} s; other programs used {others:.0%} of the machine meanwhile)", flush=True)
 
 
 def _busy_elsewhere() -> float:
     """CPU seconds of the machine so far, less those of this process and its children."""
     times = psutil.cpu_times()
-    total = sum(times) - times.idle - getattr(times, "iowait", 0.0)
+    total = float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
     mine = psutil.Process()
-    own = sum(mine.cpu_times()[:4])
+    own = mine.cpu_times()
+    used = float(own.user + own.system + own.children_user + own.children_system)
     for child in mine.children(recursive=True):
         try:
-            own += sum(child.cpu_times()[:2])
+            spent = child.cpu_times()
         except psutil.Error:
             continue
-    return total - own
+        used += float(spent.user + spent.system)
+    return total - used
 
 
 def main() -> int:
@@ -80,7 +131,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # The client's threads may abort an interpreter that ends in the ordinary way.
     code = main()
     sys.stdout.flush()
+    # The Temporal client's threads may abort an interpreter that ends in the ordinary way.
     os._exit(code)

@@ -40,7 +40,7 @@ async def _growth(stage: Stage, kind: Kind) -> float:
         before = process.memory_info().rss
         await _let_wait(stage, kind, _RUNS)
         growth = process.memory_info().rss - before
-    return growth / 1_000_000 * 1_000 / _RUNS
+    return float(growth) / 1_000_000 * 1_000 / _RUNS
 
 
 async def _let_wait(stage: Stage, kind: Kind, count: int) -> None:

@@ -133,6 +133,8 @@ class Orchestrator:
                     memo={"version": start.version, "digest": start.definition.digest, "attempt": labels.attempt},
                     static_summary=f"{start.version} {start.subject}".strip(),
                     start_delay=delay,
+                    # A worker on this very client gets the first task with the answer, one round trip earlier.
+                    request_eager_start=delay is None,
                     priority=Priority(fairness_key=flow[:64]),
                     rpc_timeout=self._deadline,
                 )
