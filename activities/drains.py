@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import structlog
 from temporalio import activity
@@ -25,6 +25,7 @@ ROUND_S = 60.0
 _IDLE_S = 5.0
 _LOOK_AFTER_S = 10.0
 _TIDY_S = 300.0
+_BEAT_S = 1.0
 
 Step = Callable[[], Awaitable[bool]]
 """One batch of work; True when there may be more at once."""
@@ -62,13 +63,13 @@ class Drains:
         if step is None:
             raise ApplicationError(f"there is no drain {drain.name}", non_retryable=True)
         end = time.monotonic() + ROUND_S
-        while time.monotonic() < end and not activity.is_worker_shutdown():
-            activity.heartbeat()
-            try:
-                await step()
-            except UnavailableProblem as error:
-                log.warning("drain pauses", drain=drain.name, reason=str(error))
-                await self._pause(_IDLE_S)
+        async with _heart_beating():
+            while time.monotonic() < end and not activity.is_worker_shutdown():
+                try:
+                    await step()
+                except UnavailableProblem as error:
+                    log.warning("drain pauses", drain=drain.name, reason=str(error))
+                    await self._pause(_IDLE_S)
 
     async def _drain_inbox(self) -> bool:
         if (await self._inbox.drain()).read:
@@ -95,9 +96,22 @@ class Drains:
         return bool(started)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, heart beating; return at once when the worker begins to stop."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not activity.is_worker_shutdown():
+        """Wait; return at once when the worker begins to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(activity.wait_for_worker_shutdown(), seconds)
+
+
+@contextlib.asynccontextmanager
+async def _heart_beating() -> AsyncIterator[None]:
+    """Tell the server that this process lives, however long one batch takes: when it dies, another one takes over."""
+
+    async def beat() -> None:
+        while True:
             activity.heartbeat()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(activity.wait_for_worker_shutdown(), 1.0)
+            await asyncio.sleep(_BEAT_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

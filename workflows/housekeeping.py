@@ -28,7 +28,7 @@ class DrainWorkflow:
                     task_queue=messages.INBOX_QUEUE,
                     start_to_close_timeout=timedelta(minutes=5),
                     schedule_to_close_timeout=timedelta(minutes=15),
-                    heartbeat_timeout=timedelta(seconds=20),
+                    heartbeat_timeout=timedelta(seconds=8),
                     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10), maximum_attempts=20),
                     summary=drain.name,
                 )

@@ -1,0 +1,56 @@
+"""The drains: a heart that beats however slow the work is, and a stop that does not wait."""
+
+import asyncio
+import itertools
+import time
+
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.drains import Drains
+from connectors.loading import load_connectors
+from domain.catalog import CATALOG
+from services.inbox import InboxDrained, InboxService
+from storage.engine import Database
+from tests.services.house import House
+from workflows import messages
+
+
+class SlowInbox(InboxService):
+    """Every batch takes longer than a heart may stand still."""
+
+    async def drain(self, limit: int = 200) -> InboxDrained:
+        await asyncio.sleep(3)
+        return InboxDrained(read=1)
+
+
+def drains_of(house: House, inbox: InboxService) -> Drains:
+    return Drains(house.database, inbox, house.dispatcher, house.starter, house.reports, house.schedules)
+
+
+async def test_a_slow_batch_does_not_look_like_a_dead_worker(database: Database, temporal: Client) -> None:
+    house = House(database, temporal)
+    beats: list[float] = []
+    stage = ActivityEnvironment()
+    stage.on_heartbeat = lambda *_: beats.append(time.monotonic())
+    drains = drains_of(house, SlowInbox(database, load_connectors(CATALOG)))
+    drain = asyncio.create_task(stage.run(drains.drain, messages.Drain("inbox")))
+    await asyncio.sleep(2.5)
+    stage.worker_shutdown()
+    await drain
+    assert len(beats) >= 3
+    assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 2
+    await house.close()
+
+
+async def test_a_drain_without_work_ends_at_once_when_the_worker_stops(database: Database, temporal: Client) -> None:
+    house = House(database, temporal)
+    drains = drains_of(house, InboxService(database, load_connectors(CATALOG)))
+    stage = ActivityEnvironment()
+    drain = asyncio.create_task(stage.run(drains.drain, messages.Drain("runs")))
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    stage.worker_shutdown()
+    await drain
+    assert time.monotonic() - began < 2
+    await house.close()
