@@ -13,7 +13,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import DataConverter
-from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker import Replayer, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain.catalog import CATALOG
@@ -133,6 +133,10 @@ class Rehearsal:
         finally:
             await asyncio.gather(*(worker.shutdown() for worker in workers))
             await asyncio.gather(*runs)
+
+    def replayer(self, runner: WorkflowRunner = SANDBOX) -> Replayer:
+        """What replays histories of runs of the definitions it knows."""
+        return Replayer(workflows=[FlowWorkflow], data_converter=self.client.data_converter, workflow_runner=runner)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         """Return when the condition holds; raises TimeoutError after real seconds."""

@@ -51,7 +51,6 @@ class FlowWorkflow:
         self._reported: messages.Phase = "running"
         self._started_at = ""
         self._in_place = False
-        self._answered_at = -1
         self._receipts: dict[str, dict[str, Any]] = {}
 
     @workflow.run
@@ -99,10 +98,7 @@ class FlowWorkflow:
         await workflow.wait_condition(lambda: self._in_place)
         if command.key not in self._receipts:
             self._check_completion(command)
-            try:
-                receipt = await self._running_host().complete_human_task(command)
-            finally:
-                self._answered_at = workflow.info().get_current_history_length()
+            receipt = await self._running_host().complete_human_task(command)
             self._receipts[command.key] = asdict(receipt)
             while len(self._receipts) > REMEMBERED_RECEIPTS:
                 del self._receipts[next(iter(self._receipts))]
@@ -209,7 +205,7 @@ class FlowWorkflow:
         """Continue as new, open waits and timers carried over; nothing new starts until what is under way is done."""
         host.moving = True
         await workflow.wait_condition(lambda: work.done() or (host.settled and workflow.all_handlers_finished()))
-        if await self._keep_answers() or work.done():
+        if work.done():
             return
         continuation = self._continuation(interpreter.state)
         size = len(json.dumps(continuation, ensure_ascii=False).encode())
@@ -263,24 +259,11 @@ class FlowWorkflow:
         self._note_run(phase, **({"error": error} if error else {}))
 
         async def finish() -> None:
-            await self._keep_answers()
             await self._report(phase, output=output, error=error, state=state)
             await workflow.wait_condition(workflow.all_handlers_finished)
 
         with contextlib.suppress(asyncio.CancelledError):
             await _see_through(finish())
-
-    async def _keep_answers(self) -> bool:
-        """Return in a workflow task in which no update was answered; whether there was one.
-
-        A task that closes the execution is rejected when something new arrived. The server then forgets the updates
-        that were answered in it, though the database knows them.
-        """
-        answered = False
-        while self._answered_at == workflow.info().get_current_history_length():
-            answered = True
-            await workflow.sleep(timedelta(milliseconds=1))
-        return answered
 
     async def _report(
         self,

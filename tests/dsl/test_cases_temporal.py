@@ -70,6 +70,7 @@ async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping:
         assert [{"call": call.call, "arguments": call.arguments} for call in stage.calls] == case.calls
     if case.emitted is not None:
         assert [event["type"] for event in stage.published] == case.emitted
+    await stage.replayer().replay_workflow(await handle.fetch_history())
     if case.took is not None:
         description = await handle.describe()
         assert description.close_time is not None
