@@ -36,7 +36,7 @@ class RestartPolicy:
     first_pause_s: float = 0.5
     longest_pause_s: float = 15.0
     limit: int = 6
-    steady_s: float = 15.0
+    steady_s: float = 5.0
     check_every_s: float = 10.0
     hung_after_s: float = 120.0
 
