@@ -1,12 +1,10 @@
 """One Tandem in one process: every service built once, over one database and one Temporal client."""
 
-import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
 from temporalio.client import Client, Interceptor
-from temporalio.converter import DataConverter
 from temporalio.service import GrpcCompression, RPCError
 
 from connectors.loading import load_connectors
@@ -17,7 +15,7 @@ from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
 from domain.problems import RuntimeProblem, Text, UnavailableProblem
 from runtime.keys import parse_keyring
-from runtime.payload_codecs import TandemCodec
+from runtime.payload_codecs import data_converter
 from runtime.settings import Settings
 from services.access import Access
 from services.accounts import PlatformAccounts
@@ -44,7 +42,6 @@ from storage.definitions import Definitions
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
-from workflows.payloads import TandemPayloadConverter
 
 
 class Application:
@@ -188,17 +185,12 @@ async def connect_temporal(
 
     keys = settings.payload_keys
     keyring = parse_keyring(keys.get_secret_value()) if keys else {}
-    converter = dataclasses.replace(
-        DataConverter.default,
-        payload_converter_class=TandemPayloadConverter,
-        payload_codec=TandemCodec(keyring, fetch, LIBRARY),
-    )
     address = settings.required_temporal_address()
     try:
         return await Client.connect(
             address,
             namespace=settings.temporal_namespace,
-            data_converter=converter,
+            data_converter=data_converter(keyring, fetch, LIBRARY),
             interceptors=interceptors,
             grpc_compression=GrpcCompression.NONE,
             lazy=lazy,

@@ -3,6 +3,7 @@
 Source: temporalio `PayloadCodec`; AES-256-GCM by `cryptography`; DEFLATE, RFC 1951.
 """
 
+import dataclasses
 import os
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 
 from domain.dsl.library import ProgramLibrary
 from domain.dsl.program import Program
 from domain.problems import ConfigurationProblem, Text
-from workflows.payloads import DEFINITION_METADATA
+from workflows.payloads import DEFINITION_METADATA, TandemPayloadConverter
 
 _ENCODING = b"binary/encrypted"
 _KEY_ID = "encryption-key-id"
@@ -28,6 +29,20 @@ _WORTH_COMPRESSING = 256
 
 FetchProgram = Callable[[str], Awaitable[Program]]
 """The compiled definition of a digest, from wherever definitions are kept."""
+
+
+def data_converter(
+    keyring: Mapping[str, bytes], fetch: FetchProgram | None = None, library: ProgramLibrary | None = None
+) -> DataConverter:
+    """How a client of ours writes messages: as JSON, all encrypted when there is a key, sentences of errors too."""
+    converter = dataclasses.replace(
+        DataConverter.default,
+        payload_converter_class=TandemPayloadConverter,
+        payload_codec=TandemCodec(keyring, fetch, library),
+    )
+    if not keyring:
+        return converter
+    return dataclasses.replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
 
 
 class TandemCodec(PayloadCodec):

@@ -4,7 +4,6 @@ Serves `tandem flow run --host temporal` and the tests of workflows.
 """
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,7 +11,6 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -21,11 +19,10 @@ from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.library import LIBRARY, ProgramLibrary
 from domain.dsl.program import Program
 from domain.problems import ProblemError, UnavailableProblem
-from runtime.payload_codecs import TandemCodec
+from runtime.payload_codecs import data_converter
 from workflows import labels, messages
 from workflows.failures import failure_of
 from workflows.flow import FlowWorkflow
-from workflows.payloads import TandemPayloadConverter
 
 _KEYRING = {"rehearsal": bytes(32)}
 SANDBOX = SandboxedWorkflowRunner(
@@ -58,13 +55,8 @@ class Rehearsal:
         self.answers: dict[str, Answer] = {}
         self.obstacles: dict[str, Obstacle] = {}
         self.queue = "flows"
-        converter = dataclasses.replace(
-            DataConverter.default,
-            payload_converter_class=TandemPayloadConverter,
-            payload_codec=TandemCodec(keyring, self._fetch, library),
-        )
         config = client.config()
-        config["data_converter"] = converter
+        config["data_converter"] = data_converter(keyring, self._fetch, library)
         self.client = Client(**config)
 
     def forget(self) -> None:

@@ -3,7 +3,8 @@
     python -m tests.workflows.record_histories
 
 Each file is plain JSON: the id of a run, its definitions, and its executions, the oldest first. Nothing in it names a
-machine or a person. Commit new files; an existing one is only ever deleted when runs like it cannot be open anywhere any more.
+machine or a person. Commit new files; an existing one is only ever deleted when runs like it cannot be open anywhere
+any more.
 """
 
 import asyncio
