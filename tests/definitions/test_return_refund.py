@@ -167,6 +167,26 @@ def test_a_refund_that_the_platform_will_not_make_goes_to_finance_by_hand() -> N
     assert len(calls(result, "send")) == 1
 
 
+@pytest.mark.parametrize("grade", ["A", "C"])
+def test_a_request_withdrawn_before_the_shop_decides_is_nobodys_task(grade: str) -> None:
+    def closed() -> dict[str, Any]:
+        raise ConflictProblem("closed", refund_status="closed")
+
+    answers: Answers = {"youzan.agree_refund": closed, "youzan.refuse_refund": closed}
+    result = play(person(60, "inspect", grade=grade), answers=answers)
+    assert result.output == {"result": "settled-elsewhere", "status": "closed"}
+    assert "refundByHand" not in {task["name"] for task in result.tasks}
+    assert calls(result, "send") == []
+
+
+def test_a_refusal_that_the_platform_will_not_take_fails_the_run_for_someone_to_look_at() -> None:
+    def refused() -> dict[str, Any]:
+        raise ConflictProblem("not allowed")
+
+    result = play(person(60, "inspect", grade="C"), answers={"youzan.refuse_refund": refused})
+    assert result.status == "faulted"
+
+
 def test_a_withdrawn_request_ends_the_flow_and_takes_the_tasks_back() -> None:
     result = play(happens(3600, "tandem.refund.closed", refund_id=REFUND))
     assert result.output == {"result": "withdrawn", "refund_id": REFUND}
