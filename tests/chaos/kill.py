@@ -39,7 +39,7 @@ class Tempo:
     @classmethod
     def of(cls, runs: int) -> "Tempo":
         return cls(
-            asking=8 + 0.4 * runs, killing=25 + 0.75 * runs, ending=75 + 0.6 * runs, think=0.6 if runs < 100 else 0.25
+            asking=8 + 0.4 * runs, killing=20 + 0.8 * runs, ending=90 + 0.6 * runs, think=0.5 if runs < 100 else 0.15
         )
 
 
@@ -113,8 +113,8 @@ async def _people(house: House, outside: Outside, done: WorkDone, tempo: Tempo) 
             for login, token in tokens.items()
         }
         desks = [
-            asyncio.create_task(Desk(clients[login], login, queue, outside, done, tempo.think).work())
-            for login, queue in DESKS
+            asyncio.create_task(Desk(clients[login], login, queue, outside, done, tempo.think * slowness).work())
+            for login, queue, slowness in DESKS
         ]
         try:
             yield clients["admin"]

@@ -10,13 +10,13 @@ from random import Random
 from tests.chaos.client import Answer, Client
 from tests.chaos.outside import Outside
 
-# Two people for each queue, so that they meet over the same tasks.
-DESKS: tuple[tuple[str, str], ...] = (
-    ("lin", "warehouse"),
-    ("zhou", "warehouse"),
-    ("lin", "after-sale"),
-    ("qian", "finance"),
-    ("sun", "finance"),
+# Who serves which queue, and how slowly: two for a queue meet over the same tasks.
+DESKS: tuple[tuple[str, str, float], ...] = (
+    ("lin", "warehouse", 1),
+    ("zhou", "warehouse", 1),
+    ("lin", "after-sale", 4),
+    ("qian", "finance", 6),
+    ("sun", "finance", 6),
 )
 
 
