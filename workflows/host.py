@@ -30,6 +30,7 @@ _INNER_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
 )
 _INNER_DEADLINE = timedelta(days=7)
+_ANSWER_FIRST = timedelta(milliseconds=1)
 
 
 class TemporalHost:
@@ -50,6 +51,7 @@ class TemporalHost:
         self._shown: set[str] = set()
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._completing: set[str] = set()
+        self._taken: set[str] = set()
         self._waits = 0
         self._under_way = 0
         self._children = 0
@@ -93,9 +95,9 @@ class TemporalHost:
             length = instant - workflow.now()
             if length > timedelta():
                 await workflow.sleep(length, summary=labels.summary(site.name))
-            if self._completing:
+            if self._completing or self._taken:
                 # The person whose form is being recorded was in time.
-                await workflow.wait_condition(lambda: not self._completing)
+                await workflow.wait_condition(lambda: not self._completing and not self._taken)
         finally:
             self._waits -= 1
 
@@ -161,17 +163,21 @@ class TemporalHost:
                 await self._move_human_task(identity, "suspended", "the run is suspended")
             self._waits += 1
             try:
-                return await answer
+                await asyncio.wait([answer])
             finally:
                 self._waits -= 1
+            # Inner steps that follow would keep the server from telling the person that the form was taken.
+            await self.rest(_ANSWER_FIRST)
+            return answer.result()
         except asyncio.CancelledError:
             # Whoever is being told that the form was taken must not find the task withdrawn.
             await workflow.wait_condition(lambda: identity not in self._completing)
-            if not answer.done() or answer.cancelled():
+            if not answer.done():
                 await self._move_human_task(identity, "exited", "the flow no longer waits for it")
             raise
         finally:
             self._shown.discard(identity)
+            self._taken.discard(identity)
             self._open.pop(identity, None)
             self._answers.pop(identity, None)
 
@@ -289,7 +295,8 @@ class TemporalHost:
                     retry_policy=_INNER_RETRY,
                 )
             )
-            if not answer.done():
+            if not answer.done() and command.task_id in self._answers:
+                self._taken.add(command.task_id)
                 if command.outcome == "completed":
                     answer.set_result(command.form)
                 else:
