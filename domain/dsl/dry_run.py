@@ -98,8 +98,9 @@ class _Rehearsal:
 
     async def play(self, loop: VirtualClockLoop) -> RunResult:
         scenario = self.scenario
-        for timed in scenario.events:
-            loop.call_later(max(timed.after.total_seconds(), 0), self.mailbox.deliver, timed.event)
+        for after in dict.fromkeys(timed.after for timed in scenario.events):
+            together = [timed.event for timed in scenario.events if timed.after == after]
+            loop.call_later(max(after.total_seconds(), 0), self._deliver, together)
         host = _VirtualHost(self, loop, self.program, scenario.run_id)
         status: Status = "completed"
         output, problem = None, None
@@ -114,6 +115,11 @@ class _Rehearsal:
             await cancel_all(host.background)
         fault = problem.as_dict() if problem is not None else None
         return RunResult(status, output, fault, host.journal.tasks, self.calls, self.emitted, loop.time())
+
+    def _deliver(self, events: list[Event]) -> None:
+        # One timer for one instant: the loop keeps no order among timers that are due at the same time.
+        for event in events:
+            self.mailbox.deliver(event)
 
     def stall(self) -> None:
         """Nothing will ever come: no timer, no event. Whoever waits is told so, and the run ends."""
