@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 GRACE = timedelta(seconds=25)
 DRAINS = (messages.Drain("inbox"), messages.Drain("events"), messages.Drain("runs"))
 POLLERS = 20
+CACHED_RUNS = 400
+"""Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
 
 
 async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
@@ -106,6 +108,7 @@ def _maker(
             # The sandbox belongs in the tests: see docs/adr/0003.
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[LogContextInterceptor()],
+            max_cached_workflows=CACHED_RUNS,
             max_concurrent_workflow_task_polls=POLLERS if flows else 5,
             max_task_queue_activities_per_second=rate,
             graceful_shutdown_timeout=GRACE,

@@ -27,7 +27,7 @@ from runtime.ports import free_port
 from runtime.settings import Settings
 from services.definition_sources import SourceText
 from storage.migrations import upgrade
-from worker import POLLERS
+from worker import CACHED_RUNS, POLLERS
 from workflows.flow import FlowWorkflow
 from workflows.messages import FLOWS_QUEUE
 
@@ -140,6 +140,7 @@ async def worker_beside(house: House) -> AsyncIterator[None]:
         activities=[*runs.all, inside, outside],
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[LogContextInterceptor()],
+        max_cached_workflows=CACHED_RUNS,
         max_concurrent_workflow_task_polls=POLLERS,
     ):
         yield

@@ -24,11 +24,11 @@ from domain.dsl.program import Program
 from runtime.embedded import EmbeddedTemporal
 from runtime.payload_codecs import TandemCodec
 from services.orchestrator import FlowLabels, Orchestrator
+from worker import CACHED_RUNS, POLLERS
 from workflows.flow import FlowWorkflow
 from workflows.messages import FLOWS_QUEUE, DefinitionRef, FlowStart
 from workflows.payloads import TandemPayloadConverter
 
-POLLERS = 20
 _DEADLINE_S = 60.0
 _KEYRING = {"bench": bytes(range(32))}
 _numbers = itertools.count(1)
@@ -88,6 +88,7 @@ def make_worker(client: Client) -> Worker:
         workflows=[FlowWorkflow, *WORKFLOWS],
         activities=ACTIVITIES,
         workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=CACHED_RUNS,
         max_concurrent_workflow_task_polls=POLLERS,
     )
 
