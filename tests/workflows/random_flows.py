@@ -31,7 +31,7 @@ class RandomFlow:
 
 
 class _Author:
-    """Writes tasks; `races` allows what may end differently when something takes longer."""
+    """Writes tasks; `races` allows errors, and what may end differently when something takes longer."""
 
     def __init__(self, draw: st.DrawFn, *, races: bool) -> None:
         self._draw = draw
@@ -60,10 +60,12 @@ class _Author:
 
     def _task(self, depth: int, following: list[str]) -> dict[str, Any]:
         self._left -= 1
-        simple = [self._set, self._set, self._wait, self._emit, self._call, self._function, self._person, self._raise]
-        listening = [self._listen, self._wait_for] if self._races else []
-        nested = [self._do, self._for, self._fork, self._try] if depth < 3 and self._left > 0 else []
-        kind = self._draw(st.sampled_from([*simple, *listening, *nested, *nested]))
+        simple = [self._set, self._wait, self._emit, self._function, self._person]
+        simple += (
+            [self._set, self._call, self._raise, self._listen, self._wait_for] if self._races else [self._call] * 4
+        )
+        nested = [self._do, self._for, self._fork, *([self._try] if self._races else [])]
+        kind = self._draw(st.sampled_from([*simple, *(nested * 2 if depth < 3 and self._left > 0 else [])]))
         if depth < 2 and following and self._one_in(8):
             return self._switch(following)
         task = kind(depth) if kind in nested else kind()  # type: ignore[operator]
@@ -76,7 +78,7 @@ class _Author:
         if self._one_in(5):
             task["export"] = {"as": _COUNT}
         if self._one_in(8):
-            task["then"] = self._draw(st.sampled_from(["continue", "exit", "end", *following]))
+            task["then"] = self._draw(self._places(following))
         return task
 
     def _set(self) -> dict[str, Any]:
@@ -128,7 +130,7 @@ class _Author:
         return {"call": "wait-for", "with": {"timeout": self._length(5, 30), "events": dict(sorted(events.items()))}}
 
     def _switch(self, following: list[str]) -> dict[str, Any]:
-        where = st.sampled_from(["continue", "exit", "end", *following])
+        where = self._places(following)
         return {
             "switch": [
                 {"even": {"when": f"{_SIZE} % 2 == 0", "then": self._draw(where)}},
@@ -166,6 +168,10 @@ class _Author:
 
     def _bounded(self, task: dict[str, Any]) -> dict[str, Any]:
         return {**task, "timeout": {"after": self._length(8, 40)}}
+
+    def _places(self, following: list[str]) -> st.SearchStrategy[str]:
+        # The end of a flow inside a fork is a race as well.
+        return st.sampled_from(["continue", "exit", *(["end"] if self._races else []), *following])
 
     def _length(self, least: int, most: int) -> str:
         return f"PT{self._draw(st.integers(least, most))}.{self._next():03d}S"

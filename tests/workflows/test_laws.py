@@ -1,6 +1,6 @@
 """What holds for every flow: it ends the same each time, however often it is interrupted, and is repeated nowhere."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.workflows.law_host import World, play
@@ -27,3 +27,18 @@ def test_a_flow_that_is_interrupted_ends_as_if_it_had_not_been(
     program, world = flow.program, World(moves, moments)
     interrupted = play(program, flow.events, world)
     assert interrupted == play(program, flow.events, World())
+
+
+@often
+@given(random_flows(races=False), st.integers(0, 9))
+def test_a_run_that_is_taken_up_again_ends_as_if_nothing_had_failed(flow: RandomFlow, number: int) -> None:
+    """A call fails once. Whatever was done before is not done again, and the end is the same."""
+    program, smooth = flow.program, World()
+    expected = play(program, flow.events, smooth)
+    assume(smooth.calls)
+    world = World(fails=1 + number % len(smooth.calls))
+    taken_up = play(program, flow.events, world, retries=1)
+    assert (taken_up.output, taken_up.error) == (expected.output, None)
+    assert (taken_up.calls, taken_up.emitted) == (expected.calls, expected.emitted)
+    assert dict(taken_up.tasks) == dict(expected.tasks)
+    assert len(world.calls) == len(smooth.calls) + 1

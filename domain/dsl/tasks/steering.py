@@ -55,34 +55,32 @@ async def fork(interpreter: "Interpreter", execution: Execution, task: ForkTask)
     The first failure fails the task and cancels the other branches, competing or not: an error is never hidden behind a
     branch that happens to wait longer.
     """
-    frame = execution.frame
     nodes = execution.node.children["fork/branches"]
-    done: dict[str, Any] = frame.setdefault("done", {})
-    numbers = [number for number in range(len(nodes)) if str(number) not in done]
+    done: dict[str, list[Any]] = execution.frame.setdefault("done", {})
 
-    def path(number: int) -> str:
-        return f"{execution.path}/branches/{number}:{nodes[number].name}"
+    async def branch(number: int) -> None:
+        path = f"{execution.path}/branches/{number}:{nodes[number].name}"
+        # Noted at once: when another branch fails at the same moment, a retry must not repeat this one.
+        done[str(number)] = list(await interpreter.execute(nodes[number], execution.input, path, execution.variables))
 
-    tasks: dict[asyncio.Task[Outcome], int] = {
-        asyncio.ensure_future(
-            interpreter.execute(nodes[number], execution.input, path(number), execution.variables)
-        ): number
-        for number in numbers
-    }
-    winner: Outcome | None = None
+    def winner() -> Outcome | None:
+        outcomes = (Outcome(*each) for each in done.values())
+        return next((outcome for outcome in outcomes if task.fork.compete or outcome.directive == END), None)
+
+    open_numbers = [number for number in range(len(nodes)) if str(number) not in done] if winner() is None else []
+    tasks = [asyncio.ensure_future(branch(number)) for number in open_numbers]
     try:
-        async for finished in AsTheyFinish(list(tasks)):
-            outcome = finished.result()
-            done[str(tasks[finished])] = outcome.output
-            if task.fork.compete or outcome.directive == END:
-                winner = outcome
+        async for finished in AsTheyFinish(tasks):
+            finished.result()
+            if winner() is not None:
                 break
     finally:
-        await cancel_all(list(tasks))
-    if winner is not None:
+        await cancel_all(tasks)
+    first = winner()
+    if first is not None:
         interpreter.state.close_below(f"{execution.path}/branches")
-        return Raw(winner.output, END if winner.directive == END else None)
-    return Raw([done[str(number)] for number in range(len(nodes))])
+        return Raw(first.output, END if first.directive == END else None)
+    return Raw([done[str(number)][0] for number in range(len(nodes))])
 
 
 async def switch(interpreter: "Interpreter", execution: Execution, task: SwitchTask) -> Raw:
