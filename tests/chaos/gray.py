@@ -104,7 +104,7 @@ async def prove(stage_s: float) -> int:
 @contextlib.asynccontextmanager
 async def _under_load(ops: Client, load: Load) -> AsyncIterator[None]:
     """Starts all the time, from the API and from events."""
-    sources = [asyncio.create_task(_call(ops, load, Random(desk))) for desk in range(4)]
+    sources = [asyncio.create_task(_call(ops, load, Random(desk))) for desk in range(6)]
     sources.append(asyncio.create_task(_publish_events(ops, load, Random("events"))))
     try:
         yield
@@ -166,11 +166,11 @@ async def _publish_events(ops: Client, load: Load, pick: Random) -> None:
                 "type": "chaos.visit",
                 "subject": _customer(pick),
             }
-            for number in range(8)
+            for number in range(6)
         ]
         await ops.send("POST", "/api/v1/events", events, media_type="application/cloudevents-batch+json")
         load.published += len(events)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.6)
 
 
 def _customer(pick: Random) -> str:
@@ -283,7 +283,7 @@ def _say(began: float, sentence: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.chaos.gray", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--stage", type=float, default=10.0, metavar="SECONDS", help="how long each stage lasts")
+    parser.add_argument("--stage", type=float, default=11.0, metavar="SECONDS", help="how long each stage lasts")
     chosen = parser.parse_args()
     try:
         return asyncio.run(prove(chosen.stage))
