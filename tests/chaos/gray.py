@@ -35,9 +35,9 @@ _DEFINITION = """
 document: {{ dsl: '1.0.3', namespace: chaos, name: greeting, version: '{version}', title: 灰度演示 }}
 schedule: {{ on: {{ one: {{ with: {{ type: chaos.visit }} }} }} }}
 do:
-  - begin: {{ set: {{ begun: '{version}' }} }}
+  - greet: {{ set: {{ begun: '{version}' }} }}
   - think: {{ wait: PT8S }}
-  - end: {{ set: {{ begun: '${{ .begun }}', ended: '{version}' }} }}
+  - part: {{ set: {{ begun: '${{ .begun }}', ended: '{version}' }} }}
 """
 
 
