@@ -116,7 +116,7 @@ clean:
 lock: | $(BIN)/python
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(BIN)/python -m venv "$$tools" && "$$tools/bin/python" -m pip --disable-pip-version-check install --quiet uv && \
-	common="--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links" && \
+	common="--universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links" && \
 	"$$tools/bin/uv" pip compile $$common pyproject.toml --group build -o requirements.lock $(ARGS) >/dev/null && \
 	"$$tools/bin/uv" pip compile $$common pyproject.toml --group build --group dev -c requirements.lock \
 	  -o requirements-dev.lock $(ARGS) >/dev/null && \
