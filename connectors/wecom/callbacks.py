@@ -12,7 +12,7 @@ from connectors.payloads import parse_flat_xml
 from connectors.reading import not_from_the_future, optional_text, text, whole_number
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.wecom.settings import WecomSettings
-from domain.catalog.events import ContactData, GroupData, Origin, TagData
+from domain.canonical import ContactData, GroupData, Origin, TagData
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.problems import AuthenticationProblem, Text, ValidationProblem

@@ -11,13 +11,13 @@ from connectors.reading import CHINA, china_time, optional_mapping, optional_tex
 from connectors.youzan.codes import TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.records import read_order, read_refund
+from domain.canonical import RefundStatus
 from domain.catalog.youzan import (
     AgreeRefundArguments,
     AgreeRefundOutput,
     GetRefundOutput,
     GetTradeOutput,
     RefundArguments,
-    RefundStatus,
     RefuseRefundArguments,
     RefuseRefundOutput,
     TrackWaybillOutput,

@@ -27,8 +27,7 @@ from connectors.reading import (
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.youzan.records import ORDER_STATUSES, read_order
 from connectors.youzan.settings import YouzanSettings
-from domain.catalog.events import OrderData, RefundData
-from domain.catalog.youzan import OrderStatus, RefundStatus
+from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
 from domain.events import Event
 from domain.ids import derived_id
 from domain.problems import AuthenticationProblem, Text

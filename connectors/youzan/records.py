@@ -14,16 +14,8 @@ from connectors.reading import (
     text,
     whole_number,
 )
-from domain.catalog.youzan import (
-    Buyer,
-    Delivery,
-    GetRefundOutput,
-    GetTradeOutput,
-    OrderLine,
-    OrderStatus,
-    RefundStatus,
-    ReturnParcel,
-)
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.youzan import GetRefundOutput, GetTradeOutput, ReturnParcel
 
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "WAIT_SELLER_AGREE": "requested",

@@ -1,6 +1,7 @@
 """Every event type that a flow can listen to without anybody having to publish it by hand."""
 
 from domain.catalog.events import EVENT_TYPES
+from domain.catalog.interaction_events import INTERACTION_EVENT_TYPES
 from domain.events import EventType
 from domain.problems import Text
 
@@ -46,6 +47,7 @@ LIFECYCLE_EVENT_TYPES: tuple[EventType, ...] = (
 )
 
 KNOWN_EVENT_TYPES: dict[str, EventType] = {
-    kind.name: kind for kind in (*EVENT_TYPES, *HUMAN_TASK_EVENT_TYPES, *LIFECYCLE_EVENT_TYPES)
+    kind.name: kind
+    for kind in (*EVENT_TYPES, *INTERACTION_EVENT_TYPES, *HUMAN_TASK_EVENT_TYPES, *LIFECYCLE_EVENT_TYPES)
 }
 """Event types by name."""

@@ -5,84 +5,8 @@ Types are `tandem.{thing}.{what happened}`. Subjects: `refund:{id}`, `order:{id}
 `platform`, `account` and `version` (a number that grows with every change of the thing) are always there.
 """
 
-from typing import Literal
-
-from pydantic import AwareDatetime
-
-from domain.calls import Result
-from domain.catalog.youzan import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.events import EventType
-from domain.money import AmountMinor
 from domain.problems import Text
-
-
-class Origin(Result):
-    """Where an event comes from. `version` never decreases; the larger one is the newer state."""
-
-    platform: str
-    account: str
-    version: int
-    occurred_at: AwareDatetime | None = None
-
-
-class RefundData(Origin):
-    """A refund as the push tells it; `amount_minor` is null in pushes that leave it out."""
-
-    refund_id: str
-    order_id: str
-    status: RefundStatus
-    amount_minor: AmountMinor | None = None
-    currency: str = "CNY"
-    reason: str | None = None
-    returns_goods: bool | None = None
-    line_ids: tuple[str, ...] = ()
-
-
-class OrderData(Origin):
-    """An order as the push tells it; what a short push leaves out is null or empty."""
-
-    order_id: str
-    status: OrderStatus
-    paid_minor: AmountMinor | None = None
-    postage_minor: AmountMinor | None = None
-    currency: str = "CNY"
-    lines: tuple[OrderLine, ...] = ()
-    buyer: Buyer = Buyer()
-    delivery: Delivery | None = None
-    created_at: AwareDatetime | None = None
-    paid_at: AwareDatetime | None = None
-    close_reason: str | None = None
-
-
-class ContactData(Origin):
-    """A customer and the member of staff whose contact they became, stay or were.
-
-    state: the channel code they came by. welcome_code: allows one greeting within 20 seconds.
-    """
-
-    external_userid: str
-    userid: str | None = None
-    state: str | None = None
-    welcome_code: str | None = None
-    source: str | None = None
-    fail_reason: str | None = None
-
-
-class GroupData(Origin):
-    """A customer group chat; `change` says what a change was about."""
-
-    chat_id: str
-    change: str | None = None
-    joined_by: str | None = None
-    member_count_delta: int = 0
-
-
-class TagData(Origin):
-    """A corp tag or a group of them."""
-
-    tag_id: str
-    kind: Literal["tag", "group", "strategy"] = "tag"
-
 
 _ORIGIN = {"platform": "youzan", "account": "demo-apparel", "version": 1795399200000}
 _REFUND = {

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from domain.calls import Call, Result
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.platforms import (
     EFFECT_DEADLINE_S,
     EFFECT_RETRY,
@@ -21,11 +22,6 @@ from domain.money import AmountMinor
 from domain.problems import Text
 
 YOUZAN_QUEUE = platform_queue("youzan")
-
-RefundStatus = Literal[
-    "requested", "awaiting_return", "returned", "refused", "return_refused", "closed", "refunded", "unknown"
-]
-OrderStatus = Literal["unpaid", "paid", "shipped", "completed", "closed", "unknown"]
 
 
 class RefundArguments(PlatformArguments):
@@ -89,38 +85,6 @@ class TradeArguments(PlatformArguments):
     """One order of the shop."""
 
     order_id: str = Field(min_length=1, max_length=64, description="订单号 · The order's number")
-
-
-class OrderLine(Result):
-    """One article of an order; `price_minor` is one piece, `total_minor` what the line was sold for."""
-
-    line_id: str
-    item_id: str | None = None
-    sku_id: str | None = None
-    title: str
-    sku: str | None = None
-    quantity: int
-    price_minor: AmountMinor
-    total_minor: AmountMinor
-
-
-class Buyer(Result):
-    """The buyer's identities; `*_ciphertext` can be read only where the platform allows it."""
-
-    buyer_id: str | None = None
-    unionid: str | None = None
-    openid: str | None = None
-    phone_ciphertext: str | None = None
-
-
-class Delivery(Result):
-    """Where the goods went; personal data stays ciphertext."""
-
-    province: str | None = None
-    city: str | None = None
-    name_ciphertext: str | None = None
-    phone_ciphertext: str | None = None
-    address_ciphertext: str | None = None
 
 
 class GetTradeOutput(Result):

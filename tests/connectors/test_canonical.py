@@ -16,6 +16,7 @@ from connectors.reading import fen
 from connectors.webhooks import MAX_BODY_BYTES, Verified
 from connectors.wecom.callbacks import CONTACT_EVENTS
 from connectors.youzan.pushes import ORDER_KINDS, REFUND_KINDS
+from domain.canonical import Buyer
 from domain.catalog.events import EVENT_TYPES
 from domain.events import Event
 from domain.money import major_from_minor
@@ -93,6 +94,7 @@ def test_a_refund_request_reads_in_fen_and_utc() -> None:
         "reason": "尺码不合适",
         "returns_goods": True,
         "line_ids": ["2800001", "2800002"],
+        "buyer": Buyer().model_dump(mode="json"),
     }
 
 
@@ -107,6 +109,7 @@ def test_a_paid_order_reads_with_its_lines_and_its_buyer() -> None:
         "sku_id": None,
         "title": "羊毛大衣",
         "sku": "驼色 M",
+        "category": None,
         "quantity": 1,
         "price_minor": 29900,
         "total_minor": 29900,

@@ -1,0 +1,60 @@
+"""Identity keys: what a record knows a person by."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+from domain.canonical.phones import e164
+
+KeyKind = Literal["unionid", "phone", "buyer", "external_userid", "openid", "member", "device"]
+"""By falling strength. unionid: one WeChat user within the merchant's open platform. phone: E.164. buyer: an account of
+a shop platform. external_userid: a contact within a corp. openid: a WeChat user within one app. member: the merchant's
+own member number. device: a fingerprint; many people may share one."""
+
+STRONG_KINDS: frozenset[KeyKind] = frozenset({"unionid", "phone", "buyer", "external_userid", "openid", "member"})
+"""Kinds that tie records of one person together without asking; the others only suggest."""
+
+
+class IdentityKey(NamedTuple):
+    """One key. scope: within what the value is unique (a platform, a corp, an app), empty when everywhere."""
+
+    kind: KeyKind
+    scope: str
+    value: str
+
+    @property
+    def subject(self) -> str:
+        """The key as a subject of events: `key:kind/scope/value`."""
+        return f"key:{self.kind}/{self.scope}/{self.value}"
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """A canonical record with a person in it."""
+
+    def identity_keys(self) -> "Iterable[IdentityKey | None]":
+        """The keys the record names its person by; all of them belong to one person."""
+
+
+def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None:
+    """A key, or None for a missing value and for a phone number that is none."""
+    if value is None or not value.strip():
+        return None
+    plain = value.strip()
+    if kind == "phone":
+        number = e164(plain)
+        return IdentityKey(kind, "", number) if number else None
+    return IdentityKey(kind, scope, plain)
+
+
+def keys_of(record: Any) -> tuple[IdentityKey, ...]:
+    """The keys of a canonical record, the strongest first, without repetition; none when nobody is in it."""
+    if not isinstance(record, HasKeys):
+        return ()
+    found = {each: None for each in record.identity_keys() if each is not None}
+    return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
+
+
+_STRENGTH: dict[str, int] = {
+    kind: place
+    for place, kind in enumerate(("unionid", "phone", "buyer", "external_userid", "openid", "member", "device"))
+}
