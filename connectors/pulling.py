@@ -1,0 +1,54 @@
+"""Reading a platform's records page by page, for what its pushes missed.
+
+A client that can be pulled from has streams (`orders`, `refunds`, `contacts` …) and a method
+`async pull(stream, cursor, until) -> PulledPage`. How the platform wants to be read (windows, last page first, cursors
+with two indices, a lag behind the push) is the method's business; the caller only gives the cursor back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
+
+from connectors.webhooks import Verified
+
+Cursor = Mapping[str, Any]
+"""Where a stream stands, JSON-ready; empty at the very beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Records of one kind that can be read again.
+
+    reaches_back: how far the platform lets one read. lag: how long after a change it may still be missing there.
+    """
+
+    name: str
+    reaches_back: timedelta
+    lag: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class PulledPage:
+    """One page. records: as pushes are, so that `Connector.to_events` reads both; dedupe_key holds the version.
+
+    cursor: where to go on, also after a crash: reading a page again is harmless. more: whether to go on at once.
+    """
+
+    records: Sequence[Verified]
+    cursor: Cursor
+    more: bool
+    total: int | None = field(default=None)
+
+
+@runtime_checkable
+class Pullable(Protocol):
+    """A client whose platform can be read page by page."""
+
+    streams: tuple[Stream, ...]
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """The next page of a stream, changes up to `until`. An empty cursor starts as far back as the caller's window.
+
+        cursor may hold `since` (RFC 3339) alone: start there. Raises problems as `connectors.errors` describes them.
+        """

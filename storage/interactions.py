@@ -1,0 +1,43 @@
+"""What people do around buying: chats, scans, visits, carts, coupons, follows, contacts, stages of life."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from storage.encryption import EncryptedJson
+from storage.scoping import ScopedColumns
+from storage.tables import Table, instant
+
+
+class InteractionRow(ScopedColumns, Table, table=True):
+    """One thing a person did, or one state they are in, the newest that was told.
+
+    kind: `chat`, `scan`, `visit`, `cart`, `coupon`, `contact`, `follow`, `member`, `life`. key: the platform's own id
+    of it within kind and account. name: what exactly (`page_view`, `in`, `pregnancy`). state: where it stands (`open`,
+    `used`, `lost`). details: what rules may ask about and is not personal. personal: texts and names.
+    """
+
+    __tablename__ = "interactions"
+    id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    kind: str
+    key: str
+    identity_id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id")])
+    version: int = Field(sa_type=BigInteger)
+    occurred_at: datetime = instant()
+    recorded_at: datetime = instant()
+    name: str | None = None
+    state: str | None = None
+    channel: str | None = None
+    item_id: str | None = None
+    category: str | None = None
+    amount_minor: int | None = Field(default=None, sa_type=BigInteger)
+    details: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, nullable=False)
+    personal: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("interactions.personal"), nullable=True)
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "kind", "key"),
+        Index("ix_interactions_identity_id_occurred_at", "identity_id", "occurred_at"),
+    )

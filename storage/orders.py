@@ -1,0 +1,135 @@
+"""Orders, their lines, their refunds and parcels: the newest state that a platform told.
+
+Every row keeps the `version` it was told in; an older one never overwrites it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field
+
+from storage.encryption import EncryptedJson
+from storage.scoping import ScopedColumns
+from storage.tables import Table, instant
+
+
+def _number() -> Any:
+    return Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+
+
+def _of_identity() -> Any:
+    return Field(default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id")])
+
+
+def _minor(default: int | None = None) -> Any:
+    return Field(default=default, sa_type=BigInteger)
+
+
+class OrderRow(ScopedColumns, Table, table=True):
+    """One order. identity_id: the strongest key it names its buyer by. refunded_minor: what went back so far.
+
+    personal: buyer's and receiver's data as the platform gave it, mostly ciphertext. told_at: the record's own time.
+    """
+
+    __tablename__ = "orders"
+    id: int = _number()
+    order_id: str
+    identity_id: int | None = _of_identity()
+    version: int = Field(sa_type=BigInteger)
+    status: str
+    currency: str = "CNY"
+    paid_minor: int | None = _minor()
+    postage_minor: int | None = _minor()
+    discount_minor: int | None = _minor()
+    refunded_minor: int = _minor(0)
+    created_at: datetime | None = instant(optional=True)
+    paid_at: datetime | None = instant(optional=True)
+    shipped_at: datetime | None = instant(optional=True)
+    completed_at: datetime | None = instant(optional=True)
+    told_at: datetime = instant()
+    recorded_at: datetime = instant()
+    parent_order_id: str | None = None
+    group_id: str | None = None
+    channel: str | None = None
+    influencer_id: str | None = None
+    video_id: str | None = None
+    membership: str | None = None
+    dining: str | None = None
+    province: str | None = None
+    city: str | None = None
+    close_reason: str | None = None
+    coupon_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
+    personal: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.personal"), nullable=True)
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "order_id"),
+        Index("ix_orders_identity_id_paid_at", "identity_id", "paid_at"),
+        Index("ix_orders_order_id", "order_id"),
+        Index("ix_orders_account_id_told_at", "account_id", "told_at"),
+    )
+
+
+class OrderLineRow(Table, table=True):
+    """One article of an order."""
+
+    __tablename__ = "order_lines"
+    order_key: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_args=[ForeignKey("orders.id", ondelete="CASCADE")]
+    )
+    line_id: str = Field(primary_key=True)
+    item_id: str | None = None
+    sku_id: str | None = None
+    title: str
+    sku: str | None = None
+    category: str | None = None
+    quantity: int
+    price_minor: int = _minor()
+    total_minor: int = _minor()
+
+
+class RefundRow(ScopedColumns, Table, table=True):
+    """One refund. identity_id: its own buyer's key, else the order's."""
+
+    __tablename__ = "refunds"
+    id: int = _number()
+    refund_id: str
+    order_id: str
+    identity_id: int | None = _of_identity()
+    version: int = Field(sa_type=BigInteger)
+    status: str
+    amount_minor: int | None = _minor()
+    currency: str = "CNY"
+    reason: str | None = None
+    returns_goods: bool | None = None
+    line_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
+    requested_at: datetime | None = instant(optional=True)
+    refunded_at: datetime | None = instant(optional=True)
+    told_at: datetime = instant()
+    recorded_at: datetime = instant()
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "refund_id"),
+        Index("ix_refunds_identity_id_told_at", "identity_id", "told_at"),
+        Index("ix_refunds_account_id_order_id", "account_id", "order_id"),
+    )
+
+
+class ShipmentRow(ScopedColumns, Table, table=True):
+    """One parcel to a buyer."""
+
+    __tablename__ = "shipments"
+    id: int = _number()
+    waybill: str
+    order_id: str
+    company: str | None = None
+    state: str
+    version: int = Field(sa_type=BigInteger)
+    told_at: datetime = instant()
+    recorded_at: datetime = instant()
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "waybill", "order_id"),
+        Index("ix_shipments_account_id_order_id", "account_id", "order_id"),
+    )
