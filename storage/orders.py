@@ -30,7 +30,8 @@ def _minor(default: int | None = None) -> Any:
 class OrderRow(ScopedColumns, Table, table=True):
     """One order. identity_id: the strongest key it names its buyer by. refunded_minor: what went back so far.
 
-    personal: buyer's and receiver's data as the platform gave it, mostly ciphertext. told_at: the record's own time.
+    version: of the newest status; detail_version: of the newest telling that came with its amounts.
+    buyer, receiver: their data as the platform gave it, mostly ciphertext. told_at: the record's own time.
     """
 
     __tablename__ = "orders"
@@ -38,6 +39,7 @@ class OrderRow(ScopedColumns, Table, table=True):
     order_id: str
     identity_id: int | None = _of_identity()
     version: int = Field(sa_type=BigInteger)
+    detail_version: int = Field(sa_type=BigInteger)
     status: str
     currency: str = "CNY"
     paid_minor: int | None = _minor()
@@ -61,7 +63,8 @@ class OrderRow(ScopedColumns, Table, table=True):
     city: str | None = None
     close_reason: str | None = None
     coupon_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
-    personal: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.personal"), nullable=True)
+    buyer: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.buyer"), nullable=True)
+    receiver: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.receiver"), nullable=True)
 
     __table_args__ = (
         UniqueConstraint("account_id", "order_id"),
@@ -90,7 +93,7 @@ class OrderLineRow(Table, table=True):
 
 
 class RefundRow(ScopedColumns, Table, table=True):
-    """One refund. identity_id: its own buyer's key, else the order's."""
+    """One refund. identity_id: its own buyer's key, else the order's. Versions: see `OrderRow`."""
 
     __tablename__ = "refunds"
     id: int = _number()
@@ -98,6 +101,7 @@ class RefundRow(ScopedColumns, Table, table=True):
     order_id: str
     identity_id: int | None = _of_identity()
     version: int = Field(sa_type=BigInteger)
+    detail_version: int = Field(sa_type=BigInteger)
     status: str
     amount_minor: int | None = _minor()
     currency: str = "CNY"

@@ -1,0 +1,1 @@
+"""Customers: whose records are whose, and what follows from them."""

@@ -1,0 +1,243 @@
+"""Writing a batch of records: each shelf by one statement, the newer version of a thing always the one that stays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Update, and_, cast, column, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.types import BigInteger
+
+from domain.customers.records import STATUS_COLUMNS, Record, Shelf
+from domain.organisation import HEADQUARTERS, Placement
+from storage.goods import GoodsRow
+from storage.interactions import InteractionRow
+from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows
+from storage.tables import Table
+from storage.unit_of_work import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where records of a shelf go. has_person: whether a row points at an identity; scoped: whether it has a unit."""
+
+    model: type[Table]
+    guard: Guard
+    has_person: bool = True
+    scoped: bool = True
+
+
+_ORDER_DETAILS = (
+    "identity_id",
+    "unit_path",
+    "currency",
+    "paid_minor",
+    "postage_minor",
+    "discount_minor",
+    "created_at",
+    "paid_at",
+    "shipped_at",
+    "completed_at",
+    "parent_order_id",
+    "group_id",
+    "channel",
+    "influencer_id",
+    "video_id",
+    "membership",
+    "dining",
+    "province",
+    "city",
+    "coupon_ids",
+    "buyer",
+    "receiver",
+)
+_REFUND_DETAILS = (
+    "identity_id",
+    "unit_path",
+    "order_id",
+    "amount_minor",
+    "currency",
+    "reason",
+    "returns_goods",
+    "line_ids",
+)
+_INTERACTION = (
+    "identity_id",
+    "unit_path",
+    "occurred_at",
+    "name",
+    "state",
+    "channel",
+    "item_id",
+    "category",
+    "amount_minor",
+    "details",
+    "personal",
+)
+_GOODS_KEY = ("account_id", "item_id", "sku_id")
+_PLACES: Mapping[Shelf, _Place] = {
+    "goods": _Place(
+        GoodsRow,
+        Guard(_GOODS_KEY, (("version", ("title", "category", "price_minor", "on_sale", "video_ids")),)),
+        has_person=False,
+        scoped=False,
+    ),
+    "stock": _Place(GoodsRow, Guard(_GOODS_KEY, (("stock_version", ("available",)),)), has_person=False, scoped=False),
+    "orders": _Place(
+        OrderRow,
+        Guard(("account_id", "order_id"), (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS))),
+    ),
+    "refunds": _Place(
+        RefundRow,
+        Guard(
+            ("account_id", "refund_id"),
+            (("version", ("status", "told_at")), ("detail_version", _REFUND_DETAILS)),
+            earliest=("requested_at", "refunded_at"),
+        ),
+    ),
+    "shipments": _Place(
+        ShipmentRow,
+        Guard(("account_id", "waybill", "order_id"), (("version", ("unit_path", "company", "state", "told_at")),)),
+        has_person=False,
+    ),
+    "interactions": _Place(InteractionRow, Guard(("account_id", "kind", "key"), (("version", _INTERACTION),))),
+}
+
+
+@dataclass(slots=True)
+class Written:
+    """What a batch changed. stale: records that told nothing new."""
+
+    new: int = 0
+    changed: int = 0
+    stale: int = 0
+
+
+class Records(Repository):
+    """All shelves."""
+
+    async def write(
+        self, records: Sequence[Record], identities: Sequence[int | None], placements: Mapping[str, Placement]
+    ) -> Written:
+        """Write folded records, one a thing; `identities` are theirs, in the same order.
+
+        Rows are taken in the order of their keys, so that two batches at once wait for each other and never embrace.
+        """
+        shelves: dict[Shelf, list[tuple[Record, int | None]]] = {}
+        for record, identity in zip(records, identities, strict=True):
+            shelves.setdefault(record.shelf, []).append((record, identity))
+        written = Written()
+        for shelf, place in _PLACES.items():
+            found = shelves.get(shelf, [])
+            if not found:
+                continue
+            rows = [self._row(place, record, identity, placements) for record, identity in found]
+            statement = guarded_upsert(place.model, place.guard)
+            changed = await run_with_rows(self.session, statement, place.model, rows)
+            new = sum(row.is_new for row in changed)
+            written.new += new
+            written.changed += len(changed) - new
+            written.stale += len(rows) - len(changed)
+        orders = [record for record, _ in shelves.get("orders", [])]
+        await self._write_lines(orders)
+        await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
+        return written
+
+    def _row(
+        self, place: _Place, record: Record, identity: int | None, placements: Mapping[str, Placement]
+    ) -> dict[str, Any]:
+        row = {**dict(zip(place.guard.key, record.key, strict=True)), **record.values, "recorded_at": self.now}
+        for (version, _), number in zip(place.guard.groups, (record.version, record.detail_version), strict=False):
+            row[version] = number
+        if place.has_person:
+            row["identity_id"] = identity
+        if place.scoped:
+            placement = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
+            row["account_id"], row["unit_path"] = record.account_id, placement.unit_path
+        return row
+
+    async def _write_lines(self, orders: Sequence[Record]) -> None:
+        rows = [
+            {"account_id": order.key[0], "order_id": order.key[1], "detail_version": order.detail_version, **line}
+            for order in orders
+            for line in order.lines
+        ]
+        await run_with_rows(self.session, _line_upsert(), OrderLineRow, rows)
+
+    async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record]) -> None:
+        """Let orders know what was refunded, and refunds whose they are, whichever of the two came first."""
+        touched = {order.key for order in orders}
+        touched |= {(refund.account_id, order_id) for refund in refunds if (order_id := refund.values.get("order_id"))}
+        if refunds or orders:
+            rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(touched)]
+            await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
+            await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
+
+
+_LINE_COLUMNS = ("line_id", "item_id", "sku_id", "title", "sku", "category", "quantity", "price_minor", "total_minor")
+
+
+@lru_cache(maxsize=1)
+def _line_upsert() -> Any:
+    """Lines of orders whose newest state this is; those of an older state only where there are none yet."""
+    orders, lines = OrderRow.metadata.tables["orders"], OrderLineRow.metadata.tables["order_lines"]
+    of_order = (column(name, orders.c[name].type) for name in ("account_id", "order_id", "detail_version"))
+    source = recordset(OrderLineRow, _LINE_COLUMNS, *of_order)
+    known = select(lines.c.line_id).where(lines.c.order_key == orders.c.id).exists()
+    rows = (
+        select(orders.c.id, *(source.c[name] for name in _LINE_COLUMNS))
+        .join(orders, and_(orders.c.account_id == source.c.account_id, orders.c.order_id == source.c.order_id))
+        .where(or_(source.c.detail_version >= orders.c.detail_version, ~known))
+        .order_by(orders.c.id, source.c.line_id)
+    )
+    statement = insert(lines).from_select(["order_key", *_LINE_COLUMNS], rows)
+    new = statement.excluded
+    changes = {name: func.coalesce(new[name], lines.c[name]) for name in _LINE_COLUMNS if name != "line_id"}
+    is_different = or_(*(new[name].is_distinct_from(lines.c[name]) for name in changes))
+    return statement.on_conflict_do_update(index_elements=["order_key", "line_id"], set_=changes, where=is_different)
+
+
+@lru_cache(maxsize=1)
+def _tell_orders() -> Update:
+    """Set `refunded_minor` of the given orders to what their refunds paid back."""
+    orders, refunds = OrderRow.metadata.tables["orders"], RefundRow.metadata.tables["refunds"]
+    source = recordset(OrderRow, ("account_id", "order_id"))
+    paid_back = (
+        select(cast(func.coalesce(func.sum(refunds.c.amount_minor), literal(0)), BigInteger))
+        .where(
+            refunds.c.account_id == orders.c.account_id,
+            refunds.c.order_id == orders.c.order_id,
+            refunds.c.status == "refunded",
+        )
+        .scalar_subquery()
+    )
+    return (
+        update(orders)
+        .where(
+            orders.c.account_id == source.c.account_id,
+            orders.c.order_id == source.c.order_id,
+            orders.c.refunded_minor != paid_back,
+        )
+        .values(refunded_minor=paid_back)
+    )
+
+
+@lru_cache(maxsize=1)
+def _tell_refunds() -> Update:
+    """Let refunds that name nobody point where their order points."""
+    orders, refunds = OrderRow.metadata.tables["orders"], RefundRow.metadata.tables["refunds"]
+    source = recordset(OrderRow, ("account_id", "order_id"))
+    return (
+        update(refunds)
+        .where(
+            refunds.c.account_id == source.c.account_id,
+            refunds.c.order_id == source.c.order_id,
+            refunds.c.identity_id.is_(None),
+            orders.c.account_id == refunds.c.account_id,
+            orders.c.order_id == refunds.c.order_id,
+            orders.c.identity_id.is_not(None),
+        )
+        .values(identity_id=orders.c.identity_id)
+    )

@@ -1,0 +1,104 @@
+"""Records: the newest state wins field by field, in whatever order and company states come."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+from sqlalchemy import text
+
+from domain.canonical import Buyer, Delivery, OrderData, OrderLine, RefundData, StockData
+from domain.customers.records import Record, fold, record_of
+from domain.events import Event
+from storage.engine import Database
+from storage.records import Records, Written
+from storage.unit_of_work import UnitOfWork
+
+AT = datetime(2026, 11, 11, tzinfo=UTC)
+ORIGIN = {"platform": "youzan", "account": "flagship"}
+LINE = OrderLine(line_id="1", title="羊毛大衣", quantity=1, price_minor=29_900, total_minor=29_900)
+CREATED = OrderData(**ORIGIN, version=1, order_id="E1", status="unpaid", created_at=AT, lines=(LINE,))
+PAID = OrderData(
+    **ORIGIN,
+    version=2,
+    order_id="E1",
+    status="paid",
+    paid_minor=29_900,
+    paid_at=AT + timedelta(minutes=2),
+    buyer=Buyer(buyer_id="B1"),
+    delivery=Delivery(province="浙江省", name_ciphertext="$n$1$"),
+)
+SHIPPED = OrderData(**ORIGIN, version=3, order_id="E1", status="shipped", delivery=Delivery(province="浙江省"))
+UNCLEAR = OrderData(**ORIGIN, version=4, order_id="E1", status="unknown")
+REFUND = RefundData(**ORIGIN, version=9, refund_id="R1", order_id="E1", status="refunded", amount_minor=10_000)
+
+
+def event(name: str, data: Any) -> Event:
+    return Event(id="1", source="/youzan/flagship", type=f"tandem.{name}", time=AT, data=data.model_dump(mode="json"))
+
+
+def of(name: str, data: Any) -> Record:
+    record = record_of(event(name, data), AT)
+    assert record is not None
+    return record
+
+
+STATES = tuple(of("order.updated", each) for each in (CREATED, PAID, SHIPPED, UNCLEAR))
+
+
+async def write(database: Database, records: Sequence[Record]) -> Written:
+    folded = fold(records)
+    async with UnitOfWork(database) as work:
+        return await Records(work).write(folded, [None] * len(folded), {})
+
+
+async def order(database: Database) -> dict[str, Any]:
+    async with UnitOfWork(database) as work:
+        row = (await work.session.execute(text("SELECT * FROM orders"))).mappings().one()
+        lines = (await work.session.execute(text("SELECT title, quantity FROM order_lines"))).all()
+    kept = {name: value for name, value in row.items() if name not in ("id", "buyer", "receiver", "told_at")}
+    return {**kept, "sealed": (row["buyer"] is not None, row["receiver"] is not None), "lines": list(map(tuple, lines))}
+
+
+async def test_the_end_is_the_same_in_every_order(database: Database) -> None:
+    ends = []
+    for states in permutations(STATES):
+        for cut in (0, 1, 2, 4):
+            async with UnitOfWork(database) as work:
+                await work.session.execute(text("DELETE FROM orders"))
+            await write(database, states[:cut])
+            await write(database, states[cut:])
+            ends.append(await order(database))
+    assert all(end == ends[0] for end in ends)
+    assert (ends[0]["status"], ends[0]["paid_minor"], ends[0]["version"]) == ("shipped", 29_900, 4)
+    assert ends[0]["lines"] == [("羊毛大衣", 1)]
+    assert ends[0]["sealed"] == (True, True)
+
+
+async def test_what_is_known_already_changes_nothing(database: Database) -> None:
+    assert (await write(database, STATES)).new == 1
+    again = await write(database, STATES[:2])
+    assert (again.new, again.changed, again.stale) == (0, 0, 1)
+
+
+async def test_refund_and_order_find_each_other_whoever_comes_first(database: Database) -> None:
+    refund = of("refund.succeeded", REFUND)
+    for first, second in ((refund, STATES[1]), (STATES[1], refund)):
+        async with UnitOfWork(database) as work:
+            await work.session.execute(text("DELETE FROM refunds"))
+            await work.session.execute(text("DELETE FROM orders"))
+        await write(database, [first])
+        await write(database, [second])
+        assert (await order(database))["refunded_minor"] == 10_000
+
+
+async def test_stock_and_goods_share_a_row_and_guard_themselves(database: Database) -> None:
+    stock = [
+        of("stock.changed", StockData(**ORIGIN, version=version, item_id="I1", sku_id="S1", available=left))
+        for version, left in ((7, 3), (9, 0), (8, 5))
+    ]
+    for each in stock:
+        await write(database, [each])
+    async with UnitOfWork(database) as work:
+        found = (await work.session.execute(text("SELECT available, title, version FROM goods"))).one()
+    assert tuple(found) == (0, "", 0)
