@@ -1,9 +1,14 @@
-"""The inbox: a push is stored with one write and acknowledged; reading it comes later, in batches."""
+"""The inbox: a push is stored with one write and acknowledged; reading it comes later, in batches.
+
+A batch is one transaction. When the database refuses it because of one record in it, the batch is cut in halves until
+that record stands alone and goes to quarantine: it holds up no other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import DataError, IntegrityError
 
 from connectors.accounts import Account
 from connectors.registry import ConnectorRegistry
@@ -11,16 +16,19 @@ from connectors.webhooks import Verified
 from domain.access import Actor, Permission
 from domain.events import Event
 from domain.problems import ProblemError
+from services.intake import Arrival, Intake
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
-from storage.events import Events
 from storage.inbox import Inbox, Push, StoredPush
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
 from storage.paging import Page, PageRequest
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
+
+_REFUSED_BY_DATABASE = (DataError, IntegrityError)
+"""A value that PostgreSQL does not take: a NUL in a text, a number beyond its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,15 @@ class InboxDrained:
     events: int = 0
     quarantined: int = 0
 
+    def __add__(self, other: "InboxDrained") -> "InboxDrained":
+        return InboxDrained(self.read + other.read, self.events + other.events, self.quarantined + other.quarantined)
+
 
 class InboxService:
-    def __init__(self, database: Database, connectors: ConnectorRegistry) -> None:
+    def __init__(self, database: Database, connectors: ConnectorRegistry, intake: Intake | None = None) -> None:
         self._database = database
         self._connectors = connectors
+        self._intake = intake or Intake()
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
@@ -64,29 +76,46 @@ class InboxService:
         return await wait_for_notification(self._database, INBOX_CHANNEL, timeout_s, has_work)
 
     async def drain(self, limit: int = 500) -> InboxDrained:
-        """Read the oldest waiting pushes: their events are stored and they are done, in one transaction.
+        """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
 
         One that cannot be read goes to quarantine with the reason, and holds up no other.
         """
-        async with UnitOfWork(self._database) as work:
-            inbox = Inbox(work)
-            waiting = await inbox.take_waiting(limit)
-            accounts = await self._accounts(work, waiting)
-            events: list[Event] = []
-            done: list[int] = []
-            quarantined = 0
-            for stored in waiting:
-                try:
-                    events += self._events_of(stored.push, accounts)
-                    done.append(stored.id)
-                except Exception as error:  # a connector's bug on one push must not stop the others
-                    reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
-                    log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
-                    await inbox.quarantine(stored.id, reason)
-                    quarantined += 1
-            new = await Events(work).add(events)
-            await inbox.done(done)
-        return InboxDrained(len(waiting), new, quarantined)
+        return await self._drain(limit, None)
+
+    async def _drain(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
+        taken: list[int] = []
+        try:
+            async with UnitOfWork(self._database) as work:
+                waiting = await Inbox(work).take_waiting(limit, ids)
+                taken = [stored.id for stored in waiting]
+                return await self._read(work, waiting)
+        except _REFUSED_BY_DATABASE as error:
+            if len(taken) > 1:
+                middle = len(taken) // 2
+                return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])
+            reason = f"the database refused it: {type(error.orig).__name__}"
+            log.warning("push quarantined", id=taken[0], reason=reason)
+            async with UnitOfWork(self._database) as work:
+                await Inbox(work).quarantine(taken[0], reason)
+            return InboxDrained(read=1, quarantined=1)
+
+    async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush]) -> InboxDrained:
+        inbox = Inbox(work)
+        accounts = await self._accounts(work, waiting)
+        arrivals: list[Arrival] = []
+        done: list[int] = []
+        for stored in waiting:
+            try:
+                received_at = stored.push.received_at
+                arrivals += [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                done.append(stored.id)
+            except Exception as error:  # a connector's bug on one push must not stop the others
+                reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
+                log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
+                await inbox.quarantine(stored.id, reason)
+        taken = await self._intake.take_in(work, arrivals)
+        await inbox.done(done)
+        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done))
 
     async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:
         """Pushes that could not be read, the oldest first."""

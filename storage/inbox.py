@@ -95,8 +95,9 @@ class Inbox(Repository):
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").limit(1)
         return (await self.session.scalar(statement)) is not None
 
-    async def take_waiting(self, limit: int) -> list[StoredPush]:
-        """The oldest pushes that wait; locked until the unit ends, passed over by whoever else asks."""
+    async def take_waiting(self, limit: int, ids: Collection[int] | None = None) -> list[StoredPush]:
+        """The oldest pushes that wait (of those named, if any are); locked until the unit ends, passed over by whoever
+        else asks."""
         statement = (
             select(InboxRow)
             .where(InboxRow.state == "waiting")
@@ -104,6 +105,8 @@ class Inbox(Repository):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        if ids is not None:
+            statement = statement.where(col(InboxRow.id).in_(ids))
         return [_stored(row) for row in await self.session.scalars(statement)]
 
     async def done(self, ids: Collection[int]) -> None:

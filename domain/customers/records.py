@@ -77,6 +77,16 @@ class Record:
         """How evidence and reasons speak of it: `orders:youzan/flagship/E1`."""
         return f"{self.shelf}:{'/'.join(self.key)}"
 
+    @property
+    def kind(self) -> str:
+        """What rules call it: `orders`, `refunds`, and for interactions their kind (`chat`, `coupon` …)."""
+        return self.key[1] if self.shelf == "interactions" else self.shelf
+
+    def complete_key(self, identity: int | None) -> None:
+        """Let a record that only a phone names go by the number of that identity."""
+        if self.shelf == "interactions" and not self.key[2]:
+            self.key = (*self.key[:2], f"identity/{identity}")
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:

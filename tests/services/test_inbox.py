@@ -6,6 +6,7 @@ from urllib.parse import quote_plus
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
@@ -97,6 +98,20 @@ async def test_a_bug_of_a_connector_holds_up_no_other_push(
     drained = await inbox.drain()
     assert (drained.events, drained.quarantined) == (1, 1)
     assert "KeyError" in ((await inbox.quarantined(ADMIN, PageRequest())).items[0].reason or "")
+
+
+async def test_what_the_database_refuses_is_found_and_put_aside_alone(inbox: InboxService, database: Database) -> None:
+    for number in range(9):
+        reason = "尺码\x00不合适" if number == 5 else "尺码不合适"
+        push = a_refund_push(f"20261123095930000000000{number}", refund_reason_desc=reason)
+        await inbox.accept("youzan", "shop", push)
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (9, 8, 1)
+    (found,) = (await inbox.quarantined(ADMIN, PageRequest())).items
+    assert "the database refused it" in (found.reason or "")
+    async with UnitOfWork(database) as work:
+        rows = await work.session.execute(text("SELECT amount_minor, reason, status FROM refunds"))
+        assert [tuple(row) for row in rows] == [(29900, "尺码不合适", "requested")] * 8
 
 
 async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:

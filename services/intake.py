@@ -1,0 +1,127 @@
+"""From canonical events to what Tandem knows: rows, whose they are, what follows from them. One transaction a batch.
+
+Every step is one statement or a few over the whole batch. Rows are written in the order of their keys, so two batches
+at once wait for each other and never embrace.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.canonical import IdentityKey
+from domain.customers.records import Record, fold, record_of
+from domain.events import Event
+from storage.events import Events
+from storage.placements import Placements
+from storage.records import Records, Written
+from storage.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Keys that one record named together. record: the record's name, `orders:youzan/flagship/E1`."""
+
+    keys: tuple[IdentityKey, ...]
+    account_id: str
+    record: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Whose keys they are. aliases: earlier ids of a customer. events: merges and splits that came of it."""
+
+    identities: Mapping[IdentityKey, int]
+    customers: Mapping[IdentityKey, UUID]
+    aliases: Mapping[UUID, Sequence[UUID]]
+    touched: frozenset[UUID] = frozenset()
+    events: Sequence[Event] = ()
+
+
+class Assigning(Protocol):
+    """Whoever knows which keys are one person's."""
+
+    async def assign(self, work: UnitOfWork, sightings: Sequence[Sighting]) -> Assigned:
+        """The identity and the customer of every key, made when they are new."""
+
+
+class Tagging(Protocol):
+    """Whoever computes what follows from records: tags, grades, stages."""
+
+    async def evaluate(self, work: UnitOfWork, customers: frozenset[UUID], kinds: frozenset[str]) -> Sequence[Event]:
+        """Bring the computed traits of these customers up to date for rules that look at these kinds of records.
+
+        The events tell who gained or lost which tag.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One canonical event, when it came, and the record in it."""
+
+    event: Event
+    received_at: datetime
+    record: Record | None
+
+    @classmethod
+    def of(cls, event: Event, received_at: datetime) -> "Arrival":
+        """Raises ValidationProblem when the event's data is not what its type promises."""
+        return cls(event, received_at, record_of(event, received_at))
+
+
+@dataclass(slots=True)
+class TakenIn:
+    """What a batch did. events: those that were new."""
+
+    events: int = 0
+    written: Written = field(default_factory=Written)
+    customers: frozenset[UUID] = frozenset()
+
+
+_NOBODY = Assigned({}, {}, {})
+
+
+class Intake:
+    """The way in of everything that platforms tell."""
+
+    def __init__(self, identities: Assigning | None = None, tagging: Tagging | None = None) -> None:
+        self._identities = identities
+        self._tagging = tagging
+
+    async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> TakenIn:
+        """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
+        assigned = await self._assign(work, arrivals)
+        records = fold(record for arrival in arrivals if (record := arrival.record) is not None)
+        owners = [assigned.identities.get(record.people[0]) if record.people else None for record in records]
+        for record, owner in zip(records, owners, strict=True):
+            record.complete_key(owner)
+        placements = await Placements(work).of_accounts({record.account_id for record in records})
+        written = await Records(work).write(records, owners, placements)
+        events = [*(_told_whose(arrival, assigned) for arrival in arrivals), *assigned.events]
+        if self._tagging is not None and assigned.touched:
+            kinds = frozenset(record.kind for record in records)
+            events += await self._tagging.evaluate(work, assigned.touched, kinds)
+        return TakenIn(await Events(work).add(events), written, assigned.touched)
+
+    async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
+        sightings = [
+            Sighting(record.people, record.account_id, record.name, arrival.event.time or arrival.received_at)
+            for arrival in arrivals
+            if (record := arrival.record) is not None and record.people
+        ]
+        if self._identities is None or not sightings:
+            return _NOBODY
+        return await self._identities.assign(work, sightings)
+
+
+def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:
+    """The event, with its customer and that customer's earlier ids among its subjects."""
+    people = arrival.record.people if arrival.record is not None else ()
+    customer = assigned.customers.get(people[0]) if people else None
+    if customer is None:
+        return arrival.event
+    names = [f"customer:{each}" for each in (customer, *assigned.aliases.get(customer, ()))]
+    keys = tuple(dict.fromkeys((*arrival.event.tandemkeys, *names)))
+    return arrival.event.model_copy(update={"tandemkeys": keys})
