@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,11 +13,14 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     func,
+    literal,
     text,
     update,
 )
+from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import Field, col, select
 
@@ -24,7 +28,8 @@ from domain.events import Event
 from storage.encryption import EncryptedJson
 from storage.notifications import EVENTS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
-from storage.tables import Table, instant
+from storage.recordsets import recordset, run_with_rows, table_of
+from storage.tables import Instant, Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
@@ -98,8 +103,8 @@ class Events(Repository):
 
     async def add(self, events: Sequence[Event]) -> int:
         """Store and queue those that are new (by source and id); how many that were. Wakes the drainer."""
-        rows = [
-            {
+        rows = {
+            (event.source, event.id): {
                 "source": event.source,
                 "event_id": event.id,
                 "type": event.type,
@@ -107,16 +112,14 @@ class Events(Repository):
                 "envelope": event.envelope(),
                 "received_at": self.now,
             }
-            for event in events
-        ]
-        if not rows:
-            return 0
-        statement = insert(EventRow).on_conflict_do_nothing().returning(col(EventRow.seq))
-        seqs = list(await self.session.scalars(statement, rows))
-        if seqs:
-            await self.session.execute(insert(EventOutboxRow), [{"seq": seq, "due_at": self.now} for seq in seqs])
+            for event in reversed(events)
+        }
+        queued = await run_with_rows(
+            self.session, _add_and_queue(), EventRow, list(reversed(rows.values())), due_at=self.now
+        )
+        if queued:
             await notify(self.work, EVENTS_CHANNEL)
-        return len(seqs)
+        return len(queued)
 
     async def since(
         self, instant: datetime, subjects: Collection[str], types: Collection[str], limit: int
@@ -215,6 +218,20 @@ class Events(Repository):
 
     async def _change(self, seq: int, **values: Any) -> None:
         await self.session.execute(update(EventOutboxRow).where(col(EventOutboxRow.seq) == seq).values(**values))
+
+
+@lru_cache(maxsize=1)
+def _add_and_queue() -> Any:
+    """Insert the events that are new, and queue just those."""
+    events, outbox = table_of(EventRow), table_of(EventOutboxRow)
+    source = recordset(EventRow, _COLUMNS)
+    rows = sa_select(*(source.c[name] for name in _COLUMNS))
+    added = insert(events).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(events.c.seq).cte("new")
+    queue = sa_select(added.c.seq, bindparam("due_at", type_=Instant), literal(0), literal(""))
+    return insert(outbox).from_select(["seq", "due_at", "attempts", "cursor"], queue).returning(outbox.c.seq)
+
+
+_COLUMNS = ("source", "event_id", "type", "subjects", "envelope", "received_at")
 
 
 def _parked(row: EventRow, place: EventOutboxRow) -> ParkedEvent:

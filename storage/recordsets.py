@@ -44,7 +44,7 @@ Values = Mapping[str, Any]
 
 def as_json(model: type[TableModel], rows: Iterable[Values], dialect: Dialect) -> str:
     """The rows as the text of `recordset`: instants in ISO 8601, encrypted columns encrypted and in hex."""
-    table = _table(model)
+    table = table_of(model)
     sealed = {each.name: kind for each in table.columns if (kind := encrypted_type(each.type))}
 
     def value(name: str, given: Any) -> Any:
@@ -64,7 +64,7 @@ def as_json(model: type[TableModel], rows: Iterable[Values], dialect: Dialect) -
 
 def recordset(model: type[TableModel], names: Sequence[str], *more: ColumnClause[Any]) -> TableValuedAlias:
     """The parameter `rows` as a table with these columns of the model, typed as they are there, and `more`."""
-    table = _table(model)
+    table = table_of(model)
     columns = [*(column(name, table.columns[name].type) for name in names), *more]
     given = cast(bindparam("rows", type_=Text), JSON)
     return func.json_to_recordset(given).table_valued(*columns, name="r").render_derived(with_types=True)
@@ -89,7 +89,7 @@ class Guard:
 def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
     """An INSERT of the rows in the parameter `rows` that lets newer versions win. It gives back, for every row that was
     written, whether it is new (`is_new`)."""
-    table = _table(model)
+    table = table_of(model)
     source = recordset(model, guard.names)
     rows: Select[Any] = select(*(source.c[name] for name in guard.names)).order_by(
         *(source.c[name] for name in guard.key)
@@ -125,7 +125,8 @@ async def run_with_rows(
     return list(result) if isinstance(result, CursorResult) and result.returns_rows else []
 
 
-def _table(model: type[TableModel]) -> Table:
+def table_of(model: type[TableModel]) -> Table:
+    """The table of a model, for statements that the ORM need not understand."""
     return model.metadata.tables[str(model.__tablename__)]
 
 

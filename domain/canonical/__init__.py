@@ -14,7 +14,7 @@ from domain.canonical.interactions import (
     ScanData,
     VisitData,
 )
-from domain.canonical.keys import STRONG_KINDS, IdentityKey, KeyKind, keys_of
+from domain.canonical.keys import STRONG_KINDS, IdentityKey, KeyKind
 from domain.canonical.orders import (
     Buyer,
     Delivery,
@@ -25,7 +25,7 @@ from domain.canonical.orders import (
     RefundStatus,
     ShipmentData,
 )
-from domain.canonical.origin import Origin
+from domain.canonical.origin import Origin, keys_of
 from domain.canonical.people import ContactData, FollowerData, GroupData, MemberData, TagData
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Identity keys: what a record knows a person by."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
 
 from domain.canonical.phones import e164
 
@@ -27,14 +27,6 @@ class IdentityKey(NamedTuple):
         return f"key:{self.kind}/{self.scope}/{self.value}"
 
 
-@runtime_checkable
-class HasKeys(Protocol):
-    """A canonical record with a person in it."""
-
-    def identity_keys(self) -> "Iterable[IdentityKey | None]":
-        """The keys the record names its person by; all of them belong to one person."""
-
-
 def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None:
     """A key, or None for a missing value and for a phone number that is none."""
     if value is None or not value.strip():
@@ -46,11 +38,9 @@ def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None
     return IdentityKey(kind, scope, plain)
 
 
-def keys_of(record: Any) -> tuple[IdentityKey, ...]:
-    """The keys of a canonical record, the strongest first, without repetition; none when nobody is in it."""
-    if not isinstance(record, HasKeys):
-        return ()
-    found = {each: None for each in record.identity_keys() if each is not None}
+def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ...]:
+    """The keys, the strongest first, without repetition and gaps."""
+    found = {each: None for each in keys if each is not None}
     return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
 
 

@@ -1,8 +1,11 @@
-"""Where a record comes from, and how new it is."""
+"""Where a record comes from, how new it is, and who is in it."""
+
+from collections.abc import Iterable
 
 from pydantic import AwareDatetime
 
 from domain.calls import Result
+from domain.canonical.keys import IdentityKey, strongest_first
 
 
 class Origin(Result):
@@ -17,3 +20,12 @@ class Origin(Result):
     def account_id(self) -> str:
         """The account as everything names it: `youzan/flagship`."""
         return f"{self.platform}/{self.account}"
+
+    def identity_keys(self) -> Iterable[IdentityKey | None]:
+        """The keys the record names its person by; all of them belong to one person. None where nobody is in it."""
+        return ()
+
+
+def keys_of(record: Origin) -> tuple[IdentityKey, ...]:
+    """The keys of a canonical record, the strongest first, without repetition; none when nobody is in it."""
+    return strongest_first(record.identity_keys())
