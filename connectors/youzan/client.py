@@ -7,9 +7,11 @@ from typing import Any, Literal
 from connectors.accounts import Account
 from connectors.http import Link
 from connectors.payloads import parse_json
+from connectors.pulling import Cursor, PulledPage
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
 from connectors.youzan.codes import TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
+from connectors.youzan.pulling import STREAMS, pull
 from connectors.youzan.records import read_order, read_refund
 from domain.canonical import RefundStatus
 from domain.catalog.youzan import (
@@ -35,8 +37,14 @@ _OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed
 class YouzanShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
+    streams = STREAMS
+
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = YouzanGateway(account, link)
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """A page of orders or refunds; see `connectors.pulling`."""
+        return await pull(self.gateway, stream, cursor, until)
 
     async def get_refund(self, request: RefundArguments) -> GetRefundOutput:
         """The refund as it is now; retryable while a new one is not readable yet."""

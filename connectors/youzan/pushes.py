@@ -25,7 +25,8 @@ from connectors.reading import (
     whole_number,
 )
 from connectors.webhooks import Verified, WebhookRequest
-from connectors.youzan.records import ORDER_STATUSES, read_order
+from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
+from connectors.youzan.records import ORDER_STATUSES, read_order, read_refund
 from connectors.youzan.settings import YouzanSettings
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
 from domain.events import Event
@@ -107,7 +108,11 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
 
 
 def push_events(record: Verified, account: Account) -> list[Event]:
-    """The canonical event of a push; none for kinds Tandem has no use for and for the console's test pushes."""
+    """The canonical event of a push or a pulled record; none for kinds Tandem has no use for and for test pushes."""
+    if record.kind == PULLED_ORDER:
+        return [_pulled_order(parse_json_object(record.payload), record, account)]
+    if record.kind == PULLED_REFUND:
+        return [_pulled_refund(parse_json_object(record.payload), record, account)]
     refund, order = REFUND_KINDS.get(record.kind), ORDER_KINDS.get(record.kind)
     if refund is None and order is None:
         return []
@@ -120,6 +125,52 @@ def push_events(record: Verified, account: Account) -> list[Event]:
     if order is not None:
         return [_order_event(order, message, whole_number(body, "version", 0), record, account)]
     return []
+
+
+def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
+    """As the push of the same state: by its id it is the same event."""
+    info = mapping(mapping(row.get("full_order_info"), "full_order_info").get("order_info"), "order_info")
+    status = ORDER_STATUSES.get(str(info.get("status")), "unknown")
+    return _order_event(_OrderKind(_ORDER_CHANGES[status], status), row, order_version(info), record, account)
+
+
+def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
+    refund = read_refund(row)
+    data = RefundData(
+        platform=account.platform,
+        account=account.slug,
+        version=whole_number(row, "version"),
+        occurred_at=not_from_the_future(refund.updated_at, record.received_at, "modified"),
+        refund_id=refund.refund_id,
+        order_id=refund.order_id,
+        status=refund.status,
+        amount_minor=refund.amount_minor,
+        reason=refund.reason,
+        returns_goods=refund.returns_goods,
+        line_ids=(line,) if (line := optional_text(row, "oid", limit=64)) else (),
+    )
+    name = f"refund.{_REFUND_CHANGES[refund.status]}"
+    return _event(name, f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
+
+
+_ORDER_CHANGES: Mapping[OrderStatus, str] = {
+    "unpaid": "created",
+    "paid": "paid",
+    "shipped": "shipped",
+    "completed": "completed",
+    "closed": "closed",
+    "unknown": "updated",
+}
+_REFUND_CHANGES: Mapping[RefundStatus, str] = {
+    "requested": "created",
+    "awaiting_return": "return_agreed",
+    "returned": "returned",
+    "refused": "refused",
+    "return_refused": "refused",
+    "closed": "closed",
+    "refunded": "succeeded",
+    "unknown": "updated",
+}
 
 
 def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verified, account: Account) -> Event:

@@ -1,13 +1,16 @@
 """A Youzan shop: what is read, and when a refund may be settled."""
 
+import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from connectors.accounts import Account
 from connectors.reading import CHINA
 from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import Verified
 from connectors.youzan.codes import BUSINESS_CODES
 from domain.catalog.youzan import RefundArguments
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
@@ -171,3 +174,30 @@ def _refusing(original: Any, refused: str) -> Any:
         return await original(api, *rest, **more)
 
     return call
+
+
+@pytest.mark.parametrize("stream", ["orders", "refunds"])
+async def test_what_is_pulled_is_everything_and_tells_the_same_events_as_pushes(world: Outside, stream: str) -> None:
+    made = [await world.sim.refund(push=True, stage="asked") for _ in range(3)]
+    pushed = {event.id for event in await _events_of(await world.pushes("youzan", 3))}
+    client, account = await world.open("youzan"), await world.account("youzan")
+    cursor: dict[str, Any] = {"since": "2026-01-01T00:00:00Z"}
+    events: dict[str, Any] = {}
+    more = True
+    while more:
+        page = await client.pull(stream, cursor, client.gateway.now() + timedelta(seconds=1))
+        cursor, more = dict(page.cursor), page.more
+        for record in page.records:
+            events |= {event.id: event for event in connector("youzan").to_events(record, account)}
+    if stream == "refunds":
+        assert {event.data["refund_id"] for event in events.values()} == {row["id"] for row in made}
+        assert pushed <= events.keys()
+    else:
+        assert {row["tid"] for row in made} <= {event.data["order_id"] for event in events.values()}
+        assert all(event.data["paid_minor"] > 0 and event.data["lines"] for event in events.values())
+
+
+async def _events_of(requests: list[Any]) -> list[Any]:
+    account = Account("youzan", "demo-apparel", {})
+    records = [Verified(json.loads(each.body)["type"], each.body, "key", each.received_at) for each in requests]
+    return [event for record in records for event in connector("youzan").to_events(record, account)]

@@ -1,0 +1,76 @@
+"""A list that changes while it is read: nothing is missed, whatever changes between two pages."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.webhooks import Verified
+from connectors.windows import Listing, read_backwards
+from domain.events import rfc3339
+
+START = datetime(2026, 11, 11, tzinfo=UTC)
+UNTIL = START + timedelta(hours=2)
+LISTING = Listing(timedelta(hours=1), page_size=3, most=9)
+
+
+class Shop:
+    """Records by number, each with the second of its last change; some change after every page that is read."""
+
+    def __init__(self, changed: Sequence[int], changes: Sequence[Sequence[int]]) -> None:
+        self.changed = dict(enumerate(changed))
+        self._changes = list(changes)
+        self.now = int((UNTIL - START).total_seconds())
+        self.reads = 0
+
+    async def read(self, since: datetime, end: datetime, page: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
+        low, high = (int((instant - START).total_seconds()) for instant in (since, end))
+        found = sorted(
+            (number for number, at in self.changed.items() if low <= at <= high),
+            key=lambda number: (-self.changed[number], number),
+        )
+        shown = found[(page - 1) * 3 : page * 3] if page * 3 <= LISTING.most else []
+        rows = [{"number": number, "at": self.changed[number]} for number in shown]
+        self.reads += 1
+        for number in self._changes.pop() if self._changes else ():
+            if number in self.changed:
+                self.now += 1
+                self.changed[number] = self.now
+        return len(found), rows
+
+
+def record(row: Mapping[str, Any]) -> Verified:
+    return Verified("row", f"{row['number']}".encode(), f"{row['number']}/{row['at']}", START)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.integers(0, 7_200), max_size=60),
+    st.lists(st.lists(st.integers(0, 59), max_size=4), max_size=30),
+)
+async def test_every_record_that_did_not_change_meanwhile_is_seen(changed: list[int], changes: list[list[int]]) -> None:
+    shop = Shop(changed, changes)
+    before = dict(shop.changed)
+    cursor: Mapping[str, Any] = {"since": rfc3339(START)}
+    seen: set[str] = set()
+    more = True
+    while more:
+        page = await read_backwards(LISTING, cursor, UNTIL, shop.read, record)
+        seen |= {each.dedupe_key for each in page.records}
+        cursor, more = page.cursor, page.more
+        assert shop.reads < 5_000
+    still = {f"{number}/{at}" for number, at in shop.changed.items() if before[number] == at and at <= 7_200}
+    crowded = {at for at in before.values() if sum(other == at for other in before.values()) > LISTING.most}
+    assert {each for each in still - seen if int(each.partition("/")[2]) not in crowded} == set()
+    assert cursor == {"since": rfc3339(UNTIL)}
+
+
+async def test_an_interrupted_reading_goes_on_where_it_was() -> None:
+    shop = Shop(list(range(0, 3_500, 100)), [])
+    cursor: Mapping[str, Any] = {"since": rfc3339(START)}
+    first = await read_backwards(LISTING, cursor, UNTIL, shop.read, record)
+    again = await read_backwards(LISTING, first.cursor, UNTIL, shop.read, record)
+    repeated = await read_backwards(LISTING, first.cursor, UNTIL, shop.read, record)
+    assert [each.dedupe_key for each in again.records] == [each.dedupe_key for each in repeated.records]
