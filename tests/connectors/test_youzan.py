@@ -180,7 +180,8 @@ def _refusing(original: Any, refused: str) -> Any:
 async def test_what_is_pulled_is_everything_and_tells_the_same_events_as_pushes(world: Outside, stream: str) -> None:
     made = [await world.sim.refund(push=True, stage="asked") for _ in range(3)]
     pushed = {event.id for event in await _events_of(await world.pushes("youzan", 3))}
-    client, account = await world.open("youzan"), await world.account("youzan")
+    account = await world.account("youzan")
+    client = connector("youzan").open(account, replace(world.link, answer_timeout_s=10))
     cursor: dict[str, Any] = {"since": "2026-01-01T00:00:00Z"}
     events: dict[str, Any] = {}
     more = True
