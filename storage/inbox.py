@@ -1,16 +1,19 @@
 """The inbox: every push of a platform as it was verified, until its events are stored."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, text, update
+from sqlalchemy import BigInteger, Identity, Index, Insert, UniqueConstraint, text, update
+from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
+from storage.recordsets import recordset, run_with_rows, table_of
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -62,6 +65,27 @@ class StoredPush:
     reason: str | None = None
 
 
+_COLUMNS = (
+    "platform",
+    "account",
+    "dedupe_key",
+    "kind",
+    "payload",
+    "sent_at",
+    "received_at",
+    "state",
+    "changed_at",
+)
+
+
+@lru_cache(maxsize=1)
+def _insert_new() -> Insert:
+    """Insert the pushes that are new; their ids."""
+    table, source = table_of(InboxRow), recordset(InboxRow, _COLUMNS)
+    rows = sa_select(*(source.c[name] for name in _COLUMNS))
+    return insert(table).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(table.c.id)
+
+
 _OLDEST_FIRST = Order("quarantine", (InboxRow.id,), descending=False)
 
 
@@ -70,26 +94,33 @@ class Inbox(Repository):
 
     async def add(self, push: Push) -> bool:
         """Store a push unless it came before; whether it is new. Wakes the drainer."""
-        statement = (
-            insert(InboxRow)
-            .values(
-                platform=push.platform,
-                account=push.account,
-                dedupe_key=push.dedupe_key,
-                kind=push.kind,
-                payload=push.payload,
-                sent_at=push.sent_at,
-                received_at=push.received_at,
-                changed_at=self.now,
-                state="waiting",
-            )
-            .on_conflict_do_nothing()
-            .returning(col(InboxRow.id))
-        )
-        is_new = (await self.session.scalar(statement)) is not None
-        if is_new:
+        return await self.add_many([push]) == 1
+
+    async def add_many(self, pushes: Sequence[Push]) -> int:
+        """Store those of the pushes that did not come before; how many they were. Wakes the drainer."""
+        rows = [
+            {
+                "platform": push.platform,
+                "account": push.account,
+                "dedupe_key": push.dedupe_key,
+                "kind": push.kind,
+                "payload": push.payload,
+                "sent_at": push.sent_at,
+                "received_at": push.received_at,
+                "state": "waiting",
+                "changed_at": self.now,
+            }
+            for push in {(push.platform, push.account, push.dedupe_key): push for push in pushes}.values()
+        ]
+        added = await run_with_rows(self.session, _insert_new(), InboxRow, rows)
+        if added:
             await notify(self.work, INBOX_CHANNEL)
-        return is_new
+        return len(added)
+
+    async def is_fuller_than(self, count: int) -> bool:
+        """Whether more pushes than that wait."""
+        statement = select(InboxRow.id).where(InboxRow.state == "waiting").offset(count).limit(1)
+        return (await self.session.scalar(statement)) is not None
 
     async def has_waiting(self) -> bool:
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").limit(1)

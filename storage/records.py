@@ -14,7 +14,7 @@ from domain.organisation import HEADQUARTERS, Placement
 from storage.goods import GoodsRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
-from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows
+from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of
 from storage.tables import Table
 from storage.unit_of_work import Repository
 
@@ -106,6 +106,9 @@ _PLACES: Mapping[Shelf, _Place] = {
 }
 
 
+_AMOUNTS: Mapping[Shelf, str] = {"orders": "paid_minor", "refunds": "amount_minor"}
+
+
 @dataclass(slots=True)
 class Written:
     """What a batch changed. stale: records that told nothing new."""
@@ -113,6 +116,18 @@ class Written:
     new: int = 0
     changed: int = 0
     stale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How records of a platform compare with what is here: not here at all, or with another status or amount."""
+
+    records: int = 0
+    missing: int = 0
+    differing: int = 0
+
+    def __add__(self, other: "Difference") -> "Difference":
+        return Difference(self.records + other.records, self.missing + other.missing, self.differing + other.differing)
 
 
 class Records(Repository):
@@ -145,6 +160,24 @@ class Records(Repository):
         await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
         return written
 
+    async def difference(self, records: Sequence[Record]) -> Difference:
+        """Compare folded records with the rows that are here, by status and amount; nothing is written."""
+        total = Difference()
+        for shelf, amount in _AMOUNTS.items():
+            rows = [
+                {
+                    **dict(zip(_PLACES[shelf].guard.key, record.key, strict=True)),
+                    "status": record.values["status"],
+                    amount: record.values[amount],
+                }
+                for record in records
+                if record.shelf == shelf
+            ]
+            found = await run_with_rows(self.session, _differences(shelf, amount), _PLACES[shelf].model, rows)
+            missing = sum(row.is_missing for row in found)
+            total += Difference(len(rows), missing, sum(bool(row.differs) for row in found))
+        return total
+
     def _row(
         self, place: _Place, record: Record, identity: int | None, placements: Mapping[str, Placement]
     ) -> dict[str, Any]:
@@ -176,13 +209,31 @@ class Records(Repository):
             await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
 
 
+@lru_cache(maxsize=4)
+def _differences(shelf: Shelf, amount: str) -> Any:
+    """For each given record: whether its row is missing, or has another status or amount."""
+    place = _PLACES[shelf]
+    table = table_of(place.model)
+    source = recordset(place.model, (*place.guard.key, "status", amount))
+    is_same = and_(*(table.c[name] == source.c[name] for name in place.guard.key))
+    missing = table.c.id.is_(None)
+    differs = and_(
+        ~missing,
+        or_(
+            and_(source.c.status != "unknown", table.c.status != source.c.status),
+            and_(source.c[amount].is_not(None), table.c[amount].is_distinct_from(source.c[amount])),
+        ),
+    )
+    return select(missing.label("is_missing"), differs.label("differs")).select_from(source.outerjoin(table, is_same))
+
+
 _LINE_COLUMNS = ("line_id", "item_id", "sku_id", "title", "sku", "category", "quantity", "price_minor", "total_minor")
 
 
 @lru_cache(maxsize=1)
 def _line_upsert() -> Any:
     """Lines of orders whose newest state this is; those of an older state only where there are none yet."""
-    orders, lines = OrderRow.metadata.tables["orders"], OrderLineRow.metadata.tables["order_lines"]
+    orders, lines = table_of(OrderRow), table_of(OrderLineRow)
     of_order = (column(name, orders.c[name].type) for name in ("account_id", "order_id", "detail_version"))
     source = recordset(OrderLineRow, _LINE_COLUMNS, *of_order)
     known = select(lines.c.line_id).where(lines.c.order_key == orders.c.id).exists()
@@ -202,7 +253,7 @@ def _line_upsert() -> Any:
 @lru_cache(maxsize=1)
 def _tell_orders() -> Update:
     """Set `refunded_minor` of the given orders to what their refunds paid back."""
-    orders, refunds = OrderRow.metadata.tables["orders"], RefundRow.metadata.tables["refunds"]
+    orders, refunds = table_of(OrderRow), table_of(RefundRow)
     source = recordset(OrderRow, ("account_id", "order_id"))
     paid_back = (
         select(cast(func.coalesce(func.sum(refunds.c.amount_minor), literal(0)), BigInteger))
@@ -227,7 +278,7 @@ def _tell_orders() -> Update:
 @lru_cache(maxsize=1)
 def _tell_refunds() -> Update:
     """Let refunds that name nobody point where their order points."""
-    orders, refunds = OrderRow.metadata.tables["orders"], RefundRow.metadata.tables["refunds"]
+    orders, refunds = table_of(OrderRow), table_of(RefundRow)
     source = recordset(OrderRow, ("account_id", "order_id"))
     return (
         update(refunds)

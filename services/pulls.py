@@ -1,0 +1,215 @@
+"""Reading platforms again: what pushes missed comes in by the same way, and what differs is counted and mended.
+
+A pulled page goes into the inbox in one transaction with the cursor behind it: a crash repeats a page at the worst, and
+the inbox knows its records. What the platform changed shortly before now is left for the next time, because its lists
+lag behind its pushes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.pulling import Pullable, PulledPage, Stream
+from connectors.registry import ConnectorRegistry
+from domain.customers.records import fold, record_of
+from domain.events import rfc3339
+from domain.organisation import HEADQUARTERS, Placement
+from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem
+from services.connections import Connections
+from storage.engine import Database
+from storage.inbox import Inbox, Push
+from storage.placements import Placements
+from storage.pulls import ComparisonRow, Streams
+from storage.records import Difference, Records
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 200_000
+"""Pushes that may wait in the inbox before pulling pauses: what platforms push comes first."""
+
+FIRST_REACH = timedelta(days=90)
+COMPARED = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What one go brought. missed: records that no push had brought. more: whether to go on at once."""
+
+    records: int = 0
+    missed: int = 0
+    more: bool = False
+
+
+class PullService:
+    """Streams of connected accounts, read by whoever serves the platform's queue."""
+
+    def __init__(self, database: Database, connectors: ConnectorRegistry, connections: Connections, link: Link) -> None:
+        self._database = database
+        self._connectors = connectors
+        self._connections = connections
+        self._link = link
+
+    async def pull(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
+        """Read some pages on from where the stream stands, and let the inbox have them.
+
+        Raises NotFoundProblem for an account or stream that is not there, UnavailableProblem while the inbox is full,
+        and problems as `connectors.errors` describes them; the stream remembers why it stopped.
+        """
+        account, client, kind = await self._open(account_id, stream)
+        cursor = await self._cursor(account_id, stream, kind)
+        records = missed = 0
+        more = True
+        until = self._until(kind)
+        for _ in range(pages):
+            try:
+                page = await client.pull(stream, cursor, until)
+            except ProblemError as problem:
+                await self._note(account, stream, cursor, problem=str(problem))
+                raise
+            missed += await self._keep(account, stream, page, until)
+            records += len(page.records)
+            cursor, more = page.cursor, page.more
+            if not more:
+                break
+        return Pulled(records, missed, more)
+
+    async def compare(self, account_id: str, stream: str) -> ComparisonRow:
+        """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
+        mended by the inbox. Raises as `pull` does."""
+        account, client, kind = await self._open(account_id, stream)
+        until = self._until(kind)
+        since = until - COMPARED
+        cursor: Mapping[str, Any] = {"since": rfc3339(since)}
+        total, more = Difference(), True
+        while more:
+            page = await client.pull(stream, cursor, until)
+            total += await self._difference(account, page)
+            await self._add(account, page)
+            cursor, more = page.cursor, page.more
+        async with UnitOfWork(self._database) as work:
+            place = await self._place(work, account_id)
+            row = ComparisonRow(
+                account_id=account_id,
+                unit_path=place.unit_path,
+                stream=stream,
+                since=since,
+                until=until,
+                records=total.records,
+                missing=total.missing,
+                differing=total.differing,
+                compared_at=work.now,
+            )
+            await Streams(work).insert(row)
+        log.info("stream compared", account=account_id, stream=stream, missing=total.missing, differing=total.differing)
+        return row
+
+    def streams_of(self, platform: str) -> tuple[Stream, ...]:
+        """What can be read of a platform; empty when nothing can, or nobody knows it."""
+        connector = self._connectors.get(platform)
+        return tuple(getattr(connector.client, "streams", ())) if connector is not None else ()
+
+    async def _open(self, account_id: str, stream: str) -> tuple[Account, Pullable, Stream]:
+        platform, _, slug = account_id.partition("/")
+        kind = next((each for each in self.streams_of(platform) if each.name == stream), None)
+        account = await self._connections.account(platform, slug)
+        client = self._connectors.for_platform(platform).open(account, self._link)
+        if kind is None or not isinstance(client, Pullable):
+            known = ", ".join(each.name for each in self.streams_of(platform)) or "–"
+            raise NotFoundProblem(
+                Text(
+                    f"平台 {platform} 没有数据流“{stream}”，可用：{known}",
+                    f"{platform} has no stream “{stream}”; there are: {known}",
+                ),
+                retryable=False,
+            )
+        return account, client, kind
+
+    async def _cursor(self, account_id: str, stream: str, kind: Stream) -> Mapping[str, Any]:
+        async with UnitOfWork(self._database) as work:
+            if await Inbox(work).is_fuller_than(MOST_WAITING):
+                raise UnavailableProblem(
+                    Text(
+                        "收件箱积压过多，稍后再拉取平台数据",
+                        "Too many pushes wait in the inbox; the platform is read again later",
+                    ),
+                    retry_after_s=60,
+                )
+            row = await Streams(work).stand(account_id, stream)
+            start = work.now - min(kind.reaches_back, FIRST_REACH)
+            return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
+
+    def _until(self, kind: Stream) -> datetime:
+        return (self._link.now() - kind.lag).replace(microsecond=0)
+
+    async def _keep(self, account: Account, stream: str, page: PulledPage, until: datetime) -> int:
+        """Store a page and the cursor behind it; how many records were new to the inbox."""
+        async with UnitOfWork(self._database) as work:
+            new = await Inbox(work).add_many(_pushes(account, page))
+            place = await self._place(work, _id(account))
+            await Streams(work).note(
+                _id(account),
+                stream,
+                place.unit_path,
+                page.cursor,
+                reached_at=until if not page.more else _reached(page.cursor),
+                records=len(page.records),
+                missed=new,
+            )
+        return new
+
+    async def _add(self, account: Account, page: PulledPage) -> None:
+        async with UnitOfWork(self._database) as work:
+            await Inbox(work).add_many(_pushes(account, page))
+
+    async def _note(self, account: Account, stream: str, cursor: Mapping[str, Any], *, problem: str) -> None:
+        async with UnitOfWork(self._database) as work:
+            place = await self._place(work, _id(account))
+            await Streams(work).note(
+                _id(account), stream, place.unit_path, cursor, reached_at=_reached(cursor), problem=problem
+            )
+
+    async def _difference(self, account: Account, page: PulledPage) -> Difference:
+        connector = self._connectors.for_platform(account.platform)
+        records = []
+        for pulled in page.records:
+            try:
+                events = connector.to_events(pulled, account)
+                records += [record for event in events if (record := record_of(event, pulled.received_at))]
+            except ProblemError:
+                continue  # the inbox puts it into quarantine with its reason
+        async with UnitOfWork(self._database) as work:
+            return await Records(work).difference(fold(records))
+
+    async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
+        places = await Placements(work).of_accounts([account_id])
+        return places.get(account_id, Placement(HEADQUARTERS, account_id))
+
+
+def _id(account: Account) -> str:
+    return f"{account.platform}/{account.slug}"
+
+
+def _reached(cursor: Mapping[str, Any]) -> datetime | None:
+    since = cursor.get("since")
+    return datetime.fromisoformat(since) if isinstance(since, str) else None
+
+
+def _pushes(account: Account, page: PulledPage) -> list[Push]:
+    return [
+        Push(
+            platform=account.platform,
+            account=account.slug,
+            dedupe_key=each.dedupe_key,
+            kind=each.kind,
+            payload=each.payload,
+            received_at=each.received_at,
+            sent_at=each.sent_at,
+        )
+        for each in page.records
+    ]
