@@ -16,6 +16,7 @@ from activities.binding import CallBinder
 from activities.drains import Drains
 from activities.messages import message_activities
 from activities.platforms import platform_activities
+from activities.pulls import PullActivities
 from activities.runs import RunActivities
 from activities.web import web_activities
 from connectors.http import Link, open_client
@@ -30,7 +31,7 @@ from runtime.settings import Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
 from workflows import messages
 from workflows.flow import FlowWorkflow
-from workflows.housekeeping import DrainWorkflow, StartScheduledRunWorkflow
+from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
 
 log = structlog.get_logger(__name__)
 
@@ -83,13 +84,17 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.starter,
         application.run_reports,
         application.schedules,
+        application.pull_schedules,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],
         messages.INBOX_QUEUE: [drains.drain],
     }
+    pulls = PullActivities(application.pulls(link))
     for connector in application.connectors.values():
         by_queue[connector.queue] = platform_activities(connector, binder, application.connections, link)
+        if getattr(connector.client, "streams", ()):
+            by_queue[connector.queue].append(pulls.pull)
     by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
     return {queue: _maker(client, queue, activities, rates.get(queue)) for queue, activities in by_queue.items()}
@@ -103,7 +108,7 @@ def _maker(
         return Worker(
             client,
             task_queue=queue,
-            workflows=[FlowWorkflow, DrainWorkflow, StartScheduledRunWorkflow] if flows else [],
+            workflows=[FlowWorkflow, DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow] if flows else [],
             activities=activities,
             # The sandbox belongs in the tests: see docs/adr/0003.
             workflow_runner=UnsandboxedWorkflowRunner(),

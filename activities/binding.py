@@ -66,7 +66,7 @@ class CallBinder:
                     return await self._perform(call, implementation, envelope)
                 except ProblemError as error:
                     log.warning("call failed", problem=error.problem.type, status=error.problem.status)
-                    raise _failure(error.problem) from error
+                    raise failure(error.problem) from error
 
         return perform
 
@@ -110,7 +110,8 @@ class CallBinder:
         return result
 
 
-def _failure(problem: Problem) -> ApplicationError:
+def failure(problem: Problem) -> ApplicationError:
+    """The problem as Temporal understands it: whether to try again, and when."""
     content = problem.as_dict()
     pause = content.get("retry_after_s")
     return ApplicationError(

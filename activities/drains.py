@@ -13,6 +13,7 @@ from domain.problems import UnavailableProblem
 from services.audit import purge_expired, seal_pending
 from services.event_dispatch import EventDispatcher
 from services.inbox import InboxService
+from services.pull_schedules import PullSchedules
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.schedules import ScheduleService
@@ -44,6 +45,7 @@ class Drains:
         starter: RunStarter,
         reports: RunReports,
         schedules: ScheduleService,
+        pull_schedules: PullSchedules,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -51,6 +53,7 @@ class Drains:
         self._starter = starter
         self._reports = reports
         self._schedules = schedules
+        self._pull_schedules = pull_schedules
         self._tidied_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
@@ -93,6 +96,7 @@ class Drains:
         if time.monotonic() - self._tidied_at > _TIDY_S:
             await self._reports.reconcile()
             await self._schedules.sync_all()
+            await self._pull_schedules.sync()
             await purge_expired(self._database)
             self._tidied_at = time.monotonic()
         if not started and not sealed:

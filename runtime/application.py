@@ -7,6 +7,7 @@ from typing import Self
 from temporalio.client import Client, Interceptor
 from temporalio.service import GrpcCompression, RPCError
 
+from connectors.http import Link
 from connectors.loading import load_connectors
 from connectors.registry import ConnectorRegistry
 from domain.catalog import CATALOG
@@ -30,6 +31,8 @@ from services.inbox import InboxService
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
+from services.pull_schedules import PullSchedules
+from services.pulls import PullService
 from services.reach import ReachService
 from services.release_book import ReleaseBook
 from services.releases import ReleaseService
@@ -150,6 +153,14 @@ class Application:
     @cached_property
     def inbox(self) -> InboxService:
         return InboxService(self.database, self.connectors)
+
+    def pulls(self, link: Link) -> PullService:
+        """Reading platforms again over a link of the caller's."""
+        return PullService(self.database, self.connectors, self.connections, link)
+
+    @cached_property
+    def pull_schedules(self) -> PullSchedules:
+        return PullSchedules(self.database, self.client, self.connectors)
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:

@@ -6,7 +6,7 @@ at once wait for each other and never embrace.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -17,6 +17,9 @@ from storage.events import Events
 from storage.placements import Placements
 from storage.records import Records, Written
 from storage.unit_of_work import UnitOfWork
+
+TRIGGERS_WITHIN = timedelta(days=2)
+"""How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class Arrival:
         """Raises ValidationProblem when the event's data is not what its type promises."""
         return cls(event, received_at, record_of(event, received_at))
 
+    @property
+    def is_history(self) -> bool:
+        """Whether it came so late that nothing should start because of it: a shop's past, read when it is connected."""
+        return self.event.time is not None and self.received_at - self.event.time > TRIGGERS_WITHIN
+
 
 @dataclass(slots=True)
 class TakenIn:
@@ -99,11 +107,14 @@ class Intake:
             record.complete_key(owner)
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
-        events = [*(_told_whose(arrival, assigned) for arrival in arrivals), *assigned.events]
+        fresh, history = list(assigned.events), []
+        for arrival in arrivals:
+            (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
             kinds = frozenset(record.kind for record in records)
-            events += await self._tagging.evaluate(work, assigned.touched, kinds)
-        return TakenIn(await Events(work).add(events), written, assigned.touched)
+            fresh += await self._tagging.evaluate(work, assigned.touched, kinds)
+        new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
+        return TakenIn(new, written, assigned.touched)
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
         sightings = [

@@ -5,7 +5,7 @@ the inbox knows its records. What the platform changed shortly before now is lef
 lag behind its pushes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,8 +55,10 @@ class PullService:
         self._connections = connections
         self._link = link
 
-    async def pull(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
-        """Read some pages on from where the stream stands, and let the inbox have them.
+    async def pull(
+        self, account_id: str, stream: str, *, pages: int = 20, beat: Callable[[], None] = lambda: None
+    ) -> Pulled:
+        """Read some pages on from where the stream stands, and let the inbox have them. beat: called at every page.
 
         Raises NotFoundProblem for an account or stream that is not there, UnavailableProblem while the inbox is full,
         and problems as `connectors.errors` describes them; the stream remembers why it stopped.
@@ -75,11 +77,12 @@ class PullService:
             missed += await self._keep(account, stream, page, until)
             records += len(page.records)
             cursor, more = page.cursor, page.more
+            beat()
             if not more:
                 break
         return Pulled(records, missed, more)
 
-    async def compare(self, account_id: str, stream: str) -> ComparisonRow:
+    async def compare(self, account_id: str, stream: str, *, beat: Callable[[], None] = lambda: None) -> ComparisonRow:
         """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
         mended by the inbox. Raises as `pull` does."""
         account, client, kind = await self._open(account_id, stream)
@@ -92,6 +95,7 @@ class PullService:
             total += await self._difference(account, page)
             await self._add(account, page)
             cursor, more = page.cursor, page.more
+            beat()
         async with UnitOfWork(self._database) as work:
             place = await self._place(work, account_id)
             row = ComparisonRow(

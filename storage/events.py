@@ -101,8 +101,11 @@ _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 class Events(Repository):
     """Events and their outbox."""
 
-    async def add(self, events: Sequence[Event]) -> int:
-        """Store and queue those that are new (by source and id); how many that were. Wakes the drainer."""
+    async def add(self, events: Sequence[Event], *, queue: bool = True) -> int:
+        """Store and queue those that are new (by source and id); how many that were. Wakes the drainer.
+
+        Without `queue` they are remembered and start nothing.
+        """
         rows = {
             (event.source, event.id): {
                 "source": event.source,
@@ -114,12 +117,11 @@ class Events(Repository):
             }
             for event in reversed(events)
         }
-        queued = await run_with_rows(
-            self.session, _add_and_queue(), EventRow, list(reversed(rows.values())), due_at=self.now
-        )
-        if queued:
+        statement, when = (_add_and_queue(), {"due_at": self.now}) if queue else (_add(), {})
+        added = await run_with_rows(self.session, statement, EventRow, list(reversed(rows.values())), **when)
+        if added and queue:
             await notify(self.work, EVENTS_CHANNEL)
-        return len(queued)
+        return len(added)
 
     async def since(
         self, instant: datetime, subjects: Collection[str], types: Collection[str], limit: int
@@ -221,12 +223,17 @@ class Events(Repository):
 
 
 @lru_cache(maxsize=1)
+def _add() -> Any:
+    """Insert the events that are new; their numbers."""
+    events, source = table_of(EventRow), recordset(EventRow, _COLUMNS)
+    rows = sa_select(*(source.c[name] for name in _COLUMNS))
+    return insert(events).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(events.c.seq)
+
+
+@lru_cache(maxsize=1)
 def _add_and_queue() -> Any:
     """Insert the events that are new, and queue just those."""
-    events, outbox = table_of(EventRow), table_of(EventOutboxRow)
-    source = recordset(EventRow, _COLUMNS)
-    rows = sa_select(*(source.c[name] for name in _COLUMNS))
-    added = insert(events).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(events.c.seq).cte("new")
+    added, outbox = _add().cte("new"), table_of(EventOutboxRow)
     queue = sa_select(added.c.seq, bindparam("due_at", type_=Instant), literal(0), literal(""))
     return insert(outbox).from_select(["seq", "due_at", "attempts", "cursor"], queue).returning(outbox.c.seq)
 

@@ -1,4 +1,5 @@
-"""What Tandem does for itself: drain the inbox and the outbox, look after runs, start runs by the clock."""
+"""What Tandem does for itself: drain the inbox and the outbox, look after runs, start runs by the clock, read platforms
+again."""
 
 from datetime import timedelta
 
@@ -8,6 +9,9 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from workflows import messages
+
+GOES = 200
+"""Goes of one pull, some pages each; what is left then is read after the next stroke of the clock."""
 
 ROUNDS = 200
 """Rounds before a drain continues as new, so that its history stays short."""
@@ -35,6 +39,36 @@ class DrainWorkflow:
             except ActivityError:
                 await workflow.sleep(timedelta(seconds=5))
         workflow.continue_as_new(drain)
+
+
+@workflow.defn(name=messages.PULL_WORKFLOW)
+class PullWorkflow:
+    """Reads one stream of one account on, until nothing is left or it was enough for one time."""
+
+    @workflow.run
+    async def run(self, pull: messages.StreamPull) -> messages.PullProgress:
+        """What came in all. Fails when the platform refuses for good; the next stroke of the clock tries again."""
+        total = messages.PullProgress()
+        for _ in range(GOES):
+            progress: messages.PullProgress = await workflow.execute_activity(
+                messages.PULL_ACTIVITY,
+                pull,
+                task_queue=pull.queue,
+                result_type=messages.PullProgress,
+                start_to_close_timeout=timedelta(minutes=5),
+                schedule_to_close_timeout=timedelta(hours=2),
+                heartbeat_timeout=timedelta(seconds=90),
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5), maximum_attempts=30
+                ),
+                summary=f"{pull.task} {pull.account_id} {pull.stream}",
+            )
+            total.records += progress.records
+            total.missed += progress.missed
+            total.more = progress.more
+            if not progress.more:
+                break
+        return total
 
 
 @workflow.defn(name=messages.START_SCHEDULED_RUN_WORKFLOW)

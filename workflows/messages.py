@@ -178,6 +178,28 @@ class Drain:
 
 
 @dataclass
+class StreamPull:
+    """A stream of one account to be read on (`pull`), or compared with what is here (`compare`).
+
+    queue: the platform's own, so that one platform's trouble delays no other.
+    """
+
+    account_id: str
+    stream: str
+    queue: str
+    task: Literal["pull", "compare"] = "pull"
+
+
+@dataclass
+class PullProgress:
+    """What one go brought, and whether to go on at once."""
+
+    records: int = 0
+    missed: int = 0
+    more: bool = False
+
+
+@dataclass
 class CallEnvelope:
     """One call on its way to an activity: arguments with secret placeholders, and the key that makes it happen once."""
 
@@ -199,6 +221,9 @@ START_SCHEDULED_RUN_ACTIVITY = "runs.start-scheduled"
 
 DRAIN_ACTIVITY = "tandem.drain"
 
+PULL_ACTIVITY = "tandem.pull"
+
+PULL_WORKFLOW = "tandem/pull"
 DRAIN_WORKFLOW = "tandem/drain"
 START_SCHEDULED_RUN_WORKFLOW = "tandem/start-scheduled-run"
 

@@ -25,7 +25,9 @@ class SlowInbox(InboxService):
 
 
 def drains_of(house: House, inbox: InboxService) -> Drains:
-    return Drains(house.database, inbox, house.dispatcher, house.starter, house.reports, house.schedules)
+    return Drains(
+        house.database, inbox, house.dispatcher, house.starter, house.reports, house.schedules, house.pull_schedules
+    )
 
 
 async def test_a_slow_batch_does_not_look_like_a_dead_worker(database: Database, temporal: Client) -> None:

@@ -11,7 +11,9 @@ from temporalio.converter import DataConverter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import RunActivities
+from connectors.loading import load_connectors
 from domain.access import Actor, Scope
+from domain.calls import Catalog
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
@@ -25,6 +27,7 @@ from services.events import EventService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.orchestrator import Orchestrator
+from services.pull_schedules import PullSchedules
 from services.release_book import ReleaseBook
 from services.releases import ReleaseService
 from services.run_reports import RunReports
@@ -64,6 +67,7 @@ class House:
         self.starter = RunStarter(database, self.orchestrator, self.book)
         self.definitions = DefinitionService(database)
         self.schedules = ScheduleService(database, self.client, self.book)
+        self.pull_schedules = PullSchedules(database, client, load_connectors(Catalog()))
         self.releases = ReleaseService(database, self.schedules.sync)
         self.runs = RunService(database, self.orchestrator, self.starter)
         self.reports = RunReports(database, self.orchestrator, self.starter)

@@ -1,0 +1,91 @@
+"""When platforms are read again: a Temporal Schedule for every stream of every connected account.
+
+Every five minutes it is read on; once a night, in the quiet hours, the last two days are compared. A stroke that comes
+while the one before is still at work is left out.
+"""
+
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+
+from connectors.registry import ConnectorRegistry
+from domain.access import Scope
+from services.orchestrator import DEADLINE_S, problems
+from storage.accounts import Accounts
+from storage.engine import Database
+from storage.paging import LARGEST_PAGE, PageRequest
+from storage.unit_of_work import UnitOfWork
+from workflows.messages import FLOWS_QUEUE, PULL_WORKFLOW, StreamPull
+
+PREFIX = "stream/"
+PULLED_EVERY = timedelta(minutes=5)
+COMPARED_AT = timedelta(hours=19, minutes=30)
+"""Into the day, UTC: half past three at night in China."""
+
+_DEADLINE = timedelta(seconds=DEADLINE_S)
+
+
+class PullSchedules:
+    """Keeps the schedules in line with the accounts."""
+
+    def __init__(self, database: Database, client: Client, connectors: ConnectorRegistry) -> None:
+        self._database = database
+        self._client = client
+        self._connectors = connectors
+
+    async def sync(self) -> int:
+        """Make the schedules that are missing and delete those of accounts that are gone; how many there are.
+
+        :raises UnavailableProblem: Temporal does not answer; repeat it.
+        """
+        wanted = {f"{PREFIX}{each.task}/{each.account_id}/{each.stream}": each for each in await self._wanted()}
+        with problems("schedules"):
+            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)}
+            for identity in wanted.keys() - known:
+                try:
+                    await self._client.create_schedule(
+                        identity, _schedule(identity, wanted[identity]), rpc_timeout=_DEADLINE
+                    )
+                except ScheduleAlreadyRunningError:
+                    continue
+            for identity in known - wanted.keys():
+                if identity.startswith(PREFIX):
+                    await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
+        return len(wanted)
+
+    async def _wanted(self) -> list[StreamPull]:
+        pulls: list[StreamPull] = []
+        async with UnitOfWork(self._database) as work:
+            cursor: str | None = None
+            while True:
+                page = await Accounts(work).list(Scope.everything(), PageRequest(LARGEST_PAGE, cursor))
+                for account in page.items:
+                    connector = self._connectors.get(account.platform)
+                    if account.active and connector is not None:
+                        for stream in getattr(connector.client, "streams", ()):
+                            pulls += [
+                                StreamPull(account.id, stream.name, connector.queue, "pull"),
+                                StreamPull(account.id, stream.name, connector.queue, "compare"),
+                            ]
+                cursor = page.next_cursor
+                if cursor is None:
+                    return pulls
+
+
+def _schedule(identity: str, pull: StreamPull) -> Schedule:
+    every = PULLED_EVERY if pull.task == "pull" else timedelta(days=1)
+    offset = timedelta() if pull.task == "pull" else COMPARED_AT
+    return Schedule(
+        action=ScheduleActionStartWorkflow(PULL_WORKFLOW, pull, id=identity, task_queue=FLOWS_QUEUE),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)], jitter=every / 20),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
+    )
