@@ -107,7 +107,8 @@ class Intake:
             record.complete_key(owner)
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
-        fresh, history = list(assigned.events), []
+        fresh: list[Event] = list(assigned.events)
+        history: list[Event] = []
         for arrival in arrivals:
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
