@@ -33,6 +33,7 @@ from services.platform_tokens import StoredTokens
 from services.reach import ReachService
 from services.release_book import ReleaseBook
 from services.releases import ReleaseService
+from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.runs import RunService
@@ -158,6 +159,10 @@ class Application:
     @cached_property
     def human_task_steps(self) -> HumanTaskSteps:
         return HumanTaskSteps(self.database)
+
+    @cached_property
+    def retention(self) -> RetentionService:
+        return RetentionService(self.database, self.settings.retention)
 
     @cached_property
     def reach(self) -> ReachService:

@@ -14,10 +14,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.problems import ConfigurationProblem, Text
+from domain.retention import RetentionPolicy
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
 Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=36500)]
 
 _EXPECTED = {
     "int_parsing": Text("应为整数", "must be a whole number"),
@@ -80,6 +82,19 @@ class Settings(BaseSettings):
 
     four_eyes_publish: bool = False
     """Whether a definition must be published by somebody else than its author."""
+
+    keep_inbox_days: Days = 30
+    """Pushes, after they were read. Those in quarantine stay."""
+    keep_events_days: Days = 400
+    """Events, after they came; those that are not dispatched stay."""
+    keep_runs_days: Days = 400
+    """Runs with their human tasks, after they ended."""
+    keep_effects_days: Days = 90
+    """What runs did on the outside, after the last change; at least as long as runs."""
+    keep_payments_days: Days = 1095
+    """The same, where it moved money."""
+    keep_tokens_days: Days = 90
+    """Sessions and tokens, after they expired."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -205,6 +220,18 @@ class Settings(BaseSettings):
         if self.temporal_address is None:
             raise RuntimeError("the address of Temporal is not known yet")
         return self.temporal_address
+
+    @property
+    def retention(self) -> RetentionPolicy:
+        """How long what is over is kept."""
+        return RetentionPolicy(
+            inbox_days=self.keep_inbox_days,
+            events_days=self.keep_events_days,
+            runs_days=self.keep_runs_days,
+            effects_days=self.keep_effects_days,
+            payments_days=self.keep_payments_days,
+            tokens_days=self.keep_tokens_days,
+        )
 
     @property
     def logs_dir(self) -> Path:
