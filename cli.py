@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",
     "audit": "commands.audit:audit",
+    "database": "commands.retention:database",
 }
 """Where each command, or group of commands, is."""
 

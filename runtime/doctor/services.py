@@ -27,7 +27,8 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
             before = time.time()
             cursor = await connection.execute(
-                "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('server_version')"
+                "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('server_version'),"
+                " pg_database_size(current_database())"
             )
             row = await cursor.fetchone()
             after = time.time()
@@ -43,7 +44,7 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
             ),
         )
         return
-    theirs, release = (float(row[0]), str(row[1])) if row else (after, "?")
+    theirs, release, size = (float(row[0]), str(row[1]), int(row[2])) if row else (after, "?", 0)
     try:
         waiting = await asyncio.to_thread(pending, url)
     except ProblemError as error:
@@ -57,8 +58,14 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
             Text("请执行 tandem migrate", "Run: tandem migrate"),
         )
     else:
+        megabytes = f"{size / 1e6:.0f} MB"
         yield Finding(
-            "database", "ok", Text(f"PostgreSQL {release}，结构最新", f"PostgreSQL {release}, fully migrated")
+            "database",
+            "ok",
+            Text(
+                f"PostgreSQL {release}，结构最新，占用 {megabytes}",
+                f"PostgreSQL {release}, fully migrated, {megabytes}",
+            ),
         )
     yield _clock(theirs, before, after)
 
