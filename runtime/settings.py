@@ -49,6 +49,17 @@ class Settings(BaseSettings):
     temporal_address: str | None = None
     """`host:7233`; none: the embedded Temporal."""
     temporal_namespace: str = Field(default="default", min_length=1)
+    temporal_tls: bool = False
+    """Whether to speak TLS with that server; the embedded one has none."""
+    temporal_tls_ca_file: Path | None = None
+    """The certificates (PEM) of whoever signed the server's; none: the system's."""
+    temporal_tls_cert_file: Path | None = None
+    """Our certificate (PEM) with its chain, for mutual TLS."""
+    temporal_tls_key_file: Path | None = None
+    temporal_tls_server_name: str | None = None
+    """The name on the server's certificate; none: the host of its address."""
+    temporal_api_key: SecretStr | None = None
+    """Of Temporal Cloud."""
     temporal_port: int = Field(default=7233, ge=0, le=65535)
     """Of the embedded Temporal; 0 takes any free one."""
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
@@ -111,10 +122,10 @@ class Settings(BaseSettings):
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where a worker serves Prometheus metrics; none: nowhere."""
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "temporal_tls_ca_file", "temporal_tls_cert_file", "temporal_tls_key_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
 
     @field_validator("http_allowed_hosts", mode="before")
     @classmethod
@@ -142,6 +153,13 @@ class Settings(BaseSettings):
             host, _, port = value.rpartition(":")
             if not host or "/" in host or not port.isdigit():
                 raise _refused("应为 主机:端口，例如 temporal:7233", "must be host:port, for example temporal:7233")
+        return value
+
+    @field_validator("temporal_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise _refused("不得含空格、换行或非 ASCII 字符", "must not have spaces, line breaks or other than ASCII")
         return value
 
     @field_validator("simulator_url", "simulator_push_url", "otel_endpoint")
@@ -195,6 +213,34 @@ class Settings(BaseSettings):
                     f"{name} and {seen[port]} are both {port}: change one of them",
                 )
             seen[port] = name
+        return self
+
+    @model_validator(mode="after")
+    def _whole_temporal_tls(self) -> "Settings":
+        """Half a configuration is refused: a key must not travel in the clear because a line is missing."""
+        names = ("temporal_tls_ca_file", "temporal_tls_cert_file", "temporal_tls_key_file", "temporal_tls_server_name")
+        given = [variable(name) for name in (*names, "temporal_api_key") if getattr(self, name) is not None]
+        if given and not self.temporal_tls:
+            told = ", ".join(given)
+            raise _refused(
+                f"设置了 {told}，但未启用 TLS：请设置 TANDEM_TEMPORAL_TLS=true",
+                f"{told} without TLS: set TANDEM_TEMPORAL_TLS=true",
+            )
+        if self.temporal_tls and self.embedded_temporal:
+            raise _refused(
+                "内嵌的 Temporal 不支持 TLS：请设置 TANDEM_TEMPORAL_ADDRESS，或去掉 TANDEM_TEMPORAL_TLS",
+                "the embedded Temporal has no TLS: set TANDEM_TEMPORAL_ADDRESS, or leave out TANDEM_TEMPORAL_TLS",
+            )
+        pair = {
+            "temporal_tls_cert_file": self.temporal_tls_cert_file,
+            "temporal_tls_key_file": self.temporal_tls_key_file,
+        }
+        missing = [variable(name) for name, path in pair.items() if path is None]
+        if len(missing) == 1:
+            raise _refused(
+                f"证书与私钥缺一不可：还缺 {missing[0]}",
+                f"a certificate needs its key, and a key its certificate: set {missing[0]}",
+            )
         return self
 
     @property
