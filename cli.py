@@ -3,6 +3,7 @@
 Only the command that was asked for is imported: checking a file must not wait for the servers' clients to load.
 """
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -29,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",
     "audit": "commands.audit:audit",
+    "database": "commands.retention:database",
 }
 """Where each command, or group of commands, is."""
 
@@ -79,6 +81,9 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        # A thread of Temporal's client that still holds something of ours aborts the interpreter at its end.
+        gc.collect()
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.run_reports,
         application.schedules,
         application.pull_schedules,
+        application.retention,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],

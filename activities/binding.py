@@ -86,7 +86,12 @@ class CallBinder:
         digest = content_digest(canonical_json(envelope.arguments))
         async with UnitOfWork(self._database) as work:
             begun = await Effects(work).begin(
-                key, call.name, digest, run_id=envelope.run_id, reference=envelope.reference
+                key,
+                call.name,
+                digest,
+                run_id=envelope.run_id,
+                reference=envelope.reference,
+                moves_money=call.moves_money,
             )
         if begun.standing == "recorded":
             return begun.answer

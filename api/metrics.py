@@ -45,6 +45,8 @@ class Metrics:
         self._aside = self._gauge("backlog_aside", "Pushes or events put aside for a person to look at", "stage")
         self._runs = self._gauge("runs", "Runs by phase; ended ones are those started in the last 24 hours", "phase")
         self._tasks = self._gauge("human_tasks_open", "Open human tasks", "queue", "state")
+        self._purged = self._gauge("purged_rows", "Rows deleted after their time, so far", "kind")
+        self._oldest = self._gauge("oldest_row_seconds", "How long ago the oldest kept row ended", "kind")
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
 
@@ -71,6 +73,11 @@ class Metrics:
         self._tasks.clear()
         for (queue, state), count in figures.open_tasks.items():
             self._tasks.labels(queue, state).set(count)
+        for kind, rows in figures.purged.items():
+            self._purged.labels(kind.value).set(rows)
+        self._oldest.clear()
+        for kind, ended_at in figures.kept_since.items():
+            self._oldest.labels(kind.value).set(max(0.0, (now - ended_at).total_seconds()))
 
     def _set_backlog(self, stage: str, backlog: Backlog, now: datetime) -> None:
         waited_s = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at else 0.0

@@ -155,7 +155,7 @@ async def processes(house: House) -> AsyncIterator[None]:
         log_file = settings.logs_dir / f"{name}.log"
         return ChildProcess(name, [name], environment=settings.environment(), log_file=log_file, check=check)
 
-    polling = Polling(settings.required_temporal_address(), settings.temporal_namespace)
+    polling = Polling(settings)
     async with AsyncExitStack() as stack:
         for process in (child("api", answers(f"{settings.api_url}/healthz")), child("worker", polling)):
             await stack.enter_async_context(process)

@@ -150,7 +150,7 @@ class _House:
         return with_addresses(settings, postgres.url(), temporal_address)
 
     def _children(self, connected: Settings) -> list[Supervised]:
-        polling = Polling(connected.required_temporal_address(), self.settings.temporal_namespace)
+        polling = Polling(connected)
         alive = answers(f"{self.settings.api_url}{API_LIVENESS_PATH}")
         return [
             Supervised(self._child("api", connected, alive, drain_s=15)),

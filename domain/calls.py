@@ -49,6 +49,7 @@ class Call(Generic[In, Out]):
     kind: `outside` leaves the process for a platform or a service (an activity on `queue`); `inside` is quick work of
         ours (a local activity); `flow` is done by the interpreter itself (waiting, splitting, human tasks).
     effect: `keyed` changes the world: it is recorded in the effect ledger under an idempotency key.
+    moves_money: its records are kept as long as those of payments are.
     timeout_s: one attempt. deadline_s: all attempts together, waiting included.
     grants: roles whose holders may publish a definition that uses the call; empty means everybody who may publish.
     example: an output for dry-runs, where nothing outside is touched.
@@ -60,6 +61,7 @@ class Call(Generic[In, Out]):
     output: type[Out]
     kind: CallKind = "outside"
     effect: Effect = "none"
+    moves_money: bool = False
     queue: str = "flows"
     timeout_s: float = 30.0
     deadline_s: float = 600.0

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.ids import derived_id
+
 Phase = Literal["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"]
 
 ENDED_PHASES: tuple[Phase, ...] = ("cancelled", "faulted", "completed")
@@ -13,6 +15,11 @@ ENDED_PHASES: tuple[Phase, ...] = ("cancelled", "faulted", "completed")
 def run_id_of(namespace: str, name: str, key: str) -> str:
     """The id of a run, which is its workflow id: the same key of the same flow is the same run."""
     return f"flow/{namespace}/{name}/{key}"
+
+
+def key_of_event(source: str, event_id: str) -> str:
+    """The key of every run that one event starts: an event that comes again starts nothing new."""
+    return derived_id("event", source, event_id)
 
 
 def subject_id(subjects: tuple[str, ...], kind: str) -> str | None:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Self
 
 from temporalio.client import Client, Interceptor
-from temporalio.service import GrpcCompression, RPCError
+from temporalio.service import GrpcCompression
 
 from connectors.http import Link
 from connectors.loading import load_connectors
@@ -14,10 +14,11 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
-from domain.problems import RuntimeProblem, Text, UnavailableProblem
+from domain.problems import RuntimeProblem, Text
 from runtime.keys import parse_keyring
 from runtime.payload_codecs import data_converter
 from runtime.settings import Settings
+from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
@@ -36,6 +37,7 @@ from services.pulls import PullService
 from services.reach import ReachService
 from services.release_book import ReleaseBook
 from services.releases import ReleaseService
+from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.runs import RunService
@@ -63,7 +65,8 @@ class Application:
     async def connect(cls, settings: Settings, interceptors: Sequence[Interceptor] = (), *, lazy: bool = False) -> Self:
         """A connected application; a lazy one reaches for Temporal at its first use, and again when that failed.
 
-        Raises UnavailableProblem when Temporal cannot be reached, unless it is lazy.
+        Raises ConfigurationProblem when a certificate or key is wrong, UnavailableProblem when Temporal cannot be
+        reached; a lazy one only for what is wrong with its own files.
         """
         database = open_database(settings)
         client = await connect_temporal(settings, database, interceptors, lazy=lazy)
@@ -171,6 +174,10 @@ class Application:
         return HumanTaskSteps(self.database)
 
     @cached_property
+    def retention(self) -> RetentionService:
+        return RetentionService(self.database, self.settings.retention)
+
+    @cached_property
     def reach(self) -> ReachService:
         return ReachService(self.database)
 
@@ -184,7 +191,7 @@ def open_database(settings: Settings) -> Database:
 async def connect_temporal(
     settings: Settings, database: Database, interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
 ) -> Client:
-    """A Temporal client that encrypts payloads and knows definitions by digest. Raises UnavailableProblem."""
+    """A Temporal client that encrypts payloads and knows definitions by digest; raises as `temporal_client`."""
 
     async def fetch(digest: str) -> Program:
         async with UnitOfWork(database) as work:
@@ -196,17 +203,10 @@ async def connect_temporal(
 
     keys = settings.payload_keys
     keyring = parse_keyring(keys.get_secret_value()) if keys else {}
-    address = settings.required_temporal_address()
-    try:
-        return await Client.connect(
-            address,
-            namespace=settings.temporal_namespace,
-            data_converter=data_converter(keyring, fetch, LIBRARY),
-            interceptors=interceptors,
-            grpc_compression=GrpcCompression.NONE,
-            lazy=lazy,
-        )
-    except (RPCError, RuntimeError) as error:
-        raise UnavailableProblem(
-            Text(f"连接不上 Temporal（{address}）：{error}", f"Temporal at {address} cannot be reached: {error}")
-        ) from error
+    return await temporal_client(
+        settings,
+        data_converter=data_converter(keyring, fetch, LIBRARY),
+        interceptors=interceptors,
+        grpc_compression=GrpcCompression.NONE,
+        lazy=lazy,
+    )

@@ -7,7 +7,10 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from domain.problems import ProblemError
 from runtime.child import ChildProcess, HealthCheck
+from runtime.settings import Settings
+from runtime.temporal_client import temporal_client
 from workflows.messages import FLOWS_QUEUE
 
 API_LIVENESS_PATH = "/healthz"
@@ -34,24 +37,23 @@ class Polling:
     A Temporal that does not answer is not the worker's failure, once the worker was seen.
     """
 
-    def __init__(self, address: str, namespace: str, queue: str = FLOWS_QUEUE) -> None:
-        self._address = address
-        self._namespace = namespace
+    def __init__(self, settings: Settings, queue: str = FLOWS_QUEUE) -> None:
+        self._settings = settings
         self._queue = queue
         self._client: Client | None = None
         self._seen: int | None = None
 
     async def __call__(self, child: ChildProcess) -> bool:
         try:
-            self._client = self._client or await Client.connect(self._address, namespace=self._namespace)
+            self._client = self._client or await temporal_client(self._settings)
             description = await self._client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
-                    namespace=self._namespace,
+                    namespace=self._client.namespace,
                     task_queue=TaskQueue(name=self._queue),
                     task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
                 )
             )
-        except (RPCError, RuntimeError):
+        except (RPCError, ProblemError):
             return self._seen is not None and self._seen == child.pid
         # The SDK calls itself `pid@host` unless told otherwise.
         if any(poller.identity.split("@")[0] == str(child.pid) for poller in description.pollers):

@@ -14,10 +14,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.problems import ConfigurationProblem, Text
+from domain.retention import RetentionPolicy
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
 Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=36500)]
 
 _EXPECTED = {
     "int_parsing": Text("应为整数", "must be a whole number"),
@@ -47,6 +49,17 @@ class Settings(BaseSettings):
     temporal_address: str | None = None
     """`host:7233`; none: the embedded Temporal."""
     temporal_namespace: str = Field(default="default", min_length=1)
+    temporal_tls: bool = False
+    """Whether to speak TLS with that server; the embedded one has none."""
+    temporal_tls_ca_file: Path | None = None
+    """The certificates (PEM) of whoever signed the server's; none: the system's."""
+    temporal_tls_cert_file: Path | None = None
+    """Our certificate (PEM) with its chain, for mutual TLS."""
+    temporal_tls_key_file: Path | None = None
+    temporal_tls_server_name: str | None = None
+    """The name on the server's certificate; none: the host of its address."""
+    temporal_api_key: SecretStr | None = None
+    """Of Temporal Cloud."""
     temporal_port: int = Field(default=7233, ge=0, le=65535)
     """Of the embedded Temporal; 0 takes any free one."""
     temporal_ui_port: int = Field(default=8233, ge=0, le=65535)
@@ -81,6 +94,19 @@ class Settings(BaseSettings):
     four_eyes_publish: bool = False
     """Whether a definition must be published by somebody else than its author."""
 
+    keep_inbox_days: Days = 30
+    """Pushes, after they were read. Those in quarantine stay."""
+    keep_events_days: Days = 400
+    """Events, after they came; those that are not dispatched stay."""
+    keep_runs_days: Days = 400
+    """Runs with their human tasks, after they ended."""
+    keep_effects_days: Days = 90
+    """What runs did on the outside, after the last change; at least as long as runs."""
+    keep_payments_days: Days = 1095
+    """The same, where it moved money."""
+    keep_tokens_days: Days = 90
+    """Sessions and tokens, after they expired."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     otel_endpoint: str | None = None
@@ -96,10 +122,10 @@ class Settings(BaseSettings):
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where a worker serves Prometheus metrics; none: nowhere."""
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "temporal_tls_ca_file", "temporal_tls_cert_file", "temporal_tls_key_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
 
     @field_validator("http_allowed_hosts", mode="before")
     @classmethod
@@ -127,6 +153,13 @@ class Settings(BaseSettings):
             host, _, port = value.rpartition(":")
             if not host or "/" in host or not port.isdigit():
                 raise _refused("应为 主机:端口，例如 temporal:7233", "must be host:port, for example temporal:7233")
+        return value
+
+    @field_validator("temporal_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise _refused("不得含空格、换行或非 ASCII 字符", "must not have spaces, line breaks or other than ASCII")
         return value
 
     @field_validator("simulator_url", "simulator_push_url", "otel_endpoint")
@@ -182,6 +215,34 @@ class Settings(BaseSettings):
             seen[port] = name
         return self
 
+    @model_validator(mode="after")
+    def _whole_temporal_tls(self) -> "Settings":
+        """Half a configuration is refused: a key must not travel in the clear because a line is missing."""
+        names = ("temporal_tls_ca_file", "temporal_tls_cert_file", "temporal_tls_key_file", "temporal_tls_server_name")
+        given = [variable(name) for name in (*names, "temporal_api_key") if getattr(self, name) is not None]
+        if given and not self.temporal_tls:
+            told = ", ".join(given)
+            raise _refused(
+                f"设置了 {told}，但未启用 TLS：请设置 TANDEM_TEMPORAL_TLS=true",
+                f"{told} without TLS: set TANDEM_TEMPORAL_TLS=true",
+            )
+        if self.temporal_tls and self.embedded_temporal:
+            raise _refused(
+                "内嵌的 Temporal 不支持 TLS：请设置 TANDEM_TEMPORAL_ADDRESS，或去掉 TANDEM_TEMPORAL_TLS",
+                "the embedded Temporal has no TLS: set TANDEM_TEMPORAL_ADDRESS, or leave out TANDEM_TEMPORAL_TLS",
+            )
+        pair = {
+            "temporal_tls_cert_file": self.temporal_tls_cert_file,
+            "temporal_tls_key_file": self.temporal_tls_key_file,
+        }
+        missing = [variable(name) for name, path in pair.items() if path is None]
+        if len(missing) == 1:
+            raise _refused(
+                f"证书与私钥缺一不可：还缺 {missing[0]}",
+                f"a certificate needs its key, and a key its certificate: set {missing[0]}",
+            )
+        return self
+
     @property
     def embedded_database(self) -> bool:
         return self.database_url is None
@@ -205,6 +266,18 @@ class Settings(BaseSettings):
         if self.temporal_address is None:
             raise RuntimeError("the address of Temporal is not known yet")
         return self.temporal_address
+
+    @property
+    def retention(self) -> RetentionPolicy:
+        """How long what is over is kept."""
+        return RetentionPolicy(
+            inbox_days=self.keep_inbox_days,
+            events_days=self.keep_events_days,
+            runs_days=self.keep_runs_days,
+            effects_days=self.keep_effects_days,
+            payments_days=self.keep_payments_days,
+            tokens_days=self.keep_tokens_days,
+        )
 
     @property
     def logs_dir(self) -> Path:

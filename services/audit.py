@@ -8,15 +8,11 @@ from domain.access import Actor, Permission
 from domain.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog, ChainHead, ChainReport
 from storage.engine import Database
-from storage.idempotency import IdempotencyKeys
-from storage.login_attempts import LoginAttempts
 from storage.paging import Page, PageRequest
-from storage.tokens import Tokens
 from storage.unit_of_work import UnitOfWork
 
 SEALING_INTERVAL_S = 2.0
 _BATCH = 500
-_PURGE_EVERY = 1800
 _log = logging.getLogger(__name__)
 
 
@@ -62,26 +58,14 @@ async def seal_pending(database: Database) -> int:
             return total
 
 
-async def purge_expired(database: Database) -> None:
-    """Forget expired idempotency keys, login attempts and long-ended tokens."""
-    async with UnitOfWork(database) as work:
-        await IdempotencyKeys(work).purge()
-        await LoginAttempts(work).purge()
-        await Tokens(work).purge()
-
-
 async def keep_sealed(database: Database, interval_s: float = SEALING_INTERVAL_S) -> None:
-    """Seal every few seconds until cancelled, and purge now and then; any number of processes may do so at once."""
-    rounds = 0
+    """Seal every few seconds until cancelled; any number of processes may do so at once."""
     while True:
         try:
             await seal_pending(database)
-            if rounds % _PURGE_EVERY == 0:
-                await purge_expired(database)
         except ProblemError as error:
             _log.warning("the audit chain could not be sealed, trying again in %s s: %s", interval_s, error)
         except Exception:
             # A chain that silently stops growing is worse than a line in the log every few seconds.
             _log.exception("the audit chain could not be sealed, trying again in %s s", interval_s)
-        rounds += 1
         await asyncio.sleep(interval_s)

@@ -23,6 +23,7 @@ from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import ProblemError, RuntimeProblem, Text, UnavailableProblem
+from domain.runs import key_of_event
 from services.orchestrator import Orchestrator
 from services.release_book import ReleaseSnapshot
 from services.run_starts import NewRun, RunStarter
@@ -138,7 +139,7 @@ class EventDispatcher:
         if found is None:
             return None
         position, keys = found
-        events, cause = [event], derived_id("event", event.source, event.id)
+        events, cause = [event], key_of_event(event.source, event.id)
         if trigger.consumption.all is not None:
             tied = content_digest(canonical_json(keys))
             chosen = await TriggerMatches(work).add(trigger, tied, position, pending.seq)

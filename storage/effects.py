@@ -21,7 +21,10 @@ EffectState = Literal["started", "finished", "failed", "unknown"]
 
 
 class EffectRow(Table, table=True):
-    """One effect. answer: the call's result, when finished; the problem, when failed or unknown."""
+    """One effect. answer: the call's result, when finished; the problem, when failed or unknown.
+
+    moves_money: such a record is kept for years, whatever becomes of its run and of the call's declaration.
+    """
 
     __tablename__ = "effects"
     key: str = Field(primary_key=True)
@@ -34,9 +37,11 @@ class EffectRow(Table, table=True):
     answer: Any = Field(default=None, sa_type=EncryptedJson("effects.answer"), nullable=True)
     started_at: datetime = instant()
     changed_at: datetime = instant()
+    moves_money: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
     __table_args__ = (
         Index("ix_effects_run_id", "run_id"),
+        Index("ix_effects_moves_money_changed_at", "moves_money", "changed_at"),
         Index("ix_effects_unsettled", "changed_at", postgresql_where=text("state IN ('started', 'unknown')")),
     )
 
@@ -57,7 +62,16 @@ class Begun:
 class Effects(Repository):
     """Effects by key. Each step is a unit of work of its own, so that a dying process leaves its trace."""
 
-    async def begin(self, key: str, call: str, request_digest: str, *, run_id: str = "", reference: str = "") -> Begun:
+    async def begin(
+        self,
+        key: str,
+        call: str,
+        request_digest: str,
+        *,
+        run_id: str = "",
+        reference: str = "",
+        moves_money: bool = False,
+    ) -> Begun:
         """Note that an attempt starts.
 
         What certainly did not happen may be tried again with other arguments: nothing was done with the old ones.
@@ -72,6 +86,7 @@ class Effects(Repository):
                 request_digest=request_digest,
                 run_id=run_id,
                 reference=reference,
+                moves_money=moves_money,
                 state="started",
                 attempts=1,
                 started_at=self.now,

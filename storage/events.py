@@ -45,7 +45,7 @@ class EventRow(Table, table=True):
     type: str
     subjects: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
     envelope: dict[str, Any] = Field(sa_type=EncryptedJson("events.envelope"))
-    received_at: datetime = instant()
+    received_at: datetime = instant(index=True)
 
     __table_args__ = (
         UniqueConstraint("source", "event_id"),

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from domain.retention import Kind
 from storage.events import EventOutboxRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
+from storage.retention import Retention
 from storage.runs import RunRow
 from storage.unit_of_work import Repository
 
@@ -26,13 +28,18 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class FigureSet:
-    """open_runs, ended_runs: by phase; the ended ones of the last 24 hours. open_tasks: by queue and state."""
+    """open_runs, ended_runs: by phase; the ended ones of the last 24 hours. open_tasks: by queue and state.
+
+    kept_since: when the oldest row of a kind ended that is still there. purged: rows deleted so far.
+    """
 
     inbox: Backlog = field(default_factory=Backlog)
     events: Backlog = field(default_factory=Backlog)
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
     open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
+    kept_since: dict[Kind, datetime] = field(default_factory=dict)
+    purged: dict[Kind, int] = field(default_factory=dict)
 
 
 class Figures(Repository):
@@ -45,6 +52,8 @@ class Figures(Repository):
             open_runs=await self._runs(ended=False),
             ended_runs=await self._runs(ended=True),
             open_tasks=await self._tasks(),
+            kept_since=await Retention(self.work).oldest(),
+            purged=await Retention(self.work).counted(),
         )
 
     async def _inbox(self) -> Backlog:

@@ -120,7 +120,3 @@ class IdempotencyKeys(Repository):
         await self.session.execute(
             delete(row).where(col(row.login) == login, col(row.key) == key, col(row.status).is_(None))
         )
-
-    async def purge(self) -> None:
-        """Forget expired keys."""
-        await self.session.execute(delete(IdempotencyKeyRow).where(col(IdempotencyKeyRow.expires_at) <= self.now))

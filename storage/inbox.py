@@ -38,6 +38,7 @@ class InboxRow(Table, table=True):
 
     __table_args__ = (
         UniqueConstraint("platform", "account", "dedupe_key"),
+        Index("ix_inbox_done_changed_at", "changed_at", postgresql_where=text("state = 'done'")),
         Index("ix_inbox_waiting_id", "id", postgresql_where=text("state = 'waiting'")),
         Index("ix_inbox_quarantined_id", "id", postgresql_where=text("state = 'quarantined'")),
     )

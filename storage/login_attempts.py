@@ -9,9 +9,6 @@ from sqlmodel import Field, col
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
-# Longer than any window that is counted in.
-_KEPT = timedelta(days=1)
-
 
 class LoginAttemptRow(Table, table=True):
     """Attempts in one window. `key` is a keyed hash: neither logins nor addresses stand here."""
@@ -52,9 +49,3 @@ class LoginAttempts(Repository):
 
     async def forget(self, key: str) -> None:
         await self.session.execute(delete(LoginAttemptRow).where(col(LoginAttemptRow.key) == key))
-
-    async def purge(self) -> None:
-        """Remove windows that are over."""
-        await self.session.execute(
-            delete(LoginAttemptRow).where(col(LoginAttemptRow.window_started_at) <= self.now - _KEPT)
-        )

@@ -74,6 +74,7 @@ class RunRow(ScopedColumns, Table, table=True):
             postgresql_where=text("ended_at IS NULL AND subjects = '{}'"),
         ),
         Index("ix_runs_open_checked_at", "checked_at", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_runs_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_runs_start_due_at", "start_due_at", postgresql_where=text("start_due_at IS NOT NULL")),
         Index("ix_runs_unit_path_created_at_id", "unit_path", "created_at", "id"),
         Index("ix_runs_account_id_created_at_id", "account_id", "created_at", "id"),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Index, Row, Select, delete, or_, select, update
+from sqlalchemy import Index, Row, Select, or_, select, update
 from sqlalchemy import Text as SqlText
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, col
@@ -21,7 +21,6 @@ from storage.users import UserRow
 
 # `last_used_at` is for people who tidy up: one write a minute and token is enough.
 LAST_USED_GRANULARITY = timedelta(minutes=1)
-_KEPT_AFTER_EXPIRY = timedelta(days=90)
 
 
 class TokenRow(Table, table=True):
@@ -147,7 +146,3 @@ class Tokens(Repository):
         if kind is not None:
             statement = statement.where(col(TokenRow.kind) == kind)
         await self.session.execute(statement.values(revoked_at=self.now))
-
-    async def purge(self) -> None:
-        """Forget tokens that ended long ago; the audit log remembers that they existed."""
-        await self.session.execute(delete(TokenRow).where(col(TokenRow.expires_at) < self.now - _KEPT_AFTER_EXPIRY))

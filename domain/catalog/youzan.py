@@ -184,6 +184,7 @@ YOUZAN_AGREE_REFUND: Call[AgreeRefundArguments, AgreeRefundOutput] = Call(
     input=AgreeRefundArguments,
     output=AgreeRefundOutput,
     effect="keyed",
+    moves_money=True,
     queue=YOUZAN_QUEUE,
     timeout_s=30,
     deadline_s=EFFECT_DEADLINE_S,

@@ -13,6 +13,7 @@ from runtime.doctor.installation import (
     check_python,
     check_sanity,
     check_servers,
+    check_temporal_tls,
     check_variables,
 )
 from runtime.doctor.services import check_api, check_database, check_temporal
@@ -28,6 +29,7 @@ _LOCAL: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_lock,
     check_ports,
     check_keys,
+    check_temporal_tls,
 )
 
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,11 +24,13 @@ from runtime.ports import require_free
 from runtime.postgres_data import holds_databases
 from runtime.settings import Settings, unknown_variables, variable
 from runtime.supervisor import leftovers
+from runtime.temporal_tls import read_temporal_tls
 
 _LEAST_PYTHON = (3, 11)
 _GB = 1024**3
 _ENOUGH_DISK, _LEAST_DISK = 5 * _GB, _GB // 2
 _ENOUGH_MEMORY = _GB
+_RENEW_DAYS = 30
 
 
 def check_python() -> Iterator[Finding]:
@@ -225,3 +228,34 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
         )
     if not open_files:
         yield Finding("keys", "ok", Text("密钥齐全", "every secret is there"))
+
+
+def check_temporal_tls(settings: Settings) -> Iterator[Finding]:
+    """The certificates towards Temporal: they can be read, belong together and last; nobody else reads the key."""
+    try:
+        tls = read_temporal_tls(settings)
+    except ProblemError as error:
+        yield refused("temporal-tls", error)
+        return
+    if tls is None:
+        return
+    if tls.client_until is None:
+        yield Finding("temporal-tls", "ok", Text("已启用，无客户端证书", "on, without a client certificate"))
+    else:
+        days = (tls.client_until - datetime.now(UTC)).days
+        said = Text(
+            f"客户端证书有效期至 {tls.client_until:%Y-%m-%d}",
+            f"our certificate is good until {tls.client_until:%Y-%m-%d}",
+        )
+        remedy = Text("请换新证书并重启所有进程", "Put a new one there and restart every process")
+        yield (
+            Finding("temporal-tls", "warn", said, remedy) if days < _RENEW_DAYS else Finding("temporal-tls", "ok", said)
+        )
+    key = settings.temporal_tls_key_file
+    if key is not None and key.stat().st_mode & stat.S_IROTH:
+        yield Finding(
+            "temporal-tls",
+            "warn",
+            Text(f"{key} 可被其他用户读取", f"{key} can be read by other users"),
+            Text(f"请执行 chmod 600 {key}", f"Run: chmod 600 {key}"),
+        )

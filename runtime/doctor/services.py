@@ -3,18 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import psycopg
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.problems import ProblemError, Text
+from domain.problems import ConfigurationProblem, ProblemError, Text, UnavailableProblem
 from runtime.doctor.finding import Finding, refused
 from runtime.health import API_READINESS_PATH
 from runtime.search_attributes import SEARCH_ATTRIBUTES, missing_search_attributes
 from runtime.settings import Settings
+from runtime.temporal_client import connection_problem, temporal_client
 from storage.migrations import pending
 
 _SKEW_WARN_S, _SKEW_FAIL_S = 2.0, 30.0
@@ -27,7 +28,8 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
             before = time.time()
             cursor = await connection.execute(
-                "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('server_version')"
+                "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('server_version'),"
+                " pg_database_size(current_database())"
             )
             row = await cursor.fetchone()
             after = time.time()
@@ -43,7 +45,7 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
             ),
         )
         return
-    theirs, release = (float(row[0]), str(row[1])) if row else (after, "?")
+    theirs, release, size = (float(row[0]), str(row[1]), int(row[2])) if row else (after, "?", 0)
     try:
         waiting = await asyncio.to_thread(pending, url)
     except ProblemError as error:
@@ -57,8 +59,14 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
             Text("请执行 tandem migrate", "Run: tandem migrate"),
         )
     else:
+        megabytes = f"{size / 1e6:.0f} MB"
         yield Finding(
-            "database", "ok", Text(f"PostgreSQL {release}，结构最新", f"PostgreSQL {release}, fully migrated")
+            "database",
+            "ok",
+            Text(
+                f"PostgreSQL {release}，结构最新，占用 {megabytes}",
+                f"PostgreSQL {release}, fully migrated, {megabytes}",
+            ),
         )
     yield _clock(theirs, before, after)
 
@@ -80,31 +88,11 @@ async def check_temporal(settings: Settings) -> AsyncIterator[Finding]:
     """Reachable, with our namespace and our search attributes."""
     address, namespace = settings.required_temporal_address(), settings.temporal_namespace
     try:
-        client = await asyncio.wait_for(Client.connect(address, namespace=namespace), 8)
+        client = await asyncio.wait_for(temporal_client(settings), 8)
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
         missing = await missing_search_attributes(client)
-    except (RuntimeError, TimeoutError, RPCError) as error:
-        if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-            yield Finding(
-                "temporal",
-                "fail",
-                Text(f"命名空间 {namespace} 不存在", f"the namespace {namespace} does not exist"),
-                Text(
-                    f"请执行 temporal operator namespace create --namespace {namespace}，"
-                    "或修改 TANDEM_TEMPORAL_NAMESPACE",
-                    f"Run: temporal operator namespace create --namespace {namespace}; "
-                    "or change TANDEM_TEMPORAL_NAMESPACE",
-                ),
-            )
-            return
-        yield Finding(
-            "temporal",
-            "fail",
-            Text(f"无法连接 Temporal（{address}）", f"Temporal cannot be reached at {address}"),
-            Text(
-                "请确认它在运行，并检查 TANDEM_TEMPORAL_ADDRESS", "See that it runs, and check TANDEM_TEMPORAL_ADDRESS"
-            ),
-        )
+    except (ProblemError, RPCError, TimeoutError) as error:
+        yield _no_temporal(settings, error)
         return
     if missing:
         names = ", ".join(missing)
@@ -119,7 +107,35 @@ async def check_temporal(settings: Settings) -> AsyncIterator[Finding]:
             Text(f"请执行：{commands}", f"Run: {commands}"),
         )
     else:
-        yield Finding("temporal", "ok", Text(f"{address}，命名空间 {namespace}", f"{address}, namespace {namespace}"))
+        way = " (TLS)" if settings.temporal_tls else ""
+        yield Finding(
+            "temporal", "ok", Text(f"{address}{way}，命名空间 {namespace}", f"{address}{way}, namespace {namespace}")
+        )
+
+
+def _no_temporal(settings: Settings, error: ProblemError | RPCError | TimeoutError) -> Finding:
+    namespace = settings.temporal_namespace
+    if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+        return Finding(
+            "temporal",
+            "fail",
+            Text(f"命名空间 {namespace} 不存在", f"the namespace {namespace} does not exist"),
+            Text(
+                f"请执行 temporal operator namespace create --namespace {namespace}，或修改 TANDEM_TEMPORAL_NAMESPACE",
+                f"Run: temporal operator namespace create --namespace {namespace}; or change TANDEM_TEMPORAL_NAMESPACE",
+            ),
+        )
+    if isinstance(error, TimeoutError):
+        problem: ProblemError = UnavailableProblem(Text("连接 Temporal 超时", "Temporal does not answer in time"))
+    else:
+        problem = connection_problem(settings, error) if isinstance(error, RPCError) else error
+    found = refused("temporal", problem)
+    if isinstance(problem, ConfigurationProblem):
+        return found
+    remedy = Text(
+        "请确认它在运行，并检查 TANDEM_TEMPORAL_ADDRESS", "See that it runs, and check TANDEM_TEMPORAL_ADDRESS"
+    )
+    return replace(found, remedy=remedy)
 
 
 async def check_api(settings: Settings) -> AsyncIterator[Finding]:

@@ -3,14 +3,17 @@
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.binding import Activity, CallBinder, CallContext, Implementation
 from domain.calls import Arguments, Call, Result
 from domain.problems import ConflictProblem, ProblemError, Text, UnavailableProblem
+from storage.effects import EffectRow
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
 from workflows.messages import CallEnvelope
 
 
@@ -23,7 +26,7 @@ class PayOutput(Result):
 
 
 PAY: Call[PayArguments, PayOutput] = Call(
-    name="test.pay", title=Text("付款", "Pay"), input=PayArguments, output=PayOutput, effect="keyed"
+    name="test.pay", title=Text("付款", "Pay"), input=PayArguments, output=PayOutput, effect="keyed", moves_money=True
 )
 
 
@@ -88,6 +91,9 @@ async def test_a_done_call_answers_again_without_acting(database: Database) -> N
     activity = bound(database, payments.pay)
     assert await attempt(activity) == await attempt(activity)
     assert len(payments.resumed) == 1
+    async with UnitOfWork(database) as work:
+        (effect,) = await work.session.scalars(select(EffectRow))
+    assert effect.moves_money, "its record is kept as that of a payment"
 
 
 @pytest.mark.parametrize("members", [{}, {"retryable": False, "outcome": "not_done"}])

@@ -9,10 +9,13 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.drains import Drains
 from connectors.loading import load_connectors
+from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from services.inbox import InboxDrained, InboxService
+from services.retention import RetentionService
 from storage.engine import Database
-from tests.services.house import House
+from tests.clock import SteppedClock
+from tests.services.house import House, eventually
 from workflows import messages
 
 
@@ -26,7 +29,14 @@ class SlowInbox(InboxService):
 
 def drains_of(house: House, inbox: InboxService) -> Drains:
     return Drains(
-        house.database, inbox, house.dispatcher, house.starter, house.reports, house.schedules, house.pull_schedules
+        house.database,
+        inbox,
+        house.dispatcher,
+        house.starter,
+        house.reports,
+        house.schedules,
+        house.pull_schedules,
+        RetentionService(house.database),
     )
 
 
@@ -55,4 +65,25 @@ async def test_a_drain_without_work_ends_at_once_when_the_worker_stops(database:
     stage.worker_shutdown()
     await drain
     assert time.monotonic() - began < 2
+    await house.close()
+
+
+async def test_the_drain_of_runs_deletes_what_is_over(
+    database: Database, temporal: Client, clock: SteppedClock
+) -> None:
+    house = House(database, temporal)
+    inbox = InboxService(database, load_connectors(CATALOG))
+    push = Verified("test", b'{"test": true}', "push-1", clock())
+    await inbox.accept("youzan", "shop", push)
+    await inbox.drain()
+    clock.advance(days=31)
+    stage = ActivityEnvironment()
+    drain = asyncio.create_task(stage.run(drains_of(house, inbox).drain, messages.Drain("runs")))
+
+    async def is_new_again() -> bool:
+        return await inbox.accept("youzan", "shop", push)
+
+    await eventually(is_new_again)
+    stage.worker_shutdown()
+    await drain
     await house.close()

@@ -1,18 +1,24 @@
 """What those who watch see: whether it lives, whether it can serve, how much of what, and one line a request."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from services.orchestrator import Orchestrator
+from services.retention import RetentionService
 from services.vitals import Vitals
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.inbox import Inbox, InboxRow, Push
+from storage.unit_of_work import UnitOfWork
 from tests.actors import PASSWORD
-from tests.api.house import METRICS_TOKEN, House
+from tests.api.house import METRICS_TOKEN, SYSTEM, House
 from tests.services.house import a_flow, eventually
 
 MONITOR = {"Authorization": f"Bearer {METRICS_TOKEN}"}
@@ -93,6 +99,25 @@ async def test_metrics_count_requests_runs_tasks_and_what_waits(house: House, mo
     assert found['tandem_backlog_waiting{stage="events"}'] >= 1
     assert found['tandem_backlog_lag_seconds{stage="inbox"}'] == 0
     assert found["tandem_figures_up"] == 1
+
+
+async def test_metrics_tell_what_was_deleted_and_how_old_the_oldest_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.metrics.FIGURES_KEPT_S", -1.0)
+    async with UnitOfWork(house.database) as work:
+        old = Push("youzan", "shop", "old", "trade", b"{}", work.now)
+        for each in (old, replace(old, dedupe_key="older")):
+            await Inbox(work).add(each)
+        await Inbox(work).done([stored.id for stored in await Inbox(work).take_waiting(2)])
+        await work.session.execute(update(InboxRow).values(changed_at=work.now - timedelta(days=29)))
+        await work.session.execute(
+            update(InboxRow).filter_by(dedupe_key="older").values(changed_at=work.now - timedelta(days=31))
+        )
+    await RetentionService(house.database).purge(SYSTEM)
+    found = await _metrics(house)
+    assert found['tandem_purged_rows{kind="inbox"}'] == 1
+    assert found['tandem_oldest_row_seconds{kind="inbox"}'] == pytest.approx(29 * 86_400, abs=60)
 
 
 async def test_metrics_are_given_even_when_the_database_is_away(house: House) -> None:

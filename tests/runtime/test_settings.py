@@ -2,6 +2,7 @@ import base64
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -69,6 +70,30 @@ def test_a_wrong_value_is_refused_by_name_in_both_languages(
     assert en in message["en"]
 
 
+OUTSIDE = {"temporal_address": "temporal.example:7233"}
+
+
+@pytest.mark.parametrize(
+    ("given", "zh", "en"),
+    [
+        ({"temporal_tls": True}, "内嵌的 Temporal 不支持 TLS", "TANDEM_TEMPORAL_ADDRESS"),
+        ({**OUTSIDE, "temporal_api_key": "hush"}, "TANDEM_TEMPORAL_TLS=true", "TANDEM_TEMPORAL_TLS=true"),
+        ({**OUTSIDE, "temporal_tls_ca_file": "ca.pem"}, "TANDEM_TEMPORAL_TLS_CA_FILE", "TANDEM_TEMPORAL_TLS=true"),
+        ({**OUTSIDE, "temporal_tls": True, "temporal_tls_cert_file": "c.pem"}, "还缺", "TANDEM_TEMPORAL_TLS_KEY_FILE"),
+        ({**OUTSIDE, "temporal_tls": True, "temporal_tls_key_file": "k.pem"}, "还缺", "TANDEM_TEMPORAL_TLS_CERT_FILE"),
+        ({**OUTSIDE, "temporal_tls": True, "temporal_api_key": "hu sh"}, "不得含空格", "must not have spaces"),
+    ],
+)
+def test_half_a_way_to_temporal_is_refused(given: dict[str, Any], zh: str, en: str) -> None:
+    with pytest.raises(ConfigurationProblem) as refusal:
+        read_settings(**given)
+    message = refusal.value.problem.as_dict()["message"]
+    assert zh in message["zh"]
+    assert en in message["en"]
+    assert "hush" not in str(message)
+    assert "hu sh" not in str(message)
+
+
 def test_a_wrong_secret_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", "k1:c2hvcnQ=")
     monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "hush")
@@ -88,10 +113,19 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
     assert "open-sesame" not in shown
 
 
-def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_gets_the_same_settings(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = with_secrets(
-        read_settings(http_allowed_hosts=("a.example", "b.example"), log_level="debug"), generate=True
+        read_settings(
+            http_allowed_hosts=("a.example", "b.example"),
+            log_level="debug",
+            temporal_address="temporal.example:7233",
+            temporal_tls=True,
+            temporal_tls_ca_file="certificates/ca.pem",
+            temporal_api_key="secret",
+        ),
+        generate=True,
     )
+    assert settings.temporal_tls_ca_file == bare / "certificates" / "ca.pem", "whatever folder the child works in"
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert read_settings() == settings

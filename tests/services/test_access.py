@@ -17,9 +17,9 @@ from domain.problems import (
     ValidationProblem,
 )
 from services.access import Access
-from services.audit import purge_expired
 from services.login_guard import PER_ADDRESS
 from services.people import People
+from services.retention import RetentionService
 from storage.engine import Database
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
@@ -187,7 +187,7 @@ async def test_sessions_and_tokens_end(access: Access, people: People, clock: St
     with pytest.raises(AuthenticationProblem):
         await access.authenticate(token)
     clock.advance(days=100)
-    await purge_expired(database)
+    await RetentionService(database).purge(CLI)
     assert not (await access.list_tokens(CLI, PageRequest())).items
 
 

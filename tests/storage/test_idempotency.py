@@ -3,8 +3,10 @@ import asyncio
 import pytest
 
 from domain.problems import ConflictProblem
+from domain.retention import Kind
 from storage.engine import Database
 from storage.idempotency import IdempotencyKeys, ReusedKeyProblem, StoredAnswer
+from storage.retention import Retention
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
 
@@ -74,6 +76,6 @@ async def test_keys_expire(database: Database, clock: SteppedClock) -> None:
     assert await _begin(database, "sha256:b") is None
     clock.advance(hours=25)
     async with UnitOfWork(database) as work:
-        await IdempotencyKeys(work).purge()
+        assert await Retention(work).delete(Kind.IDEMPOTENCY_KEYS, work.now, 10) == 1
         await IdempotencyKeys(work).complete("li", "key-1", ANSWER)
     assert await _begin(database) is None
