@@ -1,12 +1,15 @@
 """Youzan (有赞): a shop's trades and refunds."""
 
+import json
+import secrets
+
 from connectors.accounts import Account
 from connectors.http import Link
 from connectors.registry import ConnectionReport, explain
-from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
-from connectors.youzan.pushes import push_events, verify_push
+from connectors.youzan.pushes import push_events, uses_push, verify_push
 from connectors.youzan.settings import YouzanSettings
 from domain.calls import AnyCall
 from domain.catalog.youzan import YOUZAN_CALLS, YOUZAN_QUEUE
@@ -33,14 +36,26 @@ class YouzanConnector:
     # No published figure [U]; well below what shops report to be refused at.
     requests_per_second = 100.0
     settings = YouzanSettings
+    nobody = Account(
+        PLATFORM, "", {"client_id": secrets.token_hex(8), "client_secret": secrets.token_hex(16), "kdt_id": 1}
+    )
     calls: tuple[AnyCall, ...] = YOUZAN_CALLS
     client = YouzanShop
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_push(request, account)
 
-    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
-        return Acknowledgement(200, b'{"code":0,"msg":"success"}', "application/json")
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b'{"code":0,"msg":"success"}', "application/json")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Whatever is not 2xx with “success” in it counts as failed, and is sent again up to sixteen times [S].
+        status = problem.problem.status
+        body = json.dumps({"code": status, "msg": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
+        return PushAnswer(status, body.encode(), "application/json")
+
+    def uses(self, kind: str) -> bool:
+        return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return push_events(record, account)

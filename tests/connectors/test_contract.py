@@ -12,7 +12,17 @@ from connectors.capabilities import check_capabilities
 from connectors.webhooks import WebhookRequest
 from domain.catalog import CATALOG
 from domain.catalog.events import EVENT_TYPES
-from domain.problems import AuthenticationProblem, ProblemError, RateLimitProblem, ValidationProblem
+from domain.problems import (
+    AuthenticationProblem,
+    ProblemError,
+    RateLimitProblem,
+    Text,
+    UnavailableProblem,
+    ValidationProblem,
+)
+from simulator.platforms.base import Platform
+from simulator.platforms.wecom import WeCom
+from simulator.platforms.youzan import Youzan
 from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
 
 
@@ -192,6 +202,31 @@ async def test_a_genuine_push_becomes_a_known_event(world: Outside, case: Case) 
     assert events == connector(case.platform).to_events(verified, account)
     answer = connector(case.platform).acknowledge(verified, account)
     assert (answer.status, b"success" in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize("kind", [AuthenticationProblem, ValidationProblem, RateLimitProblem, UnavailableProblem])
+async def test_a_refusal_is_no_success_to_the_platform(world: Outside, case: Case, kind: type[ProblemError]) -> None:
+    answer = connector(case.platform).refuse(kind(Text("没有成功", "No luck")))
+    assert answer.status == kind.status
+    assert "没有成功 · No luck" in answer.body.decode()
+    outside = world.sim.app.state.world
+    platforms: dict[str, Platform] = {"youzan": Youzan(outside), "wecom": WeCom(outside)}
+    assert not platforms[case.platform].accepts(answer.status, answer.body)
+
+
+async def test_nobody_is_whom_no_push_is_for(world: Outside, case: Case) -> None:
+    request = await case.push(world)
+    with pytest.raises(AuthenticationProblem):
+        connector(case.platform).verify(request, connector(case.platform).nobody)
+
+
+async def test_a_kind_that_is_of_no_use_becomes_no_event(world: Outside, case: Case) -> None:
+    account, request = await world.account(case.platform), await case.push(world)
+    verified = connector(case.platform).verify(request, account)
+    assert connector(case.platform).uses(verified.kind)
+    for kind in ("", "trade_TradeMemoModified", "change_external_contact", "change_external_contact.other", "text"):
+        assert not connector(case.platform).uses(kind)
+        assert connector(case.platform).to_events(replace(verified, kind=kind), account) == []
 
 
 async def test_every_delivery_of_a_push_has_the_same_key_and_the_same_event(world: Outside, case: Case) -> None:
