@@ -319,6 +319,18 @@ RESPONSES: dict[str, Any] = {
     "rotate_account_credentials": _ACCOUNT,
     "disconnect_account": {**_ACCOUNT, "active": False},
     "reconnect_account": _ACCOUNT,
+    "test_account_connection": {
+        "ok": False,
+        "fault": "permission",
+        "message": {
+            "zh": "应用没有该接口的权限：没有权限 (youzan 4301)",
+            "en": "The application may not use this interface: 没有权限 (youzan 4301)",
+        },
+        "hint": {
+            "zh": "在有赞云控制台为应用申请交易与退款接口权限",
+            "en": "Apply for the trade and refund interfaces in the console",
+        },
+    },
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

@@ -4,35 +4,16 @@ A connector is stateless: it knows a platform's wire contract. What acts for one
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from connectors.accounts import Account, AccountSettings
 from connectors.capabilities import check_capabilities
+from connectors.connection_report import ConnectionReport
 from connectors.http import Link
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest
 from domain.calls import AnyCall
 from domain.events import Event
 from domain.problems import ConfigurationProblem, NotFoundProblem, ProblemError, Text
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionReport:
-    """Whether an account can be used, in plain words; `hint` says what to do when it cannot."""
-
-    ok: bool
-    message: Text
-    hint: Text | None = None
-
-
-_RETRY_LATER = Text("检查网络与 base_url，稍后重试", "Check the network and base_url, then try again later")
-
-
-def explain(error: ProblemError, hints: Mapping[type[ProblemError], Text]) -> ConnectionReport:
-    """A failed connection test in plain words, with the hint for its kind of problem."""
-    if isinstance(error, ConfigurationProblem):
-        return ConnectionReport(False, error.text)
-    return ConnectionReport(False, error.text, hints.get(type(error), _RETRY_LATER))
 
 
 @runtime_checkable
@@ -103,7 +84,11 @@ class Connector(Protocol):
         """The client of one account; its methods implement `calls`. Raises ConfigurationProblem for wrong settings."""
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Try the account's settings on the platform without changing anything there. Never raises a ProblemError."""
+        """Try the account's settings on the platform without changing anything there.
+
+        What is tried is the secrets themselves, not a token that an earlier secret may have fetched. Raises no other
+        ProblemError than UnavailableProblem: what is away is ours.
+        """
 
 
 class ConnectorRegistry(Mapping[str, Connector]):

@@ -2,10 +2,12 @@
 
 import json
 import secrets
+from dataclasses import replace
 
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.registry import ConnectionReport, explain
+from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
@@ -14,14 +16,14 @@ from connectors.youzan.settings import YouzanSettings
 from domain.calls import AnyCall
 from domain.catalog.youzan import YOUZAN_CALLS, YOUZAN_QUEUE
 from domain.events import Event
-from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+from domain.problems import ProblemError, Text
 
 _HINTS = {
-    AuthenticationProblem: Text(
+    ConnectionFault.CREDENTIALS: Text(
         "核对 client_id、client_secret 与店铺编号 kdt_id，并确认店铺已授权该应用",
         "Check client_id, client_secret and the shop's kdt_id, and that the shop has authorised the application",
     ),
-    AuthorizationProblem: Text(
+    ConnectionFault.PERMISSION: Text(
         "在有赞云控制台为应用申请交易与退款接口权限", "Apply for the trade and refund interfaces in the console"
     ),
 }
@@ -66,6 +68,10 @@ class YouzanConnector:
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and reads one page of nothing."""
         try:
+            if account.parse_settings(YouzanSettings).refresh_token is None:
+                # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one
+                # the token that the workers have is tried.
+                link = replace(link, tokens=MemoryTokenStore())
             gateway = self.open(account, link).gateway
             await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": 1, "page_size": 1})
         except ProblemError as error:

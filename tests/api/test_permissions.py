@@ -78,6 +78,7 @@ NEEDS = {
     "PUT /api/v1/accounts/{platform}/{slug}/credentials": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/disconnect": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/reconnect": {_P.ACCOUNTS_MANAGE},
+    "POST /api/v1/accounts/{platform}/{slug}/test": {_P.ACCOUNTS_MANAGE},
     "GET /api/v1/secrets": {_P.SECRETS_READ},
     "PUT /api/v1/secrets/{name}": {_P.SECRETS_MANAGE},
     "DELETE /api/v1/secrets/{name}": {_P.SECRETS_MANAGE},

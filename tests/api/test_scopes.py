@@ -146,6 +146,15 @@ async def test_what_belongs_to_no_place_is_for_those_who_see_everything(town: Ho
         assert (await town.get("auditor", f"/api/v1/events/{listing}")).status_code == 200
 
 
+async def test_an_account_out_of_scope_cannot_be_tested(town: House) -> None:
+    hidden = await town.post("keeper-east", "/api/v1/accounts/youzan/west-shop/test")
+    missing = await town.post("keeper-east", "/api/v1/accounts/youzan/nowhere-shop/test")
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    assert problem(hidden)["detail"].replace("west", "nowhere") == problem(missing)["detail"]
+    seen = await town.post("keeper-east", "/api/v1/accounts/youzan/east-shop/test")
+    assert (seen.status_code, seen.json()["fault"]) == (200, "settings")
+
+
 async def test_a_run_cannot_be_started_where_one_does_not_see(town: House) -> None:
     body = {"namespace": "shop", "name": "inspect", "place": {"unit_path": "/west/"}}
     assert (await town.post("branch", "/api/v1/runs", body)).status_code == 404

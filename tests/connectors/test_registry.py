@@ -19,7 +19,7 @@ from domain.problems import ConfigurationProblem, NotFoundProblem, Text
 
 ANOTHER_WHEEL = """
 from connectors.accounts import Account, AccountSettings
-from connectors.registry import ConnectionReport
+from connectors.connection_report import ConnectionReport
 from connectors.webhooks import PushAnswer, Verified
 from domain.calls import Arguments, Call, Result
 from domain.problems import Text
