@@ -256,6 +256,22 @@ RESPONSES: dict[str, Any] = {
         "text": _FLOW_TEXT,
         "document": {"document": {"dsl": "1.0.3", "namespace": "apparel", "name": "return-refund"}},
     },
+    "draw_definition_version": {
+        "title": "退货退款",
+        "summary": "流程 apparel/return-refund 1.0.0，共 1 个任务",
+        "nodes": [
+            {"id": "n0", "kind": "start", "label": "开始", "details": [], "parent": None, "reference": ""},
+            {
+                "id": "n1",
+                "kind": "human",
+                "label": "inspect",
+                "details": ["warehouse"],
+                "parent": None,
+                "reference": "/do/0/inspect",
+            },
+        ],
+        "edges": [{"source": "n0", "target": "n1", "label": "", "kind": "next"}],
+    },
     "publish_definition_version": _FLOW,
     "approve_definition_version": _FLOW,
     "list_resources": _page(_QUEUE),

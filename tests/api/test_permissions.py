@@ -39,6 +39,7 @@ NEEDS = {
     "GET /api/v1/definitions/{namespace}/{name}": {_P.DEFINITIONS_READ},
     "GET /api/v1/definitions/{namespace}/{name}/diff": {_P.DEFINITIONS_READ},
     "GET /api/v1/definitions/{namespace}/{name}/{version}": {_P.DEFINITIONS_READ},
+    "GET /api/v1/definitions/{namespace}/{name}/{version}/graph": {_P.DEFINITIONS_READ},
     "POST /api/v1/definitions/{namespace}/{name}/{version}/publish": {_P.DEFINITIONS_PUBLISH},
     "POST /api/v1/definitions/{namespace}/{name}/{version}/approve": {_P.DEFINITIONS_APPROVE},
     "GET /api/v1/resources/{kind}": {_P.DEFINITIONS_READ},
