@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "flow graph": "commands.flow_check:draw_graph",
     "flow run": "commands.flow_run:run_flow",
     "flow push": "commands.flow_push:push",
+    "account": "commands.accounts:account",
     "user": "commands.people:user",
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",

@@ -14,6 +14,7 @@ from api.metrics import Metrics
 from api.observation import Observation
 from api.openapi import describe
 from api.problems import install_problem_handlers
+from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.catalog import catalog
@@ -83,13 +84,15 @@ def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | Non
         generate_unique_id_function=lambda route: route.name,
     )
     metrics, limiter = Metrics(), RateLimiter(deps.settings.rates)
+    push_refusals = PushRefusals(deps.connectors, metrics)
     app.state.dependencies = deps
     app.state.metrics = metrics
     app.state.limiter = limiter
+    app.state.push_refusals = push_refusals
     install_problem_handlers(app)
     for each in ROUTERS:
         app.include_router(each)
     # The layer that is added last is the outermost.
-    app.add_middleware(RequestBounds, limiter=limiter)
+    app.add_middleware(RequestBounds, limiter=limiter, push_refusals=push_refusals)
     app.add_middleware(Observation, metrics=metrics)
     return app

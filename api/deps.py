@@ -11,6 +11,7 @@ from domain.calls import Catalog
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
+from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.definitions import DefinitionService
 from services.events import EventService
@@ -54,6 +55,7 @@ class ApiDependencies:
     events: EventService
     inbox: InboxService
     connections: Connections
+    connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests
     vitals: Vitals
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -1,13 +1,15 @@
-"""Versions of what people change: `ETag` on what they read, `If-Match` on what they change.
+"""Versions of what people change: `ETag` on what they read, `If-Match` on what they change; and tags of what is fetched
+again and again: `If-None-Match`.
 
-Source: RFC 9110, 8.8.3 and 13.1.1; RFC 6585, 3 (428).
+Source: RFC 9110, 8.8.3, 13.1.1 and 13.1.2; RFC 6585, 3 (428).
 """
 
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 
+from domain.ids import content_digest
 from domain.problems import PreconditionProblem, Text
 
 _TAG = re.compile(r'"(\d{1,18})"')
@@ -16,6 +18,17 @@ _TAG = re.compile(r'"(\d{1,18})"')
 def etag(version: int) -> str:
     """The entity tag of a version."""
     return f'"{version}"'
+
+
+def content_etag(content: bytes) -> str:
+    """The entity tag of exactly this content."""
+    return f'"{content_digest(content)}"'
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the caller holds the content of this tag already."""
+    given = request.headers.get("if-none-match", "")
+    return given.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in given.split(","))
 
 
 def _matched_version(

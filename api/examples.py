@@ -256,6 +256,22 @@ RESPONSES: dict[str, Any] = {
         "text": _FLOW_TEXT,
         "document": {"document": {"dsl": "1.0.3", "namespace": "apparel", "name": "return-refund"}},
     },
+    "draw_definition_version": {
+        "title": "退货退款",
+        "summary": "流程 apparel/return-refund 1.0.0，共 1 个任务",
+        "nodes": [
+            {"id": "n0", "kind": "start", "label": "开始", "details": [], "parent": None, "reference": ""},
+            {
+                "id": "n1",
+                "kind": "human",
+                "label": "inspect",
+                "details": ["warehouse"],
+                "parent": None,
+                "reference": "/do/0/inspect",
+            },
+        ],
+        "edges": [{"source": "n0", "target": "n1", "label": "", "kind": "next"}],
+    },
     "publish_definition_version": _FLOW,
     "approve_definition_version": _FLOW,
     "list_resources": _page(_QUEUE),
@@ -319,6 +335,18 @@ RESPONSES: dict[str, Any] = {
     "rotate_account_credentials": _ACCOUNT,
     "disconnect_account": {**_ACCOUNT, "active": False},
     "reconnect_account": _ACCOUNT,
+    "test_account_connection": {
+        "ok": False,
+        "fault": "permission",
+        "message": {
+            "zh": "应用没有该接口的权限：没有权限 (youzan 4301)",
+            "en": "The application may not use this interface: 没有权限 (youzan 4301)",
+        },
+        "hint": {
+            "zh": "在有赞云控制台为应用申请交易与退款接口权限",
+            "en": "Apply for the trade and refund interfaces in the console",
+        },
+    },
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

@@ -12,9 +12,11 @@ from time import time
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import TooLargeProblem, problem_response
+from api.push_refusals import PushRefusals
 from connectors.webhooks import MAX_BODY_BYTES as LARGEST_PUSH_BYTES
 from domain.problems import ProblemError, RateLimitProblem, Text, TimeoutProblem, UnavailableProblem, ValidationProblem
 
@@ -40,9 +42,10 @@ class Bounds:
     rate: str | None = "address"
 
 
+_PUSHES = "/hooks/"
 # A platform that hears nothing within five seconds sends again: better to say so in time.
 _BOUNDS: tuple[tuple[str, Bounds], ...] = (
-    ("/hooks/", Bounds(LARGEST_PUSH_BYTES, 4.5, "webhooks")),
+    (_PUSHES, Bounds(LARGEST_PUSH_BYTES, 4.5, "webhooks")),
     ("/api/v1/definitions", Bounds(4 * MEGABYTE, 60.0)),
     ("/api/v1/audit/verification", Bounds(answer_s=600.0)),
     ("/api/", Bounds()),
@@ -104,11 +107,13 @@ def address_of(scope: Scope) -> str:
 
 
 class RequestBounds:
-    """Lets in only requests within their bounds, their body read already; answers the others with a problem."""
+    """Lets in only requests within their bounds, their body read already; answers the others with a problem, and
+    pushes as their platform wants it."""
 
-    def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
+    def __init__(self, app: ASGIApp, limiter: RateLimiter, push_refusals: PushRefusals) -> None:
         self._app = app
         self._limiter = limiter
+        self._push_refusals = push_refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -128,11 +133,11 @@ class RequestBounds:
             async with asyncio.timeout(bounds.answer_s):
                 await self._app(scope, replay, observe)
         except ProblemError as problem:
-            await _answer(problem, scope, receive, send)
+            await self._refuse(problem, scope)(scope, receive, send)
         except TimeoutError:
             if started:
                 raise
-            await _answer(_too_slow(bounds.answer_s), scope, receive, send)
+            await self._refuse(_too_slow(bounds.answer_s), scope)(scope, receive, send)
 
     def _check_address(self, scope: Scope, bounds: Bounds) -> None:
         if bounds.rate is not None:
@@ -141,6 +146,18 @@ class RequestBounds:
             raise ValidationProblem(
                 Text("地址中不能包含空字符（NUL）", "The address must not contain a NUL character"), errors=[]
             )
+
+    def _refuse(self, problem: ProblemError, scope: Scope) -> Response:
+        if scope["path"].startswith(_PUSHES):
+            platform = scope["path"].removeprefix(_PUSHES).partition("/")[0]
+            response = self._push_refusals.answer(platform, problem)
+        else:
+            languages = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+            response = problem_response(problem, languages)
+        if problem.problem.status in (408, 413):
+            # What is left of the body is not read: the connection cannot be used again.
+            response.headers["Connection"] = "close"
+        return response
 
 
 async def _read_body(scope: Scope, receive: Receive, most: int) -> Receive:
@@ -170,13 +187,6 @@ async def _read_body(scope: Scope, receive: Receive, most: int) -> Receive:
         return messages.popleft() if messages else await receive()
 
     return replay
-
-
-async def _answer(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
-    languages = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
-    # What is left of the body is not read: the connection cannot be used again.
-    headers = {"Connection": "close"} if problem.problem.status in (408, 413) else None
-    await problem_response(problem, languages, headers)(scope, receive, send)
 
 
 def _too_large(most: int) -> TooLargeProblem:

@@ -32,6 +32,9 @@ class Metrics:
             registry=self.registry,
         )
         self.webhooks = self._counter("webhooks", "Pushes by platform and what became of them", "platform", "outcome")
+        self.webhook_refusals = self._counter(
+            "webhook_refusals", "Pushes that were not taken, by platform and reason", "platform", "reason"
+        )
         self.webhook_latency = Histogram(
             "tandem_webhook_duration_seconds",
             "Time until a push was acknowledged",

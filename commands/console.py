@@ -1,11 +1,14 @@
 """What a person reads in the terminal: every sentence in their language first, and in the other one."""
 
 import io
+import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import structlog
 import typer
 
 from domain.problems import ProblemError, Text
@@ -18,6 +21,21 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Inside, log lines of warnings and worse go to the standard error and others nowhere: what a command prints is
+    its answer, which a program may read."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def preferred_locale() -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import typer
 
-from commands.console import both
+from commands.console import both, only_warnings
 from domain.access import Actor, system_actor
 from domain.problems import Text
 from runtime.configuration import connected_settings, with_secrets
@@ -49,7 +49,8 @@ def with_database(work: Callable[[Database, Settings], Awaitable[Result]]) -> Re
         finally:
             await database.close()
 
-    return asyncio.run(run())
+    with only_warnings():
+        return asyncio.run(run())
 
 
 def say(settings: Settings, text: Text, *, err: bool = False) -> None:

@@ -69,6 +69,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         events=application.events,
         inbox=application.inbox,
         connections=application.connections,
+        connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),
         vitals=Vitals(application.database, application.orchestrator),
         settings=ApiSettings(

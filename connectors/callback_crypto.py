@@ -13,6 +13,7 @@ import hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from connectors.webhooks import Refusal
 from domain.problems import AuthenticationProblem, ConfigurationProblem, Text
 
 _BLOCK_BITS = 256
@@ -35,6 +36,7 @@ def check_callback_signature(given: str, token: str, timestamp: str, nonce: str,
                 "回调签名不正确，请核对账号设置中的 Token",
                 "Wrong callback signature; check the Token in the account's settings",
             ),
+            reason=Refusal.SIGNATURE,
             retryable=False,
         )
 
@@ -91,5 +93,6 @@ def _not_ours() -> AuthenticationProblem:
             "回调内容无法用本账号的密钥解开，请核对 EncodingAESKey 与企业或应用标识",
             "The callback cannot be opened with this account's key; check EncodingAESKey and the corp's or app's id",
         ),
+        reason=Refusal.RECEIVER,
         retryable=False,
     )

@@ -95,7 +95,7 @@ class PlatformHttp:
             raise http_refusal(self._platform, status, effect=effect, retry_after_s=_retry_after(headers, self._link))
         try:
             value = json.loads(content, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise unreadable_answer(self._platform, effect=effect)

@@ -1,6 +1,8 @@
-"""Reading what strangers send: bounded in size and depth, no DTD, no surprises."""
+"""Reading what strangers send: bounded in size and depth, no DTD, nothing that cannot be stored, no surprises."""
 
 import json
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -12,18 +14,31 @@ from connectors.webhooks import MAX_BODY_BYTES
 from domain.problems import Text, ValidationProblem
 
 MAX_DEPTH = 32
+_MOST_ELEMENTS = 2_000
+_DOUBTFUL_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> Any:
-    """The JSON value, fractions as Decimal; raises ValidationProblem when it is none, too large or too deep."""
+    """The JSON value, fractions as Decimal.
+
+    Raises ValidationProblem when it is none, too large or too deep, or holds text that cannot be stored (NUL, half a
+    surrogate pair).
+    """
     _bound(body, max_bytes)
     try:
         value = json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
+        # ArithmeticError: a number whose exponent is out of all reach.
         raise _unreadable("JSON") from None
     # Fewer brackets than levels: most bodies need no walk.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper_than(value, MAX_DEPTH):
         raise _too_deep()
+    if _DOUBTFUL_ESCAPE.search(body) and any(_UNSTORABLE.search(text) for text in _texts(value)):
+        raise ValidationProblem(
+            Text("请求体含有空字符或不成对的代理字符", "The body has a NUL character or half a surrogate pair in it"),
+            retryable=False,
+        )
     return value
 
 
@@ -41,8 +56,14 @@ def parse_flat_xml(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str,
     A repeated tag keeps its last text; what lies deeper is joined as `Parent.Child`. Raises ValidationProblem.
     """
     _bound(body, max_bytes)
-    if body.count(b"<") > 4_000:
-        raise _too_deep()
+    if body.count(b"<") > 2 * _MOST_ELEMENTS:
+        raise ValidationProblem(
+            Text(
+                f"请求体超过 {_MOST_ELEMENTS} 个 XML 元素",
+                f"The body has more than {_MOST_ELEMENTS} XML elements in it",
+            ),
+            retryable=False,
+        )
     try:
         root = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
@@ -76,6 +97,18 @@ def _is_deeper_than(value: Any, limit: int) -> bool:
         children = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
         level = [child for child in children if isinstance(child, (dict, list))]
     return bool(level)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
 
 
 def _too_deep() -> ValidationProblem:

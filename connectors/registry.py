@@ -4,37 +4,16 @@ A connector is stateless: it knows a platform's wire contract. What acts for one
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from connectors.accounts import Account, AccountSettings
 from connectors.capabilities import check_capabilities
+from connectors.connection_report import ConnectionReport
 from connectors.http import Link
-from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest
 from domain.calls import AnyCall
 from domain.events import Event
 from domain.problems import ConfigurationProblem, NotFoundProblem, ProblemError, Text
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionReport:
-    """Whether an account can be used, in plain words; `hint` says what to do when it cannot."""
-
-    ok: bool
-    message: Text
-    hint: Text | None = None
-
-
-_RETRY_LATER = Text("检查网络与 base_url，稍后重试", "Check the network and base_url, then try again later")
-
-
-def explain(error: ProblemError, hints: Mapping[type[ProblemError], Text]) -> ConnectionReport:
-    """A failed connection test in plain words, with the hint for its kind of problem."""
-    said = error.problem.as_dict().get("message") or {}
-    message = Text(said.get("zh", str(error)), said.get("en", str(error)))
-    if isinstance(error, ConfigurationProblem):
-        return ConnectionReport(False, message)
-    return ConnectionReport(False, message, hints.get(type(error), _RETRY_LATER))
 
 
 @runtime_checkable
@@ -69,15 +48,30 @@ class Connector(Protocol):
     def client(self) -> type[Any]:
         """The class that `open` makes."""
 
+    @property
+    def nobody(self) -> Account:
+        """An account that is nobody's, with keys that nobody knows. What comes for an unknown account is verified
+        against it, so that it is refused in the same words and after the same work."""
+
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         """The push, once its signature, its time and its receiver are right.
 
-        Raises AuthenticationProblem (not from the platform, not for this account, or stale) or ValidationProblem
-        (unreadable). Pure: time is `request.received_at`.
+        Raises AuthenticationProblem, whose `reason` is a `Refusal` (not from the platform, not for this account, or
+        stale), or ValidationProblem (unreadable). Pure: time is `request.received_at`.
         """
 
-    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
         """What the platform wants to read, the echo of its address check included."""
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        """What the platform reads of a push that was not taken.
+
+        Never what it takes for a success. The status is the problem's: 5xx, 408 and 429 ask it to send again, any other
+        says that sending the same again will not help. Nothing of the account is in it: it may be nobody's.
+        """
+
+    def uses(self, kind: str) -> bool:
+        """Whether Tandem has a use for pushes of this kind; any other is taken, and becomes no event."""
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         """The canonical events of a push, the same on every call.
@@ -90,7 +84,11 @@ class Connector(Protocol):
         """The client of one account; its methods implement `calls`. Raises ConfigurationProblem for wrong settings."""
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Try the account's settings on the platform without changing anything there. Never raises a ProblemError."""
+        """Try the account's settings on the platform without changing anything there.
+
+        What is tried is the secrets themselves, not a token that an earlier secret may have fetched. Raises no other
+        ProblemError than UnavailableProblem: what is away is ours.
+        """
 
 
 class ConnectorRegistry(Mapping[str, Connector]):
@@ -104,6 +102,7 @@ class ConnectorRegistry(Mapping[str, Connector]):
     def register(self, connector: Connector) -> None:
         """Add a connector; raises ConfigurationProblem when its platform is taken or it breaks a declaration."""
         check_capabilities(connector.client, connector.calls)
+        connector.nobody.parse_settings(connector.settings)
         strangers = [call.name for call in connector.calls if call.queue != connector.queue]
         if strangers:
             raise ConfigurationProblem(

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+
+from domain.problems import ProblemError
 
 MAX_BODY_BYTES = 1_048_576
 
@@ -34,11 +37,34 @@ class Verified:
     echo: bytes | None = None
 
 
+class Refusal(StrEnum):
+    """Why a push was not taken. A connector says which by the member `reason` of its AuthenticationProblem."""
+
+    SIGNATURE = "wrong-signature"
+    STALE = "stale"
+    """Signed rightly, but too long ago or in the future: a replay, or a wrong clock."""
+    RECEIVER = "wrong-receiver"
+    """Signed rightly, but meant for another account."""
+    ACCOUNT = "unknown-account"
+    SETTINGS = "misconfigured"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    TOO_SLOW = "too-slow"
+    TOO_MANY = "too-many"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """The answer in the platform's own format."""
+class PushAnswer:
+    """An answer in the platform's own format."""
 
     status: int
     body: bytes
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal_text(problem: ProblemError) -> str:
+    """What went wrong, in Chinese and in English, for whoever reads the platform's record of its pushes."""
+    return " · ".join(dict.fromkeys(problem.text))

@@ -160,6 +160,12 @@ class Scope(BaseModel):
         """The customers of one person."""
         return cls(kind="own", owner=login)
 
+    @property
+    def key(self) -> str:
+        """The same text for equal scopes, another one for others."""
+        named = ",".join(sorted(self.accounts)) or self.branch or self.owner
+        return f"{self.kind}:{named}" if named else self.kind
+
     def allows(self, placement: Placement) -> bool:
         """Whether a record that belongs there is visible. The same rule in SQL: `storage.scoping.visible`."""
         if self.kind == "accounts":
@@ -179,6 +185,9 @@ class Scope(BaseModel):
         if self.kind == "accounts":
             return self.accounts >= other.accounts
         return self.kind == "branch" and within(other.branch or "", self.branch or HEADQUARTERS)
+
+
+EVERYTHING = Scope.everything()
 
 
 class Actor(BaseModel):

@@ -26,9 +26,14 @@ def _unit_path(value: str) -> str:
 
 
 def _account_id(value: str) -> str:
-    if not _ACCOUNT_ID.fullmatch(value):
+    if not is_account_id(value):
         raise ValueError(f"“{value}” is no account such as youzan/flagship (platform/slug)")
     return value
+
+
+def is_account_id(value: str) -> bool:
+    """Whether this could be the name of an account."""
+    return _ACCOUNT_ID.fullmatch(value) is not None
 
 
 UnitPath = Annotated[str, AfterValidator(_unit_path)]

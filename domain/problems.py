@@ -105,6 +105,13 @@ class ProblemError(Exception):
         )
         super().__init__(self.problem.detail or self.problem.title)
 
+    @property
+    def text(self) -> Text:
+        """The sentence in both languages; what there is of it twice, when only one is known."""
+        message = self.problem.as_dict().get("message")
+        said = message if isinstance(message, dict) else {}
+        return Text(str(said.get("zh", self)), str(said.get("en", self)))
+
     @classmethod
     def of(cls, problem: Problem) -> Self:
         """An error that carries exactly this problem."""

@@ -22,6 +22,7 @@ from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
+from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
@@ -108,6 +109,10 @@ class Application:
     @cached_property
     def platform_tokens(self) -> StoredTokens:
         return StoredTokens(self.database)
+
+    @cached_property
+    def connection_tests(self) -> ConnectionTests:
+        return ConnectionTests(self.database, self.connectors, self.platform_tokens)
 
     @cached_property
     def orchestrator(self) -> Orchestrator:

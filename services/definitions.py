@@ -3,13 +3,14 @@
 upload   texts of flows, forms, queues and messages; a broken one changes nothing at all
 publish  lets a version be released (flows) or puts it in force (forms, queues, messages)
 diff     two versions as text and as tasks
+graph    a version drawn
 dry_run  a version, or a text that was never uploaded, on a virtual clock
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from domain.access import Actor, Permission, require_second_person
 from domain.calls import Catalog
@@ -17,6 +18,7 @@ from domain.catalog import CATALOG
 from domain.definitions import DefinitionDiff, DefinitionKind, DefinitionVersion, diff_flows, text_diff
 from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.dry_run import RunResult, Scenario, TimedEvent, dry_run
+from domain.dsl.graph import Graph, Locale, flow_graph
 from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
@@ -30,7 +32,10 @@ from storage.unit_of_work import UnitOfWork
 
 MOST_TEXTS = 500
 _DRY_RUNS_AT_ONCE = 2
+_DRAWINGS_AT_ONCE = 2
 _KINDS: tuple[DefinitionKind, ...] = ("flow", "form", "queue", "message")
+
+Drawing = TypeVar("Drawing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class DefinitionService:
         self._allowed_hosts = allowed_hosts
         self._four_eyes = four_eyes
         self._dry_runs = asyncio.Semaphore(_DRY_RUNS_AT_ONCE)
+        self._drawings = asyncio.Semaphore(_DRAWINGS_AT_ONCE)
 
     async def check(self, texts: Sequence[SourceText]) -> list[dict[str, Any]]:
         """Every finding about texts, as `Finding.as_dict`, without storing anything."""
@@ -184,6 +190,16 @@ class DefinitionService:
         if kind != "flow":
             return DefinitionDiff(text=text)
         return diff_flows(parse_definition(old_text).flow, parse_definition(new_text).flow, text)
+
+    async def graph(self, actor: Actor, key: VersionKey, locale: Locale, render: Callable[[Graph], Drawing]) -> Drawing:
+        """What `render` makes of a flow's graph, in a thread of its own; raises NotFoundProblem."""
+        _, text = await self.get(actor, key)
+
+        def draw() -> Drawing:
+            return render(flow_graph(parse_definition(text), locale=locale, catalog=self._catalog))
+
+        async with self._drawings:
+            return await asyncio.to_thread(draw)
 
     async def dry_run(
         self, actor: Actor, text: str, flow_input: Any, events: Sequence[TimedEvent] = (), subject: str = ""

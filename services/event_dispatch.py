@@ -2,8 +2,9 @@
 
 An event starts a run for every trigger that matches, and reaches every open run that listens for its type and shares a
 subject with it (or has no subject); an event without a subject reaches every open run that listens for its type, in
-batches. Runs are named after the event that started them and ignore events they know, so that dispatching at least
-once has its effect exactly once.
+batches. What somebody with a narrow data scope published stays within it: it starts no run elsewhere, and reaches none.
+Runs are named after the event that started them and ignore events they know, so that dispatching at least once has its
+effect exactly once.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.access import EVERYTHING
 from domain.correlation import correlate, matches
 from domain.dsl.expressions import compile_condition, is_expression
 from domain.dsl.model import EventConsumption, EventFilter
@@ -104,11 +106,13 @@ class EventDispatcher:
 
     async def _match_triggers(self, work: UnitOfWork, batch: _Batch) -> None:
         snapshot = await self._starter.book.current(work)
-        accounts = {account for pending in batch.events.values() if (account := account_of(pending.event.source))}
-        placements = await Placements(work).of_accounts(accounts)
+        places = await Placements(work).of_sources({pending.event.source for pending in batch.events.values()})
         new: dict[str, RunRow] = {}
         for pending in batch.events.values():
-            place = placements.get(account_of(pending.event.source) or "", Placement())
+            place = places.get(pending.event.source, Placement())
+            if not pending.reach.allows(place):
+                # Its account was moved to another unit since it was published.
+                continue
             for trigger in snapshot.triggers(pending.event.type):
                 try:
                     run = await self._triggered(work, snapshot, trigger, pending, place)
@@ -139,9 +143,11 @@ class EventDispatcher:
         if found is None:
             return None
         position, keys = found
-        events, cause = [event], key_of_event(event.source, event.id)
+        events, cause = [event], key_of_event(event.source, pending.event_id)
         if trigger.consumption.all is not None:
-            tied = content_digest(canonical_json(keys))
+            # Events of people with different scopes start no run together.
+            tie = keys if pending.reach == EVERYTHING else [keys, pending.reach.key]
+            tied = content_digest(canonical_json(tie))
             chosen = await TriggerMatches(work).add(trigger, tied, position, pending.seq)
             if len(chosen) < len(trigger.consumption.filters):
                 return None
@@ -169,7 +175,11 @@ class EventDispatcher:
             for each in pending:
                 if each.event.type in wanted:
                     found += await self._broadcast(runs, batch, each, without_subject=about_somebody)
-        batch.deliveries = [each for each in found if (each.seq, each.run_id) not in batch.own_runs]
+        batch.deliveries = [
+            each
+            for each in found
+            if (each.seq, each.run_id) not in batch.own_runs and batch.events[each.seq].reach.allows(each.place)
+        ]
 
     async def _broadcast(
         self, runs: Runs, batch: _Batch, pending: PendingEvent, *, without_subject: bool
@@ -243,12 +253,6 @@ def _as_problem(error: Exception) -> ProblemError:
 def draw_subject(event: Event) -> str:
     """What the version of a run is drawn by that this event starts."""
     return event.subject or next(iter(event.subjects), "") or f"{event.source}#{event.id}"
-
-
-def account_of(source: str) -> str | None:
-    """The account in the source of a platform's event: `/youzan/flagship` is `youzan/flagship`."""
-    parts = source.split("/")
-    return f"{parts[1]}/{parts[2]}" if len(parts) == 3 and not parts[0] and parts[1] != "tandem" else None
 
 
 def matching_filter(consumption: EventConsumption, event: Event, now: datetime) -> tuple[int, dict[str, Any]] | None:

@@ -10,10 +10,12 @@ from domain.access import Actor, Permission
 from domain.events import Event
 from domain.ids import canonical_json
 from domain.problems import Text, ValidationProblem
+from domain.publishing import require_right_to_publish
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.events import Events, ParkedEvent
 from storage.paging import Page, PageRequest
+from storage.placements import Placements
 from storage.unit_of_work import UnitOfWork
 
 MOST_EVENTS_AT_ONCE = 1_000
@@ -35,11 +37,18 @@ class EventService:
         self._database = database
 
     async def publish(self, actor: Actor, events: Sequence[Event]) -> Published:
-        """Store events and let them be dispatched; those known by source and id change nothing."""
+        """Store events and let them be dispatched, within the actor's data scope; those known by source and id change
+        nothing.
+
+        :raises AuthorizationProblem: one of them speaks for an account outside the scope; none is stored.
+        """
         actor.require(Permission.EVENTS_PUBLISH)
         _check(events)
         async with UnitOfWork(self._database) as work:
-            new = await Events(work).add(events)
+            places = await Placements(work).of_sources({event.source for event in events})
+            for event in events:
+                require_right_to_publish(actor, event, places.get(event.source))
+            new = await Events(work).add(events, actor.scope)
             types = sorted({event.type for event in events})
             await AuditLog(work).record(actor, "event.publish", "events", {"new": new, "types": types[:20]})
         return Published(len(events), new)

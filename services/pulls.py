@@ -18,7 +18,7 @@ from connectors.pulling import Pullable, PulledPage, Stream
 from connectors.registry import ConnectorRegistry
 from domain.customers.records import fold, record_of
 from domain.events import rfc3339
-from domain.organisation import HEADQUARTERS, Placement
+from domain.organisation import Placement
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem
 from services.connections import Connections
 from storage.engine import Database
@@ -191,8 +191,7 @@ class PullService:
             return await Records(work).difference(fold(records))
 
     async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
-        places = await Placements(work).of_accounts([account_id])
-        return places.get(account_id, Placement(HEADQUARTERS, account_id))
+        return (await Placements(work).of_accounts([account_id]))[account_id]
 
 
 def _id(account: Account) -> str:

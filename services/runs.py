@@ -171,7 +171,9 @@ class RunService:
                     ),
                 )
             # Events that came while it stood still, so that taking it up again misses none.
-            missed = await Events(work).since(row.ended_at or work.now, row.subjects, row.listens, MOST_MISSED_EVENTS)
+            missed = await Events(work).since(
+                row.ended_at or work.now, row.subjects, row.listens, row.placement, MOST_MISSED_EVENTS
+            )
             row.trigger = [*(row.trigger or []), *(event.envelope() for event in missed)] or None
             row.attempt += 1
             row.phase, row.ended_at, row.error, row.start_problem = "pending", None, None, None

@@ -13,7 +13,7 @@ from simulator.faults import Fault, FaultBook, FaultRule
 from simulator.platforms.base import Json, Platform
 from simulator.world import World
 
-PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY})
+PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY, Fault.FORBIDDEN, Fault.UNTRUSTED_IP})
 
 
 class FaultGate:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     ForeignKey,
     Identity,
     Index,
@@ -17,14 +18,18 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    or_,
     text,
     update,
 )
 from sqlalchemy import select as sa_select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col, select
 
+from domain.access import EVERYTHING, Scope
 from domain.events import Event
+from domain.ids import derived_id
+from domain.organisation import Placement
 from storage.encryption import EncryptedJson
 from storage.notifications import EVENTS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
@@ -36,7 +41,8 @@ _LONGEST_REASON = 2_000
 
 
 class EventRow(Table, table=True):
-    """One event, never changed. seq: the order in which events came."""
+    """One event, never changed. seq: the order in which events came. event_id: see `_stored_id`. reach: the data scope
+    of who published it, NULL when it reaches every run."""
 
     __tablename__ = "events"
     seq: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
@@ -45,6 +51,7 @@ class EventRow(Table, table=True):
     type: str
     subjects: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
     envelope: dict[str, Any] = Field(sa_type=EncryptedJson("events.envelope"))
+    reach: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     received_at: datetime = instant(index=True)
 
     __table_args__ = (
@@ -76,10 +83,13 @@ class EventOutboxRow(Table, table=True):
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event whose dispatch was claimed. attempts counts this one too."""
+    """An event whose dispatch was claimed. attempts counts this one too. reach: which runs it may reach; event_id: its
+    own id, another one when its reach is narrow."""
 
     seq: int
     event: Event
+    event_id: str
+    reach: Scope
     attempts: int
     cursor: str
 
@@ -101,18 +111,20 @@ _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 class Events(Repository):
     """Events and their outbox."""
 
-    async def add(self, events: Sequence[Event], *, queue: bool = True) -> int:
-        """Store and queue those that are new (by source and id); how many that were. Wakes the drainer.
+    async def add(self, events: Sequence[Event], reach: Scope = EVERYTHING, *, queue: bool = True) -> int:
+        """Store and queue those that are new (by source, id and reach); how many that were. Wakes the drainer.
 
-        Without `queue` they are remembered and start nothing.
+        reach: the data scope of who publishes them; they reach no run outside of it. Without `queue` they are
+        remembered and start nothing.
         """
         rows = {
             (event.source, event.id): {
                 "source": event.source,
-                "event_id": event.id,
+                "event_id": _stored_id(event, reach),
                 "type": event.type,
                 "subjects": list(event.subjects),
                 "envelope": event.envelope(),
+                "reach": _reach_json(reach),
                 "received_at": self.now,
             }
             for event in reversed(events)
@@ -124,15 +136,16 @@ class Events(Repository):
         return len(added)
 
     async def since(
-        self, instant: datetime, subjects: Collection[str], types: Collection[str], limit: int
+        self, instant: datetime, subjects: Collection[str], types: Collection[str], place: Placement, limit: int
     ) -> list[Event]:
         """The newest events that came after an instant, about one of the subjects and of one of the types (`*`: all),
-        oldest first."""
+        and that reach a run in this place; oldest first."""
         if not subjects or not types:
             return []
         statement = (
             select(EventRow)
             .where(col(EventRow.subjects).op("&&")(list(subjects)), col(EventRow.received_at) > instant)
+            .where(_reaching(place))
             .order_by(col(EventRow.seq).desc())
             .limit(limit)
         )
@@ -171,7 +184,10 @@ class Events(Repository):
         rows = await self.session.scalars(
             select(EventRow).where(col(EventRow.seq).in_(places)).order_by(col(EventRow.seq))
         )
-        return [PendingEvent(row.seq, Event.model_validate(row.envelope), *places[row.seq]) for row in rows]
+        return [
+            PendingEvent(row.seq, Event.model_validate(row.envelope), row.event_id, _reach_of(row), *places[row.seq])
+            for row in rows
+        ]
 
     async def dispatched(self, seqs: Collection[int]) -> None:
         """Take events off the outbox."""
@@ -238,7 +254,32 @@ def _add_and_queue() -> Any:
     return insert(outbox).from_select(["seq", "due_at", "attempts", "cursor"], queue).returning(outbox.c.seq)
 
 
-_COLUMNS = ("source", "event_id", "type", "subjects", "envelope", "received_at")
+_COLUMNS = ("source", "event_id", "type", "subjects", "envelope", "reach", "received_at")
+
+
+def _reach_json(reach: Scope) -> dict[str, Any] | None:
+    return None if reach == EVERYTHING else reach.model_dump(mode="json", exclude_defaults=True)
+
+
+def _reach_of(row: EventRow) -> Scope:
+    return EVERYTHING if row.reach is None else Scope.model_validate(row.reach)
+
+
+def _stored_id(event: Event, reach: Scope) -> str:
+    """What the event is known by beside its source: one of a narrow reach never takes the place of another's, nor of
+    the platform's own."""
+    return event.id if reach == EVERYTHING else derived_id("reach", reach.key, event.id)
+
+
+def _reaching(place: Placement) -> ColumnElement[bool]:
+    """The condition that an event reaches runs in this place. The pure twin of the rule is `Scope.allows`."""
+    reach = col(EventRow.reach)
+    conditions = [reach.is_(None), func.starts_with(place.unit_path, reach["branch"].astext)]
+    if place.account_id is not None:
+        conditions.append(reach["accounts"].contains([place.account_id]))
+    if place.customer_owner is not None:
+        conditions.append(reach["owner"].astext == place.customer_owner)
+    return or_(*conditions)
 
 
 def _parked(row: EventRow, place: EventOutboxRow) -> ParkedEvent:

@@ -187,8 +187,8 @@ class Records(Repository):
         if place.has_person:
             row["identity_id"] = identity
         if place.scoped:
-            placement = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
-            row["account_id"], row["unit_path"] = record.account_id, placement.unit_path
+            place_of = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
+            row["account_id"], row["unit_path"] = record.account_id, place_of.unit_path
         return row
 
     async def _write_lines(self, orders: Sequence[Record]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope
+from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
 from storage.encryption import EncryptedJson
 from storage.paging import Order, Page, PageRequest, paginate
@@ -99,18 +100,19 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event that a run should get. started: whether Temporal has the run already."""
+    """An event that a run should get. started: whether Temporal has the run already. place: where the run belongs."""
 
     seq: int
     run_id: str
     started: bool
+    place: Placement
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
 
 _SHARING_A_SUBJECT = text(
     """
-    SELECT e.seq, r.id, r.start_due_at IS NULL AS started
+    SELECT e.seq, r.id, r.start_due_at IS NULL AS started, r.unit_path, r.account_id, r.customer_owner
     FROM events e
     JOIN runs r ON r.subjects && e.subjects AND r.ended_at IS NULL AND r.listens && ARRAY[e.type, '*']::text[]
     WHERE e.seq = ANY(:seqs)
@@ -130,7 +132,7 @@ _MARK_STARTED = text(
     """
 )
 _LISTENING = """
-    SELECT id, start_due_at IS NULL AS started
+    SELECT id, start_due_at IS NULL AS started, unit_path, account_id, customer_owner
     FROM runs
     WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after {condition}
     ORDER BY id LIMIT :size
@@ -272,7 +274,7 @@ class Runs(Repository):
     async def sharing_a_subject(self, seqs: Collection[int]) -> list[Delivery]:
         """Which open runs listen for the type of these events and share a subject with them."""
         rows = await self.session.execute(_SHARING_A_SUBJECT, {"seqs": list(seqs)})
-        return [Delivery(seq, run_id, started) for seq, run_id, started in rows]
+        return [Delivery(seq, run_id, started, Placement(*place)) for seq, run_id, started, *place in rows]
 
     async def listened_types(self, types: Collection[str], *, without_subject: bool) -> set[str]:
         """Those of the types that an open run listens for; with `without_subject`, one that has no subject."""
@@ -286,4 +288,4 @@ class Runs(Repository):
         """Open runs that listen for a type, in order of id; with `without_subject`, those that have no subject."""
         statement = text(_LISTENING.replace("{condition}", _WITHOUT_SUBJECT if without_subject else ""))
         rows = await self.session.execute(statement, {"type": event_type, "after": after, "size": size})
-        return [Delivery(seq, run_id, started) for run_id, started in rows]
+        return [Delivery(seq, run_id, started, Placement(*place)) for run_id, started, *place in rows]

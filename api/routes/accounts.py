@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging, Word
+from api.routes.definitions import Sentence
 from api.routing import router
+from connectors.connection_report import ConnectionFault
 from domain.access import Actor, Permission
 from domain.accounts import Account, NewAccount
 
@@ -27,6 +29,15 @@ class CredentialsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     credentials: dict[Annotated[str, Field(max_length=64)], Credential] = Field(min_length=1, max_length=50)
+
+
+class ConnectionReportOut(BaseModel):
+    """Whether the account can be used. fault: whose trouble it is; hint: what to do, or what is still lacking."""
+
+    ok: bool
+    fault: ConnectionFault | None
+    message: Sentence
+    hint: Sentence | None
 
 
 @accounts.post("", status_code=status.HTTP_201_CREATED, summary="接入账号 · Connect an account")
@@ -66,3 +77,18 @@ async def disconnect_account(platform: Platform, slug: Slug, actor: Steward, dep
 async def reconnect_account(platform: Platform, slug: Slug, actor: Steward, deps: Deps) -> Account:
     """恢复已停用的账号。· Lets a disconnected account work again."""
     return await deps.accounts.set_active(actor, f"{platform}/{slug}", True)
+
+
+@accounts.post("/{platform}/{slug}/test", summary="测试连接 · Test the connection")
+async def test_account_connection(platform: Platform, slug: Slug, actor: Steward, deps: Deps) -> ConnectionReportOut:
+    """用已保存的凭据真实调用平台，不改变任何数据；最多 12 秒。
+
+    Calls the platform with the credentials as they are stored, changes nothing there, and takes at most 12 seconds.
+    """
+    report = await deps.connection_tests.test(actor, f"{platform}/{slug}")
+    return ConnectionReportOut(
+        ok=report.ok,
+        fault=report.fault,
+        message=Sentence(**report.message.as_dict()),
+        hint=Sentence(**report.hint.as_dict()) if report.hint else None,
+    )

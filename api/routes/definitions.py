@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from api.auth import requires
 from api.bodies import UPLOAD_MEDIA_TYPES, uploaded_texts
 from api.deps import Deps
+from api.drawings import ANSWERS, Style, drawn
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
@@ -228,6 +229,28 @@ async def show_definition_version(
     found, text = await deps.definitions.get(actor, ("flow", namespace, name, version))
     response.headers["ETag"] = f'"{found.digest}"'
     return VersionWithText(**found.model_dump(), text=text, document=parse_definition(text).data)
+
+
+@definitions.get(
+    "/{namespace}/{name}/{version}/graph",
+    response_class=Response,
+    responses=ANSWERS,
+    summary="流程图 · Draw a version",
+)
+async def draw_definition_version(
+    namespace: Namespace,
+    name: Name,
+    version: Version,
+    actor: Reader,
+    deps: Deps,
+    request: Request,
+    style: Annotated[Style, Query(alias="format", description="图片、Mermaid 或节点与边 · the form")] = "svg",
+) -> Response:
+    """流程图：SVG 图片、Mermaid 文本，或 JSON 的节点与边；文字语言随 Accept-Language。
+
+    The graph: an SVG picture, Mermaid's notation, or nodes and edges as JSON; `Accept-Language` chooses its words.
+    """
+    return await drawn(request, deps.definitions, actor, ("flow", namespace, name, version), style)
 
 
 @definitions.post("/{namespace}/{name}/{version}/publish", summary="发布版本 · Publish a version")

@@ -89,9 +89,10 @@ class AgainOut(BaseModel):
 
 @events.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=_BODY, summary="发布事件 · Publish events")
 async def publish_events(request: Request, actor: Sender, deps: Deps) -> PublishedOut:
-    """CloudEvents 单个（结构化或二进制）或批量；同 source 与 id 的事件只算一次。
+    """CloudEvents 单个（结构化或二进制）或批量，同 source 与 id 只算一次；限数据范围内的账号，只到达范围内的运行。
 
-    One CloudEvent (structured or binary), or a batch; the same source and id count once.
+    One CloudEvent (structured or binary), or a batch; the same source and id count once. With a narrow data scope one
+    publishes for the accounts within it, and reaches the runs within it.
     """
     return PublishedOut.model_validate(await deps.events.publish(actor, await events_of(request)))
 

@@ -1,21 +1,25 @@
 """`/hooks/{platform}/{account}`: a push is verified, stored and acknowledged, and nothing else happens here.
 
-A refusal takes as long whatever its reason, so that its time does not tell which accounts there are.
+A kind of push that Tandem has no use for is taken like any other, and counted apart; one that cannot be read is
+refused. A refusal takes as long whatever its reason, so that its time does not tell which accounts there are.
 """
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 from typing import Annotated, Any
 
-import structlog
 from fastapi import Path, Request, Response
 
 from api.auth import PUBLIC
 from api.deps import ApiDependencies, Deps
 from api.metrics import Metrics
+from api.problems import unexpected
+from api.push_refusals import DESCRIPTIONS, PushRefusals
 from api.routing import router
-from connectors.webhooks import Verified, WebhookRequest
-from domain.problems import AuthenticationProblem, ConfigurationProblem, NotFoundProblem, ProblemError, Text
+from connectors.registry import Connector
+from connectors.webhooks import WebhookRequest
+from domain.problems import AuthenticationProblem, ConfigurationProblem, NotFoundProblem, ProblemError
 
 webhooks = router("/hooks", "webhooks")
 
@@ -24,17 +28,16 @@ REFUSAL_S = 0.15
 Platform = Annotated[str, Path(max_length=64, examples=["youzan"])]
 Account = Annotated[str, Path(max_length=64, examples=["demo-apparel"])]
 
-ACKNOWLEDGED: dict[int | str, dict[str, Any]] = {
+ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "平台自己的格式 · In the platform's own format",
         "content": {
             "application/json": {"example": {"code": 0, "msg": "success"}},
             "text/plain": {"example": "success"},
         },
-    }
+    },
+    **DESCRIPTIONS,
 }
-
-log = structlog.get_logger(__name__)
 
 
 @webhooks.post(
@@ -42,7 +45,7 @@ log = structlog.get_logger(__name__)
     dependencies=[PUBLIC],
     response_class=Response,
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {}}, "text/xml": {"schema": {}}}}},
-    responses=ACKNOWLEDGED,
+    responses=ANSWERS,
     summary="接收平台推送 · Take a platform's push",
 )
 async def take_push(platform: Platform, account: Account, request: Request, deps: Deps) -> Response:
@@ -54,7 +57,7 @@ async def take_push(platform: Platform, account: Account, request: Request, deps
     "/{platform}/{account}",
     dependencies=[PUBLIC],
     response_class=Response,
-    responses=ACKNOWLEDGED,
+    responses=ANSWERS,
     summary="地址校验 · Prove the address",
 )
 async def prove_address(platform: Platform, account: Account, request: Request, deps: Deps) -> Response:
@@ -64,19 +67,16 @@ async def prove_address(platform: Platform, account: Account, request: Request, 
 
 async def _take(platform: str, account: str, request: Request, deps: ApiDependencies) -> Response:
     metrics: Metrics = request.app.state.metrics
+    refusals: PushRefusals = request.app.state.push_refusals
     known = platform if platform in deps.connectors else "unknown"
     began = monotonic()
     try:
         response, outcome = await _accept(platform, account, request, deps)
-    except ProblemError as problem:
-        outcome = _outcome_of(problem)
-        metrics.webhooks.labels(known, outcome).inc()
-        reason = problem.problem.detail if outcome in ("misconfigured", "unreadable") else None
-        log.warning("push refused", platform=known, outcome=outcome, reason=reason)
+    except Exception as error:
+        problem = error if isinstance(error, ProblemError) else unexpected(error)
         if problem.problem.status < 500:
             await asyncio.sleep(max(0.0, began + REFUSAL_S - monotonic()))
-            raise _without_secrets(problem) from None
-        raise
+        return refusals.answer(platform, problem)
     metrics.webhooks.labels(known, outcome).inc()
     metrics.webhook_latency.labels(known).observe(monotonic() - began)
     return response
@@ -84,38 +84,28 @@ async def _take(platform: str, account: str, request: Request, deps: ApiDependen
 
 async def _accept(platform: str, account: str, request: Request, deps: ApiDependencies) -> tuple[Response, str]:
     connector = deps.connectors.for_platform(platform)
-    connected = await deps.connections.account(platform, account)
-    verified: Verified = connector.verify(
-        WebhookRequest(
-            method=request.method,
-            query=dict(request.query_params),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=await request.body(),
-            received_at=deps.database.clock(),
-        ),
-        connected,
+    pushed = WebhookRequest(
+        method=request.method,
+        query=dict(request.query_params),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=await request.body(),
+        received_at=deps.database.clock(),
     )
+    try:
+        connected = await deps.connections.account(platform, account)
+        verified = connector.verify(pushed, connected)
+    except (NotFoundProblem, ConfigurationProblem):
+        _verify_for_nobody(connector, pushed)
+        raise
     outcome = "echo"
     if verified.echo is None:
-        outcome = "accepted" if await deps.inbox.accept(platform, account, verified) else "duplicate"
+        is_new = await deps.inbox.accept(platform, account, verified)
+        outcome = "duplicate" if not is_new else "accepted" if connector.uses(verified.kind) else "unsupported"
     answer = connector.acknowledge(verified, connected)
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type), outcome
 
 
-def _outcome_of(problem: ProblemError) -> str:
-    if isinstance(problem, NotFoundProblem):
-        return "unknown-account"
-    if isinstance(problem, AuthenticationProblem):
-        return "refused"
-    if isinstance(problem, ConfigurationProblem):
-        return "misconfigured"
-    return "failed" if problem.problem.status >= 500 else "unreadable"
-
-
-def _without_secrets(problem: ProblemError) -> ProblemError:
-    """What a stranger may hear: neither which settings are missing nor what the signature should have been."""
-    if isinstance(problem, NotFoundProblem | ConfigurationProblem):
-        return NotFoundProblem(Text("没有这个接收地址", "There is no such address for pushes"))
-    if isinstance(problem, AuthenticationProblem):
-        return AuthenticationProblem(Text("签名、时间或接收方不正确", "Wrong signature, time or receiver"))
-    return problem
+def _verify_for_nobody(connector: Connector, pushed: WebhookRequest) -> None:
+    """Raises ValidationProblem for a push that cannot be read, as it would for an account that is there."""
+    with suppress(AuthenticationProblem):
+        connector.verify(pushed, connector.nobody)

@@ -1,27 +1,43 @@
 """WeCom (企业微信): a corp's customers, their tags, messages to them and to staff."""
 
+import base64
+import secrets
+from dataclasses import replace
+
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.registry import ConnectionReport, explain
-from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from connectors.wecom.api import PLATFORM
-from connectors.wecom.callbacks import callback_events, verify_callback
+from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
+from connectors.wecom.codes import UNTRUSTED_ADDRESS
 from connectors.wecom.settings import WecomSettings
 from domain.calls import AnyCall
 from domain.catalog.wecom import WECOM_CALLS, WECOM_QUEUE
 from domain.events import Event
-from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+from domain.problems import ProblemError, Text
 
-_HINTS = {
-    AuthenticationProblem: Text(
-        "核对企业 ID 与“客户联系”的 secret", "Check the corp id and the customer-contact secret"
+_CONTACT_HINTS = {
+    ConnectionFault.CREDENTIALS: Text(
+        "核对 corp_id，以及“客户联系”的 contact_secret", "Check corp_id and the customer-contact secret, contact_secret"
     ),
-    AuthorizationProblem: Text(
-        "在管理后台把本机 IP 加入可信 IP，并授予客户联系权限",
-        "Add this server to the trusted IPs and grant customer contact in the admin console",
+    ConnectionFault.PERMISSION: Text(
+        "在管理后台“客户联系 → API”中授予可调用的应用，并设置可使用客户联系的成员",
+        "In the admin console, under customer contact, allow the application to call it, and name who may use it",
     ),
 }
+_AGENT_HINTS = {
+    ConnectionFault.CREDENTIALS: Text("核对应用的 agent_secret", "Check the application's agent_secret"),
+}
+_ADDRESS_HINTS = {
+    ConnectionFault.ADDRESS: Text(
+        "在管理后台该应用的“企业可信 IP”中加入消息里的 IP",
+        "Add the IP in the message to the application's trusted IPs in the admin console",
+    ),
+}
+_FAULTS = {UNTRUSTED_ADDRESS: ConnectionFault.ADDRESS}
 
 
 class WecomConnector:
@@ -33,14 +49,31 @@ class WecomConnector:
     # The tightest limit is 20,000 requests a minute from one address, and a call takes up to four.
     requests_per_second = 80.0
     settings = WecomSettings
+    nobody = Account(
+        PLATFORM,
+        "",
+        {
+            "corp_id": secrets.token_hex(9),
+            "contact_secret": secrets.token_hex(16),
+            "token": secrets.token_hex(16),
+            "encoding_aes_key": base64.b64encode(secrets.token_bytes(32)).decode().rstrip("="),
+        },
+    )
     calls: tuple[AnyCall, ...] = WECOM_CALLS
     client = WecomCorp
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_callback(request, account)
 
-    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
-        return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
+        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
+
+    def uses(self, kind: str) -> bool:
+        return uses_callback(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return callback_events(record, account)
@@ -49,9 +82,27 @@ class WecomConnector:
         return WecomCorp(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and asks who may have customers."""
+        """Fetches the token of each application and asks who may have customers."""
         try:
-            await self.open(account, link).api.get("externalcontact/get_follow_user_list", {})
+            # The platform gives out the same token while it lives, so asking for it disturbs nobody.
+            api = self.open(account, replace(link, tokens=MemoryTokenStore())).api
+            await api.get("externalcontact/get_follow_user_list", {})
         except ProblemError as error:
-            return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取客户", "It works: customers can be read"))
+            return explain(error, _CONTACT_HINTS | _ADDRESS_HINTS, _FAULTS)
+        if api.settings.agent_secret is None or api.settings.agent_id is None:
+            return ConnectionReport(
+                True,
+                Text("连接正常，可以读取客户", "It works: customers can be read"),
+                Text(
+                    "没有填写 agent_id 与 agent_secret，不能通知成员",
+                    "There is no agent_id and agent_secret: staff cannot be notified",
+                ),
+            )
+        try:
+            await api.sign_in("agent")
+        except ProblemError as error:
+            return explain(error, _AGENT_HINTS | _ADDRESS_HINTS, _FAULTS)
+        return ConnectionReport(
+            True,
+            Text("连接正常，可以读取客户、通知成员", "It works: customers can be read and staff can be notified"),
+        )

@@ -69,6 +69,10 @@ class WecomApi:
             outcome="unknown",
         )
 
+    async def sign_in(self, app: App) -> None:
+        """Get hold of an application's token. Raises AuthenticationProblem when its secret is wrong."""
+        await self._tokens[app].current()
+
     async def _read(
         self, method: str, path: str, query: Mapping[str, str], payload: Mapping[str, Any] | None, app: App
     ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, check_callback_signature
 from connectors.payloads import parse_flat_xml
 from connectors.reading import not_from_the_future, optional_text, text, whole_number
-from connectors.webhooks import Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.wecom.settings import WecomSettings
 from domain.canonical import ContactData, GroupData, Origin, TagData
 from domain.events import Event
@@ -34,6 +34,11 @@ TAG_EVENTS: Mapping[str, str] = {
     "update": "tag.updated",
     "delete": "tag.removed",
     "shuffle": "tag.updated",
+}
+_FAMILIES: Mapping[str, Mapping[str, str]] = {
+    "change_external_contact": CONTACT_EVENTS,
+    "change_external_chat": GROUP_EVENTS,
+    "change_external_tag": TAG_EVENTS,
 }
 
 
@@ -62,16 +67,23 @@ def verify_callback(request: WebhookRequest, account: Account) -> Verified:
     return Verified(_kind(fields), payload, content_digest(canonical_json(fields)), request.received_at, sent_at)
 
 
+def uses_callback(kind: str) -> bool:
+    """Whether callbacks of this kind become events."""
+    family, _, change = kind.partition(".")
+    return change in _FAMILIES.get(family, {})
+
+
 def callback_events(record: Verified, account: Account) -> list[Event]:
     """The canonical event of a callback; none for kinds Tandem has no use for."""
+    if not uses_callback(record.kind):
+        return []
     family, _, change = record.kind.partition(".")
-    if family == "change_external_contact" and change in CONTACT_EVENTS:
-        return [_contact_event(CONTACT_EVENTS[change], record, account)]
-    if family == "change_external_chat" and change in GROUP_EVENTS:
-        return [_group_event(GROUP_EVENTS[change], record, account)]
-    if family == "change_external_tag" and change in TAG_EVENTS:
-        return [_tag_event(TAG_EVENTS[change], record, account)]
-    return []
+    name = _FAMILIES[family][change]
+    if family == "change_external_contact":
+        return [_contact_event(name, record, account)]
+    if family == "change_external_chat":
+        return [_group_event(name, record, account)]
+    return [_tag_event(name, record, account)]
 
 
 def _contact_event(name: str, record: Verified, account: Account) -> Event:
@@ -150,6 +162,7 @@ def _fresh(timestamp: str, received_at: datetime) -> datetime:
                 "回调的时间与本机相差超过 10 分钟：可能是重放，也请检查服务器时钟",
                 "The callback's time is more than 10 minutes off: a replay, or the server's clock is wrong",
             ),
+            reason=Refusal.STALE,
             retryable=False,
         )
     return sent_at

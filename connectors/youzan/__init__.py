@@ -1,24 +1,29 @@
 """Youzan (有赞): a shop's trades and refunds."""
 
+import json
+import secrets
+from dataclasses import replace
+
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.registry import ConnectionReport, explain
-from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
-from connectors.youzan.pushes import push_events, verify_push
+from connectors.youzan.pushes import push_events, uses_push, verify_push
 from connectors.youzan.settings import YouzanSettings
 from domain.calls import AnyCall
 from domain.catalog.youzan import YOUZAN_CALLS, YOUZAN_QUEUE
 from domain.events import Event
-from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+from domain.problems import ProblemError, Text
 
 _HINTS = {
-    AuthenticationProblem: Text(
+    ConnectionFault.CREDENTIALS: Text(
         "核对 client_id、client_secret 与店铺编号 kdt_id，并确认店铺已授权该应用",
         "Check client_id, client_secret and the shop's kdt_id, and that the shop has authorised the application",
     ),
-    AuthorizationProblem: Text(
+    ConnectionFault.PERMISSION: Text(
         "在有赞云控制台为应用申请交易与退款接口权限", "Apply for the trade and refund interfaces in the console"
     ),
 }
@@ -33,14 +38,26 @@ class YouzanConnector:
     # No published figure [U]; well below what shops report to be refused at.
     requests_per_second = 100.0
     settings = YouzanSettings
+    nobody = Account(
+        PLATFORM, "", {"client_id": secrets.token_hex(8), "client_secret": secrets.token_hex(16), "kdt_id": 1}
+    )
     calls: tuple[AnyCall, ...] = YOUZAN_CALLS
     client = YouzanShop
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_push(request, account)
 
-    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
-        return Acknowledgement(200, b'{"code":0,"msg":"success"}', "application/json")
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b'{"code":0,"msg":"success"}', "application/json")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Whatever is not 2xx with “success” in it counts as failed, and is sent again up to sixteen times [S].
+        status = problem.problem.status
+        body = json.dumps({"code": status, "msg": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
+        return PushAnswer(status, body.encode(), "application/json")
+
+    def uses(self, kind: str) -> bool:
+        return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return push_events(record, account)
@@ -51,6 +68,10 @@ class YouzanConnector:
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and reads one page of nothing."""
         try:
+            if account.parse_settings(YouzanSettings).refresh_token is None:
+                # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one
+                # the token that the workers have is tried.
+                link = replace(link, tokens=MemoryTokenStore())
             gateway = self.open(account, link).gateway
             await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": 1, "page_size": 1})
         except ProblemError as error:

@@ -13,6 +13,7 @@ from connectors.http import Link, PlatformHttp
 from connectors.tokens import Token, TokenCare, TokenName
 from connectors.youzan.codes import BUSINESS_CODES, GATEWAY_CODES, TOKEN_CODES
 from connectors.youzan.settings import YouzanSettings
+from domain.problems import AuthenticationProblem
 
 PLATFORM = "youzan"
 
@@ -61,21 +62,28 @@ class YouzanGateway:
 
     async def fetch_token(self, old: Token | None) -> Token:
         """A new token. Raises AuthenticationProblem when the shop or the application is refused."""
-        settings = self.settings
-        request: dict[str, Any] = {
-            "client_id": settings.client_id,
-            "client_secret": settings.client_secret.get_secret_value(),
-        }
-        if settings.refresh_token is not None:
-            known = old.refresh_value if old is not None and old.refresh_value else None
-            request |= {
-                "authorize_type": "refresh_token",
-                "refresh_token": known or settings.refresh_token.get_secret_value(),
-            }
-        else:
+        given = self.settings.refresh_token
+        if given is None:
             # `refresh` asks for another token than the present one, which dies.
-            request |= {"authorize_type": "silent", "grant_id": settings.kdt_id, "refresh": old is not None}
-        answer = await self._http.exchange("POST", "/auth/token", payload=request)
+            return await self._ask_for_token(
+                {"authorize_type": "silent", "grant_id": self.settings.kdt_id, "refresh": old is not None}
+            )
+        known = old.refresh_value if old is not None else None
+        if known and known != given.get_secret_value():
+            try:
+                return await self._refreshed(known)
+            except AuthenticationProblem:
+                # The shop was authorised anew: what was known died, and what was entered since is good.
+                pass
+        return await self._refreshed(given.get_secret_value())
+
+    async def _refreshed(self, refresh_token: str) -> Token:
+        return await self._ask_for_token({"authorize_type": "refresh_token", "refresh_token": refresh_token})
+
+    async def _ask_for_token(self, request: Mapping[str, Any]) -> Token:
+        settings = self.settings
+        application = {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
+        answer = await self._http.exchange("POST", "/auth/token", payload={**application, **request})
         if answer.get("success") is not True:
             raise_for_code(PLATFORM, str(answer.get("code")), str(answer.get("message", "")), TOKEN_CODES, effect=False)
         data = answer.get("data")

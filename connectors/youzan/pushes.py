@@ -24,7 +24,7 @@ from connectors.reading import (
     text,
     whole_number,
 )
-from connectors.webhooks import Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
 from connectors.youzan.records import ORDER_STATUSES, read_order, read_refund
 from connectors.youzan.settings import YouzanSettings
@@ -99,12 +99,19 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
     shops = {whole_number(body, field, 0) for field in ("kdt_id", "root_kdt_id")}
     if settings.kdt_id not in shops or body.get("client_id", settings.client_id) != settings.client_id:
         raise AuthenticationProblem(
-            Text("推送属于其他店铺或应用", "The push belongs to another shop or application"), retryable=False
+            Text("推送属于其他店铺或应用", "The push belongs to another shop or application"),
+            reason=Refusal.RECEIVER,
+            retryable=False,
         )
     kind = text(body, "type", limit=128)
     return Verified(
         kind=kind, payload=request.body, dedupe_key=_dedupe_key(kind, body), received_at=request.received_at
     )
+
+
+def uses_push(kind: str) -> bool:
+    """Whether pushes of this kind become events."""
+    return kind in REFUND_KINDS or kind in ORDER_KINDS
 
 
 def push_events(record: Verified, account: Account) -> list[Event]:
@@ -281,5 +288,6 @@ def _not_theirs() -> AuthenticationProblem:
             "推送签名不正确，请核对账号设置中的 client_secret",
             "Wrong push signature; check client_secret in the account's settings",
         ),
+        reason=Refusal.SIGNATURE,
         retryable=False,
     )

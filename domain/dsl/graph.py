@@ -4,6 +4,7 @@
 is a node with nodes inside, and what is drawn inside never points out of it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +38,9 @@ from domain.problems import Text
 Locale = Literal["zh", "en"]
 EdgeKind = Literal["next", "then", "case", "error", "loop"]
 _LONGEST = 44
+_LONGEST_TITLE = 120
+# What XML 1.0 (2.2, "Characters") does not allow, and what turns the direction of a line around (Unicode TR 36).
+_UNDRAWABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def flow_graph(definition: Definition, *, locale: Locale = "zh", catalog: Catalo
     builder = _Builder(locale, catalog)
     start = builder.node("start", builder.say(Text("开始", "start")), tuple(builder.triggers(definition.flow.schedule)))
     builder.scope(definition.flow.do_, "/do", None, start)
-    title = document.title or document.name
+    title = shortened(document.title or document.name, _LONGEST_TITLE)
     tasks = sum(1 for node in builder.nodes if node.reference)
     summary = builder.say(
         Text(
@@ -294,7 +298,12 @@ def duration_text(length: Any) -> str:
     return str(length)
 
 
-def shortened(text: str) -> str:
-    """A text for one line of a drawing."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text for one line of a drawing; what cannot be drawn is a replacement character."""
+    line = drawable(" ".join(text.split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def drawable(text: str) -> str:
+    """The text as any kind of drawing can carry it."""
+    return _UNDRAWABLE.sub("\ufffd", text)

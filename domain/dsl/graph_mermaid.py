@@ -3,6 +3,8 @@
 Source: Mermaid documentation, "Flowcharts - Basic Syntax".
 """
 
+import json
+
 from domain.dsl.graph import Graph, GraphEdge, GraphNode
 
 _SHAPES = {
@@ -22,7 +24,7 @@ _DASHED = frozenset({"error", "loop"})
 
 def to_mermaid(graph: Graph) -> str:
     """The text of a flowchart, from the top down."""
-    lines = ["---", f"title: {_quoted(graph.title)}", "---", "flowchart TD"]
+    lines = ["---", f"title: {json.dumps(graph.title, ensure_ascii=False)}", "---", "flowchart TD"]
     _draw(graph, None, lines, "  ")
     return "\n".join(lines)
 
@@ -53,8 +55,3 @@ def _label(node: GraphNode) -> str:
 def _escaped(text: str) -> str:
     """Text for a quoted label: what Mermaid or HTML would read becomes an entity code."""
     return "".join(f"#{ord(letter)};" if letter in '"#<>&`\\;{}[]()|' else letter for letter in text)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

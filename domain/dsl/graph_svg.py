@@ -6,12 +6,12 @@ Source: SVG 2; WAI-ARIA Graphics Module.
 from html import escape
 from itertools import pairwise
 
-from domain.dsl.graph import Graph
+from domain.dsl.graph import Graph, drawable
 from domain.dsl.graph_layout import FONT_SIZE, LINE_HEIGHT, Box, Layout, Point, Route, layout_graph, text_width
 
 _MARGIN = 24
 _ROUND = 9
-_STYLE = """
+STYLE = """
 svg.flow{--ink:#1f2933;--muted:#5b6875;--line:#8494a5;--paper:#ffffff;--box:#f5f7fa;--human:#fff4d6;--call:#e3f1ff;
 --decide:#efe6ff;--wait:#e2f5ea;--bad:#fde3e1;background:var(--paper);
 font:13px system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif}
@@ -26,6 +26,7 @@ font:13px system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-seri
 .flow .edge{fill:none;stroke:var(--line);stroke-width:1.5;marker-end:url(#flow-arrow)}
 .flow .edge.error,.flow .edge.loop{stroke-dasharray:5 4}
 """
+"""The one style sheet of every picture, written into it; a content security policy names it by its hash."""
 
 
 def to_svg(graph: Graph) -> str:
@@ -40,7 +41,7 @@ def to_svg(graph: Graph) -> str:
         f'viewBox="0 0 {_number(width)} {_number(height)}" width="{_number(width)}" height="{_number(height)}">',
         f'<title id="flow-title">{escape(graph.title)}</title>',
         f'<desc id="flow-summary">{escape(graph.summary)}</desc>',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         '<defs><marker id="flow-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="var(--line)"/></marker></defs>',
         f'<text x="{_MARGIN}" y="{_MARGIN + FONT_SIZE}" font-weight="600" font-size="15">{escape(graph.title)}</text>',
@@ -62,7 +63,7 @@ def _draw(layout: Layout, origin: Point, lines: list[str]) -> None:
 def _draw_box(box: Box, corner: Point, lines: list[str]) -> None:
     node = box.node
     classes = f"{node.kind} holds" if box.inner is not None else node.kind
-    reference = f' data-reference="{escape(node.reference)}"' if node.reference else ""
+    reference = f' data-reference="{escape(drawable(node.reference))}"' if node.reference else ""
     lines.append(f'<g class="{escape(classes)}"{reference}>')
     lines.append(f"<title>{escape(' · '.join((node.label, *node.details)))}</title>")
     lines.append(_shape(box, corner))

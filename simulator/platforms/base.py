@@ -54,7 +54,8 @@ class Platform(Protocol):
         ...
 
     def answer_for(self, fault: Fault) -> Json:
-        """The platform's own HTTP 200 body for quota, concurrency and busy."""
+        """The platform's own HTTP 200 body for the faults that it words itself: quota, concurrency, busy, forbidden,
+        untrusted_ip."""
         ...
 
     def accounts(self, base_url: str) -> list[Json]:

@@ -7,6 +7,7 @@ from domain.access import Role
 from services.audit import seal_pending
 from tests.actors import PASSWORD
 from tests.api.house import House, problem
+from tests.connectors.harness import outside
 
 NEW_USER: dict[str, Any] = {
     "login": "li.lei",
@@ -140,6 +141,42 @@ async def test_credentials_go_in_and_never_come_out(house: House) -> None:
         "account.disconnect",
         "account.rotate",
         "account.connect",
+    ]
+
+
+async def test_an_accounts_connection_is_tested_in_words(house: House) -> None:
+    async with outside() as world:
+        shown = dict((await world.account("youzan")).settings)
+        account = {
+            "platform": "youzan",
+            "slug": "tested-shop",
+            "name": "示例店",
+            "credentials": {"client_secret": shown.pop("client_secret")},
+            "settings": shown,
+        }
+        assert (await house.post("admin", "/api/v1/accounts", account)).status_code == 201
+        path = "/api/v1/accounts/youzan/tested-shop"
+        good = await house.post("admin", f"{path}/test")
+        assert good.status_code == 200
+        assert good.json() == {
+            "ok": True,
+            "fault": None,
+            "message": {"zh": "连接正常，可以读取退款单", "en": "It works: refunds can be read"},
+            "hint": None,
+        }
+        wrong = {"credentials": {"client_secret": "do-not-tell-3"}}
+        await house.say("admin", "PUT", f"{path}/credentials", json=wrong)
+        bad = await house.post("admin", f"{path}/test")
+        assert (bad.status_code, bad.json()["ok"], bad.json()["fault"]) == (200, False, "credentials")
+        assert "client_secret" in bad.json()["hint"]["zh"]
+        assert "do-not-tell-3" not in bad.text
+    gone = (await house.post("admin", f"{path}/test")).json()
+    assert (gone["fault"], gone["message"]["zh"]) == ("network", "连接不上平台 youzan")
+    entries = (await house.get("auditor", "/api/v1/audit", params={"action": "account.test"})).json()["items"]
+    assert [(entry["actor"], entry["detail"]["fault"]) for entry in entries] == [
+        ("admin", "network"),
+        ("admin", "credentials"),
+        ("admin", None),
     ]
 
 

@@ -1,8 +1,11 @@
 """From an operator's file to runs over HTTP: check, upload, publish, release, start, compare, roll back, try out."""
 
 import asyncio
+import base64
+import hashlib
 import uuid
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -150,6 +153,62 @@ async def test_a_flow_is_tried_out_on_a_virtual_clock(house: House) -> None:
     assert "`text`" in problem(neither)["errors"][0]["message"]["en"]
     broken = await house.post("ops", f"{DEFINITIONS}/dry-run", {"text": "nonsense"})
     assert problem(broken)["findings"]
+
+
+HOSTILE = "</title><script>alert(1)</script>"
+
+
+async def test_a_version_is_drawn_in_three_forms(house: House) -> None:
+    text = a_flow("drawn", "- greet:\n    set: {said: hello}").replace("'1.0.0'", f"'1.0.0'\n  title: '{HOSTILE}'")
+    assert (await _upload(house, "ops", text)).status_code == 201
+    path = f"{DEFINITIONS}/shop/drawn/1.0.0/graph"
+    picture = await house.get("agent", path)
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert picture.headers["content-disposition"] == 'inline; filename="shop-drawn-1.0.0.svg"'
+    root = ElementTree.fromstring(picture.content)
+    assert root.findtext("{http://www.w3.org/2000/svg}title") == HOSTILE, "text, and no script"
+    assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
+    assert "<script" not in picture.text
+    notation = await house.get("agent", path, params={"format": "mermaid"})
+    assert notation.headers["content-type"] == "application/vnd.mermaid"
+    assert 'n1["greet"]' in notation.text
+    graph = await house.get("agent", path, params={"format": "json"})
+    assert graph.headers["content-type"] == "application/json"
+    assert [node["reference"] for node in graph.json()["nodes"]] == ["", "/do/0/greet", ""]
+    assert (await house.get("agent", path, params={"format": "png"})).status_code == 400
+    missing = await house.get("agent", path.replace("1.0.0", "9.9.9"))
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_picture_may_use_its_own_style_and_nothing_else(house: House) -> None:
+    await _upload(house, "ops", a_flow("styled", "- greet:\n    set: {said: hello}"))
+    picture = await house.get("agent", f"{DEFINITIONS}/shop/styled/1.0.0/graph")
+    policy = picture.headers["content-security-policy"].split("; ")
+    style = ElementTree.fromstring(picture.content).findtext("{http://www.w3.org/2000/svg}style") or ""
+    own = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == ["default-src 'none'", f"style-src 'sha256-{own}'", "sandbox", "frame-ancestors 'none'"]
+    assert picture.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_drawing_is_fetched_again_only_when_it_changed(house: House) -> None:
+    await _upload(house, "ops", a_flow("kept", "- greet:\n    set: {said: hello}"))
+    path = f"{DEFINITIONS}/shop/kept/1.0.0/graph"
+    tags = {}
+    for style in ("svg", "mermaid", "json"):
+        for language in ("zh-CN", "en"):
+            asked = {"params": {"format": style}, "headers": {"Accept-Language": language}}
+            answer = await house.get("agent", path, **asked)
+            tags[style, language] = tag = answer.headers["etag"]
+            assert answer.headers["content-language"] == language
+            assert ("开始" in answer.text) is (language == "zh-CN")
+            for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+                again = {**asked, "headers": {"Accept-Language": language, "If-None-Match": known}}
+                unchanged = await house.get("agent", path, **again)
+                assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", tag)
+                assert unchanged.headers["cache-control"] == "private, no-cache"
+    assert len(set(tags.values())) == 6
+    stale = {"params": {"format": "svg"}, "headers": {"If-None-Match": tags["json", "en"]}}
+    assert (await house.get("agent", path, **stale)).status_code == 200
 
 
 async def test_an_approver_publishes_what_somebody_else_wrote(house: House) -> None:

@@ -41,10 +41,7 @@ async def test_one_address_may_not_knock_without_end_and_others_may(house: House
         assert (await first.get("/healthz")).status_code == 200, "health is never refused"
 
 
-@pytest.mark.parametrize(
-    ("path", "size"),
-    [("/api/v1/runs", 2 * MEGABYTE), ("/hooks/youzan/demo", MEGABYTE), ("/api/v1/definitions", 4 * MEGABYTE)],
-)
+@pytest.mark.parametrize(("path", "size"), [("/api/v1/runs", 2 * MEGABYTE), ("/api/v1/definitions", 4 * MEGABYTE)])
 async def test_a_body_above_its_bound_is_refused_unread(house: House, path: str, size: int) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(size // MEGABYTE + 1):

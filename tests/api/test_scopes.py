@@ -1,6 +1,8 @@
 """Data scope over HTTP: a store sees its rows; for everybody else they are not there."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from storage.audit import AuditLog
 from storage.human_tasks import NEVER_DUE, HumanTaskRow, HumanTasks
 from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
-from tests.api.house import SYSTEM, House, problem
+from tests.api.house import SYSTEM, Answer, House, problem
 
 EAST = Placement("/east/", "youzan/east-shop", "owner")
 WEST = Placement("/west/", "youzan/west-shop", "someone")
@@ -144,6 +146,66 @@ async def test_what_belongs_to_no_place_is_for_those_who_see_everything(town: Ho
         assert (answer.status_code, problem(answer)["rule"]) == (403, "data-scope")
         assert (await town.post(who, f"/api/v1/events/{listing}/retry", {"ids": [1]})).status_code == 403
         assert (await town.get("auditor", f"/api/v1/events/{listing}")).status_code == 200
+
+
+async def _publish(town: House, who: str, *events: dict[str, Any]) -> Answer:
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+    return await town.say(who, "POST", "/api/v1/events", content=json.dumps(events).encode(), headers=headers)
+
+
+def _event(number: str, source: str, kind: str = "com.example.visit", **data: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": number, "source": source, "type": kind, "subject": "order:1", "data": data}
+
+
+@pytest.mark.parametrize(
+    ("who", "source", "allowed"),
+    [
+        ("branch", "/youzan/east-shop", True),
+        ("branch", "/youzan/west-shop", False),
+        ("branch", "/youzan/nobody", False),
+        ("branch", "/pos", False),
+        ("account", "/youzan/east-shop", True),
+        ("account", "/youzan/west-shop", False),
+        ("account", "/tandem/runs", False),
+        ("account", "https://crm.example/visits", False),
+        ("owner", "/youzan/east-shop", False),
+        ("admin", "/youzan/west-shop", True),
+        ("admin", "https://crm.example/visits", True),
+    ],
+)
+async def test_events_are_published_for_the_accounts_in_ones_scope(
+    town: House, who: str, source: str, allowed: bool
+) -> None:
+    answer = await _publish(town, who, _event(f"{who}-{source}", source))
+    if allowed:
+        assert (answer.status_code, answer.json()["new"]) == (202, 1)
+    else:
+        assert (answer.status_code, problem(answer)["rule"], problem(answer)["source"]) == (403, "data-scope", source)
+
+
+async def test_a_batch_with_one_event_out_of_scope_is_refused_as_a_whole(town: House) -> None:
+    mine, other = _event("mixed-1", "/youzan/east-shop"), _event("mixed-2", "/youzan/west-shop")
+    refused = await _publish(town, "branch", mine, other)
+    assert (refused.status_code, problem(refused)["event"]) == (403, "mixed-2")
+    assert (await _publish(town, "branch", mine)).json() == {"received": 1, "new": 1}
+
+
+async def test_the_word_of_a_platform_is_about_the_account_of_its_source(town: House) -> None:
+    refund = {"platform": "youzan", "refund_id": "1"}
+    forged = _event("f-1", "/youzan/east-shop", "tandem.refund.created", **refund, account="west-shop")
+    refused = await _publish(town, "branch", forged)
+    assert (refused.status_code, problem(refused)["rule"]) == (403, "data-scope")
+    own = _event("f-2", "/youzan/east-shop", "tandem.refund.created", **refund, account="east-shop")
+    assert (await _publish(town, "branch", own)).status_code == 202
+
+
+async def test_an_account_out_of_scope_cannot_be_tested(town: House) -> None:
+    hidden = await town.post("keeper-east", "/api/v1/accounts/youzan/west-shop/test")
+    missing = await town.post("keeper-east", "/api/v1/accounts/youzan/nowhere-shop/test")
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    assert problem(hidden)["detail"].replace("west", "nowhere") == problem(missing)["detail"]
+    seen = await town.post("keeper-east", "/api/v1/accounts/youzan/east-shop/test")
+    assert (seen.status_code, seen.json()["fault"]) == (200, "settings")
 
 
 async def test_a_run_cannot_be_started_where_one_does_not_see(town: House) -> None:

@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 
 from connectors.capabilities import check_capabilities
+from connectors.connection_report import ConnectionFault
+from connectors.tokens import MemoryTokenStore, Token, TokenName
 from connectors.webhooks import WebhookRequest
 from domain.catalog import CATALOG
 from domain.catalog.events import EVENT_TYPES
-from domain.problems import AuthenticationProblem, ProblemError, RateLimitProblem, ValidationProblem
+from domain.problems import (
+    AuthenticationProblem,
+    ProblemError,
+    RateLimitProblem,
+    Text,
+    UnavailableProblem,
+    ValidationProblem,
+)
+from simulator.platforms.base import Platform
+from simulator.platforms.wecom import WeCom
+from simulator.platforms.youzan import Youzan
 from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
 
 
@@ -83,26 +95,95 @@ def test_every_connector_keeps_its_declarations(case: Case) -> None:
 
 async def test_a_good_account_passes_its_connection_test(world: Outside, case: Case) -> None:
     report = await connector(case.platform).test_connection(await world.account(case.platform), world.link)
-    assert report.ok, report.message
+    assert (report.ok, report.fault, report.hint) == (True, None, None), report.message
 
 
 async def test_a_wrong_secret_is_said_in_plain_words(world: Outside, case: Case) -> None:
-    secret = {"youzan": "client_secret", "wecom": "contact_secret"}[case.platform]
-    account = await world.account(case.platform, **{secret: "0" * 32})
-    report = await connector(case.platform).test_connection(account, world.link)
-    assert not report.ok
-    assert "secret" in report.message.zh
-    assert "secret" in report.message.en
-    assert report.hint is not None
-    assert "0" * 32 not in repr(report)
+    good = await world.account(case.platform)
+    await perform(await world.open(case.platform), case.read, **await case.subject(world))
+    for secret in {"youzan": ("client_secret",), "wecom": ("contact_secret", "agent_secret")}[case.platform]:
+        account = replace(good, settings={**good.settings, secret: "0" * 32})
+        report = await connector(case.platform).test_connection(account, world.link)
+        assert report.fault is ConnectionFault.CREDENTIALS, "although the workers' token is still good"
+        assert "secret" in report.message.zh
+        assert "secret" in report.message.en
+        assert report.hint is not None
+        assert secret in report.hint.zh
+        assert "0" * 32 not in repr(report)
 
 
 async def test_an_incomplete_account_names_the_missing_field(world: Outside, case: Case) -> None:
     account = await world.account(case.platform)
     bare = replace(account, settings={})
     report = await connector(case.platform).test_connection(bare, world.link)
-    assert not report.ok
+    assert report.fault is ConnectionFault.SETTINGS
     assert {"youzan": "client_id", "wecom": "corp_id"}[case.platform] in report.message.en
+
+
+F = ConnectionFault
+
+
+@pytest.mark.parametrize(
+    ("fault", "youzan", "wecom", "says"),
+    [
+        ("forbidden", F.PERMISSION, F.PERMISSION, "没有该接口的权限"),
+        ("untrusted_ip", F.PERMISSION, F.ADDRESS, ""),
+        ("busy", F.BUSY, F.BUSY, "平台系统"),
+        ("quota", F.BUSY, F.BUSY, "限流"),
+        ("429", F.BUSY, F.BUSY, "限流"),
+        ("5xx", F.PLATFORM, F.PLATFORM, "HTTP 502"),
+        ("token_dies", F.PLATFORM, F.PLATFORM, "访问令牌"),
+        ("timeout_before", F.NETWORK, F.NETWORK, "没有在限时内应答"),
+    ],
+)
+async def test_what_keeps_an_account_from_working_is_named_with_what_to_do(
+    world: Outside, case: Case, fault: str, youzan: ConnectionFault, wecom: ConnectionFault, says: str
+) -> None:
+    calls = {"youzan": "youzan.*", "wecom": "externalcontact/*"}[case.platform]
+    await world.break_things(rule(case, fault, api=calls, seconds=3))
+    report = await connector(case.platform).test_connection(await world.account(case.platform), world.link)
+    assert (report.ok, report.fault) == (False, {"youzan": youzan, "wecom": wecom}[case.platform]), report.message
+    assert says in report.message.zh
+    assert "稍后自动重试" not in report.message.zh, "nobody tries a test again"
+    assert report.hint is not None
+    if report.fault is F.ADDRESS:
+        assert "203.0.113.9" in report.message.zh, "the address that has to be entered"
+
+
+async def test_a_platform_that_cannot_be_reached_is_a_matter_of_the_network(world: Outside, case: Case) -> None:
+    account = await world.account(case.platform, base_url="http://127.0.0.1:9")
+    report = await connector(case.platform).test_connection(account, world.link)
+    assert (report.fault, report.message.en) == (F.NETWORK, f"{case.platform} cannot be reached")
+    assert report.hint is not None
+    assert "base_url" in report.hint.en
+
+
+async def test_a_database_that_is_away_tells_nothing_of_an_account(world: Outside) -> None:
+    class Away(MemoryTokenStore):
+        async def load(self, name: TokenName) -> Token | None:
+            raise UnavailableProblem("away")
+
+    granted = (await world.sim.youzan_token())["data"]
+    account = await world.account("youzan", refresh_token=granted["refresh_token"])
+    with pytest.raises(UnavailableProblem):
+        await connector("youzan").test_connection(account, replace(world.link, tokens=Away()))
+
+
+async def test_a_test_leaves_the_workers_their_token(world: Outside, case: Case) -> None:
+    client, subject = await world.open(case.platform), await case.subject(world)
+    await perform(client, case.read, **subject)
+    await connector(case.platform).test_connection(await world.account(case.platform), world.link)
+    await perform(client, case.read, **subject)
+    tokens = [token for token in world.sim.app.state.world.tokens if token.platform == case.platform]
+    assert not [token for token in tokens if token.killed]
+
+
+async def test_a_corp_without_an_application_is_told_what_it_lacks(world: Outside) -> None:
+    account = await world.account("wecom", agent_id=None, agent_secret=None)
+    report = await connector("wecom").test_connection(account, world.link)
+    assert report.ok
+    assert report.hint is not None
+    assert "agent_secret" in report.hint.zh
 
 
 async def test_an_effect_happens_once_and_says_so(world: Outside, case: Case) -> None:
@@ -192,6 +273,31 @@ async def test_a_genuine_push_becomes_a_known_event(world: Outside, case: Case) 
     assert events == connector(case.platform).to_events(verified, account)
     answer = connector(case.platform).acknowledge(verified, account)
     assert (answer.status, b"success" in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize("kind", [AuthenticationProblem, ValidationProblem, RateLimitProblem, UnavailableProblem])
+async def test_a_refusal_is_no_success_to_the_platform(world: Outside, case: Case, kind: type[ProblemError]) -> None:
+    answer = connector(case.platform).refuse(kind(Text("没有成功", "No luck")))
+    assert answer.status == kind.status
+    assert "没有成功 · No luck" in answer.body.decode()
+    outside = world.sim.app.state.world
+    platforms: dict[str, Platform] = {"youzan": Youzan(outside), "wecom": WeCom(outside)}
+    assert not platforms[case.platform].accepts(answer.status, answer.body)
+
+
+async def test_nobody_is_whom_no_push_is_for(world: Outside, case: Case) -> None:
+    request = await case.push(world)
+    with pytest.raises(AuthenticationProblem):
+        connector(case.platform).verify(request, connector(case.platform).nobody)
+
+
+async def test_a_kind_that_is_of_no_use_becomes_no_event(world: Outside, case: Case) -> None:
+    account, request = await world.account(case.platform), await case.push(world)
+    verified = connector(case.platform).verify(request, account)
+    assert connector(case.platform).uses(verified.kind)
+    for kind in ("", "trade_TradeMemoModified", "change_external_contact", "change_external_contact.other", "text"):
+        assert not connector(case.platform).uses(kind)
+        assert connector(case.platform).to_events(replace(verified, kind=kind), account) == []
 
 
 async def test_every_delivery_of_a_push_has_the_same_key_and_the_same_event(world: Outside, case: Case) -> None:

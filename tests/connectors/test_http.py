@@ -118,7 +118,9 @@ async def test_retry_after_is_understood_in_both_forms(platform: Answering, head
     assert (await platform.refusal())["retry_after_s"] == wait_s
 
 
-@pytest.mark.parametrize("body", [b"<html>gateway</html>", b"[]", b"", b"null", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"<html>gateway</html>", b"[]", b"", b"null", b"[" * 100_000, b"[1e99999999999999999999]"]
+)
 async def test_an_answer_that_is_no_object_leaves_an_effect_unknown(platform: Answering, body: bytes) -> None:
     platform.body = body
     assert (await platform.refusal(effect=True))["outcome"] == "unknown"

@@ -18,9 +18,9 @@ from domain.catalog.youzan import YOUZAN_AGREE_REFUND, AgreeRefundArguments, Agr
 from domain.problems import ConfigurationProblem, NotFoundProblem, Text
 
 ANOTHER_WHEEL = """
-from connectors.accounts import AccountSettings
-from connectors.registry import ConnectionReport
-from connectors.webhooks import Acknowledgement, Verified
+from connectors.accounts import Account, AccountSettings
+from connectors.connection_report import ConnectionReport
+from connectors.webhooks import PushAnswer, Verified
 from domain.calls import Arguments, Call, Result
 from domain.problems import Text
 
@@ -48,12 +48,19 @@ class CornerShopConnector:
     platform, title, queue = "corner-shop", Text("小店", "Corner shop"), "platform.corner-shop"
     requests_per_second = 5.0
     settings, calls, client = AccountSettings, (PING,), CornerShop
+    nobody = Account("corner-shop", "", {})
 
     def verify(self, request, account):
         return Verified("hello", request.body, "1", request.received_at)
 
     def acknowledge(self, verified, account):
-        return Acknowledgement(200, b"ok", "text/plain")
+        return PushAnswer(200, b"ok", "text/plain")
+
+    def refuse(self, problem):
+        return PushAnswer(problem.problem.status, b"no", "text/plain")
+
+    def uses(self, kind):
+        return True
 
     def to_events(self, record, account):
         return []

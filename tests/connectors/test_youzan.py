@@ -159,6 +159,16 @@ async def test_tokens_are_renewed_by_the_refresh_token_where_the_application_has
     assert "authorise again" in spent.message.en
 
 
+async def test_a_shop_that_was_authorised_anew_works_with_what_was_entered_then(world: Outside) -> None:
+    first = (await world.sim.youzan_token())["data"]
+    before = await world.account("youzan", refresh_token=first["refresh_token"])
+    assert (await connector("youzan").test_connection(before, world.link)).ok
+    second = (await world.sim.youzan_token(refresh=True))["data"]
+    after = await world.account("youzan", refresh_token=second["refresh_token"])
+    report = await connector("youzan").test_connection(after, world.link)
+    assert report.ok, report.message
+
+
 async def _without_tokens(world: Outside) -> Outside:
     return replace(world, link=replace(world.link, tokens=MemoryTokenStore()))
 

@@ -5,13 +5,13 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import Client
 
-from domain.access import Role
+from domain.access import Actor, Role, Scope
 from domain.accounts import NewAccount
 from domain.events import Event
 from domain.organisation import Placement, Unit
 from domain.problems import AuthorizationProblem, ValidationProblem
 from domain.runs import RunSummary
-from services.event_dispatch import EventDispatcher, account_of, draw_subject, in_parts
+from services.event_dispatch import EventDispatcher, draw_subject, in_parts
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.events import Events
@@ -279,6 +279,99 @@ async def test_runs_belong_where_their_shop_belongs(house: House) -> None:
     assert Placement(run.unit_path, run.account_id) == Placement("/east/", "youzan/flagship")
 
 
+async def _regions(house: House) -> dict[str, Actor]:
+    """Two regions with a shop each, and somebody in the east, once by branch and once by shop."""
+    async with UnitOfWork(house.database) as work:
+        for region in ("east", "west"):
+            await Units(work).add(Unit(path=f"/{region}/", name=region))
+            new = NewAccount(platform="youzan", slug=region, name=region, unit_path=f"/{region}/", credentials={})
+            await Accounts(work).add(new)
+    scopes = {"branch": Scope.of_branch("/east/"), "shop": Scope.of_accounts("youzan/east")}
+    return {name: an_actor(f"east-{name}", Role.OPS, scope=scope) for name, scope in scopes.items()}
+
+
+def _eastern(identity: str, kind: str, subject: str | None = None, **data: Any) -> Event:
+    return an_event(identity, kind, subject, **data).model_copy(update={"source": "/youzan/east"})
+
+
+PLACES = {
+    "here": Placement("/east/", "youzan/east"),
+    "elsewhere": Placement("/west/", "youzan/west"),
+    "headquarters": Placement(),
+}
+
+
+@pytest.mark.parametrize("who", ["branch", "shop"])
+@pytest.mark.parametrize("subject", ["order:1", None])
+async def test_what_is_published_with_a_narrow_scope_reaches_no_run_outside(
+    house: House, who: str, subject: str | None
+) -> None:
+    await house.publish(LISTENING)
+    publisher = (await _regions(house))[who]
+    runs = {
+        (name, about): await house.runs.start(ADMIN, "shop", "listening", subject=about, placement=place)
+        for name, place in PLACES.items()
+        for about in ("order:1", "")
+    }
+    async with house.worker():
+        await house.events.publish(publisher, [_eastern("b1", "shop.bell", subject, tone="low")])
+        assert (await house.dispatcher.drain()).signalled == 2
+        for (name, _), run in runs.items():
+            if name == "here":
+                assert (await house.until(run.id, "completed")).output == {"heard": {"tone": "low"}}
+        await house.emit(_eastern("b1", "shop.bell", subject, tone="high"))
+        for (name, _), run in runs.items():
+            if name != "here":
+                # The platform's own event of the same id is not taken for the one that was published.
+                assert (await house.until(run.id, "completed")).output == {"heard": {"tone": "high"}}
+
+
+async def test_what_is_published_with_a_narrow_scope_starts_runs_in_its_place(house: House) -> None:
+    await house.publish(REFUND)
+    publisher = (await _regions(house))["branch"]
+    facts = {"platform": "youzan", "account": "east", "refund_id": "R1", "amount_minor": 500}
+    event = _eastern("e1", "tandem.refund.created", "refund:R1", **facts)
+    with pytest.raises(AuthorizationProblem, match="must name the account"):
+        await house.events.publish(publisher, [event.model_copy(update={"data": {**facts, "account": "west"}})])
+    await house.events.publish(publisher, [event])
+    assert (await house.dispatcher.drain()).started == 1
+    run = (await house.runs.search(publisher, RunFilter(name="refund"), PageRequest())).items[0]
+    assert Placement(run.unit_path, run.account_id) == PLACES["here"]
+    await house.emit(event)
+    assert len(await _runs(house, "refund")) == 2, "the platform's own word starts its own run"
+
+
+async def test_an_account_that_moved_takes_its_published_events_with_it(house: House) -> None:
+    await house.publish(REFUND)
+    publisher = (await _regions(house))["branch"]
+    event = _eastern("e1", "tandem.refund.created", platform="youzan", account="east", amount_minor=500)
+    await house.events.publish(publisher, [event])
+    async with UnitOfWork(house.database) as work:
+        await work.session.execute(text("UPDATE accounts SET unit_path = '/west/' WHERE slug = 'east'"))
+    drained = await house.dispatcher.drain()
+    assert (drained.dispatched, drained.started) == (1, 0)
+
+
+async def test_events_of_different_scopes_start_no_run_together(house: House) -> None:
+    await house.publish(BOTH)
+    publisher = (await _regions(house))["branch"]
+    await house.events.publish(publisher, [_eastern("p1", "shop.paid", "order:1", order="1")])
+    await house.emit(an_event("s1", "shop.shipped", "order:1", order="1"))
+    assert await _runs(house, "both") == []
+    await house.events.publish(publisher, [_eastern("s2", "shop.shipped", "order:1", order="1")])
+    await house.dispatcher.drain()
+    (run,) = await _runs(house, "both")
+    assert Placement(run.unit_path, run.account_id) == PLACES["here"]
+
+
+async def test_a_batch_with_one_event_of_another_is_refused_as_a_whole(house: House) -> None:
+    publisher = (await _regions(house))["shop"]
+    stranger = an_event("b2", "shop.bell").model_copy(update={"source": "/youzan/west"})
+    with pytest.raises(AuthorizationProblem, match="not within your data scope"):
+        await house.events.publish(publisher, [_eastern("b1", "shop.bell"), stranger])
+    assert (await house.events.publish(publisher, [_eastern("b1", "shop.bell")])).new == 1
+
+
 async def test_publishing_needs_permission_and_is_audited(house: House) -> None:
     with pytest.raises(AuthorizationProblem):
         await house.events.publish(an_actor("agent", Role.AGENT), [an_event("e1", "shop.bell")])
@@ -289,12 +382,6 @@ async def test_publishing_needs_permission_and_is_audited(house: House) -> None:
     async with UnitOfWork(house.database) as work:
         entries = (await AuditLog(work).list(ADMIN.scope, PageRequest(), action="event.publish")).items
     assert [entry.detail["new"] for entry in entries] == [1]
-
-
-def test_the_account_of_a_source() -> None:
-    assert account_of("/youzan/flagship") == "youzan/flagship"
-    assert account_of("/tandem/runs") is None
-    assert account_of("https://example.com/a/b") is None
 
 
 def test_what_a_share_is_drawn_by() -> None:

@@ -70,8 +70,10 @@ class WeCom:
         return token.account if token else ""
 
     def answer_for(self, fault: Fault) -> Json:
-        """-1, 45033 or 45009."""
-        return answer({Fault.BUSY: -1, Fault.CONCURRENCY: 45033}.get(fault, 45009))
+        """-1, 45033, 45009, 48002 or 60020, which names the caller's address."""
+        if fault is Fault.UNTRUSTED_IP:
+            return answer(60020, "from ip: 203.0.113.9")
+        return answer({Fault.BUSY: -1, Fault.CONCURRENCY: 45033, Fault.FORBIDDEN: 48002}.get(fault, 45009))
 
     def accounts(self, base_url: str) -> list[Json]:
         """One per corp, with its apps and callback keys."""

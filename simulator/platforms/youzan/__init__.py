@@ -77,9 +77,11 @@ class Youzan:
         return token.account if token else ""
 
     def answer_for(self, fault: Fault) -> Json:
-        """4101 for too many calls, 5001 for busy."""
+        """4101 for too many calls, 5001 for busy, 4301 for a call that is not allowed, from wherever it comes."""
         if fault is Fault.BUSY:
             return self._gateway_error(5001, "系统异常")
+        if fault in (Fault.FORBIDDEN, Fault.UNTRUSTED_IP):
+            return self._gateway_error(4301, "没有权限")
         return self._gateway_error(4101, "请求太频繁")
 
     def accounts(self, base_url: str) -> list[Json]:

@@ -26,6 +26,7 @@ UNVERIFIED = frozenset(
         "trade_refund_RefundSellerRefuse",  # the event of a plain refusal; its neighbours' names are documented
         "youzan.cloud.secret.decrypt.single/1.0.0",
         "youzan.cloud.secret.decrypt.batch/1.0.0",
+        "gateway 4301",  # the code for a missing permission, and for an address that is not on the shop's list
     }
 )
 """[U]: calls and events whose name, version or fields no document at hand confirms."""

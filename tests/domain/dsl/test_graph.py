@@ -1,3 +1,5 @@
+import json
+import re
 from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -6,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.dsl.definition import Definition, parse_definition, parse_definitions
+from domain.dsl.definition import Definition, DefinitionProblem, parse_definition, parse_definitions
 from domain.dsl.graph import Graph, GraphEdge, GraphNode, flow_graph
 from domain.dsl.graph_layout import Layout, layout_graph
 from domain.dsl.graph_mermaid import to_mermaid
-from domain.dsl.graph_svg import to_svg
+from domain.dsl.graph_svg import STYLE, to_svg
 from tests.dsl.case import all_cases
 
 HEADER = "document: {dsl: '1.0.3', namespace: shop, name: sample, version: '1.0.0', title: 退货 <退款>}\n"
@@ -82,6 +84,75 @@ def test_mermaid_escapes_what_it_would_read_itself() -> None:
     label = next(line for line in text.splitlines() if "a#58;" in line or "a: .x" in line)
     inside = label.split('|"')[1].split('"|')[0]
     assert not set(inside) & set('"|[]<>')
+
+
+HOSTILE = (
+    "</title><script>alert(1)</script>",
+    '" onload="alert(1)',
+    "]]><foreignObject/>",
+    "&lt;b&gt; &#x3c; &amp;",
+    "a\n---\nflowchart TD\n  click n0 href 'javascript:alert(1)'",
+    '"]\n  click n1 call alert()\n  n9["',
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "\x00\x08\x1b",
+    "\u202egnihtemos\u202c \u2066x\u2069",
+    "line\u2028separator\x85next\u2029",
+    "退" * 150,
+    "👩‍👩‍👧 e\u0301",
+)
+TAGS = {"svg", "title", "desc", "style", "defs", "marker", "path", "text", "g", "polygon", "rect"}
+MERMAID_LINE = re.compile(
+    r"\s*(?:n\d+\S{1,2}\"[^\"]*\"\S{1,2}|subgraph n\d+\[\"[^\"]*\"\]|end|n\d+ -\.?->(?:\|\"[^\"]*\"\|)? n\d+)"
+)
+
+
+def quoted(text: str) -> str:
+    """Between double quotes of YAML, with the escapes by which even what the reader refuses gets in."""
+    return '"' + "".join(letter if letter > "\uffff" else json.dumps(letter)[1:-1] for letter in text) + '"'
+
+
+def a_hostile_flow(text: str) -> str:
+    """A flow that says this wherever an author can say something."""
+    said, condition = quoted(text), quoted(f". == {json.dumps(text)}")
+    return (
+        f"document: {{dsl: '1.0.3', namespace: shop, name: sample, version: '1.0.0', title: {said}}}\ndo:\n"
+        f"  - {said}: {{set: {{x: 1}}, if: {condition}}}\n"
+        f"  - decide: {{switch: [{{{said}: {{when: {condition}, then: end}}}}]}}\n"
+        f"  - tell: {{emit: {{event: {{with: {{source: /x, type: {said}}}}}}}}}\n"
+        f"  - loop: {{do: [{{{said}: {{raise: {{error: {{type: {said}, status: 500, title: {said}}}}}}}}}]}}\n"
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_an_author_writes_stays_text_in_a_drawing(text: str) -> None:
+    check_harmless(parse_definition(a_hostile_flow(text)))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_any_text_stays_text_in_a_drawing(text: str) -> None:
+    try:
+        definition = parse_definition(a_hostile_flow(text))
+    except DefinitionProblem:
+        return  # nothing that is refused gets as far as a drawing
+    check_harmless(definition)
+
+
+def check_harmless(definition: Definition) -> None:
+    graph = flow_graph(definition)
+    picture = ElementTree.fromstring(to_svg(graph))
+    for element in picture.iter():
+        assert element.tag.removeprefix(SVG) in TAGS
+        assert not [name for name in element.attrib if name.startswith("on") or name.endswith("href")]
+    assert [element.text for element in picture.iter(f"{SVG}style")] == [STYLE]
+    assert picture.findtext(f"{SVG}title") == graph.title
+    lines = to_mermaid(graph).split("\n")
+    assert (lines[0], lines[2], lines[3]) == ("---", "---", "flowchart TD")
+    assert json.loads(lines[1].removeprefix("title: ")) == graph.title
+    assert [line for line in lines[4:] if not MERMAID_LINE.fullmatch(line)] == []
+    for label in (graph.title, *(node.label for node in graph.nodes), *(edge.label for edge in graph.edges)):
+        assert len(label) <= 120
+        assert not set(label) & set("\n\r\x00\x08\u202e\u2066")
 
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=lambda file: file.stem)
