@@ -13,6 +13,7 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
+from domain.privacy import Masking
 from domain.problems import RuntimeProblem, Text, UnavailableProblem
 from runtime.keys import parse_keyring
 from runtime.payload_codecs import data_converter
@@ -71,6 +72,10 @@ class Application:
         await self.database.close()
 
     @cached_property
+    def masking(self) -> Masking:
+        return CATALOG.masking()
+
+    @cached_property
     def access(self) -> Access:
         pepper = self.settings.token_pepper
         return Access(self.database, pepper.get_secret_value() if pepper else "")
@@ -117,7 +122,7 @@ class Application:
 
     @cached_property
     def runs(self) -> RunService:
-        return RunService(self.database, self.orchestrator, self.starter)
+        return RunService(self.database, self.orchestrator, self.starter, self.masking)
 
     @cached_property
     def run_reports(self) -> RunReports:
@@ -153,7 +158,7 @@ class Application:
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:
-        return HumanTaskService(self.database, self.orchestrator)
+        return HumanTaskService(self.database, self.orchestrator, self.masking)
 
     @cached_property
     def human_task_steps(self) -> HumanTaskSteps:

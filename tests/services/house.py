@@ -12,6 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.runs import RunActivities
 from domain.access import Actor, Scope
+from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
@@ -65,11 +66,12 @@ class House:
         self.definitions = DefinitionService(database)
         self.schedules = ScheduleService(database, self.client, self.book)
         self.releases = ReleaseService(database, self.schedules.sync)
-        self.runs = RunService(database, self.orchestrator, self.starter)
+        self.masking = CATALOG.masking()
+        self.runs = RunService(database, self.orchestrator, self.starter, self.masking)
         self.reports = RunReports(database, self.orchestrator, self.starter)
         self.events = EventService(database)
         self.dispatcher = EventDispatcher(database, self.orchestrator, self.starter)
-        self.human_tasks = HumanTaskService(database, self.orchestrator, completion_deadline_s=deadline_s)
+        self.human_tasks = HumanTaskService(database, self.orchestrator, self.masking, completion_deadline_s=deadline_s)
         self.steps = HumanTaskSteps(database)
 
     async def upload(self, *texts: str, actor: Actor = ADMIN) -> list[Uploaded]:
