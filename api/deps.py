@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.limits import Rates
 from connectors.registry import ConnectorRegistry
 from domain.calls import Catalog
+from domain.privacy import Masking
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
@@ -42,6 +43,7 @@ class ApiDependencies:
     database: Database
     connectors: ConnectorRegistry
     catalog: Catalog
+    masking: Masking
     access: Access
     people: People
     accounts: PlatformAccounts

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.auth import PUBLIC
+from api.masking import AUTHORED
 from api.routing import ApiRoute
 
-description = APIRouter(route_class=ApiRoute)
+description = APIRouter(route_class=ApiRoute, dependencies=[AUTHORED])
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1f2328}
 h2{margin-top:2.5rem}table{border-collapse:collapse;width:100%}td{border-top:1px solid #d0d7de;padding:.45rem .6rem;

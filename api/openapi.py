@@ -31,9 +31,13 @@ TAGS = [
     {"name": "monitoring", "description": "监控 · Monitoring"},
 ]
 DESCRIPTION = (
-    "流程、人工任务与平台连接。每个错误都是 RFC 9457 问题文档，`message` 含中英文。\n\n"
+    "流程、人工任务与平台连接。每个错误都是 RFC 9457 问题文档，`message` 含中英文。"
+    "所有答复中的个人信息（手机、姓名、地址、邮箱、证件号、银行卡）均打码；任务处理人看到该任务的明文，"
+    "主管可带 `unmask=true` 与原因逐条查看并留下审计。\n\n"
     "Flows, human tasks and platform connections. Every error is an RFC 9457 problem whose `message` has both "
-    "languages; `Accept-Language` chooses `title` and `detail`."
+    "languages; `Accept-Language` chooses `title` and `detail`. Personal data (phones, names, addresses, e-mails, "
+    "identity and bank cards) is masked in every answer; who works on a task sees that task in clear, a supervisor one "
+    "task or run at a time with `unmask=true` and a reason, which is audited."
 )
 _SENTENCE = {
     "type": "object",

@@ -2,6 +2,7 @@
 
 `title` and `detail` follow `Accept-Language` (Chinese unless English is preferred) and `Content-Language` says which;
 `message` always has both. A bug of ours answers 500 with an incident id that is in the log, and never a traceback.
+Personal data that a refusal quotes is masked.
 
 Source: RFC 9457 (Problem Details), RFC 9110 (content negotiation).
 """
@@ -18,6 +19,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.validation_texts import explain
+from domain.privacy import Masking
 from domain.problems import (
     TANDEM_TYPE_PREFIX,
     NotFoundProblem,
@@ -30,6 +32,7 @@ from domain.problems import (
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 50
+_MASKING = Masking()
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +89,7 @@ def problem_response(
 ) -> JSONResponse:
     """The answer for a problem."""
     language = preferred_language(accept_language)
-    content = _localised(error, language)
+    content = _MASKING.mask(_localised(error, language))
     answered = {
         "Content-Language": "en" if language == "en" else "zh-CN",
         "Vary": "Accept-Language",

@@ -1,4 +1,5 @@
-"""The one kind of route: who calls is known before anything of the request is read, a body is read strictly."""
+"""The one kind of route: who calls is known before anything of the request is read, a body is read strictly, and no
+personal data leaves it in clear unless a use case decided so."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,6 +12,7 @@ from api import bodies, idempotency
 from api.auth import Requirement, bearer_token, requirement_of
 from api.deps import ApiDependencies, dependencies_of
 from api.limits import RateLimiter
+from api.masking import AUTHORED, is_authored, masked_answer
 from domain.access import Actor
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -30,13 +32,15 @@ class StrictRequest(Request):
 
 
 class ApiRoute(APIRoute):
-    """Signs the caller in, counts the token's requests, checks the permission, then the body; then the handler runs."""
+    """Signs the caller in, counts the token's requests, checks the permission, then the body; then the handler runs,
+    and its answer is masked."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         requirement = requirement_of(self.dependant)
         reads_json = self.body_field is not None
         repeatable = "POST" in (self.methods or ()) and requirement is not None
+        unmasked = is_authored(self.dependant)
         shown_once = (self.openapi_extra or {}).get(idempotency.SHOWN_ONCE)
 
         async def answer(plain: Request) -> Response:
@@ -49,7 +53,10 @@ class ApiRoute(APIRoute):
                     if not bodies.is_json(bodies.media_type_of(request.headers)):
                         bodies.require_media_type(request, ("application/json",))
                     await request.parse()
-                return await handle(request)
+                response = await handle(request)
+                if unmasked:
+                    return response
+                return masked_answer(request, response, deps.masking, public=requirement is None)
 
             if actor is None or not repeatable:
                 return await work()
@@ -68,6 +75,9 @@ async def _sign_in(request: Request, deps: ApiDependencies, requirement: Require
     return actor
 
 
-def router(prefix: str, tag: str) -> APIRouter:
-    """A router whose routes are `ApiRoute`s; prefix: the whole path up to its own."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=ApiRoute)
+def router(prefix: str, tag: str, *, authored: bool = False) -> APIRouter:
+    """A router whose routes are `ApiRoute`s; prefix: the whole path up to its own.
+
+    authored: its answers are texts of operators, byte by byte, and are not masked.
+    """
+    return APIRouter(prefix=prefix, tags=[tag], route_class=ApiRoute, dependencies=[AUTHORED] if authored else None)

@@ -56,6 +56,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         database=application.database,
         connectors=application.connectors,
         catalog=CATALOG,
+        masking=application.masking,
         access=application.access,
         people=application.people,
         accounts=application.accounts,

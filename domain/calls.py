@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from domain.privacy import Masking, shapes_of
 from domain.problems import ConfigurationProblem, Text, ValidationProblem
 
 CallKind = Literal["outside", "inside", "flow"]
@@ -131,6 +132,10 @@ class Catalog(Mapping[str, AnyCall]):
         version = rest.removesuffix("@default") if rest else ""
         call = self._calls.get(name.removesuffix("@default"))
         return call if call is not None and version in ("", call.version) else None
+
+    def masking(self) -> Masking:
+        """Masking that knows what the calls of this moment declare to be personal."""
+        return Masking(shapes_of(model for call in self.values() for model in (call.input, call.output)))
 
     def __getitem__(self, name: str) -> AnyCall:
         return self._calls[name]

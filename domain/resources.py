@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.catalog.messages import Channel
 from domain.dsl.model import SEMVER_PATTERN
+from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
 
 ResourceKind = Literal["form", "queue", "message"]
@@ -97,7 +98,8 @@ def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
 
 
 def check_form_schema(schema: Any) -> None:
-    """Returns when it is a JSON Schema of an object, without patterns that one text could keep busy for hours.
+    """Returns when it is a JSON Schema of an object, without patterns that one text could keep busy for hours, and
+    with every `x-personal` where it protects something.
 
     :raises ValidationProblem: it is not; `errors` says where.
     """
@@ -112,6 +114,8 @@ def check_form_schema(schema: Any) -> None:
         if _RUNAWAY.search(pattern):
             advice = "a repeated group must not contain a repetition or an alternative; write the pattern without it"
             raise _refused("form", [{"place": place, "message": advice}])
+    if misplaced := misplaced_in(schema):
+        raise _refused("form", [{"place": f"form.schema{place}", "message": advice} for place, advice in misplaced])
 
 
 def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,8 @@ class RunSummary(BaseModel):
 class Run(RunSummary):
     """One run with everything recorded of it. tasks: as in `workflows.messages.Progress`.
 
-    live: whether phase and tasks come from the run itself just now, not from its last report.
+    live: whether phase and tasks come from the run itself just now, not from its last report. masked: whether personal
+    data is masked in input, output, error, tasks and start_problem.
     """
 
     input: Any = None
@@ -66,6 +67,7 @@ class Run(RunSummary):
     dropped_tasks: int = 0
     start_problem: str | None = None
     live: bool = False
+    masked: bool = True
 
 
 _ORDER: dict[Phase, int] = {

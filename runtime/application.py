@@ -14,6 +14,7 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
+from domain.privacy import Masking
 from domain.problems import RuntimeProblem, Text
 from runtime.keys import parse_keyring
 from runtime.payload_codecs import data_converter
@@ -78,6 +79,10 @@ class Application:
         await self.database.close()
 
     @cached_property
+    def masking(self) -> Masking:
+        return CATALOG.masking()
+
+    @cached_property
     def access(self) -> Access:
         pepper = self.settings.token_pepper
         return Access(self.database, pepper.get_secret_value() if pepper else "")
@@ -128,7 +133,7 @@ class Application:
 
     @cached_property
     def runs(self) -> RunService:
-        return RunService(self.database, self.orchestrator, self.starter)
+        return RunService(self.database, self.orchestrator, self.starter, self.masking)
 
     @cached_property
     def run_reports(self) -> RunReports:
@@ -172,7 +177,7 @@ class Application:
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:
-        return HumanTaskService(self.database, self.orchestrator)
+        return HumanTaskService(self.database, self.orchestrator, self.masking)
 
     @cached_property
     def human_task_steps(self) -> HumanTaskSteps:

@@ -18,6 +18,8 @@ from structlog.typing import Processor
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from domain.privacy import masked_text
+
 Level = Literal["debug", "info", "warning", "error"]
 
 REDACTED = "***"
@@ -32,7 +34,6 @@ _SECRET_VALUES = (
     (re.compile(r"(?i)\b(bearer|basic|digest)\s+[\w.~+/=:-]{6,}"), r"\1 " + REDACTED),
     (re.compile(r"(?i)\b((?:\w*_)?(?:token|secret)|corpsecret|password|sign)=[^&\s\"']+"), r"\1=" + REDACTED),
     (re.compile(r"(\w+://[^/\s:@]*):[^/\s@]+@"), r"\1:" + REDACTED + "@"),
-    (re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)"), r"\1****\2"),
 )
 
 
@@ -102,7 +103,7 @@ def log_context(**ids: str | None) -> AbstractContextManager[None]:
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The line without what must not be read: values under telling names, and tokens, passwords and phone numbers
+    """The line without what must not be read: values under telling names, and tokens, passwords and personal numbers
     inside of sentences."""
     return {name: _clean(name, value, 0) for name, value in event.items()}
 
@@ -115,7 +116,7 @@ def _clean(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, str):
         for pattern, replacement in _SECRET_VALUES:
             value = pattern.sub(replacement, value)
-        return value
+        return masked_text(value)
     if depth >= _DEEPEST:
         return "…"
     if isinstance(value, Mapping):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from domain.access import Actor, Scope
+from domain.access import Actor, Scope, system_actor
 from domain.catalog.flow import HumanTaskArguments
 from domain.dsl.durations import parse_duration
 from domain.events import rfc3339
@@ -39,6 +39,7 @@ class HumanTaskSteps:
             tasks = HumanTasks(work)
             new = await self._new_row(work, request, arguments)
             if await tasks.add(new):
+                await _note_reservation(work, new)
                 return
             row = await tasks.row(request.task_id, for_update=True)
             if row is not None and row.state == "exited" and row.ended_at and new.opened_at > row.ended_at:
@@ -47,6 +48,7 @@ class HumanTaskSteps:
                     setattr(row, name, value)
                 row.version = kept
                 touch(row, _RUN, work.now)
+                await _note_reservation(work, row)
 
     async def finish(self, command: CompleteHumanTask) -> HumanTaskReceipt:
         """Record a person's completed (or failed) task, inside the run's update.
@@ -138,6 +140,13 @@ class HumanTaskSteps:
             account_id=place.account_id,
             customer_owner=place.customer_owner,
         )
+
+
+async def _note_reservation(work: UnitOfWork, row: HumanTaskRow) -> None:
+    """Who holds a task sees its personal data in clear, so a task that nobody had to claim leaves its trace as well."""
+    if row.assignee is not None:
+        detail = {"to": row.assignee, "run": row.run_id}
+        await AuditLog(work).record(system_actor("run"), "task.reserve", f"task:{row.id}", detail, row.placement)
 
 
 async def _form(work: UnitOfWork, form: str | dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

@@ -12,14 +12,15 @@ from typing import Any, Literal
 
 from domain.access import Actor, Permission
 from domain.forms import check_form
-from domain.human_tasks import STATE_WORDS, SUPERVISED, Person, PersonAction, moved_by_person, overdue_s
+from domain.human_tasks import STATE_WORDS, SUPERVISED, Person, PersonAction, moved_by_person
 from domain.ids import canonical_json, content_digest, derived_id
+from domain.privacy import Masking
 from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem, ValidationProblem
+from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.orchestrator import Orchestrator
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.human_tasks import (
-    HIGHEST_PRIORITY,
     HumanTask,
     HumanTaskCommandRow,
     HumanTaskRow,
@@ -37,17 +38,22 @@ COMPLETION_DEADLINE_S = 5.0
 
 
 class HumanTaskService:
-    """completion_deadline_s: how long a caller waits for the run to take a form before the answer is 503."""
+    """What it answers is masked as `services.disclosure` says.
+
+    completion_deadline_s: how long a caller waits for the run to take a form before the answer is 503.
+    """
 
     def __init__(
         self,
         database: Database,
         orchestrator: Orchestrator,
+        masking: Masking,
         *,
         completion_deadline_s: float = COMPLETION_DEADLINE_S,
     ) -> None:
         self._database = database
         self._orchestrator = orchestrator
+        self._disclosure = Disclosure(masking)
         self._deadline_s = completion_deadline_s
 
     async def search(self, actor: Actor, wanted: TaskFilter, page: PageRequest) -> Page[HumanTaskSummary]:
@@ -58,7 +64,7 @@ class HumanTaskService:
         _refuse_foreign_lists(actor, wanted)
         async with UnitOfWork(self._database) as work:
             rows = await HumanTasks(work).search(wanted, actor.scope, page)
-        return Page([summary_of(row, work.now) for row in rows.items], rows.next_cursor)
+        return Page([self._disclosure.summary(row, work.now) for row in rows.items], rows.next_cursor)
 
     async def mine(self, actor: Actor, page: PageRequest) -> Page[HumanTaskSummary]:
         """The actor's own open tasks, the most urgent first."""
@@ -69,11 +75,19 @@ class HumanTaskService:
         queues = frozenset({queue}) if queue is not None else actor.queues
         return await self.search(actor, TaskFilter(queues=queues, states=("ready",)), page)
 
-    async def show(self, actor: Actor, task_id: str) -> HumanTask:
-        """Everything about a task; raises NotFoundProblem."""
+    async def show(self, actor: Actor, task_id: str, *, unmask_for: str | None = None) -> HumanTask:
+        """Everything about a task, masked unless the actor works on it; raises NotFoundProblem.
+
+        unmask_for: the reason for which somebody with `customers.unmask` wants to see it in clear; it is audited.
+        """
         actor.require(Permission.TASKS_READ)
+        if unmask_for is not None:
+            require_unmasking(actor, unmask_for)
         async with UnitOfWork(self._database) as work:
-            return task_of(await _find(work, actor, task_id), work.now)
+            row = await _find(work, actor, task_id)
+            if unmask_for is not None:
+                await record_unmasking(work, actor, "task", task_id, unmask_for, row.placement)
+            return self._disclosure.task(row, work.now, actor, unmasked=unmask_for is not None)
 
     async def claim(self, actor: Actor, task_id: str, version: int, key: str | None = None) -> HumanTask:
         """Take a task of one's queues; raises ConflictProblem with who was faster."""
@@ -94,11 +108,14 @@ class HumanTaskService:
     async def save_draft(
         self, actor: Actor, task_id: str, version: int, draft: Mapping[str, Any], key: str | None = None
     ) -> HumanTask:
-        """Keep what is filled in so far; it need not be complete or right."""
+        """Keep what is filled in so far; it need not be complete or right.
+
+        :raises ValidationProblem: too large, or (422) masked values that nobody can tell the real ones of.
+        """
         _check_size(draft)
 
         def keep(row: HumanTaskRow) -> None:
-            row.draft = dict(draft)
+            row.draft = self._disclosure.filled_in(row, draft)
 
         return await self._act(actor, task_id, "save", version, key, {"draft": dict(draft)}, change=keep)
 
@@ -107,7 +124,8 @@ class HumanTaskService:
     ) -> HumanTask:
         """Hand the form to the run; the task as it stands when the run has taken it.
 
-        :raises ValidationProblem: the form does not fit (`errors` by field), or the run refuses it with its reason.
+        :raises ValidationProblem: the form does not fit (`errors` by field), it holds masked values that nobody can
+            tell the real ones of (422), or the run refuses it with its reason.
         :raises ConflictProblem: somebody was faster, the task is not the actor's to complete, or the run has moved on.
         :raises UnavailableProblem: no worker took it in time; the form is kept as a draft, repeat the same request.
         """
@@ -138,7 +156,7 @@ class HumanTaskService:
         async with UnitOfWork(self._database) as work:
             row = await _find(work, actor, task_id, for_update=True)
             if await _done_before(work, row, action, actor.login, key, content):
-                return task_of(row, work.now)
+                return self._disclosure.task(row, work.now, actor)
             refuse_stale(row, version)
             moved = moved_by_person(row.standing, action, person_of(actor), to)
             if to is not None:
@@ -155,7 +173,7 @@ class HumanTaskService:
             await AuditLog(work).record(
                 actor, f"task.{action}", f"task:{task_id}", {"to": to, "version": row.version}, row.placement
             )
-            return task_of(row, work.now)
+            return self._disclosure.task(row, work.now, actor)
 
     async def _finish(
         self,
@@ -173,10 +191,12 @@ class HumanTaskService:
         action: PersonAction = "complete" if outcome == "completed" else "fail"
         async with UnitOfWork(self._database) as work:
             row = await _find(work, actor, task_id, for_update=True)
+            if form is not None:
+                form = self._disclosure.filled_in(row, form)
             content = {"form": form, "comment": comment}
             command_key = key or derived_id("complete", task_id, actor.login, str(version), digest_of(content))
             if await _done_before(work, row, action, actor.login, command_key, content):
-                return task_of(row, work.now)
+                return self._disclosure.task(row, work.now, actor)
             refuse_stale(row, version)
             moved_by_person(row.standing, action, person_of(actor))
             if form is not None:
@@ -203,7 +223,7 @@ class HumanTaskService:
                 run=run_id,
             ) from problem
         async with UnitOfWork(self._database) as work:
-            return task_of(await _find(work, actor, task_id), work.now)
+            return self._disclosure.task(await _find(work, actor, task_id), work.now, actor)
 
 
 def person_of(actor: Actor) -> Person:
@@ -276,22 +296,6 @@ async def _done_before(
             task=row.id,
         )
     return True
-
-
-def summary_of(row: HumanTaskRow, now: datetime) -> HumanTaskSummary:
-    return HumanTaskSummary.model_validate(_members(row, now))
-
-
-def task_of(row: HumanTaskRow, now: datetime) -> HumanTask:
-    return HumanTask.model_validate(_members(row, now))
-
-
-def _members(row: HumanTaskRow, now: datetime) -> dict[str, Any]:
-    return {
-        **row.model_dump(),
-        "priority": HIGHEST_PRIORITY - row.urgency,
-        "overdue_s": overdue_s(row.due_at, row.ended_at, now),
-    }
 
 
 def _sees_only_own(actor: Actor) -> bool:

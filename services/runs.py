@@ -6,13 +6,16 @@ from typing import Any
 
 from domain.access import Actor, Permission, Scope
 from domain.organisation import HEADQUARTERS, Placement
+from domain.privacy import Masking
 from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem, ValidationProblem
 from domain.runs import ENDED_PHASES, Run, RunSummary
+from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.orchestrator import Orchestrator
 from services.run_starts import START_LEASE, NewRun, RunStarter, key_of
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.events import Events
+from storage.human_tasks import HumanTasks
 from storage.paging import Page, PageRequest
 from storage.runs import RunFilter, RunRow, Runs, run_of, summary_of
 from storage.unit_of_work import UnitOfWork
@@ -24,10 +27,12 @@ MOST_MISSED_EVENTS = 200
 
 
 class RunService:
-    """Every change is audited in the transaction that makes it; every read is bounded by the actor's scope."""
+    """Every change is audited in the transaction that makes it; every read is bounded by the actor's scope, and masked
+    as `services.disclosure` says."""
 
-    def __init__(self, database: Database, orchestrator: Orchestrator, starter: RunStarter) -> None:
+    def __init__(self, database: Database, orchestrator: Orchestrator, starter: RunStarter, masking: Masking) -> None:
         self._database = database
+        self._disclosure = Disclosure(masking)
         self._orchestrator = orchestrator
         self._starter = starter
 
@@ -94,17 +99,28 @@ class RunService:
         async with UnitOfWork(self._database) as work:
             return await Runs(work).search(wanted, actor.scope, page)
 
-    async def show(self, actor: Actor, run_id: str, *, live: bool = True) -> Run:
-        """Everything about a run; its tasks as the run itself tells them, when it answers within a second.
+    async def show(self, actor: Actor, run_id: str, *, live: bool = True, unmask_for: str | None = None) -> Run:
+        """Everything about a run, masked; its tasks as the run itself tells them, when it answers within a second.
+
+        unmask_for: the reason for which somebody with `customers.unmask` wants to see it in clear; it is audited.
 
         :raises NotFoundProblem: there is none within the actor's scope.
         """
         actor.require(Permission.RUNS_READ)
+        if unmask_for is not None:
+            require_unmasking(actor, unmask_for)
         async with UnitOfWork(self._database) as work:
-            run = run_of(_found(await Runs(work).find(run_id, actor.scope), run_id))
+            row = _found(await Runs(work).find(run_id, actor.scope), run_id)
+            tasks = await HumanTasks(work).of_run(run_id)
+            if unmask_for is not None:
+                await record_unmasking(work, actor, "run", run_id, unmask_for, row.placement)
+        run = await self._as_it_stands(run_of(row), live)
+        return self._disclosure.run(run, tasks, unmasked=unmask_for is not None)
+
+    async def _as_it_stands(self, run: Run, live: bool) -> Run:
         if not live or run.phase in ENDED_PHASES or run.started_at is None:
             return run
-        progress = await self._orchestrator.progress(run_id)
+        progress = await self._orchestrator.progress(run.id)
         if progress is None or progress.phase in ENDED_PHASES:
             # An end counts once it is recorded, with its output.
             return run

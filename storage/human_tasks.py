@@ -20,6 +20,7 @@ from storage.unit_of_work import Repository
 
 NEVER_DUE = datetime(9999, 12, 31, tzinfo=UTC)
 HIGHEST_PRIORITY = 100
+_MOST_OF_A_RUN = 100
 
 
 class HumanTaskRow(ScopedColumns, Table, table=True):
@@ -137,7 +138,10 @@ class HumanTaskSummary(BaseModel):
 
 
 class HumanTask(HumanTaskSummary):
-    """One task with its form and what was filled in. `version` is its ETag."""
+    """One task with its form and what was filled in. `version` is its ETag.
+
+    masked: whether personal data is masked in title, data, draft, output and comment.
+    """
 
     form_name: str | None
     form: dict[str, Any]
@@ -146,6 +150,7 @@ class HumanTask(HumanTaskSummary):
     output: dict[str, Any] | None
     comment: str | None
     excluded: tuple[str, ...]
+    masked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +230,12 @@ class HumanTasks(Repository):
             .with_for_update()
         )
         return list(await self.session.scalars(statement))
+
+    async def of_run(self, run_id: str) -> list[HumanTaskRow]:
+        """The tasks of a run, the newest first, no more than anybody looks at."""
+        statement = select(HumanTaskRow).where(HumanTaskRow.run_id == run_id)
+        newest_first = statement.order_by(col(HumanTaskRow.opened_at).desc(), col(HumanTaskRow.id))
+        return list(await self.session.scalars(newest_first.limit(_MOST_OF_A_RUN)))
 
     async def command(self, task_id: str, key: str) -> HumanTaskCommandRow | None:
         return await self.session.get(HumanTaskCommandRow, (task_id, key))

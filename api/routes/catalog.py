@@ -15,7 +15,7 @@ from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.schema import definition_schema
 from domain.problems import NotFoundProblem, Text
 
-catalog = router("/api/v1/catalog", "catalog")
+catalog = router("/api/v1/catalog", "catalog", authored=True)
 
 READER = [requires(Permission.DEFINITIONS_READ)]
 

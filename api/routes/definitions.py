@@ -19,7 +19,7 @@ from domain.dsl.dry_run import TimedEvent
 from domain.events import Event
 from storage.paging import Page
 
-definitions = router("/api/v1/definitions", "definitions")
+definitions = router("/api/v1/definitions", "definitions", authored=True)
 
 Namespace = Annotated[str, Path(max_length=64, examples=["apparel"])]
 Name = Annotated[str, Path(max_length=64, examples=["return-refund"])]

@@ -13,7 +13,7 @@ from domain.access import Actor, Permission
 from domain.definitions import DefinitionDiff, DefinitionVersion
 from domain.resources import ResourceKind
 
-resources = router("/api/v1/resources", "resources")
+resources = router("/api/v1/resources", "resources", authored=True)
 
 Kind = Annotated[ResourceKind, Path(examples=["form"])]
 Name = Annotated[str, Path(max_length=64, examples=["inspection"])]

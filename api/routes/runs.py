@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Response, status
+from fastapi import Path, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import requires
 from api.deps import Deps
 from api.idempotency import IdempotencyKey
+from api.masking import UnmaskFor, disclose
 from api.paging import Instant, PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
@@ -118,9 +119,9 @@ async def list_runs(
 
 
 @runs.get("/{run_id:path}", summary="查看运行 · Show a run")
-async def show_run(run_id: RunId, actor: Reader, deps: Deps) -> Run:
-    """输入、输出、错误与每一步的状态。· Input, output, error and every step."""
-    return await deps.runs.show(actor, run_id)
+async def show_run(run_id: RunId, actor: Reader, deps: Deps, request: Request, unmask_for: UnmaskFor) -> Run:
+    """输入、输出、错误与每一步的状态；个人信息打码。· Input, output, error and every step; personal data is masked."""
+    return disclose(request, await deps.runs.show(actor, run_id, unmask_for=unmask_for))
 
 
 @runs.post("/{run_id:path}/cancel", summary="取消运行 · Cancel a run")

@@ -17,6 +17,7 @@ from domain.catalog.platforms import (
     PlatformArguments,
     platform_queue,
 )
+from domain.privacy import Personal
 from domain.problems import Text
 
 WECOM_QUEUE = platform_queue("wecom")
@@ -86,10 +87,13 @@ class CustomerTag(Result):
 
 
 class CustomerFollower(Result):
-    """A member of staff who has the customer as a contact. `state` says which channel code they came by."""
+    """A member of staff who has the customer as a contact. `state` says which channel code they came by.
+
+    remark: what that member calls the customer.
+    """
 
     userid: str
-    remark: str | None = None
+    remark: Annotated[str | None, Personal("name")] = None
     state: str | None = None
     added_at: AwareDatetime | None = None
     tags: tuple[CustomerTag, ...] = ()
@@ -99,7 +103,7 @@ class GetCustomerOutput(Result):
     """What WeCom knows of a customer; `tags` are all followers' corp tags by name, without repetition."""
 
     external_userid: str
-    name: str
+    name: Annotated[str, Personal("name")]
     kind: Literal["wechat", "wecom"]
     gender: Literal["unknown", "male", "female"] = "unknown"
     unionid: str | None = None

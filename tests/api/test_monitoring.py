@@ -51,7 +51,8 @@ async def test_readiness_names_the_server_that_is_down(house: House) -> None:
 async def test_while_temporal_is_away_runs_are_taken_and_everything_else_is_served(house: House) -> None:
     await house.core.publish(a_flow("later", "- done:\n    set: {a: 1}"))
     lost = Orchestrator(await Client.connect("127.0.0.1:1", lazy=True))
-    runs = type(house.core.runs)(house.database, lost, type(house.core.starter)(house.database, lost, house.core.book))
+    starter = type(house.core.starter)(house.database, lost, house.core.book)
+    runs = type(house.core.runs)(house.database, lost, starter, house.core.masking)
     app, _ = house.with_other(runs=runs)
     async with house.client_of(app) as client:
         headers = {"Authorization": f"Bearer {house.tokens['ops']}"}

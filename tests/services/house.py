@@ -14,6 +14,7 @@ from activities.runs import RunActivities
 from connectors.loading import load_connectors
 from domain.access import Actor, Scope
 from domain.calls import Catalog
+from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
@@ -69,11 +70,12 @@ class House:
         self.schedules = ScheduleService(database, self.client, self.book)
         self.pull_schedules = PullSchedules(database, client, load_connectors(Catalog()))
         self.releases = ReleaseService(database, self.schedules.sync)
-        self.runs = RunService(database, self.orchestrator, self.starter)
+        self.masking = CATALOG.masking()
+        self.runs = RunService(database, self.orchestrator, self.starter, self.masking)
         self.reports = RunReports(database, self.orchestrator, self.starter)
         self.events = EventService(database)
         self.dispatcher = EventDispatcher(database, self.orchestrator, self.starter)
-        self.human_tasks = HumanTaskService(database, self.orchestrator, completion_deadline_s=deadline_s)
+        self.human_tasks = HumanTaskService(database, self.orchestrator, self.masking, completion_deadline_s=deadline_s)
         self.steps = HumanTaskSteps(database)
 
     async def upload(self, *texts: str, actor: Actor = ADMIN) -> list[Uploaded]:

@@ -293,6 +293,12 @@ async def test_opening_and_finishing_twice_do_it_once(desk: House) -> None:
     command = CompleteHumanTask("t1", {"a": 1}, "li", 1, "k1")
     receipts = [await desk.steps.finish(command) for _ in range(2)]
     assert receipts[0] == receipts[1]
+    async with UnitOfWork(desk.database) as work:
+        entries = (await AuditLog(work).list(ADMIN.scope, PageRequest(), target="task:t1")).items
+    assert [(entry.actor, entry.action, entry.detail.get("to")) for entry in reversed(entries)] == [
+        ("system:run", "task.reserve", "li"),
+        ("li", "task.complete", None),
+    ]
     with pytest.raises(ConflictProblem, match="li changed this task"):
         await desk.steps.finish(CompleteHumanTask("t1", {"a": 2}, "li", 1, "k2"))
 
