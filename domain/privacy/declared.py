@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 from domain.privacy.kinds import KINDS, Kind
@@ -28,13 +29,15 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How an object of a declared model is recognised in free JSON: by the keys that it always has."""
+    """How an object of a declared model is recognised in free JSON: by the keys that it always has; one that always has
+    none, by having no others than its own."""
 
     required: frozenset[str]
+    keys: frozenset[str]
     fields: Mapping[str, Kind]
 
     def fits(self, value: Mapping[Any, Any]) -> bool:
-        return self.required <= value.keys()
+        return self.required <= value.keys() if self.required else self.keys >= value.keys()
 
 
 def shapes_of(models: Iterable[type[BaseModel]]) -> tuple[Shape, ...]:
@@ -46,18 +49,13 @@ def shapes_of(models: Iterable[type[BaseModel]]) -> tuple[Shape, ...]:
         if model in seen:
             continue
         seen.add(model)
-        fields: dict[str, Kind] = {}
-        required: set[str] = set()
-        for name, field in model.model_fields.items():
-            key = field.serialization_alias or field.alias or name
-            mark = next((mark for mark in field.metadata if isinstance(mark, Personal)), None)
-            if mark is not None:
-                fields[key] = mark.kind
-            if field.is_required():
-                required.add(key)
-            waiting.extend(_models_in(field.annotation))
+        named = {field.serialization_alias or field.alias or name: field for name, field in model.model_fields.items()}
+        fields = {key: mark.kind for key, field in named.items() if (mark := _mark(field)) is not None}
         if fields:
-            found[model] = Shape(frozenset(required), fields)
+            required = frozenset(key for key, field in named.items() if field.is_required())
+            found[model] = Shape(required, frozenset(named), fields)
+        for field in named.values():
+            waiting.extend(_models_in(field.annotation))
     return tuple(found.values())
 
 
@@ -82,6 +80,10 @@ def misplaced_in(schema: Any) -> list[tuple[str, str]]:
         elif id(node) not in effective:
             found.append((f"{place}.{KEYWORD}", "it belongs to a field: write it below a name under `properties`"))
     return found
+
+
+def _mark(field: FieldInfo) -> Personal | None:
+    return next((mark for mark in field.metadata if isinstance(mark, Personal)), None)
 
 
 def _declarations(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

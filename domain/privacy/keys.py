@@ -13,8 +13,8 @@ from typing import Literal
 from domain.privacy.kinds import Kind
 
 Meaning = Kind | Literal["id", "person", "region"]
-"""A kind of personal data; `id`: never masked; `person`: names a person, by pseudonym, so that a `name` beside it is a
-person's; `region`: the part of an address that may be shown."""
+"""A kind of personal data; `id`: an identifier is never masked; `person`: a pseudonym, which tells that a `name` beside
+it is a person's; `region`: the part of an address that may be shown."""
 
 _LONGEST_KEY = 100
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[\u4e00-\u9fff]+")
@@ -61,7 +61,7 @@ _NUMBERED |= {
     "ticket",
 }
 _ID = {"id", "ids", "userid", "userids", "appid", "corpid", "chatid", "tid", "oid", "sn", "subject", "subjects"}
-_ID |= {"tandemkeys", "waybill", "waybills", "digest", "cursor", "etag", "token", "hash", "key", "seq"}
+_ID |= {"tandemkeys", "waybill", "waybills", "digest", "cursor", "etag", "token", "hash", "seq"}
 _PERSON = {"openid", "unionid", "externaluserid", "buyerid", "customerid", "memberid", "gender"}
 _REGION = {"province", "city", "country", "region", "state", "postcode", "zip", "zipcode"}
 

@@ -17,6 +17,7 @@ from domain.privacy.kinds import HIDDEN, KINDS, Kind, masked, masked_text
 _NAMES_OF_FIELDS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _SMALLEST_NUMBER = 10_000  # A flag or a count under the key of a phone is no phone.
 _MOST_KNOWN = 200
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/#=+-]*")
 _NAME = re.compile("[\u4e00-\u9fff·]{2,20}")
 _SHORTEST_ADDRESS = 6
 
@@ -93,8 +94,9 @@ class Masking:
                 waiting.extend((inner, copy, Place(place, index), meaning) for index, inner in enumerate(node))
             into[place.key] = copy
             kind = meaning if meaning in KINDS else None
-            if isinstance(node, str) and meaning not in ("id", "person"):
-                leaves.append(Leaf(into, place, node, node, kind))
+            if isinstance(node, str):
+                if meaning not in ("id", "person") or not _IDENTIFIER.fullmatch(node):
+                    leaves.append(Leaf(into, place, node, node, kind))
             elif kind is not None and (number := _number(node)) is not None:
                 leaves.append(Leaf(into, place, node, number, kind))
         return holder, leaves

@@ -83,3 +83,13 @@ def test_a_call_of_another_wheel_declares_its_own() -> None:
     schema = Guests.model_json_schema()
     assert schema["$defs"]["Guest"]["properties"]["display"]["x-personal"] == "name"
     assert declared_in(schema) == {"display": "name"}
+
+
+def test_a_model_that_requires_nothing_is_no_reason_to_mask_everything() -> None:
+    class Visit(BaseModel):
+        title: Annotated[str | None, Personal("name")] = None
+        room: str | None = None
+
+    masking = Catalog((Call(name="hall.visit", title=Text("到访", "Visit"), input=BaseModel, output=Visit),)).masking()
+    assert masking.mask({"title": "林晓", "room": "3"}) == {"title": "林**", "room": "3"}
+    assert masking.mask({"title": "质检退货", "queue": "warehouse"}) == {"title": "质检退货", "queue": "warehouse"}
