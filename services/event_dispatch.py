@@ -9,7 +9,6 @@ effect exactly once.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +27,7 @@ from domain.problems import ProblemError, RuntimeProblem, Text, UnavailableProbl
 from domain.runs import key_of_event
 from services.orchestrator import Orchestrator
 from services.release_book import ReleaseSnapshot
-from services.run_starts import NewRun, RunStarter
+from services.run_starts import EventKey, NewRun, RunStarter, event_key
 from storage.engine import Database
 from storage.events import Events, PendingEvent
 from storage.notifications import EVENTS_CHANNEL, wait_for_notification
@@ -45,8 +44,6 @@ _LEASE = timedelta(seconds=30)
 _LONGEST_BACKOFF_S = 300
 _BROADCAST_BATCH = 500
 _SIGNALS_AT_ONCE = 20
-_EVENTS_PER_SIGNAL = 50
-_SIGNAL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,13 @@ class _Batch:
     deliveries: list[Delivery] = field(default_factory=list)
     cursors: dict[int, str] = field(default_factory=dict)
     failures: dict[int, ProblemError] = field(default_factory=dict)
+
+    def coming(self) -> dict[str, set[EventKey]]:
+        """The events that each run gets in this round."""
+        found: dict[str, set[EventKey]] = defaultdict(set)
+        for each in self.deliveries:
+            found[each.run_id].add(event_key(self.events[each.seq].event))
+        return found
 
 
 class EventDispatcher:
@@ -100,7 +104,7 @@ class EventDispatcher:
             await self._match_triggers(work, batch)
             # Only now, so that a run which one event of the batch starts gets the events after it.
             await self._find_listeners(work, batch)
-        refused = await self._starter.launch(batch.rows)
+        refused = await self._starter.launch(batch.rows, batch.coming())
         signalled = await self._signal(batch, refused)
         return await self._settle(batch, signalled)
 
@@ -164,6 +168,7 @@ class EventDispatcher:
             subjects,
             trigger=envelopes,
             placement=place,
+            hears_from=pending.received_at,
         )
 
     async def _find_listeners(self, work: UnitOfWork, batch: _Batch) -> None:
@@ -209,10 +214,9 @@ class EventDispatcher:
             events = [batch.events[each.seq].event.envelope() for each in deliveries]
             try:
                 async with slots:
-                    for part in in_parts(events):
-                        reached = await self._orchestrator.signal_events(run_id, part)
-                        if not reached and not expected:
-                            raise _not_started(run_id)
+                    reached = await self._orchestrator.signal_events(run_id, events)
+                if not reached and not expected:
+                    raise _not_started(run_id)
             except ProblemError as problem:
                 batch.failures.update((each.seq, problem) for each in deliveries)
                 return False
@@ -278,20 +282,6 @@ def _expectations(wanted: EventFilter, evaluate: Any) -> dict[str, Any]:
         for name, correlation in wanted.correlate.items()
         if correlation.expect is not None
     }
-
-
-def in_parts(events: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Events in lists that fit into one signal each."""
-    parts: list[list[dict[str, Any]]] = []
-    size = 0
-    for event in events:
-        length = len(canonical_json(event))
-        if not parts or len(parts[-1]) == _EVENTS_PER_SIGNAL or size + length > _SIGNAL_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(event)
-        size += length
-    return parts
 
 
 def _next_attempt(now: datetime, attempts: int) -> datetime:

@@ -31,6 +31,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.ids import canonical_json
 from domain.problems import (
     NotFoundProblem,
     Problem,
@@ -63,6 +64,9 @@ _UNREACHABLE = frozenset(
         RPCStatusCode.UNKNOWN,
     }
 )
+
+_EVENTS_PER_SIGNAL = 50
+_SIGNAL_BYTES = 1_000_000
 
 Situation = Literal["running", "completed", "failed", "cancelled", "terminated", "timed-out"]
 
@@ -144,12 +148,14 @@ class Orchestrator:
                 return False
         return True
 
-    async def signal_events(self, run_id: str, events: list[dict[str, Any]]) -> bool:
-        """Give events (CloudEvent envelopes) to a run; False when it is over or was never started."""
+    async def signal_events(self, run_id: str, events: Sequence[dict[str, Any]]) -> bool:
+        """Give events (CloudEvent envelopes) to a run, in as many signals as they need; False when it is over or was
+        never started."""
         with problems(run_id):
             try:
                 handle = self.client.get_workflow_handle(run_id)
-                await handle.signal(EVENT_SIGNAL, Events(events), rpc_timeout=self._deadline)
+                for part in in_parts(events):
+                    await handle.signal(EVENT_SIGNAL, Events(part), rpc_timeout=self._deadline)
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return False
@@ -239,6 +245,20 @@ class Orchestrator:
     @property
     def _deadline(self) -> timedelta:
         return timedelta(seconds=self.deadline_s)
+
+
+def in_parts(events: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Events in lists that fit into one signal each."""
+    parts: list[list[dict[str, Any]]] = []
+    size = 0
+    for event in events:
+        length = len(canonical_json(event))
+        if not parts or len(parts[-1]) == _EVENTS_PER_SIGNAL or size + length > _SIGNAL_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(event)
+        size += length
+    return parts
 
 
 @contextmanager

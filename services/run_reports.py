@@ -72,6 +72,8 @@ class RunReports:
     async def resolve(self, request: ResolveFlow) -> ResolvedFlow:
         """Which version a child run gets; its row is written, so that it is seen from its start.
 
+        It hears what came since its parent came to it, as much as fits into its start.
+
         :raises NotFoundProblem: the flow is not released, or the named version is not published.
         """
         async with UnitOfWork(self._database) as work:
@@ -86,7 +88,8 @@ class RunReports:
                 await runs.add([row])
             version = await Definitions(work).get(("flow", row.namespace, row.name, row.version))
             secrets = await self._starter.secret_names(work, [version] if version else [])
-        return ResolvedFlow(DefinitionRef(row.digest), row.version, dict(secrets))
+        events = await self._starter.missed_by_child(row)
+        return ResolvedFlow(DefinitionRef(row.digest), row.version, dict(secrets), events)
 
     async def reconcile(self, limit: int = 100) -> int:
         """End the rows of runs that Temporal says are over, or does not know; how many rows changed.
@@ -146,6 +149,7 @@ class RunReports:
             tuple(request.subjects),
             placement=parent.placement if parent else Placement(),
             parent_id=request.parent_id,
+            hears_from=datetime.fromisoformat(request.at) if request.at else None,
         )
         row = new.row(now)
         # The parent starts it: there is nothing for the outbox to do.

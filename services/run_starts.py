@@ -2,6 +2,10 @@
 
 The row is the outbox: `start_due_at` says when its start is tried (again), and is empty once Temporal has the run. The
 workflow id is derived from the cause, so starting twice starts once.
+
+An event is brought to the runs whose rows are there when it is dispatched. What was dispatched before is looked for
+once the row is committed, from `hears_from` on. From the commit on every dispatcher sees the row, so that nothing falls
+in between; a run ignores events that it knows.
 """
 
 import asyncio
@@ -12,14 +16,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.definitions import DefinitionVersion
+from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
 from domain.runs import run_id_of, subject_id
-from services.orchestrator import FlowLabels, Orchestrator
+from services.orchestrator import FlowLabels, Orchestrator, in_parts
 from services.release_book import ReleaseBook
 from storage.definitions import Definitions, VersionKey
 from storage.engine import Database
+from storage.events import Events
 from storage.runs import RunRow, Runs
 from storage.secrets import Secrets
 from storage.unit_of_work import UnitOfWork
@@ -30,13 +36,16 @@ START_LEASE = timedelta(seconds=30)
 _LONGEST_BACKOFF_S = 300
 _MOST_REFUSALS = 8
 _STARTS_AT_ONCE = 16
+MOST_MISSED_EVENTS = 200
+"""How many events a run is told of that were dispatched before it was there; the newest count."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _CACHED_VERSIONS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to be. key: names it within its flow; see `domain.runs.run_id_of`."""
+    """A run to be. key: names it within its flow; see `domain.runs.run_id_of`. hears_from: since when it is told of
+    events, None for from now on."""
 
     version: DefinitionVersion
     key: str
@@ -48,6 +57,7 @@ class NewRun:
     placement: Placement = field(default_factory=Placement)
     parent_id: str | None = None
     not_before: datetime | None = None
+    hears_from: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -86,6 +96,7 @@ class NewRun:
             input_digest=self.digest,
             trigger=list(self.trigger) or None,
             created_at=now,
+            hears_from=self.hears_from or now,
             not_before=self.not_before,
             start_due_at=now + START_LEASE,
             checked_at=now,
@@ -93,6 +104,14 @@ class NewRun:
             account_id=self.placement.account_id,
             customer_owner=self.placement.customer_owner,
         )
+
+
+EventKey = tuple[str, str]
+"""Source and id, which name an event for ever."""
+
+
+def event_key(event: Event) -> EventKey:
+    return event.source, event.id
 
 
 def key_of(request_id: str) -> str:
@@ -138,15 +157,19 @@ class RunStarter:
             )
         return chosen
 
-    async def launch(self, rows: Sequence[RunRow]) -> dict[str, ProblemError]:
+    async def launch(
+        self, rows: Sequence[RunRow], coming: Mapping[str, Collection[EventKey]] | None = None
+    ) -> dict[str, ProblemError]:
         """Start these runs' present attempts at Temporal and note which it has; the problems of the others, by id.
 
-        A run that fails here stays in the outbox. Never raises a ProblemError for a single run.
+        Their rows must be committed. A run that fails here stays in the outbox. coming: events that whoever asks brings
+        to them anyway. Never raises a ProblemError for a single run.
         """
         if not rows:
             return {}
         starts = await self._flow_starts(rows)
-        outcomes = await asyncio.gather(*(self._launch(row, starts[row.id]) for row in rows))
+        missed = await self._missed(rows, coming or {})
+        outcomes = await asyncio.gather(*(self._launch(row, starts[row.id], missed.get(row.id, [])) for row in rows))
         failed = {row.id: problem for row, problem in zip(rows, outcomes, strict=True) if problem is not None}
         async with UnitOfWork(self._database) as work:
             runs = Runs(work)
@@ -159,6 +182,11 @@ class RunStarter:
             # Somebody cancelled it between its row and its start.
             await self._orchestrator.cancel(run_id, "cancelled before it started")
         return failed
+
+    async def missed_by_child(self, row: RunRow) -> list[dict[str, Any]]:
+        """The newest events that a child has to be told of, as many as fit into its start; its row is committed."""
+        missed = (await self._missed([row], {})).get(row.id, [])
+        return in_parts(missed[::-1])[0][::-1] if missed else []
 
     async def sweep(self, limit: int = 100) -> int:
         """Start runs that are still in the outbox and due; how many were tried."""
@@ -208,7 +236,26 @@ class RunStarter:
             for row in rows
         }
 
-    async def _launch(self, row: RunRow, start: FlowStart) -> ProblemError | None:
+    async def _missed(
+        self, rows: Sequence[RunRow], coming: Mapping[str, Collection[EventKey]]
+    ) -> Mapping[str, list[dict[str, Any]]]:
+        """The events that these runs have to be told of besides those that started them and those that are coming."""
+        listening = [row.id for row in rows if row.subjects and row.listens]
+        if not listening:
+            return {}
+        async with UnitOfWork(self._database) as work:
+            found = await Events(work).missed_by(listening, MOST_MISSED_EVENTS)
+        told = {row.id: {(event["source"], event["id"]) for event in row.trigger or ()} for row in rows}
+        return {
+            run_id: [
+                event.envelope()
+                for event in events
+                if (key := event_key(event)) not in told[run_id] and key not in coming.get(run_id, ())
+            ]
+            for run_id, events in found.items()
+        }
+
+    async def _launch(self, row: RunRow, start: FlowStart, missed: Sequence[dict[str, Any]]) -> ProblemError | None:
         labels = FlowLabels(row.subjects, row.customer, row.ticket, row.attempt)
         delay = None
         if row.not_before is not None:
@@ -216,6 +263,7 @@ class RunStarter:
         async with self._slots:
             try:
                 await self._orchestrator.start_flow(row.id, start, labels, delay=delay)
+                await self._orchestrator.signal_events(row.id, missed)
             except ProblemError as problem:
                 return problem
         return None

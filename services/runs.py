@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from domain.access import Actor, Permission, Scope
@@ -14,7 +15,6 @@ from services.orchestrator import Orchestrator
 from services.run_starts import START_LEASE, NewRun, RunStarter, key_of
 from storage.audit import AuditLog
 from storage.engine import Database
-from storage.events import Events
 from storage.human_tasks import HumanTasks
 from storage.paging import Page, PageRequest
 from storage.runs import RunFilter, RunRow, Runs, run_of, summary_of
@@ -23,7 +23,9 @@ from workflows.messages import RESUME_UPDATE, SUSPEND_UPDATE, Command, Scheduled
 
 _LONGEST_SUBJECT = 256
 _MOST_SUBJECTS = 20
-MOST_MISSED_EVENTS = 200
+LOOK_BACK = timedelta(seconds=10)
+"""How long before its start an event may have come that a run still hears: systems that tell of the same thing at the
+same moment do not agree on the order."""
 
 
 class RunService:
@@ -68,7 +70,16 @@ class RunService:
             )
         async with UnitOfWork(self._database) as work:
             chosen = await self._starter.choose(work, namespace, name, subject or key, version)
-            new = NewRun(chosen, key, flow_input, actor.login, subject, tuple(subjects), placement=place)
+            new = NewRun(
+                chosen,
+                key,
+                flow_input,
+                actor.login,
+                subject,
+                tuple(subjects),
+                placement=place,
+                hears_from=work.now - LOOK_BACK,
+            )
             row = new.row(work.now)
             runs = Runs(work)
             if not await runs.add([row]):
@@ -170,7 +181,8 @@ class RunService:
     async def retry(self, actor: Actor, run_id: str, reason: str | None = None) -> RunSummary:
         """Take a failed run up again from the step that failed, under the same id, with one attempt more.
 
-        A run that was taken up again already and has not ended since is left as it is.
+        It is told of the events that came while it stood still. One that was taken up again already and has not ended
+        since is left as it is.
 
         :raises ConflictProblem: it did not fail.
         """
@@ -186,11 +198,6 @@ class RunService:
                         "Only a failed run can be taken up again",
                     ),
                 )
-            # Events that came while it stood still, so that taking it up again misses none.
-            missed = await Events(work).since(
-                row.ended_at or work.now, row.subjects, row.listens, row.placement, MOST_MISSED_EVENTS
-            )
-            row.trigger = [*(row.trigger or []), *(event.envelope() for event in missed)] or None
             row.attempt += 1
             row.phase, row.ended_at, row.error, row.start_problem = "pending", None, None, None
             row.start_due_at, row.start_attempts, row.not_before = work.now + START_LEASE, 1, None

@@ -1,5 +1,6 @@
 """Events: an append-only table, and the outbox of those not dispatched yet."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,17 +9,17 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     ForeignKey,
     Identity,
     Index,
+    String,
     Text,
     UniqueConstraint,
     bindparam,
+    column,
     delete,
     func,
     literal,
-    or_,
     text,
     update,
 )
@@ -29,7 +30,6 @@ from sqlmodel import Field, col, select
 from domain.access import EVERYTHING, Scope
 from domain.events import Event
 from domain.ids import derived_id
-from domain.organisation import Placement
 from storage.encryption import EncryptedJson
 from storage.notifications import EVENTS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
@@ -57,7 +57,7 @@ class EventRow(Table, table=True):
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
         Index("ix_events_type_seq", "type", "seq"),
-        Index("ix_events_subjects", "subjects", postgresql_using="gin"),
+        Index("ix_events_subjects", "subjects", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 
 
@@ -90,6 +90,7 @@ class PendingEvent:
     event: Event
     event_id: str
     reach: Scope
+    received_at: datetime
     attempts: int
     cursor: str
 
@@ -105,6 +106,30 @@ class ParkedEvent:
     parked_at: datetime
 
 
+# Whether an event reaches a run is `domain.access.Scope.allows`, here in SQL. OFFSET 0 keeps the planner from walking
+# all events backwards in the hope of finding enough soon.
+_MISSED = text(
+    """
+    SELECT r.id, e.envelope
+    FROM runs r
+    CROSS JOIN LATERAL (
+        SELECT seq, envelope
+        FROM (SELECT * FROM events WHERE subjects && r.subjects OFFSET 0) of_subjects
+        WHERE received_at >= r.hears_from
+            AND (type = ANY(r.listens) OR '*' = ANY(r.listens))
+            AND (
+                reach IS NULL
+                OR starts_with(r.unit_path, reach ->> 'branch')
+                OR reach -> 'accounts' @> to_jsonb(r.account_id)
+                OR reach ->> 'owner' = r.customer_owner
+            )
+        ORDER BY seq DESC
+        LIMIT :limit
+    ) e
+    WHERE r.id = ANY(:ids) AND r.subjects <> '{}' AND r.listens <> '{}'
+    ORDER BY r.id, e.seq
+    """
+).columns(column("id", String), column("envelope", EncryptedJson("events.envelope")))
 _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 
 
@@ -135,24 +160,15 @@ class Events(Repository):
             await notify(self.work, EVENTS_CHANNEL)
         return len(added)
 
-    async def since(
-        self, instant: datetime, subjects: Collection[str], types: Collection[str], place: Placement, limit: int
-    ) -> list[Event]:
-        """The newest events that came after an instant, about one of the subjects and of one of the types (`*`: all),
-        and that reach a run in this place; oldest first."""
-        if not subjects or not types:
-            return []
-        statement = (
-            select(EventRow)
-            .where(col(EventRow.subjects).op("&&")(list(subjects)), col(EventRow.received_at) > instant)
-            .where(_reaching(place))
-            .order_by(col(EventRow.seq).desc())
-            .limit(limit)
-        )
-        if "*" not in types:
-            statement = statement.where(col(EventRow.type).in_(types))
-        rows = list(await self.session.scalars(statement))
-        return [Event.model_validate(row.envelope) for row in reversed(rows)]
+    async def missed_by(self, run_ids: Collection[str], limit: int) -> dict[str, list[Event]]:
+        """What each of these runs may not have been told: events that came since it hears, about one of its subjects
+        and of a type it listens for, and that reach it; the newest `limit` of each, oldest first."""
+        found: dict[str, list[Event]] = defaultdict(list)
+        if run_ids:
+            parameters = {"ids": list(run_ids), "limit": limit}
+            for run_id, envelope in await self.session.execute(_MISSED, parameters):
+                found[run_id].append(Event.model_validate(envelope))
+        return found
 
     async def has_due(self) -> bool:
         """Whether anything waits to be dispatched now."""
@@ -185,7 +201,14 @@ class Events(Repository):
             select(EventRow).where(col(EventRow.seq).in_(places)).order_by(col(EventRow.seq))
         )
         return [
-            PendingEvent(row.seq, Event.model_validate(row.envelope), row.event_id, _reach_of(row), *places[row.seq])
+            PendingEvent(
+                row.seq,
+                Event.model_validate(row.envelope),
+                row.event_id,
+                _reach_of(row),
+                row.received_at,
+                *places[row.seq],
+            )
             for row in rows
         ]
 
@@ -269,17 +292,6 @@ def _stored_id(event: Event, reach: Scope) -> str:
     """What the event is known by beside its source: one of a narrow reach never takes the place of another's, nor of
     the platform's own."""
     return event.id if reach == EVERYTHING else derived_id("reach", reach.key, event.id)
-
-
-def _reaching(place: Placement) -> ColumnElement[bool]:
-    """The condition that an event reaches runs in this place. The pure twin of the rule is `Scope.allows`."""
-    reach = col(EventRow.reach)
-    conditions = [reach.is_(None), func.starts_with(place.unit_path, reach["branch"].astext)]
-    if place.account_id is not None:
-        conditions.append(reach["accounts"].contains([place.account_id]))
-    if place.customer_owner is not None:
-        conditions.append(reach["owner"].astext == place.customer_owner)
-    return or_(*conditions)
 
 
 def _parked(row: EventRow, place: EventOutboxRow) -> ParkedEvent:

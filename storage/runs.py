@@ -24,8 +24,9 @@ class RunRow(ScopedColumns, Table, table=True):
 
     input_digest: tells a repeated start from another one under the same key. start_due_at: when the outbox tries the
     start (again), NULL once Temporal has it. reported_at: the newest report, by the run's own clock. continuation: what
-    the next attempt goes on from. trigger: the events that started it. not_before: a start that was planned for later.
-    checked_at: when it was last compared with Temporal.
+    the next attempt goes on from. trigger: the events that started it. hears_from: since when events that came before
+    the row was there are for it. not_before: a start that was planned for later. checked_at: when it was last compared
+    with Temporal.
     """
 
     __tablename__ = "runs"
@@ -52,6 +53,7 @@ class RunRow(ScopedColumns, Table, table=True):
     tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=EncryptedJson("runs.tasks"), nullable=True)
     dropped_tasks: int = 0
     created_at: datetime = instant()
+    hears_from: datetime = instant()
     not_before: datetime | None = instant(optional=True)
     start_due_at: datetime | None = instant(optional=True)
     start_attempts: int = 0
@@ -110,14 +112,16 @@ class Delivery:
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
 
+# A child is started by its parent, a moment after its row is there: it is known to have begun by its first report.
+_STARTED = "r.start_due_at IS NULL AND (r.parent_id IS NULL OR r.reported_at IS NOT NULL)"
 _SHARING_A_SUBJECT = text(
     """
-    SELECT e.seq, r.id, r.start_due_at IS NULL AS started, r.unit_path, r.account_id, r.customer_owner
+    SELECT e.seq, r.id, {started} AS started, r.unit_path, r.account_id, r.customer_owner
     FROM events e
     JOIN runs r ON r.subjects && e.subjects AND r.ended_at IS NULL AND r.listens && ARRAY[e.type, '*']::text[]
     WHERE e.seq = ANY(:seqs)
     ORDER BY e.seq
-    """
+    """.replace("{started}", _STARTED)
 )
 _MARK_STARTED = text(
     """
@@ -132,11 +136,11 @@ _MARK_STARTED = text(
     """
 )
 _LISTENING = """
-    SELECT id, start_due_at IS NULL AS started, unit_path, account_id, customer_owner
-    FROM runs
+    SELECT id, {started} AS started, unit_path, account_id, customer_owner
+    FROM runs r
     WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after {condition}
     ORDER BY id LIMIT :size
-    """
+    """.replace("{started}", _STARTED)
 _WITHOUT_SUBJECT = "AND subjects = '{}'"
 _ANYBODY_LISTENING = """
     SELECT wanted.type

@@ -218,6 +218,7 @@ class TemporalHost:
                 request.version,
                 self._start.subject,
                 self._start.subjects,
+                rfc3339(workflow.now()),
             ),
             request.site.name,
             messages.ResolvedFlow,
@@ -234,6 +235,7 @@ class TemporalHost:
             self._start.subject,
             self._start.subjects,
             resolved.secrets,
+            resolved.events,
         )
         policy = workflow.ParentClosePolicy.REQUEST_CANCEL if request.awaited else workflow.ParentClosePolicy.ABANDON
         handle = await self._finish(

@@ -139,7 +139,7 @@ class PublishEvents:
 
 @dataclass
 class ResolveFlow:
-    """A child run about to start: which version it gets, and the row it is known by."""
+    """A child run about to start: which version it gets, and the row it is known by. at: when its parent came to it."""
 
     run_id: str
     parent_id: str
@@ -148,13 +148,17 @@ class ResolveFlow:
     version: str
     subject: str
     subjects: list[str] = field(default_factory=list)
+    at: str = ""
 
 
 @dataclass
 class ResolvedFlow:
+    """What a child starts with. events: those that came before its row was there, for its mailbox."""
+
     definition: DefinitionRef
     version: str
     secrets: dict[str, list[str] | None] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass

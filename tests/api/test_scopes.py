@@ -41,6 +41,7 @@ def _run(run_id: str, place: Placement) -> RunRow:
         started_by="ops",
         input_digest="sha256:0",
         created_at=now,
+        hears_from=now,
         ended_at=now,
         unit_path=place.unit_path,
         account_id=place.account_id,

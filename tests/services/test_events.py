@@ -11,7 +11,8 @@ from domain.events import Event
 from domain.organisation import Placement, Unit
 from domain.problems import AuthorizationProblem, ValidationProblem
 from domain.runs import RunSummary
-from services.event_dispatch import EventDispatcher, draw_subject, in_parts
+from services.event_dispatch import EventDispatcher, draw_subject
+from services.orchestrator import in_parts
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.events import Events

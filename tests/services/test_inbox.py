@@ -100,18 +100,28 @@ async def test_a_bug_of_a_connector_holds_up_no_other_push(
     assert "KeyError" in ((await inbox.quarantined(ADMIN, PageRequest())).items[0].reason or "")
 
 
+def an_order_push(order_id: str, quantity: int) -> Verified:
+    order = {
+        "order_info": {"tid": order_id, "status": "WAIT_SELLER_SEND_GOODS", "update_time": "2026-11-23 09:59:30"},
+        "pay_info": {"payment": "299.00"},
+        "orders": [{"oid": "1", "title": "羊毛大衣", "num": quantity, "price": "299.00", "total_fee": "299.00"}],
+    }
+    body = {"type": "trade_TradePaid", "msg": quote_plus(json.dumps({"full_order_info": order})), "version": 1}
+    return Verified("trade_TradePaid", json.dumps(body).encode(), f"push-{order_id}", RECEIVED)
+
+
 async def test_what_the_database_refuses_is_found_and_put_aside_alone(inbox: InboxService, database: Database) -> None:
     for number in range(9):
-        reason = "尺码\x00不合适" if number == 5 else "尺码不合适"
-        push = a_refund_push(f"20261123095930000000000{number}", refund_reason_desc=reason)
-        await inbox.accept("youzan", "shop", push)
+        await inbox.accept("youzan", "shop", an_order_push(f"E{number}", 10**12 if number == 5 else 2))
     drained = await inbox.drain()
     assert (drained.read, drained.events, drained.quarantined) == (9, 8, 1)
     (found,) = (await inbox.quarantined(ADMIN, PageRequest())).items
     assert "the database refused it" in (found.reason or "")
     async with UnitOfWork(database) as work:
-        rows = await work.session.execute(text("SELECT amount_minor, reason, status FROM refunds"))
-        assert [tuple(row) for row in rows] == [(29900, "尺码不合适", "requested")] * 8
+        rows = await work.session.execute(
+            text("SELECT paid_minor, status, quantity FROM orders JOIN order_lines ON order_key = id")
+        )
+        assert [tuple(row) for row in rows] == [(29900, "paid", 2)] * 8
 
 
 async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:

@@ -1,7 +1,7 @@
 """How far an event reaches: the condition in SQL and the pure rule must agree on every place."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from domain.organisation import Placement
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
+from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.storage.test_scoping import PLACEMENTS, SCOPES
 
@@ -19,32 +20,69 @@ def an_event(identity: str) -> Event:
     return Event(id=identity, source="/youzan/a", type="shop.bell", subject="order:1")
 
 
+def a_run(number: int, place: Placement, hears_from: datetime) -> RunRow:
+    return RunRow(
+        id=f"run-{number:03}",
+        namespace="shop",
+        name="listening",
+        version="1.0.0",
+        digest="sha256:0",
+        subject="order:1",
+        subjects=["order:1"],
+        listens=["shop.bell"],
+        phase="running",
+        started_by="ops",
+        input_digest="sha256:0",
+        created_at=hears_from,
+        hears_from=hears_from,
+        unit_path=place.unit_path,
+        account_id=place.account_id,
+        customer_owner=place.customer_owner,
+    )
+
+
 @pytest.fixture(scope="module")
 async def filled(module_database_url: str) -> AsyncIterator[Database]:
+    """An event of every scope, and a run in every place."""
     database = Database(module_database_url, Keyring({"k1": b"1" * 32}))
     async with UnitOfWork(database) as work:
         for scope in SCOPES:
             assert await Events(work).add([an_event(scope.key)], scope) == 1
+        await Runs(work).add([a_run(number, place, work.now) for number, place in enumerate(PLACEMENTS)])
     yield database
     await database.close()
 
 
-async def _since(database: Database, place: Placement, limit: int = 100) -> list[str]:
+async def _missed(database: Database, *numbers: int, limit: int = 100) -> dict[str, list[str]]:
     async with UnitOfWork(database) as work:
-        found = await Events(work).since(work.now - timedelta(hours=1), ["order:1"], ["shop.bell"], place, limit)
-    return [event.id for event in found]
+        found = await Events(work).missed_by([f"run-{number:03}" for number in numbers], limit)
+    return {run_id: [event.id for event in events] for run_id, events in found.items()}
 
 
 async def test_sql_and_rule_agree_on_every_place(filled: Database) -> None:
-    for place in PLACEMENTS:
-        assert await _since(filled, place) == [scope.key for scope in SCOPES if scope.allows(place)], place
+    found = await _missed(filled, *range(len(PLACEMENTS)))
+    for number, place in enumerate(PLACEMENTS):
+        expected = [scope.key for scope in SCOPES if scope.allows(place)]
+        assert found[f"run-{number:03}"] == expected, place
 
 
 async def test_events_out_of_reach_take_the_place_of_none_within(filled: Database) -> None:
     async with UnitOfWork(filled) as work:
         flood = [an_event(f"flood-{number}") for number in range(20)]
         await Events(work).add(flood, Scope.of_branch("/north/flood/"))
-    assert len(await _since(filled, Placement("/east/"), limit=5)) == 3
+    headquarters = PLACEMENTS.index(Placement("/"))
+    assert len((await _missed(filled, headquarters, limit=2))[f"run-{headquarters:03}"]) == 2
+
+
+async def test_a_run_is_told_of_its_subjects_and_types_from_its_instant_on(filled: Database) -> None:
+    async with UnitOfWork(filled) as work:
+        later = work.now + timedelta(hours=1)
+        others = [a_run(900, Placement(), later), a_run(901, Placement(), work.now), a_run(902, Placement(), work.now)]
+        others[1].subjects, others[2].listens = ["order:2"], ["shop.whistle"]
+        everything = a_run(903, Placement(), work.now - timedelta(hours=1))
+        everything.listens = ["*"]
+        await Runs(work).add([*others, everything])
+    assert set(await _missed(filled, 900, 901, 902, 903)) == {"run-903"}
 
 
 async def test_the_same_event_with_another_reach_is_another_event(filled: Database) -> None:
