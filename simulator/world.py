@@ -79,6 +79,7 @@ class World:
             by={
                 "unionid": lambda row: row.unionid,
                 "phone": lambda row: row.phone,
+                "device": lambda row: row.device,
                 "household": lambda row: row.household,
             },
         )
@@ -275,7 +276,7 @@ class World:
     def _mend_ledger(self) -> None:
         """Writes down refunds that were paid back just before a kill, between the journal and the ledger."""
         known = {entry.subjects["refund_id"] for entry in self.ledger.find(effect=True, kind="refund_agreed")}
-        for refund in self.refunds:
+        for refund in self.refunds.unseeded():
             if refund.status is RefundStatus.REFUNDED and refund.id not in known:
                 self.ledger.record(
                     "refund_agreed",

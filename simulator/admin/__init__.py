@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from simulator.admin.truth import add_truth_routes
 from simulator.entities import Customer, Parcel, Push, PushState, Target
 from simulator.faults import FaultBook, FaultRule
 from simulator.ledger import LedgerEntry
@@ -73,6 +74,7 @@ def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mappi
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
     _add_world_routes(router, world, pusher, platforms)
+    add_truth_routes(router, world)
     _add_fault_routes(router, book)
     _add_push_routes(router, world, pusher, platforms)
     return router
