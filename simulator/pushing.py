@@ -42,6 +42,8 @@ class Pusher:
         self._heap: list[tuple[datetime, int, str]] = []
         self._order = 0
         self._wake = asyncio.Event()
+        self._landing = asyncio.Event()
+        self.concurrency = world.settings.push_concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._client: httpx.AsyncClient | None = None
@@ -68,16 +70,22 @@ class Pusher:
                     self._keep(push.replaced(**twin))
         return self._keep(push)
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: Happening) -> list[Push]:
         """Queues what the account's platform pushes about a happening; what finds no room is dropped."""
         platform = self._platforms.get(self._world.platform_of(happening.account))
-        if platform is None:
-            return
-        for push in platform.pushes_for(happening):
+        pushes = list(platform.pushes_for(happening)) if platform else []
+        for push in pushes:
             try:
                 self.submit(push)
             except QueueFull as error:
                 self._finish(push, PushState.DROPPED, str(error))
+        return pushes
+
+    async def room(self, most: int) -> None:
+        """Waits until fewer than `most` pushes wait."""
+        while len(self._world.pushes) >= most:
+            self._landing.clear()
+            await self._landing.wait()
 
     def ensure_room(self) -> None:
         """QueueFull when there is no room for a push."""
@@ -116,7 +124,7 @@ class Pusher:
 
     def start(self) -> None:
         """Begins delivering."""
-        limits = httpx.Limits(max_connections=self._world.settings.push_concurrency)
+        limits = httpx.Limits(max_connections=None)
         self._client = httpx.AsyncClient(
             timeout=self._world.settings.push_timeout_s, limits=limits, follow_redirects=False, trust_env=False
         )
@@ -142,7 +150,7 @@ class Pusher:
             self._wake.clear()
             now = self._world.clock.wall()
             while self._heap and self._heap[0][0] <= now:
-                if len(self._running) >= self._world.settings.push_concurrency:
+                if len(self._running) >= self.concurrency:
                     break
                 push = self._world.pushes.get(heapq.heappop(self._heap)[2])
                 if push is None:
@@ -154,7 +162,7 @@ class Pusher:
             await self._sleep(now)
 
     async def _sleep(self, now: datetime) -> None:
-        busy = len(self._running) >= self._world.settings.push_concurrency
+        busy = len(self._running) >= self.concurrency
         wait_s = None if busy or not self._heap else max((self._heap[0][0] - now).total_seconds(), 0)
         try:
             async with asyncio.timeout(wait_s):
@@ -176,6 +184,7 @@ class Pusher:
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
+        self._landing.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a push failed in the simulator itself", exc_info=error)
 
