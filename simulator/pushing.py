@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
-import httpx
-
+from simulator.courier import Courier, DeliveryFailed
 from simulator.entities import Push, PushState
 from simulator.faults import Fault, FaultBook
 from simulator.happenings import Happening
@@ -46,7 +45,7 @@ class Pusher:
         self.concurrency = world.settings.push_concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._courier = Courier(world.settings.push_timeout_s)
         self.done: deque[Push] = deque(maxlen=DONE_KEPT)
         self.totals: Counter[str] = Counter()
         for push in world.pushes:
@@ -113,21 +112,18 @@ class Pusher:
         LookupError when the platform has no such step or the account no target.
         """
         url, wanted = self.target_of(platform, account), self._platforms[platform].verification(account)
-        if url is None or wanted is None or self._client is None:
+        if url is None or wanted is None:
             raise LookupError(f"{platform}/{account} has no URL verification or no target")
         query, echo = wanted
         try:
-            answer = await self._client.get(url, params=dict(query))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return False, f"{type(error).__name__}: {error}"
-        return answer.status_code == 200 and answer.text == echo, f"HTTP {answer.status_code}: {answer.text[:200]}"
+            answer = await self._courier.send("GET", url, query=query)
+        except DeliveryFailed as error:
+            return False, str(error)
+        said = answer.body.decode("utf-8", "replace")
+        return answer.status == 200 and said == echo, f"HTTP {answer.status}: {said[:200]}"
 
     def start(self) -> None:
         """Begins delivering."""
-        limits = httpx.Limits(max_connections=None)
-        self._client = httpx.AsyncClient(
-            timeout=self._world.settings.push_timeout_s, limits=limits, follow_redirects=False, trust_env=False
-        )
         self._loop_task = asyncio.create_task(self._loop())
 
     async def stop(self) -> None:
@@ -136,8 +132,7 @@ class Pusher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        await self._courier.close()
 
     def forget(self) -> None:
         """Drops everything that waits (reset)."""
@@ -208,17 +203,17 @@ class Pusher:
     async def _attempt(self, push: Push) -> str:
         """Delivers once; "" when accepted, otherwise why not."""
         url = self.target_of(push.platform, push.account)
-        if url is None or self._client is None:
+        if url is None:
             return "no push target"
         platform = self._platforms[push.platform]
         try:
             request = platform.sign(push)
-            answer = await self._client.post(
-                url, content=request.body, headers=dict(request.headers), params=dict(request.query)
+            answer = await self._courier.send(
+                "POST", url, body=request.body, headers=request.headers, query=request.query
             )
-        except (httpx.HTTPError, httpx.InvalidURL, LookupError) as error:
-            return f"{type(error).__name__}: {error}"
-        return "" if platform.accepts(answer.status_code, answer.content) else f"HTTP {answer.status_code}"
+        except (DeliveryFailed, LookupError) as error:
+            return str(error)
+        return "" if platform.accepts(answer.status, answer.body) else f"HTTP {answer.status}"
 
     def _keep(self, push: Push) -> Push:
         self._world.pushes.put(push)
