@@ -25,8 +25,8 @@ REFUSALS = {LookupError: 404, QueueFull: 503, TradeRefusal: 409, AlreadyReplayin
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The simulator's application; its lifespan starts and stops the pusher.
 
-    `app.state.world`, `.pusher` and `.faults` are there for tests. Raises JournalMismatch for a state folder
-    of another seed.
+    `app.state.world`, `.pusher`, `.replayer` and `.faults` are there for tests. Raises JournalMismatch for a state
+    folder of another seed.
     """
     settings = settings or Settings()
     world = World(settings)
@@ -53,10 +53,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Platform simulator", version="1", lifespan=lifespan)
     app.state.world = world
     app.state.pusher = pusher
+    app.state.replayer = replayer
     app.state.faults = book
     for platform in platforms.values():
         app.include_router(platform.router())
-    app.include_router(admin_router(world, book, pusher, replayer, platforms))
+    app.include_router(admin_router(world, pusher, replayer, platforms))
     app.add_middleware(FaultGate, world=world, book=book, platforms=platforms)
     app.add_exception_handler(LookupError, _refused)
     app.add_exception_handler(ValueError, _refused)

@@ -149,7 +149,12 @@ class World:
         self.scans = shelf(
             "scan", Scan, by={"account": lambda row: row.account}, at={"scanned": lambda row: row.scanned_at}
         )
-        self.visits = shelf("visit", Visit, by={"account": lambda row: row.account}, at={"at": lambda row: row.at})
+        self.visits = shelf(
+            "visit",
+            Visit,
+            by={"account": lambda row: row.account, "customer": lambda row: row.customer_id},
+            at={"at": lambda row: row.at},
+        )
 
     def shelf(
         self,

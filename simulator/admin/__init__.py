@@ -14,7 +14,6 @@ from simulator.admin.pushes import add_push_routes, add_replay_routes
 from simulator.admin.shopping import add_shopping_routes
 from simulator.admin.truth import add_truth_routes
 from simulator.entities import Customer, Parcel
-from simulator.faults import FaultBook
 from simulator.ledger import LedgerEntry
 from simulator.platforms.base import Json, PlatformBase
 from simulator.pushing import Pusher
@@ -48,15 +47,13 @@ class Advance(Body):
     parcel: Parcel | None = None
 
 
-def admin_router(
-    world: World, book: FaultBook, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]
-) -> APIRouter:
+def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]) -> APIRouter:
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
     _add_world_routes(router, world, pusher, platforms)
     add_shopping_routes(router, world)
-    add_truth_routes(router, world)
-    add_fault_routes(router, book)
+    add_truth_routes(router, world, platforms)
+    add_fault_routes(router, world.faults)
     add_push_routes(router, world, pusher, platforms)
     add_replay_routes(router, replayer)
     return router

@@ -43,6 +43,7 @@ class WeCom(PlatformBase):
     """The platform. Changes made through its API give no callback."""
 
     name = "wecom"
+    shows = frozenset({"external_userid", "unionid"})
     retry_delays_s = (5.0, 5.0, 5.0)  # 3 retries [S]; their spacing is not documented [U]
 
     def __init__(self, world: World) -> None:
