@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
-import httpx
-
+from simulator.courier import Courier, DeliveryFailed
 from simulator.entities import Push, PushState
 from simulator.faults import Fault, FaultBook
-from simulator.platforms.base import Platform
+from simulator.happenings import Happening
+from simulator.platforms.base import PlatformBase
 from simulator.world import World
 
 log = logging.getLogger(__name__)
 
 DONE_KEPT = 5_000
+AWAY_LOOK_S = 0.25
+"""How often is looked whether a platform that was away is back."""
 
 
 class QueueFull(Exception):
@@ -32,16 +34,18 @@ class Pusher:
     What waits is journaled, so a restart goes on; what is done is kept in memory for a while.
     """
 
-    def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, Platform]) -> None:
+    def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, PlatformBase]) -> None:
         self._world = world
         self._book = book
         self._platforms = platforms
         self._heap: list[tuple[datetime, int, str]] = []
         self._order = 0
         self._wake = asyncio.Event()
+        self._landing = asyncio.Event()
+        self.concurrency = world.settings.push_concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._courier = Courier(world.settings.push_timeout_s)
         self.done: deque[Push] = deque(maxlen=DONE_KEPT)
         self.totals: Counter[str] = Counter()
         for push in world.pushes:
@@ -49,8 +53,7 @@ class Pusher:
 
     def submit(self, push: Push) -> Push:
         """Queues a push, with whatever the fault rules add, delay or take away. QueueFull when there is no room."""
-        if len(self._world.pushes) >= self._world.settings.push_queue_limit:
-            raise QueueFull(f"{len(self._world.pushes)} pushes are waiting already")
+        self.ensure_room()
         if self.target_of(push.platform, push.account) is None:
             return self._finish(push, PushState.DROPPED, "no push target")
         for rule in self._book.for_push(push.platform, push.account, push.event):
@@ -58,13 +61,35 @@ class Pusher:
                 return self._finish(push, PushState.DROPPED, "dropped by a fault rule")
             if rule.fault is Fault.REORDER_PUSH:
                 delay = timedelta(seconds=1.0 if rule.seconds is None else rule.seconds)
-                push = push.model_copy(update={"due_at": push.due_at + delay})
+                push = push.replaced(due_at=push.due_at + delay)
             else:
                 for copy in range(1, rule.copies + 1):
                     forged = rule.fault is Fault.FORGE_PUSH
                     twin = {"id": f"{push.id}-{rule.fault}-{copy}", "bad_signature": forged}
-                    self._keep(push.model_copy(update=twin))
+                    self._keep(push.replaced(**twin))
         return self._keep(push)
+
+    def take(self, happening: Happening) -> list[Push]:
+        """Queues what the account's platform pushes about a happening; what finds no room is dropped."""
+        platform = self._platforms.get(self._world.platform_of(happening.account))
+        pushes = list(platform.pushes_for(happening)) if platform else []
+        for push in pushes:
+            try:
+                self.submit(push)
+            except QueueFull as error:
+                self._finish(push, PushState.DROPPED, str(error))
+        return pushes
+
+    async def room(self, most: int) -> None:
+        """Waits until fewer than `most` pushes wait."""
+        while len(self._world.pushes) >= most:
+            self._landing.clear()
+            await self._landing.wait()
+
+    def ensure_room(self) -> None:
+        """QueueFull when there is no room for a push."""
+        if len(self._world.pushes) >= self._world.settings.push_queue_limit:
+            raise QueueFull(f"{len(self._world.pushes)} pushes are waiting already")
 
     def find(self, push_id: str) -> Push | None:
         """A push by id or message id, waiting or done."""
@@ -87,21 +112,18 @@ class Pusher:
         LookupError when the platform has no such step or the account no target.
         """
         url, wanted = self.target_of(platform, account), self._platforms[platform].verification(account)
-        if url is None or wanted is None or self._client is None:
+        if url is None or wanted is None:
             raise LookupError(f"{platform}/{account} has no URL verification or no target")
         query, echo = wanted
         try:
-            answer = await self._client.get(url, params=dict(query))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return False, f"{type(error).__name__}: {error}"
-        return answer.status_code == 200 and answer.text == echo, f"HTTP {answer.status_code}: {answer.text[:200]}"
+            answer = await self._courier.send("GET", url, query=query)
+        except DeliveryFailed as error:
+            return False, str(error)
+        said = answer.body.decode("utf-8", "replace")
+        return answer.status == 200 and said == echo, f"HTTP {answer.status}: {said[:200]}"
 
     def start(self) -> None:
         """Begins delivering."""
-        limits = httpx.Limits(max_connections=self._world.settings.push_concurrency)
-        self._client = httpx.AsyncClient(
-            timeout=self._world.settings.push_timeout_s, limits=limits, follow_redirects=False, trust_env=False
-        )
         self._loop_task = asyncio.create_task(self._loop())
 
     async def stop(self) -> None:
@@ -110,8 +132,7 @@ class Pusher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        await self._courier.close()
 
     def forget(self) -> None:
         """Drops everything that waits (reset)."""
@@ -124,21 +145,31 @@ class Pusher:
             self._wake.clear()
             now = self._world.clock.wall()
             while self._heap and self._heap[0][0] <= now:
-                if len(self._running) >= self._world.settings.push_concurrency:
+                if len(self._running) >= self.concurrency:
                     break
                 push = self._world.pushes.get(heapq.heappop(self._heap)[2])
-                if push is not None:
+                if push is None:
+                    continue
+                if self._book.is_down(push.platform, push.account):
+                    self._put_off(push)
+                else:
                     self._launch(push)
             await self._sleep(now)
 
     async def _sleep(self, now: datetime) -> None:
-        busy = len(self._running) >= self._world.settings.push_concurrency
+        busy = len(self._running) >= self.concurrency
         wait_s = None if busy or not self._heap else max((self._heap[0][0] - now).total_seconds(), 0)
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
             return
+
+    def _put_off(self, push: Push) -> None:
+        """A platform that is away sends nothing, and tries when it is back."""
+        self._order += 1
+        due = self._world.clock.wall() + timedelta(seconds=AWAY_LOOK_S)
+        heapq.heappush(self._heap, (due, self._order, push.id))
 
     def _launch(self, push: Push) -> None:
         task = asyncio.create_task(self._deliver(push))
@@ -148,6 +179,7 @@ class Pusher:
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
+        self._landing.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a push failed in the simulator itself", exc_info=error)
 
@@ -156,7 +188,7 @@ class Pusher:
         self.totals["attempts"] += 1
         if self._world.pushes.get(push.id) is None:
             return
-        push = push.model_copy(update={"attempts": push.attempts + 1, "last_error": error})
+        push = push.replaced(attempts=push.attempts + 1, last_error=error)
         delays = self._platforms[push.platform].retry_delays_s
         if not error:
             self._finish(push, PushState.DELIVERED, "")
@@ -166,22 +198,22 @@ class Pusher:
             delay = delays[push.attempts - 1] * self._world.settings.push_retry_scale
             due = self._world.clock.wall() + timedelta(seconds=delay)
             log.info("push %s of %s not accepted (%s), again in %.0f s", push.event, push.account, error, delay)
-            self._keep(push.model_copy(update={"due_at": due}))
+            self._keep(push.replaced(due_at=due))
 
     async def _attempt(self, push: Push) -> str:
         """Delivers once; "" when accepted, otherwise why not."""
         url = self.target_of(push.platform, push.account)
-        if url is None or self._client is None:
+        if url is None:
             return "no push target"
         platform = self._platforms[push.platform]
         try:
             request = platform.sign(push)
-            answer = await self._client.post(
-                url, content=request.body, headers=dict(request.headers), params=dict(request.query)
+            answer = await self._courier.send(
+                "POST", url, body=request.body, headers=request.headers, query=request.query
             )
-        except (httpx.HTTPError, httpx.InvalidURL, LookupError) as error:
-            return f"{type(error).__name__}: {error}"
-        return "" if platform.accepts(answer.status_code, answer.content) else f"HTTP {answer.status_code}"
+        except (DeliveryFailed, LookupError) as error:
+            return str(error)
+        return "" if platform.accepts(answer.status, answer.body) else f"HTTP {answer.status}"
 
     def _keep(self, push: Push) -> Push:
         self._world.pushes.put(push)
@@ -194,7 +226,7 @@ class Pusher:
         self._wake.set()
 
     def _finish(self, push: Push, state: PushState, error: str) -> Push:
-        push = push.model_copy(update={"state": state, "last_error": error})
+        push = push.replaced(state=state, last_error=error)
         self._world.pushes.remove(push.id)
         self.done.append(push)
         self.totals[state.value] += 1

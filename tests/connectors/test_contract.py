@@ -22,7 +22,7 @@ from domain.problems import (
     UnavailableProblem,
     ValidationProblem,
 )
-from simulator.platforms.base import Platform
+from simulator.platforms.base import PlatformBase
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
@@ -281,7 +281,7 @@ async def test_a_refusal_is_no_success_to_the_platform(world: Outside, case: Cas
     assert answer.status == kind.status
     assert "没有成功 · No luck" in answer.body.decode()
     outside = world.sim.app.state.world
-    platforms: dict[str, Platform] = {"youzan": Youzan(outside), "wecom": WeCom(outside)}
+    platforms: dict[str, PlatformBase] = {"youzan": Youzan(outside), "wecom": WeCom(outside)}
     assert not platforms[case.platform].accepts(answer.status, answer.body)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import App, Contact, Corp, Push
+from simulator.entities import App, Contact, Corp, Push, dump
 from simulator.faults import Fault
-from simulator.platforms.base import Json, PushRequest, Submit
+from simulator.happenings import Happening, What
+from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wecom import crypto
 from simulator.platforms.wecom.api import APIS
 from simulator.platforms.wecom.calls import Call, ErrCode, answer
@@ -34,23 +36,24 @@ CONTACT_EVENTS = frozenset(
     }
 )
 
+HAPPENED = {What.CONTACT_ADDED: "add_external_contact", What.CONTACT_REMOVED: "del_follow_user"}
 
-class WeCom:
+
+class WeCom(PlatformBase):
     """The platform. Changes made through its API give no callback."""
 
     name = "wecom"
+    shows = frozenset({"external_userid", "unionid"})
     retry_delays_s = (5.0, 5.0, 5.0)  # 3 retries [S]; their spacing is not documented [U]
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._world = world
         self.tokens = TokenDesk(world, self.name, world.settings.wecom_token_s)
         settings = world.settings
         self.quotas = Quotas(
             (Limit(settings.wecom_calls_per_minute, 60, 60), Limit(settings.wecom_calls_per_hour, 3600, 3600))
         )
-
-    def on_event(self, submit: Submit) -> None:
-        """Nothing follows from API calls here."""
 
     def router(self) -> APIRouter:
         """GET gettoken and everything in APIS, below /cgi-bin."""
@@ -59,15 +62,10 @@ class WeCom:
         router.add_api_route("/{api:path}", self._call, methods=["GET", "POST"])
         return router
 
-    def api_of(self, path: str) -> str | None:
+    def api_of(self, incoming: Incoming) -> str | None:
         """`gettoken`, `externalcontact/get` …"""
-        prefix, _, api = path.strip("/").partition("/")
+        prefix, _, api = incoming.path.strip("/").partition("/")
         return api if prefix == "cgi-bin" and api else None
-
-    def account_of(self, query: Mapping[str, str]) -> str:
-        """The corp of the token in the query."""
-        token = self._world.tokens.get(query.get("access_token", ""))
-        return token.account if token else ""
 
     def answer_for(self, fault: Fault) -> Json:
         """-1, 45033, 45009, 48002 or 60020, which names the caller's address."""
@@ -89,7 +87,7 @@ class WeCom:
                 "agent_secret": corp.apps[1].secret,
                 "token": corp.callback_token,
                 "encoding_aes_key": corp.encoding_aes_key,
-                "staff": [staff.model_dump() for staff in corp.staff],
+                "staff": [dump(staff) for staff in corp.staff],
             }
             for corp in self._world.corps
         ]
@@ -128,13 +126,20 @@ class WeCom:
         contact = self._world.contacts.get(subjects.get("external_userid", ""))
         if contact is None or contact.corp != account:
             raise LookupError(f"no external contact of {account} for {event}")
-        contact = self._changed(contact, event, subjects)
-        number = self._world.next("push")
-        now = self._world.clock.wall()
+        return self._contact_push(corp, event, self._changed(contact, event, subjects), self.wall())
+
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """Contacts that come and go."""
+        event = HAPPENED.get(happening.what)
+        if event is None or not isinstance(happening.row, Contact):
+            return []
+        return [self._contact_push(self._corp(happening.account), event, happening.row, happening.at)]
+
+    def _contact_push(self, corp: Corp, event: str, contact: Contact, at: datetime) -> Push:
         payload: dict[str, Any] = {
             "ToUserName": corp.corp_id,
             "FromUserName": "sys",
-            "CreateTime": int(now.timestamp()),
+            "CreateTime": int(at.timestamp()),
             "MsgType": "event",
             "Event": "change_external_contact",
             "ChangeType": event,
@@ -142,17 +147,11 @@ class WeCom:
             "ExternalUserID": contact.id,
         }
         if event in ("add_external_contact", "add_half_external_contact"):
-            payload |= {"State": contact.state, "WelcomeCode": welcome_code(self._world, now, number)}
-        return Push(
-            id=f"push-{number}",
-            platform=self.name,
-            account=account,
-            event=event,
-            message_id=f"wecom-{number}",
-            payload=payload,
-            created_at=now,
-            due_at=now,
-        )
+            payload |= {
+                "State": contact.state,
+                "WelcomeCode": welcome_code(self._world, at, self._world.next("welcome")),
+            }
+        return self.make_push(corp.id, event, payload)
 
     def _changed(self, contact: Contact, event: str, subjects: Mapping[str, str]) -> Contact:
         if event in ("del_external_contact", "del_follow_user"):
@@ -162,7 +161,7 @@ class WeCom:
         return contact
 
     def _signed(self, name: str, number: int, token: str, encrypted: str) -> dict[str, str]:
-        timestamp = str(int(self._world.clock.wall().timestamp()))
+        timestamp = str(int(self.wall().timestamp()))
         nonce = str(int(self._world.token("nonce", name, number)[:8], 16))
         signature = crypto.signature(token, timestamp, nonce, encrypted)
         return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}
