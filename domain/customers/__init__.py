@@ -1,0 +1,1 @@
+"""Customers: whose keys belong together, and which customer that is."""

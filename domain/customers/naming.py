@@ -1,0 +1,55 @@
+"""Which customer each cluster of keys is: ids stay where they were, merges can be taken back, new ids are rare."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """names: for each cluster its customer, None for one that needs a new id. owners: for each home the number of the
+    cluster that has it; a home that did not become its cluster's name is an alias of that name."""
+
+    names: Sequence[UUID | None]
+    owners: Mapping[UUID, int]
+
+
+def name_clusters(clusters: Sequence[Collection[int]], homes: Mapping[int, UUID]) -> Naming:
+    """The customers of clusters. homes: the customer that each key belonged to before it was merged with any other.
+
+    A home stays with its oldest key (the lowest number). A cluster is named by the oldest home it has; one whose keys
+    were all split off from others has none. So a merge that is taken back gives every customer its own id again.
+    """
+    oldest: dict[UUID, int] = {}
+    for key, home in homes.items():
+        oldest[home] = min(key, oldest.get(home, key))
+    cluster_of = {key: number for number, cluster in enumerate(clusters) for key in cluster}
+    owners = {home: cluster_of[key] for home, key in oldest.items()}
+    names: list[UUID | None] = [None] * len(clusters)
+    for home, number in owners.items():
+        held = names[number]
+        names[number] = home if held is None else min(held, home)
+    return Naming(names, owners)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerChange:
+    """What became of a customer. merged_into: who took its place, None while it is there. split: who got keys of it."""
+
+    customer: UUID
+    merged_into: UUID | None
+    split: tuple[UUID, ...]
+
+
+def changes_of(moves: Iterable[tuple[UUID, UUID]], aliases: Mapping[UUID, UUID]) -> Sequence[CustomerChange]:
+    """What moves (from, to) of keys did to the customers they left, in the order of ids.
+
+    aliases: the customers that are others now, and whom.
+    """
+    left: dict[UUID, set[UUID]] = {}
+    for origin, target in moves:
+        left.setdefault(origin, set()).add(target)
+    return [
+        CustomerChange(customer, into := aliases.get(customer), tuple(sorted(targets - {into, customer})))
+        for customer, targets in sorted(left.items())
+    ]

@@ -1,0 +1,40 @@
+"""Customers' ids: stay where they were, come back when a merge is taken back."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.customers.naming import CustomerChange, changes_of, name_clusters
+
+A, B, C = (UUID(int=number) for number in (1, 2, 3))
+
+
+def test_the_oldest_id_stays_and_comes_back() -> None:
+    merged = name_clusters([{1, 2, 3}], {1: A, 2: A, 3: B})
+    assert merged.names == [A]
+    assert merged.owners == {A: 0, B: 0}
+    apart = name_clusters([{1, 2}, {3}], {1: A, 2: A, 3: B})
+    assert apart.names == [A, B]
+
+
+def test_what_was_split_off_gets_a_new_id() -> None:
+    assert name_clusters([{2}, {1, 3}], {1: A, 2: A, 3: A}).names == [None, A]
+
+
+def test_what_became_of_customers() -> None:
+    assert changes_of([(B, A), (B, A)], {B: A}) == [CustomerChange(B, A, ())]
+    assert changes_of([(A, C)], {}) == [CustomerChange(A, None, (C,))]
+    assert changes_of([(B, A), (B, C)], {B: A}) == [CustomerChange(B, A, (C,))]
+
+
+@given(st.dictionaries(st.integers(1, 12), st.sampled_from([A, B, C]), min_size=1), st.data())
+def test_no_two_clusters_have_one_name(homes: dict[int, UUID], data: st.DataObject) -> None:
+    numbers = data.draw(st.lists(st.integers(0, 3), min_size=len(homes), max_size=len(homes)))
+    clusters = [
+        {key for key, at in zip(homes, numbers, strict=True) if at == number} for number in sorted(set(numbers))
+    ]
+    naming = name_clusters(clusters, homes)
+    given_names = [name for name in naming.names if name is not None]
+    assert len(set(given_names)) == len(given_names)
+    assert set(naming.owners) == set(homes.values())
