@@ -153,8 +153,10 @@ def _settle(
     clusters = Clusters({member: keys[member] for member in members}, parts)
     for low, high in joins:
         clusters.unite(low, high)
-    suggestions: list[Suggestion] = []
+    doubts: dict[Pair, Suggestion] = {}
     for tier in Tier:
-        suggestions += merge_tier(clusters, tier, [link for link in links if link.tier == tier])
-    doubts = [each for each in suggestions if clusters.place(each.low) != clusters.place(each.high)]
-    return list(clusters.all()), doubts
+        for each in sorted(merge_tier(clusters, tier, [link for link in links if link.tier == tier])):
+            # Of several reasons for the same pair the first one is that of the better links.
+            doubts.setdefault((each.low, each.high), each)
+    open_ones = [each for each in doubts.values() if clusters.place(each.low) != clusters.place(each.high)]
+    return list(clusters.all()), open_ones

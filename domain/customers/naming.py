@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
+
+from domain.customers.strength import Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +17,29 @@ class Naming:
     owners: Mapping[UUID, int]
 
 
-def name_clusters(clusters: Sequence[Collection[int]], homes: Mapping[int, UUID]) -> Naming:
-    """The customers of clusters. homes: the customer that each key belonged to before it was merged with any other.
+class Homed(Protocol):
+    """A key as this module sees it. home: the customer it belonged to before that was merged with any other."""
 
-    A home stays with its oldest key (the lowest number). A cluster is named by the oldest home it has; one whose keys
-    were all split off from others has none. So a merge that is taken back gives every customer its own id again.
+    @property
+    def tier(self) -> Tier: ...
+
+    @property
+    def home(self) -> UUID: ...
+
+
+def name_clusters(clusters: Sequence[Collection[int]], keys: Mapping[int, Homed]) -> Naming:
+    """The customers of clusters of numbered keys.
+
+    A home stays with the key of it that tells people apart best, the oldest (the lowest number) of these. A cluster is
+    named by the oldest home it has; one whose keys were all split off from others has none. So a merge that is taken
+    back gives every customer its own id again.
     """
-    oldest: dict[UUID, int] = {}
-    for key, home in homes.items():
-        oldest[home] = min(key, oldest.get(home, key))
+    best: dict[UUID, tuple[Tier, int]] = {}
+    for number, key in keys.items():
+        rank = (key.tier, number)
+        best[key.home] = min(rank, best.get(key.home, rank))
     cluster_of = {key: number for number, cluster in enumerate(clusters) for key in cluster}
-    owners = {home: cluster_of[key] for home, key in oldest.items()}
+    owners = {home: cluster_of[number] for home, (_, number) in best.items()}
     names: list[UUID | None] = [None] * len(clusters)
     for home, number in owners.items():
         held = names[number]

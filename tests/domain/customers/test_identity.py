@@ -14,12 +14,17 @@ from domain.customers.strength import MOST_LINKS, Known, Tier, is_exclusive, lin
 
 SCOPES: dict[str, tuple[KeyKind, str]] = {
     "U": ("unionid", ""),
+    "E": ("external_userid", "wecom/corp"),
+    "O": ("openid", "official_account/a"),
+    "Q": ("openid", "official_account/b"),
+    "T": ("buyer", "taobao"),
+    "J": ("buyer", "jd"),
+    "G": ("buyer", "pinduoduo"),
+    "Y": ("buyer", "youzan"),
+    "M": ("member", "erp/a"),
     "P": ("phone", ""),
     "D": ("device", ""),
-    "E": ("external_userid", "wecom/corp"),
 }
-SCOPES |= {"O": ("openid", "official_account/a"), "Q": ("openid", "official_account/b"), "M": ("member", "erp/a")}
-SCOPES |= {"T": ("buyer", "taobao"), "J": ("buyer", "jd"), "G": ("buyer", "pinduoduo"), "Y": ("buyer", "youzan")}
 """Keys are written as a letter (kind and scope) and a number (value): T1 and T2 are two buyers of one platform."""
 
 
@@ -188,6 +193,7 @@ def test_every_key_is_in_exactly_one_cluster(links: set[str], joins: set[str], p
     assert sorted(key for cluster in resolution.clusters for key in cluster) == sorted(world.numbers.values())
     place = {key: number for number, cluster in enumerate(resolution.clusters) for key in cluster}
     assert all(low < high and place[low] != place[high] for low, high, _ in resolution.suggestions)
+    assert len({(low, high) for low, high, _ in resolution.suggestions}) == len(resolution.suggestions)
 
 
 @given(evidence, pairs)

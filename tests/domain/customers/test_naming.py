@@ -1,25 +1,36 @@
 """Customers' ids: stay where they were, come back when a merge is taken back."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.customers.naming import CustomerChange, changes_of, name_clusters
+from domain.customers.strength import Tier
+
+
+class Key(NamedTuple):
+    home: UUID
+    tier: Tier = Tier.ACCOUNT
+
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
 def test_the_oldest_id_stays_and_comes_back() -> None:
-    merged = name_clusters([{1, 2, 3}], {1: A, 2: A, 3: B})
+    homes = {1: Key(A), 2: Key(A), 3: Key(B)}
+    merged = name_clusters([{1, 2, 3}], homes)
     assert merged.names == [A]
     assert merged.owners == {A: 0, B: 0}
-    apart = name_clusters([{1, 2}, {3}], {1: A, 2: A, 3: B})
+    apart = name_clusters([{1, 2}, {3}], homes)
     assert apart.names == [A, B]
 
 
 def test_what_was_split_off_gets_a_new_id() -> None:
-    assert name_clusters([{2}, {1, 3}], {1: A, 2: A, 3: A}).names == [None, A]
+    assert name_clusters([{2}, {1, 3}], {1: Key(A), 2: Key(A), 3: Key(A)}).names == [None, A]
+    phone_first = {1: Key(A, Tier.PHONE), 2: Key(A), 3: Key(A)}
+    assert name_clusters([{1}, {2}, {3}], phone_first).names == [None, A, None]
 
 
 def test_what_became_of_customers() -> None:
@@ -34,7 +45,7 @@ def test_no_two_clusters_have_one_name(homes: dict[int, UUID], data: st.DataObje
     clusters = [
         {key for key, at in zip(homes, numbers, strict=True) if at == number} for number in sorted(set(numbers))
     ]
-    naming = name_clusters(clusters, homes)
+    naming = name_clusters(clusters, {key: Key(home) for key, home in homes.items()})
     given_names = [name for name in naming.names if name is not None]
     assert len(set(given_names)) == len(given_names)
     assert set(naming.owners) == set(homes.values())
