@@ -1,22 +1,22 @@
 """Whose is a record? The keys of a batch become identities, identities hang together, customers follow.
 
-`assign` is the identity step of the drain, inside the drain's own unit of work. A batch that names only what is known,
+This is the identity step of the drain, inside the drain's own unit of work. A batch that names only what is known,
 in combinations that are known, costs two statements. New keys that hang on nothing known are resolved here and stored
 at once. Only what hangs on a new link is looked at again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.canonical.keys import IdentityKey
+from domain.canonical.keys import IdentityKey, by_strength
 from domain.customers.identity import Link, resolve
 from domain.customers.merging import Suggestion
-from domain.customers.strength import Known, by_strength, link_tier
+from domain.customers.strength import Known, link_tier
 from domain.events import Event
-from services.identity_resolution import Detail, mark_crowds, resolve_again
+from services.identity_resolution import Detail, Resolved, mark_crowds, resolve_again
 from storage.identities import Customers, Identities, NewKey, StoredKey
 from storage.identity_links import IdentityLinks, NewLink
 from storage.identity_reviews import IdentitySuggestions
@@ -26,55 +26,57 @@ _MOST_RECORDS_NAMED = 5
 
 
 class Sighting(NamedTuple):
-    """A record that names a person. record: what it is, `order:E2026…`; seen_at: when it happened."""
+    """Keys that one record named together. record: the record's name, `order:E2026…`; at: when it happened."""
 
     keys: tuple[IdentityKey, ...]
     account_id: str
     record: str
-    seen_at: datetime
+    at: datetime
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Assigned:
-    """identity_ids: for each sighting the identity that its row points at, None without keys.
+    """Whose keys they are. identity_ids: for each sighting the identity that its row points at, None without keys.
 
-    customers: whose that identity is. touched: these customers, and all that gained or lost keys. events: merges and
-    splits, to be put into the outbox by the caller.
+    aliases: earlier ids of a customer. touched: the customers of all sightings, and those that gained or lost keys.
+    events: merges and splits, to be put into the outbox by the caller.
     """
 
-    identity_ids: list[int | None]
-    customers: list[UUID | None]
-    touched: set[UUID] = field(default_factory=set)
-    events: list[Event] = field(default_factory=list)
+    identity_ids: Sequence[int | None]
+    identities: Mapping[IdentityKey, int]
+    customers: Mapping[IdentityKey, UUID]
+    aliases: Mapping[UUID, Sequence[UUID]]
+    touched: frozenset[UUID] = frozenset()
+    events: Sequence[Event] = ()
 
 
-async def assign(work: UnitOfWork, sightings: Sequence[Sighting]) -> Assigned:
-    """The identity and the customer of each record, with all that follows for other keys written in `work`.
+class IdentityService:
+    """The identity step of the drain."""
 
-    A record points at the key that tells people apart best. What others did meanwhile with the same keys is waited for;
-    a deadlock between two batches ends one of them with UnavailableProblem, and nothing of it is written.
-    """
-    ordered = [by_strength(_storable(sighting.keys)) for sighting in sightings]
-    return await _Batch(work, sightings, ordered).assign()
+    async def assign(self, work: UnitOfWork, sightings: Sequence[Sighting]) -> Assigned:
+        """The identity and the customer of every key, with all that follows for other keys written in `work`.
+
+        A record points at the key that tells people apart best. What others do at this moment with the same keys is
+        waited for; a deadlock of two batches ends one with UnavailableProblem, and nothing of it is written. Rules for
+        customers look the customers up by identity once the batch's rows are written: they may have merged meanwhile.
+        """
+        return await _Batch(work, sightings).assign()
 
 
 class _Batch:
     """One call of `assign`."""
 
-    def __init__(
-        self, work: UnitOfWork, sightings: Sequence[Sighting], ordered: Sequence[Sequence[IdentityKey]]
-    ) -> None:
+    def __init__(self, work: UnitOfWork, sightings: Sequence[Sighting]) -> None:
         self._work = work
-        self._sightings = sightings
-        self._ordered = ordered
+        self._named = [by_strength(sighting.keys) for sighting in sightings]
         self._identities = Identities(work)
         # The pairs that records name, the better key first, with the first record that names them.
         self._pairs: dict[tuple[IdentityKey, IdentityKey], Sighting] = {}
         self._first_seen: dict[IdentityKey, datetime] = {}
-        for sighting, keys in zip(sightings, ordered, strict=True):
+        for sighting, keys in zip(sightings, self._named, strict=True):
             for key in keys:
                 seen = self._first_seen.get(key)
-                self._first_seen[key] = sighting.seen_at if seen is None else min(seen, sighting.seen_at)
+                self._first_seen[key] = sighting.at if seen is None else min(seen, sighting.at)
             for other in keys[1:]:
                 self._pairs.setdefault((keys[0], other), sighting)
         self._ids: dict[IdentityKey, int] = {}
@@ -90,17 +92,20 @@ class _Batch:
         apart = await self._store(missing, known) if missing else set()
         added = await self._link()
         seeds = {end for pair in added for end in pair if not apart.issuperset(pair)}
-        assigned = Assigned([], [])
+        resolved = Resolved()
         if seeds:
             resolved = await resolve_again(self._work, seeds, "evidence", self._records(added), self._fresh)
             self._customers |= resolved.customers
-            assigned.touched, assigned.events = resolved.touched, resolved.events
-        for keys in self._ordered:
-            identity = self._ids[keys[0]] if keys else None
-            assigned.identity_ids.append(identity)
-            assigned.customers.append(None if identity is None else self._customers[identity])
-        assigned.touched |= {customer for customer in assigned.customers if customer is not None}
-        return assigned
+        customers = {key: self._customers[number] for key, number in self._ids.items()}
+        present = frozenset(customers.values())
+        return Assigned(
+            [self._ids[keys[0]] if keys else None for keys in self._named],
+            self._ids,
+            customers,
+            await Customers(self._work).aliases(present),
+            present | resolved.touched,
+            resolved.events,
+        )
 
     def _know(self, key: IdentityKey, stored: StoredKey) -> None:
         self._ids[key] = stored.id
@@ -174,7 +179,7 @@ class _Batch:
             tier = link_tier(one.kind, other.kind)
             if self._crowded.get(low, 0) & self._crowded.get(high, 0) & 1 << tier:
                 continue
-            links.append(NewLink(low, high, tier, sighting.account_id, sighting.record, sighting.seen_at))
+            links.append(NewLink(low, high, tier, sighting.account_id, sighting.record, sighting.at))
         return await IdentityLinks(self._work).add(links)
 
     def _records(self, added: Collection[tuple[int, int]]) -> Detail:
@@ -191,11 +196,6 @@ class _Batch:
             return {"records": list(found)[:_MOST_RECORDS_NAMED]}
 
         return named
-
-
-def _storable(keys: Iterable[IdentityKey]) -> Iterable[IdentityKey]:
-    """Keys without the one character that PostgreSQL keeps in no text."""
-    return (key._replace(scope=key.scope.replace("\0", "")) if "\0" in key.scope else key for key in keys)
 
 
 def _renumbered(suggestion: Suggestion, keys: Mapping[int, IdentityKey], ids: Mapping[IdentityKey, int]) -> Suggestion:

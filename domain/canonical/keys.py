@@ -1,14 +1,15 @@
 """Identity keys: what a record knows a person by."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from domain.canonical.phones import e164
 
-KeyKind = Literal["unionid", "phone", "buyer", "external_userid", "openid", "member", "device"]
-"""By falling strength. unionid: one WeChat user within the merchant's open platform. phone: E.164. buyer: an account of
-a shop platform. external_userid: a contact within a corp. openid: a WeChat user within one app. member: the merchant's
-own member number. device: a fingerprint; many people may share one."""
+KeyKind = Literal["unionid", "external_userid", "openid", "buyer", "member", "phone", "device"]
+"""By how well they tell people apart, the best first. unionid: one WeChat user within the merchant's open platform.
+external_userid: a contact within a corp. openid: a WeChat user within one app. buyer: an account of a shop platform.
+member: the merchant's own member number. phone: E.164; a family may share one. device: a fingerprint; many people may
+share one."""
 
 STRONG_KINDS: frozenset[KeyKind] = frozenset({"unionid", "phone", "buyer", "external_userid", "openid", "member"})
 """Kinds that tie records of one person together without asking; the others only suggest."""
@@ -47,14 +48,18 @@ def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None
 
 
 def keys_of(record: Any) -> tuple[IdentityKey, ...]:
-    """The keys of a canonical record, the strongest first, without repetition; none when nobody is in it."""
+    """The keys of a canonical record, the strongest first, without repetition; none when nobody is in it.
+
+    The first one is what the record's row points at.
+    """
     if not isinstance(record, HasKeys):
         return ()
-    found = {each: None for each in record.identity_keys() if each is not None}
-    return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
+    return by_strength(each for each in record.identity_keys() if each is not None)
 
 
-_STRENGTH: dict[str, int] = {
-    kind: place
-    for place, kind in enumerate(("unionid", "phone", "buyer", "external_userid", "openid", "member", "device"))
-}
+def by_strength(keys: Iterable[IdentityKey]) -> tuple[IdentityKey, ...]:
+    """Keys without repetition, the one that tells people apart best first."""
+    return tuple(sorted(set(keys), key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
+
+
+_STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(get_args(KeyKind))}

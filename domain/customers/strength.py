@@ -1,10 +1,10 @@
 """How well each kind of key tells people apart, and what follows from it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-from domain.canonical.keys import IdentityKey, KeyKind
+from domain.canonical.keys import KeyKind
 
 
 class Tier(IntEnum):
@@ -63,8 +63,3 @@ def is_exclusive(kind: str, tier: Tier) -> bool:
     platform; but a phone seen with two accounts of one platform is taken for a family's.
     """
     return kind in (_ALWAYS_ONE if tier < Tier.PHONE else _ONE_BY_PHONE)
-
-
-def by_strength(keys: Iterable[IdentityKey]) -> Sequence[IdentityKey]:
-    """Keys of one record without repetition, the one that tells people apart best first: the record's identity."""
-    return sorted(dict.fromkeys(keys), key=lambda key: (TIER_OF[key.kind], key))
