@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",
     "audit": "commands.audit:audit",
+    "customer": "commands.customers:customer",
 }
 """Where each command, or group of commands, is."""
 

@@ -17,6 +17,7 @@ from api.problems import install_problem_handlers
 from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.catalog import catalog
+from api.routes.customers import customers, identity_decisions, identity_suggestions
 from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.human_tasks import human_tasks
@@ -38,6 +39,9 @@ ROUTERS = (
     human_tasks,
     events,
     accounts,
+    customers,
+    identity_decisions,
+    identity_suggestions,
     secrets,
     users,
     tokens,

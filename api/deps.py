@@ -12,6 +12,7 @@ from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connections import Connections
+from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.events import EventService
 from services.human_tasks import HumanTaskService
@@ -44,6 +45,7 @@ class ApiDependencies:
     access: Access
     people: People
     accounts: PlatformAccounts
+    customers: CustomerService
     secrets: SecretStore
     organisation: OrganisationTree
     audit: AuditTrail

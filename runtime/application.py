@@ -21,11 +21,13 @@ from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connections import Connections
+from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
+from services.identities import IdentityService
 from services.inbox import InboxService
 from services.orchestrator import Orchestrator
 from services.people import People
@@ -82,6 +84,14 @@ class Application:
     @cached_property
     def accounts(self) -> PlatformAccounts:
         return PlatformAccounts(self.database, self.connectors)
+
+    @cached_property
+    def customers(self) -> CustomerService:
+        return CustomerService(self.database)
+
+    @cached_property
+    def identities(self) -> IdentityService:
+        return IdentityService()
 
     @cached_property
     def audit(self) -> AuditTrail:

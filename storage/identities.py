@@ -174,7 +174,7 @@ class Identities(Repository):
         rows = await self.session.execute(
             select(col(IdentityRow.id), col(IdentityRow.customer_id)).where(col(IdentityRow.id).in_(ids))
         )
-        return dict(list(rows.tuples()))
+        return {row[0]: row[1] for row in rows}
 
     async def of_customers(self, customers: Collection[UUID]) -> Sequence[IdentityRow]:
         """The keys of customers with their values, the oldest first."""

@@ -17,6 +17,7 @@ from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
 
 _MOST_ROUNDS = 20
+MOST_SHOWN = 500
 
 
 def _of_identity(*, primary: bool = False, index: bool = False) -> int:
@@ -215,11 +216,15 @@ class IdentityLinks(Repository):
         rows = await self.session.execute(select(col(row.id), col(row.crowded)).where(col(row.id).in_(outer)))
         return joined | {far for far, crowded in rows if any(not crowded >> tier & 1 for tier in outer[far])}
 
-    async def among(self, ids: Collection[int]) -> Sequence[IdentityLinkRow]:
-        """The links that one of the keys has, with their records, the earliest first."""
+    async def of(self, ids: Collection[int]) -> Sequence[IdentityLinkRow]:
+        """The links that one of the keys has, with their records, the earliest first; some of them of a crowd's key."""
         row = IdentityLinkRow
         statement = select(row).where(or_(col(row.low).in_(ids), col(row.high).in_(ids)))
-        return (await self.session.scalars(statement.order_by(col(row.seen_at), col(row.low), col(row.high)))).all()
+        return (
+            await self.session.scalars(
+                statement.order_by(col(row.seen_at), col(row.low), col(row.high)).limit(MOST_SHOWN)
+            )
+        ).all()
 
 
 _TIERS = tuple(Tier)

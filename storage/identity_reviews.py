@@ -5,17 +5,21 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, or_, select, text, update
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, exists, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, col
 
+from domain.access import Scope
 from domain.customers.identity import Pair, Verdict
 from domain.customers.merging import Suggestion
 from domain.ids import canonical_json
 from domain.problems import NotFoundProblem, Text
 from storage.bulk import fetch
+from storage.customer_scope import customer_visible
 from storage.encryption import EncryptedJson
-from storage.identity_links import IdentityDecisionPairRow, IdentityDecisionRow
+from storage.identities import IdentityRow
+from storage.identity_links import MOST_SHOWN, IdentityDecisionPairRow, IdentityDecisionRow
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
@@ -110,9 +114,14 @@ class IdentitySuggestions(Repository):
             lows, highs, whys = (list(column) for column in zip(*sorted(suggestions), strict=True))
             await fetch(self.work, _SUGGEST, {"lows": lows, "highs": highs, "whys": whys, "now": self.now})
 
-    async def list(self, page: PageRequest, state: SuggestionState = "open") -> Page[IdentitySuggestionRow]:
-        """Pairs to look at, the oldest first."""
-        statement = select(IdentitySuggestionRow).where(col(IdentitySuggestionRow.state) == state)
+    async def list(self, page: PageRequest, scope: Scope) -> Page[IdentitySuggestionRow]:
+        """Open pairs of which a scope shows both sides, the oldest first."""
+        statement = select(IdentitySuggestionRow).where(col(IdentitySuggestionRow.state) == "open")
+        if scope.kind != "everything":
+            for end in (IdentitySuggestionRow.low, IdentitySuggestionRow.high):
+                side = aliased(IdentityRow)
+                seen = exists().where(col(side.id) == col(end)).where(customer_visible(col(side.customer_id), scope))
+                statement = statement.where(seen)
         return await paginate(self.session, statement, _OLDEST_FIRST, page, lambda row: row)
 
     async def require(self, suggestion_id: UUID) -> IdentitySuggestionRow:
@@ -227,4 +236,4 @@ class IdentityMoves(Repository):
                 col(row.to_customer) == customer,
             )
         )
-        return (await self.session.scalars(statement.order_by(col(row.moved_at), col(row.id)))).all()
+        return (await self.session.scalars(statement.order_by(col(row.moved_at), col(row.id)).limit(MOST_SHOWN))).all()
