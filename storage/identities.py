@@ -112,6 +112,11 @@ _NEW_CUSTOMERS = """
     INSERT INTO customers (created_at, changed_at)
     SELECT %(now)b::timestamptz, %(now)b::timestamptz FROM generate_series(1, %(count)b::integer) RETURNING id
     """
+# Aliases of which no key is left follow as well, so that one step leads from any id to who it is now.
+_FOLLOW = """
+    UPDATE customers SET merged_into = new.target
+    FROM unnest(%(ids)b::uuid[], %(targets)b::uuid[]) AS new (id, target) WHERE customers.merged_into = new.id
+"""
 _ALIASES = "SELECT merged_into, id FROM customers WHERE merged_into = ANY(%(ids)b::uuid[]) ORDER BY id"
 _ALIAS = """
     UPDATE customers SET merged_into = new.target, changed_at = %(now)b::timestamptz
@@ -202,6 +207,9 @@ class Customers(Repository):
         if targets:
             names = {"ids": list(targets), "targets": list(targets.values()), "now": self.now}
             await fetch(self.work, _ALIAS, names)
+        gone = {customer: target for customer, target in targets.items() if target is not None}
+        if gone:
+            await fetch(self.work, _FOLLOW, {"ids": list(gone), "targets": list(gone.values())})
 
     async def remove(self, ids: Iterable[UUID]) -> None:
         """Forget customers that nothing was ever said about."""
