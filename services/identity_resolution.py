@@ -49,7 +49,7 @@ async def resolve_again(
     component = await IdentityLinks(work).component(seeds)
     stored = component.keys
     resolution = resolve({key: each.known for key, each in stored.items()}, component.links, component.decisions)
-    naming = name_clusters(resolution.clusters, stored)
+    naming = name_clusters(resolution.clusters, stored, fresh)
     new = iter(await Customers(work).add(sum(name is None for name in naming.names)))
     names = [name if name is not None else next(new) for name in naming.names]
     placed = [

@@ -27,19 +27,21 @@ class Homed(Protocol):
     def home(self) -> UUID: ...
 
 
-def name_clusters(clusters: Sequence[Collection[int]], keys: Mapping[int, Homed]) -> Naming:
-    """The customers of clusters of numbered keys.
+def name_clusters(
+    clusters: Sequence[Collection[int]], keys: Mapping[int, Homed], fresh: Collection[int] = ()
+) -> Naming:
+    """The customers of clusters of numbered keys. fresh: keys that take no home from those that had it before.
 
     A home stays with the key of it that tells people apart best, the oldest (the lowest number) of these. A cluster is
     named by the oldest home it has; one whose keys were all split off from others has none. So a merge that is taken
     back gives every customer its own id again.
     """
-    best: dict[UUID, tuple[Tier, int]] = {}
+    best: dict[UUID, tuple[bool, Tier, int]] = {}
     for number, key in keys.items():
-        rank = (key.tier, number)
+        rank = (number in fresh, key.tier, number)
         best[key.home] = min(rank, best.get(key.home, rank))
     cluster_of = {key: number for number, cluster in enumerate(clusters) for key in cluster}
-    owners = {home: cluster_of[number] for home, (_, number) in best.items()}
+    owners = {home: cluster_of[number] for home, (*_, number) in best.items()}
     names: list[UUID | None] = [None] * len(clusters)
     for home, number in owners.items():
         held = names[number]

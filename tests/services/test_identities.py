@@ -212,6 +212,10 @@ async def test_what_a_crowd_uses_is_nobody_s_in_any_order(database: Database) ->
     async with UnitOfWork(database) as work:
         rows = await work.session.scalars(select(IdentityRow).where(col(IdentityRow.crowded) != 0))
         assert {row.value for row in rows} == {"once/P1", "singly/P1"}
+    before = await told(database, "P1", world="once/")
+    after = await told(database, "J98 P1", "J99 P1", world="once/")
+    assert after.events == []
+    assert (await told(database, "P1", world="once/")).customers == before.customers
 
 
 async def test_keys_are_found_while_and_after_the_field_key_changes(database_url: str) -> None:

@@ -31,6 +31,7 @@ def test_what_was_split_off_gets_a_new_id() -> None:
     assert name_clusters([{2}, {1, 3}], {1: Key(A), 2: Key(A), 3: Key(A)}).names == [None, A]
     phone_first = {1: Key(A, Tier.PHONE), 2: Key(A), 3: Key(A)}
     assert name_clusters([{1}, {2}, {3}], phone_first).names == [None, A, None]
+    assert name_clusters([{1}, {2}, {3}], phone_first, fresh={2, 3}).names == [A, None, None]
 
 
 def test_what_became_of_customers() -> None:
