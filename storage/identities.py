@@ -108,6 +108,7 @@ _CROWD = """
     UPDATE identities SET crowded = identities.crowded | new.bits
     FROM unnest(%(ids)b::bigint[], %(bits)b::smallint[]) AS new (id, bits) WHERE identities.id = new.id
     """
+_CUSTOMERS = "SELECT id, customer_id FROM identities WHERE id = ANY(%(ids)b::bigint[])"
 _NEW_CUSTOMERS = """
     INSERT INTO customers (created_at, changed_at)
     SELECT %(now)b::timestamptz, %(now)b::timestamptz FROM generate_series(1, %(count)b::integer) RETURNING id
@@ -176,9 +177,7 @@ class Identities(Repository):
 
     async def customers_of(self, ids: Collection[int]) -> Mapping[int, UUID]:
         """The customer of each key that is there."""
-        rows = await self.session.execute(
-            select(col(IdentityRow.id), col(IdentityRow.customer_id)).where(col(IdentityRow.id).in_(ids))
-        )
+        rows = await fetch(self.work, _CUSTOMERS, {"ids": list(ids)})
         return {row[0]: row[1] for row in rows}
 
     async def of_customers(self, customers: Collection[UUID]) -> Sequence[IdentityRow]:

@@ -240,6 +240,25 @@ async def test_keys_are_found_while_and_after_the_field_key_changes(database_url
         await each.close()
 
 
+async def test_keys_that_come_while_the_field_key_changes_are_stored_once(database_url: str) -> None:
+    before = Database(database_url, Keyring({"k1": b"1" * 32}))
+    during = Database(database_url, Keyring({"k2": b"2" * 32, "k1": b"1" * 32}), pool_size=8)
+    after = Database(database_url, Keyring({"k2": b"2" * 32}))
+    records = [f"J{number} P{number}" for number in range(300)]
+    await told(before, *records[:150])
+
+    async def drain(first: int) -> None:
+        for start in range(first, 300, 20):
+            await told(during, *records[start : start + 20])
+
+    await asyncio.gather(rekey(during), *(drain(first) for first in (0, 7, 140, 151)))
+    # Those that came last were stored under the new key: nothing needs the old one.
+    await told(after, *records)
+    assert await count(after, IdentityRow) == 600
+    for each in (before, during, after):
+        await each.close()
+
+
 async def test_a_text_that_postgresql_cannot_keep_spoils_no_batch(database: Database) -> None:
     strange = Sighting((IdentityKey("openid", "a\0b", "x\0y"),), "jd/flagship", "order:1", NOW)
     async with UnitOfWork(database) as work:
