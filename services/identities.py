@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.canonical.keys import IdentityKey, by_strength
+from domain.canonical.keys import IdentityKey, strongest_first
 from domain.customers.identity import Link, resolve
 from domain.customers.merging import Suggestion
 from domain.customers.strength import Known, link_tier
@@ -68,7 +68,7 @@ class _Batch:
 
     def __init__(self, work: UnitOfWork, sightings: Sequence[Sighting]) -> None:
         self._work = work
-        self._named = [by_strength(sighting.keys) for sighting in sightings]
+        self._named = [strongest_first(sighting.keys) for sighting in sightings]
         self._identities = Identities(work)
         # The pairs that records name, the better key first, with the first record that names them.
         self._pairs: dict[tuple[IdentityKey, IdentityKey], Sighting] = {}

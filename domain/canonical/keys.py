@@ -54,12 +54,13 @@ def keys_of(record: Any) -> tuple[IdentityKey, ...]:
     """
     if not isinstance(record, HasKeys):
         return ()
-    return by_strength(each for each in record.identity_keys() if each is not None)
+    return strongest_first(record.identity_keys())
 
 
-def by_strength(keys: Iterable[IdentityKey]) -> tuple[IdentityKey, ...]:
-    """Keys without repetition, the one that tells people apart best first."""
-    return tuple(sorted(set(keys), key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
+def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ...]:
+    """The keys, the one that tells people apart best first, without repetition and gaps."""
+    found = {each for each in keys if each is not None}
+    return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
 
 
 _STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(get_args(KeyKind))}

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, func, select
 
-from domain.canonical.keys import IdentityKey, KeyKind, by_strength
+from domain.canonical.keys import IdentityKey, KeyKind, strongest_first
 from domain.customers.identity import Link, resolve
 from domain.customers.strength import MOST_LINKS, Known, Tier, link_tier
 from domain.problems import ConfigurationProblem, UnavailableProblem
@@ -88,7 +88,7 @@ def expected(records: Iterable[str]) -> set[str]:
     links = set()
     for record in records:
         keys = [IdentityKey(*SCOPES[name[0]], name) for name in record.split()]
-        first, *others = by_strength(keys)
+        first, *others = strongest_first(keys)
         for other in others:
             low, high = sorted((numbers[first.value], numbers[other.value]))
             links.add(Link(low, high, link_tier(first.kind, other.kind)))
