@@ -327,7 +327,9 @@ async def _follow(
     customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
     what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"
     told = {**detail, "identities": sorted(keys)[:MOST_KEYS], "customers": [str(each) for each in customers]}
-    await AuditLog(work).record(actor, what, f"customer:{customers[0]}", told)
+    # Nobody is left when all the keys were erased in the meantime.
+    target = f"customer:{customers[0]}" if customers else f"identity-decision:{decision.id}"
+    await AuditLog(work).record(actor, what, target, told)
     return Decided(decision.id, decision.verdict, customers)
 
 

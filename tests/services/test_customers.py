@@ -1,7 +1,7 @@
 """What people see and decide about customers: why, merge, split, undo, review."""
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from domain.access import Actor, Role, Scope, system_actor
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
@@ -147,6 +147,14 @@ async def test_every_decision_is_in_the_audit_log(database: Database, customers:
         ("wang", "customer.join", f"customer:{first}"),
         ("system:cli/root", "customer.undo", f"customer:{first}"),
     }
+
+
+async def test_a_decision_about_erased_keys_can_be_undone(database: Database, customers: CustomerService) -> None:
+    await told(database, "U1", "U2")
+    decided = await customers.decide(SUPERVISOR, "join", [await number(database, name) for name in ("U1", "U2")], "x")
+    async with UnitOfWork(database) as work:
+        await work.session.execute(delete(IdentityRow))
+    assert (await customers.undo(SUPERVISOR, decided.decision)).customers == []
 
 
 async def _order(database: Database, identity: int | None, account_id: str) -> None:
