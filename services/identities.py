@@ -128,7 +128,8 @@ class _Batch:
         to = dict(near)
         for cluster, customer in zip(resolution.clusters, customers, strict=True):
             to.update((alone[number], customer) for number in cluster)
-        stored = await self._identities.add([NewKey(key, to[key], self._first_seen[key]) for key in missing])
+        new = [NewKey(key, to[key], None if key in near else to[key], self._first_seen[key]) for key in missing]
+        stored = await self._identities.add(new)
         for key, number in stored.items():
             self._ids[key], self._customers[number] = number, to[key]
         self._fresh.update(stored.values())

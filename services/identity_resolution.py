@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.customers.identity import Resolution, resolve
-from domain.customers.naming import CustomerChange, changes_of, name_clusters
+from domain.customers.naming import CustomerChange, changes_of, home_in, name_clusters
 from domain.customers.strength import Tier
 from domain.events import Event
 from domain.ids import derived_id
@@ -43,17 +43,16 @@ async def resolve_again(
 ) -> Resolved:
     """Look anew at all that hangs together with some keys, and move what belongs to somebody else now.
 
-    fresh: keys that were stored a moment
-    ago in this unit of work, and whose place is no history yet.
+    fresh: keys that were stored a moment ago in this unit of work, and whose place is no history yet.
     """
     component = await IdentityLinks(work).component(seeds)
     stored = component.keys
     resolution = resolve({key: each.known for key, each in stored.items()}, component.links, component.decisions)
-    naming = name_clusters(resolution.clusters, stored, fresh)
+    naming = name_clusters(resolution.clusters, stored)
     new = iter(await Customers(work).add(sum(name is None for name in naming.names)))
     names = [name if name is not None else next(new) for name in naming.names]
     placed = [
-        Placed(key, name, stored[key].home if naming.owners[stored[key].home] == number else name)
+        Placed(key, name, home_in(naming, number, stored[key].home, name))
         for number, (cluster, name) in enumerate(zip(resolution.clusters, names, strict=True))
         for key in cluster
     ]

@@ -36,8 +36,9 @@ class CustomerRow(Table, table=True):
 class IdentityRow(Table, table=True):
     """One key of a person. digest: a keyed hash of kind, scope and value, by which it is found without decrypting.
 
-    home: the customer it goes back to when a merge is taken back. crowded: a bit for each tier of links in which it is
-    a crowd's, and says nothing about anybody.
+    home: the customer that began with it, and that it goes back to when a merge is taken back; NULL for a key that
+    joined a customer later. crowded: a bit for each tier of links in which it is a crowd's, and says nothing about
+    anybody.
     """
 
     __tablename__ = "identities"
@@ -48,7 +49,7 @@ class IdentityRow(Table, table=True):
     value: str = Field(sa_type=EncryptedText(VALUE_CONTEXT))
     customer_id: UUID = Field(index=True, sa_column_args=[ForeignKey("customers.id")])
     first_seen_at: datetime = instant()
-    home: UUID
+    home: UUID | None = None
     crowded: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
 
     __table_args__ = (UniqueConstraint("digest"),)
@@ -61,7 +62,7 @@ class StoredKey(NamedTuple):
     kind: KeyKind
     scope: str
     customer_id: UUID
-    home: UUID
+    home: UUID | None
     crowded: int
 
     @property
@@ -74,10 +75,11 @@ class StoredKey(NamedTuple):
 
 
 class NewKey(NamedTuple):
-    """A key that is not stored yet, and the customer it is to belong to."""
+    """A key that is not stored yet, the customer it is to belong to, and its home."""
 
     key: IdentityKey
     customer_id: UUID
+    home: UUID | None
     seen_at: datetime
 
 
@@ -86,7 +88,7 @@ class Placed(NamedTuple):
 
     id: int
     customer_id: UUID
-    home: UUID
+    home: UUID | None
 
 
 _FIND = """
@@ -94,9 +96,10 @@ _FIND = """
 """
 _ADD = """
     INSERT INTO identities (kind, scope, digest, value, customer_id, home, first_seen_at)
-    SELECT kind, scope, digest, value, customer, customer, seen
+    SELECT kind, scope, digest, value, customer, home, seen
     FROM unnest(%(kinds)b::text[], %(scopes)b::text[], %(digests)b::bytea[], %(values)b::bytea[],
-        %(customers)b::uuid[], %(seen)b::timestamptz[]) AS new (kind, scope, digest, value, customer, seen)
+        %(customers)b::uuid[], %(homes)b::uuid[], %(seen)b::timestamptz[])
+        AS new (kind, scope, digest, value, customer, home, seen)
     ON CONFLICT (digest) DO NOTHING RETURNING digest, id
     """
 _PLACE = """
@@ -140,10 +143,7 @@ class Identities(Repository):
         return {digests[digest]: StoredKey(*stored) for digest, *stored in rows}
 
     async def add(self, new: Sequence[NewKey]) -> Mapping[IdentityKey, int]:
-        """Store keys; the ids of those that nobody else stored meanwhile (whoever is at it is waited for).
-
-        Their home is the customer they come to.
-        """
+        """Store keys; the ids of those that nobody else stored meanwhile (whoever is at it is waited for)."""
         keyring = self.work.database.keyring
         by_key = {each.key: each for each in new}
         digests = await self._digests.current(by_key)
@@ -159,6 +159,7 @@ class Identities(Repository):
                 "digests": [digest for digest, _ in ordered],
                 "values": [keyring.encrypt(each.key.value.encode(), VALUE_CONTEXT) for _, each in ordered],
                 "customers": [each.customer_id for _, each in ordered],
+                "homes": [each.home for _, each in ordered],
                 "seen": [each.seen_at for _, each in ordered],
             },
         )

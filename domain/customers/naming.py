@@ -18,35 +18,44 @@ class Naming:
 
 
 class Homed(Protocol):
-    """A key as this module sees it. home: the customer it belonged to before that was merged with any other."""
+    """A key as this module sees it. home: the customer that began with it, None for a key that joined one."""
 
     @property
     def tier(self) -> Tier: ...
 
     @property
-    def home(self) -> UUID: ...
+    def home(self) -> UUID | None: ...
 
 
-def name_clusters(
-    clusters: Sequence[Collection[int]], keys: Mapping[int, Homed], fresh: Collection[int] = ()
-) -> Naming:
-    """The customers of clusters of numbered keys. fresh: keys that take no home from those that had it before.
+def name_clusters(clusters: Sequence[Collection[int]], keys: Mapping[int, Homed]) -> Naming:
+    """The customers of clusters of numbered keys.
 
     A home stays with the key of it that tells people apart best, the oldest (the lowest number) of these. A cluster is
     named by the oldest home it has; one whose keys were all split off from others has none. So a merge that is taken
     back gives every customer its own id again.
     """
-    best: dict[UUID, tuple[bool, Tier, int]] = {}
+    best: dict[UUID, tuple[Tier, int]] = {}
     for number, key in keys.items():
-        rank = (number in fresh, key.tier, number)
-        best[key.home] = min(rank, best.get(key.home, rank))
+        if key.home is not None:
+            rank = (key.tier, number)
+            best[key.home] = min(rank, best.get(key.home, rank))
     cluster_of = {key: number for number, cluster in enumerate(clusters) for key in cluster}
-    owners = {home: cluster_of[number] for home, (*_, number) in best.items()}
+    owners = {home: cluster_of[number] for home, (_, number) in best.items()}
     names: list[UUID | None] = [None] * len(clusters)
     for home, number in owners.items():
         held = names[number]
         names[number] = home if held is None else min(held, home)
     return Naming(names, owners)
+
+
+def home_in(naming: Naming, number: int, home: UUID | None, name: UUID) -> UUID | None:
+    """The home from now on of a key in the cluster of this number, given the cluster's name.
+
+    A cluster that got a new name begins a customer: that is its keys' home. A home that stayed elsewhere is given up.
+    """
+    if home is not None and naming.owners[home] == number:
+        return home
+    return name if naming.names[number] is None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
 """What people see and decide about customers: why, merge, split, undo, review."""
 
+import random
+from uuid import UUID
+
 import pytest
 from sqlmodel import col, delete, select
 
 from domain.access import Actor, Role, Scope, system_actor
+from domain.customers.identity import Verdict
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.customers import CustomerService, Explanation
 from storage.audit import AuditEntryRow
@@ -14,7 +18,7 @@ from storage.orders import OrderRow
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.services.test_identities import NOW, doubts, owner, people, told
+from tests.services.test_identities import NOW, any_records, doubts, expected, owner, people, told
 
 SUPERVISOR = an_actor("wang", Role.SUPERVISOR)
 AGENT = an_actor("li", Role.AGENT)
@@ -104,6 +108,34 @@ async def test_a_suggestion_is_answered_once(database: Database, customers: Cust
         await customers.settle(SUPERVISOR, device.id, "join", "又一次")
     await customers.undo(SUPERVISOR, parted.decision)
     assert await doubts(database) == {"G1 J1 shared_device"}
+
+
+async def test_all_that_people_decide_can_be_taken_back(database: Database, customers: CustomerService) -> None:
+    generator = random.Random(5)
+    for _ in range(6):
+        async with UnitOfWork(database) as work:
+            await work.session.execute(delete(IdentityRow))
+        records = any_records(generator)
+        await told(database, *records)
+        async with UnitOfWork(database) as work:
+            before = {row.value: row for row in await work.session.scalars(select(IdentityRow))}
+        decided: dict[UUID, tuple[Verdict, str, str]] = {}
+        for _ in range(8):
+            verdict: Verdict = generator.choice(("join", "part"))
+            one, other = generator.sample(sorted(before), 2)
+            try:
+                found = await customers.decide(SUPERVISOR, verdict, [before[one].id, before[other].id], "x")
+            except ConflictProblem:
+                continue
+            decided[found.decision] = (verdict, one, other)
+            assert await people(database) == expected(records, decided.values()), (records, decided)
+        for decision in generator.sample(list(decided), len(decided)):
+            await customers.undo(SUPERVISOR, decision)
+            del decided[decision]
+            assert await people(database) == expected(records, decided.values()), (records, decided)
+        async with UnitOfWork(database) as work:
+            after = {row.value: row.customer_id for row in await work.session.scalars(select(IdentityRow))}
+        assert after == {name: row.customer_id for name, row in before.items()}
 
 
 async def test_decisions_that_contradict_each_other_are_refused(database: Database, customers: CustomerService) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import col, func, select
 
 from domain.canonical.keys import IdentityKey, KeyKind, strongest_first
-from domain.customers.identity import Link, resolve
+from domain.customers.identity import Decision, Link, Verdict, resolve
 from domain.customers.strength import MOST_LINKS, Known, Tier, link_tier
 from domain.problems import ConfigurationProblem, UnavailableProblem
 from services.identities import Assigned, IdentityService, Sighting
@@ -81,8 +81,8 @@ async def count(database: Database, row: type) -> int:
         return int(await work.session.scalar(select(func.count()).select_from(row)) or 0)
 
 
-def expected(records: Iterable[str]) -> set[str]:
-    """What the pure rules say of all records at once."""
+def expected(records: Iterable[str], decisions: Iterable[tuple[Verdict, str, str]] = ()) -> set[str]:
+    """What the pure rules say of all records and decisions at once."""
     names = sorted({name for record in records for name in record.split()})
     numbers = {name: number for number, name in enumerate(names)}
     links = set()
@@ -92,7 +92,9 @@ def expected(records: Iterable[str]) -> set[str]:
         for other in others:
             low, high = sorted((numbers[first.value], numbers[other.value]))
             links.add(Link(low, high, link_tier(first.kind, other.kind)))
-    resolution = resolve({numbers[name]: Known(*SCOPES[name[0]]) for name in names}, links)
+    known = {numbers[name]: Known(*SCOPES[name[0]]) for name in names}
+    decided = [Decision(verdict, *sorted((numbers[one], numbers[other]))) for verdict, one, other in decisions]
+    resolution = resolve(known, links, decided)
     return {" ".join(sorted(names[key] for key in cluster)) for cluster in resolution.clusters if len(cluster) > 1}
 
 
@@ -149,7 +151,7 @@ async def test_the_same_again_changes_nothing(database: Database) -> None:
     assert [await count(database, table) for table in tables] == before
 
 
-def _any_records(generator: random.Random) -> list[str]:
+def any_records(generator: random.Random) -> list[str]:
     """Records over so few keys that families, conflicts and chains turn up."""
     names = [f"{kind}{number}" for kind in SCOPES for number in range(4)]
     found = []
@@ -164,7 +166,7 @@ def _any_records(generator: random.Random) -> list[str]:
 async def test_neither_order_nor_batches_matter(database: Database) -> None:
     generator = random.Random(7)
     for number in range(8):
-        records = _any_records(generator)
+        records = any_records(generator)
         wanted = expected(records)
         for way, size in enumerate((len(records), 1, 5, 7)):
             world = f"{number}/{way}/"
@@ -189,7 +191,7 @@ async def test_batches_at_once_make_one_customer_of_one_person(database_url: str
         pytest.fail("never got through")
 
     for number in range(6):
-        records, world = _any_records(generator), f"{number}/"
+        records, world = any_records(generator), f"{number}/"
         batches = [generator.sample(records, 8) for _ in range(10)]
         batches += [records[start : start + 6] for start in range(0, len(records), 6)]
         await asyncio.gather(*(drain(batch, world) for batch in batches))

@@ -10,7 +10,6 @@ depends_on = None
 _STATEMENTS = """
 ALTER TABLE identities ADD COLUMN home uuid;
 UPDATE identities SET home = customer_id;
-ALTER TABLE identities ALTER COLUMN home SET NOT NULL;
 ALTER TABLE identities ADD COLUMN crowded smallint DEFAULT 0 NOT NULL;
 
 CREATE TABLE identity_digest_keys (

@@ -6,12 +6,12 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.customers.naming import CustomerChange, changes_of, name_clusters
+from domain.customers.naming import CustomerChange, changes_of, home_in, name_clusters
 from domain.customers.strength import Tier
 
 
 class Key(NamedTuple):
-    home: UUID
+    home: UUID | None
     tier: Tier = Tier.ACCOUNT
 
 
@@ -31,7 +31,18 @@ def test_what_was_split_off_gets_a_new_id() -> None:
     assert name_clusters([{2}, {1, 3}], {1: Key(A), 2: Key(A), 3: Key(A)}).names == [None, A]
     phone_first = {1: Key(A, Tier.PHONE), 2: Key(A), 3: Key(A)}
     assert name_clusters([{1}, {2}, {3}], phone_first).names == [None, A, None]
-    assert name_clusters([{1}, {2}, {3}], phone_first, fresh={2, 3}).names == [A, None, None]
+    joined_later = {1: Key(A, Tier.PHONE), 2: Key(None), 3: Key(None)}
+    assert name_clusters([{1}, {2}, {3}], joined_later).names == [A, None, None]
+
+
+def test_a_key_gives_up_a_home_that_stayed_elsewhere() -> None:
+    naming = name_clusters([{1, 3}, {2}], {1: Key(A), 2: Key(A), 3: Key(B)})
+    assert naming.names == [A, None]
+    assert home_in(naming, 0, B, A) == B
+    assert home_in(naming, 1, A, C) == C
+    elsewhere = name_clusters([{1}, {2, 3}], {1: Key(A), 2: Key(A), 3: Key(B)})
+    assert home_in(elsewhere, 1, A, B) is None
+    assert home_in(elsewhere, 1, None, B) is None
 
 
 def test_what_became_of_customers() -> None:
