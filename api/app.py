@@ -18,6 +18,7 @@ from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.catalog import catalog
+from api.routes.customers import customers, identity_decisions, identity_suggestions
 from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.human_tasks import human_tasks
@@ -39,6 +40,9 @@ ROUTERS = (
     human_tasks,
     events,
     accounts,
+    customers,
+    identity_decisions,
+    identity_suggestions,
     secrets,
     users,
     tokens,

@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.events import EventService
 from services.human_tasks import HumanTaskService
@@ -47,6 +48,7 @@ class ApiDependencies:
     access: Access
     people: People
     accounts: PlatformAccounts
+    customers: CustomerService
     secrets: SecretStore
     organisation: OrganisationTree
     audit: AuditTrail

@@ -111,6 +111,29 @@ _OWN_TASK = {
     "data": {"order": "E20261123", "receiver_name": "李明", "receiver_phone": "13812345678"},
     "masked": False,
 }
+_CUSTOMER = "0199c0de-0000-7000-8000-000000000001"
+_FORMER_CUSTOMER = "0199c0de-0000-7000-8000-000000000002"
+_DECISION = "0199c0df-0000-7000-8000-000000000003"
+_BUYER = {
+    "id": 41,
+    "kind": "buyer",
+    "scope": "jd",
+    "value": "jdAB****0007",
+    "customer": _CUSTOMER,
+    "first_seen_at": _AT,
+    "crowded": False,
+}
+_PHONE = {**_BUYER, "id": 42, "kind": "phone", "scope": "", "value": "+86138****8000"}
+_OTHER_BUYER = {**_BUYER, "id": 57, "scope": "pinduoduo", "value": "pddX****0042"}
+_SUGGESTION = {
+    "id": "0199c0e0-0000-7000-8000-000000000004",
+    "why": "shared_device",
+    "made_at": _AT,
+    "low": _BUYER,
+    "high": {**_BUYER, "id": 63, "scope": "taobao", "value": "AAHx****77Zk", "customer": _FORMER_CUSTOMER},
+}
+_DECIDED = {"decision": _DECISION, "verdict": "join", "customers": [_CUSTOMER]}
+_REASON = {"reason": "电话核实为同一人"}
 _EVENT = {
     "specversion": "1.0",
     "id": "a-1",
@@ -183,6 +206,9 @@ REQUESTS: dict[str, Any] = {
         "input": {"refund_id": "2026112300001"},
         "events": [{"after_s": 3600, "event": _EVENT}],
     },
+    "merge_customers": {"others": [_FORMER_CUSTOMER], **_REASON},
+    "split_customer": {"identities": [57], "reason": "妻子的账号"},
+    "settle_identity_suggestion": {"verdict": "join", **_REASON},
     "release_version": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
     "roll_back_release": {"reason": "退款金额有误"},
     "start_run": {
@@ -354,6 +380,50 @@ RESPONSES: dict[str, Any] = {
             "en": "Apply for the trade and refund interfaces in the console",
         },
     },
+    "explain_customer": {
+        "customer": _CUSTOMER,
+        "aliases": [_FORMER_CUSTOMER],
+        "keys": [_BUYER, _PHONE, _OTHER_BUYER],
+        "others": [],
+        "links": [
+            {
+                "low": 41,
+                "high": 42,
+                "strength": "phone",
+                "account_id": "jd/flagship",
+                "record": "order:290001234567",
+                "seen_at": _AT,
+            }
+        ],
+        "decisions": [
+            {
+                "id": _DECISION,
+                "verdict": "join",
+                "pairs": [[41, 57]],
+                "actor": "wang.wei",
+                "reason": "电话核实为同一人",
+                "decided_at": _AT,
+                "undone_at": None,
+                "undone_by": None,
+            }
+        ],
+        "moves": [
+            {
+                "identity": 57,
+                "from_customer": _FORMER_CUSTOMER,
+                "to_customer": _CUSTOMER,
+                "cause": "decision",
+                "detail": {"decision": _DECISION},
+                "moved_at": _AT,
+            }
+        ],
+        "suggestions": [_SUGGESTION],
+    },
+    "merge_customers": _DECIDED,
+    "split_customer": {**_DECIDED, "verdict": "part", "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
+    "undo_identity_decision": {**_DECIDED, "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
+    "list_identity_suggestions": _page(_SUGGESTION),
+    "settle_identity_suggestion": _DECIDED,
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

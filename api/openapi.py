@@ -21,6 +21,7 @@ TAGS = [
     {"name": "human tasks", "description": "人工任务 · Human tasks"},
     {"name": "events", "description": "事件 · Events"},
     {"name": "accounts", "description": "平台账号 · Accounts on platforms"},
+    {"name": "customers", "description": "客户与标识 · Customers and their identities"},
     {"name": "secrets", "description": "流程使用的密钥 · Secrets of flows"},
     {"name": "users", "description": "用户与权限 · Users and their rights"},
     {"name": "tokens", "description": "访问令牌 · API tokens"},

@@ -17,6 +17,7 @@ from benchmarks import (
     expressions,
     history,
     human_tasks,
+    identity,
     latency,
     memory,
     read_model,
@@ -42,7 +43,7 @@ class Topic:
 IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions}
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
 WITHOUT_WORKER = {"memory": memory}
-IN_THE_HOUSE = {"read_model": read_model}
+IN_THE_HOUSE = {"read_model": read_model, "identity": identity}
 OVER_HTTP = {"human_tasks": human_tasks, "webhooks": webhooks, "starts": starts}
 NAMES = (*IN_THIS_PROCESS, *WITH_WORKER, *WITHOUT_WORKER, *IN_THE_HOUSE, *OVER_HTTP)
 

@@ -60,6 +60,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         access=application.access,
         people=application.people,
         accounts=application.accounts,
+        customers=application.customers,
         secrets=application.secrets,
         organisation=OrganisationTree(application.database),
         audit=application.audit,

@@ -34,6 +34,7 @@ class Permission(StrEnum):
     EVENTS_PUBLISH = "events.publish"
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_UNMASK = "customers.unmask"
+    CUSTOMERS_MERGE = "customers.merge"
     SETTLEMENTS_READ = "settlements.read"
     SETTLEMENTS_RUN = "settlements.run"
     PAYOUTS_PREPARE = "payouts.prepare"
@@ -92,6 +93,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         | {
             _P.TASKS_MANAGE,
             _P.CUSTOMERS_READ,
+            _P.CUSTOMERS_MERGE,
             _P.ACCOUNTS_MANAGE,
             _P.SECRETS_MANAGE,
             _P.ORGANISATION_MANAGE,
@@ -103,7 +105,15 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ}),
     Role.AGENT: frozenset(_AGENT),
     Role.SUPERVISOR: frozenset(
-        _AGENT | {_P.TASKS_MANAGE, _P.RUNS_CONTROL, _P.CUSTOMERS_UNMASK, _P.USERS_READ, _P.ORGANISATION_READ}
+        _AGENT
+        | {
+            _P.TASKS_MANAGE,
+            _P.RUNS_CONTROL,
+            _P.CUSTOMERS_UNMASK,
+            _P.CUSTOMERS_MERGE,
+            _P.USERS_READ,
+            _P.ORGANISATION_READ,
+        }
     ),
     Role.FINANCE: frozenset(
         _AGENT | {_P.SETTLEMENTS_READ, _P.SETTLEMENTS_RUN, _P.PAYOUTS_PREPARE, _P.ACCOUNTS_READ, _P.ORGANISATION_READ}

@@ -25,12 +25,15 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
+from services.identities import IdentityService
 from services.inbox import InboxService
+from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
@@ -94,6 +97,14 @@ class Application:
     @cached_property
     def accounts(self) -> PlatformAccounts:
         return PlatformAccounts(self.database, self.connectors)
+
+    @cached_property
+    def customers(self) -> CustomerService:
+        return CustomerService(self.database)
+
+    @cached_property
+    def identities(self) -> IdentityService:
+        return IdentityService()
 
     @cached_property
     def audit(self) -> AuditTrail:
@@ -165,7 +176,7 @@ class Application:
 
     @cached_property
     def inbox(self) -> InboxService:
-        return InboxService(self.database, self.connectors)
+        return InboxService(self.database, self.connectors, Intake(IdentityService()))
 
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""

@@ -4,15 +4,15 @@ Every step is one statement or a few over the whole batch. Rows are written in t
 at once wait for each other and never embrace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.canonical import IdentityKey
 from domain.customers.records import Record, fold, record_of
 from domain.events import Event
+from services.identities import Assigned, IdentityService, Sighting
 from storage.events import Events
 from storage.placements import Placements
 from storage.records import Records, Written
@@ -20,34 +20,6 @@ from storage.unit_of_work import UnitOfWork
 
 TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """Keys that one record named together. record: the record's name, `orders:youzan/flagship/E1`."""
-
-    keys: tuple[IdentityKey, ...]
-    account_id: str
-    record: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """Whose keys they are. aliases: earlier ids of a customer. events: merges and splits that came of it."""
-
-    identities: Mapping[IdentityKey, int]
-    customers: Mapping[IdentityKey, UUID]
-    aliases: Mapping[UUID, Sequence[UUID]]
-    touched: frozenset[UUID] = frozenset()
-    events: Sequence[Event] = ()
-
-
-class Assigning(Protocol):
-    """Whoever knows which keys are one person's."""
-
-    async def assign(self, work: UnitOfWork, sightings: Sequence[Sighting]) -> Assigned:
-        """The identity and the customer of every key, made when they are new."""
 
 
 class Tagging(Protocol):
@@ -88,13 +60,13 @@ class TakenIn:
     customers: frozenset[UUID] = frozenset()
 
 
-_NOBODY = Assigned({}, {}, {})
+_NOBODY = Assigned((), {}, {}, {})
 
 
 class Intake:
     """The way in of everything that platforms tell."""
 
-    def __init__(self, identities: Assigning | None = None, tagging: Tagging | None = None) -> None:
+    def __init__(self, identities: IdentityService | None = None, tagging: Tagging | None = None) -> None:
         self._identities = identities
         self._tagging = tagging
 

@@ -11,3 +11,8 @@ async def lock(work: UnitOfWork, name: str) -> None:
     Names are hashed to 64 bits; two that collide only wait for each other.
     """
     await work.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+async def lock_shared(work: UnitOfWork, name: str) -> None:
+    """As `lock`, but together with others that share it; only who holds the name alone is kept out."""
+    await work.session.execute(text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))"), {"name": name})

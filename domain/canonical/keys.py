@@ -1,14 +1,15 @@
 """Identity keys: what a record knows a person by."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from domain.canonical.phones import e164
 
-KeyKind = Literal["unionid", "phone", "buyer", "external_userid", "openid", "member", "device"]
-"""By falling strength. unionid: one WeChat user within the merchant's open platform. phone: E.164. buyer: an account of
-a shop platform. external_userid: a contact within a corp. openid: a WeChat user within one app. member: the merchant's
-own member number. device: a fingerprint; many people may share one."""
+KeyKind = Literal["unionid", "external_userid", "openid", "buyer", "member", "phone", "device"]
+"""By how well they tell people apart, the best first. unionid: one WeChat user within the merchant's open platform.
+external_userid: a contact within a corp. openid: a WeChat user within one app. buyer: an account of a shop platform.
+member: the merchant's own member number. phone: E.164; a family may share one. device: a fingerprint; many people may
+share one."""
 
 STRONG_KINDS: frozenset[KeyKind] = frozenset({"unionid", "phone", "buyer", "external_userid", "openid", "member"})
 """Kinds that tie records of one person together without asking; the others only suggest."""
@@ -39,12 +40,9 @@ def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None
 
 
 def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ...]:
-    """The keys, the strongest first, without repetition and gaps."""
-    found = {each: None for each in keys if each is not None}
+    """The keys, the one that tells people apart best first, without repetition and gaps."""
+    found = {each for each in keys if each is not None}
     return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
 
 
-_STRENGTH: dict[str, int] = {
-    kind: place
-    for place, kind in enumerate(("unionid", "phone", "buyer", "external_userid", "openid", "member", "device"))
-}
+_STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(get_args(KeyKind))}

@@ -22,8 +22,8 @@ def test_the_strongest_key_comes_first_and_scopes_keep_apart() -> None:
     order = OrderData(**ORIGIN, order_id="E1", status="paid", buyer=buyer)
     assert [(each.kind, each.scope) for each in keys_of(order)] == [
         ("unionid", ""),
-        ("buyer", "youzan"),
         ("openid", "youzan/flagship"),
+        ("buyer", "youzan"),
         ("device", ""),
     ]
     contact = ContactData(platform="wecom", account="corp", version=1, external_userid="wm1")

@@ -1,0 +1,356 @@
+"""Customers for people: why keys are one person's, and what a person may decide about it.
+
+A decision is about keys and is kept beside the evidence; undoing it brings back what the evidence says. Customers that
+gain or lose keys are told by events, as when evidence did it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import Any, Literal
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.customers.identity import Pair, Verdict
+from domain.customers.masking import masked_key
+from domain.customers.strength import Tier
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from services.identity_resolution import resolve_again
+from storage.audit import AuditLog
+from storage.customer_scope import sees_customer
+from storage.engine import Database
+from storage.events import Events
+from storage.identities import Customers, Identities, IdentityRow
+from storage.identity_links import IdentityDecisionRow, IdentityLinkRow, IdentityLinks
+from storage.identity_reviews import (
+    IdentityDecisions,
+    IdentityMoveRow,
+    IdentityMoves,
+    IdentitySuggestionRow,
+    IdentitySuggestions,
+)
+from storage.paging import Page, PageRequest
+from storage.unit_of_work import UnitOfWork
+
+MOST_KEYS = 100
+LONGEST_REASON = 500
+_STATES: Mapping[Verdict, Literal["joined", "parted"]] = {"join": "joined", "part": "parted"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """A key as people see it: its value masked. crowded: a crowd uses it, so that it says nothing about anybody."""
+
+    id: int
+    kind: str
+    scope: str
+    value: str
+    customer: UUID
+    first_seen_at: datetime
+    crowded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLink:
+    """Evidence: the first record that named both keys. strength: that of the weaker key (`union` … `device`)."""
+
+    low: int
+    high: int
+    strength: str
+    account_id: str
+    record: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDecision:
+    """What somebody decided about pairs of keys."""
+
+    id: UUID
+    verdict: str
+    pairs: Sequence[Pair]
+    actor: str
+    reason: str
+    decided_at: datetime
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMove:
+    """A key that went from one customer to another. detail: the records or the decision that caused it."""
+
+    identity: int
+    from_customer: UUID
+    to_customer: UUID
+    cause: str
+    detail: Mapping[str, Any]
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSuggestion:
+    """Two keys that may be one person's, with what is known of each."""
+
+    id: UUID
+    why: str
+    made_at: datetime
+    low: ShownKey
+    high: ShownKey
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why these keys are one customer: keys, the evidence between them, decisions, history, open questions.
+
+    aliases: earlier ids of the customer. others: keys of other customers that the evidence, a decision or a question
+    names as well.
+    """
+
+    customer: UUID
+    aliases: Sequence[UUID]
+    keys: Sequence[ShownKey]
+    others: Sequence[ShownKey]
+    links: Sequence[ShownLink]
+    decisions: Sequence[ShownDecision]
+    moves: Sequence[ShownMove]
+    suggestions: Sequence[ShownSuggestion]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision that was taken or undone, and the customers that its keys belong to now."""
+
+    decision: UUID
+    verdict: str
+    customers: Sequence[UUID]
+
+
+class CustomerService:
+    """Raises AuthorizationProblem without the permission, NotFoundProblem for customers out of the actor's scope."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def explain(self, actor: Actor, customer_id: UUID) -> Explanation:
+        """Everything that says whose the keys of a customer are; a former id stands for who it is now."""
+        actor.require(Permission.CUSTOMERS_READ)
+        async with UnitOfWork(self._database) as work:
+            customer = await _require(work, actor, customer_id)
+            own = {row.id: row for row in await Identities(work).of_customers([customer])}
+            links = await IdentityLinks(work).of(own)
+            decisions = await IdentityDecisions(work).about(own)
+            pairs = await IdentityDecisions(work).pairs([each.id for each in decisions])
+            suggestions = await IdentitySuggestions(work).about(own)
+            linked = [(each.low, each.high) for each in links] + [(each.low, each.high) for each in suggestions]
+            named = {end for each in (linked, *pairs.values()) for pair in each for end in pair}
+            others = await Identities(work).rows(named - own.keys())
+            keys = {number: _shown_key(row) for number, row in {**own, **others}.items()}
+            return Explanation(
+                customer,
+                (await Customers(work).aliases([customer])).get(customer, ()),
+                [keys[number] for number in own],
+                [keys[number] for number in sorted(others)],
+                [_shown_link(each) for each in links],
+                [_shown_decision(each, pairs.get(each.id, ())) for each in decisions],
+                [_shown_move(each) for each in await IdentityMoves(work).of(own, customer)],
+                [_shown_suggestion(each, keys) for each in suggestions],
+            )
+
+    async def merge(self, actor: Actor, customer_id: UUID, others: Collection[UUID], reason: str) -> Decided:
+        """Say that customers are one person, whatever the evidence says: all their keys are joined."""
+        actor.require(Permission.CUSTOMERS_MERGE)
+        async with UnitOfWork(self._database) as work:
+            customers = [await _require(work, actor, each) for each in (customer_id, *others)]
+            if len(set(customers)) < 2:
+                raise ConflictProblem(Text("这些编号已经是同一位客户", "These ids are one customer already"))
+            keys = [row.id for row in await Identities(work).of_customers(customers)]
+            return await _decide(work, actor, "join", [(keys[0], key) for key in keys[1:]], reason)
+
+    async def split(self, actor: Actor, customer_id: UUID, identities: Collection[int], reason: str) -> Decided:
+        """Say that some keys of a customer are another person's than the rest: each is parted from each of the rest."""
+        actor.require(Permission.CUSTOMERS_MERGE)
+        async with UnitOfWork(self._database) as work:
+            customer = await _require(work, actor, customer_id)
+            keys = {row.id for row in await Identities(work).of_customers([customer])}
+            chosen = set(identities)
+            if not chosen or not chosen < keys:
+                raise ValidationProblem(
+                    Text(
+                        "请选择该客户的一部分标识：至少一个，且不能是全部",
+                        "Choose some of this customer's identities: at least one, and not all of them",
+                    ),
+                    unknown=sorted(chosen - keys),
+                )
+            return await _decide(work, actor, "part", list(product(chosen, keys - chosen)), reason)
+
+    async def decide(self, actor: Actor, verdict: Verdict, identities: Sequence[int], reason: str) -> Decided:
+        """Say that keys are one person's (`join`), or that the first is another person's than the others (`part`)."""
+        actor.require(Permission.CUSTOMERS_MERGE)
+        async with UnitOfWork(self._database) as work:
+            named = list(dict.fromkeys(identities))
+            owners = await Identities(work).customers_of(named)
+            if len(named) < 2 or len(owners) < len(named):
+                raise ValidationProblem(
+                    Text("请给出至少两个存在的标识", "Name at least two identities that exist"),
+                    unknown=sorted(set(named) - owners.keys()),
+                )
+            for customer in set(owners.values()):
+                await _require(work, actor, customer)
+            return await _decide(work, actor, verdict, [(named[0], other) for other in named[1:]], reason)
+
+    async def undo(self, actor: Actor, decision_id: UUID) -> Decided:
+        """Take a decision back: from now on the evidence and all other decisions say whose the keys are."""
+        actor.require(Permission.CUSTOMERS_MERGE)
+        async with UnitOfWork(self._database) as work:
+            decision = await IdentityDecisions(work).require(decision_id)
+            pairs = (await IdentityDecisions(work).pairs([decision_id])).get(decision_id, ())
+            keys = {end for pair in pairs for end in pair}
+            for customer in set((await Identities(work).customers_of(keys)).values()):
+                await _require(work, actor, customer)
+            if decision.undone_at is not None:
+                raise ConflictProblem(
+                    Text(f"该决定已由 {decision.undone_by} 撤销", f"{decision.undone_by} undid this decision already")
+                )
+            decision.undone_at, decision.undone_by = work.now, actor.login
+            await work.session.flush()
+            return await _follow(work, actor, decision, keys, "undo")
+
+    async def review(self, actor: Actor, page: PageRequest) -> Page[ShownSuggestion]:
+        """Pairs of keys that may be one person's, the longest waiting first."""
+        actor.require(Permission.CUSTOMERS_READ)
+        async with UnitOfWork(self._database) as work:
+            found = await IdentitySuggestions(work).list(page, actor.scope)
+            rows = await Identities(work).rows({end for each in found.items for end in (each.low, each.high)})
+            keys = {number: _shown_key(row) for number, row in rows.items()}
+        return Page([_shown_suggestion(each, keys) for each in found.items], found.next_cursor)
+
+    async def settle(self, actor: Actor, suggestion_id: UUID, verdict: Verdict, reason: str) -> Decided:
+        """Answer a suggestion: the two keys are one person's, or they are not."""
+        actor.require(Permission.CUSTOMERS_MERGE)
+        async with UnitOfWork(self._database) as work:
+            suggestion = await IdentitySuggestions(work).require(suggestion_id)
+            pair = (suggestion.low, suggestion.high)
+            for customer in set((await Identities(work).customers_of(pair)).values()):
+                await _require(work, actor, customer)
+            if suggestion.state != "open":
+                raise ConflictProblem(
+                    Text(
+                        f"该项已由 {suggestion.settled_by} 处理",
+                        f"{suggestion.settled_by} has answered this suggestion already",
+                    )
+                )
+            return await _decide(work, actor, verdict, [pair], reason)
+
+
+async def _require(work: UnitOfWork, actor: Actor, customer_id: UUID) -> UUID:
+    """The customer that an id stands for, within the actor's scope; raises NotFoundProblem."""
+    current = await Customers(work).current(customer_id)
+    if current is None or not await sees_customer(work, current, actor.scope):
+        raise NotFoundProblem(Text(f"没有客户 {customer_id}", f"There is no customer {customer_id}"))
+    return current
+
+
+async def _decide(work: UnitOfWork, actor: Actor, verdict: Verdict, pairs: Iterable[Pair], reason: str) -> Decided:
+    ordered = sorted({(min(pair), max(pair)) for pair in pairs})
+    keys = {end for pair in ordered for end in pair}
+    text = reason.strip()
+    if not 1 <= len(text) <= LONGEST_REASON:
+        raise ValidationProblem(
+            Text(f"请说明理由（1–{LONGEST_REASON} 字）", f"Say why (1 to {LONGEST_REASON:,} characters)")
+        )
+    if len(keys) > MOST_KEYS:
+        raise ValidationProblem(
+            Text(
+                f"一次最多涉及 {MOST_KEYS} 个标识，此次为 {len(keys)} 个",
+                f"A decision is about {MOST_KEYS} identities at most; this one names {len(keys)}",
+            )
+        )
+    # Locks come first: what others are deciding about the same keys at this moment is known after it.
+    held = await IdentityLinks(work).component(keys)
+    await _refuse_contradiction(work, verdict, ordered, held.keys)
+    decision = await IdentityDecisions(work).add(verdict, ordered, actor.login, text)
+    await IdentitySuggestions(work).settle(ordered, _STATES[verdict], actor.login, decision.id)
+    return await _follow(work, actor, decision, keys, "decision")
+
+
+async def _refuse_contradiction(
+    work: UnitOfWork, verdict: Verdict, pairs: Sequence[Pair], keys: Collection[int]
+) -> None:
+    """Raises ConflictProblem when decisions in force say the opposite of the same keys."""
+    active = await IdentityDecisions(work).active(keys)
+    joins = [(low, high) for _, said, low, high in active if said == "join"]
+    parts = {(low, high): decision for decision, said, low, high in active if said == "part"}
+    root = _roots([*joins, *(pairs if verdict == "join" else ())])
+    against = {parts[pair] for pair in parts if root(pair[0]) == root(pair[1])}
+    if verdict == "part" and any(root(low) == root(high) for low, high in pairs):
+        together = {root(low) for low, high in pairs if root(low) == root(high)}
+        against |= {decision for decision, said, low, _ in active if said == "join" and root(low) in together}
+    if against:
+        raise ConflictProblem(
+            Text(
+                "与仍然有效的决定相矛盾，请先撤销它：" + "、".join(map(str, sorted(against))),
+                "This contradicts a decision in force; undo that one first: " + ", ".join(map(str, sorted(against))),
+            ),
+            decisions=[str(each) for each in sorted(against)],
+        )
+
+
+def _roots(joins: Iterable[Pair]) -> Callable[[int], int]:
+    """What tells whether two keys are joined by decisions: the same number for both."""
+    parent: dict[int, int] = {}
+
+    def root(key: int) -> int:
+        while key in parent:
+            key = parent[key]
+        return key
+
+    for low, high in joins:
+        one, other = root(low), root(high)
+        if one != other:
+            parent[max(one, other)] = min(one, other)
+    return root
+
+
+async def _follow(
+    work: UnitOfWork,
+    actor: Actor,
+    decision: IdentityDecisionRow,
+    keys: Collection[int],
+    cause: Literal["decision", "undo"],
+) -> Decided:
+    """Let customers follow a decision, and tell whoever listens."""
+    detail = {"decision": str(decision.id)}
+    resolved = await resolve_again(work, keys, cause, lambda _: detail)
+    await Events(work).add(resolved.events)
+    customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
+    what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"
+    told = {**detail, "identities": sorted(keys)[:MOST_KEYS], "customers": [str(each) for each in customers]}
+    # Nobody is left when all the keys were erased in the meantime.
+    target = f"customer:{customers[0]}" if customers else f"identity-decision:{decision.id}"
+    await AuditLog(work).record(actor, what, target, told)
+    return Decided(decision.id, decision.verdict, customers)
+
+
+def _shown_key(row: IdentityRow) -> ShownKey:
+    value = masked_key(row.kind, row.value)
+    return ShownKey(row.id, row.kind, row.scope, value, row.customer_id, row.first_seen_at, bool(row.crowded))
+
+
+def _shown_link(row: IdentityLinkRow) -> ShownLink:
+    return ShownLink(row.low, row.high, Tier(row.tier).name.lower(), row.account_id, row.record, row.seen_at)
+
+
+def _shown_decision(row: IdentityDecisionRow, pairs: Sequence[Pair]) -> ShownDecision:
+    return ShownDecision(
+        row.id, row.verdict, pairs, row.actor, row.reason, row.decided_at, row.undone_at, row.undone_by
+    )
+
+
+def _shown_move(row: IdentityMoveRow) -> ShownMove:
+    return ShownMove(row.identity_id, row.from_customer, row.to_customer, row.cause, row.detail, row.moved_at)
+
+
+def _shown_suggestion(row: IdentitySuggestionRow, keys: Mapping[int, ShownKey]) -> ShownSuggestion:
+    return ShownSuggestion(row.id, row.why, row.made_at, keys[row.low], keys[row.high])

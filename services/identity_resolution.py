@@ -1,0 +1,136 @@
+"""Bring customers in line with the evidence about some keys: the one place where keys change their customer."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from domain.customers.identity import Resolution, resolve
+from domain.customers.naming import CustomerChange, changes_of, home_in, name_clusters
+from domain.customers.strength import Tier
+from domain.events import Event
+from domain.ids import derived_id
+from storage.identities import Customers, Identities, Placed, StoredKey
+from storage.identity_links import IdentityLinks
+from storage.identity_reviews import Cause, IdentityMoves, IdentitySuggestions, NewMove
+from storage.unit_of_work import UnitOfWork
+
+SOURCE = "/tandem/customers"
+
+
+Detail = Callable[[Collection[int]], Mapping[str, Any]]
+"""What the history keeps as the cause of a move, given the keys of the customers concerned."""
+
+
+@dataclass(slots=True)
+class Resolved:
+    """customers: whose each key of what was looked at is now. touched: customers that gained or lost keys.
+
+    events: `tandem.customer.merged` and `.split`, for the outbox of the same unit of work.
+    """
+
+    customers: dict[int, UUID] = field(default_factory=dict)
+    touched: set[UUID] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+
+
+async def resolve_again(
+    work: UnitOfWork,
+    seeds: Iterable[int],
+    cause: Cause,
+    detail: Detail,
+    fresh: Collection[int] = (),
+) -> Resolved:
+    """Look anew at all that hangs together with some keys, and move what belongs to somebody else now.
+
+    fresh: keys that were stored a moment ago in this unit of work, and whose place is no history yet.
+    """
+    component = await IdentityLinks(work).component(seeds)
+    stored = component.keys
+    resolution = resolve({key: each.known for key, each in stored.items()}, component.links, component.decisions)
+    naming = name_clusters(resolution.clusters, stored)
+    new = iter(await Customers(work).add(sum(name is None for name in naming.names)))
+    names = [name if name is not None else next(new) for name in naming.names]
+    placed = [
+        Placed(key, name, home_in(naming, number, stored[key].home, name))
+        for number, (cluster, name) in enumerate(zip(resolution.clusters, names, strict=True))
+        for key in cluster
+    ]
+    targets = {home: names[number] for home, number in naming.owners.items()}
+    return await _write(work, stored, resolution, placed, targets, cause, detail, frozenset(fresh))
+
+
+async def _write(
+    work: UnitOfWork,
+    stored: Mapping[int, StoredKey],
+    resolution: Resolution,
+    placed: Sequence[Placed],
+    targets: Mapping[UUID, UUID],
+    cause: Cause,
+    detail: Detail,
+    fresh: Collection[int],
+) -> Resolved:
+    changed = [
+        each for each in placed if (each.customer_id, each.home) != (stored[each.id].customer_id, stored[each.id].home)
+    ]
+    moved = [each for each in changed if each.customer_id != stored[each.id].customer_id and each.id not in fresh]
+    await Identities(work).place(changed)
+    if changed:
+        await Customers(work).alias({home: None if home == name else name for home, name in targets.items()})
+    await mark_crowds(work, resolution.crowded)
+    await IdentitySuggestions(work).replace(stored, resolution.suggestions)
+    await IdentityMoves(work).add(cause, list(_history(stored, placed, moved, detail)))
+    resolved = Resolved({each.id: each.customer_id for each in placed})
+    for each in changed:
+        resolved.touched |= {stored[each.id].customer_id, each.customer_id}
+    aliases = {home: name for home, name in targets.items() if home != name}
+    changes = changes_of(((stored[each.id].customer_id, each.customer_id) for each in moved), aliases)
+    resolved.events = events_of(work, changes)
+    return resolved
+
+
+def _history(
+    stored: Mapping[int, StoredKey], placed: Sequence[Placed], moved: Sequence[Placed], detail: Detail
+) -> Iterator[NewMove]:
+    keys_of: dict[UUID, set[int]] = {}
+    for each in placed if moved else ():
+        keys_of.setdefault(each.customer_id, set()).add(each.id)
+        keys_of.setdefault(stored[each.id].customer_id, set()).add(each.id)
+    for each in moved:
+        origin = stored[each.id].customer_id
+        yield NewMove(each.id, origin, each.customer_id, detail(keys_of[origin] | keys_of[each.customer_id]))
+
+
+async def mark_crowds(work: UnitOfWork, crowded: Iterable[tuple[int, Tier]]) -> None:
+    """Note the keys that turned out to be a crowd's."""
+    bits: dict[int, int] = {}
+    for key, tier in crowded:
+        bits[key] = bits.get(key, 0) | 1 << tier
+    await Identities(work).mark_crowded(bits)
+
+
+def events_of(work: UnitOfWork, changes: Iterable[CustomerChange]) -> list[Event]:
+    """The events that tell what became of customers; subjects name the customer and all others concerned."""
+    merged: dict[UUID, list[UUID]] = {}
+    events: list[Event] = []
+    for change in changes:
+        if change.merged_into is not None:
+            merged.setdefault(change.merged_into, []).append(change.customer)
+        if change.split:
+            customer = change.merged_into or change.customer
+            events.append(_event(work, "split", customer, change.split))
+    return [_event(work, "merged", customer, others) for customer, others in merged.items()] + events
+
+
+def _event(work: UnitOfWork, what: str, customer: UUID, others: Sequence[UUID]) -> Event:
+    named = [str(other) for other in others]
+    return Event(
+        id=derived_id("customer", what, str(customer), *named, work.now.isoformat()),
+        source=SOURCE,
+        type=f"tandem.customer.{what}",
+        time=work.now,
+        subject=f"customer:{customer}",
+        datacontenttype="application/json",
+        data={"customer": str(customer), what: named},
+        tandemkeys=tuple(f"customer:{other}" for other in others),
+    )

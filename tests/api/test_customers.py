@@ -1,0 +1,72 @@
+"""Customers over HTTP: who sees why, who decides, and what an answer never shows."""
+
+from collections.abc import Mapping
+
+from domain.canonical.keys import IdentityKey
+from services.identities import IdentityService, Sighting
+from storage.unit_of_work import UnitOfWork
+from tests.api.house import House, problem
+from tests.services.test_identities import NOW
+
+PHONE, OTHER_PHONE = "+8613800138000", "+8613900139000"
+
+
+async def _told(house: House, *records: Mapping[str, str]) -> list[str]:
+    """Customers of records, each written as kind and value."""
+    sightings = [
+        Sighting(
+            tuple(IdentityKey(kind, "jd" if kind == "buyer" else "", value) for kind, value in record.items()),  # type: ignore[arg-type]
+            "jd/flagship",
+            "order:1",
+            NOW,
+        )
+        for record in records
+    ]
+    async with UnitOfWork(house.database) as work:
+        assigned = await IdentityService().assign(work, sightings)
+    return [str(assigned.customers[sighting.keys[0]]) for sighting in sightings]
+
+
+async def test_why_merge_and_undo(house: House) -> None:
+    first, second = await _told(
+        house, {"buyer": "jd-buyer-0001", "phone": PHONE}, {"unionid": "oUNION-00001", "device": "a-device-0001"}
+    )
+    body = {"others": [second], "reason": "电话核实"}
+    assert (await house.post("agent", f"/api/v1/customers/{first}/merge", body)).status_code == 403
+    merged = await house.post("supervisor", f"/api/v1/customers/{first}/merge", body)
+    assert merged.status_code == 200, merged.text
+    assert merged.json()["customers"] == [first]
+    why = await house.get("agent", f"/api/v1/customers/{second}/identities")
+    assert why.json()["customer"] == first
+    assert why.json()["aliases"] == [second]
+    assert {key["value"] for key in why.json()["keys"]} == {
+        "jd-b****0001",
+        "+86138****8000",
+        "oUNI****0001",
+        "a-de****0001",
+    }
+    assert PHONE not in why.text
+    undone = await house.post("admin", f"/api/v1/identity-decisions/{merged.json()['decision']}/undo")
+    assert sorted(undone.json()["customers"]) == sorted([first, second])
+    again = await house.post("admin", f"/api/v1/identity-decisions/{merged.json()['decision']}/undo")
+    assert problem(again)["status"] == 409
+
+
+async def test_split_and_review(house: House) -> None:
+    await _told(
+        house, {"buyer": "jd-buyer-0002", "phone": OTHER_PHONE}, {"buyer": "jd-buyer-0003", "phone": OTHER_PHONE}
+    )
+    listed = await house.get("agent", "/api/v1/identity-suggestions")
+    found = [each for each in listed.json()["items"] if each["why"] == "shared_phone"]
+    assert len(found) == 2
+    body = {"verdict": "join", "reason": "本人确认"}
+    settled = await house.post("supervisor", f"/api/v1/identity-suggestions/{found[0]['id']}/settle", body)
+    assert settled.status_code == 200, settled.text
+    owner = settled.json()["customers"][0]
+    keys = (await house.get("agent", f"/api/v1/customers/{owner}/identities")).json()["keys"]
+    phone = next(key["id"] for key in keys if key["kind"] == "phone")
+    split = {"identities": [phone], "reason": "号码已换人"}
+    refused = await house.post("supervisor", f"/api/v1/customers/{owner}/split", split)
+    assert problem(refused)["decisions"] == [settled.json()["decision"]]
+    wrong = await house.post("supervisor", f"/api/v1/customers/{owner}/split", {**split, "identities": [2**60]})
+    assert problem(wrong)["unknown"] == [2**60]

@@ -1,0 +1,84 @@
+"""The customer commands as a person runs them."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from commands.customers import customer
+from domain.problems import ValidationProblem
+from storage.encryption import Keyring
+from storage.engine import Database
+from tests.services.test_identities import told
+
+app = typer.Typer()
+app.add_typer(customer, name="customer")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
+    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
+    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
+    monkeypatch.setenv("TANDEM_FIELD_KEYS", key)
+    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", key)
+    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+
+
+def tandem(*arguments: str) -> str:
+    """What the command printed; raises what it refused with."""
+    result = CliRunner().invoke(app, ["customer", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+def given(database_url: str, *records: str) -> list[str]:
+    """The customers of records."""
+
+    async def tell() -> list[str]:
+        database = Database(database_url, Keyring({"k1": b"1" * 32}))
+        assigned = await told(database, *records)
+        await database.close()
+        by_id = {number: assigned.customers[key] for key, number in assigned.identities.items()}
+        return [str(by_id[number]) for number in assigned.identity_ids if number is not None]
+
+    return asyncio.run(tell())
+
+
+def why(customer_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(tandem("why", customer_id, "--json"))
+    return found
+
+
+def test_merge_split_and_undo(database_url: str) -> None:
+    first, second = given(database_url, "U1 J1", "U2")
+    merged = tandem("merge", first, second, "--reason", "本人")
+    assert [why(each)["customer"] for each in (first, second)] == [first, first]
+    text = tandem("why", second)
+    assert "order:U1 J1" in text
+    assert "decision" in text
+    tandem("undo", merged)
+    assert why(second)["customer"] == second
+    buyer = next(key["id"] for key in why(first)["keys"] if key["kind"] == "buyer")
+    tandem("split", first, str(buyer), "--reason", "家人")
+    assert [key["kind"] for key in why(first)["keys"]] == ["unionid"]
+
+
+def test_the_review_list(database_url: str) -> None:
+    given(database_url, "J1 D1", "G1 D1")
+    (listed,) = json.loads(tandem("review", "--json"))
+    assert listed["why"] == "shared_device"
+    assert "shared_device" in tandem("review")
+    with pytest.raises(ValidationProblem, match="verdict"):
+        tandem("review", "--settle", listed["id"], "--reason", "同一人")
+    tandem("review", "--settle", listed["id"], "--verdict", "join", "--reason", "同一人")
+    assert json.loads(tandem("review", "--json")) == []

@@ -1,0 +1,220 @@
+"""What people see and decide about customers: why, merge, split, undo, review."""
+
+import random
+from uuid import UUID
+
+import pytest
+from sqlmodel import col, delete, select
+
+from domain.access import Actor, Role, Scope, system_actor
+from domain.customers.identity import Verdict
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from services.customers import CustomerService, Explanation
+from storage.audit import AuditEntryRow
+from storage.engine import Database
+from storage.events import EventRow
+from storage.identities import IdentityRow
+from storage.orders import OrderRow
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_identities import NOW, any_records, doubts, expected, owner, people, told
+
+SUPERVISOR = an_actor("wang", Role.SUPERVISOR)
+AGENT = an_actor("li", Role.AGENT)
+
+
+@pytest.fixture
+def customers(database: Database) -> CustomerService:
+    return CustomerService(database)
+
+
+async def number(database: Database, name: str) -> int:
+    async with UnitOfWork(database) as work:
+        rows = await work.session.scalars(select(IdentityRow))
+        return next(row.id for row in rows if row.value == name)
+
+
+async def events(database: Database) -> list[str]:
+    async with UnitOfWork(database) as work:
+        return list(await work.session.scalars(select(EventRow.type).order_by(col(EventRow.seq))))
+
+
+def keys_of(explanation: Explanation) -> set[str]:
+    return {f"{key.kind} {key.value}" for key in explanation.keys}
+
+
+async def test_why_were_these_two_merged(database: Database, customers: CustomerService) -> None:
+    jd = owner(await told(database, "J1 P1"), "J1")
+    pinduoduo = owner(await told(database, "G1"), "G1")
+    await told(database, "G1 P1")
+    why = await customers.explain(AGENT, pinduoduo)
+    assert (why.customer, list(why.aliases)) == (jd, [pinduoduo])
+    assert keys_of(why) == {"buyer ****1", "phone ****1"}
+    assert {(link.record, link.strength) for link in why.links} == {("order:J1 P1", "phone"), ("order:G1 P1", "phone")}
+    assert [(move.cause, move.detail) for move in why.moves] == [("evidence", {"records": ["jd/flagship order:G1 P1"]})]
+    with pytest.raises(NotFoundProblem):
+        await customers.explain(AGENT, an_actor().user_id)  # type: ignore[arg-type]
+
+
+async def test_a_merge_is_taken_back_as_if_it_had_never_been(database: Database, customers: CustomerService) -> None:
+    first, second = owner(await told(database, "U1 J1"), "U1"), owner(await told(database, "U2 G1"), "U2")
+    merged = await customers.merge(SUPERVISOR, second, [first], "同一人的两个微信")
+    assert merged.customers == [first]
+    assert await people(database) == {"G1 J1 U1 U2"}
+    assert owner(await told(database, "G1"), "G1") == first
+    undone = await customers.undo(SUPERVISOR, merged.decision)
+    assert set(undone.customers) == {first, second}
+    assert await people(database) == {"J1 U1", "G1 U2"}
+    assert owner(await told(database, "G1"), "G1") == second
+    assert await events(database) == ["tandem.customer.merged", "tandem.customer.split"]
+    why = await customers.explain(AGENT, second)
+    assert list(why.aliases) == []
+    assert [(each.verdict, each.actor, each.reason, each.undone_by) for each in why.decisions] == [
+        ("join", "wang", "同一人的两个微信", "wang")
+    ]
+    assert {move.cause for move in why.moves} == {"decision", "undo"}
+    with pytest.raises(ConflictProblem, match="already"):
+        await customers.undo(SUPERVISOR, merged.decision)
+
+
+async def test_a_split_holds_against_evidence_until_it_is_taken_back(
+    database: Database, customers: CustomerService
+) -> None:
+    assigned = await told(database, "J1 P1", "G1 P1")
+    customer = owner(assigned, "J1")
+    split = await customers.split(SUPERVISOR, customer, [await number(database, "G1")], "妻子的账号")
+    assert await people(database) == {"J1 P1"}
+    assert len(set(split.customers)) == 2
+    await told(database, "G1 P1", "G1 P2")
+    assert await people(database) == {"J1 P1", "G1 P2"}
+    await customers.undo(SUPERVISOR, split.decision)
+    assert await people(database) == {"G1 J1 P1 P2"}
+    assert owner(await told(database, "J1"), "J1") == customer
+
+
+async def test_a_suggestion_is_answered_once(database: Database, customers: CustomerService) -> None:
+    await told(database, "T1 P1", "T2 P1", "J1 D1", "G1 D1")
+    page = await customers.review(AGENT, PageRequest())
+    assert sorted(each.why for each in page.items) == ["shared_device", "shared_phone", "shared_phone"]
+    device = next(each for each in page.items if each.why == "shared_device")
+    parted = await customers.settle(SUPERVISOR, device.id, "part", "同事")
+    first, second = (each for each in page.items if each.why == "shared_phone")
+    await customers.settle(SUPERVISOR, first.id, "join", "本人确认")
+    assert len(await people(database)) == 1
+    await customers.settle(SUPERVISOR, second.id, "part", "家人的账号")
+    assert await doubts(database) == set()
+    with pytest.raises(ConflictProblem, match="wang"):
+        await customers.settle(SUPERVISOR, device.id, "join", "又一次")
+    await customers.undo(SUPERVISOR, parted.decision)
+    assert await doubts(database) == {"G1 J1 shared_device"}
+
+
+async def test_all_that_people_decide_can_be_taken_back(database: Database, customers: CustomerService) -> None:
+    generator = random.Random(5)
+    for _ in range(6):
+        async with UnitOfWork(database) as work:
+            await work.session.execute(delete(IdentityRow))
+        records = any_records(generator)
+        await told(database, *records)
+        async with UnitOfWork(database) as work:
+            before = {row.value: row for row in await work.session.scalars(select(IdentityRow))}
+        decided: dict[UUID, tuple[Verdict, str, str]] = {}
+        for _ in range(8):
+            verdict: Verdict = generator.choice(("join", "part"))
+            one, other = generator.sample(sorted(before), 2)
+            try:
+                found = await customers.decide(SUPERVISOR, verdict, [before[one].id, before[other].id], "x")
+            except ConflictProblem:
+                continue
+            decided[found.decision] = (verdict, one, other)
+            assert await people(database) == expected(records, decided.values()), (records, decided)
+        for decision in generator.sample(list(decided), len(decided)):
+            await customers.undo(SUPERVISOR, decision)
+            del decided[decision]
+            assert await people(database) == expected(records, decided.values()), (records, decided)
+        async with UnitOfWork(database) as work:
+            after = {row.value: row.customer_id for row in await work.session.scalars(select(IdentityRow))}
+        assert after == {name: row.customer_id for name, row in before.items()}
+
+
+async def test_decisions_that_contradict_each_other_are_refused(database: Database, customers: CustomerService) -> None:
+    await told(database, "U1", "U2", "U3")
+    one, two, three = [await number(database, name) for name in ("U1", "U2", "U3")]
+    joined = await customers.decide(SUPERVISOR, "join", [one, two], "本人")
+    with pytest.raises(ConflictProblem, match=str(joined.decision)):
+        await customers.decide(SUPERVISOR, "part", [two, one], "不是")
+    parted = await customers.decide(SUPERVISOR, "part", [two, three], "不是")
+    with pytest.raises(ConflictProblem, match=str(parted.decision)):
+        await customers.decide(SUPERVISOR, "join", [one, three], "是")
+    await customers.undo(SUPERVISOR, parted.decision)
+    await customers.decide(SUPERVISOR, "join", [one, three], "是")
+    assert await people(database) == {"U1 U2 U3"}
+
+
+async def test_wrong_requests_are_refused(database: Database, customers: CustomerService) -> None:
+    customer = owner(await told(database, "J1 P1"), "J1")
+    buyer, phone = await number(database, "J1"), await number(database, "P1")
+    for chosen in ([], [buyer, phone], [buyer, 10**12]):
+        with pytest.raises(ValidationProblem):
+            await customers.split(SUPERVISOR, customer, chosen, "因为")
+    with pytest.raises(ValidationProblem):
+        await customers.split(SUPERVISOR, customer, [buyer], "  ")
+    with pytest.raises(ValidationProblem):
+        await customers.decide(SUPERVISOR, "join", [buyer, 10**12], "因为")
+    with pytest.raises(ConflictProblem):
+        await customers.merge(SUPERVISOR, customer, [customer], "因为")
+    for wrong in (customers.merge(AGENT, customer, [customer], "因为"), customers.undo(AGENT, customer)):
+        with pytest.raises(AuthorizationProblem):
+            await wrong
+
+
+async def test_every_decision_is_in_the_audit_log(database: Database, customers: CustomerService) -> None:
+    first, second = owner(await told(database, "U1"), "U1"), owner(await told(database, "U2"), "U2")
+    merged = await customers.merge(SUPERVISOR, first, [second], "本人")
+    await customers.undo(system_actor("cli/root"), merged.decision)
+    async with UnitOfWork(database) as work:
+        rows = list(await work.session.scalars(select(AuditEntryRow)))
+    assert {(row.actor, row.action, row.target) for row in rows} == {
+        ("wang", "customer.join", f"customer:{first}"),
+        ("system:cli/root", "customer.undo", f"customer:{first}"),
+    }
+
+
+async def test_a_decision_about_erased_keys_can_be_undone(database: Database, customers: CustomerService) -> None:
+    await told(database, "U1", "U2")
+    decided = await customers.decide(SUPERVISOR, "join", [await number(database, name) for name in ("U1", "U2")], "x")
+    async with UnitOfWork(database) as work:
+        await work.session.execute(delete(IdentityRow))
+    assert (await customers.undo(SUPERVISOR, decided.decision)).customers == []
+
+
+async def _order(database: Database, identity: int | None, account_id: str) -> None:
+    async with UnitOfWork(database) as work:
+        row = OrderRow(
+            order_id="E1",
+            identity_id=identity,
+            version=1,
+            detail_version=1,
+            status="paid",
+            told_at=NOW,
+            recorded_at=NOW,
+        )
+        row.account_id = account_id
+        work.session.add(row)
+
+
+async def test_customers_of_other_shops_are_not_there(database: Database, customers: CustomerService) -> None:
+    assigned = await told(database, "T1 P1", "T2 P1")
+    await _order(database, await number(database, "T1"), "taobao/a")
+    reader: Actor = an_actor("zhao", Role.SUPERVISOR, scope=Scope.of_accounts("taobao/a"))
+    first, second = owner(assigned, "T1"), owner(assigned, "T2")
+    assert len((await customers.explain(reader, first)).keys) == 1
+    with pytest.raises(NotFoundProblem):
+        await customers.explain(reader, second)
+    with pytest.raises(NotFoundProblem):
+        await customers.merge(reader, first, [second], "因为")
+    assert (await customers.review(reader, PageRequest())).items == []
+    await _order(database, await number(database, "P1"), "taobao/b")
+    wider: Actor = an_actor("zhao", Role.SUPERVISOR, scope=Scope.of_accounts("taobao/a", "taobao/b"))
+    assert len((await customers.review(wider, PageRequest())).items) == 1
