@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from connectors.jd import JdConnector
+from connectors.pinduoduo import PinduoduoConnector
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.taobao import TaobaoConnector
 from connectors.wecom import WecomConnector
@@ -21,6 +22,7 @@ BUILT_IN: tuple[Callable[[], Connector], ...] = (
     YouzanConnector,
     TaobaoConnector,
     JdConnector,
+    PinduoduoConnector,
 )
 
 
