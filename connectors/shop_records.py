@@ -9,9 +9,9 @@ from datetime import datetime
 
 from connectors.accounts import Account
 from connectors.reading import not_from_the_future
-from connectors.telling import tell_order, tell_refund
+from connectors.telling import tell_order, tell_refund, version_of
 from connectors.webhooks import Verified
-from domain.canonical import OrderData, OrderStatus, RefundData
+from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 from domain.events import Event
 
@@ -27,9 +27,13 @@ def order_version(status: OrderStatus, changed_at: datetime | None) -> int:
 
 
 def moment_version(changed_at: datetime | None) -> int:
-    """The milliseconds of the change, for things whose states come in any order: a refund may be refused and asked for
-    again."""
+    """The milliseconds of the change, for things that have no stages."""
     return int(changed_at.timestamp() * 1000) if changed_at else 0
+
+
+def refund_version(status: RefundStatus, changed_at: datetime | None, *, full: bool) -> int:
+    """The time before the state: a refund may be refused and asked for again. See `connectors.telling.version_of`."""
+    return version_of(changed_at, status, full=full) if changed_at else 0
 
 
 def order_event(order: OrderOutput, record: Verified, account: Account, *, field: str) -> Event:
@@ -50,7 +54,7 @@ def refund_event(refund: RefundOutput, record: Verified, account: Account, *, fi
         **refund.model_dump(exclude=_NOT_IN_REFUND_EVENTS),
         platform=account.platform,
         account=account.slug,
-        version=moment_version(refund.updated_at),
+        version=refund_version(refund.status, refund.updated_at, full=True),
         occurred_at=not_from_the_future(refund.updated_at, record.received_at, field),
     )
     return tell_refund(data, record, account)

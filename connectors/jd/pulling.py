@@ -9,7 +9,7 @@ from connectors.errors import missing_in_answer
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.jd.records import ALL_STATES, ORDER_FIELDS
 from connectors.page_windows import Window, WindowedReader
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, mapping, optional_text, text, whole_number
 from connectors.webhooks import Verified
 
@@ -43,7 +43,7 @@ class JdReader:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of a stream."""
-        known = next(each for each in STREAMS if each.name == stream)
+        known = stream_named(STREAMS, stream)
         if known in (ORDERS, ORDERS_CREATED):
             by = BY_CHANGE if known is ORDERS else BY_CREATION
             orders = _Orders(self._gateway, by)

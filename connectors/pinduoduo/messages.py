@@ -13,7 +13,7 @@ from connectors.payloads import parse_json_object
 from connectors.pinduoduo.channel import message_of
 from connectors.pinduoduo.records import read_order, read_refund
 from connectors.reading import anomaly, not_from_the_future, optional_fen, text, whole_number
-from connectors.shop_records import moment_version, order_event, order_version, refund_event
+from connectors.shop_records import order_event, order_version, refund_event, refund_version
 from connectors.telling import tell_order, tell_refund
 from connectors.webhooks import Verified
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
@@ -78,7 +78,7 @@ def _short_refund(
     return RefundData(
         platform=account.platform,
         account=account.slug,
-        version=moment_version(_modified(content) or happened),
+        version=refund_version(status, _modified(content) or happened, full=False),
         occurred_at=happened,
         refund_id=text(content, "refund_id"),
         order_id=text(content, "tid"),

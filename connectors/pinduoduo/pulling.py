@@ -13,7 +13,7 @@ from connectors.errors import missing_in_answer
 from connectors.page_windows import Window, WindowedReader
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND, REFUND_KIND
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, text, whole_number
 from connectors.webhooks import Verified
 
@@ -74,7 +74,8 @@ class PinduoduoReader:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of a stream."""
-        increment = _INCREMENTS[stream]
+        known = stream_named((ORDERS, REFUNDS), stream)
+        increment = _INCREMENTS[known.name]
 
         async def count(window: Window) -> int:
             found = await self._ask(increment, window, page=1, size=1, use_has_next=False)
@@ -88,7 +89,6 @@ class PinduoduoReader:
             now = self._gateway.now()
             return [_record(increment, mapping(row, increment.rows), now) for row in rows]
 
-        known = ORDERS if stream == ORDERS.name else REFUNDS
         return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, count, read)
 
     async def _ask(

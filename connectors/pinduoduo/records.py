@@ -73,14 +73,17 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 
 def read_refund(row: Mapping[str, Any]) -> RefundOutput:
     """One row of the after-sale increments, also of refund.information.get."""
+    parcel = optional_text(row, "tracking_number", limit=64)
+    status = REFUND_STATUSES.get(whole_number(row, "after_sales_status", -1), "unknown")
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
-        status=REFUND_STATUSES.get(whole_number(row, "after_sales_status", -1), "unknown"),
+        # One number for both refusals: with a parcel on its way back, it is the goods that were refused.
+        status="return_refused" if status == "refused" and parcel else status,
         amount_minor=fen(row, "refund_amount"),
         reason=optional_text(row, "after_sale_reason"),
         returns_goods=_RETURNS_GOODS.get(whole_number(row, "after_sales_type", -1)),
-        return_waybill=optional_text(row, "tracking_number", limit=64),
+        return_waybill=parcel,
         created_at=china_time(row, "created_time"),
         updated_at=china_time(row, "updated_time"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, raise_for_code
 from connectors.http import Link
-from connectors.pulling import Cursor, PulledPage
+from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import optional_mapping, optional_text, whole_number
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
 from connectors.taobao.codes import SUB_CODES
@@ -41,9 +41,10 @@ class TaobaoShop:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of `messages`, `orders` or `refunds`; see `connectors.pulling.Pullable`."""
-        if stream == MESSAGES.name:
+        known = stream_named(self.streams, stream)
+        if known is MESSAGES:
             return await self._reader.pull_messages(cursor)
-        return await self._reader.pull_changes(stream, cursor, until)
+        return await self._reader.pull_changes(known, cursor, until)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The trade as it is now."""

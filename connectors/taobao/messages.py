@@ -20,7 +20,7 @@ from connectors.reading import (
     text,
     whole_number,
 )
-from connectors.shop_records import moment_version, order_event, order_version, refund_event
+from connectors.shop_records import moment_version, order_event, order_version, refund_event, refund_version
 from connectors.taobao.records import NUMBER_LIMIT, read_buyer, read_refund, read_trade
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund
 from connectors.webhooks import Verified
@@ -112,7 +112,7 @@ def _short_refund(status: RefundStatus, content: Mapping[str, Any], origin: Mapp
     line = optional_text(content, "oid", limit=NUMBER_LIMIT)
     return RefundData(
         **origin,
-        version=moment_version(china_time(content, "modified") or origin["occurred_at"]),
+        version=refund_version(status, china_time(content, "modified") or origin["occurred_at"], full=False),
         refund_id=text(content, "refund_id"),
         order_id=text(content, "tid", limit=NUMBER_LIMIT),
         status=status,

@@ -65,10 +65,10 @@ class TaobaoReader:
         confirm = [text(message, "id") for message in mine]
         return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(messages) >= _BATCH)
 
-    async def pull_changes(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+    async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed trades or refunds."""
-        reader = WindowedReader(TRADES if stream == TRADES.name else REFUNDS, _HALF_HOUR, _PAGE_SIZE)
-        increment = _TradeIncrement(self._gateway) if stream == TRADES.name else _RefundIncrement(self._gateway)
+        reader = WindowedReader(stream, _HALF_HOUR, _PAGE_SIZE)
+        increment = _TradeIncrement(self._gateway) if stream is TRADES else _RefundIncrement(self._gateway)
         return await reader.pull(cursor, until, increment.count, increment.read)
 
     def _is_mine(self, message: Mapping[str, Any]) -> bool:

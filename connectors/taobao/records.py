@@ -90,14 +90,17 @@ def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
 def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
     """`refund` of taobao.refund.get and of refunds.receive.get."""
     line = optional_text(refund, "oid", limit=NUMBER_LIMIT)
+    parcel = optional_text(refund, "sid", limit=64)
+    status = REFUND_STATUSES.get(str(refund.get("status")), "unknown")
     return RefundOutput(
         refund_id=text(refund, "refund_id"),
         order_id=text(refund, "tid", limit=NUMBER_LIMIT),
-        status=REFUND_STATUSES.get(str(refund.get("status")), "unknown"),
+        # One word for both refusals: with a parcel on its way back, it is the goods that were refused.
+        status="return_refused" if status == "refused" and parcel else status,
         amount_minor=fen(refund, "refund_fee"),
         reason=optional_text(refund, "reason"),
         returns_goods=refund["has_good_return"] if isinstance(refund.get("has_good_return"), bool) else None,
-        return_waybill=optional_text(refund, "sid", limit=64),
+        return_waybill=parcel,
         line_ids=(line,) if line else (),
         created_at=china_time(refund, "created"),
         updated_at=china_time(refund, "modified"),

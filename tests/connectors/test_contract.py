@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +16,19 @@ from domain.problems import AuthenticationProblem, ProblemError, RateLimitProble
 from tests.connectors.case import Case, Effect, Pushes
 from tests.connectors.cases import ACTING, CASES, PUSHING
 from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
+
+PULLING = tuple(case for case in CASES if hasattr(CONNECTORS[case.platform].client, "streams"))
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.platform)
 def case(request: pytest.FixtureRequest) -> Case:
+    chosen: Case = request.param
+    return chosen
+
+
+@pytest.fixture(params=PULLING, ids=lambda case: case.platform)
+def pulling(request: pytest.FixtureRequest) -> Case:
     chosen: Case = request.param
     return chosen
 
@@ -237,6 +246,24 @@ async def test_an_old_timestamp_is_refused(world: Outside, pushing: tuple[Case, 
     late = replace(request, received_at=request.received_at + pushes.window + timedelta(minutes=1))
     with pytest.raises(AuthenticationProblem, match=f"{pushes.window // timedelta(minutes=1)} minutes"):
         connector(case.platform).verify(late, account)
+
+
+async def test_every_stream_is_read_to_its_end_and_no_further(world: Outside, pulling: Case) -> None:
+    client, account = await world.open(pulling.platform), await world.account(pulling.platform)
+    await pulling.subject(world)
+    for stream in client.streams:
+        since = datetime.now(UTC) - timedelta(hours=2)
+        records, position = await pull_all(client, stream.name, since)
+        assert {event.type for event in events_of(records, account)} <= set(KNOWN_EVENT_TYPES)
+        # Nothing has changed: whatever comes again is known by its key.
+        again, _ = await pull_all(client, stream.name, cursor=position)
+        assert {record.dedupe_key for record in again} <= {record.dedupe_key for record in records}
+
+
+async def test_a_stream_that_is_none_is_refused(world: Outside, pulling: Case) -> None:
+    client = await world.open(pulling.platform)
+    with pytest.raises(ProblemError, match="no such stream"):
+        await client.pull("no such stream", {}, datetime.now(UTC))
 
 
 async def test_nothing_secret_reaches_logs_or_problems(

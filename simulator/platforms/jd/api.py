@@ -158,7 +158,7 @@ def _order(platform: Jd, order: Order) -> Json:
         "open_id_buyer": buyer.buyer_id,
         "pin": masked(buyer.nickname),
         "waybill": order.waybill or "",
-        "couponDetailList": [{"orderId": order.id, "couponType": f"coupon-{each}"} for each in order.coupon_ids],
+        "couponDetailList": [{"orderId": order.id, "couponType": each} for each in order.coupon_ids],
         "consigneeInfo": {
             "fullname": f"{cipher[:24]}==",
             "mobile": f"{cipher[24:48]}==",

@@ -55,7 +55,7 @@ def trade(platform: PlatformBase, order: Order) -> Json:
         "trade_attr": json.dumps({"vip88": "1"} if order.membership == "88VIP" else {}),
         "promotion_details": {
             "promotion_detail": [
-                {"id": order.id, "promotion_id": f"coupon-{coupon}", "promotion_name": "店铺券", "discount_fee": "0.00"}
+                {"id": order.id, "promotion_id": coupon, "promotion_name": "店铺券", "discount_fee": "0.00"}
                 for coupon in order.coupon_ids
             ]
         },
