@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import structlog
@@ -78,17 +79,22 @@ class PlatformHttp:
         *,
         query: Mapping[str, str] | None = None,
         payload: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
         effect: bool = False,
         settle_s: float | None = None,
     ) -> dict[str, Any]:
         """The JSON object that the platform answered with status 200.
 
-        effect: whether the request changes something there, so that silence leaves the outcome unknown. settle_s: how
-        long to wait before asking what became of it.
+        payload: the body as JSON. form: the body as URL-encoded pairs instead. effect: whether the request changes
+        something there, so that silence leaves the outcome unknown. settle_s: how long to wait before asking what
+        became of it.
         Raises problems as `connectors.errors` describes them.
         """
         body = None if payload is None else json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        answer = await self._send(method, path, query or {}, body, effect, settle_s)
+        media_type = "application/json; charset=utf-8"
+        if form is not None:
+            body, media_type = urlencode(form).encode(), "application/x-www-form-urlencoded; charset=utf-8"
+        answer = await self._send(method, path, query or {}, body, media_type, effect, settle_s)
         status, headers, content = answer
         _log.debug("platform.answer", platform=self._platform, path=path, status=status, bytes=len(content))
         if status != 200:
@@ -107,10 +113,11 @@ class PlatformHttp:
         path: str,
         query: Mapping[str, str],
         body: bytes | None,
+        media_type: str,
         effect: bool,
         settle_s: float | None,
     ) -> tuple[int, httpx.Headers, bytes]:
-        headers = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
+        headers = {"content-type": media_type} if body is not None else {}
         timeout = httpx.Timeout(self._link.answer_timeout_s, connect=min(5.0, self._link.answer_timeout_s))
         content = bytearray()
         try:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from connectors.webhooks import Verified
+from domain.problems import NotFoundProblem, Text
 
 Cursor = Mapping[str, Any]
 """Where a stream stands, JSON-ready; empty at the very beginning."""
@@ -52,3 +53,14 @@ class Pullable(Protocol):
 
         cursor may hold `since` (RFC 3339) alone: start there. Raises problems as `connectors.errors` describes them.
         """
+
+
+def stream_named(streams: Sequence[Stream], name: str) -> Stream:
+    """The stream of that name; raises NotFoundProblem that lists those there are."""
+    for stream in streams:
+        if stream.name == name:
+            return stream
+    known = ", ".join(stream.name for stream in streams) or "–"
+    raise NotFoundProblem(
+        Text(f"没有数据流“{name}”，可用：{known}", f"There is no stream “{name}”; available: {known}"), retryable=False
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from simulator.platforms.base import PlatformBase
+from simulator.platforms.jd import Jd
+from simulator.platforms.pinduoduo import Pinduoduo
+from simulator.platforms.taobao import Taobao
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
-PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom)
+PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom, Taobao, Jd, Pinduoduo)
 
 
 def all_platforms(world: World) -> dict[str, PlatformBase]:

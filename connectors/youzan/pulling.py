@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, mapping, text, whole_number
 from connectors.webhooks import Verified
 from connectors.windows import Listing, read_backwards
 from connectors.youzan.gateway import YouzanGateway
+from domain.events import rfc3339
 from domain.ids import canonical_json
 
 # The platform asks readers to wait 30 s after a push.
@@ -57,6 +58,8 @@ async def pull(gateway: YouzanGateway, stream: str, cursor: Cursor, until: datet
         )
         return whole_number(data, "total"), _rows(data.get("refunds"))
 
+    kind = stream_named(STREAMS, stream)
+    cursor = cursor or {"since": rfc3339(until - kind.reaches_back)}
     if stream == "orders":
         return await read_backwards(_ORDERS, cursor, until, orders, lambda row: _order_record(row, gateway.now()))
     return await read_backwards(_REFUNDS, cursor, until, refunds, lambda row: _refund_record(row, gateway.now()))

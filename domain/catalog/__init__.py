@@ -2,11 +2,25 @@
 
 from domain.calls import Catalog
 from domain.catalog.flow import FLOW_CALLS
+from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
+from domain.catalog.pinduoduo import PINDUODUO_CALLS
+from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
 
-CATALOG = Catalog((*FLOW_CALLS, *WECOM_CALLS, *YOUZAN_CALLS, *MESSAGE_CALLS, *WEB_CALLS))
+CATALOG = Catalog(
+    (
+        *FLOW_CALLS,
+        *WECOM_CALLS,
+        *YOUZAN_CALLS,
+        *TAOBAO_CALLS,
+        *JD_CALLS,
+        *PINDUODUO_CALLS,
+        *MESSAGE_CALLS,
+        *WEB_CALLS,
+    )
+)
 
 __all__ = ["CATALOG"]

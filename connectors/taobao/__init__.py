@@ -1,0 +1,63 @@
+"""Taobao and Tmall (淘宝/天猫): a shop's trades and refunds, by the open platform's gateway and message service."""
+
+import secrets
+
+from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.http import Link
+from connectors.taobao.client import TaobaoShop
+from connectors.taobao.gateway import PLATFORM
+from connectors.taobao.messages import record_events
+from connectors.taobao.settings import TaobaoSettings
+from connectors.unpushed import Unpushed
+from connectors.webhooks import Verified
+from domain.calls import AnyCall
+from domain.catalog.taobao import TAOBAO_CALLS, TAOBAO_QUEUE
+from domain.events import Event
+from domain.problems import ProblemError, Text
+
+_HINTS = {
+    ConnectionFault.CREDENTIALS: Text(
+        "核对 app_key、app_secret，并确认 session 或 refresh_token 来自店铺最近一次授权",
+        "Check app_key and app_secret, and that session or refresh_token came from the shop's latest authorisation",
+    ),
+    ConnectionFault.PERMISSION: Text(
+        "在开放平台控制台为应用申请订单与退款接口权限，并把服务器 IP 加入白名单",
+        "Apply for the trade and refund interfaces in the console, and put this server's IP on the application's list",
+    ),
+    ConnectionFault.CLOCK: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
+}
+_FAULTS = {31: ConnectionFault.CLOCK}
+
+
+class TaobaoConnector(Unpushed):
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("淘宝/天猫", "Taobao/Tmall")
+    queue = TAOBAO_QUEUE
+    # The quota depends on the application's grade [U]; well below the smallest that is told of.
+    requests_per_second = 40.0
+    settings = TaobaoSettings
+    nobody = Account(
+        PLATFORM,
+        "",
+        {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16), "session": secrets.token_hex(16)},
+    )
+    calls: tuple[AnyCall, ...] = TAOBAO_CALLS
+    client = TaobaoShop
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return record_events(record, account)
+
+    def open(self, account: Account, link: Link) -> TaobaoShop:
+        return TaobaoShop(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Reads who the shop is, with its session."""
+        try:
+            gateway = self.open(account, link).gateway
+            await gateway.call("taobao.user.seller.get", {"fields": "user_id,nick"})
+        except ProblemError as error:
+            return explain(error, _HINTS, _FAULTS)
+        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))
