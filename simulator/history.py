@@ -23,7 +23,7 @@ class Past(NamedTuple):
 
 
 def past(world: World, since: datetime, until: datetime, accounts: Collection[str]) -> list[Past]:
-    """All happenings of those accounts in [since, until), oldest first."""
+    """All happenings of those accounts in [since, until), oldest first; may be asked for in a thread of its own."""
     found = [
         Past(at, _RANK[what], row_id, what)
         for account, at, what, row_id in _everything(world)
@@ -105,7 +105,8 @@ _SPENT = {"used": What.COUPON_USED, "expired": What.COUPON_EXPIRED}
 
 
 def _everything(world: World) -> Iterator[tuple[str, datetime | None, What, str]]:
-    for order in world.orders:
+    # Each list is taken in one step, so that the world may go on meanwhile.
+    for order in list(world.orders):
         yield order.shop, order.created_at, What.ORDER_CREATED, order.id
         yield order.shop, order.paid_at, What.ORDER_PAID, order.id
         yield order.shop, order.shipped_at, What.ORDER_SHIPPED, order.id
@@ -113,27 +114,27 @@ def _everything(world: World) -> Iterator[tuple[str, datetime | None, What, str]
         yield order.shop, order.finished_at, ended, order.id
         if order.status is OrderStatus.CLOSED and order.paid_at:
             yield order.shop, order.updated_at, What.ORDER_CLOSED, order.id
-    for refund in world.refunds:
+    for refund in list(world.refunds):
         yield refund.shop, refund.created_at, What.REFUND_REQUESTED, refund.id
         yield refund.shop, refund.agreed_at, What.REFUND_RETURN_AGREED, refund.id
         yield refund.shop, refund.returned_at, What.REFUND_RETURNED, refund.id
         if refund.status in _OVER:
             yield refund.shop, refund.modified_at, _OVER[refund.status], refund.id
-    for coupon in world.coupons:
+    for coupon in list(world.coupons):
         yield coupon.shop, coupon.taken_at, What.COUPON_TAKEN, coupon.id
         if coupon.state in _SPENT:
             yield coupon.shop, coupon.updated_at, _SPENT[coupon.state], coupon.id
-    for contact in world.contacts:
+    for contact in list(world.contacts):
         yield contact.corp, contact.created_at, What.CONTACT_ADDED, contact.id
-    for follower in world.followers:
+    for follower in list(world.followers):
         yield follower.account, follower.followed_at, What.FOLLOWED, follower.id
-    for scan in world.scans:
+    for scan in list(world.scans):
         yield scan.account, scan.scanned_at, What.SCANNED, scan.id
-    for chat in world.chats:
+    for chat in list(world.chats):
         yield chat.account, chat.sent_at, What.CHATTED, chat.id
-    for cart in world.carts:
+    for cart in list(world.carts):
         yield cart.shop, cart.created_at, What.CART_FILLED, cart.id
-    for visit in world.visits:
+    for visit in list(world.visits):
         yield visit.account, visit.at, What.VISITED, visit.id
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal
 
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 WAITING_MOST = 5_000
 """Pushes that may wait at a time, those that a fault delays included."""
+
+TURN = 20
+"""Happenings told before deliveries get their turn."""
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class AlreadyReplaying(Exception):
@@ -56,7 +60,7 @@ class Replayer:
         self._progress: dict[str, Any] = {"state": "idle"}
         self._pushed: Counter[str] = Counter()
 
-    def start(self, wish: ReplayWish) -> dict[str, Any]:
+    async def start(self, wish: ReplayWish) -> dict[str, Any]:
         """Begins; the first progress. AlreadyReplaying when one is running, LookupError for an unknown platform."""
         if self._task is not None and not self._task.done():
             raise AlreadyReplaying("a replay is running: wait for it, or DELETE it")
@@ -64,15 +68,13 @@ class Replayer:
             raise LookupError(f"no platform {', '.join(sorted(unknown))}: one of {', '.join(self._platforms)}")
         wanted = wish.platforms or list(self._platforms)
         accounts = {row["account"] for name in wanted for row in self._platforms[name].accounts("")}
-        now = self._world.clock.now()
-        told = past(self._world, wish.since or datetime.min.replace(tzinfo=now.tzinfo), wish.until or now, accounts)
-        if wish.order == "shuffled":
-            Random(f"{self._world.settings.seed}:replay").shuffle(told)
         self._pushed = Counter()
-        self._progress = {"state": "running", "happenings": len(told), "told": 0, "started_at": now.isoformat()}
+        self._progress = {"state": "reading", "told": 0, "started_at": self._world.clock.now().isoformat()}
         if wish.concurrency is not None:
             self._pusher.concurrency = wish.concurrency
-        self._task = asyncio.create_task(self._run(told, wish.rate))
+        ready = asyncio.Event()
+        self._task = asyncio.create_task(self._run(wish, accounts, ready))
+        await ready.wait()
         return self.progress()
 
     def progress(self) -> dict[str, Any]:
@@ -86,23 +88,36 @@ class Replayer:
             await asyncio.gather(self._task, return_exceptions=True)
             self._progress["state"] = "stopped"
 
-    async def _run(self, told: list[Past], rate: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+    async def _run(self, wish: ReplayWish, accounts: set[str], ready: asyncio.Event) -> None:
         try:
-            for number, each in enumerate(told):
-                if rate is not None and (wait := began + number / rate - loop.time()) > 0:
-                    await asyncio.sleep(wait)
-                await self._pusher.room(WAITING_MOST)
-                found = happening(self._world, each)
-                if found is not None:
-                    for push in self._pusher.take(found):
-                        self._pushed[push.platform] += 1
-                self._progress["told"] = number + 1
-                if number % 20 == 19:
-                    await asyncio.sleep(0)
+            told = await asyncio.to_thread(self._read, wish, accounts)
+            self._progress |= {"state": "running", "happenings": len(told)}
+            ready.set()
+            await self._tell(told, wish.rate)
         except Exception as error:
             log.exception("the replay broke")
             self._progress |= {"state": "broken", "error": f"{type(error).__name__}: {error}"}
-            raise
+        finally:
+            ready.set()
+
+    def _read(self, wish: ReplayWish, accounts: set[str]) -> list[Past]:
+        told = past(self._world, wish.since or EVER, wish.until or self._world.clock.now(), accounts)
+        if wish.order == "shuffled":
+            Random(f"{self._world.settings.seed}:replay").shuffle(told)
+        return told
+
+    async def _tell(self, told: list[Past], rate: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, each in enumerate(told):
+            if rate is not None and (wait := began + number / rate - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            await self._pusher.room(WAITING_MOST)
+            found = happening(self._world, each)
+            if found is not None:
+                for push in self._pusher.take(found):
+                    self._pushed[push.platform] += 1
+            self._progress["told"] = number + 1
+            if number % TURN == TURN - 1:
+                await asyncio.sleep(0)
         self._progress |= {"state": "done", "seconds": round(loop.time() - began, 3)}

@@ -95,7 +95,7 @@ def add_replay_routes(router: APIRouter, replayer: Replayer) -> None:
     @router.post("/replay", status_code=202)
     async def replay(wish: ReplayWish) -> Json:
         """Begins to push the past again."""
-        return replayer.start(wish)
+        return await replayer.start(wish)
 
     @router.get("/replay")
     async def progress() -> Json:
