@@ -1,16 +1,14 @@
 """What can be read again of a JD shop, which is all there is: JD pushes nothing dependable to POP shops."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.errors import missing_in_answer
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.jd.records import ALL_STATES, ORDER_FIELDS
-from connectors.page_windows import Window, WindowedReader
+from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
-from connectors.reading import CHINA, mapping, optional_text, text, whole_number
+from connectors.reading import CHINA, mapping, whole_number
 from connectors.webhooks import Verified
 
 ORDER_KIND = "order"
@@ -74,7 +72,8 @@ class _Orders:
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
         found = await self._ask(window, page, _PAGE_SIZE)
         now = self._gateway.now()
-        return [_order_record(row, now) for row in _rows(found, "orderInfoList")]
+        rows = listed_rows(found, "orderInfoList", PLATFORM)
+        return [listed_record(ORDER_KIND, row, ("orderId", "orderState", "modified"), now) for row in rows]
 
     async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
         params = {
@@ -100,7 +99,8 @@ class _Refunds:
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
         found = await self._ask(window, page, _REFUND_PAGE_SIZE)
         now = self._gateway.now()
-        return [_refund_record(row, now) for row in _rows(found, "result")]
+        rows = listed_rows(found, "result", PLATFORM)
+        return [listed_record(REFUND_KIND, row, ("id", "status", "checkTime"), now) for row in rows]
 
     async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
         params = {
@@ -110,27 +110,6 @@ class _Refunds:
             "pageSize": size,
         }
         return await self._gateway.call(REFUND_LIST, params, "queryResult")
-
-
-def _order_record(row: Mapping[str, Any], now: datetime) -> Verified:
-    version = f"{row.get('orderState')}:{optional_text(row, 'modified', limit=32)}"
-    return Verified(ORDER_KIND, _as_payload(row), f"order:{text(row, 'orderId')}:{version}", now)
-
-
-def _refund_record(row: Mapping[str, Any], now: datetime) -> Verified:
-    version = f"{row.get('status')}:{optional_text(row, 'checkTime', limit=32)}"
-    return Verified(REFUND_KIND, _as_payload(row), f"refund:{text(row, 'id')}:{version}", now)
-
-
-def _rows(found: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    rows = found.get(field) or []
-    if not isinstance(rows, list):
-        raise missing_in_answer(PLATFORM, field)
-    return [mapping(row, field) for row in rows]
-
-
-def _as_payload(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
 
 
 def _local(instant: datetime) -> str:

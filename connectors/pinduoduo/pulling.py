@@ -4,17 +4,15 @@ Windows of at most half an hour, ending three minutes before now; the interfaces
 messages. Source: open.pinduoduo.com, order synchronisation guide.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from connectors.errors import missing_in_answer
-from connectors.page_windows import Window, WindowedReader
+from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND, REFUND_KIND
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
-from connectors.reading import mapping, text, whole_number
+from connectors.reading import whole_number
 from connectors.webhooks import Verified
 
 _REACHES_BACK = timedelta(days=90)
@@ -83,11 +81,10 @@ class PinduoduoReader:
 
         async def read(window: Window, page: int) -> Sequence[Verified]:
             found = await self._ask(increment, window, page=page, size=_PAGE_SIZE, use_has_next=True)
-            rows = found.get(increment.rows) or []
-            if not isinstance(rows, list):
-                raise missing_in_answer(PLATFORM, increment.rows)
             now = self._gateway.now()
-            return [_record(increment, mapping(row, increment.rows), now) for row in rows]
+            told_apart_by = (increment.number, *increment.status, increment.changed)
+            rows = listed_rows(found, increment.rows, PLATFORM)
+            return [listed_record(increment.record, row, told_apart_by, now) for row in rows]
 
         return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, count, read)
 
@@ -103,9 +100,3 @@ class PinduoduoReader:
             "use_has_next": "true" if use_has_next else "false",
         }
         return await self._gateway.call(increment.method, params, increment.response)
-
-
-def _record(increment: _Increment, row: Mapping[str, Any], now: datetime) -> Verified:
-    parts = [text(row, increment.number), *(str(row.get(name)) for name in (*increment.status, increment.changed))]
-    payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
-    return Verified(increment.record, payload, ":".join((increment.record, *parts)), now)

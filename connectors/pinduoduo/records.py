@@ -20,10 +20,12 @@ from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStat
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 from domain.problems import Text
 
-# Whether and under which names shops are told the buyer, the group and its main order is in no document at hand [U].
+# Whether and under which names shops are told the buyer, the group, its main order and coupons is in no document at
+# hand [U].
 BUYER_FIELD = "open_uid"
 GROUP_FIELD = "group_order_id"
 PARENT_FIELD = "parent_order_sn"
+COUPONS_FIELD = "promotion_detail_list"
 
 ORDER_STATUSES: Mapping[int, OrderStatus] = {1: "paid", 2: "shipped", 3: "completed"}
 _GROUP_OPEN, _GROUP_FAILED = 0, 2
@@ -61,6 +63,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         buyer=Buyer(buyer_id=optional_text(order, BUYER_FIELD, limit=128)),
         delivery=_delivery(order),
         waybills=(tracking,) if tracking else (),
+        coupon_ids=_coupons(order),
         parent_order_id=optional_text(order, PARENT_FIELD, limit=64),
         group_id=optional_text(order, GROUP_FIELD, limit=64),
         created_at=china_time(order, "created_time"),
@@ -125,6 +128,14 @@ def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:
             )
         )
     return tuple(lines)
+
+
+def _coupons(order: Mapping[str, Any]) -> tuple[str, ...]:
+    rows = order.get(COUPONS_FIELD) or []
+    if not isinstance(rows, list):
+        raise anomaly(COUPONS_FIELD, Text("应为列表", "must be a list"))
+    found = (optional_text(mapping(row, COUPONS_FIELD), "promotion_id", limit=128) for row in rows)
+    return tuple(number for number in found if number)
 
 
 def _delivery(order: Mapping[str, Any]) -> Delivery | None:

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.errors import missing_in_answer
-from connectors.page_windows import Window, WindowedReader
+from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.reading import CHINA, mapping, optional_mapping, optional_text, text, whole_number
+from connectors.reading import CHINA, mapping, optional_mapping, whole_number
 from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.messages import REFUND_KIND, TRADE_KIND, as_payload, message_subject
-from connectors.taobao.records import NUMBER_LIMIT, REFUND_FIELDS, TRADE_FIELDS
+from connectors.taobao.records import REFUND_FIELDS, TRADE_FIELDS
 from connectors.webhooks import Verified
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 
@@ -29,6 +28,7 @@ _HALF_HOUR = timedelta(minutes=30)
 _PAGE_SIZE = 50
 _BATCH = 100
 _AT_ONCE = 8
+_LONGEST_TOPIC = 128
 
 
 class TaobaoReader:
@@ -57,13 +57,12 @@ class TaobaoReader:
         answer = await self._gateway.call_as_application(
             "taobao.tmc.messages.consume", {**group, "quantity": str(_BATCH)}
         )
-        found = optional_mapping(answer.get("messages")).get("tmc_message") or []
-        messages = [mapping(each, "messages") for each in found] if isinstance(found, list) else []
-        mine = [message for message in messages if self._is_mine(message)]
+        found = listed_rows(optional_mapping(answer.get("messages")), "tmc_message", PLATFORM)
+        mine = [message for message in map(optional_mapping, found) if self._is_mine(message)]
         limit = asyncio.Semaphore(_AT_ONCE)
         records = await asyncio.gather(*(self._understood(message, limit) for message in mine))
-        confirm = [text(message, "id") for message in mine]
-        return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(messages) >= _BATCH)
+        confirm = [str(message["id"]) for message in mine]
+        return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(found) >= _BATCH)
 
     async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed trades or refunds."""
@@ -72,12 +71,13 @@ class TaobaoReader:
         return await reader.pull(cursor, until, increment.count, increment.read)
 
     def _is_mine(self, message: Mapping[str, Any]) -> bool:
+        """Whether a message is this shop's; one without a number cannot be confirmed, and comes again."""
         nick = self._gateway.settings.seller_nick
-        return nick is None or optional_text(message, "user_nick", limit=128) in (None, nick)
+        return bool(message.get("id")) and (nick is None or message.get("user_nick") in (None, "", nick))
 
     async def _understood(self, message: Mapping[str, Any], limit: asyncio.Semaphore) -> Verified:
         """The message with what it is about; alone when that cannot be read, so that it is kept with its reason."""
-        topic, number = text(message, "topic", limit=128), text(message, "id")
+        topic = str(message.get("topic"))[:_LONGEST_TOPIC]
         parts: dict[str, Any] = {name: message.get(name) for name in ("id", "topic", "pub_time", "content")}
         try:
             parts["content"] = content = parse_json_object(str(message.get("content") or "{}").encode())
@@ -88,7 +88,7 @@ class TaobaoReader:
                     parts[kind] = await (self.trade(name) if kind == TRADE_KIND else self.refund(name))
         except (ValidationProblem, NotFoundProblem, AuthorizationProblem):
             pass
-        return Verified(topic, as_payload(**parts), f"message:{number}", self._gateway.now())
+        return Verified(topic, as_payload(**parts), f"message:{message['id']}", self._gateway.now())
 
 
 class _Increment:
@@ -112,11 +112,10 @@ class _Increment:
         """One page of changes."""
         answer = await self._ask(window, page=page, size=_PAGE_SIZE, use_has_next=True)
         outer, inner = self.listed
-        rows = optional_mapping(answer.get(outer)).get(inner) or []
-        if not isinstance(rows, list):
-            raise missing_in_answer(PLATFORM, outer)
         now = self._gateway.now()
-        return [self._record(mapping(row, outer), now) for row in rows]
+        rows = listed_rows(optional_mapping(answer.get(outer)), inner, PLATFORM)
+        told_apart_by = (self.number, "status", "modified")
+        return [listed_record(self.kind, row, told_apart_by, now, within=self.kind) for row in rows]
 
     async def _ask(self, window: Window, *, page: int, size: int, use_has_next: bool) -> Mapping[str, Any]:
         return await self._gateway.call(
@@ -129,12 +128,6 @@ class _Increment:
                 "page_size": str(size),
                 "use_has_next": "true" if use_has_next else "false",
             },
-        )
-
-    def _record(self, row: Mapping[str, Any], now: datetime) -> Verified:
-        number, modified = text(row, self.number, limit=NUMBER_LIMIT), optional_text(row, "modified", limit=32)
-        return Verified(
-            self.kind, as_payload(**{self.kind: row}), f"{self.kind}:{number}:{row.get('status')}:{modified}", now
         )
 
 

@@ -153,8 +153,8 @@ class Parcel(StrEnum):
 class Waybill(Row):
     """A parcel; `id` is its number. Its trace follows from the time passed.
 
-    refund_id: of a returned parcel; tid: of one to the buyer. Parcels of seeded history have no row: the order's
-    `waybill` is all that is left of them.
+    refund_id: of a returned parcel; tid: of one to the buyer. Parcels that arrived before the simulator started have no
+    row: the order's `waybill` is all that is left of them.
     """
 
     shop: str

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.entities import Buyer, Coupon, Goods, Order, OrderStatus
+from simulator.entities import Buyer, Coupon, Goods, Order, OrderStatus, Waybill
 from simulator.seeding.lines import line_of
 from simulator.seeding.numbers import order_number
 from simulator.seeding.refunds import seed_refund
@@ -27,7 +27,8 @@ LOYAL_TURNS = 8
 NEVER_PAID, WITH_COUPON, IN_GROUP, BY_INFLUENCER, MEMBERS = 0.05, 0.12, 0.3, 0.6, 0.15
 MEALS = frozenset({"meituan", "eleme"})
 UNPAID_LIFE = timedelta(minutes=30)
-SECOND = timedelta(seconds=1)
+EXPRESS_ID, TRANSIT_S = 4, 3 * 86_400
+"""Who carries the parcels that are on their way, and how long it takes."""
 
 
 class _Wish(NamedTuple):
@@ -119,6 +120,8 @@ class _Till:
             **self._circumstances(pick, buyer, wish.goods[0]),
         )
         world.orders.seed(order)
+        if order.waybill and order.shipped_at and order.status is OrderStatus.SHIPPED:
+            world.waybills.seed(_parcel(order, order.waybill, order.shipped_at))
         return seed_refund(world, pick, order, self._sold)
 
     def _moments(self, pick: Random, at: datetime) -> dict[str, Any]:
@@ -183,6 +186,19 @@ class _Till:
                 return {"dining": pick.choice(("takeaway", "takeaway", "takeaway", "dine_in"))}
             case _:
                 return {}
+
+
+def _parcel(order: Order, waybill: str, shipped: datetime) -> Waybill:
+    """A parcel that is on its way, or waits to be confirmed."""
+    return Waybill(
+        id=waybill,
+        shop=order.shop,
+        tid=order.id,
+        express_id=EXPRESS_ID,
+        express_name="中通快递",
+        shipped_at=shipped,
+        transit_s=TRANSIT_S,
+    )
 
 
 def _steps(

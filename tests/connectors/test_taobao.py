@@ -113,6 +113,32 @@ async def test_what_messages_missed_the_increments_have(world: Outside) -> None:
     assert (event.type, event.data["amount_minor"]) == ("tandem.refund.created", refund.amount_minor)
 
 
+async def test_a_message_that_cannot_be_understood_is_kept_and_stops_no_other(world: Outside) -> None:
+    client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world
+    trade.pay(state, trade.place_order(state, SHOP))
+    waiting = state.shelf("tmc_message", TmcMessage)
+    odd: tuple[dict[str, Any], ...] = (
+        {"topic": "taobao_trade_TradeBuyerPay", "content": "not json"},
+        {"topic": "taobao_trade_TradeBuyerPay", "content": '{"tid":{}}'},
+        {"topic": "taobao_trade_TradeBuyerPay", "content": '{"tid":"1"}'},
+        {"topic": None, "content": None},
+    )
+    for number, body in enumerate(odd, start=1):
+        waiting.put(TmcMessage(id=f"{number}-0", shop=SHOP, number=str(number), body={"id": number, **body}))
+    records, position = await pull_all(client, "messages")
+    assert {f"message:{number}" for number in range(1, 5)} <= {record.dedupe_key for record in records}
+    refused = 0
+    for record in records:
+        try:
+            events_of([record], account)
+        except ValidationProblem:
+            refused += 1
+    # A trade that is not there is told by the message alone, and of a message without a topic nothing is wanted.
+    assert refused == 2
+    await client.pull("messages", position, datetime.now(UTC))
+    assert len(waiting) == 0
+
+
 async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside) -> None:
     since = datetime.now(UTC) - timedelta(minutes=5)
     client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world

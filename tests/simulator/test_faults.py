@@ -47,7 +47,7 @@ async def test_nothing_is_done_when_the_request_is_lost(sim: Sim) -> None:
 
 async def test_a_caller_who_gives_up_is_let_go_at_once() -> None:
     app = create_app(Settings(push_base=None, customers=5))
-    async with served(app) as address, httpx.AsyncClient(base_url=address, timeout=0.5) as http:
+    async with served(app) as address, httpx.AsyncClient(base_url=address, timeout=httpx.Timeout(10, read=1)) as http:
         sim = Sim(app, http)
         made = await sim.refund()
         await break_it(sim, "timeout_after", match={"api": AGREE}, seconds=60)

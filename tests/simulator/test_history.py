@@ -107,6 +107,14 @@ def test_a_groups_second_buyer_is_another_person(world: World) -> None:
         assert leader.customer_id != order.customer_id
 
 
+def test_parcels_on_their_way_can_be_followed(world: World) -> None:
+    travelling = [row for row in world.orders if row.status is OrderStatus.SHIPPED and row.waybill]
+    assert travelling
+    for order in travelling:
+        (parcel,) = world.waybills.having(tid=order.id)
+        assert (parcel.id, parcel.shipped_at) == (order.waybill, order.shipped_at)
+
+
 def test_a_small_world_is_there_at_once() -> None:
     began = perf_counter()
     World(Settings(customers=200))

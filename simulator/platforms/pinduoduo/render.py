@@ -1,6 +1,6 @@
 """Orders and after-sale applications in Pinduoduo's shape: receivers as ciphertext, blank once the order is shipped.
 
-Names of the buyer's, the group's and the main order's fields are assumed [U].
+Names of the buyer's, the group's, the main order's and the coupons' fields are assumed [U].
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def order(platform: PlatformBase, row: Order) -> Json:
         "province": customer.province if is_open else "",
         "city": customer.city if is_open else "",
         "tracking_number": row.waybill or "",
+        "promotion_detail_list": [{"promotion_id": coupon, "promotion_type": 1} for coupon in row.coupon_ids],
         "item_list": [
             {
                 "goods_id": int(line.item_id),
