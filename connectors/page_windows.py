@@ -20,6 +20,7 @@ from domain.problems import Text, ValidationProblem
 
 # What was settled since the last pull waits for the next one while it is less than this.
 _WORTH_A_WINDOW = timedelta(minutes=1)
+_NARROWEST = timedelta(seconds=1)
 _LONGEST_KEY = 200
 
 
@@ -36,7 +37,8 @@ ReadPage = Callable[[Window, int], Awaitable[Sequence[Verified]]]
 
 @dataclass(frozen=True, slots=True)
 class WindowedReader:
-    """How one stream is cut. widest: of a window. settles: how near to now a window may end.
+    """How one stream is cut. widest: of a window. settles: how near to now a window may end. most: how many records of
+    one window the platform shows; a window with more is halved.
 
     `stream.lag` is how long a change may be missing: windows that end earlier than that are read once.
     """
@@ -45,6 +47,7 @@ class WindowedReader:
     widest: timedelta
     page_size: int
     settles: timedelta = timedelta()
+    most: int | None = None
 
     async def pull(self, cursor: Cursor, until: datetime, count: Count, read_page: ReadPage) -> PulledPage:
         """The next page; see `connectors.pulling.Pullable`.
@@ -62,9 +65,15 @@ class WindowedReader:
         end = min(start + self.widest, latest if again else settled)
         if end <= start:
             return PulledPage((), {"since": rfc3339(start)}, more=False)
-        window = Window(start, end)
-        total = await count(window)
+        window, total = await self._shown_whole(Window(start, end), count)
         return await self._page(window, -(-total // self.page_size), again, read_page, total)
+
+    async def _shown_whole(self, window: Window, count: Count) -> tuple[Window, int]:
+        """The window, or as much of its beginning as the platform shows, and how many records that holds."""
+        while (total := await count(window)) > (self.most or total) and window.end - window.start > _NARROWEST:
+            half = max((window.end - window.start) / 2, _NARROWEST)
+            window = Window(window.start, (window.start + half).replace(microsecond=0))
+        return window, total
 
     @staticmethod
     async def _page(window: Window, page: int, again: bool, read_page: ReadPage, total: int | None) -> PulledPage:

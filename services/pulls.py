@@ -1,8 +1,7 @@
 """Reading platforms again: what pushes missed comes in by the same way, and what differs is counted and mended.
 
 A pulled page goes into the inbox in one transaction with the cursor behind it: a crash repeats a page at the worst, and
-the inbox knows its records. What the platform changed shortly before now is left for the next time, because its lists
-lag behind its pushes.
+the inbox knows its records.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +32,8 @@ log = structlog.get_logger(__name__)
 MOST_WAITING = 200_000
 """Pushes that may wait in the inbox before pulling pauses: what platforms push comes first."""
 
-FIRST_REACH = timedelta(days=90)
+FIRST_REACH = timedelta(days=731)
+"""How far back a stream is read when its account is connected, where the platform lets one."""
 COMPARED = timedelta(days=2)
 
 
@@ -67,7 +67,7 @@ class PullService:
         cursor = await self._cursor(account_id, stream, kind)
         records = missed = 0
         more = True
-        until = self._until(kind)
+        until = self._link.now().replace(microsecond=0)
         for _ in range(pages):
             try:
                 page = await client.pull(stream, cursor, until)
@@ -85,8 +85,8 @@ class PullService:
     async def compare(self, account_id: str, stream: str, *, beat: Callable[[], None] = lambda: None) -> ComparisonRow:
         """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
         mended by the inbox. Raises as `pull` does."""
-        account, client, kind = await self._open(account_id, stream)
-        until = self._until(kind)
+        account, client, _ = await self._open(account_id, stream)
+        until = self._link.now().replace(microsecond=0)
         since = until - COMPARED
         cursor: Mapping[str, Any] = {"since": rfc3339(since)}
         total, more = Difference(), True
@@ -147,9 +147,6 @@ class PullService:
             row = await Streams(work).stand(account_id, stream)
             start = work.now - min(kind.reaches_back, FIRST_REACH)
             return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
-
-    def _until(self, kind: Stream) -> datetime:
-        return (self._link.now() - kind.lag).replace(microsecond=0)
 
     async def _keep(self, account: Account, stream: str, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""

@@ -9,60 +9,63 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.page_windows import Count, ReadPage, Window, WindowedReader, listed_rows
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
-from connectors.reading import CHINA, china_time, mapping, text, whole_number
+from connectors.reading import CHINA, china_time, whole_number
 from connectors.webhooks import Verified
-from connectors.windows import Listing, read_backwards
-from connectors.youzan.gateway import YouzanGateway
-from domain.events import rfc3339
-from domain.ids import canonical_json
+from connectors.youzan.gateway import PLATFORM, YouzanGateway
+from domain.ids import content_digest
 
 # The platform asks readers to wait 30 s after a push.
 _LAG = timedelta(seconds=60)
+# No limit is told of; windows are what is limited [U].
+_REACHES_BACK = timedelta(days=3 * 365)
 STREAMS = (
-    Stream("orders", timedelta(days=90), _LAG),
-    Stream("refunds", timedelta(days=90), _LAG),
+    Stream("orders", _REACHES_BACK, _LAG),
+    Stream("refunds", _REACHES_BACK, _LAG),
 )
 PULLED_ORDER = "pulled.order"
 PULLED_REFUND = "pulled.refund"
-_ORDERS = Listing(timedelta(days=7), 100, 10_000)
-_REFUNDS = Listing(timedelta(days=7), 50, 3_000)
+_ORDERS = WindowedReader(STREAMS[0], timedelta(days=30), 100, most=10_000)
+_REFUNDS = WindowedReader(STREAMS[1], timedelta(days=30), 50, most=3_000)
 
 
 async def pull(gateway: YouzanGateway, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
     """See `connectors.pulling.Pullable.pull`."""
+    if stream_named(STREAMS, stream) is STREAMS[0]:
+        return await _ORDERS.pull(cursor, until, *_orders(gateway))
+    return await _REFUNDS.pull(cursor, until, *_refunds(gateway))
 
-    async def orders(since: datetime, end: datetime, page: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
-        data = await gateway.call(
-            "youzan.trades.sold.get",
-            "4.0.4",
-            {
-                "page_no": page,
-                "page_size": _ORDERS.page_size,
-                "start_update": _local(since),
-                "end_update": _local(end),
-            },
-        )
-        return whole_number(data, "total_results"), _rows(data.get("full_order_info_list"))
 
-    async def refunds(since: datetime, end: datetime, page: int) -> tuple[int, Sequence[Mapping[str, Any]]]:
-        data = await gateway.call(
-            "youzan.trade.refund.search",
-            "3.0.1",
-            {
-                "page_no": page,
-                "page_size": _REFUNDS.page_size,
-                "update_time_start": int(since.timestamp()),
-                "update_time_end": int(end.timestamp()),
-            },
-        )
-        return whole_number(data, "total"), _rows(data.get("refunds"))
+def _orders(gateway: YouzanGateway) -> tuple[Count, ReadPage]:
+    async def ask(window: Window, page: int, size: int) -> Mapping[str, Any]:
+        params = {"start_update": _local(window.start), "end_update": _local(window.end)}
+        return await gateway.call("youzan.trades.sold.get", "4.0.4", {"page_no": page, "page_size": size, **params})
 
-    kind = stream_named(STREAMS, stream)
-    cursor = cursor or {"since": rfc3339(until - kind.reaches_back)}
-    if stream == "orders":
-        return await read_backwards(_ORDERS, cursor, until, orders, lambda row: _order_record(row, gateway.now()))
-    return await read_backwards(_REFUNDS, cursor, until, refunds, lambda row: _refund_record(row, gateway.now()))
+    async def count(window: Window) -> int:
+        return whole_number(await ask(window, 1, 1), "total_results")
+
+    async def read_page(window: Window, page: int) -> Sequence[Verified]:
+        rows = listed_rows(await ask(window, page, _ORDERS.page_size), "full_order_info_list", PLATFORM)
+        return [_record(PULLED_ORDER, row, gateway.now()) for row in rows]
+
+    return count, read_page
+
+
+def _refunds(gateway: YouzanGateway) -> tuple[Count, ReadPage]:
+    async def ask(window: Window, page: int, size: int) -> Mapping[str, Any]:
+        start, end = int(window.start.timestamp()), int(window.end.timestamp())
+        params = {"update_time_start": start, "update_time_end": end}
+        return await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": page, "page_size": size, **params})
+
+    async def count(window: Window) -> int:
+        return whole_number(await ask(window, 1, 1), "total")
+
+    async def read_page(window: Window, page: int) -> Sequence[Verified]:
+        rows = listed_rows(await ask(window, page, _REFUNDS.page_size), "refunds", PLATFORM)
+        return [_record(PULLED_REFUND, row, gateway.now()) for row in rows]
+
+    return count, read_page
 
 
 def order_version(info: Mapping[str, Any]) -> int:
@@ -71,24 +74,10 @@ def order_version(info: Mapping[str, Any]) -> int:
     return int(changed.timestamp()) if changed else 0
 
 
-def _order_record(row: Mapping[str, Any], now: datetime) -> Verified:
-    info = mapping(mapping(row.get("full_order_info"), "full_order_info").get("order_info"), "order_info")
-    key = f"{PULLED_ORDER}/{text(info, 'tid')}/{order_version(info)}"
-    return Verified(PULLED_ORDER, canonical_json(_plain(row)), key, now)
-
-
-def _refund_record(row: Mapping[str, Any], now: datetime) -> Verified:
-    key = f"{PULLED_REFUND}/{text(row, 'refund_id')}/{whole_number(row, 'version')}"
-    return Verified(PULLED_REFUND, canonical_json(_plain(row)), key, now)
-
-
-def _plain(row: Mapping[str, Any]) -> Any:
-    """The row without Decimals, which the reader made of fractions."""
-    return json.loads(json.dumps(row, default=str, ensure_ascii=False))
-
-
-def _rows(value: Any) -> Sequence[Mapping[str, Any]]:
-    return [mapping(row, "row") for row in value] if isinstance(value, list) else []
+def _record(kind: str, row: Any, now: datetime) -> Verified:
+    """A row as it came, known by what it says: whether it can be understood is seen when it is read."""
+    payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=str).encode()
+    return Verified(kind, payload, f"{kind}/{content_digest(payload)}", now)
 
 
 def _local(instant: datetime) -> str:

@@ -104,10 +104,14 @@ async def test_a_comparison_counts_what_is_missing_or_differs_and_the_inbox_mend
         await work.session.execute(
             text(
                 "UPDATE refunds SET amount_minor = 1, version = 0, detail_version = 0 "
-                "WHERE id = (SELECT min(id) FROM refunds)"
+                "WHERE id = (SELECT id FROM refunds ORDER BY told_at DESC, id LIMIT 1)"
             )
         )
-        await work.session.execute(text("DELETE FROM refunds WHERE id = (SELECT max(id) FROM refunds)"))
+        await work.session.execute(
+            text(
+                "DELETE FROM refunds WHERE id = (SELECT id FROM refunds WHERE version > 0 ORDER BY told_at DESC, id LIMIT 1)"
+            )
+        )
         await work.session.execute(text("DELETE FROM inbox"))
     found = await pulls.compare(SHOP, "refunds")
     assert (found.missing, found.differing) == (1, 1)
