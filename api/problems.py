@@ -17,7 +17,6 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.validation_texts import explain
 from domain.problems import (
     TANDEM_TYPE_PREFIX,
     NotFoundProblem,
@@ -27,6 +26,7 @@ from domain.problems import (
     Text,
     ValidationProblem,
 )
+from domain.validation_texts import explain
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 50

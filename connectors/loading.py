@@ -5,6 +5,7 @@ A wheel adds one by the entry point group `tandem.connectors`, whose object is a
 
 from importlib.metadata import entry_points
 
+from connectors.generic import GenericConnector
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
@@ -16,7 +17,7 @@ ENTRY_POINT_GROUP = "tandem.connectors"
 
 def load_connectors(catalog: Catalog) -> ConnectorRegistry:
     """Every connector, its calls added to the catalog. Raises ConfigurationProblem that names a broken one."""
-    registry = ConnectorRegistry((WecomConnector(), YouzanConnector()))
+    registry = ConnectorRegistry((WecomConnector(), YouzanConnector(), GenericConnector()))
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             found = point.load()
