@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "flow graph": "commands.flow_check:draw_graph",
     "flow run": "commands.flow_run:run_flow",
     "flow push": "commands.flow_push:push",
+    "import": "commands.imports:import_table",
     "user": "commands.people:user",
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",

@@ -20,6 +20,7 @@ from api.routes.catalog import catalog
 from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.human_tasks import human_tasks
+from api.routes.imports import imports
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
 from api.routes.releases import releases
@@ -37,6 +38,7 @@ ROUTERS = (
     runs,
     human_tasks,
     events,
+    imports,
     accounts,
     secrets,
     users,

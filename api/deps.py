@@ -15,6 +15,7 @@ from services.connections import Connections
 from services.definitions import DefinitionService
 from services.events import EventService
 from services.human_tasks import HumanTaskService
+from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.people import People
@@ -53,6 +54,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     inbox: InboxService
+    imports: Imports
     connections: Connections
     repeated_requests: RepeatedRequests
     vitals: Vitals

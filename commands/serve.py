@@ -68,6 +68,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         human_tasks=application.human_tasks,
         events=application.events,
         inbox=application.inbox,
+        imports=application.imports,
         connections=application.connections,
         repeated_requests=RepeatedRequests(application.database),
         vitals=Vitals(application.database, application.orchestrator),

@@ -26,6 +26,7 @@ from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
+from services.imports import Imports
 from services.inbox import InboxService
 from services.orchestrator import Orchestrator
 from services.people import People
@@ -150,6 +151,10 @@ class Application:
     @cached_property
     def inbox(self) -> InboxService:
         return InboxService(self.database, self.connectors)
+
+    @cached_property
+    def imports(self) -> Imports:
+        return Imports(self.database, self.connectors)
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:

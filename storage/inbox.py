@@ -1,10 +1,10 @@
 """The inbox: every push of a platform as it was verified, until its events are stored."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, text, update
+from sqlalchemy import BigInteger, Identity, Index, UniqueConstraint, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
 
@@ -90,6 +90,22 @@ class Inbox(Repository):
         if is_new:
             await notify(self.work, INBOX_CHANNEL)
         return is_new
+
+    async def add_many(self, pushes: Sequence[Push]) -> int:
+        """Store pushes unless they came before; how many are new. Wakes the drainer."""
+        rows = [{**asdict(push), "changed_at": self.now, "state": "waiting"} for push in pushes]
+        if not rows:
+            return 0
+        statement = insert(InboxRow).on_conflict_do_nothing().returning(col(InboxRow.id))
+        new = len(list(await self.session.scalars(statement, rows)))
+        if new:
+            await notify(self.work, INBOX_CHANNEL)
+        return new
+
+    async def is_fuller_than(self, most: int) -> bool:
+        """Whether more than so many pushes wait; no more than that are looked at."""
+        waiting = select(InboxRow.id).where(InboxRow.state == "waiting").limit(most + 1).subquery()
+        return int(await self.session.scalar(select(func.count()).select_from(waiting)) or 0) > most
 
     async def has_waiting(self) -> bool:
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").limit(1)

@@ -72,6 +72,7 @@ NEEDS = {
     "POST /api/v1/events/parked/retry": {_P.EVENTS_PUBLISH},
     "GET /api/v1/events/quarantine": {_P.EVENTS_READ},
     "POST /api/v1/events/quarantine/retry": {_P.EVENTS_PUBLISH},
+    "POST /api/v1/imports/{platform}/{slug}": {_P.EVENTS_PUBLISH},
     "POST /api/v1/accounts": {_P.ACCOUNTS_MANAGE},
     "GET /api/v1/accounts": {_P.ACCOUNTS_READ},
     "GET /api/v1/accounts/{platform}/{slug}": {_P.ACCOUNTS_READ},
