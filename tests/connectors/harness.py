@@ -25,7 +25,6 @@ from simulator.settings import Settings
 from tests.simulator.harness import Receiver, Sim, served
 
 CONNECTORS = load_connectors(Catalog())
-DEMO_ACCOUNTS = {"wecom": "demo-corp", "youzan": "demo-apparel"}
 NOT_SETTINGS = {"platform", "account", "name", "staff"}
 
 
@@ -38,10 +37,11 @@ class Outside:
     link: Link
 
     async def account(self, platform: str, **changes: Any) -> Account:
-        """The demo account of a platform, with some settings changed."""
-        shown = await self.sim.account(DEMO_ACCOUNTS[platform])
+        """The first demo account of a platform, with some settings changed."""
+        known = (await self.sim.admin("GET", "/accounts"))["accounts"]
+        shown = next(account for account in known if account["platform"] == platform)
         settings = {name: value for name, value in shown.items() if name not in NOT_SETTINGS}
-        return Account(platform, DEMO_ACCOUNTS[platform], {**settings, **changes})
+        return Account(platform, shown["account"], {**settings, **changes})
 
     async def open(self, platform: str) -> Any:
         """The client of the demo account."""

@@ -1,0 +1,32 @@
+"""Youzan: a refund that is read and paid."""
+
+from typing import Any
+
+from connectors.webhooks import WebhookRequest
+from tests.connectors.case import Case, Effect, Pushes
+from tests.connectors.harness import Outside
+
+
+async def _subject(world: Outside) -> dict[str, Any]:
+    return {"refund_id": (await world.sim.refund(amount_minor=29900))["id"]}
+
+
+async def _push(world: Outside) -> WebhookRequest:
+    await world.sim.refund(push=True)
+    return (await world.pushes("youzan", 1))[0]
+
+
+CASE = Case(
+    platform="youzan",
+    secret="client_secret",
+    first_setting="client_id",
+    read="youzan.get_refund",
+    subject=_subject,
+    effect=Effect(
+        call="youzan.agree_refund",
+        api="youzan.trade.refund.agree",
+        ledger_kind="refund_agreed",
+        query_api="youzan.trade.refund.get",
+    ),
+    pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}),
+)
