@@ -28,6 +28,7 @@ from api.routes.resources import resources
 from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
+from api.routes.sites import sites
 from api.routes.webhooks import webhooks
 
 ROUTERS = (
@@ -47,6 +48,7 @@ ROUTERS = (
     audit,
     catalog,
     webhooks,
+    sites,
     monitoring,
     description,
 )

@@ -15,6 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import TooLargeProblem, problem_response
+from connectors.site.events import LARGEST_BODY as LARGEST_SITE_BYTES
 from connectors.webhooks import MAX_BODY_BYTES as LARGEST_PUSH_BYTES
 from domain.problems import ProblemError, RateLimitProblem, Text, TimeoutProblem, UnavailableProblem, ValidationProblem
 
@@ -24,11 +25,14 @@ _MOST_KEYS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks."""
+    """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks, of one
+    address to the pixel, of all pages of one site."""
 
     caller: str = "6000/minute"
     address: str = "30000/minute"
     webhooks: str = "60000/minute"
+    pixel: str = "600/minute"
+    site: str = "120000/minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Bounds:
 # A platform that hears nothing within five seconds sends again: better to say so in time.
 _BOUNDS: tuple[tuple[str, Bounds], ...] = (
     ("/hooks/", Bounds(LARGEST_PUSH_BYTES, 4.5, "webhooks")),
+    ("/pixel/", Bounds(0, 4.5, "pixel")),
+    ("/collect/", Bounds(LARGEST_SITE_BYTES, 4.5, "pixel")),
     ("/api/v1/definitions", Bounds(4 * MEGABYTE, 60.0)),
     ("/api/v1/imports", Bounds(32 * MEGABYTE, 120.0)),
     ("/api/v1/audit/verification", Bounds(answer_s=600.0)),
@@ -71,6 +77,8 @@ class RateLimiter:
             "caller": parse(rates.caller),
             "address": parse(rates.address),
             "webhooks": parse(rates.webhooks),
+            "pixel": parse(rates.pixel),
+            "site": parse(rates.site),
         }
 
     def count(self, rate: str, key: str) -> None:

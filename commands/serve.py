@@ -74,7 +74,13 @@ def api_dependencies(application: Application) -> ApiDependencies:
         vitals=Vitals(application.database, application.orchestrator),
         settings=ApiSettings(
             metrics_token=token.get_secret_value() if token else None,
-            rates=Rates(settings.api_caller_rate, settings.api_address_rate, settings.api_webhook_rate),
+            rates=Rates(
+                settings.api_caller_rate,
+                settings.api_address_rate,
+                settings.api_webhook_rate,
+                settings.api_pixel_rate,
+                settings.api_site_rate,
+            ),
         ),
     )
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 
 from connectors.generic import GenericConnector
 from connectors.registry import Connector, ConnectorRegistry
+from connectors.site import SiteConnector
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
 from domain.calls import Catalog
@@ -17,7 +18,7 @@ ENTRY_POINT_GROUP = "tandem.connectors"
 
 def load_connectors(catalog: Catalog) -> ConnectorRegistry:
     """Every connector, its calls added to the catalog. Raises ConfigurationProblem that names a broken one."""
-    registry = ConnectorRegistry((WecomConnector(), YouzanConnector(), GenericConnector()))
+    registry = ConnectorRegistry((WecomConnector(), YouzanConnector(), GenericConnector(), SiteConnector()))
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             found = point.load()

@@ -16,6 +16,8 @@ PUBLIC = {
     "POST /api/v1/session",
     "POST /hooks/{platform}/{account}",
     "GET /hooks/{platform}/{account}",
+    "GET /pixel/{account}.gif",
+    "POST /collect/{account}",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",

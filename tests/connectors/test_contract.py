@@ -41,7 +41,8 @@ def rule(case: Case, fault: str, api: str, **more: Any) -> dict[str, Any]:
 
 
 def test_every_connector_has_its_row() -> None:
-    assert {case.platform for case in CASES} == set(CONNECTORS)
+    calling = {platform for platform, connector in CONNECTORS.items() if connector.calls}
+    assert {case.platform for case in CASES} == calling, "what only receives is tested by itself"
 
 
 def test_every_connector_keeps_its_declarations(case: Case) -> None:
