@@ -3,9 +3,13 @@
 A wheel adds one by the entry point group `tandem.connectors`, whose object is a `Connector` or makes one.
 """
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from connectors.eleme import ElemeConnector
+from connectors.erp import ErpConnector
 from connectors.generic import GenericConnector
+from connectors.meituan import MeituanConnector
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.site import SiteConnector
 from connectors.wecom import WecomConnector
@@ -14,11 +18,20 @@ from domain.calls import Catalog
 from domain.problems import ConfigurationProblem, Text
 
 ENTRY_POINT_GROUP = "tandem.connectors"
+BUILT_IN: tuple[Callable[[], Connector], ...] = (
+    WecomConnector,
+    YouzanConnector,
+    MeituanConnector,
+    ElemeConnector,
+    ErpConnector,
+    GenericConnector,
+    SiteConnector,
+)
 
 
 def load_connectors(catalog: Catalog) -> ConnectorRegistry:
     """Every connector, its calls added to the catalog. Raises ConfigurationProblem that names a broken one."""
-    registry = ConnectorRegistry((WecomConnector(), YouzanConnector(), GenericConnector(), SiteConnector()))
+    registry = ConnectorRegistry(tuple(connector() for connector in BUILT_IN))
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             found = point.load()

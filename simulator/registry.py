@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from simulator.platforms.base import PlatformBase
+from simulator.platforms.eleme import Eleme
+from simulator.platforms.erp import Erp
+from simulator.platforms.meituan import Meituan
+from simulator.platforms.site import Site
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
-PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom)
+PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom, Meituan, Eleme, Erp, Site)
 
 
 def all_platforms(world: World) -> dict[str, PlatformBase]:

@@ -1,12 +1,16 @@
 """The catalog: every capability that a flow can call, each declared once."""
 
 from domain.calls import Catalog
+from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
+from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.web import WEB_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
 
-CATALOG = Catalog((*FLOW_CALLS, *WECOM_CALLS, *YOUZAN_CALLS, *MESSAGE_CALLS, *WEB_CALLS))
+CATALOG = Catalog(
+    (*FLOW_CALLS, *WECOM_CALLS, *YOUZAN_CALLS, *MEITUAN_CALLS, *ELEME_CALLS, *ERP_CALLS, *MESSAGE_CALLS, *WEB_CALLS)
+)
 
 __all__ = ["CATALOG"]

@@ -49,6 +49,7 @@ class Case:
 
     first_setting: a setting that cannot be missing. read: a call that changes nothing. subject: arguments that name one
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
+    tokens: whether calls carry a token, or each is signed by itself.
     """
 
     platform: str
@@ -58,3 +59,4 @@ class Case:
     subject: Subject
     effect: Effect | None = None
     pushes: Pushes | None = None
+    tokens: bool = True

@@ -16,7 +16,9 @@ from connectors.site.visitors import sign_visitor
 from connectors.webhooks import WebhookRequest
 from domain.canonical import VisitData, keys_of
 from domain.problems import AuthenticationProblem, ConfigurationProblem, ProblemError, ValidationProblem
-from tests.connectors.harness import connector
+from simulator.entities import Visit
+from simulator.happenings import What
+from tests.connectors.harness import Outside, connector
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 KEY, SECRET = "site-key-0123456789", SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -207,3 +209,26 @@ def test_any_address_is_an_event_or_a_refusal(query: dict[str, str]) -> None:
 def test_settings_that_are_none_are_named(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationProblem, match=next(iter(change))):
         SITE.open(Account("site", "main", {**ACCOUNT.settings, **change}), None)  # type: ignore[arg-type]
+
+
+async def test_the_simulated_site_tells_what_is_understood(world: Outside) -> None:
+    simulated = world.sim.app.state.world
+    account = await world.account("site")
+    someone = next(customer for customer in simulated.customers if customer.device and customer.member_number)
+    visit = Visit(
+        id="visit-1",
+        account="demo-site",
+        customer_id=someone.id,
+        device=someone.device,
+        name="page_view",
+        item_id="2001000000",
+        category="上衣",
+        known=True,
+        at=datetime.now(UTC),
+    )
+    simulated.tell(What.VISITED, "demo-site", visit)
+    [request] = await world.pushes("site", 1)
+    [event] = SITE.to_events(SITE.verify(request, account), account)
+    keys = keys_of(VisitData.model_validate(event.data))
+    assert {(key.kind, key.scope) for key in keys} == {("phone", ""), ("member", "site/demo-site"), ("device", "")}
+    assert someone.member_number in {key.value for key in keys}

@@ -7,4 +7,5 @@ from tests.connectors.case import Case, Effect, Pushes
 
 CASES: tuple[Case, ...] = tuple(import_module(f"{__name__}.{module.name}").CASE for module in iter_modules(__path__))
 ACTING: tuple[tuple[Case, Effect], ...] = tuple((case, case.effect) for case in CASES if case.effect is not None)
+TOKENED: tuple[Case, ...] = tuple(case for case in CASES if case.tokens)
 PUSHING: tuple[tuple[Case, Pushes], ...] = tuple((case, case.pushes) for case in CASES if case.pushes is not None)
