@@ -12,13 +12,14 @@ from pydantic import SecretStr
 
 from connectors.accounts import Account
 from connectors.site import GIF
-from connectors.site.visitors import sign_visitor
+from connectors.site.visitors import read_visitor, sign_visitor
 from connectors.webhooks import WebhookRequest
 from domain.canonical import VisitData, keys_of
 from domain.problems import AuthenticationProblem, ConfigurationProblem, ProblemError, ValidationProblem
 from simulator.entities import Visit
 from simulator.happenings import What
 from tests.connectors.harness import Outside, connector
+from tests.documents import blocks, read
 
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 KEY, SECRET = "site-key-0123456789", SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -232,3 +233,11 @@ async def test_the_simulated_site_tells_what_is_understood(world: Outside) -> No
     keys = keys_of(VisitData.model_validate(event.data))
     assert {(key.kind, key.scope) for key in keys} == {("phone", ""), ("member", "site/demo-site"), ("device", "")}
     assert someone.member_number in {key.value for key in keys}
+
+
+def test_the_example_of_the_documents_signs_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNING_SECRET", SECRET.get_secret_value())
+    names: dict[str, Any] = {}
+    exec(blocks(read("docs/sources.md"), "python")[1], names)
+    signed = names["who"]("main", "M1")
+    assert read_visitor(SECRET, "main", signed, datetime.now(UTC)).member_id == "M1"
