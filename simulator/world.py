@@ -149,7 +149,12 @@ class World:
         self.scans = shelf(
             "scan", Scan, by={"account": lambda row: row.account}, at={"scanned": lambda row: row.scanned_at}
         )
-        self.visits = shelf("visit", Visit, by={"account": lambda row: row.account}, at={"at": lambda row: row.at})
+        self.visits = shelf(
+            "visit",
+            Visit,
+            by={"account": lambda row: row.account, "customer": lambda row: row.customer_id},
+            at={"at": lambda row: row.at},
+        )
 
     def shelf(
         self,
@@ -257,7 +262,7 @@ class World:
         if found != wanted:
             raise JournalMismatch(
                 f"the state folder was made with seed, customers, years = {found}, not {wanted}: "
-                "start with those, or with another --state folder"
+                "start with those or with another --state folder, or remove that one"
             )
         self.epoch = _INSTANT.validate_python(header["epoch"])
         seeding.seed_world(self)

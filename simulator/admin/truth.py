@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from simulator import truth
-from simulator.platforms.base import Json
+from simulator.platforms.base import Json, PlatformBase
 from simulator.world import World
 
 LIMIT = 10_000
@@ -15,7 +16,7 @@ Limit = Annotated[int, Query(ge=1, le=LIMIT)]
 After = Annotated[int, Query(ge=0)]
 
 
-def add_truth_routes(router: APIRouter, world: World) -> None:
+def add_truth_routes(router: APIRouter, world: World, platforms: Mapping[str, PlatformBase]) -> None:
     """GET /truth, /truth/orders, /truth/refunds and /truth/identities."""
 
     @router.get("/truth")
@@ -42,4 +43,4 @@ def add_truth_routes(router: APIRouter, world: World) -> None:
         kind: str | None = None, platform: str | None = None, after: After = 0, limit: Limit = 1_000
     ) -> Json:
         """Who is who: every identity with the person behind it; `limit` counts persons."""
-        return truth.identities(world, kind, platform, after, limit)._asdict()
+        return truth.identities(world, platforms, kind, platform, after, limit)._asdict()

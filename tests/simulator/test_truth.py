@@ -65,3 +65,16 @@ async def test_who_is_who() -> None:
         orders = await pages(sim, "/truth/orders")
         buyers = {(row["platform"], row["value"]): row["person"] for row in rows if row["kind"] == "buyer"}
         assert all(buyers[row["platform"], row["buyer_id"]] == row["person"] for row in orders)
+
+
+async def test_what_platforms_show_together_is_one_cluster() -> None:
+    async with simulator(customers=80) as sim:
+        clusters: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for row in await pages(sim, "/truth/identities"):
+            assert row["cluster"].partition("/")[0] == row["person"]
+            clusters[row["person"], row["platform"] or row["kind"]].add(row["cluster"])
+        everywhere = "c000000"
+        # Youzan and WeCom both show the unionid; Taobao shows nothing but its own buyer.
+        assert clusters[everywhere, "youzan"] == clusters[everywhere, "wecom"] == clusters[everywhere, "unionid"]
+        assert clusters[everywhere, "taobao"].isdisjoint(clusters[everywhere, "youzan"])
+        assert all(len(found) == 1 for (_person, platform), found in clusters.items() if platform == "wecom")

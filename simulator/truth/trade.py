@@ -1,30 +1,13 @@
-"""The true answers, by which a reader of the platforms can be measured.
-
-Nothing here is shown by a platform: who the person behind an identity is, and how every order and refund really stands.
-Identities are named as the field names them: kind (`unionid`, `phone`, `buyer`, `external_userid`, `openid`, `member`,
-`device`), the scope within which the value is unique, and the value.
-"""
+"""How every order and refund really stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from simulator.entities import Customer, Order, Refund
-from simulator.seeding import SITE
+from simulator.entities import Order, Refund
+from simulator.truth.page import Json, Page
 from simulator.world import World
-
-Json = dict[str, Any]
-STRONG = frozenset({"unionid", "buyer", "external_userid", "openid", "member", "phone"})
-"""Kinds that name one person unless they are shared; a device may be anybody's."""
-
-
-class Page(NamedTuple):
-    """Some rows and where the next page begins; None at the end."""
-
-    total: int
-    rows: list[Json]
-    next_after: int | None
 
 
 def orders(world: World, platform: str | None, account: str | None, after: int, limit: int) -> Page:
@@ -35,23 +18,6 @@ def orders(world: World, platform: str | None, account: str | None, after: int, 
 def refunds(world: World, platform: str | None, account: str | None, after: int, limit: int) -> Page:
     """Refunds likewise."""
     return _page(_of(world, platform, account, world.refunds), after, limit, lambda row: _refund(world, row))
-
-
-def identities(world: World, kind: str | None, platform: str | None, after: int, limit: int) -> Page:
-    """Every identity that a platform may tell of, with the person behind it; pages are of `limit` persons.
-
-    account: where it is met, for those that belong to one account. What a family shares is there once for each of them,
-    marked `shared`.
-    """
-    people = list(world.customers)
-    page = people[after : after + limit]
-    rows = [
-        {"person": customer.id, **row}
-        for customer in page
-        for row in _identities_of(world, customer)
-        if kind in (None, row["kind"]) and platform in (None, row["platform"])
-    ]
-    return Page(len(people), rows, after + limit if after + limit < len(people) else None)
 
 
 def summary(world: World) -> Json:
@@ -112,36 +78,6 @@ def _refund(world: World, row: Refund) -> Json:
         "person": row.customer_id,
         **{name: shown[name] for name in ("created_at", "modified_at", "succeeded_at")},
     }
-
-
-def _identities_of(world: World, customer: Customer) -> Iterator[Json]:
-    yield _identity("", "unionid", "", customer.unionid)
-    for phone in (customer.phone, customer.former_phone):
-        if phone:
-            shared = len(world.customers.having(phone=phone)) > 1
-            yield _identity("", "phone", "", f"+86{phone}", shared=shared)
-    for buyer in world.buyers.having(customer=customer.id):
-        yield _identity(buyer.platform, "buyer", buyer.platform, buyer.buyer_id)
-        if buyer.openid:
-            for shop in world.shops.having(platform=buyer.platform):
-                yield _identity(buyer.platform, "openid", f"{buyer.platform}/{shop.id}", buyer.openid, shop.id)
-    for follower in world.followers.having(customer=customer.id):
-        scope = f"official_account/{follower.account}"
-        yield _identity("official_account", "openid", scope, follower.id, follower.account)
-    contact = world.contacts.get(customer.external_userid or "")
-    if contact is not None:
-        yield _identity("wecom", "external_userid", f"wecom/{contact.corp}", contact.id, contact.corp)
-    if customer.member_number:
-        yield _identity("site", "member", f"site/{SITE}", customer.member_number, SITE)
-    if customer.device:
-        shared = len(world.customers.having(device=customer.device)) > 1
-        yield _identity("site", "device", "", customer.device, SITE, shared)
-
-
-def _identity(platform: str, kind: str, scope: str, value: str, account: str = "", shared: bool = False) -> Json:
-    strong = kind in STRONG and not shared
-    whose = {"platform": platform, "account": account, "kind": kind, "scope": scope, "value": value}
-    return {**whose, "strong": strong, "shared": shared}
 
 
 def _of(world: World, platform: str | None, account: str | None, rows: Any) -> Iterable[Any]:
