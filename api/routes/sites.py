@@ -26,7 +26,7 @@ _HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": 
 _GIF: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "1×1 GIF",
-        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}, "example": "GIF89a…"}},
     }
 }
 _EVENTS = {

@@ -15,7 +15,7 @@ from domain.canonical.origin import Origin
 from domain.canonical.records import RECORD_TYPES, parse_record
 from domain.dsl.findings import listed
 from domain.imports import Row, RowError, Table
-from domain.imports.cells import cell_text, cell_value
+from domain.imports.cells import Form, cell_text, cell_value
 from domain.imports.mapping import FieldSource, ImportMapping, form_of
 from domain.problems import ProblemError, Text, ValidationProblem
 
@@ -49,12 +49,14 @@ class TableReader:
 
     def __init__(self, mapping: ImportMapping, columns: tuple[str, ...], platform: str, account: str) -> None:
         self._mapping = mapping
+        self._zone = mapping.zone
         self._platform = platform
         self._account = account
         self._model = RECORD_TYPES[mapping.record]
         self._id = next(name for name in self._model.model_fields if name not in Origin.model_fields)
-        self._top = _placed(mapping.fields, columns)
-        self._detail = _placed(mapping.lines, columns)
+        self._top = _placed(mapping.fields, self._model, columns)
+        self._detail = _placed(mapping.lines, OrderLine, columns)
+        self._moments = [name for name in self._model.model_fields if form_of(self._model, name) == "time"]
 
     def read(self, table: Table, received_at: datetime) -> Iterator[ReadRecord | list[RowError]]:
         """Every record in turn, or why its rows are refused."""
@@ -91,27 +93,26 @@ class TableReader:
         if len(row.cells) > width and any(cell not in (None, "") for cell in row.cells[width:]):
             text = Text("单元格比列标题多", "there are more cells than column titles")
             errors.append(RowError(row.line, "", text))
-        top = self._values(row, self._top, self._model, errors)
-        return _Draft(row.line, top, self._values(row, self._detail, OrderLine, errors), errors)
+        top = self._values(row, self._top, errors)
+        return _Draft(row.line, top, self._values(row, self._detail, errors), errors)
 
-    def _values(
-        self, row: Row, placed: Mapping[str, "_Placed"], model: type[BaseModel], errors: list[RowError]
-    ) -> dict[str, Any]:
+    def _values(self, row: Row, placed: Mapping[str, "_Placed"], errors: list[RowError]) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for path, (source, place, title) in placed.items():
+        for path, found in placed.items():
             try:
-                value = self._value(row, source, place, model, path)
+                value = self._value(row, found)
             except ValueError as error:
-                errors.append(RowError(row.line, title, error.args[0]))
+                errors.append(RowError(row.line, found.title, error.args[0]))
                 continue
             if value is not None:
                 _put(data, path, value)
         return data
 
-    def _value(self, row: Row, source: FieldSource, place: int | None, model: type[BaseModel], path: str) -> Any:
-        if place is None:
+    def _value(self, row: Row, found: "_Placed") -> Any:
+        source = found.source
+        if found.place is None:
             return source.value
-        cell = row.cells[place] if place < len(row.cells) else None
+        cell = row.cells[found.place] if found.place < len(row.cells) else None
         if source.values:
             word = cell_text(cell)
             if word is None or word not in source.values:
@@ -119,7 +120,7 @@ class TableReader:
                     raise ValueError(Text("映射的 values 中没有这个值", "the mapping's `values` lack this word"))
                 return source.default
             return source.values[word]
-        value = cell_value(cell, source.form or form_of(model, path) or "text", self._mapping.zone, source.separator)
+        value = cell_value(cell, found.form, self._zone, source.separator)
         return source.default if value is None else value
 
     def _record(self, group: list[_Draft], received_at: datetime) -> ReadRecord | list[RowError]:
@@ -147,11 +148,7 @@ class TableReader:
 
     def _date(self, data: dict[str, Any]) -> None:
         """When the record was so, and which version of it that makes."""
-        moments = [
-            datetime.fromisoformat(data[name])
-            for name in self._model.model_fields
-            if isinstance(data.get(name), str) and form_of(self._model, name) == "time"
-        ]
+        moments = [datetime.fromisoformat(data[name]) for name in self._moments if isinstance(data.get(name), str)]
         if moments and "occurred_at" not in data:
             data["occurred_at"] = max(moments).isoformat()
         if "version" not in data:
@@ -187,9 +184,10 @@ class _Placed(NamedTuple):
     source: FieldSource
     place: int | None
     title: str
+    form: Form
 
 
-def _placed(fields: Mapping[str, FieldSource], columns: tuple[str, ...]) -> dict[str, _Placed]:
+def _placed(fields: Mapping[str, FieldSource], model: type[BaseModel], columns: tuple[str, ...]) -> dict[str, _Placed]:
     """Each field with the place of its column."""
     found: dict[str, _Placed] = {}
     for path, source in fields.items():
@@ -204,7 +202,8 @@ def _placed(fields: Mapping[str, FieldSource], columns: tuple[str, ...]) -> dict
             raise ValidationProblem(
                 Text(f"列标题“{title}”出现了多次", f"The column title “{title}” appears more than once"), errors=[]
             )
-        found[path] = _Placed(source, None if title is None else columns.index(title), title or "")
+        place = None if title is None else columns.index(title)
+        found[path] = _Placed(source, place, title or "", source.form or form_of(model, path) or "text")
     return found
 
 
