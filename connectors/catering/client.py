@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from connectors.accounts import Account
 from connectors.catering.pushes import pulled
@@ -34,8 +34,15 @@ class Gateway(Protocol):
         """What the platform answered. Raises problems as `connectors.errors` describes them."""
 
 
+def streams_of(wire: CateringWire) -> tuple[Stream, Stream]:
+    """What can be read again of a platform."""
+    return Stream("orders", wire.reaches_back, wire.lag), Stream("refunds", wire.reaches_back, wire.lag)
+
+
 class CateringShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
+
+    streams: ClassVar[tuple[Stream, ...]]
 
     def __init__(self, account: Account, link: Link, wire: CateringWire, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -43,10 +50,8 @@ class CateringShop:
         self._link = link
         self._wire = wire
         self._readers = {
-            name: WindowedReader(Stream(name, wire.reaches_back, wire.lag), wire.widest, wire.page_size)
-            for name in ("orders", "refunds")
+            stream.name: WindowedReader(stream, wire.widest, wire.page_size) for stream in streams_of(wire)
         }
-        self.streams = tuple(reader.stream for reader in self._readers.values())
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""

@@ -4,7 +4,7 @@ import hmac
 from datetime import UTC, datetime
 
 from connectors.accounts import Account
-from connectors.catering.client import CateringShop
+from connectors.catering.client import CateringShop, streams_of
 from connectors.catering.pushes import PULLED, events_of
 from connectors.eleme.gateway import ElemeGateway, ElemeSettings, push_sign
 from connectors.eleme.wire import PLATFORM, UNVERIFIED
@@ -33,6 +33,8 @@ _LATEST_MS = 4_102_444_800_000
 
 class ElemeShop(CateringShop):
     """One shop on Ele.me."""
+
+    streams = streams_of(UNVERIFIED.shared)
 
     def __init__(self, account: Account, link: Link) -> None:
         super().__init__(account, link, UNVERIFIED.shared, ElemeGateway(account, link))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from connectors.accounts import Account
-from connectors.catering.client import CateringShop
+from connectors.catering.client import CateringShop, streams_of
 from connectors.catering.pushes import PULLED, events_of
 from connectors.http import Link
 from connectors.meituan.gateway import MeituanGateway, MeituanSettings, sign
@@ -34,6 +34,8 @@ _HINTS = {
 
 class MeituanShop(CateringShop):
     """One shop on Meituan."""
+
+    streams = streams_of(UNVERIFIED.shared)
 
     def __init__(self, account: Account, link: Link) -> None:
         super().__init__(account, link, UNVERIFIED.shared, MeituanGateway(account, link))

@@ -39,6 +39,10 @@ def platform(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+def test_a_sync_can_see_what_there_is_to_read_again(platform: str) -> None:
+    assert [stream.name for stream in connector(platform).client.streams] == ["orders", "refunds"]
+
+
 async def test_an_order_reads_in_tandems_words(world: Outside, platform: str) -> None:
     simulated = world.sim.app.state.world
     order = trade.pay(simulated, trade.place_order(simulated, shop_of(platform)))
