@@ -27,7 +27,7 @@ OLDEST = timedelta(days=1)
 """How long an app may keep an event before it tells it."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
 
-Short = Annotated[str, Field(min_length=1, max_length=64)]
+Short = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _ATTRIBUTE = re.compile(r"a\.([a-z][a-z0-9_]{0,31})")
 

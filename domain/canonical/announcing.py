@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from domain.canonical import keys_of
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import (
     CartData,
@@ -18,7 +19,6 @@ from domain.canonical.interactions import (
     ScanData,
     VisitData,
 )
-from domain.canonical.keys import keys_of
 from domain.canonical.orders import OrderData, RefundData, ShipmentData
 from domain.canonical.origin import Origin
 from domain.canonical.people import ContactData, FollowerData, MemberData

@@ -216,7 +216,7 @@ async def _release(api: httpx.AsyncClient) -> None:
 async def _push(api: httpx.AsyncClient, order: Mapping[str, Any]) -> None:
     body, headers = push(dict(order), "push-1")
     forged = await api.post("/hooks/bazaar/main", content=body, headers={**headers, "bazaar-sign": "0" * 64})
-    assert forged.status_code == 401
+    assert forged.status_code in (401, 403)
     for _ in range(2):
         answer = await api.post("/hooks/bazaar/main", content=body, headers=headers)
         assert (answer.status_code, answer.json()) == (200, {"result": "success"}), answer.text
