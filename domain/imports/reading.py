@@ -73,7 +73,9 @@ class TableReader:
         for draft in drafts:
             number = draft.top.get(self._id)
             if group and number is not None and number == group[0].top.get(self._id):
-                group.append(draft)
+                # One that is too long is refused as a whole: what else belongs to it need not be kept.
+                if len(group) <= MOST_LINES:
+                    group.append(draft)
                 continue
             if group:
                 yield group

@@ -137,6 +137,12 @@ def test_a_wrong_line_names_its_own_row_and_strays_are_told() -> None:
     assert errors_of(third)[0][:2] == (5, "单号")
 
 
+def test_an_order_of_endless_rows_is_refused_and_not_kept() -> None:
+    rows: list[tuple[Cell, ...]] = [("A", "1", "2026-11-01", "猫粮", 1, "1")] * 3_000
+    [found] = read(LINES, LINE_COLUMNS, *rows)
+    assert "500" in errors_of(found)[0][2]
+
+
 def test_without_any_time_the_reader_asks_for_one() -> None:
     mapping = "record: stock\nfields: {item_id: 货号, available: 库存}"
     assert "as_of" in errors_of(read(mapping, ("货号", "库存"), ("g1", "3"))[0])[0][2]
