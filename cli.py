@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "flow run": "commands.flow_run:run_flow",
     "flow push": "commands.flow_push:push",
     "account": "commands.accounts:account",
+    "import": "commands.imports:import_table",
     "user": "commands.people:user",
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",

@@ -98,7 +98,12 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             by_queue[connector.queue].append(pulls.pull)
     by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
-    return {queue: _maker(client, queue, activities, rates.get(queue)) for queue, activities in by_queue.items()}
+    # A platform that only pushes has nothing to serve.
+    return {
+        queue: _maker(client, queue, activities, rates.get(queue))
+        for queue, activities in by_queue.items()
+        if activities
+    }
 
 
 def _maker(

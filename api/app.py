@@ -22,6 +22,7 @@ from api.routes.customers import customers, identity_decisions, identity_suggest
 from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.human_tasks import human_tasks
+from api.routes.imports import imports
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
 from api.routes.releases import releases
@@ -29,6 +30,7 @@ from api.routes.resources import resources
 from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
+from api.routes.sites import sites
 from api.routes.webhooks import webhooks
 
 ROUTERS = (
@@ -39,6 +41,7 @@ ROUTERS = (
     runs,
     human_tasks,
     events,
+    imports,
     accounts,
     customers,
     identity_decisions,
@@ -50,6 +53,7 @@ ROUTERS = (
     audit,
     catalog,
     webhooks,
+    sites,
     monitoring,
     description,
 )

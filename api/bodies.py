@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import HTTP
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 
@@ -135,11 +135,35 @@ async def uploaded_texts(request: Request, name: str | None = None) -> list[Sour
     if media_type != "multipart/form-data":
         return [_source(name or "definition.yaml", body)]
     files = _files_of_form(request.headers["content-type"], body)
-    return [_source(file, content) for file, content in files]
+    return [_source(file.name, file.content) for file in files]
 
 
-def _files_of_form(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
-    """Name and content of every file in a form (RFC 7578): what stands between its boundaries."""
+class FormFile(NamedTuple):
+    """One file of a form. field: the form's name for it."""
+
+    field: str
+    name: str
+    content: bytes
+
+
+async def uploaded_files(request: Request, fields: Sequence[str]) -> list[FormFile]:
+    """The files of a form with exactly these fields, in their order.
+
+    :raises MediaTypeProblem: no form. :raises ValidationProblem: another set of fields.
+    """
+    require_media_type(request, ("multipart/form-data",))
+    files = {file.field: file for file in _files_of_form(request.headers["content-type"], await request.body())}
+    if set(files) != set(fields):
+        wanted = ", ".join(fields)
+        raise ValidationProblem(
+            Text(f"表单需要这些文件字段：{wanted}", f"The form needs a file in each of: {wanted}"),
+            errors=[],
+        )
+    return [files[field] for field in fields]
+
+
+def _files_of_form(content_type: str, body: bytes) -> list[FormFile]:
+    """Every file in a form (RFC 7578): what stands between its boundaries."""
     boundary = _header("Content-Type", content_type.encode("latin-1")).get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise _no_form()
@@ -152,7 +176,10 @@ def _files_of_form(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
         disposition = next(
             (value for name, _, value in map(_split_header, head.split(b"\r\n")) if name == b"content-disposition"), b""
         )
-        files.append((_header("Content-Disposition", disposition).get_filename() or f"file-{number}.yaml", content))
+        header = _header("Content-Disposition", disposition)
+        field = header.get_param("name", "", "content-disposition")
+        name = header.get_filename() or f"file-{number}.yaml"
+        files.append(FormFile(field if isinstance(field, str) else "", name, content))
     return files
 
 

@@ -18,6 +18,7 @@ from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.events import EventService
 from services.human_tasks import HumanTaskService
+from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.people import People
@@ -58,6 +59,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     inbox: InboxService
+    imports: Imports
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -362,6 +362,23 @@ RESPONSES: dict[str, Any] = {
         }
     ),
     "retry_quarantined_pushes": {"found": 1},
+    "import_table": {
+        "rows": 1024,
+        "records": 1020,
+        "new": 1000,
+        "known": 20,
+        "refused": 2,
+        "digest": _DIGEST,
+        "dry_run": False,
+        "errors": [
+            {
+                "line": 17,
+                "column": "买家实付金额",
+                "reason": {"zh": "不是有效的金额", "en": "this is no amount of money"},
+            }
+        ],
+        "more_errors": 0,
+    },
     "connect_account": _ACCOUNT,
     "list_accounts": _page(_ACCOUNT),
     "show_account": _ACCOUNT,

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import TooLargeProblem, problem_response
 from api.push_refusals import PushRefusals
+from connectors.site.events import LARGEST_BODY as LARGEST_SITE_BYTES
 from connectors.webhooks import MAX_BODY_BYTES as LARGEST_PUSH_BYTES
 from domain.problems import ProblemError, RateLimitProblem, Text, TimeoutProblem, UnavailableProblem, ValidationProblem
 
@@ -26,11 +27,14 @@ _MOST_KEYS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks."""
+    """Requests allowed, written like `600/minute`: of one token, of one address, of one address to webhooks, of one
+    address to the pixel, of all pages of one site."""
 
     caller: str = "6000/minute"
     address: str = "30000/minute"
     webhooks: str = "60000/minute"
+    pixel: str = "600/minute"
+    site: str = "120000/minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ _PUSHES = "/hooks/"
 # A platform that hears nothing within five seconds sends again: better to say so in time.
 _BOUNDS: tuple[tuple[str, Bounds], ...] = (
     (_PUSHES, Bounds(LARGEST_PUSH_BYTES, 4.5, "webhooks")),
+    ("/pixel/", Bounds(0, 4.5, "pixel")),
+    ("/collect/", Bounds(LARGEST_SITE_BYTES, 4.5, "pixel")),
     ("/api/v1/definitions", Bounds(4 * MEGABYTE, 60.0)),
+    ("/api/v1/imports", Bounds(32 * MEGABYTE, 120.0)),
     ("/api/v1/audit/verification", Bounds(answer_s=600.0)),
     ("/api/", Bounds()),
     ("/healthz", Bounds(body_bytes=0, rate=None)),
@@ -73,6 +80,8 @@ class RateLimiter:
             "caller": parse(rates.caller),
             "address": parse(rates.address),
             "webhooks": parse(rates.webhooks),
+            "pixel": parse(rates.pixel),
+            "site": parse(rates.site),
         }
 
     def count(self, rate: str, key: str) -> None:

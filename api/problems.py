@@ -18,7 +18,6 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.validation_texts import explain
 from domain.privacy import Masking
 from domain.problems import (
     TANDEM_TYPE_PREFIX,
@@ -29,6 +28,7 @@ from domain.problems import (
     Text,
     ValidationProblem,
 )
+from domain.validation_texts import explain
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 50

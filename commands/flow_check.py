@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from domain.catalog import CATALOG
+from commands.catalog import whole_catalog
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.findings import Finding, has_errors
 from domain.dsl.graph import flow_graph
@@ -31,6 +31,7 @@ def lint_files(
     """检查流程定义 · Check definitions. 有错误返回 1，无法读取返回 2 · exit 1 on errors, 2 on an unreadable file."""
     settings = Settings()
     allowed = settings.http_allowed_hosts or None
+    whole_catalog()
     reports: list[dict[str, Any]] = []
     failed = unreadable = False
     for path in _yaml_files(files):
@@ -55,7 +56,7 @@ def lint_files(
 
 def print_schema() -> None:
     """输出编辑器用的 JSON Schema · Print the JSON Schema for editors."""
-    typer.echo(json.dumps(definition_schema(CATALOG), ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(definition_schema(whole_catalog()), ensure_ascii=False, indent=2))
 
 
 def draw_graph(

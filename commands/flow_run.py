@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
+from commands.catalog import whole_catalog
 from commands.console import both, preferred_locale
-from domain.catalog import CATALOG
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.dry_run import Perform, RunResult, Scenario, TimedEvent, dry_run
@@ -69,7 +69,7 @@ def _run(definitions: Sequence[Definition], flow_input: Any, events: tuple[Timed
         scenario = Scenario(
             flow_input, events, start=datetime.now(UTC), secrets=secrets, flows=programs, perform=perform
         )
-        return dry_run(program, CATALOG, scenario)
+        return dry_run(program, whole_catalog(), scenario)
     # Imported here: a local run must not wait for Temporal's client to load.
     from commands.flow_run_temporal import run_on_temporal
 

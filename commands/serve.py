@@ -70,13 +70,20 @@ def api_dependencies(application: Application) -> ApiDependencies:
         human_tasks=application.human_tasks,
         events=application.events,
         inbox=application.inbox,
+        imports=application.imports,
         connections=application.connections,
         connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),
         vitals=Vitals(application.database, application.orchestrator),
         settings=ApiSettings(
             metrics_token=token.get_secret_value() if token else None,
-            rates=Rates(settings.api_caller_rate, settings.api_address_rate, settings.api_webhook_rate),
+            rates=Rates(
+                settings.api_caller_rate,
+                settings.api_address_rate,
+                settings.api_webhook_rate,
+                settings.api_pixel_rate,
+                settings.api_site_rate,
+            ),
         ),
     )
 

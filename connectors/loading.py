@@ -6,9 +6,14 @@ A wheel adds one by the entry point group `tandem.connectors`, whose object is a
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from connectors.eleme import ElemeConnector
+from connectors.erp import ErpConnector
+from connectors.generic import GenericConnector
 from connectors.jd import JdConnector
+from connectors.meituan import MeituanConnector
 from connectors.pinduoduo import PinduoduoConnector
 from connectors.registry import Connector, ConnectorRegistry
+from connectors.site import SiteConnector
 from connectors.taobao import TaobaoConnector
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
@@ -16,13 +21,17 @@ from domain.calls import Catalog
 from domain.problems import ConfigurationProblem, Text
 
 ENTRY_POINT_GROUP = "tandem.connectors"
-
 BUILT_IN: tuple[Callable[[], Connector], ...] = (
     WecomConnector,
     YouzanConnector,
     TaobaoConnector,
     JdConnector,
     PinduoduoConnector,
+    MeituanConnector,
+    ElemeConnector,
+    ErpConnector,
+    GenericConnector,
+    SiteConnector,
 )
 
 

@@ -32,6 +32,7 @@ from services.events import EventService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
+from services.imports import Imports
 from services.inbox import InboxService
 from services.intake import Intake
 from services.orchestrator import Orchestrator
@@ -185,6 +186,10 @@ class Application:
     @cached_property
     def pull_schedules(self) -> PullSchedules:
         return PullSchedules(self.database, self.client, self.connectors)
+
+    @cached_property
+    def imports(self) -> Imports:
+        return Imports(self.database, self.connectors)
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:

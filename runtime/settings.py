@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     api_address_rate: str = "30000/minute"
     """Requests from one address."""
     api_webhook_rate: str = "60000/minute"
+    api_pixel_rate: str = "600/minute"
+    api_site_rate: str = "120000/minute"
     """Pushes from one address."""
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where a worker serves Prometheus metrics; none: nowhere."""
@@ -183,7 +185,7 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
-    @field_validator("api_caller_rate", "api_address_rate", "api_webhook_rate")
+    @field_validator("api_caller_rate", "api_address_rate", "api_webhook_rate", "api_pixel_rate", "api_site_rate")
     @classmethod
     def _rate(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9]\d{0,7}/(second|minute|hour)", value):

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
 from connectors.accounts import Account
+from connectors.canonical_records import RECORDS_KIND, record_events
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.access import Actor, Permission
@@ -141,8 +142,11 @@ class InboxService:
             received_at=push.received_at,
             sent_at=push.sent_at,
         )
-        connector = self._connectors.for_platform(push.platform)
-        return connector.to_events(verified, accounts[f"{push.platform}/{push.account}"])
+        account = accounts[f"{push.platform}/{push.account}"]
+        if push.kind == RECORDS_KIND:
+            # Imported for this account: already in our words, whatever its platform's are.
+            return record_events(verified, account)
+        return self._connectors.for_platform(push.platform).to_events(verified, account)
 
     async def _accounts(self, work: UnitOfWork, waiting: Sequence[StoredPush]) -> dict[str, Account]:
         """The accounts of these pushes; one that is gone or disconnected keeps its name and has no settings."""

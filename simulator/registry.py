@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from simulator.platforms.base import PlatformBase
+from simulator.platforms.eleme import Eleme
+from simulator.platforms.erp import Erp
 from simulator.platforms.jd import Jd
+from simulator.platforms.meituan import Meituan
 from simulator.platforms.pinduoduo import Pinduoduo
+from simulator.platforms.site import Site
 from simulator.platforms.taobao import Taobao
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
-PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom, Taobao, Jd, Pinduoduo)
+PLATFORMS: tuple[type[PlatformBase], ...] = (
+    Youzan,
+    WeCom,
+    Taobao,
+    Jd,
+    Pinduoduo,
+    Meituan,
+    Eleme,
+    Erp,
+    Site,
+)
 
 
 def all_platforms(world: World) -> dict[str, PlatformBase]:

@@ -20,6 +20,7 @@ from domain.dsl.lint import RULES, lint
 from domain.dsl.model.tasks import TASK_KEYWORDS
 from domain.dsl.source import read_source
 from domain.dsl.web_arguments import arguments_model
+from domain.imports.mapping import parse_mapping
 from runtime.settings import Settings, variable
 from storage.audit import DETAIL_CONTEXT
 from storage.encryption import encrypted_type
@@ -61,9 +62,13 @@ def _examples() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("place", "example"), _examples(), ids=lambda value: value if "\n" not in value else "")
 def test_every_yaml_example_lints_clean(place: str, example: str) -> None:
-    """An example is a whole definition, a resource, a list of tasks, or some of a definition's keys."""
+    """An example is a whole definition, a resource, a mapping of a table, a list of tasks, or some of a definition's
+    keys."""
     content = read_source(example).documents[0].data
     text = example
+    if "record" in content:
+        assert parse_mapping(example.encode(), place)
+        return
     if isinstance(content, list):
         text = _HEAD + "do:\n" + example
     elif not {"document", "form", "queue", "message"} & content.keys():

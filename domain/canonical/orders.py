@@ -37,7 +37,8 @@ class Buyer(Result):
     """The buyer's identities; `*_ciphertext` can be read only where the platform allows it.
 
     phone: in clear, where the platform gives it or it was decrypted. openid_scope: the app that the openid belongs to,
-    the account when not said. nickname: as the platform shows it, often masked.
+    the account when not said. member_id: the merchant's own number, within `member_scope`, the account when not said.
+    nickname: as the platform shows it, often masked.
     """
 
     buyer_id: str | None = None
@@ -48,6 +49,8 @@ class Buyer(Result):
     phone_ciphertext: str | None = None
     nickname: str | None = None
     device: str | None = None
+    member_id: str | None = None
+    member_scope: str | None = None
 
     def identity_keys_within(self, origin: Origin) -> Iterable[IdentityKey | None]:
         """What the buyer is known by; buyer ids are the platform's, openids an app's."""
@@ -55,6 +58,7 @@ class Buyer(Result):
         yield key("phone", self.phone)
         yield key("buyer", self.buyer_id, origin.platform)
         yield key("openid", self.openid, self.openid_scope or origin.account_id)
+        yield key("member", self.member_id, self.member_scope or origin.account_id)
         yield key("device", self.device)
 
 

@@ -1,6 +1,8 @@
 """The catalog: every capability that a flow can call, each declared once."""
 
 from domain.calls import Catalog
+from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
+from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
@@ -18,6 +20,9 @@ CATALOG = Catalog(
         *TAOBAO_CALLS,
         *JD_CALLS,
         *PINDUODUO_CALLS,
+        *MEITUAN_CALLS,
+        *ELEME_CALLS,
+        *ERP_CALLS,
         *MESSAGE_CALLS,
         *WEB_CALLS,
     )

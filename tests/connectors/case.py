@@ -49,7 +49,7 @@ class Case:
     """One platform. secrets: the settings whose wrong value must be named as a wrong secret.
 
     tested_api: what the connection test asks, a glob that leaves the token desk out. faults: how the platform words a
-    fault otherwise than most do.
+    fault otherwise than most do. tokens: whether calls carry a token, or each is signed by itself.
     first_setting: a setting that cannot be missing. read: a call that changes nothing. subject: arguments that name one
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
     """
@@ -63,3 +63,4 @@ class Case:
     pushes: Pushes | None = None
     tested_api: str = "*"
     faults: Mapping[str, ConnectionFault] = field(default_factory=dict)
+    tokens: bool = True

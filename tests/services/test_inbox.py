@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.access import Role
@@ -148,3 +149,15 @@ async def test_payloads_are_unreadable_in_the_database(inbox: InboxService, data
         row = await (await connection.execute("SELECT payload FROM inbox")).fetchone()
     assert row is not None
     assert b"refund" not in bytes(row[0])
+
+
+async def test_a_record_that_was_handed_in_for_a_shop_is_read_beside_its_pushes(
+    inbox: InboxService, database: Database
+) -> None:
+    order = {"order_id": "E1", "status": "completed", "paid_minor": 100, "version": 1}
+    assert await inbox.accept("youzan", "shop", handed_in("order", order, RECEIVED, past=True))
+    assert not await inbox.accept("youzan", "shop", handed_in("order", dict(reversed(order.items())), RECEIVED))
+    await inbox.accept("youzan", "shop", handed_in("order", {**order, "status": "sold"}, RECEIVED))
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (2, 1, 1)
+    assert await _claimed(database) == ["tandem.order.updated"]

@@ -109,7 +109,8 @@ async def test_a_comparison_counts_what_is_missing_or_differs_and_the_inbox_mend
         )
         await work.session.execute(
             text(
-                "DELETE FROM refunds WHERE id = (SELECT id FROM refunds WHERE version > 0 ORDER BY told_at DESC, id LIMIT 1)"
+                "DELETE FROM refunds WHERE id = "
+                "(SELECT id FROM refunds WHERE version > 0 ORDER BY told_at DESC, id LIMIT 1)"
             )
         )
         await work.session.execute(text("DELETE FROM inbox"))

@@ -1,0 +1,84 @@
+"""The ERP's waybills and stock as canonical records, pushed and pulled alike."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from connectors.accounts import Account
+from connectors.erp.wire import UNVERIFIED
+from connectors.reading import anomaly, not_from_the_future, optional_text, text, whole_number
+from domain.canonical import ShipmentData, StockData
+from domain.catalog.erp import ShippingOrderOutput
+from domain.problems import Text
+
+ParcelState = Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"]
+
+
+def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetime) -> ShipmentData:
+    """A parcel; a state nobody knows yet reads `unknown`. Raises ValidationProblem."""
+    state = str(data.get("state"))
+    return ShipmentData(
+        platform=account.platform,
+        account=account.slug,
+        version=_version(data),
+        occurred_at=not_from_the_future(_instant(data, "changed_at"), received_at, "changed_at"),
+        order_id=text(data, "order_id"),
+        waybill=text(data, "waybill"),
+        company=optional_text(data, "company", limit=64),
+        state=cast(ParcelState, state if state in UNVERIFIED.parcel_states else "unknown"),
+        line_ids=_texts(data, "line_ids"),
+    )
+
+
+def read_stock(data: Mapping[str, Any], account: Account, received_at: datetime) -> StockData:
+    """How many pieces can be sold now; fewer than none is out of stock. Raises ValidationProblem."""
+    return StockData(
+        platform=account.platform,
+        account=account.slug,
+        version=_version(data),
+        occurred_at=not_from_the_future(_instant(data, "changed_at"), received_at, "changed_at"),
+        item_id=text(data, "item_id"),
+        sku_id=optional_text(data, "sku_id", limit=64),
+        warehouse=optional_text(data, "warehouse", limit=64),
+        available=whole_number(data, "available"),
+    )
+
+
+def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
+    """A shipping order of an answer. Raises ValidationProblem."""
+    return ShippingOrderOutput(
+        number=text(data, "number"),
+        order_id=text(data, "order_id"),
+        shop=text(data, "shop", limit=129),
+        state=UNVERIFIED.states.get(str(data.get("state")), "unknown"),
+        waybill=optional_text(data, "waybill", limit=64),
+        company=optional_text(data, "company", limit=64),
+        changed_at=_instant(data, "changed_at"),
+    )
+
+
+def _version(data: Mapping[str, Any]) -> int:
+    version = whole_number(data, "version")
+    if version < 0:
+        raise anomaly("version", Text("不能为负", "must not be negative"))
+    return version
+
+
+def _instant(data: Mapping[str, Any], field: str) -> datetime | None:
+    value = optional_text(data, field, limit=40)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise anomaly(field, Text("不是带时区的时间", "is no instant with a time zone"))
+    return instant
+
+
+def _texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    values = data.get(field) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) and len(value) <= 64 for value in values[:500]):
+        raise anomaly(field, Text("应为文本的列表", "must be a list of texts"))
+    return tuple(values[:500])

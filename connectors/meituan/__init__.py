@@ -1,0 +1,134 @@
+"""Meituan (美团): a caterer's takeaway and dine-in orders. All of its wire is unverified: see `wire.UNVERIFIED`."""
+
+import hmac
+import json
+import secrets
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from connectors.accounts import Account
+from connectors.catering.client import CateringShop, streams_of
+from connectors.catering.pushes import PULLED, events_of
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.http import Link
+from connectors.meituan.gateway import MeituanGateway, MeituanSettings, sign
+from connectors.meituan.wire import PLATFORM, UNVERIFIED
+from connectors.payloads import parse_json_object
+from connectors.webhooks import PushAnswer, Refusal, Verified, WebhookRequest, refusal_text
+from domain.calls import AnyCall
+from domain.catalog.catering import MEITUAN_CALLS, MEITUAN_QUEUE
+from domain.events import Event
+from domain.ids import canonical_json, content_digest
+from domain.problems import AuthenticationProblem, ProblemError, Text, ValidationProblem
+
+_MOST_PAIRS = 50
+_HINTS = {
+    ConnectionFault.CREDENTIALS: Text(
+        "核对 app_id、app_secret 与门店编号 shop_id，并校准服务器时钟",
+        "Check app_id, app_secret and the shop's shop_id, and this machine's clock",
+    ),
+    ConnectionFault.PERMISSION: Text(
+        "在美团开放平台申请订单与退款权限，并把本机出口 IP 加入白名单",
+        "Apply for orders and refunds on the open platform, and have this machine's address allowed",
+    ),
+}
+
+
+class MeituanShop(CateringShop):
+    """One shop on Meituan."""
+
+    streams = streams_of(UNVERIFIED.shared)
+
+    def __init__(self, account: Account, link: Link) -> None:
+        super().__init__(account, link, UNVERIFIED.shared, MeituanGateway(account, link))
+
+
+class MeituanConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("美团", "Meituan")
+    queue = MEITUAN_QUEUE
+    # No published figure is known [U].
+    requests_per_second = 20.0
+    settings = MeituanSettings
+    nobody = Account(
+        PLATFORM, "", {"app_id": secrets.token_hex(8), "app_secret": secrets.token_hex(16), "shop_id": "0"}
+    )
+    calls: tuple[AnyCall, ...] = MEITUAN_CALLS
+    client = MeituanShop
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        settings = account.parse_settings(MeituanSettings)
+        form = _form(request.body)
+        given = form.pop("sig", "")
+        right = sign("", form, settings.app_secret.get_secret_value())
+        if not hmac.compare_digest(given.lower().encode(), right.encode()):
+            words = Text("推送签名不正确，请核对 app_secret", "Wrong push signature; check app_secret")
+            raise _refused(Refusal.SIGNATURE, words)
+        if form.get("app_id") != settings.app_id or form.get("app_poi_code") != settings.shop_id:
+            words = Text("推送属于其他门店或应用", "The push belongs to another shop or application")
+            raise _refused(Refusal.RECEIVER, words)
+        sent_at = _sent_at(form.get("timestamp", ""))
+        if abs(request.received_at - sent_at) > UNVERIFIED.shared.window:
+            words = Text("推送的时间相差超过 10 分钟", "The push's time is more than 10 minutes off")
+            raise _refused(Refusal.STALE, words)
+        said = {name: value for name, value in form.items() if name != "timestamp"}
+        number = form.get("message_id") or content_digest(canonical_json(said))
+        return Verified(form.get("kind", ""), request.body, number, request.received_at, sent_at)
+
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, UNVERIFIED.acknowledgement, "application/json")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        status = problem.problem.status
+        body = json.dumps({"data": "ng", "msg": refusal_text(problem)}, ensure_ascii=False)
+        return PushAnswer(status, body.encode(), "application/json")
+
+    def uses(self, kind: str) -> bool:
+        return kind in PULLED or kind in UNVERIFIED.shared.pushes
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        wire = UNVERIFIED.shared
+        if record.kind in PULLED:
+            return events_of(PULLED[record.kind], parse_json_object(record.payload), wire, record, account)
+        kind = wire.pushes.get(record.kind)
+        if kind is None:
+            return []
+        return events_of(kind, parse_json_object(_form(record.payload).get("data", "").encode()), wire, record, account)
+
+    def open(self, account: Account, link: Link) -> MeituanShop:
+        return MeituanShop(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Reads one refund of today."""
+        try:
+            await self.open(account, link).probe()
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The pairs of a form; raises ValidationProblem for one that is none."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            max_num_fields=_MOST_PAIRS,
+            errors="strict",
+        )
+    except ValueError:
+        raise ValidationProblem(Text("推送不是有效的表单", "The push is no valid form"), retryable=False) from None
+    return dict(pairs)
+
+
+def _sent_at(timestamp: str) -> datetime:
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 10):
+        raise ValidationProblem(Text("推送的 timestamp 无效", "The push's timestamp is not valid"), retryable=False)
+    return datetime.fromtimestamp(int(timestamp), UTC)
+
+
+def _refused(reason: Refusal, text: Text) -> AuthenticationProblem:
+    return AuthenticationProblem(text, reason=reason, retryable=False)

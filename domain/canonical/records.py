@@ -1,0 +1,190 @@
+"""Canonical records that others hand in as they are: a signed webhook, an imported file, a site.
+
+A record is `{"type": "order", "data": {…}}`, its data the fields of the canonical model of that type. Whose record it
+is follows from the account it came in by, so `platform` and `account` may be left out. Without `version` the instant of
+the change (`occurred_at`, in milliseconds) is the version.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from domain.canonical.goods import GoodsData, StockData
+from domain.canonical.interactions import CartData, ChatData, CouponData, LifeEventData, ScanData, VisitData
+from domain.canonical.orders import OrderData, RefundData, ShipmentData
+from domain.canonical.origin import Origin
+from domain.canonical.people import ContactData, FollowerData, MemberData
+from domain.problems import Text, ValidationProblem
+from domain.validation_texts import explain
+
+RECORD_TYPES: Mapping[str, type[Origin]] = {
+    "order": OrderData,
+    "refund": RefundData,
+    "shipment": ShipmentData,
+    "member": MemberData,
+    "contact": ContactData,
+    "follower": FollowerData,
+    "chat": ChatData,
+    "scan": ScanData,
+    "visit": VisitData,
+    "cart": CartData,
+    "coupon": CouponData,
+    "life_event": LifeEventData,
+    "goods": GoodsData,
+    "stock": StockData,
+}
+"""What can be handed in, by its name."""
+
+FUTURE_TOLERANCE = timedelta(hours=1)
+MOST_ERRORS = 20
+_LONGEST_ID, _LONGEST_TEXT, _LONGEST_CHAT = 128, 2_048, 20_000
+_LARGEST_NUMBER = 10**15
+_MOST_MEMBERS = 500
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field. path: its JSON path within the record (`data/lines/0/price_minor`)."""
+
+    path: str
+    text: Text
+
+    def as_dict(self) -> dict[str, str]:
+        return {"path": self.path, **self.text.as_dict()}
+
+
+def parse_record(kind: Any, data: Any, *, platform: str, account: str, received_at: datetime) -> Origin:
+    """The canonical record of an account.
+
+    :raises ValidationProblem: `errors` names each wrong field: missing, unknown, of the wrong kind, negative, too long,
+        or past `received_at`.
+    """
+    model = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        known = ", ".join(RECORD_TYPES)
+        raise _refused([FieldError("type", Text(f"可选值：{known}", f"this must be one of {known}"))])
+    if not isinstance(data, Mapping):
+        raise _refused([FieldError("data", Text("应为对象", "this must be an object"))])
+    whole, errors = _with_origin(data, platform, account)
+    errors += _unknown_fields(model, data, "data")
+    errors += _values_out_of_bounds(data, "data")
+    if not errors:
+        try:
+            record = model.model_validate(whole)
+        except ValidationError as error:
+            errors = [
+                FieldError("/".join(("data", *map(str, item["loc"]))), explain(item))
+                for item in error.errors(include_url=False, include_input=False)
+            ]
+        else:
+            errors = list(_contradictions(record, received_at))
+            if not errors:
+                return record
+    raise _refused(errors)
+
+
+def _with_origin(data: Mapping[str, Any], platform: str, account: str) -> tuple[dict[str, Any], list[FieldError]]:
+    whole = {**data, "platform": platform, "account": account}
+    errors = [
+        FieldError(f"data/{name}", Text(f"应为 {right} 或省略", f"this must be {right}, or be left out"))
+        for name, right in (("platform", platform), ("account", account))
+        if data.get(name, right) != right
+    ]
+    if whole.get("version") is None:
+        moment = _instant(whole.get("occurred_at"))
+        if moment is None:
+            text = Text("缺少 version；也可以给出 occurred_at", "version is missing; occurred_at would do instead")
+            return whole, [*errors, FieldError("data/version", text)]
+        whole["version"] = int(moment.timestamp() * 1000)
+    return whole, errors
+
+
+def _instant(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, datetime) and value.tzinfo is not None and value.year > 1 else None
+
+
+def _unknown_fields(model: type[BaseModel], data: Any, path: str) -> list[FieldError]:
+    """Fields that no model knows: a misspelt one must not be dropped unseen."""
+    if isinstance(data, list | tuple):
+        return [error for place, item in enumerate(data) for error in _unknown_fields(model, item, f"{path}/{place}")]
+    if not isinstance(data, Mapping):
+        return []
+    errors = []
+    for name, value in data.items():
+        spec = model.model_fields.get(name)
+        if spec is None:
+            text = Text("没有这个字段，请删除或更正", "there is no such field; remove or correct it")
+            errors.append(FieldError(f"{path}/{str(name)[:64]}", text))
+        elif (inner := _model_within(spec.annotation)) is not None:
+            errors += _unknown_fields(inner, value, f"{path}/{name}")
+    return errors
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_within(each)) is not None), None)
+
+
+def _values_out_of_bounds(value: Any, path: str) -> list[FieldError]:
+    """Texts, lists and numbers that no database column or subject takes."""
+    name = path.rpartition("/")[2]
+    if isinstance(value, Mapping):
+        return [
+            error for key, item in value.items() for error in _values_out_of_bounds(item, f"{path}/{str(key)[:64]}")
+        ]
+    if isinstance(value, list | tuple):
+        if len(value) > _MOST_MEMBERS:
+            return [FieldError(path, Text(f"最多 {_MOST_MEMBERS} 项", f"at most {_MOST_MEMBERS} items"))]
+        return [error for place, item in enumerate(value) for error in _values_out_of_bounds(item, f"{path}/{place}")]
+    if isinstance(value, str):
+        longest = _LONGEST_CHAT if name == "text" else _LONGEST_ID if name.endswith("_id") else _LONGEST_TEXT
+        if len(value) > longest:
+            return [FieldError(path, Text(f"最多 {longest} 个字符", f"at most {longest} characters"))]
+        if not value.isprintable() and any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value):
+            return [FieldError(path, Text("含有无法保存的字符", "this holds characters that cannot be stored"))]
+        return []
+    if name.endswith("_minor") and isinstance(value, Decimal | float):
+        return [FieldError(path, Text("应为整数（分）", "this must be a whole number of minor units (fen)"))]
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if is_count and (name.endswith("_minor") or name == "version") and not 0 <= value <= 10**18:
+        return [FieldError(path, Text("不能为负", "this must not be negative"))]
+    if is_count and abs(value) > (10**18 if name == "version" else _LARGEST_NUMBER):
+        return [FieldError(path, Text("数值过大", "this number is too large"))]
+    return []
+
+
+def _contradictions(record: Origin, received_at: datetime) -> Iterator[FieldError]:
+    """What the types allow and sense does not."""
+    for name in type(record).model_fields:
+        value = getattr(record, name)
+        if isinstance(value, datetime) and value > received_at + FUTURE_TOLERANCE:
+            yield FieldError(f"data/{name}", Text("晚于收到的时间", "this lies in the future"))
+    for name in ("order_id", "refund_id", "waybill", "item_id"):
+        if getattr(record, name, None) == "":
+            yield FieldError(f"data/{name}", Text("不能为空", "this must not be empty"))
+    if isinstance(record, OrderData | CartData):
+        for place, line in enumerate(record.lines):
+            if line.quantity < 1:
+                yield FieldError(f"data/lines/{place}/quantity", Text("应大于 0", "this must be more than 0"))
+    if isinstance(record, MemberData) and not any(record.identity_keys()):
+        yield FieldError(
+            "data", Text("至少需要一个标识，如 member_id 或 phone", "one key is needed, such as member_id or phone")
+        )
+
+
+def _refused(errors: list[FieldError]) -> ValidationProblem:
+    first = errors[0]
+    more = Text(f"（共 {len(errors)} 处）", f" ({len(errors)} in all)") if len(errors) > 1 else Text("", "")
+    return ValidationProblem(
+        Text(f"记录的字段 {first.path}：{first.text.zh}{more.zh}", f"{first.path}: {first.text.en}{more.en}"),
+        errors=[error.as_dict() for error in errors[:MOST_ERRORS]],
+        retryable=False,
+    )

@@ -1,0 +1,112 @@
+"""The ERP port: orders go out once, waybills and stock come in twice over and are told once."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.webhooks import Verified
+from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from simulator.trade import set_stock
+from tests.connectors.cases.erp import LINES
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
+
+ORDER: dict[str, Any] = {"order_id": "691", "shop": "douyin/demo-douyin", "lines": LINES}
+LATER = timedelta(minutes=1)
+
+
+async def test_an_order_goes_out_and_its_waybill_comes_back_by_push_and_by_pull(world: Outside) -> None:
+    client, account = await world.open("erp"), await world.account("erp")
+    made = await perform(client, "erp.create_shipping_order", **ORDER)
+    assert (made.state, made.waybill, made.already) == ("accepted", None, False)
+    [request] = await world.pushes("erp", 1)
+    pushed = connector("erp").to_events(connector("erp").verify(request, account), account)
+    pulled = events_of((await pull_all(client, "waybills", until=datetime.now(UTC) + LATER))[0], account)
+    assert [event.type for event in pushed] == ["tandem.shipment.updated"]
+    assert pushed[0].id == pulled[0].id
+    assert pushed[0].data["order_id"] == "691"
+    read = await perform(client, "erp.get_shipping_order", number=made.number)
+    assert (read.state, read.waybill) == ("shipped", pushed[0].data["waybill"])
+
+
+async def test_the_same_key_is_the_same_order_and_another_key_another(world: Outside) -> None:
+    client = await world.open("erp")
+    first = await perform(client, "erp.create_shipping_order", key="a", **ORDER)
+    again = await perform(client, "erp.create_shipping_order", key="a", **ORDER)
+    other = await perform(client, "erp.create_shipping_order", key="b", **ORDER)
+    assert (again.number, again.already) == (first.number, True)
+    assert other.number != first.number
+    with pytest.raises(ConflictProblem):
+        await perform(client, "erp.create_shipping_order", key="a", **{**ORDER, "order_id": "692"})
+
+
+async def test_an_unknown_order_is_not_there(world: Outside) -> None:
+    client = await world.open("erp")
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "erp.get_shipping_order", number="nobody")
+    with pytest.raises(ValidationProblem, match="number"):
+        await perform(client, "erp.get_shipping_order", number="nobody/../1?x")
+    with pytest.raises(ValidationProblem, match="either"):
+        await perform(client, "erp.get_shipping_order")
+
+
+async def test_stock_that_changes_while_it_is_read_is_not_missed(world: Outside) -> None:
+    client, account = await world.open("erp"), await world.account("erp")
+    simulated = world.sim.app.state.world
+    goods = next(iter(simulated.goods))
+
+    async def sell(turn: int) -> None:
+        if turn == 0:
+            set_stock(simulated, goods, 7)
+
+    since = datetime.now(UTC) - timedelta(days=800)
+    records, cursor = await pull_all(client, "stock", since, between=sell, until=datetime.now(UTC) + LATER)
+    again, _ = await pull_all(client, "stock", cursor=cursor, until=datetime.now(UTC) + LATER)
+    found = [event.data for event in events_of([*records, *again], account)]
+    assert len({(data["item_id"], data["sku_id"]) for data in found}) == len(simulated.goods)
+    assert [data["available"] for data in found if data["sku_id"] == goods.sku_id][-1] == 7
+    assert {record.kind for record in records} == {"stock"}
+
+
+def wrong(kind: str, **change: Any) -> Verified:
+    data = {"order_id": "1", "waybill": "SF1", "item_id": "g", "available": 1, "version": 1, **change}
+    return Verified(kind, json.dumps({"type": kind, "data": data}).encode(), "k", datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("waybill", {"waybill": None}),
+        ("waybill", {"version": "new"}),
+        ("waybill", {"version": -1}),
+        ("waybill", {"changed_at": "yesterday"}),
+        ("waybill", {"changed_at": "2126-01-01T00:00:00+08:00"}),
+        ("waybill", {"line_ids": [1]}),
+        ("stock", {"available": "many"}),
+        ("stock", {"item_id": {}}),
+    ],
+)
+async def test_what_is_odd_names_its_field(world: Outside, kind: str, change: dict[str, Any]) -> None:
+    account = await world.account("erp")
+    with pytest.raises(ValidationProblem, match=next(iter(change))):
+        connector("erp").to_events(wrong(kind, **change), account)
+
+
+async def test_new_kinds_and_states_are_taken_as_they_are(world: Outside) -> None:
+    account = await world.account("erp")
+    assert connector("erp").to_events(wrong("invoice"), account) == []
+    [event] = connector("erp").to_events(wrong("waybill", state="teleported"), account)
+    assert event.data["state"] == "unknown"
+
+
+async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
+    link = replace(world.link, now=lambda: datetime.now(UTC) - timedelta(minutes=9))
+    report = await connector("erp").test_connection(await world.account("erp"), link)
+    assert not report.ok
+    assert "时钟" in report.message.zh
+    client = connector("erp").open(await world.account("erp"), link)
+    with pytest.raises(AuthenticationProblem):
+        await perform(client, "erp.get_shipping_order", number="1")
