@@ -17,7 +17,7 @@ from connectors.errors import (
     unreadable_answer,
 )
 from connectors.http import Link, PlatformHttp, retry_after
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.standard_webhooks import sign_message
 from connectors.webhooks import Verified
 from domain.catalog.erp import (
@@ -69,13 +69,13 @@ class ErpSystem:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of waybills or stock: the ERP keeps the order of changes and gives out the place in it."""
+        reaches_back = stream_named(self.streams, stream).reaches_back
         kind, address = _ADDRESSES[stream]
         query = {"limit": str(UNVERIFIED.page_size), "until": rfc3339(until)}
         if cursor.get("after"):
             query["after"] = str(cursor["after"])
         else:
-            oldest = next(each for each in self.streams if each.name == stream).reaches_back
-            query["since"] = str(cursor.get("since") or rfc3339(until - oldest))
+            query["since"] = str(cursor.get("since") or rfc3339(until - reaches_back))
         _, answer = await self._ask("GET", address, query=query)
         items = answer.get("items")
         if not isinstance(items, list):

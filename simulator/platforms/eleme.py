@@ -89,7 +89,9 @@ class Eleme(CateringPlatform):
         return incoming.params.get("action") if incoming.path == "api/v1" else None
 
     def answer_for(self, fault: Fault) -> Json:
-        """Too often, or out of order."""
+        """Too often, out of order, or not allowed."""
+        if fault in (Fault.FORBIDDEN, Fault.UNTRUSTED_IP):
+            return _error("ACCESS_DENIED" if fault is Fault.FORBIDDEN else "IP_NOT_ALLOWED", "没有权限")
         if fault is Fault.BUSY:
             return _error("SERVER_ERROR", "系统异常")
         return _error("EXCEED_LIMIT", "调用频率超限")

@@ -72,7 +72,9 @@ class Meituan(CateringPlatform):
         return None
 
     def answer_for(self, fault: Fault) -> Json:
-        """Too often, or out of order."""
+        """Too often, out of order, or not allowed."""
+        if fault in (Fault.FORBIDDEN, Fault.UNTRUSTED_IP):
+            return _error(704, "无接口权限") if fault is Fault.FORBIDDEN else _error(705, "IP 不在白名单")
         return _error(700, "系统异常") if fault is Fault.BUSY else _error(1026, "调用频率超限")
 
     def credentials(self, shop: Shop) -> Json:

@@ -130,6 +130,8 @@ F = ConnectionFault
 async def test_what_keeps_an_account_from_working_is_named_with_what_to_do(
     world: Outside, case: Case, fault: str, expected: ConnectionFault, says: str
 ) -> None:
+    if fault == "token_dies" and not case.tokens:
+        pytest.skip("each call is signed by itself")
     expected = case.faults.get(fault, expected)
     await world.break_things(rule(case, fault, case.tested_api, seconds=3))
     report = await connector(case.platform).test_connection(await world.account(case.platform), world.link)

@@ -89,8 +89,8 @@ def test_the_server_says_who_somebody_is() -> None:
     who = sign_visitor(SECRET, "main", {"member_id": "M1", "phone": "13800138000", "exp": SOON})
     [data] = data_of(collect({}, who=who, device="d3adb33fd3ad"))
     assert [(key.kind, key.scope) for key in keys_of(VisitData.model_validate(data))] == [
-        ("phone", ""),
         ("member", "site/main"),
+        ("phone", ""),
         ("device", ""),
     ]
     crm = Account("site", "main", {**ACCOUNT.settings, "members_of": "generic/crm"})

@@ -59,6 +59,13 @@ class Refusal(Exception):
         self.code = code
 
 
+_WORDS = {
+    Fault.BUSY: ("busy", "系统繁忙"),
+    Fault.FORBIDDEN: ("not_allowed", "未开放该权限"),
+    Fault.UNTRUSTED_IP: ("address_not_allowed", "IP 不在白名单"),
+}
+
+
 class Erp(PlatformBase):
     """The platform; a shipping order is given to a carrier as soon as it is taken."""
 
@@ -99,8 +106,8 @@ class Erp(PlatformBase):
 
     def answer_for(self, fault: Fault) -> Json:
         """The ERP's own words."""
-        code = "busy" if fault is Fault.BUSY else "too_many"
-        return {"code": code, "message": "系统繁忙" if code == "busy" else "请求过于频繁"}
+        code, message = _WORDS.get(fault, ("too_many", "请求过于频繁"))
+        return {"code": code, "message": message}
 
     def credentials(self, shop: Shop) -> Json:
         """What it knows its caller by, and the secret of both directions."""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from connectors.connection_report import ConnectionFault
 from connectors.webhooks import WebhookRequest
 from simulator.platforms.erp import ErpOrder
 from tests.connectors.case import Case, Effect, Pushes
@@ -45,6 +46,7 @@ CASE = Case(
     secrets=("secret",),
     first_setting="client_id",
     read="erp.get_shipping_order",
+    faults={"forbidden": ConnectionFault.PERMISSION},
     subject=_subject,
     effect=Effect(
         call="erp.create_shipping_order",
