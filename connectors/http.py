@@ -77,22 +77,21 @@ class PlatformHttp:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        payload: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | bytes | None = None,
         effect: bool = False,
         settle_s: float | None = None,
     ) -> dict[str, Any]:
         """The JSON object that the platform answered with status 200.
 
-        effect: whether the request changes something there, so that silence leaves the outcome unknown. settle_s: how
-        long to wait before asking what became of it.
+        payload: the body; as bytes it is sent as it stands, for platforms that sign it. effect: whether the request
+        changes something there, so that silence leaves the outcome unknown. settle_s: how long to wait before asking
+        what became of it.
         Raises problems as `connectors.errors` describes them.
         """
-        body = None if payload is None else json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        answer = await self._send(method, path, query or {}, body, effect, settle_s)
-        status, headers, content = answer
-        _log.debug("platform.answer", platform=self._platform, path=path, status=status, bytes=len(content))
+        body = payload if payload is None or isinstance(payload, bytes) else _json(payload)
+        status, headers, content = await self.send(method, path, query or {}, body, effect=effect, settle_s=settle_s)
         if status != 200:
-            raise http_refusal(self._platform, status, effect=effect, retry_after_s=_retry_after(headers, self._link))
+            raise http_refusal(self._platform, status, effect=effect, retry_after_s=retry_after(headers, self._link))
         try:
             value = json.loads(content, parse_float=Decimal)
         except (ValueError, RecursionError):
@@ -101,37 +100,52 @@ class PlatformHttp:
             raise unreadable_answer(self._platform, effect=effect)
         return value
 
-    async def _send(
+    async def send(
         self,
         method: str,
         path: str,
         query: Mapping[str, str],
         body: bytes | None,
+        *,
         effect: bool,
-        settle_s: float | None,
+        settle_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        largest: int = MAX_ANSWER_BYTES,
     ) -> tuple[int, httpx.Headers, bytes]:
-        headers = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
+        """The status, headers and content of any answer up to `largest` bytes, for platforms that speak by status."""
+        kind = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
         timeout = httpx.Timeout(self._link.answer_timeout_s, connect=min(5.0, self._link.answer_timeout_s))
         content = bytearray()
         try:
             async with (
                 asyncio.timeout(self._link.answer_timeout_s),
                 self._link.http.stream(
-                    method, self._base_url + path, params=dict(query), content=body, headers=headers, timeout=timeout
+                    method,
+                    self._base_url + path,
+                    params=dict(query) or None,
+                    content=body,
+                    headers={**kind, **(headers or {})},
+                    timeout=timeout,
                 ) as response,
             ):
                 async for chunk in response.aiter_bytes():
                     content += chunk
-                    if len(content) > MAX_ANSWER_BYTES:
+                    if len(content) > largest:
                         raise unreadable_answer(self._platform, effect=effect)
-                return response.status_code, response.headers, bytes(content)
+                status = response.status_code
+                _log.debug("platform.answer", platform=self._platform, path=path, status=status, bytes=len(content))
+                return status, response.headers, bytes(content)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise unreachable(self._platform) from None
         except (TimeoutError, httpx.TransportError, httpx.DecodingError):
             raise no_answer(self._platform, effect=effect, retry_after_s=settle_s) from None
 
 
-def _retry_after(headers: httpx.Headers, link: Link) -> float | None:
+def _json(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def retry_after(headers: httpx.Headers, link: Link) -> float | None:
     """Seconds from a Retry-After header in either of its forms, at most an hour."""
     text = headers.get("retry-after", "").strip()
     if not text:

@@ -3,9 +3,13 @@
 A wheel adds one by the entry point group `tandem.connectors`, whose object is a `Connector` or makes one.
 """
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from connectors.douyin import DouyinConnector
+from connectors.official_account import OfficialAccountConnector
 from connectors.registry import Connector, ConnectorRegistry
+from connectors.wechat_store import WechatStoreConnector
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
 from domain.calls import Catalog
@@ -13,10 +17,18 @@ from domain.problems import ConfigurationProblem, Text
 
 ENTRY_POINT_GROUP = "tandem.connectors"
 
+BUILT_IN: tuple[Callable[[], Connector], ...] = (
+    WecomConnector,
+    YouzanConnector,
+    DouyinConnector,
+    OfficialAccountConnector,
+    WechatStoreConnector,
+)
+
 
 def load_connectors(catalog: Catalog) -> ConnectorRegistry:
     """Every connector, its calls added to the catalog. Raises ConfigurationProblem that names a broken one."""
-    registry = ConnectorRegistry((WecomConnector(), YouzanConnector()))
+    registry = ConnectorRegistry(tuple(build() for build in BUILT_IN))
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
             found = point.load()

@@ -14,6 +14,7 @@ from domain.problems import Text, ValidationProblem
 CHINA = timezone(timedelta(hours=8))
 # A push from the future is a forged or broken one; this much is the clocks' fault.
 FUTURE_TOLERANCE = timedelta(hours=1)
+_LAST_SECOND = 4_102_444_800
 _YUAN = re.compile(r"\d{1,12}(\.\d{1,2}0{0,6})?")
 _LOCAL_TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -76,6 +77,29 @@ def fen(source: Mapping[str, Any], field: str) -> int:
 def optional_fen(source: Mapping[str, Any], field: str) -> int | None:
     """As `fen`, or None when it is missing or empty."""
     return None if source.get(field) in (None, "") else fen(source, field)
+
+
+def minor(source: Mapping[str, Any], field: str) -> int:
+    """An amount that the platform tells in whole fen; never negative."""
+    value = whole_number(source, field)
+    if not 0 <= value < 10**15:
+        raise anomaly(field, Text("不是有效的金额（分）", "is no valid amount in fen"))
+    return value
+
+
+def optional_minor(source: Mapping[str, Any], field: str) -> int | None:
+    """As `minor`, or None when it is missing or empty."""
+    return None if source.get(field) in (None, "") else minor(source, field)
+
+
+def unix_time(source: Mapping[str, Any], field: str) -> datetime | None:
+    """Seconds since 1970 as UTC, or None when it is missing, empty or 0."""
+    if source.get(field) in (None, "", 0, "0"):
+        return None
+    seconds = whole_number(source, field)
+    if not 0 < seconds < _LAST_SECOND:
+        raise anomaly(field, Text("不是有效的时间", "is no valid time"))
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def china_time(source: Mapping[str, Any], field: str) -> datetime | None:

@@ -1,12 +1,26 @@
 """The catalog: every capability that a flow can call, each declared once."""
 
 from domain.calls import Catalog
+from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
+from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
 from domain.catalog.web import WEB_CALLS
+from domain.catalog.wechat_store import WECHAT_STORE_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
 
-CATALOG = Catalog((*FLOW_CALLS, *WECOM_CALLS, *YOUZAN_CALLS, *MESSAGE_CALLS, *WEB_CALLS))
+CATALOG = Catalog(
+    (
+        *FLOW_CALLS,
+        *WECOM_CALLS,
+        *YOUZAN_CALLS,
+        *DOUYIN_CALLS,
+        *OFFICIAL_ACCOUNT_CALLS,
+        *WECHAT_STORE_CALLS,
+        *MESSAGE_CALLS,
+        *WEB_CALLS,
+    )
+)
 
 __all__ = ["CATALOG"]

@@ -1,0 +1,181 @@
+"""What Tandem does in one Douyin shop: the implementation of `domain.catalog.douyin`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.douyin.gateway import PLATFORM, DouyinGateway
+from connectors.douyin.pages import STREAMS, pull
+from connectors.douyin.records import read_order, read_refund
+from connectors.http import Link
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.reading import mapping, optional_mapping, text
+from connectors.settling import other_amount, wrong_state
+from domain.canonical import RefundStatus
+from domain.catalog.shop_calls import (
+    OrderArguments,
+    OrderOutput,
+    RefundOfShopArguments,
+    RefundOutput,
+    SettledRefundOutput,
+    SettleRefundArguments,
+    ShipOrderArguments,
+    ShipOrderOutput,
+    TurnDownRefundArguments,
+)
+from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, Text
+
+# What the shop answers to a refund, by afterSale.Operate's numbers [U].
+AGREE_RETURN, REFUSE_RETURN = 101, 102
+AGREE_RETURNED, REFUSE_RETURNED = 111, 112
+AGREE_MONEY, REFUSE_MONEY = 201, 202
+_DONE = 0
+
+
+class DouyinShop:
+    """One shop. Methods raise problems as `connectors.errors` describes them."""
+
+    streams: tuple[Stream, ...] = STREAMS
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.gateway = DouyinGateway(account, link)
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """See `connectors.pulling.Pullable`."""
+        return await pull(self.gateway, stream, cursor, until)
+
+    async def get_order(self, request: OrderArguments) -> OrderOutput:
+        """The order as it is now."""
+        data = await self.gateway.call("order.orderDetail", {"shop_order_id": request.order_id})
+        return read_order(mapping(data.get("shop_order_detail"), "shop_order_detail"))
+
+    async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
+        """The refund as it is now."""
+        found = await self.gateway.call("afterSale.List", {"aftersale_id": request.refund_id, "page": 0, "size": 1})
+        rows = found.get("items")
+        for row in rows if isinstance(rows, list) else ():
+            refund = read_refund(mapping(row, "items"))
+            if refund.refund_id == request.refund_id:
+                return refund
+        raise NotFoundProblem(
+            Text(f"没有售后单 {request.refund_id}", f"There is no refund {request.refund_id}"),
+            platform=PLATFORM,
+            retryable=False,
+            outcome="not_done",
+        )
+
+    async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
+        """Tell the platform the parcel of an order, once.
+
+        The platform knows no idempotency key, but ships an order only once; reading first settles an attempt whose
+        outcome is unknown. Raises ConflictProblem when the order went out with another parcel or cannot go out.
+        """
+        order = await self.get_order(request)
+        if request.waybill in order.waybills:
+            return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
+        if order.status != "paid":
+            raise wrong_state(PLATFORM, "order", order.order_id, order.status)
+        parcel = {"logistics_code": request.waybill, "company_code": request.company}
+        try:
+            await self.gateway.call("order.logisticsAdd", {"order_id": order.order_id, **parcel}, effect=True)
+        except ConflictProblem:
+            present = await self.get_order(request)
+            if request.waybill in present.waybills:
+                return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
+            raise
+        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
+
+    async def agree_return(self, request: RefundOfShopArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Let the buyer send the goods back; no money moves. Raises ConflictProblem when it is too late for that."""
+        refund = await self.get_refund(request)
+        if refund.status in ("awaiting_return", "returned", "refunded"):
+            return _settled(refund, refund.status, already=True)
+        if refund.status != "requested" or refund.returns_goods is False:
+            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
+        return await self._operate(AGREE_RETURN, refund, request, "awaiting_return", {})
+
+    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Pay a refund back, once; the state read first settles an attempt whose outcome is unknown.
+
+        Raises ConflictProblem when the refund is over, its goods are not back yet, or its amount is not the approved.
+        """
+        refund = await self.get_refund(request)
+        if refund.status == "refunded":
+            return _settled(refund, "refunded", already=True)
+        operation = _paying(refund)
+        if operation is None:
+            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
+        if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
+            raise other_amount(PLATFORM, refund.refund_id, refund.amount_minor, request.amount_minor)
+        return await self._operate(operation, refund, request, "refunded", {})
+
+    async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Refuse a refund, once; as in `agree_refund`. Raises ConflictProblem when it was paid or withdrawn."""
+        refund = await self.get_refund(request)
+        if refund.status in ("refused", "return_refused"):
+            return _settled(refund, refund.status, already=True)
+        if refund.status not in ("requested", "returned"):
+            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
+        after: RefundStatus = "return_refused" if refund.status == "returned" else "refused"
+        operation = REFUSE_RETURNED if refund.status == "returned" else REFUSE_MONEY
+        if refund.status == "requested" and refund.returns_goods:
+            operation = REFUSE_RETURN
+        return await self._operate(operation, refund, request, after, {"reason": request.reason})
+
+    async def _operate(
+        self,
+        operation: int,
+        refund: RefundOutput,
+        request: RefundOfShopArguments,
+        after: RefundStatus,
+        more: Mapping[str, Any],
+    ) -> SettledRefundOutput:
+        """Do one step of a refund and say what it is then; a step that somebody else did meanwhile counts as done."""
+        updated = {} if refund.updated_at is None else {"update_time": int(refund.updated_at.timestamp())}
+        item = {"aftersale_id": refund.refund_id, **updated, **more}
+        try:
+            data = await self.gateway.call("afterSale.Operate", {"type": operation, "items": [item]}, effect=True)
+            _check(data)
+        except ConflictProblem as conflict:
+            present = await self.get_refund(request)
+            if present.status == after:
+                return _settled(present, after, already=True)
+            changed = present.updated_at != refund.updated_at and present.status == refund.status
+            again = {"retryable": changed, "retry_after_s": 1.0 if changed else None}
+            raise ConflictProblem.of(conflict.problem.model_copy(update=again)) from None
+        return _settled(refund, after, already=False)
+
+
+def _paying(refund: RefundOutput) -> int | None:
+    """The operation that pays this refund; None while it cannot be paid."""
+    if refund.status == "returned":
+        return AGREE_RETURNED
+    if refund.status == "requested" and refund.returns_goods is not True:
+        return AGREE_MONEY
+    return None
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """The answer tells of each refund whether its step was done."""
+    rows = data.get("items")
+    for row in rows if isinstance(rows, list) else ():
+        result = optional_mapping(row)
+        if result.get("status_code", _DONE) != _DONE:
+            said = str(result.get("status_msg") or "")[:200]
+            raise _refused(said, text(result, "aftersale_id"))
+
+
+def _refused(said: str, refund_id: str) -> ProblemError:
+    return ConflictProblem(
+        Text(f"抖店没有处理售后单 {refund_id}：{said}", f"Douyin did not settle refund {refund_id}: {said}"),
+        platform=PLATFORM,
+        retryable=False,
+        outcome="not_done",
+    )
+
+
+def _settled(refund: RefundOutput, status: RefundStatus, *, already: bool) -> SettledRefundOutput:
+    return SettledRefundOutput(
+        refund_id=refund.refund_id, status=status, amount_minor=refund.amount_minor, already=already
+    )

@@ -1,0 +1,55 @@
+"""WeChat Official Accounts (公众号): followers, channel codes, menus, messages."""
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.official_account.client import PLATFORM, OfficialAccount
+from connectors.official_account.events import account_events
+from connectors.registry import ConnectionReport, explain
+from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.wechat.callbacks import verify_callback
+from connectors.wechat.settings import WechatSettings
+from domain.calls import AnyCall
+from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS, OFFICIAL_ACCOUNT_QUEUE
+from domain.events import Event
+from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+
+_HINTS = {
+    AuthenticationProblem: Text("核对公众号的 app_id 与 app_secret", "Check the account's app_id and app_secret"),
+    AuthorizationProblem: Text(
+        "在公众平台把本机 IP 加入白名单，并确认账号已认证、有用户管理权限",
+        "Add this server's IP to the white list, and check that the account is verified and may manage users",
+    ),
+}
+
+
+class OfficialAccountConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("微信公众号", "WeChat Official Account")
+    queue = OFFICIAL_ACCOUNT_QUEUE
+    # The daily quotas are the platform's concern; this keeps bursts away from its minute limits [U].
+    requests_per_second = 50.0
+    settings = WechatSettings
+    calls: tuple[AnyCall, ...] = OFFICIAL_ACCOUNT_CALLS
+    client = OfficialAccount
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_callback(request, account.parse_settings(WechatSettings))
+
+    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+        return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return account_events(record, account)
+
+    def open(self, account: Account, link: Link) -> OfficialAccount:
+        return OfficialAccount(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks for the first followers."""
+        try:
+            await self.open(account, link).api.get("cgi-bin/user/get", {})
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取粉丝", "It works: followers can be read"))

@@ -1,0 +1,57 @@
+"""WeChat Stores (微信小店): orders and refunds of buyers whose unionid is known."""
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.registry import ConnectionReport, explain
+from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from connectors.wechat.callbacks import verify_callback
+from connectors.wechat.settings import WechatSettings
+from connectors.wechat_store.client import PLATFORM, WechatStore
+from connectors.wechat_store.events import store_events
+from domain.calls import AnyCall
+from domain.catalog.wechat_store import WECHAT_STORE_CALLS, WECHAT_STORE_QUEUE
+from domain.events import Event
+from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text
+
+_HINTS = {
+    AuthenticationProblem: Text("核对小店的 app_id 与 app_secret", "Check the store's app_id and app_secret"),
+    AuthorizationProblem: Text(
+        "在微信小店后台把本机 IP 加入白名单，并授予订单与售后接口权限",
+        "Add this server's IP to the white list in the store's console, and grant orders and after-sale",
+    ),
+}
+
+
+class WechatStoreConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("微信小店", "WeChat Store")
+    queue = WECHAT_STORE_QUEUE
+    # No published figure [U]; a page of orders takes one request for each of them.
+    requests_per_second = 50.0
+    settings = WechatSettings
+    calls: tuple[AnyCall, ...] = WECHAT_STORE_CALLS
+    client = WechatStore
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_callback(request, account.parse_settings(WechatSettings))
+
+    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+        return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return store_events(record, account)
+
+    def open(self, account: Account, link: Link) -> WechatStore:
+        return WechatStore(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks for the orders of the last minute."""
+        try:
+            now = int(link.now().timestamp())
+            window = {"update_time_range": {"start_time": now - 60, "end_time": now}, "page_size": 1}
+            await self.open(account, link).api.read("channels/ec/order/list/get", window)
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取订单", "It works: orders can be read"))

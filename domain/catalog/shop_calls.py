@@ -1,0 +1,170 @@
+"""What flows ask of shops on any platform: read an order or a refund, ship an order, settle a refund.
+
+A shop's module declares its own calls by `reading` and `changing`, with these arguments and results. Amounts are
+integer fen. Personal data stays the platform's ciphertext.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from domain.calls import Call, Result
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.platforms import (
+    EFFECT_DEADLINE_S,
+    EFFECT_RETRY,
+    READ_DEADLINE_S,
+    READ_RETRY,
+    PlatformArguments,
+    platform_queue,
+)
+from domain.money import AmountMinor
+from domain.problems import Text
+
+In = TypeVar("In", bound=BaseModel)
+Out = TypeVar("Out", bound=BaseModel)
+
+
+def reading(name: str, title: Text, takes: type[In], gives: type[Out], example: Mapping[str, Any]) -> Call[In, Out]:
+    """The declaration of a platform's reading call; its queue follows from its name."""
+    return Call(
+        name=name,
+        title=title,
+        input=takes,
+        output=gives,
+        queue=platform_queue(name.partition(".")[0]),
+        timeout_s=15,
+        deadline_s=READ_DEADLINE_S,
+        retry=READ_RETRY,
+        example=example,
+    )
+
+
+def changing(
+    name: str,
+    title: Text,
+    takes: type[In],
+    gives: type[Out],
+    example: Mapping[str, Any],
+    *,
+    deadline_s: float = EFFECT_DEADLINE_S,
+    grants: frozenset[str] = frozenset(),
+) -> Call[In, Out]:
+    """The declaration of a platform's call that changes something, once per key."""
+    return Call(
+        name=name,
+        title=title,
+        input=takes,
+        output=gives,
+        effect="keyed",
+        queue=platform_queue(name.partition(".")[0]),
+        timeout_s=30,
+        deadline_s=deadline_s,
+        retry=EFFECT_RETRY,
+        grants=grants,
+        example=example,
+    )
+
+
+class OrderArguments(PlatformArguments):
+    """One order of the shop."""
+
+    order_id: str = Field(min_length=1, max_length=64, description="订单号 · The order's number")
+
+
+class OrderOutput(Result):
+    """An order as the platform has it now. waybills: of the parcels that were sent. See `OrderData` for the rest."""
+
+    order_id: str
+    status: OrderStatus
+    paid_minor: AmountMinor | None = None
+    postage_minor: AmountMinor | None = None
+    discount_minor: AmountMinor | None = None
+    currency: str = "CNY"
+    lines: tuple[OrderLine, ...] = ()
+    buyer: Buyer = Buyer()
+    delivery: Delivery | None = None
+    waybills: tuple[str, ...] = ()
+    channel: str | None = None
+    influencer_id: str | None = None
+    video_id: str | None = None
+    coupon_ids: tuple[str, ...] = ()
+    created_at: AwareDatetime | None = None
+    paid_at: AwareDatetime | None = None
+    shipped_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+    close_reason: str | None = None
+
+
+class RefundOfShopArguments(PlatformArguments):
+    """One refund of the shop."""
+
+    refund_id: str = Field(min_length=1, max_length=64, description="售后单号 · The refund's number")
+
+
+class RefundOutput(Result):
+    """A refund as the platform has it now.
+
+    status: `requested` → (`awaiting_return` → `returned`) → `refunded`; or `refused`, `return_refused`, `closed`.
+    return_waybill: of the parcel that the buyer sends back.
+    """
+
+    refund_id: str
+    order_id: str
+    status: RefundStatus
+    amount_minor: AmountMinor | None = None
+    currency: str = "CNY"
+    reason: str | None = None
+    returns_goods: bool | None = None
+    return_waybill: str | None = None
+    line_ids: tuple[str, ...] = ()
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+
+
+class ShipOrderArguments(OrderArguments):
+    """The order that was given to a carrier, and its parcel."""
+
+    waybill: str = Field(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$", description="运单号 · The parcel's number"
+    )
+    company: str = Field(
+        min_length=1, max_length=64, description="平台的快递公司编码 · The carrier's code on this platform"
+    )
+
+
+class ShipOrderOutput(Result):
+    """The order after it was shipped; `already` when the platform knew this parcel before."""
+
+    order_id: str
+    waybill: str
+    already: bool = False
+
+
+class SettleRefundArguments(RefundOfShopArguments):
+    """The refund to pay back. With `amount_minor` it is paid only while the platform still has that very amount."""
+
+    amount_minor: AmountMinor | None = Field(
+        default=None,
+        gt=0,
+        description="批准的金额（分），与平台不符则拒绝 · The approved amount in fen; another amount is refused",
+    )
+
+
+class TurnDownRefundArguments(RefundOfShopArguments):
+    """The refund to refuse, and why: the buyer reads it."""
+
+    reason: str = Field(
+        min_length=1, max_length=200, description="拒绝原因，买家可见 · The reason, which the buyer reads"
+    )
+
+
+class SettledRefundOutput(Result):
+    """The refund after the call; `already` when an earlier attempt or a colleague had done it."""
+
+    refund_id: str
+    status: RefundStatus
+    amount_minor: AmountMinor | None = None
+    already: bool = False
