@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--customers", type=int, default=120)
+    parser.add_argument("--years", type=float, default=2, help="how far back the shops' history reaches")
     parser.add_argument("--state", type=Path, help="folder that keeps the world and the ledger over restarts")
     parser.add_argument("--push-base", default="http://127.0.0.1:8000", help="where /hooks/{platform}/{account} is")
     parser.add_argument("--no-push", action="store_true", help="send no pushes unless a target is set")
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         port=chosen.port,
         seed=chosen.seed,
         customers=chosen.customers,
+        years=chosen.years,
         state=chosen.state,
         push_base=None if chosen.no_push else chosen.push_base,
         trickle_s=chosen.trickle,

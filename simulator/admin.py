@@ -8,13 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulator.entities import Parcel, Push, PushState, Target
+from simulator.entities import Customer, Parcel, Push, PushState, Target
 from simulator.faults import FaultBook, FaultRule
 from simulator.ledger import LedgerEntry
-from simulator.platforms.base import Json, Platform
+from simulator.platforms.base import Json, PlatformBase
 from simulator.pushing import Pusher
 from simulator.trade import Stage, open_refund, withdraw
-from simulator.trickle import CREATED
 from simulator.world import World
 
 LEDGER_PAGE = 1_000
@@ -70,7 +69,7 @@ class WhichAccount(_Body):
     account: str
 
 
-def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mapping[str, Platform]) -> APIRouter:
+def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> APIRouter:
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
     _add_world_routes(router, world, pusher, platforms)
@@ -79,7 +78,7 @@ def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mappi
     return router
 
 
-def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, Platform]) -> None:
+def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> None:
     @router.get("/health")
     async def health() -> Json:
         """Whether the simulator is up."""
@@ -111,13 +110,14 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
         """Makes paid orders with refund requests and pushes them."""
         made = []
         for _ in range(wanted.count):
-            refund = open_refund(world, **wanted.model_dump(exclude={"count", "push"}))
             if wanted.push:
-                pusher.submit(platforms["youzan"].event(wanted.shop, CREATED, {"refund_id": refund.id}))
+                pusher.ensure_room()
+            with world.bulletin.quiet(not wanted.push):
+                refund = open_refund(world, **wanted.model_dump(exclude={"count", "push"}))
             customer = world.customers.get(refund.customer_id)
             made.append(
                 {
-                    **refund.model_dump(mode="json"),
+                    **refund.dump(),
                     "unionid": customer.unionid if customer else None,
                     "external_userid": customer.external_userid if customer else None,
                 }
@@ -130,7 +130,7 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
         row = world.refunds.get(refund_id)
         if row is None:
             raise LookupError(f"no refund {refund_id!r}")
-        return row.model_dump(mode="json")
+        return row.dump()
 
     @router.post("/refunds/{refund_id}/withdraw")
     async def withdraw_refund(refund_id: str, push: bool = True) -> Json:
@@ -138,11 +138,8 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
         row = world.refunds.get(refund_id)
         if row is None:
             raise LookupError(f"no refund {refund_id!r}")
-        row = withdraw(world, row)
-        if push:
-            event = platforms["youzan"].event(row.shop, "trade_refund_RefundClosed", {"refund_id": row.id})
-            pusher.submit(event)
-        return row.model_dump(mode="json")
+        with world.bulletin.quiet(not push):
+            return withdraw(world, row).dump()
 
     @router.get("/ledger")
     async def ledger(
@@ -168,7 +165,7 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
     async def customers(limit: Annotated[int, Query(ge=1, le=1000)] = 20, offset: int = 0) -> Json:
         """The true identities, to compare with what was found out."""
         rows = list(world.customers)[offset : offset + limit]
-        return {"total": len(world.customers), "customers": [row.model_dump(mode="json") for row in rows]}
+        return {"total": len(world.customers), "customers": [_person(world, row) for row in rows]}
 
     @router.post("/advance")
     async def advance(step: Advance) -> Json:
@@ -232,8 +229,8 @@ def _add_fault_routes(router: APIRouter, book: FaultBook) -> None:
         return Response(status_code=204)
 
 
-def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, Platform]) -> None:
-    def known(platform: str) -> Platform:
+def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> None:
+    def known(platform: str) -> PlatformBase:
         if platform not in platforms:
             raise LookupError(f"no platform {platform!r}: one of {', '.join(platforms)}")
         return platforms[platform]
@@ -265,7 +262,7 @@ def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms:
         """Pushes, waiting ones first, then the latest done."""
         rows = [*world.pushes, *reversed(pusher.done)]
         shown = [row for row in rows if state is None or row.state == state]
-        return {"pushes": [row.model_dump(mode="json", exclude={"payload"}) for row in shown[:limit]]}
+        return {"pushes": [_without_payload(row) for row in shown[:limit]]}
 
     @router.post("/verify-url")
     async def verify_url(whose: WhichAccount) -> Json:
@@ -287,14 +284,39 @@ def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms:
                 "state": PushState.PENDING,
                 "attempts": 0,
             }
-            return _pushed(pusher.submit(old.model_copy(update=fresh)))
+            return _pushed(pusher.submit(old.replaced(**fresh)))
         if wanted.event is None:
             raise ValueError("either push_id or event is needed")
         return _pushed(pusher.submit(known(wanted.platform).event(wanted.account, wanted.event, wanted.subjects)))
 
 
 def _pushed(push: Push) -> Json:
-    return push.model_dump(mode="json", include={"id", "message_id", "platform", "account", "event", "state"})
+    shown = push.dump()
+    return {name: shown[name] for name in ("id", "message_id", "platform", "account", "event", "state")}
+
+
+def _without_payload(push: Push) -> Json:
+    shown = push.dump()
+    del shown["payload"]
+    return shown
+
+
+def _person(world: World, customer: Customer) -> Json:
+    """A person with all their accounts; `openid` and `yz_open_id` are theirs at Youzan."""
+    buyers = world.buyers.having(customer=customer.id)
+    youzan = next((buyer for buyer in buyers if buyer.platform == "youzan"), None)
+    return {
+        **customer.dump(),
+        "openid": world.openid(customer, "youzan"),
+        "yz_open_id": youzan.buyer_id if youzan else None,
+        "buyers": [
+            {"platform": buyer.platform, "buyer_id": buyer.buyer_id, "phone": buyer.phone, "openid": buyer.openid}
+            for buyer in buyers
+        ],
+        "followers": [
+            {"account": row.account, "openid": row.id} for row in world.followers.having(customer=customer.id)
+        ],
+    }
 
 
 def _shown(entry: LedgerEntry) -> Json:

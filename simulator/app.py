@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from simulator.admin import admin_router
-from simulator.faults import FaultBook
 from simulator.gate import FaultGate
 from simulator.pushing import Pusher, QueueFull
 from simulator.registry import all_platforms
@@ -30,16 +29,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     world = World(settings)
-    book = FaultBook(settings.seed)
+    book = world.faults
     platforms = all_platforms(world)
     pusher = Pusher(world, book, platforms)
-    for platform in platforms.values():
-        platform.on_event(pusher.submit)
+    world.bulletin.listen(pusher.take)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         pusher.start()
-        drip = asyncio.create_task(trickle(world, platforms, pusher)) if settings.trickle_s else None
+        drip = asyncio.create_task(trickle(world)) if settings.trickle_s else None
         try:
             yield
         finally:

@@ -6,12 +6,15 @@ the same rules and the same number of requests meets the same number of faults.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from simulator.clock import Clock
 
 
 class Fault(StrEnum):
@@ -33,6 +36,12 @@ class Fault(StrEnum):
     """The work is done, but nothing is answered."""
     SLOW = "slow"
     """Answers right, but late."""
+    DOWN = "down"
+    """The platform is away: requests are answered 503, pushes wait until it is back."""
+    SHIFT_PAGE = "shift_page"
+    """After the answer an order of the account is placed and another moves on, so that the next page has shifted."""
+    CLOCK_SKEW = "clock_skew"
+    """The platform's clock is `seconds` ahead (or, negative, behind), as long as the rule stands."""
     KILLED_ACCESS = "token_dies"
     """The token of the request is killed before its time."""
     DUPLICATE_PUSH = "duplicate_push"
@@ -42,6 +51,8 @@ class Fault(StrEnum):
     """An extra copy of the push with a wrong signature, as an attacker would send it."""
 
 
+STANDING = frozenset({Fault.CLOCK_SKEW})
+"""Faults that no single request or push meets."""
 PUSH_FAULTS = frozenset({Fault.DUPLICATE_PUSH, Fault.REORDER_PUSH, Fault.DROP_PUSH, Fault.FORGE_PUSH})
 SPELLINGS: dict[str, str] = {"busy -1": Fault.BUSY, "-1": Fault.BUSY, "500": Fault.HTTP_5XX, "502": Fault.HTTP_5XX}
 
@@ -70,25 +81,30 @@ class FaultRule(BaseModel):
     probability: float = Field(default=1.0, ge=0, le=1)
     times: int | None = Field(default=None, ge=1)
     """How often it hits at most; without it, as long as the rule stands."""
-    seconds: float | None = Field(default=None, ge=0, le=3600)
-    """How long to hang, to be slow, to delay a push, or what Retry-After says."""
+    after: int = Field(default=0, ge=0)
+    """How many requests it spares before it begins: an account's quota that is used up after so many calls."""
+    for_s: float | None = Field(default=None, gt=0)
+    """How long the rule stands, in simulated seconds since it was put in force; without it, until it is taken away."""
+    seconds: float | None = Field(default=None, ge=-86_400, le=86_400)
+    """How long to hang, to be slow, to delay a push, what Retry-After says, or how wrong a clock is."""
     copies: int = Field(default=1, ge=1, le=20)
     """How many extra copies duplicate_push and forge_push deliver."""
 
     seen: int = 0
     hit: int = 0
+    since: AwareDatetime | None = None
 
-    @property
-    def is_for_pushes(self) -> bool:
-        """Whether the rule is about pushes rather than requests."""
-        return self.fault in PUSH_FAULTS
+    def stands(self, now: datetime) -> bool:
+        """Whether its time is not over."""
+        return self.for_s is None or self.since is None or now < self.since + timedelta(seconds=self.for_s)
 
 
 class FaultBook:
     """The rules in force."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, clock: Clock) -> None:
         self._seed = seed
+        self._clock = clock
         self._rules: list[FaultRule] = []
         self._made = 0
 
@@ -105,7 +121,9 @@ class FaultBook:
     def add(self, rule: FaultRule) -> FaultRule:
         """Adds one rule; gives it an id if it has none."""
         self._made += 1
-        kept = rule.model_copy(update={"id": rule.id or f"rule-{self._made}", "seen": 0, "hit": 0})
+        kept = rule.model_copy(
+            update={"id": rule.id or f"rule-{self._made}", "seen": 0, "hit": 0, "since": self._clock.now()}
+        )
         self._rules = [other for other in self._rules if other.id != kept.id] + [kept]
         return kept
 
@@ -118,24 +136,44 @@ class FaultBook:
     def for_request(self, platform: str, account: str, api: str) -> FaultRule | None:
         """The first request rule that hits, if any."""
         for rule in self._rules:
-            if not rule.is_for_pushes and self._hits(rule, platform, account, api, "request"):
+            if rule.fault not in PUSH_FAULTS | STANDING and self._hits(rule, platform, account, api, "request"):
                 return rule
         return None
 
     def for_push(self, platform: str, account: str, event: str) -> list[FaultRule]:
         """All push rules that hit."""
         return [
-            rule for rule in self._rules if rule.is_for_pushes and self._hits(rule, platform, account, event, "push")
+            rule
+            for rule in self._rules
+            if rule.fault in PUSH_FAULTS and self._hits(rule, platform, account, event, "push")
         ]
+
+    def skew_s(self, platform: str) -> float:
+        """How many seconds a platform's clock is ahead."""
+        skews = (rule for rule in self._standing(Fault.CLOCK_SKEW) if fnmatchcase(platform, rule.match.platform))
+        return sum(rule.seconds or 0.0 for rule in skews)
+
+    def is_down(self, platform: str, account: str) -> bool:
+        """Whether a platform is away for an account, so that it sends no pushes either."""
+        return any(
+            fnmatchcase(platform, rule.match.platform) and fnmatchcase(account, rule.match.account)
+            for rule in self._standing(Fault.DOWN)
+        )
+
+    def _standing(self, fault: Fault) -> list[FaultRule]:
+        now = self._clock.now()
+        return [rule for rule in self._rules if rule.fault is fault and rule.stands(now)]
 
     def _hits(self, rule: FaultRule, platform: str, account: str, api: str, kind: str) -> bool:
         match = rule.match
         pairs = ((platform, match.platform), (account, match.account), (api, match.api), (kind, match.kind))
         if not all(fnmatchcase(value, pattern) for value, pattern in pairs):
             return False
-        if rule.times is not None and rule.hit >= rule.times:
+        if (rule.times is not None and rule.hit >= rule.times) or not rule.stands(self._clock.now()):
             return False
         rule.seen += 1
+        if rule.seen <= rule.after:
+            return False
         draw = sha256(f"{self._seed}:{rule.id}:{rule.seen}".encode()).digest()
         if int.from_bytes(draw[:8], "big") / 2**64 >= rule.probability:
             return False

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.faults import Fault, FaultBook, FaultRule
-from simulator.platforms.base import Json, Platform
+from simulator.platforms.base import Incoming, Json, PlatformBase
+from simulator.stirring import stir
 from simulator.world import World
 
 PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY})
@@ -19,25 +20,46 @@ PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY})
 class FaultGate:
     """ASGI middleware; requests outside the platforms' prefixes pass untouched."""
 
-    def __init__(self, app: ASGIApp, world: World, book: FaultBook, platforms: Mapping[str, Platform]) -> None:
+    def __init__(self, app: ASGIApp, world: World, book: FaultBook, platforms: Mapping[str, PlatformBase]) -> None:
         self._app = app
         self._world = world
         self._book = book
         self._platforms = platforms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rule = self._rule_for(scope) if scope["type"] == "http" else None
-        if rule is None:
+        prefix, _, rest = scope["path"].lstrip("/").partition("/") if scope["type"] == "http" else ("", "", "")
+        platform = self._platforms.get(prefix)
+        if platform is None or not self._book.rules():
             await self._app(scope, receive, send)
             return
+        body = await _body(receive)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        incoming = Incoming(rest, _query(scope), headers, body)
+        api, account = platform.api_of(incoming), platform.account_of(incoming)
+        rule = self._book.for_request(prefix, account, api) if api is not None else None
+        receive = _replayed(body, receive)
+        if rule is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._strike(rule, platform, incoming, (scope, receive, send))
+
+    async def _strike(
+        self, rule: FaultRule, platform: PlatformBase, incoming: Incoming, call: tuple[Scope, Receive, Send]
+    ) -> None:
+        scope, receive, send = call
         seconds = self._world.settings.hang_s if rule.seconds is None else rule.seconds
         if rule.fault in PLATFORM_ANSWERS:
-            await _answer(send, 200, self._platform_of(scope).answer_for(rule.fault))
+            await _answer(send, 200, platform.answer_for(rule.fault))
         elif rule.fault is Fault.HTTP_429:
             wait = 1 if rule.seconds is None else max(1, round(rule.seconds))
             await _answer(send, 429, {"message": "too many requests"}, {"retry-after": str(wait)})
         elif rule.fault is Fault.HTTP_5XX:
             await _answer(send, 502, {"message": "bad gateway"})
+        elif rule.fault is Fault.DOWN:
+            await _answer(send, 503, {"message": "service unavailable"})
+        elif rule.fault is Fault.SHIFT_PAGE:
+            await self._app(scope, receive, send)
+            stir(self._world, platform.account_of(incoming), rule.copies)
         elif rule.fault is Fault.TIMEOUT_BEFORE:
             await self._hang(receive, send, seconds)
         elif rule.fault is Fault.TIMEOUT_AFTER:
@@ -47,22 +69,11 @@ class FaultGate:
             await asyncio.sleep(seconds if rule.seconds is not None else 1.0)
             await self._app(scope, receive, send)
         else:
-            self._kill_token(scope)
+            self._kill_token(platform.token_of(incoming))
             await self._app(scope, receive, send)
 
-    def _rule_for(self, scope: Scope) -> FaultRule | None:
-        prefix, _, rest = scope["path"].lstrip("/").partition("/")
-        platform = self._platforms.get(prefix)
-        api = platform.api_of(rest) if platform else None
-        if platform is None or api is None:
-            return None
-        return self._book.for_request(prefix, platform.account_of(_query(scope)), api)
-
-    def _platform_of(self, scope: Scope) -> Platform:
-        return self._platforms[scope["path"].lstrip("/").partition("/")[0]]
-
-    def _kill_token(self, scope: Scope) -> None:
-        token = self._world.tokens.get(_query(scope).get("access_token", ""))
+    def _kill_token(self, token_id: str | None) -> None:
+        token = self._world.tokens.get(token_id or "")
         if token is not None:
             self._world.tokens.change(token, killed=True)
 
@@ -78,6 +89,29 @@ class FaultGate:
 
 def _query(scope: Scope) -> dict[str, str]:
     return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then whatever comes."""
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
 
 
 async def _nowhere(_message: Message) -> None:

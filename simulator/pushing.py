@@ -14,12 +14,15 @@ import httpx
 
 from simulator.entities import Push, PushState
 from simulator.faults import Fault, FaultBook
-from simulator.platforms.base import Platform
+from simulator.happenings import Happening
+from simulator.platforms.base import PlatformBase
 from simulator.world import World
 
 log = logging.getLogger(__name__)
 
 DONE_KEPT = 5_000
+AWAY_LOOK_S = 0.25
+"""How often is looked whether a platform that was away is back."""
 
 
 class QueueFull(Exception):
@@ -32,7 +35,7 @@ class Pusher:
     What waits is journaled, so a restart goes on; what is done is kept in memory for a while.
     """
 
-    def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, Platform]) -> None:
+    def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, PlatformBase]) -> None:
         self._world = world
         self._book = book
         self._platforms = platforms
@@ -49,8 +52,7 @@ class Pusher:
 
     def submit(self, push: Push) -> Push:
         """Queues a push, with whatever the fault rules add, delay or take away. QueueFull when there is no room."""
-        if len(self._world.pushes) >= self._world.settings.push_queue_limit:
-            raise QueueFull(f"{len(self._world.pushes)} pushes are waiting already")
+        self.ensure_room()
         if self.target_of(push.platform, push.account) is None:
             return self._finish(push, PushState.DROPPED, "no push target")
         for rule in self._book.for_push(push.platform, push.account, push.event):
@@ -58,13 +60,29 @@ class Pusher:
                 return self._finish(push, PushState.DROPPED, "dropped by a fault rule")
             if rule.fault is Fault.REORDER_PUSH:
                 delay = timedelta(seconds=1.0 if rule.seconds is None else rule.seconds)
-                push = push.model_copy(update={"due_at": push.due_at + delay})
+                push = push.replaced(due_at=push.due_at + delay)
             else:
                 for copy in range(1, rule.copies + 1):
                     forged = rule.fault is Fault.FORGE_PUSH
                     twin = {"id": f"{push.id}-{rule.fault}-{copy}", "bad_signature": forged}
-                    self._keep(push.model_copy(update=twin))
+                    self._keep(push.replaced(**twin))
         return self._keep(push)
+
+    def take(self, happening: Happening) -> None:
+        """Queues what the account's platform pushes about a happening; what finds no room is dropped."""
+        platform = self._platforms.get(self._world.platform_of(happening.account))
+        if platform is None:
+            return
+        for push in platform.pushes_for(happening):
+            try:
+                self.submit(push)
+            except QueueFull as error:
+                self._finish(push, PushState.DROPPED, str(error))
+
+    def ensure_room(self) -> None:
+        """QueueFull when there is no room for a push."""
+        if len(self._world.pushes) >= self._world.settings.push_queue_limit:
+            raise QueueFull(f"{len(self._world.pushes)} pushes are waiting already")
 
     def find(self, push_id: str) -> Push | None:
         """A push by id or message id, waiting or done."""
@@ -127,7 +145,11 @@ class Pusher:
                 if len(self._running) >= self._world.settings.push_concurrency:
                     break
                 push = self._world.pushes.get(heapq.heappop(self._heap)[2])
-                if push is not None:
+                if push is None:
+                    continue
+                if self._book.is_down(push.platform, push.account):
+                    self._put_off(push)
+                else:
                     self._launch(push)
             await self._sleep(now)
 
@@ -139,6 +161,12 @@ class Pusher:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+    def _put_off(self, push: Push) -> None:
+        """A platform that is away sends nothing, and tries when it is back."""
+        self._order += 1
+        due = self._world.clock.wall() + timedelta(seconds=AWAY_LOOK_S)
+        heapq.heappush(self._heap, (due, self._order, push.id))
 
     def _launch(self, push: Push) -> None:
         task = asyncio.create_task(self._deliver(push))
@@ -156,7 +184,7 @@ class Pusher:
         self.totals["attempts"] += 1
         if self._world.pushes.get(push.id) is None:
             return
-        push = push.model_copy(update={"attempts": push.attempts + 1, "last_error": error})
+        push = push.replaced(attempts=push.attempts + 1, last_error=error)
         delays = self._platforms[push.platform].retry_delays_s
         if not error:
             self._finish(push, PushState.DELIVERED, "")
@@ -166,7 +194,7 @@ class Pusher:
             delay = delays[push.attempts - 1] * self._world.settings.push_retry_scale
             due = self._world.clock.wall() + timedelta(seconds=delay)
             log.info("push %s of %s not accepted (%s), again in %.0f s", push.event, push.account, error, delay)
-            self._keep(push.model_copy(update={"due_at": due}))
+            self._keep(push.replaced(due_at=due))
 
     async def _attempt(self, push: Push) -> str:
         """Delivers once; "" when accepted, otherwise why not."""
@@ -194,7 +222,7 @@ class Pusher:
         self._wake.set()
 
     def _finish(self, push: Push, state: PushState, error: str) -> Push:
-        push = push.model_copy(update={"state": state, "last_error": error})
+        push = push.replaced(state=state, last_error=error)
         self._world.pushes.remove(push.id)
         self.done.append(push)
         self.totals[state.value] += 1

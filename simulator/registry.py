@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from simulator.platforms.base import Platform
+from simulator.platforms.base import PlatformBase
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
+PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom)
 
-def all_platforms(world: World) -> dict[str, Platform]:
+
+def all_platforms(world: World) -> dict[str, PlatformBase]:
     """One of each, by name."""
-    platforms: tuple[Platform, ...] = (Youzan(world), WeCom(world))
-    return {platform.name: platform for platform in platforms}
+    return {platform.name: platform(world) for platform in PLATFORMS}

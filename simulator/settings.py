@@ -23,6 +23,8 @@ class Settings(BaseModel):
     push_base: str | None = "http://127.0.0.1:8000"
     trickle_s: float | None = Field(default=None, gt=0)
     customers: int = Field(default=120, ge=1, le=200_000)
+    years: float = Field(default=2, gt=0, le=5)
+    """How far back the shops' history reaches."""
     epoch: AwareDatetime | None = None
 
     wecom_token_s: float = 7200
@@ -32,6 +34,11 @@ class Settings(BaseModel):
     youzan_calls_per_second: int = 300
     youzan_read_lag_s: float = 0
     """How long a new trade or refund stays invisible to reads; the platform asks for 30 s after a push."""
+
+    tokens_s: dict[str, float] = Field(default_factory=dict)
+    """Life of an access token by platform, where it is to be another than the platform's own."""
+    calls_per_second: dict[str, int] = Field(default_factory=dict)
+    """Calls a second and account by platform, where they are to be others than the platform's own."""
 
     transit_s: float = 20
     """How long a returned parcel travels until it is signed for."""

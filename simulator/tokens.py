@@ -83,4 +83,4 @@ class TokenDesk:
         return len(doomed)
 
     def _mine(self) -> list[Token]:
-        return self._world.tokens.having(self._platform)
+        return self._world.tokens.having(platform=self._platform)

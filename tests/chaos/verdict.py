@@ -23,10 +23,10 @@ _TELL_EVERY_S = 10.0
 _ENDED = ("completed", "faulted", "cancelled")
 # Where the platform's refund stands in the end, and how the run that handled it must have ended.
 _RESULTS: Mapping[str, frozenset[str]] = {
-    "SUCCESS": frozenset({"refunded"}),
-    "SELLER_REFUSE_BUYER": frozenset({"refused"}),
-    "SELLER_REFUSE_BUYER_RETURN_GOODS": frozenset({"refused"}),
-    "CLOSED": frozenset({"withdrawn", "settled-elsewhere"}),
+    "refunded": frozenset({"refunded"}),
+    "refused": frozenset({"refused"}),
+    "return_refused": frozenset({"refused"}),
+    "closed": frozenset({"withdrawn", "settled-elsewhere"}),
 }
 _LEFT_OPEN = """
     SELECT 'effect ' || call || ' is ' || state FROM effects WHERE state IN ('started', 'unknown')
@@ -124,7 +124,7 @@ def _explained(run: Mapping[str, Any]) -> str:
 def _judge_effects(verdict: Verdict, refunds: Mapping[str, Refund], truth: Truth) -> None:
     paid, refused, told = [], [], []
     for refund in refunds.values():
-        was_paid, was_refused = int(truth.status[refund.id] == "SUCCESS"), int(not refund.withdrawn)
+        was_paid, was_refused = int(truth.status[refund.id] == "refunded"), int(not refund.withdrawn)
         was_refused -= was_paid
         if truth.paid[refund.id] != was_paid:
             paid.append(f"refund {refund.id} was paid {truth.paid[refund.id]} times instead of {was_paid}")

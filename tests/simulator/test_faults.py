@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from simulator.app import create_app
+from simulator.clock import Clock
 from simulator.faults import FaultBook, FaultRule, Match
 from simulator.settings import Settings
 from tests.simulator.harness import Json, Sim, served
@@ -98,7 +99,7 @@ async def test_rules_strike_so_often_and_only_there(sim: Sim) -> None:
 
 
 def strikes(seed: int) -> list[bool]:
-    book = FaultBook(seed)
+    book = FaultBook(seed, Clock())
     book.add(FaultRule(fault="5xx", probability=0.3, match=Match(api="a*")))
     return [book.for_request("youzan", "", "abc") is not None for _ in range(1000)]
 

@@ -10,9 +10,9 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import App, Contact, Corp, Push
+from simulator.entities import App, Contact, Corp, Push, dump
 from simulator.faults import Fault
-from simulator.platforms.base import Json, PushRequest, Submit
+from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wecom import crypto
 from simulator.platforms.wecom.api import APIS
 from simulator.platforms.wecom.calls import Call, ErrCode, answer
@@ -35,22 +35,20 @@ CONTACT_EVENTS = frozenset(
 )
 
 
-class WeCom:
+class WeCom(PlatformBase):
     """The platform. Changes made through its API give no callback."""
 
     name = "wecom"
     retry_delays_s = (5.0, 5.0, 5.0)  # 3 retries [S]; their spacing is not documented [U]
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._world = world
         self.tokens = TokenDesk(world, self.name, world.settings.wecom_token_s)
         settings = world.settings
         self.quotas = Quotas(
             (Limit(settings.wecom_calls_per_minute, 60, 60), Limit(settings.wecom_calls_per_hour, 3600, 3600))
         )
-
-    def on_event(self, submit: Submit) -> None:
-        """Nothing follows from API calls here."""
 
     def router(self) -> APIRouter:
         """GET gettoken and everything in APIS, below /cgi-bin."""
@@ -59,15 +57,10 @@ class WeCom:
         router.add_api_route("/{api:path}", self._call, methods=["GET", "POST"])
         return router
 
-    def api_of(self, path: str) -> str | None:
+    def api_of(self, incoming: Incoming) -> str | None:
         """`gettoken`, `externalcontact/get` …"""
-        prefix, _, api = path.strip("/").partition("/")
+        prefix, _, api = incoming.path.strip("/").partition("/")
         return api if prefix == "cgi-bin" and api else None
-
-    def account_of(self, query: Mapping[str, str]) -> str:
-        """The corp of the token in the query."""
-        token = self._world.tokens.get(query.get("access_token", ""))
-        return token.account if token else ""
 
     def answer_for(self, fault: Fault) -> Json:
         """-1, 45033 or 45009."""
@@ -87,7 +80,7 @@ class WeCom:
                 "agent_secret": corp.apps[1].secret,
                 "token": corp.callback_token,
                 "encoding_aes_key": corp.encoding_aes_key,
-                "staff": [staff.model_dump() for staff in corp.staff],
+                "staff": [dump(staff) for staff in corp.staff],
             }
             for corp in self._world.corps
         ]
@@ -127,8 +120,7 @@ class WeCom:
         if contact is None or contact.corp != account:
             raise LookupError(f"no external contact of {account} for {event}")
         contact = self._changed(contact, event, subjects)
-        number = self._world.next("push")
-        now = self._world.clock.wall()
+        now = self.wall()
         payload: dict[str, Any] = {
             "ToUserName": corp.corp_id,
             "FromUserName": "sys",
@@ -140,17 +132,11 @@ class WeCom:
             "ExternalUserID": contact.id,
         }
         if event in ("add_external_contact", "add_half_external_contact"):
-            payload |= {"State": contact.state, "WelcomeCode": welcome_code(self._world, now, number)}
-        return Push(
-            id=f"push-{number}",
-            platform=self.name,
-            account=account,
-            event=event,
-            message_id=f"wecom-{number}",
-            payload=payload,
-            created_at=now,
-            due_at=now,
-        )
+            payload |= {
+                "State": contact.state,
+                "WelcomeCode": welcome_code(self._world, now, self._world.next("welcome")),
+            }
+        return self.make_push(account, event, payload)
 
     def _changed(self, contact: Contact, event: str, subjects: Mapping[str, str]) -> Contact:
         if event in ("del_external_contact", "del_follow_user"):
@@ -160,7 +146,7 @@ class WeCom:
         return contact
 
     def _signed(self, name: str, number: int, token: str, encrypted: str) -> dict[str, str]:
-        timestamp = str(int(self._world.clock.wall().timestamp()))
+        timestamp = str(int(self.wall().timestamp()))
         nonce = str(int(self._world.token("nonce", name, number)[:8], 16))
         signature = crypto.signature(token, timestamp, nonce, encrypted)
         return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}

@@ -49,8 +49,9 @@ def batch_get_by_user(call: Call) -> Json:
 def unionid_to_external_userid(call: Call) -> Json:
     """The external_userid of a WeChat identity; needs unionid and openid of the same person."""
     unionid, openid = call.text("unionid"), call.text("openid")
-    for customer in call.world.customers:
-        if customer.unionid == unionid and customer.openid == openid and customer.external_userid:
+    for customer in call.world.customers.having(unionid=unionid):
+        apps = ("youzan", *(shop.id for shop in call.world.shops))
+        if customer.external_userid and openid in (call.world.openid(customer, app) for app in apps):
             contact = call.world.contacts.get(customer.external_userid)
             if contact is not None and contact.corp == call.corp.id and not contact.deleted:
                 return answer(external_userid=contact.id)
@@ -77,7 +78,7 @@ def contacts_of(call: Call, userid: str) -> list[Contact]:
     """One employee's customers."""
     return [
         contact
-        for contact in call.world.contacts.having(userid)
+        for contact in call.world.contacts.having(userid=userid)
         if contact.corp == call.corp.id and not contact.deleted
     ]
 

@@ -48,7 +48,7 @@ def add_msg_template(call: Call) -> Json:
             corp=call.corp.id,
             created_at=now,
             text=content,
-            attachments=attachments,
+            attachments=tuple(attachments),
             recipients=tuple(
                 Recipient(external_userid=contact.id, userid=contact.userid, confirms_at=confirms_at)
                 for contact in friends.values()
@@ -83,7 +83,7 @@ def groupmsg_list_v2(call: Call) -> Json:
                 "create_time": str(int(message.created_at.timestamp())),
                 "create_type": 0,
                 "text": {"content": message.text},
-                "attachments": message.attachments,
+                "attachments": list(message.attachments),
             }
             for message in page
         ],

@@ -38,7 +38,7 @@ def add_corp_tag(call: Call) -> Json:
     fresh = [
         Tag(id="et" + call.world.token("tag", call.world.next("tag"))[:30], name=name, created_at=now) for name in names
     ]
-    group = call.world.tag_groups.put(group.model_copy(update={"tags": (*group.tags, *fresh)}))
+    group = call.world.tag_groups.put(group.replaced(tags=(*group.tags, *fresh)))
     for tag in fresh:
         call.record("tag_created", {"group_id": group.id, "tag_id": tag.id, "name": tag.name})
     return answer(tag_group=_group(group, fresh))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import OrderStatus, Push, Refund, Shop
+from simulator.entities import Order, Push, Refund, RefundStatus, Shop
 from simulator.faults import Fault
-from simulator.platforms.base import Json, PushRequest, Submit
+from simulator.happenings import Happening, What
+from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.youzan import api, render, wire
 from simulator.platforms.youzan.api import APIS, ApiError, Call
 from simulator.quotas import Limit, Quotas
@@ -25,20 +27,25 @@ TOKEN_ERRORS = {
     TokenState.UNKNOWN: (4203, "Token 不存在"),
     TokenState.EXPIRED: (4202, "请求凭证过期"),
 }
-TRADE_EVENTS = frozenset(
-    {
-        "trade_TradeCreate",
-        "trade_TradePaid",
-        "trade_TradeBuyerPay",
-        "trade_TradePartlySellerShip",
-        "trade_TradeSellerShip",
-        "trade_TradeSuccess",
-        "trade_TradeClose",
-    }
-)
+TRADE_EVENTS = {
+    What.ORDER_CREATED: "trade_TradeCreate",
+    What.ORDER_PAID: "trade_TradePaid",
+    What.ORDER_SHIPPED: "trade_TradeSellerShip",
+    What.ORDER_COMPLETED: "trade_TradeSuccess",
+    What.ORDER_CLOSED: "trade_TradeClose",
+}
+REFUND_EVENTS = {
+    What.REFUND_REQUESTED: "trade_refund_BuyerCreated",
+    What.REFUND_RETURN_AGREED: "trade_refund_RefundSellerAgreeReturnGoods",
+    What.REFUND_RETURNED: "trade_refund_RefundBuyerReturnGoods",
+    What.REFUND_REFUSED: "trade_refund_RefundSellerRefuse",
+    What.REFUND_CLOSED: "trade_refund_RefundClosed",
+    What.REFUND_REFUNDED: "trade_refund_RefundSuccess",
+}
+OTHER_TRADE_EVENTS = frozenset({"trade_TradeBuyerPay", "trade_TradePartlySellerShip"})
 
 
-class Youzan:
+class Youzan(PlatformBase):
     """The platform; what its API does is pushed as well."""
 
     name = "youzan"
@@ -46,15 +53,11 @@ class Youzan:
     retry_delays_s = (10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200)
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._world = world
-        self._notify: Submit | None = None
         self._traced = 0
         self.tokens = TokenDesk(world, self.name, world.settings.youzan_token_s)
         self.quotas = Quotas((Limit(world.settings.youzan_calls_per_second, 1.0, 3.0),))
-
-    def on_event(self, submit: Submit) -> None:
-        """Where pushes go that follow from API calls."""
-        self._notify = submit
 
     def router(self) -> APIRouter:
         """POST /auth/token and POST /api/{name}/{version}."""
@@ -64,17 +67,12 @@ class Youzan:
         router.add_api_route("/api/{name}", self._no_version, methods=["POST", "GET"])
         return router
 
-    def api_of(self, path: str) -> str | None:
+    def api_of(self, incoming: Incoming) -> str | None:
         """`auth/token` or the API's dotted name."""
-        parts = path.strip("/").split("/")
+        parts = incoming.path.strip("/").split("/")
         if parts == ["auth", "token"]:
             return "auth/token"
         return parts[1] if len(parts) >= 2 and parts[0] == "api" else None
-
-    def account_of(self, query: Mapping[str, str]) -> str:
-        """The shop of the token in the query."""
-        token = self._world.tokens.get(query.get("access_token", ""))
-        return token.account if token else ""
 
     def answer_for(self, fault: Fault) -> Json:
         """4101 for too many calls, 5001 for busy."""
@@ -82,24 +80,27 @@ class Youzan:
             return self._gateway_error(5001, "系统异常")
         return self._gateway_error(4101, "请求太频繁")
 
-    def accounts(self, base_url: str) -> list[Json]:
-        """One per shop."""
-        return [
-            {
-                "platform": self.name,
-                "account": shop.id,
-                "name": shop.name,
-                "base_url": f"{base_url}/{self.name}",
-                "client_id": shop.client_id,
-                "client_secret": shop.client_secret,
-                "kdt_id": shop.kdt_id,
-            }
-            for shop in self._world.shops
-        ]
+    def credentials(self, shop: Shop) -> Json:
+        """The shop's own application."""
+        return {"client_id": shop.client_id, "client_secret": shop.client_secret, "kdt_id": shop.number}
+
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """What happens to orders and refunds; which push ends a refund depends on the goods [S]."""
+        row, shop = happening.row, self.shop(happening.account)
+        if isinstance(row, Order) and happening.what in TRADE_EVENTS:
+            return [self._trade_push(shop, TRADE_EVENTS[happening.what], row, happening.at)]
+        if not isinstance(row, Refund):
+            return []
+        event = REFUND_EVENTS[happening.what]
+        if row.status is RefundStatus.REFUNDED and not row.returns_goods:
+            event = "trade_refund_RefundSellerAgree"
+        elif row.status is RefundStatus.RETURN_REFUSED:
+            event = "trade_refund_RefundSellerRefuseBuyerReturnGoods"
+        return [self._refund_push(shop, event, row)]
 
     def sign(self, push: Push) -> PushRequest:
         """The JSON body with `Event-Sign`, `Event-Type` and `Client-Id`."""
-        shop = self._shop(push.account)
+        shop = self.shop(push.account)
         envelope = dict(push.payload)
         if push.attempts > 0:
             envelope["sendCount"] = push.attempts
@@ -119,54 +120,50 @@ class Youzan:
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
         """A refund event (needs refund_id) or a trade event (needs tid, or a refund_id of it)."""
-        shop = self._shop(account)
+        shop = self.shop(account)
         row = self._world.refunds.get(subjects.get("refund_id", ""))
-        if event in TRADE_EVENTS:
+        if event in OTHER_TRADE_EVENTS.union(TRADE_EVENTS.values()):
             order = self._world.orders.get(subjects.get("tid") or (row.tid if row else ""))
             if order is None or order.shop != account:
                 raise LookupError(f"no order of {account} for {event}")
-            message = render.trade(self._world, shop, order)
-            version = int(order.updated_at.timestamp())
-            return self._push(shop, event, order.id, message, version, status=order.status.value)
+            return self._trade_push(shop, event, order, self._world.clock.now())
         if not event.startswith("trade_refund_"):
-            raise ValueError(f"unknown event {event!r}: trade_refund_* or one of {', '.join(sorted(TRADE_EVENTS))}")
+            raise ValueError(
+                f"unknown event {event!r}: trade_refund_* or one of {', '.join(sorted(TRADE_EVENTS.values()))}"
+            )
         if row is None or row.shop != account:
             raise LookupError(f"no refund of {account} for {event}")
+        return self._refund_push(shop, event, row)
+
+    def _trade_push(self, shop: Shop, event: str, order: Order, at: datetime) -> Push:
+        message = render.trade(self._world, shop, order, at)
+        version = int(order.updated_at.timestamp())
+        return self._push(shop, event, order.id, message, version, status=render.ORDER_WORDS[order.status])
+
+    def _refund_push(self, shop: Shop, event: str, row: Refund) -> Push:
         return self._push(shop, event, row.tid, render.refund_message(row), row.version // 1000)
 
-    def verification(self, account: str) -> None:
-        """Youzan does not verify URLs."""
-
     def _push(self, shop: Shop, event: str, subject: str, message: Json, version: int, **more: Any) -> Push:
-        number = self._world.next("push")
+        number = self._world.next("message")
         digest = self._world.token("message", number)
         message_id = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
         msg = wire.url_encoded(wire.compact(message))
-        now = self._world.clock.wall()
-        return Push(
-            id=f"push-{number}",
-            platform=self.name,
-            account=shop.id,
-            event=event,
-            message_id=message_id,
-            payload={
-                "client_id": shop.client_id,
-                "kdt_id": shop.kdt_id,
-                "root_kdt_id": shop.kdt_id,
-                "kdt_name": shop.name,
-                "id": subject,
-                "type": event,
-                "msg": msg,
-                "msg_id": message_id,
-                "version": version,
-                "mode": 1,
-                "test": False,
-                "sign": wire.body_sign(shop.client_id, msg, shop.client_secret),
-                **more,
-            },
-            created_at=now,
-            due_at=now,
-        )
+        payload = {
+            "client_id": shop.client_id,
+            "kdt_id": shop.number,
+            "root_kdt_id": shop.number,
+            "kdt_name": shop.name,
+            "id": subject,
+            "type": event,
+            "msg": msg,
+            "msg_id": message_id,
+            "version": version,
+            "mode": 1,
+            "test": False,
+            "sign": wire.body_sign(shop.client_id, msg, shop.client_secret),
+            **more,
+        }
+        return self.make_push(shop.id, event, payload, message_id)
 
     async def _token(self, request: Request) -> JSONResponse:
         if "application/json" not in request.headers.get("content-type", ""):
@@ -180,15 +177,14 @@ class Youzan:
         return self._grant(params)
 
     def _grant(self, params: Json) -> JSONResponse:
-        shops = [shop for shop in self._world.shops if shop.client_id == params.get("client_id")]
-        if not shops:
+        shop = self.shop_of_client(str(params.get("client_id")))
+        if shop is None:
             return _token_error(1103, "Client 不存在")
-        shop = shops[0]
         if params.get("client_secret") != shop.client_secret:
             return _token_error(1000, "应用信息错误")
         kind = params.get("authorize_type")
         if kind == "silent":
-            if str(params.get("grant_id", "")) != str(shop.kdt_id):
+            if str(params.get("grant_id", "")) != str(shop.number):
                 return _token_error(1103, "授权关系不存在")
             current = self.tokens.current(shop.id, APP)
             token = current if current and params.get("refresh") is not True else self.tokens.issue(shop.id, APP)
@@ -206,7 +202,7 @@ class Youzan:
             "expires": int(token.expires_at.timestamp() * 1000),
             "refresh_token": token.refresh_token,
             "scope": "trade trade_advanced item logistics scrm",
-            "authority_id": str(shop.kdt_id),
+            "authority_id": str(shop.number),
         }
         return JSONResponse({"success": True, "code": 200, "data": data, "message": None})
 
@@ -233,10 +229,9 @@ class Youzan:
             return JSONResponse(self._gateway_error(*TOKEN_ERRORS[state]))
         if not self.quotas.take(f"{token.account}:{name}", self._world.clock.wall()):
             return JSONResponse(self._gateway_error(4101, "请求太频繁"))
-        return JSONResponse(self._run(handler, Call(self._world, self._shop(token.account), params)))
+        return JSONResponse(self._run(handler, Call(self._world, self.shop(token.account), params)))
 
     def _run(self, handler: api.Handler, call: Call) -> Json:
-        before = self._world.ledger.size
         try:
             data = handler(call)
         except ApiError as error:
@@ -247,30 +242,7 @@ class Youzan:
                 "data": None,
                 "message": error.message,
             }
-        for entry in self._world.ledger.find(effect=True, after=before):
-            row = self._world.refunds.get(entry.subjects.get("refund_id", ""))
-            if row is not None:
-                self._tell(entry.kind, row)
         return {"trace_id": self._trace(), "code": 200, "success": True, "data": data, "message": "successful"}
-
-    def _tell(self, kind: str, row: Refund) -> None:
-        if self._notify is None:
-            return
-        events = [api.event_after(kind, row)]
-        order = self._world.orders.get(row.tid)
-        if kind == "refund_agreed" and order is not None and order.status is OrderStatus.CLOSED:
-            events.append("trade_TradeClose")
-        if kind == "return_agreed":
-            events.append("trade_refund_RefundBuyerReturnGoods")
-        for event in events:
-            if event is not None:
-                self._notify(self.event(row.shop, event, {"refund_id": row.id}))
-
-    def _shop(self, account: str) -> Shop:
-        shop = self._world.shops.get(account)
-        if shop is None:
-            raise LookupError(f"no Youzan shop {account!r}")
-        return shop
 
     def _gateway_error(self, code: int, message: str) -> Json:
         return {"gw_err_resp": {"trace_id": self._trace(), "err_code": code, "err_msg": message}}

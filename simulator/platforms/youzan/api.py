@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import trade
-from simulator.entities import Order, OrderStatus, Refund, RefundStatus, Shop
+from simulator.entities import Buyer, Order, OrderStatus, Refund, RefundStatus, Shop
 from simulator.platforms.youzan import render, wire
 from simulator.world import World
 
@@ -82,20 +82,13 @@ def trades_sold_get(call: Call) -> Json:
         raise ApiError(5000, "每页最多显示100条数据")
     if page > PAGE_LIMIT or page < 1:
         raise ApiError(5000, "查询页数超过100")
-    orders = [order for order in call.world.orders.having(call.shop.id) if call.visible(order.created_at)]
-    sorted_by = _MOMENTS["created"]
-    for suffix, moment in _MOMENTS.items():
-        window = _window(call.params, f"start_{suffix}", f"end_{suffix}")
-        if window is not None:
-            orders = [order for order in orders if (at := moment(order)) and window[0] <= at <= window[1]]
-            sorted_by = moment
+    orders, sorted_by = _orders(call)
     if status := call.params.get("status"):
-        orders = [order for order in orders if order.status == status]
+        orders = [order for order in orders if render.ORDER_WORDS[order.status] == status]
     if tid := call.params.get("tid"):
         orders = [order for order in orders if order.id == tid]
     if yz_open_id := call.params.get("yz_open_id"):
-        buyers = {customer.id for customer in call.world.customers if customer.yz_open_id == yz_open_id}
-        orders = [order for order in orders if order.customer_id in buyers]
+        orders = [order for order in orders if order.buyer == f"youzan/{yz_open_id}"]
     orders.sort(key=lambda order: (sorted_by(order) or order.created_at, order.id), reverse=True)
     shown = orders[(page - 1) * size : page * size]
     return {
@@ -135,7 +128,7 @@ def refund_search(call: Call) -> Json:
         raise ApiError(53002, "page_size type error")
     if page * size > SEARCH_DEPTH:
         raise ApiError(5000, "超过ES搜索最大深度")
-    rows = [row for row in call.world.refunds if row.shop == call.shop.id and call.visible(row.created_at)]
+    rows = [row for row in call.world.refunds.having(shop=call.shop.id) if call.visible(row.created_at)]
     for prefix, moment in _REFUND_MOMENTS.items():
         if f"{prefix}_time_start" in call.params:
             start = datetime.fromtimestamp(call.number(f"{prefix}_time_start"), UTC)
@@ -210,23 +203,25 @@ def online_confirm(call: Call) -> Json:
     if order is None or order.shop != call.shop.id:
         raise ApiError(105000016, "订单不存在")
     number = "" if call.params.get("is_no_express") == 1 else call.text("out_sid")
-    if order.status is not OrderStatus.WAIT_SHIP:
+    if order.status is not OrderStatus.PAID:
         code = 102570007 if order.shipped_at else 102570020
         _record(call, "shipped", {"tid": tid}, code=code)
         raise ApiError(code, "不能重复提交已发过货的商品" if order.shipped_at else "订单没有可发货的商品")
-    now = call.world.clock.now()
-    call.world.orders.change(order, status=OrderStatus.SHIPPED, shipped_at=now, updated_at=now, waybill=number)
+    trade.ship(call.world, order, number)
     _record(call, "shipped", {"tid": tid, "waybill": number})
     return {"is_success": True}
 
 
 def users_info_query(call: Call) -> Json:
     """Who a buyer is in WeChat's words; by yz_open_id, mobile, weixin_union_id or weixin_open_id, in this order."""
-    for name, attribute in _USER_KEYS.items():
+    for name, find in _USER_KEYS.items():
         wanted = call.params.get(name)
         if wanted:
-            found = [customer for customer in call.world.customers if getattr(customer, attribute) == wanted]
-            return {"user_list": [render.user(call.shop, customer) for customer in found]}
+            found = [
+                buyer for buyer in find(call.world, str(wanted)) if buyer is not None and buyer.platform == "youzan"
+            ]
+            people = [(call.world.customers.get(buyer.customer_id), buyer) for buyer in found]
+            return {"user_list": [render.user(call.shop, person, buyer) for person, buyer in people if person]}
     raise ApiError(10002, "yz_open_id、mobile、weixin_union_id、weixin_open_id 至少传一个")
 
 
@@ -263,11 +258,11 @@ APIS: dict[tuple[str, str], Handler] = {
     ("youzan.cloud.secret.decrypt.batch", "1.0.0"): decrypt_batch,
 }
 
-_MOMENTS: dict[str, Callable[[Order], datetime | None]] = {
-    "pay": lambda order: order.paid_at,
-    "success": lambda order: order.finished_at,
-    "update": lambda order: order.updated_at,
-    "created": lambda order: order.created_at,
+_WINDOWS: dict[str, tuple[str, Callable[[Order], datetime | None]]] = {
+    "pay": ("paid", lambda order: order.paid_at),
+    "success": ("finished", lambda order: order.finished_at),
+    "update": ("updated", lambda order: order.updated_at),
+    "created": ("created", lambda order: order.created_at),
 }
 _REFUND_MOMENTS: dict[str, Callable[[Refund], datetime]] = {
     "create": lambda row: row.created_at,
@@ -276,32 +271,22 @@ _REFUND_MOMENTS: dict[str, Callable[[Refund], datetime]] = {
 _REFUND_FILTERS: dict[str, Callable[[Refund], str]] = {
     "tid": lambda row: row.tid,
     "refund_id": lambda row: row.id,
-    "status": lambda row: row.status.value,
+    "status": lambda row: render.REFUND_WORDS[row.status],
 }
-_USER_KEYS = {
-    "yz_open_id": "yz_open_id",
-    "mobile": "phone",
-    "weixin_union_id": "unionid",
-    "weixin_open_id": "openid",
+_USER_KEYS: dict[str, Callable[[World, str], list[Buyer | None]]] = {
+    "yz_open_id": lambda world, wanted: [world.buyers.get(f"youzan/{wanted}")],
+    "mobile": lambda world, wanted: [*world.buyers.having(phone=wanted)],
+    "weixin_union_id": lambda world, wanted: [
+        buyer
+        for customer in world.customers.having(unionid=wanted)
+        for buyer in world.buyers.having(customer=customer.id)
+    ],
+    "weixin_open_id": lambda world, wanted: [*world.buyers.having(openid=wanted)],
 }
 _REFUSALS = {
     trade.STALE_STATUS: (102010002, "操作过期，请刷新后确认最新退款状态"),
     trade.STALE_VERSION: (103010039, "退款版本号错误"),
 }
-_REFUND_EVENTS = {
-    "refund_agreed": "trade_refund_RefundSuccess",
-    "refund_refused": "trade_refund_RefundSellerRefuse",
-    "return_agreed": "trade_refund_RefundSellerAgreeReturnGoods",
-}
-
-
-def event_after(kind: str, row: Refund) -> str | None:
-    """The push that follows a recorded effect on a refund; which one ends it depends on the goods [S]."""
-    if kind == "refund_agreed" and not row.returns_goods:
-        return "trade_refund_RefundSellerAgree"
-    if row.status is RefundStatus.GOODS_REFUSED:
-        return "trade_refund_RefundSellerRefuseBuyerReturnGoods"
-    return _REFUND_EVENTS.get(kind)
 
 
 def _refund(call: Call, effect: str | None = None) -> Refund:
@@ -334,7 +319,7 @@ def _attempt(call: Call, kind: str, row: Refund, refusal: trade.TradeRefusal) ->
 
 
 def _effect(call: Call, kind: str, row: Refund) -> None:
-    amount = row.amount_minor if row.status is RefundStatus.SUCCESS else None
+    amount = row.amount_minor if row.status is RefundStatus.REFUNDED else None
     _record(call, kind, {"refund_id": row.id, "tid": row.tid}, amount_minor=amount)
 
 
@@ -349,6 +334,24 @@ def _reveal(call: Call, ciphertext: str) -> str:
         return wire.reveal(call.shop.data_key, ciphertext)
     except ValueError:
         raise ApiError(5001, "密文不合法或不属于该店铺") from None
+
+
+def _orders(call: Call) -> tuple[list[Order], Callable[[Order], datetime | None]]:
+    """The shop's orders within all windows asked for, and the instant that they are sorted by."""
+    rows: list[Order] | None = None
+    sorted_by = _WINDOWS["created"][1]
+    for suffix, (index, moment) in _WINDOWS.items():
+        window = _window(call.params, f"start_{suffix}", f"end_{suffix}")
+        if window is None:
+            continue
+        sorted_by = moment
+        if rows is None:
+            rows = call.world.orders.between(index, *window, shop=call.shop.id)
+        else:
+            rows = [order for order in rows if (at := moment(order)) and window[0] <= at <= window[1]]
+    if rows is None:
+        rows = call.world.orders.having(shop=call.shop.id)
+    return [order for order in rows if call.visible(order.created_at)], sorted_by
 
 
 def _window(params: Json, start_name: str, end_name: str) -> tuple[datetime, datetime] | None:

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from simulator.entities import Customer, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
+from simulator.entities import Buyer, Customer, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
 from simulator.platforms.youzan import wire
 from simulator.trade import trace
 from simulator.world import World
 
 Json = dict[str, Any]
 
+ORDER_WORDS = {
+    OrderStatus.UNPAID: "WAIT_BUYER_PAY",
+    OrderStatus.PAID: "WAIT_SELLER_SEND_GOODS",
+    OrderStatus.SHIPPED: "WAIT_BUYER_CONFIRM_GOODS",
+    OrderStatus.COMPLETED: "TRADE_SUCCESS",
+    OrderStatus.CLOSED: "TRADE_CLOSED",
+}
 STATUS_TEXT = {
-    OrderStatus.WAIT_PAY: "待支付",
-    OrderStatus.WAIT_SHIP: "待发货",
+    OrderStatus.UNPAID: "待支付",
+    OrderStatus.PAID: "待发货",
     OrderStatus.SHIPPED: "已发货",
-    OrderStatus.DONE: "已完成",
+    OrderStatus.COMPLETED: "已完成",
     OrderStatus.CLOSED: "已关闭",
 }
+REFUND_WORDS = {
+    RefundStatus.REQUESTED: "WAIT_SELLER_AGREE",
+    RefundStatus.AWAITING_RETURN: "WAIT_BUYER_RETURN_GOODS",
+    RefundStatus.RETURNED: "WAIT_SELLER_CONFIRM_GOODS",
+    RefundStatus.REFUSED: "SELLER_REFUSE_BUYER",
+    RefundStatus.RETURN_REFUSED: "SELLER_REFUSE_BUYER_RETURN_GOODS",
+    RefundStatus.CLOSED: "CLOSED",
+    RefundStatus.REFUNDED: "SUCCESS",
+}
 REFUND_STATES = {
-    RefundStatus.WAIT_SELLER: 1,
+    RefundStatus.REQUESTED: 1,
     RefundStatus.REFUSED: 10,
-    RefundStatus.WAIT_RETURN: 20,
-    RefundStatus.WAIT_GOODS: 30,
-    RefundStatus.GOODS_REFUSED: 40,
+    RefundStatus.AWAITING_RETURN: 20,
+    RefundStatus.RETURNED: 30,
+    RefundStatus.RETURN_REFUSED: 40,
     RefundStatus.CLOSED: 50,  # [U] the published enumeration is cut off after 40
-    RefundStatus.SUCCESS: 60,  # [U]
+    RefundStatus.REFUNDED: 60,  # [U]
 }
 RETURN_ADDRESS = "浙江省杭州市余杭区仓前街道双擎退货仓"
 
 
-def trade(world: World, shop: Shop, order: Order) -> Json:
-    """`data` of youzan.trade.get, also the message of a trade push."""
-    customer = world.customers.get(order.customer_id)
+def trade(world: World, shop: Shop, order: Order, at: datetime | None = None) -> Json:
+    """`data` of youzan.trade.get, also the message of a trade push; without refunds made after `at`."""
+    at = at or world.clock.now()
+    customer, buyer = world.customers.get(order.customer_id), world.buyers.get(order.buyer)
     return {
         "full_order_info": {
             "order_info": _order_info(order),
-            "buyer_info": _buyer(shop, customer),
-            "address_info": _address(shop, customer),
+            "buyer_info": _buyer(shop, customer, buyer),
+            "address_info": _address(shop, customer, order),
             "pay_info": {
-                "total_fee": wire.yuan(sum(line.amount_minor for line in order.lines)),
+                "total_fee": wire.yuan(order.goods_minor),
                 "post_fee": wire.yuan(order.postage_minor),
                 "payment": wire.yuan(order.paid_minor),
                 "real_payment": wire.yuan(order.paid_minor),
@@ -52,8 +70,8 @@ def trade(world: World, shop: Shop, order: Order) -> Json:
             "orders": [
                 {
                     "oid": line.oid,
-                    "item_id": line.item_id,
-                    "sku_id": line.sku_id,
+                    "item_id": int(line.item_id),
+                    "sku_id": int(line.sku_id),
                     "title": line.title,
                     "sku_properties_name": wire.compact([{"k": "规格", "v": line.sku}]),
                     "num": line.count,
@@ -79,7 +97,7 @@ def trade(world: World, shop: Shop, order: Order) -> Json:
             "item": [],
             "order": [],
             "item_discount_fee": "0.00",
-            "order_discount_fee": "0.00",
+            "order_discount_fee": wire.yuan(order.discount_minor),
             "adjust_fee": "0.00",
         },
         "refund_order": [
@@ -91,7 +109,8 @@ def trade(world: World, shop: Shop, order: Order) -> Json:
                 "refund_time": wire.local(refund.succeeded_at),
                 "oids": [refund.oid],
             }
-            for refund in world.refunds.having(order.id)
+            for refund in world.refunds.having(tid=order.id)
+            if refund.created_at <= at
         ],
         "delivery_order": [
             {
@@ -113,10 +132,10 @@ def refund(world: World, shop: Shop, row: Refund) -> Json:
     waybill = world.waybills.get(row.waybill) if row.waybill else None
     shown: Json = {
         "refund_id": row.id,
-        "kdt_id": shop.kdt_id,
+        "kdt_id": shop.number,
         "tid": row.tid,
         "oid": row.oid,
-        "status": row.status.value,
+        "status": REFUND_WORDS[row.status],
         "cs_status": 1,
         "return_goods": row.returns_goods,
         "demand": 2 if row.returns_goods else 1,
@@ -145,10 +164,10 @@ def refund_row(shop: Shop, row: Refund) -> Json:
     """One row of youzan.trade.refund.search."""
     return {
         "refund_id": row.id,
-        "kdt_id": shop.kdt_id,
+        "kdt_id": shop.number,
         "tid": row.tid,
         "oid": row.oid,
-        "status": row.status.value,
+        "status": REFUND_WORDS[row.status],
         "return_goods": row.returns_goods,
         "reason": row.reason,
         "refund_fee": wire.yuan(row.amount_minor),
@@ -179,7 +198,7 @@ def parcel(world: World, shop: Shop, waybill: Waybill) -> Json:
     states = {1: 1, 2: 0, 3: 0, 4: 5, 5: 3}
     return {
         "id": int(world.token("express", waybill.id)[:8], 16),
-        "kdt_id": shop.kdt_id,
+        "kdt_id": shop.number,
         "express_id": waybill.express_id,
         "com": str(waybill.express_id),
         "name": waybill.express_name,
@@ -193,17 +212,17 @@ def parcel(world: World, shop: Shop, waybill: Waybill) -> Json:
     }
 
 
-def user(shop: Shop, customer: Customer) -> Json:
+def user(shop: Shop, customer: Customer, buyer: Buyer) -> Json:
     """One entry of youzan.users.info.query's `user_list`."""
     return {
         "primitive_info": {
-            "yz_open_id": customer.yz_open_id,
+            "yz_open_id": buyer.buyer_id,
             "nick_name": wire.conceal(shop.data_key, customer.name),
             "gender": customer.gender,
             "platform_type": 2,
         },
-        "mobile_info": {"mobile_encrypted": wire.conceal(shop.data_key, customer.phone), "country_code": "+86"},
-        "wechat_info": {"union_id": customer.unionid, "open_id": customer.openid, "wechat_type": 2},
+        "mobile_info": {"mobile_encrypted": wire.conceal(shop.data_key, buyer.phone), "country_code": "+86"},
+        "wechat_info": {"union_id": customer.unionid, "open_id": buyer.openid, "wechat_type": 2},
     }
 
 
@@ -213,7 +232,7 @@ def _order_info(order: Order) -> Json:
         refund_state = 12 if order.refunded_minor >= order.paid_minor else 2
     return {
         "tid": order.id,
-        "status": order.status.value,
+        "status": ORDER_WORDS[order.status],
         "status_str": STATUS_TEXT[order.status],
         "type": 0,
         "created": wire.local(order.created_at),
@@ -231,24 +250,24 @@ def _order_info(order: Order) -> Json:
     }
 
 
-def _buyer(shop: Shop, customer: Customer | None) -> Json:
-    if customer is None:
+def _buyer(shop: Shop, customer: Customer | None, buyer: Buyer | None) -> Json:
+    if customer is None or buyer is None:
         return {}
     return {
-        "yz_open_id": customer.yz_open_id,
-        "outer_user_id": customer.openid,
-        "buyer_phone": wire.conceal(shop.data_key, customer.phone),
+        "yz_open_id": buyer.buyer_id,
+        "outer_user_id": buyer.openid,
+        "buyer_phone": wire.conceal(shop.data_key, buyer.phone),
         "fans_nickname": wire.conceal(shop.data_key, customer.name),
         "fans_type": 1,
     }
 
 
-def _address(shop: Shop, customer: Customer | None) -> Json:
+def _address(shop: Shop, customer: Customer | None, order: Order) -> Json:
     if customer is None:
         return {}
     return {
         "receiver_name": wire.conceal(shop.data_key, customer.name),
-        "receiver_tel": wire.conceal(shop.data_key, customer.phone),
+        "receiver_tel": wire.conceal(shop.data_key, order.phone),
         "delivery_province": customer.province,
         "delivery_city": customer.city,
         "delivery_district": customer.district,
