@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from simulator.platforms.base import PlatformBase
+from simulator.platforms.douyin import Douyin
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
-PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom)
+PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom, Douyin)
 
 
 def all_platforms(world: World) -> dict[str, PlatformBase]:
