@@ -68,6 +68,13 @@ def raise_for_code(
     that was done; for an effect its outcome is unknown. `message` is the platform's own words, shortened.
     """
     meaning = meanings.get(int(code)) if str(code).lstrip("-").isdigit() else None
+    raise_meaning(platform, code, message, meaning, effect=effect)
+
+
+def raise_meaning(
+    platform: str, code: int | str, message: str, meaning: CodeMeaning | None, *, effect: bool
+) -> NoReturn:
+    """As `raise_for_code`, for platforms whose codes are words: `meaning` is what this one means, None for an unknown."""
     if meaning is None:
         meaning = CodeMeaning("failed", Text("平台拒绝了请求", "The platform refused"))
     if meaning.verdict == "refresh":

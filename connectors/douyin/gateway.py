@@ -14,7 +14,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.douyin.codes import OK, meaning_of
 from connectors.douyin.settings import DouyinSettings
-from connectors.errors import missing_in_answer, raise_for_code
+from connectors.errors import missing_in_answer, raise_meaning
 from connectors.http import Link, PlatformHttp
 from connectors.tokens import Token, TokenCare, TokenName
 from domain.problems import AuthenticationProblem
@@ -75,9 +75,8 @@ class DouyinGateway:
         if code != OK:
             sub_code = str(answer.get("sub_code") or "")
             number = code if isinstance(code, int) and not isinstance(code, bool) else 0
-            meaning = meaning_of(number, sub_code)
-            said = f"{answer.get('sub_msg') or answer.get('msg') or ''} [{sub_code}]"
-            raise_for_code(PLATFORM, number, said, {number: meaning} if meaning else {}, effect=effect)
+            said = str(answer.get("sub_msg") or answer.get("msg") or "")
+            raise_meaning(PLATFORM, sub_code or number, said, meaning_of(number, sub_code), effect=effect)
         data = answer.get("data")
         if not isinstance(data, Mapping):
             if effect and data is None:

@@ -18,6 +18,7 @@ from connectors.wechat_store.codes import STORE_CODES
 from connectors.wechat_store.events import ORDER, REFUND
 from connectors.wechat_store.records import products_of, read_order, read_refund
 from connectors.windows import settled, window_of
+from domain.canonical import RefundStatus
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -33,6 +34,8 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationPr
 
 PLATFORM = "wechat_store"
 PAGE_SIZE = 50
+ACCEPT = "channels/ec/aftersale/acceptapply"
+REJECT = "channels/ec/aftersale/rejectapply"
 # How far the lists may lag behind the callbacks [U].
 LAG = timedelta(minutes=1)
 _AT_ONCE = 5
@@ -87,22 +90,30 @@ class WechatStore:
             return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
         return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
 
-    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Agree to a refund, once: the money goes back, or the goods may come back first where they must.
+    async def agree_return(self, request: RefundOfShopArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Let the buyer send the goods back; no money moves. Raises ConflictProblem when it is too late for that."""
+        refund = await self.get_refund(request)
+        if refund.status in ("awaiting_return", "returned", "refunded"):
+            return _settled(refund, already=True)
+        if refund.status != "requested" or refund.returns_goods is False:
+            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
+        return await self._settle(ACCEPT, refund, request, {}, "awaiting_return")
 
-        The state read first settles an unknown outcome. Raises ConflictProblem when the refund is over or its amount is
-        not the approved one.
+    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Pay a refund back, once; the state read first settles an attempt whose outcome is unknown.
+
+        The platform has one interface for both steps, so a refund whose goods must come back first is refused here.
+        Raises ConflictProblem when the refund is over, its goods are not back, or its amount is not the approved one.
         """
         refund = await self.get_refund(request)
         if refund.status == "refunded":
             return _settled(refund, already=True)
-        if refund.status not in ("requested", "returned"):
+        payable = refund.status == "returned" or (refund.status == "requested" and refund.returns_goods is False)
+        if not payable:
             raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
         if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
             raise other_amount(PLATFORM, refund.refund_id, refund.amount_minor, request.amount_minor)
-        return await self._settle(
-            "channels/ec/aftersale/acceptapply", refund, request, {}, ("refunded", "awaiting_return")
-        )
+        return await self._settle(ACCEPT, refund, request, {}, "refunded")
 
     async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Refuse a refund, once; as in `agree_refund`. Raises ConflictProblem when it was paid or withdrawn."""
@@ -112,7 +123,7 @@ class WechatStore:
         if refund.status not in ("requested", "returned"):
             raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
         more = {"reject_reason": request.reason}
-        return await self._settle("channels/ec/aftersale/rejectapply", refund, request, more, ("refused",))
+        return await self._settle(REJECT, refund, request, more, "refused")
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """What changed within windows as long as the platform allows, by its `next_key`.
@@ -180,7 +191,7 @@ class WechatStore:
         refund: RefundOutput,
         request: RefundOfShopArguments,
         more: Mapping[str, Any],
-        after: tuple[str, ...],
+        after: RefundStatus,
     ) -> SettledRefundOutput:
         already = False
         try:
@@ -188,7 +199,7 @@ class WechatStore:
         except ConflictProblem:
             already = True
         present = await self.get_refund(request)
-        if already and present.status not in after:
+        if already and present.status != after:
             raise wrong_state(PLATFORM, "refund", present.refund_id, present.status)
         return _settled(present, already=already)
 

@@ -60,6 +60,13 @@ WECHAT_STORE_SHIP_ORDER: Call[ShipOrderArguments, ShipOrderOutput] = changing(
     ShipOrderOutput,
     {"order_id": "3705115058471208928", "waybill": "SF1234567890123", "already": False},
 )
+WECHAT_STORE_AGREE_RETURN: Call[RefundOfShopArguments, SettledRefundOutput] = changing(
+    "wechat_store.agree_return",
+    Text("同意微信小店退货申请", "Let the goods of a WeChat Store refund come back"),
+    RefundOfShopArguments,
+    SettledRefundOutput,
+    {"refund_id": "2000000000110001", "status": "awaiting_return", "amount_minor": 12900},
+)
 WECHAT_STORE_AGREE_REFUND: Call[SettleRefundArguments, SettledRefundOutput] = changing(
     "wechat_store.agree_refund",
     Text("同意微信小店退款", "Agree to a WeChat Store refund"),
@@ -79,6 +86,7 @@ WECHAT_STORE_CALLS = (
     WECHAT_STORE_GET_ORDER,
     WECHAT_STORE_GET_REFUND,
     WECHAT_STORE_SHIP_ORDER,
+    WECHAT_STORE_AGREE_RETURN,
     WECHAT_STORE_AGREE_REFUND,
     WECHAT_STORE_REFUSE_REFUND,
 )

@@ -35,6 +35,17 @@ PAID = {
     "pay_time": 1795398600,
     "pay_amount": 12900,
 }
+LINE = {
+    "order_id": "1",
+    "product_id": 35500,
+    "product_name": "面膜",
+    "item_num": 1,
+    "origin_amount": 12900,
+    "pay_amount": 12900,
+    "author_id": 70001,
+    "room_id": 73001,
+    "video_id": 0,
+}
 ROW = {
     "order_id": "6917000000000000001",
     "order_status": 2,
@@ -45,19 +56,7 @@ ROW = {
     "pay_amount": 12900,
     "post_amount": 0,
     "encrypt_post_tel": "$aW5kZXg=$c2VhbGVk$1$$",
-    "sku_order_list": [
-        {
-            "order_id": "1",
-            "product_id": 35500,
-            "product_name": "面膜",
-            "item_num": 1,
-            "origin_amount": 12900,
-            "pay_amount": 12900,
-            "author_id": 70001,
-            "room_id": 73001,
-            "video_id": 0,
-        }
-    ],
+    "sku_order_list": [LINE],
 }
 
 
@@ -167,7 +166,7 @@ def test_of_two_states_within_one_second_the_later_is_the_newer() -> None:
 def test_who_and_what_sold_the_goods_is_on_the_order() -> None:
     (event,) = pulled(ROW)
     assert (event.data["influencer_id"], event.data["channel"], event.data["video_id"]) == ("70001", "live", None)
-    line = {**ROW["sku_order_list"][0], "room_id": 0, "video_id": 7301}
+    line = {**LINE, "room_id": 0, "video_id": 7301}
     (event,) = pulled({**ROW, "sku_order_list": [line]})
     assert (event.data["channel"], event.data["video_id"]) == ("short_video", "7301")
 
@@ -310,6 +309,7 @@ async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
     world: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "PAGE_SIZE", 3)
+    monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
     simulated = world.sim.app.state.world
     before = {order.id for order in simulated.orders.having(shop=SHOP)}
     assert len(before) > 9
