@@ -74,7 +74,7 @@ def raise_for_code(
 def raise_meaning(
     platform: str, code: int | str, message: str, meaning: CodeMeaning | None, *, effect: bool
 ) -> NoReturn:
-    """As `raise_for_code`, for platforms whose codes are words: `meaning` is what this one means, None for an unknown."""
+    """As `raise_for_code`, where codes are words: `meaning` is what this one means, None for an unknown."""
     if meaning is None:
         meaning = CodeMeaning("failed", Text("平台拒绝了请求", "The platform refused"))
     if meaning.verdict == "refresh":

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from connectors.douyin import DouyinConnector
 from connectors.official_account import OfficialAccountConnector
 from connectors.registry import Connector, ConnectorRegistry
+from connectors.wechat_pay import WechatPayConnector
 from connectors.wechat_store import WechatStoreConnector
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
@@ -23,6 +24,7 @@ BUILT_IN: tuple[Callable[[], Connector], ...] = (
     DouyinConnector,
     OfficialAccountConnector,
     WechatStoreConnector,
+    WechatPayConnector,
 )
 
 

@@ -6,6 +6,7 @@ from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
 from domain.catalog.web import WEB_CALLS
+from domain.catalog.wechat_pay import WECHAT_PAY_CALLS
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
@@ -18,6 +19,7 @@ CATALOG = Catalog(
         *DOUYIN_CALLS,
         *OFFICIAL_ACCOUNT_CALLS,
         *WECHAT_STORE_CALLS,
+        *WECHAT_PAY_CALLS,
         *MESSAGE_CALLS,
         *WEB_CALLS,
     )

@@ -98,8 +98,12 @@ class PlatformBase:
         return incoming.params.get(self.token_parameter)
 
     def answer_for(self, fault: Fault) -> Json:
-        """The platform's own HTTP 200 body for quota, concurrency and busy."""
+        """The platform's own body for quota, concurrency and busy."""
         return {"code": 500, "message": str(fault)}
+
+    def status_for(self, fault: Fault) -> int:
+        """The HTTP status of `answer_for`; most platforms say everything in the body."""
+        return 200
 
     def accounts(self, base_url: str) -> list[Json]:
         """What an administrator needs to connect the demo accounts."""

@@ -49,6 +49,8 @@ class Case:
 
     first_setting: a setting that cannot be missing. read: a call that changes nothing. subject: arguments that name one
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
+    tokens: whether there are access tokens; every request is signed where there are none. readable: what is read, where
+    the effect makes the thing that it is about.
     """
 
     platform: str
@@ -58,3 +60,5 @@ class Case:
     subject: Subject
     effect: Effect | None = None
     pushes: Pushes | None = None
+    tokens: bool = True
+    readable: Subject | None = None
