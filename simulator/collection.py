@@ -106,9 +106,12 @@ class Collection(Generic[R]):
 
     def changed(self) -> Iterator[dict[str, Any]]:
         """The journal lines that rebuild this collection on top of the seed."""
-        for row_id, row in self._rows.items():
-            if row_id in self._changed:
-                yield {"kind": self.kind, "row": row.dump()}
+        for row in self.unseeded():
+            yield {"kind": self.kind, "row": row.dump()}
+
+    def unseeded(self) -> Iterator[R]:
+        """The rows that were added or changed since the seed."""
+        return (row for row_id, row in self._rows.items() if row_id in self._changed)
 
     def clear(self) -> None:
         """Forgets all rows, without writing."""

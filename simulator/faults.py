@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from simulator.clock import Clock
 
@@ -93,6 +93,15 @@ class FaultRule(BaseModel):
     seen: int = 0
     hit: int = 0
     since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _seconds_make_sense(self) -> Self:
+        if self.fault is Fault.CLOCK_SKEW:
+            if not self.seconds:
+                raise ValueError("clock_skew needs seconds: how far the platform's clock is ahead, or negative, behind")
+        elif self.seconds is not None and not 0 <= self.seconds <= 3600:
+            raise ValueError(f"{self.fault} takes 0 to 3600 seconds")
+        return self
 
     def stands(self, now: datetime) -> bool:
         """Whether its time is not over."""

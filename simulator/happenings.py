@@ -52,7 +52,7 @@ class Happening:
     at: datetime
 
 
-Listener = Callable[[Happening], None]
+Listener = Callable[[Happening], object]
 
 
 class Bulletin:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 
-import httpx
-
+from simulator.courier import Courier, DeliveryFailed
 from simulator.entities import Push, PushState
 from simulator.faults import Fault, FaultBook
 from simulator.happenings import Happening
@@ -42,9 +41,11 @@ class Pusher:
         self._heap: list[tuple[datetime, int, str]] = []
         self._order = 0
         self._wake = asyncio.Event()
+        self._landing = asyncio.Event()
+        self.concurrency = world.settings.push_concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._courier = Courier(world.settings.push_timeout_s)
         self.done: deque[Push] = deque(maxlen=DONE_KEPT)
         self.totals: Counter[str] = Counter()
         for push in world.pushes:
@@ -68,16 +69,22 @@ class Pusher:
                     self._keep(push.replaced(**twin))
         return self._keep(push)
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: Happening) -> list[Push]:
         """Queues what the account's platform pushes about a happening; what finds no room is dropped."""
         platform = self._platforms.get(self._world.platform_of(happening.account))
-        if platform is None:
-            return
-        for push in platform.pushes_for(happening):
+        pushes = list(platform.pushes_for(happening)) if platform else []
+        for push in pushes:
             try:
                 self.submit(push)
             except QueueFull as error:
                 self._finish(push, PushState.DROPPED, str(error))
+        return pushes
+
+    async def room(self, most: int) -> None:
+        """Waits until fewer than `most` pushes wait."""
+        while len(self._world.pushes) >= most:
+            self._landing.clear()
+            await self._landing.wait()
 
     def ensure_room(self) -> None:
         """QueueFull when there is no room for a push."""
@@ -105,21 +112,18 @@ class Pusher:
         LookupError when the platform has no such step or the account no target.
         """
         url, wanted = self.target_of(platform, account), self._platforms[platform].verification(account)
-        if url is None or wanted is None or self._client is None:
+        if url is None or wanted is None:
             raise LookupError(f"{platform}/{account} has no URL verification or no target")
         query, echo = wanted
         try:
-            answer = await self._client.get(url, params=dict(query))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return False, f"{type(error).__name__}: {error}"
-        return answer.status_code == 200 and answer.text == echo, f"HTTP {answer.status_code}: {answer.text[:200]}"
+            answer = await self._courier.send("GET", url, query=query)
+        except DeliveryFailed as error:
+            return False, str(error)
+        said = answer.body.decode("utf-8", "replace")
+        return answer.status == 200 and said == echo, f"HTTP {answer.status}: {said[:200]}"
 
     def start(self) -> None:
         """Begins delivering."""
-        limits = httpx.Limits(max_connections=self._world.settings.push_concurrency)
-        self._client = httpx.AsyncClient(
-            timeout=self._world.settings.push_timeout_s, limits=limits, follow_redirects=False, trust_env=False
-        )
         self._loop_task = asyncio.create_task(self._loop())
 
     async def stop(self) -> None:
@@ -128,8 +132,7 @@ class Pusher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        await self._courier.close()
 
     def forget(self) -> None:
         """Drops everything that waits (reset)."""
@@ -142,7 +145,7 @@ class Pusher:
             self._wake.clear()
             now = self._world.clock.wall()
             while self._heap and self._heap[0][0] <= now:
-                if len(self._running) >= self._world.settings.push_concurrency:
+                if len(self._running) >= self.concurrency:
                     break
                 push = self._world.pushes.get(heapq.heappop(self._heap)[2])
                 if push is None:
@@ -154,7 +157,7 @@ class Pusher:
             await self._sleep(now)
 
     async def _sleep(self, now: datetime) -> None:
-        busy = len(self._running) >= self._world.settings.push_concurrency
+        busy = len(self._running) >= self.concurrency
         wait_s = None if busy or not self._heap else max((self._heap[0][0] - now).total_seconds(), 0)
         try:
             async with asyncio.timeout(wait_s):
@@ -176,6 +179,7 @@ class Pusher:
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._wake.set()
+        self._landing.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a push failed in the simulator itself", exc_info=error)
 
@@ -199,17 +203,17 @@ class Pusher:
     async def _attempt(self, push: Push) -> str:
         """Delivers once; "" when accepted, otherwise why not."""
         url = self.target_of(push.platform, push.account)
-        if url is None or self._client is None:
+        if url is None:
             return "no push target"
         platform = self._platforms[push.platform]
         try:
             request = platform.sign(push)
-            answer = await self._client.post(
-                url, content=request.body, headers=dict(request.headers), params=dict(request.query)
+            answer = await self._courier.send(
+                "POST", url, body=request.body, headers=request.headers, query=request.query
             )
-        except (httpx.HTTPError, httpx.InvalidURL, LookupError) as error:
-            return f"{type(error).__name__}: {error}"
-        return "" if platform.accepts(answer.status_code, answer.content) else f"HTTP {answer.status_code}"
+        except (DeliveryFailed, LookupError) as error:
+            return str(error)
+        return "" if platform.accepts(answer.status, answer.body) else f"HTTP {answer.status}"
 
     def _keep(self, push: Push) -> Push:
         self._world.pushes.put(push)

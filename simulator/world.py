@@ -79,6 +79,7 @@ class World:
             by={
                 "unionid": lambda row: row.unionid,
                 "phone": lambda row: row.phone,
+                "device": lambda row: row.device,
                 "household": lambda row: row.household,
             },
         )
@@ -148,7 +149,12 @@ class World:
         self.scans = shelf(
             "scan", Scan, by={"account": lambda row: row.account}, at={"scanned": lambda row: row.scanned_at}
         )
-        self.visits = shelf("visit", Visit, by={"account": lambda row: row.account}, at={"at": lambda row: row.at})
+        self.visits = shelf(
+            "visit",
+            Visit,
+            by={"account": lambda row: row.account, "customer": lambda row: row.customer_id},
+            at={"at": lambda row: row.at},
+        )
 
     def shelf(
         self,
@@ -275,7 +281,7 @@ class World:
     def _mend_ledger(self) -> None:
         """Writes down refunds that were paid back just before a kill, between the journal and the ledger."""
         known = {entry.subjects["refund_id"] for entry in self.ledger.find(effect=True, kind="refund_agreed")}
-        for refund in self.refunds:
+        for refund in self.refunds.unseeded():
             if refund.status is RefundStatus.REFUNDED and refund.id not in known:
                 self.ledger.record(
                     "refund_agreed",

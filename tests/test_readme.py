@@ -52,7 +52,7 @@ def _routers(base: str) -> tuple[APIRouter, ...]:
     if base == "API":
         return ROUTERS
     state = create_app(Settings()).state
-    return (admin_router(state.world, state.faults, state.pusher, {}),)
+    return (admin_router(state.world, state.pusher, state.replayer, {}),)
 
 
 @pytest.mark.parametrize(("base", "prefix"), [("API", "/api/v1"), ("SHOPS", "/_sim")])

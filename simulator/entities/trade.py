@@ -116,7 +116,8 @@ class RefundStatus(StrEnum):
 class Refund(Row):
     """A buyer's request for money back; `id` is its number, `version` its optimistic lock (ms, only grows).
 
-    `tid` is the order's number, `oid` the line's.
+    `tid` is the order's number, `oid` the line's. agreed_at: when the shop let the goods come back; returned_at:
+    when the buyer had sent them.
     """
 
     shop: str
@@ -132,6 +133,8 @@ class Refund(Row):
     created_at: AwareDatetime
     modified_at: AwareDatetime
     waybill: str | None = None
+    agreed_at: AwareDatetime | None = None
+    returned_at: AwareDatetime | None = None
     succeeded_at: AwareDatetime | None = None
     remark: str = ""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.seeding.interactions import seed_interactions
+from simulator.seeding.lines import line_of, pick_line
 from simulator.seeding.numbers import CHINA, LIVE_NUMBERS, order_number, secret
-from simulator.seeding.orders import line_of, pick_line, seed_orders
+from simulator.seeding.orders import seed_orders
 from simulator.seeding.people import buyer_of, seed_people
 from simulator.seeding.shops import CORP, OFFICIAL_ACCOUNT, SITE, seed_shops
 
@@ -32,3 +34,4 @@ def seed_world(world: World) -> None:
     seed_shops(world)
     seed_people(world)
     seed_orders(world)
+    seed_interactions(world)

@@ -50,7 +50,7 @@ def seed_people(world: World) -> None:
             world.contacts.seed(_contact(world, customer, number))
         for platform, share in SHARES.items():
             if pick.random() < share or number == 0:
-                joined = world.epoch - span + pick.random() * span / 3
+                joined = world.epoch - span + pick.random() ** 2 * span * 0.98
                 world.buyers.seed(buyer_of(world, customer, platform, 0, joined))
                 if platform in TWICE and pick.random() < SECOND_ACCOUNT:
                     world.buyers.seed(buyer_of(world, customer, platform, 1, joined))
@@ -82,7 +82,8 @@ def _customer(world: World, number: int, pick: Random) -> Customer:
     name = pick.choice(SURNAMES) + "".join(pick.sample(GIVEN, pick.choice((1, 2))))
     gender, house = pick.choice((1, 2)), f"{pick.randint(1, 399)}号{pick.randint(1, 30)}室"
     phone = f"1{pick.choice('3578')}{number % 10**9:09d}"
-    device = world.token("device", number)[:32] if pick.random() < ON_SITE or number == 0 else ""
+    on_site = pick.random() < ON_SITE or number == 0 or number % FAMILY_EVERY == SHARED_DEVICE - 1
+    device = world.token("device", number)[:32] if on_site else ""
     changed = pick.random() < CHANGED_PHONE
     days_ago, birth = (
         pick.uniform(30, 330),

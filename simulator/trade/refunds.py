@@ -13,13 +13,11 @@ from random import Random
 from simulator import seeding
 from simulator.entities import Order, OrderStatus, Parcel, Refund, RefundStatus, Waybill
 from simulator.happenings import What
+from simulator.seeding.refunds import REASONS_ONLY_MONEY, REASONS_RETURN
 from simulator.trade.orders import shipped_order
 from simulator.trade.parcels import EXPRESS
 from simulator.trade.refusal import STALE_STATUS, STALE_VERSION, TradeRefusal
 from simulator.world import World
-
-REASONS_ONLY_MONEY = {15: "商家发错货", 16: "商品破损/少件", 12: "拍错/多拍/不喜欢", 17: "其他"}
-REASONS_RETURN = {101: "商品破损/少件", 103: "商品描述不符", 104: "拍错/多拍/不喜欢", 105: "质量问题", 107: "其他"}
 
 
 class Stage(StrEnum):
@@ -75,7 +73,7 @@ def request_refund(
 def agree_return(world: World, refund: Refund, version: int) -> Refund:
     """The shop lets the buyer send the goods back. TradeRefusal when it is too late or the version is old."""
     _guard(refund, version, (RefundStatus.REQUESTED,))
-    return _turn(world, refund, What.REFUND_RETURN_AGREED, RefundStatus.AWAITING_RETURN)
+    return _turn(world, refund, What.REFUND_RETURN_AGREED, RefundStatus.AWAITING_RETURN, agreed_at=world.clock.now())
 
 
 def send_back(
@@ -102,7 +100,9 @@ def send_back(
             fate=parcel,
         )
     )
-    return _turn(world, refund, What.REFUND_RETURNED, RefundStatus.RETURNED, waybill=waybill.id)
+    return _turn(
+        world, refund, What.REFUND_RETURNED, RefundStatus.RETURNED, waybill=waybill.id, returned_at=world.clock.now()
+    )
 
 
 def pay_back(world: World, refund: Refund, version: int) -> Refund:

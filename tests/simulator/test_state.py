@@ -82,13 +82,14 @@ async def test_a_waiting_push_survives(tmp_path: Path) -> None:
 
 
 async def test_a_reset_forgets(tmp_path: Path) -> None:
-    async with simulator(state=tmp_path) as sim:
+    async with simulator(state=tmp_path, epoch=EPOCH) as sim:
+        before = await sim.admin("GET", "/state")
         made = await sim.refund()
         await sim.youzan("youzan.trade.refund.agree", "3.0.1", {"refund_id": made["id"], "version": made["version"]})
         await sim.admin("POST", "/reset")
-    async with simulator(state=tmp_path) as sim:
-        state = await sim.admin("GET", "/state")
-        assert (state["refunds"], state["ledger"]) == ({}, {})
+    async with simulator(state=tmp_path, epoch=EPOCH) as sim:
+        after = await sim.admin("GET", "/state")
+        assert (after["refunds"], after["orders"], after["ledger"]) == (before["refunds"], before["orders"], {})
 
 
 def test_another_seed_is_refused(tmp_path: Path) -> None:

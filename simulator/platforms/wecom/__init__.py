@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from simulator.entities import App, Contact, Corp, Push, dump
 from simulator.faults import Fault
+from simulator.happenings import Happening, What
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wecom import crypto
 from simulator.platforms.wecom.api import APIS
@@ -34,11 +36,14 @@ CONTACT_EVENTS = frozenset(
     }
 )
 
+HAPPENED = {What.CONTACT_ADDED: "add_external_contact", What.CONTACT_REMOVED: "del_follow_user"}
+
 
 class WeCom(PlatformBase):
     """The platform. Changes made through its API give no callback."""
 
     name = "wecom"
+    shows = frozenset({"external_userid", "unionid"})
     retry_delays_s = (5.0, 5.0, 5.0)  # 3 retries [S]; their spacing is not documented [U]
 
     def __init__(self, world: World) -> None:
@@ -119,12 +124,20 @@ class WeCom(PlatformBase):
         contact = self._world.contacts.get(subjects.get("external_userid", ""))
         if contact is None or contact.corp != account:
             raise LookupError(f"no external contact of {account} for {event}")
-        contact = self._changed(contact, event, subjects)
-        now = self.wall()
+        return self._contact_push(corp, event, self._changed(contact, event, subjects), self.wall())
+
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """Contacts that come and go."""
+        event = HAPPENED.get(happening.what)
+        if event is None or not isinstance(happening.row, Contact):
+            return []
+        return [self._contact_push(self._corp(happening.account), event, happening.row, happening.at)]
+
+    def _contact_push(self, corp: Corp, event: str, contact: Contact, at: datetime) -> Push:
         payload: dict[str, Any] = {
             "ToUserName": corp.corp_id,
             "FromUserName": "sys",
-            "CreateTime": int(now.timestamp()),
+            "CreateTime": int(at.timestamp()),
             "MsgType": "event",
             "Event": "change_external_contact",
             "ChangeType": event,
@@ -134,9 +147,9 @@ class WeCom(PlatformBase):
         if event in ("add_external_contact", "add_half_external_contact"):
             payload |= {
                 "State": contact.state,
-                "WelcomeCode": welcome_code(self._world, now, self._world.next("welcome")),
+                "WelcomeCode": welcome_code(self._world, at, self._world.next("welcome")),
             }
-        return self.make_push(account, event, payload)
+        return self.make_push(corp.id, event, payload)
 
     def _changed(self, contact: Contact, event: str, subjects: Mapping[str, str]) -> Contact:
         if event in ("del_external_contact", "del_follow_user"):

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
-from simulator.entities import Customer, Parcel, Push, PushState, Target
-from simulator.faults import FaultBook, FaultRule
+from simulator.admin.bodies import Body, WhichAccount
+from simulator.admin.faults import add_fault_routes
+from simulator.admin.pushes import add_push_routes, add_replay_routes
+from simulator.admin.shopping import add_shopping_routes
+from simulator.admin.truth import add_truth_routes
+from simulator.entities import Customer, Parcel
 from simulator.ledger import LedgerEntry
 from simulator.platforms.base import Json, PlatformBase
 from simulator.pushing import Pusher
+from simulator.replaying import Replayer
 from simulator.trade import Stage, open_refund, withdraw
 from simulator.world import World
 
 LEDGER_PAGE = 1_000
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewRefunds(_Body):
+class NewRefunds(Body):
     """Refund requests to make; each on a paid order of its own."""
 
     shop: str = "demo-apparel"
@@ -38,23 +39,7 @@ class NewRefunds(_Body):
     push: bool = True
 
 
-class Faults(_Body):
-    """All rules that are to be in force."""
-
-    rules: list[FaultRule]
-
-
-class NewPush(_Body):
-    """A push to send: again by `push_id` (or message id), or an event about something."""
-
-    push_id: str | None = None
-    platform: str = "youzan"
-    account: str = "demo-apparel"
-    event: str | None = None
-    subjects: dict[str, str] = Field(default_factory=dict)
-
-
-class Advance(_Body):
+class Advance(Body):
     """How far to move time, and what to do to one parcel."""
 
     seconds: float = Field(default=0, ge=0, le=366 * 24 * 3600)
@@ -62,19 +47,15 @@ class Advance(_Body):
     parcel: Parcel | None = None
 
 
-class WhichAccount(_Body):
-    """One account of a platform."""
-
-    platform: str
-    account: str
-
-
-def admin_router(world: World, book: FaultBook, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> APIRouter:
+def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]) -> APIRouter:
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
     _add_world_routes(router, world, pusher, platforms)
-    _add_fault_routes(router, book)
-    _add_push_routes(router, world, pusher, platforms)
+    add_shopping_routes(router, world)
+    add_truth_routes(router, world, platforms)
+    add_fault_routes(router, world.faults)
+    add_push_routes(router, world, pusher, platforms)
+    add_replay_routes(router, replayer)
     return router
 
 
@@ -196,109 +177,6 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
         pusher.forget()
         world.reset()
         return {"status": "reset"}
-
-
-def _add_fault_routes(router: APIRouter, book: FaultBook) -> None:
-    @router.get("/faults")
-    async def faults() -> Json:
-        """The rules in force, with how often each matched (`seen`) and struck (`hit`)."""
-        return {"rules": [rule.model_dump(mode="json") for rule in book.rules()]}
-
-    @router.put("/faults")
-    async def put_faults(wanted: Faults) -> Json:
-        """Puts exactly these rules in force."""
-        book.replace(wanted.rules)
-        return {"rules": [rule.model_dump(mode="json") for rule in book.rules()]}
-
-    @router.post("/faults", status_code=201)
-    async def add_fault(rule: FaultRule) -> Json:
-        """Adds one rule."""
-        return book.add(rule).model_dump(mode="json")
-
-    @router.delete("/faults", status_code=204)
-    async def clear_faults() -> Response:
-        """Takes all rules away."""
-        book.replace([])
-        return Response(status_code=204)
-
-    @router.delete("/faults/{rule_id}", status_code=204)
-    async def remove_fault(rule_id: str) -> Response:
-        """Takes one rule away."""
-        if not book.remove(rule_id):
-            raise LookupError(f"no fault rule {rule_id!r}")
-        return Response(status_code=204)
-
-
-def _add_push_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> None:
-    def known(platform: str) -> PlatformBase:
-        if platform not in platforms:
-            raise LookupError(f"no platform {platform!r}: one of {', '.join(platforms)}")
-        return platforms[platform]
-
-    @router.get("/push-targets")
-    async def targets() -> dict[str, str | None]:
-        """Where each account's pushes go."""
-        pairs = [
-            (account["platform"], account["account"])
-            for platform in platforms.values()
-            for account in platform.accounts("")
-        ]
-        return {f"{platform}/{account}": pusher.target_of(platform, account) for platform, account in pairs}
-
-    @router.put("/push-targets")
-    async def put_targets(wanted: dict[str, str]) -> dict[str, str]:
-        """Sets URLs by platform/account."""
-        for key, url in wanted.items():
-            known(key.partition("/")[0])
-            if not url.startswith(("http://", "https://")):
-                raise ValueError(f"{url!r} is not an http(s) URL")
-            world.targets.put(Target(id=key, url=url))
-        return wanted
-
-    @router.get("/pushes")
-    async def pushes(
-        state: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> dict[str, list[Json]]:
-        """Pushes, waiting ones first, then the latest done."""
-        rows = [*world.pushes, *reversed(pusher.done)]
-        shown = [row for row in rows if state is None or row.state == state]
-        return {"pushes": [_without_payload(row) for row in shown[:limit]]}
-
-    @router.post("/verify-url")
-    async def verify_url(whose: WhichAccount) -> Json:
-        """Does what an administrator's click on "save" does: proves the callback URL."""
-        known(whose.platform)
-        verified, answered = await pusher.verify(whose.platform, whose.account)
-        return {"verified": verified, "answered": answered}
-
-    @router.post("/push", status_code=202)
-    async def push(wanted: NewPush) -> Json:
-        """Sends a push again, or an event about a refund, order or contact."""
-        if wanted.push_id is not None:
-            old = pusher.find(wanted.push_id)
-            if old is None:
-                raise LookupError(f"no push {wanted.push_id!r} among those waiting or lately done")
-            fresh = {
-                "id": f"{old.id}-again-{world.next('repush')}",
-                "due_at": world.clock.wall(),
-                "state": PushState.PENDING,
-                "attempts": 0,
-            }
-            return _pushed(pusher.submit(old.replaced(**fresh)))
-        if wanted.event is None:
-            raise ValueError("either push_id or event is needed")
-        return _pushed(pusher.submit(known(wanted.platform).event(wanted.account, wanted.event, wanted.subjects)))
-
-
-def _pushed(push: Push) -> Json:
-    shown = push.dump()
-    return {name: shown[name] for name in ("id", "message_id", "platform", "account", "event", "state")}
-
-
-def _without_payload(push: Push) -> Json:
-    shown = push.dump()
-    del shown["payload"]
-    return shown
 
 
 def _person(world: World, customer: Customer) -> Json:
