@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import structlog
@@ -20,6 +21,7 @@ from connectors.errors import http_refusal, no_answer, unreachable, unreadable_a
 from connectors.tokens import TokenStore
 
 MAX_ANSWER_BYTES = 8_388_608
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _log = structlog.get_logger(__name__)
 
 
@@ -78,20 +80,27 @@ class PlatformHttp:
         *,
         query: Mapping[str, str] | None = None,
         payload: Mapping[str, Any] | bytes | None = None,
+        form: Mapping[str, str] | None = None,
         effect: bool = False,
         settle_s: float | None = None,
     ) -> dict[str, Any]:
         """The JSON object that the platform answered with status 200.
 
-        payload: the body; as bytes it is sent as it stands, for platforms that sign it. effect: whether the request
-        changes something there, so that silence leaves the outcome unknown. settle_s: how long to wait before asking
-        what became of it.
+        payload: the body as JSON; as bytes it is sent as it stands, for platforms that sign it. form: the body as
+        URL-encoded pairs instead. effect: whether the request changes something there, so that silence leaves the
+        outcome unknown. settle_s: how long to wait before asking what became of it.
         Raises problems as `connectors.errors` describes them.
         """
         body = payload if payload is None or isinstance(payload, bytes) else _json(payload)
-        status, headers, content = await self.send(method, path, query or {}, body, effect=effect, settle_s=settle_s)
+        headers: dict[str, str] = {}
+        if form is not None:
+            body, headers = urlencode(form).encode(), {"content-type": _FORM}
+        status, answered, content = await self.send(
+            method, path, query or {}, body, effect=effect, settle_s=settle_s, headers=headers
+        )
         if status != 200:
-            raise http_refusal(self._platform, status, effect=effect, retry_after_s=retry_after(headers, self._link))
+            wait_s = retry_after(answered, self._link)
+            raise http_refusal(self._platform, status, effect=effect, retry_after_s=wait_s)
         try:
             value = json.loads(content, parse_float=Decimal)
         except (ValueError, RecursionError):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from connectors.douyin import DouyinConnector
+from connectors.jd import JdConnector
 from connectors.official_account import OfficialAccountConnector
 from connectors.registry import Connector, ConnectorRegistry
+from connectors.taobao import TaobaoConnector
 from connectors.wechat_pay import WechatPayConnector
 from connectors.wechat_store import WechatStoreConnector
 from connectors.wecom import WecomConnector
@@ -21,6 +23,8 @@ ENTRY_POINT_GROUP = "tandem.connectors"
 BUILT_IN: tuple[Callable[[], Connector], ...] = (
     WecomConnector,
     YouzanConnector,
+    TaobaoConnector,
+    JdConnector,
     DouyinConnector,
     OfficialAccountConnector,
     WechatStoreConnector,

@@ -77,6 +77,24 @@ class MemoryTokenStore:
 Fetch = Callable[[Token | None], Awaitable[Token]]
 
 
+async def refresh_by_any(
+    old: Token | None, configured: str | None, refresh: Callable[[str], Awaitable[Token]]
+) -> Token | None:
+    """A token by the refresh token that came last or, when that is refused, by the one in the account's settings.
+
+    A shop that authorised again has a new one in its settings, and the old one is dead. None when there is neither.
+    Raises what the last attempt raised.
+    """
+    known = old.refresh_value if old is not None else None
+    if known is not None:
+        try:
+            return await refresh(known)
+        except AuthenticationProblem:
+            if configured in (None, known):
+                raise
+    return await refresh(configured) if configured is not None else None
+
+
 class TokenCare:
     """Keeps one token good. `fetch` asks the platform for a new one, given the old one if there is any."""
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from simulator.platforms.base import PlatformBase
 from simulator.platforms.douyin import Douyin
+from simulator.platforms.jd import Jd
 from simulator.platforms.official_account import OfficialAccount
+from simulator.platforms.taobao import Taobao
 from simulator.platforms.wechat_pay import WechatPay
 from simulator.platforms.wechat_store import WechatStore
 from simulator.platforms.wecom import WeCom
 from simulator.platforms.youzan import Youzan
 from simulator.world import World
 
-PLATFORMS: tuple[type[PlatformBase], ...] = (Youzan, WeCom, Douyin, OfficialAccount, WechatStore, WechatPay)
+PLATFORMS: tuple[type[PlatformBase], ...] = (
+    Youzan,
+    WeCom,
+    Taobao,
+    Jd,
+    Douyin,
+    OfficialAccount,
+    WechatStore,
+    WechatPay,
+)
 
 
 def all_platforms(world: World) -> dict[str, PlatformBase]:

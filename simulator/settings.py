@@ -40,6 +40,9 @@ class Settings(BaseModel):
     calls_per_second: dict[str, int] = Field(default_factory=dict)
     """Calls a second and account by platform, where they are to be others than the platform's own."""
 
+    read_lag_s: dict[str, float] = Field(default_factory=dict)
+    """How long a change stays missing from lists of changes, by platform; Pinduoduo admits to ten minutes."""
+
     transit_s: float = 20
     """How long a returned parcel travels until it is signed for."""
     staff_confirm_s: float = 0

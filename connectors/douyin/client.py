@@ -11,8 +11,7 @@ from connectors.douyin.records import read_order, read_refund
 from connectors.http import Link
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping, optional_mapping, text
-from connectors.settling import other_amount, wrong_state
-from domain.canonical import RefundStatus
+from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -66,85 +65,52 @@ class DouyinShop:
         )
 
     async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
-        """Tell the platform the parcel of an order, once.
+        """Tell the platform the parcel of an order, once. Raises ConflictProblem when it cannot go out with it."""
 
-        The platform knows no idempotency key, but ships an order only once; reading first settles an attempt whose
-        outcome is unknown. Raises ConflictProblem when the order went out with another parcel or cannot go out.
-        """
-        order = await self.get_order(request)
-        if request.waybill in order.waybills:
-            return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
-        if order.status != "paid":
-            raise wrong_state(PLATFORM, "order", order.order_id, order.status)
-        parcel = {"logistics_code": request.waybill, "company_code": request.company}
-        try:
-            await self.gateway.call("order.logisticsAdd", {"order_id": order.order_id, **parcel}, effect=True)
-        except ConflictProblem:
-            present = await self.get_order(request)
-            if request.waybill in present.waybills:
-                return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
-            raise
-        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
+        async def act() -> None:
+            parcel = {"logistics_code": request.waybill, "company_code": request.company}
+            await self.gateway.call("order.logisticsAdd", {"order_id": request.order_id, **parcel}, effect=True)
+
+        return await ship_once(PLATFORM, request, lambda: self.get_order(request), act)
 
     async def agree_return(self, request: RefundOfShopArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Let the buyer send the goods back; no money moves. Raises ConflictProblem when it is too late for that."""
-        refund = await self.get_refund(request)
-        if refund.status in ("awaiting_return", "returned", "refunded"):
-            return _settled(refund, refund.status, already=True)
-        if refund.status != "requested" or refund.returns_goods is False:
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        return await self._operate(AGREE_RETURN, refund, request, "awaiting_return", {})
+
+        async def act(refund: RefundOutput) -> None:
+            await self._operate(AGREE_RETURN, refund)
+
+        return await let_return_once(PLATFORM, lambda: self.get_refund(request), act)
 
     async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Pay a refund back, once; the state read first settles an attempt whose outcome is unknown.
+        """Pay a refund back, once.
 
         Raises ConflictProblem when the refund is over, its goods are not back yet, or its amount is not the approved.
         """
-        refund = await self.get_refund(request)
-        if refund.status == "refunded":
-            return _settled(refund, "refunded", already=True)
-        operation = _paying(refund)
-        if operation is None:
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
-            raise other_amount(PLATFORM, refund.refund_id, refund.amount_minor, request.amount_minor)
-        return await self._operate(operation, refund, request, "refunded", {})
+
+        async def act(refund: RefundOutput) -> None:
+            operation = _paying(refund)
+            if operation is None:
+                raise wrong_state(PLATFORM, refund)
+            await self._operate(operation, refund)
+
+        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), act, request.amount_minor)
 
     async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Refuse a refund, once; as in `agree_refund`. Raises ConflictProblem when it was paid or withdrawn."""
-        refund = await self.get_refund(request)
-        if refund.status in ("refused", "return_refused"):
-            return _settled(refund, refund.status, already=True)
-        if refund.status not in ("requested", "returned"):
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        after: RefundStatus = "return_refused" if refund.status == "returned" else "refused"
-        operation = REFUSE_RETURNED if refund.status == "returned" else REFUSE_MONEY
-        if refund.status == "requested" and refund.returns_goods:
-            operation = REFUSE_RETURN
-        return await self._operate(operation, refund, request, after, {"reason": request.reason})
+        """Refuse a refund, once. Raises ConflictProblem when it was paid or withdrawn."""
 
-    async def _operate(
-        self,
-        operation: int,
-        refund: RefundOutput,
-        request: RefundOfShopArguments,
-        after: RefundStatus,
-        more: Mapping[str, Any],
-    ) -> SettledRefundOutput:
-        """Do one step of a refund and say what it is then; a step that somebody else did meanwhile counts as done."""
+        async def act(refund: RefundOutput) -> None:
+            operation = REFUSE_RETURNED if refund.status == "returned" else REFUSE_MONEY
+            if refund.status == "requested" and refund.returns_goods:
+                operation = REFUSE_RETURN
+            await self._operate(operation, refund, reason=request.reason)
+
+        return await refuse_once(PLATFORM, lambda: self.get_refund(request), act)
+
+    async def _operate(self, operation: int, refund: RefundOutput, **more: str) -> None:
+        """Do one step of a refund, in the state that was read. Raises ConflictProblem when it has changed since."""
         updated = {} if refund.updated_at is None else {"update_time": int(refund.updated_at.timestamp())}
         item = {"aftersale_id": refund.refund_id, **updated, **more}
-        try:
-            data = await self.gateway.call("afterSale.Operate", {"type": operation, "items": [item]}, effect=True)
-            _check(data)
-        except ConflictProblem as conflict:
-            present = await self.get_refund(request)
-            if present.status == after:
-                return _settled(present, after, already=True)
-            changed = present.updated_at != refund.updated_at and present.status == refund.status
-            again = {"retryable": changed, "retry_after_s": 1.0 if changed else None}
-            raise ConflictProblem.of(conflict.problem.model_copy(update=again)) from None
-        return _settled(refund, after, already=False)
+        _check(await self.gateway.call("afterSale.Operate", {"type": operation, "items": [item]}, effect=True))
 
 
 def _paying(refund: RefundOutput) -> int | None:
@@ -172,10 +138,4 @@ def _refused(said: str, refund_id: str) -> ProblemError:
         platform=PLATFORM,
         retryable=False,
         outcome="not_done",
-    )
-
-
-def _settled(refund: RefundOutput, status: RefundStatus, *, already: bool) -> SettledRefundOutput:
-    return SettledRefundOutput(
-        refund_id=refund.refund_id, status=status, amount_minor=refund.amount_minor, already=already
     )

@@ -1,8 +1,6 @@
-"""Douyin's lists, read so that a change during the reading loses nothing, and the events of what they hold.
+"""Douyin's lists by time of change, and the events of what they hold.
 
-A list is asked for what changed within a window that has passed. A thing that changes again leaves the window, and all
-behind it move up; so the last page is read first: what moves up then lies on a page that is still to come. A window may
-not hold more than 10,000 things, so a fuller one is halved.
+A list shows no more than 10,000 things of a window; page × size beyond that is refused.
 """
 
 import json
@@ -15,6 +13,7 @@ from typing import Any, Protocol
 from connectors.accounts import Account
 from connectors.douyin.gateway import PLATFORM, DouyinGateway
 from connectors.douyin.records import read_order, read_refund
+from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import (
@@ -29,12 +28,11 @@ from connectors.reading import (
 )
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
-from connectors.windows import Window, settled, window_of
 from domain.canonical import GoodsData, OrderData, RefundData, ShipmentData
 from domain.catalog.shop_calls import OrderOutput
 from domain.events import Event
 from domain.ids import content_digest
-from domain.problems import CommunicationProblem, Text, ValidationProblem
+from domain.problems import Text, ValidationProblem
 
 PAGE_SIZE = 100
 MOST_ROWS = 10_000
@@ -69,7 +67,7 @@ class _List:
     events: _Events
 
 
-async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, asked: datetime) -> PulledPage:
+async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
     """See `connectors.pulling.Pullable`."""
     chosen = next((each for each in STREAMS if each.name == stream), None)
     if chosen is None:
@@ -77,52 +75,22 @@ async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, asked: datet
             Text(f"抖店没有数据流 {stream}", f"Douyin has no stream {stream}"), platform=PLATFORM, retryable=False
         )
     listing = _LISTS[stream]
-    asked = settled(asked, chosen, gateway.now())
-    window = window_of(cursor, asked, chosen, longest=LONGEST_WINDOW, now=gateway.now())
-    if window.until <= window.since:
-        return PulledPage((), cursor, more=False)
-    if not isinstance(window.place, int):
-        window, rows, total = await _first_look(gateway, listing, window)
-        last = max(total - 1, 0) // PAGE_SIZE
-        if last > 0:
-            # The first page is read at the end as well: by then things may have moved up onto it.
-            return PulledPage((), window.at(last), more=True, total=total)
-    else:
-        last = min(max(window.place, 0), MOST_ROWS // PAGE_SIZE)
-        rows, total = await _read(gateway, listing, window, last)
-    records = [_record(listing, row, gateway.now()) for row in rows]
-    if last > 0:
-        return PulledPage(records, window.at(last - 1), more=True, total=total)
-    behind, more = window.behind(asked)
-    return PulledPage(records, behind, more=more, total=total)
+
+    async def count(window: Window) -> int:
+        return whole_number(await _read(gateway, listing, window, 1), "total", 0)
+
+    async def read_page(window: Window, page: int) -> list[Verified]:
+        rows = (await _read(gateway, listing, window, page)).get(listing.rows)
+        return [_record(listing, row, gateway.now()) for row in (rows if isinstance(rows, list) else ())]
+
+    reader = WindowedReader(chosen, LONGEST_WINDOW, PAGE_SIZE, most=MOST_ROWS)
+    return await reader.pull(cursor, until, count, read_page)
 
 
-async def _first_look(gateway: DouyinGateway, listing: _List, window: Window) -> tuple[Window, list[Any], int]:
-    """The window, halved until the platform lets one read all of it, with its first page and its total."""
-    while True:
-        rows, total = await _read(gateway, listing, window, 0)
-        if total <= MOST_ROWS:
-            return window, rows, total
-        half = window.halved()
-        if half == window:
-            raise CommunicationProblem(
-                Text(
-                    f"抖店 {listing.method} 在一秒内有 {total} 条变更，超过可读的 {MOST_ROWS} 条",
-                    f"Douyin's {listing.method} has {total} changes in one second, more than the {MOST_ROWS} it shows",
-                ),
-                platform=PLATFORM,
-                retryable=False,
-                outcome="not_done",
-            )
-        window = half
-
-
-async def _read(gateway: DouyinGateway, listing: _List, window: Window, page: int) -> tuple[list[Any], int]:
-    since, until = window.seconds
-    size = {"page": page + listing.first_page, "size": PAGE_SIZE}
-    data = await gateway.call(listing.method, {listing.since: since, listing.until: until, **size})
-    rows = data.get(listing.rows)
-    return (rows if isinstance(rows, list) else []), whole_number(data, "total", 0)
+async def _read(gateway: DouyinGateway, listing: _List, window: Window, page: int) -> Mapping[str, Any]:
+    """One page, counted from 1 whatever the platform calls it."""
+    span = {listing.since: int(window.start.timestamp()), listing.until: int(window.end.timestamp())}
+    return await gateway.call(listing.method, {**span, "page": page - 1 + listing.first_page, "size": PAGE_SIZE})
 
 
 def _record(listing: _List, row: Any, now: datetime) -> Verified:

@@ -8,17 +8,16 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.http import Link
+from connectors.keyed_windows import settled, window_of
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping
-from connectors.settling import other_amount, wrong_state
+from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from connectors.wechat.settings import WechatSettings
 from connectors.wechat_store.codes import STORE_CODES
 from connectors.wechat_store.events import ORDER, REFUND
 from connectors.wechat_store.records import products_of, read_order, read_refund
-from connectors.windows import settled, window_of
-from domain.canonical import RefundStatus
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -30,7 +29,7 @@ from domain.catalog.shop_calls import (
     ShipOrderOutput,
     TurnDownRefundArguments,
 )
-from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.problems import NotFoundProblem, Text, ValidationProblem
 
 PLATFORM = "wechat_store"
 PAGE_SIZE = 50
@@ -64,66 +63,50 @@ class WechatStore:
         return read_refund(await self._refund(request.refund_id))
 
     async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
-        """Tell the platform the one parcel of an order, once; the order read first settles an unknown outcome.
+        """Tell the platform the one parcel of an order, once. Raises ConflictProblem when it cannot go out with it."""
+        products: list[dict[str, Any]] = []
 
-        Raises ConflictProblem when the order went out with another parcel or cannot go out.
-        """
-        raw = await self._order(request.order_id)
-        order = read_order(raw)
-        if request.waybill in order.waybills:
-            return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
-        if order.status != "paid":
-            raise wrong_state(PLATFORM, "order", order.order_id, order.status)
-        parcel = {
-            "delivery_id": request.company,
-            "waybill_id": request.waybill,
-            "deliver_type": _BY_COURIER,
-            "product_infos": products_of(raw),
-        }
-        payload = {"order_id": order.order_id, "delivery_list": [parcel]}
-        try:
+        async def read() -> OrderOutput:
+            raw = await self._order(request.order_id)
+            products[:] = products_of(raw)
+            return read_order(raw)
+
+        async def act() -> None:
+            parcel = {"delivery_id": request.company, "waybill_id": request.waybill, "deliver_type": _BY_COURIER}
+            payload = {"order_id": request.order_id, "delivery_list": [{**parcel, "product_infos": products}]}
             await self.api.change("channels/ec/order/delivery/send", payload)
-        except ConflictProblem:
-            present = await self.get_order(request)
-            if request.waybill not in present.waybills:
-                raise
-            return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
-        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
+
+        return await ship_once(PLATFORM, request, read, act)
 
     async def agree_return(self, request: RefundOfShopArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Let the buyer send the goods back; no money moves. Raises ConflictProblem when it is too late for that."""
-        refund = await self.get_refund(request)
-        if refund.status in ("awaiting_return", "returned", "refunded"):
-            return _settled(refund, already=True)
-        if refund.status != "requested" or refund.returns_goods is False:
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        return await self._settle(ACCEPT, refund, request, {}, "awaiting_return")
+
+        async def act(refund: RefundOutput) -> None:
+            await self._settle(ACCEPT, refund)
+
+        return await let_return_once(PLATFORM, lambda: self.get_refund(request), act)
 
     async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Pay a refund back, once; the state read first settles an attempt whose outcome is unknown.
+        """Pay a refund back, once.
 
-        The platform has one interface for both steps, so a refund whose goods must come back first is refused here.
-        Raises ConflictProblem when the refund is over, its goods are not back, or its amount is not the approved one.
+        The platform has one interface for this and for the return of goods, so what must come back first is refused
+        here. Raises ConflictProblem for that, when the refund is over, or its amount is not the approved one.
         """
-        refund = await self.get_refund(request)
-        if refund.status == "refunded":
-            return _settled(refund, already=True)
-        payable = refund.status == "returned" or (refund.status == "requested" and refund.returns_goods is False)
-        if not payable:
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
-            raise other_amount(PLATFORM, refund.refund_id, refund.amount_minor, request.amount_minor)
-        return await self._settle(ACCEPT, refund, request, {}, "refunded")
+
+        async def act(refund: RefundOutput) -> None:
+            if refund.status != "returned" and (refund.status != "requested" or refund.returns_goods is not False):
+                raise wrong_state(PLATFORM, refund)
+            await self._settle(ACCEPT, refund)
+
+        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), act, request.amount_minor)
 
     async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Refuse a refund, once; as in `agree_refund`. Raises ConflictProblem when it was paid or withdrawn."""
-        refund = await self.get_refund(request)
-        if refund.status == "refused":
-            return _settled(refund, already=True)
-        if refund.status not in ("requested", "returned"):
-            raise wrong_state(PLATFORM, "refund", refund.refund_id, refund.status)
-        more = {"reject_reason": request.reason}
-        return await self._settle(REJECT, refund, request, more, "refused")
+        """Refuse a refund, once. Raises ConflictProblem when it was paid or withdrawn."""
+
+        async def act(refund: RefundOutput) -> None:
+            await self._settle(REJECT, refund, reject_reason=request.reason)
+
+        return await refuse_once(PLATFORM, lambda: self.get_refund(request), act)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """What changed within windows as long as the platform allows, by its `next_key`.
@@ -185,26 +168,5 @@ class WechatStore:
         answer = await self.api.read("channels/ec/aftersale/getaftersaleorder", {"after_sale_order_id": refund_id})
         return mapping(answer.get("after_sale_order"), "after_sale_order")
 
-    async def _settle(
-        self,
-        path: str,
-        refund: RefundOutput,
-        request: RefundOfShopArguments,
-        more: Mapping[str, Any],
-        after: RefundStatus,
-    ) -> SettledRefundOutput:
-        already = False
-        try:
-            await self.api.change(path, {"after_sale_order_id": refund.refund_id, **more})
-        except ConflictProblem:
-            already = True
-        present = await self.get_refund(request)
-        if already and present.status != after:
-            raise wrong_state(PLATFORM, "refund", present.refund_id, present.status)
-        return _settled(present, already=already)
-
-
-def _settled(refund: RefundOutput, *, already: bool) -> SettledRefundOutput:
-    return SettledRefundOutput(
-        refund_id=refund.refund_id, status=refund.status, amount_minor=refund.amount_minor, already=already
-    )
+    async def _settle(self, path: str, refund: RefundOutput, **more: str) -> None:
+        await self.api.change(path, {"after_sale_order_id": refund.refund_id, **more})

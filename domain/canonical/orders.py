@@ -59,13 +59,17 @@ class Buyer(Result):
 
 
 class Delivery(Result):
-    """Where the goods went; personal data stays ciphertext."""
+    """Where the goods went; personal data stays ciphertext.
+
+    receiver_ciphertext: the platform's own cipher of the whole receiver (Taobao's OAID, Pinduoduo's address id).
+    """
 
     province: str | None = None
     city: str | None = None
     name_ciphertext: str | None = None
     phone_ciphertext: str | None = None
     address_ciphertext: str | None = None
+    receiver_ciphertext: str | None = None
 
 
 class OrderData(Origin):

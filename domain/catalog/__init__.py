@@ -3,8 +3,10 @@
 from domain.calls import Catalog
 from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.flow import FLOW_CALLS
+from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
+from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS
@@ -16,6 +18,8 @@ CATALOG = Catalog(
         *FLOW_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
+        *TAOBAO_CALLS,
+        *JD_CALLS,
         *DOUYIN_CALLS,
         *OFFICIAL_ACCOUNT_CALLS,
         *WECHAT_STORE_CALLS,

@@ -89,6 +89,9 @@ class OrderOutput(Result):
     channel: str | None = None
     influencer_id: str | None = None
     video_id: str | None = None
+    membership: str | None = None
+    parent_order_id: str | None = None
+    group_id: str | None = None
     coupon_ids: tuple[str, ...] = ()
     created_at: AwareDatetime | None = None
     paid_at: AwareDatetime | None = None

@@ -235,6 +235,22 @@ def test_a_status_nobody_knows_yet_is_unknown_and_no_error() -> None:
 # --- the shop itself
 
 
+def reachable(world: Outside) -> set[str]:
+    """The orders that changed within the ninety days that the platform lets one read."""
+    oldest = datetime.now(UTC) - timedelta(days=90)
+    return {row.id for row in world.sim.app.state.world.orders.having(shop=SHOP) if row.updated_at > oldest}
+
+
+async def orders_of_last_week(world: Outside, count: int) -> None:
+    """Paid orders, each changed some minutes after the one before."""
+    simulated = world.sim.app.state.world
+    with simulated.bulletin.quiet():
+        for number in range(count):
+            made = await order_of(world)
+            moment = datetime.now(UTC) - timedelta(days=3) + timedelta(minutes=7 * number)
+            simulated.orders.change(made, created_at=moment, updated_at=moment, paid_at=moment)
+
+
 async def order_of(world: Outside, **more: Any) -> Any:
     simulated = world.sim.app.state.world
     return trade.pay(simulated, trade.place_order(simulated, SHOP, **more))
@@ -311,8 +327,8 @@ async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
     monkeypatch.setattr(pages, "PAGE_SIZE", 3)
     monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
     simulated = world.sim.app.state.world
-    before = {order.id for order in simulated.orders.having(shop=SHOP)}
-    assert len(before) > 9
+    await orders_of_last_week(world, 14)
+    before = reachable(world)
     await world.break_things(
         {"match": {"platform": "douyin", "api": "order.searchList"}, "fault": "shift_page", "copies": 2}
     )
@@ -328,7 +344,7 @@ async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
             known = seen.get(str(event.subject))
             if known is None or event.data["version"] >= known["version"]:
                 seen[str(event.subject)] = event.data
-    truth = {order.id: order for order in simulated.orders.having(shop=SHOP)}
+    truth = {number: simulated.orders.get(number) for number in reachable(world)}
     assert before < truth.keys()
     assert {number: seen[f"order:{number}"]["status"] for number in truth} == {
         number: order.status.value for number, order in truth.items()
@@ -342,9 +358,10 @@ async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
 async def test_a_window_that_holds_too_much_is_halved(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "MOST_ROWS", 2)
     monkeypatch.setattr(pages, "PAGE_SIZE", 2)
+    monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
+    await orders_of_last_week(world, 9)
     records, _ = await read_all(await world.open("douyin"), "orders", {}, datetime.now(UTC))
-    orders = {order.id for order in world.sim.app.state.world.orders.having(shop=SHOP)}
-    assert {json.loads(record.payload)["order_id"] for record in records} == orders
+    assert {json.loads(record.payload)["order_id"] for record in records} == reachable(world)
 
 
 async def test_what_a_push_told_and_a_list_repeats_is_one_event(world: Outside) -> None:

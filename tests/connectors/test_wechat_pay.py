@@ -167,7 +167,8 @@ def traded_day(world: Outside) -> date:
     orders = world.sim.app.state.world.orders.having(shop=bills.SHOP)
     today = datetime.now(UTC).astimezone(CHINA).date()
     days = [order.paid_at.astimezone(CHINA).date() for order in orders if order.paid_at]
-    return max(day for day in days if day < today)
+    latest: date = max(day for day in days if day < today)
+    return latest
 
 
 async def test_a_days_bill_has_the_sums_of_what_was_traded(world: Outside) -> None:

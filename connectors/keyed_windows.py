@@ -1,4 +1,7 @@
-"""Reading what changed in a stretch of time that stands still while it is read."""
+"""Reading what changed in a stretch of time, where the platform itself gives out the key of the next page.
+
+Where pages have numbers, `connectors.page_windows` is the way.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,16 +34,11 @@ class Window:
         """The cursor behind this window, and whether there is more up to `asked`."""
         return {"since": rfc3339(self.until)}, self.until < asked
 
-    def halved(self) -> "Window":
-        """The earlier half; a window of one second stays as it is."""
-        seconds = max(int((self.until - self.since).total_seconds()) // 2, 1)
-        return Window(self.since, min(self.since + timedelta(seconds=seconds), self.until))
-
 
 def settled(asked: datetime, stream: Stream, now: datetime) -> datetime:
     """The latest instant, in whole seconds, before which nothing can appear in the platform's list any more.
 
-    What appears late would push rows from a page that is still to be read onto one that was read.
+    What is told later than that is read with the next window.
     """
     return min(asked, now - stream.lag).replace(microsecond=0)
 

@@ -1,0 +1,137 @@
+"""What can be read again of a JD shop, which is all there is: JD pushes nothing dependable to POP shops."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.errors import missing_in_answer
+from connectors.jd.gateway import PLATFORM, JdGateway
+from connectors.jd.records import ALL_STATES, ORDER_FIELDS
+from connectors.page_windows import Window, WindowedReader
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.reading import CHINA, mapping, optional_text, text, whole_number
+from connectors.webhooks import Verified
+
+ORDER_KIND = "order"
+REFUND_KIND = "refund"
+SEARCH = "jingdong.pop.order.enSearch"
+REFUND_LIST = "jingdong.pop.afs.soa.refundapply.queryPageList"
+BY_CREATION = "1"
+BY_CHANGE = "0"
+"""`dateType`: 1 is the time of the order, 0 that of its last change [U]."""
+
+_LAG = timedelta(minutes=2)
+_HALF_YEAR = timedelta(days=180)
+ORDERS = Stream("orders", reaches_back=_HALF_YEAR, lag=_LAG)
+ORDERS_CREATED = Stream("orders_created", reaches_back=_HALF_YEAR, lag=_LAG)
+REFUNDS_REQUESTED = Stream("refunds_requested", reaches_back=_HALF_YEAR, lag=_LAG)
+REFUNDS_CHECKED = Stream("refunds_checked", reaches_back=_HALF_YEAR, lag=_LAG)
+STREAMS = (ORDERS, ORDERS_CREATED, REFUNDS_REQUESTED, REFUNDS_CHECKED)
+
+# A month is allowed; a day keeps the number of pages, and with it the time in which they can shift, small.
+_WIDEST = timedelta(days=1)
+_PAGE_SIZE = 100
+_REFUND_PAGE_SIZE = 50
+
+
+class JdReader:
+    """The streams of one shop."""
+
+    def __init__(self, gateway: JdGateway) -> None:
+        self._gateway = gateway
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """The next page of a stream."""
+        known = next(each for each in STREAMS if each.name == stream)
+        if known in (ORDERS, ORDERS_CREATED):
+            by = BY_CHANGE if known is ORDERS else BY_CREATION
+            orders = _Orders(self._gateway, by)
+            return await WindowedReader(known, _WIDEST, _PAGE_SIZE).pull(cursor, until, orders.count, orders.read)
+        refunds = _Refunds(self._gateway, "applyTime" if known is REFUNDS_REQUESTED else "checkTime")
+        reader = WindowedReader(known, _WIDEST, _REFUND_PAGE_SIZE)
+        return await reader.pull(cursor, until, refunds.count, refunds.read)
+
+    async def order(self, order_id: str) -> Mapping[str, Any]:
+        """One order."""
+        params = {"order_id": order_id, "optional_fields": ORDER_FIELDS}
+        found = await self._gateway.call("jingdong.pop.order.get", params, "orderDetailInfo")
+        return mapping(found.get("orderInfo"), "orderInfo")
+
+    async def refunds(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One page of refund applications: `result` and `totalCount`."""
+        return await self._gateway.call(REFUND_LIST, params, "queryResult")
+
+
+class _Orders:
+    def __init__(self, gateway: JdGateway, by: str) -> None:
+        self._gateway = gateway
+        self._by = by
+
+    async def count(self, window: Window) -> int:
+        return whole_number(await self._ask(window, 1, 1), "orderTotal")
+
+    async def read(self, window: Window, page: int) -> Sequence[Verified]:
+        found = await self._ask(window, page, _PAGE_SIZE)
+        now = self._gateway.now()
+        return [_order_record(row, now) for row in _rows(found, "orderInfoList")]
+
+    async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        params = {
+            "start_date": _local(window.start),
+            "end_date": _local(window.end),
+            "order_state": ALL_STATES,
+            "optional_fields": ORDER_FIELDS,
+            "page": str(page),
+            "page_size": str(size),
+            "dateType": self._by,
+        }
+        return await self._gateway.call(SEARCH, params, "searchorderinfo_result")
+
+
+class _Refunds:
+    def __init__(self, gateway: JdGateway, by: str) -> None:
+        self._gateway = gateway
+        self._by = by
+
+    async def count(self, window: Window) -> int:
+        return whole_number(await self._ask(window, 1, 1), "totalCount")
+
+    async def read(self, window: Window, page: int) -> Sequence[Verified]:
+        found = await self._ask(window, page, _REFUND_PAGE_SIZE)
+        now = self._gateway.now()
+        return [_refund_record(row, now) for row in _rows(found, "result")]
+
+    async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        params = {
+            f"{self._by}Start": _local(window.start),
+            f"{self._by}End": _local(window.end),
+            "pageIndex": page,
+            "pageSize": size,
+        }
+        return await self._gateway.call(REFUND_LIST, params, "queryResult")
+
+
+def _order_record(row: Mapping[str, Any], now: datetime) -> Verified:
+    version = f"{row.get('orderState')}:{optional_text(row, 'modified', limit=32)}"
+    return Verified(ORDER_KIND, _as_payload(row), f"order:{text(row, 'orderId')}:{version}", now)
+
+
+def _refund_record(row: Mapping[str, Any], now: datetime) -> Verified:
+    version = f"{row.get('status')}:{optional_text(row, 'checkTime', limit=32)}"
+    return Verified(REFUND_KIND, _as_payload(row), f"refund:{text(row, 'id')}:{version}", now)
+
+
+def _rows(found: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    rows = found.get(field) or []
+    if not isinstance(rows, list):
+        raise missing_in_answer(PLATFORM, field)
+    return [mapping(row, field) for row in rows]
+
+
+def _as_payload(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
+def _local(instant: datetime) -> str:
+    return f"{instant.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,142 @@
+"""JD's orders and refund applications as Tandem's. Receivers stay ciphertext."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.reading import (
+    anomaly,
+    china_time,
+    fen,
+    mapping,
+    optional_fen,
+    optional_mapping,
+    optional_text,
+    text,
+    whole_number,
+)
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.shop_calls import OrderOutput, RefundOutput
+from domain.problems import Text
+
+ORDER_FIELDS = (
+    "orderId,parentOrderId,orderState,orderPayment,freightPrice,sellerDiscount,orderStartTime,orderEndTime,modified,"
+    "paymentConfirmTime,consigneeInfo,itemInfoList,couponDetailList,waybill,open_id_buyer,pin,orderStateRemark"
+)
+ORDER_STATUSES: Mapping[str, OrderStatus] = {
+    "NOT_PAY": "unpaid",
+    "WAIT_SELLER_STOCK_OUT": "paid",
+    "WAIT_SELLER_DELIVERY": "paid",
+    "POP_ORDER_PAUSE": "paid",
+    "PAUSE": "paid",
+    "SEND_TO_DISTRIBUTION_CENER": "shipped",
+    "DISTRIBUTION_CENTER_RECEIVED": "shipped",
+    "WAIT_GOODS_RECEIVE_CONFIRM": "shipped",
+    "RECEIPTS_CONFIRM": "completed",
+    "FINISHED_L": "completed",
+    "TRADE_CANCELED": "closed",
+}
+ALL_STATES = ",".join((*ORDER_STATUSES, "LOCKED"))
+# 1 is the shop's consent and 3 the platform's own: the shop has nothing more to do, the platform pays [U].
+REFUND_STATUSES: Mapping[int, RefundStatus] = {
+    0: "requested",
+    1: "refunded",
+    2: "refused",
+    3: "refunded",
+    4: "refused",
+    5: "refunded",
+    6: "refunded",
+    9: "refunded",
+    11: "closed",
+}
+
+
+def read_order(order: Mapping[str, Any]) -> OrderOutput:
+    """`orderInfo` of pop.order.get and of the search. A state nobody knows yet reads `unknown`."""
+    parent = optional_text(order, "parentOrderId", limit=64)
+    waybill = optional_text(order, "waybill", limit=512) or ""
+    coupons = _listed(order, "couponDetailList")
+    status = ORDER_STATUSES.get(str(order.get("orderState")), "unknown")
+    return OrderOutput(
+        order_id=text(order, "orderId"),
+        status=status,
+        paid_minor=fen(order, "orderPayment"),
+        postage_minor=optional_fen(order, "freightPrice"),
+        discount_minor=optional_fen(order, "sellerDiscount"),
+        lines=_lines(_listed(order, "itemInfoList")),
+        buyer=Buyer(
+            buyer_id=optional_text(order, "open_id_buyer", limit=128) or optional_text(order, "pin", limit=128)
+        ),
+        delivery=_delivery(optional_mapping(order.get("consigneeInfo"))),
+        waybills=tuple(number for number in waybill.split(",") if number),
+        coupon_ids=tuple(
+            dict.fromkeys(kind for each in coupons if (kind := optional_text(each, "couponType", limit=128)))
+        ),
+        parent_order_id=parent if parent not in (None, "0") else None,
+        created_at=china_time(order, "orderStartTime"),
+        paid_at=china_time(order, "paymentConfirmTime"),
+        completed_at=china_time(order, "orderEndTime") if status == "completed" else None,
+        updated_at=china_time(order, "modified"),
+        close_reason=optional_text(order, "orderStateRemark") if status == "closed" else None,
+    )
+
+
+def read_refund(row: Mapping[str, Any]) -> RefundOutput:
+    """One refund application; its sum is in fen [U]. A request for goods not shipped yet, so nothing comes back."""
+    amount = whole_number(row, "applyRefundSum")
+    if amount < 0:
+        raise anomaly("applyRefundSum", Text("不能为负", "must not be negative"))
+    return RefundOutput(
+        refund_id=text(row, "id"),
+        order_id=text(row, "orderId"),
+        status=REFUND_STATUSES.get(whole_number(row, "status", -1), "unknown"),
+        amount_minor=amount,
+        reason=optional_text(row, "reason"),
+        returns_goods=False,
+        created_at=china_time(row, "applyTime"),
+        updated_at=china_time(row, "checkTime") or china_time(row, "applyTime"),
+    )
+
+
+def _lines(rows: list[Mapping[str, Any]]) -> tuple[OrderLine, ...]:
+    """Articles; they have no number of their own, and one may come twice (bought and as a gift)."""
+    seen: Counter[str] = Counter()
+    lines = []
+    for row in rows:
+        sku = text(row, "skuId")
+        seen[sku] += 1
+        price, count = fen(row, "jdPrice"), whole_number(row, "itemTotal")
+        if not 0 < count < 1_000_000:
+            raise anomaly("itemTotal", Text("不是有效的件数", "is no valid number of pieces"))
+        lines.append(
+            OrderLine(
+                line_id=sku if seen[sku] == 1 else f"{sku}-{seen[sku]}",
+                item_id=optional_text(row, "wareId", limit=64),
+                sku_id=sku,
+                title=text(row, "skuName", limit=512),
+                quantity=count,
+                price_minor=price,
+                total_minor=price * count,
+            )
+        )
+    return tuple(lines)
+
+
+def _delivery(consignee: Mapping[str, Any]) -> Delivery | None:
+    known = Delivery(
+        province=optional_text(consignee, "province", limit=64),
+        city=optional_text(consignee, "city", limit=64),
+        name_ciphertext=optional_text(consignee, "fullname"),
+        phone_ciphertext=optional_text(consignee, "mobile") or optional_text(consignee, "telephone"),
+        address_ciphertext=optional_text(consignee, "fullAddress"),
+    )
+    return known if known != Delivery() else None
+
+
+def _listed(source: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    value = source.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise anomaly(field, Text("应为列表", "must be a list"))
+    return [mapping(each, field) for each in value]

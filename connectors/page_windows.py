@@ -1,0 +1,109 @@
+"""Reading changes by time: window after window, each from its last page to its first.
+
+While a window is read, records change and leave it, and what lies behind them moves up a page. Reading from the end, a
+record that moves up is met again; reading from the start, it would be missed. What appears late does the opposite, so a
+window that is to be done with ends before anything can appear late. What is newer is read too, and then once more.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.webhooks import Verified
+from domain.events import rfc3339
+from domain.problems import CommunicationProblem, Text, ValidationProblem
+
+# What was settled since the last pull waits for the next one while it is less than this.
+_WORTH_A_WINDOW = timedelta(minutes=1)
+
+
+class Window(NamedTuple):
+    """From `start` to `end`, both included."""
+
+    start: datetime
+    end: datetime
+
+
+Count = Callable[[Window], Awaitable[int]]
+ReadPage = Callable[[Window, int], Awaitable[Sequence[Verified]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedReader:
+    """How one stream is cut. widest: of a window. settles: how near to now a window may end.
+
+    most: how many records of a window the platform shows; one that holds more is halved.
+
+    `stream.lag` is how long a change may be missing: windows that end earlier than that are read once.
+    """
+
+    stream: Stream
+    widest: timedelta
+    page_size: int
+    settles: timedelta = timedelta()
+    most: int | None = None
+
+    async def pull(self, cursor: Cursor, until: datetime, count: Count, read_page: ReadPage) -> PulledPage:
+        """The next page; see `connectors.pulling.Pullable`.
+
+        cursor: `since`, and while a window is open `until`, `page` and whether it is read `again`. count: how many
+        records a window holds. read_page: the records of one page, from 1.
+        """
+        oldest = until - self.stream.reaches_back
+        start = max(_instant(cursor, "since") or oldest, oldest)
+        end = _instant(cursor, "until")
+        if end is not None and end > start:
+            return await self._page(Window(start, end), int(cursor["page"]), bool(cursor.get("again")), read_page, None)
+        settled, latest = until - self.stream.lag, until - self.settles
+        again = start > settled - _WORTH_A_WINDOW
+        end = min(start + self.widest, latest if again else settled)
+        if end <= start:
+            return PulledPage((), {"since": rfc3339(start)}, more=False)
+        window = Window(start, end)
+        total = await count(window)
+        while self.most is not None and total > self.most:
+            window = _half(window, total)
+            total = await count(window)
+        return await self._page(window, -(-total // self.page_size), again, read_page, total)
+
+    @staticmethod
+    async def _page(window: Window, page: int, again: bool, read_page: ReadPage, total: int | None) -> PulledPage:
+        records = await read_page(window, page) if page > 0 else ()
+        if page > 1:
+            still = {"since": rfc3339(window.start), "until": rfc3339(window.end), "page": page - 1, "again": again}
+            return PulledPage(records, still, more=True, total=total)
+        following = window.start if again else window.end
+        return PulledPage(records, {"since": rfc3339(following)}, more=not again, total=total)
+
+
+def _half(window: Window, total: int) -> Window:
+    """The earlier half of a window. Raises CommunicationProblem for one that cannot be cut any more."""
+    seconds = int((window.end - window.start).total_seconds()) // 2
+    if seconds < 1:
+        raise CommunicationProblem(
+            Text(
+                f"平台在一秒内有 {total} 条变更，超过可读的条数，请人工核对",
+                f"The platform has {total} changes within a second, more than it shows: check by hand",
+            ),
+            retryable=False,
+            outcome="not_done",
+        )
+    return Window(window.start, window.start + timedelta(seconds=seconds))
+
+
+def _instant(cursor: Mapping[str, Any], name: str) -> datetime | None:
+    value = cursor.get(name)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise ValidationProblem(
+            Text(f"拉取位置中的“{name}”不是有效的时间", f"“{name}” in the cursor is no instant with a time zone"),
+            retryable=False,
+        )
+    return instant

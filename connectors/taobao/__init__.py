@@ -1,0 +1,62 @@
+"""Taobao and Tmall (淘宝/天猫): a shop's trades and refunds, by the open platform's gateway and message service."""
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.registry import ConnectionReport, explain
+from connectors.taobao.client import TaobaoShop
+from connectors.taobao.gateway import PLATFORM
+from connectors.taobao.messages import record_events
+from connectors.taobao.settings import TaobaoSettings
+from connectors.unpushed import NOTHING_TO_ACKNOWLEDGE, refuse_push
+from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from domain.calls import AnyCall
+from domain.catalog.taobao import TAOBAO_CALLS, TAOBAO_QUEUE
+from domain.events import Event
+from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text, ValidationProblem
+
+_HINTS = {
+    AuthenticationProblem: Text(
+        "核对 app_key、app_secret，并确认 session 或 refresh_token 来自店铺最近一次授权",
+        "Check app_key and app_secret, and that session or refresh_token came from the shop's latest authorisation",
+    ),
+    AuthorizationProblem: Text(
+        "在开放平台控制台为应用申请订单与退款接口权限，并把服务器 IP 加入白名单",
+        "Apply for the trade and refund interfaces in the console, and put this server's IP on the application's list",
+    ),
+    ValidationProblem: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
+}
+
+
+class TaobaoConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("淘宝/天猫", "Taobao/Tmall")
+    queue = TAOBAO_QUEUE
+    # The quota depends on the application's grade [U]; well below the smallest that is told of.
+    requests_per_second = 40.0
+    settings = TaobaoSettings
+    calls: tuple[AnyCall, ...] = TAOBAO_CALLS
+    client = TaobaoShop
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        """Never: messages are pulled."""
+        refuse_push(self.title)
+
+    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+        return NOTHING_TO_ACKNOWLEDGE
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return record_events(record, account)
+
+    def open(self, account: Account, link: Link) -> TaobaoShop:
+        return TaobaoShop(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Reads who the shop is, with its session."""
+        try:
+            gateway = self.open(account, link).gateway
+            await gateway.call("taobao.user.seller.get", {"fields": "user_id,nick"})
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

@@ -1,0 +1,149 @@
+"""Taobao's messages (TMC): what happened, in a few words.
+
+A message names a trade or a refund and says little of it, so what is pulled carries the thing itself beside the
+message. One that came alone still tells its stage.
+Source: open.taobao.com, message service and topic documents, second-hand [S].
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from connectors.accounts import Account
+from connectors.payloads import parse_json_object
+from connectors.reading import (
+    china_time,
+    mapping,
+    not_from_the_future,
+    optional_fen,
+    optional_text,
+    text,
+    whole_number,
+)
+from connectors.shop_records import moment_version, order_event, order_version, refund_event
+from connectors.taobao.records import NUMBER_LIMIT, read_buyer, read_refund, read_trade
+from connectors.telling import tell, tell_order, tell_parcel, tell_refund
+from connectors.webhooks import Verified
+from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData, StockData
+from domain.events import Event
+
+TRADE_KIND = "trade"
+REFUND_KIND = "refund"
+ORDER_TOPICS: Mapping[str, OrderStatus] = {
+    "taobao_trade_TradeCreate": "unpaid",
+    "taobao_trade_TradeBuyerPay": "paid",
+    "taobao_trade_TradePartlySellerShip": "paid",
+    "taobao_trade_TradeSellerShip": "shipped",
+    "taobao_trade_TradeSuccess": "completed",
+    "taobao_trade_TradeClose": "closed",
+}
+REFUND_TOPICS: Mapping[str, RefundStatus] = {
+    "taobao_refund_RefundCreated": "requested",
+    "taobao_refund_RefundSellerAgreeAgreement": "awaiting_return",
+    "taobao_refund_RefundBuyerReturnGoods": "returned",
+    "taobao_refund_RefundSellerRefuseAgreement": "refused",
+    "taobao_refund_RefundSuccess": "refunded",
+    "taobao_refund_RefundClosed": "closed",
+}
+PARCEL_TOPIC = "taobao_logistics_LogsticDetailTrace"
+STOCK_TOPIC = "taobao_item_ItemStockChanged"
+_ParcelState = Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"]
+# The actions are in no document at hand [U].
+PARCEL_STATES: Mapping[str, _ParcelState] = {
+    "CONSIGN": "shipped",
+    "GOT": "in_transit",
+    "DEPARTURE": "in_transit",
+    "ARRIVAL": "in_transit",
+    "SENT_SCAN": "delivering",
+    "SIGNED": "signed",
+    "RETURN_SIGN": "returned",
+}
+
+
+def message_subject(topic: str, content: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What must be read to understand a message: `trade` or `refund`, and its number; None when it says all."""
+    if topic in ORDER_TOPICS:
+        return TRADE_KIND, text(content, "tid", limit=NUMBER_LIMIT)
+    if topic in REFUND_TOPICS:
+        return REFUND_KIND, text(content, "refund_id")
+    return None
+
+
+def record_events(record: Verified, account: Account) -> list[Event]:
+    """The canonical events of a pulled record or a message; none for topics Tandem has no use for."""
+    body = parse_json_object(record.payload)
+    if record.kind == TRADE_KIND or TRADE_KIND in body:
+        trade = mapping(body.get(TRADE_KIND), TRADE_KIND)
+        return [order_event(read_trade(trade), record, account, field="modified")]
+    if record.kind == REFUND_KIND or REFUND_KIND in body:
+        refund = mapping(body.get(REFUND_KIND), REFUND_KIND)
+        return [refund_event(read_refund(refund), record, account, field="modified")]
+    content = mapping(body.get("content"), "content")
+    happened = not_from_the_future(china_time(body, "pub_time"), record.received_at, "pub_time")
+    origin = {"platform": account.platform, "account": account.slug, "occurred_at": happened}
+    if record.kind in ORDER_TOPICS:
+        return [tell_order(_short_order(ORDER_TOPICS[record.kind], content, origin), record, account)]
+    if record.kind in REFUND_TOPICS:
+        return [tell_refund(_short_refund(REFUND_TOPICS[record.kind], content, origin), record, account)]
+    if record.kind == PARCEL_TOPIC:
+        return [tell_parcel(_parcel(content, origin), record, account)]
+    if record.kind == STOCK_TOPIC:
+        return [_stock_event(content, origin, record, account)]
+    return []
+
+
+def as_payload(**parts: Any) -> bytes:
+    """What the inbox keeps of a record: fractions as the texts they came as."""
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
+def _short_order(status: OrderStatus, content: Mapping[str, Any], origin: Mapping[str, Any]) -> OrderData:
+    return OrderData(
+        **origin,
+        version=order_version(status, None),
+        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        status=status,
+        paid_minor=optional_fen(content, "payment"),
+        buyer=read_buyer(content),
+    )
+
+
+def _short_refund(status: RefundStatus, content: Mapping[str, Any], origin: Mapping[str, Any]) -> RefundData:
+    line = optional_text(content, "oid", limit=NUMBER_LIMIT)
+    return RefundData(
+        **origin,
+        version=moment_version(china_time(content, "modified") or origin["occurred_at"]),
+        refund_id=text(content, "refund_id"),
+        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        status=status,
+        amount_minor=optional_fen(content, "refund_fee"),
+        line_ids=(line,) if line else (),
+        buyer=read_buyer(content),
+    )
+
+
+def _parcel(content: Mapping[str, Any], origin: Mapping[str, Any]) -> ShipmentData:
+    happened = china_time(content, "time") or origin["occurred_at"]
+    return ShipmentData(
+        **{**origin, "occurred_at": happened},
+        version=moment_version(happened),
+        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        waybill=text(content, "out_sid"),
+        company=optional_text(content, "company_name", limit=64),
+        state=PARCEL_STATES.get(str(content.get("action")), "unknown"),
+    )
+
+
+def _stock_event(content: Mapping[str, Any], origin: Mapping[str, Any], record: Verified, account: Account) -> Event:
+    data = StockData(
+        **origin,
+        version=moment_version(origin["occurred_at"]),
+        item_id=text(content, "num_iid"),
+        sku_id=optional_text(content, "sku_id", limit=64),
+        available=whole_number(content, "quantity"),
+    )
+    keys = (f"sku:{account.platform}/{data.sku_id}",) if data.sku_id else ()
+    parts = (data.sku_id or "", str(data.version))
+    return tell(
+        "stock.changed", f"goods:{account.platform}/{data.item_id}", data, record, account, keys=keys, parts=parts
+    )

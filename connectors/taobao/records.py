@@ -1,0 +1,168 @@
+"""Taobao's trades and refunds as Tandem's, for answers, messages and pulled records alike.
+
+Personal data comes masked (`王**`) with the OAID, the platform's cipher of the whole receiver; the masked texts are
+dropped and the OAID is kept. Numbers are taken as they come: some shops get theirs encrypted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.reading import (
+    anomaly,
+    china_time,
+    fen,
+    mapping,
+    optional_fen,
+    optional_mapping,
+    optional_text,
+    text,
+    whole_number,
+)
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.shop_calls import OrderOutput, RefundOutput
+from domain.problems import Text
+
+NUMBER_LIMIT = 160
+TRADE_FIELDS = (
+    "tid,status,payment,post_fee,discount_fee,total_fee,created,pay_time,consign_time,end_time,modified,buyer_nick,"
+    "buyer_open_uid,oaid,receiver_state,receiver_city,trade_attr,close_reason,promotion_details,orders"
+)
+REFUND_FIELDS = (
+    "refund_id,tid,oid,status,refund_fee,reason,has_good_return,sid,company_name,created,modified,refund_version,"
+    "refund_phase,buyer_open_uid"
+)
+ORDER_STATUSES: Mapping[str, OrderStatus] = {
+    "TRADE_NO_CREATE_PAY": "unpaid",
+    "WAIT_BUYER_PAY": "unpaid",
+    "PAY_PENDING": "unpaid",
+    "WAIT_PRE_AUTH_CONFIRM": "unpaid",
+    "WAIT_SELLER_SEND_GOODS": "paid",
+    "SELLER_CONSIGNED_PART": "paid",
+    "PAID_FORBID_CONSIGN": "paid",
+    "WAIT_BUYER_CONFIRM_GOODS": "shipped",
+    "TRADE_BUYER_SIGNED": "completed",
+    "TRADE_FINISHED": "completed",
+    "TRADE_CLOSED": "closed",
+    "TRADE_CLOSED_BY_TAOBAO": "closed",
+}
+REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "WAIT_SELLER_AGREE": "requested",
+    "WAIT_BUYER_RETURN_GOODS": "awaiting_return",
+    "WAIT_SELLER_CONFIRM_GOODS": "returned",
+    "SELLER_REFUSE_BUYER": "refused",
+    "CLOSED": "closed",
+    "SUCCESS": "refunded",
+}
+# How a trade says that its buyer is an 88VIP member is in no document at hand [U].
+MEMBERSHIP_ATTRIBUTE = "vip88"
+MEMBERSHIP = "88VIP"
+
+
+def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
+    """`trade` of taobao.trade.fullinfo.get and of the increments. A status nobody knows yet reads `unknown`."""
+    lines = optional_mapping(trade.get("orders")).get("order")
+    promotions = optional_mapping(trade.get("promotion_details")).get("promotion_detail")
+    return OrderOutput(
+        order_id=text(trade, "tid", limit=NUMBER_LIMIT),
+        status=ORDER_STATUSES.get(str(trade.get("status")), "unknown"),
+        paid_minor=fen(trade, "payment"),
+        postage_minor=optional_fen(trade, "post_fee"),
+        discount_minor=optional_fen(trade, "discount_fee"),
+        lines=tuple(_line(mapping(line, "orders")) for line in _listed(lines, "orders")),
+        buyer=read_buyer(trade),
+        delivery=_delivery(trade),
+        waybills=_waybills(lines),
+        coupon_ids=tuple(
+            number
+            for each in _listed(promotions, "promotion_details")
+            if (number := optional_text(mapping(each, "promotion_details"), "promotion_id", limit=128))
+        ),
+        membership=_membership(trade),
+        created_at=china_time(trade, "created"),
+        paid_at=china_time(trade, "pay_time"),
+        shipped_at=china_time(trade, "consign_time"),
+        completed_at=_completed_at(trade),
+        updated_at=china_time(trade, "modified"),
+        close_reason=optional_text(trade, "close_reason"),
+    )
+
+
+def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
+    """`refund` of taobao.refund.get and of refunds.receive.get."""
+    line = optional_text(refund, "oid", limit=NUMBER_LIMIT)
+    return RefundOutput(
+        refund_id=text(refund, "refund_id"),
+        order_id=text(refund, "tid", limit=NUMBER_LIMIT),
+        status=REFUND_STATUSES.get(str(refund.get("status")), "unknown"),
+        amount_minor=fen(refund, "refund_fee"),
+        reason=optional_text(refund, "reason"),
+        returns_goods=refund["has_good_return"] if isinstance(refund.get("has_good_return"), bool) else None,
+        return_waybill=optional_text(refund, "sid", limit=64),
+        line_ids=(line,) if line else (),
+        created_at=china_time(refund, "created"),
+        updated_at=china_time(refund, "modified"),
+    )
+
+
+def read_buyer(source: Mapping[str, Any]) -> Buyer:
+    """The buyer: their open id within this application is the only name that stays the same."""
+    return Buyer(
+        buyer_id=optional_text(source, "buyer_open_uid", limit=128),
+        nickname=optional_text(source, "buyer_nick", limit=128),
+    )
+
+
+def _line(line: Mapping[str, Any]) -> OrderLine:
+    return OrderLine(
+        line_id=text(line, "oid", limit=NUMBER_LIMIT),
+        item_id=optional_text(line, "num_iid", limit=64),
+        sku_id=optional_text(line, "sku_id", limit=64),
+        title=text(line, "title", limit=512),
+        sku=_sku(optional_text(line, "sku_properties_name")),
+        category=optional_text(line, "cid", limit=64),
+        quantity=whole_number(line, "num"),
+        price_minor=fen(line, "price"),
+        total_minor=fen(line, "total_fee"),
+    )
+
+
+def _sku(properties: str | None) -> str | None:
+    """`颜色:驼色;尺码:M` as `驼色 M`."""
+    if properties is None:
+        return None
+    return " ".join(part.rpartition(":")[2] for part in properties.split(";") if part) or None
+
+
+def _delivery(trade: Mapping[str, Any]) -> Delivery | None:
+    known = Delivery(
+        province=optional_text(trade, "receiver_state", limit=64),
+        city=optional_text(trade, "receiver_city", limit=64),
+        receiver_ciphertext=optional_text(trade, "oaid"),
+    )
+    return known if known != Delivery() else None
+
+
+def _waybills(lines: Any) -> tuple[str, ...]:
+    found = (optional_text(optional_mapping(line), "invoice_no", limit=64) for line in _listed(lines, "orders"))
+    return tuple(dict.fromkeys(number for number in found if number))
+
+
+def _membership(trade: Mapping[str, Any]) -> str | None:
+    """From `trade_attr`, which is JSON within JSON."""
+    value = optional_text(trade, "trade_attr", limit=8192)
+    if value is None or f'"{MEMBERSHIP_ATTRIBUTE}"' not in value:
+        return None
+    return MEMBERSHIP if f'"{MEMBERSHIP_ATTRIBUTE}":"1"' in value.replace(" ", "") else None
+
+
+def _completed_at(trade: Mapping[str, Any]) -> Any:
+    """`end_time` ends closed trades too."""
+    return china_time(trade, "end_time") if ORDER_STATUSES.get(str(trade.get("status"))) == "completed" else None
+
+
+def _listed(value: Any, field: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise anomaly(field, Text("应为列表", "must be a list"))
+    return value

@@ -1,0 +1,25 @@
+"""JD: a refund application that is read and agreed to."""
+
+from typing import Any
+
+from tests.connectors.case import Case, Effect
+from tests.connectors.harness import Outside
+
+
+async def _subject(world: Outside) -> dict[str, Any]:
+    return {"refund_id": (await world.sim.refund(shop="demo-jd", amount_minor=29900))["id"]}
+
+
+CASE = Case(
+    platform="jd",
+    secret="app_secret",
+    first_setting="app_key",
+    read="jd.get_refund",
+    subject=_subject,
+    effect=Effect(
+        call="jd.agree_refund",
+        api="jingdong.pop.afs.refundapply.replyRefund",
+        ledger_kind="refund_agreed",
+        query_api="jingdong.pop.afs.soa.refundapply.queryPageList",
+    ),
+)

@@ -1,0 +1,44 @@
+"""Reading a stream the way a sync does: page after page, each cursor carried over as JSON."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.pulling import Cursor
+from connectors.webhooks import Verified
+from domain.events import Event, rfc3339
+from tests.connectors.harness import connector
+
+Between = Callable[[int], Awaitable[None]]
+
+
+async def pull_all(
+    client: Any,
+    stream: str,
+    since: datetime | None = None,
+    *,
+    cursor: Cursor | None = None,
+    until: datetime | None = None,
+    between: Between | None = None,
+    most: int = 400,
+) -> tuple[list[Verified], Cursor]:
+    """Every record of a stream, and where it stands then. between: what happens after each page."""
+    position: Any = cursor if cursor is not None else ({"since": rfc3339(since)} if since else {})
+    found: list[Verified] = []
+    for turn in range(most):
+        page = await client.pull(stream, position, until or datetime.now(UTC))
+        found += page.records
+        position = json.loads(json.dumps(page.cursor))
+        if between is not None:
+            await between(turn)
+        if not page.more:
+            return found, position
+    raise AssertionError(f"{stream} did not end within {most} pages")
+
+
+def events_of(records: list[Verified], account: Account) -> list[Event]:
+    """The canonical events of records."""
+    chosen = connector(account.platform)
+    return [event for record in records for event in chosen.to_events(record, account)]

@@ -1,0 +1,158 @@
+"""A JD shop, which is only ever asked: by creation and by change, and what is refused."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.accounts import Account
+from connectors.jd.codes import GATEWAY_CODES
+from connectors.webhooks import Verified, WebhookRequest
+from domain.events import Event
+from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from simulator import trade
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
+
+SHOP = "demo-jd"
+RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+ACCOUNT = Account("jd", "shop", {})
+ORDER = {
+    "orderId": "289000000001",
+    "parentOrderId": "288000000000",
+    "orderState": "WAIT_SELLER_STOCK_OUT",
+    "orderPayment": "129.00",
+    "freightPrice": "0.00",
+    "sellerDiscount": "10.00",
+    "orderStartTime": "2026-11-23 09:00:00",
+    "paymentConfirmTime": "2026-11-23 09:01:00",
+    "modified": "2026-11-23 09:01:00",
+    "open_id_buyer": "jd_open_1",
+    "pin": "jd***",
+    "consigneeInfo": {"fullname": "c1==", "mobile": "c2==", "fullAddress": "c3==", "province": "浙江省"},
+    "itemInfoList": [
+        {"skuId": "1001", "skuName": "耳机", "jdPrice": "69.50", "itemTotal": "2"},
+        {"skuId": "1001", "skuName": "耳机（赠品）", "jdPrice": "0.00", "itemTotal": "1"},
+    ],
+}
+
+
+def told(kind: str, body: Any) -> list[Event]:
+    return connector("jd").to_events(Verified(kind, json.dumps(body).encode(), "key", RECEIVED), ACCOUNT)
+
+
+async def test_orders_are_found_by_their_change_and_by_their_creation(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("jd"), await world.account("jd"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    by_change, _ = await pull_all(client, "orders", since)
+    by_creation, _ = await pull_all(client, "orders_created", since)
+    for records in (by_change, by_creation):
+        (event,) = [event for event in events_of(records, account) if event.subject == f"order:{order.id}"]
+        assert (event.type, event.data["paid_minor"]) == ("tandem.order.paid", order.paid_minor)
+    assert {record.dedupe_key for record in by_creation} <= {record.dedupe_key for record in by_change}
+
+
+async def test_an_old_order_that_changed_is_found_by_its_change_alone(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account = await world.open("jd"), await world.account("jd")
+    made = await world.sim.refund(shop=SHOP)
+    orders, _ = await pull_all(client, "orders", since)
+    created, _ = await pull_all(client, "orders_created", since)
+    assert f"order:{made['tid']}" in {event.subject for event in events_of(orders, account)}
+    assert created == []
+
+
+async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("jd"), await world.account("jd"), world.sim.app.state.world
+    made = [trade.pay(state, trade.place_order(state, SHOP)).id for _ in range(230)]
+    match = {"platform": "jd", "api": "jingdong.pop.order.enSearch"}
+    await world.break_things({"match": match, "fault": "shift_page", "copies": 5})
+    records, position = await pull_all(client, "orders", since)
+    await world.break_things()
+    more, _ = await pull_all(client, "orders", cursor=position)
+    seen = {event.subject for event in events_of([*records, *more], account)}
+    assert {f"order:{number}" for number in made} - seen == set()
+
+
+async def test_a_refund_is_told_when_it_is_asked_for_and_when_it_is_decided(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account = await world.open("jd"), await world.account("jd")
+    made = await world.sim.refund(shop=SHOP, stage="asked", amount_minor=12900)
+    asked, _ = await pull_all(client, "refunds_requested", since)
+    (event,) = events_of(asked, account)
+    assert (event.type, event.data["amount_minor"]) == ("tandem.refund.created", 12900)
+    assert (await pull_all(client, "refunds_checked", since))[0] == []
+    await perform(client, "jd.agree_refund", refund_id=made["id"], amount_minor=12900)
+    decided, _ = await pull_all(client, "refunds_checked", since)
+    assert [event.type for event in events_of(decided, account)] == ["tandem.refund.succeeded"]
+
+
+async def test_an_order_is_shipped_once(world: Outside) -> None:
+    client, state = await world.open("jd"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    match = {"platform": "jd", "api": "jingdong.pop.order.shipment"}
+    await world.break_things({"match": match, "fault": "timeout_after", "times": 1, "seconds": 3})
+    parcel = {"order_id": order.id, "waybill": "JD0001234567890", "company": "2087"}
+    assert (await perform(client, "jd.ship_order", **parcel)).already is True
+    assert await world.effects(kind="shipped", order_id=order.id) == 1
+    unpaid = trade.place_order(state, SHOP)
+    with pytest.raises(ConflictProblem, match="unpaid"):
+        await perform(client, "jd.ship_order", key="b", **{**parcel, "order_id": unpaid.id})
+
+
+async def test_what_is_not_there_is_final(world: Outside) -> None:
+    client = await world.open("jd")
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "jd.get_order", order_id="1")
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "jd.get_refund", refund_id="1")
+
+
+async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
+    await world.break_things({"match": {"platform": "jd"}, "fault": "clock_skew", "seconds": -400})
+    report = await connector("jd").test_connection(await world.account("jd"), world.link)
+    assert not report.ok
+    assert GATEWAY_CODES[8].text.en in report.message.en
+    assert report.hint is not None
+    assert "clock" in report.hint.en
+
+
+def test_nobody_pushes_for_jd() -> None:
+    with pytest.raises(AuthenticationProblem, match="does not push"):
+        connector("jd").verify(WebhookRequest("POST", {}, {}, b"{}", RECEIVED), ACCOUNT)
+
+
+def test_an_order_reads_with_its_parent_and_a_line_for_each_article() -> None:
+    (event,) = told("order", ORDER)
+    assert (event.type, event.data["parent_order_id"]) == ("tandem.order.paid", "288000000000")
+    assert [line["line_id"] for line in event.data["lines"]] == ["1001", "1001-2"]
+    assert [line["total_minor"] for line in event.data["lines"]] == [13900, 0]
+    assert (event.data["buyer"]["buyer_id"], event.data["discount_minor"]) == ("jd_open_1", 1000)
+    assert event.data["delivery"]["phone_ciphertext"] == "c2=="
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "field"),
+    [
+        ("order", {"orderId": ""}, "orderId"),
+        ("order", {"orderPayment": "-0.01"}, "orderPayment"),
+        ("order", {"itemInfoList": [{"skuId": "1", "skuName": "x", "jdPrice": "1", "itemTotal": "-1"}]}, "itemTotal"),
+        ("order", {"itemInfoList": {"skuId": "1"}}, "itemInfoList"),
+        ("order", {"modified": "2026-11-24 09:00:00"}, "modified"),
+        ("refund", {"applyRefundSum": -1}, "applyRefundSum"),
+        ("refund", {"applyTime": "2026-02-30 00:00:00"}, "applyTime"),
+    ],
+)
+def test_an_anomalous_record_names_the_field(kind: str, change: dict[str, Any], field: str) -> None:
+    refund = {"id": "1", "orderId": "2", "applyRefundSum": 100, "status": 0, "applyTime": "2026-11-23 09:00:00"}
+    with pytest.raises(ValidationProblem) as error:
+        told(kind, {**(ORDER if kind == "order" else refund), **change})
+    assert error.value.problem.as_dict()["field"] == field
+
+
+def test_a_state_nobody_knows_is_unknown() -> None:
+    (event,) = told("order", {**ORDER, "orderState": "ON_THE_MOON"})
+    assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
