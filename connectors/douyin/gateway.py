@@ -16,7 +16,7 @@ from connectors.douyin.codes import OK, meaning_of
 from connectors.douyin.settings import DouyinSettings
 from connectors.errors import missing_in_answer, raise_meaning
 from connectors.http import Link, PlatformHttp
-from connectors.tokens import Token, TokenCare, TokenName
+from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
 from domain.problems import AuthenticationProblem
 
 PLATFORM = "douyin"
@@ -85,17 +85,21 @@ class DouyinGateway:
         return data
 
     async def _fetch_token(self, old: Token | None) -> Token:
-        refresh = old.refresh_value if old is not None else None
-        if refresh is None and self.settings.refresh_token is not None:
-            refresh = self.settings.refresh_token.get_secret_value()
-        if refresh is not None:
-            try:
-                params = {"grant_type": "refresh_token", "refresh_token": refresh}
-                return self._token(await self._send("token.refresh", params, {}, effect=False))
-            except AuthenticationProblem:
-                # A shop's own application may always ask anew; another's needs the shop to authorise it again.
-                if self.settings.refresh_token is not None:
-                    raise
+        configured = self.settings.refresh_token.get_secret_value() if self.settings.refresh_token else None
+
+        async def refresh(value: str) -> Token:
+            params = {"grant_type": "refresh_token", "refresh_token": value}
+            return self._token(await self._send("token.refresh", params, {}, effect=False))
+
+        try:
+            token = await refresh_by_any(old, configured, refresh)
+        except AuthenticationProblem:
+            # A shop's own application may always ask anew; another's needs the shop to authorise it again.
+            if configured is not None:
+                raise
+            token = None
+        if token is not None:
+            return token
         params = {"code": "", "grant_type": "authorization_self", "shop_id": str(self.settings.shop_id)}
         return self._token(await self._send("token.create", params, {}, effect=False))
 
