@@ -61,5 +61,6 @@ def seconds(at: datetime | None) -> int:
 
 
 def number(text: str) -> int:
-    """An id that the platform writes as a number; 0 for none, and for one that is no number."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """An id that the platform writes as a number, which is what its digits make; 0 for none."""
+    digits = "".join(letter for letter in text if letter in "0123456789")
+    return int(digits) if digits else 0

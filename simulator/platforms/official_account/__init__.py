@@ -91,12 +91,13 @@ class OfficialAccount(WechatPlatform):
         if isinstance(row, Follower) and happening.what is What.FOLLOWED:
             return [self._subscribe(row)]
         if isinstance(row, Follower) and happening.what is What.UNFOLLOWED:
-            return [self.callback(row.account, "unsubscribe", row.id, {"EventKey": ""})]
+            return [self._at(self.callback(row.account, "unsubscribe", row.id, {"EventKey": ""}), happening.at)]
         if isinstance(row, Scan) and happening.what is What.SCANNED:
             customer = self.world.customers.get(row.customer_id)
             if customer is not None:
                 openid = self.world.openid(customer, row.account)
-                return [self.callback(row.account, "SCAN", openid, {"EventKey": row.code, "Ticket": "TICKET"})]
+                scanned = self.callback(row.account, "SCAN", openid, {"EventKey": row.code, "Ticket": "TICKET"})
+                return [self._at(scanned, row.scanned_at)]
         return []
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
@@ -123,9 +124,7 @@ class OfficialAccount(WechatPlatform):
             "EventKey": f"{SCENE_PREFIX}{row.scene}" if row.scene else "",
             "Ticket": "TICKET" if row.scene else "",
         }
-        push = self.callback(row.account, "subscribe", row.id, fields)
-        moment = {"CreateTime": int(row.followed_at.timestamp())}
-        return push.replaced(payload={**push.payload, **moment})
+        return self._at(self.callback(row.account, "subscribe", row.id, fields), row.followed_at)
 
 
 def _info(call: Call, openid: str) -> Json:

@@ -165,6 +165,11 @@ class WechatPlatform(PlatformBase):
         }
         return self.make_push(shop.id, event, payload)
 
+    @staticmethod
+    def _at(push: Push, moment: datetime) -> Push:
+        """The callback as of the moment it tells of, which for replayed history is not now."""
+        return push.replaced(payload={**push.payload, "CreateTime": int(moment.timestamp())})
+
     async def _token(self, request: Request) -> JSONResponse:
         try:
             params = json.loads(await request.body() or b"{}")

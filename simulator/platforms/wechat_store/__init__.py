@@ -148,7 +148,7 @@ class WechatStore(WechatPlatform):
         if isinstance(row, Order) and happening.what in ORDER_EVENTS:
             return [self._order_push(happening.account, ORDER_EVENTS[happening.what], row, happening.at)]
         if isinstance(row, Refund):
-            return [self._refund_push(happening.account, row)]
+            return [self._refund_push(happening.account, row, happening.at)]
         return []
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
@@ -159,7 +159,7 @@ class WechatStore(WechatPlatform):
         if event in known and order is not None and order.shop == account:
             return self._order_push(account, event, order, self.world.clock.now())
         if event == REFUND_EVENT and refund is not None and refund.shop == account:
-            return self._refund_push(account, refund)
+            return self._refund_push(account, refund, self.world.clock.now())
         raise LookupError(f"no callback {event!r} about {dict(subjects)} of {account}")
 
     def _order_push(self, account: str, event: str, row: Order, at: datetime) -> Push:
@@ -174,17 +174,14 @@ class WechatStore(WechatPlatform):
             info["cancel_type"] = 2 if row.refunded_minor else 1
         if event == "channels_ec_order_settle":
             info["settle_time"] = _seconds(at)
-        return self._at(self.callback(account, event, self._buyer(row), {"order_info": info}), row.updated_at)
+        return self._at(self.callback(account, event, self._buyer(row), {"order_info": info}), at)
 
-    def _refund_push(self, account: str, row: Refund) -> Push:
+    def _refund_push(self, account: str, row: Refund, at: datetime) -> Push:
         info = {"status": REFUND_WORDS[row.status], "after_sale_order_id": row.id, "order_id": row.tid}
         order = self.world.orders.get(row.tid)
         sender = self._buyer(order) if order is not None else ""
         push = self.callback(account, REFUND_EVENT, sender, {"finder_shop_aftersale_status_update": info})
-        return self._at(push, row.modified_at)
-
-    def _at(self, push: Push, moment: datetime) -> Push:
-        return push.replaced(payload={**push.payload, "CreateTime": _seconds(moment)})
+        return self._at(push, at)
 
     def _buyer(self, row: Order) -> str:
         return self.who(row)[1].openid
