@@ -1,5 +1,6 @@
 """An Official Account: callbacks in plain and in safe mode, who follows by which code, all followers page by page."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wechatpy import WeChatClient
 from wechatpy.crypto import WeChatCrypto
 
 from connectors.accounts import Account
@@ -298,6 +300,31 @@ async def test_an_address_check_goes_through_the_simulator(world: Outside) -> No
     late = replace(request, received_at=request.received_at + timedelta(minutes=11))
     with pytest.raises(AuthenticationProblem):
         connector("official_account").verify(late, account)
+
+
+async def test_another_client_works_with_the_simulator(world: Outside) -> None:
+    settings = (await world.account("official_account")).settings
+    base = f"{settings['base_url']}/cgi-bin/"
+
+    class Client(WeChatClient):  # type: ignore[misc]
+        API_BASE_URL = base
+
+    client = Client(settings["app_id"], settings["app_secret"], timeout=5)
+    token = await asyncio.to_thread(
+        client._fetch_access_token,
+        f"{base}token",
+        {"grant_type": "client_credential", "appid": settings["app_id"], "secret": settings["app_secret"]},
+    )
+    assert token["expires_in"] > 0
+    followers = await asyncio.to_thread(client.user.get_followers)
+    first = followers["data"]["openid"][0]
+    assert (await asyncio.to_thread(client.user.get, first))["unionid"]
+    await asyncio.to_thread(client.message.send_template, first, "TM1", {"thing1": {"value": "到账"}})
+    assert await world.effects(kind="template_message", openid=first) == 1
+    # Its token desk killed ours, which nobody notices.
+    assert (
+        await perform(await world.open("official_account"), "official_account.get_follower", openid=first)
+    ).following
 
 
 def test_a_key_of_the_wrong_length_is_named_when_the_account_is_set_up() -> None:

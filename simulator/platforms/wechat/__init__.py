@@ -106,9 +106,10 @@ class WechatPlatform(PlatformBase):
         self._forced: dict[str, list[datetime]] = {}
 
     def router(self) -> APIRouter:
-        """POST /cgi-bin/stable_token and everything in `apis`."""
+        """POST /cgi-bin/stable_token, the older GET /cgi-bin/token, and everything in `apis`."""
         router = APIRouter(prefix=f"/{self.name}", tags=[self.name])
         router.add_api_route("/cgi-bin/stable_token", self._token, methods=["POST"])
+        router.add_api_route("/cgi-bin/token", self._older_token, methods=["GET"])
         router.add_api_route("/{api:path}", self._call, methods=["GET", "POST"])
         return router
 
@@ -175,7 +176,16 @@ class WechatPlatform(PlatformBase):
             params = json.loads(await request.body() or b"{}")
         except ValueError:
             return JSONResponse(answer(47001))
-        if not isinstance(params, dict) or params.get("grant_type") != "client_credential":
+        if not isinstance(params, dict):
+            return JSONResponse(answer(47001))
+        return self._granted(params, force=params.get("force_refresh") is True)
+
+    async def _older_token(self, request: Request) -> JSONResponse:
+        """The older desk, which gives another token to everybody who asks; the one before dies [O]."""
+        return self._granted(dict(request.query_params), force=True, spared=True)
+
+    def _granted(self, params: Mapping[str, Any], *, force: bool, spared: bool = False) -> JSONResponse:
+        if params.get("grant_type") != "client_credential":
             return JSONResponse(answer(40097, "grant_type"))
         shop = self.shop_of_client(str(params.get("appid")))
         if shop is None or shop.platform != self.name:
@@ -183,8 +193,8 @@ class WechatPlatform(PlatformBase):
         if params.get("secret") != shop.client_secret:
             return JSONResponse(answer(40125))
         token = self.tokens.current(shop.id, APP)
-        if token is None or params.get("force_refresh") is True:
-            if token is not None and not self._may_force(shop.id):
+        if token is None or force:
+            if token is not None and not spared and not self._may_force(shop.id):
                 return JSONResponse(answer(45011))
             token = self.tokens.issue(shop.id, APP)
         left = int((token.expires_at - self.world.clock.now()).total_seconds())
