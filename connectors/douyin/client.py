@@ -8,10 +8,12 @@ from connectors.accounts import Account
 from connectors.douyin.gateway import PLATFORM, DouyinGateway
 from connectors.douyin.pages import STREAMS, pull
 from connectors.douyin.records import read_order, read_refund
+from connectors.douyin.settlement import settled_lines
 from connectors.http import Link
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping, optional_mapping, text
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
+from domain.catalog.douyin import SettlementArguments, SettlementOutput
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -62,6 +64,25 @@ class DouyinShop:
             platform=PLATFORM,
             retryable=False,
             outcome="not_done",
+        )
+
+    async def read_settlement(self, request: SettlementArguments) -> SettlementOutput:
+        """What was settled on a day, in figures; `connectors.douyin.settlement` has the lines."""
+        orders: set[str] = set()
+        lines = settled = commission = fee = 0
+        async for line in settled_lines(self.gateway, request.day):
+            orders.add(line.order_id)
+            lines += 1
+            settled += line.settled_minor
+            commission += line.commission_minor
+            fee += line.fee_minor
+        return SettlementOutput(
+            day=request.day,
+            lines=lines,
+            orders=len(orders),
+            settled_minor=settled,
+            commission_minor=commission,
+            fee_minor=fee,
         )
 
     async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:

@@ -3,8 +3,12 @@
 Source: the platform's order, logistics and after-sale documents.
 """
 
-from domain.calls import Call
-from domain.catalog.platforms import platform_queue
+from datetime import date
+
+from pydantic import Field
+
+from domain.calls import Call, Result
+from domain.catalog.platforms import PlatformArguments, platform_queue
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -18,6 +22,7 @@ from domain.catalog.shop_calls import (
     changing,
     reading,
 )
+from domain.money import AmountMinor
 from domain.problems import Text
 
 DOUYIN_QUEUE = platform_queue("douyin")
@@ -87,6 +92,33 @@ DOUYIN_REFUSE_REFUND: Call[TurnDownRefundArguments, SettledRefundOutput] = chang
     {"refund_id": "7017000000000000001", "status": "refused", "amount_minor": 12900},
 )
 
+
+class SettlementArguments(PlatformArguments):
+    """One day in China."""
+
+    day: date = Field(description="结算日期 · The day on which it was settled")
+
+
+class SettlementOutput(Result):
+    """What was settled on a day, in figures. commission_minor: what the influencers get, fee_minor: the platform."""
+
+    day: date
+    lines: int
+    orders: int
+    settled_minor: AmountMinor
+    commission_minor: AmountMinor
+    fee_minor: AmountMinor
+
+
+DOUYIN_READ_SETTLEMENT: Call[SettlementArguments, SettlementOutput] = reading(
+    "douyin.read_settlement",
+    Text("读取抖店结算账单", "Read what Douyin settled"),
+    SettlementArguments,
+    SettlementOutput,
+    {"day": "2026-11-22", "lines": 130, "orders": 120, "settled_minor": 1_268_000}
+    | {"commission_minor": 158_000, "fee_minor": 7_600},
+)
+
 DOUYIN_CALLS = (
     DOUYIN_GET_ORDER,
     DOUYIN_GET_REFUND,
@@ -94,4 +126,5 @@ DOUYIN_CALLS = (
     DOUYIN_AGREE_RETURN,
     DOUYIN_AGREE_REFUND,
     DOUYIN_REFUSE_REFUND,
+    DOUYIN_READ_SETTLEMENT,
 )

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.accounts import Account
-from connectors.douyin import pages
+from connectors.douyin import pages, settlement
+from connectors.douyin.codes import meaning_of
 from connectors.douyin.gateway import param_json, request_sign
 from connectors.douyin.pushes import event_sign
 from connectors.douyin.records import search_index
+from connectors.reading import CHINA
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
@@ -400,3 +402,38 @@ async def test_refunds_and_goods_are_read_again_too(world: Outside) -> None:
     assert any(event.data["video_ids"] for event in articles)
     with pytest.raises(ValidationProblem):
         await client.pull("stars", {}, later)
+
+
+async def test_a_days_settlement_is_read_by_both_halves_of_its_cursor(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "PAGE_SIZE", 2)
+    simulated = world.sim.app.state.world
+    noon = (datetime.now(CHINA) - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+    amounts = []
+    with simulated.bulletin.quiet():
+        for number in range(7):
+            done = trade.complete(simulated, trade.ship(simulated, await order_of(world, influencer_id="70001"), "SF"))
+            # Three share a second: the index tells them apart.
+            simulated.orders.change(done, finished_at=noon + timedelta(seconds=max(number - 3, 0)))
+            amounts.append(done.goods_minor)
+    told = await perform(await world.open("douyin"), "douyin.read_settlement", day=noon.date().isoformat())
+    assert (told.lines, told.orders) == (7, 7)
+    assert told.commission_minor == sum(amount // 10 for amount in amounts)
+    assert told.settled_minor + told.commission_minor + told.fee_minor == sum(amounts)
+    empty = await perform(await world.open("douyin"), "douyin.read_settlement", day="2020-01-01")
+    assert (empty.lines, empty.settled_minor) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "words"),
+    [
+        ("isv.ip-not-in-white-list", "IP"),
+        ("isv.app-permissions-insufficient:11", "interface"),
+        ("isv.shop-unauthorized", "authorised"),
+    ],
+)
+def test_what_keeps_an_application_out_is_said_in_plain_words(sub_code: str, words: str) -> None:
+    meaning = meaning_of(40003, sub_code)
+    assert meaning is not None
+    assert words in meaning.text.en

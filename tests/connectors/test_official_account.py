@@ -15,8 +15,10 @@ from wechatpy.crypto import WeChatCrypto
 
 from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, callback_signature
+from connectors.errors import raise_for_code
 from connectors.official_account import client as official_account
 from connectors.webhooks import Verified, WebhookRequest
+from connectors.wechat.codes import TOKEN_CODES
 from connectors.wechat.settings import WechatSettings
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
@@ -24,6 +26,7 @@ from domain.catalog.official_account import OFFICIAL_ACCOUNT_SEND_TEMPLATE
 from domain.events import Event
 from domain.problems import (
     AuthenticationProblem,
+    AuthorizationProblem,
     CommunicationProblem,
     NotFoundProblem,
     ProblemError,
@@ -332,3 +335,11 @@ def test_a_key_of_the_wrong_length_is_named_when_the_account_is_set_up() -> None
         Account("official_account", "main", {**PLAIN.settings, "encoding_aes_key": "short"}).parse_settings(
             WechatSettings
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"), [(40164, AuthorizationProblem, "IP"), (40125, AuthenticationProblem, "secret")]
+)
+def test_what_keeps_an_application_out_is_said_in_plain_words(code: int, kind: type[ProblemError], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        raise_for_code("official_account", code, "", TOKEN_CODES, effect=False)

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from simulator import trade
-from simulator.entities import Goods, Order, Refund, RefundStatus, Shop
+from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus, Shop
 from simulator.platforms.base import Json, PlatformBase
 from simulator.platforms.douyin import render
+from simulator.seeding import CHINA
 from simulator.world import World
 
 UNVERIFIED = (
@@ -134,6 +135,27 @@ def list_goods(call: Call) -> Json:
     return {"page": page, "size": size, "total": len(articles), "data": [render.goods(each) for each in shown]}
 
 
+def list_settled(call: Call) -> Json:
+    """order.getSettleBillDetailV3: lines by the time they were settled; an index means something only with its time."""
+    index, start = str(call.params.get("start_index") or ""), _local(call, "start_time")
+    orders = call.world.orders.between("finished", start, _local(call, "end_time"), shop=call.shop.id)
+    rows = [(row, line) for row in orders if row.status is OrderStatus.COMPLETED for line in row.lines]
+    rows.sort(key=lambda pair: (int(pair[0].finished_at.timestamp()) if pair[0].finished_at else 0, pair[1].oid))
+    if index:
+        places = [
+            place for place, (row, line) in enumerate(rows) if line.oid == index and _same(row.finished_at, start)
+        ]
+        if not places:
+            raise ApiError(40004, "isv.parameter-invalid:9", "start_index does not belong to start_time")
+        rows = rows[places[0] :]
+    size = call.whole("size", 20)
+    shown, rest = rows[:size], rows[size : size + 1]
+    following = {}
+    for row, line in rest:
+        following = {"next_start_index": line.oid, "next_start_time": render.local(row.finished_at)}
+    return {"is_end": 0 if rest else 1, "size": size, **following, "data": [render.settled(*pair) for pair in shown]}
+
+
 APIS: dict[str, Handler] = {
     "order.searchList": search_orders,
     "order.orderDetail": order_detail,
@@ -141,6 +163,7 @@ APIS: dict[str, Handler] = {
     "afterSale.List": list_refunds,
     "afterSale.Operate": operate_refund,
     "product.listV2": list_goods,
+    "order.getSettleBillDetailV3": list_settled,
 }
 
 
@@ -174,6 +197,17 @@ def _step(call: Call, operation: int, row: Refund, item: Json) -> Refund:
     if operation in (REFUSE_RETURN, REFUSE_RETURNED, REFUSE_MONEY):
         return trade.refuse(world, row, version, str(item.get("reason", "")))
     raise trade.TradeRefusal(trade.STALE_STATUS)
+
+
+def _local(call: Call, name: str) -> datetime:
+    try:
+        return datetime.strptime(call.text(name), "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
+    except ValueError:
+        raise ApiError(40004, "isv.parameter-invalid:10", f"{name} is no time") from None
+
+
+def _same(at: datetime | None, second: datetime) -> bool:
+    return at is not None and int(at.timestamp()) == int(second.timestamp())
 
 
 def _order(call: Call, row: Order) -> Json:

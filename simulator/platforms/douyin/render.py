@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from simulator.entities import Buyer, Customer, Goods, Order, OrderLine, OrderStatus, Refund, RefundStatus, Shop
 from simulator.platforms.base import Json
 from simulator.platforms.douyin.wire import ADDRESS, PHONE, TEXT, conceal, number, seconds
+from simulator.seeding import CHINA
 from simulator.trade import EXPRESS
 from simulator.world import World
 
@@ -128,6 +131,27 @@ def goods(rows: list[Goods]) -> Json:
         "create_time": seconds(first.updated_at),
         "update_time": seconds(max(row.updated_at for row in rows)),
     }
+
+
+def settled(row: Order, line: OrderLine) -> Json:
+    """A line of the settlement bill: an influencer takes a tenth, the platform six in a thousand [U]."""
+    commission = line.amount_minor // 10 if row.influencer_id else 0
+    fee = line.amount_minor * 6 // 1000
+    return {
+        "shop_order_id": row.id,
+        "order_id": line.oid,
+        "request_no": f"S{line.oid}",
+        "settle_time": local(row.finished_at),
+        "total_amount": line.amount_minor,
+        "commission": commission,
+        "platform_service_fee": fee,
+        "settle_amount": line.amount_minor - commission - fee,
+    }
+
+
+def local(at: datetime | None) -> str:
+    """An instant as the bill writes it, in China."""
+    return f"{at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def _line(row: Order, line: OrderLine) -> Json:
