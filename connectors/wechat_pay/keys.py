@@ -5,7 +5,8 @@ functions are; the dependency is pinned to the version they were read in.
 """
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from wechatpayv3.utils import (
@@ -86,7 +87,9 @@ class MerchantKeys:
         return sealed
 
 
-def _loaded(name: str, load: Any, value: str) -> Any:
+@lru_cache(maxsize=64)
+def _loaded(name: str, load: Callable[[str], Any], value: str) -> Any:
+    """The key; kept, because checking a private one takes a tenth of a second and every call and notice needs it."""
     try:
         return load(value)
     except Exception:  # the library raises nothing finer
