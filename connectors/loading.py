@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from connectors.douyin import DouyinConnector
 from connectors.jd import JdConnector
 from connectors.official_account import OfficialAccountConnector
+from connectors.pinduoduo import PinduoduoConnector
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.taobao import TaobaoConnector
 from connectors.wechat_pay import WechatPayConnector
@@ -29,6 +30,7 @@ BUILT_IN: tuple[Callable[[], Connector], ...] = (
     OfficialAccountConnector,
     WechatStoreConnector,
     WechatPayConnector,
+    PinduoduoConnector,
 )
 
 

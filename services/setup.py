@@ -38,6 +38,7 @@ _SECRET_FIELDS = frozenset(
         "encoding_aes_key",
         "refresh_token",
         "session",
+        "authorization_code",
     }
 )
 _NOT_SETTINGS = frozenset({"platform", "account", "name", "staff"})

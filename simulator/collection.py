@@ -76,9 +76,10 @@ class Collection(Generic[R]):
         """The rows of one key, in the order they came: `orders.having(shop="demo-jd")`. KeyError for no such index."""
         ((name, key),) = wanted.items()
         if name not in self._keyed:
-            self._keyed[name] = {}
+            key_of, keyed = self._by[name], dict[str, dict[str, None]]()
             for row in self._rows.values():
-                self._keyed[name].setdefault(self._by[name](row), {})[row.id] = None
+                keyed.setdefault(key_of(row), {})[row.id] = None
+            self._keyed[name] = keyed
         return [self._rows[row_id] for row_id in self._keyed[name].get(key, ())]
 
     def between(self, moment: str, start: datetime | None, end: datetime | None, **wanted: str) -> list[R]:

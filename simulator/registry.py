@@ -6,6 +6,7 @@ from simulator.platforms.base import PlatformBase
 from simulator.platforms.douyin import Douyin
 from simulator.platforms.jd import Jd
 from simulator.platforms.official_account import OfficialAccount
+from simulator.platforms.pinduoduo import Pinduoduo
 from simulator.platforms.taobao import Taobao
 from simulator.platforms.wechat_pay import WechatPay
 from simulator.platforms.wechat_store import WechatStore
@@ -18,6 +19,7 @@ PLATFORMS: tuple[type[PlatformBase], ...] = (
     WeCom,
     Taobao,
     Jd,
+    Pinduoduo,
     Douyin,
     OfficialAccount,
     WechatStore,

@@ -262,7 +262,7 @@ class World:
         if found != wanted:
             raise JournalMismatch(
                 f"the state folder was made with seed, customers, years = {found}, not {wanted}: "
-                "start with those, or with another --state folder"
+                "start with those or with another --state folder, or remove that one"
             )
         self.epoch = _INSTANT.validate_python(header["epoch"])
         seeding.seed_world(self)

@@ -6,6 +6,7 @@ from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
+from domain.catalog.pinduoduo import PINDUODUO_CALLS
 from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS
@@ -24,6 +25,7 @@ CATALOG = Catalog(
         *OFFICIAL_ACCOUNT_CALLS,
         *WECHAT_STORE_CALLS,
         *WECHAT_PAY_CALLS,
+        *PINDUODUO_CALLS,
         *MESSAGE_CALLS,
         *WEB_CALLS,
     )

@@ -50,7 +50,7 @@ class Advance(Body):
 def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]) -> APIRouter:
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
-    _add_world_routes(router, world, pusher, platforms)
+    _add_world_routes(router, world, pusher, replayer, platforms)
     add_shopping_routes(router, world)
     add_truth_routes(router, world, platforms)
     add_fault_routes(router, world.faults)
@@ -59,7 +59,9 @@ def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Ma
     return router
 
 
-def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> None:
+def _add_world_routes(
+    router: APIRouter, world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]
+) -> None:
     @router.get("/health")
     async def health() -> Json:
         """Whether the simulator is up."""
@@ -174,6 +176,7 @@ def _add_world_routes(router: APIRouter, world: World, pusher: Pusher, platforms
     @router.post("/reset")
     async def reset() -> Json:
         """Back to the seeded start; fault rules stay."""
+        await replayer.stop()
         pusher.forget()
         world.reset()
         return {"status": "reset"}

@@ -66,9 +66,9 @@ class PlatformBase:
     name: ClassVar[str]
     retry_delays_s: ClassVar[tuple[float, ...]] = ()
     """Waits between deliveries of a push that was not accepted; their number bounds the retries."""
-    shows: ClassVar[frozenset[str]] = frozenset({"buyer"})
-    """Kinds of identities that the platform's answers show in clear, together in one record: `buyer`, `openid`,
-    `unionid`, `phone`, `external_userid`. By them the truth knows what a perfect reader can join."""
+    shows: ClassVar[frozenset[str]] = frozenset({"buyer", "openid", "unionid"})
+    """Kinds of identities that the platform's answers show in clear, together in one record; a platform without WeChat
+    has no openids to show, a `phone` is hidden or ciphertext on most. By them the truth knows what can be joined."""
     token_s: ClassVar[float] = 7200
     token_parameter: ClassVar[str] = "access_token"  # noqa: S105
     """The parameter, in the query or the body, that carries the token."""

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from simulator.entities import Shop
+from simulator.faults import Fault
 from simulator.platforms.base import Incoming, Json, PlatformBase
 from simulator.seeding.numbers import CHINA
 from simulator.world import World
@@ -43,6 +44,16 @@ class SignedGateway(PlatformBase):
     def is_near(self, at: datetime) -> bool:
         """Whether a request's time is near enough to the platform's."""
         return abs(at - self.wall()) <= self.clock_tolerance
+
+    def copies_told(self, account: str, event: str) -> int:
+        """How often a message is told, by the rules for pushes: not at all, once, or several times."""
+        copies = 1
+        for rule in self.world.faults.for_push(self.name, account, event):
+            if rule.fault is Fault.DROP_PUSH:
+                return 0
+            if rule.fault is Fault.DUPLICATE_PUSH:
+                copies += rule.copies
+        return copies
 
     def visible_until(self) -> datetime:
         """What changed later than this is not listed yet."""

@@ -12,6 +12,9 @@ from simulator.trade.parcels import EXPRESS
 from simulator.trade.refusal import STALE_STATUS, TradeRefusal
 from simulator.world import World
 
+TRIES = 1_000
+"""How many people are drawn until one is known in chat; nine of ten are."""
+
 
 def any_buyer(world: World, pick: Random, platform: str, customer_id: str | None) -> tuple[Customer, Buyer]:
     """The person asked for, or one who is known in chat, with their account on the platform. LookupError for no one."""
@@ -21,9 +24,11 @@ def any_buyer(world: World, pick: Random, platform: str, customer_id: str | None
             raise LookupError(f"no customer {customer_id!r}")
         return customer, world.buyer(customer, platform)
     # Known in chat, so that telling the customer has somewhere to go; strangers are asked for by id.
-    known = [customer for customer in world.customers if customer.external_userid is not None]
-    chosen = pick.choice(known)
-    return chosen, world.buyer(chosen, platform)
+    for _ in range(TRIES):
+        chosen = world.customers.get(f"c{pick.randrange(world.settings.customers):06d}")
+        if chosen is not None and chosen.external_userid is not None:
+            return chosen, world.buyer(chosen, platform)
+    raise LookupError("nobody is known in chat")
 
 
 def place_order(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 
 import pytest
 
@@ -104,6 +105,12 @@ def test_a_groups_second_buyer_is_another_person(world: World) -> None:
         assert leader is not None
         assert leader.group_id == order.group_id
         assert leader.customer_id != order.customer_id
+
+
+def test_a_small_world_is_there_at_once() -> None:
+    began = perf_counter()
+    World(Settings(customers=200))
+    assert perf_counter() - began < 1
 
 
 def test_windows_hold_what_a_scan_of_everything_would(world: World) -> None:

@@ -86,12 +86,6 @@ class Taobao(SignedGateway):
         if told is None:
             return ()
         topic, content = told
-        copies = 1
-        for rule in self.world.faults.for_push(self.name, happening.account, topic):
-            if rule.fault is Fault.DROP_PUSH:
-                return ()
-            if rule.fault is Fault.DUPLICATE_PUSH:
-                copies += rule.copies
         number = str(4_160_000_000_000_000_000 + self.world.next("tmc"))
         shop = self.shop(happening.account)
         body = {
@@ -103,7 +97,7 @@ class Taobao(SignedGateway):
             "pub_time": local(self.wall()),
             "content": json.dumps(content, ensure_ascii=False),
         }
-        self.messages.put(shop.id, number, body, copies)
+        self.messages.put(shop.id, number, body, self.copies_told(shop.id, topic))
         return ()
 
     def _message(self, happening: Happening) -> tuple[str, Json] | None:

@@ -49,7 +49,6 @@ class Youzan(PlatformBase):
     """The platform; what its API does is pushed as well."""
 
     name = "youzan"
-    shows = frozenset({"buyer", "openid", "unionid"})
     # 16 retries from 10 s to 2 h [S]; another page of the same documentation says 4.
     retry_delays_s = (10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200)
 

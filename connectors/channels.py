@@ -1,0 +1,113 @@
+"""Platforms that push over a channel which we open and keep: what comes in is kept first and acknowledged then.
+
+How a channel is opened (websocket, TLS, reconnecting) is the business of whoever runs `listen`; here are the frames.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from connectors.webhooks import Verified
+from domain.problems import ProblemError, Text, UnavailableProblem
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a frame holds. record: what is to be kept. owner: the platform's number of the shop it is about.
+
+    answer: what to send once the record is kept; None when nothing is to be answered.
+    """
+
+    record: Verified | None = None
+    owner: str = ""
+    answer: str | None = None
+
+
+class Connection(Protocol):
+    """An open channel of texts."""
+
+    async def receive(self) -> str | None:
+        """The next text; None when the other side has closed."""
+
+    async def send(self, text: str) -> None:
+        """Send one text."""
+
+
+class Channel(Protocol):
+    """A platform's frames. Pure: time is given."""
+
+    heartbeat_s: float
+    """How often a sign of life is sent, at least."""
+    silence_s: float
+    """After so long without any frame the other side is taken for gone."""
+
+    def address(self, now: datetime) -> str:
+        """Where to connect to, signed for now."""
+
+    def heartbeat(self, now: datetime) -> str:
+        """A sign of life."""
+
+    def read(self, text: str, received_at: datetime) -> Frame:
+        """One frame. Raises ValidationProblem for what is none."""
+
+
+Keep = Callable[[str, Verified], Awaitable[bool]]
+
+
+async def listen(channel: Channel, connection: Connection, keep: Keep, now: Callable[[], datetime]) -> None:
+    """Take frames until the other side closes. A record is acknowledged when it is kept, not before.
+
+    keep: stores a record of a shop and commits; False when the shop is not ours, and the record is left to others. A
+    frame that cannot be read is left out and logged: without its number it cannot be acknowledged, and it comes again.
+    Raises UnavailableProblem when the other side falls silent, and what `keep` raises.
+    """
+    beating = asyncio.create_task(_beat(channel, connection, now))
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(channel.silence_s):
+                    text = await connection.receive()
+            except TimeoutError:
+                raise _silent(channel.silence_s) from None
+            if text is None:
+                return
+            try:
+                frame = channel.read(text, now())
+            except ProblemError as problem:
+                _log.warning("channel.unreadable", problem=str(problem), characters=len(text))
+                continue
+            if frame.record is not None and not await keep(frame.owner, frame.record):
+                continue
+            if frame.answer is not None:
+                await connection.send(frame.answer)
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat(channel: Channel, connection: Connection, now: Callable[[], datetime]) -> None:
+    while True:
+        await asyncio.sleep(channel.heartbeat_s)
+        await connection.send(channel.heartbeat(now()))
+
+
+def frame_text(**members: Any) -> str:
+    """A frame of ours, compact."""
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+
+
+def _silent(seconds: float) -> UnavailableProblem:
+    return UnavailableProblem(
+        Text(
+            f"消息通道 {seconds:.0f} 秒没有任何数据，重新连接",
+            f"The channel was silent for {seconds:.0f} s; it is opened again",
+        ),
+        retryable=True,
+    )

@@ -1,0 +1,68 @@
+"""Pinduoduo (拼多多): a shop's orders and refunds, by the open platform's gateway and message channel."""
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.pinduoduo.channel import PinduoduoChannel
+from connectors.pinduoduo.client import PinduoduoShop
+from connectors.pinduoduo.gateway import PLATFORM
+from connectors.pinduoduo.messages import record_events
+from connectors.pinduoduo.settings import PinduoduoSettings
+from connectors.registry import ConnectionReport, explain
+from connectors.unpushed import NOTHING_TO_ACKNOWLEDGE, refuse_push
+from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
+from domain.calls import AnyCall
+from domain.catalog.pinduoduo import PINDUODUO_CALLS, PINDUODUO_QUEUE
+from domain.events import Event
+from domain.problems import AuthenticationProblem, AuthorizationProblem, ProblemError, Text, ValidationProblem
+
+_HINTS = {
+    AuthenticationProblem: Text(
+        "核对 client_id、client_secret，并请店主重新授权，在 10 分钟内填入新的 authorization_code",
+        "Check client_id and client_secret, and have the shop authorise again; enter the new authorization_code "
+        "within 10 minutes",
+    ),
+    AuthorizationProblem: Text(
+        "在开放平台控制台为应用申请订单与售后接口权限，并把服务器 IP 加入白名单",
+        "Apply for the order and refund interfaces in the console, and put this server's IP on the application's list",
+    ),
+    ValidationProblem: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
+}
+
+
+class PinduoduoConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("拼多多", "Pinduoduo")
+    queue = PINDUODUO_QUEUE
+    # No published figure for a whole application [U].
+    requests_per_second = 30.0
+    settings = PinduoduoSettings
+    calls: tuple[AnyCall, ...] = PINDUODUO_CALLS
+    client = PinduoduoShop
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        """Never: messages come over a channel that we open."""
+        refuse_push(self.title)
+
+    def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
+        return NOTHING_TO_ACKNOWLEDGE
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return record_events(record, account)
+
+    def open(self, account: Account, link: Link) -> PinduoduoShop:
+        return PinduoduoShop(account, link)
+
+    def channel(self, account: Account) -> PinduoduoChannel:
+        """The message channel of the account's application, for `connectors.channels.listen`."""
+        return PinduoduoChannel(account)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Reads who the shop is, with its token."""
+        try:
+            gateway = self.open(account, link).gateway
+            await gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

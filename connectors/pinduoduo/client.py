@@ -1,0 +1,142 @@
+"""What Tandem does in one Pinduoduo shop: the implementation of `domain.catalog.pinduoduo`."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.pinduoduo.decryption import DecryptionQuota
+from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
+from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
+from connectors.pinduoduo.records import read_order, read_refund
+from connectors.pulling import Cursor, PulledPage
+from connectors.reading import mapping, optional_mapping, optional_text
+from connectors.shop_effects import pay_back_once, refuse_once, ship_once
+from domain.canonical import Delivery
+from domain.catalog.pinduoduo import DecryptReceiverOutput
+from domain.catalog.shop_calls import (
+    OrderArguments,
+    OrderOutput,
+    RefundOfShopArguments,
+    RefundOutput,
+    SettledRefundOutput,
+    SettleRefundArguments,
+    ShipOrderArguments,
+    ShipOrderOutput,
+    TurnDownRefundArguments,
+)
+from domain.problems import NotFoundProblem, Text
+
+
+class PinduoduoShop:
+    """One shop. Methods raise problems as `connectors.errors` describes them."""
+
+    streams = (ORDERS, REFUNDS)
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.gateway = PinduoduoGateway(account, link)
+        self._reader = PinduoduoReader(self.gateway)
+        self._decryptions = DecryptionQuota(account.slug, link)
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """The next page of `orders` or `refunds`; see `connectors.pulling.Pullable`."""
+        return await self._reader.pull(stream, cursor, until)
+
+    async def get_order(self, request: OrderArguments) -> OrderOutput:
+        """The order as it is now."""
+        return read_order(await self._order(request.order_id))
+
+    async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
+        """The after-sale application as it is now."""
+        params = {"after_sales_id": request.refund_id}
+        found = await self.gateway.call("pdd.refund.information.get", params, "refund_information_get_response")
+        return read_refund(found)
+
+    async def decrypt_receiver(self, request: OrderArguments) -> DecryptReceiverOutput:
+        """Who the order goes to, in clear; costs one of the day's decryptions.
+
+        Raises NotFoundProblem once the platform has blanked the receiver, RateLimitProblem until a permit is there.
+        """
+        order = await self._order(request.order_id)
+        delivery = read_order(order).delivery or Delivery()
+        ciphers = {
+            name: cipher
+            for name, cipher in (
+                ("name", delivery.name_ciphertext),
+                ("phone", delivery.phone_ciphertext),
+                ("address", delivery.address_ciphertext),
+            )
+            if cipher
+        }
+        if not ciphers:
+            raise _blanked(request.order_id)
+        await self._decryptions.take()
+        asked = [{"data_tag": request.order_id, "encrypted_data": cipher} for cipher in ciphers.values()]
+        params = {"data_list": json.dumps(asked, separators=(",", ":"))}
+        found = await self.gateway.call("pdd.open.decrypt.batch", params, "open_decrypt_batch_response")
+        plain = _decrypted(found)
+        return DecryptReceiverOutput(
+            order_id=request.order_id,
+            **{name: plain[cipher] for name, cipher in ciphers.items() if cipher in plain},
+        )
+
+    async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
+        """Tell that an order was given to a carrier, once."""
+
+        async def send() -> None:
+            params = {
+                "order_sn": request.order_id,
+                "logistics_id": request.company,
+                "tracking_number": request.waybill,
+            }
+            await self.gateway.call("pdd.logistics.online.send", params, "logistics_online_send_response", effect=True)
+
+        return await ship_once(PLATFORM, request, lambda: self.get_order(request), send)
+
+    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Pay a refund back, once."""
+
+        async def agree(refund: RefundOutput) -> None:
+            params = {"order_sn": refund.order_id, "after_sales_id": refund.refund_id}
+            await self.gateway.call("pdd.refund.agree", params, "refund_agree_response", effect=True)
+
+        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), agree, request.amount_minor)
+
+    async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Refuse a refund, once; the buyer reads the reason."""
+
+        async def refuse(refund: RefundOutput) -> None:
+            params = {"order_sn": refund.order_id, "after_sales_id": refund.refund_id, "reject_desc": request.reason}
+            await self.gateway.call("pdd.refund.reject", params, "refund_reject_response", effect=True)
+
+        return await refuse_once(PLATFORM, lambda: self.get_refund(request), refuse)
+
+    async def _order(self, order_id: str) -> Mapping[str, Any]:
+        found = await self.gateway.call("pdd.order.information.get", {"order_sn": order_id}, "order_info_get_response")
+        return mapping(found.get("order_info"), "order_info")
+
+
+def _decrypted(found: Mapping[str, Any]) -> dict[str, str]:
+    """Plain texts by their ciphertexts; one that failed is left out."""
+    rows = found.get("data_decrypt_list")
+    plain = {}
+    for row in rows if isinstance(rows, list) else ():
+        each = optional_mapping(row)
+        cipher, value = optional_text(each, "encrypted_data"), optional_text(each, "decrypted_data")
+        if cipher and value:
+            plain[cipher] = value
+    return plain
+
+
+def _blanked(order_id: str) -> NotFoundProblem:
+    return NotFoundProblem(
+        Text(
+            f"订单 {order_id} 的收件人信息已被平台清空（发货后不再提供）",
+            f"The platform has blanked the receiver of order {order_id}, as it does after shipping",
+        ),
+        platform=PLATFORM,
+        retryable=False,
+        outcome="not_done",
+    )

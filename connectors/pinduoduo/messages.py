@@ -1,0 +1,97 @@
+"""From Pinduoduo's messages and pulled records to canonical events.
+
+A message names an order or a refund and says little of it. The interfaces run up to ten minutes behind, so it is told
+at once as what it is; the pulled record fills in the rest, in the same event.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.payloads import parse_json_object
+from connectors.pinduoduo.channel import message_of
+from connectors.pinduoduo.records import read_order, read_refund
+from connectors.reading import anomaly, not_from_the_future, optional_fen, text, whole_number
+from connectors.shop_records import moment_version, order_event, order_version, refund_event
+from connectors.telling import tell_order, tell_refund
+from connectors.webhooks import Verified
+from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
+from domain.events import Event
+from domain.problems import Text
+
+ORDER_KIND = "order"
+REFUND_KIND = "refund"
+ORDER_TOPICS: Mapping[str, OrderStatus] = {
+    "pdd_trade_TradeConfirmed": "paid",
+    "pdd_trade_TradeSellerShip": "shipped",
+    "pdd_trade_TradeSuccess": "completed",
+}
+AGREED = "pdd_refund_RefundAgreeAgreement"
+REFUND_TOPICS: Mapping[str, RefundStatus] = {
+    "pdd_refund_RefundCreated": "requested",
+    AGREED: "refunded",
+    "pdd_refund_RefundBuyerReturnGoods": "returned",
+    "pdd_refund_RefundClosed": "closed",
+}
+# `bill_type` of a refund message: 1 money only, 2 goods come back first [U].
+_RETURN_BILL = 2
+_LAST_SECOND = 4_102_444_800
+
+
+def record_events(record: Verified, account: Account) -> list[Event]:
+    """The canonical events of a kept frame or a pulled record; none for messages Tandem has no use for."""
+    if record.kind == ORDER_KIND:
+        return [order_event(read_order(parse_json_object(record.payload)), record, account, field="updated_at")]
+    if record.kind == REFUND_KIND:
+        return [refund_event(read_refund(parse_json_object(record.payload)), record, account, field="updated_time")]
+    if record.kind not in ORDER_TOPICS and record.kind not in REFUND_TOPICS:
+        return []
+    content, sent_at = message_of(record.payload)
+    happened = not_from_the_future(sent_at, record.received_at, "time")
+    if record.kind in ORDER_TOPICS:
+        return [tell_order(_short_order(record, content, account, happened), record, account)]
+    return [tell_refund(_short_refund(record, content, account, happened), record, account)]
+
+
+def _short_order(
+    record: Verified, content: Mapping[str, Any], account: Account, happened: datetime | None
+) -> OrderData:
+    status = ORDER_TOPICS[record.kind]
+    return OrderData(
+        platform=account.platform,
+        account=account.slug,
+        version=order_version(status, None),
+        occurred_at=happened,
+        order_id=text(content, "tid"),
+        status=status,
+    )
+
+
+def _short_refund(
+    record: Verified, content: Mapping[str, Any], account: Account, happened: datetime | None
+) -> RefundData:
+    status = REFUND_TOPICS[record.kind]
+    returns = {1: False, _RETURN_BILL: True}.get(whole_number(content, "bill_type", 0))
+    if record.kind == AGREED and returns:
+        status = "awaiting_return"
+    return RefundData(
+        platform=account.platform,
+        account=account.slug,
+        version=moment_version(_modified(content) or happened),
+        occurred_at=happened,
+        refund_id=text(content, "refund_id"),
+        order_id=text(content, "tid"),
+        status=status,
+        amount_minor=optional_fen(content, "refund_fee"),
+        returns_goods=returns,
+    )
+
+
+def _modified(content: Mapping[str, Any]) -> datetime | None:
+    seconds = whole_number(content, "modified", 0)
+    if seconds == 0:
+        return None
+    if not 0 < seconds < _LAST_SECOND:
+        raise anomaly("modified", Text("不是有效的时间", "is no valid time"))
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,136 @@
+"""Pinduoduo's orders and after-sale applications as Tandem's, for answers and pulled records alike.
+
+Receivers are ciphertext, and blank once the order is shipped: blank means that nothing is said, not that it is gone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.reading import (
+    anomaly,
+    china_time,
+    fen,
+    mapping,
+    optional_fen,
+    optional_text,
+    text,
+    whole_number,
+)
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.shop_calls import OrderOutput, RefundOutput
+from domain.problems import Text
+
+# Whether and under which names shops are told the buyer, the group and its main order is in no document at hand [U].
+BUYER_FIELD = "open_uid"
+GROUP_FIELD = "group_order_id"
+PARENT_FIELD = "parent_order_sn"
+
+ORDER_STATUSES: Mapping[int, OrderStatus] = {1: "paid", 2: "shipped", 3: "completed"}
+_GROUP_OPEN, _GROUP_FAILED = 0, 2
+_REFUNDED = 4
+# 4 and 5: the money is on its way, and nobody can stop it any more. 14 is not in any document at hand [U].
+REFUND_STATUSES: Mapping[int, RefundStatus] = {
+    2: "requested",
+    3: "requested",
+    4: "refunded",
+    5: "refunded",
+    6: "refused",
+    7: "awaiting_return",
+    8: "requested",
+    9: "refused",
+    10: "refunded",
+    11: "closed",
+    12: "closed",
+    13: "closed",
+    14: "returned",
+}
+_RETURNS_GOODS: Mapping[int, bool] = {2: False, 3: True}
+
+
+def read_order(order: Mapping[str, Any]) -> OrderOutput:
+    """`order_info` of order.information.get and the rows of the increments."""
+    tracking = optional_text(order, "tracking_number", limit=64)
+    status = _order_status(order)
+    return OrderOutput(
+        order_id=text(order, "order_sn"),
+        status=status,
+        paid_minor=fen(order, "pay_amount"),
+        postage_minor=optional_fen(order, "postage"),
+        discount_minor=optional_fen(order, "discount_amount"),
+        lines=_lines(order),
+        buyer=Buyer(buyer_id=optional_text(order, BUYER_FIELD, limit=128)),
+        delivery=_delivery(order),
+        waybills=(tracking,) if tracking else (),
+        parent_order_id=optional_text(order, PARENT_FIELD, limit=64),
+        group_id=optional_text(order, GROUP_FIELD, limit=64),
+        created_at=china_time(order, "created_time"),
+        paid_at=china_time(order, "confirm_time"),
+        shipped_at=china_time(order, "shipping_time"),
+        completed_at=china_time(order, "receive_time"),
+        updated_at=china_time(order, "updated_at"),
+    )
+
+
+def read_refund(row: Mapping[str, Any]) -> RefundOutput:
+    """One row of the after-sale increments, also of refund.information.get."""
+    return RefundOutput(
+        refund_id=text(row, "id"),
+        order_id=text(row, "order_sn"),
+        status=REFUND_STATUSES.get(whole_number(row, "after_sales_status", -1), "unknown"),
+        amount_minor=fen(row, "refund_amount"),
+        reason=optional_text(row, "after_sale_reason"),
+        returns_goods=_RETURNS_GOODS.get(whole_number(row, "after_sales_type", -1)),
+        return_waybill=optional_text(row, "tracking_number", limit=64),
+        created_at=china_time(row, "created_time"),
+        updated_at=china_time(row, "updated_time"),
+    )
+
+
+def _order_status(order: Mapping[str, Any]) -> OrderStatus:
+    """An open group's orders are not sold yet; a failed group's and a refunded order are over."""
+    if whole_number(order, "refund_status", 0) == _REFUNDED:
+        return "closed"
+    group = whole_number(order, "group_status", 1)
+    if group == _GROUP_FAILED:
+        return "closed"
+    if group == _GROUP_OPEN:
+        return "unpaid"
+    return ORDER_STATUSES.get(whole_number(order, "order_status", -1), "unknown")
+
+
+def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:
+    """Articles; they have no number of their own, so their place is one."""
+    rows = order.get("item_list") or []
+    if not isinstance(rows, list):
+        raise anomaly("item_list", Text("应为列表", "must be a list"))
+    lines = []
+    for place, each in enumerate(rows, start=1):
+        row = mapping(each, "item_list")
+        price, count = fen(row, "goods_price"), whole_number(row, "goods_count")
+        if not 0 < count < 1_000_000:
+            raise anomaly("goods_count", Text("不是有效的件数", "is no valid number of pieces"))
+        lines.append(
+            OrderLine(
+                line_id=str(place),
+                item_id=optional_text(row, "goods_id", limit=64),
+                sku_id=optional_text(row, "sku_id", limit=64),
+                title=text(row, "goods_name", limit=512),
+                sku=optional_text(row, "goods_spec"),
+                quantity=count,
+                price_minor=price,
+                total_minor=price * count,
+            )
+        )
+    return tuple(lines)
+
+
+def _delivery(order: Mapping[str, Any]) -> Delivery | None:
+    known = Delivery(
+        province=optional_text(order, "province", limit=64),
+        city=optional_text(order, "city", limit=64),
+        name_ciphertext=optional_text(order, "receiver_name"),
+        phone_ciphertext=optional_text(order, "receiver_phone"),
+        address_ciphertext=optional_text(order, "address"),
+        receiver_ciphertext=optional_text(order, "open_address_id"),
+    )
+    return known if known != Delivery() else None

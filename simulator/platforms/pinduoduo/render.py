@@ -1,0 +1,97 @@
+"""Orders and after-sale applications in Pinduoduo's shape: receivers as ciphertext, blank once the order is shipped.
+
+Names of the buyer's, the group's and the main order's fields are assumed [U].
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from simulator.entities import Order, OrderStatus, Refund, RefundStatus
+from simulator.platforms.base import PlatformBase
+from simulator.platforms.signed_gateway import local
+from simulator.platforms.youzan.wire import conceal
+
+Json = dict[str, Any]
+
+REFUND_STATUSES = {
+    RefundStatus.REQUESTED: 2,
+    RefundStatus.AWAITING_RETURN: 7,
+    RefundStatus.RETURNED: 14,
+    RefundStatus.REFUSED: 6,
+    RefundStatus.RETURN_REFUSED: 6,
+    RefundStatus.CLOSED: 11,
+    RefundStatus.REFUNDED: 10,
+}
+
+
+def order(platform: PlatformBase, row: Order) -> Json:
+    """An order as the increments and order.information.get show it."""
+    customer, buyer = platform.who(row)
+    key = platform.shop(row.shop).data_key
+    is_open = row.shipped_at is None and row.status is not OrderStatus.CLOSED
+
+    def cipher(plain: str) -> str:
+        return f"~{conceal(key, plain)}~" if is_open else ""
+
+    return {
+        "order_sn": row.id,
+        "parent_order_sn": row.parent_id,
+        "group_order_id": row.group_id,
+        "open_uid": buyer.buyer_id,
+        "order_status": 3 if row.finished_at else 2 if row.shipped_at else 1,
+        "refund_status": _refund_status(row),
+        "group_status": 1,
+        "trade_type": 0,
+        "pay_amount": _yuan(row.paid_minor),
+        "goods_amount": _yuan(row.goods_minor),
+        "postage": _yuan(row.postage_minor),
+        "discount_amount": _yuan(row.discount_minor),
+        "created_time": local(row.created_at),
+        "confirm_time": local(row.paid_at),
+        "shipping_time": local(row.shipped_at),
+        "receive_time": local(row.finished_at),
+        "updated_at": local(row.updated_at),
+        "receiver_name": cipher(customer.name),
+        "receiver_phone": cipher(row.phone),
+        "address": cipher(customer.street),
+        "province": customer.province if is_open else "",
+        "city": customer.city if is_open else "",
+        "tracking_number": row.waybill or "",
+        "item_list": [
+            {
+                "goods_id": int(line.item_id),
+                "sku_id": int(line.sku_id),
+                "goods_name": line.title,
+                "goods_spec": line.sku,
+                "goods_count": line.count,
+                "goods_price": _yuan(line.price_minor),
+            }
+            for line in row.lines
+        ],
+    }
+
+
+def refund(row: Refund) -> Json:
+    """An after-sale application."""
+    return {
+        "id": int(row.id),
+        "order_sn": row.tid,
+        "after_sales_type": 3 if row.returns_goods else 2,
+        "after_sales_status": REFUND_STATUSES[row.status],
+        "refund_amount": str(_yuan(row.amount_minor)),
+        "after_sale_reason": row.reason_text,
+        "tracking_number": row.waybill or "",
+        "created_time": local(row.created_at),
+        "updated_time": local(row.modified_at),
+    }
+
+
+def _refund_status(row: Order) -> int:
+    return 4 if row.status is OrderStatus.CLOSED else 1
+
+
+def _yuan(amount_minor: int) -> float:
+    """Yuan as a number, as this platform writes amounts."""
+    return float(Decimal(amount_minor) / 100)

@@ -1,0 +1,441 @@
+"""A Pinduoduo shop: its channel and its increments, its rules about receivers, and what is refused."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from connectors.accounts import Account
+from connectors.channels import listen
+from connectors.pinduoduo.channel import PinduoduoChannel
+from connectors.pinduoduo.codes import CODES
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import Verified, WebhookRequest
+from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.catalog.shop_calls import OrderArguments
+from domain.events import Event
+from domain.problems import (
+    AuthenticationProblem,
+    NotFoundProblem,
+    RateLimitProblem,
+    UnavailableProblem,
+    ValidationProblem,
+)
+from simulator import trade
+from simulator.platforms.pinduoduo.authorisations import authorise
+from simulator.platforms.pinduoduo.channel import PddMessage
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
+from tests.connectors.sockets import Socket
+
+SHOP = "demo-pinduoduo"
+RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+ACCOUNT = Account("pinduoduo", "shop", {"client_id": "c1", "client_secret": "s1", "refresh_token": "r1"})
+ORDER = {
+    "order_sn": "261123-000000000000001",
+    "parent_order_sn": "261123-000000000000000",
+    "group_order_id": "g1",
+    "open_uid": "pdd1",
+    "order_status": 1,
+    "refund_status": 1,
+    "group_status": 1,
+    "pay_amount": "79.9",
+    "created_time": "2026-11-23 09:00:00",
+    "confirm_time": "2026-11-23 09:05:00",
+    "updated_at": "2026-11-23 09:05:00",
+    "receiver_name": "~n~",
+    "receiver_phone": "~p~",
+    "address": "~a~",
+    "province": "浙江省",
+    "item_list": [{"goods_id": 1, "sku_id": 2, "goods_name": "坚果", "goods_count": 2, "goods_price": "39.95"}],
+}
+REFUND = {
+    "id": 1,
+    "order_sn": "261123-000000000000001",
+    "after_sales_type": 2,
+    "after_sales_status": 2,
+    "refund_amount": "79.90",
+    "created_time": "2026-11-23 09:30:00",
+    "updated_time": "2026-11-23 09:30:00",
+}
+
+
+def told(kind: str, body: dict[str, Any]) -> list[Event]:
+    return connector("pinduoduo").to_events(Verified(kind, json.dumps(body).encode(), "key", RECEIVED), ACCOUNT)
+
+
+def frame(topic: str, at: datetime = RECEIVED, **content: Any) -> dict[str, Any]:
+    message = {"type": topic, "mallID": 95, "content": json.dumps(content)}
+    return {"id": 7, "commandType": "Common", "time": int(at.timestamp() * 1000), "message": message}
+
+
+def waiting(world: Outside) -> int:
+    return len(world.sim.app.state.world.shelf("pdd_message", PddMessage).having(shop=SHOP))
+
+
+class Inbox:
+    """Keeps what the channel brings, until it breaks."""
+
+    def __init__(self, mall: int, breaks_at: int | None = None) -> None:
+        self.mall = str(mall)
+        self.breaks_at = breaks_at
+        self.records: list[Verified] = []
+
+    async def keep(self, owner: str, record: Verified) -> bool:
+        if len(self.records) == self.breaks_at:
+            raise ConnectionError("the database is gone")
+        if owner == self.mall:
+            self.records.append(record)
+        return owner == self.mall
+
+
+@pytest.fixture
+def slow_lists(world: Outside) -> Iterator[None]:
+    """The lists of changes run ten minutes behind, as the platform admits."""
+    lags = world.sim.app.state.world.settings.read_lag_s
+    lags["pinduoduo"] = 600.0
+    yield
+    del lags["pinduoduo"]
+
+
+async def opened(world: Outside, account: Account) -> Socket:
+    address = urlsplit(PinduoduoChannel(account).address(datetime.now(UTC)))
+    socket = Socket(world.sim.app, f"/pinduoduo{unquote(address.path)}")
+    assert await socket.open()
+    return socket
+
+
+async def take(world: Outside, inbox: Inbox, count: int) -> Socket:
+    """Listens until the inbox holds so many records and the platform knows of it."""
+    account = await world.account("pinduoduo")
+    socket = await opened(world, account)
+    listening = asyncio.ensure_future(listen(PinduoduoChannel(account), socket, inbox.keep, lambda: datetime.now(UTC)))
+    for _ in range(500):
+        if len(socket.sent) >= count or listening.done():
+            break
+        await asyncio.sleep(0.01)
+    await socket.close()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    return socket
+
+
+async def test_messages_are_acknowledged_when_they_are_kept(world: Outside) -> None:
+    account, state = await world.account("pinduoduo"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    trade.ship(state, order, "SF1")
+    inbox = Inbox(account.settings["mall_id"])
+    socket = await take(world, inbox, 2)
+    assert [record.kind for record in inbox.records] == ["pdd_trade_TradeConfirmed", "pdd_trade_TradeSellerShip"]
+    assert {json.loads(text)["commandType"] for text in socket.sent} == {"Ack"}
+    assert waiting(world) == 0
+
+
+async def test_what_was_not_kept_comes_again(world: Outside) -> None:
+    account, state = await world.account("pinduoduo"), world.sim.app.state.world
+    for _ in range(3):
+        trade.pay(state, trade.place_order(state, SHOP))
+    broken = Inbox(account.settings["mall_id"], breaks_at=1)
+    await take(world, broken, 3)
+    assert waiting(world) == 2
+    mended = Inbox(account.settings["mall_id"])
+    await take(world, mended, 2)
+    assert waiting(world) == 0
+    assert len({record.dedupe_key for record in [*broken.records, *mended.records]}) == 3
+
+
+async def test_messages_of_other_shops_are_left_to_others(world: Outside) -> None:
+    state = world.sim.app.state.world
+    trade.pay(state, trade.place_order(state, SHOP))
+    assert (await take(world, Inbox(1), 1)).sent == []
+    assert waiting(world) == 1
+
+
+async def test_a_wrong_secret_opens_no_channel(world: Outside) -> None:
+    account = await world.account("pinduoduo", client_secret="0" * 32)
+    address = urlsplit(PinduoduoChannel(account).address(datetime.now(UTC)))
+    assert not await Socket(world.sim.app, f"/pinduoduo{unquote(address.path)}").open()
+
+
+class Silent:
+    """The other side of a channel that says what it is told to, and then nothing."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+        self.sent: list[str] = []
+
+    async def receive(self) -> str | None:
+        if self.texts:
+            return self.texts.pop(0)
+        await asyncio.sleep(3600)
+        return None
+
+    async def send(self, text: str) -> None:
+        self.sent.append(text)
+
+
+async def test_a_silent_channel_is_given_up_and_signs_of_life_are_sent_meanwhile() -> None:
+    channel, connection = PinduoduoChannel(ACCOUNT), Silent()
+    channel.heartbeat_s, channel.silence_s = 0.01, 0.1
+    with pytest.raises(UnavailableProblem, match="silent"):
+        await listen(channel, connection, Inbox(95).keep, lambda: RECEIVED)
+    assert {json.loads(text)["commandType"] for text in connection.sent} == {"HeartBeat"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 5000,
+        "not json",
+        '{"commandType":"Common"}',
+        '{"commandType":"Common","id":1,"message":{"type":"x"}}',
+        '{"commandType":"Common","id":1,"time":-5,"message":{"type":"x","mallID":95}}',
+    ],
+    ids=lambda text: text[:60],
+)
+async def test_a_frame_that_cannot_be_read_stops_no_other(text: str) -> None:
+    channel, inbox = PinduoduoChannel(ACCOUNT), Inbox(95)
+    channel.silence_s = 0.05
+    connection = Silent(text, json.dumps(frame("pdd_trade_TradeConfirmed", tid="1")))
+    with pytest.raises(UnavailableProblem):
+        await listen(channel, connection, inbox.keep, lambda: RECEIVED)
+    assert [record.dedupe_key for record in inbox.records] == ["message:7"]
+    assert [json.loads(sent)["id"] for sent in connection.sent] == [7]
+
+
+def test_the_address_is_signed_with_client_time_and_secret() -> None:
+    at = datetime(2026, 11, 23, 2, 0, 0, 123000, tzinfo=UTC)
+    # md5("c11795399200123s1") in hex, in base64, with its = escaped.
+    assert PinduoduoChannel(ACCOUNT).address(at) == (
+        "wss://message-api.pinduoduo.com/message/c1/1795399200123/MTFlNTE2NjdkYjU2MzNhNTQ1OGY3YjFjYjA3ODE4NzQ%3D"
+    )
+
+
+async def test_an_order_is_one_event_a_stage_pushed_or_pulled(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("pinduoduo"), await world.account("pinduoduo"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP, group_id="g-7", parent_id="main-7"))
+    inbox = Inbox(account.settings["mall_id"])
+    await take(world, inbox, 1)
+    (short,) = events_of(inbox.records, account)
+    assert (await pull_all(client, "orders", since))[0] == [], "the last three minutes are left alone"
+    pulled, _ = await pull_all(client, "orders", since, until=datetime.now(UTC) + timedelta(minutes=4))
+    (whole,) = [event for event in events_of(pulled, account) if event.subject == f"order:{order.id}"]
+    assert short.id == whole.id
+    assert short.data["version"] < whole.data["version"]
+    assert (whole.data["group_id"], whole.data["parent_order_id"]) == ("g-7", "main-7")
+    assert (whole.type, whole.data["paid_minor"]) == ("tandem.order.paid", order.paid_minor)
+
+
+async def test_what_the_lists_show_ten_minutes_late_is_found(world: Outside, slow_lists: None) -> None:
+    now = datetime.now(UTC)
+    client, account, state = await world.open("pinduoduo"), await world.account("pinduoduo"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    records, position = await pull_all(client, "orders", now - timedelta(minutes=5), until=now + timedelta(minutes=4))
+    assert records == []
+    await world.sim.admin("POST", "/advance", json={"seconds": 660})
+    records, _ = await pull_all(client, "orders", cursor=position, until=now + timedelta(minutes=11))
+    assert f"order:{order.id}" in {event.subject for event in events_of(records, account)}
+
+
+async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("pinduoduo"), await world.account("pinduoduo"), world.sim.app.state.world
+    made = [trade.pay(state, trade.place_order(state, SHOP)).id for _ in range(230)]
+    later = datetime.now(UTC) + timedelta(minutes=4)
+    match = {"platform": "pinduoduo", "api": "pdd.order.number.list.increment.get"}
+    await world.break_things({"match": match, "fault": "shift_page", "copies": 5})
+    records, position = await pull_all(client, "orders", since, until=later)
+    await world.break_things()
+    more, _ = await pull_all(client, "orders", cursor=position, until=later)
+    seen = {event.subject for event in events_of([*records, *more], account)}
+    assert {f"order:{number}" for number in made} - seen == set()
+
+
+async def test_a_receiver_is_ciphertext_then_blank_and_blank_says_nothing(world: Outside) -> None:
+    client, state = await world.open("pinduoduo"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    open_order = await perform(client, "pinduoduo.get_order", order_id=order.id)
+    assert open_order.delivery.phone_ciphertext.startswith("~")
+    assert order.phone not in open_order.model_dump_json()
+    trade.ship(state, order, "SF1")
+    shipped = await perform(client, "pinduoduo.get_order", order_id=order.id)
+    assert (shipped.status, shipped.delivery) == ("shipped", None)
+
+
+async def test_decryptions_keep_to_the_quota_before_anything_is_sent(world: Outside) -> None:
+    state, clock = world.sim.app.state.world, [datetime.now(UTC)]
+    link = replace(world.link, now=lambda: clock[0])
+    orders = [trade.pay(state, trade.place_order(state, SHOP)) for _ in range(2)]
+    client = connector("pinduoduo").open(await world.account("pinduoduo"), link)
+    plain = await client.decrypt_receiver(_order(orders[0].id))
+    assert plain.phone == orders[0].phone
+    # Another process, and another order: the permits are the shop's.
+    other = connector("pinduoduo").open(await world.account("pinduoduo"), link)
+    with pytest.raises(RateLimitProblem) as error:
+        await other.decrypt_receiver(_order(orders[1].id))
+    problem = error.value.problem.as_dict()
+    assert (problem["retryable"], problem["outcome"]) == (True, "not_done")
+    assert 0 < problem["retry_after_s"] <= 10
+    assert await world.effects(kind="decrypted") == 1
+    clock[0] += timedelta(seconds=11)
+    await world.sim.admin("POST", "/advance", json={"seconds": 11})
+    assert (await other.decrypt_receiver(_order(orders[1].id))).phone == orders[1].phone
+    assert (await world.sim.ledger(kind="decrypted", effect="false"))["attempts"] == 0
+
+
+async def test_a_hundred_decryptions_a_day_and_no_more(world: Outside) -> None:
+    state, clock = world.sim.app.state.world, [datetime(2026, 11, 23, 15, 0, tzinfo=UTC)]
+    link = replace(world.link, now=lambda: clock[0], tokens=MemoryTokenStore())
+    client = connector("pinduoduo").open(await world.account("pinduoduo"), link)
+    for _ in range(100):
+        await client._decryptions.take()
+        clock[0] += timedelta(seconds=10)
+    with pytest.raises(RateLimitProblem, match="Today") as error:
+        await client._decryptions.take()
+    # It is 23:16:40 in China.
+    assert error.value.problem.as_dict()["retry_after_s"] == 2600
+    clock[0] += timedelta(seconds=2600)
+    await client._decryptions.take()
+    assert len(state.ledger.totals()) == 0
+
+
+async def test_a_blanked_receiver_costs_no_permit(world: Outside) -> None:
+    state = world.sim.app.state.world
+    order = trade.ship(state, trade.pay(state, trade.place_order(state, SHOP)), "SF1")
+    client = await world.open("pinduoduo")
+    with pytest.raises(NotFoundProblem, match="blanked"):
+        await client.decrypt_receiver(_order(order.id))
+    assert await world.effects(kind="decrypted") == 0
+
+
+async def test_a_new_authorisation_replaces_what_it_killed(world: Outside) -> None:
+    client, state = await world.open("pinduoduo"), world.sim.app.state.world
+    await client.gateway.tokens.current()
+    code = authorise(state, SHOP)
+    stale = await connector("pinduoduo").test_connection(await world.account("pinduoduo"), world.link)
+    assert not stale.ok
+    assert "authorization_code" in stale.message.en
+    account = await world.account("pinduoduo", authorization_code=code)
+    assert (await connector("pinduoduo").test_connection(account, world.link)).ok
+    # The code is spent; from here on the refresh token that came with it serves.
+    await world.sim.admin("POST", "/advance", json={"seconds": 25 * 3600})
+    assert (await connector("pinduoduo").test_connection(account, world.link)).ok
+
+
+async def test_a_code_lives_ten_minutes(world: Outside) -> None:
+    code = authorise(world.sim.app.state.world, SHOP)
+    await world.sim.admin("POST", "/advance", json={"seconds": 601})
+    account = await world.account("pinduoduo", authorization_code=code, refresh_token=None)
+    report = await connector("pinduoduo").test_connection(account, world.link)
+    assert not report.ok
+    assert "10 minutes" in report.message.en
+
+
+async def test_an_order_is_shipped_once(world: Outside) -> None:
+    client, state = await world.open("pinduoduo"), world.sim.app.state.world
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    match = {"platform": "pinduoduo", "api": "pdd.logistics.online.send"}
+    await world.break_things({"match": match, "fault": "timeout_after", "times": 1, "seconds": 3})
+    parcel = {"order_id": order.id, "waybill": "SF1234567890123", "company": "44"}
+    assert (await perform(client, "pinduoduo.ship_order", **parcel)).already is True
+    assert await world.effects(kind="shipped", order_id=order.id) == 1
+
+
+async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
+    await world.break_things({"match": {"platform": "pinduoduo"}, "fault": "clock_skew", "seconds": 700})
+    report = await connector("pinduoduo").test_connection(await world.account("pinduoduo"), world.link)
+    assert not report.ok
+    assert CODES[10020].text.zh in report.message.zh
+    assert report.hint is not None
+    assert "clock" in report.hint.en
+
+
+def test_nobody_pushes_for_pinduoduo_over_http() -> None:
+    with pytest.raises(AuthenticationProblem, match="does not push"):
+        connector("pinduoduo").verify(WebhookRequest("POST", {}, {}, b"{}", RECEIVED), ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, "paid"),
+        ({"group_status": 0}, "unpaid"),
+        ({"group_status": 2}, "closed"),
+        ({"order_status": 2}, "shipped"),
+        ({"order_status": 3}, "completed"),
+        ({"order_status": 3, "refund_status": 4}, "closed"),
+        ({"order_status": 9}, "unknown"),
+    ],
+)
+def test_an_order_is_where_order_group_and_refund_say(change: dict[str, Any], status: str) -> None:
+    (event,) = told("order", {**ORDER, **change})
+    assert event.data["status"] == status
+
+
+def test_an_order_reads_in_fen_with_its_group_and_its_main_order() -> None:
+    (event,) = told("order", ORDER)
+    assert (event.data["paid_minor"], event.data["lines"][0]["total_minor"]) == (7990, 7990)
+    assert (event.data["group_id"], event.data["parent_order_id"]) == ("g1", "261123-000000000000000")
+    assert event.tandemkeys == ("customer:pinduoduo/pdd1",)
+
+
+def test_a_message_is_older_than_the_record_of_its_stage_whatever_the_clocks_say() -> None:
+    late = RECEIVED + timedelta(minutes=9)
+    (short,) = told("pdd_trade_TradeConfirmed", frame("pdd_trade_TradeConfirmed", late, tid=ORDER["order_sn"]))
+    (whole,) = told("order", ORDER)
+    (shipped,) = told("pdd_trade_TradeSellerShip", frame("pdd_trade_TradeSellerShip", tid=ORDER["order_sn"]))
+    assert short.id == whole.id
+    assert short.data["version"] < whole.data["version"] < shipped.data["version"]
+
+
+def test_consent_to_a_return_is_no_payment() -> None:
+    topic = "pdd_refund_RefundAgreeAgreement"
+    about: dict[str, Any] = {"tid": "1", "refund_id": "2", "refund_fee": "79.90"}
+    (goods,) = told(topic, frame(topic, bill_type=2, **about))
+    (money,) = told(topic, frame(topic, bill_type=1, **about))
+    assert (goods.data["status"], money.data["status"]) == ("awaiting_return", "refunded")
+    assert {goods.type, money.type} == {"tandem.refund.return_agreed", "tandem.refund.succeeded"}
+    assert {goods.type, money.type} <= set(KNOWN_EVENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        ("order", {**ORDER, "order_sn": None}, "order_sn"),
+        ("order", {**ORDER, "pay_amount": "-1"}, "pay_amount"),
+        ("order", {**ORDER, "pay_amount": "1.005"}, "pay_amount"),
+        ("order", {**ORDER, "updated_at": "2026-11-24 09:00:00"}, "updated_at"),
+        ("order", {**ORDER, "item_list": {"a": 1}}, "item_list"),
+        ("order", {**ORDER, "item_list": [{**ORDER["item_list"][0], "goods_count": 0}]}, "goods_count"),  # type: ignore[index]
+        ("refund", {**REFUND, "refund_amount": ""}, "refund_amount"),
+        ("refund", {**REFUND, "id": True}, "id"),
+        ("pdd_trade_TradeConfirmed", frame("pdd_trade_TradeConfirmed"), "tid"),
+        ("pdd_trade_TradeConfirmed", {"message": {"content": 5}}, "content"),
+        (
+            "pdd_refund_RefundCreated",
+            frame("pdd_refund_RefundCreated", tid="1", refund_id="2", modified=-1),
+            "modified",
+        ),
+        (
+            "pdd_trade_TradeSuccess",
+            frame("pdd_trade_TradeSuccess", RECEIVED + timedelta(hours=2), tid="1"),
+            "time",
+        ),
+    ],
+)
+def test_an_anomalous_record_names_the_field(kind: str, body: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationProblem) as error:
+        told(kind, body)
+    assert error.value.problem.as_dict()["field"] == field
+
+
+def _order(order_id: str) -> Any:
+    return OrderArguments(order_id=order_id)
