@@ -24,7 +24,7 @@ from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProb
 from simulator import trade
 from simulator.entities import OrderStatus
 from tests.connectors.harness import Outside, connector, perform
-from tests.connectors.reading_all import read_all
+from tests.connectors.pulls import pull_all
 
 SHOP = "demo-douyin"
 ACCOUNT = Account("douyin", "shop", {"app_key": "key", "app_secret": "secret", "shop_id": 7})
@@ -335,11 +335,11 @@ async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
         {"match": {"platform": "douyin", "api": "order.searchList"}, "fault": "shift_page", "copies": 2}
     )
     account, client = await world.account("douyin"), await world.open("douyin")
-    records, cursor = await read_all(client, "orders", {}, datetime.now(UTC))
+    records, cursor = await pull_all(client, "orders", cursor={}, until=datetime.now(UTC))
     await world.break_things()
     later = datetime.now(UTC) + timedelta(minutes=5)
     client = connector("douyin").open(account, replace(world.link, now=lambda: later))
-    more, cursor = await read_all(client, "orders", cursor, later)
+    more, cursor = await pull_all(client, "orders", cursor=cursor, until=later)
     seen: dict[str, dict[str, Any]] = {}
     for record in (*records, *more):
         for event in connector("douyin").to_events(record, account):
@@ -362,7 +362,7 @@ async def test_a_window_that_holds_too_much_is_halved(world: Outside, monkeypatc
     monkeypatch.setattr(pages, "PAGE_SIZE", 2)
     monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
     await orders_of_last_week(world, 9)
-    records, _ = await read_all(await world.open("douyin"), "orders", {}, datetime.now(UTC))
+    records, _ = await pull_all(await world.open("douyin"), "orders", cursor={}, until=datetime.now(UTC))
     assert {json.loads(record.payload)["order_id"] for record in records} == reachable(world)
 
 
@@ -380,7 +380,9 @@ async def test_what_a_push_told_and_a_list_repeats_is_one_event(world: Outside) 
     }
     later = datetime.now(UTC) + timedelta(minutes=5)
     client = douyin.open(account, replace(world.link, now=lambda: later))
-    records, _ = await read_all(client, "orders", {"since": (later - timedelta(minutes=9)).isoformat()}, later)
+    records, _ = await pull_all(
+        client, "orders", cursor={"since": (later - timedelta(minutes=9)).isoformat()}, until=later
+    )
     listed = [event for record in records for event in douyin.to_events(record, account)]
     completed = next(event for event in listed if event.subject == f"order:{made.id}")
     assert told[completed.id] == "tandem.order.completed"
@@ -393,11 +395,11 @@ async def test_refunds_and_goods_are_read_again_too(world: Outside) -> None:
     account = await world.account("douyin")
     client = connector("douyin").open(account, replace(world.link, now=lambda: later))
     since = {"since": (later - timedelta(minutes=9)).isoformat()}
-    records, _ = await read_all(client, "refunds", since, later)
+    records, _ = await pull_all(client, "refunds", cursor=since, until=later)
     (event,) = [event for record in records for event in connector("douyin").to_events(record, account)]
     assert (event.type, event.data["amount_minor"]) == ("tandem.refund.returned", 12900)
     assert event.data["order_id"] == made["tid"]
-    records, _ = await read_all(client, "goods", since, later)
+    records, _ = await pull_all(client, "goods", cursor=since, until=later)
     articles = [event for record in records for event in connector("douyin").to_events(record, account)]
     assert any(event.data["video_ids"] for event in articles)
     with pytest.raises(ValidationProblem):

@@ -34,7 +34,7 @@ from domain.problems import (
 )
 from simulator.platforms.official_account import OfficialAccount
 from tests.connectors.harness import Attempts, Outside, connector, perform
-from tests.connectors.reading_all import read_all
+from tests.connectors.pulls import pull_all
 
 SLUG = "demo-official-account"
 RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -203,7 +203,7 @@ async def test_the_pushed_and_the_listed_follower_are_one_event_and_the_list_kno
     await world.sim.admin("POST", "/push", json={**body, "subjects": {"openid": follower.id, "key": "counter-1"}})
     account, oa = await world.account("official_account"), connector("official_account")
     pushed = oa.to_events(oa.verify((await world.pushes("official_account", 1))[0], account), account)[0]
-    records, _ = await read_all(await world.open("official_account"), "followers", {}, datetime.now(UTC))
+    records, _ = await pull_all(await world.open("official_account"), "followers", cursor={}, until=datetime.now(UTC))
     listed = next(
         event for record in records for event in oa.to_events(record, account) if event.data["openid"] == follower.id
     )
@@ -222,12 +222,12 @@ async def test_all_followers_are_read_page_by_page_also_when_one_leaves(
     rows = world.sim.app.state.world.followers
     following = {row.id for row in rows.having(account=SLUG) if row.following}
     client = await world.open("official_account")
-    records, cursor = await read_all(client, "followers", {}, datetime.now(UTC))
+    records, cursor = await pull_all(client, "followers", cursor={}, until=datetime.now(UTC))
     assert {json.loads(record.payload)["openid"] for record in records} == following
     assert cursor == {}
     first = await client.pull("followers", {}, datetime.now(UTC))
     rows.change(rows.get(first.cursor["next_openid"]), following=False)
-    again, _ = await read_all(client, "followers", first.cursor, datetime.now(UTC))
+    again, _ = await pull_all(client, "followers", cursor=first.cursor, until=datetime.now(UTC))
     seen = {json.loads(record.payload)["openid"] for record in (*first.records, *again)}
     assert seen >= following - {first.cursor["next_openid"]}
 

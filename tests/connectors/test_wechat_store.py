@@ -17,7 +17,7 @@ from domain.events import Event
 from domain.problems import ConflictProblem, NotFoundProblem, ValidationProblem
 from simulator import trade
 from tests.connectors.harness import Outside, connector, perform
-from tests.connectors.reading_all import read_all
+from tests.connectors.pulls import pull_all
 
 STORE = "demo-wechat-store"
 RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -196,11 +196,11 @@ async def test_all_orders_are_read_by_key_while_they_change(world: Outside, monk
     )
     account, client = await world.account("wechat_store"), await world.open("wechat_store")
     begin = {"since": (datetime.now(UTC) - timedelta(days=20)).isoformat()}
-    records, cursor = await read_all(client, "orders", begin, datetime.now(UTC))
+    records, cursor = await pull_all(client, "orders", cursor=begin, until=datetime.now(UTC))
     await world.break_things()
     later = datetime.now(UTC) + timedelta(minutes=5)
     client = connector("wechat_store").open(account, replace(world.link, now=lambda: later))
-    more, _ = await read_all(client, "orders", cursor, later)
+    more, _ = await pull_all(client, "orders", cursor=cursor, until=later)
     seen: dict[str, dict[str, Any]] = {}
     for record in (*records, *more):
         for event in connector("wechat_store").to_events(record, account):
@@ -223,7 +223,9 @@ async def test_refunds_are_read_again_too(world: Outside) -> None:
     later = datetime.now(UTC) + timedelta(minutes=5)
     account = await world.account("wechat_store")
     client = connector("wechat_store").open(account, replace(world.link, now=lambda: later))
-    records, _ = await read_all(client, "refunds", {"since": (later - timedelta(minutes=9)).isoformat()}, later)
+    records, _ = await pull_all(
+        client, "refunds", cursor={"since": (later - timedelta(minutes=9)).isoformat()}, until=later
+    )
     (event,) = [event for record in records for event in connector("wechat_store").to_events(record, account)]
     assert (event.type, event.data["amount_minor"]) == ("tandem.refund.returned", 12900)
     assert event.data["order_id"] == made["tid"]
