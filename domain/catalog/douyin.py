@@ -115,8 +115,14 @@ DOUYIN_READ_SETTLEMENT: Call[SettlementArguments, SettlementOutput] = reading(
     Text("读取抖店结算账单", "Read what Douyin settled"),
     SettlementArguments,
     SettlementOutput,
-    {"day": "2026-11-22", "lines": 130, "orders": 120, "settled_minor": 1_268_000}
-    | {"commission_minor": 158_000, "fee_minor": 7_600},
+    {
+        "day": "2026-11-22",
+        "lines": 130,
+        "orders": 120,
+        "settled_minor": 1_268_000,
+        "commission_minor": 158_000,
+        "fee_minor": 7_600,
+    },
 )
 
 DOUYIN_CALLS = (

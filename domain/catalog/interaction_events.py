@@ -1,7 +1,7 @@
 """The canonical events around buying: parcels, followers, members, chats, scans, carts, coupons, goods, tags.
 
-Subjects name the thing (`coupon:{platform}/{id}`); `customer:{id}` and the aliases of that customer are added when the
-event has been told whose it is.
+Subjects name the thing (`coupon:{platform}/{id}`, `payout:{platform}/{number}`); `customer:{id}` and the aliases of
+that customer are added when the event has been told whose it is.
 """
 
 from domain.events import EventType

@@ -67,8 +67,13 @@ WECHAT_PAY_TRANSFER: Call[TransferArguments, TransferOutput] = changing(
     Text("微信支付商家转账", "Transfer money by WeChat Pay"),
     TransferArguments,
     TransferOutput,
-    {"out_bill_no": "T20261123000000000001", "payout_id": "1330000071100999991182020050700019480001"}
-    | {"state": "wait_confirm", "amount_minor": 12000, "confirmation": "EXAMPLE"},
+    {
+        "out_bill_no": "T20261123000000000001",
+        "payout_id": "1330000071100999991182020050700019480001",
+        "state": "wait_confirm",
+        "amount_minor": 12000,
+        "confirmation": "EXAMPLE",
+    },
     grants=frozenset({"admin", "finance"}),
 )
 
