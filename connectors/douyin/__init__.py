@@ -1,13 +1,17 @@
 """Douyin shops (抖店): orders with who and what sold them, refunds, goods."""
 
+import secrets
+from dataclasses import replace
+
 from connectors.accounts import Account
 from connectors.douyin.client import DouyinShop
 from connectors.douyin.gateway import PLATFORM
 from connectors.douyin.pages import page_events
-from connectors.douyin.pushes import push_events, verify_push
+from connectors.douyin.pushes import push_events, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
 from connectors.http import Link
 from connectors.registry import ConnectionReport, explain
+from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
 from domain.calls import AnyCall
 from domain.catalog.douyin import DOUYIN_CALLS, DOUYIN_QUEUE
@@ -35,6 +39,7 @@ class DouyinConnector:
     # The tightest interface allows 500 a second, and a call takes up to three requests.
     requests_per_second = 150.0
     settings = DouyinSettings
+    nobody = Account(PLATFORM, "", {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16), "shop_id": 1})
     calls: tuple[AnyCall, ...] = DOUYIN_CALLS
     client = DouyinShop
 
@@ -43,6 +48,10 @@ class DouyinConnector:
 
     def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
         return Acknowledgement(200, b'{"code":0,"msg":"success"}', "application/json")
+
+    def uses(self, kind: str) -> bool:
+        """Whether Tandem has a use for pushes of this kind."""
+        return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         if "." in record.kind:
@@ -55,6 +64,9 @@ class DouyinConnector:
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and asks for one order of the last minute."""
         try:
+            if account.parse_settings(DouyinSettings).refresh_token is None:
+                # A refresh token is spent by its use, so with one the workers' own token is tried.
+                link = replace(link, tokens=MemoryTokenStore())
             gateway = self.open(account, link).gateway
             now = int(link.now().timestamp())
             window = {"update_time_start": now - 60, "update_time_end": now, "page": 0, "size": 1}

@@ -87,6 +87,7 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
                 "Wrong push signature; check app_secret in the account's settings",
             ),
             retryable=False,
+            reason="wrong-signature",
         )
     messages = _messages(request.body)
     tags = sorted({_tag(message) for message in messages})
@@ -95,9 +96,16 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
     shops = {whole_number(data, "shop_id", settings.shop_id) for message in messages if (data := _data(message))}
     if request.headers.get("app-id", settings.app_key) != settings.app_key or shops - {settings.shop_id}:
         raise AuthenticationProblem(
-            Text("推送属于其他店铺或应用", "The push belongs to another shop or application"), retryable=False
+            Text("推送属于其他店铺或应用", "The push belongs to another shop or application"),
+            retryable=False,
+            reason="wrong-receiver",
         )
     return Verified(",".join(tags)[:128], request.body, _dedupe_key(messages), request.received_at)
+
+
+def uses_push(kind: str) -> bool:
+    """Whether a push of these tags becomes an event."""
+    return not PARCEL_TAGS.union(ORDER_TAGS, REFUND_TAGS).isdisjoint(kind.split(","))
 
 
 def push_events(record: Verified, account: Account) -> list[Event]:

@@ -1,13 +1,16 @@
 """WeChat Official Accounts (公众号): followers, channel codes, menus, messages."""
 
+from dataclasses import replace
+
 from connectors.accounts import Account
 from connectors.http import Link
 from connectors.official_account.client import PLATFORM, OfficialAccount
-from connectors.official_account.events import account_events
+from connectors.official_account.events import account_events, uses_push
 from connectors.registry import ConnectionReport, explain
+from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
 from connectors.wechat.callbacks import verify_callback
-from connectors.wechat.settings import WechatSettings
+from connectors.wechat.settings import WechatSettings, nobodys_account
 from domain.calls import AnyCall
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS, OFFICIAL_ACCOUNT_QUEUE
 from domain.events import Event
@@ -31,6 +34,7 @@ class OfficialAccountConnector:
     # The daily quotas are the platform's concern; this keeps bursts away from its minute limits [U].
     requests_per_second = 50.0
     settings = WechatSettings
+    nobody = nobodys_account(PLATFORM)
     calls: tuple[AnyCall, ...] = OFFICIAL_ACCOUNT_CALLS
     client = OfficialAccount
 
@@ -40,6 +44,10 @@ class OfficialAccountConnector:
     def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
         return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
 
+    def uses(self, kind: str) -> bool:
+        """Whether Tandem has a use for pushes of this kind."""
+        return uses_push(kind)
+
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return account_events(record, account)
 
@@ -48,6 +56,8 @@ class OfficialAccountConnector:
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and asks for the first followers."""
+        # The secret itself is tried, not a token that an earlier one fetched.
+        link = replace(link, tokens=MemoryTokenStore())
         try:
             await self.open(account, link).api.get("cgi-bin/user/get", {})
         except ProblemError as error:

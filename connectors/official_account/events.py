@@ -30,6 +30,11 @@ _FORMS: Mapping[str, Literal["text", "image", "voice", "video", "card"]] = {
 }
 
 
+def uses_push(kind: str) -> bool:
+    """Whether a callback of this kind becomes an event."""
+    return kind in _FORMS or kind in ("subscribe", "unsubscribe", "SCAN", "CLICK", "VIEW")
+
+
 def account_events(record: Verified, account: Account) -> list[Event]:
     """The canonical events of a callback or of a follower that was read; none for kinds Tandem has no use for."""
     if record.kind == FOLLOWERS:

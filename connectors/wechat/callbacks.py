@@ -70,6 +70,7 @@ def _opened(request: WebhookRequest, settings: WechatSettings) -> bytes:
                 "The account is in safe mode, so a plain callback is not believed: set safe mode on the platform",
             ),
             retryable=False,
+            reason="wrong-signature",
         )
     _check(request, settings, "msg_signature", encrypted)
     return CallbackCipher(settings.encoding_aes_key.get_secret_value(), settings.app_id).open(encrypted)
@@ -116,5 +117,6 @@ def _fresh(timestamp: str, received_at: datetime) -> datetime:
                 "The callback's time is more than 10 minutes off: a replay, or the server's clock is wrong",
             ),
             retryable=False,
+            reason="stale",
         )
     return sent_at

@@ -5,8 +5,8 @@ from connectors.http import Link
 from connectors.registry import ConnectionReport, explain
 from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
 from connectors.wechat_pay.client import TRANSFERS, WechatPayMerchant
-from connectors.wechat_pay.keys import PLATFORM
-from connectors.wechat_pay.notices import notice_events, verify_notice
+from connectors.wechat_pay.keys import PLATFORM, nobodys_account
+from connectors.wechat_pay.notices import notice_events, uses_push, verify_notice
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.calls import AnyCall
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS, WECHAT_PAY_QUEUE
@@ -36,6 +36,7 @@ class WechatPayConnector:
     # 100 transfers a second, and a call takes up to two requests.
     requests_per_second = 50.0
     settings = WechatPaySettings
+    nobody = nobodys_account()
     calls: tuple[AnyCall, ...] = WECHAT_PAY_CALLS
     client = WechatPayMerchant
 
@@ -44,6 +45,10 @@ class WechatPayConnector:
 
     def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
         return Acknowledgement(200, b'{"code":"SUCCESS"}', "application/json")
+
+    def uses(self, kind: str) -> bool:
+        """Whether Tandem has a use for pushes of this kind."""
+        return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return notice_events(record, account)

@@ -5,10 +5,13 @@ functions are; the dependency is pinned to the version they were read in.
 """
 
 import binascii
+import secrets
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from wechatpayv3.utils import (
     aes_decrypt,
     build_authorization,
@@ -18,6 +21,7 @@ from wechatpayv3.utils import (
     rsa_verify,
 )
 
+from connectors.accounts import Account
 from connectors.errors import wrong_setting
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.problems import AuthenticationProblem, Text
@@ -78,6 +82,7 @@ class MerchantKeys:
                     "The notice cannot be opened with this merchant's apiv3_key; check the account's settings",
                 ),
                 retryable=False,
+                reason="wrong-receiver",
             )
         return plain.encode()
 
@@ -108,4 +113,15 @@ def _not_theirs() -> AuthenticationProblem:
             "Wrong WeChat Pay signature; check public_key and public_key_id",
         ),
         retryable=False,
+        reason="wrong-signature",
     )
+
+
+def nobodys_account() -> Account:
+    """A merchant with keys that nobody knows."""
+    key = generate_private_key(65537, 2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    values = {name: secrets.token_hex(8) for name in ("mch_id", "app_id", "serial_no", "public_key_id")}
+    sealed = {"private_key": private.decode(), "apiv3_key": secrets.token_hex(16), "public_key": public.decode()}
+    return Account(PLATFORM, "", {**values, **sealed})

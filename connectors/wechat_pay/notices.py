@@ -32,9 +32,18 @@ def verify_notice(request: WebhookRequest, account: Account) -> Verified:
     payload = keys.open(mapping(notice.get("resource"), "resource"))
     contents = parse_json_object(payload)
     if (contents.get("mch_id") or contents.get("mchid")) != settings.mch_id:
-        raise AuthenticationProblem(Text("通知属于其他商户", "The notice belongs to another merchant"), retryable=False)
+        raise AuthenticationProblem(
+            Text("通知属于其他商户", "The notice belongs to another merchant"),
+            retryable=False,
+            reason="wrong-receiver",
+        )
     kind, number = text(notice, "event_type", limit=64), text(notice, "id", limit=128)
     return Verified(kind, payload, number, request.received_at, sent_at)
+
+
+def uses_push(kind: str) -> bool:
+    """Whether a notice of this kind becomes an event."""
+    return kind == TRANSFER_ENDED
 
 
 def notice_events(record: Verified, account: Account) -> list[Event]:
@@ -75,5 +84,6 @@ def _fresh(timestamp: str, received_at: datetime) -> datetime:
                 "The notice's time is more than 5 minutes off: a replay, or the server's clock is wrong",
             ),
             retryable=False,
+            reason="stale",
         )
     return sent_at

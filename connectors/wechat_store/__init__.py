@@ -1,13 +1,16 @@
 """WeChat Stores (微信小店): orders and refunds of buyers whose unionid is known."""
 
+from dataclasses import replace
+
 from connectors.accounts import Account
 from connectors.http import Link
 from connectors.registry import ConnectionReport, explain
+from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Acknowledgement, Verified, WebhookRequest
 from connectors.wechat.callbacks import verify_callback
-from connectors.wechat.settings import WechatSettings
+from connectors.wechat.settings import WechatSettings, nobodys_account
 from connectors.wechat_store.client import PLATFORM, WechatStore
-from connectors.wechat_store.events import store_events
+from connectors.wechat_store.events import store_events, uses_push
 from domain.calls import AnyCall
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS, WECHAT_STORE_QUEUE
 from domain.events import Event
@@ -31,6 +34,7 @@ class WechatStoreConnector:
     # No published figure [U]; a page of orders takes one request for each of them.
     requests_per_second = 50.0
     settings = WechatSettings
+    nobody = nobodys_account(PLATFORM)
     calls: tuple[AnyCall, ...] = WECHAT_STORE_CALLS
     client = WechatStore
 
@@ -40,6 +44,10 @@ class WechatStoreConnector:
     def acknowledge(self, verified: Verified, account: Account) -> Acknowledgement:
         return Acknowledgement(200, b"success" if verified.echo is None else verified.echo, "text/plain")
 
+    def uses(self, kind: str) -> bool:
+        """Whether Tandem has a use for pushes of this kind."""
+        return uses_push(kind)
+
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         return store_events(record, account)
 
@@ -48,6 +56,8 @@ class WechatStoreConnector:
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and asks for the orders of the last minute."""
+        # The secret itself is tried, not a token that an earlier one fetched.
+        link = replace(link, tokens=MemoryTokenStore())
         try:
             now = int(link.now().timestamp())
             window = {"update_time_range": {"start_time": now - 60, "end_time": now}, "page_size": 1}

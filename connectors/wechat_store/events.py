@@ -39,6 +39,11 @@ ORDER_STEPS: Mapping[str, _Step] = {
 REFUND_STEP = "channels_ec_aftersale_update"
 
 
+def uses_push(kind: str) -> bool:
+    """Whether a callback of this kind becomes an event."""
+    return kind in ORDER_STEPS or kind == REFUND_STEP
+
+
 def store_events(record: Verified, account: Account) -> list[Event]:
     """The canonical events of a callback or of a record that was read; none for kinds Tandem has no use for."""
     if record.kind == ORDER:
