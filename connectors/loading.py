@@ -6,15 +6,19 @@ A wheel adds one by the entry point group `tandem.connectors`, whose object is a
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from connectors.douyin import DouyinConnector
 from connectors.eleme import ElemeConnector
 from connectors.erp import ErpConnector
 from connectors.generic import GenericConnector
 from connectors.jd import JdConnector
 from connectors.meituan import MeituanConnector
+from connectors.official_account import OfficialAccountConnector
 from connectors.pinduoduo import PinduoduoConnector
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.site import SiteConnector
 from connectors.taobao import TaobaoConnector
+from connectors.wechat_pay import WechatPayConnector
+from connectors.wechat_store import WechatStoreConnector
 from connectors.wecom import WecomConnector
 from connectors.youzan import YouzanConnector
 from domain.calls import Catalog
@@ -26,6 +30,10 @@ BUILT_IN: tuple[Callable[[], Connector], ...] = (
     YouzanConnector,
     TaobaoConnector,
     JdConnector,
+    DouyinConnector,
+    OfficialAccountConnector,
+    WechatStoreConnector,
+    WechatPayConnector,
     PinduoduoConnector,
     MeituanConnector,
     ElemeConnector,

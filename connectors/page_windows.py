@@ -16,11 +16,10 @@ from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.webhooks import Verified
 from domain.events import rfc3339
 from domain.ids import derived_id
-from domain.problems import Text, ValidationProblem
+from domain.problems import CommunicationProblem, Text, ValidationProblem
 
 # What was settled since the last pull waits for the next one while it is less than this.
 _WORTH_A_WINDOW = timedelta(minutes=1)
-_NARROWEST = timedelta(seconds=1)
 _LONGEST_KEY = 200
 
 
@@ -39,6 +38,8 @@ ReadPage = Callable[[Window, int], Awaitable[Sequence[Verified]]]
 class WindowedReader:
     """How one stream is cut. widest: of a window. settles: how near to now a window may end. most: how many records of
     one window the platform shows; a window with more is halved.
+
+    most: how many records of a window the platform shows; one that holds more is halved.
 
     `stream.lag` is how long a change may be missing: windows that end earlier than that are read once.
     """
@@ -65,15 +66,12 @@ class WindowedReader:
         end = min(start + self.widest, latest if again else settled)
         if end <= start:
             return PulledPage((), {"since": rfc3339(start)}, more=False)
-        window, total = await self._shown_whole(Window(start, end), count)
+        window = Window(start, end)
+        total = await count(window)
+        while self.most is not None and total > self.most:
+            window = _half(window, total)
+            total = await count(window)
         return await self._page(window, -(-total // self.page_size), again, read_page, total)
-
-    async def _shown_whole(self, window: Window, count: Count) -> tuple[Window, int]:
-        """The window, or as much of its beginning as the platform shows, and how many records that holds."""
-        while (total := await count(window)) > (self.most or total) and window.end - window.start > _NARROWEST:
-            half = max((window.end - window.start) / 2, _NARROWEST)
-            window = Window(window.start, (window.start + half).replace(microsecond=0))
-        return window, total
 
     @staticmethod
     async def _page(window: Window, page: int, again: bool, read_page: ReadPage, total: int | None) -> PulledPage:
@@ -106,6 +104,21 @@ def listed_rows(found: Mapping[str, Any], field: str, platform: str) -> list[Any
     if not isinstance(rows, list):
         raise missing_in_answer(platform, field)
     return rows
+
+
+def _half(window: Window, total: int) -> Window:
+    """The earlier half of a window. Raises CommunicationProblem for one that cannot be cut any more."""
+    seconds = int((window.end - window.start).total_seconds()) // 2
+    if seconds < 1:
+        raise CommunicationProblem(
+            Text(
+                f"平台在一秒内有 {total} 条变更，超过可读的条数，请人工核对",
+                f"The platform has {total} changes within a second, more than it shows: check by hand",
+            ),
+            retryable=False,
+            outcome="not_done",
+        )
+    return Window(window.start, window.start + timedelta(seconds=seconds))
 
 
 def _instant(cursor: Mapping[str, Any], name: str) -> datetime | None:

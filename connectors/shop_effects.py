@@ -18,6 +18,7 @@ from domain.money import major_from_minor
 from domain.problems import ConflictProblem, Text
 
 _OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed", "refunded"})
+_RETURNING: frozenset[RefundStatus] = frozenset({"awaiting_return", "returned", "refunded"})
 _REFUSED: frozenset[RefundStatus] = frozenset({"refused", "return_refused"})
 
 ReadRefund = Callable[[], Awaitable[RefundOutput]]
@@ -35,10 +36,23 @@ async def pay_back_once(
     if refund.status == "refunded":
         return _settled(refund, already=True)
     if refund.status in _OVER:
-        raise _wrong_state(platform, refund)
+        raise wrong_state(platform, refund)
     if approved_minor is not None and refund.amount_minor != approved_minor:
         raise _other_amount(platform, refund, approved_minor)
     return await _act(read, act, refund, frozenset({"refunded"}), "refunded")
+
+
+async def let_return_once(platform: str, read: ReadRefund, act: ActOnRefund) -> SettledRefundOutput:
+    """The refund after the buyer was let send the goods back; no money moves.
+
+    Raises ConflictProblem when it is too late for that, or nothing has to come back.
+    """
+    refund = await read()
+    if refund.status in _RETURNING:
+        return _settled(refund, already=True)
+    if refund.status != "requested" or refund.returns_goods is False:
+        raise wrong_state(platform, refund)
+    return await _act(read, act, refund, _RETURNING, "awaiting_return")
 
 
 async def refuse_once(platform: str, read: ReadRefund, act: ActOnRefund) -> SettledRefundOutput:
@@ -47,7 +61,7 @@ async def refuse_once(platform: str, read: ReadRefund, act: ActOnRefund) -> Sett
     if refund.status in _REFUSED:
         return _settled(refund, already=True)
     if refund.status in _OVER:
-        raise _wrong_state(platform, refund)
+        raise wrong_state(platform, refund)
     return await _act(read, act, refund, _REFUSED, "return_refused" if refund.status == "returned" else "refused")
 
 
@@ -62,6 +76,8 @@ async def ship_once(
     Raises ConflictProblem when nothing can be shipped any more, or it went out in another parcel.
     """
     order = await read()
+    if request.waybill in order.waybills:
+        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
     if order.status not in ("paid", "unknown"):
         return _shipped(platform, request, order)
     try:
@@ -111,7 +127,8 @@ def _shipped(platform: str, request: ShipOrderArguments, order: OrderOutput) -> 
     )
 
 
-def _wrong_state(platform: str, refund: RefundOutput) -> ConflictProblem:
+def wrong_state(platform: str, refund: RefundOutput) -> ConflictProblem:
+    """The refusal of a step that a refund's state does not allow."""
     return ConflictProblem(
         Text(
             f"退款单 {refund.refund_id} 的状态是 {refund.status}，不能再处理",

@@ -34,9 +34,13 @@ _SECRET_FIELDS = frozenset(
         "app_secret",
         "secret",
         "signing_secret",
+        "private_key",
+        "apiv3_key",
         "token",
         "encoding_aes_key",
         "refresh_token",
+        "session",
+        "authorization_code",
     }
 )
 _NOT_SETTINGS = frozenset({"platform", "account", "name", "staff"})

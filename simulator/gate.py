@@ -49,7 +49,7 @@ class FaultGate:
         scope, receive, send = call
         seconds = self._world.settings.hang_s if rule.seconds is None else rule.seconds
         if rule.fault in PLATFORM_ANSWERS:
-            await _answer(send, 200, platform.answer_for(rule.fault))
+            await _answer(send, platform.status_for(rule.fault), platform.answer_for(rule.fault))
         elif rule.fault is Fault.HTTP_429:
             wait = 1 if rule.seconds is None else max(1, round(rule.seconds))
             await _answer(send, 429, {"message": "too many requests"}, {"retry-after": str(wait)})

@@ -26,6 +26,7 @@ from domain.canonical.orders import (
     ShipmentData,
 )
 from domain.canonical.origin import Origin, keys_of
+from domain.canonical.payouts import PayoutData, PayoutState
 from domain.canonical.people import ContactData, FollowerData, GroupData, MemberData, TagData
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "OrderLine",
     "OrderStatus",
     "Origin",
+    "PayoutData",
+    "PayoutState",
     "RefundData",
     "RefundStatus",
     "ScanData",

@@ -2,13 +2,17 @@
 
 from domain.calls import Catalog
 from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
+from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
 from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
+from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
 from domain.catalog.pinduoduo import PINDUODUO_CALLS
 from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
+from domain.catalog.wechat_pay import WECHAT_PAY_CALLS
+from domain.catalog.wechat_store import WECHAT_STORE_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
 
@@ -19,6 +23,10 @@ CATALOG = Catalog(
         *YOUZAN_CALLS,
         *TAOBAO_CALLS,
         *JD_CALLS,
+        *DOUYIN_CALLS,
+        *OFFICIAL_ACCOUNT_CALLS,
+        *WECHAT_STORE_CALLS,
+        *WECHAT_PAY_CALLS,
         *PINDUODUO_CALLS,
         *MEITUAN_CALLS,
         *ELEME_CALLS,

@@ -1,7 +1,7 @@
 """The canonical events around buying: parcels, followers, members, chats, scans, carts, coupons, goods, tags.
 
-Subjects name the thing (`coupon:{platform}/{id}`); `customer:{id}` and the aliases of that customer are added when the
-event has been told whose it is.
+Subjects name the thing (`coupon:{platform}/{id}`, `payout:{platform}/{number}`); `customer:{id}` and the aliases of
+that customer are added when the event has been told whose it is.
 """
 
 from domain.events import EventType
@@ -59,6 +59,16 @@ _COUPON = {
 _LIFE = {**_ORIGIN, **_WHO, "event_id": "l1", "name": "pregnancy", "due_on": "2027-05-01"}
 _GOODS = {**_ORIGIN, "item_id": "2019000001", "title": "羊毛大衣", "category": "coat", "price_minor": 29900}
 _STOCK = {**_ORIGIN, "item_id": "2019000001", "sku_id": "36000001", "available": 0}
+_PAYOUT = {
+    "platform": "wechat_pay",
+    "account": "demo-wechat-pay",
+    "version": 179539920000,
+    "out_bill_no": "T20261123000000000001",
+    "payout_id": "1330000071100999991182020050700019480001",
+    "state": "succeeded",
+    "amount_minor": 12000,
+    "currency": "CNY",
+}
 _CUSTOMER = {"customer": "0199c0de-0000-7000-8000-000000000001"}
 _TAG = {**_CUSTOMER, "tag": "高价值", "rule": "tags/high-value", "version": "1.0.0", "why": {"orders": 3}}
 
@@ -80,6 +90,13 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("life.event", "人生阶段", "A stage of life", _LIFE),
         ("goods.updated", "商品变更", "An article changed", _GOODS),
         ("stock.changed", "库存变更", "The stock of an article changed", _STOCK),
+        ("payout.succeeded", "付款成功", "A payee has the money", _PAYOUT),
+        (
+            "payout.failed",
+            "付款失败或已撤销",
+            "A payee did not get the money",
+            {**_PAYOUT, "state": "failed", "fail_reason": "PAYEE_ACCOUNT_ABNORMAL"},
+        ),
         ("customer.tag-gained", "客户获得标签", "A customer gained a tag", _TAG),
         ("customer.tag-lost", "客户失去标签", "A customer lost a tag", _TAG),
         ("customer.merged", "客户合并", "Two customers are one", {**_CUSTOMER, "merged": ["0199c0de-1"]}),

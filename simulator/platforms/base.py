@@ -105,6 +105,10 @@ class PlatformBase:
         untrusted_ip."""
         return {"code": 500, "message": str(fault)}
 
+    def status_for(self, fault: Fault) -> int:
+        """The HTTP status of `answer_for`; most platforms say everything in the body."""
+        return 200
+
     def accounts(self, base_url: str) -> list[Json]:
         """What an administrator needs to connect the demo accounts."""
         return [

@@ -35,6 +35,7 @@ class Pushes:
 
     event: a glob of its name on the wire. stranger: settings of an account that it is not for. window: how old its
     time may be, where the signature covers one. answer: what an acknowledgement must hold.
+    useless: kinds that the platform pushes and Tandem has no use for.
     """
 
     send: Push
@@ -42,6 +43,7 @@ class Pushes:
     stranger: Mapping[str, Any]
     window: timedelta | None = None
     answer: bytes = b"success"
+    useless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ class Case:
     fault otherwise than most do. tokens: whether calls carry a token, or each is signed by itself.
     first_setting: a setting that cannot be missing. read: a call that changes nothing. subject: arguments that name one
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
+    tokens: whether there are access tokens; every request is signed where there are none. readable: what is read, where
+    the effect makes the thing that it is about.
     """
 
     platform: str
@@ -64,3 +68,4 @@ class Case:
     tested_api: str = "*"
     faults: Mapping[str, ConnectionFault] = field(default_factory=dict)
     tokens: bool = True
+    readable: Subject | None = None

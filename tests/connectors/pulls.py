@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.pulling import Cursor
+from connectors.pulling import Cursor, PulledPage
 from connectors.webhooks import Verified
 from domain.events import Event, rfc3339
+from domain.problems import ProblemError
 from tests.connectors.harness import connector
 
 Between = Callable[[int], Awaitable[None]]
@@ -28,7 +29,7 @@ async def pull_all(
     position: Any = cursor if cursor is not None else ({"since": rfc3339(since)} if since else {})
     found: list[Verified] = []
     for turn in range(most):
-        page = await client.pull(stream, position, until or datetime.now(UTC))
+        page = await _patiently(client, stream, position, until or datetime.now(UTC))
         found += page.records
         position = json.loads(json.dumps(page.cursor))
         if between is not None:
@@ -36,6 +37,19 @@ async def pull_all(
         if not page.more:
             return found, position
     raise AssertionError(f"{stream} did not end within {most} pages")
+
+
+async def _patiently(client: Any, stream: str, position: Cursor, until: datetime) -> PulledPage:
+    """A page, tried again while it may be: on a busy machine the simulator, too, may answer late."""
+    for left in range(4, -1, -1):
+        try:
+            page: PulledPage = await client.pull(stream, position, until)
+        except ProblemError as error:
+            if left == 0 or error.problem.as_dict().get("retryable") is not True:
+                raise
+        else:
+            return page
+    raise AssertionError("unreachable")
 
 
 def events_of(records: list[Verified], account: Account) -> list[Event]:

@@ -49,5 +49,6 @@ CASE = Case(
         event="add_external_contact",
         stranger={"corp_id": "ww0000000000000000"},
         window=timedelta(minutes=10),
+        useless=("change_external_contact", "change_external_contact.other", "text"),
     ),
 )

@@ -29,5 +29,5 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="youzan.trade.refund.get",
     ),
-    pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}),
+    pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}, useless=("trade_TradeMemoModified",)),
 )

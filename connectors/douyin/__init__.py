@@ -1,0 +1,82 @@
+"""Douyin shops (抖店): orders with who and what sold them, refunds, goods."""
+
+import json
+import secrets
+from dataclasses import replace
+
+from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.douyin.client import DouyinShop
+from connectors.douyin.gateway import PLATFORM
+from connectors.douyin.pages import page_events
+from connectors.douyin.pushes import push_events, uses_push, verify_push
+from connectors.douyin.settings import DouyinSettings
+from connectors.http import Link
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from domain.calls import AnyCall
+from domain.catalog.douyin import DOUYIN_CALLS, DOUYIN_QUEUE
+from domain.events import Event
+from domain.problems import ProblemError, Text
+
+_HINTS = {
+    ConnectionFault.CREDENTIALS: Text(
+        "核对 app_key、app_secret 与店铺编号 shop_id，确认店铺已授权该应用，并校准服务器时钟",
+        "Check app_key, app_secret and shop_id, that the shop has authorised the application, and the server's clock",
+    ),
+    ConnectionFault.PERMISSION: Text(
+        "在抖店开放平台为应用申请订单与售后权限包，并把本机 IP 加入白名单",
+        "Apply for the order and after-sale permissions in the console, and add this server's IP to the white list",
+    ),
+}
+
+
+class DouyinConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("抖店", "Douyin shop")
+    queue = DOUYIN_QUEUE
+    # The tightest interface allows 500 a second, and a call takes up to three requests.
+    requests_per_second = 150.0
+    settings = DouyinSettings
+    nobody = Account(PLATFORM, "", {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16), "shop_id": 1})
+    calls: tuple[AnyCall, ...] = DOUYIN_CALLS
+    client = DouyinShop
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_push(request, account)
+
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b'{"code":0,"msg":"success"}', "application/json")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Only code 0 counts as taken; anything else is sent again [S].
+        status = problem.problem.status
+        body = json.dumps({"code": status, "msg": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
+        return PushAnswer(status, body.encode(), "application/json")
+
+    def uses(self, kind: str) -> bool:
+        return uses_push(kind)
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        if "." in record.kind:
+            return page_events(record, account)
+        return push_events(record, account)
+
+    def open(self, account: Account, link: Link) -> DouyinShop:
+        return DouyinShop(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks for one order of the last minute."""
+        try:
+            if account.parse_settings(DouyinSettings).refresh_token is None:
+                # A refresh token is spent by its use, so with one the workers' own token is tried.
+                link = replace(link, tokens=MemoryTokenStore())
+            gateway = self.open(account, link).gateway
+            now = int(link.now().timestamp())
+            window = {"update_time_start": now - 60, "update_time_end": now, "page": 0, "size": 1}
+            await gateway.call("order.searchList", window)
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取订单", "It works: orders can be read"))

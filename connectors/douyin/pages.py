@@ -1,0 +1,253 @@
+"""Douyin's lists by time of change, and the events of what they hold.
+
+A list shows no more than 10,000 things of a window; page × size beyond that is refused.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from connectors.accounts import Account
+from connectors.douyin.gateway import PLATFORM, DouyinGateway
+from connectors.douyin.records import read_order, read_refund
+from connectors.page_windows import Window, WindowedReader
+from connectors.payloads import parse_json_object
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.reading import (
+    mapping,
+    not_from_the_future,
+    optional_mapping,
+    optional_minor,
+    optional_text,
+    text,
+    unix_time,
+    whole_number,
+)
+from connectors.telling import tell, tell_order, tell_parcel, tell_refund, version_of
+from connectors.webhooks import Verified
+from domain.canonical import GoodsData, OrderData, RefundData, ShipmentData
+from domain.catalog.shop_calls import OrderOutput
+from domain.events import Event
+from domain.ids import content_digest
+from domain.problems import Text, ValidationProblem
+
+PAGE_SIZE = 100
+MOST_ROWS = 10_000
+# How far a list may lag behind the push [U].
+LAG = timedelta(minutes=2)
+LONGEST_WINDOW = timedelta(days=7)
+
+ORDERS = Stream("orders", timedelta(days=90), LAG)
+REFUNDS = Stream("refunds", timedelta(days=90), LAG)
+GOODS = Stream("goods", timedelta(days=3650), LAG)
+STREAMS = (ORDERS, REFUNDS, GOODS)
+
+
+class _Events(Protocol):
+    def __call__(self, item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One list of the platform. first_page: what it calls the first page. key: the number of a row, in its text form.
+
+    rows: where the answer holds them. changed: when a row changed last.
+    """
+
+    method: str
+    since: str
+    until: str
+    rows: str
+    first_page: int
+    key: Callable[[Mapping[str, Any]], str]
+    changed: Callable[[Mapping[str, Any]], datetime | None]
+    events: _Events
+
+
+async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+    """See `connectors.pulling.Pullable`."""
+    chosen = next((each for each in STREAMS if each.name == stream), None)
+    if chosen is None:
+        raise ValidationProblem(
+            Text(f"抖店没有数据流 {stream}", f"Douyin has no stream {stream}"), platform=PLATFORM, retryable=False
+        )
+    listing = _LISTS[stream]
+
+    async def count(window: Window) -> int:
+        return whole_number(await _read(gateway, listing, window, 1), "total", 0)
+
+    async def read_page(window: Window, page: int) -> list[Verified]:
+        rows = (await _read(gateway, listing, window, page)).get(listing.rows)
+        return [_record(listing, row, gateway.now()) for row in (rows if isinstance(rows, list) else ())]
+
+    reader = WindowedReader(chosen, LONGEST_WINDOW, PAGE_SIZE, most=MOST_ROWS)
+    return await reader.pull(cursor, until, count, read_page)
+
+
+async def _read(gateway: DouyinGateway, listing: _List, window: Window, page: int) -> Mapping[str, Any]:
+    """One page, counted from 1 whatever the platform calls it."""
+    span = {listing.since: int(window.start.timestamp()), listing.until: int(window.end.timestamp())}
+    return await gateway.call(listing.method, {**span, "page": page - 1 + listing.first_page, "size": PAGE_SIZE})
+
+
+def _record(listing: _List, row: Any, now: datetime) -> Verified:
+    """A row as a push. One that is no object is kept as well: it goes to quarantine, not lost."""
+    payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_exactly).encode()
+    source = row if isinstance(row, Mapping) else {}
+    try:
+        changed = listing.changed(source)
+        key = f"{listing.key(source)}:{int(changed.timestamp()) if changed else 0}"
+    except ValidationProblem:
+        key = content_digest(payload)
+    return Verified(listing.method, payload, f"{listing.method}:{key}", now, sent_at=None)
+
+
+def page_events(record: Verified, account: Account) -> list[Event]:
+    """The canonical events of one row of a list; none for other kinds of records."""
+    listing = next((each for each in _LISTS.values() if each.method == record.kind), None)
+    if listing is None:
+        return []
+    return list(listing.events(parse_json_object(record.payload), record, account))
+
+
+def _order_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
+    order = read_order(item)
+    happened = not_from_the_future(order.updated_at, record.received_at, "update_time") or record.received_at
+    data = OrderData(
+        platform=account.platform,
+        account=account.slug,
+        version=version_of(happened, order.status, full=True),
+        occurred_at=happened,
+        **{name: getattr(order, name) for name in _SHARED},
+    )
+    yield tell_order(data, record, account)
+    for parcel in _parcels(item, order, happened, account):
+        yield tell_parcel(parcel, record, account)
+
+
+_SHARED = frozenset(OrderData.model_fields) & frozenset(OrderOutput.model_fields)
+
+
+def _parcels(
+    item: Mapping[str, Any], order: OrderOutput, happened: datetime, account: Account
+) -> Iterator[ShipmentData]:
+    for row in item.get("logistics_info") or ():
+        parcel = mapping(row, "logistics_info")
+        waybill = optional_text(parcel, "tracking_no", limit=64)
+        if waybill is None:
+            continue
+        articles = parcel.get("product_info")
+        lines = [optional_text(optional_mapping(each), "sku_order_id", limit=64) for each in articles or ()]
+        sent = unix_time(parcel, "ship_time") or happened
+        yield ShipmentData(
+            platform=account.platform,
+            account=account.slug,
+            version=version_of(sent, "shipped", full=True),
+            occurred_at=sent,
+            order_id=order.order_id,
+            waybill=waybill,
+            company=optional_text(parcel, "company_name", limit=64) or optional_text(parcel, "company", limit=64),
+            state="shipped",
+            line_ids=tuple(line for line in lines if line),
+        )
+
+
+def _refund_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
+    refund = read_refund(item)
+    happened = not_from_the_future(refund.updated_at, record.received_at, "update_time") or record.received_at
+    data = RefundData(
+        platform=account.platform,
+        account=account.slug,
+        version=version_of(happened, refund.status, full=True),
+        occurred_at=happened,
+        refund_id=refund.refund_id,
+        order_id=refund.order_id,
+        status=refund.status,
+        amount_minor=refund.amount_minor,
+        reason=refund.reason,
+        returns_goods=refund.returns_goods,
+        line_ids=refund.line_ids,
+    )
+    yield tell_refund(data, record, account)
+
+
+def _goods_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
+    """An article with the short videos that show it, so that an order's `video_id` leads to it and back."""
+    changed = unix_time(item, "update_time") or record.received_at
+    goods = GoodsData(
+        platform=account.platform,
+        account=account.slug,
+        version=version_of(changed, "", full=True),
+        occurred_at=not_from_the_future(changed, record.received_at, "update_time"),
+        item_id=text(item, "product_id"),
+        title=text(item, "name", limit=512),
+        category=_category(optional_mapping(item.get("category_detail"))),
+        price_minor=optional_minor(item, "discount_price") or optional_minor(item, "market_price"),
+        on_sale=str(item.get("status", "0")) == "0",
+        video_ids=tuple(_videos(item)),
+    )
+    subject = f"goods:{account.platform}/{goods.item_id}"
+    yield tell("goods.updated", subject, goods, record, account, parts=(str(goods.version),))
+
+
+def _category(detail: Mapping[str, Any]) -> str | None:
+    """The finest category that has a name."""
+    names = [optional_text(detail, f"{level}_cname", limit=64) for level in ("fourth", "third", "second", "first")]
+    return next((name for name in names if name), None)
+
+
+# Where an article names its videos is unverified [U].
+_VIDEO_FIELDS = ("video_ids", "material_video_id")
+
+
+def _videos(item: Mapping[str, Any]) -> Iterator[str]:
+    for field in _VIDEO_FIELDS:
+        value = item.get(field)
+        for number in value if isinstance(value, list) else [value]:
+            if number not in (None, "", 0, "0") and isinstance(number, str | int) and not isinstance(number, bool):
+                yield str(number)[:64]
+
+
+def _exactly(value: Any) -> Any:
+    """A fraction as it came; the platform's amounts have none, so it can only be refused later, by its name."""
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+_LISTS: Mapping[str, _List] = {
+    "orders": _List(
+        method="order.searchList",
+        since="update_time_start",
+        until="update_time_end",
+        rows="shop_order_list",
+        first_page=0,
+        key=lambda row: text(row, "order_id"),
+        changed=lambda row: unix_time(row, "update_time"),
+        events=_order_events,
+    ),
+    # That refunds can be asked for by their last change is unverified [U].
+    "refunds": _List(
+        method="afterSale.List",
+        since="update_start_time",
+        until="update_end_time",
+        rows="items",
+        first_page=0,
+        key=lambda row: text(mapping(row.get("aftersale_info"), "aftersale_info"), "aftersale_id"),
+        changed=lambda row: unix_time(mapping(row.get("aftersale_info"), "aftersale_info"), "update_time"),
+        events=_refund_events,
+    ),
+    "goods": _List(
+        method="product.listV2",
+        since="update_start_time",
+        until="update_end_time",
+        rows="data",
+        first_page=1,
+        key=lambda row: text(row, "product_id"),
+        changed=lambda row: unix_time(row, "update_time"),
+        events=_goods_events,
+    ),
+}

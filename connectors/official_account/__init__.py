@@ -1,0 +1,68 @@
+"""WeChat Official Accounts (公众号): followers, channel codes, menus, messages."""
+
+from dataclasses import replace
+
+from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.http import Link
+from connectors.official_account.client import PLATFORM, OfficialAccount
+from connectors.official_account.events import account_events, uses_push
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.wechat.callbacks import verify_callback
+from connectors.wechat.settings import WechatSettings, nobodys_account
+from domain.calls import AnyCall
+from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS, OFFICIAL_ACCOUNT_QUEUE
+from domain.events import Event
+from domain.problems import ProblemError, Text
+
+_HINTS = {
+    ConnectionFault.CREDENTIALS: Text("核对公众号的 app_id 与 app_secret", "Check the account's app_id and app_secret"),
+    ConnectionFault.PERMISSION: Text(
+        "在公众平台把本机 IP 加入白名单，并确认账号已认证、有用户管理权限",
+        "Add this server's IP to the white list, and check that the account is verified and may manage users",
+    ),
+}
+
+
+class OfficialAccountConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("微信公众号", "WeChat Official Account")
+    queue = OFFICIAL_ACCOUNT_QUEUE
+    # The daily quotas are the platform's concern; this keeps bursts away from its minute limits [U].
+    requests_per_second = 50.0
+    settings = WechatSettings
+    nobody = nobodys_account(PLATFORM)
+    calls: tuple[AnyCall, ...] = OFFICIAL_ACCOUNT_CALLS
+    client = OfficialAccount
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_callback(request, account.parse_settings(WechatSettings))
+
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
+        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
+
+    def uses(self, kind: str) -> bool:
+        return uses_push(kind)
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return account_events(record, account)
+
+    def open(self, account: Account, link: Link) -> OfficialAccount:
+        return OfficialAccount(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks for the first followers."""
+        # The secret itself is tried, not a token that an earlier one fetched.
+        link = replace(link, tokens=MemoryTokenStore())
+        try:
+            await self.open(account, link).api.get("cgi-bin/user/get", {})
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取粉丝", "It works: followers can be read"))

@@ -1,0 +1,105 @@
+"""Calls to WeChat Pay's API v3: signed requests, verified answers, errors by status and code.
+
+Source: pay.weixin.qq.com, API v3 conventions [O].
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.errors import http_refusal, raise_meaning, unreadable_answer
+from connectors.http import Link, PlatformHttp, retry_after
+from connectors.payloads import parse_json_object
+from connectors.wechat_pay.codes import CODES
+from connectors.wechat_pay.keys import PLATFORM, MerchantKeys
+from connectors.wechat_pay.settings import WechatPaySettings
+from domain.problems import AuthenticationProblem, CommunicationProblem, Text, ValidationProblem
+
+_GOOD = range(200, 300)
+
+
+class WechatPayApi:
+    """One merchant's calls."""
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.settings = account.parse_settings(WechatPaySettings)
+        self.keys = MerchantKeys(self.settings)
+        self.now = link.now
+        self._link = link
+        self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
+
+    async def get(self, target: str) -> dict[str, Any]:
+        """The answer of a GET; `target` is the path with its query."""
+        return await self._call("GET", target, None, effect=False)
+
+    async def change(self, target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of a POST that changes something; it is sent once."""
+        return await self._call("POST", target, payload, effect=True)
+
+    async def download(self, url: str, largest: int) -> bytes:
+        """The file behind an address that the platform gave; its answer is not signed, its digest was.
+
+        Raises CommunicationProblem for an address elsewhere: no request of ours may go where an answer points to.
+        """
+        base = self.settings.base_url.rstrip("/")
+        if not url.startswith(f"{base}/"):
+            raise CommunicationProblem(
+                Text("账单下载地址不属于微信支付", "The bill's address is not WeChat Pay's"),
+                platform=PLATFORM,
+                retryable=False,
+                outcome="not_done",
+            )
+        _, content = await self._send("GET", url.removeprefix(base), None, effect=False, largest=largest)
+        return content
+
+    async def _call(
+        self, method: str, target: str, payload: Mapping[str, Any] | None, *, effect: bool
+    ) -> dict[str, Any]:
+        headers, content = await self._send(method, target, payload, effect=effect)
+        try:
+            self.keys.check(headers, content)
+            return parse_json_object(content) if content else {}
+        except AuthenticationProblem as problem:
+            # Somebody else may have answered, so nobody knows what the platform did.
+            again = {"retryable": True, "outcome": "unknown" if effect else "not_done", "platform": PLATFORM}
+            raise AuthenticationProblem.of(problem.problem.model_copy(update=again)) from None
+        except ValidationProblem:
+            raise unreadable_answer(PLATFORM, effect=effect) from None
+
+    async def _send(
+        self,
+        method: str,
+        target: str,
+        payload: Mapping[str, Any] | None,
+        *,
+        effect: bool,
+        largest: int | None = None,
+    ) -> tuple[Mapping[str, str], bytes]:
+        # The signature covers these very bytes.
+        body = "" if payload is None else json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+        headers = {
+            "authorization": self.keys.authorization(method, target, body),
+            "accept": "application/json",
+            "wechatpay-serial": self.settings.public_key_id,
+        }
+        bound = {} if largest is None else {"largest": largest}
+        status, answered, content = await self._http.send(
+            method, target, {}, body.encode() if body else None, effect=effect, headers=headers, **bound
+        )
+        if status in _GOOD:
+            return {name.lower(): value for name, value in answered.items()}, content
+        self._refuse(status, content, retry_after(answered, self._link), effect=effect)
+        raise AssertionError("unreachable")
+
+    def _refuse(self, status: int, content: bytes, wait_s: float | None, *, effect: bool) -> None:
+        try:
+            told = parse_json_object(content)
+        except ValidationProblem:
+            told = {}
+        code = told.get("code")
+        if isinstance(code, str) and code in CODES:
+            raise_meaning(PLATFORM, code, str(told.get("message", "")), CODES[code], effect=effect)
+        if isinstance(code, str) and status < 500 and status != 429:
+            raise_meaning(PLATFORM, code, str(told.get("message", "")), None, effect=effect)
+        raise http_refusal(PLATFORM, status, effect=effect, retry_after_s=wait_s)

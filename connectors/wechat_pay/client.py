@@ -1,0 +1,195 @@
+"""What Tandem does for one WeChat Pay merchant: the implementation of `domain.catalog.wechat_pay`."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.errors import still_unknown
+from connectors.http import Link
+from connectors.reading import anomaly, optional_minor, optional_text, text
+from connectors.wechat_pay.api import WechatPayApi
+from connectors.wechat_pay.bills import Bill, read_bill
+from connectors.wechat_pay.codes import NO_BILL
+from connectors.wechat_pay.keys import PLATFORM
+from domain.canonical.payouts import PayoutState
+from domain.catalog.wechat_pay import (
+    BillArguments,
+    BillOutput,
+    TransferArguments,
+    TransferNumberArguments,
+    TransferOutput,
+)
+from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, ProblemError, Text
+
+TRANSFERS = "/v3/fund-app/mch-transfer/transfer-bills"
+MAX_BILL_BYTES = 67_108_864
+STATES: Mapping[str, PayoutState] = {
+    "ACCEPTED": "accepted",
+    "PROCESSING": "processing",
+    "WAIT_USER_CONFIRM": "wait_confirm",
+    "TRANSFERING": "processing",
+    "SUCCESS": "succeeded",
+    "FAIL": "failed",
+    "CANCELING": "processing",
+    "CANCELLED": "cancelled",
+}
+
+
+class WechatPayMerchant:
+    """One merchant. Methods raise problems as `connectors.errors` describes them."""
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.api = WechatPayApi(account, link)
+
+    async def transfer(self, request: TransferArguments, *, key: str, resumed: bool) -> TransferOutput:
+        """Transfer money once per number, which is the platform's idempotency key.
+
+        After any answer but a good one the number stays and the platform is asked first what became of it: at once
+        when it refused, by the next attempt when it did not answer. A refusal that is raised was confirmed so.
+        """
+        number = request.out_bill_no or bill_number(key)
+        if resumed:
+            known = await self._known(request, number)
+            if known is not None:
+                return known
+        try:
+            answer = await self.api.change(TRANSFERS, self._order(request, number))
+        except ProblemError as problem:
+            if problem.problem.as_dict().get("outcome") == "unknown":
+                raise
+            known = await self._known(request, number)
+            if known is not None:
+                return known
+            raise
+        return _read(answer, number)
+
+    async def get_transfer(self, request: TransferNumberArguments) -> TransferOutput:
+        """The transfer as it stands; the platform knows it for thirty days."""
+        return _read(await self._query(request.out_bill_no), request.out_bill_no)
+
+    async def read_bill(self, request: BillArguments) -> BillOutput:
+        """A day's bill in figures; all of them 0 for a day without any."""
+        bill, digest = await self.download_bill(request)
+        return BillOutput(
+            day=request.day,
+            kind=request.kind,
+            rows=len(bill.rows),
+            in_minor=bill.in_minor,
+            out_minor=bill.out_minor,
+            fee_minor=bill.fee_minor,
+            digest=digest,
+        )
+
+    async def download_bill(self, request: BillArguments) -> tuple[Bill, str | None]:
+        """A day's bill with its rows, and the digest it was checked against; None for a day without any.
+
+        Raises CommunicationProblem: retryable when the file is not what its digest says, else when it cannot be read.
+        """
+        day = request.day.isoformat()
+        target = {
+            "trade": f"/v3/bill/tradebill?bill_date={day}&bill_type=ALL",
+            "funds": f"/v3/bill/fundflowbill?bill_date={day}&account_type=BASIC",
+        }[request.kind]
+        try:
+            told = await self.api.get(target)
+        except NotFoundProblem as problem:
+            if problem.problem.as_dict().get("platform_code") in NO_BILL:
+                return Bill(()), None
+            raise
+        content = await self.api.download(text(told, "download_url", limit=2048), MAX_BILL_BYTES)
+        digest = text(told, "hash_value", limit=128).lower()
+        actual = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        if told.get("hash_type") != "SHA1" or not hmac.compare_digest(digest.encode(), actual.encode()):
+            raise CommunicationProblem(
+                Text("账单文件与摘要不符，将重新下载", "The bill is not what its digest says; it is fetched again"),
+                platform=PLATFORM,
+                retryable=True,
+                outcome="not_done",
+                retry_after_s=5.0,
+            )
+        return read_bill(content.decode("utf-8", "replace"), request.kind), digest
+
+    async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
+        """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.
+
+        Raises ConflictProblem when the number belongs to another payment.
+        """
+        try:
+            answer = await self._query(number)
+        except NotFoundProblem:
+            return None
+        except ProblemError as problem:
+            raise still_unknown(problem) from None
+        same = (answer.get("openid", request.openid), answer.get("transfer_amount", request.amount_minor))
+        if same != (request.openid, request.amount_minor):
+            raise ConflictProblem(
+                Text(
+                    f"商户单号 {number} 已用于另一笔转账（金额或收款人不同），请换一个单号",
+                    f"Number {number} was used for another transfer (amount or payee differ); take another one",
+                ),
+                platform=PLATFORM,
+                retryable=False,
+                outcome="not_done",
+            )
+        return _read(answer, number)
+
+    async def _query(self, number: str) -> dict[str, Any]:
+        return await self.api.get(f"{TRANSFERS}/out-bill-no/{number}")
+
+    def _order(self, request: TransferArguments, number: str) -> dict[str, Any]:
+        settings = self.api.settings
+        order: dict[str, Any] = {
+            "appid": settings.app_id,
+            "out_bill_no": number,
+            "transfer_scene_id": settings.scene_id,
+            "openid": request.openid,
+            "transfer_amount": request.amount_minor,
+            "transfer_remark": request.remark,
+        }
+        if request.payee_name is not None:
+            order["user_name"] = self.api.keys.seal(request.payee_name)
+        if settings.notify_url is not None:
+            order["notify_url"] = settings.notify_url
+        if request.reports:
+            order["transfer_scene_report_infos"] = [
+                {"info_type": kind, "info_content": content} for kind, content in request.reports.items()
+            ]
+        return order
+
+
+def bill_number(key: str) -> str:
+    """Our number of a transfer, derived from the effect's key: 32 letters and digits, the same for every attempt."""
+    return "T" + hashlib.sha256(key.encode()).hexdigest()[:31]
+
+
+def _read(answer: Mapping[str, Any], number: str) -> TransferOutput:
+    told = optional_text(answer, "out_bill_no", limit=32)
+    if told is not None and told != number:
+        raise anomaly("out_bill_no", Text("属于另一笔转账", "belongs to another transfer"))
+    return TransferOutput(
+        out_bill_no=number,
+        payout_id=optional_text(answer, "transfer_bill_no", limit=64),
+        state=STATES.get(str(answer.get("state")), "unknown"),
+        amount_minor=optional_minor(answer, "transfer_amount"),
+        confirmation=optional_text(answer, "package_info", limit=4096),
+        fail_reason=optional_text(answer, "fail_reason", limit=256),
+        created_at=moment(answer, "create_time"),
+        updated_at=moment(answer, "update_time"),
+    )
+
+
+def moment(source: Mapping[str, Any], field: str) -> datetime | None:
+    """An RFC 3339 instant, or None when it is missing."""
+    value = optional_text(source, field, limit=40)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise anomaly(field, Text("不是有效的时间", "is no valid time"))
+    return instant

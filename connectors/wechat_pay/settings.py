@@ -1,0 +1,27 @@
+"""What Tandem must be told about a WeChat Pay merchant."""
+
+from pydantic import Field, SecretStr
+
+from connectors.accounts import AccountSettings
+
+BASE_URL = "https://api.mch.weixin.qq.com"
+
+
+class WechatPaySettings(AccountSettings):
+    """One merchant. serial_no and private_key: of the merchant's API certificate. apiv3_key: opens notices.
+
+    public_key and public_key_id: WeChat Pay's own public key, by which answers and notices are verified; merchants who
+    still work with platform certificates apply for it in the merchant console. notify_url: where the platform tells how
+    transfers ended, `https://your.host/hooks/wechat_pay/{account}`. scene_id: the transfer scene that was granted.
+    """
+
+    mch_id: str = Field(min_length=1, max_length=32)
+    app_id: str = Field(min_length=1, max_length=64)
+    serial_no: str = Field(min_length=1, max_length=64)
+    private_key: SecretStr = Field(min_length=1)
+    apiv3_key: SecretStr = Field(min_length=32, max_length=32)
+    public_key: str = Field(min_length=1)
+    public_key_id: str = Field(min_length=1, max_length=64)
+    scene_id: str = Field(default="1000", min_length=1, max_length=16)
+    notify_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$")

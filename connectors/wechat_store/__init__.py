@@ -1,0 +1,70 @@
+"""WeChat Stores (微信小店): orders and refunds of buyers whose unionid is known."""
+
+from dataclasses import replace
+
+from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.http import Link
+from connectors.tokens import MemoryTokenStore
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.wechat.callbacks import verify_callback
+from connectors.wechat.settings import WechatSettings, nobodys_account
+from connectors.wechat_store.client import PLATFORM, WechatStore
+from connectors.wechat_store.events import store_events, uses_push
+from domain.calls import AnyCall
+from domain.catalog.wechat_store import WECHAT_STORE_CALLS, WECHAT_STORE_QUEUE
+from domain.events import Event
+from domain.problems import ProblemError, Text
+
+_HINTS = {
+    ConnectionFault.CREDENTIALS: Text("核对小店的 app_id 与 app_secret", "Check the store's app_id and app_secret"),
+    ConnectionFault.PERMISSION: Text(
+        "在微信小店后台把本机 IP 加入白名单，并授予订单与售后接口权限",
+        "Add this server's IP to the white list in the store's console, and grant orders and after-sale",
+    ),
+}
+
+
+class WechatStoreConnector:
+    """See `connectors.registry.Connector`."""
+
+    platform = PLATFORM
+    title = Text("微信小店", "WeChat Store")
+    queue = WECHAT_STORE_QUEUE
+    # No published figure [U]; a page of orders takes one request for each of them.
+    requests_per_second = 50.0
+    settings = WechatSettings
+    nobody = nobodys_account(PLATFORM)
+    calls: tuple[AnyCall, ...] = WECHAT_STORE_CALLS
+    client = WechatStore
+
+    def verify(self, request: WebhookRequest, account: Account) -> Verified:
+        return verify_callback(request, account.parse_settings(WechatSettings))
+
+    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
+        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
+
+    def refuse(self, problem: ProblemError) -> PushAnswer:
+        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
+        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
+
+    def uses(self, kind: str) -> bool:
+        return uses_push(kind)
+
+    def to_events(self, record: Verified, account: Account) -> list[Event]:
+        return store_events(record, account)
+
+    def open(self, account: Account, link: Link) -> WechatStore:
+        return WechatStore(account, link)
+
+    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
+        """Fetches a token and asks for the orders of the last minute."""
+        # The secret itself is tried, not a token that an earlier one fetched.
+        link = replace(link, tokens=MemoryTokenStore())
+        try:
+            now = int(link.now().timestamp())
+            window = {"update_time_range": {"start_time": now - 60, "end_time": now}, "page_size": 1}
+            await self.open(account, link).api.read("channels/ec/order/list/get", window)
+        except ProblemError as error:
+            return explain(error, _HINTS)
+        return ConnectionReport(True, Text("连接正常，可以读取订单", "It works: orders can be read"))

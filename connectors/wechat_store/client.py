@@ -1,0 +1,172 @@
+"""What Tandem does in one WeChat Store: the implementation of `domain.catalog.wechat_store`."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.http import Link
+from connectors.keyed_windows import settled, window_of
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.reading import mapping
+from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
+from connectors.webhooks import Verified
+from connectors.wechat.api import WechatApi
+from connectors.wechat.settings import WechatSettings
+from connectors.wechat_store.codes import STORE_CODES
+from connectors.wechat_store.events import ORDER, REFUND
+from connectors.wechat_store.records import products_of, read_order, read_refund
+from domain.catalog.shop_calls import (
+    OrderArguments,
+    OrderOutput,
+    RefundOfShopArguments,
+    RefundOutput,
+    SettledRefundOutput,
+    SettleRefundArguments,
+    ShipOrderArguments,
+    ShipOrderOutput,
+    TurnDownRefundArguments,
+)
+from domain.problems import NotFoundProblem, Text, ValidationProblem
+
+PLATFORM = "wechat_store"
+PAGE_SIZE = 50
+ACCEPT = "channels/ec/aftersale/acceptapply"
+REJECT = "channels/ec/aftersale/rejectapply"
+# How far the lists may lag behind the callbacks [U].
+LAG = timedelta(minutes=1)
+_AT_ONCE = 5
+_BY_COURIER = 1
+
+ORDERS = Stream("orders", timedelta(days=365), LAG)
+REFUNDS = Stream("refunds", timedelta(days=365), LAG)
+# The platform's longest windows: of orders [S], of refunds [U].
+_LONGEST = {"orders": timedelta(days=7), "refunds": timedelta(hours=24)}
+
+
+class WechatStore:
+    """One store. Methods raise problems as `connectors.errors` describes them."""
+
+    streams: tuple[Stream, ...] = (ORDERS, REFUNDS)
+
+    def __init__(self, account: Account, link: Link) -> None:
+        self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatSettings), link, STORE_CODES)
+
+    async def get_order(self, request: OrderArguments) -> OrderOutput:
+        """The order as it is now."""
+        return read_order(await self._order(request.order_id))
+
+    async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
+        """The refund as it is now."""
+        return read_refund(await self._refund(request.refund_id))
+
+    async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
+        """Tell the platform the one parcel of an order, once. Raises ConflictProblem when it cannot go out with it."""
+        products: list[dict[str, Any]] = []
+
+        async def read() -> OrderOutput:
+            raw = await self._order(request.order_id)
+            products[:] = products_of(raw)
+            return read_order(raw)
+
+        async def act() -> None:
+            parcel = {"delivery_id": request.company, "waybill_id": request.waybill, "deliver_type": _BY_COURIER}
+            payload = {"order_id": request.order_id, "delivery_list": [{**parcel, "product_infos": products}]}
+            await self.api.change("channels/ec/order/delivery/send", payload)
+
+        return await ship_once(PLATFORM, request, read, act)
+
+    async def agree_return(self, request: RefundOfShopArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Let the buyer send the goods back; no money moves. Raises ConflictProblem when it is too late for that."""
+
+        async def act(refund: RefundOutput) -> None:
+            await self._settle(ACCEPT, refund)
+
+        return await let_return_once(PLATFORM, lambda: self.get_refund(request), act)
+
+    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Pay a refund back, once.
+
+        The platform has one interface for this and for the return of goods, so what must come back first is refused
+        here. Raises ConflictProblem for that, when the refund is over, or its amount is not the approved one.
+        """
+
+        async def act(refund: RefundOutput) -> None:
+            if refund.status != "returned" and (refund.status != "requested" or refund.returns_goods is not False):
+                raise wrong_state(PLATFORM, refund)
+            await self._settle(ACCEPT, refund)
+
+        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), act, request.amount_minor)
+
+    async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+        """Refuse a refund, once. Raises ConflictProblem when it was paid or withdrawn."""
+
+        async def act(refund: RefundOutput) -> None:
+            await self._settle(REJECT, refund, reject_reason=request.reason)
+
+        return await refuse_once(PLATFORM, lambda: self.get_refund(request), act)
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """What changed within windows as long as the platform allows, by its `next_key`.
+
+        The lists give numbers only, so each thing is read by itself; what changes while it is read has a later time of
+        change than its window and comes with a later one. See `connectors.pulling.Pullable`.
+        """
+        chosen = next((each for each in self.streams if each.name == stream), None)
+        if chosen is None:
+            raise ValidationProblem(
+                Text(f"微信小店没有数据流 {stream}", f"A WeChat Store has no stream {stream}"), retryable=False
+            )
+        asked = settled(until, chosen, self.api.now())
+        window = window_of(cursor, asked, chosen, longest=_LONGEST[stream], now=self.api.now())
+        if window.until <= window.since:
+            return PulledPage((), cursor, more=False)
+        since, end = window.seconds
+        place = {"next_key": str(window.place)} if window.place else {}
+        if stream == "orders":
+            span = {"update_time_range": {"start_time": since, "end_time": end}, "page_size": PAGE_SIZE}
+            answer = await self.api.read("channels/ec/order/list/get", {**span, **place})
+            records = await self._each(answer.get("order_id_list"), self._order, ORDER, "order_id")
+        else:
+            span = {"begin_update_time": since, "end_update_time": end}
+            answer = await self.api.read("channels/ec/aftersale/getaftersalelist", {**span, **place})
+            numbers = answer.get("after_sale_order_id_list")
+            records = await self._each(numbers, self._refund, REFUND, "after_sale_order_id")
+        if answer.get("has_more") is True and answer.get("next_key") not in (None, "", window.place):
+            return PulledPage(records, window.at(str(answer["next_key"])), more=True)
+        behind, more = window.behind(asked)
+        return PulledPage(records, behind, more=more)
+
+    async def _each(
+        self, numbers: Any, read: Callable[[str], Awaitable[Mapping[str, Any]]], kind: str, name: str
+    ) -> list[Verified]:
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(number: str) -> Verified | None:
+            async with turn:
+                try:
+                    row = await read(number)
+                except NotFoundProblem:
+                    return None
+            payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+            key = f"{kind}:{number}:{row.get('update_time')}:{row.get('status')}"
+            return Verified(kind, payload, key[:256], self.api.now())
+
+        wanted = [str(number) for number in numbers] if isinstance(numbers, list) else []
+        found = await asyncio.gather(*(one(number) for number in wanted))
+        return [record for record in found if record is not None]
+
+    async def _order(self, order_id: str) -> Mapping[str, Any]:
+        # Tandem needs neither the receiver's name nor the number in clear.
+        request = {"order_id": order_id, "encode_sensitive_info": True}
+        answer = await self.api.read("channels/ec/order/get", request)
+        return mapping(answer.get("order"), "order")
+
+    async def _refund(self, refund_id: str) -> Mapping[str, Any]:
+        answer = await self.api.read("channels/ec/aftersale/getaftersaleorder", {"after_sale_order_id": refund_id})
+        return mapping(answer.get("after_sale_order"), "after_sale_order")
+
+    async def _settle(self, path: str, refund: RefundOutput, **more: str) -> None:
+        await self.api.change(path, {"after_sale_order_id": refund.refund_id, **more})

@@ -1,0 +1,154 @@
+"""A WeChat Store's orders and refunds as Tandem's. Source: the answers of ec/order/get and ec/aftersale [S]."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from connectors.reading import (
+    anomaly,
+    mapping,
+    optional_mapping,
+    optional_minor,
+    optional_text,
+    text,
+    unix_time,
+    whole_number,
+)
+from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.catalog.shop_calls import OrderOutput, RefundOutput
+from domain.problems import Text
+
+ORDER_STATUSES: Mapping[str, OrderStatus] = {
+    "10": "unpaid",
+    "12": "paid",
+    "13": "paid",
+    "20": "paid",
+    "21": "paid",
+    "30": "shipped",
+    "100": "completed",
+    "200": "closed",
+    "250": "closed",
+}
+REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "MERCHANT_PROCESSING": "requested",
+    "USER_WAIT_CONFIRM_UPDATE": "requested",
+    "USER_WAIT_RETURN": "awaiting_return",
+    "MERCHANT_WAIT_RECEIPT": "returned",
+    "MERCHANT_REJECT_REFUND": "refused",
+    "MERCHANT_REJECT_RETURN": "refused",
+    "MERCHANT_REFUND_SUCCESS": "refunded",
+    "MERCHANT_RETURN_SUCCESS": "refunded",
+    "USER_CANCELD": "closed",
+    "USER_CANCELED": "closed",
+    "RETURN_CLOSED": "closed",
+}
+# Where the buyer came from, by `order_scene` [U].
+_CHANNELS = {"2": "live", "3": "short_video", "4": "share", "5": "shop_window", "6": "article"}
+_RETURNS_GOODS = {"RETURN": True, "EXCHANGE": True, "REFUND": False}
+
+
+def read_order(order: Mapping[str, Any]) -> OrderOutput:
+    """`order` of ec/order/get. A status nobody knows yet reads `unknown`. The receiver's name and number stay away."""
+    detail = mapping(order.get("order_detail"), "order_detail")
+    price = optional_mapping(detail.get("price_info"))
+    payment = optional_mapping(detail.get("pay_info"))
+    delivery = optional_mapping(detail.get("delivery_info"))
+    extra = optional_mapping(detail.get("ext_info"))
+    source = optional_mapping(next(iter(_rows(detail, "source_infos")), None))
+    parcels = [mapping(row, "delivery_product_info") for row in _rows(delivery, "delivery_product_info")]
+    sent = [moment for parcel in parcels if (moment := unix_time(parcel, "delivery_time"))]
+    channel = _CHANNELS.get(str(extra.get("order_scene")))
+    video = optional_text(source, "content_id", limit=64) if channel == "short_video" else None
+    return OrderOutput(
+        order_id=text(order, "order_id"),
+        status=ORDER_STATUSES.get(str(order.get("status")), "unknown"),
+        paid_minor=optional_minor(price, "order_price"),
+        postage_minor=optional_minor(price, "freight"),
+        discount_minor=optional_minor(price, "discounted_price"),
+        lines=tuple(_line(mapping(row, "product_infos")) for row in _rows(detail, "product_infos")),
+        buyer=Buyer(openid=optional_text(order, "openid", limit=64), unionid=optional_text(order, "unionid", limit=64)),
+        delivery=_place(optional_mapping(delivery.get("address_info"))),
+        waybills=tuple(number for parcel in parcels if (number := optional_text(parcel, "waybill_id", limit=64))),
+        channel=channel,
+        influencer_id=optional_text(source, "account_id", limit=64) or optional_text(extra, "finder_id", limit=64),
+        video_id=video,
+        coupon_ids=tuple(_coupons(detail)),
+        created_at=unix_time(order, "create_time"),
+        paid_at=unix_time(payment, "pay_time"),
+        shipped_at=min(sent, default=None),
+        completed_at=unix_time(extra, "confirm_receipt_time"),
+        updated_at=unix_time(order, "update_time"),
+    )
+
+
+def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
+    """`after_sale_order` of ec/aftersale. A status nobody knows yet reads `unknown`."""
+    money = optional_mapping(refund.get("refund_info"))
+    product = optional_mapping(refund.get("product_info"))
+    line = _line_id(product)
+    return RefundOutput(
+        refund_id=text(refund, "after_sale_order_id"),
+        order_id=text(refund, "order_id"),
+        status=REFUND_STATUSES.get(str(refund.get("status")), "unknown"),
+        amount_minor=optional_minor(money, "amount"),
+        reason=optional_text(optional_mapping(refund.get("details")), "desc") or optional_text(refund, "reason_text"),
+        returns_goods=_RETURNS_GOODS.get(str(refund.get("type"))),
+        return_waybill=optional_text(optional_mapping(refund.get("return_info")), "waybill_id", limit=64),
+        line_ids=(line,) if line else (),
+        created_at=unix_time(refund, "create_time"),
+        updated_at=unix_time(refund, "update_time"),
+    )
+
+
+def products_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a parcel of the whole order holds, as delivery/send wants it."""
+    rows = _rows(optional_mapping(order.get("order_detail")), "product_infos")
+    return [
+        {"product_id": row.get("product_id"), "sku_id": row.get("sku_id"), "product_cnt": row.get("sku_cnt")}
+        for row in rows
+        if isinstance(row, Mapping)
+    ]
+
+
+def _line(row: Mapping[str, Any]) -> OrderLine:
+    quantity = whole_number(row, "sku_cnt")
+    if quantity < 1:
+        raise anomaly("sku_cnt", Text("应大于 0", "must be more than 0"))
+    price = optional_minor(row, "sale_price") or 0
+    total = optional_minor(row, "estimate_price")
+    attributes = [optional_mapping(each) for each in _rows(row, "sku_attrs")]
+    names = [value for each in attributes if (value := optional_text(each, "attr_value", limit=64))]
+    return OrderLine(
+        line_id=_line_id(row) or text(row, "sku_id"),
+        item_id=optional_text(row, "product_id", limit=64),
+        sku_id=optional_text(row, "sku_id", limit=64),
+        title=text(row, "title", limit=512),
+        sku=" ".join(names) or None,
+        quantity=quantity,
+        price_minor=price,
+        total_minor=price * quantity if total is None else total,
+    )
+
+
+def _line_id(row: Mapping[str, Any]) -> str | None:
+    """The platform numbers no lines; within an order an article and its variant name one."""
+    item, sku = optional_text(row, "product_id", limit=31), optional_text(row, "sku_id", limit=31)
+    return f"{item}-{sku}" if item and sku else None
+
+
+def _place(address: Mapping[str, Any]) -> Delivery | None:
+    if not address:
+        return None
+    return Delivery(
+        province=optional_text(address, "province_name", limit=64), city=optional_text(address, "city_name", limit=64)
+    )
+
+
+def _coupons(detail: Mapping[str, Any]) -> Iterator[str]:
+    number = optional_text(optional_mapping(detail.get("coupon_info")), "user_coupon_id", limit=64)
+    if number and number != "0":
+        yield number
+
+
+def _rows(source: Mapping[str, Any], field: str) -> list[Any]:
+    value = source.get(field)
+    return value if isinstance(value, list) else []

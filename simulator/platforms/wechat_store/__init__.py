@@ -1,0 +1,331 @@
+"""A WeChat Store: orders and refunds by number, lists by next_key, callbacks.
+
+Source: developers.weixin.qq.com, the store's order, delivery and after-sale interfaces, as read in public SDKs [S].
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from simulator import trade
+from simulator.entities import Order, OrderStatus, Push, Refund, RefundStatus
+from simulator.happenings import Happening, What
+from simulator.platforms.base import Json
+from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
+
+UNVERIFIED = (
+    "the error codes 10020051 to 10020055",
+    "that getaftersalelist takes begin_update_time and end_update_time, at most 24 hours apart",
+    "order_scene's numbers: 2 live, 3 short video",
+)
+LONGEST_WINDOW = timedelta(days=7)
+LONGEST_REFUND_WINDOW = timedelta(hours=24)
+ORDER_WORDS = {
+    OrderStatus.UNPAID: 10,
+    OrderStatus.PAID: 20,
+    OrderStatus.SHIPPED: 30,
+    OrderStatus.COMPLETED: 100,
+    OrderStatus.CLOSED: 250,
+}
+REFUNDED = 200
+SCENES = {"live": 2, "short_video": 3}
+REFUND_WORDS = {
+    RefundStatus.REQUESTED: "MERCHANT_PROCESSING",
+    RefundStatus.AWAITING_RETURN: "USER_WAIT_RETURN",
+    RefundStatus.RETURNED: "MERCHANT_WAIT_RECEIPT",
+    RefundStatus.REFUSED: "MERCHANT_REJECT_REFUND",
+    RefundStatus.RETURN_REFUSED: "MERCHANT_REJECT_RETURN",
+    RefundStatus.CLOSED: "USER_CANCELD",
+    RefundStatus.REFUNDED: "MERCHANT_REFUND_SUCCESS",
+}
+ORDER_EVENTS = {
+    What.ORDER_CREATED: "channels_ec_order_new",
+    What.ORDER_PAID: "channels_ec_order_pay",
+    What.ORDER_SHIPPED: "channels_ec_order_deliver",
+    What.ORDER_COMPLETED: "channels_ec_order_confirm",
+    What.ORDER_CLOSED: "channels_ec_order_cancel",
+}
+REFUND_EVENT = "channels_ec_aftersale_update"
+
+
+def list_orders(call: Call) -> Json:
+    """channels/ec/order/list/get: numbers by time of change, windows of up to 7 days."""
+    span = call.params.get("update_time_range")
+    start, end = _window(span if isinstance(span, dict) else {}, "start_time", "end_time", LONGEST_WINDOW)
+    rows = call.world.orders.between("updated", start, end, shop=call.shop.id)
+    size = call.params.get("page_size", 10)
+    if not isinstance(size, int) or not 1 <= size <= 100:
+        raise ErrCode(10020051, "page_size")
+    shown, more = _page([(row.updated_at, row.id) for row in rows], call, size)
+    return answer(order_id_list=[number for _at, number in shown], **more)
+
+
+def get_order(call: Call) -> Json:
+    """channels/ec/order/get."""
+    return answer(order=_order(call, _order_row(call)))
+
+
+def send_delivery(call: Call) -> Json:
+    """channels/ec/order/delivery/send: an order goes out once."""
+    row, parcels = _order_row(call), call.params.get("delivery_list")
+    if not isinstance(parcels, list) or len(parcels) != 1 or not isinstance(parcels[0], dict):
+        raise ErrCode(10020051, "delivery_list")
+    products = parcels[0].get("product_infos")
+    if not isinstance(products, list) or len(products) != len(row.lines):
+        raise ErrCode(10020051, "product_infos")
+    waybill = str(parcels[0].get("waybill_id") or "")
+    subjects = {"tid": row.id, "waybill": waybill}
+    try:
+        trade.ship(call.world, row, waybill)
+    except trade.TradeRefusal:
+        call.record("shipped", subjects, code=10020053)
+        raise ErrCode(10020053) from None
+    call.record("shipped", subjects)
+    return answer()
+
+
+def list_refunds(call: Call) -> Json:
+    """channels/ec/aftersale/getaftersalelist: numbers by time of change, windows of up to 24 hours."""
+    start, end = _window(call.params, "begin_update_time", "end_update_time", LONGEST_REFUND_WINDOW)
+    rows = call.world.refunds.between("modified", start, end, shop=call.shop.id)
+    shown, more = _page([(row.modified_at, row.id) for row in rows], call, 50)
+    return answer(after_sale_order_id_list=[number for _at, number in shown], **more)
+
+
+def get_refund(call: Call) -> Json:
+    """channels/ec/aftersale/getaftersaleorder."""
+    return answer(after_sale_order=_refund(call, _refund_row(call)))
+
+
+def accept_refund(call: Call) -> Json:
+    """channels/ec/aftersale/acceptapply: the money goes back, or the goods may come back first."""
+    row = _refund_row(call)
+    returning = row.returns_goods and row.status is RefundStatus.REQUESTED
+    kind = "return_agreed" if returning else "refund_agreed"
+    try:
+        step = trade.agree_return if returning else trade.pay_back
+        after = step(call.world, row, row.version)
+    except trade.TradeRefusal:
+        call.record(kind, _subjects(row), code=10020055)
+        raise ErrCode(10020055) from None
+    call.record(kind, _subjects(row), amount_minor=None if returning else after.amount_minor)
+    return answer()
+
+
+def reject_refund(call: Call) -> Json:
+    """channels/ec/aftersale/rejectapply."""
+    row = _refund_row(call)
+    try:
+        trade.refuse(call.world, row, row.version, str(call.params.get("reject_reason") or ""))
+    except trade.TradeRefusal:
+        call.record("refund_refused", _subjects(row), code=10020055)
+        raise ErrCode(10020055) from None
+    call.record("refund_refused", _subjects(row))
+    return answer()
+
+
+class WechatStore(WechatPlatform):
+    """The platform; what its API does is pushed as well."""
+
+    name = "wechat_store"
+    apis = {
+        "channels/ec/order/list/get": ("POST", list_orders),
+        "channels/ec/order/get": ("POST", get_order),
+        "channels/ec/order/delivery/send": ("POST", send_delivery),
+        "channels/ec/aftersale/getaftersalelist": ("POST", list_refunds),
+        "channels/ec/aftersale/getaftersaleorder": ("POST", get_refund),
+        "channels/ec/aftersale/acceptapply": ("POST", accept_refund),
+        "channels/ec/aftersale/rejectapply": ("POST", reject_refund),
+    }
+
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """What happens to orders and refunds."""
+        row = happening.row
+        if isinstance(row, Order) and happening.what in ORDER_EVENTS:
+            return [self._order_push(happening.account, ORDER_EVENTS[happening.what], row, happening.at)]
+        if isinstance(row, Refund):
+            return [self._refund_push(happening.account, row, happening.at)]
+        return []
+
+    def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
+        """A callback about an order (tid) or a refund (refund_id)."""
+        order = self.world.orders.get(subjects.get("tid", ""))
+        refund = self.world.refunds.get(subjects.get("refund_id", ""))
+        known = {*ORDER_EVENTS.values(), "channels_ec_order_settle"}
+        if event in known and order is not None and order.shop == account:
+            return self._order_push(account, event, order, self.world.clock.now())
+        if event == REFUND_EVENT and refund is not None and refund.shop == account:
+            return self._refund_push(account, refund, self.world.clock.now())
+        raise LookupError(f"no callback {event!r} about {dict(subjects)} of {account}")
+
+    def _order_push(self, account: str, event: str, row: Order, at: datetime) -> Push:
+        info: Json = {"order_id": int(row.id) if row.id.isdigit() else row.id}
+        if event == "channels_ec_order_pay":
+            info["pay_time"] = _seconds(row.paid_at or at)
+        if event == "channels_ec_order_deliver":
+            info["finish_delivery"] = 1
+        if event == "channels_ec_order_confirm":
+            info["confirm_type"] = 1
+        if event == "channels_ec_order_cancel":
+            info["cancel_type"] = 2 if row.refunded_minor else 1
+        if event == "channels_ec_order_settle":
+            info["settle_time"] = _seconds(at)
+        return self._at(self.callback(account, event, self._buyer(row), {"order_info": info}), at)
+
+    def _refund_push(self, account: str, row: Refund, at: datetime) -> Push:
+        info = {"status": REFUND_WORDS[row.status], "after_sale_order_id": row.id, "order_id": row.tid}
+        order = self.world.orders.get(row.tid)
+        sender = self._buyer(order) if order is not None else ""
+        push = self.callback(account, REFUND_EVENT, sender, {"finder_shop_aftersale_status_update": info})
+        return self._at(push, at)
+
+    def _buyer(self, row: Order) -> str:
+        return self.who(row)[1].openid
+
+
+def _order(call: Call, row: Order) -> Json:
+    customer, buyer = call.platform.who(row)
+    closed = REFUNDED if row.status is OrderStatus.CLOSED and row.refunded_minor else ORDER_WORDS[row.status]
+    source = {
+        "account_type": 1,
+        "account_id": row.influencer_id,
+        "account_nickname": "",
+        "content_type": SCENES.get(row.channel, 0),
+        "content_id": row.video_id,
+    }
+    parcels = [
+        {
+            "waybill_id": row.waybill,
+            "delivery_id": "SF",
+            "delivery_name": "顺丰速运",
+            "delivery_time": _seconds(row.shipped_at),
+            "deliver_type": 1,
+            "product_infos": [_product(line.item_id, line.sku_id, line.count) for line in row.lines],
+        }
+    ]
+    return {
+        "order_id": row.id,
+        "status": closed,
+        "openid": buyer.openid,
+        "unionid": customer.unionid,
+        "create_time": _seconds(row.created_at),
+        "update_time": _seconds(row.updated_at),
+        "order_detail": {
+            "product_infos": [
+                {
+                    "product_id": line.item_id,
+                    "sku_id": line.sku_id,
+                    "sku_cnt": line.count,
+                    "title": line.title,
+                    "sale_price": line.price_minor,
+                    "real_price": line.amount_minor,
+                    "estimate_price": line.amount_minor,
+                    "sku_attrs": [{"attr_key": "规格", "attr_value": line.sku}],
+                }
+                for line in row.lines
+            ],
+            "price_info": {
+                "product_price": row.goods_minor,
+                "order_price": row.paid_minor,
+                "freight": row.postage_minor,
+                "discounted_price": row.discount_minor,
+                "is_discounted": row.discount_minor > 0,
+            },
+            "pay_info": {"pay_time": _seconds(row.paid_at), "transaction_id": f"42{row.id}" if row.paid_at else ""},
+            "delivery_info": {
+                "address_info": {
+                    "province_name": customer.province,
+                    "city_name": customer.city,
+                    "county_name": customer.district,
+                    "user_name": f"{customer.name[0]}**",
+                    "tel_number": f"{row.phone[:3]}****{row.phone[-4:]}",
+                },
+                "delivery_product_info": parcels if row.waybill else [],
+            },
+            "coupon_info": {"user_coupon_id": row.coupon_ids[0] if row.coupon_ids else ""},
+            "ext_info": {
+                "order_scene": SCENES.get(row.channel, 1),
+                "confirm_receipt_time": _seconds(row.finished_at if row.status is OrderStatus.COMPLETED else None),
+            },
+            "source_infos": [source] if row.influencer_id else [],
+        },
+    }
+
+
+def _refund(call: Call, row: Refund) -> Json:
+    order = call.world.orders.get(row.tid)
+    customer, buyer = call.platform.who(order) if order is not None else (None, None)
+    line = next((line for line in order.lines if line.oid == row.oid), None) if order is not None else None
+    return {
+        "after_sale_order_id": row.id,
+        "order_id": row.tid,
+        "status": REFUND_WORDS[row.status],
+        "type": "RETURN" if row.returns_goods else "REFUND",
+        "openid": buyer.openid if buyer else "",
+        "unionid": customer.unionid if customer else "",
+        "reason": "QUALITY_ISSUES",
+        "reason_text": row.reason_text,
+        "details": {"desc": row.reason_text},
+        "product_info": _product(line.item_id, line.sku_id, line.count) if line else {},
+        "refund_info": {"amount": row.amount_minor},
+        "return_info": {"waybill_id": row.waybill or "", "delivery_id": "SF" if row.waybill else ""},
+        "create_time": _seconds(row.created_at),
+        "update_time": _seconds(row.modified_at),
+    }
+
+
+def _product(item_id: str, sku_id: str, count: int) -> Json:
+    return {"product_id": item_id, "sku_id": sku_id, "product_cnt": count}
+
+
+def _order_row(call: Call) -> Order:
+    row = call.world.orders.get(call.text("order_id"))
+    if row is None or row.shop != call.shop.id:
+        raise ErrCode(10020052)
+    return row
+
+
+def _refund_row(call: Call) -> Refund:
+    row = call.world.refunds.get(call.text("after_sale_order_id"))
+    if row is None or row.shop != call.shop.id:
+        raise ErrCode(10020054)
+    return row
+
+
+def _subjects(row: Refund) -> dict[str, str]:
+    return {"refund_id": row.id, "tid": row.tid}
+
+
+def _window(source: Mapping[str, Any], start: str, end: str, longest: timedelta) -> tuple[datetime, datetime]:
+    first, last = source.get(start), source.get(end)
+    if not isinstance(first, int) or not isinstance(last, int) or last < first:
+        raise ErrCode(10020051, "time range")
+    if last - first > longest.total_seconds():
+        raise ErrCode(10020051, f"time range is longer than {longest}")
+    # Whole seconds, both ends included.
+    return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last + 1, UTC) - timedelta(microseconds=1)
+
+
+def _page(rows: list[tuple[datetime, str]], call: Call, size: int) -> tuple[list[tuple[datetime, str]], dict[str, Any]]:
+    """The rows behind next_key, which names the last row shown."""
+    given = call.params.get("next_key")
+    if given:
+        try:
+            at, number = json.loads(base64.urlsafe_b64decode(str(given)))
+            last = (datetime.fromisoformat(at), str(number))
+        except (ValueError, TypeError):
+            raise ErrCode(10020051, "next_key") from None
+        rows = [row for row in rows if row > last]
+    shown = rows[:size]
+    key = ""
+    if shown:
+        key = base64.urlsafe_b64encode(json.dumps([shown[-1][0].isoformat(), shown[-1][1]]).encode()).decode()
+    return shown, {"next_key": key, "has_more": len(rows) > size}
+
+
+def _seconds(at: datetime | None) -> int:
+    return int(at.timestamp()) if at else 0

@@ -1,0 +1,441 @@
+"""A Douyin shop: signatures, pushes, who sold what, shipping, and lists that change while they are read."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.accounts import Account
+from connectors.douyin import pages, settlement
+from connectors.douyin.codes import meaning_of
+from connectors.douyin.gateway import param_json, request_sign
+from connectors.douyin.pushes import event_sign
+from connectors.douyin.records import search_index
+from connectors.reading import CHINA
+from connectors.webhooks import Verified, WebhookRequest
+from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.events import Event
+from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from simulator import trade
+from simulator.entities import OrderStatus
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import pull_all
+
+SHOP = "demo-douyin"
+ACCOUNT = Account("douyin", "shop", {"app_key": "key", "app_secret": "secret", "shop_id": 7})
+RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+PAID = {
+    "p_id": "6917000000000000001",
+    "s_ids": ["1"],
+    "shop_id": 7,
+    "order_status": 2,
+    "pay_time": 1795398600,
+    "pay_amount": 12900,
+}
+LINE = {
+    "order_id": "1",
+    "product_id": 35500,
+    "product_name": "面膜",
+    "item_num": 1,
+    "origin_amount": 12900,
+    "pay_amount": 12900,
+    "author_id": 70001,
+    "room_id": 73001,
+    "video_id": 0,
+}
+ROW = {
+    "order_id": "6917000000000000001",
+    "order_status": 2,
+    "doudian_open_id": "1@#a",
+    "create_time": 1795398500,
+    "pay_time": 1795398600,
+    "update_time": 1795398601,
+    "pay_amount": 12900,
+    "post_amount": 0,
+    "encrypt_post_tel": "$aW5kZXg=$c2VhbGVk$1$$",
+    "sku_order_list": [LINE],
+}
+
+
+def pushed(tag: str, data: dict[str, Any], **more: Any) -> list[Event]:
+    body = json.dumps([{"tag": tag, "msg_id": "1", "data": json.dumps(data), **more}]).encode()
+    return connector("douyin").to_events(Verified(tag, body, "1", RECEIVED), ACCOUNT)
+
+
+def pulled(row: dict[str, Any], kind: str = "order.searchList") -> list[Event]:
+    return connector("douyin").to_events(Verified(kind, json.dumps(row).encode(), "k", RECEIVED), ACCOUNT)
+
+
+def signed(messages: Any, **headers: str) -> WebhookRequest:
+    body = json.dumps(messages).encode()
+    own = {"app-id": "key", "event-sign": event_sign("key", body, "secret")}
+    return WebhookRequest("POST", {}, {**own, **headers}, body, RECEIVED)
+
+
+# --- signatures
+
+
+def test_a_request_is_signed_by_the_documented_formula() -> None:
+    """The formula worked out by hand with openssl over the documented text; app, secret and parameters are invented."""
+    params = param_json({"size": 10, "page": 0, "combine_status": [{"order_status": "2", "main_status": "103"}]})
+    assert params == '{"combine_status":[{"main_status":"103","order_status":"2"}],"page":0,"size":10}'
+    sign = request_sign("3409409348479354011", "order.searchList", params, "1795398600", "2a75b98b-4cf5")
+    assert sign == "cd2e9890825e5dd2bd1bf56748da3d6db33624f841ed77a8d336b0b5227c2f4d"
+
+
+def test_parameters_are_sorted_on_every_level_and_whole_numbers_have_no_fraction() -> None:
+    value = {"b": 1.0, "a": {"d": Decimal("2.0"), "c": [1.5, "<&>中"]}}
+    assert param_json(value) == '{"a":{"c":[1.5,"<&>中"],"d":2},"b":1}'
+
+
+@given(
+    st.recursive(
+        st.integers() | st.text() | st.booleans() | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=10,
+    )
+)
+def test_the_order_in_which_parameters_were_given_never_matters(value: Any) -> None:
+    turned = dict(reversed(list({"x": value, "a": value}.items())))
+    assert param_json({"x": value, "a": value}) == param_json(turned)
+    assert json.loads(param_json({"x": value})) == {"x": value}
+
+
+def test_the_platforms_probe_is_answered_and_not_stored() -> None:
+    verified = connector("douyin").verify(signed([{"tag": "0", "msg_id": "0", "data": "2026-11-23 10:00:00"}]), ACCOUNT)
+    assert verified.echo is not None
+    assert json.loads(connector("douyin").acknowledge(verified, ACCOUNT).body)["code"] == 0
+
+
+def test_a_probe_may_not_smuggle_a_message_past_the_inbox() -> None:
+    messages = [{"tag": "0", "msg_id": "0", "data": ""}, {"tag": "101", "msg_id": "9", "data": json.dumps(PAID)}]
+    assert connector("douyin").verify(signed(messages), ACCOUNT).echo is None
+
+
+@pytest.mark.parametrize("header", [{"event-sign": "0" * 32}, {"event-sign": "é"}, {"app-id": "other"}])
+def test_a_push_with_a_wrong_header_is_refused(header: dict[str, str]) -> None:
+    with pytest.raises(AuthenticationProblem):
+        connector("douyin").verify(signed([{"tag": "101", "msg_id": "1", "data": json.dumps(PAID)}], **header), ACCOUNT)
+
+
+@given(st.binary(max_size=300))
+def test_no_body_crashes_the_verification(body: bytes) -> None:
+    headers = {"app-id": "key", "event-sign": event_sign("key", body, "secret")}
+    with pytest.raises(ProblemError):
+        connector("douyin").verify(WebhookRequest("POST", {}, headers, body, RECEIVED), ACCOUNT)
+
+
+# --- what pushes and lists say
+
+
+def test_a_paid_order_reads_in_fen_and_utc() -> None:
+    (event,) = pushed("101", PAID)
+    assert (event.type, event.subject) == ("tandem.order.paid", "order:6917000000000000001")
+    assert (event.data["status"], event.data["paid_minor"]) == ("paid", 12900)
+    assert event.time == datetime.fromtimestamp(1795398600, UTC)
+
+
+def test_several_messages_in_one_push_are_several_events() -> None:
+    body = json.dumps(
+        [
+            {"tag": "101", "msg_id": "1", "data": PAID},
+            {"tag": "9999", "msg_id": "2", "data": {}},
+            {"tag": "103", "msg_id": "3", "data": {**PAID, "order_status": 5, "complete_time": 1795398700}},
+        ]
+    ).encode()
+    events = connector("douyin").to_events(Verified("101,103", body, "1", RECEIVED), ACCOUNT)
+    assert [event.type for event in events] == ["tandem.order.paid", "tandem.order.completed"]
+
+
+def test_the_push_and_the_list_tell_of_one_event_and_the_list_knows_more() -> None:
+    (push,), (listed,) = pushed("101", PAID), pulled(ROW)
+    assert (push.source, push.id, push.type) == (listed.source, listed.id, listed.type)
+    assert listed.data["version"] > push.data["version"]
+    assert listed.data["lines"][0]["title"] == "面膜"
+
+
+def test_of_two_states_within_one_second_the_later_is_the_newer() -> None:
+    (made,) = pushed("100", {**PAID, "order_status": 1, "create_time": 1795398600})
+    (paid,) = pushed("101", PAID)
+    assert paid.data["version"] > made.data["version"]
+
+
+def test_who_and_what_sold_the_goods_is_on_the_order() -> None:
+    (event,) = pulled(ROW)
+    assert (event.data["influencer_id"], event.data["channel"], event.data["video_id"]) == ("70001", "live", None)
+    line = {**LINE, "room_id": 0, "video_id": 7301}
+    (event,) = pulled({**ROW, "sku_order_list": [line]})
+    assert (event.data["channel"], event.data["video_id"]) == ("short_video", "7301")
+
+
+def test_an_article_names_the_videos_that_show_it() -> None:
+    row = {
+        "product_id": 35500,
+        "name": "面膜",
+        "update_time": 1795398600,
+        "discount_price": 12900,
+        "category_detail": {"first_cname": "美妆", "second_cname": "面膜"},
+        "material_video_id": "7301",
+    }
+    (event,) = pulled(row, "product.listV2")
+    assert (event.data["item_id"], event.data["video_ids"], event.data["category"]) == ("35500", ["7301"], "面膜")
+
+
+def test_personal_data_stays_ciphertext_with_its_search_index() -> None:
+    (event,) = pulled(ROW)
+    assert event.data["buyer"]["phone"] is None
+    assert "138" not in json.dumps(event.data)
+    assert search_index("$aW5kZXg=$c2VhbGVk$1$$") == "aW5kZXg="
+    assert search_index("#bmFtZQ==#c2VhbGVk#1#") == "bmFtZQ=="
+    assert [search_index(text) for text in (None, "", "13800000000", "$$")] == [None] * 4
+
+
+def test_a_parcel_is_an_event_of_its_own_however_it_is_told() -> None:
+    parcel = {"logistics_msg": {"express_company_id": "shunfeng", "logistics_code": "SF1"}}
+    shipped, told = pushed("102", {**PAID, "order_status": 3, "update_time": 1795398700, **parcel})
+    listed = pulled({**ROW, "order_status": 3, "logistics_info": [{"tracking_no": "SF1", "ship_time": 1795398700}]})[1]
+    assert (shipped.type, told.type) == ("tandem.order.shipped", "tandem.shipment.updated")
+    assert (told.id, told.data["waybill"]) == (listed.id, "SF1")
+
+
+def test_every_tag_gives_a_declared_event() -> None:
+    refund = {"aftersale_id": "70", "p_id": "69", "s_id": "1", "refund_amount": 1, "aftersale_type": 0}
+    for tag in ("100", "101", "102", "103", "106", "200", "201", "202", "203", "204", "205", "206", "207"):
+        events = pushed(tag, {**PAID, **refund, "order_status": None})
+        assert events, tag
+        assert {event.type for event in events} <= KNOWN_EVENT_TYPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"p_id": None}, "p_id"),
+        ({"p_id": {"a": 1}}, "p_id"),
+        ({"pay_amount": -1}, "pay_amount"),
+        ({"pay_amount": "1.5"}, "pay_amount"),
+        ({"pay_time": 99999999999}, "pay_time"),
+        ({"pay_time": int(RECEIVED.timestamp()) + 7200}, "pay_time"),
+        ({"pay_time": "soon"}, "pay_time"),
+    ],
+)
+def test_an_anomalous_message_names_the_field(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationProblem) as error:
+        pushed("101", {**PAID, **change})
+    assert error.value.problem.as_dict()["field"] == field
+
+
+def test_a_status_nobody_knows_yet_is_unknown_and_no_error() -> None:
+    (event,) = pulled({**ROW, "order_status": 777})
+    assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
+
+
+# --- the shop itself
+
+
+def reachable(world: Outside) -> set[str]:
+    """The orders that changed within the ninety days that the platform lets one read."""
+    oldest = datetime.now(UTC) - timedelta(days=90)
+    return {row.id for row in world.sim.app.state.world.orders.having(shop=SHOP) if row.updated_at > oldest}
+
+
+async def orders_of_last_week(world: Outside, count: int) -> None:
+    """Paid orders, each changed some minutes after the one before."""
+    simulated = world.sim.app.state.world
+    with simulated.bulletin.quiet():
+        for number in range(count):
+            made = await order_of(world)
+            moment = datetime.now(UTC) - timedelta(days=3) + timedelta(minutes=7 * number)
+            simulated.orders.change(made, created_at=moment, updated_at=moment, paid_at=moment)
+
+
+async def order_of(world: Outside, **more: Any) -> Any:
+    simulated = world.sim.app.state.world
+    return trade.pay(simulated, trade.place_order(simulated, SHOP, **more))
+
+
+async def test_an_order_is_read_with_its_influencer(world: Outside) -> None:
+    made = await order_of(world, channel="live", influencer_id="70001")
+    read = await perform(await world.open("douyin"), "douyin.get_order", order_id=made.id)
+    assert (read.status, read.paid_minor, read.influencer_id, read.channel) == (
+        "paid",
+        made.paid_minor,
+        "70001",
+        "live",
+    )
+    assert search_index(read.delivery.phone_ciphertext)
+    with pytest.raises(NotFoundProblem):
+        await perform(await world.open("douyin"), "douyin.get_order", order_id="6900")
+
+
+@pytest.mark.parametrize("fault", [None, "timeout_after", "timeout_before", "5xx", "busy"])
+async def test_an_order_is_shipped_once_whatever_fails(world: Outside, fault: str | None) -> None:
+    made, client = await order_of(world), await world.open("douyin")
+    if fault:
+        match = {"platform": "douyin", "api": "order.logisticsAdd"}
+        await world.break_things({"match": match, "fault": fault, "times": 2, "seconds": 1})
+    parcel = {"order_id": made.id, "waybill": "SF1234567890123", "company": "shunfeng"}
+    await perform(client, "douyin.ship_order", **parcel)
+    assert (await perform(client, "douyin.ship_order", key="again", **parcel)).already is True
+    assert await world.effects(kind="shipped", tid=made.id) == 1
+    with pytest.raises(ConflictProblem):
+        await perform(client, "douyin.ship_order", **{**parcel, "waybill": "SF2"})
+
+
+async def test_goods_come_back_before_the_money_goes(world: Outside) -> None:
+    client = await world.open("douyin")
+    asked = {"refund_id": (await world.sim.refund(shop=SHOP, stage="asked"))["id"]}
+    with pytest.raises(ConflictProblem):
+        await perform(client, "douyin.agree_refund", **asked)
+    assert (await perform(client, "douyin.agree_return", **asked)).status == "awaiting_return"
+    assert (await perform(client, "douyin.get_refund", **asked)).status == "awaiting_return"
+    assert await world.effects(kind="refund_agreed", **asked) == 0
+
+
+async def test_only_the_approved_amount_is_paid(world: Outside) -> None:
+    client = await world.open("douyin")
+    refund = {"refund_id": (await world.sim.refund(shop=SHOP, amount_minor=12900))["id"]}
+    with pytest.raises(ConflictProblem, match=r"129\.00"):
+        await perform(client, "douyin.agree_refund", **refund, amount_minor=12800)
+    assert (await perform(client, "douyin.agree_refund", **refund, amount_minor=12900)).status == "refunded"
+
+
+@pytest.mark.parametrize("returns_goods", [True, False])
+async def test_a_refund_is_refused_once(world: Outside, returns_goods: bool) -> None:
+    client = await world.open("douyin")
+    made = await world.sim.refund(shop=SHOP, returns_goods=returns_goods)
+    refund = {"refund_id": made["id"], "reason": "商品已拆封"}
+    refused = await perform(client, "douyin.refuse_refund", **refund)
+    assert refused.status == ("return_refused" if returns_goods else "refused")
+    assert (await perform(client, "douyin.refuse_refund", key="b", **refund)).already is True
+    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
+
+
+async def test_a_clock_that_is_wrong_is_said_in_plain_words(world: Outside) -> None:
+    link = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+    report = await connector("douyin").test_connection(await world.account("douyin"), link)
+    assert not report.ok
+    assert "clock" in report.message.en
+    assert "时钟" in report.message.zh
+
+
+async def test_a_list_that_shifts_while_it_is_read_loses_nothing(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_SIZE", 3)
+    monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
+    simulated = world.sim.app.state.world
+    await orders_of_last_week(world, 14)
+    before = reachable(world)
+    await world.break_things(
+        {"match": {"platform": "douyin", "api": "order.searchList"}, "fault": "shift_page", "copies": 2}
+    )
+    account, client = await world.account("douyin"), await world.open("douyin")
+    records, cursor = await pull_all(client, "orders", cursor={}, until=datetime.now(UTC))
+    await world.break_things()
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    client = connector("douyin").open(account, replace(world.link, now=lambda: later))
+    more, cursor = await pull_all(client, "orders", cursor=cursor, until=later)
+    seen: dict[str, dict[str, Any]] = {}
+    for record in (*records, *more):
+        for event in connector("douyin").to_events(record, account):
+            known = seen.get(str(event.subject))
+            if known is None or event.data["version"] >= known["version"]:
+                seen[str(event.subject)] = event.data
+    truth = {number: simulated.orders.get(number) for number in reachable(world)}
+    assert before < truth.keys()
+    assert {number: seen[f"order:{number}"]["status"] for number in truth} == {
+        number: order.status.value for number, order in truth.items()
+    }
+    assert {number: seen[f"order:{number}"]["paid_minor"] for number in truth} == {
+        number: order.paid_minor for number, order in truth.items()
+    }
+    assert (await client.pull("orders", cursor, later)).records == ()
+
+
+async def test_a_window_that_holds_too_much_is_halved(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MOST_ROWS", 2)
+    monkeypatch.setattr(pages, "PAGE_SIZE", 2)
+    monkeypatch.setattr(pages, "LONGEST_WINDOW", timedelta(days=90))
+    await orders_of_last_week(world, 9)
+    records, _ = await pull_all(await world.open("douyin"), "orders", cursor={}, until=datetime.now(UTC))
+    assert {json.loads(record.payload)["order_id"] for record in records} == reachable(world)
+
+
+async def test_what_a_push_told_and_a_list_repeats_is_one_event(world: Outside) -> None:
+    account, simulated = await world.account("douyin"), world.sim.app.state.world
+    made = trade.ship(simulated, await order_of(world), "SF9")
+    trade.complete(simulated, made)
+    pushes = await world.pushes("douyin", 4)
+    douyin = connector("douyin")
+    told = {
+        event.id: event.type
+        for request in pushes
+        for event in douyin.to_events(douyin.verify(request, account), account)
+        if event.subject == f"order:{made.id}"
+    }
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    client = douyin.open(account, replace(world.link, now=lambda: later))
+    records, _ = await pull_all(
+        client, "orders", cursor={"since": (later - timedelta(minutes=9)).isoformat()}, until=later
+    )
+    listed = [event for record in records for event in douyin.to_events(record, account)]
+    completed = next(event for event in listed if event.subject == f"order:{made.id}")
+    assert told[completed.id] == "tandem.order.completed"
+    assert simulated.orders.get(made.id).status is OrderStatus.COMPLETED
+
+
+async def test_refunds_and_goods_are_read_again_too(world: Outside) -> None:
+    made = await world.sim.refund(shop=SHOP, amount_minor=12900)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    account = await world.account("douyin")
+    client = connector("douyin").open(account, replace(world.link, now=lambda: later))
+    since = {"since": (later - timedelta(minutes=9)).isoformat()}
+    records, _ = await pull_all(client, "refunds", cursor=since, until=later)
+    (event,) = [event for record in records for event in connector("douyin").to_events(record, account)]
+    assert (event.type, event.data["amount_minor"]) == ("tandem.refund.returned", 12900)
+    assert event.data["order_id"] == made["tid"]
+    records, _ = await pull_all(client, "goods", cursor=since, until=later)
+    articles = [event for record in records for event in connector("douyin").to_events(record, account)]
+    assert any(event.data["video_ids"] for event in articles)
+    with pytest.raises(ValidationProblem):
+        await client.pull("stars", {}, later)
+
+
+async def test_a_days_settlement_is_read_by_both_halves_of_its_cursor(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "PAGE_SIZE", 2)
+    simulated = world.sim.app.state.world
+    noon = (datetime.now(CHINA) - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
+    amounts = []
+    with simulated.bulletin.quiet():
+        for number in range(7):
+            done = trade.complete(simulated, trade.ship(simulated, await order_of(world, influencer_id="70001"), "SF"))
+            # Three share a second: the index tells them apart.
+            simulated.orders.change(done, finished_at=noon + timedelta(seconds=max(number - 3, 0)))
+            amounts.append(done.goods_minor)
+    told = await perform(await world.open("douyin"), "douyin.read_settlement", day=noon.date().isoformat())
+    assert (told.lines, told.orders) == (7, 7)
+    assert told.commission_minor == sum(amount // 10 for amount in amounts)
+    assert told.settled_minor + told.commission_minor + told.fee_minor == sum(amounts)
+    empty = await perform(await world.open("douyin"), "douyin.read_settlement", day="2020-01-01")
+    assert (empty.lines, empty.settled_minor) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "words"),
+    [
+        ("isv.ip-not-in-white-list", "IP"),
+        ("isv.app-permissions-insufficient:11", "interface"),
+        ("isv.shop-unauthorized", "authorised"),
+    ],
+)
+def test_what_keeps_an_application_out_is_said_in_plain_words(sub_code: str, words: str) -> None:
+    meaning = meaning_of(40003, sub_code)
+    assert meaning is not None
+    assert words in meaning.text.en

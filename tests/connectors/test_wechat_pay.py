@@ -1,0 +1,305 @@
+"""WeChat Pay: money that goes once, notices that are believed, bills that add up."""
+
+import asyncio
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from wechatpayv3 import WeChatPay, WeChatPayType
+
+from connectors.reading import CHINA
+from connectors.webhooks import WebhookRequest
+from connectors.wechat_pay.bills import read_bill
+from connectors.wechat_pay.client import bill_number
+from domain.catalog import CATALOG
+from domain.problems import (
+    AuthenticationProblem,
+    CommunicationProblem,
+    ConfigurationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    ValidationProblem,
+)
+from simulator.platforms.wechat_pay import bills
+from tests.connectors.harness import Attempts, Outside, connector, perform
+
+MERCHANT = "demo-wechat-pay"
+PAYEE: dict[str, Any] = {"openid": "oPayee", "amount_minor": 12000, "remark": "11月推广佣金"}
+TRANSFERS = {"platform": "wechat_pay", "api": "transfer-bills"}
+
+
+async def merchant(world: Outside) -> Any:
+    return await world.open("wechat_pay")
+
+
+async def settle(world: Outside, number: str, state: str) -> WebhookRequest:
+    body = {"platform": "wechat_pay", "account": MERCHANT, "event": state, "subjects": {"out_bill_no": number}}
+    await world.sim.admin("POST", "/push", json=body)
+    return (await world.pushes("wechat_pay", 1))[-1]
+
+
+async def test_a_transfer_waits_for_its_payee_and_then_is_there(world: Outside) -> None:
+    client = await merchant(world)
+    made = await perform(client, "wechat_pay.transfer", **PAYEE)
+    assert (made.state, made.out_bill_no) == ("wait_confirm", bill_number("key-1"))
+    assert made.confirmation
+    await settle(world, made.out_bill_no, "SUCCESS")
+    seen = await perform(client, "wechat_pay.get_transfer", out_bill_no=made.out_bill_no)
+    assert (seen.state, seen.amount_minor, seen.payout_id) == ("succeeded", 12000, made.payout_id)
+
+
+async def test_an_unclaimed_transfer_fails_after_a_day(world: Outside) -> None:
+    client = await merchant(world)
+    made = await perform(client, "wechat_pay.transfer", **PAYEE)
+    await world.sim.admin("POST", "/advance", json={"seconds": 25 * 3600})
+    seen = await perform(client, "wechat_pay.get_transfer", out_bill_no=made.out_bill_no)
+    assert (seen.state, seen.fail_reason) == ("failed", "OVERDUE_CLOSE")
+
+
+@pytest.mark.parametrize("fault", ["timeout_after", "timeout_before", "5xx", "busy", "quota", "429"])
+async def test_the_number_of_a_transfer_never_changes_and_the_platform_is_asked_first(
+    world: Outside, fault: str
+) -> None:
+    client = await merchant(world)
+    asked: list[str] = []
+    send = client.api._http.send
+
+    async def watched(method: str, target: str, *rest: Any, **more: Any) -> Any:
+        asked.append(f"{method} {target.rpartition('/')[2]}")
+        return await send(method, target, *rest, **more)
+
+    client.api._http.send = watched
+    await world.break_things({"match": TRANSFERS, "fault": fault, "times": 1, "seconds": 1})
+    made = await perform(client, "wechat_pay.transfer", **PAYEE)
+    entries = (await world.sim.ledger(kind="transfer"))["entries"]
+    assert {entry["out_bill_no"] for entry in entries} == {made.out_bill_no}
+    assert [entry["effect"] for entry in entries] == [True]
+    assert asked[:2] == ["POST transfer-bills", f"GET {made.out_bill_no}"]
+
+
+async def test_a_refusal_is_final_only_once_the_platform_says_that_there_is_nothing(world: Outside) -> None:
+    client = await merchant(world)
+    client.api.settings = client.api.settings.model_copy(update={"app_id": "wx-of-somebody-else"})
+    request = CATALOG["wechat_pay.transfer"].parse_arguments(PAYEE)
+    with pytest.raises(ValidationProblem) as refusal:
+        await Attempts(client, CATALOG["wechat_pay.transfer"], request, "k").until_done(most=1)
+    assert refusal.value.problem.as_dict()["outcome"] == "not_done"
+    await world.break_things({"match": {**TRANSFERS, "api": "transfer-bills/out-bill-no"}, "fault": "5xx"})
+    with pytest.raises(ProblemError) as unknown:
+        await Attempts(client, CATALOG["wechat_pay.transfer"], request, "k").until_done(most=1)
+    assert unknown.value.problem.as_dict()["outcome"] == "unknown"
+
+
+async def test_one_number_is_one_payment_whoever_asks_for_it(world: Outside) -> None:
+    client = await merchant(world)
+    first = await perform(client, "wechat_pay.transfer", key="a", **PAYEE, out_bill_no="P202611")
+    again = await perform(client, "wechat_pay.transfer", key="b", **PAYEE, out_bill_no="P202611")
+    assert first.payout_id == again.payout_id
+    for other in ({**PAYEE, "amount_minor": 13000}, {**PAYEE, "openid": "oSomebodyElse"}):
+        with pytest.raises(ConflictProblem, match="another transfer"):
+            await perform(client, "wechat_pay.transfer", key="c", **other, out_bill_no="P202611")
+    assert await world.effects(kind="transfer") == 1
+
+
+async def test_a_name_is_required_from_2000_yuan_and_travels_sealed(world: Outside) -> None:
+    client = await merchant(world)
+    big = {**PAYEE, "amount_minor": 200_000}
+    with pytest.raises(ValidationProblem, match="payee_name"):
+        CATALOG["wechat_pay.transfer"].parse_arguments(big)
+    made = await perform(client, "wechat_pay.transfer", **big, payee_name="林晓")
+    row = world.sim.app.state.world.shelf("wechat_pay_transfer", object).get(f"{MERCHANT}/{made.out_bill_no}")
+    assert row.payee_name == "林晓"
+    assert "林晓" not in json.dumps((await world.sim.ledger(kind="transfer"))["entries"], ensure_ascii=False)
+
+
+@pytest.mark.parametrize("number", ["", "with space", "x" * 33, "数字"])
+def test_a_number_the_platform_would_not_take_is_refused_before_it_is_sent(number: str) -> None:
+    with pytest.raises(ValidationProblem):
+        CATALOG["wechat_pay.transfer"].parse_arguments({**PAYEE, "out_bill_no": number})
+
+
+@pytest.mark.parametrize(("state", "event"), [("SUCCESS", "payout.succeeded"), ("CANCELLED", "payout.failed")])
+async def test_a_notice_tells_how_a_transfer_ended(world: Outside, state: str, event: str) -> None:
+    made = await perform(await merchant(world), "wechat_pay.transfer", **PAYEE)
+    account, pay = await world.account("wechat_pay"), connector("wechat_pay")
+    request = await settle(world, made.out_bill_no, state)
+    (told,) = pay.to_events(pay.verify(request, account), account)
+    assert (told.type, told.subject) == (f"tandem.{event}", f"payout:wechat_pay/{made.out_bill_no}")
+    assert told.data["amount_minor"] == 12000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"apiv3_key": "0" * 32},
+        {"public_key_id": "PUB_KEY_ID_OTHER"},
+    ],
+)
+async def test_a_notice_that_other_keys_would_open_is_refused(world: Outside, change: dict[str, str]) -> None:
+    made = await perform(await merchant(world), "wechat_pay.transfer", **PAYEE)
+    request = await settle(world, made.out_bill_no, "SUCCESS")
+    with pytest.raises(AuthenticationProblem):
+        connector("wechat_pay").verify(request, await world.account("wechat_pay", **change))
+
+
+@pytest.mark.parametrize("field", ["private_key", "public_key"])
+async def test_a_key_that_is_none_is_named(world: Outside, field: str) -> None:
+    with pytest.raises(ConfigurationProblem, match=field):
+        connector("wechat_pay").open(await world.account("wechat_pay", **{field: "no key"}), world.link)
+
+
+async def test_an_answer_that_the_platform_did_not_sign_is_not_believed(world: Outside) -> None:
+    account = await world.account("wechat_pay", public_key_id="PUB_KEY_ID_OTHER")
+    client = connector("wechat_pay").open(account, world.link)
+    request = CATALOG["wechat_pay.transfer"].parse_arguments(PAYEE)
+    with pytest.raises(AuthenticationProblem) as error:
+        await Attempts(client, CATALOG["wechat_pay.transfer"], request, "k").until_done(most=1)
+    assert error.value.problem.as_dict()["outcome"] == "unknown"
+
+
+# --- bills
+
+
+def traded_day(world: Outside) -> date:
+    """A day of the past on which the store sold something."""
+    orders = world.sim.app.state.world.orders.having(shop=bills.SHOP)
+    today = datetime.now(UTC).astimezone(CHINA).date()
+    days = [order.paid_at.astimezone(CHINA).date() for order in orders if order.paid_at]
+    latest: date = max(day for day in days if day < today)
+    return latest
+
+
+async def test_a_days_bill_has_the_sums_of_what_was_traded(world: Outside) -> None:
+    day = traded_day(world)
+    paid = [
+        order.paid_minor
+        for order in world.sim.app.state.world.orders.having(shop=bills.SHOP)
+        if order.paid_at and order.paid_at.astimezone(CHINA).date() == day
+    ]
+    for kind in ("trade", "funds"):
+        bill = await perform(await merchant(world), "wechat_pay.read_bill", day=day.isoformat(), kind=kind)
+        assert bill.in_minor == sum(paid)
+        assert bill.rows >= len(paid)
+        assert len(bill.digest) == 40
+
+
+async def test_a_day_without_trade_has_an_empty_bill(world: Outside) -> None:
+    bill = await perform(await merchant(world), "wechat_pay.read_bill", day="2020-01-01")
+    assert (bill.rows, bill.in_minor, bill.digest) == (0, 0, None)
+
+
+async def test_a_bill_that_is_not_what_its_digest_says_is_fetched_again(world: Outside) -> None:
+    client, day = await merchant(world), traded_day(world)
+    download, tampered = client.api.download, 1
+
+    async def tamper(url: str, largest: int) -> bytes:
+        nonlocal tampered
+        content: bytes = await download(url, largest)
+        tampered -= 1
+        return content + b" " if tampered >= 0 else content
+
+    client.api.download = tamper
+    request = CATALOG["wechat_pay.read_bill"].parse_arguments({"day": day.isoformat()})
+    with pytest.raises(CommunicationProblem, match="digest") as error:
+        await client.read_bill(request)
+    assert error.value.problem.as_dict()["retryable"] is True
+    assert (await client.read_bill(request)).rows > 0
+
+
+async def test_no_request_goes_where_an_answer_points_to(world: Outside) -> None:
+    client = await merchant(world)
+    with pytest.raises(CommunicationProblem, match="address"):
+        await client.api.download("http://169.254.169.254/latest/meta-data", 1000)
+    with pytest.raises(CommunicationProblem, match="address"):
+        await client.api.download(client.api.settings.base_url + ".evil.example/v3/file", 1000)
+
+
+TRADE_BILL = """\ufeff交易时间,交易状态,应结订单金额,退款金额,手续费
+`2026-11-22 10:00:00,`SUCCESS,`129.00,`0.00,`0.77000
+`2026-11-22 11:00:00,`REFUND,`0.00,`29.00,`-0.17000
+总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额
+`2,`129.00,`29.00,`0.00,`0.60000,`129.00,`29.00
+"""
+
+
+def test_a_bill_reads_in_fen() -> None:
+    bill = read_bill(TRADE_BILL, "trade")
+    assert (len(bill.rows), bill.in_minor, bill.out_minor, bill.fee_minor) == (2, 12900, 2900, 60)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("`2,`129.00", "`3,`129.00"),
+        ("`2,`129.00", "`2,`128.99"),
+        ("`SUCCESS,`129.00", "`SUCCESS,`12a.00"),
+        ("`SUCCESS,`129.00,`0.00,`0.77000", "`SUCCESS"),
+        ("总交易单数", "sums"),
+        ("退款金额,手续费\n", "手续费\n"),
+    ],
+)
+def test_a_bill_that_does_not_add_up_is_refused(before: str, after: str) -> None:
+    with pytest.raises(CommunicationProblem):
+        read_bill(TRADE_BILL.replace(before, after, 1), "trade")
+
+
+# --- the library itself, unchanged, against the simulator
+
+
+async def test_the_librarys_own_client_works_with_the_simulator(world: Outside) -> None:
+    settings = (await world.account("wechat_pay")).settings
+    client = WeChatPay(
+        wechatpay_type=WeChatPayType.JSAPI,
+        mchid=settings["mch_id"],
+        private_key=settings["private_key"],
+        cert_serial_no=settings["serial_no"],
+        appid=settings["app_id"],
+        apiv3_key=settings["apiv3_key"],
+        public_key=settings["public_key"],
+        public_key_id=settings["public_key_id"],
+        timeout=(5, 5),
+    )
+    client._core._gate_way = settings["base_url"]
+    code, told = await asyncio.to_thread(
+        client.mch_transfer_bills, "LIB1", "1000", "oPayee", 250_000, "佣金", user_name="林晓"
+    )
+    assert (code, json.loads(told)["state"]) == (200, "WAIT_USER_CONFIRM")
+    request = await settle(world, "LIB1", "SUCCESS")
+    notice = client.callback(request.headers, request.body)
+    assert (notice["event_type"], notice["resource"]["state"]) == ("MCHTRANSFER.BILL.FINISHED", "SUCCESS")
+    code, told = await asyncio.to_thread(client.mch_transfer_bills_query, out_bill_no="LIB1")
+    assert (code, json.loads(told)["state"]) == (200, "SUCCESS")
+    code, told = await asyncio.to_thread(client.trade_bill, traded_day(world).isoformat(), tar_type="")
+    assert (code, json.loads(told)["hash_type"]) == (200, "SHA1")
+    ours = await perform(await merchant(world), "wechat_pay.get_transfer", out_bill_no="LIB1")
+    assert ours.state == "succeeded"
+
+
+async def test_a_transfer_that_nobody_made_is_not_found(world: Outside) -> None:
+    with pytest.raises(NotFoundProblem):
+        await perform(await merchant(world), "wechat_pay.get_transfer", out_bill_no="NOBODYS")
+
+
+async def test_a_clock_that_is_wrong_is_said_in_plain_words(world: Outside) -> None:
+    await world.break_things({"match": {"platform": "wechat_pay"}, "fault": "clock_skew", "seconds": 3600})
+    report = await connector("wechat_pay").test_connection(await world.account("wechat_pay"), world.link)
+    assert not report.ok
+    assert "clock" in report.message.en
+
+
+def test_a_number_is_the_keys_own() -> None:
+    assert bill_number("a") == bill_number("a") != bill_number("b")
+    assert len(bill_number("a")) == 32
+    assert bill_number("a").isalnum()
+
+
+async def test_a_conflicting_number_is_a_conflict_for_the_platform(world: Outside) -> None:
+    client = await merchant(world)
+    await perform(client, "wechat_pay.transfer", **PAYEE, out_bill_no="P1")
+    with pytest.raises(ConflictProblem):
+        await client.api.change(
+            "/v3/fund-app/mch-transfer/transfer-bills",
+            {"appid": client.api.settings.app_id, "out_bill_no": "P1", "openid": "oOther", "transfer_amount": 1},
+        )

@@ -1,0 +1,244 @@
+"""A WeChat Store: callbacks with and without details, orders whose buyer's unionid is known, lists by next_key."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.accounts import Account
+from connectors.webhooks import Verified
+from connectors.wechat_store import client as wechat_store
+from connectors.wechat_store.events import ORDER, ORDER_STEPS
+from domain.canonical import OrderData, keys_of
+from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.events import Event
+from domain.problems import ConflictProblem, NotFoundProblem, ValidationProblem
+from simulator import trade
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import pull_all
+
+STORE = "demo-wechat-store"
+RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+SECONDS = int(RECEIVED.timestamp())
+ACCOUNT = Account("wechat_store", "store", {})
+ROW: dict[str, Any] = {
+    "order_id": "3705115058471208928",
+    "status": 20,
+    "openid": "oOne",
+    "unionid": "uOne",
+    "create_time": SECONDS - 90,
+    "update_time": SECONDS - 60,
+    "order_detail": {
+        "product_infos": [
+            {
+                "product_id": 1000,
+                "sku_id": 77,
+                "sku_cnt": 2,
+                "title": "龙井",
+                "sale_price": 19800,
+                "estimate_price": 39000,
+            }
+        ],
+        "price_info": {"order_price": 39800, "freight": 800, "discounted_price": 600},
+        "pay_info": {"pay_time": SECONDS - 60},
+        "delivery_info": {
+            "address_info": {"province_name": "浙江省", "city_name": "杭州市", "tel_number": "138****0000"}
+        },
+        "ext_info": {"order_scene": 2},
+        "source_infos": [{"account_type": 1, "account_id": "finder1"}],
+    },
+}
+
+
+def called(kind: str, **fields: Any) -> list[Event]:
+    body = {"CreateTime": SECONDS, "MsgType": "event", "Event": kind, **fields}
+    return connector("wechat_store").to_events(Verified(kind, json.dumps(body).encode(), "k", RECEIVED), ACCOUNT)
+
+
+def read(row: dict[str, Any], kind: str = ORDER) -> list[Event]:
+    return connector("wechat_store").to_events(Verified(kind, json.dumps(row).encode(), "k", RECEIVED), ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        ("channels_ec_order_new", "order.created"),
+        ("channels_ec_order_pay", "order.paid"),
+        ("channels_ec_order_deliver", "order.shipped"),
+        ("channels_ec_order_confirm", "order.completed"),
+        ("channels_ec_order_settle", "order.updated"),
+        ("channels_ec_order_cancel", "order.closed"),
+    ],
+)
+def test_each_callback_about_an_order_is_an_event(kind: str, event: str) -> None:
+    (told,) = called(kind, order_info={"order_id": 3705115058471208928})
+    assert (told.type, told.subject) == (f"tandem.{event}", "order:3705115058471208928")
+    assert told.type in KNOWN_EVENT_TYPES
+    assert ORDER_STEPS.keys() >= {kind}
+
+
+def test_xml_and_json_say_the_same() -> None:
+    xml = (
+        f"<xml><CreateTime>{SECONDS}</CreateTime><MsgType>event</MsgType><Event>channels_ec_order_pay</Event>"
+        f"<order_info><order_id>3705</order_id><pay_time>{SECONDS - 9}</pay_time></order_info></xml>"
+    )
+    record = Verified("channels_ec_order_pay", xml.encode(), "k", RECEIVED)
+    written = connector("wechat_store").to_events(record, ACCOUNT)
+    assert written == called("channels_ec_order_pay", order_info={"order_id": 3705, "pay_time": SECONDS - 9})
+
+
+def test_an_order_shipped_in_part_is_not_shipped_yet() -> None:
+    (told,) = called("channels_ec_order_deliver", order_info={"order_id": 3705, "finish_delivery": 0})
+    assert (told.type, told.data["status"]) == ("tandem.order.updated", "paid")
+
+
+def test_the_callback_and_the_order_that_is_read_are_one_event() -> None:
+    (pushed,) = called("channels_ec_order_pay", order_info={"order_id": 3705115058471208928, "pay_time": SECONDS - 60})
+    (listed,) = read(ROW)
+    assert (pushed.id, pushed.type) == (listed.id, listed.type)
+    assert listed.data["version"] > pushed.data["version"]
+
+
+def test_an_order_names_its_buyer_by_the_strongest_key_and_its_influencer() -> None:
+    (told,) = read(ROW)
+    order = OrderData.model_validate(told.data)
+    assert [key.kind for key in keys_of(order)] == ["unionid", "openid"]
+    assert (order.channel, order.influencer_id, order.paid_minor, order.discount_minor) == (
+        "live",
+        "finder1",
+        39800,
+        600,
+    )
+    assert (order.lines[0].quantity, order.lines[0].total_minor) == (2, 39000)
+    assert "138" not in json.dumps(told.data)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"order_id": None}, "order_id"),
+        ({"order_detail": None}, "order_detail"),
+        ({"update_time": SECONDS + 7200}, "update_time"),
+        ({"update_time": -5}, "update_time"),
+    ],
+)
+def test_an_anomalous_order_names_the_field(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationProblem) as error:
+        read({**ROW, **change})
+    assert error.value.problem.as_dict()["field"] == field
+
+
+def test_a_negative_amount_is_refused_and_an_unknown_status_is_not() -> None:
+    with pytest.raises(ValidationProblem):
+        read({**ROW, "order_detail": {**ROW["order_detail"], "price_info": {"order_price": -1}}})
+    (told,) = read({**ROW, "status": 777})
+    assert (told.type, told.data["status"]) == ("tandem.order.updated", "unknown")
+
+
+def test_kinds_nobody_needs_are_no_error() -> None:
+    assert called("product_spu_audit", ProductAudit={"product_id": 1}) == []
+
+
+# --- the store itself
+
+
+async def order_of(world: Outside) -> Any:
+    simulated = world.sim.app.state.world
+    return trade.pay(simulated, trade.place_order(simulated, STORE))
+
+
+@pytest.mark.parametrize("fault", [None, "timeout_after", "timeout_before", "busy"])
+async def test_an_order_is_shipped_once_whatever_fails(world: Outside, fault: str | None) -> None:
+    made, client = await order_of(world), await world.open("wechat_store")
+    if fault:
+        match = {"platform": "wechat_store", "api": "channels/ec/order/delivery/send"}
+        await world.break_things({"match": match, "fault": fault, "times": 2, "seconds": 1})
+    parcel = {"order_id": made.id, "waybill": "SF1234567890123", "company": "SF"}
+    await perform(client, "wechat_store.ship_order", **parcel)
+    assert (await perform(client, "wechat_store.ship_order", key="again", **parcel)).already is True
+    assert await world.effects(kind="shipped", tid=made.id) == 1
+    with pytest.raises(ConflictProblem):
+        await perform(client, "wechat_store.ship_order", **{**parcel, "waybill": "SF2"})
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "wechat_store.get_order", order_id="37")
+
+
+async def test_goods_come_back_before_the_money_goes(world: Outside) -> None:
+    client = await world.open("wechat_store")
+    asked = {"refund_id": (await world.sim.refund(shop=STORE, stage="asked"))["id"]}
+    with pytest.raises(ConflictProblem):
+        await perform(client, "wechat_store.agree_refund", **asked)
+    assert (await perform(client, "wechat_store.agree_return", **asked)).status == "awaiting_return"
+    assert (await perform(client, "wechat_store.agree_return", key="b", **asked)).already is True
+    assert await world.effects(kind="refund_agreed", **asked) == 0
+
+
+async def test_a_refund_is_refused_once(world: Outside) -> None:
+    client = await world.open("wechat_store")
+    made = await world.sim.refund(shop=STORE, returns_goods=False)
+    refund = {"refund_id": made["id"], "reason": "商品已拆封"}
+    assert (await perform(client, "wechat_store.refuse_refund", **refund)).status == "refused"
+    assert (await perform(client, "wechat_store.refuse_refund", key="b", **refund)).already is True
+    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
+
+
+async def test_all_orders_are_read_by_key_while_they_change(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wechat_store, "PAGE_SIZE", 3)
+    simulated = world.sim.app.state.world
+    with simulated.bulletin.quiet():
+        for number in range(11):
+            moment = datetime.now(UTC) - timedelta(days=2) + timedelta(minutes=number)
+            simulated.orders.change(await order_of(world), created_at=moment, updated_at=moment, paid_at=moment)
+    await world.break_things(
+        {"match": {"platform": "wechat_store", "api": "channels/ec/order/list/get"}, "fault": "shift_page", "copies": 2}
+    )
+    account, client = await world.account("wechat_store"), await world.open("wechat_store")
+    begin = {"since": (datetime.now(UTC) - timedelta(days=20)).isoformat()}
+    records, cursor = await pull_all(client, "orders", cursor=begin, until=datetime.now(UTC))
+    await world.break_things()
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    client = connector("wechat_store").open(account, replace(world.link, now=lambda: later))
+    more, _ = await pull_all(client, "orders", cursor=cursor, until=later)
+    seen: dict[str, dict[str, Any]] = {}
+    for record in (*records, *more):
+        for event in connector("wechat_store").to_events(record, account):
+            known = seen.get(str(event.subject))
+            if known is None or event.data["version"] >= known["version"]:
+                seen[str(event.subject)] = event.data
+    oldest = datetime.now(UTC) - timedelta(days=20)
+    truth = {row.id: row for row in simulated.orders.having(shop=STORE) if row.updated_at > oldest}
+    assert len(truth) > 11
+    assert {number: seen[f"order:{number}"]["status"] for number in truth} == {
+        number: row.status.value for number, row in truth.items()
+    }
+    assert {number: seen[f"order:{number}"]["paid_minor"] for number in truth} == {
+        number: row.paid_minor for number, row in truth.items()
+    }
+
+
+async def test_refunds_are_read_again_too(world: Outside) -> None:
+    made = await world.sim.refund(shop=STORE, amount_minor=12900)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    account = await world.account("wechat_store")
+    client = connector("wechat_store").open(account, replace(world.link, now=lambda: later))
+    records, _ = await pull_all(
+        client, "refunds", cursor={"since": (later - timedelta(minutes=9)).isoformat()}, until=later
+    )
+    (event,) = [event for record in records for event in connector("wechat_store").to_events(record, account)]
+    assert (event.type, event.data["amount_minor"]) == ("tandem.refund.returned", 12900)
+    assert event.data["order_id"] == made["tid"]
+    assert event.data["buyer"]["unionid"]
+
+
+async def test_windows_are_as_long_as_the_platform_allows(world: Outside) -> None:
+    client = await world.open("wechat_store")
+    now = datetime.now(UTC)
+    page = await client.pull("orders", {"since": (now - timedelta(days=30)).isoformat()}, now)
+    assert page.more is True
+    assert datetime.fromisoformat(str(page.cursor["since"])) <= now - timedelta(days=22)
+    with pytest.raises(ValidationProblem):
+        await client.pull("orders", {"since": "yesterday"}, now)
+    with pytest.raises(ValidationProblem):
+        await client.pull("stars", {}, now)
