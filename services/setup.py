@@ -27,7 +27,19 @@ TOKEN_LIFE = timedelta(days=90)
 EAST = "/east/"
 STORE = "/east/sh-001/"
 _SECRET_FIELDS = frozenset(
-    {"client_secret", "contact_secret", "agent_secret", "token", "encoding_aes_key", "refresh_token"}
+    {
+        "client_secret",
+        "contact_secret",
+        "agent_secret",
+        "app_secret",
+        "private_key",
+        "apiv3_key",
+        "token",
+        "encoding_aes_key",
+        "refresh_token",
+        "session",
+        "authorization_code",
+    }
 )
 _NOT_SETTINGS = frozenset({"platform", "account", "name", "staff"})
 
