@@ -5,22 +5,18 @@ record that moves up is met again; reading from the start, it would be missed. W
 window that is to be done with ends before anything can appear late. What is newer is read too, and then once more.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from connectors.errors import missing_in_answer
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.webhooks import Verified
 from domain.events import rfc3339
-from domain.ids import derived_id
 from domain.problems import CommunicationProblem, Text, ValidationProblem
 
 # What was settled since the last pull waits for the next one while it is less than this.
 _WORTH_A_WINDOW = timedelta(minutes=1)
-_LONGEST_KEY = 200
 
 
 class Window(NamedTuple):
@@ -81,29 +77,6 @@ class WindowedReader:
             return PulledPage(records, still, more=True, total=total)
         following = window.start if again else window.end
         return PulledPage(records, {"since": rfc3339(following)}, more=not again, total=total)
-
-
-def listed_record(kind: str, row: Any, told_apart_by: Sequence[str], now: datetime, *, within: str = "") -> Verified:
-    """One row of a list, as it came: whether it can be understood is seen when it is read, so that it stops no other.
-
-    told_apart_by: the fields that tell one version of the thing from another. within: a member to put the row into.
-    """
-    value = {within: row} if within else row
-    payload = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode()
-    known = row if isinstance(row, Mapping) else {}
-    parts = [str(known.get(name)) for name in told_apart_by]
-    key = ":".join((kind, *parts))
-    if len(key) > _LONGEST_KEY or not known.get(told_apart_by[0]):
-        key = derived_id(kind, payload.decode())
-    return Verified(kind, payload, key, now)
-
-
-def listed_rows(found: Mapping[str, Any], field: str, platform: str) -> list[Any]:
-    """The rows of a list's answer, none when it is left out. Raises CommunicationProblem when it is no list."""
-    rows = found.get(field) or []
-    if not isinstance(rows, list):
-        raise missing_in_answer(platform, field)
-    return rows
 
 
 def _half(window: Window, total: int) -> Window:

@@ -6,7 +6,8 @@ from typing import Any
 
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.jd.records import ALL_STATES, ORDER_FIELDS
-from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
+from connectors.listed_rows import listed_record, listed_rows
+from connectors.page_windows import Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, mapping, whole_number
 from connectors.webhooks import Verified

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
+from connectors.listed_rows import listed_record, listed_rows
+from connectors.page_windows import Window, WindowedReader
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND, REFUND_KIND
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named

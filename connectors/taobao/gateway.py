@@ -41,7 +41,10 @@ class TaobaoGateway:
 
     async def call_as_application(self, method: str, params: Mapping[str, str]) -> Mapping[str, Any]:
         """As `call`, for what concerns the application and no shop: no session goes along."""
-        return await self._exchange(method, params, None)
+        try:
+            return await self._exchange(method, params, None)
+        except TokenDied:
+            raise _authorise_again() from None
 
     async def fetch_token(self, old: Token | None) -> Token:
         """A new session. Raises AuthenticationProblem when the shop has to authorise again."""

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.page_windows import Window, WindowedReader, listed_record, listed_rows
+from connectors.listed_rows import listed_record, listed_rows
+from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import CHINA, mapping, optional_mapping, whole_number

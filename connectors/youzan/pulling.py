@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.page_windows import Count, ReadPage, Window, WindowedReader, listed_rows
+from connectors.listed_rows import listed_rows
+from connectors.page_windows import Count, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
 from connectors.webhooks import Verified

@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.accounts import Account
-from connectors.page_windows import Window, WindowedReader, listed_record
+from connectors.page_windows import Window, WindowedReader
 from connectors.pulling import Cursor, Stream
 from connectors.webhooks import Verified
 from domain.events import rfc3339
 from domain.problems import ValidationProblem
-from tests.connectors.harness import connector
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
 LAG = timedelta(minutes=10)
@@ -105,23 +103,6 @@ async def test_an_empty_cursor_begins_as_far_back_as_the_platform_reaches() -> N
     page = await READER.pull({}, NOW, count, read)
     assert windows == [Window(NOW - timedelta(days=90), NOW - timedelta(days=90) + timedelta(minutes=30))]
     assert (page.more, page.total) == (True, 0)
-
-
-@pytest.mark.parametrize("row", [None, 5, "x", [], {}, {"id": {"a": 1}}, {"id": "9" * 300}, {"id": ""}], ids=repr)
-def test_a_row_that_cannot_be_understood_is_kept_under_a_key_of_its_own(row: object) -> None:
-    record = listed_record("order", row, ("id", "state"), NOW)
-    assert record == listed_record("order", row, ("id", "state"), NOW)
-    assert record.dedupe_key != listed_record("order", {"id": "1"}, ("id", "state"), NOW).dedupe_key
-    assert len(record.dedupe_key) <= 200
-    for platform in ("jd", "pinduoduo"):
-        account = Account(platform, "shop", {})
-        with pytest.raises(ValidationProblem):
-            connector(platform).to_events(record, account)
-
-
-def test_versions_of_a_row_are_told_apart() -> None:
-    keys = {listed_record("order", {"id": 1, "state": state}, ("id", "state"), NOW).dedupe_key for state in "abca"}
-    assert keys == {"order:1:a", "order:1:b", "order:1:c"}
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-11-11T00:00:00", 5])
