@@ -37,6 +37,8 @@ def simulator(
     trickle_s: Annotated[
         float | None, typer.Option("--trickle", help="每隔几秒产生一笔退款 / a new refund every so many seconds")
     ] = None,
+    customers: Annotated[int | None, typer.Option(help="模拟多少人 / people of the simulated world")] = None,
+    years: Annotated[float | None, typer.Option(help="历史多少年 / years of history")] = None,
 ) -> None:
     """运行平台模拟器 / serve the simulated platforms."""
     settings = read_settings()
@@ -45,6 +47,10 @@ def simulator(
     arguments += ["--push-base", settings.simulator_push_url or settings.api_url]
     if trickle_s is not None:
         arguments += ["--trickle", str(trickle_s)]
+    if customers is not None:
+        arguments += ["--customers", str(customers)]
+    if years is not None:
+        arguments += ["--years", str(years)]
     raise typer.Exit(serve_simulator(arguments))
 
 

@@ -161,7 +161,9 @@ class _House:
         check = answers(f"{self.settings.simulator_address}{SIMULATOR_HEALTH_PATH}")
         # Tandem is of use without it: the shops of the real platforms are elsewhere.
         every_s = self.settings.simulator_trickle_s
-        options = ["--trickle", str(every_s)] if every_s else []
+        options = ["--customers", str(self.settings.simulator_customers)]
+        options += ["--years", str(self.settings.simulator_years)]
+        options += ["--trickle", str(every_s)] if every_s else []
         return Supervised(self._child("simulator", connected, check, options, drain_s=10), essential=False)
 
     def _child(

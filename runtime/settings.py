@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Where the platform simulator answers; none: on this machine at its port."""
     simulator_trickle_s: float = Field(default=30.0, ge=0)
     """A simulated customer returns something every so many seconds: there is something to do. 0: nobody does."""
+    simulator_customers: int = Field(default=120, ge=1, le=1_000_000)
+    """People of the simulated world."""
+    simulator_years: float = Field(default=2.0, gt=0, le=5)
+    """How far back the simulated shops' history reaches."""
     simulator_push_url: str | None = None
     """Where the simulated shops send their webhooks; none: to the API on this machine."""
 

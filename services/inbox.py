@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from connectors.accounts import Account
 from connectors.canonical_records import RECORDS_KIND, record_events
@@ -28,8 +28,8 @@ from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-_REFUSED_BY_DATABASE = (DataError, IntegrityError)
-"""A value that PostgreSQL does not take: a NUL in a text, a number beyond its column."""
+_REFUSED_BY_DATABASE = (DataError, IntegrityError, ProgrammingError)
+"""A value that PostgreSQL does not take, or one row told twice by one record: one of the batch is to blame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,12 @@ class Intake:
     async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
         assigned = await self._assign(work, arrivals)
-        records = fold(record for arrival in arrivals if (record := arrival.record) is not None)
-        owners = [assigned.identities.get(record.people[0]) if record.people else None for record in records]
-        for record, owner in zip(records, owners, strict=True):
-            record.complete_key(owner)
+        told = [arrival.record for arrival in arrivals if arrival.record is not None]
+        for record in told:
+            # Before they are folded: two people whom only their phones name are two.
+            record.complete_key(_owner(record, assigned))
+        records = fold(told)
+        owners = [_owner(record, assigned) for record in records]
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
         fresh: list[Event] = list(assigned.events)
@@ -98,6 +100,11 @@ class Intake:
         if self._identities is None or not sightings:
             return _NOBODY
         return await self._identities.assign(work, sightings)
+
+
+def _owner(record: Record, assigned: Assigned) -> int | None:
+    """The identity that a record's row points at."""
+    return assigned.identities.get(record.people[0]) if record.people else None
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

@@ -101,7 +101,7 @@ PINDUODUO_DECRYPT_RECEIVER: Call[OrderArguments, DecryptReceiverOutput] = Call(
         "order_id": "261123-000000000000001",
         "name": "王芳",
         "phone": "13800138000",
-        "address": "文三路 1 号",
+        "address": "滨江路 1 号",
     },
 )
 

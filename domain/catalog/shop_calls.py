@@ -63,6 +63,8 @@ def changing(
         deadline_s=deadline_s,
         retry=EFFECT_RETRY,
         grants=grants,
+        # What is told an amount pays it: its records are kept as those of payments are.
+        moves_money="amount_minor" in takes.model_fields,
         example=example,
     )
 

@@ -1,5 +1,6 @@
 """Orders, refunds and parcels as rows."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -40,10 +41,11 @@ def order_row(data: OrderData, at: datetime) -> Row:
 
 
 def order_line_rows(data: OrderData) -> list[dict[str, Any]]:
-    """The articles of an order."""
+    """The articles of an order; of lines under one id, each further one gets a number."""
+    seen: Counter[str] = Counter()
     return [
         {
-            "line_id": line.line_id,
+            "line_id": _told_apart(line.line_id, seen),
             "item_id": line.item_id,
             "sku_id": line.sku_id,
             "title": line.title,
@@ -55,6 +57,11 @@ def order_line_rows(data: OrderData) -> list[dict[str, Any]]:
         }
         for line in data.lines
     ]
+
+
+def _told_apart(line_id: str, seen: Counter[str]) -> str:
+    seen[line_id] += 1
+    return line_id if seen[line_id] == 1 else f"{line_id}#{seen[line_id]}"
 
 
 def refund_row(data: RefundData, at: datetime) -> Row:

@@ -145,6 +145,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "platform": ["youzan"],
         "slug": ["nobody"],
         "account": ["nobody"],
+        "customer_id": ["00000000-0000-7000-8000-000000000000"],
     }
     seen = []
     for path, parameters in _gets(desk):

@@ -52,6 +52,7 @@ def a_run(database: Database, key: str, *, ended: bool = True, parent: str | Non
         started_by="root",
         input_digest="",
         created_at=now,
+        hears_from=now,
         ended_at=now if ended else None,
         parent_id=parent,
         **more,
