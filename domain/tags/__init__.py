@@ -1,0 +1,25 @@
+"""Tags: rules over what is known of a customer, read from YAML, with everything that is wrong with them."""
+
+from domain.tags.conditions import Bounds, Condition, Group, Leaf, Test, leaves
+from domain.tags.facts import EVERY_KIND, FACTS, Fact
+from domain.tags.reading import read_condition
+from domain.tags.remarks import RuleRemark
+from domain.tags.rule_reading import TAG_RULE, check_rule
+from domain.tags.rules import LiveRule
+
+__all__ = [
+    "EVERY_KIND",
+    "FACTS",
+    "TAG_RULE",
+    "Bounds",
+    "Condition",
+    "Fact",
+    "Group",
+    "Leaf",
+    "LiveRule",
+    "RuleRemark",
+    "Test",
+    "check_rule",
+    "leaves",
+    "read_condition",
+]
