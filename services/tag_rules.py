@@ -1,0 +1,48 @@
+"""The tag rules in force, read once."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from domain.problems import ProblemError
+from domain.tags import LiveRule
+from storage.definitions import Definitions
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+_MOST_REMEMBERED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInForce:
+    """A rule, and the digest of its text."""
+
+    rule: LiveRule
+    digest: str
+
+
+class RuleBook:
+    """What is in force is asked of the database each time; what a text says is remembered by its digest."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, LiveRule | None] = {}
+
+    async def current(self, work: UnitOfWork) -> list[RuleInForce]:
+        """Every rule in force, by name. One that this Tandem cannot read is left out, and said in the log once."""
+        if len(self._read) > _MOST_REMEMBERED:
+            self._read.clear()
+        found: list[RuleInForce] = []
+        for version in await Definitions(work).all_in_force("tag-rule"):
+            key = f"{version.digest}/{version.version}"
+            if key not in self._read:
+                try:
+                    self._read[key] = LiveRule.of(version.properties)
+                except ProblemError as problem:
+                    named = {"rule": version.name, "version": version.version}
+                    log.warning("tag rule cannot be read", **named, reason=str(problem))
+                    self._read[key] = None
+            rule = self._read[key]
+            if rule is not None:
+                found.append(RuleInForce(rule, version.digest))
+        return found
