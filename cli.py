@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "flow run": "commands.flow_run:run_flow",
     "flow push": "commands.flow_push:push",
     "account": "commands.accounts:account",
+    "tag": "commands.tags:tag",
     "user": "commands.people:user",
     "token": "commands.credentials:token",
     "secret": "commands.credentials:secret",

@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customer_tags import CustomerTagService
 from services.definitions import DefinitionService
 from services.events import EventService
 from services.human_tasks import HumanTaskService
@@ -55,6 +56,7 @@ class ApiDependencies:
     runs: RunService
     human_tasks: HumanTaskService
     events: EventService
+    customer_tags: CustomerTagService
     inbox: InboxService
     connections: Connections
     connection_tests: ConnectionTests

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.tag_examples import TAG_REQUESTS, TAG_RESPONSES
+
 _AT = "2026-11-11T00:00:00Z"
 _DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _PAGE_END = {"next_cursor": None}
@@ -210,6 +212,7 @@ REQUESTS: dict[str, Any] = {
         "settings": {"client_id": "app-1", "kdt_id": 4242},
     },
     "rotate_account_credentials": {"credentials": {"client_secret": "…"}},
+    **TAG_REQUESTS,
     "set_secret": {"members": {"username": "warehouse", "password": "…"}},
     "create_user": {
         "login": "li.lei",
@@ -354,6 +357,7 @@ RESPONSES: dict[str, Any] = {
             "en": "Apply for the trade and refund interfaces in the console",
         },
     },
+    **TAG_RESPONSES,
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

@@ -34,6 +34,7 @@ class Permission(StrEnum):
     EVENTS_PUBLISH = "events.publish"
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_UNMASK = "customers.unmask"
+    CUSTOMERS_TAG = "customers.tag"
     SETTLEMENTS_READ = "settlements.read"
     SETTLEMENTS_RUN = "settlements.run"
     PAYOUTS_PREPARE = "payouts.prepare"
@@ -92,6 +93,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         | {
             _P.TASKS_MANAGE,
             _P.CUSTOMERS_READ,
+            _P.CUSTOMERS_TAG,
             _P.ACCOUNTS_MANAGE,
             _P.SECRETS_MANAGE,
             _P.ORGANISATION_MANAGE,
@@ -100,10 +102,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.AUDIT_READ,
         }
     ),
-    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ}),
-    Role.AGENT: frozenset(_AGENT),
+    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ, _P.CUSTOMERS_TAG}),
+    Role.AGENT: frozenset(_AGENT | {_P.CUSTOMERS_TAG}),
     Role.SUPERVISOR: frozenset(
-        _AGENT | {_P.TASKS_MANAGE, _P.RUNS_CONTROL, _P.CUSTOMERS_UNMASK, _P.USERS_READ, _P.ORGANISATION_READ}
+        _AGENT
+        | {_P.CUSTOMERS_TAG, _P.TASKS_MANAGE, _P.RUNS_CONTROL, _P.CUSTOMERS_UNMASK, _P.USERS_READ, _P.ORGANISATION_READ}
     ),
     Role.FINANCE: frozenset(
         _AGENT | {_P.SETTLEMENTS_READ, _P.SETTLEMENTS_RUN, _P.PAYOUTS_PREPARE, _P.ACCOUNTS_READ, _P.ORGANISATION_READ}

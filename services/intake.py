@@ -13,6 +13,7 @@ from uuid import UUID
 from domain.canonical import IdentityKey
 from domain.customers.records import Record, fold, record_of
 from domain.events import Event
+from domain.tags import EVERY_KIND
 from storage.events import Events
 from storage.placements import Placements
 from storage.records import Records, Written
@@ -113,7 +114,12 @@ class Intake:
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
             kinds = frozenset(record.kind for record in records)
-            fresh += await self._tagging.evaluate(work, assigned.touched, kinds)
+            # Who merged or parted has other records now, of any kind.
+            if assigned.events:
+                kinds |= EVERY_KIND
+            stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)}
+            for event in await self._tagging.evaluate(work, assigned.touched, kinds):
+                (fresh if event.subject in stirred else history).append(event)
         new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
         return TakenIn(new, written, assigned.touched)
 
@@ -126,6 +132,17 @@ class Intake:
         if self._identities is None or not sightings:
             return _NOBODY
         return await self._identities.assign(work, sightings)
+
+
+def _stirred(arrivals: Sequence[Arrival], assigned: Assigned) -> set[UUID]:
+    """The customers of whom something happened just now: what a shop's past tells of others starts nothing."""
+    people = {
+        arrival.record.people[0]
+        for arrival in arrivals
+        if not arrival.is_history and arrival.record and arrival.record.people
+    }
+    stirred = {assigned.customers[key] for key in people if key in assigned.customers}
+    return stirred | (assigned.touched - set(assigned.customers.values()))
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

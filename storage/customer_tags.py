@@ -6,20 +6,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import col
 
+from domain.access import Scope
 from domain.tags import LiveRule
+from domain.tags.views import TagMark
 from storage.customer_tag_tables import CustomerTagRow, TagCheckRow, TagMarkRow
 from storage.identities import CustomerRow, IdentityRow
+from storage.interactions import InteractionRow
+from storage.orders import OrderRow, RefundRow
 from storage.recordsets import table_of
+from storage.scoping import ScopedColumns, visible
 from storage.tag_statements import bring_up_to_date, compare
 from storage.unit_of_work import Repository
 
 RULES_AT_ONCE = 40
 """How many rules one statement evaluates; PostgreSQL has at most 1,664 columns in a row."""
 _MOST_MERGES = 20
+_ESTIMATE = text("SELECT reltuples::bigint FROM pg_class WHERE oid = 'customers'::regclass")
 _HELD = table_of(CustomerTagRow)
 
 
@@ -47,19 +53,6 @@ class Compared:
     was_held: bool
     turns_at: datetime | None
     why: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class TagMark:
-    """What somebody decided. kind: `add` or `exclude`."""
-
-    id: UUID
-    tag: str
-    kind: str
-    source: str
-    actor: str
-    reason: str
-    marked_at: datetime
 
 
 class CustomerTags(Repository):
@@ -166,7 +159,8 @@ class CustomerTags(Repository):
         return found
 
     async def tags_elsewhere(self, pairs: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
-        """For each customer and tag by how many rules and marks it is carried now; pairs without any are left out."""
+        """For each customer and tag by how many rules and marks it is carried now; pairs without any, and those that
+        somebody excluded, are left out."""
         if not pairs:
             return {}
         wanted = list(pairs)
@@ -174,15 +168,12 @@ class CustomerTags(Repository):
             col(CustomerTagRow.held),
             tuple_(col(CustomerTagRow.customer_id), col(CustomerTagRow.tag)).in_(wanted),
         )
-        by_mark = (
-            select(col(IdentityRow.customer_id), col(TagMarkRow.tag))
-            .join(TagMarkRow, col(TagMarkRow.identity_id) == col(IdentityRow.id))
-            .where(col(TagMarkRow.ended_at).is_(None), col(TagMarkRow.kind) == "add")
-            .where(tuple_(col(IdentityRow.customer_id), col(TagMarkRow.tag)).in_(wanted))
-        )
         found: dict[tuple[UUID, str], int] = {}
-        for customer, tag in await self.session.execute(by_rule.union_all(by_mark)):
+        for customer, tag in await self.session.execute(by_rule.union_all(_marked("add", wanted))):
             found[customer, tag] = found.get((customer, tag), 0) + 1
+        if found:
+            for customer, tag in await self.session.execute(_marked("exclude", wanted)):
+                found.pop((customer, tag), None)
         return found
 
     async def due(self, limit: int) -> dict[str, list[UUID]]:
@@ -213,6 +204,22 @@ class CustomerTags(Repository):
         )
         return {row.id: row.merged_into or row.id for row in await self.session.execute(statement)}
 
+    async def is_visible(self, customer: UUID, scope: Scope) -> bool:
+        """Whether a record within the scope names this customer; whoever sees everything sees everybody."""
+        if scope.kind == "everything":
+            return True
+        seen = or_(
+            *(
+                _seen_in(rows, identity, customer, scope)
+                for rows, identity in (
+                    (OrderRow, col(OrderRow.identity_id)),
+                    (RefundRow, col(RefundRow.identity_id)),
+                    (InteractionRow, col(InteractionRow.identity_id)),
+                )
+            )
+        )
+        return bool(await self.session.scalar(select(seen)))
+
     async def after(self, cursor: UUID | None, limit: int) -> list[UUID]:
         """The next customers that are there, by id."""
         statement = select(col(CustomerRow.id)).where(col(CustomerRow.merged_into).is_(None))
@@ -222,9 +229,7 @@ class CustomerTags(Repository):
 
     async def count_customers(self) -> int:
         """How many customers there are, as the statistics of the database say; exact below ten thousand."""
-        estimate_of: ColumnElement[int] = literal_column("reltuples::bigint")
-        statistics = select(estimate_of).select_from(literal_column("pg_class"))
-        estimate = await self.session.scalar(statistics.where(literal_column("oid = 'customers'::regclass")))
+        estimate = await self.session.scalar(_ESTIMATE)
         if estimate is not None and estimate >= 10_000:
             return int(estimate)
         present = select(func.count()).select_from(CustomerRow).where(col(CustomerRow.merged_into).is_(None))
@@ -289,3 +294,24 @@ class CustomerTags(Repository):
         """The key of a customer that was known first: decisions about the customer are kept there."""
         statement = select(func.min(col(IdentityRow.id))).where(col(IdentityRow.customer_id) == customer)
         return await self.session.scalar(statement)
+
+
+def _marked(kind: str, wanted: Sequence[tuple[UUID, str]]) -> Any:
+    """Which of these customers and tags somebody marked so."""
+    return (
+        select(col(IdentityRow.customer_id), col(TagMarkRow.tag))
+        .join(TagMarkRow, col(TagMarkRow.identity_id) == col(IdentityRow.id))
+        .where(col(TagMarkRow.ended_at).is_(None), col(TagMarkRow.kind) == kind)
+        .where(tuple_(col(IdentityRow.customer_id), col(TagMarkRow.tag)).in_(wanted))
+    )
+
+
+def _seen_in(rows: type[ScopedColumns], identity: Any, customer: UUID, scope: Scope) -> ColumnElement[bool]:
+    """Whether a record of this kind that is within the scope names the customer."""
+    return (
+        select(literal_column("1"))
+        .select_from(IdentityRow)
+        .join(rows, identity == col(IdentityRow.id))
+        .where(col(IdentityRow.customer_id) == customer, visible(rows, scope))
+        .exists()
+    )

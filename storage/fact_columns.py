@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from domain.tags.conditions import Test
+from domain.tags.conditions import RecordTest
 from domain.tags.facts import DETAIL_PREFIX, FACTS, Fact, Source
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow
@@ -146,12 +146,12 @@ def value_of(fact: Fact, name: str) -> ColumnElement[Any]:
 
 
 @lru_cache(maxsize=512)
-def passes(fact_name: str, test: Test) -> ColumnElement[bool]:
+def passes(fact_name: str, test: RecordTest) -> ColumnElement[bool]:
     """Whether a record passes a test; never NULL."""
     return func.coalesce(_passes(FACTS[fact_name], test), literal_column("false"))
 
 
-def _passes(fact: Fact, test: Test) -> ColumnElement[bool]:
+def _passes(fact: Fact, test: RecordTest) -> ColumnElement[bool]:
     if test.field.startswith(DETAIL_PREFIX):
         return _detail_passes(test)
     value, kind = value_of(fact, test.field), fact.fields[test.field].type
@@ -169,7 +169,7 @@ def _passes(fact: Fact, test: Test) -> ColumnElement[bool]:
             return _compared(value, test)
 
 
-def _detail_passes(test: Test) -> ColumnElement[bool]:
+def _detail_passes(test: RecordTest) -> ColumnElement[bool]:
     whole = _INTERACTIONS.c.details[test.field.removeprefix(DETAIL_PREFIX)]
     match test.operator:
         case "exists":
@@ -182,7 +182,7 @@ def _detail_passes(test: Test) -> ColumnElement[bool]:
             return case((is_number, _compared(cast(whole, Numeric), test)), else_=literal_column("false"))
 
 
-def _list_passes(fact: Fact, value: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
+def _list_passes(fact: Fact, value: ColumnElement[Any], test: RecordTest) -> ColumnElement[bool]:
     words = cast(literal(list(map(str, test.values)), ARRAY(Text)), ARRAY(Text))
     if fact.source == "interactions":
         any_of = func.jsonb_exists_any(value, words)
@@ -199,7 +199,7 @@ def _list_passes(fact: Fact, value: ColumnElement[Any], test: Test) -> ColumnEle
             return any_of
 
 
-def _compared(value: ColumnElement[Any], test: Test) -> ColumnElement[bool]:
+def _compared(value: ColumnElement[Any], test: RecordTest) -> ColumnElement[bool]:
     than = cast(literal(test.values[0], BigInteger), BigInteger)
     match test.operator:
         case "at-least":

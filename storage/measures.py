@@ -18,6 +18,7 @@ from sqlalchemy import (
     cast,
     column,
     distinct,
+    false,
     func,
     literal,
     literal_column,
@@ -185,7 +186,7 @@ def _turns_at(leaf: Leaf, value: ColumnElement[Any], leaving: Sequence[ColumnEle
     if leaf.measure in ("sum", "distinct"):
         # What leaves a window makes these smaller: only from above a bound can they come below it.
         steps = [step for step in (bounds.low, None if bounds.high is None else bounds.high + 1) if step]
-        above = or_(*(value >= _number(step) for step in steps))
+        above = or_(false(), *(value >= _number(step) for step in steps))
         turns = [case((above, turn)) for turn in turns]
     turns += [value + literal(length, Interval) for length in (bounds.older, bounds.newer) if length is not None]
     return func.least(*(case((turn > NOW, turn), else_=NEVER) for turn in turns), NEVER)

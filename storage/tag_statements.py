@@ -117,7 +117,8 @@ def compare(rules: Rules) -> Select[Any]:
     Gives back: customer_id, rule, holds, was_held, turns_at, why.
     """
     row = _evaluated(rules, explained=True).c
-    return select(row.customer_id, row.rule, row.holds, row.was_held, row.turns_at, row.why)
+    turns_at = func.nullif(row.turns_at, NEVER).label("turns_at")
+    return select(row.customer_id, row.rule, row.holds, row.was_held, turns_at, row.why)
 
 
 def _evaluated(rules: Rules, *, explained: bool = False) -> CTE:

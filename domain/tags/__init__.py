@@ -1,6 +1,6 @@
 """Tags: rules over what is known of a customer, read from YAML, with everything that is wrong with them."""
 
-from domain.tags.conditions import Bounds, Condition, Group, Leaf, Test, leaves
+from domain.tags.conditions import Bounds, Condition, Group, Leaf, RecordTest, leaves
 from domain.tags.facts import EVERY_KIND, FACTS, Fact
 from domain.tags.reading import read_condition
 from domain.tags.remarks import RuleRemark
@@ -17,8 +17,8 @@ __all__ = [
     "Group",
     "Leaf",
     "LiveRule",
+    "RecordTest",
     "RuleRemark",
-    "Test",
     "check_rule",
     "leaves",
     "read_condition",

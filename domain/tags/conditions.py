@@ -13,7 +13,7 @@ Value = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class RecordTest:
     """Which records count: a field compared with values. Money is in minor units."""
 
     field: str
@@ -49,7 +49,7 @@ class Leaf:
     """
 
     fact: str
-    tests: tuple[Test, ...]
+    tests: tuple[RecordTest, ...]
     within: timedelta | None
     measure: Measure
     of: str

@@ -15,7 +15,7 @@ from domain.dsl.durations import parse_duration
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import ProblemError, Text
 from domain.tags.bounds import read_bounds
-from domain.tags.conditions import Bounds, Condition, Group, GroupWord, Leaf, Measure, Test
+from domain.tags.conditions import Bounds, Condition, Group, GroupWord, Leaf, Measure, RecordTest
 from domain.tags.facts import FACTS, PAID_STATUSES, Fact
 from domain.tags.record_tests import read_tests
 from domain.tags.remarks import Remarks, RuleRemark
@@ -23,7 +23,7 @@ from domain.tags.remarks import Remarks, RuleRemark
 _WORDS: tuple[GroupWord, ...] = get_args(GroupWord)
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
 _LEAF_KEYS = ("where", "within", *_MEASURES)
-_PAID = Test("status", "in", PAID_STATUSES)
+_PAID = RecordTest("status", "in", PAID_STATUSES)
 DEEPEST = 6
 MOST_LEAVES = 60
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import Text
 from domain.tags.bounds import read_number
-from domain.tags.conditions import Operator, Test, Value
+from domain.tags.conditions import Operator, RecordTest, Value
 from domain.tags.facts import DETAIL_PREFIX, Fact, FactField, field_of
 from domain.tags.remarks import Remarks
 
@@ -22,7 +22,7 @@ LONGEST_VALUE = 200
 _SAME = {"status": "state", "state": "status"}
 
 
-def read_tests(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> tuple[Test, ...]:
+def read_tests(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> tuple[RecordTest, ...]:
     """The tests of a `where`, with remarks for what cannot be read."""
     if data is None:
         return ()
@@ -31,7 +31,7 @@ def read_tests(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> tuple[T
             "bad-condition", pointer, Text("where 下面要写“字段: 值”", "`where` needs “field: value” below it")
         )
         return ()
-    tests: list[Test] = []
+    tests: list[RecordTest] = []
     for name, value in data.items():
         place = child(pointer, str(name))
         known = _field(fact, str(name), place, remarks)
@@ -60,7 +60,7 @@ def _field(fact: Fact, name: str, place: str, remarks: Remarks) -> FactField | N
     return None
 
 
-def _tests(name: str, known: FactField, value: Any, place: str, remarks: Remarks) -> list[Test]:
+def _tests(name: str, known: FactField, value: Any, place: str, remarks: Remarks) -> list[RecordTest]:
     if not isinstance(value, Mapping):
         test = _one(name, known, "in", value, place, remarks)
         return [test] if test else []
@@ -75,10 +75,10 @@ def _tests(name: str, known: FactField, value: Any, place: str, remarks: Remarks
     return [test for test in found if test is not None]
 
 
-def _one(name: str, known: FactField, operator: str, given: Any, place: str, remarks: Remarks) -> Test | None:
+def _one(name: str, known: FactField, operator: str, given: Any, place: str, remarks: Remarks) -> RecordTest | None:
     if operator == "exists":
         if isinstance(given, bool):
-            return Test(name, "exists", (given,))
+            return RecordTest(name, "exists", (given,))
         remarks.error("bad-value", place, Text("这里要写 true 或 false", "Write true or false here"))
         return None
     if operator in _ORDERED:
@@ -87,7 +87,7 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
             remarks.error("bad-value", place, text)
             return None
         number = read_number(given, "money" if known.type == "money" else "number", place, remarks)
-        return None if number is None else Test(name, operator, (number,))  # type: ignore[arg-type]
+        return None if number is None else RecordTest(name, operator, (number,))  # type: ignore[arg-type]
     values = given if isinstance(given, list) else [given]
     if not 1 <= len(values) <= MOST_VALUES:
         text = Text(f"这里要写 1 到 {MOST_VALUES} 个值", f"Write 1 to {MOST_VALUES} values here")
@@ -104,8 +104,8 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
         if known.type != "text" or not all(isinstance(each, str) for each in kept):
             remarks.error("bad-value", place, Text("starts-with 只能用于文字", "starts-with is for texts"))
             return None
-        return Test(name, "starts-with", kept)
-    return Test(name, "not-in" if operator == "not" else "in", kept)
+        return RecordTest(name, "starts-with", kept)
+    return RecordTest(name, "not-in" if operator == "not" else "in", kept)
 
 
 def _value(name: str, known: FactField, value: Any, place: str, remarks: Remarks) -> Value | None:
