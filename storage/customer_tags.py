@@ -6,8 +6,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, literal_column, or_, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableValuedAlias,
+    Text,
+    and_,
+    column,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlmodel import col
 
 from domain.access import Scope
@@ -19,7 +35,7 @@ from storage.interactions import InteractionRow
 from storage.orders import OrderRow, RefundRow
 from storage.recordsets import table_of
 from storage.scoping import ScopedColumns, visible
-from storage.tag_statements import bring_up_to_date, compare
+from storage.tag_statements import bring_up_to_date, by_index, compare
 from storage.unit_of_work import Repository
 
 RULES_AT_ONCE = 40
@@ -129,8 +145,7 @@ class CustomerTags(Repository):
             await self.forget_checks(ids, [rule.name for rule in rules])
         changes: list[TagChange] = []
         for start in range(0, len(rules), RULES_AT_ONCE):
-            statement = bring_up_to_date(tuple(rules[start : start + RULES_AT_ONCE]))
-            rows = await self.session.execute(statement, {"customers": ids, "now": self.now})
+            rows = await self._run(bring_up_to_date(tuple(rules[start : start + RULES_AT_ONCE])), ids)
             changes += [
                 TagChange(
                     row.customer_id,
@@ -150,23 +165,32 @@ class CustomerTags(Repository):
         """What the rules say of these customers beside what is written; nothing is written."""
         found: list[Compared] = []
         for start in range(0, len(rules), RULES_AT_ONCE):
-            statement = compare(tuple(rules[start : start + RULES_AT_ONCE]))
-            rows = await self.session.execute(statement, {"customers": sorted(customers), "now": self.now})
+            rows = await self._run(compare(tuple(rules[start : start + RULES_AT_ONCE])), sorted(customers))
             found += [
                 Compared(row.customer_id, row.rule, row.holds, row.was_held, row.turns_at, row.why or [])
                 for row in rows
             ]
         return found
 
+    async def _run(self, statement: Select[Any], customers: list[UUID]) -> Sequence[Any]:
+        await self.session.execute(by_index(True))
+        rows: Sequence[Any] = (await self.session.execute(statement, {"customers": customers, "now": self.now})).all()
+        await self.session.execute(by_index(False))
+        return rows
+
     async def tags_elsewhere(self, pairs: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
         """For each customer and tag by how many rules and marks it is carried now; pairs without any, and those that
         somebody excluded, are left out."""
         if not pairs:
             return {}
-        wanted = list(pairs)
-        by_rule = select(col(CustomerTagRow.customer_id), col(CustomerTagRow.tag)).where(
-            col(CustomerTagRow.held),
-            tuple_(col(CustomerTagRow.customer_id), col(CustomerTagRow.tag)).in_(wanted),
+        wanted = _table_of_pairs(pairs)
+        by_rule = (
+            select(wanted.c.customer_id, wanted.c.tag)
+            .join(
+                CustomerTagRow,
+                and_(col(CustomerTagRow.customer_id) == wanted.c.customer_id, col(CustomerTagRow.tag) == wanted.c.tag),
+            )
+            .where(col(CustomerTagRow.held))
         )
         found: dict[tuple[UUID, str], int] = {}
         for customer, tag in await self.session.execute(by_rule.union_all(_marked("add", wanted))):
@@ -296,13 +320,24 @@ class CustomerTags(Repository):
         return await self.session.scalar(statement)
 
 
-def _marked(kind: str, wanted: Sequence[tuple[UUID, str]]) -> Any:
+def _table_of_pairs(pairs: Collection[tuple[UUID, str]]) -> TableValuedAlias:
+    """Customers and tags as rows."""
+    customers = literal([customer for customer, _ in pairs], ARRAY(PG_UUID(as_uuid=True)))
+    tags = literal([tag for _, tag in pairs], ARRAY(Text))
+    columns = (column("customer_id", PG_UUID(as_uuid=True)), column("tag", Text))
+    return func.unnest(customers, tags).table_valued(*columns, name="wanted").render_derived()
+
+
+def _marked(kind: str, wanted: TableValuedAlias) -> Any:
     """Which of these customers and tags somebody marked so."""
     return (
-        select(col(IdentityRow.customer_id), col(TagMarkRow.tag))
-        .join(TagMarkRow, col(TagMarkRow.identity_id) == col(IdentityRow.id))
+        select(wanted.c.customer_id, wanted.c.tag)
+        .join(IdentityRow, col(IdentityRow.customer_id) == wanted.c.customer_id)
+        .join(
+            TagMarkRow,
+            and_(col(TagMarkRow.identity_id) == col(IdentityRow.id), col(TagMarkRow.tag) == wanted.c.tag),
+        )
         .where(col(TagMarkRow.ended_at).is_(None), col(TagMarkRow.kind) == kind)
-        .where(tuple_(col(IdentityRow.customer_id), col(TagMarkRow.tag)).in_(wanted))
     )
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Interval,
-    Subquery,
     and_,
+    any_,
     bindparam,
     case,
     cast,
@@ -27,6 +27,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from domain.tags import FACTS, Bounds, Leaf
 from domain.tags.facts import Source
@@ -48,10 +49,15 @@ def customers_given() -> CTE:
     return select(rows.c.id).cte("who")
 
 
-def keys_of(who: CTE) -> CTE:
-    """The identities of the customers: `id` and `customer_id`."""
+def keys_of(who: CTE) -> LateralFromClause:
+    """The identities of each customer as one array, `ids`.
+
+    Records are found by it and not by a join: there is only one way to do that, whatever the statistics say.
+    """
     return (
-        select(_IDENTITIES.c.id, _IDENTITIES.c.customer_id).join(who, who.c.id == _IDENTITIES.c.customer_id).cte("keys")
+        select(func.array_agg(_IDENTITIES.c.id, type_=ARRAY(BigInteger)).label("ids"))
+        .where(_IDENTITIES.c.customer_id == who.c.id)
+        .lateral("keys")
     )
 
 
@@ -67,23 +73,31 @@ class Measured(NamedTuple):
 class Measures:
     """The leaves of several conditions, measured together. `facts` has one row a customer, with the column `id`."""
 
-    def __init__(self, leaves: Iterable[Leaf], who: CTE, keys: CTE) -> None:
+    def __init__(
+        self, leaves: Iterable[Leaf], who: CTE, keys: LateralFromClause, beside: Sequence[LateralFromClause] = ()
+    ) -> None:
+        """beside: more of each customer, one row each; its columns are columns of `facts` too."""
         self._leaves: dict[tuple[object, ...], Leaf] = {}
         for leaf in leaves:
             self._leaves.setdefault(_same(leaf), leaf)
         self._numbers = {key: number for number, key in enumerate(self._leaves)}
-        rows: Any = who
+        rows: Any = who.join(keys, true())
         columns: list[ColumnElement[Any]] = [who.c.id]
         for source in _SOURCES:
             same = [leaf for leaf in self._leaves.values() if FACTS[leaf.fact].source == source]
             if same:
                 part = self._part(source, same, keys)
-                rows = rows.outerjoin(part, part.c.customer_id == who.c.id)
-                columns += [each for each in part.c if each.name != "customer_id"]
+                rows = rows.join(part, true())
+                columns += part.c
+        for more in beside:
+            rows = rows.join(more, true())
+            columns += more.c
         raw = select(*columns).select_from(rows).cte("raw")
         # Each answer is worked out once here, however many rules and places refer to it.
         self.facts: CTE = select(
-            raw.c.id, *(each for leaf in self._leaves.values() for each in self._answers(leaf, raw))
+            raw.c.id,
+            *(raw.c[each.name] for more in beside for each in more.c),
+            *(each for leaf in self._leaves.values() for each in self._answers(leaf, raw)),
         ).cte("facts")
 
     def __getitem__(self, leaf: Leaf) -> Measured:
@@ -102,22 +116,19 @@ class Measures:
             _turns_at(leaf, value, leaving).label(f"n{number}"),
         ]
 
-    def _part(self, source: Source, same: Sequence[Leaf], keys: CTE) -> Subquery:
+    def _part(self, source: Source, same: Sequence[Leaf], keys: LateralFromClause) -> LateralFromClause:
+        """One row for each customer, found by index: what it costs does not depend on how many others there are."""
         shelf = shelf_of(source)
-        columns = [each for leaf in same for each in self._columns(leaf)]
         statement = (
-            select(keys.c.customer_id, *columns)
-            .select_from(keys.join(shelf.rows, shelf.identity == keys.c.id))
-            .group_by(keys.c.customer_id)
+            select(*(each for leaf in same for each in self._columns(leaf)))
+            .select_from(shelf.rows)
+            .where(shelf.identity == any_(keys.c.ids))
         )
-        if source == "interactions":
-            facts = {leaf.fact: FACTS[leaf.fact] for leaf in same}
-            statement = statement.where(or_(*(is_of(fact) for fact in facts.values())))
         windows = [leaf.within for leaf in same]
         if all(window is not None for window in windows):
             longest = max(window for window in windows if window is not None)
             statement = statement.where(shelf.at > NOW - literal(longest, Interval))
-        return statement.subquery(f"of_{source}")
+        return statement.lateral(f"of_{source}")
 
     def _columns(self, leaf: Leaf) -> list[ColumnElement[Any]]:
         fact, number = FACTS[leaf.fact], self._numbers[_same(leaf)]

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
+    Boolean,
     ColumnElement,
+    Integer,
     Select,
     Text,
+    TextClause,
     and_,
+    any_,
     case,
     cast,
     func,
@@ -21,9 +25,11 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from domain.tags import Condition, Leaf, LiveRule, leaves
 from storage.customer_tag_tables import CustomerTagRow, TagCheckRow, TagMarkRow
@@ -69,6 +75,18 @@ def answer(condition: Condition | None, measures: Measures) -> Answer:
     carrying = [case((part.holds, part.turns_at), else_=_ALWAYS_PAST) for part in parts]
     turns_at = case((holds, func.greatest(*carrying)), else_=func.least(*(part.turns_at for part in parts)))
     return Answer(holds if condition.word == "any" else not_(holds), turns_at)
+
+
+_WAYS = ("hashjoin", "mergejoin", "seqscan")
+
+
+def by_index(is_on: bool) -> TextClause:
+    """Lets the planner look up each customer by index only, or plan as it likes again, within the transaction.
+
+    While tables grow their statistics are old: it would read all of them for a batch of customers.
+    """
+    value = "off" if is_on else "on"
+    return text("SELECT " + ", ".join(f"set_config('enable_{way}', '{value}', true)" for way in _WAYS))
 
 
 @lru_cache(maxsize=128)
@@ -124,34 +142,48 @@ def compare(rules: Rules) -> Select[Any]:
 def _evaluated(rules: Rules, *, explained: bool = False) -> CTE:
     who = customers_given()
     keys = keys_of(who)
-    measures = Measures(
-        (leaf for rule in rules if rule.condition is not None for leaf in leaves(rule.condition)), who, keys
-    )
-    excluded = (
-        select(keys.c.customer_id, _MARKS.c.tag)
-        .join(_MARKS, _MARKS.c.identity_id == keys.c.id)
-        .where(_MARKS.c.kind == "exclude", _MARKS.c.ended_at.is_(None))
-        .distinct()
-        .cte("excluded")
-    )
+    beside = (_written_of(who), _excluded_of(keys))
+    every_leaf = (leaf for rule in rules if rule.condition is not None for leaf in leaves(rule.condition))
+    measures = Measures(every_leaf, who, keys, beside)
     answers = [answer(rule.condition, measures) for rule in rules]
     answered = select(
         *measures.facts.c,
         *(each.holds.label(f"h{number}") for number, each in enumerate(answers)),
         *(each.turns_at.label(f"x{number}") for number, each in enumerate(answers)),
     ).cte("answered")
-    parts = [_branch(number, rule, measures, answered, excluded, explained) for number, rule in enumerate(rules)]
+    parts = [_branch(number, rule, measures, answered, explained) for number, rule in enumerate(rules)]
     return union_all(*parts).cte("evaluated")
 
 
-def _branch(number: int, rule: LiveRule, measures: Measures, facts: CTE, excluded: CTE, explained: bool) -> Select[Any]:
+def _written_of(who: CTE) -> LateralFromClause:
+    """What is written of a customer, by rule: held, tag, version, turn, since."""
+    row = func.jsonb_build_array(_HELD.c.held, _HELD.c.tag, _HELD.c.version, _HELD.c.turn, _HELD.c.since)
+    return (
+        select(func.jsonb_object_agg(_HELD.c.rule, row, type_=JSONB).label("written"))
+        .where(_HELD.c.customer_id == who.c.id)
+        .lateral("of_written")
+    )
+
+
+def _excluded_of(keys: LateralFromClause) -> LateralFromClause:
+    """The tags that somebody excluded for a customer."""
+    return (
+        select(func.array_agg(_MARKS.c.tag, type_=ARRAY(Text)).label("excluded"))
+        .where(_MARKS.c.identity_id == any_(keys.c.ids), _MARKS.c.kind == "exclude", _MARKS.c.ended_at.is_(None))
+        .lateral("of_marks")
+    )
+
+
+def _branch(number: int, rule: LiveRule, measures: Measures, facts: CTE, explained: bool) -> Select[Any]:
     meets, turns_at = facts.c[f"h{number}"], facts.c[f"x{number}"]
     name, tag, version = (cast(literal(each, Text), Text) for each in (rule.name, rule.tag, rule.version))
-    holds = and_(meets, excluded.c.customer_id.is_(None))
-    was_held = func.coalesce(_HELD.c.held, _FALSE)
+    was = facts.c.written[name]
+    is_excluded = func.coalesce(tag == any_(facts.c.excluded), _FALSE)
+    holds = and_(meets, not_(is_excluded))
+    was_held = func.coalesce(cast(was[0], Boolean), _FALSE)
     turned = holds != was_held
-    turn = func.coalesce(_HELD.c.turn, 0) + case((and_(holds, not_(was_held)), 1), else_=0)
-    told = _TRUE if explained else or_(turned, _HELD.c.version != version)
+    turn = func.coalesce(cast(was[3], Integer), 0) + case((and_(holds, not_(was_held)), 1), else_=0)
+    told = _TRUE if explained else or_(turned, was[2].astext != version)
     statement = select(
         facts.c.id.label("customer_id"),
         name.label("rule"),
@@ -160,16 +192,12 @@ def _branch(number: int, rule: LiveRule, measures: Measures, facts: CTE, exclude
         holds.label("holds"),
         turns_at.label("turns_at"),
         was_held.label("was_held"),
-        func.coalesce(_HELD.c.tag, tag).label("was_tag"),
-        func.coalesce(_HELD.c.version, version).label("was_version"),
+        func.coalesce(was[1].astext, tag).label("was_tag"),
+        func.coalesce(was[2].astext, version).label("was_version"),
         turn.label("turn"),
-        case((turned, NOW), else_=_HELD.c.since).label("since"),
+        case((turned, NOW), else_=cast(was[4].astext, Instant)).label("since"),
         case((told, _why(rule, measures, facts))).label("why"),
-    ).select_from(
-        facts.outerjoin(_HELD, and_(_HELD.c.customer_id == facts.c.id, _HELD.c.rule == name)).outerjoin(
-            excluded, and_(excluded.c.customer_id == facts.c.id, excluded.c.tag == tag)
-        )
-    )
+    ).select_from(facts)
     if explained:
         return statement
     return statement.where(or_(holds, was_held, turns_at < NEVER))

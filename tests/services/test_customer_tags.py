@@ -105,7 +105,7 @@ async def test_an_exclusion_holds_against_every_rule_until_it_is_taken_back(
     await tags.decide(AGENT, customer, "高价值", "include", "已离职")
     assert await tags_of(database, customer) == ["高价值"]
     async with UnitOfWork(database) as work:
-        audited = "SELECT action FROM audit_entries WHERE target = :target ORDER BY id"
+        audited = "SELECT action FROM audit_entries WHERE target = :target ORDER BY action"
         actions = await work.session.scalars(text(audited), {"target": f"customer:{customer}"})
         assert list(actions) == ["tag.exclude", "tag.include"]
     assert await told(database) == ["lost", "gained"]
