@@ -23,7 +23,15 @@ _MARK = {
     "reason": "宠物已送人",
     "marked_at": _AT,
 }
-_TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK]}
+_GRADE = {
+    "grading": "vip",
+    "version": "1.0.0",
+    "grade": "白银",
+    "score": 20,
+    "since": _AT,
+    "why": [{"name": "付款一次以上", "points": 5}],
+}
+_TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK], "grades": [_GRADE]}
 
 TAG_REQUESTS: dict[str, Any] = {
     "decide_customer_tag": {"tag": "断粮", "decision": "exclude", "reason": "宠物已送人"},

@@ -149,6 +149,15 @@ def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:
         }
         for mark in found.excluded
     ]
+    rows += [
+        {
+            "tag": each.grade or "-",
+            "source": f"{each.grading} {each.version}",
+            "since": each.since.isoformat(timespec="seconds"),
+            "why": ", ".join(f"{step['name']} {step['points'] or ''}".strip() for step in each.why),
+        }
+        for each in found.grades
+    ]
     show_rows(rows, as_json=False)
 
 

@@ -1,6 +1,6 @@
-"""What operations upload beside flows: forms, queues, message templates, tag rules.
+"""What operations upload beside flows: forms, queues, message templates, tag rules, gradings.
 
-Each is a YAML document with one top key, `form:`, `queue:`, `message:` or `tag-rule:`.
+Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:` or `grading:`.
 """
 
 import re
@@ -15,10 +15,10 @@ from domain.catalog.messages import Channel
 from domain.dsl.model import SEMVER_PATTERN
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
-from domain.tags import RuleRemark, check_rule
+from domain.tags import RuleRemark, check_grading, check_rule
 
-ResourceKind = Literal["form", "queue", "message", "tag-rule"]
-RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule")
+ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
+RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
 
 # A quantified group that repeats or chooses inside: the shape whose matching can take exponential time.
 _RUNAWAY = re.compile(r"\([^()]*[+*}|][^()]*\)[+*{]")
@@ -74,14 +74,27 @@ class TagRule(_Resource):
     when: dict[str, Any]
 
 
-Resource = Form | Queue | Message | TagRule
+class Grading(_Resource):
+    """One word for every customer: see `domain.tags.grading`."""
+
+    active: bool = True
+    stages: list[dict[str, Any]] | None = None
+    points: list[dict[str, Any]] | None = None
+    grades: list[dict[str, Any]] | None = None
+
+
+Resource = Form | Queue | Message | TagRule | Grading
 _MODELS: dict[ResourceKind, type[Resource]] = {
     "form": Form,
     "queue": Queue,
     "message": Message,
     "tag-rule": TagRule,
+    "grading": Grading,
 }
-_CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[RuleRemark]]] = {"tag-rule": check_rule}
+_CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[RuleRemark]]] = {
+    "tag-rule": check_rule,
+    "grading": check_grading,
+}
 
 
 def remarks_on(kind: ResourceKind, document: Mapping[str, Any]) -> list[RuleRemark]:
@@ -159,7 +172,7 @@ def _place(pointer: str) -> str:
 
 
 def _refused(kind: ResourceKind, errors: list[dict[str, str]]) -> ValidationProblem:
-    titles = {"form": "表单", "queue": "队列", "message": "消息模板", "tag-rule": "标签规则"}
+    titles = {"form": "表单", "queue": "队列", "message": "消息模板", "tag-rule": "标签规则", "grading": "分级"}
     first = errors[0]
     return ValidationProblem(
         Text(

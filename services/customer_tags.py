@@ -15,6 +15,7 @@ from domain.tags.views import CarriedTag, Explanation, Preview, RuleReason, Rule
 from services.tag_rules import RuleBook
 from services.tagging import SOURCE
 from storage.audit import AuditLog
+from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
 from storage.events import Events
@@ -83,7 +84,8 @@ class CustomerTagService:
                 for mark in marks
                 if mark.kind == "add" and mark.tag not in without
             ]
-        return TagsOfCustomer(present, carried, excluded)
+            grades = await CustomerGrades(work).of_customer(present)
+        return TagsOfCustomer(present, carried, excluded, grades)
 
     async def explain(self, actor: Actor, customer: UUID, tag: str) -> Explanation:
         """Why a customer carries a tag, or does not: every rule that gives it, then and now, and every decision."""

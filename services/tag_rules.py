@@ -1,11 +1,11 @@
-"""The tag rules in force, read once."""
+"""The tag rules and gradings in force, read once."""
 
 from dataclasses import dataclass
 
 import structlog
 
 from domain.problems import ProblemError
-from domain.tags import LiveRule
+from domain.tags import LiveGrading, LiveRule
 from storage.definitions import Definitions
 from storage.unit_of_work import UnitOfWork
 
@@ -22,11 +22,20 @@ class RuleInForce:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class GradingInForce:
+    """A grading, and the digest of its text."""
+
+    grading: LiveGrading
+    digest: str
+
+
 class RuleBook:
     """What is in force is asked of the database each time; what a text says is remembered by its digest."""
 
     def __init__(self) -> None:
         self._read: dict[str, LiveRule | None] = {}
+        self._gradings: dict[str, LiveGrading | None] = {}
 
     async def current(self, work: UnitOfWork) -> list[RuleInForce]:
         """Every rule in force, by name. One that this Tandem cannot read is left out, and said in the log once."""
@@ -45,4 +54,23 @@ class RuleBook:
             rule = self._read[key]
             if rule is not None:
                 found.append(RuleInForce(rule, version.digest))
+        return found
+
+    async def gradings(self, work: UnitOfWork) -> list[GradingInForce]:
+        """Every grading in force, by name; as `current`."""
+        if len(self._gradings) > _MOST_REMEMBERED:
+            self._gradings.clear()
+        found: list[GradingInForce] = []
+        for version in await Definitions(work).all_in_force("grading"):
+            key = f"{version.digest}/{version.version}"
+            if key not in self._gradings:
+                try:
+                    self._gradings[key] = LiveGrading.of(version.properties)
+                except ProblemError as problem:
+                    named = {"grading": version.name, "version": version.version}
+                    log.warning("grading cannot be read", **named, reason=str(problem))
+                    self._gradings[key] = None
+            grading = self._gradings[key]
+            if grading is not None:
+                found.append(GradingInForce(grading, version.digest))
         return found

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
+from services.grading import grade
 from services.tag_rules import RuleBook
 from storage.customer_tags import CustomerTags, TagChange
 from storage.engine import Database
@@ -48,7 +49,8 @@ class Tagging:
         if not customers:
             return []
         rules = [each.rule for each in await self._book.current(work)]
-        if not rules:
+        gradings = [each.grading for each in await self._book.gradings(work)]
+        if not rules and not gradings:
             return []
         tags = CustomerTags(work)
         found = await tags.lock(customers)
@@ -58,7 +60,9 @@ class Tagging:
         changes = await tags.bring_up_to_date(touched, present) if present and touched else []
         if survivors:
             changes += await tags.bring_up_to_date(rules, survivors)
-        return await _events(work, changes)
+        events = await _events(work, changes)
+        events += await grade(work, [each for each in gradings if each.looks_at & kinds], present)
+        return events + await grade(work, gradings, survivors)
 
     async def check_due(self, limit: int = CHECKS_AT_ONCE) -> Checked:
         """Look again at customers for whom time may have changed an answer, the longest due first."""
@@ -66,10 +70,12 @@ class Tagging:
             tags = CustomerTags(work)
             due = await tags.due(limit)
             rules = {each.rule.name: each.rule for each in await self._book.current(work)}
+            gradings = {each.grading.key: each.grading for each in await self._book.gradings(work)}
             # Whom a batch holds at this moment is left for the next round: nobody waits for anybody.
             waiting = {customer for customers in due.values() for customer in customers}
             held = await tags.lock(waiting, skip_locked=True) if waiting else {}
             changes: list[TagChange] = []
+            graded: list[Event] = []
             for names, customers in _by_rules(due):
                 mine = [customer for customer in customers if customer in held]
                 live = [rules[name] for name in names if name in rules]
@@ -77,7 +83,8 @@ class Tagging:
                 present = [customer for customer in mine if held[customer] is None]
                 if live and present:
                     changes += await tags.bring_up_to_date(live, present)
-            await Events(work).add(await _events(work, changes))
+                graded += await grade(work, [gradings[name] for name in names if name in gradings], present)
+            await Events(work).add([*await _events(work, changes), *graded])
         count = sum(len(customers) for customers in due.values())
         return _checked(len(held), changes, complete=count < limit)
 
@@ -90,16 +97,23 @@ class Tagging:
             backfills, tags = TagBackfills(work), CustomerTags(work)
             await backfills.lock()
             current = await self._book.current(work)
-            await backfills.begin({each.rule.name: (each.digest, each.rule.version) for each in current})
+            graded = await self._book.gradings(work)
+            await backfills.begin(
+                {each.rule.name: (each.digest, each.rule.version) for each in current}
+                | {each.grading.key: (each.digest, each.grading.version) for each in graded}
+            )
             rules, cursor = await backfills.next()
             live = [each.rule for each in current if each.rule.name in rules]
-            if not live:
+            gradings = [each.grading for each in graded if each.grading.key in rules]
+            if not live and not gradings:
                 return Checked()
             customers = await tags.after(cursor, limit)
             held = await tags.lock(customers) if customers else {}
             present = [customer for customer, target in held.items() if target is None]
-            changes = await tags.bring_up_to_date(live, present, exact=True) if present else []
-            await Events(work).add(await _events(work, changes), queue=False)
+            changes = await tags.bring_up_to_date(live, present, exact=True) if present and live else []
+            await tags.forget_checks(present, [each.key for each in gradings])
+            events = [*await _events(work, changes), *await grade(work, gradings, present)]
+            await Events(work).add(events, queue=False)
             last = customers[-1] if customers else cursor
             await backfills.advance(rules, last, len(present), changes, is_last=len(customers) < limit)
         return _checked(len(present), changes, complete=False)

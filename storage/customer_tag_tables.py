@@ -75,6 +75,23 @@ class TagMarkRow(Table, table=True):
     )
 
 
+class CustomerGradeRow(Table, table=True):
+    """A customer's grade by a grading, NULL when no word fits. score: points, 0 for stages. turn: how many times the
+    grade changed. why: the steps that were met, `{name, points}`."""
+
+    __tablename__ = "customer_grades"
+    customer_id: UUID = _customer()
+    grading: str = Field(primary_key=True)
+    version: str
+    grade: str | None = None
+    score: int = 0
+    turn: int
+    since: datetime = instant()
+    why: list[dict[str, Any]] = Field(sa_type=JSONB)
+
+    __table_args__ = (Index("ix_customer_grades_grading_grade", "grading", "grade"),)
+
+
 class TagBackfillRow(Table, table=True):
     """How far everybody was looked at with a rule's newest version. cursor: the last customer, NULL at first."""
 

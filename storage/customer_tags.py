@@ -29,7 +29,7 @@ from sqlmodel import col
 from domain.access import Scope
 from domain.tags import LiveRule
 from domain.tags.views import TagMark
-from storage.customer_tag_tables import CustomerTagRow, TagCheckRow, TagMarkRow
+from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagCheckRow, TagMarkRow
 from storage.identities import CustomerRow, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderRow, RefundRow
@@ -132,6 +132,7 @@ class CustomerTags(Repository):
         old = list(targets)
         await self.session.execute(delete(CustomerTagRow).where(col(CustomerTagRow.customer_id) == func.any(old)))
         await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(old)))
+        await self.session.execute(delete(CustomerGradeRow).where(col(CustomerGradeRow.customer_id) == func.any(old)))
 
     async def bring_up_to_date(
         self, rules: Sequence[LiveRule], customers: Collection[UUID], *, exact: bool = False

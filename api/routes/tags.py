@@ -60,12 +60,31 @@ class TagMarkOut(_Out):
     marked_at: AwareDatetime
 
 
+class MetStepOut(BaseModel):
+    """A step of a grading that was met, and what it is worth."""
+
+    name: str
+    points: int
+
+
+class GradeOut(_Out):
+    """A grade, null when no word fits; score: points, 0 for stages."""
+
+    grading: str
+    version: str
+    grade: str | None
+    score: int
+    since: AwareDatetime
+    why: list[MetStepOut]
+
+
 class CustomerTagsOut(_Out):
     """customer_id: who stands for the customer now, after merges."""
 
     customer_id: UUID
     carried: list[CarriedTagOut]
     excluded: list[TagMarkOut]
+    grades: list[GradeOut]
 
 
 class RuleReasonOut(_Out):

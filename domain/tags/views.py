@@ -35,12 +35,25 @@ class CarriedTag:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerGrade:
+    """A customer's grade by a grading, None when no word fits. why: the steps that were met, `{name, points}`."""
+
+    grading: str
+    version: str
+    grade: str | None
+    score: int
+    since: datetime
+    why: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class TagsOfCustomer:
     """carried: what counts now. excluded: tags that no rule gives this customer."""
 
     customer_id: UUID
     carried: Sequence[CarriedTag]
     excluded: Sequence[TagMark]
+    grades: Sequence[CustomerGrade] = ()
 
 
 @dataclass(frozen=True, slots=True)

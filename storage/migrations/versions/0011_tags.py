@@ -1,4 +1,4 @@
-"""Tags: who holds which by which rule and why, when time alone may change that, and what people decided."""
+"""Tags: who holds which by which rule and why, when time alone may change that, and what people decided; grades."""
 
 from alembic import op
 
@@ -48,6 +48,20 @@ CREATE TABLE tag_marks (
 CREATE UNIQUE INDEX uq_tag_marks_open_identity_id_tag_kind_source ON tag_marks (identity_id, tag, kind, source)
     WHERE ended_at IS NULL;
 CREATE INDEX ix_tag_marks_open_tag ON tag_marks (tag) WHERE ended_at IS NULL;
+
+CREATE TABLE customer_grades (
+    customer_id uuid NOT NULL,
+    grading varchar NOT NULL,
+    version varchar NOT NULL,
+    grade varchar,
+    score integer NOT NULL,
+    turn integer NOT NULL,
+    since timestamptz NOT NULL,
+    why jsonb NOT NULL,
+    CONSTRAINT pk_customer_grades PRIMARY KEY (customer_id, grading),
+    CONSTRAINT fk_customer_grades_customer_id FOREIGN KEY(customer_id) REFERENCES customers (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_customer_grades_grading_grade ON customer_grades (grading, grade);
 
 CREATE TABLE tag_backfills (
     rule varchar NOT NULL,
