@@ -121,6 +121,7 @@ class Drains:
 
     async def _keep_tags(self) -> bool:
         """Look at customers whom time may have given or taken a tag, then at the next ones of a rule's new version."""
+        await self._tagging.measure()
         checked = await self._tagging.check_due()
         filled = await self._tagging.backfill()
         if not checked.complete or not filled.complete:

@@ -81,6 +81,7 @@ class Grading(_Resource):
     stages: list[dict[str, Any]] | None = None
     points: list[dict[str, Any]] | None = None
     grades: list[dict[str, Any]] | None = None
+    rfm: dict[str, Any] | None = None
 
 
 Resource = Form | Queue | Message | TagRule | Grading

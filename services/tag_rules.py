@@ -1,17 +1,21 @@
 """The tag rules and gradings in force, read once."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
+from domain.ids import content_digest
 from domain.problems import ProblemError
 from domain.tags import LiveGrading, LiveRule
 from storage.definitions import Definitions
+from storage.grading_breaks import GradingBreaks
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 _MOST_REMEMBERED = 2_000
+MEASURE_EVERY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +77,35 @@ class RuleBook:
             grading = self._gradings[key]
             if grading is not None:
                 found.append(GradingInForce(grading, version.digest))
-        return found
+        return await self._with_breaks(work, found)
+
+    async def _with_breaks(self, work: UnitOfWork, found: list[GradingInForce]) -> list[GradingInForce]:
+        """RFM gradings with their segments by the values last measured; without any they wait for the measuring."""
+        if not any(each.grading.rfm for each in found):
+            return found
+        breaks = await GradingBreaks(work).all()
+        ready: list[GradingInForce] = []
+        for each in found:
+            known = breaks.get((each.grading.name, each.grading.version))
+            if each.grading.rfm is None:
+                ready.append(each)
+            elif known is not None:
+                digest = content_digest(f"{each.digest} {known}")
+                ready.append(GradingInForce(each.grading.with_breaks(known), digest))
+        return ready
+
+    async def measure(self, work: UnitOfWork, older_than: timedelta = MEASURE_EVERY) -> int:
+        """Measure the quantiles of RFM gradings that were not measured for so long; how many."""
+        breaks = GradingBreaks(work)
+        measured = 0
+        for version in await Definitions(work).all_in_force("grading"):
+            if version.properties.get("rfm") is None:
+                continue
+            try:
+                grading = LiveGrading.of(version.properties)
+            except ProblemError:
+                # `gradings` says so in the log.
+                continue
+            if await breaks.is_due(grading, older_than):
+                measured += await breaks.measure(grading)
+        return measured

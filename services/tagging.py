@@ -88,6 +88,11 @@ class Tagging:
         count = sum(len(customers) for customers in due.values())
         return _checked(len(held), changes, complete=count < limit)
 
+    async def measure(self) -> int:
+        """Measure anew, once a day, what RFM gradings rank customers by; how many were. The backfill does the rest."""
+        async with UnitOfWork(self._database) as work:
+            return await self._book.measure(work)
+
     async def backfill(self, limit: int = BACKFILL_AT_ONCE) -> Checked:
         """Look at the next customers with the rules whose newest version not everybody was looked at with.
 

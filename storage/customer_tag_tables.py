@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from storage.tables import Table, identifier, instant
@@ -90,6 +90,18 @@ class CustomerGradeRow(Table, table=True):
     why: list[dict[str, Any]] = Field(sa_type=JSONB)
 
     __table_args__ = (Index("ix_customer_grades_grading_grade", "grading", "grade"),)
+
+
+class GradingBreaksRow(Table, table=True):
+    """The values at the quantiles of an RFM grading, when last measured: see `domain.tags.rfm.Breaks`."""
+
+    __tablename__ = "grading_breaks"
+    grading: str = Field(primary_key=True)
+    version: str
+    days: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
+    orders: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
+    kept_minor: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
+    measured_at: datetime = instant()
 
 
 class TagBackfillRow(Table, table=True):

@@ -1,11 +1,11 @@
-"""Grades: one word for each customer, by stages or by points, kept as tags are.
+"""Grades: one word for each customer, by stages, by points or by rank (`domain.tags.rfm`), kept as tags are.
 
 stages: the first whose condition holds; the last may go without one.
 points: what each condition is worth; `grades` says from how many points on which word holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,12 +15,13 @@ from domain.tags.conditions import Condition, leaves
 from domain.tags.facts import FACTS
 from domain.tags.reading import read_condition
 from domain.tags.remarks import Remarks, RuleRemark
+from domain.tags.rfm import Breaks, Rfm, condition_of, read_rfm
 
 GRADING = "grading"
 MOST_STEPS = 60
 _NEW_CUSTOMERS = frozenset({"orders", "contact", "follow", "member"})
 MOST_POINTS = 10_000
-_KEYS = ("name", "version", "title", "active", "stages", "points", "grades")
+_KEYS = ("name", "version", "title", "active", "stages", "points", "grades", "rfm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,16 @@ class LiveGrading:
     steps: tuple[GradeStep, ...]
     grades: tuple[tuple[str, int], ...]
     looks_at: frozenset[str]
+    rfm: Rfm | None = None
+
+    def with_breaks(self, breaks: Breaks) -> "LiveGrading":
+        """The same grading with the segments of its RFM as stages."""
+        if self.rfm is None:
+            return self
+        steps = [GradeStep(each.name, condition_of(each, self.rfm, breaks)) for each in self.rfm.segments]
+        # Nobody comes after the segment of everybody else.
+        last = next((number for number, step in enumerate(steps) if step.condition is None), len(steps) - 1)
+        return replace(self, steps=tuple(steps[: last + 1]))
 
     @property
     def key(self) -> str:
@@ -54,6 +65,7 @@ class LiveGrading:
     def of(cls, properties: Mapping[str, Any]) -> "LiveGrading":
         """The grading of a stored version's properties. Raises RuntimeProblem when this Tandem cannot read it."""
         remarks = Remarks()
+        rfm = read_rfm(properties["rfm"], "/rfm", remarks) if properties.get("rfm") is not None else None
         steps, grades = _read(properties, "", remarks)
         name, version = str(properties["name"]), str(properties["version"])
         if remarks.has_errors:
@@ -67,7 +79,7 @@ class LiveGrading:
             _NEW_CUSTOMERS,
             *(FACTS[leaf.fact].looks_at for step in steps if step.condition for leaf in leaves(step.condition)),
         )
-        return cls(name, version, said, is_active, tuple(steps), tuple(grades), looks_at)
+        return cls(name, version, said, is_active, tuple(steps), tuple(grades), looks_at, rfm)
 
 
 def check_grading(document: Mapping[str, Any]) -> list[RuleRemark]:
@@ -86,10 +98,13 @@ def check_grading(document: Mapping[str, Any]) -> list[RuleRemark]:
 
 
 def _read(data: Mapping[str, Any], root: str, remarks: Remarks) -> tuple[list[GradeStep], list[tuple[str, int]]]:
-    ways = [way for way in ("stages", "points") if data.get(way) is not None]
+    ways = [way for way in ("stages", "points", "rfm") if data.get(way) is not None]
     if len(ways) != 1:
-        text = Text("请写 stages 或 points，二者选一", "Write `stages` or `points`, one of them")
+        text = Text("请写 stages、points 或 rfm，三者选一", "Write `stages`, `points` or `rfm`, one of them")
         remarks.error("missing-key", root, text, of_key=True)
+        return [], []
+    if ways == ["rfm"]:
+        read_rfm(data["rfm"], child(root, "rfm"), remarks)
         return [], []
     steps = _steps(data[ways[0]], ways[0], child(root, ways[0]), remarks)
     if ways == ["stages"]:

@@ -1,5 +1,6 @@
 """Grades: one word for each customer, by what is known, and as time passes."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from storage.customer_grades import CustomerGrades
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
-from tests.people import add_records, order
+from tests.people import add_customers, add_records, order
 from tests.services.test_tagging import outbox, publish, somebody
 
 SHIPPED = [SourceText(path.name, path.read_text("utf-8")) for path in sorted(Path("definitions/grades").glob("*.yaml"))]
@@ -92,3 +93,27 @@ async def test_a_changed_grade_is_told_once(database: Database, clock: SteppedCl
 def test_a_broken_grading_is_told_apart(body: str, code: str) -> None:
     found = lint(f"grading: {{ name: g, title: t, {body} }}")
     assert code in {each.code for each in found}
+
+
+async def test_rfm_ranks_among_everybody_and_follows_every_order(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 10)
+        for place, (_, identity) in enumerate(people):
+            at = clock.now - timedelta(days=100 - 10 * place, hours=1)
+            orders = [order(f"E{place}-{number}", at, 1_000 * (place + 1)) for number in range(place + 1)]
+            await add_records(work, [(identity, *each) for each in orders])
+    tagging = Tagging(database)
+    assert (await tagging.measure(), await tagging.measure()) == (1, 0)
+    while not (await tagging.backfill()).complete:
+        pass
+    seen = [(await grades(database, customer))["rfm"][0] for customer, _ in people]
+    assert seen[:4] == ["一般挽留"] * 4
+    assert seen[-3:] == ["重要价值"] * 3
+    poorest, key = people[0]
+    await happens(database, poorest, key, order("late", clock.now, 500_000))
+    assert (await grades(database, poorest))["rfm"][0] == "重要发展"
+    # What is long ago counts less, without anything new.
+    clock.advance(days=60)
+    await tagging.check_due()
+    assert (await grades(database, poorest))["rfm"][0] == "重要挽留"

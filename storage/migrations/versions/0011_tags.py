@@ -63,6 +63,16 @@ CREATE TABLE customer_grades (
 );
 CREATE INDEX ix_customer_grades_grading_grade ON customer_grades (grading, grade);
 
+CREATE TABLE grading_breaks (
+    grading varchar NOT NULL,
+    version varchar NOT NULL,
+    days bigint[] NOT NULL,
+    orders bigint[] NOT NULL,
+    kept_minor bigint[] NOT NULL,
+    measured_at timestamptz NOT NULL,
+    CONSTRAINT pk_grading_breaks PRIMARY KEY (grading)
+);
+
 CREATE TABLE tag_backfills (
     rule varchar NOT NULL,
     digest varchar NOT NULL,

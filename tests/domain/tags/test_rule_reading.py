@@ -144,3 +144,17 @@ def test_whatever_is_written_is_read_or_refused(data: object) -> None:
     else:
         assert isinstance(read.condition, Group | Leaf)
         assert list(leaves(read.condition))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("quantiles: [20, 80], segments: [{ name: a, r: 4 }]", "r, f, m of 1 to 3"),
+        ("quantiles: [80, 20], segments: [{ name: a }]", "rising"),
+        ("quantiles: [20], segments: [{ name: a, x: 2 }]", "no key “x”"),
+        ("quantiles: [20], segments: []", "list of 1 to"),
+    ],
+)
+def test_a_broken_rfm_says_what_to_write(body: str, line: str) -> None:
+    found = lint(f"grading: {{ name: g, title: t, rfm: {{ within: P1Y, {body} }} }}")
+    assert any(line in each.message.en for each in found), found
