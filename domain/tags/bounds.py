@@ -15,6 +15,7 @@ from domain.tags.remarks import Remarks
 _NUMBER_KEYS = ("at-least", "at-most", "more-than", "less-than", "equals")
 _AGE_KEYS = ("older-than", "newer-than", "due-within", "due-after")
 LARGEST_NUMBER = 10**15
+LARGEST_COUNT = 1_000_000
 
 
 def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: Remarks) -> tuple[str, Bounds] | None:
@@ -43,6 +44,9 @@ def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: 
         if is_age
         else _number(given, of_type if measure == "sum" else "number", pointer, remarks)
     )
+    if measure in ("count", "distinct") and max(bounds.low or 0, bounds.high or 0) > LARGEST_COUNT:
+        text = Text(f"个数最大 {LARGEST_COUNT}", f"A count is at most {LARGEST_COUNT}")
+        remarks.error("bad-value", pointer, text)
     if len(remarks.found) > before:
         return None
     if bounds.is_contradictory:

@@ -47,6 +47,7 @@ def findings(body: str) -> list[Finding]:
         ("orders: { latest: { older-than: P60D, newer-than: P30D } }", "contradictory-bounds", "contradict"),
         ("orders: { count: { at-least: 0 } }", "always-true", "everybody"),
         ("orders: { count: { at-most: -1 } }", "never-true", "never"),
+        ("orders: { count: { at-least: 3000000000 } }", "bad-value", "1000000"),
         ("orders: { count: 3 }", "bad-bounds", "at-least: 3"),
         ("orders: { count: {} }", "bad-bounds", "at-least"),
         ("orders: { count: { at-least: 3 }, sum: { of: paid, at-least: '1' } }", "bad-condition", "one measure"),
