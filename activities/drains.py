@@ -19,6 +19,7 @@ from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.schedules import ScheduleService
+from services.tagging import Tagging
 from storage.engine import Database
 from workflows import messages
 
@@ -30,6 +31,7 @@ _IDLE_S = 5.0
 _GATHER_S = 0.1
 _LOOK_AFTER_S = 10.0
 _TIDY_S = 300.0
+_CHECK_S = 5.0
 # Days are what matters here; while much is due, a second of it now and then holds nobody up.
 _PURGE_EVERY_S = 3600.0
 _PURGE_AGAIN_S = 10.0
@@ -55,6 +57,7 @@ class Drains:
         schedules: ScheduleService,
         pull_schedules: PullSchedules,
         retention: RetentionService,
+        tagging: Tagging,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -64,11 +67,13 @@ class Drains:
         self._schedules = schedules
         self._pull_schedules = pull_schedules
         self._retention = retention
+        self._tagging = tagging
         self._tidied_at = self._purge_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
             "events": self._dispatch_events,
             "runs": self._look_after_runs,
+            "tags": self._keep_tags,
         }
 
     @activity.defn(name=messages.DRAIN_ACTIVITY)
@@ -113,6 +118,16 @@ class Drains:
         if not started and not sealed:
             await self._pause(_LOOK_AFTER_S)
         return bool(started)
+
+    async def _keep_tags(self) -> bool:
+        """Look at customers whom time may have given or taken a tag, then at the next ones of a rule's new version."""
+        await self._tagging.measure()
+        checked = await self._tagging.check_due()
+        filled = await self._tagging.backfill()
+        if not checked.complete or not filled.complete:
+            return True
+        await self._pause(_CHECK_S)
+        return False
 
     async def _purge(self) -> None:
         # Set before: a database that is slow today must not keep the rest of the drain from its turn.

@@ -31,12 +31,15 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.sites import sites
+from api.routes.tags import customer_tags, tag_rules
 from api.routes.webhooks import webhooks
 
 ROUTERS = (
     session,
     definitions,
     resources,
+    customer_tags,
+    tag_rules,
     releases,
     runs,
     human_tasks,

@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.events import EventService
@@ -58,6 +59,7 @@ class ApiDependencies:
     runs: RunService
     human_tasks: HumanTaskService
     events: EventService
+    customer_tags: CustomerTagService
     inbox: InboxService
     imports: Imports
     connections: Connections

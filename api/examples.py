@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.tag_examples import TAG_REQUESTS, TAG_RESPONSES
+
 _AT = "2026-11-11T00:00:00Z"
 _DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _PAGE_END = {"next_cursor": None}
@@ -236,6 +238,7 @@ REQUESTS: dict[str, Any] = {
         "settings": {"client_id": "app-1", "kdt_id": 4242},
     },
     "rotate_account_credentials": {"credentials": {"client_secret": "…"}},
+    **TAG_REQUESTS,
     "set_secret": {"members": {"username": "warehouse", "password": "…"}},
     "create_user": {
         "login": "li.lei",
@@ -441,6 +444,7 @@ RESPONSES: dict[str, Any] = {
     "undo_identity_decision": {**_DECIDED, "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
     "list_identity_suggestions": _page(_SUGGESTION),
     "settle_identity_suggestion": _DECIDED,
+    **TAG_RESPONSES,
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

@@ -22,6 +22,7 @@ from benchmarks import (
     memory,
     read_model,
     starts,
+    tags,
     throughput,
     webhooks,
 )
@@ -40,7 +41,7 @@ class Topic:
     measure: Callable[[], Awaitable[list[Figure]]]
 
 
-IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions}
+IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions, "tags": tags}
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
 WITHOUT_WORKER = {"memory": memory}
 IN_THE_HOUSE = {"read_model": read_model, "identity": identity}

@@ -75,6 +75,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         runs=application.runs,
         human_tasks=application.human_tasks,
         events=application.events,
+        customer_tags=application.customer_tags,
         inbox=application.inbox,
         imports=application.imports,
         connections=application.connections,

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_UNMASK = "customers.unmask"
     CUSTOMERS_MERGE = "customers.merge"
+    CUSTOMERS_TAG = "customers.tag"
     SETTLEMENTS_READ = "settlements.read"
     SETTLEMENTS_RUN = "settlements.run"
     PAYOUTS_PREPARE = "payouts.prepare"
@@ -94,6 +95,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.TASKS_MANAGE,
             _P.CUSTOMERS_READ,
             _P.CUSTOMERS_MERGE,
+            _P.CUSTOMERS_TAG,
             _P.ACCOUNTS_MANAGE,
             _P.SECRETS_MANAGE,
             _P.ORGANISATION_MANAGE,
@@ -102,8 +104,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.AUDIT_READ,
         }
     ),
-    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ}),
-    Role.AGENT: frozenset(_AGENT),
+    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ, _P.CUSTOMERS_TAG}),
+    Role.AGENT: frozenset(_AGENT | {_P.CUSTOMERS_TAG}),
     Role.SUPERVISOR: frozenset(
         _AGENT
         | {
@@ -111,6 +113,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.RUNS_CONTROL,
             _P.CUSTOMERS_UNMASK,
             _P.CUSTOMERS_MERGE,
+            _P.CUSTOMERS_TAG,
             _P.USERS_READ,
             _P.ORGANISATION_READ,
         }

@@ -1,10 +1,10 @@
-"""What flows refer to by name, and operations upload beside them: forms, queues, message templates.
+"""What operations upload beside flows: forms, queues, message templates, tag rules, gradings.
 
-Each is a YAML document with one top key, `form:`, `queue:` or `message:`.
+Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:` or `grading:`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator
@@ -15,9 +15,10 @@ from domain.catalog.messages import Channel
 from domain.dsl.model import SEMVER_PATTERN
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
+from domain.tags import RuleRemark, check_grading, check_rule
 
-ResourceKind = Literal["form", "queue", "message"]
-RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message")
+ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
+RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
 
 # A quantified group that repeats or chooses inside: the shape whose matching can take exponential time.
 _RUNAWAY = re.compile(r"\([^()]*[+*}|][^()]*\)[+*{]")
@@ -61,12 +62,46 @@ class Message(_Resource):
     text: str = Field(min_length=1, max_length=20_000)
 
 
-Resource = Form | Queue | Message
-_MODELS: dict[ResourceKind, type[Form] | type[Queue] | type[Message]] = {
+class TagRule(_Resource):
+    """Who carries a tag. group: under which heading it is shown. when: see `domain.tags.reading`.
+
+    active: false takes the tag away from everybody who has it by this rule.
+    """
+
+    tag: str = Field(min_length=1, max_length=30)
+    group: str | None = Field(default=None, min_length=1, max_length=15)
+    active: bool = True
+    when: dict[str, Any]
+
+
+class Grading(_Resource):
+    """One word for every customer: see `domain.tags.grading`."""
+
+    active: bool = True
+    stages: list[dict[str, Any]] | None = None
+    points: list[dict[str, Any]] | None = None
+    grades: list[dict[str, Any]] | None = None
+    rfm: dict[str, Any] | None = None
+
+
+Resource = Form | Queue | Message | TagRule | Grading
+_MODELS: dict[ResourceKind, type[Resource]] = {
     "form": Form,
     "queue": Queue,
     "message": Message,
+    "tag-rule": TagRule,
+    "grading": Grading,
 }
+_CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[RuleRemark]]] = {
+    "tag-rule": check_rule,
+    "grading": check_grading,
+}
+
+
+def remarks_on(kind: ResourceKind, document: Mapping[str, Any]) -> list[RuleRemark]:
+    """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place."""
+    check = _CHECKS.get(kind)
+    return check(document) if check is not None else []
 
 
 def resource_kind(document: Any) -> ResourceKind | None:
@@ -84,6 +119,8 @@ def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
     surplus = sorted(str(key) for key in document if key != kind)
     if surplus:
         raise _refused(kind, [{"place": surplus[0], "message": f"remove it: only `{kind}` belongs at the top"}])
+    if wrong := [each for each in remarks_on(kind, document) if each.severity == "error"]:
+        raise _refused(kind, [{"place": _place(each.pointer), "message": each.message.en} for each in wrong[:20]])
     try:
         resource = _MODELS[kind].model_validate(document[kind])
     except ValidationError as error:
@@ -131,8 +168,12 @@ def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:
             yield from _patterns(value, f"{place}.{index}")
 
 
+def _place(pointer: str) -> str:
+    return pointer.removeprefix("/").replace("/", ".")
+
+
 def _refused(kind: ResourceKind, errors: list[dict[str, str]]) -> ValidationProblem:
-    titles = {"form": "表单", "queue": "队列", "message": "消息模板"}
+    titles = {"form": "表单", "queue": "队列", "message": "消息模板", "tag-rule": "标签规则", "grading": "分级"}
     first = errors[0]
     return ValidationProblem(
         Text(

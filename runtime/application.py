@@ -25,6 +25,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
@@ -49,6 +50,8 @@ from services.run_starts import RunStarter
 from services.runs import RunService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
+from services.tag_rules import RuleBook
+from services.tagging import Tagging
 from storage.definitions import Definitions
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -176,8 +179,20 @@ class Application:
         return EventDispatcher(self.database, self.orchestrator, self.starter)
 
     @cached_property
+    def rule_book(self) -> RuleBook:
+        return RuleBook()
+
+    @cached_property
+    def tagging(self) -> Tagging:
+        return Tagging(self.database, self.rule_book)
+
+    @cached_property
+    def customer_tags(self) -> CustomerTagService:
+        return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
     def inbox(self) -> InboxService:
-        return InboxService(self.database, self.connectors, Intake(IdentityService()))
+        return InboxService(self.database, self.connectors, Intake(IdentityService(), self.tagging))
 
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""

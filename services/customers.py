@@ -16,7 +16,9 @@ from domain.customers.identity import Pair, Verdict
 from domain.customers.masking import masked_key
 from domain.customers.strength import Tier
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.tags import EVERY_KIND
 from services.identity_resolution import resolve_again
+from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.customer_scope import sees_customer
 from storage.engine import Database
@@ -323,7 +325,10 @@ async def _follow(
     """Let customers follow a decision, and tell whoever listens."""
     detail = {"decision": str(decision.id)}
     resolved = await resolve_again(work, keys, cause, lambda _: detail)
-    await Events(work).add(resolved.events)
+    touched = frozenset({*resolved.touched, *resolved.customers.values()})
+    # Who merged or parted has other records now, of any kind.
+    tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND)
+    await Events(work).add([*resolved.events, *tagged])
     customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
     what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"
     told = {**detail, "identities": sorted(keys)[:MOST_KEYS], "customers": [str(each) for each in customers]}

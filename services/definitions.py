@@ -22,6 +22,7 @@ from domain.dsl.graph import Graph, Locale, flow_graph
 from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.resources import RESOURCE_KINDS
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
@@ -33,7 +34,7 @@ from storage.unit_of_work import UnitOfWork
 MOST_TEXTS = 500
 _DRY_RUNS_AT_ONCE = 2
 _DRAWINGS_AT_ONCE = 2
-_KINDS: tuple[DefinitionKind, ...] = ("flow", "form", "queue", "message")
+_KINDS: tuple[DefinitionKind, ...] = ("flow", *RESOURCE_KINDS)
 
 Drawing = TypeVar("Drawing")
 

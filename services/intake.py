@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.customers.records import Record, fold, record_of
 from domain.events import Event
+from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
 from storage.events import Events
 from storage.placements import Placements
@@ -87,7 +88,12 @@ class Intake:
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
             kinds = frozenset(record.kind for record in records)
-            fresh += await self._tagging.evaluate(work, assigned.touched, kinds)
+            # Who merged or parted has other records now, of any kind.
+            if assigned.events:
+                kinds |= EVERY_KIND
+            stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)}
+            for event in await self._tagging.evaluate(work, assigned.touched, kinds):
+                (fresh if event.subject in stirred else history).append(event)
         new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
         return TakenIn(new, written, assigned.touched)
 
@@ -105,6 +111,17 @@ class Intake:
 def _owner(record: Record, assigned: Assigned) -> int | None:
     """The identity that a record's row points at."""
     return assigned.identities.get(record.people[0]) if record.people else None
+
+
+def _stirred(arrivals: Sequence[Arrival], assigned: Assigned) -> set[UUID]:
+    """The customers of whom something happened just now: what a shop's past tells of others starts nothing."""
+    people = {
+        arrival.record.people[0]
+        for arrival in arrivals
+        if not arrival.is_history and arrival.record and arrival.record.people
+    }
+    stirred = {assigned.customers[key] for key in people if key in assigned.customers}
+    return stirred | (assigned.touched - set(assigned.customers.values()))
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

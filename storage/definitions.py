@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Text, tuple_
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlmodel import Field, col, select
 
 from domain.definitions import DefinitionKind, DefinitionVersion
@@ -146,6 +146,21 @@ class Definitions(Repository):
         )
         rows = await self.session.execute(statement)
         return {f"{namespace}/{name}" if namespace else name for namespace, name in rows}
+
+    async def all_in_force(self, kind: DefinitionKind) -> list[DefinitionVersion]:
+        """For each name of a kind of resource the version that was published last, by name."""
+        statement = (
+            select(DefinitionVersionRow)
+            .where(DefinitionVersionRow.kind == kind, DefinitionVersionRow.namespace == "")
+            .where(col(DefinitionVersionRow.published_at).is_not(None))
+            .ext(distinct_on(col(DefinitionVersionRow.name)))
+            .order_by(
+                col(DefinitionVersionRow.name),
+                col(DefinitionVersionRow.published_at).desc(),
+                col(DefinitionVersionRow.version).desc(),
+            )
+        )
+        return [_value(row) for row in await self.session.scalars(statement)]
 
     async def in_force(self, kind: DefinitionKind, name: str) -> DefinitionVersion | None:
         """The version of a form, queue or message that was published last."""

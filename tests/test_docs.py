@@ -21,6 +21,7 @@ from domain.dsl.model.tasks import TASK_KEYWORDS
 from domain.dsl.source import read_source
 from domain.dsl.web_arguments import arguments_model
 from domain.imports.mapping import parse_mapping
+from domain.resources import RESOURCE_KINDS
 from runtime.settings import Settings, variable
 from storage.audit import DETAIL_CONTEXT
 from storage.encryption import encrypted_type
@@ -71,7 +72,7 @@ def test_every_yaml_example_lints_clean(place: str, example: str) -> None:
         return
     if isinstance(content, list):
         text = _HEAD + "do:\n" + example
-    elif not {"document", "form", "queue", "message"} & content.keys():
+    elif not {"document", *RESOURCE_KINDS} & content.keys():
         text = _HEAD + example + ("" if "do" in content else "do: [{ nothing: { set: '${ . }' } }]\n")
     told = [f"{found.code}: {found.message.en}" for found in lint(text) if found.severity != "info"]
     assert told == [], f"{place}\n{text}"

@@ -172,7 +172,8 @@ class ScheduledStart:
 
 @dataclass
 class Drain:
-    """One of the drains: `inbox` (pushes become events), `events` (events reach runs), `runs` (runs are looked after).
+    """One of the drains: `inbox` (pushes become events), `events` (events reach runs), `runs` (runs are looked after),
+    `tags` (time gives and takes tags; a rule's new version is filled in for everybody).
 
     `lane` tells several drains of a kind apart; they share the work.
     """

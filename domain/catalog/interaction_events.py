@@ -72,6 +72,8 @@ _PAYOUT = {
 _CUSTOMER = {"customer": "0199c0de-0000-7000-8000-000000000001"}
 _TAG = {**_CUSTOMER, "tag": "高价值", "rule": "tags/high-value", "version": "1.0.0", "why": {"orders": 3}}
 
+_GRADE = {**_CUSTOMER, "grading": "life-cycle", "version": "1.0.0", "grade": "沉睡", "was": "活跃", "score": 0}
+
 INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
     EventType(name=f"tandem.{name}", title=Text(zh, en), example=example)
     for name, zh, en, example in (
@@ -99,6 +101,7 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
         ),
         ("customer.tag-gained", "客户获得标签", "A customer gained a tag", _TAG),
         ("customer.tag-lost", "客户失去标签", "A customer lost a tag", _TAG),
+        ("customer.graded", "客户分级变化", "A customer's grade changed", _GRADE),
         ("customer.merged", "客户合并", "Two customers are one", {**_CUSTOMER, "merged": ["0199c0de-1"]}),
         ("customer.split", "客户拆分", "One customer is two", {**_CUSTOMER, "split": ["0199c0de-1"]}),
         ("customer.suppressed", "客户停止触达", "A customer must not be reached", {**_CUSTOMER, "reason": "refund"}),

@@ -15,6 +15,7 @@ from domain.canonical import (
     VisitData,
 )
 from domain.canonical.origin import Origin
+from domain.tags.topics import topics_of
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -37,7 +38,7 @@ def _row(data: Origin, at: datetime, kind: str, key: str, **values: Any) -> Row:
 
 
 def chat_row(data: ChatData, at: datetime) -> Row:
-    """A message. name: `in` or `out`."""
+    """A message. name: `in` or `out`. Of its text only what it is about stands in clear."""
     return _row(
         data,
         at,
@@ -45,7 +46,7 @@ def chat_row(data: ChatData, at: datetime) -> Row:
         data.message_id,
         name=data.direction,
         state=data.form,
-        details={"userid": data.userid},
+        details={"userid": data.userid, "topics": topics_of(data.text) or None},
         personal={"text": data.text},
     )
 

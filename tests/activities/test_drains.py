@@ -13,6 +13,7 @@ from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
+from services.tagging import Tagging
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
@@ -37,6 +38,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         house.schedules,
         house.pull_schedules,
         RetentionService(house.database),
+        Tagging(house.database),
     )
 
 

@@ -24,7 +24,7 @@ from domain.dsl.lint.registry import RULES, Lint, LintResources, Rule
 from domain.dsl.shape import check_shape
 from domain.dsl.source import Source, SourceDocument, read_source
 from domain.problems import ProblemError, Text
-from domain.resources import parse_resource, resource_kind
+from domain.resources import parse_resource, remarks_on, resource_kind
 
 MODULES = (
     structure,
@@ -55,6 +55,11 @@ def lint(text: str, *, resources: LintResources = UNKNOWN) -> list[Finding]:
 def _document_findings(source: Source, document: SourceDocument, resources: LintResources) -> Iterator[Finding]:
     kind = resource_kind(document.data)
     if kind is not None:
+        remarks = remarks_on(kind, document.data)
+        for each in remarks:
+            yield document.finding(each.code, each.severity, each.pointer, each.message, of_key=each.of_key)
+        if any(each.severity == "error" for each in remarks):
+            return
         try:
             parse_resource(kind, document.data)
         except ProblemError as problem:

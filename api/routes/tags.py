@@ -1,0 +1,204 @@
+"""Tags: what a customer carries and why, decisions about them, and what a rule would change."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.deps import Deps
+from api.routing import router
+from domain.access import Actor, Permission
+from services.customer_tags import LONGEST_REASON, LONGEST_TAG, Decision
+
+customer_tags = router("/api/v1/customers/{customer_id}/tags", "tags")
+tag_rules = router("/api/v1/tag-rules", "tags", authored=True)
+
+Customer = Annotated[UUID, Path(examples=["0199c0de-0000-7000-8000-000000000001"])]
+Tag = Annotated[str, Path(min_length=1, max_length=LONGEST_TAG, examples=["高价值"])]
+Reader = Annotated[Actor, requires(Permission.CUSTOMERS_READ)]
+Author = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SeenOut(BaseModel):
+    """What a rule saw: a measure of a fact's records, and whether that met its condition. Amounts are minor units."""
+
+    place: str
+    fact: str
+    measure: str
+    of: str
+    value: int | str | None
+    met: bool
+
+
+class CarriedTagOut(_Out):
+    """A tag that counts now. source: `rule`, `manual` or `platform:…`; actor, reason: of a decision."""
+
+    tag: str
+    source: str
+    since: AwareDatetime
+    rule: str | None
+    version: str | None
+    why: list[SeenOut]
+    actor: str | None
+    reason: str | None
+
+
+class TagMarkOut(_Out):
+    """A decision: a tag given (`add`) or kept from the customer (`exclude`)."""
+
+    tag: str
+    kind: str
+    source: str
+    actor: str
+    reason: str
+    marked_at: AwareDatetime
+
+
+class MetStepOut(BaseModel):
+    """A step of a grading that was met, and what it is worth."""
+
+    name: str
+    points: int
+
+
+class GradeOut(_Out):
+    """A grade, null when no word fits; score: points, 0 for stages."""
+
+    grading: str
+    version: str
+    grade: str | None
+    score: int
+    since: AwareDatetime
+    why: list[MetStepOut]
+
+
+class CustomerTagsOut(_Out):
+    """customer_id: who stands for the customer now, after merges."""
+
+    customer_id: UUID
+    carried: list[CarriedTagOut]
+    excluded: list[TagMarkOut]
+    grades: list[GradeOut]
+
+
+class RuleReasonOut(_Out):
+    """A rule's answer. why: what it saw when the answer last turned; now: what it sees at this moment."""
+
+    rule: str
+    version: str
+    title: str
+    held: bool
+    since: AwareDatetime | None
+    why: list[SeenOut]
+    now: list[SeenOut]
+    next_check_at: AwareDatetime | None
+
+
+class ExplanationOut(_Out):
+    """Why a customer carries a tag, or does not."""
+
+    customer_id: UUID
+    tag: str
+    carried: bool
+    rules: list[RuleReasonOut]
+    marks: list[TagMarkOut]
+
+
+class TagDecisionIn(BaseModel):
+    """decision: `add` gives the tag, `remove` takes that back, `exclude` keeps every rule from giving it, `include`
+    takes that back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
+    decision: Decision
+    reason: Annotated[str, Field(min_length=1, max_length=LONGEST_REASON)]
+
+
+class TagRuleOut(_Out):
+    """A rule in force. complete: whether everybody was looked at with this version; customers: how many were."""
+
+    rule: str
+    version: str
+    tag: str
+    group: str | None
+    title: str
+    active: bool
+    customers: int
+    complete: bool
+
+
+class TagRuleList(BaseModel):
+    items: list[TagRuleOut]
+
+
+class TagPreviewIn(BaseModel):
+    """The YAML text of one tag rule."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class TagPreviewOut(_Out):
+    """What a rule would change. examined: customers looked at before the time was up; complete: those were all."""
+
+    rule: str
+    version: str
+    tag: str
+    customers: int
+    examined: int
+    complete: bool
+    holds: int
+    gained: int
+    lost: int
+    gained_samples: list[UUID]
+    lost_samples: list[UUID]
+
+
+@customer_tags.get("", summary="客户标签 · Tags of a customer")
+async def list_customer_tags(customer_id: Customer, actor: Reader, deps: Deps) -> CustomerTagsOut:
+    """当前标签及依据，以及被排除的标签。· Tags that count now and why, and those that are excluded."""
+    return CustomerTagsOut.model_validate(await deps.customer_tags.of_customer(actor, customer_id))
+
+
+@customer_tags.get("/{tag}", summary="标签原因 · Why a tag")
+async def explain_customer_tag(customer_id: Customer, tag: Tag, actor: Reader, deps: Deps) -> ExplanationOut:
+    """规则版本、当时与现在的事实、自何时起，以及人工决定。
+
+    The rules' versions, what they saw then and see now, since when, and what people decided.
+    """
+    return ExplanationOut.model_validate(await deps.customer_tags.explain(actor, customer_id, tag))
+
+
+@customer_tags.post("", summary="手工标签与排除 · Decide about a tag")
+async def decide_customer_tag(
+    customer_id: Customer,
+    wanted: TagDecisionIn,
+    actor: Annotated[Actor, requires(Permission.CUSTOMERS_TAG)],
+    deps: Deps,
+) -> CustomerTagsOut:
+    """加、撤、排除或恢复；写入审计。· Give, take back, exclude or include; it is audited."""
+    found: Any = await deps.customer_tags.decide(actor, customer_id, wanted.tag, wanted.decision, wanted.reason)
+    return CustomerTagsOut.model_validate(found)
+
+
+@tag_rules.get("", summary="生效的标签规则 · Tag rules in force")
+async def list_tag_rules(actor: Author, deps: Deps) -> TagRuleList:
+    """每条规则生效的版本，以及全量补算的进度。· Each rule's version, and how far everybody was looked at with it."""
+    return TagRuleList(items=[TagRuleOut.model_validate(each) for each in await deps.customer_tags.rules(actor)])
+
+
+@tag_rules.post("/preview", summary="预览规则 · Preview a rule")
+async def preview_tag_rule(wanted: TagPreviewIn, actor: Author, deps: Deps) -> TagPreviewOut:
+    """发布前看会有多少客户得到或失去标签；不写入。
+
+    How many customers would gain or lose the tag if the rule were published; nothing is written.
+    """
+    return TagPreviewOut.model_validate(await deps.customer_tags.preview(actor, wanted.text))

@@ -1,0 +1,91 @@
+"""The examples of `api.routes.tags`."""
+
+from typing import Any
+
+_AT = "2026-11-11T00:00:00Z"
+_CUSTOMER = "0199c0de-0000-7000-8000-000000000001"
+_SEEN = {"place": "/when/all/0/orders", "fact": "orders", "measure": "count", "of": "", "value": 3, "met": True}
+_CARRIED = {
+    "tag": "高价值",
+    "source": "rule",
+    "since": _AT,
+    "rule": "high-value",
+    "version": "1.0.0",
+    "why": [_SEEN],
+    "actor": None,
+    "reason": None,
+}
+_MARK = {
+    "tag": "断粮",
+    "kind": "exclude",
+    "source": "manual",
+    "actor": "li.lei",
+    "reason": "宠物已送人",
+    "marked_at": _AT,
+}
+_GRADE = {
+    "grading": "vip",
+    "version": "1.0.0",
+    "grade": "白银",
+    "score": 20,
+    "since": _AT,
+    "why": [{"name": "付款一次以上", "points": 5}],
+}
+_TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK], "grades": [_GRADE]}
+
+TAG_REQUESTS: dict[str, Any] = {
+    "decide_customer_tag": {"tag": "断粮", "decision": "exclude", "reason": "宠物已送人"},
+    "preview_tag_rule": {
+        "text": "tag-rule:\n  name: high-value\n  version: 1.1.0\n  tag: 高价值\n  title: 下单五次以上\n"
+        "  when:\n    all:\n      - orders: { count: { at-least: 5 } }\n"
+    },
+}
+TAG_RESPONSES: dict[str, Any] = {
+    "list_customer_tags": _TAGS,
+    "decide_customer_tag": _TAGS,
+    "explain_customer_tag": {
+        "customer_id": _CUSTOMER,
+        "tag": "高价值",
+        "carried": True,
+        "rules": [
+            {
+                "rule": "high-value",
+                "version": "1.0.0",
+                "title": "下单三次以上",
+                "held": True,
+                "since": _AT,
+                "why": [_SEEN],
+                "now": [{**_SEEN, "value": 4}],
+                "next_check_at": None,
+            }
+        ],
+        "marks": [],
+    },
+    "list_tag_rules": {
+        "items": [
+            {
+                "rule": "high-value",
+                "version": "1.0.0",
+                "tag": "高价值",
+                "group": "价值",
+                "title": "下单三次以上",
+                "active": True,
+                "customers": 120000,
+                "complete": True,
+            }
+        ]
+    },
+    "preview_tag_rule": {
+        "rule": "high-value",
+        "version": "1.1.0",
+        "tag": "高价值",
+        "customers": 120000,
+        "examined": 120000,
+        "complete": True,
+        "holds": 2100,
+        "gained": 0,
+        "lost": 5400,
+        "gained_samples": [],
+        "lost_samples": [_CUSTOMER],
+    },
+}

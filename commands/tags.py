@@ -1,0 +1,189 @@
+"""`tandem tag …`: what a customer carries and why, decisions about it, and what a rule would change.
+
+The commands work on the database itself; each decision is audited under the account of the machine.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from commands.database import command_line_actor, say, with_database
+from commands.listing import show_rows
+from domain.dsl.findings import Finding
+from domain.dsl.source import decode_source
+from domain.problems import Text, ValidationProblem
+from domain.tags.views import Explanation, TagsOfCustomer
+from runtime.settings import Settings
+from services.customer_tags import CustomerTagService, Decision
+from storage.engine import Database
+
+tag = typer.Typer(help="标签 / tags", no_args_is_help=True)
+
+Customer = Annotated[UUID, typer.Argument(help="客户编号 / the customer's id")]
+Name = Annotated[str, typer.Argument(help="标签 / the tag")]
+Reason = Annotated[str, typer.Option("--reason", help="原因，写入审计 / the reason, audited")]
+AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+
+
+@tag.command("list")
+def list_tags(
+    customer: Annotated[
+        UUID | None, typer.Argument(help="客户编号；省略则列出规则 / a customer; else the rules")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """列出客户的标签，或生效的规则 / list a customer's tags, or the rules in force."""
+
+    async def work(database: Database, _: Settings) -> None:
+        tags = CustomerTagService(database)
+        if customer is not None:
+            _show_tags(await tags.of_customer(command_line_actor(), customer), as_json=as_json)
+            return
+        show_rows([asdict(each) for each in await tags.rules(command_line_actor())], as_json=as_json)
+
+    with_database(work)
+
+
+@tag.command("why")
+def explain_tag(customer: Customer, name: Name, as_json: AsJson = False) -> None:
+    """说明客户为何有或没有这个标签 / say why a customer carries a tag, or does not."""
+
+    async def work(database: Database, _: Settings) -> None:
+        found = await CustomerTagService(database).explain(command_line_actor(), customer, name)
+        if as_json:
+            typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
+            return
+        _show_explanation(found)
+
+    with_database(work)
+
+
+@tag.command("preview")
+def preview_rule(
+    file: Annotated[Path, typer.Argument(help="一条规则的 YAML 文件 / a YAML file with one rule")],
+    as_json: AsJson = False,
+) -> None:
+    """发布前看规则会改变什么；不写入 / see what a rule would change; nothing is written."""
+    text = decode_source(_read(file))
+    if isinstance(text, Finding):
+        raise ValidationProblem(text.message, file=str(file))
+
+    async def work(database: Database, _: Settings) -> None:
+        found = await CustomerTagService(database).preview(command_line_actor(), text, budget_s=600)
+        row = asdict(found)
+        if as_json:
+            typer.echo(json.dumps(row, ensure_ascii=False, indent=2, default=str))
+            return
+        for name in ("gained_samples", "lost_samples"):
+            row[name] = ", ".join(map(str, row[name])) or None
+        show_rows([{"": name, "value": value} for name, value in row.items()], as_json=False)
+
+    with_database(work)
+
+
+def _decide(customer: UUID, name: str, decision: Decision, reason: str) -> None:
+    async def work(database: Database, settings: Settings) -> None:
+        found = await CustomerTagService(database).decide(command_line_actor(), customer, name, decision, reason)
+        carried = ", ".join(dict.fromkeys(each.tag for each in found.carried)) or "-"
+        say(settings, Text(f"现有标签：{carried}", f"tags now: {carried}"))
+
+    with_database(work)
+
+
+@tag.command("add")
+def add_tag(customer: Customer, name: Name, reason: Reason) -> None:
+    """手工加标签 / give a tag by hand."""
+    _decide(customer, name, "add", reason)
+
+
+@tag.command("remove")
+def remove_tag(customer: Customer, name: Name, reason: Reason) -> None:
+    """撤销手工标签 / take back a tag that was given by hand."""
+    _decide(customer, name, "remove", reason)
+
+
+@tag.command("exclude")
+def exclude_tag(
+    customer: Customer,
+    name: Name,
+    reason: Reason,
+    undo: Annotated[bool, typer.Option("--undo", help="取消排除 / let rules give it again")] = False,
+) -> None:
+    """不让任何规则给这位客户这个标签 / keep every rule from giving a customer a tag."""
+    _decide(customer, name, "include" if undo else "exclude", reason)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValidationProblem(
+            Text(f"读不了文件 {file}：{error.strerror}", f"{file} cannot be read: {error.strerror}"), file=str(file)
+        ) from None
+
+
+def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
+        return
+    rows = [
+        {
+            "tag": each.tag,
+            "source": f"{each.rule} {each.version}" if each.rule else f"{each.source} {each.actor}",
+            "since": each.since.isoformat(timespec="seconds"),
+            "why": _in_words(each.why) or each.reason,
+        }
+        for each in found.carried
+    ]
+    rows += [
+        {
+            "tag": f"✗ {mark.tag}",
+            "source": f"{mark.source} {mark.actor}",
+            "since": mark.marked_at.isoformat(timespec="seconds"),
+            "why": mark.reason,
+        }
+        for mark in found.excluded
+    ]
+    rows += [
+        {
+            "tag": each.grade or "-",
+            "source": f"{each.grading} {each.version}",
+            "since": each.since.isoformat(timespec="seconds"),
+            "why": ", ".join(f"{step['name']} {step['points'] or ''}".strip() for step in each.why),
+        }
+        for each in found.grades
+    ]
+    show_rows(rows, as_json=False)
+
+
+def _show_explanation(found: Explanation) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "rule": f"{each.rule} {each.version}",
+            "held": "✓" if each.held else "✗",
+            "since": each.since.isoformat(timespec="seconds") if each.since else None,
+            "then": _in_words(each.why),
+            "now": _in_words(each.now),
+            "next check": each.next_check_at.isoformat(timespec="seconds") if each.next_check_at else None,
+        }
+        for each in found.rules
+    ]
+    show_rows(rows, as_json=False)
+    for mark in found.marks:
+        typer.echo(
+            f"{mark.kind} {mark.source} {mark.actor} {mark.marked_at.isoformat(timespec='seconds')} {mark.reason}"
+        )
+
+
+def _in_words(seen: Sequence[dict[str, Any]]) -> str:
+    """`orders.count=3 ✓, refunds.sum(amount)=0 ✗`; amounts in minor units."""
+    return ", ".join(
+        f"{each['fact']}.{each['measure']}{'(' + each['of'] + ')' if each['of'] else ''}={each['value']}"
+        f" {'✓' if each['met'] else '✗'}"
+        for each in seen
+    )

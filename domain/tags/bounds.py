@@ -1,0 +1,149 @@
+"""What a measure has to be: `{ at-least: 3 }`, `{ of: paid, at-least: '500.00' }`, `{ older-than: P30D }`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from domain.dsl.durations import parse_duration
+from domain.dsl.findings import child, did_you_mean, listed
+from domain.money import minor_from_major
+from domain.problems import ProblemError, Text
+from domain.tags.conditions import Bounds, Measure
+from domain.tags.facts import Fact, FieldType, field_of
+from domain.tags.remarks import Remarks
+
+_NUMBER_KEYS = ("at-least", "at-most", "more-than", "less-than", "equals")
+_AGE_KEYS = ("older-than", "newer-than", "due-within", "due-after")
+LARGEST_NUMBER = 10**15
+LARGEST_COUNT = 1_000_000
+
+
+def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: Remarks) -> tuple[str, Bounds] | None:
+    """The field that is measured and its bounds, None with remarks when they cannot be read."""
+    is_age = measure in ("latest", "earliest")
+    keys = (*(() if measure == "count" else ("of",)), *(_AGE_KEYS if is_age else _NUMBER_KEYS))
+    if not isinstance(data, Mapping):
+        example = f"{measure}: {{ {'older-than: P30D' if is_age else 'at-least: 3'} }}"
+        remarks.error("bad-bounds", pointer, Text(f"请写成 {example}", f"Write {example}"))
+        return None
+    before = len(remarks.found)
+    remarks.unknown_keys(data, keys, pointer)
+    of = _of(fact, measure, data, pointer, remarks)
+    if of is None:
+        return None
+    given = {key: value for key, value in data.items() if key in keys and key != "of"}
+    if not given and len(remarks.found) == before:
+        remarks.error(
+            "bad-bounds",
+            pointer,
+            Text(f"还要写界限：{listed(keys)}", f"A bound is missing: {listed(keys)}"),
+        )
+    of_type = field.type if of and (field := field_of(fact, of)) else "number"
+    bounds = (
+        _age(given, pointer, remarks)
+        if is_age
+        else _number(given, of_type if measure == "sum" else "number", pointer, remarks)
+    )
+    if measure in ("count", "distinct") and max(bounds.low or 0, bounds.high or 0) > LARGEST_COUNT:
+        text = Text(f"个数最大 {LARGEST_COUNT}", f"A count is at most {LARGEST_COUNT}")
+        remarks.error("bad-value", pointer, text)
+    if len(remarks.found) > before:
+        return None
+    if bounds.is_contradictory:
+        remarks.error(
+            "contradictory-bounds",
+            pointer,
+            Text("这些界限互相矛盾，没有值能同时满足", "These bounds contradict each other: no value meets them all"),
+        )
+        return None
+    return of, bounds
+
+
+def _of(fact: Fact, measure: Measure, data: Mapping[str, Any], pointer: str, remarks: Remarks) -> str | None:
+    """The field that is added up, told apart or looked at; None with a remark."""
+    match measure:
+        case "count":
+            return ""
+        case "sum":
+            choices: tuple[str, ...] = fact.amounts
+        case "distinct":
+            choices = tuple(name for name, each in fact.fields.items() if each.type in ("text", "number"))
+        case _:
+            choices = fact.instants
+    given = data.get("of", choices[0] if measure in ("latest", "earliest") else None)
+    if given in choices:
+        return str(given)
+    if measure == "distinct" and isinstance(given, str) and field_of(fact, given) is not None:
+        return given
+    if not choices:
+        text = Text(f"{fact.name} 没有可以相加的字段", f"Nothing of {fact.name} can be added up")
+    elif given is None:
+        text = Text(f"还要写 of：{listed(choices)}", f"Say of what: `of: {choices[0]}`; there are {listed(choices)}")
+    else:
+        near = did_you_mean(str(given), choices)
+        text = Text(
+            f"{fact.name} 的 {measure} 不能用“{given}”。{near.zh}可用：{listed(choices)}",
+            f"{measure} of {fact.name} cannot be of “{given}”.{near.en} There are: {listed(choices)}",
+        )
+    remarks.error("unknown-field", child(pointer, "of") if "of" in data else pointer, text)
+    return None
+
+
+def _number(given: Mapping[str, Any], of_type: FieldType, pointer: str, remarks: Remarks) -> Bounds:
+    low: int | None = None
+    high: int | None = None
+    for key, value in given.items():
+        number = read_number(value, of_type, child(pointer, key), remarks)
+        if number is None:
+            continue
+        if key in ("at-least", "more-than", "equals"):
+            least = number + (key == "more-than")
+            low = least if low is None else max(low, least)
+        if key in ("at-most", "less-than", "equals"):
+            most = number - (key == "less-than")
+            high = most if high is None else min(high, most)
+    return Bounds(low, high)
+
+
+def read_number(value: Any, of_type: FieldType, pointer: str, remarks: Remarks) -> int | None:
+    """A whole number, or an amount in yuan as minor units; None with a remark."""
+    if of_type == "money":
+        if not isinstance(value, str):
+            remarks.error(
+                "unquoted-amount",
+                pointer,
+                Text(
+                    f"金额要加引号，单位是元：'{_shown(value)}'",
+                    f"Amounts are quoted and in yuan: '{_shown(value)}'",
+                ),
+            )
+            return None
+        try:
+            return minor_from_major(value)
+        except ProblemError as problem:
+            remarks.problem("bad-value", pointer, problem)
+            return None
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_NUMBER:
+        remarks.error(
+            "bad-value",
+            pointer,
+            Text(f"这里要写整数，不能是 {value!r}", f"A whole number belongs here, not {value!r}"),
+        )
+        return None
+    return value
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, int | float) and not isinstance(value, bool) else "500.00"
+
+
+def _age(given: Mapping[str, Any], pointer: str, remarks: Remarks) -> Bounds:
+    lengths: dict[str, timedelta] = {}
+    for key, value in given.items():
+        try:
+            lengths[key] = parse_duration(value)
+        except ProblemError as problem:
+            remarks.problem("bad-duration", child(pointer, key), problem)
+    older = [lengths[key] * sign for key, sign in (("older-than", 1), ("due-within", -1)) if key in lengths]
+    newer = [lengths[key] * sign for key, sign in (("newer-than", 1), ("due-after", -1)) if key in lengths]
+    return Bounds(older=max(older, default=None), newer=min(newer, default=None))

@@ -1,0 +1,80 @@
+"""A rule's condition as a tree: all, any or none of conditions about one fact each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+Operator = Literal["in", "not-in", "at-least", "at-most", "more-than", "less-than", "starts-with", "exists"]
+Measure = Literal["count", "sum", "distinct", "latest", "earliest"]
+GroupWord = Literal["all", "any", "none"]
+
+Value = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTest:
+    """Which records count: a field compared with values. Money is in minor units."""
+
+    field: str
+    operator: Operator
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a measure has to be. low, high: of a number, both included.
+
+    older, newer: of an instant t at the instant now, `t <= now - older` and `now - newer < t`; negative lengths reach
+    into the future.
+    """
+
+    low: int | None = None
+    high: int | None = None
+    older: timedelta | None = None
+    newer: timedelta | None = None
+
+    @property
+    def is_contradictory(self) -> bool:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            return True
+        return self.older is not None and self.newer is not None and self.newer <= self.older
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One measure of one fact's records within a window. of: the field that is added up, told apart or looked at.
+
+    pointer: where it stands, below the rule's own root.
+    """
+
+    fact: str
+    tests: tuple[RecordTest, ...]
+    within: timedelta | None
+    measure: Measure
+    of: str
+    bounds: Bounds
+    pointer: str = ""
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What is measured, without the bounds: two leaves with the same one speak of the same value."""
+        return (self.fact, self.tests, self.within, self.measure, self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    word: GroupWord
+    children: tuple["Condition", ...]
+
+
+Condition = Leaf | Group
+
+
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """Every leaf, in the order of the text."""
+    if isinstance(condition, Leaf):
+        yield condition
+        return
+    for each in condition.children:
+        yield from leaves(each)

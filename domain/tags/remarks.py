@@ -1,0 +1,56 @@
+"""What is wrong with a rule, gathered while it is read."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from domain.dsl.findings import Severity, child, did_you_mean, listed
+from domain.problems import ProblemError, Text
+
+
+class RuleRemark(NamedTuple):
+    """One mistake. pointer: of the document; of_key: the key is meant, not the value."""
+
+    code: str
+    severity: Severity
+    pointer: str
+    message: Text
+    of_key: bool = False
+
+
+class Remarks:
+    """All mistakes of one document, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.found: list[RuleRemark] = []
+
+    @property
+    def has_errors(self) -> bool:
+        return any(each.severity == "error" for each in self.found)
+
+    def add(self, code: str, severity: Severity, pointer: str, message: Text, *, of_key: bool = False) -> None:
+        self.found.append(RuleRemark(code, severity, pointer, message, of_key))
+
+    def error(self, code: str, pointer: str, message: Text, *, of_key: bool = False) -> None:
+        self.add(code, "error", pointer, message, of_key=of_key)
+
+    def problem(self, code: str, pointer: str, problem: ProblemError) -> None:
+        """What somebody else's refusal says."""
+        message = problem.problem.as_dict().get("message") or {}
+        detail = problem.problem.detail or ""
+        self.error(code, pointer, Text(message.get("zh", detail), message.get("en", detail)))
+
+    def unknown_keys(self, data: Mapping[str, Any], known: Collection[str], pointer: str) -> None:
+        """A remark for each key that is none of these, with the one that was meant."""
+        for key in data:
+            if key in known:
+                continue
+            near = did_you_mean(str(key), known)
+            self.error(
+                "unknown-key",
+                child(pointer, str(key)),
+                Text(
+                    f"这里没有“{key}”这个键。{near.zh}可用：{listed(known)}",
+                    f"There is no key “{key}” here.{near.en} There are: {listed(known)}",
+                ),
+                of_key=True,
+            )

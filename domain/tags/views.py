@@ -1,0 +1,114 @@
+"""Tags as people see them: what a customer carries and why, and what a rule would change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TagMark:
+    """What somebody decided. kind: `add` or `exclude`."""
+
+    id: UUID
+    tag: str
+    kind: str
+    source: str
+    actor: str
+    reason: str
+    marked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedTag:
+    """A tag that a customer carries. source: `rule`, `manual` or `platform:…`; rule, version, why: of a rule."""
+
+    tag: str
+    source: str
+    since: datetime
+    rule: str | None = None
+    version: str | None = None
+    why: Sequence[dict[str, Any]] = ()
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerGrade:
+    """A customer's grade by a grading, None when no word fits. why: the steps that were met, `{name, points}`."""
+
+    grading: str
+    version: str
+    grade: str | None
+    score: int
+    since: datetime
+    why: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TagsOfCustomer:
+    """carried: what counts now. excluded: tags that no rule gives this customer."""
+
+    customer_id: UUID
+    carried: Sequence[CarriedTag]
+    excluded: Sequence[TagMark]
+    grades: Sequence[CustomerGrade] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReason:
+    """What a rule says of a customer. why: as the answer last turned; now: at this moment, `{place, fact, measure, of,
+    value, met}`. next_check_at: when time alone may change it."""
+
+    rule: str
+    version: str
+    title: str
+    held: bool
+    since: datetime | None
+    why: Sequence[dict[str, Any]]
+    now: Sequence[dict[str, Any]]
+    next_check_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    customer_id: UUID
+    tag: str
+    carried: bool
+    rules: Sequence[RuleReason]
+    marks: Sequence[TagMark]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rule would change. examined of customers: how many were looked at before the time was up.
+
+    holds: customers that would carry the tag by it; gained, lost: against the version in force, with a few of them.
+    """
+
+    rule: str
+    version: str
+    tag: str
+    customers: int
+    examined: int
+    complete: bool
+    holds: int
+    gained: int
+    lost: int
+    gained_samples: Sequence[UUID]
+    lost_samples: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleState:
+    """A rule in force, and how far everybody was looked at with it."""
+
+    rule: str
+    version: str
+    tag: str
+    group: str | None
+    title: str
+    active: bool
+    customers: int
+    complete: bool

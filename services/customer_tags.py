@@ -1,0 +1,253 @@
+"""Tags as people handle them: look, ask why, see what a rule would change, give, take, exclude."""
+
+import time
+from typing import Literal
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.dsl.source import read_source
+from domain.events import Event
+from domain.ids import derived_id
+from domain.problems import NotFoundProblem, Text, ValidationProblem
+from domain.resources import parse_resource, resource_kind
+from domain.tags import LiveRule
+from domain.tags.views import CarriedTag, Explanation, Preview, RuleReason, RuleState, TagsOfCustomer
+from services.tag_rules import RuleBook
+from services.tagging import SOURCE
+from storage.audit import AuditLog
+from storage.customer_grades import CustomerGrades
+from storage.customer_tags import CustomerTags
+from storage.engine import Database
+from storage.events import Events
+from storage.tag_backfills import TagBackfills
+from storage.unit_of_work import UnitOfWork
+
+MANUAL = "manual"
+LONGEST_TAG = 30
+LONGEST_REASON = 500
+_PREVIEW_AT_ONCE = 5_000
+_MOST_SAMPLES = 10
+
+Decision = Literal["add", "remove", "exclude", "include"]
+
+
+class CustomerTagService:
+    """Every decision is audited in the transaction that makes it, and tells the outbox who gained or lost a tag."""
+
+    def __init__(self, database: Database, book: RuleBook | None = None) -> None:
+        self._database = database
+        self._book = book or RuleBook()
+
+    async def rules(self, actor: Actor) -> list[RuleState]:
+        """The rules in force, by name."""
+        actor.require(Permission.DEFINITIONS_READ)
+        async with UnitOfWork(self._database) as work:
+            backfills = {each.rule: each for each in await TagBackfills(work).all()}
+            current = await self._book.current(work)
+        found = []
+        for each in current:
+            rule, backfill = each.rule, backfills.get(each.rule.name)
+            is_same = backfill is not None and (backfill.digest, backfill.version) == (each.digest, rule.version)
+            found.append(
+                RuleState(
+                    rule.name,
+                    rule.version,
+                    rule.tag,
+                    rule.group,
+                    rule.title,
+                    rule.condition is not None,
+                    backfill.seen if backfill and is_same else 0,
+                    bool(backfill and is_same and backfill.ended_at),
+                )
+            )
+        return found
+
+    async def of_customer(self, actor: Actor, customer: UUID) -> TagsOfCustomer:
+        """What a customer carries and why; an id from before a merge finds who took its place.
+
+        :raises NotFoundProblem: there is none within the data scope.
+        """
+        actor.require(Permission.CUSTOMERS_READ)
+        async with UnitOfWork(self._database) as work:
+            tags = CustomerTags(work)
+            present = await _present(tags, actor, customer)
+            marks = await tags.marks(present)
+            excluded = [mark for mark in marks if mark.kind == "exclude"]
+            without = {mark.tag for mark in excluded}
+            carried = [
+                CarriedTag(row.tag, "rule", row.since, row.rule, row.version, row.why)
+                for row in await tags.by_rules(present)
+                if row.held and row.tag not in without
+            ]
+            carried += [
+                CarriedTag(mark.tag, mark.source, mark.marked_at, actor=mark.actor, reason=mark.reason)
+                for mark in marks
+                if mark.kind == "add" and mark.tag not in without
+            ]
+            grades = await CustomerGrades(work).of_customer(present)
+        return TagsOfCustomer(present, carried, excluded, grades)
+
+    async def explain(self, actor: Actor, customer: UUID, tag: str) -> Explanation:
+        """Why a customer carries a tag, or does not: every rule that gives it, then and now, and every decision."""
+        actor.require(Permission.CUSTOMERS_READ)
+        async with UnitOfWork(self._database) as work:
+            tags = CustomerTags(work)
+            present = await _present(tags, actor, customer)
+            live = {each.rule.name: each.rule for each in await self._book.current(work) if each.rule.tag == tag}
+            written = {row.rule: row for row in await tags.by_rules(present, tag)}
+            now = {each.rule: each for each in await tags.compare(list(live.values()), [present])}
+            marks = await tags.marks(present, tag)
+            carried = bool(await tags.tags_elsewhere([(present, tag)]))
+        rules = []
+        for name in sorted({*live, *written}):
+            rule, row, seen = live.get(name), written.get(name), now.get(name)
+            rules.append(
+                RuleReason(
+                    name,
+                    row.version if row else (rule.version if rule else ""),
+                    rule.title if rule else name,
+                    bool(row and row.held),
+                    row.since if row else None,
+                    row.why if row else (),
+                    seen.why if seen else (),
+                    seen.turns_at if seen else None,
+                )
+            )
+        if not rules and not marks:
+            raise NotFoundProblem(
+                Text(f"没有规则或人给出标签“{tag}”", f"No rule and nobody gives the tag “{tag}”"), tag=tag
+            )
+        return Explanation(present, tag, carried, rules, marks)
+
+    async def preview(self, actor: Actor, text: str, *, budget_s: float = 20.0) -> Preview:
+        """What the rule in a text would change if it were published; nothing is written.
+
+        budget_s: no batch of customers begins later than this; the oldest customers come first.
+
+        :raises ValidationProblem: the text is no tag rule, or a broken one.
+        """
+        actor.require(Permission.DEFINITIONS_READ)
+        rule = _rule_in(text)
+        end = time.monotonic() + budget_s
+        holds = gained = lost = examined = 0
+        gained_samples: list[UUID] = []
+        lost_samples: list[UUID] = []
+        cursor: UUID | None = None
+        complete = False
+        async with UnitOfWork(self._database) as work:
+            customers = await CustomerTags(work).count_customers()
+        while not complete and time.monotonic() < end:
+            async with UnitOfWork(self._database) as work:
+                tags = CustomerTags(work)
+                batch = await tags.after(cursor, _PREVIEW_AT_ONCE)
+                found = await tags.compare([rule], batch) if batch else []
+            complete = len(batch) < _PREVIEW_AT_ONCE
+            cursor = batch[-1] if batch else cursor
+            examined += len(batch)
+            holds += sum(each.holds for each in found)
+            gaining = [each.customer_id for each in found if each.holds and not each.was_held]
+            losing = [each.customer_id for each in found if each.was_held and not each.holds]
+            gained, lost = gained + len(gaining), lost + len(losing)
+            gained_samples += gaining[: _MOST_SAMPLES - len(gained_samples)]
+            lost_samples += losing[: _MOST_SAMPLES - len(lost_samples)]
+        return Preview(
+            rule.name,
+            rule.version,
+            rule.tag,
+            max(customers, examined),
+            examined,
+            complete,
+            holds,
+            gained,
+            lost,
+            gained_samples,
+            lost_samples,
+        )
+
+    async def decide(self, actor: Actor, customer: UUID, tag: str, decision: Decision, reason: str) -> TagsOfCustomer:
+        """Give a tag by hand (`add`) or take it back (`remove`), keep rules from giving it (`exclude`) or let them
+        again (`include`). The newer of giving and excluding counts. Deciding the same again changes nothing.
+
+        :raises NotFoundProblem: there is no such customer.
+        """
+        actor.require(Permission.CUSTOMERS_TAG)
+        _check(tag, reason)
+        async with UnitOfWork(self._database) as work:
+            tags = CustomerTags(work)
+            present = await _present(tags, actor, customer)
+            await tags.lock([present])
+            before = bool(await tags.tags_elsewhere([(present, tag)]))
+            changed = await self._decide(tags, present, tag, decision, actor.login, reason)
+            if changed:
+                rules = [each.rule for each in await self._book.current(work) if each.rule.tag == tag]
+                if rules:
+                    await tags.bring_up_to_date(rules, [present], exact=True)
+                after = bool(await tags.tags_elsewhere([(present, tag)]))
+                if before != after:
+                    await Events(work).add([_told(work, present, tag, gained=after, by=actor.login, reason=reason)])
+                await AuditLog(work).record(
+                    actor, f"tag.{decision}", f"customer:{present}", {"tag": tag, "reason": reason}
+                )
+        return await self.of_customer(actor, present)
+
+    async def _decide(
+        self, tags: CustomerTags, customer: UUID, tag: str, decision: Decision, login: str, reason: str
+    ) -> bool:
+        if decision in ("remove", "include"):
+            kind = "add" if decision == "remove" else "exclude"
+            return bool(await tags.unmark(customer, tag, kind, MANUAL, login))
+        identity = await tags.oldest_identity(customer)
+        if identity is None:
+            raise NotFoundProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
+        other = "exclude" if decision == "add" else "add"
+        ended = await tags.unmark(customer, tag, other, MANUAL, login)
+        is_new = not any(mark.kind == decision and mark.source == MANUAL for mark in await tags.marks(customer, tag))
+        return (is_new and await tags.mark(identity, tag, decision, MANUAL, login, reason)) or bool(ended)
+
+
+async def _present(tags: CustomerTags, actor: Actor, customer: UUID) -> UUID:
+    """Who stands for this customer now, within the actor's data scope."""
+    current = (await tags.current_ids([customer])).get(customer)
+    if current is None or not await tags.is_visible(current, actor.scope):
+        raise NotFoundProblem(
+            Text(
+                f"没有客户 {customer}，或不在您的数据范围内", f"There is no customer {customer} within your data scope"
+            )
+        )
+    return current
+
+
+def _rule_in(text: str) -> LiveRule:
+    source = read_source(text)
+    documents = [each for each in source.documents if resource_kind(each.data) == "tag-rule"]
+    if source.findings or len(documents) != 1 or len(source.documents) != 1:
+        raise ValidationProblem(
+            Text("请给出正好一条标签规则（tag-rule: …）", "Give exactly one tag rule (`tag-rule: …`)"),
+            findings=[found.as_dict("rule.yaml") for found in source.findings],
+        )
+    return LiveRule.of(parse_resource("tag-rule", documents[0].data).model_dump(mode="json"))
+
+
+def _check(tag: str, reason: str) -> None:
+    if not 1 <= len(tag) <= LONGEST_TAG or tag != tag.strip():
+        text = Text(
+            f"标签应为 1 到 {LONGEST_TAG} 个字，前后不留空格",
+            f"A tag has 1 to {LONGEST_TAG} characters, without spaces around",
+        )
+        raise ValidationProblem(text, field="tag")
+    if not 1 <= len(reason.strip()) <= LONGEST_REASON:
+        text = Text(f"请写原因（1 到 {LONGEST_REASON} 字）", f"Give a reason of 1 to {LONGEST_REASON} characters")
+        raise ValidationProblem(text, field="reason")
+
+
+def _told(work: UnitOfWork, customer: UUID, tag: str, *, gained: bool, by: str, reason: str) -> Event:
+    what = "gained" if gained else "lost"
+    return Event(
+        id=derived_id("tag", what, str(customer), MANUAL, tag, work.now.isoformat()),
+        source=SOURCE,
+        type=f"tandem.customer.tag-{what}",
+        time=work.now,
+        subject=f"customer:{customer}",
+        datacontenttype="application/json",
+        data={"customer": str(customer), "tag": tag, "rule": MANUAL, "by": by, "reason": reason},
+    )

@@ -1,0 +1,111 @@
+"""The tag rules and gradings in force, read once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from domain.ids import content_digest
+from domain.problems import ProblemError
+from domain.tags import LiveGrading, LiveRule
+from storage.definitions import Definitions
+from storage.grading_breaks import GradingBreaks
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+_MOST_REMEMBERED = 2_000
+MEASURE_EVERY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInForce:
+    """A rule, and the digest of its text."""
+
+    rule: LiveRule
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class GradingInForce:
+    """A grading, and the digest of its text."""
+
+    grading: LiveGrading
+    digest: str
+
+
+class RuleBook:
+    """What is in force is asked of the database each time; what a text says is remembered by its digest."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, LiveRule | None] = {}
+        self._gradings: dict[str, LiveGrading | None] = {}
+
+    async def current(self, work: UnitOfWork) -> list[RuleInForce]:
+        """Every rule in force, by name. One that this Tandem cannot read is left out, and said in the log once."""
+        if len(self._read) > _MOST_REMEMBERED:
+            self._read.clear()
+        found: list[RuleInForce] = []
+        for version in await Definitions(work).all_in_force("tag-rule"):
+            key = f"{version.digest}/{version.version}"
+            if key not in self._read:
+                try:
+                    self._read[key] = LiveRule.of(version.properties)
+                except ProblemError as problem:
+                    named = {"rule": version.name, "version": version.version}
+                    log.warning("tag rule cannot be read", **named, reason=str(problem))
+                    self._read[key] = None
+            rule = self._read[key]
+            if rule is not None:
+                found.append(RuleInForce(rule, version.digest))
+        return found
+
+    async def gradings(self, work: UnitOfWork) -> list[GradingInForce]:
+        """Every grading in force, by name; as `current`."""
+        if len(self._gradings) > _MOST_REMEMBERED:
+            self._gradings.clear()
+        found: list[GradingInForce] = []
+        for version in await Definitions(work).all_in_force("grading"):
+            key = f"{version.digest}/{version.version}"
+            if key not in self._gradings:
+                try:
+                    self._gradings[key] = LiveGrading.of(version.properties)
+                except ProblemError as problem:
+                    named = {"grading": version.name, "version": version.version}
+                    log.warning("grading cannot be read", **named, reason=str(problem))
+                    self._gradings[key] = None
+            grading = self._gradings[key]
+            if grading is not None:
+                found.append(GradingInForce(grading, version.digest))
+        return await self._with_breaks(work, found)
+
+    async def _with_breaks(self, work: UnitOfWork, found: list[GradingInForce]) -> list[GradingInForce]:
+        """RFM gradings with their segments by the values last measured; without any they wait for the measuring."""
+        if not any(each.grading.rfm for each in found):
+            return found
+        breaks = await GradingBreaks(work).all()
+        ready: list[GradingInForce] = []
+        for each in found:
+            known = breaks.get((each.grading.name, each.grading.version))
+            if each.grading.rfm is None:
+                ready.append(each)
+            elif known is not None:
+                digest = content_digest(f"{each.digest} {known}")
+                ready.append(GradingInForce(each.grading.with_breaks(known), digest))
+        return ready
+
+    async def measure(self, work: UnitOfWork, older_than: timedelta = MEASURE_EVERY) -> int:
+        """Measure the quantiles of RFM gradings that were not measured for so long; how many."""
+        breaks = GradingBreaks(work)
+        measured = 0
+        for version in await Definitions(work).all_in_force("grading"):
+            if version.properties.get("rfm") is None:
+                continue
+            try:
+                grading = LiveGrading.of(version.properties)
+            except ProblemError:
+                # `gradings` says so in the log.
+                continue
+            if await breaks.is_due(grading, older_than):
+                measured += await breaks.measure(grading)
+        return measured

@@ -1,0 +1,353 @@
+"""Who carries which tag: by rules, brought up to date for many customers at once, and by people's decisions."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TableValuedAlias,
+    Text,
+    and_,
+    column,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlmodel import col
+
+from domain.access import Scope
+from domain.tags import LiveRule
+from domain.tags.views import TagMark
+from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagCheckRow, TagMarkRow
+from storage.identities import CustomerRow, IdentityRow
+from storage.interactions import InteractionRow
+from storage.orders import OrderRow, RefundRow
+from storage.recordsets import table_of
+from storage.scoping import ScopedColumns, visible
+from storage.tag_statements import bring_up_to_date, by_index, compare
+from storage.unit_of_work import Repository
+
+RULES_AT_ONCE = 40
+"""How many rules one statement evaluates; PostgreSQL has at most 1,664 columns in a row."""
+_MOST_MERGES = 20
+_ESTIMATE = text("SELECT reltuples::bigint FROM pg_class WHERE oid = 'customers'::regclass")
+_HELD = table_of(CustomerTagRow)
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A rule's answer that turned, or whose tag has another name now. turn: how many times it was gained."""
+
+    customer_id: UUID
+    rule: str
+    tag: str
+    was_tag: str
+    holds: bool
+    was_held: bool
+    turn: int
+    why: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A rule's answer and what is written."""
+
+    customer_id: UUID
+    rule: str
+    holds: bool
+    was_held: bool
+    turns_at: datetime | None
+    why: list[dict[str, Any]]
+
+
+class CustomerTags(Repository):
+    """Tags by rules, the checks that time makes due, and marks."""
+
+    async def lock(self, customers: Collection[UUID], *, skip_locked: bool = False) -> dict[UUID, UUID | None]:
+        """Let nobody else change tags of these customers until the unit ends; whom each was merged into.
+
+        What others wrote of them before is seen by every statement that follows. With `skip_locked` those that
+        somebody else holds are left out.
+        """
+        statement = (
+            select(col(CustomerRow.id), col(CustomerRow.merged_into))
+            .where(col(CustomerRow.id) == func.any(list(customers)))
+            .order_by(col(CustomerRow.id))
+            .with_for_update(key_share=True, skip_locked=skip_locked)
+        )
+        return {row.id: row.merged_into for row in await self.session.execute(statement)}
+
+    async def follow_merges(self, merged: Mapping[UUID, UUID | None]) -> frozenset[UUID]:
+        """Hand what merged customers carry to those who took their place, locked as well; these."""
+        targets: dict[UUID, UUID] = {old: new for old, new in merged.items() if new is not None}
+        known = dict(merged)
+        for _ in range(_MOST_MERGES):
+            missing = sorted({new for new in targets.values() if new not in known})
+            if missing:
+                known |= await self.lock(missing)
+            further = {old: last for old, new in targets.items() if (last := known.get(new)) is not None}
+            if not further:
+                break
+            targets |= further
+        if targets:
+            await self._hand_over(targets)
+        return frozenset(targets.values())
+
+    async def _hand_over(self, targets: Mapping[UUID, UUID]) -> None:
+        pairs = func.unnest(list(targets), list(targets.values())).table_valued("old", "new", name="merged")
+        pairs = pairs.render_derived()
+        carried = (
+            select(
+                pairs.c.new,
+                *(_HELD.c[name] for name in ("rule", "tag", "version", "held", "turn", "since", "why")),
+            )
+            .join(pairs, pairs.c.old == _HELD.c.customer_id)
+            .ext(distinct_on(pairs.c.new, _HELD.c.rule))
+            .order_by(pairs.c.new, _HELD.c.rule, _HELD.c.held.desc(), _HELD.c.since)
+        )
+        statement = insert(_HELD).from_select(
+            ["customer_id", "rule", "tag", "version", "held", "turn", "since", "why"], carried
+        )
+        new = statement.excluded
+        changes = {name: new[name] for name in ("tag", "version", "held", "since", "why")}
+        # What one of the two had is not gained when they turn out to be one person.
+        await self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["customer_id", "rule"],
+                set_=changes | {"turn": func.greatest(_HELD.c.turn, new.turn)},
+                where=new.held & ~_HELD.c.held,
+            )
+        )
+        old = list(targets)
+        await self.session.execute(delete(CustomerTagRow).where(col(CustomerTagRow.customer_id) == func.any(old)))
+        await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(old)))
+        await self.session.execute(delete(CustomerGradeRow).where(col(CustomerGradeRow.customer_id) == func.any(old)))
+
+    async def bring_up_to_date(
+        self, rules: Sequence[LiveRule], customers: Collection[UUID], *, exact: bool = False
+    ) -> list[TagChange]:
+        """Write what the rules say of these customers, who are locked; what changed.
+
+        exact: checks are set to the very instant; otherwise one that is too early stays.
+        """
+        ids = sorted(customers)
+        if exact:
+            await self.forget_checks(ids, [rule.name for rule in rules])
+        changes: list[TagChange] = []
+        for start in range(0, len(rules), RULES_AT_ONCE):
+            rows = await self._run(bring_up_to_date(tuple(rules[start : start + RULES_AT_ONCE])), ids)
+            changes += [
+                TagChange(
+                    row.customer_id,
+                    row.rule,
+                    row.tag,
+                    row.was_tag,
+                    row.holds,
+                    row.was_held,
+                    row.turn,
+                    row.why or [],
+                )
+                for row in rows
+            ]
+        return changes
+
+    async def compare(self, rules: Sequence[LiveRule], customers: Collection[UUID]) -> list[Compared]:
+        """What the rules say of these customers beside what is written; nothing is written."""
+        found: list[Compared] = []
+        for start in range(0, len(rules), RULES_AT_ONCE):
+            rows = await self._run(compare(tuple(rules[start : start + RULES_AT_ONCE])), sorted(customers))
+            found += [
+                Compared(row.customer_id, row.rule, row.holds, row.was_held, row.turns_at, row.why or [])
+                for row in rows
+            ]
+        return found
+
+    async def _run(self, statement: Select[Any], customers: list[UUID]) -> Sequence[Any]:
+        await self.session.execute(by_index(True))
+        rows: Sequence[Any] = (await self.session.execute(statement, {"customers": customers, "now": self.now})).all()
+        await self.session.execute(by_index(False))
+        return rows
+
+    async def tags_elsewhere(self, pairs: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
+        """For each customer and tag by how many rules and marks it is carried now; pairs without any, and those that
+        somebody excluded, are left out."""
+        if not pairs:
+            return {}
+        wanted = _table_of_pairs(pairs)
+        by_rule = (
+            select(wanted.c.customer_id, wanted.c.tag)
+            .join(
+                CustomerTagRow,
+                and_(col(CustomerTagRow.customer_id) == wanted.c.customer_id, col(CustomerTagRow.tag) == wanted.c.tag),
+            )
+            .where(col(CustomerTagRow.held))
+        )
+        found: dict[tuple[UUID, str], int] = {}
+        for customer, tag in await self.session.execute(by_rule.union_all(_marked("add", wanted))):
+            found[customer, tag] = found.get((customer, tag), 0) + 1
+        if found:
+            for customer, tag in await self.session.execute(_marked("exclude", wanted)):
+                found.pop((customer, tag), None)
+        return found
+
+    async def due(self, limit: int) -> dict[str, list[UUID]]:
+        """The customers whose check is due, the longest due first, by rule."""
+        statement = (
+            select(col(TagCheckRow.rule), col(TagCheckRow.customer_id))
+            .where(col(TagCheckRow.due_at) <= self.now)
+            .order_by(col(TagCheckRow.due_at))
+            .limit(limit)
+        )
+        found: dict[str, list[UUID]] = {}
+        for rule, customer in await self.session.execute(statement):
+            found.setdefault(rule, []).append(customer)
+        return found
+
+    async def forget_checks(self, customers: Collection[UUID], rules: Collection[str]) -> None:
+        """Let these customers not be looked at again by these rules for the sake of time."""
+        await self.session.execute(
+            delete(TagCheckRow).where(
+                col(TagCheckRow.customer_id) == func.any(list(customers)), col(TagCheckRow.rule).in_(list(rules))
+            )
+        )
+
+    async def current_ids(self, customers: Collection[UUID]) -> dict[UUID, UUID]:
+        """Who stands for each of these customers now: itself, or whom it was merged into. Unknown ones are left out."""
+        statement = select(col(CustomerRow.id), col(CustomerRow.merged_into)).where(
+            col(CustomerRow.id) == func.any(list(customers))
+        )
+        return {row.id: row.merged_into or row.id for row in await self.session.execute(statement)}
+
+    async def is_visible(self, customer: UUID, scope: Scope) -> bool:
+        """Whether a record within the scope names this customer; whoever sees everything sees everybody."""
+        if scope.kind == "everything":
+            return True
+        seen = or_(
+            *(
+                _seen_in(rows, identity, customer, scope)
+                for rows, identity in (
+                    (OrderRow, col(OrderRow.identity_id)),
+                    (RefundRow, col(RefundRow.identity_id)),
+                    (InteractionRow, col(InteractionRow.identity_id)),
+                )
+            )
+        )
+        return bool(await self.session.scalar(select(seen)))
+
+    async def after(self, cursor: UUID | None, limit: int) -> list[UUID]:
+        """The next customers that are there, by id."""
+        statement = select(col(CustomerRow.id)).where(col(CustomerRow.merged_into).is_(None))
+        if cursor is not None:
+            statement = statement.where(col(CustomerRow.id) > cursor)
+        return list(await self.session.scalars(statement.order_by(col(CustomerRow.id)).limit(limit)))
+
+    async def count_customers(self) -> int:
+        """How many customers there are, as the statistics of the database say; exact below ten thousand."""
+        estimate = await self.session.scalar(_ESTIMATE)
+        if estimate is not None and estimate >= 10_000:
+            return int(estimate)
+        present = select(func.count()).select_from(CustomerRow).where(col(CustomerRow.merged_into).is_(None))
+        return int(await self.session.scalar(present) or 0)
+
+    async def by_rules(self, customer: UUID, tag: str | None = None) -> list[CustomerTagRow]:
+        """What rules say or said of a customer, those that hold first."""
+        statement = select(CustomerTagRow).where(col(CustomerTagRow.customer_id) == customer)
+        if tag is not None:
+            statement = statement.where(col(CustomerTagRow.tag) == tag)
+        ordered = statement.order_by(col(CustomerTagRow.held).desc(), col(CustomerTagRow.since).desc())
+        return list(await self.session.scalars(ordered))
+
+    async def marks(self, customer: UUID, tag: str | None = None) -> list[TagMark]:
+        """What people and platforms decided about a customer's tags, the newest first."""
+        statement = (
+            select(TagMarkRow)
+            .join(IdentityRow, col(IdentityRow.id) == col(TagMarkRow.identity_id))
+            .where(col(IdentityRow.customer_id) == customer, col(TagMarkRow.ended_at).is_(None))
+            .order_by(col(TagMarkRow.marked_at).desc(), col(TagMarkRow.id).desc())
+        )
+        if tag is not None:
+            statement = statement.where(col(TagMarkRow.tag) == tag)
+        return [
+            TagMark(row.id, row.tag, row.kind, row.source, row.actor, row.reason, row.marked_at)
+            for row in await self.session.scalars(statement)
+        ]
+
+    async def mark(self, identity: int, tag: str, kind: str, source: str, actor: str, reason: str) -> bool:
+        """Write down a decision at an identity; whether it is new."""
+        statement = (
+            insert(TagMarkRow)
+            .values(
+                identity_id=identity,
+                tag=tag,
+                kind=kind,
+                source=source,
+                actor=actor,
+                reason=reason,
+                marked_at=self.now,
+            )
+            .on_conflict_do_nothing()
+            .returning(col(TagMarkRow.id))
+        )
+        return (await self.session.execute(statement)).first() is not None
+
+    async def unmark(self, customer: UUID, tag: str, kind: str, source: str, actor: str) -> int:
+        """End the decisions of a kind and source about a customer's tag; how many there were."""
+        of_customer = select(col(IdentityRow.id)).where(col(IdentityRow.customer_id) == customer)
+        statement = (
+            update(TagMarkRow)
+            .where(col(TagMarkRow.identity_id).in_(of_customer), col(TagMarkRow.tag) == tag)
+            .where(col(TagMarkRow.kind) == kind, col(TagMarkRow.source) == source)
+            .where(col(TagMarkRow.ended_at).is_(None))
+            .values(ended_at=self.now, ended_by=actor)
+            .returning(col(TagMarkRow.id))
+        )
+        result = await self.session.execute(statement, execution_options={"synchronize_session": False})
+        return len(result.all())
+
+    async def oldest_identity(self, customer: UUID) -> int | None:
+        """The key of a customer that was known first: decisions about the customer are kept there."""
+        statement = select(func.min(col(IdentityRow.id))).where(col(IdentityRow.customer_id) == customer)
+        return await self.session.scalar(statement)
+
+
+def _table_of_pairs(pairs: Collection[tuple[UUID, str]]) -> TableValuedAlias:
+    """Customers and tags as rows."""
+    customers = literal([customer for customer, _ in pairs], ARRAY(PG_UUID(as_uuid=True)))
+    tags = literal([tag for _, tag in pairs], ARRAY(Text))
+    columns = (column("customer_id", PG_UUID(as_uuid=True)), column("tag", Text))
+    return func.unnest(customers, tags).table_valued(*columns, name="wanted").render_derived()
+
+
+def _marked(kind: str, wanted: TableValuedAlias) -> Any:
+    """Which of these customers and tags somebody marked so."""
+    return (
+        select(wanted.c.customer_id, wanted.c.tag)
+        .join(IdentityRow, col(IdentityRow.customer_id) == wanted.c.customer_id)
+        .join(
+            TagMarkRow,
+            and_(col(TagMarkRow.identity_id) == col(IdentityRow.id), col(TagMarkRow.tag) == wanted.c.tag),
+        )
+        .where(col(TagMarkRow.ended_at).is_(None), col(TagMarkRow.kind) == kind)
+    )
+
+
+def _seen_in(rows: type[ScopedColumns], identity: Any, customer: UUID, scope: Scope) -> ColumnElement[bool]:
+    """Whether a record of this kind that is within the scope names the customer."""
+    return (
+        select(literal_column("1"))
+        .select_from(IdentityRow)
+        .join(rows, identity == col(IdentityRow.id))
+        .where(col(IdentityRow.customer_id) == customer, visible(rows, scope))
+        .exists()
+    )

@@ -1,0 +1,88 @@
+"""What RFM gradings rank customers by: the values at their quantiles, measured over everybody who bought."""
+
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, Double, Interval, cast, func, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlmodel import col
+
+from domain.tags import LiveGrading
+from domain.tags.facts import PAID_STATUSES
+from domain.tags.rfm import Breaks
+from storage.customer_tag_tables import GradingBreaksRow
+from storage.fact_columns import shelf_of
+from storage.identities import IdentityRow
+from storage.recordsets import table_of
+from storage.unit_of_work import Repository
+
+_LONGEST = text("SELECT set_config('statement_timeout', '300s', true)")
+_IDENTITIES = table_of(IdentityRow)
+
+
+class GradingBreaks(Repository):
+    """One row a grading."""
+
+    async def all(self) -> dict[tuple[str, str], Breaks]:
+        """What was measured, by name and version of the grading."""
+        rows = await self.session.scalars(select(GradingBreaksRow))
+        return {
+            (row.grading, row.version): Breaks(tuple(row.days), tuple(row.orders), tuple(row.kept_minor))
+            for row in rows
+        }
+
+    async def is_due(self, grading: LiveGrading, older_than: timedelta) -> bool:
+        """Whether a grading's version was never measured, or not for so long."""
+        row = await self.session.get(GradingBreaksRow, grading.name)
+        return row is None or row.version != grading.version or row.measured_at <= self.now - older_than
+
+    async def measure(self, grading: LiveGrading) -> bool:
+        """Measure over everybody who bought within the window; False when nobody did."""
+        rfm = grading.rfm
+        if rfm is None:
+            return False
+        shelf = shelf_of("orders")
+        age = func.ceil(func.extract("epoch", literal(self.now) - func.max(shelf.at)) / 86_400)
+        buyers = (
+            select(
+                cast(func.greatest(age, 1), BigInteger).label("days"),
+                func.count().label("orders"),
+                cast(func.coalesce(func.sum(shelf.fields["kept"]), 0), BigInteger).label("kept_minor"),
+            )
+            .select_from(shelf.rows.join(_IDENTITIES, _IDENTITIES.c.id == shelf.identity))
+            .where(
+                shelf.fields["status"].in_(PAID_STATUSES), shelf.at > literal(self.now) - literal(rfm.within, Interval)
+            )
+            .group_by(_IDENTITIES.c.customer_id)
+            .subquery()
+        )
+        rising = [each / 100 for each in rfm.quantiles]
+        # The fewer days, the better: the best fifth lies below the first quantile.
+        falling = [1 - each for each in rising]
+        statement = select(
+            *(
+                func.percentile_disc(cast(literal(shares, ARRAY(Double)), ARRAY(Double))).within_group(column)
+                for shares, column in (
+                    (falling, buyers.c.days),
+                    (rising, buyers.c.orders),
+                    (rising, buyers.c.kept_minor),
+                )
+            )
+        )
+        await self.session.execute(_LONGEST)
+        days, orders, kept_minor = (await self.session.execute(statement)).one()
+        if days is None:
+            return False
+        new = insert(GradingBreaksRow).values(
+            grading=grading.name,
+            version=grading.version,
+            days=days,
+            orders=orders,
+            kept_minor=kept_minor,
+            measured_at=self.now,
+        )
+        names = ("version", "days", "orders", "kept_minor", "measured_at")
+        changes = {name: new.excluded[name] for name in names}
+        await self.session.execute(
+            new.on_conflict_do_update(index_elements=[col(GradingBreaksRow.grading)], set_=changes)
+        )
+        return True

@@ -1,0 +1,207 @@
+"""Measures of many customers' records by one statement: counts, sums and instants, one pass over each kind of record.
+
+Whatever looks at facts (tag rules, stages, grades) measures through here, so that they mean the same by the same words.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Interval,
+    and_,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    distinct,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from domain.tags import FACTS, Bounds, Leaf
+from domain.tags.facts import Source
+from storage.fact_columns import instant_of, is_of, passes, shelf_of, value_of
+from storage.identities import IdentityRow
+from storage.recordsets import table_of
+from storage.tables import Instant
+
+NOW: ColumnElement[Any] = cast(bindparam("now", type_=Instant), Instant)
+NEVER: ColumnElement[Any] = cast(literal_column("'infinity'"), Instant)
+_IDENTITIES = table_of(IdentityRow)
+_SOURCES: tuple[Source, ...] = ("orders", "order_lines", "refunds", "interactions")
+
+
+def customers_given() -> CTE:
+    """The parameter `customers` as rows with the column `id`."""
+    given = cast(bindparam("customers", type_=ARRAY(UUID(as_uuid=True))), ARRAY(UUID(as_uuid=True)))
+    rows = func.unnest(given).table_valued(column("id", UUID(as_uuid=True)), name="given").render_derived()
+    return select(rows.c.id).cte("who")
+
+
+def keys_of(who: CTE) -> LateralFromClause:
+    """The identities of each customer as one array, `ids`.
+
+    Records are found by it and not by a join: there is only one way to do that, whatever the statistics say.
+    """
+    return (
+        select(func.array_agg(_IDENTITIES.c.id, type_=ARRAY(BigInteger)).label("ids"))
+        .where(_IDENTITIES.c.customer_id == who.c.id)
+        .lateral("keys")
+    )
+
+
+class Measured(NamedTuple):
+    """Of one leaf: its value, whether it is within the leaf's bounds, and the earliest instant after now at which time
+    alone may change that."""
+
+    value: ColumnElement[Any]
+    met: ColumnElement[bool]
+    turns_at: ColumnElement[Any]
+
+
+class Measures:
+    """The leaves of several conditions, measured together. `facts` has one row a customer, with the column `id`."""
+
+    def __init__(
+        self, leaves: Iterable[Leaf], who: CTE, keys: LateralFromClause, beside: Sequence[LateralFromClause] = ()
+    ) -> None:
+        """beside: more of each customer, one row each; its columns are columns of `facts` too."""
+        self._leaves: dict[tuple[object, ...], Leaf] = {}
+        for leaf in leaves:
+            self._leaves.setdefault(_same(leaf), leaf)
+        self._numbers = {key: number for number, key in enumerate(self._leaves)}
+        rows: Any = who.join(keys, true())
+        columns: list[ColumnElement[Any]] = [who.c.id]
+        for source in _SOURCES:
+            same = [leaf for leaf in self._leaves.values() if FACTS[leaf.fact].source == source]
+            if same:
+                part = self._part(source, same, keys)
+                rows = rows.join(part, true())
+                columns += part.c
+        for more in beside:
+            rows = rows.join(more, true())
+            columns += more.c
+        raw = select(*columns).select_from(rows).cte("raw")
+        # Each answer is worked out once here, however many rules and places refer to it.
+        self.facts: CTE = select(
+            raw.c.id,
+            *(raw.c[each.name] for more in beside for each in more.c),
+            *(each for leaf in self._leaves.values() for each in self._answers(leaf, raw)),
+        ).cte("facts")
+
+    def __getitem__(self, leaf: Leaf) -> Measured:
+        number, columns = self._numbers[_same(leaf)], self.facts.c
+        return Measured(columns[f"v{number}"], columns[f"m{number}"], columns[f"n{number}"])
+
+    def _answers(self, leaf: Leaf, raw: CTE) -> list[ColumnElement[Any]]:
+        number = self._numbers[_same(leaf)]
+        value: ColumnElement[Any] = raw.c[f"v{number}"]
+        if leaf.measure not in ("latest", "earliest"):
+            value = func.coalesce(value, literal_column("0"))
+        leaving = [raw.c[name] for name in (f"t{number}_{place}" for place in range(2)) if name in raw.c]
+        return [
+            value.label(f"v{number}"),
+            _meets(value, leaf.bounds).label(f"m{number}"),
+            _turns_at(leaf, value, leaving).label(f"n{number}"),
+        ]
+
+    def _part(self, source: Source, same: Sequence[Leaf], keys: LateralFromClause) -> LateralFromClause:
+        """One row for each customer, found by index: what it costs does not depend on how many others there are."""
+        shelf = shelf_of(source)
+        statement = (
+            select(*(each for leaf in same for each in self._columns(leaf)))
+            .select_from(shelf.rows)
+            .where(shelf.identity == any_(keys.c.ids))
+        )
+        windows = [leaf.within for leaf in same]
+        if all(window is not None for window in windows):
+            longest = max(window for window in windows if window is not None)
+            statement = statement.where(shelf.at > NOW - literal(longest, Interval))
+        return statement.lateral(f"of_{source}")
+
+    def _columns(self, leaf: Leaf) -> list[ColumnElement[Any]]:
+        fact, number = FACTS[leaf.fact], self._numbers[_same(leaf)]
+        at = shelf_of(fact.source).at
+        counts = [is_of(fact), *(passes(fact.name, test) for test in leaf.tests)]
+        if leaf.within is not None:
+            counts.append(at > NOW - literal(leaf.within, Interval))
+        counted = and_(*counts)
+        value: ColumnElement[Any]
+        match leaf.measure:
+            case "count":
+                value = func.count().filter(counted)
+            case "sum":
+                value = func.coalesce(func.sum(value_of(fact, leaf.of)).filter(counted), literal_column("0"))
+            case "distinct":
+                value = func.count(distinct(value_of(fact, leaf.of))).filter(counted)
+            case "latest":
+                value = func.max(instant_of(fact, leaf.of)).filter(counted)
+            case "earliest":
+                value = func.min(instant_of(fact, leaf.of)).filter(counted)
+        columns: list[ColumnElement[Any]] = [value.label(f"v{number}")]
+        if leaf.within is not None:
+            length = literal(leaf.within, Interval)
+            columns += [
+                (instant + length).label(f"t{number}_{place}")
+                for place, instant in enumerate(_leaving(leaf, at, counted))
+            ]
+        return columns
+
+
+def _leaving(leaf: Leaf, at: ColumnElement[Any], counted: ColumnElement[bool]) -> list[ColumnElement[Any]]:
+    """The times of the records that matter when they leave the window.
+
+    A count of at least n changes when the n-th newest record leaves, and only if there is one. A sum may change with
+    every record that leaves: the oldest is the first.
+    """
+    if leaf.measure != "count":
+        return [func.min(at).filter(counted)]
+    steps = [step for step in (leaf.bounds.low, None if leaf.bounds.high is None else leaf.bounds.high + 1) if step]
+    if steps == [1]:
+        return [func.max(at).filter(counted)]
+    newest_first = func.array_agg(aggregate_order_by(at, at.desc()), type_=ARRAY(Instant)).filter(counted)
+    return [newest_first[step] for step in steps]
+
+
+def _same(leaf: Leaf) -> tuple[object, ...]:
+    return (*leaf.subject, leaf.bounds)
+
+
+def _meets(value: ColumnElement[Any], bounds: Bounds) -> ColumnElement[bool]:
+    met: list[ColumnElement[bool]] = []
+    if bounds.low is not None:
+        met.append(value >= _number(bounds.low))
+    if bounds.high is not None:
+        met.append(value <= _number(bounds.high))
+    if bounds.older is not None:
+        met.append(value <= NOW - literal(bounds.older, Interval))
+    if bounds.newer is not None:
+        met.append(value > NOW - literal(bounds.newer, Interval))
+    return func.coalesce(and_(true(), *met), literal_column("false"))
+
+
+def _turns_at(leaf: Leaf, value: ColumnElement[Any], leaving: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    bounds = leaf.bounds
+    turns: list[ColumnElement[Any]] = list(leaving)
+    if leaf.measure in ("sum", "distinct"):
+        # What leaves a window makes these smaller: only from above a bound can they come below it.
+        steps = [step for step in (bounds.low, None if bounds.high is None else bounds.high + 1) if step]
+        above = or_(false(), *(value >= _number(step) for step in steps))
+        turns = [case((above, turn)) for turn in turns]
+    turns += [value + literal(length, Interval) for length in (bounds.older, bounds.newer) if length is not None]
+    return func.least(*(case((turn > NOW, turn), else_=NEVER) for turn in turns), NEVER)
+
+
+def _number(value: int) -> ColumnElement[Any]:
+    return cast(literal(value, BigInteger), BigInteger)

@@ -1,0 +1,69 @@
+"""`tandem tag` as operations use it."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from commands.tags import tag
+from domain.problems import NotFoundProblem, ValidationProblem
+from storage.engine import Database
+from tests.clock import SteppedClock
+from tests.people import order
+from tests.services.test_tagging import happens, publish, rule, somebody
+
+app = typer.Typer()
+app.add_typer(tag, name="tag")
+RULE = rule("all: [ { orders: { count: { at-least: 3 } } } ]", name="loyal", tag="高价值")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
+    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
+    monkeypatch.setenv("TANDEM_FIELD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
+    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
+    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+
+
+async def tandem(*arguments: str) -> str:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["tag", *arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+async def test_a_customer_s_tags_their_reasons_and_decisions(database: Database, clock: SteppedClock) -> None:
+    await publish(database, RULE)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    assert "loyal 1.0.0" in await tandem("list", str(customer))
+    assert "orders.count=3 ✓" in await tandem("why", str(customer), "高价值")
+    found = json.loads(await tandem("why", str(customer), "高价值", "--json"))
+    assert found["rules"][0]["held"] is True
+    assert "-" in await tandem("exclude", str(customer), "高价值", "--reason", "员工")
+    assert "✗ 高价值" in await tandem("list", str(customer))
+    await tandem("exclude", str(customer), "高价值", "--reason", "离职", "--undo")
+    assert "熟客" in await tandem("add", str(customer), "熟客", "--reason", "电话")
+    assert "熟客" not in await tandem("remove", str(customer), "熟客", "--reason", "填错")
+    with pytest.raises(NotFoundProblem):
+        await tandem("list", str(uuid4()))
+
+
+async def test_a_preview_reads_a_file(database: Database, clock: SteppedClock, tmp_path: Path) -> None:
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    file = tmp_path / "loyal.yaml"
+    file.write_text(RULE.text, encoding="utf-8")
+    found = json.loads(await tandem("preview", str(file), "--json"))
+    assert (found["gained"], found["gained_samples"]) == (1, [str(customer)])
+    with pytest.raises(ValidationProblem):
+        await tandem("preview", str(tmp_path / "missing.yaml"))
+    assert json.loads(await tandem("list", "--json")) == []

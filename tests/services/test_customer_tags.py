@@ -1,0 +1,125 @@
+"""Tags as people handle them: why, what a rule would change, and decisions by hand that rules respect."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from domain.access import Role, Scope
+from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from services.customer_tags import CustomerTagService
+from services.tagging import Tagging
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.clock import SteppedClock
+from tests.people import add_customers, add_records, order
+from tests.services.test_tagging import happens, publish, rule, somebody
+
+AGENT = an_actor("li.lei", Role.AGENT)
+OPS = an_actor("ops", Role.OPS)
+THREE = "all: [ { orders: { count: { at-least: 3 } } } ]"
+
+
+async def tags_of(database: Database, customer: UUID) -> list[str]:
+    found = await CustomerTagService(database).of_customer(AGENT, customer)
+    return sorted(each.tag for each in found.carried)
+
+
+async def told(database: Database) -> list[str]:
+    async with UnitOfWork(database) as work:
+        types = "SELECT type FROM events WHERE type LIKE 'tandem.customer.tag-%' ORDER BY seq"
+        return [each.removeprefix("tandem.customer.tag-") for each in await work.session.scalars(text(types))]
+
+
+async def test_why_tells_what_the_rule_saw_then_and_sees_now(database: Database, clock: SteppedClock) -> None:
+    await publish(database, rule(THREE, name="loyal", tag="高价值"))
+    customer, identity = await somebody(database)
+    gained_at = clock.now
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    clock.advance(days=2)
+    await happens(database, customer, identity, order("E9", clock.now))
+    found = await CustomerTagService(database).explain(AGENT, customer, "高价值")
+    (reason,) = found.rules
+    assert found.carried
+    assert (reason.rule, reason.version, reason.held, reason.since) == ("loyal", "1.0.0", True, gained_at)
+    assert ([each["value"] for each in reason.why], [each["value"] for each in reason.now]) == ([3], [4])
+
+
+async def test_why_not_tells_what_is_missing(database: Database, clock: SteppedClock) -> None:
+    await publish(database, rule("all: [ { orders: { within: P30D, count: { at-least: 2 } } } ]", tag="常客"))
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now))
+    found = await CustomerTagService(database).explain(AGENT, customer, "常客")
+    assert not found.carried
+    assert [(each["value"], each["met"]) for each in found.rules[0].now] == [(1, False)]
+    with pytest.raises(NotFoundProblem):
+        await CustomerTagService(database).explain(AGENT, customer, "没有的标签")
+
+
+async def test_a_preview_tells_who_would_gain_and_lose_and_writes_nothing(
+    database: Database, clock: SteppedClock
+) -> None:
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 10)
+        for place, (_, identity) in enumerate(people):
+            await add_records(work, [(identity, *order(f"E{place}-{n}", clock.now)) for n in range(place)])
+    await publish(database, rule(THREE))
+    await Tagging(database).backfill()
+    stricter = rule(THREE.replace("3", "5"), version="1.1.0").text
+    found = await CustomerTagService(database).preview(OPS, stricter)
+    assert (found.examined, found.complete, found.holds, found.gained, found.lost) == (10, True, 5, 0, 2)
+    assert sorted(found.lost_samples) == sorted(customer for customer, _ in people[3:5])
+    looser = rule(THREE.replace("3", "1"), version="1.1.0").text
+    assert (await CustomerTagService(database).preview(OPS, looser)).gained == 2
+    assert await tags_of(database, people[4][0]) == ["标签"]
+    with pytest.raises(ValidationProblem):
+        await CustomerTagService(database).preview(OPS, "form: {}")
+
+
+async def test_a_tag_by_hand_stays_when_the_rule_lets_go(database: Database, clock: SteppedClock) -> None:
+    await publish(database, rule("all: [ { orders: { within: P7D } } ]", tag="新客"))
+    tags = CustomerTagService(database)
+    customer, identity = await somebody(database)
+    await tags.decide(AGENT, customer, "新客", "add", "电话确认")
+    await tags.decide(AGENT, customer, "新客", "add", "电话确认")
+    assert await happens(database, customer, identity, order("E1", clock.now)) == []
+    clock.advance(days=7)
+    await Tagging(database).check_due()
+    assert await tags_of(database, customer) == ["新客"]
+    await tags.decide(AGENT, customer, "新客", "remove", "填错了")
+    assert await tags_of(database, customer) == []
+    assert await told(database) == ["gained", "lost"]
+
+
+async def test_an_exclusion_holds_against_every_rule_until_it_is_taken_back(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, rule(THREE, tag="高价值"))
+    tags = CustomerTagService(database)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    found = await tags.decide(AGENT, customer, "高价值", "exclude", "员工账号")
+    assert (found.carried, [mark.reason for mark in found.excluded]) == ([], ["员工账号"])
+    assert await happens(database, customer, identity, order("E4", clock.now)) == []
+    await tags.decide(AGENT, customer, "高价值", "include", "已离职")
+    assert await tags_of(database, customer) == ["高价值"]
+    async with UnitOfWork(database) as work:
+        audited = "SELECT action FROM audit_entries WHERE target = :target ORDER BY action"
+        actions = await work.session.scalars(text(audited), {"target": f"customer:{customer}"})
+        assert list(actions) == ["tag.exclude", "tag.include"]
+    assert await told(database) == ["lost", "gained"]
+
+
+async def test_only_whose_records_are_within_the_scope_is_found(database: Database, clock: SteppedClock) -> None:
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now))
+    tags = CustomerTagService(database)
+    inside = an_actor("a", Role.AGENT, scope=Scope.of_accounts("youzan/flagship"))
+    outside = an_actor("b", Role.AGENT, scope=Scope.of_accounts("youzan/other"))
+    assert (await tags.of_customer(inside, customer)).customer_id == customer
+    for actor, wanted in ((outside, customer), (AGENT, uuid4())):
+        with pytest.raises(NotFoundProblem):
+            await tags.of_customer(actor, wanted)
+    with pytest.raises(AuthorizationProblem):
+        await tags.decide(an_actor("c", Role.AUDITOR), customer, "x", "add", "y")

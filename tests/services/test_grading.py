@@ -1,0 +1,119 @@
+"""Grades: one word for each customer, by what is known, and as time passes."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from domain.dsl.lint import lint
+from domain.tags import EVERY_KIND
+from services.definition_sources import SourceText
+from services.tagging import Tagging
+from storage.customer_grades import CustomerGrades
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
+from tests.people import add_customers, add_records, order
+from tests.services.test_tagging import outbox, publish, somebody
+
+SHIPPED = [SourceText(path.name, path.read_text("utf-8")) for path in sorted(Path("definitions/grades").glob("*.yaml"))]
+
+
+async def happens(database: Database, customer: UUID, identity: int, *records: tuple[str, Any, dict[str, Any]]) -> None:
+    async with UnitOfWork(database) as work:
+        await add_records(work, [(identity, *record) for record in records])
+        await Tagging(database).evaluate(work, frozenset({customer}), EVERY_KIND)
+
+
+async def grades(database: Database, customer: UUID) -> dict[str, tuple[str | None, int]]:
+    async with UnitOfWork(database) as work:
+        rows = await CustomerGrades(work).of_customer(customer)
+        return {row.grading: (row.grade, row.score) for row in rows}
+
+
+async def test_the_life_cycle_goes_on_by_itself(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity)
+    seen = [(await grades(database, customer))["life-cycle"][0]]
+    await happens(database, customer, identity, order("E1", clock.now))
+    seen.append((await grades(database, customer))["life-cycle"][0])
+    for days in (30, 30, 120):
+        clock.advance(days=days)
+        await Tagging(database).check_due()
+        seen.append((await grades(database, customer))["life-cycle"][0])
+    assert seen == ["潜客", "新客", "活跃", "沉睡", "流失"]
+    await happens(database, customer, identity, order("E2", clock.now))
+    assert (await grades(database, customer))["life-cycle"][0] == "活跃"
+
+
+async def test_points_add_up_to_a_grade_that_says_why(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now, 60_000))
+    # Once 5, 500 yuan 5, within 30 days 6, within 90 days 4.
+    assert (await grades(database, customer))["vip"] == ("白银", 20)
+    async with UnitOfWork(database) as work:
+        (row,) = [each for each in await CustomerGrades(work).of_customer(customer) if each.grading == "vip"]
+    assert [each["points"] for each in row.why] == [5, 5, 6, 4]
+    clock.advance(days=30)
+    await Tagging(database).check_due()
+    assert (await grades(database, customer))["vip"] == ("普通", 14)
+
+
+async def test_a_changed_grade_is_told_once(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    _, identity = await somebody(database)
+    async with UnitOfWork(database) as work:
+        await add_records(work, [(identity, *order("E1", clock.now))])
+    await Tagging(database).backfill()
+    assert await outbox(database) == 0
+    clock.advance(days=30)
+    await Tagging(database).check_due()
+    await Tagging(database).check_due()
+    async with UnitOfWork(database) as work:
+        told = "SELECT count(*) FROM events JOIN event_outbox USING (seq) WHERE type = 'tandem.customer.graded'"
+        assert await work.session.scalar(text(told)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("stages: [ { name: a }, { name: b } ]", "missing-key"),
+        ("stages: [ { name: a, wenn: {} } ]", "unknown-key"),
+        ("stages: [ { name: a, when: { all: [ { ordrs: {} } ] } } ]", "unknown-fact"),
+        ("points: [ { name: a, points: 1.5, when: { all: [ { orders: {} } ] } } ]", "bad-value"),
+        ("points: [ { name: a, points: 1, when: { all: [ { orders: {} } ] } } ], grades: []", "bad-value"),
+        ("grades: []", "missing-key"),
+    ],
+)
+def test_a_broken_grading_is_told_apart(body: str, code: str) -> None:
+    found = lint(f"grading: {{ name: g, title: t, {body} }}")
+    assert code in {each.code for each in found}
+
+
+async def test_rfm_ranks_among_everybody_and_follows_every_order(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 10)
+        for place, (_, identity) in enumerate(people):
+            at = clock.now - timedelta(days=100 - 10 * place, hours=1)
+            orders = [order(f"E{place}-{number}", at, 1_000 * (place + 1)) for number in range(place + 1)]
+            await add_records(work, [(identity, *each) for each in orders])
+    tagging = Tagging(database)
+    assert (await tagging.measure(), await tagging.measure()) == (1, 0)
+    while not (await tagging.backfill()).complete:
+        pass
+    seen = [(await grades(database, customer))["rfm"][0] for customer, _ in people]
+    assert seen[:4] == ["一般挽留"] * 4
+    assert seen[-3:] == ["重要价值"] * 3
+    poorest, key = people[0]
+    await happens(database, poorest, key, order("late", clock.now, 500_000))
+    assert (await grades(database, poorest))["rfm"][0] == "重要发展"
+    # What is long ago counts less, without anything new.
+    clock.advance(days=60)
+    await tagging.check_due()
+    assert (await grades(database, poorest))["rfm"][0] == "重要挽留"

@@ -1,0 +1,62 @@
+"""Tags within the drain's own transaction: what just happened starts something, a shop's past does not."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from domain.events import Event
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from services.tagging import Tagging
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
+from tests.services.test_tagging import SHIPPED, publish
+
+
+async def test_what_happens_now_starts_something_and_a_past_that_is_read_does_not(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+
+    def orders(buyer: str, days_ago: int) -> list[Arrival]:
+        at = clock.now - timedelta(days=days_ago)
+        return [
+            Arrival.of(
+                Event(
+                    id=f"{buyer}-{number}",
+                    source="/shop",
+                    type="tandem.order.paid",
+                    time=at,
+                    data={
+                        "platform": "youzan",
+                        "account": "flagship",
+                        "version": 1,
+                        "order_id": f"{buyer}-{number}",
+                        "status": "paid",
+                        "paid_minor": 100,
+                        "paid_at": at.isoformat(),
+                        "buyer": {"buyer_id": buyer},
+                    },
+                ),
+                clock.now,
+            )
+            for number in range(3)
+        ]
+
+    async with UnitOfWork(database) as work:
+        intake = Intake(IdentityService(), Tagging(database))
+        await intake.take_in(work, [*orders("B1", 0), *orders("B2", 300)])
+    async with UnitOfWork(database) as work:
+        gained = (
+            "SELECT subjects[1] FROM events JOIN event_outbox USING (seq) WHERE type = 'tandem.customer.tag-gained'"
+        )
+        queued = list(await work.session.scalars(text(gained)))
+        held = await work.session.scalar(text("SELECT count(*) FROM customer_tags WHERE held AND tag = '高价值'"))
+        (buyer,) = await work.session.scalars(
+            text(
+                "SELECT customer_id FROM identities JOIN orders ON identity_id = identities.id WHERE order_id = 'B1-0'"
+            )
+        )
+    assert queued == [f"customer:{buyer}"]
+    assert held == 2

@@ -1,0 +1,257 @@
+"""Tags follow the records: gained and lost exactly once, by records, by time, by merges, by a rule's new version."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from domain.access import system_actor
+from domain.events import Event
+from domain.tags import EVERY_KIND
+from services.definition_sources import SourceText
+from services.definitions import DefinitionService
+from services.tagging import Tagging
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
+from tests.people import add_customers, add_identity, add_records, order
+
+OPS = system_actor("test")
+DAY = timedelta(days=1)
+SHIPPED = [SourceText(path.name, path.read_text("utf-8")) for path in sorted(Path("definitions/tags").glob("*.yaml"))]
+
+Shop = tuple[Tagging, Database]
+
+
+def rule(when: str, *, name: str = "r", version: str = "1.0.0", tag: str = "标签", more: str = "") -> SourceText:
+    head = f"tag-rule: {{ name: {name}, version: {version}, tag: {tag}, title: t, {more} when: {{ {when} }} }}"
+    return SourceText("rule.yaml", head)
+
+
+async def publish(database: Database, *texts: SourceText) -> None:
+    definitions = DefinitionService(database)
+    for uploaded in await definitions.upload(OPS, texts):
+        version = uploaded.version
+        await definitions.publish(OPS, (version.kind, version.namespace, version.name, version.version))
+
+
+async def somebody(database: Database) -> tuple[UUID, int]:
+    async with UnitOfWork(database) as work:
+        return (await add_customers(work, 1))[0]
+
+
+async def happens(
+    database: Database, customer: UUID, identity: int, *records: tuple[str, Any, dict[str, Any]], kinds: str = ""
+) -> list[str]:
+    """Records come in; what the customer gained (+) and lost (-)."""
+    async with UnitOfWork(database) as work:
+        await add_records(work, [(identity, *record) for record in records])
+        events = await Tagging(database).evaluate(work, frozenset({customer}), frozenset(kinds.split()) or EVERY_KIND)
+    return told(events)
+
+
+def told(events: Sequence[Event]) -> list[str]:
+    return sorted(("+" if event.type.endswith("gained") else "-") + event.data["tag"] for event in events)
+
+
+async def outbox(database: Database) -> int:
+    async with UnitOfWork(database) as work:
+        return int(await work.session.scalar(text("SELECT count(*) FROM event_outbox")) or 0)
+
+
+async def test_the_third_order_makes_a_customer_valuable_once(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    assert await happens(database, customer, identity, order("E1", clock.now), order("E2", clock.now)) == []
+    assert await happens(database, customer, identity, order("E3", clock.now)) == ["+高价值"]
+    assert await happens(database, customer, identity, order("E3", clock.now), order("E4", clock.now)) == []
+    # An order that was closed does not count any more.
+    closed = [
+        ("order.closed", clock.now, {"order_id": name, "status": "closed", "version": 9}) for name in ("E1", "E2")
+    ]
+    assert await happens(database, customer, identity, *closed) == ["-高价值"]
+
+
+async def test_a_tag_says_what_the_rule_saw(database: Database, clock: SteppedClock) -> None:
+    await publish(database, rule("all: [ { orders: { sum: { of: paid, at-least: '250.00' } } } ]"))
+    customer, identity = await somebody(database)
+    async with UnitOfWork(database) as work:
+        await add_records(work, [(identity, *order(f"E{number}", clock.now)) for number in range(3)])
+        (event,) = await Tagging(database).evaluate(work, frozenset({customer}), frozenset({"orders"}))
+    assert event.subject == f"customer:{customer}"
+    assert event.data["why"] == [
+        {
+            "place": "/when/all/0/orders",
+            "fact": "orders",
+            "measure": "sum",
+            "of": "paid",
+            "value": 30_000,
+            "met": True,
+        }
+    ]
+
+
+async def test_time_alone_takes_and_gives_tags(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    tagging = Tagging(database)
+    assert await happens(database, customer, identity, order("E1", clock.now, category="猫粮")) == []
+    clock.advance(days=29, hours=23)
+    assert (await tagging.check_due()).gained == 0
+    clock.advance(hours=1)
+    assert (await tagging.check_due()).gained == 1
+    assert await happens(database, customer, identity, order("E2", clock.now, category="猫粮")) == ["-断粮"]
+    clock.advance(days=30)
+    assert (await tagging.check_due()).gained == 1
+    clock.advance(days=150)
+    checked = await tagging.check_due()
+    assert (checked.gained, checked.lost) == (0, 1)
+    assert await outbox(database) == 3
+
+
+async def test_a_coupon_taken_live_and_not_used_makes_somebody_hesitate(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    coupon = {"coupon_id": "C1", "batch_id": "b", "state": "taken", "source": "live", "value_minor": 2_000}
+    (waits, key), (buys, other) = await somebody(database), await somebody(database)
+    assert await happens(database, waits, key, ("coupon.taken", clock.now, coupon)) == []
+    assert await happens(database, buys, other, ("coupon.taken", clock.now, {**coupon, "coupon_id": "C2"})) == []
+    clock.advance(days=2)
+    used = {**coupon, "coupon_id": "C2", "state": "used", "version": 2}
+    assert await happens(database, buys, other, order("E1", clock.now), ("coupon.used", clock.now, used)) == []
+    clock.advance(days=1)
+    assert (await Tagging(database).check_due()).gained == 1
+    assert await happens(database, waits, key, order("E2", clock.now)) == ["-犹豫型"]
+
+
+async def test_stages_of_a_pregnancy_follow_the_calendar(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    due_on = (clock.now + timedelta(days=200)).date().isoformat()
+    life = ("life.event", clock.now, {"event_id": "L1", "name": "pregnancy", "due_on": due_on})
+    assert await happens(database, customer, identity, life, kinds="life") == ["+孕早期"]
+    tagging, seen = Tagging(database), []
+    for days in (20, 100, 85, 100):
+        clock.advance(days=days)
+        checked = await tagging.check_due()
+        seen.append((checked.gained, checked.lost))
+    assert seen == [(1, 1), (1, 1), (1, 1), (0, 1)]
+
+
+@pytest.mark.parametrize(("dining", "tag"), [("takeaway", "+外卖型"), ("dine_in", "+堂食型")])
+async def test_takeaway_and_dining_in_are_told_apart(
+    database: Database, clock: SteppedClock, dining: str, tag: str
+) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    meals = [order(f"M{number}", clock.now, dining=dining) for number in range(2)]
+    assert await happens(database, customer, identity, *meals) == [tag]
+
+
+async def test_who_buys_with_coupons_or_asks_for_discounts_is_sensitive_to_promotions(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    (buyer, key), (asker, other) = await somebody(database), await somebody(database)
+    with_coupon = [order(f"E{number}", clock.now, coupon_ids=["c"]) for number in range(2)]
+    assert await happens(database, buyer, key, *with_coupon) == ["+促销敏感"]
+    chats = [
+        ("chat.message", clock.now, {"message_id": f"m{number}", "direction": "in", "text": said})
+        for number, said in enumerate(("有优惠吗", "能便宜点吗", "太贵了"))
+    ]
+    assert await happens(database, asker, other, *chats, kinds="chat") == ["+促销敏感"]
+
+
+async def test_two_batches_about_one_customer_at_once_give_the_tag_once(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now))
+    both = await asyncio.gather(
+        *(happens(database, customer, identity, order(name, clock.now)) for name in ("E2", "E3"))
+    )
+    assert sorted(both) == [[], ["+高价值"]]
+
+
+async def test_a_merge_keeps_what_one_of_them_had_and_counts_both(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    (stays, first), (goes, second) = await somebody(database), await somebody(database)
+    await happens(database, stays, first, order("E1", clock.now))
+    assert await happens(database, goes, second, *(order(f"F{n}", clock.now) for n in range(3))) == ["+高价值"]
+    async with UnitOfWork(database) as work:
+        moved = {"stays": stays, "goes": goes}
+        await work.session.execute(text("UPDATE identities SET customer_id = :stays WHERE customer_id = :goes"), moved)
+        await work.session.execute(text("UPDATE customers SET merged_into = :stays WHERE id = :goes"), moved)
+        events = await Tagging(database).evaluate(work, frozenset({stays, goes}), frozenset({"member"}))
+    assert told(events) == []
+    async with UnitOfWork(database) as work:
+        rows = (await work.session.execute(text("SELECT customer_id, held FROM customer_tags"))).all()
+    assert [tuple(row) for row in rows] == [(stays, True)]
+
+
+async def test_a_new_rule_is_filled_in_for_everybody_and_starts_nothing(
+    database: Database, clock: SteppedClock
+) -> None:
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 25)
+        await add_records(
+            work,
+            [
+                (identity, *order(f"E{identity}-{number}", clock.now))
+                for place, (_, identity) in enumerate(people)
+                for number in range(3 if place % 5 == 0 else 1)
+            ],
+        )
+    await publish(database, rule("all: [ { orders: { count: { at-least: 3 } } } ]"))
+    tagging = Tagging(database)
+    rounds = []
+    while not (done := await tagging.backfill(limit=10)).complete:
+        rounds.append((done.customers, done.gained))
+    assert [customers for customers, _ in rounds] == [10, 10, 5]
+    assert sum(gained for _, gained in rounds) == 5
+    assert await outbox(database) == 0
+    await publish(
+        database, rule("all: [ { orders: { count: { at-least: 3 } } } ]", version="1.0.1", more="active: false,")
+    )
+    assert (await tagging.backfill()).lost == 5
+
+
+async def test_a_rule_for_those_without_records_sees_new_customers(database: Database) -> None:
+    await publish(database, rule("all: [ { orders: { count: { at-most: 0 } } } ]", tag="从未下单"))
+    customer, identity = await somebody(database)
+    contact = ("contact.added", (await _now(database)), {"external_userid": "w1", "userid": "g"})
+    assert await happens(database, customer, identity, contact, kinds="contact") == ["+从未下单"]
+
+
+async def test_two_rules_for_one_tag_are_gained_and_lost_together(database: Database, clock: SteppedClock) -> None:
+    await publish(
+        database,
+        rule("all: [ { orders: { count: { at-least: 1 } } } ]", name="one"),
+        rule("all: [ { orders: { within: P1D, count: { at-least: 2 } } } ]", name="two"),
+    )
+    customer, identity = await somebody(database)
+    assert await happens(database, customer, identity, order("E1", clock.now)) == ["+标签"]
+    assert await happens(database, customer, identity, order("E2", clock.now)) == []
+    clock.advance(days=1)
+    assert (await Tagging(database).check_due()).lost == 1
+    assert await outbox(database) == 0
+
+
+async def _now(database: Database) -> Any:
+    return database.clock()
+
+
+async def test_a_second_key_of_a_customer_counts(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    async with UnitOfWork(database) as work:
+        second = await add_identity(work, customer)
+    await happens(database, customer, identity, order("E1", clock.now), order("E2", clock.now))
+    assert await happens(database, customer, second, order("T3", clock.now)) == ["+高价值"]
