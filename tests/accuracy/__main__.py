@@ -119,7 +119,7 @@ async def _inbox(database: Database) -> dict[str, tuple[int, int, int]]:
             text("SELECT platform, count(*), count(*) FILTER (WHERE state = 'quarantined') FROM inbox GROUP BY 1")
         )
         told = await work.session.execute(text("SELECT split_part(source, '/', 2), count(*) FROM events GROUP BY 1"))
-        events: Counter[str] = Counter(dict(told.tuples().all()))
+        events: Counter[str] = Counter({row[0]: row[1] for row in told})
         return {platform: (count, aside, events[platform]) for platform, count, aside in stored}
 
 

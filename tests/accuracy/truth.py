@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
@@ -10,9 +11,21 @@ import httpx
 from sqlalchemy import text
 from sqlmodel import select
 
+from connectors.loading import load_connectors
+from domain.calls import Catalog
+from domain.events import rfc3339
 from storage.engine import Database
 from storage.identities import IdentityRow
 from storage.unit_of_work import UnitOfWork
+
+CONNECTORS = load_connectors(Catalog())
+PUSHED = frozenset({"youzan", "douyin", "wechat_store", "meituan", "eleme"})
+"""Whose whole past is told by pushes; the others are read as far back as they let one."""
+
+
+def _reaches_back(platform: str) -> timedelta:
+    streams = getattr(CONNECTORS[platform].client, "streams", ())
+    return min((stream.reaches_back for stream in streams if stream.name == "orders"), default=timedelta(days=3650))
 
 
 @dataclass(slots=True)
@@ -60,9 +73,13 @@ async def orders(simulator: httpx.AsyncClient, database: Database, platforms: It
     result: dict[str, Accuracy] = {}
     for platform in platforms:
         accuracy = result[platform] = Accuracy()
+        oldest = rfc3339(datetime.now(UTC) - _reaches_back(platform) + timedelta(days=1))
+        is_pushed = platform in PUSHED
         async for row in pages(simulator, "orders", platform=platform):
             if platform == "pinduoduo" and not row["was_paid"]:
                 continue  # the platform shows nobody what was never paid
+            if not is_pushed and row["updated_at"] < oldest:
+                continue  # further back than the platform lets anybody read
             accuracy.true += 1
             held = here.get((f"{platform}/{row['account']}", row["order_id"]))
             if held is None:
