@@ -17,7 +17,7 @@ help:
 	@echo "make test   运行测试                    run the tests"
 	@echo "make check  代码检查                    ruff, mypy, import-linter, compose file"
 	@echo "make bench  性能测量                    measure flows per second and latency"
-	@echo "make accuracy 数据准确率             fill a Tandem with a merchant's past, compare it with the truth"
+	@echo "make accuracy 数据准确率核对           fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
 	@echo "make gray   灰度演练                    release a version to a growing share under load, then roll it back"
 	@echo "make clean  删除虚拟环境与缓存          remove .venv and caches (DATA=1: the data too)"

@@ -3,32 +3,19 @@
 Amounts are integer fen. The buyer's phone is the platform's privacy number or ciphertext, never in clear.
 """
 
-from domain.calls import AnyCall, Call
+from domain.calls import AnyCall
 from domain.catalog.platforms import platform_queue
-from domain.catalog.shop_calls import (
-    OrderArguments,
-    OrderOutput,
-    RefundOfShopArguments,
-    RefundOutput,
-    SettledRefundOutput,
-    SettleRefundArguments,
-    TurnDownRefundArguments,
-    changing,
-    reading,
-)
-from domain.problems import Text
+from domain.catalog.shop_calls import shop_calls
 
 MEITUAN_QUEUE, ELEME_QUEUE = platform_queue("meituan"), platform_queue("eleme")
 
 
 def _calls(platform: str, zh: str, en: str, order_id: str) -> tuple[AnyCall, ...]:
-    refund_id = f"{order_id}1"
-    get_order: Call[OrderArguments, OrderOutput] = reading(
-        f"{platform}.get_order",
-        Text(f"读取{zh}订单", f"Read a {en} order"),
-        OrderArguments,
-        OrderOutput,
-        {
+    return shop_calls(
+        platform,
+        zh,
+        en,
+        order={
             "order_id": order_id,
             "status": "paid",
             "paid_minor": 3180,
@@ -46,29 +33,15 @@ def _calls(platform: str, zh: str, en: str, order_id: str) -> tuple[AnyCall, ...
             ],
             "buyer": {"buyer_id": "EXAMPLE-eater"},
         },
+        refund={
+            "refund_id": f"{order_id}1",
+            "order_id": order_id,
+            "status": "requested",
+            "amount_minor": 2880,
+            "reason": "洒漏",
+        },
+        ships=False,
     )
-    get_refund: Call[RefundOfShopArguments, RefundOutput] = reading(
-        f"{platform}.get_refund",
-        Text(f"读取{zh}退款单", f"Read a {en} refund"),
-        RefundOfShopArguments,
-        RefundOutput,
-        {"refund_id": refund_id, "order_id": order_id, "status": "requested", "amount_minor": 2880, "reason": "洒漏"},
-    )
-    agree_refund: Call[SettleRefundArguments, SettledRefundOutput] = changing(
-        f"{platform}.agree_refund",
-        Text(f"同意{zh}退款", f"Agree to a {en} refund"),
-        SettleRefundArguments,
-        SettledRefundOutput,
-        {"refund_id": refund_id, "status": "refunded", "amount_minor": 2880},
-    )
-    refuse_refund: Call[TurnDownRefundArguments, SettledRefundOutput] = changing(
-        f"{platform}.refuse_refund",
-        Text(f"拒绝{zh}退款", f"Refuse a {en} refund"),
-        TurnDownRefundArguments,
-        SettledRefundOutput,
-        {"refund_id": refund_id, "status": "refused", "amount_minor": 2880},
-    )
-    return (get_order, get_refund, agree_refund, refuse_refund)
 
 
 MEITUAN_CALLS = _calls("meituan", "美团", "Meituan", "1000000000000000001")

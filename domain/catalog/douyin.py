@@ -9,88 +9,11 @@ from pydantic import Field
 
 from domain.calls import Call, Result
 from domain.catalog.platforms import PlatformArguments, platform_queue
-from domain.catalog.shop_calls import (
-    OrderArguments,
-    OrderOutput,
-    RefundOfShopArguments,
-    RefundOutput,
-    SettledRefundOutput,
-    SettleRefundArguments,
-    ShipOrderArguments,
-    ShipOrderOutput,
-    TurnDownRefundArguments,
-    changing,
-    reading,
-)
+from domain.catalog.shop_calls import reading, shop_calls
 from domain.money import AmountMinor
 from domain.problems import Text
 
 DOUYIN_QUEUE = platform_queue("douyin")
-
-DOUYIN_GET_ORDER: Call[OrderArguments, OrderOutput] = reading(
-    "douyin.get_order",
-    Text("读取抖店订单", "Read a Douyin order"),
-    OrderArguments,
-    OrderOutput,
-    {
-        "order_id": "6917000000000000001",
-        "status": "paid",
-        "paid_minor": 12900,
-        "lines": [
-            {
-                "line_id": "6917000000000000001",
-                "item_id": "3550000000000000001",
-                "title": "冻干猫粮",
-                "quantity": 1,
-                "price_minor": 12900,
-                "total_minor": 12900,
-            }
-        ],
-        "buyer": {"buyer_id": "1@#EXAMPLE"},
-        "channel": "live",
-        "influencer_id": "70000001",
-    },
-)
-DOUYIN_GET_REFUND: Call[RefundOfShopArguments, RefundOutput] = reading(
-    "douyin.get_refund",
-    Text("读取抖店售后单", "Read a Douyin refund"),
-    RefundOfShopArguments,
-    RefundOutput,
-    {
-        "refund_id": "7017000000000000001",
-        "order_id": "6917000000000000001",
-        "status": "returned",
-        "amount_minor": 12900,
-    },
-)
-DOUYIN_SHIP_ORDER: Call[ShipOrderArguments, ShipOrderOutput] = changing(
-    "douyin.ship_order",
-    Text("抖店订单发货", "Ship a Douyin order"),
-    ShipOrderArguments,
-    ShipOrderOutput,
-    {"order_id": "6917000000000000001", "waybill": "SF1234567890123", "already": False},
-)
-DOUYIN_AGREE_RETURN: Call[RefundOfShopArguments, SettledRefundOutput] = changing(
-    "douyin.agree_return",
-    Text("同意抖店退货申请", "Let the goods of a Douyin refund come back"),
-    RefundOfShopArguments,
-    SettledRefundOutput,
-    {"refund_id": "7017000000000000001", "status": "awaiting_return", "amount_minor": 12900},
-)
-DOUYIN_AGREE_REFUND: Call[SettleRefundArguments, SettledRefundOutput] = changing(
-    "douyin.agree_refund",
-    Text("同意抖店退款", "Agree to a Douyin refund"),
-    SettleRefundArguments,
-    SettledRefundOutput,
-    {"refund_id": "7017000000000000001", "status": "refunded", "amount_minor": 12900},
-)
-DOUYIN_REFUSE_REFUND: Call[TurnDownRefundArguments, SettledRefundOutput] = changing(
-    "douyin.refuse_refund",
-    Text("拒绝抖店退款", "Refuse a Douyin refund"),
-    TurnDownRefundArguments,
-    SettledRefundOutput,
-    {"refund_id": "7017000000000000001", "status": "refused", "amount_minor": 12900},
-)
 
 
 class SettlementArguments(PlatformArguments):
@@ -126,11 +49,35 @@ DOUYIN_READ_SETTLEMENT: Call[SettlementArguments, SettlementOutput] = reading(
 )
 
 DOUYIN_CALLS = (
-    DOUYIN_GET_ORDER,
-    DOUYIN_GET_REFUND,
-    DOUYIN_SHIP_ORDER,
-    DOUYIN_AGREE_RETURN,
-    DOUYIN_AGREE_REFUND,
-    DOUYIN_REFUSE_REFUND,
+    *shop_calls(
+        "douyin",
+        "抖店",
+        "Douyin",
+        order={
+            "order_id": "6917000000000000001",
+            "status": "paid",
+            "paid_minor": 12900,
+            "lines": [
+                {
+                    "line_id": "6917000000000000001",
+                    "item_id": "3550000000000000001",
+                    "title": "冻干猫粮",
+                    "quantity": 1,
+                    "price_minor": 12900,
+                    "total_minor": 12900,
+                }
+            ],
+            "buyer": {"buyer_id": "1@#EXAMPLE"},
+            "channel": "live",
+            "influencer_id": "70000001",
+        },
+        refund={
+            "refund_id": "7017000000000000001",
+            "order_id": "6917000000000000001",
+            "status": "returned",
+            "amount_minor": 12900,
+        },
+        returns=True,
+    ),
     DOUYIN_READ_SETTLEMENT,
 )

@@ -6,75 +6,10 @@ Source: the open platform's trade, logistics and refund documents.
 
 from domain.calls import Call, Result
 from domain.catalog.platforms import EFFECT_DEADLINE_S, EFFECT_RETRY, platform_queue
-from domain.catalog.shop_calls import (
-    OrderArguments,
-    OrderOutput,
-    RefundOfShopArguments,
-    RefundOutput,
-    SettledRefundOutput,
-    SettleRefundArguments,
-    ShipOrderArguments,
-    ShipOrderOutput,
-    TurnDownRefundArguments,
-    changing,
-    reading,
-)
+from domain.catalog.shop_calls import OrderArguments, shop_calls
 from domain.problems import Text
 
 PINDUODUO_QUEUE = platform_queue("pinduoduo")
-
-PINDUODUO_GET_ORDER: Call[OrderArguments, OrderOutput] = reading(
-    "pinduoduo.get_order",
-    Text("读取拼多多订单", "Read a Pinduoduo order"),
-    OrderArguments,
-    OrderOutput,
-    {
-        "order_id": "261123-000000000000001",
-        "status": "paid",
-        "paid_minor": 7990,
-        "lines": [
-            {
-                "line_id": "261123-000000000000001",
-                "item_id": "40040000001",
-                "title": "每日坚果 750g",
-                "sku": "30包",
-                "quantity": 1,
-                "price_minor": 7990,
-                "total_minor": 7990,
-            }
-        ],
-        "buyer": {"buyer_id": "pddEXAMPLE0001"},
-        "group_id": "g-EXAMPLE-1",
-    },
-)
-PINDUODUO_GET_REFUND: Call[RefundOfShopArguments, RefundOutput] = reading(
-    "pinduoduo.get_refund",
-    Text("读取拼多多退款单", "Read a Pinduoduo refund"),
-    RefundOfShopArguments,
-    RefundOutput,
-    {"refund_id": "2026112300001", "order_id": "261123-000000000000001", "status": "returned", "amount_minor": 7990},
-)
-PINDUODUO_SHIP_ORDER: Call[ShipOrderArguments, ShipOrderOutput] = changing(
-    "pinduoduo.ship_order",
-    Text("拼多多订单发货", "Ship a Pinduoduo order"),
-    ShipOrderArguments,
-    ShipOrderOutput,
-    {"order_id": "261123-000000000000001", "waybill": "SF1234567890123", "already": False},
-)
-PINDUODUO_AGREE_REFUND: Call[SettleRefundArguments, SettledRefundOutput] = changing(
-    "pinduoduo.agree_refund",
-    Text("同意拼多多退款", "Agree to a Pinduoduo refund"),
-    SettleRefundArguments,
-    SettledRefundOutput,
-    {"refund_id": "2026112300001", "status": "refunded", "amount_minor": 7990},
-)
-PINDUODUO_REFUSE_REFUND: Call[TurnDownRefundArguments, SettledRefundOutput] = changing(
-    "pinduoduo.refuse_refund",
-    Text("拒绝拼多多退款", "Refuse a Pinduoduo refund"),
-    TurnDownRefundArguments,
-    SettledRefundOutput,
-    {"refund_id": "2026112300001", "status": "refused", "amount_minor": 7990},
-)
 
 
 class DecryptReceiverOutput(Result):
@@ -106,10 +41,34 @@ PINDUODUO_DECRYPT_RECEIVER: Call[OrderArguments, DecryptReceiverOutput] = Call(
 )
 
 PINDUODUO_CALLS = (
-    PINDUODUO_GET_ORDER,
-    PINDUODUO_GET_REFUND,
-    PINDUODUO_SHIP_ORDER,
-    PINDUODUO_AGREE_REFUND,
-    PINDUODUO_REFUSE_REFUND,
+    *shop_calls(
+        "pinduoduo",
+        "拼多多",
+        "Pinduoduo",
+        order={
+            "order_id": "261123-000000000000001",
+            "status": "paid",
+            "paid_minor": 7990,
+            "lines": [
+                {
+                    "line_id": "261123-000000000000001",
+                    "item_id": "40040000001",
+                    "title": "每日坚果 750g",
+                    "sku": "30包",
+                    "quantity": 1,
+                    "price_minor": 7990,
+                    "total_minor": 7990,
+                }
+            ],
+            "buyer": {"buyer_id": "pddEXAMPLE0001"},
+            "group_id": "g-EXAMPLE-1",
+        },
+        refund={
+            "refund_id": "2026112300001",
+            "order_id": "261123-000000000000001",
+            "status": "returned",
+            "amount_minor": 7990,
+        },
+    ),
     PINDUODUO_DECRYPT_RECEIVER,
 )

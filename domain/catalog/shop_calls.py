@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from domain.calls import Call, Result
+from domain.calls import AnyCall, Call, Result
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.platforms import (
     EFFECT_DEADLINE_S,
@@ -173,3 +173,62 @@ class SettledRefundOutput(Result):
     status: RefundStatus
     amount_minor: AmountMinor | None = None
     already: bool = False
+
+
+def shop_calls(
+    platform: str,
+    zh: str,
+    en: str,
+    *,
+    order: Mapping[str, Any],
+    refund: Mapping[str, Any],
+    ships: bool = True,
+    returns: bool = False,
+) -> tuple[AnyCall, ...]:
+    """What every shop platform is asked for: an order, a refund, shipping, settling.
+
+    order, refund: examples of the two. ships: whether the shop tells the platform a parcel. returns: whether letting
+    goods come back is a step of its own.
+    """
+    of_refund = {"refund_id": refund["refund_id"], "amount_minor": refund["amount_minor"]}
+    get_order: Call[OrderArguments, OrderOutput] = reading(
+        f"{platform}.get_order", Text(f"读取{zh}订单", f"Read a {en} order"), OrderArguments, OrderOutput, order
+    )
+    get_refund: Call[RefundOfShopArguments, RefundOutput] = reading(
+        f"{platform}.get_refund",
+        Text(f"读取{zh}退款单", f"Read a {en} refund"),
+        RefundOfShopArguments,
+        RefundOutput,
+        refund,
+    )
+    ship_order: Call[ShipOrderArguments, ShipOrderOutput] = changing(
+        f"{platform}.ship_order",
+        Text(f"{zh}订单发货", f"Ship a {en} order"),
+        ShipOrderArguments,
+        ShipOrderOutput,
+        {"order_id": order["order_id"], "waybill": "SF1234567890123", "already": False},
+    )
+    agree_return: Call[RefundOfShopArguments, SettledRefundOutput] = changing(
+        f"{platform}.agree_return",
+        Text(f"同意{zh}退货申请", f"Let the goods of a {en} refund come back"),
+        RefundOfShopArguments,
+        SettledRefundOutput,
+        {**of_refund, "status": "awaiting_return"},
+    )
+    agree_refund: Call[SettleRefundArguments, SettledRefundOutput] = changing(
+        f"{platform}.agree_refund",
+        Text(f"同意{zh}退款", f"Agree to a {en} refund"),
+        SettleRefundArguments,
+        SettledRefundOutput,
+        {**of_refund, "status": "refunded"},
+    )
+    refuse_refund: Call[TurnDownRefundArguments, SettledRefundOutput] = changing(
+        f"{platform}.refuse_refund",
+        Text(f"拒绝{zh}退款", f"Refuse a {en} refund"),
+        TurnDownRefundArguments,
+        SettledRefundOutput,
+        {**of_refund, "status": "refused"},
+    )
+    shipping = (ship_order,) if ships else ()
+    returning = (agree_return,) if returns else ()
+    return (get_order, get_refund, *shipping, *returning, agree_refund, refuse_refund)
