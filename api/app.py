@@ -24,6 +24,7 @@ from api.routes.events import events
 from api.routes.human_tasks import human_tasks
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
+from api.routes.profiles import profiles
 from api.routes.releases import releases
 from api.routes.resources import resources
 from api.routes.runs import runs
@@ -41,6 +42,7 @@ ROUTERS = (
     events,
     accounts,
     customers,
+    profiles,
     identity_decisions,
     identity_suggestions,
     secrets,

@@ -104,17 +104,21 @@ class InboxService:
         accounts = await self._accounts(work, waiting)
         arrivals: list[Arrival] = []
         done: list[int] = []
+        pushed_by: dict[str, int] = {}
         for stored in waiting:
             try:
                 received_at = stored.push.received_at
-                arrivals += [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                arrived = [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                arrivals += arrived
                 done.append(stored.id)
+                pushed_by.update((each.event.id, stored.id) for each in arrived)
             except Exception as error:  # a connector's bug on one push must not stop the others
                 reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
                 log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
                 await inbox.quarantine(stored.id, reason)
         taken = await self._intake.take_in(work, arrivals)
         await inbox.done(done)
+        await inbox.empty([pushed_by[event] for event in taken.erased])
         return InboxDrained(len(waiting), taken.events, len(waiting) - len(done))
 
     async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:

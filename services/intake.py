@@ -5,15 +5,18 @@ at once wait for each other and never embrace.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from domain.customers.records import Record, fold, record_of
+from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
 from domain.events import Event
 from services.identities import Assigned, IdentityService, Sighting
+from storage.erasures import ErasedKeys
 from storage.events import Events
+from storage.identities import Identities
 from storage.placements import Placements
 from storage.records import Records, Written
 from storage.unit_of_work import UnitOfWork
@@ -53,11 +56,12 @@ class Arrival:
 
 @dataclass(slots=True)
 class TakenIn:
-    """What a batch did. events: those that were new."""
+    """What a batch did. events: those that were new. erased: ids of events about people who were erased."""
 
     events: int = 0
     written: Written = field(default_factory=Written)
     customers: frozenset[UUID] = frozenset()
+    erased: frozenset[str] = frozenset()
 
 
 _NOBODY = Assigned((), {}, {}, {})
@@ -72,6 +76,7 @@ class Intake:
 
     async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
+        arrivals, erased = await _without_erased(work, arrivals)
         assigned = await self._assign(work, arrivals)
         records = fold(record for arrival in arrivals if (record := arrival.record) is not None)
         owners = [assigned.identities.get(record.people[0]) if record.people else None for record in records]
@@ -82,12 +87,14 @@ class Intake:
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
         for arrival in arrivals:
+            if arrival.event.id in erased:
+                continue
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
             kinds = frozenset(record.kind for record in records)
             fresh += await self._tagging.evaluate(work, assigned.touched, kinds)
         new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
-        return TakenIn(new, written, assigned.touched)
+        return TakenIn(new, written, assigned.touched, erased)
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
         sightings = [
@@ -98,6 +105,32 @@ class Intake:
         if self._identities is None or not sightings:
             return _NOBODY
         return await self._identities.assign(work, sightings)
+
+
+async def _without_erased(work: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[Sequence[Arrival], frozenset[str]]:
+    """The arrivals, those about erased people without them; and the events that are remembered by nobody.
+
+    Nothing starts because of such an event, and it is not stored: it would tell again what was erased.
+    """
+    records = [arrival.record for arrival in arrivals if arrival.record is not None]
+    asked: set[ErasedKey] = {each for record in records for each in (*record.people, order_of(record)) if each}
+    erased = await ErasedKeys(work).find(asked)
+    if not erased:
+        return arrivals, frozenset()
+    best = {record.people[0] for record in records if record.people}
+    known = await Identities(work).find(best)
+    kept: list[Arrival] = []
+    gone: set[str] = set()
+    for arrival in arrivals:
+        record = arrival.record
+        if record is not None and is_of_erased(record, erased, known):
+            gone.add(arrival.event.id)
+            kept.append(replace(arrival, record=made_nobodys(record)))
+        else:
+            if record is not None:
+                record.people = tuple(each for each in record.people if each not in erased)
+            kept.append(arrival)
+    return kept, frozenset(gone)
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

@@ -12,12 +12,14 @@ from uuid import UUID
 
 from domain.access import Actor, Permission
 from domain.customers.masking import masked_key
+from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.privacy import Masking
 from domain.problems import NotFoundProblem, Text
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from storage.customer_scope import sees_customer
 from storage.engine import Database
+from storage.erasures import Erasures
 from storage.human_tasks import HumanTaskRow
 from storage.identities import Customers, IdentityRow
 from storage.interactions import InteractionRow
@@ -208,6 +210,11 @@ async def require_customer(work: UnitOfWork, actor: Actor, customer_id: UUID) ->
     current = await Customers(work).current(customer_id)
     if current is None or not await sees_customer(work, current, actor.scope):
         raise NotFoundProblem(Text(f"没有客户 {customer_id}", f"There is no customer {customer_id}"))
+    if (erasure := await Erasures(work).of(current)) is not None:
+        raise NotFoundProblem(
+            Text(f"客户 {customer_id} 的个人信息已按要求删除", f"The customer {customer_id} was erased on request"),
+            erased_at=rfc3339(erasure.requested_at),
+        )
     return current
 
 

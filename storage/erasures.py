@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, Uuid, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col
 
-from domain.canonical.keys import IdentityKey
+from domain.customers.tombstones import ErasedKey
 from storage.bulk import fetch
 from storage.encryption import Keyring
 from storage.locks import lock, lock_shared
@@ -21,13 +21,19 @@ _LOCK = "erased-keys"
 
 
 class ErasureRow(Table, table=True):
-    """One erasure. step: what is worked on; cursor: how far that is; round: all steps are taken twice, because what was
-    under way when they began may have written behind them. due_at: when it goes on, NULL when it is over. changed: how
-    many rows of each table were emptied or deleted."""
+    """One erasure.
+
+    identities, names: the numbers of the keys and the ids of the customer when it was asked for. step: what is worked
+    on; cursor: how far that is; round: everything is read through twice, because what was under way when it began may
+    have written behind the first reading. due_at: when it goes on, NULL when it is over. changed: how many rows of each
+    table were emptied or deleted.
+    """
 
     __tablename__ = "erasures"
     id: UUID = identifier()
     customer_id: UUID = Field(unique=True, sa_column_args=[ForeignKey("customers.id")])
+    identities: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
+    names: list[UUID] = Field(sa_type=ARRAY(Uuid), nullable=False)
     requested_by: str
     requested_at: datetime = instant()
     step: str
@@ -77,7 +83,7 @@ class Erasures(Repository):
 class ErasedKeys(Repository):
     """Keys whose person was erased."""
 
-    async def add(self, erasure: UUID, keys: Collection[IdentityKey]) -> None:
+    async def add(self, erasure: UUID, keys: Collection[ErasedKey]) -> None:
         """Know these keys from now on; batches that are being taken in are waited for."""
         await lock(self.work, _LOCK)
         keyring = self.work.database.keyring
@@ -86,9 +92,9 @@ class ErasedKeys(Repository):
             for key in keys
         ]
         if rows:
-            await self.session.execute(insert(ErasedKeyRow).values(rows).on_conflict_do_nothing())
+            await self.session.execute(insert(ErasedKeyRow).on_conflict_do_nothing(), rows)
 
-    async def find(self, keys: Collection[IdentityKey]) -> frozenset[IdentityKey]:
+    async def find(self, keys: Collection[ErasedKey]) -> frozenset[ErasedKey]:
         """Those of the keys whose person was erased. Until this unit of work ends, no other becomes one."""
         await lock_shared(self.work, _LOCK)
         if not keys or not await self.session.scalar(select(func.count()).select_from(_any())):
@@ -105,5 +111,6 @@ def _any() -> Any:
     return select(col(ErasedKeyRow.digest)).limit(1).subquery()
 
 
-def _digest(keyring: Keyring, key_id: str, key: IdentityKey) -> bytes:
-    return keyring.mac(_PURPOSE, f"{key.kind}:{len(key.scope)}:{key.scope}{key.value}".encode(), key_id=key_id)
+def _digest(keyring: Keyring, key_id: str, key: ErasedKey) -> bytes:
+    kind, scope, value = key
+    return keyring.mac(_PURPOSE, f"{kind}:{len(scope)}:{scope}{value}".encode(), key_id=key_id)

@@ -1,7 +1,7 @@
 """Digests of nicknames and names: how a person is found by one although it is stored encrypted.
 
-A name is found as a whole only (docs/profile.md). A digest is an HMAC under a key of the keyring; values that an older key wrote
-are found as long as the keyring has it, and `digest_anew` brings them under the newest.
+A name is found as a whole only (docs/profile.md). A digest is an HMAC under a key of the keyring; values that an older
+key wrote are found as long as the keyring has it, and `digest_anew` brings them under the newest.
 """
 
 from collections.abc import Mapping

@@ -17,6 +17,8 @@ CREATE INDEX ix_interactions_names ON interactions USING gin (names) WHERE names
 CREATE TABLE erasures (
     id uuid DEFAULT uuidv7() NOT NULL,
     customer_id uuid NOT NULL,
+    identities bigint[] NOT NULL,
+    names uuid[] NOT NULL,
     requested_by varchar NOT NULL,
     requested_at timestamptz NOT NULL,
     step varchar NOT NULL,
