@@ -86,7 +86,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.schedules,
         application.pull_schedules,
         application.retention,
-        application.erasure,
+        application.erasure_worker,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],

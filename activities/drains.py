@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from domain.access import system_actor
 from domain.problems import UnavailableProblem
 from services.audit import seal_pending
-from services.erasure import ErasureService
+from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import InboxService
 from services.pull_schedules import PullSchedules
@@ -57,7 +57,7 @@ class Drains:
         schedules: ScheduleService,
         pull_schedules: PullSchedules,
         retention: RetentionService,
-        erasure: ErasureService,
+        erasure: ErasureWorker,
     ) -> None:
         self._database = database
         self._inbox = inbox

@@ -28,7 +28,7 @@ from services.connections import Connections
 from services.customer_search import CustomerSearch
 from services.customers import CustomerService
 from services.definitions import DefinitionService
-from services.erasure import ErasureService
+from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.export import ExportService
@@ -116,7 +116,11 @@ class Application:
 
     @cached_property
     def erasure(self) -> ErasureService:
-        return ErasureService(self.database, self.orchestrator)
+        return ErasureService(self.database)
+
+    @cached_property
+    def erasure_worker(self) -> ErasureWorker:
+        return ErasureWorker(self.database, self.orchestrator)
 
     @cached_property
     def exports(self) -> ExportService:

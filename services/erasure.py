@@ -77,10 +77,8 @@ class _Person:
 class ErasureService:
     """Raises AuthorizationProblem without `customers.erase` and a scope that sees everything."""
 
-    def __init__(self, database: Database, orchestrator: Orchestrator, traits: Sequence[Traits] = ()) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._orchestrator = orchestrator
-        self._traits = traits
 
     async def erase(self, actor: Actor, customer_id: UUID, reason: str) -> Erasure:
         """Begin to erase a customer; asking again answers how far it is. It cannot be taken back.
@@ -124,6 +122,15 @@ class ErasureService:
                 Text(f"客户 {customer_id} 没有删除请求", f"Nobody asked to erase the customer {customer_id}")
             )
         return _shown(found)
+
+
+class ErasureWorker:
+    """Works erasures off. Any number of processes may do so at once: an erasure is one's at a time."""
+
+    def __init__(self, database: Database, orchestrator: Orchestrator, traits: Sequence[Traits] = ()) -> None:
+        self._database = database
+        self._orchestrator = orchestrator
+        self._traits = traits
 
     async def work(self, batch: int = BATCH) -> bool:
         """One bounded step of the erasure that is due the longest; False when none is."""

@@ -4,7 +4,7 @@ A name is found as a whole only (docs/profile.md). A digest is an HMAC under a k
 key wrote are found as long as the keyring has it, and `digest_anew` brings them under the newest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -18,6 +18,7 @@ from storage.recordsets import table_of
 from storage.unit_of_work import UnitOfWork
 
 _PURPOSE = "nickname-digest"
+_KINDS = ("contact", "follow", "member")
 _BATCH = 500
 _MEMBERS = ("name", "nickname")
 
@@ -34,7 +35,8 @@ def wanted_digests(keyring: Keyring, name: str) -> list[bytes]:
 
 
 async def digest_anew(database: Database) -> int:
-    """Bring all digests of names under the keyring's first key, in short transactions; how many rows changed."""
+    """Bring all digests of names under the keyring's first key, and make those that are missing, in short transactions;
+    how many rows changed."""
     row, changed, last = InteractionRow, 0, 0
     anew = update(table_of(row)).where(table_of(row).c.id == bindparam("number")).values(names=bindparam("wanted"))
     while True:
@@ -42,7 +44,7 @@ async def digest_anew(database: Database) -> int:
             found = (
                 await work.session.execute(
                     select(col(row.id), col(row.names), col(row.personal))
-                    .where(col(row.id) > last, col(row.names).is_not(None))
+                    .where(col(row.id) > last, col(row.kind).in_(_KINDS), col(row.personal).is_not(None))
                     .order_by(col(row.id))
                     .limit(_BATCH)
                     .with_for_update()
@@ -51,10 +53,14 @@ async def digest_anew(database: Database) -> int:
             changes = [
                 {"number": each.id, "wanted": wanted}
                 for each in found
-                if (wanted := name_digests(database.keyring, each.personal)) != [bytes(name) for name in each.names]
+                if (wanted := name_digests(database.keyring, each.personal)) != _stored(each.names)
             ]
             if changes:
                 await (await work.session.connection()).execute(anew, changes)
         if not found:
             return changed
         last, changed = found[-1].id, changed + len(changes)
+
+
+def _stored(names: Sequence[bytes] | None) -> list[bytes] | None:
+    return None if names is None else [bytes(name) for name in names]

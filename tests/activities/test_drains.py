@@ -11,7 +11,7 @@ from activities.drains import Drains
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
-from services.erasure import ErasureService
+from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
 from storage.engine import Database
@@ -38,7 +38,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         house.schedules,
         house.pull_schedules,
         RetentionService(house.database),
-        ErasureService(house.database, house.orchestrator),
+        ErasureWorker(house.database, house.orchestrator),
     )
 
 

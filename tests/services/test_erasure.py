@@ -1,7 +1,7 @@
 """Export and erasure: a person's data is planted everywhere, and afterwards it is nowhere."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from domain.catalog import CATALOG
 from domain.events import Event
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from services.customer_search import CustomerSearch, Wanted
-from services.erasure import ErasureService
+from services.erasure import ErasureService, ErasureWorker
 from services.export import ExportService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
@@ -22,6 +22,7 @@ from services.profiles import ProfileService
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
+from storage.erasing import Erasing
 from storage.events import Events
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.idempotency import IdempotencyKeyRow
@@ -119,11 +120,12 @@ async def house(database: Database, temporal: Client) -> Any:
     await built.close()
 
 
-async def worked_off(service: ErasureService, clock: SteppedClock) -> None:
+async def worked_off(house: House, clock: SteppedClock) -> None:
+    worker = ErasureWorker(house.database, house.orchestrator)
     for _ in range(200):
-        if not await service.work(batch=2):
+        if not await worker.work(batch=2):
             clock.advance(seconds=30)
-    assert not await service.work()
+    assert not await worker.work()
 
 
 async def test_a_person_is_nowhere_afterwards(house: House, database: Database, clock: SteppedClock) -> None:
@@ -133,11 +135,11 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
         await Events(work).add([an_order("E1"), an_order("E2")])
     before = await everything(database)
     assert all(secret in before for secret in SECRETS)
-    service = ErasureService(database, house.orchestrator)
+    service = ErasureService(database)
     asked = await service.erase(ADMIN, person.customer, "本人要求")
     assert (asked.state, asked.step) == ("working", "events")
     assert (await service.erase(ADMIN, person.customer, "本人要求")).requested_at == asked.requested_at
-    await worked_off(service, clock)
+    await worked_off(house, clock)
     shown = await service.show(ADMIN, person.customer)
     assert shown.state == "done", shown
     after = await everything(database)
@@ -161,9 +163,34 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
             await question
 
 
+async def test_a_crash_goes_on_where_it_stood(
+    house: House, database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        work.session.add_all(list(plant(person.customer)))
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    empty = Erasing.empty_records
+
+    async def die(self: Erasing, identities: Sequence[int], size: int) -> Mapping[str, int]:
+        assert any((await empty(self, identities, size)).values())
+        raise RuntimeError("crash")
+
+    monkeypatch.setattr(Erasing, "empty_records", die)
+    worker = ErasureWorker(database, house.orchestrator)
+    with pytest.raises(RuntimeError, match="crash"):
+        await worked_off(house, clock)
+    assert "orders.order_id=E1" in await everything(database)
+    monkeypatch.undo()
+    assert not await worker.work()
+    await worked_off(house, clock)
+    assert (await ErasureService(database).show(ADMIN, person.customer)).state == "done"
+    assert not [secret for secret in SECRETS if secret in await everything(database)]
+
+
 async def test_what_comes_later_is_nobodys(house: House, database: Database, clock: SteppedClock) -> None:
     person = await a_person(database)
-    service = ErasureService(database, house.orchestrator)
+    service = ErasureService(database)
     await service.erase(ADMIN, person.customer, "本人要求")
     intake = Intake(IdentityService())
 
@@ -173,7 +200,7 @@ async def test_what_comes_later_is_nobodys(house: House, database: Database, clo
             await intake.take_in(work, [Arrival.of(event, NOW) for event in events])
 
     await told()
-    await worked_off(service, clock)
+    await worked_off(house, clock)
     await told()
     after = await everything(database)
     for secret in SECRETS:
@@ -192,7 +219,7 @@ async def test_who_shares_a_phone_with_an_erased_person_stays(
     wife = {"buyer_id": "jd-buyer-wife", "phone": OTHER_PHONE}
     async with UnitOfWork(database) as work:
         await intake.take_in(work, [Arrival.of(an_order("W1", buyer=wife), NOW)])
-    await ErasureService(database, house.orchestrator).erase(ADMIN, person.customer, "本人要求")
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
     async with UnitOfWork(database) as work:
         await intake.take_in(work, [Arrival.of(an_order("W2", buyer={**wife, "phone": PHONE}), NOW)])
     page = await CustomerSearch(database).find(ADMIN, Wanted(order="W2"), PageRequest())
@@ -208,14 +235,15 @@ WAITS = """
 async def test_an_open_run_is_ended_and_forgotten(house: House, database: Database, clock: SteppedClock) -> None:
     person = await a_person(database)
     await house.publish(a_flow("waits", WAITS))
-    service = ErasureService(database, house.orchestrator)
+    service = ErasureService(database)
+    worker = ErasureWorker(database, house.orchestrator)
     async with house.worker():
         run = await house.runs.start(ADMIN, "shop", "waits", {"phone": PHONE}, subject=f"customer:{person.customer}")
         await house.until(run.id, "waiting", "running")
         await service.erase(ADMIN, person.customer, "本人要求")
 
         async def done() -> bool:
-            if not await service.work():
+            if not await worker.work():
                 clock.advance(seconds=6)
             return (await service.show(ADMIN, person.customer)).state == "done"
 
@@ -226,7 +254,7 @@ async def test_an_open_run_is_ended_and_forgotten(house: House, database: Databa
 
 async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
     person = await a_person(database)
-    service, exports = ErasureService(database, house.orchestrator), ExportService(database)
+    service, exports = ErasureService(database), ExportService(database)
     for actor in (an_actor("li", Role.SUPERVISOR), an_actor("li", scope=Scope.of_accounts("jd/flagship"))):
         with pytest.raises(AuthorizationProblem):
             await service.erase(actor, person.customer, "x")

@@ -20,7 +20,7 @@ from storage.encryption import Keyring
 from storage.engine import Database
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.interactions import InteractionRow
-from storage.nickname_digests import name_digests
+from storage.nickname_digests import digest_anew, name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import PageRequest
 from storage.profile import KINDS, Place, Profiles, Subject, branch
@@ -372,6 +372,10 @@ async def test_a_question_is_one_thing_and_a_whole_number(database: Database) ->
 
 async def test_names_are_found_under_a_new_key(database: Database, database_url: str) -> None:
     person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE interactions SET names = NULL"))
+    assert await _found(database, SUPERVISOR, nickname="张三丰") == []
+    assert await digest_anew(database) == 1
     newer = Database(database_url, Keyring({"k2": b"2" * 32, "k1": b"1" * 32}))
     assert await _found(newer, SUPERVISOR, nickname="张三丰") == [person.customer]
     await rekey(newer)
