@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_REASON = 500
 MOST_ORDERS = 20_000
-BATCH = 500
+BATCH = 200
 _LEASE = timedelta(seconds=60)
 _SECOND_LOOK = timedelta(seconds=60)
 _ASK_AGAIN = timedelta(seconds=5)

@@ -25,6 +25,10 @@ TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
 
 
+EventName = tuple[str, str]
+"""Source and id of an event."""
+
+
 class Tagging(Protocol):
     """Whoever computes what follows from records: tags, grades, stages."""
 
@@ -49,6 +53,10 @@ class Arrival:
         return cls(event, received_at, record_of(event, received_at))
 
     @property
+    def name(self) -> EventName:
+        return self.event.source, self.event.id
+
+    @property
     def is_history(self) -> bool:
         """Whether it came so late that nothing should start because of it: a shop's past, read when it is connected."""
         return self.event.time is not None and self.received_at - self.event.time > TRIGGERS_WITHIN
@@ -56,12 +64,12 @@ class Arrival:
 
 @dataclass(slots=True)
 class TakenIn:
-    """What a batch did. events: those that were new. erased: ids of events about people who were erased."""
+    """What a batch did. events: those that were new. erased: sources and ids of events about people who were erased."""
 
     events: int = 0
     written: Written = field(default_factory=Written)
     customers: frozenset[UUID] = frozenset()
-    erased: frozenset[str] = frozenset()
+    erased: frozenset[EventName] = frozenset()
 
 
 _NOBODY = Assigned((), {}, {}, {})
@@ -87,7 +95,7 @@ class Intake:
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
         for arrival in arrivals:
-            if arrival.event.id in erased:
+            if arrival.name in erased:
                 continue
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
@@ -107,7 +115,9 @@ class Intake:
         return await self._identities.assign(work, sightings)
 
 
-async def _without_erased(work: UnitOfWork, arrivals: Sequence[Arrival]) -> tuple[Sequence[Arrival], frozenset[str]]:
+async def _without_erased(
+    work: UnitOfWork, arrivals: Sequence[Arrival]
+) -> tuple[Sequence[Arrival], frozenset[EventName]]:
     """The arrivals, those about erased people without them; and the events that are remembered by nobody.
 
     Nothing starts because of such an event, and it is not stored: it would tell again what was erased.
@@ -120,11 +130,11 @@ async def _without_erased(work: UnitOfWork, arrivals: Sequence[Arrival]) -> tupl
     best = {record.people[0] for record in records if record.people}
     known = await Identities(work).find(best)
     kept: list[Arrival] = []
-    gone: set[str] = set()
+    gone: set[EventName] = set()
     for arrival in arrivals:
         record = arrival.record
         if record is not None and is_of_erased(record, erased, known):
-            gone.add(arrival.event.id)
+            gone.add(arrival.name)
             kept.append(replace(arrival, record=made_nobodys(record)))
         else:
             if record is not None:

@@ -4,12 +4,13 @@ What points at the person is found by its indexes. What only mentions them (push
 through, decrypted and looked at, in the order of its key: nothing about the content has to be known beforehand.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, delete, or_, select, type_coerce, update
+from sqlalchemy import LargeBinary, delete, or_, select, tuple_, type_coerce, update
 from sqlmodel import col
 
 from domain.customers.traces import Traces
@@ -64,9 +65,9 @@ class Erasing(Repository):
     async def sweep_answers(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete kept answers of the API that name the person."""
         row = IdempotencyKeyRow
-        found, last = await self._mentions(row, ("key",), cursor, size, traces)
-        await self.session.execute(delete(row).where(col(row.key).in_([key for key, _ in found])))
-        return Swept(last, len(found))
+        found, last = await self._mentions(row, ("login", "key"), cursor, size, traces)
+        taken = tuple_(col(row.login), col(row.key)).in_([key for key, _ in found])
+        return Swept(last, await self._delete(row, taken) if found else 0)
 
     async def sweep_effects(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Empty answers of effects that name the person. That the effect was done, and when, stays."""
@@ -186,13 +187,13 @@ class Erasing(Repository):
         """Of the next rows in the order of a key those that name the person, with the columns in which they do; and the
         last key, None at the end."""
         table = table_of(row)
-        key = table.c[keys[0]]
-        texts = [each for each in table.columns if each.name in _PLAIN and each is not key]
+        names = [table.c[name] for name in keys]
+        texts = [each for each in table.columns if each.name in _PLAIN]
         sealed = [each for each in table.columns if encrypted_type(each.type)]
         columns = [*texts, *(type_coerce(each, LargeBinary).label(each.name) for each in sealed)]
-        statement = select(key.label("the_key"), *columns).order_by(key).limit(size)
+        statement = select(*names, *columns).order_by(*names).limit(size)
         if cursor:
-            statement = statement.where(key > (int(cursor) if key.type.python_type is int else cursor))
+            statement = statement.where(tuple_(*names) > tuple_(*json.loads(cursor)))
         rows = (await self.session.execute(statement)).mappings().all()
         keyring = self.work.database.keyring
         found = []
@@ -202,11 +203,12 @@ class Erasing(Repository):
                 stored, context = one[each.name], f"{table.name}.{each.name}"
                 if stored is not None and traces.are_in(keyring.decrypt(bytes(stored), context)):
                     places.add(each.name)
-            if traces.are_in(str(one["the_key"])):
+            key = tuple(one[name] for name in keys)
+            if any(traces.are_in(str(part)) for part in key):
                 places.add("id")
             if places:
-                found.append((one["the_key"], frozenset(places)))
-        return found, (str(rows[-1]["the_key"]) if len(rows) == size else None)
+                found.append((key if len(key) > 1 else key[0], frozenset(places)))
+        return found, (json.dumps([rows[-1][name] for name in keys]) if len(rows) == size else None)
 
 
 _PLAIN = frozenset({"subject", "subjects", "customer", "ticket", "reason", "start_problem", "event_id", "source"})
