@@ -29,6 +29,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
@@ -63,6 +64,7 @@ _TABLES: Mapping[Kind, type[Any]] = {
     "order": OrderRow,
 }
 MOST_LINES = 50
+_MOST_NEIGHBOURS = 1_000
 _BYTES = "C"
 
 
@@ -191,19 +193,18 @@ class Profiles(Repository):
     async def keys_within(self, customer: UUID, scope: Scope, limit: int) -> list[IdentityRow]:
         """The customer's keys that the scope lets see: those that a record within it points at, and those that some
         record named beside one of these."""
-        key, other = IdentityRow, aliased(IdentityRow)
+        key = IdentityRow
         statement = select(key).where(col(key.customer_id) == customer)
         if scope.kind != "everything":
+            every = list(await self.session.scalars(select(col(key.id)).where(col(key.customer_id) == customer)))
+            named = list(await self.session.scalars(_pointed_at(every, scope)))
             link = IdentityLinkRow
-            beside = exists().where(
-                or_(
-                    and_(col(link.low) == col(key.id), col(link.high) == col(other.id)),
-                    and_(col(link.high) == col(key.id), col(link.low) == col(other.id)),
-                ),
-                col(other.customer_id) == customer,
-                _pointed_at(col(other.id), scope),
+            beside = union(
+                select(col(link.low)).where(col(link.high) == func.any(_bigints(named))),
+                select(col(link.high)).where(col(link.low) == func.any(_bigints(named))),
             )
-            statement = statement.where(or_(_pointed_at(col(key.id), scope), beside))
+            near = (await self.session.scalars(beside.limit(_MOST_NEIGHBOURS))).all()
+            statement = statement.where(col(key.id).in_({*named, *near}))
         return list(await self.session.scalars(statement.order_by(col(key.id)).limit(limit)))
 
     async def customers_of_order(self, order_id: str, scope: Scope, limit: int) -> set[UUID]:
@@ -222,9 +223,20 @@ class Profiles(Repository):
         return set(await self.session.scalars(statement.limit(limit)))
 
 
-def _pointed_at(identity: Any, scope: Scope) -> ColumnElement[bool]:
+def _pointed_at(identities: Sequence[int], scope: Scope) -> Select[Any]:
+    """Those of the keys that a record within the scope points at; one record of each is looked for."""
+    keys = _listed(_bigints(identities))
     records: tuple[type[Any], ...] = (OrderRow, RefundRow, InteractionRow)
-    return or_(*(exists().where(col(row.identity_id) == identity, visible(row, scope)) for row in records))
+    each = [
+        select(literal(1).label("one"))
+        .where(col(row.identity_id) == keys.c.value, visible(row, scope))
+        .limit(1)
+        .correlate(keys)
+        .subquery()
+        for row in records
+    ]
+    one = union_all(*(select(some.c.one) for some in each)).limit(1).lateral()
+    return select(keys.c.value).select_from(keys).join(one, true())
 
 
 def _id_of(kind: Kind, key: str) -> Any:
@@ -233,8 +245,12 @@ def _id_of(kind: Kind, key: str) -> Any:
     return key if kind in ("run", "task") else int(key)
 
 
+def _bigints(numbers: Sequence[int]) -> Any:
+    return cast(list(numbers), ARRAY(BigInteger))
+
+
 def _numbers(subject: Subject) -> Any:
-    return cast(list(subject.identities), ARRAY(BigInteger))
+    return _bigints(subject.identities)
 
 
 def _key(column: Any) -> Any:
