@@ -174,7 +174,8 @@ class Erasing(Repository):
         """Account and number of the orders that point at these keys."""
         row = OrderRow
         statement = select(col(row.account_id), col(row.order_id)).where(col(row.identity_id).in_(identities))
-        found = await self.session.execute(statement.order_by(col(row.id)).limit(limit))
+        # By an expression, so that no planner walks all orders in their order.
+        found = await self.session.execute(statement.order_by(col(row.id) + 0).limit(limit))
         return [(account or "", order) for account, order in found]
 
     async def _delete(self, row: type[Table], *conditions: Any) -> int:
