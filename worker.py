@@ -87,6 +87,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.pull_schedules,
         application.retention,
         application.tagging,
+        application.erasure_worker,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from domain.access import system_actor
 from domain.problems import UnavailableProblem
 from services.audit import seal_pending
+from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import InboxService
 from services.pull_schedules import PullSchedules
@@ -36,6 +37,7 @@ _CHECK_S = 5.0
 _PURGE_EVERY_S = 3600.0
 _PURGE_AGAIN_S = 10.0
 _PURGE_BUDGET_S = 1.0
+_ERASE_BUDGET_S = 1.0
 _BEAT_S = 1.0
 
 _RETENTION = system_actor("retention")
@@ -58,6 +60,7 @@ class Drains:
         pull_schedules: PullSchedules,
         retention: RetentionService,
         tagging: Tagging,
+        erasure: ErasureWorker,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -68,6 +71,7 @@ class Drains:
         self._pull_schedules = pull_schedules
         self._retention = retention
         self._tagging = tagging
+        self._erasure = erasure
         self._tidied_at = self._purge_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
@@ -105,9 +109,11 @@ class Drains:
         return await self._dispatcher.wait_for_work(_IDLE_S)
 
     async def _look_after_runs(self) -> bool:
-        """Start what was written but not started, end what ended unseen, seal the audit chain, delete what is over."""
+        """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,
+        delete what is over."""
         started = await self._starter.sweep()
         sealed = await seal_pending(self._database)
+        erased = await self._erase()
         if time.monotonic() >= self._purge_at:
             await self._purge()
         if time.monotonic() - self._tidied_at > _TIDY_S:
@@ -116,7 +122,7 @@ class Drains:
             await self._pull_schedules.sync()
             self._tidied_at = time.monotonic()
         if not started and not sealed:
-            await self._pause(_LOOK_AFTER_S)
+            await self._pause(_GATHER_S if erased else _LOOK_AFTER_S)
         return bool(started)
 
     async def _keep_tags(self) -> bool:
@@ -127,6 +133,14 @@ class Drains:
         if not checked.complete or not filled.complete:
             return True
         await self._pause(_CHECK_S)
+        return False
+
+    async def _erase(self) -> bool:
+        """Batches of erasures for a second at most; whether more may be due at once."""
+        end = time.monotonic() + _ERASE_BUDGET_S
+        while await self._erasure.work():
+            if time.monotonic() >= end:
+                return True
         return False
 
     async def _purge(self) -> None:

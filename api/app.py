@@ -25,6 +25,7 @@ from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
+from api.routes.profiles import profiles
 from api.routes.releases import releases
 from api.routes.resources import resources
 from api.routes.runs import runs
@@ -47,6 +48,7 @@ ROUTERS = (
     imports,
     accounts,
     customers,
+    profiles,
     identity_decisions,
     identity_suggestions,
     secrets,

@@ -14,15 +14,19 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customer_search import CustomerSearch
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
+from services.erasure import ErasureService
 from services.events import EventService
+from services.export import ExportService
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.people import People
+from services.profiles import ProfileService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
@@ -51,6 +55,10 @@ class ApiDependencies:
     people: People
     accounts: PlatformAccounts
     customers: CustomerService
+    customer_search: CustomerSearch
+    profiles: ProfileService
+    exports: ExportService
+    erasure: ErasureService
     secrets: SecretStore
     organisation: OrganisationTree
     audit: AuditTrail

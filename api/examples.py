@@ -136,6 +136,23 @@ _SUGGESTION = {
 }
 _DECIDED = {"decision": _DECISION, "verdict": "join", "customers": [_CUSTOMER]}
 _REASON = {"reason": "电话核实为同一人"}
+_PROFILE_KEY = {"id": 42, "kind": "phone", "scope": "", "value": "+86138****8000", "first_seen_at": _AT}
+_ORDER_ENTRY = {
+    "kind": "order",
+    "at": _AT,
+    "key": "1207",
+    "account_id": "jd/flagship",
+    "data": {"order_id": "E20261111", "status": "paid", "currency": "CNY", "paid_minor": 19900, "lines": []},
+}
+_ERASURE: dict[str, Any] = {
+    "customer": _CUSTOMER,
+    "state": "working",
+    "step": "events",
+    "requested_by": "root",
+    "requested_at": _AT,
+    "ended_at": None,
+    "changed": {},
+}
 _EVENT = {
     "specversion": "1.0",
     "id": "a-1",
@@ -208,6 +225,8 @@ REQUESTS: dict[str, Any] = {
         "input": {"refund_id": "2026112300001"},
         "events": [{"after_s": 3600, "event": _EVENT}],
     },
+    "export_customer": {"reason": "本人申请查阅"},
+    "erase_customer": {"reason": "本人申请删除"},
     "merge_customers": {"others": [_FORMER_CUSTOMER], **_REASON},
     "split_customer": {"identities": [57], "reason": "妻子的账号"},
     "settle_identity_suggestion": {"verdict": "join", **_REASON},
@@ -439,6 +458,48 @@ RESPONSES: dict[str, Any] = {
         ],
         "suggestions": [_SUGGESTION],
     },
+    "find_customers": _page({"customer": _CUSTOMER, "identities": [_PROFILE_KEY]}),
+    "show_customer": {
+        "customer": _CUSTOMER,
+        "aliases": [_FORMER_CUSTOMER],
+        "identities": [_PROFILE_KEY],
+        "totals": [
+            {
+                "platform": "jd",
+                "currency": "CNY",
+                "orders": 3,
+                "paid_orders": 2,
+                "paid_minor": 39800,
+                "refunded_minor": 900,
+                "first_order_at": _AT,
+                "last_order_at": _AT,
+            }
+        ],
+        "orders": [_ORDER_ENTRY],
+        "refunds": [],
+        "parcels": [],
+        "chats": [{**_ORDER_ENTRY, "kind": "chat", "key": "m-1", "data": {"text": "尺码偏大吗？", "name": "in"}}],
+        "contacts": [],
+        "coupons": [],
+        "activities": [],
+        "tags": [{"tag": "复购", "since": _AT, "why": ["近 90 天已付款 3 单"]}],
+        "runs": [],
+        "tasks": [],
+        "touches": [],
+        "masked": True,
+    },
+    "list_customer_timeline": {**_page(_ORDER_ENTRY), "masked": True},
+    "export_customer": {
+        "customer": _CUSTOMER,
+        "aliases": [],
+        "exported_at": _AT,
+        "identities": [{"kind": "phone", "scope": "", "value": "+8613800138000"}],
+        "evidence": [],
+        "tags": [],
+        "records": [_ORDER_ENTRY],
+    },
+    "erase_customer": _ERASURE,
+    "show_customer_erasure": {**_ERASURE, "state": "done", "ended_at": _AT, "changed": {"orders": 3, "events": 12}},
     "merge_customers": _DECIDED,
     "split_customer": {**_DECIDED, "verdict": "part", "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
     "undo_identity_decision": {**_DECIDED, "customers": [_CUSTOMER, _FORMER_CUSTOMER]},

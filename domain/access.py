@@ -36,6 +36,8 @@ class Permission(StrEnum):
     CUSTOMERS_UNMASK = "customers.unmask"
     CUSTOMERS_MERGE = "customers.merge"
     CUSTOMERS_TAG = "customers.tag"
+    CUSTOMERS_EXPORT = "customers.export"
+    CUSTOMERS_ERASE = "customers.erase"
     SETTLEMENTS_READ = "settlements.read"
     SETTLEMENTS_RUN = "settlements.run"
     PAYOUTS_PREPARE = "payouts.prepare"
@@ -96,6 +98,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.CUSTOMERS_READ,
             _P.CUSTOMERS_MERGE,
             _P.CUSTOMERS_TAG,
+            _P.CUSTOMERS_EXPORT,
+            _P.CUSTOMERS_ERASE,
             _P.ACCOUNTS_MANAGE,
             _P.SECRETS_MANAGE,
             _P.ORGANISATION_MANAGE,

@@ -25,11 +25,14 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.customer_search import CustomerSearch
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
+from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
+from services.export import ExportService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
@@ -39,6 +42,7 @@ from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
+from services.profiles import ProfileService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
 from services.reach import ReachService
@@ -50,6 +54,7 @@ from services.run_starts import RunStarter
 from services.runs import RunService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
+from services.tag_book import StoredTags
 from services.tag_rules import RuleBook
 from services.tagging import Tagging
 from storage.definitions import Definitions
@@ -105,6 +110,26 @@ class Application:
     @cached_property
     def customers(self) -> CustomerService:
         return CustomerService(self.database)
+
+    @cached_property
+    def profiles(self) -> ProfileService:
+        return ProfileService(self.database, self.masking, StoredTags())
+
+    @cached_property
+    def customer_search(self) -> CustomerSearch:
+        return CustomerSearch(self.database, StoredTags())
+
+    @cached_property
+    def erasure(self) -> ErasureService:
+        return ErasureService(self.database)
+
+    @cached_property
+    def erasure_worker(self) -> ErasureWorker:
+        return ErasureWorker(self.database, self.orchestrator, (StoredTags(),))
+
+    @cached_property
+    def exports(self) -> ExportService:
+        return ExportService(self.database)
 
     @cached_property
     def identities(self) -> IdentityService:

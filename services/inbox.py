@@ -17,7 +17,7 @@ from connectors.webhooks import Verified
 from domain.access import Actor, Permission
 from domain.events import Event
 from domain.problems import ProblemError
-from services.intake import Arrival, Intake
+from services.intake import Arrival, EventName, Intake
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -105,17 +105,21 @@ class InboxService:
         accounts = await self._accounts(work, waiting)
         arrivals: list[Arrival] = []
         done: list[int] = []
+        pushed_by: list[tuple[EventName, int]] = []
         for stored in waiting:
             try:
                 received_at = stored.push.received_at
-                arrivals += [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                arrived = [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                arrivals += arrived
                 done.append(stored.id)
+                pushed_by += [(each.name, stored.id) for each in arrived]
             except Exception as error:  # a connector's bug on one push must not stop the others
                 reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
                 log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
                 await inbox.quarantine(stored.id, reason)
         taken = await self._intake.take_in(work, arrivals)
         await inbox.done(done)
+        await inbox.empty({push for name, push in pushed_by if name in taken.erased})
         return InboxDrained(len(waiting), taken.events, len(waiting) - len(done))
 
     async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:

@@ -5,22 +5,29 @@ at once wait for each other and never embrace.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from domain.customers.records import Record, fold, record_of
+from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
 from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
+from storage.erasures import ErasedKeys
 from storage.events import Events
+from storage.identities import Identities
 from storage.placements import Placements
 from storage.records import Records, Written
 from storage.unit_of_work import UnitOfWork
 
 TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
+
+
+EventName = tuple[str, str]
+"""Source and id of an event."""
 
 
 class Tagging(Protocol):
@@ -47,6 +54,10 @@ class Arrival:
         return cls(event, received_at, record_of(event, received_at))
 
     @property
+    def name(self) -> EventName:
+        return self.event.source, self.event.id
+
+    @property
     def is_history(self) -> bool:
         """Whether it came so late that nothing should start because of it: a shop's past, read when it is connected."""
         return self.event.time is not None and self.received_at - self.event.time > TRIGGERS_WITHIN
@@ -54,11 +65,12 @@ class Arrival:
 
 @dataclass(slots=True)
 class TakenIn:
-    """What a batch did. events: those that were new."""
+    """What a batch did. events: those that were new. erased: sources and ids of events about people who were erased."""
 
     events: int = 0
     written: Written = field(default_factory=Written)
     customers: frozenset[UUID] = frozenset()
+    erased: frozenset[EventName] = frozenset()
 
 
 _NOBODY = Assigned((), {}, {}, {})
@@ -73,18 +85,21 @@ class Intake:
 
     async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
+        arrivals, erased = await _without_erased(work, arrivals)
         assigned = await self._assign(work, arrivals)
         told = [arrival.record for arrival in arrivals if arrival.record is not None]
         for record in told:
             # Before they are folded: two people whom only their phones name are two.
             record.complete_key(_owner(record, assigned))
-        records = fold(told)
+        records = fold(record for record in told if not record.is_nameless)
         owners = [_owner(record, assigned) for record in records]
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
         for arrival in arrivals:
+            if arrival.name in erased:
+                continue
             (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
         if self._tagging is not None and assigned.touched:
             kinds = frozenset(record.kind for record in records)
@@ -95,7 +110,7 @@ class Intake:
             for event in await self._tagging.evaluate(work, assigned.touched, kinds):
                 (fresh if event.subject in stirred else history).append(event)
         new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
-        return TakenIn(new, written, assigned.touched)
+        return TakenIn(new, written, assigned.touched, erased)
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
         sightings = [
@@ -122,6 +137,34 @@ def _stirred(arrivals: Sequence[Arrival], assigned: Assigned) -> set[UUID]:
     }
     stirred = {assigned.customers[key] for key in people if key in assigned.customers}
     return stirred | (assigned.touched - set(assigned.customers.values()))
+
+
+async def _without_erased(
+    work: UnitOfWork, arrivals: Sequence[Arrival]
+) -> tuple[Sequence[Arrival], frozenset[EventName]]:
+    """The arrivals, those about erased people without them; and the events that are remembered by nobody.
+
+    Nothing starts because of such an event, and it is not stored: it would tell again what was erased.
+    """
+    records = [arrival.record for arrival in arrivals if arrival.record is not None]
+    asked: set[ErasedKey] = {each for record in records for each in (*record.people, order_of(record)) if each}
+    erased = await ErasedKeys(work).find(asked)
+    if not erased:
+        return arrivals, frozenset()
+    best = {record.people[0] for record in records if record.people}
+    known = await Identities(work).find(best)
+    kept: list[Arrival] = []
+    gone: set[EventName] = set()
+    for arrival in arrivals:
+        record = arrival.record
+        if record is not None and is_of_erased(record, erased, known):
+            gone.add(arrival.name)
+            kept.append(replace(arrival, record=made_nobodys(record)))
+        else:
+            if record is not None:
+                record.people = tuple(each for each in record.people if each not in erased)
+            kept.append(arrival)
+    return kept, frozenset(gone)
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

@@ -5,6 +5,7 @@ signal_events events for one run; False when the run is over
 update        a request that the run answers, such as a completed form
 progress      where a run stands, asked of the run itself
 situation     where a run stands, asked of the server: works without any worker
+forget        delete a run with its history
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -208,6 +211,40 @@ class Orchestrator:
                     return False
                 raise
         return True
+
+    async def forget(self, run_id: str) -> bool:
+        """Delete every execution of the run with its history; True when none is left that the server knows.
+
+        The server deletes in its own time: ask again until it is True. One that still runs is ended by it.
+        """
+        with problems(run_id):
+            name = run_id.replace("'", "''")
+            left = [each.run_id async for each in self.client.list_workflows(f"WorkflowId = '{name}'")]
+            if not left:
+                newest = await self._newest_execution(run_id)
+                left = [newest] if newest else []
+            for execution in left:
+                await self._delete(run_id, execution)
+        return not left
+
+    async def _newest_execution(self, run_id: str) -> str | None:
+        try:
+            return (await self.client.get_workflow_handle(run_id).describe(rpc_timeout=self._deadline)).run_id
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def _delete(self, run_id: str, execution: str) -> None:
+        request = DeleteWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id, run_id=execution),
+        )
+        try:
+            await self.client.workflow_service.delete_workflow_execution(request, timeout=self._deadline)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
     async def situation(self, run_id: str) -> RunSituation | None:
         """What the server knows of the run; None when it knows nothing."""

@@ -1,6 +1,6 @@
 """Accounts on platforms, with encrypted credentials."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,10 @@ class Accounts(Repository):
         if platform is not None:
             statement = statement.where(col(AccountRow.platform) == platform)
         return await paginate(self.session, statement, _BY_ID, page, Account.model_validate)
+
+    async def ids(self) -> Sequence[str]:
+        """The ids of all accounts (`youzan/flagship`), disconnected ones too."""
+        return (await self.session.scalars(select(col(AccountRow.id)).order_by(col(AccountRow.id)))).all()
 
     async def credentials(self, account_id: str) -> Mapping[str, str]:
         """For connectors only. Raises NotFoundProblem for an unknown or disconnected account."""

@@ -129,10 +129,17 @@ class CustomerTags(Repository):
                 where=new.held & ~_HELD.c.held,
             )
         )
-        old = list(targets)
-        await self.session.execute(delete(CustomerTagRow).where(col(CustomerTagRow.customer_id) == func.any(old)))
-        await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(old)))
-        await self.session.execute(delete(CustomerGradeRow).where(col(CustomerGradeRow.customer_id) == func.any(old)))
+        await self.forget(targets)
+
+    async def forget(self, customers: Collection[UUID]) -> int:
+        """Delete what rules and gradings said of these customers; how many tags and grades. Marks go with the keys."""
+        gone = list(customers)
+        deleted = 0
+        for held_by in (col(CustomerTagRow.customer_id), col(CustomerGradeRow.customer_id)):
+            statement = delete(held_by.class_).where(held_by == func.any(gone)).returning(held_by)
+            deleted += len((await self.session.execute(statement)).all())
+        await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(gone)))
+        return deleted
 
     async def bring_up_to_date(
         self, rules: Sequence[LiveRule], customers: Collection[UUID], *, exact: bool = False
@@ -282,6 +289,29 @@ class CustomerTags(Repository):
             TagMark(row.id, row.tag, row.kind, row.source, row.actor, row.reason, row.marked_at)
             for row in await self.session.scalars(statement)
         ]
+
+    async def holders(self, tag: str, after: UUID | None, limit: int) -> list[UUID]:
+        """Customers that carry a tag, by a rule or by a decision, in the order of their ids."""
+        marked = (
+            select(col(IdentityRow.customer_id).label("customer_id"), col(TagMarkRow.kind).label("kind"))
+            .join(IdentityRow, col(IdentityRow.id) == col(TagMarkRow.identity_id))
+            .where(col(TagMarkRow.tag) == tag, col(TagMarkRow.ended_at).is_(None))
+            .cte("marked")
+        )
+        by_rule = select(col(CustomerTagRow.customer_id)).where(
+            col(CustomerTagRow.tag) == tag, col(CustomerTagRow.held)
+        )
+        carried = by_rule.union(select(marked.c.customer_id).where(marked.c.kind == "add")).subquery()
+        excluded = select(marked.c.customer_id).where(marked.c.kind == "exclude")
+        statement = (
+            select(carried.c.customer_id)
+            .where(carried.c.customer_id.not_in(excluded))
+            .order_by(carried.c.customer_id)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(carried.c.customer_id > after)
+        return list(await self.session.scalars(statement))
 
     async def mark(self, identity: int, tag: str, kind: str, source: str, actor: str, reason: str) -> bool:
         """Write down a decision at an identity; whether it is new."""

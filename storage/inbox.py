@@ -144,6 +144,11 @@ class Inbox(Repository):
     async def done(self, ids: Collection[int]) -> None:
         await self._move(ids, "done")
 
+    async def empty(self, ids: Collection[int]) -> None:
+        """Keep that these pushes came, and nothing of what they say."""
+        if ids:
+            await self.session.execute(update(InboxRow).where(col(InboxRow.id).in_(ids)).values(payload=b""))
+
     async def quarantine(self, push_id: int, reason: str) -> None:
         await self._move([push_id], "quarantined", reason[:_LONGEST_REASON])
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from storage.encryption import EncryptedJson
@@ -17,7 +17,8 @@ class InteractionRow(ScopedColumns, Table, table=True):
 
     kind: `chat`, `scan`, `visit`, `cart`, `coupon`, `contact`, `follow`, `member`, `life`. key: the platform's own id
     of it within kind and account. name: what exactly (`page_view`, `in`, `pregnancy`). state: where it stands (`open`,
-    `used`, `lost`). details: what rules may ask about and is not personal. personal: texts and names.
+    `used`, `lost`). details: what rules may ask about and is not personal. personal: texts and names. names: digests of
+    the names in it (`storage.nickname_digests`).
     """
 
     __tablename__ = "interactions"
@@ -36,8 +37,10 @@ class InteractionRow(ScopedColumns, Table, table=True):
     amount_minor: int | None = Field(default=None, sa_type=BigInteger)
     details: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, nullable=False)
     personal: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("interactions.personal"), nullable=True)
+    names: list[bytes] | None = Field(default=None, sa_type=ARRAY(LargeBinary), nullable=True)
 
     __table_args__ = (
         UniqueConstraint("account_id", "kind", "key"),
         Index("ix_interactions_identity_id_occurred_at", "identity_id", "occurred_at"),
+        Index("ix_interactions_names", "names", postgresql_using="gin", postgresql_where=text("names IS NOT NULL")),
     )

@@ -73,13 +73,7 @@ class Order:
         try:
             return self._parse(cursor)
         except (ValueError, TypeError, binascii.Error, ArithmeticError, RecursionError):
-            raise ValidationProblem(
-                Text(
-                    "分页游标无效：请原样使用上一页返回的 next_cursor，或去掉它从第一页开始",
-                    "The page cursor is not valid: use the next_cursor of the previous page as it is, or leave it "
-                    "out to start with the first page",
-                )
-            ) from None
+            raise wrong_cursor() from None
 
     def _parse(self, cursor: str) -> list[Any]:
         if len(cursor) > _LONGEST_CURSOR:
@@ -88,6 +82,17 @@ class Order:
         if name != self.name:
             raise ValueError("another list's cursor")
         return [_from_json(value, column) for value, column in zip(values, self.columns, strict=True)]
+
+
+def wrong_cursor() -> ValidationProblem:
+    """A cursor is none of the list's that got it."""
+    return ValidationProblem(
+        Text(
+            "分页游标无效：请原样使用上一页返回的 next_cursor，或去掉它从第一页开始",
+            "The page cursor is not valid: use the next_cursor of the previous page as it is, or leave it "
+            "out to start with the first page",
+        )
+    )
 
 
 async def paginate(

@@ -16,7 +16,10 @@ class TouchRow(Table, table=True):
     """One attempt to reach a customer. key: the effect's idempotency key. skipped_reason: NULL when it was sent."""
 
     __tablename__ = "touches"
-    __table_args__ = (Index("ix_touches_channel_recipient_at", "channel", "recipient", "at"),)
+    __table_args__ = (
+        Index("ix_touches_channel_recipient_at", "channel", "recipient", "at"),
+        Index("ix_touches_recipient_at", "recipient", "at"),
+    )
 
     id: UUID = identifier()
     key: str = Field(unique=True)

@@ -13,6 +13,7 @@ from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.goods import GoodsRow
 from storage.interactions import InteractionRow
+from storage.nickname_digests import name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of
 from storage.tables import Table
@@ -75,6 +76,7 @@ _INTERACTION = (
     "amount_minor",
     "details",
     "personal",
+    "names",
 )
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
 _PLACES: Mapping[Shelf, _Place] = {
@@ -186,6 +188,9 @@ class Records(Repository):
             row[version] = number
         if place.has_person:
             row["identity_id"] = identity
+        if record.shelf == "interactions":
+            names = name_digests(self.work.database.keyring, record.values["personal"])
+            row["names"] = names and [f"\\x{name.hex()}" for name in names]
         if place.scoped:
             place_of = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
             row["account_id"], row["unit_path"] = record.account_id, place_of.unit_path

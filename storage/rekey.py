@@ -1,7 +1,7 @@
 """Rewrite encrypted columns with the newest key, so that an old key can be taken out of the settings.
 
-Digests by which encrypted identities are found move to the newest key as well. Audit entries are not rewritten: they
-are never changed at all.
+Digests by which encrypted identities and names are found move to the newest key as well. Audit entries are not
+rewritten: they are never changed at all.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Column, LargeBinary, Table, bindparam, func, select, type
 from storage.encryption import Keyring, encrypted_type
 from storage.engine import Database
 from storage.identity_rotation import rotate_digests
+from storage.nickname_digests import digest_anew
 from storage.tables import load_tables
 from storage.unit_of_work import UnitOfWork
 
@@ -28,6 +29,8 @@ async def rekey(database: Database) -> dict[str, int]:
     rewritten: dict[str, int] = {}
     if count := await rotate_digests(database):
         rewritten["identities.digest"] = count
+    if count := await digest_anew(database):
+        rewritten["interactions.names"] = count
     for table in load_tables().sorted_tables:
         for column in table.columns:
             if kind := encrypted_type(column.type):

@@ -84,8 +84,13 @@ class Record:
 
     def complete_key(self, identity: int | None) -> None:
         """Let a record that only a phone names go by the number of that identity."""
-        if self.shelf == "interactions" and not self.key[2]:
+        if self.is_nameless and identity is not None:
             self.key = (*self.key[:2], f"identity/{identity}")
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether nothing tells it from others of its kind: it is about nobody, and not remembered."""
+        return self.shelf == "interactions" and not self.key[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from activities.drains import Drains
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
+from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
 from services.tagging import Tagging
@@ -39,6 +40,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         house.pull_schedules,
         RetentionService(house.database),
         Tagging(house.database),
+        ErasureWorker(house.database, house.orchestrator),
     )
 
 

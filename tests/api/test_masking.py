@@ -12,9 +12,12 @@ from api.masking import is_authored
 from api.openapi import api_routes
 from api.routing import router
 from domain.access import Actor, Permission, Role, Scope
+from domain.canonical.keys import IdentityKey
 from domain.events import Event
 from domain.problems import ConflictProblem, Text
+from services.identities import IdentityService, Sighting
 from storage.events import Events
+from storage.interactions import InteractionRow
 from storage.unit_of_work import UnitOfWork
 from tests.api.house import QUEUES, Answer, House, problem
 from tests.services.house import a_flow, eventually
@@ -134,7 +137,17 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         await Events(work).add([Event(id="p-1", source="/pos", type="com.example.visit", data={"guest": PERSON})])
         pending = await Events(work).claim(1_000, lease=work.now - work.now)
         await Events(work).park(next(each.seq for each in pending if each.event.id == "p-1"), "张三丰 13698765432")
+    async with UnitOfWork(desk.database) as work:
+        phone = IdentityKey("phone", "", "+8613698765432")
+        assigned = await IdentityService().assign(work, [Sighting((phone,), "wecom/main", "chat:1", work.now)])
+        told = {"text": "我是 13698765432", "name": "张三丰"}
+        chat = InteractionRow(
+            kind="chat", key="1", identity_id=assigned.identities[phone], version=1, occurred_at=work.now,
+            recorded_at=work.now, personal=told,
+        )  # fmt: skip
+        work.session.add(chat)
     planted = {
+        "customer_id": [str(assigned.customers[phone])],
         "task_id": [each.json()["id"] for each in (waiting, done, failed)],
         "run_id": [each.json()["run_id"] for each in (waiting, done, failed)],
         "login": ["agent"],
@@ -145,7 +158,6 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "platform": ["youzan"],
         "slug": ["nobody"],
         "account": ["nobody"],
-        "customer_id": ["00000000-0000-7000-8000-000000000000"],
     }
     seen = []
     for path, parameters in _gets(desk):

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from commands.customers import customer
-from domain.problems import ValidationProblem
+from commands.profiles import customer
+from domain.problems import NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.services.test_identities import told
@@ -82,3 +82,19 @@ def test_the_review_list(database_url: str) -> None:
         tandem("review", "--settle", listed["id"], "--reason", "同一人")
     tandem("review", "--settle", listed["id"], "--verdict", "join", "--reason", "同一人")
     assert json.loads(tandem("review", "--json")) == []
+
+
+def test_show_find_export_and_erase(database_url: str, tmp_path: Path) -> None:
+    (found,) = given(database_url, "U1 J1")
+    assert json.loads(tandem("show", found, "--json"))["customer"] == found
+    assert "unionid" in tandem("show", found)
+    assert json.loads(tandem("find", "--key", "unionid//U1", "--json"))[0]["customer"] == found
+    assert tandem("find", "--order", "none") == ""
+    file = tmp_path / "export.json"
+    tandem("export", found, "--reason", "本人申请", "--file", str(file))
+    assert {key["value"] for key in json.loads(file.read_text())["identities"]} == {"U1", "J1"}
+    assert file.stat().st_mode & 0o077 == 0
+    assert "working" in tandem("erase", found, "--reason", "本人申请", "--yes")
+    assert "working" in tandem("erase", found)
+    with pytest.raises(NotFoundProblem):
+        tandem("show", found)

@@ -1,0 +1,149 @@
+"""`tandem customer show|find|export|erase`: a customer from all sides, and the rights of the person behind it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.customers import AsJson, CustomerId, customer
+from commands.database import command_line_actor, say, with_database
+from commands.listing import all_pages, show_rows
+from domain.catalog import CATALOG
+from domain.events import rfc3339
+from domain.problems import Text
+from runtime.settings import Settings
+from services.customer_search import CustomerSearch, Wanted
+from services.erasure import ErasureService
+from services.export import ExportService
+from services.profiles import Profile, ProfileService
+from storage.engine import Database
+
+__all__ = ["customer"]
+
+Why = Annotated[str, typer.Option("--reason", help="原因，写入审计 / why; kept in the audit log")]
+
+
+@customer.command("show")
+def show(customer_id: CustomerId, as_json: AsJson = False) -> None:
+    """客户全貌，已打码 / a customer from all sides, masked."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        found = await ProfileService(database, CATALOG.masking()).show(command_line_actor(), customer_id)
+        if as_json:
+            typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
+            return
+        say(settings, Text(f"客户 {found.customer}", f"customer {found.customer}"))
+        _tell(found)
+
+    with_database(work)
+
+
+def _tell(found: Profile) -> None:
+    """The tables of a profile; what is empty is left out."""
+    entries = [
+        entry
+        for some in (found.orders, found.refunds, found.parcels, found.chats, found.contacts, found.coupons)
+        for entry in some
+    ]
+    entries += [*found.activities, *found.runs, *found.tasks, *found.touches]
+    tables: list[list[dict[str, Any]]] = [
+        [{"key": key.kind, "scope": key.scope, "value": key.value} for key in found.identities],
+        [
+            {
+                "platform": total.platform,
+                "orders": total.orders,
+                "paid": total.paid_minor,
+                "refunded": total.refunded_minor,
+                "currency": total.currency,
+                "last": rfc3339(total.last_order_at) if total.last_order_at else None,
+            }
+            for total in found.totals
+        ],
+        [{"tag": each.tag, "since": rfc3339(each.since)} for each in found.tags],
+        [
+            {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "key": entry.key}
+            for entry in sorted(entries, key=lambda each: each.at, reverse=True)
+        ],
+    ]
+    for rows in filter(None, tables):
+        typer.echo()
+        show_rows(rows, as_json=False)
+
+
+@customer.command("find")
+def find(
+    phone: Annotated[str | None, typer.Option("--phone", help="完整手机号 / a whole phone number")] = None,
+    order: Annotated[str | None, typer.Option("--order", help="订单号 / an order number")] = None,
+    nickname: Annotated[str | None, typer.Option("--nickname", help="完整昵称 / a whole nickname")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="标签 / a tag")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="平台标识 / a platform's id of the person")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """查找客户 / find customers."""
+
+    async def work(database: Database, _: Settings) -> None:
+        search, actor = CustomerSearch(database), command_line_actor()
+        wanted = Wanted(phone, order, nickname, tag, key)
+        found = await all_pages(lambda page: search.find(actor, wanted, page))
+        show_rows(
+            [
+                {
+                    "customer": str(each.customer),
+                    "identities": [f"{identity.kind} {identity.value}" for identity in each.identities],
+                }
+                for each in found
+            ],
+            as_json=as_json,
+        )
+
+    with_database(work)
+
+
+@customer.command("export")
+def export(
+    customer_id: CustomerId,
+    reason: Why,
+    file: Annotated[Path | None, typer.Option("--file", help="写入文件 / write to a file")] = None,
+) -> None:
+    """导出该客户的全部数据，明文 / everything about a customer, in clear."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        found = await ExportService(database).export(command_line_actor(), customer_id, reason)
+        text = json.dumps(found, ensure_ascii=False, indent=2, default=str)
+        if file is None:
+            typer.echo(text)
+            return
+        file.touch(mode=0o600)
+        file.write_text(text + "\n", encoding="utf-8")
+        say(settings, Text(f"已写入 {file}", f"written to {file}"), err=True)
+
+    with_database(work)
+
+
+@customer.command("erase")
+def erase(
+    customer_id: CustomerId,
+    reason: Annotated[str, typer.Option("--reason", help="原因；不给则只看进度 / why; without it: how far it is")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 / do not ask")] = False,
+) -> None:
+    """删除该客户的个人信息，不可撤销 / erase a customer's personal data; it cannot be taken back."""
+
+    async def work(database: Database, _: Settings) -> None:
+        service, actor = ErasureService(database), command_line_actor()
+        if reason:
+            found = await service.erase(actor, customer_id, reason)
+        else:
+            found = await service.show(actor, customer_id)
+        row = {
+            "customer": str(found.customer),
+            "state": found.state,
+            "step": found.step,
+            "since": rfc3339(found.requested_at),
+        }
+        show_rows([row | dict(found.changed)], as_json=False)
+
+    if reason and not yes:
+        typer.confirm("不可撤销，确定删除？/ This cannot be taken back. Erase?", abort=True)
+    with_database(work)

@@ -1,0 +1,62 @@
+"""Where a person is named in stored texts: their keys, their ids here, the numbers of their orders, in every spelling
+in which a JSON document, a form body or a URL holds them."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from domain.canonical.keys import IdentityKey
+
+SHORTEST = 6
+"""Shorter values stand in too many texts about others: they are known as a subject only (`key:member/pos/main/7`)."""
+
+_WORD = rb"[0-9A-Za-z_]"
+
+
+class Traces:
+    """keys: of the person; names: their ids here, former ones too; orders: numbers of their orders."""
+
+    def __init__(self, keys: Iterable[IdentityKey], names: Iterable[str], orders: Iterable[str]) -> None:
+        values = {f"customer:{name}" for name in names} | set(names)
+        for order in orders:
+            values |= {f"order:{order}"} | ({order} if len(order) >= SHORTEST else set())
+        for key in keys:
+            values.add(key.subject)
+            if len(key.value) >= SHORTEST:
+                values.add(key.value)
+            if key.kind == "phone":
+                values |= {key.value.removeprefix("+"), key.value.removeprefix("+86")}
+        self._needles = sorted({spelling for value in values for spelling in _spellings(value)})
+        # What a word goes on with is another word: a phone's digits inside of an order's number are no phone.
+        either = b"|".join(map(re.escape, self._needles)) or rb"(?!)"
+        self._whole = re.compile(rb"(?<!%s)(?:%s)(?!%s)" % (_WORD, either, _WORD))
+
+    def are_in(self, text: bytes | str | None) -> bool:
+        """Whether a text names the person."""
+        if not text:
+            return False
+        data = text.encode() if isinstance(text, str) else text
+        return any(needle in data for needle in self._needles) and self._whole.search(data) is not None
+
+    def without(self, value: Any) -> Any:
+        """A JSON value without what names the person: texts become null, and so does the object around one, with the
+        names and addresses that stand beside it. The whole value stays what it is: an object, or a list."""
+        shown = self._without(value)
+        return type(value)() if shown is None and isinstance(value, dict | list) else shown
+
+    def _without(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            if any(self.are_in(each) for pair in value.items() for each in pair if isinstance(each, str)):
+                return None
+            return {name: self._without(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [kept for each in value if (kept := self._without(each)) is not None or each is None]
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return None if self.are_in(str(value)) else value
+        return value
+
+
+def _spellings(value: str) -> set[bytes]:
+    return {value.encode(), json.dumps(value)[1:-1].encode(), quote(value, safe="").encode(), quote(value).encode()}

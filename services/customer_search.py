@@ -1,0 +1,152 @@
+"""Finding customers: by a key of theirs, an order, a nickname, a tag. Personal values are looked up by their digests,
+so only a whole phone number and a whole name find anybody."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.canonical.keys import IdentityKey, KeyKind, key
+from domain.canonical.phones import e164
+from domain.problems import Text, ValidationProblem
+from services.profiles import ProfileKey, TagBook, shown_key
+from storage.accounts import Accounts
+from storage.customer_scope import sees_customer
+from storage.engine import Database
+from storage.identities import Identities
+from storage.paging import Page, PageRequest, wrong_cursor
+from storage.profile import Profiles
+from storage.unit_of_work import UnitOfWork
+
+MOST_FOUND = 50
+_MOST_KEYS = 10
+_MOST_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for, exactly one of these. key: a platform's id of the person, or `kind/scope/value`."""
+
+    phone: str | None = None
+    order: str | None = None
+    nickname: str | None = None
+    tag: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCustomer:
+    """A customer, and some keys of theirs, masked."""
+
+    customer: UUID
+    identities: Sequence[ProfileKey]
+
+
+class CustomerSearch:
+    """Finds what is within the actor's data scope."""
+
+    def __init__(self, database: Database, tags: TagBook | None = None) -> None:
+        self._database = database
+        self._tags = tags
+
+    async def find(self, actor: Actor, wanted: Wanted, page: PageRequest) -> Page[FoundCustomer]:
+        """The customers, by id; only a tag fills more than one page.
+
+        :raises ValidationProblem: not exactly one thing is asked for, or it is no phone number.
+        """
+        actor.require(Permission.CUSTOMERS_READ)
+        given = {name: value for name in _QUESTIONS if (value := getattr(wanted, name)) is not None and value.strip()}
+        if len(given) != 1:
+            raise ValidationProblem(
+                Text(
+                    "请给出 phone、order、nickname、tag、key 中的一个查询条件",
+                    "Ask for exactly one of phone, order, nickname, tag, key",
+                )
+            )
+        ((name, value),) = given.items()
+        async with UnitOfWork(self._database) as work:
+            if name == "tag":
+                return await self._holders(work, actor, value.strip(), page)
+            customers = await self._candidates(work, actor, name, value.strip())
+            found = await _visible(work, actor, customers, MOST_FOUND)
+            return Page([await _shown(work, actor, customer) for customer in found])
+
+    async def _candidates(self, work: UnitOfWork, actor: Actor, name: str, value: str) -> Iterable[UUID]:
+        if name == "order":
+            return await Profiles(work).customers_of_order(value, actor.scope, _MOST_LOOKED_AT)
+        if name == "nickname":
+            return await Profiles(work).customers_named(value, actor.scope, _MOST_LOOKED_AT)
+        keys = [_phone(value)] if name == "phone" else await _keys(work, value)
+        return {stored.customer_id for stored in (await Identities(work).find(keys)).values()}
+
+    async def _holders(self, work: UnitOfWork, actor: Actor, tag: str, page: PageRequest) -> Page[FoundCustomer]:
+        if self._tags is None:
+            return Page([])
+        after = _after(page.cursor)
+        holders = await self._tags.holders(work, tag, after, _MOST_LOOKED_AT)
+        found: list[UUID] = []
+        last: UUID | None = None
+        for customer in holders:
+            if len(found) == page.size:
+                break
+            last = customer
+            if await sees_customer(work, customer, actor.scope):
+                found.append(customer)
+        is_all = (not holders or last == holders[-1]) and len(holders) < _MOST_LOOKED_AT
+        shown = [await _shown(work, actor, customer) for customer in found]
+        return Page(shown, None if is_all or last is None else str(last))
+
+
+_QUESTIONS = ("phone", "order", "nickname", "tag", "key")
+
+
+def _phone(text: str) -> IdentityKey:
+    number = e164(text)
+    if number is None:
+        raise ValidationProblem(
+            Text(
+                "这不是完整的电话号码；请输入完整号码，境外号码请带国家码（+852…）",
+                "This is no whole phone number; give all digits, and the country code of a foreign one (+852…)",
+            )
+        )
+    return IdentityKey("phone", "", number)
+
+
+async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
+    """Every key that the text may be: the one it says, or one of any kind at any account."""
+    kind, _, rest = text.partition("/")
+    if kind in get_args(KeyKind) and "/" in rest:
+        scope, _, value = rest.rpartition("/")
+        said = key(kind, value, scope)  # type: ignore[arg-type]
+        return [said] if said is not None else []
+    accounts = await Accounts(work).ids()
+    platforms = {account.partition("/")[0] for account in accounts}
+    found = [key("unionid", text), key("device", text)]
+    found += [key("buyer", text, platform) for platform in sorted(platforms)]
+    found += [key(each, text, account) for account in accounts for each in ("openid", "external_userid", "member")]
+    return [each for each in found if each is not None]
+
+
+async def _visible(work: UnitOfWork, actor: Actor, customers: Iterable[UUID], limit: int) -> list[UUID]:
+    found: list[UUID] = []
+    for customer in sorted(customers):
+        if len(found) == limit:
+            break
+        if await sees_customer(work, customer, actor.scope):
+            found.append(customer)
+    return found
+
+
+async def _shown(work: UnitOfWork, actor: Actor, customer: UUID) -> FoundCustomer:
+    keys = await Profiles(work).keys_within(customer, actor.scope, _MOST_KEYS)
+    return FoundCustomer(customer, [shown_key(row, clear=False) for row in keys])
+
+
+def _after(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise wrong_cursor() from None

@@ -1,0 +1,111 @@
+"""Everything that is stored about one person, in clear, as one document for them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.events import rfc3339
+from domain.organisation import Placement
+from domain.problems import Text, ValidationProblem
+from services.profiles import TagBook, entry_of, require_customer
+from storage.audit import AuditLog
+from storage.engine import Database
+from storage.human_tasks import HumanTaskRow
+from storage.identities import Customers, Identities
+from storage.identity_links import IdentityLinks
+from storage.profile import Place, Profiles, Subject
+from storage.runs import RunRow, run_of
+from storage.unit_of_work import UnitOfWork
+
+LONGEST_REASON = 500
+MOST_RECORDS = 50_000
+_PAGE = 500
+
+
+class ExportService:
+    """Raises AuthorizationProblem without `customers.export`; it is for who sees everything."""
+
+    def __init__(self, database: Database, tags: TagBook | None = None) -> None:
+        self._database = database
+        self._tags = tags
+
+    async def export(self, actor: Actor, customer_id: UUID, reason: str) -> dict[str, Any]:
+        """Identities with the evidence between them, tags, and every record with all that is known of it, newest first.
+
+        :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason, or more records than
+            one document holds.
+        """
+        actor.require(Permission.CUSTOMERS_EXPORT)
+        actor.require_everything()
+        if not 1 <= len(reason.strip()) <= LONGEST_REASON:
+            raise ValidationProblem(
+                Text(
+                    f"请说明理由（1–{LONGEST_REASON} 字），会写入审计",
+                    f"Say why (1 to {LONGEST_REASON} characters); it is audited",
+                )
+            )
+        async with UnitOfWork(self._database) as work:
+            customer = await require_customer(work, actor, customer_id)
+            keys = await Identities(work).of_customers([customer])
+            aliases = (await Customers(work).aliases([customer])).get(customer, ())
+            links = await IdentityLinks(work).of([row.id for row in keys])
+            tags = await self._tags.held(work, customer) if self._tags is not None else ()
+            subject = Subject(
+                [row.id for row in keys],
+                [str(each) for each in (customer, *aliases)],
+                sorted({row.value for row in keys}),
+                actor.scope,
+            )
+            records = await _records(work, subject)
+            await AuditLog(work).record(
+                actor, "customer.export", f"customer:{customer}", {"reason": reason.strip()}, Placement()
+            )
+            return {
+                "customer": str(customer),
+                "aliases": [str(each) for each in aliases],
+                "exported_at": rfc3339(work.now),
+                "identities": [row.model_dump(mode="json", exclude={"digest", "customer_id", "home"}) for row in keys],
+                "evidence": [row.model_dump(mode="json") for row in links],
+                "tags": [{"tag": each.tag, "since": rfc3339(each.since), "why": list(each.why)} for each in tags],
+                "records": records,
+            }
+
+
+async def _records(work: UnitOfWork, subject: Subject) -> list[dict[str, Any]]:
+    profiles = Profiles(work)
+    records: list[dict[str, Any]] = []
+    before: Place | None = None
+    while True:
+        places: Sequence[Place] = await profiles.timeline(subject, before, _PAGE)
+        rows = await profiles.rows(places)
+        lines = await profiles.lines([row.id for place, row in rows.items() if place.kind == "order"])
+        records.extend(_record(rows[place], lines, place) for place in places if place in rows)
+        if len(records) > MOST_RECORDS:
+            raise ValidationProblem(
+                Text(
+                    f"该客户的记录超过 {MOST_RECORDS} 条，无法放入一个文档",
+                    f"This customer has more than {MOST_RECORDS:,} records, which is too much for one document",
+                )
+            )
+        if len(places) < _PAGE:
+            return records
+        before = places[-1]
+
+
+def _record(row: Any, lines: Any, place: Place) -> dict[str, Any]:
+    """A record with everything of it; of a run and a task also what is in them."""
+    if isinstance(row, HumanTaskRow):
+        data = row.model_dump(mode="json", exclude={"form", "id", "account_id"})
+        return {"kind": "task", "at": rfc3339(place.at), "key": row.id, "account_id": row.account_id, "data": data}
+    entry = entry_of(row, lines)
+    data = dict(entry.data)
+    if isinstance(row, RunRow):
+        data = run_of(row).model_dump(mode="json", exclude={"id", "account_id", "live", "masked"})
+    return {
+        "kind": entry.kind,
+        "at": rfc3339(entry.at),
+        "key": entry.key,
+        "account_id": entry.account_id,
+        "data": data,
+    }

@@ -1,0 +1,269 @@
+"""A customer from all sides: who they are, what they bought, said, were told, and what runs about them.
+
+Everything is masked, unless somebody with `customers.unmask` gave a reason, which is audited. What is outside of the
+actor's data scope is not there: a customer of whom nothing is within it does not exist.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.customers.masking import masked_key
+from domain.events import rfc3339
+from domain.organisation import Placement
+from domain.privacy import Masking
+from domain.problems import NotFoundProblem, Text
+from services.disclosure import Disclosure, record_unmasking, require_unmasking
+from storage.customer_scope import sees_customer
+from storage.engine import Database
+from storage.erasures import Erasures
+from storage.human_tasks import HumanTaskRow
+from storage.identities import Customers, IdentityRow
+from storage.interactions import InteractionRow
+from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.paging import Page, PageRequest
+from storage.profile import KINDS, Kind, Profiles, Subject, Totals, cursor_of, place_of
+from storage.reach import TouchRow
+from storage.runs import RunRow, summary_of
+from storage.unit_of_work import UnitOfWork
+
+MOST_KEYS = 200
+MOST_OF_A_KIND = 20
+_NEEDS: Mapping[Kind, Permission] = {"run": Permission.RUNS_READ, "task": Permission.TASKS_READ}
+_CHATS, _CONTACTS, _COUPONS = ("chat",), ("contact", "follow"), ("coupon",)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTag:
+    """A tag that a customer holds, since when, and why: what the rule saw, in its own words."""
+
+    tag: str
+    since: datetime
+    why: Sequence[Any]
+
+
+class TagBook(Protocol):
+    """Whoever knows which tags customers hold."""
+
+    async def held(self, work: UnitOfWork, customer: UUID) -> Sequence[HeldTag]:
+        """The tags of a customer."""
+
+    async def holders(self, work: UnitOfWork, tag: str, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Customers that hold a tag, in the order of their ids, after one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileKey:
+    """A key of the customer."""
+
+    id: int
+    kind: str
+    scope: str
+    value: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record. key: its id in its table; kind: `order`, `refund`, `parcel`, `run`, `task`, `touch`, or the kind of
+    an interaction. data: what is known of it."""
+
+    kind: str
+    at: datetime
+    key: str
+    account_id: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A customer from all sides; every list holds the newest only, `timeline` pages through everything."""
+
+    customer: UUID
+    aliases: Sequence[UUID]
+    identities: Sequence[ProfileKey]
+    totals: Sequence[Totals]
+    orders: Sequence[Entry]
+    refunds: Sequence[Entry]
+    parcels: Sequence[Entry]
+    chats: Sequence[Entry]
+    contacts: Sequence[Entry]
+    coupons: Sequence[Entry]
+    activities: Sequence[Entry]
+    tags: Sequence[HeldTag]
+    runs: Sequence[Entry]
+    tasks: Sequence[Entry]
+    touches: Sequence[Entry]
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline(Page[Entry]):
+    """A page of everything, the newest first."""
+
+    masked: bool = True
+
+
+class ProfileService:
+    """Raises AuthorizationProblem without the permission, NotFoundProblem for customers out of the actor's scope."""
+
+    def __init__(self, database: Database, masking: Masking, tags: TagBook | None = None) -> None:
+        self._database = database
+        self._masking = masking
+        self._disclosure = Disclosure(masking)
+        self._tags = tags
+
+    async def show(self, actor: Actor, customer_id: UUID, *, unmask_for: str | None = None) -> Profile:
+        """Everything at a glance; a former id stands for who it is now."""
+        _require(actor, unmask_for)
+        async with UnitOfWork(self._database) as work:
+            customer, aliases, keys, subject = await self._open(work, actor, customer_id, unmask_for)
+            profiles = Profiles(work)
+            rows = {
+                kind: await profiles.newest(kind, subject, MOST_OF_A_KIND) for kind in KINDS if kind != _INTERACTION
+            }
+            interactions = await profiles.newest_interactions(subject, MOST_OF_A_KIND)
+            lines = await profiles.lines([row.id for row in rows["order"]])
+            totals = await profiles.totals(subject)
+            tags = await self._tags.held(work, customer) if self._tags is not None else ()
+        clear = unmask_for is not None
+        entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}
+        acts = [self._entry(row, lines, work.now, clear) for row in interactions]
+        sorted_out = (*_CHATS, *_CONTACTS, *_COUPONS)
+        return Profile(
+            customer,
+            aliases,
+            [shown_key(row, clear=clear) for row in keys],
+            totals,
+            entries["order"],
+            entries["refund"],
+            entries["parcel"],
+            [each for each in acts if each.kind in _CHATS],
+            [each for each in acts if each.kind in _CONTACTS],
+            [each for each in acts if each.kind in _COUPONS],
+            [each for each in acts if each.kind not in sorted_out][:MOST_OF_A_KIND],
+            tags,
+            entries["run"],
+            entries["task"],
+            entries["touch"],
+            not clear,
+        )
+
+    async def timeline(
+        self, actor: Actor, customer_id: UUID, page: PageRequest, *, unmask_for: str | None = None
+    ) -> Timeline:
+        """Everything, the newest first, page after page; what comes meanwhile stands before the first page."""
+        _require(actor, unmask_for)
+        before = place_of(page.cursor) if page.cursor is not None else None
+        async with UnitOfWork(self._database) as work:
+            _, _, _, subject = await self._open(work, actor, customer_id, unmask_for)
+            profiles = Profiles(work)
+            places = await profiles.timeline(subject, before, page.size + 1)
+            shown = places[: page.size]
+            rows = await profiles.rows(shown)
+            lines = await profiles.lines([rows[place].id for place in rows if place.kind == "order"])
+        entries = [
+            self._entry(rows[place], lines, work.now, unmask_for is not None) for place in shown if place in rows
+        ]
+        after = cursor_of(shown[-1]) if len(places) > page.size else None
+        return Timeline(entries, after, unmask_for is None)
+
+    async def _open(
+        self, work: UnitOfWork, actor: Actor, customer_id: UUID, unmask_for: str | None
+    ) -> tuple[UUID, Sequence[UUID], Sequence[IdentityRow], Subject]:
+        customer = await require_customer(work, actor, customer_id)
+        aliases = (await Customers(work).aliases([customer])).get(customer, ())
+        keys = await Profiles(work).keys_within(customer, actor.scope, MOST_KEYS)
+        if unmask_for is not None:
+            await record_unmasking(work, actor, "customer", str(customer), unmask_for, Placement())
+        own_only = actor.may(Permission.TASKS_WORK) and not actor.may(Permission.TASKS_MANAGE)
+        subject = Subject(
+            [row.id for row in keys],
+            [str(each) for each in (customer, *aliases)],
+            sorted({row.value for row in keys}),
+            actor.scope,
+            frozenset(kind for kind in KINDS if kind not in _NEEDS or actor.may(_NEEDS[kind])),
+            actor.login,
+            None if not own_only or "*" in actor.queues else actor.queues,
+        )
+        return customer, aliases, keys, subject
+
+    def _entry(self, row: Any, lines: Mapping[int, Sequence[OrderLineRow]], now: datetime, clear: bool) -> Entry:
+        if isinstance(row, HumanTaskRow):
+            # A task is shown in clear by itself only: its form knows what is personal in it.
+            summary = self._disclosure.summary(row, now).model_dump(mode="json", exclude={"id"})
+            return Entry("task", row.opened_at, row.id, row.account_id, summary)
+        entry = entry_of(row, lines)
+        if clear:
+            return entry
+        return Entry(entry.kind, entry.at, entry.key, entry.account_id, self._masking.mask(dict(entry.data)))
+
+
+_INTERACTION: Kind = "interaction"
+
+
+async def require_customer(work: UnitOfWork, actor: Actor, customer_id: UUID) -> UUID:
+    """The customer that an id stands for, within the actor's scope; raises NotFoundProblem."""
+    current = await Customers(work).current(customer_id)
+    if current is None or not await sees_customer(work, current, actor.scope):
+        raise NotFoundProblem(Text(f"没有客户 {customer_id}", f"There is no customer {customer_id}"))
+    if (erasure := await Erasures(work).of(current)) is not None:
+        raise NotFoundProblem(
+            Text(f"客户 {customer_id} 的个人信息已按要求删除", f"The customer {customer_id} was erased on request"),
+            erased_at=rfc3339(erasure.requested_at),
+        )
+    return current
+
+
+def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:
+    """A row of the profile in clear; lines: articles by the order's number."""
+    match row:
+        case OrderRow():
+            data = _members(row, "identity_id", "told_at", "version", "detail_version")
+            data["lines"] = [each.model_dump(exclude={"order_key"}) for each in lines.get(row.id, ())]
+            return Entry("order", row.told_at, str(row.id), row.account_id, data)
+        case RefundRow():
+            data = _members(row, "identity_id", "told_at", "version", "detail_version")
+            return Entry("refund", row.told_at, str(row.id), row.account_id, data)
+        case ShipmentRow():
+            return Entry(
+                "parcel", row.told_at, str(row.id), row.account_id, _members(row, "identity_id", "told_at", "version")
+            )
+        case InteractionRow():
+            data = _members(row, "identity_id", "kind", "key", "occurred_at", "version", "names", "personal")
+            personal = dict(row.personal or {})
+            if "name" in personal:
+                personal["person_name"] = personal.pop("name")
+            return Entry(row.kind, row.occurred_at, row.key, row.account_id, {**data, **personal})
+        case RunRow():
+            return Entry(
+                "run",
+                row.created_at,
+                row.id,
+                row.account_id,
+                summary_of(row).model_dump(mode="json", exclude={"id", "account_id"}),
+            )
+        case TouchRow():
+            return Entry("touch", row.at, str(row.id), None, _members(row, "key", "at"))
+    raise TypeError(f"{type(row).__name__} is in no profile")
+
+
+def _members(row: Any, *without: str) -> dict[str, Any]:
+    hidden = {"id", "account_id", "recorded_at", *without}
+    found: dict[str, Any] = row.model_dump(mode="json", exclude=hidden)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def shown_key(row: IdentityRow, *, clear: bool) -> ProfileKey:
+    """A key as people see it, its value masked unless it is disclosed."""
+    value = row.value if clear else masked_key(row.kind, row.value)
+    return ProfileKey(row.id, row.kind, row.scope, value, row.first_seen_at)
+
+
+def _require(actor: Actor, unmask_for: str | None) -> None:
+    actor.require(Permission.CUSTOMERS_READ)
+    if unmask_for is not None:
+        require_unmasking(actor, unmask_for)

@@ -1,0 +1,116 @@
+"""Erasures: who was erased, how far that is, and by which digests their keys are known when they come again."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, Uuid, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlmodel import Field, col
+
+from domain.customers.tombstones import ErasedKey
+from storage.bulk import fetch
+from storage.encryption import Keyring
+from storage.locks import lock, lock_shared
+from storage.tables import Table, identifier, instant
+from storage.unit_of_work import Repository
+
+_PURPOSE = "erased-key"
+_LOCK = "erased-keys"
+
+
+class ErasureRow(Table, table=True):
+    """One erasure.
+
+    identities, names: the numbers of the keys and the ids of the customer when it was asked for. step: what is worked
+    on; cursor: how far that is; round: everything is read through twice, because what was under way when it began may
+    have written behind the first reading. due_at: when it goes on, NULL when it is over. changed: how many rows of each
+    table were emptied or deleted.
+    """
+
+    __tablename__ = "erasures"
+    id: UUID = identifier()
+    customer_id: UUID = Field(unique=True, sa_column_args=[ForeignKey("customers.id")])
+    identities: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
+    names: list[UUID] = Field(sa_type=ARRAY(Uuid), nullable=False)
+    requested_by: str
+    requested_at: datetime = instant()
+    step: str
+    cursor: str = ""
+    round: int = Field(default=1, sa_type=SmallInteger)
+    due_at: datetime | None = instant(optional=True)
+    changed: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, nullable=False)
+    problem: str | None = None
+    ended_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (Index("ix_erasures_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+
+class ErasedKeyRow(Table, table=True):
+    """A key whose person was erased: only its digest, and the key of the keyring that made it. It is never digested
+    anew, because nobody knows the value any more."""
+
+    __tablename__ = "erased_keys"
+    key_id: str
+    digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    erasure_id: UUID = Field(sa_column_args=[ForeignKey("erasures.id")])
+
+
+class Erasures(Repository):
+    """Erasures and where each stands."""
+
+    async def of(self, customer: UUID) -> ErasureRow | None:
+        """The erasure of a customer."""
+        return (await self.session.scalars(select(ErasureRow).where(col(ErasureRow.customer_id) == customer))).first()
+
+    async def claim(self, lease: timedelta) -> ErasureRow | None:
+        """The erasure that is due the longest; nobody else gets it before the lease is over."""
+        row = ErasureRow
+        due = select(row).where(col(row.due_at) <= self.now).order_by(col(row.due_at)).limit(1)
+        found = (await self.session.scalars(due.with_for_update(skip_locked=True))).first()
+        if found is not None:
+            found.due_at = self.now + lease
+            await self.session.flush()
+        return found
+
+    async def locked(self, erasure: UUID) -> ErasureRow:
+        """The erasure, for the one who works on it."""
+        found = select(ErasureRow).where(col(ErasureRow.id) == erasure).with_for_update()
+        return (await self.session.scalars(found)).one()
+
+
+class ErasedKeys(Repository):
+    """Keys whose person was erased."""
+
+    async def add(self, erasure: UUID, keys: Collection[ErasedKey]) -> None:
+        """Know these keys from now on; batches that are being taken in are waited for."""
+        await lock(self.work, _LOCK)
+        keyring = self.work.database.keyring
+        rows = [
+            {"key_id": keyring.current_id, "digest": _digest(keyring, keyring.current_id, key), "erasure_id": erasure}
+            for key in keys
+        ]
+        if rows:
+            await self.session.execute(insert(ErasedKeyRow).on_conflict_do_nothing(), rows)
+
+    async def find(self, keys: Collection[ErasedKey]) -> frozenset[ErasedKey]:
+        """Those of the keys whose person was erased. Until this unit of work ends, no other becomes one."""
+        await lock_shared(self.work, _LOCK)
+        if not keys or not await self.session.scalar(select(func.count()).select_from(_any())):
+            return frozenset()
+        keyring = self.work.database.keyring
+        digests = {_digest(keyring, key_id, key): key for key_id in keyring.ids for key in keys}
+        return frozenset(digests[found] for (found,) in await fetch(self.work, _FIND, {"digests": list(digests)}))
+
+
+_FIND = "SELECT digest FROM erased_keys WHERE digest = ANY(%(digests)b::bytea[])"
+
+
+def _any() -> Any:
+    return select(col(ErasedKeyRow.digest)).limit(1).subquery()
+
+
+def _digest(keyring: Keyring, key_id: str, key: ErasedKey) -> bytes:
+    kind, scope, value = key
+    return keyring.mac(_PURPOSE, f"{kind}:{len(scope)}:{scope}{value}".encode(), key_id=key_id)

@@ -1,0 +1,59 @@
+"""Where a person is named in stored texts, and where they are not."""
+
+import json
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.canonical.keys import IdentityKey
+from domain.customers.traces import SHORTEST, Traces
+
+PHONE = IdentityKey("phone", "", "+8613800138000")
+TRACES = Traces(
+    [PHONE, IdentityKey("buyer", "jd", "买家/0001 x"), IdentityKey("member", "pos/1", "7")], ["c-1"], ["E1"]
+)
+
+
+def test_every_spelling_is_found() -> None:
+    for value in ("+8613800138000", "8613800138000", "13800138000", "买家/0001 x", "customer:c-1", "order:E1"):
+        for text in (
+            json.dumps({"a": value}),
+            json.dumps({"a": value}, ensure_ascii=False),
+            f"a={quote(value, safe='')}",
+            value,
+        ):
+            assert TRACES.are_in(text), text
+    assert TRACES.are_in("key:member/pos/1/7")
+
+
+def test_others_are_not() -> None:
+    for text in ("E13800138000", "138001380001", '{"n": 7}', "order:E12", "E1", "customer:c-10", "", None):
+        assert not TRACES.are_in(text), text
+
+
+def test_only_the_object_around_a_name_goes() -> None:
+    told = {"people": [{"phone": "13800138000", "name": "张三"}, {"phone": "13900139000", "name": "李四"}], "count": 2}
+    assert TRACES.without(told) == {"people": [{"phone": "13900139000", "name": "李四"}], "count": 2}
+    assert TRACES.without({"phone": 13800138000, "x": 1}) == {"phone": None, "x": 1}
+    assert TRACES.without({"phone": "13800138000"}) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5) | st.just("+8613800138000"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_nothing_that_names_the_person_is_left(value: object) -> None:
+    left = TRACES.without(value)
+    assert not TRACES.are_in(json.dumps(left))
+    if not TRACES.are_in(json.dumps(value)):
+        assert left == value
+
+
+def test_no_keys_find_nobody() -> None:
+    assert not Traces([], [], []).are_in("anything")
+    assert SHORTEST > 1

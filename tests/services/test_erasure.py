@@ -1,0 +1,280 @@
+"""Export and erasure: a person's data is planted everywhere, and afterwards it is nowhere."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import LargeBinary, select, text, type_coerce
+from temporalio.client import Client
+
+from domain.access import Role, Scope
+from domain.catalog import CATALOG
+from domain.events import Event
+from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from services.customer_search import CustomerSearch, Wanted
+from services.erasure import ErasureService, ErasureWorker
+from services.export import ExportService
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from services.profiles import ProfileService
+from storage.effects import EffectRow
+from storage.encryption import encrypted_type
+from storage.engine import Database
+from storage.erasing import Erasing
+from storage.events import Events
+from storage.human_tasks import NEVER_DUE, HumanTaskRow
+from storage.idempotency import IdempotencyKeyRow
+from storage.inbox import InboxRow
+from storage.orders import OrderRow
+from storage.paging import PageRequest
+from storage.runs import RunRow
+from storage.tables import load_tables
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.clock import SteppedClock
+from tests.services.house import House, a_flow, eventually
+from tests.services.test_profiles import BUYER, CHAT, CONTACT, NOW, PHONE, a_person
+
+ADMIN = an_actor("root")
+SECRETS = (PHONE, "13800138000", BUYER, CONTACT, "张三丰", "小张", CHAT)
+OTHER_PHONE = "+8613900139000"
+
+
+def plant(customer: UUID) -> Iterator[Any]:
+    """The person in everything that only mentions them, and others beside them."""
+    about = {"phone": "13800138000", "name": "张三丰"}
+    yield InboxRow(
+        platform="jd", account="flagship", dedupe_key="p1", kind="x", received_at=NOW, changed_at=NOW, state="done",
+        payload=json.dumps({"pin": BUYER, "fullname": "张三丰"}).encode(),
+    )  # fmt: skip
+    yield InboxRow(
+        platform="jd", account="flagship", dedupe_key="p2", kind="x", received_at=NOW, changed_at=NOW,
+        state="quarantined", reason=f"no such field in {BUYER}", payload=b"buyer=%2B8613800138000&name=%E5%BC%A0",
+    )  # fmt: skip
+    yield InboxRow(
+        platform="jd", account="flagship", dedupe_key="p3", kind="x", received_at=NOW, changed_at=NOW, state="done",
+        payload=b'{"pin": "somebody-else"}',
+    )  # fmt: skip
+    yield IdempotencyKeyRow(
+        login="ops", key="k1", request_digest="d", leased_until=NOW, status=200, body=about, expires_at=NOW
+    )
+    for key, run, money in (("e1", "flow/care/hello/1", False), ("e2", "flow/care/hello/1", True), ("e3", "", True)):
+        yield EffectRow(
+            key=key, call="x", request_digest="d", run_id=run, state="finished", answer=about, started_at=NOW,
+            changed_at=NOW, moves_money=money,
+        )  # fmt: skip
+    report = {"sent": [about, {"phone": OTHER_PHONE, "name": "李四"}]}
+    yield RunRow(
+        id="flow/brief/morning/1", namespace="brief", name="morning", version="1", digest="d", subject="", subjects=[],
+        listens=[], phase="completed", started_by="x", input_digest="", output=report, created_at=NOW, hears_from=NOW,
+        ended_at=NOW,
+    )  # fmt: skip
+    yield HumanTaskRow(
+        id="t2", run_id="flow/brief/morning/1", name="read", reference="/do/0", subject="", queue="care",
+        title="早报", form={}, data=report, urgency=50, due_sort=NEVER_DUE, state="ready", excluded=[],
+        opened_at=NOW, changed_at=NOW, changed_by="x",
+    )  # fmt: skip
+    yield RunRow(
+        id="flow/child/call/1", namespace="child", name="call", version="1", digest="d", subject="", subjects=[],
+        listens=[], phase="completed", started_by="x", input_digest="", input={"task": "回访"},
+        parent_id="flow/care/hello/1", output={"said": "张三丰 satisfied"}, created_at=NOW, hears_from=NOW,
+        ended_at=NOW,
+    )  # fmt: skip
+
+
+def an_order(order_id: str = "E1", **more: Any) -> Event:
+    data = {
+        "platform": "jd", "account": "flagship", "version": 9, "order_id": order_id, "status": "completed",
+        "paid_minor": 19900, "buyer": {"buyer_id": BUYER, "phone": PHONE, "nickname": "小张"},
+        "delivery": {"city": "杭州", "name_ciphertext": "张三丰"}, **more,
+    }  # fmt: skip
+    keys = (f"key:buyer/jd/{BUYER}",)
+    source = "/jd/flagship"
+    return Event(
+        id=f"late-{order_id}", source=source, type="tandem.order.completed", time=NOW, subject=f"order:{order_id}",
+        tandemkeys=keys, data=data,
+    )  # fmt: skip
+
+
+async def everything(database: Database) -> str:
+    """Every column of every table, decrypted, as one text."""
+    told: list[str] = []
+    keyring = database.keyring
+    async with UnitOfWork(database) as work:
+        for table in load_tables().sorted_tables:
+            columns = [type_coerce(each, LargeBinary) if encrypted_type(each.type) else each for each in table.columns]
+            for row in await work.session.execute(select(*columns)):
+                for column, value in zip(table.columns, row, strict=True):
+                    if value is not None and encrypted_type(column.type):
+                        value = keyring.decrypt(bytes(value), f"{table.name}.{column.name}").decode()
+                    told.append(f"{table.name}.{column.name}={value}")
+    return "\n".join(told)
+
+
+@pytest.fixture
+async def house(database: Database, temporal: Client) -> Any:
+    built = House(database, temporal)
+    yield built
+    await built.close()
+
+
+async def worked_off(house: House, clock: SteppedClock) -> None:
+    worker = ErasureWorker(house.database, house.orchestrator)
+    for _ in range(200):
+        if not await worker.work(batch=2):
+            clock.advance(seconds=30)
+    assert not await worker.work()
+
+
+async def test_a_person_is_nowhere_afterwards(house: House, database: Database, clock: SteppedClock) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        work.session.add_all(list(plant(person.customer)))
+        await Events(work).add([an_order("E1"), an_order("E2")])
+    before = await everything(database)
+    assert all(secret in before for secret in SECRETS)
+    service = ErasureService(database)
+    asked = await service.erase(ADMIN, person.customer, "本人要求")
+    assert (asked.state, asked.step) == ("working", "events")
+    assert (await service.erase(ADMIN, person.customer, "本人要求")).requested_at == asked.requested_at
+    await worked_off(house, clock)
+    shown = await service.show(ADMIN, person.customer)
+    assert shown.state == "done", shown
+    after = await everything(database)
+    for secret in SECRETS:
+        assert secret not in after, [line for line in after.splitlines() if secret in line]
+    for kept in ("somebody-else", OTHER_PHONE, "李四", "早报", "orders.order_id=E1", "orders.paid_minor=19900"):
+        assert kept in after, kept
+    async with UnitOfWork(database) as work:
+        effects = (await work.session.execute(text("SELECT key, answer FROM effects ORDER BY key"))).all()
+        order = (await work.session.scalars(select(OrderRow))).one()
+        audited = await work.session.execute(text("SELECT action, target FROM audit_entries ORDER BY at, id"))
+    assert [tuple(each) for each in effects] == [("e2", None), ("e3", None)]
+    assert (order.identity_id, order.buyer, order.receiver, order.refunded_minor) == (None, None, None, 900)
+    target = f"customer:{person.customer}"
+    assert [tuple(each) for each in audited] == [("customer.erase", target), ("customer.erased", target)]
+    for question in (
+        ProfileService(database, CATALOG.masking()).show(ADMIN, person.customer),
+        ExportService(database).export(ADMIN, person.customer, "x"),
+    ):
+        with pytest.raises(NotFoundProblem):
+            await question
+
+
+async def test_a_crash_goes_on_where_it_stood(
+    house: House, database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        work.session.add_all(list(plant(person.customer)))
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    empty = Erasing.empty_records
+
+    async def die(self: Erasing, identities: Sequence[int], size: int) -> Mapping[str, int]:
+        assert any((await empty(self, identities, size)).values())
+        raise RuntimeError("crash")
+
+    monkeypatch.setattr(Erasing, "empty_records", die)
+    worker = ErasureWorker(database, house.orchestrator)
+    with pytest.raises(RuntimeError, match="crash"):
+        await worked_off(house, clock)
+    assert "orders.order_id=E1" in await everything(database)
+    monkeypatch.undo()
+    assert not await worker.work()
+    await worked_off(house, clock)
+    assert (await ErasureService(database).show(ADMIN, person.customer)).state == "done"
+    assert not [secret for secret in SECRETS if secret in await everything(database)]
+
+
+async def test_what_comes_later_is_nobodys(house: House, database: Database, clock: SteppedClock) -> None:
+    person = await a_person(database)
+    service = ErasureService(database)
+    await service.erase(ADMIN, person.customer, "本人要求")
+    intake = Intake(IdentityService())
+
+    async def told() -> None:
+        events = [an_order("E1"), an_order("E9"), an_order("E1", buyer={}, version=12)]
+        async with UnitOfWork(database) as work:
+            await intake.take_in(work, [Arrival.of(event, NOW) for event in events])
+
+    await told()
+    await worked_off(house, clock)
+    await told()
+    after = await everything(database)
+    for secret in SECRETS:
+        assert secret not in after, [line for line in after.splitlines() if secret in line]
+    assert "orders.order_id=E9" in after
+    assert "events.seq" not in after
+    page = await CustomerSearch(database).find(ADMIN, Wanted(phone=PHONE), PageRequest())
+    assert page.items == []
+
+
+async def test_who_shares_a_phone_with_an_erased_person_stays(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    person = await a_person(database)
+    intake = Intake(IdentityService())
+    wife = {"buyer_id": "jd-buyer-wife", "phone": OTHER_PHONE}
+    async with UnitOfWork(database) as work:
+        await intake.take_in(work, [Arrival.of(an_order("W1", buyer=wife), NOW)])
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    async with UnitOfWork(database) as work:
+        await intake.take_in(work, [Arrival.of(an_order("W2", buyer={**wife, "phone": PHONE}), NOW)])
+    page = await CustomerSearch(database).find(ADMIN, Wanted(order="W2"), PageRequest())
+    assert len(page.items) == 1
+
+
+WAITS = """
+- wait-long:
+    wait: PT1H
+"""
+
+
+async def test_an_open_run_is_ended_and_forgotten(house: House, database: Database, clock: SteppedClock) -> None:
+    person = await a_person(database)
+    await house.publish(a_flow("waits", WAITS))
+    service = ErasureService(database)
+    worker = ErasureWorker(database, house.orchestrator)
+    async with house.worker():
+        run = await house.runs.start(ADMIN, "shop", "waits", {"phone": PHONE}, subject=f"customer:{person.customer}")
+        await house.until(run.id, "waiting", "running")
+        await service.erase(ADMIN, person.customer, "本人要求")
+
+        async def done() -> bool:
+            if not await worker.work():
+                clock.advance(seconds=6)
+            return (await service.show(ADMIN, person.customer)).state == "done"
+
+        await eventually(done, seconds=60)
+    assert await house.orchestrator.situation(run.id) is None
+    assert PHONE not in await everything(database)
+
+
+async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
+    person = await a_person(database)
+    service, exports = ErasureService(database), ExportService(database)
+    for actor in (an_actor("li", Role.SUPERVISOR), an_actor("li", scope=Scope.of_accounts("jd/flagship"))):
+        with pytest.raises(AuthorizationProblem):
+            await service.erase(actor, person.customer, "x")
+        with pytest.raises(AuthorizationProblem):
+            await exports.export(actor, person.customer, "x")
+    for wrong in (service.erase(ADMIN, person.customer, " "), exports.export(ADMIN, person.customer, "")):
+        with pytest.raises(ValidationProblem):
+            await wrong
+    with pytest.raises(NotFoundProblem):
+        await service.show(ADMIN, person.customer)
+
+
+async def test_an_export_holds_every_record_in_clear(database: Database) -> None:
+    person = await a_person(database)
+    document = await ExportService(database).export(ADMIN, person.customer, "本人申请")
+    whole = json.dumps(document, ensure_ascii=False)
+    for secret in SECRETS:
+        assert secret in whole, secret
+    kinds = {each["kind"] for each in document["records"]}
+    assert kinds == {"order", "refund", "parcel", "chat", "contact", "coupon", "visit", "run", "task", "touch"}
+    async with UnitOfWork(database) as work:
+        found = await work.session.execute(text("SELECT action, target FROM audit_entries"))
+    assert [tuple(row) for row in found] == [("customer.export", f"customer:{person.customer}")]
