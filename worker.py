@@ -14,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
 from activities.drains import Drains
+from activities.goods import goods_activities
 from activities.messages import message_activities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
@@ -88,7 +89,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.retention,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
-        messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],
+        messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web), *goods_activities(binder, application.goods)],
         messages.INBOX_QUEUE: [drains.drain],
     }
     pulls = PullActivities(application.pulls(link))

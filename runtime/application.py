@@ -29,6 +29,7 @@ from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
+from services.goods import GoodsService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
@@ -202,6 +203,10 @@ class Application:
     @cached_property
     def retention(self) -> RetentionService:
         return RetentionService(self.database, self.settings.retention)
+
+    @cached_property
+    def goods(self) -> GoodsService:
+        return GoodsService(self.database)
 
     @cached_property
     def reach(self) -> ReachService:
