@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
+from activities.coupons import coupon_activities
 from activities.drains import Drains
 from activities.goods import goods_activities
 from activities.messages import message_activities
@@ -89,7 +90,12 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.retention,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
-        messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web), *goods_activities(binder, application.goods)],
+        messages.FLOWS_QUEUE: [
+            *runs.all,
+            *web_activities(binder, web),
+            *goods_activities(binder, application.goods),
+            *coupon_activities(binder, application.coupons),
+        ],
         messages.INBOX_QUEUE: [drains.drain],
     }
     pulls = PullActivities(application.pulls(link))

@@ -25,6 +25,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.coupons import CouponService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
@@ -203,6 +204,10 @@ class Application:
     @cached_property
     def retention(self) -> RetentionService:
         return RetentionService(self.database, self.settings.retention)
+
+    @cached_property
+    def coupons(self) -> CouponService:
+        return CouponService(self.database)
 
     @cached_property
     def goods(self) -> GoodsService:

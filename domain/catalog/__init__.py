@@ -2,6 +2,7 @@
 
 from domain.calls import Catalog
 from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
+from domain.catalog.coupons import COUPON_CALLS
 from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
@@ -21,6 +22,7 @@ CATALOG = Catalog(
     (
         *FLOW_CALLS,
         *GOODS_CALLS,
+        *COUPON_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
         *TAOBAO_CALLS,
