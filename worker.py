@@ -14,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
 from activities.coupons import coupon_activities
+from activities.customers import customer_activities
 from activities.drains import Drains
 from activities.goods import goods_activities
 from activities.messages import message_activities
@@ -95,6 +96,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *web_activities(binder, web),
             *goods_activities(binder, application.goods),
             *coupon_activities(binder, application.coupons),
+            *customer_activities(binder, application.profiles),
         ],
         messages.INBOX_QUEUE: [drains.drain],
     }

@@ -40,6 +40,7 @@ from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
+from services.profiles import ProfileService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
 from services.reach import ReachService
@@ -212,6 +213,10 @@ class Application:
     @cached_property
     def goods(self) -> GoodsService:
         return GoodsService(self.database)
+
+    @cached_property
+    def profiles(self) -> ProfileService:
+        return ProfileService(self.database)
 
     @cached_property
     def reach(self) -> ReachService:

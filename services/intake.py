@@ -16,6 +16,7 @@ from services.identities import Assigned, IdentityService, Sighting
 from storage.events import Events
 from storage.placements import Placements
 from storage.records import Records, Written
+from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
 TRIGGERS_WITHIN = timedelta(days=2)
@@ -79,6 +80,7 @@ class Intake:
             record.complete_key(owner)
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
+        await Suppressions(work).follow_refunds(_orders_of(records))
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
         for arrival in arrivals:
@@ -98,6 +100,12 @@ class Intake:
         if self._identities is None or not sightings:
             return _NOBODY
         return await self._identities.assign(work, sightings)
+
+
+def _orders_of(records: Sequence[Record]) -> set[tuple[str, str]]:
+    """The account and number of every order that a batch told something about, itself or a refund of it."""
+    orders = {(each.account_id, each.key[1]) for each in records if each.shelf == "orders"}
+    return orders | {(each.account_id, each.values["order_id"]) for each in records if each.shelf == "refunds"}
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

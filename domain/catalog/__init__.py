@@ -3,6 +3,7 @@
 from domain.calls import Catalog
 from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
 from domain.catalog.coupons import COUPON_CALLS
+from domain.catalog.customers import CUSTOMER_CALLS
 from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
@@ -22,6 +23,7 @@ CATALOG = Catalog(
     (
         *FLOW_CALLS,
         *GOODS_CALLS,
+        *CUSTOMER_CALLS,
         *COUPON_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
