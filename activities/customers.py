@@ -2,10 +2,10 @@
 
 from activities.binding import Activity, CallBinder, CallContext
 from domain.catalog.customers import PROFILE_GET, ProfileArguments, ProfileOutput
-from services.profiles import ProfileService
+from services.customer_facts import CustomerFactsService
 
 
-def customer_activities(binder: CallBinder, profiles: ProfileService) -> list[Activity]:
+def customer_activities(binder: CallBinder, profiles: CustomerFactsService) -> list[Activity]:
     """The calls about customers."""
 
     async def get(request: ProfileArguments, context: CallContext) -> ProfileOutput:

@@ -40,7 +40,7 @@ from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
-from services.profiles import ProfileService
+from services.customer_facts import CustomerFactsService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
 from services.reach import ReachService
@@ -215,8 +215,8 @@ class Application:
         return GoodsService(self.database)
 
     @cached_property
-    def profiles(self) -> ProfileService:
-        return ProfileService(self.database)
+    def customer_facts(self) -> CustomerFactsService:
+        return CustomerFactsService(self.database)
 
     @cached_property
     def reach(self) -> ReachService:

@@ -10,7 +10,7 @@ from domain.problems import NotFoundProblem, Text
 from domain.resources import Message
 from services.coupons import CouponService
 from services.goods import GoodsService
-from services.profiles import customer_named
+from services.customer_facts import customer_named
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.identities import Identities, StoredKey

@@ -15,7 +15,7 @@ from domain.events import Event
 from domain.journeys.reach import ReachPolicy
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
-from services.profiles import ProfileService
+from services.customer_facts import CustomerFactsService
 from services.reach import Cause, ReachService
 from storage.engine import Database
 from storage.reach import TouchRow
@@ -142,15 +142,15 @@ async def test_a_profile_adds_up_what_all_keys_of_a_customer_did(
     database: Database, reach: ReachService, name: str
 ) -> None:
     await take_in(database, refund__changed=refund("requested", 2))
-    profile = await ProfileService(database).get(name)
+    profile = await CustomerFactsService(database).get(name)
     assert (profile.orders, profile.paid_minor, profile.open_refunds, profile.days_since_paid) == (1, 29_900, 1, 0)
     assert profile.last_order is not None
     assert profile.last_order.order_id == "E1"
     assert profile.contact is not None
     assert (profile.contact.account, profile.contact.external_userid, profile.contact.userid) == ("corp", "wm1", "lin")
-    assert await ProfileService(database).get(f"customer:{profile.customer_id}") == profile
+    assert await CustomerFactsService(database).get(f"customer:{profile.customer_id}") == profile
 
 
 @pytest.mark.parametrize("name", ["", "customer:x", "key:unionid//U2", "key:nobody/a/b", "order:E1"])
 async def test_who_is_not_known_has_no_profile(database: Database, name: str) -> None:
-    assert not (await ProfileService(database).get(name)).known
+    assert not (await CustomerFactsService(database).get(name)).known

@@ -39,7 +39,7 @@ _CONTACT = text(
 )
 
 
-class Profiles(Repository):
+class CustomerFacts(Repository):
     """What the records of a customer's keys add up to."""
 
     async def figures(self, customer: UUID) -> dict[str, Any]:

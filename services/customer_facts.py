@@ -11,11 +11,11 @@ from domain.catalog.customers import (
 )
 from storage.engine import Database
 from storage.identities import Customers, Identities
-from storage.profiles import Profiles
+from storage.customer_facts import CustomerFacts
 from storage.unit_of_work import UnitOfWork
 
 
-class ProfileService:
+class CustomerFactsService:
     """Answers about customers, at the moment of asking."""
 
     def __init__(self, database: Database) -> None:
@@ -27,7 +27,7 @@ class ProfileService:
             customer = await customer_named(work, name)
             if customer is None:
                 return ProfileOutput(known=False)
-            profiles = Profiles(work)
+            profiles = CustomerFacts(work)
             figures = await profiles.figures(customer)
             last = await profiles.last_order(customer)
             contact = await profiles.contact(customer)
