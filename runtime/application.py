@@ -26,6 +26,7 @@ from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.coupons import CouponService
+from services.customer_facts import CustomerFactsService
 from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.event_dispatch import EventDispatcher
@@ -40,7 +41,6 @@ from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
-from services.customer_facts import CustomerFactsService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
 from services.reach import ReachService

@@ -9,9 +9,9 @@ from domain.catalog.customers import (
     ProfileOrder,
     ProfileOutput,
 )
+from storage.customer_facts import CustomerFacts
 from storage.engine import Database
 from storage.identities import Customers, Identities
-from storage.customer_facts import CustomerFacts
 from storage.unit_of_work import UnitOfWork
 
 

@@ -9,8 +9,8 @@ from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_rea
 from domain.problems import NotFoundProblem, Text
 from domain.resources import Message
 from services.coupons import CouponService
-from services.goods import GoodsService
 from services.customer_facts import customer_named
+from services.goods import GoodsService
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.identities import Identities, StoredKey

@@ -34,7 +34,9 @@ class TouchRow(Table, table=True):
     template: str | None = None
     skipped_reason: str | None = None
     message_id: str | None = None
-    identity_id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id")])
+    identity_id: int | None = Field(
+        default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id", ondelete="CASCADE")]
+    )
     at: datetime = instant()
 
 

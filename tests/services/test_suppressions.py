@@ -13,9 +13,9 @@ from domain.catalog.goods import GoodsCheckArguments
 from domain.catalog.messages import About, Purpose, SendArguments, SendOutput
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
+from services.customer_facts import CustomerFactsService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
-from services.customer_facts import CustomerFactsService
 from services.reach import Cause, ReachService
 from storage.engine import Database
 from storage.reach import TouchRow

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0014"
-down_revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -25,7 +25,8 @@ CREATE TABLE suppressions (
 CREATE INDEX ix_suppressions_identity_id ON suppressions (identity_id);
 
 ALTER TABLE touches ADD COLUMN identity_id bigint;
-ALTER TABLE touches ADD CONSTRAINT fk_touches_identity_id FOREIGN KEY(identity_id) REFERENCES identities (id);
+ALTER TABLE touches ADD CONSTRAINT fk_touches_identity_id FOREIGN KEY(identity_id)
+    REFERENCES identities (id) ON DELETE CASCADE;
 CREATE INDEX ix_touches_identity_id_at ON touches (identity_id, at);
 """
 
