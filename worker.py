@@ -13,7 +13,10 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
+from activities.coupons import coupon_activities
+from activities.customers import customer_activities
 from activities.drains import Drains
+from activities.goods import goods_activities
 from activities.messages import message_activities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
@@ -90,7 +93,13 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.erasure_worker,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
-        messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],
+        messages.FLOWS_QUEUE: [
+            *runs.all,
+            *web_activities(binder, web),
+            *goods_activities(binder, application.goods),
+            *coupon_activities(binder, application.coupons),
+            *customer_activities(binder, application.customer_facts),
+        ],
         messages.INBOX_QUEUE: [drains.drain],
     }
     pulls = PullActivities(application.pulls(link))

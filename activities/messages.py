@@ -17,16 +17,16 @@ def message_activities(
     wecom = WecomConnector()
 
     async def send(request: SendArguments, context: CallContext) -> SendOutput:
-        cause = Cause(context.key, context.run_id, context.reference)
+        account = await connections.account(wecom.platform, request.account)
+        cause = Cause(context.key, context.run_id, context.reference, f"{wecom.platform}/{account.slug}")
         if not context.resumed:
-            refusal = await reach.refusal(request)
+            refusal = await reach.refusal(request, cause)
             if refusal is not None:
                 skipped = SendOutput(sent=False, skipped_reason=refusal)
                 await reach.record(request, skipped, cause)
                 return skipped
         source = request.text if request.text is not None else await reach.template(request.template or "")
         text = await renderer.render(source, request.data)
-        account = await connections.account(wecom.platform, request.account)
         output = await deliver(wecom.open(account, link), request, text, key=context.key, resumed=context.resumed)
         await reach.record(request, output, cause)
         return output

@@ -25,6 +25,8 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.coupons import CouponService
+from services.customer_facts import CustomerFactsService
 from services.customer_search import CustomerSearch
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
@@ -33,6 +35,7 @@ from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.export import ExportService
+from services.goods import GoodsService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
@@ -242,6 +245,18 @@ class Application:
     @cached_property
     def retention(self) -> RetentionService:
         return RetentionService(self.database, self.settings.retention)
+
+    @cached_property
+    def coupons(self) -> CouponService:
+        return CouponService(self.database)
+
+    @cached_property
+    def goods(self) -> GoodsService:
+        return GoodsService(self.database)
+
+    @cached_property
+    def customer_facts(self) -> CustomerFactsService:
+        return CustomerFactsService(self.database)
 
     @cached_property
     def reach(self) -> ReachService:

@@ -20,6 +20,7 @@ from storage.events import Events
 from storage.identities import Identities
 from storage.placements import Placements
 from storage.records import Records, Written
+from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
 TRIGGERS_WITHIN = timedelta(days=2)
@@ -95,6 +96,7 @@ class Intake:
         owners = [_owner(record, assigned) for record in records]
         placements = await Placements(work).of_accounts({record.account_id for record in records})
         written = await Records(work).write(records, owners, placements)
+        await Suppressions(work).follow_refunds(_orders_of(records))
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
         for arrival in arrivals:
@@ -165,6 +167,12 @@ async def _without_erased(
                 record.people = tuple(each for each in record.people if each not in erased)
             kept.append(arrival)
     return kept, frozenset(gone)
+
+
+def _orders_of(records: Sequence[Record]) -> set[tuple[str, str]]:
+    """The account and number of every order that a batch told something about, itself or a refund of it."""
+    orders = {(each.account_id, each.key[1]) for each in records if each.shelf == "orders"}
+    return orders | {(each.account_id, each.values["order_id"]) for each in records if each.shelf == "refunds"}
 
 
 def _told_whose(arrival: Arrival, assigned: Assigned) -> Event:

@@ -1,24 +1,32 @@
 """Reaching customers: may they be reached now, and what was done about it."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
-from domain.catalog.messages import SendArguments, SendOutput
+from domain.canonical.keys import IdentityKey
+from domain.catalog.messages import About, SendArguments, SendOutput
 from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_reason
 from domain.problems import NotFoundProblem, Text
 from domain.resources import Message
+from services.coupons import CouponService
+from services.customer_facts import customer_named
+from services.goods import GoodsService
 from storage.definitions import Definitions
 from storage.engine import Database
+from storage.identities import Identities, StoredKey
 from storage.reach import Touches, TouchRow
+from storage.suppressions import Article, Suppressions
 from storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a customer is reached: the effect's key, the run, and the step."""
+    """Why a customer is reached: the effect's key, the run, and the step; account_id: on whose behalf."""
 
     key: str
     run_id: str
     reference: str
+    account_id: str
 
 
 class ReachService:
@@ -39,16 +47,27 @@ class ReachService:
             )
         return Message.model_validate(version.properties).text
 
-    async def refusal(self, request: SendArguments) -> SkippedReason | None:
+    async def refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
         """Why the message must not go out now; None when it may."""
+        about = request.about or About()
+        out_of_stock, coupon_gone = await self._is_out_of_stock(about), await self._is_coupon_gone(about)
         async with UnitOfWork(self._database) as work:
             since = work.now - self._policy.looks_back
             sent_at = await Touches(work).marketing_sent_at(request.channel, request.to, since)
-            return skip_reason(self._policy, Customer(marketing_sent_at=sent_at), request.purpose, work.now)
+            named = await customer_named(work, about.customer) if about.customer else None
+            recipient = await _recipient(work, request, cause)
+            customer = Customer(
+                marketing_sent_at=sent_at,
+                not_about_this=await _is_suppressed(work, about, {named, recipient and recipient.customer_id}),
+                out_of_stock=out_of_stock,
+                coupon_gone=coupon_gone,
+            )
+            return skip_reason(self._policy, customer, request.purpose, work.now)
 
     async def record(self, request: SendArguments, output: SendOutput, cause: Cause) -> None:
         """Note the touch, once per key."""
         async with UnitOfWork(self._database) as work:
+            recipient = await _recipient(work, request, cause)
             await Touches(work).record(
                 TouchRow(
                     key=cause.key,
@@ -60,6 +79,32 @@ class ReachService:
                     template=request.template,
                     skipped_reason=output.skipped_reason,
                     message_id=output.message_id,
+                    identity_id=recipient.id if recipient else None,
                     at=work.now,
                 )
             )
+
+    async def _is_out_of_stock(self, about: About) -> bool:
+        """Goods that no shop ever told of are given the benefit of the doubt, and so are coupons."""
+        states = [await GoodsService(self._database).check(item) for item in about.items]
+        return any(state.known and not state.sellable for state in states)
+
+    async def _is_coupon_gone(self, about: About) -> bool:
+        if about.coupon is None:
+            return False
+        state = await CouponService(self._database).check(about.coupon)
+        return not state.usable and state.state != "unknown"
+
+
+async def _recipient(work: UnitOfWork, request: SendArguments, cause: Cause) -> StoredKey | None:
+    """The key that is written to, when a record has named it."""
+    key = IdentityKey("external_userid", cause.account_id, request.to)
+    return (await Identities(work).find([key])).get(key)
+
+
+async def _is_suppressed(work: UnitOfWork, about: About, customers: set[UUID | None]) -> bool:
+    articles = [Article(f"{item.platform}/{item.account}", item.item_id) for item in about.items]
+    for customer in customers:
+        if customer is not None and await Suppressions(work).covers(customer, articles):
+            return True
+    return False

@@ -1,12 +1,14 @@
 """Goods of every shop, and how many of each can be sold."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field
+from sqlmodel import Field, col, select
 
 from storage.tables import Table, instant
+from storage.unit_of_work import Repository
 
 
 class GoodsRow(Table, table=True):
@@ -28,3 +30,12 @@ class GoodsRow(Table, table=True):
     version: int = Field(default=0, sa_type=BigInteger)
     stock_version: int = Field(default=0, sa_type=BigInteger)
     recorded_at: datetime = instant()
+
+
+class Goods(Repository):
+    """Goods by article."""
+
+    async def of_item(self, account_id: str, item_id: str) -> Sequence[GoodsRow]:
+        """The article as a whole, when it was told, and its variants."""
+        statement = select(GoodsRow).where(col(GoodsRow.account_id) == account_id, col(GoodsRow.item_id) == item_id)
+        return list(await self.session.scalars(statement))

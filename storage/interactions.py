@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field
+from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedJson
 from storage.scoping import ScopedColumns
 from storage.tables import Table, instant
+from storage.unit_of_work import Repository
 
 
 class InteractionRow(ScopedColumns, Table, table=True):
@@ -44,3 +45,16 @@ class InteractionRow(ScopedColumns, Table, table=True):
         Index("ix_interactions_identity_id_occurred_at", "identity_id", "occurred_at"),
         Index("ix_interactions_names", "names", postgresql_using="gin", postgresql_where=text("names IS NOT NULL")),
     )
+
+
+class Interactions(Repository):
+    """Interactions by their platform's own id."""
+
+    async def find(self, account_id: str, kind: str, key: str) -> InteractionRow | None:
+        """The one thing with this id; None when nobody told of it."""
+        statement = select(InteractionRow).where(
+            col(InteractionRow.account_id) == account_id,
+            col(InteractionRow.kind) == kind,
+            col(InteractionRow.key) == key,
+        )
+        return (await self.session.scalars(statement)).one_or_none()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, select
+from sqlalchemy import BigInteger, ForeignKey, Index, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -13,12 +13,16 @@ from storage.unit_of_work import Repository
 
 
 class TouchRow(Table, table=True):
-    """One attempt to reach a customer. key: the effect's idempotency key. skipped_reason: NULL when it was sent."""
+    """One attempt to reach a customer. key: the effect's idempotency key. skipped_reason: NULL when it was sent.
+
+    identity_id: the key that was written to, NULL when no record names it.
+    """
 
     __tablename__ = "touches"
     __table_args__ = (
         Index("ix_touches_channel_recipient_at", "channel", "recipient", "at"),
         Index("ix_touches_recipient_at", "recipient", "at"),
+        Index("ix_touches_identity_id_at", "identity_id", "at"),
     )
 
     id: UUID = identifier()
@@ -31,6 +35,9 @@ class TouchRow(Table, table=True):
     template: str | None = None
     skipped_reason: str | None = None
     message_id: str | None = None
+    identity_id: int | None = Field(
+        default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id", ondelete="CASCADE")]
+    )
     at: datetime = instant()
 
 

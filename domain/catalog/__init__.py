@@ -2,9 +2,12 @@
 
 from domain.calls import Catalog
 from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
+from domain.catalog.coupons import COUPON_CALLS
+from domain.catalog.customers import CUSTOMER_CALLS
 from domain.catalog.douyin import DOUYIN_CALLS
 from domain.catalog.erp import ERP_CALLS
 from domain.catalog.flow import FLOW_CALLS
+from domain.catalog.goods import GOODS_CALLS
 from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
@@ -19,6 +22,9 @@ from domain.catalog.youzan import YOUZAN_CALLS
 CATALOG = Catalog(
     (
         *FLOW_CALLS,
+        *GOODS_CALLS,
+        *CUSTOMER_CALLS,
+        *COUPON_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
         *TAOBAO_CALLS,

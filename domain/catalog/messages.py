@@ -7,13 +7,27 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from domain.calls import Call, Result
+from domain.calls import Arguments, Call, Result
+from domain.catalog.coupons import CouponCheckArguments
+from domain.catalog.goods import GoodsCheckArguments
 from domain.catalog.platforms import EFFECT_DEADLINE_S, EFFECT_RETRY, PlatformArguments
 from domain.catalog.wecom import WECOM_QUEUE
 from domain.problems import Text
 
 Channel = Literal["wecom"]
 Purpose = Literal["service", "marketing"]
+
+
+class About(Arguments):
+    """What a message advertises; looked up when it is sent.
+
+    customer: whom it is for, an id or a subject as in `profile.get`, when `to` does not tell. items: none may be out of
+    stock, or part of a recent refund of theirs. coupon: must not be used, returned or expired.
+    """
+
+    customer: str | None = Field(default=None, min_length=1, max_length=300)
+    items: tuple[GoodsCheckArguments, ...] = Field(default=(), max_length=50)
+    coupon: CouponCheckArguments | None = None
 
 
 class SendArguments(PlatformArguments):
@@ -36,6 +50,9 @@ class SendArguments(PlatformArguments):
     data: dict[str, Any] = Field(default={}, description="模板可用的变量 · What the template may speak of")
     sender: str | None = Field(default=None, max_length=64, description="发送成员 userid · The sending member's userid")
     purpose: Purpose = "service"
+    about: About | None = Field(
+        default=None, description="营销内容涉及的商品与优惠券 · The goods and the coupon that it advertises"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "SendArguments":
@@ -45,7 +62,10 @@ class SendArguments(PlatformArguments):
 
 
 class SendOutput(Result):
-    """Whether the message went out; when not, why: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `unreachable`."""
+    """Whether the message went out; when not, why.
+
+    skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `unreachable`.
+    """
 
     sent: bool
     message_id: str | None = None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.catalog.messages import Purpose
 from domain.journeys.quiet_hours import QuietHours
 
-SkippedReason = Literal["suppressed", "no_consent", "quiet_hours", "cap"]
+SkippedReason = Literal["suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"]
 
 
 class Cap(BaseModel):
@@ -36,13 +36,20 @@ class ReachPolicy(BaseModel):
 
 
 class Customer(BaseModel):
-    """What is known of the one to be reached. marketing_sent_at: earlier marketing messages, in any order."""
+    """What is known of the one to be reached, and of what the message is about.
+
+    suppressed: not to be reached at all. not_about_this: not with marketing about this. marketing_sent_at: earlier
+    marketing messages, in any order. out_of_stock, coupon_gone: what is advertised cannot be bought, or used.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     suppressed: bool = False
+    not_about_this: bool = False
     consents_to_marketing: bool = True
     marketing_sent_at: Sequence[datetime] = ()
+    out_of_stock: bool = False
+    coupon_gone: bool = False
 
 
 def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: datetime) -> SkippedReason | None:
@@ -51,6 +58,8 @@ def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: 
         return "suppressed"
     if purpose == "service":
         return None
+    if customer.not_about_this:
+        return "suppressed"
     if not customer.consents_to_marketing:
         return "no_consent"
     if policy.quiet_hours is not None and policy.quiet_hours.covers(now):
@@ -59,4 +68,6 @@ def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: 
         since = now - timedelta(days=cap.days)
         if sum(since < sent_at <= now for sent_at in customer.marketing_sent_at) >= cap.messages:
             return "cap"
-    return None
+    if customer.out_of_stock:
+        return "out_of_stock"
+    return "coupon_gone" if customer.coupon_gone else None

@@ -155,6 +155,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "kind": ["form"],
         "name": ["call-back"],
         "version": ["1.0.0"],
+        "tag": ["VIP"],
         "platform": ["youzan"],
         "slug": ["nobody"],
         "account": ["nobody"],

@@ -1,0 +1,85 @@
+"""What a flow can ask about a customer before it speaks to them; nothing of it is personal data."""
+
+from pydantic import AwareDatetime, Field
+
+from domain.calls import Arguments, Call, Result
+from domain.problems import Text
+
+
+class ProfileArguments(Arguments):
+    """A customer by id, or by a subject of the run that names one: `customer:{id}` or `key:{kind}/{scope}/{value}`."""
+
+    customer: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="客户编号或主题，默认运行的主题 · A customer's id or a subject; defaults to the run's",
+    )
+
+
+class ProfileOrder(Result):
+    """The order that was paid last."""
+
+    account_id: str
+    order_id: str
+    status: str
+    paid_minor: int | None = None
+    paid_at: AwareDatetime
+
+
+class ProfileContact(Result):
+    """How to write to the customer: `account` and `to` of `send`, and the member of staff whose contact they are."""
+
+    account: str
+    external_userid: str
+    userid: str | None = None
+
+
+class ProfileOutput(Result):
+    """Figures over all shops, as they are now. known: whether there is such a customer.
+
+    orders: paid ones. paid_minor, refunded_minor: over those. contact: the newest that still stands.
+    """
+
+    known: bool
+    customer_id: str | None = None
+    since: AwareDatetime | None = None
+    orders: int = 0
+    paid_minor: int = 0
+    refunded_minor: int = 0
+    open_refunds: int = 0
+    first_paid_at: AwareDatetime | None = None
+    days_since_paid: int | None = None
+    last_order: ProfileOrder | None = None
+    contact: ProfileContact | None = None
+
+
+PROFILE_GET: Call[ProfileArguments, ProfileOutput] = Call(
+    name="profile.get",
+    title=Text("读取客户画像", "Read a customer's profile"),
+    input=ProfileArguments,
+    output=ProfileOutput,
+    timeout_s=10,
+    example={
+        "known": True,
+        "customer_id": "0199d0f0-0000-7000-8000-000000000001",
+        "since": "2026-01-05T02:00:00Z",
+        "orders": 3,
+        "paid_minor": 89_700,
+        "refunded_minor": 0,
+        "open_refunds": 0,
+        "first_paid_at": "2026-01-05T02:00:00Z",
+        "days_since_paid": 12,
+        "last_order": {
+            "account_id": "youzan/flagship",
+            "order_id": "E20261111000001",
+            "status": "completed",
+            "paid_minor": 29_900,
+            "paid_at": "2026-11-11T02:00:00Z",
+        },
+        "contact": {"account": "corp", "external_userid": "wmEXAMPLE0001", "userid": "lin"},
+    },
+)
+
+
+CUSTOMER_CALLS = (PROFILE_GET,)

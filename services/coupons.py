@@ -1,0 +1,30 @@
+"""Coupons as their shops told them last."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from domain.catalog.coupons import CouponCheckArguments, CouponCheckOutput
+from storage.engine import Database
+from storage.interactions import Interactions
+from storage.unit_of_work import UnitOfWork
+
+_SHOPS_TIME = ZoneInfo("Asia/Shanghai")
+
+
+class CouponService:
+    """Answers about coupons, at the moment of asking."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def check(self, request: CouponCheckArguments) -> CouponCheckOutput:
+        """Where the coupon stands; one whose last day is over has expired, whether its shop said so or not."""
+        async with UnitOfWork(self._database) as work:
+            row = await Interactions(work).find(f"{request.platform}/{request.account}", "coupon", request.coupon_id)
+            today = work.now.astimezone(_SHOPS_TIME).date()
+        if row is None:
+            return CouponCheckOutput(usable=False, state="unknown")
+        state, last_day = row.state or "unknown", row.details.get("expires_on")
+        if state == "taken" and last_day is not None and date.fromisoformat(last_day) < today:
+            state = "expired"
+        return CouponCheckOutput(usable=state == "taken", state=state)

@@ -1,0 +1,70 @@
+"""What flows may know of a customer: figures over all shops, and how to write to them."""
+
+from typing import cast, get_args
+from uuid import UUID
+
+from domain.canonical.keys import IdentityKey, KeyKind
+from domain.catalog.customers import (
+    ProfileContact,
+    ProfileOrder,
+    ProfileOutput,
+)
+from storage.customer_facts import CustomerFacts
+from storage.engine import Database
+from storage.identities import Customers, Identities
+from storage.unit_of_work import UnitOfWork
+
+
+class CustomerFactsService:
+    """Answers about customers, at the moment of asking."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, name: str) -> ProfileOutput:
+        """The profile of a customer by id, `customer:{id}` or `key:{kind}/{scope}/{value}`; also by an earlier id."""
+        async with UnitOfWork(self._database) as work:
+            customer = await customer_named(work, name)
+            if customer is None:
+                return ProfileOutput(known=False)
+            profiles = CustomerFacts(work)
+            figures = await profiles.figures(customer)
+            last = await profiles.last_order(customer)
+            contact = await profiles.contact(customer)
+            now = work.now
+        return ProfileOutput(
+            known=True,
+            customer_id=str(customer),
+            days_since_paid=(now - last["paid_at"]).days if last else None,
+            last_order=ProfileOrder(**last) if last else None,
+            contact=_contact(*contact) if contact else None,
+            **figures,
+        )
+
+
+async def customer_named(work: UnitOfWork, name: str) -> UUID | None:
+    """Who a customer's id or a subject stands for today; None when it is nobody's."""
+    if name.startswith("key:"):
+        found = await Identities(work).find(_readings(name.removeprefix("key:")))
+        return next((stored.customer_id for stored in found.values()), None)
+    try:
+        named = UUID(name.removeprefix("customer:"))
+    except ValueError:
+        return None
+    return await Customers(work).current(named)
+
+
+def _readings(subject: str) -> list[IdentityKey]:
+    """The keys that `kind/scope/value` may mean: scopes and values hold slashes themselves."""
+    kind, _, rest = subject.partition("/")
+    if kind not in get_args(KeyKind):
+        return []
+    parts = rest.split("/")
+    return [
+        IdentityKey(cast(KeyKind, kind), "/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))
+    ]
+
+
+def _contact(account_id: str, key: str) -> ProfileContact:
+    external_userid, _, userid = key.partition("/")
+    return ProfileContact(account=account_id.partition("/")[2], external_userid=external_userid, userid=userid or None)

@@ -1,0 +1,57 @@
+"""A customer's figures over the records of all their keys."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from storage.unit_of_work import Repository
+
+_FIGURES = text(
+    """
+    WITH keys AS (SELECT id FROM identities WHERE customer_id = :customer),
+    paid AS (
+        SELECT account_id, order_id, status, paid_minor, refunded_minor, paid_at
+        FROM orders WHERE identity_id IN (SELECT id FROM keys) AND paid_at IS NOT NULL
+    )
+    SELECT count(*) AS orders, coalesce(sum(paid_minor), 0)::bigint AS paid_minor,
+        coalesce(sum(refunded_minor), 0)::bigint AS refunded_minor, min(paid_at) AS first_paid_at,
+        (SELECT count(*) FROM refunds WHERE identity_id IN (SELECT id FROM keys)
+            AND status IN ('requested', 'awaiting_return', 'returned')) AS open_refunds,
+        (SELECT min(first_seen_at) FROM identities WHERE customer_id = :customer) AS since
+    FROM paid
+    """
+)
+_LAST_ORDER = text(
+    """
+    SELECT account_id, order_id, status, paid_minor, paid_at FROM orders
+    WHERE identity_id IN (SELECT id FROM identities WHERE customer_id = :customer) AND paid_at IS NOT NULL
+    ORDER BY paid_at DESC, id DESC LIMIT 1
+    """
+)
+_CONTACT = text(
+    """
+    SELECT account_id, key FROM interactions
+    WHERE identity_id IN (SELECT id FROM identities WHERE customer_id = :customer)
+        AND kind = 'contact' AND state = 'contact'
+    ORDER BY occurred_at DESC, id DESC LIMIT 1
+    """
+)
+
+
+class CustomerFacts(Repository):
+    """What the records of a customer's keys add up to."""
+
+    async def figures(self, customer: UUID) -> dict[str, Any]:
+        """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`."""
+        return {**(await self.session.execute(_FIGURES, {"customer": customer})).mappings().one()}
+
+    async def last_order(self, customer: UUID) -> dict[str, Any] | None:
+        """`account_id`, `order_id`, `status`, `paid_minor`, `paid_at` of the order that was paid last."""
+        row = (await self.session.execute(_LAST_ORDER, {"customer": customer})).mappings().first()
+        return {**row} if row is not None else None
+
+    async def contact(self, customer: UUID) -> tuple[str, str] | None:
+        """The account and the key (`external_userid/userid`) of the newest contact that still stands."""
+        row = (await self.session.execute(_CONTACT, {"customer": customer})).first()
+        return (row.account_id, row.key) if row is not None else None

@@ -1,0 +1,109 @@
+"""Suppressions: what a customer is not to be spoken to about, why, and until when.
+
+They stand on identities like every other record (ADR 8), so that they follow when customers merge or split.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, UniqueConstraint, exists, or_, select, tuple_
+from sqlmodel import Field, col
+
+from storage.bulk import fetch
+from storage.identities import IdentityRow
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+
+class SuppressionRow(Table, table=True):
+    """One suppression. item_id: the article of `account_id`, NULL for everything. refund_key: the refund it came from.
+
+    until: NULL while nobody lifts it.
+    """
+
+    __tablename__ = "suppressions"
+    id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    identity_id: int = Field(
+        index=True, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id", ondelete="CASCADE")]
+    )
+    account_id: str | None = None
+    item_id: str | None = None
+    refund_key: int | None = Field(
+        default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("refunds.id", ondelete="CASCADE")]
+    )
+    reason: str
+    until: datetime | None = instant(optional=True)
+    made_at: datetime = instant()
+
+    __table_args__ = (
+        UniqueConstraint(
+            "refund_key",
+            "item_id",
+            "identity_id",
+            name="uq_suppressions_refund_key_item_id",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+
+class Article(NamedTuple):
+    """An article of one shop."""
+
+    account_id: str
+    item_id: str
+
+
+# Refunds of the given orders, and what they suppress: the articles they are about, those of the whole order when they
+# name none, and everything while the order's articles are not known.
+_FOLLOW_REFUNDS = """
+    WITH told AS (
+        SELECT refunds.* FROM refunds
+        JOIN (SELECT DISTINCT * FROM unnest(%(accounts)b::text[], %(orders)b::text[]) AS t (account_id, order_id)) given
+            USING (account_id, order_id)
+    ),
+    wanted AS (
+        SELECT told.id, told.identity_id, told.account_id, article.item_id, told.told_at + interval '30 days' AS until
+        FROM told LEFT JOIN LATERAL (
+            SELECT DISTINCT lines.item_id FROM orders JOIN order_lines lines ON lines.order_key = orders.id
+            WHERE orders.account_id = told.account_id AND orders.order_id = told.order_id
+                AND lines.item_id IS NOT NULL AND (told.line_ids = '{}' OR lines.line_id = ANY(told.line_ids))
+        ) article ON true
+        WHERE told.status IN ('requested', 'awaiting_return', 'returned', 'refunded')
+            AND told.identity_id IS NOT NULL AND told.told_at + interval '30 days' > %(now)b::timestamptz
+    ),
+    lifted AS (
+        DELETE FROM suppressions USING told
+        WHERE suppressions.refund_key = told.id AND NOT EXISTS (
+            SELECT FROM wanted WHERE wanted.id = told.id AND wanted.identity_id = suppressions.identity_id
+                AND wanted.item_id IS NOT DISTINCT FROM suppressions.item_id)
+    )
+    INSERT INTO suppressions (identity_id, account_id, item_id, refund_key, reason, until, made_at)
+    SELECT identity_id, account_id, item_id, id, 'refund', until, %(now)b::timestamptz FROM wanted ORDER BY id, item_id
+    ON CONFLICT ON CONSTRAINT uq_suppressions_refund_key_item_id DO UPDATE SET until = excluded.until
+        WHERE suppressions.until IS DISTINCT FROM excluded.until
+"""
+
+
+class Suppressions(Repository):
+    """Suppressions of customers."""
+
+    async def follow_refunds(self, orders: Collection[tuple[str, str]]) -> None:
+        """Bring what the refunds of these orders (account, order) suppress up to date: written, moved or lifted."""
+        if orders:
+            accounts, ids = zip(*sorted(orders), strict=True)
+            names = {"accounts": list(accounts), "orders": list(ids), "now": self.now}
+            await fetch(self.work, _FOLLOW_REFUNDS, names)
+
+    async def covers(self, customer: UUID, articles: Collection[Article]) -> bool:
+        """Whether the customer is not to be spoken to about one of the articles, or about anything."""
+        row = SuppressionRow
+        named = tuple_(col(row.account_id), col(row.item_id)).in_(articles)
+        found = exists().where(
+            col(row.identity_id) == col(IdentityRow.id),
+            col(IdentityRow.customer_id) == customer,
+            or_(col(row.until).is_(None), col(row.until) > self.now),
+            or_(col(row.item_id).is_(None), named),
+        )
+        return bool(await self.session.scalar(select(found)))

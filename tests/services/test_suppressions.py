@@ -1,0 +1,156 @@
+"""A refund silences marketing about its goods, what is sold out is not recommended, and a spent coupon not recalled."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
+from domain.canonical.orders import RefundStatus
+from domain.catalog.coupons import CouponCheckArguments
+from domain.catalog.goods import GoodsCheckArguments
+from domain.catalog.messages import About, Purpose, SendArguments, SendOutput
+from domain.events import Event
+from domain.journeys.reach import ReachPolicy
+from services.customer_facts import CustomerFactsService
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from services.reach import Cause, ReachService
+from storage.engine import Database
+from storage.reach import TouchRow
+from storage.unit_of_work import UnitOfWork
+
+NOW = datetime.now(UTC)
+SHOP = {"platform": "youzan", "account": "flagship"}
+BUYER = Buyer(unionid="U1")
+CAUSE = Cause("k1", "run-1", "/do/0/tell", "wecom/corp")
+LINE = OrderLine(line_id="1", item_id="coat", title="羊毛大衣", quantity=1, price_minor=29_900, total_minor=29_900)
+ORDER = OrderData(
+    **SHOP,
+    version=1,
+    order_id="E1",
+    status="paid",
+    paid_minor=29_900,
+    created_at=NOW,
+    paid_at=NOW,
+    buyer=BUYER,
+    lines=(LINE,),
+)
+CONTACT = ContactData(platform="wecom", account="corp", version=1, external_userid="wm1", userid="lin", unionid="U1")
+
+
+def refund(status: RefundStatus, version: int, *, at: datetime = NOW) -> RefundData:
+    return RefundData(
+        **SHOP, version=version, refund_id="R1", order_id="E1", status=status, amount_minor=29_900, occurred_at=at
+    )
+
+
+async def take_in(database: Database, **told: Any) -> None:
+    """One drained batch. told: canonical data by the event's name, `order__paid`."""
+    arrivals = [
+        Arrival.of(
+            Event(
+                id=f"{name}-{data.version}",
+                source=f"/{data.account_id}",
+                type=f"tandem.{name.replace('__', '.')}",
+                time=NOW,
+                data=data.model_dump(mode="json"),
+            ),
+            NOW,
+        )
+        for name, data in told.items()
+    ]
+    async with UnitOfWork(database) as work:
+        await Intake(IdentityService()).take_in(work, arrivals)
+
+
+@pytest.fixture
+async def reach(database: Database) -> ReachService:
+    """The house rules without hours and caps, and a customer who bought a coat."""
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    return ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+
+
+async def refusal(
+    reach: ReachService, item: str = "coat", *, purpose: Purpose = "marketing", coupon: str | None = None
+) -> str | None:
+    about = About(
+        items=(GoodsCheckArguments(**SHOP, item_id=item),),
+        coupon=CouponCheckArguments(**SHOP, coupon_id=coupon) if coupon else None,
+    )
+    return await reach.refusal(SendArguments(to="wm1", text="新品", purpose=purpose, about=about), CAUSE)
+
+
+@pytest.mark.parametrize("status", ["requested", "refunded"])
+async def test_a_refund_silences_marketing_about_its_goods_and_nothing_else(
+    database: Database, reach: ReachService, status: RefundStatus
+) -> None:
+    assert await refusal(reach) is None
+    await take_in(database, refund__changed=refund(status, 2))
+    assert await refusal(reach) == "suppressed"
+    assert await refusal(reach, "scarf") is None
+    assert await refusal(reach, purpose="service") is None
+
+
+@pytest.mark.parametrize("status", ["closed", "refused", "return_refused"])
+async def test_a_refund_that_came_to_nothing_silences_nobody(
+    database: Database, reach: ReachService, status: RefundStatus
+) -> None:
+    await take_in(database, refund__changed=refund("requested", 2))
+    await take_in(database, refund__changed=refund(status, 3))
+    await take_in(database, refund__changed=refund("requested", 2))
+    assert await refusal(reach) is None
+
+
+async def test_a_refund_is_forgotten_after_thirty_days(database: Database, reach: ReachService) -> None:
+    await take_in(database, refund__changed=refund("refunded", 2, at=NOW - timedelta(days=31)))
+    assert await refusal(reach) is None
+
+
+async def test_a_refund_before_its_order_silences_everything_until_the_goods_are_known(database: Database) -> None:
+    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+    early = refund("requested", 2).model_copy(update={"buyer": BUYER})
+    await take_in(database, refund__changed=early, contact__added=CONTACT)
+    assert await refusal(reach, "scarf") == "suppressed"
+    await take_in(database, order__paid=ORDER)
+    assert await refusal(reach, "scarf") is None
+    assert await refusal(reach) == "suppressed"
+
+
+async def test_what_is_sold_out_or_spent_is_not_advertised(database: Database, reach: ReachService) -> None:
+    coupon = CouponData(**SHOP, version=1, coupon_id="C1", batch_id="B", state="taken", buyer=BUYER)
+    await take_in(
+        database, coupon__taken=coupon, stock__changed=StockData(**SHOP, version=1, item_id="hat", available=0)
+    )
+    assert await refusal(reach, "hat") == "out_of_stock"
+    assert await refusal(reach, coupon="C1") is None
+    await take_in(database, coupon__used=coupon.model_copy(update={"version": 2, "state": "used"}))
+    assert await refusal(reach, coupon="C1") == "coupon_gone"
+    assert await refusal(reach, coupon="C1", purpose="service") is None
+
+
+async def test_a_touch_stands_on_the_key_that_was_written_to(database: Database, reach: ReachService) -> None:
+    request = SendArguments(to="wm1", text="新品", purpose="marketing")
+    await reach.record(request, SendOutput(sent=False, skipped_reason="suppressed"), CAUSE)
+    async with UnitOfWork(database) as work:
+        assert await work.session.scalar(select(col(TouchRow.identity_id))) is not None
+
+
+@pytest.mark.parametrize("name", ["key:unionid//U1", "key:external_userid/wecom/corp/wm1"])
+async def test_a_profile_adds_up_what_all_keys_of_a_customer_did(
+    database: Database, reach: ReachService, name: str
+) -> None:
+    await take_in(database, refund__changed=refund("requested", 2))
+    profile = await CustomerFactsService(database).get(name)
+    assert (profile.orders, profile.paid_minor, profile.open_refunds, profile.days_since_paid) == (1, 29_900, 1, 0)
+    assert profile.last_order is not None
+    assert profile.last_order.order_id == "E1"
+    assert profile.contact is not None
+    assert (profile.contact.account, profile.contact.external_userid, profile.contact.userid) == ("corp", "wm1", "lin")
+    assert await CustomerFactsService(database).get(f"customer:{profile.customer_id}") == profile
+
+
+@pytest.mark.parametrize("name", ["", "customer:x", "key:unionid//U2", "key:nobody/a/b", "order:E1"])
+async def test_who_is_not_known_has_no_profile(database: Database, name: str) -> None:
+    assert not (await CustomerFactsService(database).get(name)).known
