@@ -36,7 +36,7 @@ from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRu
 log = structlog.get_logger(__name__)
 
 GRACE = timedelta(seconds=25)
-DRAINS = (messages.Drain("inbox"), messages.Drain("events"), messages.Drain("runs"))
+DRAINS = (messages.Drain("inbox"), messages.Drain("events"), messages.Drain("runs"), messages.Drain("streams"))
 POLLERS = 20
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
@@ -86,6 +86,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.schedules,
         application.pull_schedules,
         application.retention,
+        await stack.enter_async_context(application.streams()),
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [*runs.all, *web_activities(binder, web)],

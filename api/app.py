@@ -31,6 +31,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.sites import sites
+from api.routes.subscriptions import subscriptions
 from api.routes.webhooks import webhooks
 
 ROUTERS = (
@@ -41,6 +42,7 @@ ROUTERS = (
     runs,
     human_tasks,
     events,
+    subscriptions,
     imports,
     accounts,
     customers,

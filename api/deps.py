@@ -26,6 +26,7 @@ from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
 from services.secrets import SecretStore
+from services.subscriptions import SubscriptionService
 from services.vitals import Vitals
 from storage.engine import Database
 
@@ -58,6 +59,7 @@ class ApiDependencies:
     runs: RunService
     human_tasks: HumanTaskService
     events: EventService
+    subscriptions: SubscriptionService
     inbox: InboxService
     imports: Imports
     connections: Connections

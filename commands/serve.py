@@ -69,6 +69,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         runs=application.runs,
         human_tasks=application.human_tasks,
         events=application.events,
+        subscriptions=application.subscriptions,
         inbox=application.inbox,
         imports=application.imports,
         connections=application.connections,

@@ -9,10 +9,13 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.drains import Drains
 from connectors.loading import load_connectors
+from connectors.subscribers import Subscribers
+from connectors.web.guard import WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
+from services.streams import StreamDelivery
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
@@ -37,6 +40,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         house.schedules,
         house.pull_schedules,
         RetentionService(house.database),
+        StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
     )
 
 
