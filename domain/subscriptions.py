@@ -4,7 +4,7 @@ Source: CloudEvents 1.0.2 (JSON format), Standard Webhooks (at least once, in or
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -94,10 +94,6 @@ class Subscription(BaseModel):
             return True
         everywhere = reach.kind == "everything" or Scope.of_accounts(*self.accounts).covers(reach)
         return everywhere and account_of(source) in self.accounts
-
-    def seen_by(self, visible: Sequence[bool]) -> bool:
-        """Whether a person with a narrow scope sees it, given whether they see each of its accounts."""
-        return bool(self.accounts) and all(visible)
 
 
 def outgoing(event: Event, masking: Masking | None) -> dict[str, Any]:

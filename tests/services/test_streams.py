@@ -273,6 +273,12 @@ async def test_personal_data_goes_out_masked_and_in_clear_only_for_who_may_see_i
     assert "13800138000" not in json.dumps(event["data"])
     with pytest.raises(AuthorizationProblem):
         await stage.service.create(ADMIN, wanted(receiver, masked=False))
+    both = an_actor("both", Role.OPS, Role.SUPERVISOR)
+    await stage.service.create(both, wanted(receiver, masked=False))
+    await stage.publish(an_event("clear", data={"receiver": {"phone": "13800138000"}}))
+    await stage.round()
+    phones = [event["data"]["receiver"]["phone"] for event in receiver.events if event["id"] == "clear"]
+    assert sorted(phone == "13800138000" for phone in phones) == [False, True]
 
 
 async def test_a_host_that_is_not_allowed_is_refused_at_once(stage: Stage, receiver: Receiver) -> None:
