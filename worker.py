@@ -39,7 +39,7 @@ from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRu
 log = structlog.get_logger(__name__)
 
 GRACE = timedelta(seconds=25)
-DRAINS = (messages.Drain("inbox"), messages.Drain("events"), messages.Drain("runs"), messages.Drain("tags"))
+DRAINS = tuple(messages.Drain(step) for step in ("inbox", "events", "runs", "tags", "streams"))
 POLLERS = 20
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
@@ -91,6 +91,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.retention,
         application.tagging,
         application.erasure_worker,
+        await stack.enter_async_context(application.streams()),
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [

@@ -20,6 +20,7 @@ from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.schedules import ScheduleService
+from services.streams import StreamDelivery
 from services.tagging import Tagging
 from storage.engine import Database
 from workflows import messages
@@ -31,6 +32,7 @@ _IDLE_S = 5.0
 # A round costs nearly the same for one event as for hundreds: what comes while work goes on shares the next round.
 _GATHER_S = 0.1
 _LOOK_AFTER_S = 10.0
+_STREAM_PAUSE_S = 0.5
 _TIDY_S = 300.0
 _CHECK_S = 5.0
 # Days are what matters here; while much is due, a second of it now and then holds nobody up.
@@ -61,6 +63,7 @@ class Drains:
         retention: RetentionService,
         tagging: Tagging,
         erasure: ErasureWorker,
+        streams: StreamDelivery,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -72,12 +75,14 @@ class Drains:
         self._retention = retention
         self._tagging = tagging
         self._erasure = erasure
+        self._streams = streams
         self._tidied_at = self._purge_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
             "events": self._dispatch_events,
             "runs": self._look_after_runs,
             "tags": self._keep_tags,
+            "streams": self._deliver_streams,
         }
 
     @activity.defn(name=messages.DRAIN_ACTIVITY)
@@ -107,6 +112,12 @@ class Drains:
             await self._pause(_GATHER_S)
             return True
         return await self._dispatcher.wait_for_work(_IDLE_S)
+
+    async def _deliver_streams(self) -> bool:
+        """Turns go on beside the drain, each for its own time: a slow subscriber holds up no other."""
+        began = await self._streams.drain()
+        await self._pause(_STREAM_PAUSE_S)
+        return began > 0
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,

@@ -32,6 +32,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.sites import sites
+from api.routes.subscriptions import subscriptions
 from api.routes.tags import customer_tags, tag_rules
 from api.routes.webhooks import webhooks
 
@@ -45,6 +46,7 @@ ROUTERS = (
     runs,
     human_tasks,
     events,
+    subscriptions,
     imports,
     accounts,
     customers,

@@ -31,6 +31,7 @@ from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
 from services.secrets import SecretStore
+from services.subscriptions import SubscriptionService
 from services.vitals import Vitals
 from storage.engine import Database
 
@@ -68,6 +69,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     customer_tags: CustomerTagService
+    subscriptions: SubscriptionService
     inbox: InboxService
     imports: Imports
     connections: Connections

@@ -214,6 +214,25 @@ _FUNCTION = {
 }
 _REASON = {"reason": "客户改变了主意"}
 
+_SUBSCRIPTION = {
+    "id": "01928d1c-7b02-7a11-9c3d-5e8f7a6b4c30",
+    "name": "数据仓库",
+    "url": "https://warehouse.example.com/tandem",
+    "types": ["tandem.order.*", "tandem.refund.created"],
+    "accounts": ["youzan/flagship"],
+    "masked": True,
+    "batched": False,
+    "created_at": _AT,
+    "created_by": "ops",
+    "paused_at": None,
+    "cursor": 8192,
+    "delivered": 1024,
+    "attempts": 0,
+    "next_attempt_at": _AT,
+    "problem": None,
+    "problem_at": None,
+}
+
 REQUESTS: dict[str, Any] = {
     "log_in": {"login": "ops", "password": "correct horse battery"},
     "take_push": {"type": "trade_TradePaid", "kdt_id": 4242, "msg_id": "1", "msg": "…"},
@@ -248,6 +267,13 @@ REQUESTS: dict[str, Any] = {
     "fail_human_task": {"comment": "包裹是空的"},
     "retry_parked_events": {"ids": [1024]},
     "retry_quarantined_pushes": {"ids": [2048]},
+    "create_subscription": {
+        "name": "数据仓库",
+        "url": "https://warehouse.example.com/tandem",
+        "types": ["tandem.order.*", "tandem.refund.created"],
+        "accounts": ["youzan/flagship"],
+    },
+    "redrive_dead_letters": {"seqs": [4096]},
     "connect_account": {
         "platform": "youzan",
         "slug": "demo-apparel",
@@ -506,6 +532,24 @@ RESPONSES: dict[str, Any] = {
     "list_identity_suggestions": _page(_SUGGESTION),
     "settle_identity_suggestion": _DECIDED,
     **TAG_RESPONSES,
+    "create_subscription": {"secret": "whsec_…", "subscription": _SUBSCRIPTION},
+    "list_subscriptions": {"items": [_SUBSCRIPTION]},
+    "show_subscription": {"subscription": _SUBSCRIPTION, "lag": {"events": 12, "since": _AT, "dead": 1}},
+    "pause_subscription": {**_SUBSCRIPTION, "paused_at": _AT},
+    "resume_subscription": _SUBSCRIPTION,
+    "list_dead_letters": _page(
+        {
+            "seq": 4096,
+            "source": "/youzan/flagship",
+            "event_id": "E20261111-1",
+            "type": "tandem.order.paid",
+            "reason": "HTTP 500",
+            "attempts": 10,
+            "failed_at": _AT,
+            "redriven_at": None,
+        }
+    ),
+    "redrive_dead_letters": {"found": 1},
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": _AT, "updated_by": "admin"}]
     },

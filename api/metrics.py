@@ -46,6 +46,9 @@ class Metrics:
         self._waiting = self._gauge("backlog_waiting", "Pushes or events that wait to be worked on", "stage")
         self._lag = self._gauge("backlog_lag_seconds", "How long the oldest of them has waited", "stage")
         self._aside = self._gauge("backlog_aside", "Pushes or events put aside for a person to look at", "stage")
+        self._stream_lag = self._gauge("stream_lag_seconds", "How long the oldest event waits for a subscriber's turn")
+        self._stream_delivered = self._gauge("stream_delivered", "Events that present subscribers took")
+        self._stream_dead = self._gauge("stream_dead_letters", "Events that subscribers did not take")
         self._runs = self._gauge("runs", "Runs by phase; ended ones are those started in the last 24 hours", "phase")
         self._tasks = self._gauge("human_tasks_open", "Open human tasks", "queue", "state")
         self._purged = self._gauge("purged_rows", "Rows deleted after their time, so far", "kind")
@@ -70,6 +73,11 @@ class Metrics:
         self._figures_up.set(1)
         self._set_backlog("inbox", figures.inbox, now)
         self._set_backlog("events", figures.events, now)
+        streams = figures.streams
+        behind_s = (now - streams.behind_since).total_seconds() if streams.behind_since else 0.0
+        self._stream_lag.set(max(0.0, behind_s))
+        self._stream_delivered.set(streams.delivered)
+        self._stream_dead.set(streams.dead)
         self._runs.clear()
         for phase, count in (figures.open_runs | figures.ended_runs).items():
             self._runs.labels(phase).set(count)

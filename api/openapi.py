@@ -21,6 +21,7 @@ TAGS = [
     {"name": "human tasks", "description": "人工任务 · Human tasks"},
     {"name": "events", "description": "事件 · Events"},
     {"name": "tags", "description": "客户标签 · Tags of customers"},
+    {"name": "subscriptions", "description": "事件订阅 · Events sent out to subscribers"},
     {"name": "accounts", "description": "平台账号 · Accounts on platforms"},
     {"name": "customers", "description": "客户与标识 · Customers and their identities"},
     {"name": "secrets", "description": "流程使用的密钥 · Secrets of flows"},

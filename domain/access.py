@@ -32,6 +32,8 @@ class Permission(StrEnum):
     TASKS_MANAGE = "tasks.manage"
     EVENTS_READ = "events.read"
     EVENTS_PUBLISH = "events.publish"
+    SUBSCRIPTIONS_READ = "subscriptions.read"
+    SUBSCRIPTIONS_MANAGE = "subscriptions.manage"
     CUSTOMERS_READ = "customers.read"
     CUSTOMERS_UNMASK = "customers.unmask"
     CUSTOMERS_MERGE = "customers.merge"
@@ -84,6 +86,8 @@ _FLOWS = {
     _P.RUNS_CONTROL,
     _P.EVENTS_READ,
     _P.EVENTS_PUBLISH,
+    _P.SUBSCRIPTIONS_READ,
+    _P.SUBSCRIPTIONS_MANAGE,
     _P.TASKS_READ,
     _P.ACCOUNTS_READ,
     _P.SECRETS_READ,

@@ -1,6 +1,7 @@
 """One Tandem in one process: every service built once, over one database and one Temporal client."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Self
 
@@ -10,6 +11,8 @@ from temporalio.service import GrpcCompression
 from connectors.http import Link
 from connectors.loading import load_connectors
 from connectors.registry import ConnectorRegistry
+from connectors.subscribers import Subscribers
+from connectors.web.guard import HostGuard, WebSettings
 from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
@@ -57,6 +60,8 @@ from services.run_starts import RunStarter
 from services.runs import RunService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
+from services.streams import StreamDelivery
+from services.subscriptions import SubscriptionService
 from services.tag_book import StoredTags
 from services.tag_rules import RuleBook
 from services.tagging import Tagging
@@ -64,6 +69,9 @@ from storage.definitions import Definitions
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
+
+DELIVERY_TIMEOUT_S = 10.0
+LONGEST_ANSWER_BYTES = 64 * 1024
 
 
 class Application:
@@ -217,6 +225,31 @@ class Application:
     @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionService:
+        return SubscriptionService(self.database, HostGuard(self._stream_settings))
+
+    @asynccontextmanager
+    async def streams(self) -> AsyncIterator[StreamDelivery]:
+        """Deliveries to subscribers inside this block; what is under way at its end is broken off."""
+        subscribers = Subscribers(self._stream_settings)
+        delivery = StreamDelivery(self.database, subscribers, self.masking)
+        try:
+            yield delivery
+        finally:
+            await delivery.aclose()
+            await subscribers.aclose()
+
+    @property
+    def _stream_settings(self) -> WebSettings:
+        settings = self.settings
+        return WebSettings(
+            settings.http_allowed_hosts,
+            settings.http_allow_private,
+            timeout_s=DELIVERY_TIMEOUT_S,
+            max_response_bytes=LONGEST_ANSWER_BYTES,
+        )
 
     @cached_property
     def inbox(self) -> InboxService:

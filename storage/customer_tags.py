@@ -135,8 +135,8 @@ class CustomerTags(Repository):
         """Delete what rules and gradings said of these customers; how many tags and grades. Marks go with the keys."""
         gone = list(customers)
         deleted = 0
-        for held_by in (col(CustomerTagRow.customer_id), col(CustomerGradeRow.customer_id)):
-            statement = delete(held_by.class_).where(held_by == func.any(gone)).returning(held_by)
+        for row in (CustomerTagRow, CustomerGradeRow):
+            statement = delete(row).where(col(row.customer_id) == func.any(gone)).returning(col(row.customer_id))
             deleted += len((await self.session.execute(statement)).all())
         await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(gone)))
         return deleted

@@ -42,7 +42,7 @@ _LONGEST_REASON = 2_000
 
 class EventRow(Table, table=True):
     """One event, never changed. seq: the order in which events came. event_id: see `_stored_id`. reach: the data scope
-    of who published it, NULL when it reaches every run."""
+    of who published it, NULL when it reaches every run. written_in: the transaction, see `storage.subscriptions`."""
 
     __tablename__ = "events"
     seq: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
@@ -53,9 +53,16 @@ class EventRow(Table, table=True):
     envelope: dict[str, Any] = Field(sa_type=EncryptedJson("events.envelope"))
     reach: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     received_at: datetime = instant(index=True)
+    written_in: int = Field(
+        default=None,
+        sa_type=BigInteger,
+        nullable=False,
+        sa_column_kwargs={"server_default": text("pg_current_xact_id()::text::bigint")},
+    )
 
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
+        Index("ix_events_written_in_seq", "written_in", "seq"),
         Index("ix_events_type_seq", "type", "seq"),
         Index("ix_events_subjects", "subjects", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )

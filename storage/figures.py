@@ -3,15 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true, tuple_
 from sqlmodel import col
 
 from domain.retention import Kind
-from storage.events import EventOutboxRow
+from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
 from storage.retention import Retention
 from storage.runs import RunRow
+from storage.subscriptions import DeadLetterRow, SubscriptionRow
 from storage.unit_of_work import Repository
 
 RECENT = timedelta(hours=24)
@@ -27,6 +28,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """Over all subscriptions: when the oldest event came that one of them, not paused, has not looked at; how many
+    events were delivered; how many dead letters there are."""
+
+    behind_since: datetime | None = None
+    delivered: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FigureSet:
     """open_runs, ended_runs: by phase; the ended ones of the last 24 hours. open_tasks: by queue and state.
 
@@ -35,6 +46,7 @@ class FigureSet:
 
     inbox: Backlog = field(default_factory=Backlog)
     events: Backlog = field(default_factory=Backlog)
+    streams: StreamFigures = field(default_factory=StreamFigures)
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
     open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -49,6 +61,7 @@ class Figures(Repository):
         return FigureSet(
             inbox=await self._inbox(),
             events=await self._events(),
+            streams=await self._streams(),
             open_runs=await self._runs(ended=False),
             ended_runs=await self._runs(ended=True),
             open_tasks=await self._tasks(),
@@ -68,6 +81,26 @@ class Figures(Repository):
         aside = select(func.count()).select_from(EventOutboxRow).where(parked.is_not(None))
         count, oldest = (await self.session.execute(waiting)).one()
         return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+
+    async def _streams(self) -> StreamFigures:
+        place = (col(EventRow.written_in), col(EventRow.seq))
+        cursor = tuple_(col(SubscriptionRow.cursor_xact), col(SubscriptionRow.cursor))
+        first = (
+            select(col(EventRow.received_at)).where(tuple_(*place) > cursor).order_by(*place).limit(1).lateral("first")
+        )
+        oldest = (
+            select(func.min(first.c.received_at))
+            .select_from(SubscriptionRow)
+            .join(first, true())
+            .where(col(SubscriptionRow.paused_at).is_(None))
+        )
+        delivered = select(func.sum(col(SubscriptionRow.delivered)))
+        dead = select(func.count()).select_from(DeadLetterRow)
+        return StreamFigures(
+            await self.session.scalar(oldest),
+            int(await self.session.scalar(delivered) or 0),
+            await self.session.scalar(dead) or 0,
+        )
 
     async def _runs(self, *, ended: bool) -> dict[str, int]:
         statement = select(col(RunRow.phase), func.count()).group_by(col(RunRow.phase))

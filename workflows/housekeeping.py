@@ -1,5 +1,5 @@
-"""What Tandem does for itself: drain the inbox and the outbox, look after runs, start runs by the clock, read platforms
-again."""
+"""What Tandem does for itself: drain the inbox and the outbox, deliver to subscribers, look after runs, start runs by
+the clock, read platforms again."""
 
 from datetime import timedelta
 

@@ -9,11 +9,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.drains import Drains
 from connectors.loading import load_connectors
+from connectors.subscribers import Subscribers
+from connectors.web.guard import WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
+from services.streams import StreamDelivery
 from services.tagging import Tagging
 from storage.engine import Database
 from tests.clock import SteppedClock
@@ -41,6 +44,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         RetentionService(house.database),
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),
+        StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
     )
 
 

@@ -1,0 +1,124 @@
+"""Subscriptions: which events go out to a subscriber, in which form, and when a delivery that failed is tried again.
+
+Source: CloudEvents 1.0.2 (JSON format), Standard Webhooks (at least once, in order, retried with growing pauses).
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from domain.access import Scope
+from domain.events import Event
+from domain.organisation import AccountId
+from domain.privacy import Masking
+from domain.publishing import account_of
+
+MOST_SUBSCRIPTIONS = 50
+MOST_ATTEMPTS = 10
+
+_FIRST_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(hours=1)
+_WILDCARD = ".*"
+_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?|\*")
+# What names an event is the same for every subscriber, or nobody could tell two deliveries from two events.
+_IDENTIFYING = ("specversion", "id", "source", "type", "time")
+
+
+def _event_type(text: str) -> str:
+    if not _TYPE.fullmatch(text):
+        raise ValueError("an event type (tandem.order.paid), a prefix of types (tandem.order.*) or *")
+    return text
+
+
+TypePattern = Annotated[str, Field(max_length=256), AfterValidator(_event_type)]
+"""An event type, `prefix.*` for every type below a prefix, or `*` for all."""
+
+
+class Start(StrEnum):
+    """From when on a new subscription gets events."""
+
+    NOW = "now"
+    BEGINNING = "beginning"
+
+
+class NewSubscription(BaseModel):
+    """What somebody asks for. types: exact or `prefix.*`; accounts: only events of these (`youzan/flagship`), none for
+    all; masked: personal data hidden; batched: many events in one request; start: from now on, or all that is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=128)
+    url: str = Field(min_length=1, max_length=2048)
+    types: tuple[TypePattern, ...] = Field(min_length=1, max_length=50)
+    accounts: tuple[AccountId, ...] = Field(default=(), max_length=200)
+    masked: bool = True
+    batched: bool = False
+    start: Start = Start.NOW
+
+
+class Subscription(BaseModel):
+    """A subscription as people see it, without its secret. cursor_xact, cursor: transaction and seq of the last event
+    that is done with; delivered: events taken by the subscriber so far; attempts:
+    of the event that is next; problem: why the last delivery failed, None once one succeeded."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+    id: UUID
+    name: str
+    url: str
+    types: tuple[str, ...]
+    accounts: tuple[str, ...]
+    masked: bool
+    batched: bool
+    created_at: datetime
+    created_by: str
+    paused_at: datetime | None
+    cursor_xact: int
+    cursor: int
+    delivered: int
+    attempts: int
+    next_attempt_at: datetime
+    problem: str | None
+    problem_at: datetime | None
+
+    def wants(self, type_: str, source: str, reach: Scope) -> bool:
+        """Whether an event goes to this subscriber. reach: the data scope of who published the event."""
+        if not any(_matches(pattern, type_) for pattern in self.types):
+            return False
+        if not self.accounts:
+            return True
+        everywhere = reach.kind == "everything" or Scope.of_accounts(*self.accounts).covers(reach)
+        return everywhere and account_of(source) in self.accounts
+
+
+def outgoing(event: Event, masking: Masking | None) -> dict[str, Any]:
+    """The event in CloudEvents' JSON format; masking: hides the personal data in it, None leaves it in clear.
+
+    `tandemkeys` is joined by commas: an attribute of CloudEvents is a text, a number or a truth value.
+    """
+    envelope = event.envelope()
+    shown = envelope if masking is None else {**masking.mask(envelope), **_identity_of(envelope)}
+    keys = shown.pop("tandemkeys", None)
+    return {**shown, "tandemkeys": ",".join(keys)} if keys else shown
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long to wait after so many attempts (1 or more): 5 s, doubled each time, up to an hour."""
+    return min(_FIRST_PAUSE * (1 << min(attempts - 1, 20)), _LONGEST_PAUSE)
+
+
+def _matches(pattern: str, type_: str) -> bool:
+    if pattern == "*":
+        return True
+    if pattern.endswith(_WILDCARD):
+        return type_.startswith(pattern.removesuffix("*"))
+    return type_ == pattern
+
+
+def _identity_of(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: envelope[name] for name in _IDENTIFYING if name in envelope}
