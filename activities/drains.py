@@ -166,7 +166,8 @@ class Drains:
     async def _pause(self, seconds: float) -> None:
         """Wait; return at once when the worker begins to stop."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(activity.wait_for_worker_shutdown(), seconds)
+            async with asyncio.timeout(seconds):
+                await activity.wait_for_worker_shutdown()
 
 
 @contextlib.asynccontextmanager

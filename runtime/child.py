@@ -68,6 +68,7 @@ class ChildProcess(ManagedProcess):
         if self.pid is None:
             return False
         try:
-            return await asyncio.wait_for(self._check(self), _HEALTH_TIMEOUT_S)
+            async with asyncio.timeout(_HEALTH_TIMEOUT_S):
+                return await self._check(self)
         except TimeoutError:
             return False

@@ -96,7 +96,8 @@ class ManagedProcess(ABC):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
             try:
-                await asyncio.wait_for(process.wait(), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await process.wait()
             except TimeoutError:
                 continue
             return

@@ -43,6 +43,7 @@ class Vitals:
 
 async def _in_time(check: Awaitable[bool]) -> bool:
     try:
-        return await asyncio.wait_for(check, CHECK_TIMEOUT_S)
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check
     except TimeoutError:
         return False

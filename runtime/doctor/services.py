@@ -88,7 +88,8 @@ async def check_temporal(settings: Settings) -> AsyncIterator[Finding]:
     """Reachable, with our namespace and our search attributes."""
     address, namespace = settings.required_temporal_address(), settings.temporal_namespace
     try:
-        client = await asyncio.wait_for(temporal_client(settings), 8)
+        async with asyncio.timeout(8):
+            client = await temporal_client(settings)
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
         missing = await missing_search_attributes(client)
     except (ProblemError, RPCError, TimeoutError) as error:

@@ -89,6 +89,24 @@ async def test_starts_and_stops_in_the_order_asked_for_and_leaves_nothing(house:
     assert not (house.folder / "children.json").exists()
 
 
+async def test_a_stop_in_the_moment_of_an_answer_is_not_lost(house: House) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+    child = house.child("worker", SERVE)
+    await house.supervisor.start(Supervised(child))
+
+    async def slow(_: ChildProcess) -> bool:
+        asked.set()
+        return await answer.wait()
+
+    child._check = slow
+    await asyncio.wait_for(asked.wait(), 10)
+    # Scheduled in this order, the stop falls between the end of the check and the watcher's next step.
+    answer.set()
+    stopping = asyncio.ensure_future(house.supervisor.stop())
+    assert (await asyncio.wait([stopping], timeout=10))[0], "the stop was lost"
+    assert child.pid is None
+
+
 async def test_a_killed_child_is_started_again(house: House) -> None:
     child = house.child("worker", SERVE)
     await house.supervisor.start(Supervised(child))
