@@ -26,8 +26,9 @@ help:
 run: $(VENV)/installed-runtime
 	@$(BIN)/tandem up $(ARGS)
 
+# A process for each core, with servers of its own; the tests of one file stay together.
 test: $(VENV)/installed-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
