@@ -26,6 +26,8 @@ _DEFLATE = b"deflate"
 _RAW = -15
 # Below this the saving does not show; above it every byte saved is kept seven times over in a worker's memory.
 _WORTH_COMPRESSING = 256
+# A compressor clears tables of 256 KiB before its first byte; for a text of this size small ones find the same.
+_SMALL_BYTES, _SMALL_WINDOW, _SMALL_MEMORY = 4096, -12, 5
 
 FetchProgram = Callable[[str], Awaitable[Program]]
 """The compiled definition of a digest, from wherever definitions are kept."""
@@ -77,7 +79,7 @@ class TandemCodec(PayloadCodec):
     def _encrypt(self, payload: Payload, key_id: str) -> Payload:
         plain, metadata = payload.SerializeToString(), {"encoding": _ENCODING, _KEY_ID: key_id.encode()}
         if len(plain) >= _WORTH_COMPRESSING:
-            packed = zlib.compress(plain, wbits=_RAW)
+            packed = _deflate(plain)
             if len(packed) < len(plain):
                 plain, metadata[_COMPRESSION] = packed, _DEFLATE
         nonce = os.urandom(_NONCE_BYTES)
@@ -117,3 +119,10 @@ class TandemCodec(PayloadCodec):
         digest = named.decode()
         if digest not in self._library:
             self._library.put(digest, await self._fetch(digest))
+
+
+def _deflate(plain: bytes) -> bytes:
+    if len(plain) > _SMALL_BYTES:
+        return zlib.compress(plain, wbits=_RAW)
+    compressor = zlib.compressobj(wbits=_SMALL_WINDOW, memLevel=_SMALL_MEMORY)
+    return compressor.compress(plain) + compressor.flush()

@@ -36,6 +36,14 @@ def test_what_was_encoded_is_decoded(data: bytes, ring: dict[str, bytes]) -> Non
     assert asyncio.run(there_and_back()) == [payload(data), payload(b"2")]
 
 
+@pytest.mark.parametrize("size", [255, 256, 4_000, 4_200, 100_000])
+async def test_a_text_of_any_size_comes_back_and_long_ones_get_shorter(size: int) -> None:
+    text = " ".join(f"order-{number}" for number in range(size))[:size].encode()
+    (sealed,) = await TandemCodec(NEW).encode([payload(text)])
+    assert await TandemCodec(NEW).decode([sealed]) == [payload(text)]
+    assert size < 1_000 or len(sealed.data) < size / 2
+
+
 async def test_the_same_payload_never_looks_the_same() -> None:
     codec = TandemCodec(NEW)
     first, second = await codec.encode([payload(), payload()])
