@@ -13,8 +13,8 @@ from uuid import UUID
 
 from domain.access import Actor, Permission
 from domain.customers.identity import Pair, Verdict
-from domain.customers.masking import masked_key
 from domain.customers.strength import Tier
+from domain.privacy import masked_key
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.tags import EVERY_KIND
 from services.identity_resolution import resolve_again

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.customers.masking import masked_key
 from domain.events import rfc3339
 from domain.organisation import Placement
-from domain.privacy import Masking
+from domain.privacy import Masking, masked_key
 from domain.problems import NotFoundProblem, Text
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from storage.customer_scope import sees_customer
