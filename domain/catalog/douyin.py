@@ -8,8 +8,8 @@ from datetime import date
 from pydantic import Field
 
 from domain.calls import Call, Result
-from domain.catalog.platforms import PlatformArguments, platform_queue
-from domain.catalog.shop_calls import reading, shop_calls
+from domain.catalog.platforms import PlatformArguments, platform_queue, reading
+from domain.catalog.shop_calls import shop_calls
 from domain.money import AmountMinor
 from domain.problems import Text
 

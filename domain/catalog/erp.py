@@ -5,14 +5,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from domain.calls import Arguments, Call, Result
-from domain.catalog.platforms import (
-    EFFECT_DEADLINE_S,
-    EFFECT_RETRY,
-    READ_DEADLINE_S,
-    READ_RETRY,
-    PlatformArguments,
-    platform_queue,
-)
+from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.problems import Text
 
 ERP_QUEUE = platform_queue("erp")
@@ -97,29 +90,20 @@ _EXAMPLE = {
     "changed_at": "2026-11-23T02:00:00Z",
 }
 
-ERP_CREATE_SHIPPING_ORDER: Call[CreateShippingOrderArguments, CreateShippingOrderOutput] = Call(
-    name="erp.create_shipping_order",
-    title=Text("向 ERP 下发发货单", "Have the warehouse send an order"),
-    input=CreateShippingOrderArguments,
-    output=CreateShippingOrderOutput,
-    effect="keyed",
-    queue=ERP_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={**_EXAMPLE, "state": "accepted", "waybill": None, "company": None, "already": False},
+ERP_CREATE_SHIPPING_ORDER: Call[CreateShippingOrderArguments, CreateShippingOrderOutput] = changing(
+    "erp.create_shipping_order",
+    Text("向 ERP 下发发货单", "Have the warehouse send an order"),
+    CreateShippingOrderArguments,
+    CreateShippingOrderOutput,
+    {**_EXAMPLE, "state": "accepted", "waybill": None, "company": None, "already": False},
 )
 
-ERP_GET_SHIPPING_ORDER: Call[ShippingOrderArguments, ShippingOrderOutput] = Call(
-    name="erp.get_shipping_order",
-    title=Text("查询 ERP 发货单", "Read a shipping order"),
-    input=ShippingOrderArguments,
-    output=ShippingOrderOutput,
-    queue=ERP_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example=_EXAMPLE,
+ERP_GET_SHIPPING_ORDER: Call[ShippingOrderArguments, ShippingOrderOutput] = reading(
+    "erp.get_shipping_order",
+    Text("查询 ERP 发货单", "Read a shipping order"),
+    ShippingOrderArguments,
+    ShippingOrderOutput,
+    _EXAMPLE,
 )
 
 ERP_CALLS = (ERP_CREATE_SHIPPING_ORDER, ERP_GET_SHIPPING_ORDER)

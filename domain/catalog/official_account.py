@@ -9,8 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from domain.calls import Call, Result
-from domain.catalog.platforms import PlatformArguments, platform_queue
-from domain.catalog.shop_calls import changing, reading
+from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.problems import Text
 
 OFFICIAL_ACCOUNT_QUEUE = platform_queue("official_account")

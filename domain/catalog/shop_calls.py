@@ -1,72 +1,18 @@
 """What flows ask of shops on any platform: read an order or a refund, ship an order, settle a refund.
 
-A shop's module declares its own calls by `reading` and `changing`, with these arguments and results. Amounts are
-integer fen. Personal data stays the platform's ciphertext.
+Amounts are integer fen. Personal data stays the platform's ciphertext.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from domain.calls import AnyCall, Call, Result
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
-from domain.catalog.platforms import (
-    EFFECT_DEADLINE_S,
-    EFFECT_RETRY,
-    READ_DEADLINE_S,
-    READ_RETRY,
-    PlatformArguments,
-    platform_queue,
-)
+from domain.catalog.platforms import PlatformArguments, changing, reading
 from domain.money import AmountMinor
 from domain.problems import Text
-
-In = TypeVar("In", bound=BaseModel)
-Out = TypeVar("Out", bound=BaseModel)
-
-
-def reading(name: str, title: Text, takes: type[In], gives: type[Out], example: Mapping[str, Any]) -> Call[In, Out]:
-    """The declaration of a platform's reading call; its queue follows from its name."""
-    return Call(
-        name=name,
-        title=title,
-        input=takes,
-        output=gives,
-        queue=platform_queue(name.partition(".")[0]),
-        timeout_s=15,
-        deadline_s=READ_DEADLINE_S,
-        retry=READ_RETRY,
-        example=example,
-    )
-
-
-def changing(
-    name: str,
-    title: Text,
-    takes: type[In],
-    gives: type[Out],
-    example: Mapping[str, Any],
-    *,
-    deadline_s: float = EFFECT_DEADLINE_S,
-    grants: frozenset[str] = frozenset(),
-) -> Call[In, Out]:
-    """The declaration of a platform's call that changes something, once per key."""
-    return Call(
-        name=name,
-        title=title,
-        input=takes,
-        output=gives,
-        effect="keyed",
-        queue=platform_queue(name.partition(".")[0]),
-        timeout_s=30,
-        deadline_s=deadline_s,
-        retry=EFFECT_RETRY,
-        grants=grants,
-        # What is told an amount pays it: its records are kept as those of payments are.
-        moves_money="amount_minor" in takes.model_fields,
-        example=example,
-    )
 
 
 class OrderArguments(PlatformArguments):

@@ -11,8 +11,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from domain.calls import Call, Result
 from domain.canonical.payouts import PayoutState
-from domain.catalog.platforms import PlatformArguments, platform_queue
-from domain.catalog.shop_calls import changing, reading
+from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.money import AmountMinor
 from domain.problems import Text
 

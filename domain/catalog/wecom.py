@@ -9,14 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from domain.calls import Arguments, Call, Result
-from domain.catalog.platforms import (
-    EFFECT_DEADLINE_S,
-    EFFECT_RETRY,
-    READ_DEADLINE_S,
-    READ_RETRY,
-    PlatformArguments,
-    platform_queue,
-)
+from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.privacy import Personal
 from domain.problems import Text
 
@@ -65,16 +58,12 @@ class FindCustomerOutput(Result):
     external_userid: str | None = None
 
 
-WECOM_FIND_CUSTOMER: Call[FindCustomerArguments, FindCustomerOutput] = Call(
-    name="wecom.find_customer",
-    title=Text("查找企业微信客户", "Find a WeCom customer"),
-    input=FindCustomerArguments,
-    output=FindCustomerOutput,
-    queue=WECOM_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example={"found": True, "external_userid": "wmEXAMPLE00000001"},
+WECOM_FIND_CUSTOMER: Call[FindCustomerArguments, FindCustomerOutput] = reading(
+    "wecom.find_customer",
+    Text("查找企业微信客户", "Find a WeCom customer"),
+    FindCustomerArguments,
+    FindCustomerOutput,
+    {"found": True, "external_userid": "wmEXAMPLE00000001"},
 )
 
 
@@ -111,16 +100,12 @@ class GetCustomerOutput(Result):
     tags: tuple[str, ...] = ()
 
 
-WECOM_GET_CUSTOMER: Call[CustomerArguments, GetCustomerOutput] = Call(
-    name="wecom.get_customer",
-    title=Text("读取企业微信客户", "Read a WeCom customer"),
-    input=CustomerArguments,
-    output=GetCustomerOutput,
-    queue=WECOM_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example={
+WECOM_GET_CUSTOMER: Call[CustomerArguments, GetCustomerOutput] = reading(
+    "wecom.get_customer",
+    Text("读取企业微信客户", "Read a WeCom customer"),
+    CustomerArguments,
+    GetCustomerOutput,
+    {
         "external_userid": "wmEXAMPLE00000001",
         "name": "林晓",
         "kind": "wechat",
@@ -163,17 +148,12 @@ class SendMessageOutput(Result):
     refused: bool = False
 
 
-WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = Call(
-    name="wecom.send_message",
-    title=Text("给企业微信客户发消息", "Write to a WeCom customer"),
-    input=SendMessageArguments,
-    output=SendMessageOutput,
-    effect="keyed",
-    queue=WECOM_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={"message_id": "msgEXAMPLE0001", "refused": False},
+WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = changing(
+    "wecom.send_message",
+    Text("给企业微信客户发消息", "Write to a WeCom customer"),
+    SendMessageArguments,
+    SendMessageOutput,
+    {"message_id": "msgEXAMPLE0001", "refused": False},
 )
 
 
@@ -200,17 +180,12 @@ class AddTagOutput(Result):
     userids: tuple[str, ...] = ()
 
 
-WECOM_ADD_TAG: Call[TagArguments, AddTagOutput] = Call(
-    name="wecom.add_tag",
-    title=Text("给企业微信客户打标签", "Tag a WeCom customer"),
-    input=TagArguments,
-    output=AddTagOutput,
-    effect="keyed",
-    queue=WECOM_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={"tag_id": "etEXAMPLE0001", "created": False, "userids": ["guide01"]},
+WECOM_ADD_TAG: Call[TagArguments, AddTagOutput] = changing(
+    "wecom.add_tag",
+    Text("给企业微信客户打标签", "Tag a WeCom customer"),
+    TagArguments,
+    AddTagOutput,
+    {"tag_id": "etEXAMPLE0001", "created": False, "userids": ["guide01"]},
 )
 
 
@@ -221,17 +196,12 @@ class RemoveTagOutput(Result):
     userids: tuple[str, ...] = ()
 
 
-WECOM_REMOVE_TAG: Call[TagArguments, RemoveTagOutput] = Call(
-    name="wecom.remove_tag",
-    title=Text("取消企业微信客户标签", "Untag a WeCom customer"),
-    input=TagArguments,
-    output=RemoveTagOutput,
-    effect="keyed",
-    queue=WECOM_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={"removed": True, "userids": ["guide01"]},
+WECOM_REMOVE_TAG: Call[TagArguments, RemoveTagOutput] = changing(
+    "wecom.remove_tag",
+    Text("取消企业微信客户标签", "Untag a WeCom customer"),
+    TagArguments,
+    RemoveTagOutput,
+    {"removed": True, "userids": ["guide01"]},
 )
 
 
@@ -251,18 +221,14 @@ class NotifyStaffOutput(Result):
     unknown_userids: tuple[str, ...] = ()
 
 
-WECOM_NOTIFY_STAFF: Call[NotifyStaffArguments, NotifyStaffOutput] = Call(
-    name="wecom.notify_staff",
-    title=Text("通知企业微信成员", "Notify staff in WeCom"),
-    input=NotifyStaffArguments,
-    output=NotifyStaffOutput,
-    effect="keyed",
-    queue=WECOM_QUEUE,
-    timeout_s=30,
+WECOM_NOTIFY_STAFF: Call[NotifyStaffArguments, NotifyStaffOutput] = changing(
+    "wecom.notify_staff",
+    Text("通知企业微信成员", "Notify staff in WeCom"),
+    NotifyStaffArguments,
+    NotifyStaffOutput,
+    {"message_id": "msgEXAMPLE0002", "unknown_userids": []},
     # The platform recognises a repeated text for four hours; after that a repeat could reach people twice.
     deadline_s=14_000,
-    retry=EFFECT_RETRY,
-    example={"message_id": "msgEXAMPLE0002", "unknown_userids": []},
 )
 
 WECOM_CALLS = (

@@ -10,14 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from domain.calls import Call, Result
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
-from domain.catalog.platforms import (
-    EFFECT_DEADLINE_S,
-    EFFECT_RETRY,
-    READ_DEADLINE_S,
-    READ_RETRY,
-    PlatformArguments,
-    platform_queue,
-)
+from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.money import AmountMinor
 from domain.problems import Text
 
@@ -58,16 +51,12 @@ class GetRefundOutput(Result):
     updated_at: AwareDatetime | None = None
 
 
-YOUZAN_GET_REFUND: Call[RefundArguments, GetRefundOutput] = Call(
-    name="youzan.get_refund",
-    title=Text("读取有赞退款单", "Read a Youzan refund"),
-    input=RefundArguments,
-    output=GetRefundOutput,
-    queue=YOUZAN_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example={
+YOUZAN_GET_REFUND: Call[RefundArguments, GetRefundOutput] = reading(
+    "youzan.get_refund",
+    Text("读取有赞退款单", "Read a Youzan refund"),
+    RefundArguments,
+    GetRefundOutput,
+    {
         "refund_id": "202611230001",
         "order_id": "E20261123000100001",
         "status": "returned",
@@ -103,16 +92,12 @@ class GetTradeOutput(Result):
     updated_at: AwareDatetime | None = None
 
 
-YOUZAN_GET_TRADE: Call[TradeArguments, GetTradeOutput] = Call(
-    name="youzan.get_trade",
-    title=Text("读取有赞订单", "Read a Youzan order"),
-    input=TradeArguments,
-    output=GetTradeOutput,
-    queue=YOUZAN_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example={
+YOUZAN_GET_TRADE: Call[TradeArguments, GetTradeOutput] = reading(
+    "youzan.get_trade",
+    Text("读取有赞订单", "Read a Youzan order"),
+    TradeArguments,
+    GetTradeOutput,
+    {
         "order_id": "E20261123000100001",
         "status": "shipped",
         "paid_minor": 29900,
@@ -145,16 +130,12 @@ class TrackWaybillOutput(Result):
     last_trace_at: AwareDatetime | None = None
 
 
-YOUZAN_TRACK_WAYBILL: Call[RefundArguments, TrackWaybillOutput] = Call(
-    name="youzan.track_waybill",
-    title=Text("查询退货物流", "Follow a return parcel"),
-    input=RefundArguments,
-    output=TrackWaybillOutput,
-    queue=YOUZAN_QUEUE,
-    timeout_s=15,
-    deadline_s=READ_DEADLINE_S,
-    retry=READ_RETRY,
-    example={"state": "signed", "waybill": "SF1234567890123", "company": "顺丰速运", "last_trace": "已签收"},
+YOUZAN_TRACK_WAYBILL: Call[RefundArguments, TrackWaybillOutput] = reading(
+    "youzan.track_waybill",
+    Text("查询退货物流", "Follow a return parcel"),
+    RefundArguments,
+    TrackWaybillOutput,
+    {"state": "signed", "waybill": "SF1234567890123", "company": "顺丰速运", "last_trace": "已签收"},
 )
 
 
@@ -178,18 +159,12 @@ class AgreeRefundOutput(Result):
     already: bool = False
 
 
-YOUZAN_AGREE_REFUND: Call[AgreeRefundArguments, AgreeRefundOutput] = Call(
-    name="youzan.agree_refund",
-    title=Text("同意有赞退款", "Agree to a Youzan refund"),
-    input=AgreeRefundArguments,
-    output=AgreeRefundOutput,
-    effect="keyed",
-    moves_money=True,
-    queue=YOUZAN_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={"refund_id": "202611230001", "status": "refunded", "amount_minor": 29900, "already": False},
+YOUZAN_AGREE_REFUND: Call[AgreeRefundArguments, AgreeRefundOutput] = changing(
+    "youzan.agree_refund",
+    Text("同意有赞退款", "Agree to a Youzan refund"),
+    AgreeRefundArguments,
+    AgreeRefundOutput,
+    {"refund_id": "202611230001", "status": "refunded", "amount_minor": 29900, "already": False},
 )
 
 
@@ -209,17 +184,12 @@ class RefuseRefundOutput(Result):
     already: bool = False
 
 
-YOUZAN_REFUSE_REFUND: Call[RefuseRefundArguments, RefuseRefundOutput] = Call(
-    name="youzan.refuse_refund",
-    title=Text("拒绝有赞退款", "Refuse a Youzan refund"),
-    input=RefuseRefundArguments,
-    output=RefuseRefundOutput,
-    effect="keyed",
-    queue=YOUZAN_QUEUE,
-    timeout_s=30,
-    deadline_s=EFFECT_DEADLINE_S,
-    retry=EFFECT_RETRY,
-    example={"refund_id": "202611230001", "status": "refused", "already": False},
+YOUZAN_REFUSE_REFUND: Call[RefuseRefundArguments, RefuseRefundOutput] = changing(
+    "youzan.refuse_refund",
+    Text("拒绝有赞退款", "Refuse a Youzan refund"),
+    RefuseRefundArguments,
+    RefuseRefundOutput,
+    {"refund_id": "202611230001", "status": "refused", "already": False},
 )
 
 YOUZAN_CALLS = (
