@@ -2,6 +2,7 @@
 
 An order goes through its stages once and never back. So the stage counts before the time: a short message of a stage is
 older than the whole record of it, whatever the clocks of the platform's parts say, and newer than every earlier stage.
+Where a platform's pushes and lists tell one and the same time in whole seconds, the time counts first (`dated_…`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from connectors.accounts import Account
 from connectors.reading import not_from_the_future
 from connectors.telling import tell_order, tell_refund, version_of
 from connectors.webhooks import Verified
-from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
+from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 from domain.events import Event
 
@@ -56,5 +57,39 @@ def refund_event(refund: RefundOutput, record: Verified, account: Account, *, fi
         account=account.slug,
         version=refund_version(refund.status, refund.updated_at, full=True),
         occurred_at=not_from_the_future(refund.updated_at, record.received_at, field),
+    )
+    return tell_refund(data, record, account)
+
+
+def changed_at(told: datetime | None, record: Verified, field: str) -> datetime:
+    """When a thing changed last; when it was received, where the platform leaves that out."""
+    return not_from_the_future(told, record.received_at, field) or record.received_at
+
+
+def dated_order_event(order: OrderOutput, record: Verified, account: Account, *, field: str) -> Event:
+    """The event of a whole order whose newness is its time, see `connectors.telling.version_of`."""
+    happened = changed_at(order.updated_at, record, field)
+    data = OrderData(
+        **order.model_dump(exclude=_NOT_IN_EVENTS),
+        platform=account.platform,
+        account=account.slug,
+        version=version_of(happened, order.status, full=True),
+        occurred_at=happened,
+    )
+    return tell_order(data, record, account)
+
+
+def dated_refund_event(
+    refund: RefundOutput, record: Verified, account: Account, *, field: str, buyer: Buyer | None = None
+) -> Event:
+    """The event of a whole refund whose newness is its time."""
+    happened = changed_at(refund.updated_at, record, field)
+    data = RefundData(
+        **refund.model_dump(exclude=_NOT_IN_REFUND_EVENTS),
+        platform=account.platform,
+        account=account.slug,
+        version=version_of(happened, refund.status, full=True),
+        occurred_at=happened,
+        buyer=buyer or Buyer(),
     )
     return tell_refund(data, record, account)

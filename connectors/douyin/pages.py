@@ -26,9 +26,10 @@ from connectors.reading import (
     unix_time,
     whole_number,
 )
-from connectors.telling import tell, tell_order, tell_parcel, tell_refund, version_of
+from connectors.shop_records import changed_at, dated_order_event, dated_refund_event
+from connectors.telling import tell, tell_parcel, version_of
 from connectors.webhooks import Verified
-from domain.canonical import GoodsData, OrderData, RefundData, ShipmentData
+from domain.canonical import GoodsData, ShipmentData
 from domain.catalog.shop_calls import OrderOutput
 from domain.events import Event
 from domain.ids import content_digest
@@ -115,20 +116,10 @@ def page_events(record: Verified, account: Account) -> list[Event]:
 
 def _order_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
     order = read_order(item)
-    happened = not_from_the_future(order.updated_at, record.received_at, "update_time") or record.received_at
-    data = OrderData(
-        platform=account.platform,
-        account=account.slug,
-        version=version_of(happened, order.status, full=True),
-        occurred_at=happened,
-        **{name: getattr(order, name) for name in _SHARED},
-    )
-    yield tell_order(data, record, account)
+    yield dated_order_event(order, record, account, field="update_time")
+    happened = changed_at(order.updated_at, record, "update_time")
     for parcel in _parcels(item, order, happened, account):
         yield tell_parcel(parcel, record, account)
-
-
-_SHARED = frozenset(OrderData.model_fields) & frozenset(OrderOutput.model_fields)
 
 
 def _parcels(
@@ -156,22 +147,7 @@ def _parcels(
 
 
 def _refund_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
-    refund = read_refund(item)
-    happened = not_from_the_future(refund.updated_at, record.received_at, "update_time") or record.received_at
-    data = RefundData(
-        platform=account.platform,
-        account=account.slug,
-        version=version_of(happened, refund.status, full=True),
-        occurred_at=happened,
-        refund_id=refund.refund_id,
-        order_id=refund.order_id,
-        status=refund.status,
-        amount_minor=refund.amount_minor,
-        reason=refund.reason,
-        returns_goods=refund.returns_goods,
-        line_ids=refund.line_ids,
-    )
-    yield tell_refund(data, record, account)
+    yield dated_refund_event(read_refund(item), record, account, field="update_time")
 
 
 def _goods_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:

@@ -1,24 +1,22 @@
 """Ele.me (饿了么): a caterer's takeaway and dine-in orders. All of its wire is unverified: see `wire.UNVERIFIED`."""
 
-import hmac
 import json
 import secrets
 from datetime import UTC, datetime
 
 from connectors.accounts import Account
 from connectors.catering.client import CateringShop, streams_of
-from connectors.catering.pushes import PULLED, events_of
-from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.catering.connector import CateringConnector
+from connectors.connection_report import ConnectionFault
 from connectors.eleme.gateway import ElemeGateway, ElemeSettings, push_sign
 from connectors.eleme.wire import PLATFORM, UNVERIFIED
 from connectors.http import Link
 from connectors.payloads import parse_json_object
 from connectors.reading import text, whole_number
-from connectors.webhooks import PushAnswer, Refusal, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.catering import ELEME_CALLS, ELEME_QUEUE
-from domain.events import Event
-from domain.problems import AuthenticationProblem, ProblemError, Text, ValidationProblem
+from domain.problems import ProblemError, Text, ValidationProblem
 
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text(
@@ -42,7 +40,7 @@ class ElemeShop(CateringShop):
         super().__init__(account, link, UNVERIFIED.shared, ElemeGateway(account, link))
 
 
-class ElemeConnector:
+class ElemeConnector(CateringConnector):
     """See `connectors.registry.Connector`."""
 
     platform = PLATFORM
@@ -54,61 +52,35 @@ class ElemeConnector:
     nobody = Account(PLATFORM, "", {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16), "shop_id": 1})
     calls: tuple[AnyCall, ...] = ELEME_CALLS
     client = ElemeShop
+    wire = UNVERIFIED.shared
+    acknowledgement = UNVERIFIED.acknowledgement
+    hints = _HINTS
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         settings = account.parse_settings(ElemeSettings)
         body = parse_json_object(request.body)
         given = str(body.pop("signature", ""))
         right = push_sign(body, settings.app_secret.get_secret_value())
-        if not hmac.compare_digest(given.upper().encode(), right.encode()):
-            words = Text("推送签名不正确，请核对 app_secret", "Wrong push signature; check app_secret")
-            raise _refused(Refusal.SIGNATURE, words)
-        if whole_number(body, "shopId") != settings.shop_id or str(body.get("appId")) != settings.app_key:
-            words = Text("推送属于其他门店或应用", "The push belongs to another shop or application")
-            raise _refused(Refusal.RECEIVER, words)
+        self.check_signature(given, right)
+        self.check_receiver(
+            whole_number(body, "shopId") == settings.shop_id and str(body.get("appId")) == settings.app_key
+        )
         milliseconds = whole_number(body, "timestamp")
         if not 0 < milliseconds < _LATEST_MS:
             raise ValidationProblem(Text("推送的 timestamp 无效", "The push's timestamp is not valid"), retryable=False)
         sent_at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        if abs(request.received_at - sent_at) > UNVERIFIED.shared.window:
-            words = Text("推送的时间相差超过 10 分钟", "The push's time is more than 10 minutes off")
-            raise _refused(Refusal.STALE, words)
+        self.check_age(sent_at, request.received_at)
         return Verified(
             text(body, "type", limit=16), request.body, text(body, "requestId"), request.received_at, sent_at
         )
-
-    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
-        return PushAnswer(200, UNVERIFIED.acknowledgement, "application/json")
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         status = problem.problem.status
         body = json.dumps({"message": refusal_text(problem)}, ensure_ascii=False)
         return PushAnswer(status, body.encode(), "application/json")
 
-    def uses(self, kind: str) -> bool:
-        return kind in PULLED or kind in UNVERIFIED.shared.pushes
-
-    def to_events(self, record: Verified, account: Account) -> list[Event]:
-        wire = UNVERIFIED.shared
-        if record.kind in PULLED:
-            return events_of(PULLED[record.kind], parse_json_object(record.payload), wire, record, account)
-        kind = wire.pushes.get(record.kind)
-        if kind is None:
-            return []
-        message = text(parse_json_object(record.payload), "message", limit=500_000)
-        return events_of(kind, parse_json_object(message.encode()), wire, record, account)
+    def content(self, payload: bytes) -> bytes:
+        return text(parse_json_object(payload), "message", limit=500_000).encode()
 
     def open(self, account: Account, link: Link) -> ElemeShop:
         return ElemeShop(account, link)
-
-    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and reads one refund of today."""
-        try:
-            await self.open(account, link).probe()
-        except ProblemError as error:
-            return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
-
-
-def _refused(reason: Refusal, text: Text) -> AuthenticationProblem:
-    return AuthenticationProblem(text, reason=reason, retryable=False)

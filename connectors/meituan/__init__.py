@@ -1,6 +1,5 @@
 """Meituan (美团): a caterer's takeaway and dine-in orders. All of its wire is unverified: see `wire.UNVERIFIED`."""
 
-import hmac
 import json
 import secrets
 from datetime import UTC, datetime
@@ -8,18 +7,16 @@ from urllib.parse import parse_qsl
 
 from connectors.accounts import Account
 from connectors.catering.client import CateringShop, streams_of
-from connectors.catering.pushes import PULLED, events_of
-from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.catering.connector import CateringConnector
+from connectors.connection_report import ConnectionFault
 from connectors.http import Link
 from connectors.meituan.gateway import MeituanGateway, MeituanSettings, sign
 from connectors.meituan.wire import PLATFORM, UNVERIFIED
-from connectors.payloads import parse_json_object
-from connectors.webhooks import PushAnswer, Refusal, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.catering import MEITUAN_CALLS, MEITUAN_QUEUE
-from domain.events import Event
 from domain.ids import canonical_json, content_digest
-from domain.problems import AuthenticationProblem, ProblemError, Text, ValidationProblem
+from domain.problems import ProblemError, Text, ValidationProblem
 
 _MOST_PAIRS = 50
 _HINTS = {
@@ -43,7 +40,7 @@ class MeituanShop(CateringShop):
         super().__init__(account, link, UNVERIFIED.shared, MeituanGateway(account, link))
 
 
-class MeituanConnector:
+class MeituanConnector(CateringConnector):
     """See `connectors.registry.Connector`."""
 
     platform = PLATFORM
@@ -57,56 +54,33 @@ class MeituanConnector:
     )
     calls: tuple[AnyCall, ...] = MEITUAN_CALLS
     client = MeituanShop
+    wire = UNVERIFIED.shared
+    acknowledgement = UNVERIFIED.acknowledgement
+    hints = _HINTS
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         settings = account.parse_settings(MeituanSettings)
         form = _form(request.body)
         given = form.pop("sig", "")
         right = sign("", form, settings.app_secret.get_secret_value())
-        if not hmac.compare_digest(given.lower().encode(), right.encode()):
-            words = Text("推送签名不正确，请核对 app_secret", "Wrong push signature; check app_secret")
-            raise _refused(Refusal.SIGNATURE, words)
-        if form.get("app_id") != settings.app_id or form.get("app_poi_code") != settings.shop_id:
-            words = Text("推送属于其他门店或应用", "The push belongs to another shop or application")
-            raise _refused(Refusal.RECEIVER, words)
+        self.check_signature(given, right)
+        self.check_receiver(form.get("app_id") == settings.app_id and form.get("app_poi_code") == settings.shop_id)
         sent_at = _sent_at(form.get("timestamp", ""))
-        if abs(request.received_at - sent_at) > UNVERIFIED.shared.window:
-            words = Text("推送的时间相差超过 10 分钟", "The push's time is more than 10 minutes off")
-            raise _refused(Refusal.STALE, words)
+        self.check_age(sent_at, request.received_at)
         said = {name: value for name, value in form.items() if name != "timestamp"}
         number = form.get("message_id") or content_digest(canonical_json(said))
         return Verified(form.get("kind", ""), request.body, number, request.received_at, sent_at)
-
-    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
-        return PushAnswer(200, UNVERIFIED.acknowledgement, "application/json")
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         status = problem.problem.status
         body = json.dumps({"data": "ng", "msg": refusal_text(problem)}, ensure_ascii=False)
         return PushAnswer(status, body.encode(), "application/json")
 
-    def uses(self, kind: str) -> bool:
-        return kind in PULLED or kind in UNVERIFIED.shared.pushes
-
-    def to_events(self, record: Verified, account: Account) -> list[Event]:
-        wire = UNVERIFIED.shared
-        if record.kind in PULLED:
-            return events_of(PULLED[record.kind], parse_json_object(record.payload), wire, record, account)
-        kind = wire.pushes.get(record.kind)
-        if kind is None:
-            return []
-        return events_of(kind, parse_json_object(_form(record.payload).get("data", "").encode()), wire, record, account)
+    def content(self, payload: bytes) -> bytes:
+        return _form(payload).get("data", "").encode()
 
     def open(self, account: Account, link: Link) -> MeituanShop:
         return MeituanShop(account, link)
-
-    async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads one refund of today."""
-        try:
-            await self.open(account, link).probe()
-        except ProblemError as error:
-            return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -128,7 +102,3 @@ def _sent_at(timestamp: str) -> datetime:
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 10):
         raise ValidationProblem(Text("推送的 timestamp 无效", "The push's timestamp is not valid"), retryable=False)
     return datetime.fromtimestamp(int(timestamp), UTC)
-
-
-def _refused(reason: Refusal, text: Text) -> AuthenticationProblem:
-    return AuthenticationProblem(text, reason=reason, retryable=False)

@@ -8,9 +8,9 @@ from connectors.http import Link
 from connectors.official_account.client import PLATFORM, OfficialAccount
 from connectors.official_account.events import account_events, uses_push
 from connectors.tokens import MemoryTokenStore
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
-from connectors.wechat.callbacks import verify_callback
-from connectors.wechat.settings import WechatSettings, nobodys_account
+from connectors.webhooks import Verified
+from connectors.wechat.answering import TakesCallbacks
+from connectors.wechat.settings import nobodys_account
 from domain.calls import AnyCall
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS, OFFICIAL_ACCOUNT_QUEUE
 from domain.events import Event
@@ -25,7 +25,7 @@ _HINTS = {
 }
 
 
-class OfficialAccountConnector:
+class OfficialAccountConnector(TakesCallbacks):
     """See `connectors.registry.Connector`."""
 
     platform = PLATFORM
@@ -33,20 +33,9 @@ class OfficialAccountConnector:
     queue = OFFICIAL_ACCOUNT_QUEUE
     # The daily quotas are the platform's concern; this keeps bursts away from its minute limits [U].
     requests_per_second = 50.0
-    settings = WechatSettings
     nobody = nobodys_account(PLATFORM)
     calls: tuple[AnyCall, ...] = OFFICIAL_ACCOUNT_CALLS
     client = OfficialAccount
-
-    def verify(self, request: WebhookRequest, account: Account) -> Verified:
-        return verify_callback(request, account.parse_settings(WechatSettings))
-
-    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
-        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
-
-    def refuse(self, problem: ProblemError) -> PushAnswer:
-        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
-        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)

@@ -6,9 +6,9 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
 from connectors.tokens import MemoryTokenStore
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
-from connectors.wechat.callbacks import verify_callback
-from connectors.wechat.settings import WechatSettings, nobodys_account
+from connectors.webhooks import Verified
+from connectors.wechat.answering import TakesCallbacks
+from connectors.wechat.settings import nobodys_account
 from connectors.wechat_store.client import PLATFORM, WechatStore
 from connectors.wechat_store.events import store_events, uses_push
 from domain.calls import AnyCall
@@ -25,7 +25,7 @@ _HINTS = {
 }
 
 
-class WechatStoreConnector:
+class WechatStoreConnector(TakesCallbacks):
     """See `connectors.registry.Connector`."""
 
     platform = PLATFORM
@@ -33,20 +33,9 @@ class WechatStoreConnector:
     queue = WECHAT_STORE_QUEUE
     # No published figure [U]; a page of orders takes one request for each of them.
     requests_per_second = 50.0
-    settings = WechatSettings
     nobody = nobodys_account(PLATFORM)
     calls: tuple[AnyCall, ...] = WECHAT_STORE_CALLS
     client = WechatStore
-
-    def verify(self, request: WebhookRequest, account: Account) -> Verified:
-        return verify_callback(request, account.parse_settings(WechatSettings))
-
-    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
-        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
-
-    def refuse(self, problem: ProblemError) -> PushAnswer:
-        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
-        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
 from connectors.reading import mapping, not_from_the_future, optional_mapping, optional_text, text, unix_time
+from connectors.shop_records import changed_at, dated_order_event, dated_refund_event
 from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
 from connectors.wechat.callbacks import created_at, read_fields
@@ -80,19 +81,9 @@ def _order_step(step: _Step, fields: Mapping[str, str], record: Verified, accoun
 
 def _listed_order(order: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
     read = read_order(order)
-    happened = not_from_the_future(read.updated_at, record.received_at, "update_time") or record.received_at
-    data = OrderData(
-        platform=account.platform,
-        account=account.slug,
-        version=version_of(happened, read.status, full=True),
-        occurred_at=happened,
-        **{name: getattr(read, name) for name in _SHARED},
-    )
-    yield tell_order(data, record, account)
+    yield dated_order_event(read, record, account, field="update_time")
+    happened = changed_at(read.updated_at, record, "update_time")
     yield from _parcels(order, read, happened, record, account)
-
-
-_SHARED = frozenset(OrderData.model_fields) & frozenset(OrderOutput.model_fields)
 
 
 def _parcels(
@@ -139,23 +130,8 @@ _REFUND_PARENTS = ("finder_shop_aftersale_status_update", "aftersale_info")
 
 
 def _listed_refund(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
-    refund = read_refund(row)
-    happened = not_from_the_future(refund.updated_at, record.received_at, "update_time") or record.received_at
-    data = RefundData(
-        platform=account.platform,
-        account=account.slug,
-        version=version_of(happened, refund.status, full=True),
-        occurred_at=happened,
-        refund_id=refund.refund_id,
-        order_id=refund.order_id,
-        status=refund.status,
-        amount_minor=refund.amount_minor,
-        reason=refund.reason,
-        returns_goods=refund.returns_goods,
-        line_ids=refund.line_ids,
-        buyer=Buyer(openid=optional_text(row, "openid", limit=64), unionid=optional_text(row, "unionid", limit=64)),
-    )
-    return tell_refund(data, record, account)
+    buyer = Buyer(openid=optional_text(row, "openid", limit=64), unionid=optional_text(row, "unionid", limit=64))
+    return dated_refund_event(read_refund(row), record, account, field="update_time", buyer=buyer)
 
 
 def _moment(fields: Mapping[str, str], field: str | None, record: Verified) -> datetime | None:

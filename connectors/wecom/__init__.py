@@ -8,7 +8,8 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
 from connectors.tokens import MemoryTokenStore
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import Verified, WebhookRequest
+from connectors.wechat.answering import AnswersCallbacks
 from connectors.wecom.api import PLATFORM
 from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
@@ -40,7 +41,7 @@ _ADDRESS_HINTS = {
 _FAULTS = {UNTRUSTED_ADDRESS: ConnectionFault.ADDRESS}
 
 
-class WecomConnector:
+class WecomConnector(AnswersCallbacks):
     """See `connectors.registry.Connector`."""
 
     platform = PLATFORM
@@ -64,13 +65,6 @@ class WecomConnector:
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_callback(request, account)
-
-    def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
-        return PushAnswer(200, b"success" if verified.echo is None else verified.echo, "text/plain")
-
-    def refuse(self, problem: ProblemError) -> PushAnswer:
-        # Whatever is not 200 counts as failed, and is sent again up to three times [S].
-        return PushAnswer(problem.problem.status, refusal_text(problem).encode(), "text/plain")
 
     def uses(self, kind: str) -> bool:
         return uses_callback(kind)
