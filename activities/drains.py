@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 ROUND_S = 60.0
 _IDLE_S = 5.0
 # A round costs nearly the same for one event as for hundreds: what comes while work goes on shares the next round.
-_GATHER_S = 0.1
+GATHER_S = 0.1
 _LOOK_AFTER_S = 10.0
 _STREAM_PAUSE_S = 0.5
 _TIDY_S = 300.0
@@ -102,14 +102,14 @@ class Drains:
 
     async def _drain_inbox(self) -> bool:
         if (await self._inbox.drain()).read:
-            await self._pause(_GATHER_S)
+            await self._pause(GATHER_S)
             return True
         return await self._inbox.wait_for_work(_IDLE_S)
 
     async def _dispatch_events(self) -> bool:
         drained = await self._dispatcher.drain()
         if drained.dispatched or drained.retried or drained.parked:
-            await self._pause(_GATHER_S)
+            await self._pause(GATHER_S)
             return True
         return await self._dispatcher.wait_for_work(_IDLE_S)
 
@@ -133,7 +133,7 @@ class Drains:
             await self._pull_schedules.sync()
             self._tidied_at = time.monotonic()
         if not started and not sealed:
-            await self._pause(_GATHER_S if erased else _LOOK_AFTER_S)
+            await self._pause(GATHER_S if erased else _LOOK_AFTER_S)
         return bool(started)
 
     async def _keep_tags(self) -> bool:

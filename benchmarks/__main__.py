@@ -18,6 +18,7 @@ from benchmarks import (
     history,
     human_tasks,
     identity,
+    ingest,
     latency,
     memory,
     read_model,
@@ -41,7 +42,7 @@ class Topic:
     measure: Callable[[], Awaitable[list[Figure]]]
 
 
-IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions, "tags": tags}
+IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions, "tags": tags, "ingest": ingest}
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
 WITHOUT_WORKER = {"memory": memory}
 IN_THE_HOUSE = {"read_model": read_model, "identity": identity}

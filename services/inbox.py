@@ -5,7 +5,7 @@ that record stands alone and goes to quarantine: it holds up no other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
@@ -18,6 +18,7 @@ from domain.access import Actor, Permission
 from domain.events import Event
 from domain.problems import ProblemError
 from services.intake import Arrival, EventName, Intake
+from services.stage_times import StageTimes, added
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -28,20 +29,28 @@ from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
+BATCH = 500
+"""Pushes that one round reads."""
 _REFUSED_BY_DATABASE = (DataError, IntegrityError, ProgrammingError)
 """A value that PostgreSQL does not take, or one row told twice by one record: one of the batch is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboxDrained:
-    """What one round of reading did."""
+    """What one round of reading did. seconds: what it took, by stage; the commit is not in it."""
 
     read: int = 0
     events: int = 0
     quarantined: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: "InboxDrained") -> "InboxDrained":
-        return InboxDrained(self.read + other.read, self.events + other.events, self.quarantined + other.quarantined)
+        return InboxDrained(
+            self.read + other.read,
+            self.events + other.events,
+            self.quarantined + other.quarantined,
+            added(self.seconds, other.seconds),
+        )
 
 
 class InboxService:
@@ -76,7 +85,7 @@ class InboxService:
 
         return await wait_for_notification(self._database, INBOX_CHANNEL, timeout_s, has_work)
 
-    async def drain(self, limit: int = 500) -> InboxDrained:
+    async def drain(self, limit: int = BATCH) -> InboxDrained:
         """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
 
         One that cannot be read goes to quarantine with the reason, and holds up no other.
@@ -87,9 +96,11 @@ class InboxService:
         taken: list[int] = []
         try:
             async with UnitOfWork(self._database) as work:
-                waiting = await Inbox(work).take_waiting(limit, ids)
+                times = StageTimes()
+                with times.of("inbox"):
+                    waiting = await Inbox(work).take_waiting(limit, ids)
                 taken = [stored.id for stored in waiting]
-                return await self._read(work, waiting)
+                return await self._read(work, waiting, times)
         except _REFUSED_BY_DATABASE as error:
             if len(taken) > 1:
                 middle = len(taken) // 2
@@ -100,27 +111,29 @@ class InboxService:
                 await Inbox(work).quarantine(taken[0], reason)
             return InboxDrained(read=1, quarantined=1)
 
-    async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush]) -> InboxDrained:
+    async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes) -> InboxDrained:
         inbox = Inbox(work)
-        accounts = await self._accounts(work, waiting)
         arrivals: list[Arrival] = []
         done: list[int] = []
         pushed_by: list[tuple[EventName, int]] = []
-        for stored in waiting:
-            try:
-                received_at = stored.push.received_at
-                arrived = [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
-                arrivals += arrived
-                done.append(stored.id)
-                pushed_by += [(each.name, stored.id) for each in arrived]
-            except Exception as error:  # a connector's bug on one push must not stop the others
-                reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
-                log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
-                await inbox.quarantine(stored.id, reason)
-        taken = await self._intake.take_in(work, arrivals)
-        await inbox.done(done)
-        await inbox.empty({push for name, push in pushed_by if name in taken.erased})
-        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done))
+        with times.of("parse"):
+            accounts = await self._accounts(work, waiting)
+            for stored in waiting:
+                try:
+                    received_at = stored.push.received_at
+                    arrived = [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                    arrivals += arrived
+                    done.append(stored.id)
+                    pushed_by += [(each.name, stored.id) for each in arrived]
+                except Exception as error:  # a connector's bug on one push must not stop the others
+                    reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
+                    log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
+                    await inbox.quarantine(stored.id, reason)
+        taken = await self._intake.take_in(work, arrivals, times)
+        with times.of("inbox"):
+            await inbox.done(done)
+            await inbox.empty({push for name, push in pushed_by if name in taken.erased})
+        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done), times.seconds)
 
     async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:
         """Pushes that could not be read, the oldest first."""

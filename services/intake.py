@@ -15,6 +15,7 @@ from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, o
 from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
+from services.stage_times import StageTimes
 from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
@@ -84,34 +85,39 @@ class Intake:
         self._identities = identities
         self._tagging = tagging
 
-    async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> TakenIn:
+    async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival], times: StageTimes | None = None) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
-        arrivals, erased = await _without_erased(work, arrivals)
-        assigned = await self._assign(work, arrivals)
-        told = [arrival.record for arrival in arrivals if arrival.record is not None]
-        for record in told:
-            # Before they are folded: two people whom only their phones name are two.
-            record.complete_key(_owner(record, assigned))
-        records = fold(record for record in told if not record.is_nameless)
-        owners = [_owner(record, assigned) for record in records]
-        placements = await Placements(work).of_accounts({record.account_id for record in records})
-        written = await Records(work).write(records, owners, placements)
-        await Suppressions(work).follow_refunds(_orders_of(records))
+        times = times or StageTimes()
+        with times.of("identity"):
+            arrivals, erased = await _without_erased(work, arrivals)
+            assigned = await self._assign(work, arrivals)
+        with times.of("records"):
+            told = [arrival.record for arrival in arrivals if arrival.record is not None]
+            for record in told:
+                # Before they are folded: two people whom only their phones name are two.
+                record.complete_key(_owner(record, assigned))
+            records = fold(record for record in told if not record.is_nameless)
+            owners = [_owner(record, assigned) for record in records]
+            placements = await Placements(work).of_accounts({record.account_id for record in records})
+            written = await Records(work).write(records, owners, placements)
+            await Suppressions(work).follow_refunds(_orders_of(records))
         fresh: list[Event] = list(assigned.events)
         history: list[Event] = []
-        for arrival in arrivals:
-            if arrival.name in erased:
-                continue
-            (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
-        if self._tagging is not None and assigned.touched:
-            kinds = frozenset(record.kind for record in records)
-            # Who merged or parted has other records now, of any kind.
-            if assigned.events:
-                kinds |= EVERY_KIND
-            stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)}
-            for event in await self._tagging.evaluate(work, assigned.touched, kinds):
-                (fresh if event.subject in stirred else history).append(event)
-        new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
+        with times.of("events"):
+            for arrival in arrivals:
+                if arrival.name not in erased:
+                    (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
+        with times.of("tags"):
+            if self._tagging is not None and assigned.touched:
+                kinds = frozenset(record.kind for record in records)
+                # Who merged or parted has other records now, of any kind.
+                if assigned.events:
+                    kinds |= EVERY_KIND
+                stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)}
+                for event in await self._tagging.evaluate(work, assigned.touched, kinds):
+                    (fresh if event.subject in stirred else history).append(event)
+        with times.of("events"):
+            new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
         return TakenIn(new, written, assigned.touched, erased)
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
