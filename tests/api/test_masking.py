@@ -15,14 +15,16 @@ from domain.access import Actor, Permission, Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.events import Event
 from domain.problems import ConflictProblem, Text
+from domain.subscriptions import NewSubscription
 from services.identities import IdentityService, Sighting
 from storage.events import Events
 from storage.interactions import InteractionRow
+from storage.subscriptions import DeadLetterRow, Subscriptions
 from storage.unit_of_work import UnitOfWork
 from tests.api.house import QUEUES, Answer, House, problem
 from tests.services.house import a_flow, eventually
 
-TASKS, RUNS = "/api/v1/human-tasks", "/api/v1/runs"
+TASKS, RUNS, STREAMS = "/api/v1/human-tasks", "/api/v1/runs", "/api/v1/subscriptions"
 PERSON = {
     "receiver_name": "张三丰",
     "receiver_phone": "13698765432",
@@ -136,7 +138,8 @@ async def test_no_route_shows_anybody(desk: House) -> None:
     async with UnitOfWork(desk.database) as work:
         await Events(work).add([Event(id="p-1", source="/pos", type="com.example.visit", data={"guest": PERSON})])
         pending = await Events(work).claim(1_000, lease=work.now - work.now)
-        await Events(work).park(next(each.seq for each in pending if each.event.id == "p-1"), "张三丰 13698765432")
+        parked = next(each.seq for each in pending if each.event.id == "p-1")
+        await Events(work).park(parked, "张三丰 13698765432")
     async with UnitOfWork(desk.database) as work:
         phone = IdentityKey("phone", "", "+8613698765432")
         assigned = await IdentityService().assign(work, [Sighting((phone,), "wecom/main", "chat:1", work.now)])
@@ -146,6 +149,12 @@ async def test_no_route_shows_anybody(desk: House) -> None:
             recorded_at=work.now, personal=told,
         )  # fmt: skip
         work.session.add(chat)
+        wanted = NewSubscription(name="回访 13698765432", url="https://warehouse.example.com", types=("*",))
+        subscription = await Subscriptions(work).add(wanted, "whsec_c2VjcmV0", "ops")
+        letter = DeadLetterRow(
+            subscription_id=subscription.id, seq=parked, reason="no 13698765432", attempts=10, failed_at=work.now
+        )
+        work.session.add(letter)
     planted = {
         "customer_id": [str(assigned.customers[phone])],
         "task_id": [each.json()["id"] for each in (waiting, done, failed)],
@@ -156,7 +165,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "name": ["call-back"],
         "version": ["1.0.0"],
         "tag": ["VIP"],
-        "subscription_id": ["00000000-0000-7000-8000-000000000000"],
+        "subscription_id": [str(subscription.id)],
         "platform": ["youzan"],
         "slug": ["nobody"],
         "account": ["nobody"],
@@ -170,6 +179,8 @@ async def test_no_route_shows_anybody(desk: House) -> None:
             seen.append((path, answer.status_code))
     shown = {path for path, status in seen if status == 200}
     assert {TASKS, f"{TASKS}/{{task_id}}", RUNS, f"{RUNS}/{{run_id}}", "/api/v1/audit"} <= shown
+    assert {f"{STREAMS}/{{subscription_id}}", f"{STREAMS}/{{subscription_id}}/dead-letters"} <= shown
+    assert "136****5432" in (await desk.get("everything", STREAMS)).text
     assert {status for _, status in seen} <= {200, 404, 400}
     assert "136****5432" in (await desk.get("everything", "/api/v1/audit", params={"size": 200})).text
     assert "136****5432" in (await desk.get("everything", "/api/v1/events/parked")).text
