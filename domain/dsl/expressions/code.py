@@ -7,7 +7,7 @@ its body's cost each time round. That is what makes the count the same on every 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from domain.dsl.expressions.meter import Meter
@@ -62,6 +62,10 @@ class Code:
             return self.maybe(value, frame)
         tail = deque(self.many(value, frame), maxlen=1)
         return tail[0] if tail else NOTHING
+
+
+Factory = Callable[[Sequence[Code], int], Code]
+"""From the compiled arguments and the call's offset to a compiled call."""
 
 
 def single(one: One, cost: int) -> Code:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from domain.dsl.expressions.code import NOTHING, Code, Frame, Many, One, optional, present, single, stream
-from domain.dsl.expressions.dataflow import DataCompiler, combined, constant, constantly, piped
+from domain.dsl.expressions.composition import combined, constant, constantly, piped
+from domain.dsl.expressions.dataflow import DataCompiler
 from domain.dsl.expressions.failures import Break, Failure, Refusal
 from domain.dsl.expressions.filters import FILTER_FUNCTIONS
 from domain.dsl.expressions.functions import VALUE_FUNCTIONS

@@ -7,10 +7,11 @@ Source: the jq 1.8 manual, "Basic filters", "Types and Values", "Builtin operato
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.dsl.expressions.code import NOTHING, Code, Frame, One, collected, optional, single, stream
+from domain.dsl.expressions.code import NOTHING, Code, Frame, One, collected, single, stream
+from domain.dsl.expressions.composition import Operation, combined, constant, logical, piped
 from domain.dsl.expressions.failures import Failure, Refusal
 from domain.dsl.expressions.paths import item, member, piece
 from domain.dsl.expressions.scope import EMPTY_SCOPE, Scope
@@ -35,7 +36,6 @@ from domain.problems import Text
 UNSUPPORTED_CODE = "expression-unsupported"
 _MAX_NODES = 4_000
 
-Operation = Callable[..., Any]
 ARITHMETIC: dict[str, Operation] = {"+": add, "-": subtract, "*": multiply, "/": divide, "%": remainder}
 COMPARISONS: dict[str, Operation] = {
     "==": equal,
@@ -214,10 +214,10 @@ class DataCompiler(ABC):
         return combined(lambda value, _meter: negate(value), [self.value(node[1], scope)], self.place(node))
 
     def _and(self, node: Node, scope: Scope) -> Code:
-        return _logical(self.value(node[1], scope), self.value(node[2], scope), decides=False)
+        return logical(self.value(node[1], scope), self.value(node[2], scope), decides=False)
 
     def _or(self, node: Node, scope: Scope) -> Code:
-        return _logical(self.value(node[1], scope), self.value(node[2], scope), decides=True)
+        return logical(self.value(node[1], scope), self.value(node[2], scope), decides=True)
 
     def _alt(self, node: Node, scope: Scope) -> Code:
         left, right = self.value(node[1], scope), self.value(node[2], scope)
@@ -242,103 +242,6 @@ class DataCompiler(ABC):
                 yield from right.many(value, frame)
 
         return stream(many, cost)
-
-
-def constantly(value: Any) -> One:
-    return lambda _value, _frame: value
-
-
-def constant(value: Any) -> Code:
-    return single(constantly(value), 1)
-
-
-def piped(left: Code, right: Code) -> Code:
-    """`left | right`: the right side runs once for each output of the left."""
-    cost = left.cost + right.cost
-    if left.one is not None:
-        before = left.one
-        if right.one is not None:
-            after = right.one
-            return single(lambda value, frame: after(before(value, frame), frame), cost)
-        if right.maybe is not None:
-            perhaps = right.maybe
-            return optional(lambda value, frame: perhaps(before(value, frame), frame), cost)
-        several = right.many
-        return stream(lambda value, frame: several(before(value, frame), frame), cost)
-    if left.maybe is not None and right.maybe is not None:
-        attempt, perhaps = left.maybe, right.maybe
-
-        def maybe(value: Any, frame: Frame) -> Any:
-            between = attempt(value, frame)
-            return NOTHING if between is NOTHING else perhaps(between, frame)
-
-        return optional(maybe, cost)
-    price, sources, one, many = right.cost + 1, left.many, right.one, right.many
-    if one is not None:
-
-        def each_one(value: Any, frame: Frame) -> Iterator[Any]:
-            for between in sources(value, frame):
-                frame.meter.spend(price)
-                yield one(between, frame)
-
-        return stream(each_one, left.cost)
-
-    def each_many(value: Any, frame: Frame) -> Iterator[Any]:
-        for between in sources(value, frame):
-            frame.meter.spend(price)
-            yield from many(between, frame)
-
-    return stream(each_many, left.cost)
-
-
-def combined(operation: Operation, parts: Sequence[Code], offset: int, *, last_outermost: bool = True) -> Code:
-    """`operation(*outputs, meter)` for every combination of the parts' outputs."""
-    cost = sum(part.cost for part in parts) + 1
-    ones = [part.one for part in parts if part.one is not None]
-    if len(ones) == len(parts):
-        return single(_applied(operation, ones, offset), cost)
-    ordered = list(reversed(parts)) if last_outermost else list(parts)
-
-    def many(value: Any, frame: Frame) -> Iterator[Any]:
-        for outputs in _combinations(ordered, value, frame):
-            try:
-                result = operation(*(reversed(outputs) if last_outermost else outputs), frame.meter)
-            except Failure as failure:
-                raise failure.at(offset) from None
-            yield result
-
-    return stream(many, cost)
-
-
-def _applied(operation: Operation, ones: list[One], offset: int) -> One:
-    if len(ones) == 2:
-        first, second = ones
-
-        def binary(value: Any, frame: Frame) -> Any:
-            try:
-                return operation(first(value, frame), second(value, frame), frame.meter)
-            except Failure as failure:
-                raise failure.at(offset) from None
-
-        return binary
-
-    def one(value: Any, frame: Frame) -> Any:
-        try:
-            return operation(*[part(value, frame) for part in ones], frame.meter)
-        except Failure as failure:
-            raise failure.at(offset) from None
-
-    return one
-
-
-def _combinations(parts: list[Code], value: Any, frame: Frame) -> Iterator[tuple[Any, ...]]:
-    """Every combination of outputs, the first part's outermost; nothing is run before it is needed."""
-    head, rest = parts[0], parts[1:]
-    price = sum(part.cost for part in rest) + 4
-    for output in head.many(value, frame) if head.one is None else (head.one(value, frame),):
-        frame.meter.spend(price)
-        for others in _combinations(rest, value, frame) if rest else ((),):
-            yield (output, *others)
 
 
 def _reaching(names: list[str], offset: int) -> One:
@@ -376,29 +279,3 @@ def _object_key(key: Any, offset: int) -> str:
         return key
     name = kind(key)
     raise Failure(f"对象的键必须是文本，不能是{KIND_ZH[name]}", f"Cannot use {name} as object key").at(offset)
-
-
-def _logical(left: Code, right: Code, *, decides: bool) -> Code:
-    """`and`, `or`: the left side alone decides when it is `decides`."""
-    cost = left.cost + right.cost + 1
-    if left.one is not None and right.one is not None:
-        first, second = left.one, right.one
-
-        def one(value: Any, frame: Frame) -> Any:
-            result = first(value, frame)
-            if (result is not None and result is not False) is decides:
-                return decides
-            result = second(value, frame)
-            return result is not None and result is not False
-
-        return single(one, cost)
-
-    def many(value: Any, frame: Frame) -> Iterator[Any]:
-        for result in left.many(value, frame):
-            frame.meter.spend(right.cost + 1)
-            if is_truthy(result) is decides:
-                yield decides
-            else:
-                yield from map(is_truthy, right.many(value, frame))
-
-    return stream(many, cost)
