@@ -1,14 +1,15 @@
-"""The examples of `api.routes.tags`."""
+"""Tags, their rules, and grades."""
 
 from typing import Any
 
-_AT = "2026-11-11T00:00:00Z"
+from api.examples.parts import AT
+
 _CUSTOMER = "0199c0de-0000-7000-8000-000000000001"
 _SEEN = {"place": "/when/all/0/orders", "fact": "orders", "measure": "count", "of": "", "value": 3, "met": True}
 _CARRIED = {
     "tag": "高价值",
     "source": "rule",
-    "since": _AT,
+    "since": AT,
     "rule": "high-value",
     "version": "1.0.0",
     "why": [_SEEN],
@@ -21,26 +22,26 @@ _MARK = {
     "source": "manual",
     "actor": "li.lei",
     "reason": "宠物已送人",
-    "marked_at": _AT,
+    "marked_at": AT,
 }
 _GRADE = {
     "grading": "vip",
     "version": "1.0.0",
     "grade": "白银",
     "score": 20,
-    "since": _AT,
+    "since": AT,
     "why": [{"name": "付款一次以上", "points": 5}],
 }
 _TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK], "grades": [_GRADE]}
 
-TAG_REQUESTS: dict[str, Any] = {
+REQUESTS: dict[str, Any] = {
     "decide_customer_tag": {"tag": "断粮", "decision": "exclude", "reason": "宠物已送人"},
     "preview_tag_rule": {
         "text": "tag-rule:\n  name: high-value\n  version: 1.1.0\n  tag: 高价值\n  title: 下单五次以上\n"
         "  when:\n    all:\n      - orders: { count: { at-least: 5 } }\n"
     },
 }
-TAG_RESPONSES: dict[str, Any] = {
+RESPONSES: dict[str, Any] = {
     "list_customer_tags": _TAGS,
     "decide_customer_tag": _TAGS,
     "explain_customer_tag": {
@@ -53,7 +54,7 @@ TAG_RESPONSES: dict[str, Any] = {
                 "version": "1.0.0",
                 "title": "下单三次以上",
                 "held": True,
-                "since": _AT,
+                "since": AT,
                 "why": [_SEEN],
                 "now": [{**_SEEN, "value": 4}],
                 "next_check_at": None,

@@ -1,0 +1,10 @@
+"""An example of every operation's body and answer, by operation id; a test holds each against its schema."""
+
+from typing import Any
+
+from api.examples import accounts, customers, definitions, events, people, runs, tags
+
+_AREAS = (accounts, customers, definitions, events, people, runs, tags)
+
+REQUESTS: dict[str, Any] = {name: body for area in _AREAS for name, body in area.REQUESTS.items()}
+RESPONSES: dict[str, Any] = {name: body for area in _AREAS for name, body in area.RESPONSES.items()}

@@ -1,0 +1,55 @@
+"""Accounts and secrets."""
+
+from typing import Any
+
+from api.examples.parts import AT, page
+
+_ACCOUNT = {
+    "id": "youzan/demo-apparel",
+    "platform": "youzan",
+    "slug": "demo-apparel",
+    "name": "示例女装店",
+    "unit_path": "/east/store-0017/",
+    "credential_names": ["client_secret"],
+    "settings": {"client_id": "app-1", "kdt_id": 4242},
+    "active": True,
+    "created_at": AT,
+    "rotated_at": AT,
+}
+
+REQUESTS: dict[str, Any] = {
+    "connect_account": {
+        "platform": "youzan",
+        "slug": "demo-apparel",
+        "name": "示例女装店",
+        "unit_path": "/east/store-0017/",
+        "credentials": {"client_secret": "…"},
+        "settings": {"client_id": "app-1", "kdt_id": 4242},
+    },
+    "rotate_account_credentials": {"credentials": {"client_secret": "…"}},
+    "set_secret": {"members": {"username": "warehouse", "password": "…"}},
+}
+
+RESPONSES: dict[str, Any] = {
+    "connect_account": _ACCOUNT,
+    "list_accounts": page(_ACCOUNT),
+    "show_account": _ACCOUNT,
+    "rotate_account_credentials": _ACCOUNT,
+    "disconnect_account": {**_ACCOUNT, "active": False},
+    "reconnect_account": _ACCOUNT,
+    "test_account_connection": {
+        "ok": False,
+        "fault": "permission",
+        "message": {
+            "zh": "应用没有该接口的权限：没有权限 (youzan 4301)",
+            "en": "The application may not use this interface: 没有权限 (youzan 4301)",
+        },
+        "hint": {
+            "zh": "在有赞云控制台为应用申请交易与退款接口权限",
+            "en": "Apply for the trade and refund interfaces in the console",
+        },
+    },
+    "list_secrets": {
+        "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": AT, "updated_by": "admin"}]
+    },
+}

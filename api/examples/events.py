@@ -1,0 +1,91 @@
+"""What comes in and goes out: pushes, events, tables, subscriptions."""
+
+from typing import Any
+
+from api.examples.parts import AT, DIGEST, EVENT, page
+
+_SUBSCRIPTION = {
+    "id": "01928d1c-7b02-7a11-9c3d-5e8f7a6b4c30",
+    "name": "数据仓库",
+    "url": "https://warehouse.example.com/tandem",
+    "types": ["tandem.order.*", "tandem.refund.created"],
+    "accounts": ["youzan/flagship"],
+    "masked": True,
+    "batched": False,
+    "created_at": AT,
+    "created_by": "ops",
+    "paused_at": None,
+    "cursor": 8192,
+    "delivered": 1024,
+    "attempts": 0,
+    "next_attempt_at": AT,
+    "problem": None,
+    "problem_at": None,
+}
+
+REQUESTS: dict[str, Any] = {
+    "take_push": {"type": "trade_TradePaid", "kdt_id": 4242, "msg_id": "1", "msg": "…"},
+    "retry_parked_events": {"ids": [1024]},
+    "retry_quarantined_pushes": {"ids": [2048]},
+    "create_subscription": {
+        "name": "数据仓库",
+        "url": "https://warehouse.example.com/tandem",
+        "types": ["tandem.order.*", "tandem.refund.created"],
+        "accounts": ["youzan/flagship"],
+    },
+    "redrive_dead_letters": {"seqs": [4096]},
+}
+
+RESPONSES: dict[str, Any] = {
+    "publish_events": {"received": 1, "new": 1},
+    "list_parked_events": page(
+        {"seq": 1024, "event": EVENT, "attempts": 6, "reason": "the engine was away", "parked_at": AT}
+    ),
+    "retry_parked_events": {"found": 1},
+    "list_quarantined_pushes": page(
+        {
+            "id": 2048,
+            "platform": "youzan",
+            "account": "demo-apparel",
+            "kind": "trade_TradePaid",
+            "received_at": AT,
+            "reason": "no field tid",
+        }
+    ),
+    "retry_quarantined_pushes": {"found": 1},
+    "import_table": {
+        "rows": 1024,
+        "records": 1020,
+        "new": 1000,
+        "known": 20,
+        "refused": 2,
+        "digest": DIGEST,
+        "dry_run": False,
+        "errors": [
+            {
+                "line": 17,
+                "column": "买家实付金额",
+                "reason": {"zh": "不是有效的金额", "en": "this is no amount of money"},
+            }
+        ],
+        "more_errors": 0,
+    },
+    "create_subscription": {"secret": "whsec_…", "subscription": _SUBSCRIPTION},
+    "list_subscriptions": {"items": [_SUBSCRIPTION]},
+    "show_subscription": {"subscription": _SUBSCRIPTION, "lag": {"events": 12, "since": AT, "dead": 1}},
+    "pause_subscription": {**_SUBSCRIPTION, "paused_at": AT},
+    "resume_subscription": _SUBSCRIPTION,
+    "list_dead_letters": page(
+        {
+            "seq": 4096,
+            "source": "/youzan/flagship",
+            "event_id": "E20261111-1",
+            "type": "tandem.order.paid",
+            "reason": "HTTP 500",
+            "attempts": 10,
+            "failed_at": AT,
+            "redriven_at": None,
+        }
+    ),
+    "redrive_dead_letters": {"found": 1},
+}
