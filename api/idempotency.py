@@ -70,7 +70,7 @@ async def once(
         return _replay(kept)
     try:
         response = await work()
-    except Exception:
+    except Exception:  # whatever it was, the request may be sent again
         await _give_back(repeated, login, key)
         raise
     if 200 <= response.status_code < 300:

@@ -58,7 +58,7 @@ class Observation:
         structlog.contextvars.bind_contextvars(request=request_id)
         try:
             await self._app(scope, receive, answer)
-        except Exception as error:
+        except Exception as error:  # the last resort: every request gets an answer, every bug a line in the log
             if status:
                 # Half an answer is on its way: the connection has to break, and the log has to tell why.
                 unexpected(error)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from commands.catalog import whole_catalog
 from commands.console import both, preferred_locale
-from domain.catalog.web import HTTP_CALL, OPENAPI_CALL, HttpRequest, OpenApiRequest
+from domain.catalog.web import HTTP_CALL, OPENAPI_CALL
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.dry_run import Perform, RunResult, Scenario, TimedEvent, dry_run
 from domain.dsl.durations import parse_duration
@@ -116,11 +116,9 @@ def _performer(settings: Settings, secrets: dict[str, Any]) -> Perform:
         caller = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
         try:
             if request.call.name == HTTP_CALL.name:
-                typed = request.call.parse_arguments(arguments)
-                assert isinstance(typed, HttpRequest)  # noqa: S101 - the declaration's own model
+                typed = HTTP_CALL.parse_arguments(arguments)
                 return await caller.call_http(typed, idempotency_key=request.idempotency_key)
-            operation = request.call.parse_arguments(arguments)
-            assert isinstance(operation, OpenApiRequest)  # noqa: S101 - the declaration's own model
+            operation = OPENAPI_CALL.parse_arguments(arguments)
             return await caller.call_openapi(operation, idempotency_key=request.idempotency_key)
         finally:
             await caller.aclose()

@@ -50,7 +50,7 @@ def load_connectors(catalog: Catalog) -> ConnectorRegistry:
         try:
             found = point.load()
             connector = found() if callable(found) else found
-        except Exception as error:
+        except Exception as error:  # a foreign wheel may raise anything while it is imported
             raise _broken(point.name, type(error).__name__) from error
         if not isinstance(connector, Connector):
             raise _broken(point.name, "not a Connector")

@@ -153,12 +153,12 @@ class LogContextInterceptor(Interceptor):
     The parameters of its methods are named by temporalio.
     """
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - temporalio's name
         return _LogContextOfActivity(next)
 
 
 class _LogContextOfActivity(ActivityInboundInterceptor):
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - temporalio's name
         info = activity.info()
         first = input.args[0] if input.args else None
         with log_context(

@@ -1,9 +1,8 @@
 """What flows may know of a customer: figures over all shops, and how to write to them."""
 
-from typing import cast, get_args
 from uuid import UUID
 
-from domain.canonical.keys import IdentityKey, KeyKind
+from domain.canonical.keys import KINDS, IdentityKey
 from domain.catalog.customers import (
     ProfileContact,
     ProfileOrder,
@@ -57,12 +56,10 @@ async def customer_named(work: UnitOfWork, name: str) -> UUID | None:
 def _readings(subject: str) -> list[IdentityKey]:
     """The keys that `kind/scope/value` may mean: scopes and values hold slashes themselves."""
     kind, _, rest = subject.partition("/")
-    if kind not in get_args(KeyKind):
+    if (named := KINDS.get(kind)) is None:
         return []
     parts = rest.split("/")
-    return [
-        IdentityKey(cast(KeyKind, kind), "/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))
-    ]
+    return [IdentityKey(named, "/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
 
 
 def _contact(account_id: str, key: str) -> ProfileContact:

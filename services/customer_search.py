@@ -3,11 +3,10 @@ so only a whole phone number and a whole name find anybody."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import get_args
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.canonical.keys import IdentityKey, KeyKind, key
+from domain.canonical.keys import KINDS, IdentityKey, key
 from domain.canonical.phones import e164
 from domain.problems import Text, ValidationProblem
 from services.profiles import ProfileKey, TagBook, shown_key
@@ -116,9 +115,9 @@ def _phone(text: str) -> IdentityKey:
 async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
     """Every key that the text may be: the one it says, or one of any kind at any account."""
     kind, _, rest = text.partition("/")
-    if kind in get_args(KeyKind) and "/" in rest:
+    if (named := KINDS.get(kind)) is not None and "/" in rest:
         scope, _, value = rest.rpartition("/")
-        said = key(kind, value, scope)  # type: ignore[arg-type]
+        said = key(named, value, scope)
         return [said] if said is not None else []
     accounts = await Accounts(work).ids()
     platforms = {account.partition("/")[0] for account in accounts}

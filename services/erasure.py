@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from domain.access import Actor, Permission, system_actor
-from domain.canonical.keys import IdentityKey
+from domain.canonical.keys import KINDS, IdentityKey
 from domain.customers.tombstones import ErasedKey, order_key
 from domain.customers.traces import Traces
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
@@ -272,7 +272,7 @@ async def _person(work: UnitOfWork, erasure: ErasureRow) -> _Person:
     names = erasure.names
     orders = await Erasing(work).orders_of(erasure.identities, MOST_ORDERS)
     traces = Traces(
-        [IdentityKey(row.kind, row.scope, row.value) for row in keys],  # type: ignore[arg-type]
+        [IdentityKey(KINDS[row.kind], row.scope, row.value) for row in keys],
         map(str, names),
         [order for _, order in orders],
     )

@@ -104,7 +104,7 @@ class StreamDelivery:
         except ProblemError as error:
             # The lease ends by itself, and the subscription is claimed again.
             log.warning("stream pauses", subscription=str(held.subscription.id), problem=error.problem.type)
-        except Exception:
+        except Exception:  # a bug met by one subscription must not stop the others
             log.exception("a turn of a stream failed", subscription=str(held.subscription.id))
 
     async def _redrive(self, held: Claimed, end: float) -> bool:

@@ -94,7 +94,7 @@ class Replayer:
             self._progress |= {"state": "running", "happenings": len(told)}
             ready.set()
             await self._tell(told, wish.rate)
-        except Exception as error:
+        except Exception as error:  # a task of its own: nobody else would hear of it
             log.exception("the replay broke")
             self._progress |= {"state": "broken", "error": f"{type(error).__name__}: {error}"}
         finally:

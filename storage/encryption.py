@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -163,7 +164,7 @@ def _keyring_of(dialect: Dialect) -> Keyring:
         raise _bad_keys(Text("此连接未设置密钥", "this connection was given none")) from None
 
 
-class _Encrypted(TypeDecorator[Any]):
+class _Encrypted(TypeDecorator[Any], ABC):
     """A `bytea` column whose values are encrypted on the way in and decrypted on the way out; NULL stays NULL."""
 
     impl = LargeBinary
@@ -173,11 +174,11 @@ class _Encrypted(TypeDecorator[Any]):
         super().__init__()
         self.context = context
 
-    def encode(self, value: Any) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def encode(self, value: Any) -> bytes: ...
 
-    def decode(self, plaintext: bytes) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def decode(self, plaintext: bytes) -> Any: ...
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
         return None if value is None else _keyring_of(dialect).encrypt(self.encode(value), self.context)

@@ -59,7 +59,7 @@ class UnitOfWork:
     async def _commit(self) -> None:
         try:
             await self.session.commit()
-        except Exception as error:
+        except Exception as error:  # raised again: only those that are the database's get its words
             if problem := problem_of(error, written="unknown"):
                 raise problem from error
             raise

@@ -59,7 +59,7 @@ class FlowWorkflow:
         try:
             start = workflow.payload_converter().from_payload(args[0].payload, messages.FlowStart)
             interpreter = self._prepare(start)
-        except Exception as error:
+        except Exception as error:  # a run ends with a problem, whatever happened: else its task is tried for ever
             return await self._fault(error, None)
         work = asyncio.ensure_future(interpreter.run(start.input))
         try:
@@ -70,7 +70,7 @@ class FlowWorkflow:
             await asyncio.gather(work, return_exceptions=True)
             await self._end("cancelled")
             raise
-        except Exception as error:
+        except Exception as error:  # as above
             return await self._fault(error, interpreter)
         await self._end("completed", output=output)
         return output

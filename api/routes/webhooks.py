@@ -72,7 +72,7 @@ async def _take(platform: str, account: str, request: Request, deps: ApiDependen
     began = monotonic()
     try:
         response, outcome = await _accept(platform, account, request, deps)
-    except Exception as error:
+    except Exception as error:  # even a bug is answered in the platform's own form
         problem = error if isinstance(error, ProblemError) else unexpected(error)
         if problem.problem.status < 500:
             await asyncio.sleep(max(0.0, began + REFUSAL_S - monotonic()))

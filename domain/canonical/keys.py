@@ -1,6 +1,6 @@
 """Identity keys: what a record knows a person by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from domain.canonical.phones import e164
@@ -10,6 +10,9 @@ KeyKind = Literal["unionid", "external_userid", "openid", "buyer", "member", "ph
 external_userid: a contact within a corp. openid: a WeChat user within one app. buyer: an account of a shop platform.
 member: the merchant's own member number. phone: E.164; a family may share one. device: a fingerprint; many people may
 share one."""
+
+KINDS: Mapping[str, KeyKind] = {kind: kind for kind in get_args(KeyKind)}
+"""Every kind by its name, the best first."""
 
 STRONG_KINDS: frozenset[KeyKind] = frozenset({"unionid", "phone", "buyer", "external_userid", "openid", "member"})
 """Kinds that tie records of one person together without asking; the others only suggest."""
@@ -45,4 +48,4 @@ def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ..
     return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
 
 
-_STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(get_args(KeyKind))}
+_STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(KINDS)}

@@ -16,7 +16,7 @@ _OPERATORS: tuple[str, ...] = (
     "not",
     *(each for each in get_args(Operator) if each not in ("in", "not-in")),
 )
-_ORDERED = ("at-least", "at-most", "more-than", "less-than")
+_ORDERED: tuple[Operator, ...] = ("at-least", "at-most", "more-than", "less-than")
 MOST_VALUES = 200
 LONGEST_VALUE = 200
 _SAME = {"status": "state", "state": "status"}
@@ -81,13 +81,14 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
             return RecordTest(name, "exists", (given,))
         remarks.error("bad-value", place, Text("这里要写 true 或 false", "Write true or false here"))
         return None
-    if operator in _ORDERED:
+    ordered = next((each for each in _ORDERED if each == operator), None)
+    if ordered is not None:
         if known.type not in ("money", "number") and not name.startswith(DETAIL_PREFIX):
             text = Text(f"“{name}”是文字，不能比较大小", f"“{name}” is a text and has no order")
             remarks.error("bad-value", place, text)
             return None
         number = read_number(given, "money" if known.type == "money" else "number", place, remarks)
-        return None if number is None else RecordTest(name, operator, (number,))  # type: ignore[arg-type]
+        return None if number is None else RecordTest(name, ordered, (number,))
     values = given if isinstance(given, list) else [given]
     if not 1 <= len(values) <= MOST_VALUES:
         text = Text(f"这里要写 1 到 {MOST_VALUES} 个值", f"Write 1 to {MOST_VALUES} values here")

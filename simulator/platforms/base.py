@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,7 +57,7 @@ class Incoming:
         return {**self.query, **more}
 
 
-class PlatformBase:
+class PlatformBase(ABC):
     """A platform's wire contract; its routes live below `/{name}`. A module overrides what it does differently.
 
     A platform that only answers needs `name`, `router`, `api_of` and `credentials`; one that pushes also `pushes_for`
@@ -70,7 +71,7 @@ class PlatformBase:
     """Kinds of identities that the platform's answers show in clear, together in one record; a platform without WeChat
     has no openids to show, a `phone` is hidden or ciphertext on most. By them the truth knows what can be joined."""
     token_s: ClassVar[float] = 7200
-    token_parameter: ClassVar[str] = "access_token"  # noqa: S105
+    token_parameter: ClassVar[str] = "access_token"  # noqa: S105 - the name of a parameter
     """The parameter, in the query or the body, that carries the token."""
     limits: ClassVar[tuple[Limit, ...]] = (Limit(100, 1.0, 1.0),)
     """Call quotas by account and API."""
@@ -82,13 +83,13 @@ class PlatformBase:
         calls = settings.calls_per_second.get(self.name)
         self.quotas = Quotas(self.limits if calls is None else (Limit(calls, 1.0, 1.0),))
 
+    @abstractmethod
     def router(self) -> APIRouter:
         """The platform's routes, prefix included."""
-        raise NotImplementedError
 
+    @abstractmethod
     def api_of(self, incoming: Incoming) -> str | None:
         """The API name that a request calls, None for anything that no fault may strike."""
-        raise NotImplementedError
 
     def account_of(self, incoming: Incoming) -> str:
         """The account whose token the request carries; empty if none."""
@@ -134,8 +135,8 @@ class PlatformBase:
         return ()
 
     def sign(self, push: Push) -> PushRequest:
-        """A push, signed now. LookupError for an account that is gone."""
-        raise NotImplementedError
+        """A push, signed now. LookupError for an account that is gone, and where nothing is pushed over HTTP."""
+        raise LookupError(f"{self.name} pushes nothing over HTTP")
 
     def accepts(self, status: int, body: bytes) -> bool:
         """Whether the receiver's answer counts as received."""

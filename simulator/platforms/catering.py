@@ -5,6 +5,7 @@ Neither platform was researched, so all of this is [U]; it says what the connect
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -35,21 +36,21 @@ class CateringPlatform(PlatformBase):
     """The platform's name of each interface: get_order, list_orders, get_refund, list_refunds, agree, refuse."""
     total: ClassVar[str]
 
+    @abstractmethod
     def show_order(self, order: Order) -> Json:
         """An order on the wire."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show_refund(self, refund: Refund) -> Json:
         """A refund on the wire."""
-        raise NotImplementedError
 
+    @abstractmethod
     def push_order(self, shop: Shop, what: What, order: Order) -> Push:
         """The push of a changed order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def push_refund(self, shop: Shop, what: What, refund: Refund) -> Push:
         """The push of a changed refund."""
-        raise NotImplementedError
 
     def pushes_for(self, happening: Happening) -> list[Push]:
         """Whatever happens to orders and refunds, the whole record each time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 from simulator import seeding
 from simulator.entities import Buyer, Customer, Goods, Order, OrderLine, OrderStatus, Waybill
@@ -38,7 +39,7 @@ def place_order(
     customer_id: str | None = None,
     sku_id: str | None = None,
     count: int = 1,
-    **more: object,
+    **more: Any,
 ) -> Order:
     """An unpaid order of now, its goods taken from stock. LookupError for an unknown shop, customer or sku.
 
@@ -61,7 +62,7 @@ def place_order(
             created_at=now,
             updated_at=now,
             phone=buyer.phone,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
     )
     for line in order.lines:

@@ -94,5 +94,6 @@ def _refund_status(row: Order) -> int:
 
 
 def _yuan(amount_minor: int) -> float:
-    """Yuan as a number, as this platform writes amounts."""
+    """Yuan as a JSON number, as this platform writes orders' amounts; refunds' are texts. The shortest digits that
+    make a double, which is what JSON writes, are those of the amount, up to 15 of them."""
     return float(Decimal(amount_minor) / 100)

@@ -57,7 +57,7 @@ class Taobao(SignedGateway):
 
     name = "taobao"
     token_s = 30 * 24 * 3600
-    token_parameter = "session"  # noqa: S105
+    token_parameter = "session"  # noqa: S105 - the name of a parameter
     limits = (Limit(500, 1.0, 1.0),)
 
     def __init__(self, world: World) -> None:
