@@ -22,11 +22,13 @@ class Stream:
     """Records of one kind that can be read again.
 
     reaches_back: how far the platform lets one read. lag: how long after a change it may still be missing there.
+    lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
     """
 
     name: str
     reaches_back: timedelta
     lag: timedelta = timedelta()
+    lists_everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class PulledPage:
     """One page. records: as pushes are, so that `Connector.to_events` reads both; dedupe_key holds the version.
 
     cursor: where to go on, also after a crash: reading a page again is harmless. more: whether to go on at once.
+    reached_at: everything changed before it was read, where that is another instant than `until`.
     """
 
     records: Sequence[Verified]
     cursor: Cursor
     more: bool
     total: int | None = field(default=None)
+    reached_at: datetime | None = field(default=None)
 
 
 @runtime_checkable

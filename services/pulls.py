@@ -4,8 +4,8 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,15 @@ from connectors.accounts import Account
 from connectors.http import Link
 from connectors.pulling import Pullable, PulledPage, Stream
 from connectors.registry import ConnectorRegistry
-from domain.customers.records import fold, record_of
+from connectors.webhooks import Verified
+from domain.customers.records import Record, fold, record_of
 from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem
 from services.connections import Connections
 from storage.engine import Database
 from storage.inbox import Inbox, Push
+from storage.interactions import Interactions
 from storage.placements import Placements
 from storage.pulls import ComparisonRow, Streams
 from storage.records import Difference, Records
@@ -74,7 +76,7 @@ class PullService:
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
                 raise
-            missed += await self._keep(account, stream, page, until)
+            missed += await self._keep(account, kind, page, until)
             records += len(page.records)
             cursor, more = page.cursor, page.more
             beat()
@@ -85,14 +87,15 @@ class PullService:
     async def compare(self, account_id: str, stream: str, *, beat: Callable[[], None] = lambda: None) -> ComparisonRow:
         """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
         mended by the inbox. Raises as `pull` does."""
-        account, client, _ = await self._open(account_id, stream)
+        account, client, kind = await self._open(account_id, stream)
         until = self._link.now().replace(microsecond=0)
         since = until - COMPARED
         cursor: Mapping[str, Any] = {"since": rfc3339(since)}
         total, more = Difference(), True
         while more:
             page = await client.pull(stream, cursor, until)
-            total += await self._difference(account, page)
+            difference, page = await self._difference(account, kind, page)
+            total += difference
             await self._add(account, page)
             cursor, more = page.cursor, page.more
             beat()
@@ -148,18 +151,21 @@ class PullService:
             start = work.now - min(kind.reaches_back, FIRST_REACH)
             return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
 
-    async def _keep(self, account: Account, stream: str, page: PulledPage, until: datetime) -> int:
+    async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
+        records = len(page.records)
+        if kind.lists_everything:
+            _, page = await self._difference(account, kind, page)
         async with UnitOfWork(self._database) as work:
             new = await Inbox(work).add_many(_pushes(account, page))
             place = await self._place(work, _id(account))
             await Streams(work).note(
                 _id(account),
-                stream,
+                kind.name,
                 place.unit_path,
                 page.cursor,
-                reached_at=until if not page.more else _reached(page.cursor),
-                records=len(page.records),
+                reached_at=page.reached_at or (until if not page.more else _reached(page.cursor)),
+                records=records,
                 missed=new,
             )
         return new
@@ -175,20 +181,43 @@ class PullService:
                 _id(account), stream, place.unit_path, cursor, reached_at=_reached(cursor), problem=problem
             )
 
-    async def _difference(self, account: Account, page: PulledPage) -> Difference:
+    async def _difference(self, account: Account, kind: Stream, page: PulledPage) -> tuple[Difference, PulledPage]:
+        """How a page compares with what is here; and the page, of a list of everything without what is known."""
         connector = self._connectors.for_platform(account.platform)
-        records = []
+        told: list[tuple[Verified, list[Record]]] = []
         for pulled in page.records:
             try:
                 events = connector.to_events(pulled, account)
-                records += [record for event in events if (record := record_of(event, pulled.received_at))]
+                told.append((pulled, [each for event in events if (each := record_of(event, pulled.received_at))]))
             except ProblemError:
-                continue  # the inbox puts it into quarantine with its reason
+                told.append((pulled, []))  # the inbox puts it into quarantine with its reason
         async with UnitOfWork(self._database) as work:
-            return await Records(work).difference(fold(records))
+            if not kind.lists_everything:
+                return await Records(work).difference(fold(each for _, records in told for each in records)), page
+            return await _compared_with_list(work, _id(account), page, told)
 
     async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
         return (await Placements(work).of_accounts([account_id]))[account_id]
+
+
+async def _compared_with_list(
+    work: UnitOfWork, account_id: str, page: PulledPage, told: Sequence[tuple[Verified, Sequence[Record]]]
+) -> tuple[Difference, PulledPage]:
+    keys: dict[str, set[str]] = {}
+    for _, records in told:
+        for each in records:
+            keys.setdefault(each.kind, set()).add(each.key[2])
+    known = {kind: await Interactions(work).seen(account_id, kind, some) for kind, some in keys.items()}
+    total, kept = Difference(), []
+    for pulled, records in told:
+        here = [(each, known[each.kind].get(each.key[2])) for each in records]
+        missing = sum(found is None for _, found in here)
+        said = [(found, (each.values["state"], each.values["details"].get("seen"))) for each, found in here]
+        differing = sum(found is not None and found != now for found, now in said)
+        total += Difference(len(records), missing, differing)
+        if missing or differing or not records:
+            kept.append(pulled)
+    return total, replace(page, records=kept)
 
 
 def _id(account: Account) -> str:

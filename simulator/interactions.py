@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from simulator import seeding
-from simulator.entities import Cart, Chat, Contact, Coupon, Customer, Follower, Scan, Visit
+from simulator.entities import Cart, Chat, Coupon, Customer, Follower, Scan, Visit
 from simulator.happenings import What
 from simulator.trade.refusal import STALE_STATUS, TradeRefusal
 from simulator.world import World
@@ -17,9 +17,10 @@ from simulator.world import World
 def chat(world: World, customer_id: str, text: str, direction: str = "in") -> Chat:
     """A message between a customer and the employee who has them as a friend."""
     customer = person(world, customer_id)
-    contact = world.contacts.get(customer.external_userid or "")
-    if contact is None or contact.deleted:
+    friends = [row for row in world.contacts.having(external_userid=customer.external_userid or "") if not row.deleted]
+    if not friends:
         raise LookupError(f"customer {customer_id!r} is nobody's friend")
+    contact = friends[0]
     row = world.chats.put(
         Chat(
             id=f"msg{world.next('chat'):012d}",
@@ -33,31 +34,6 @@ def chat(world: World, customer_id: str, text: str, direction: str = "in") -> Ch
         )
     )
     world.tell(What.CHATTED, row.account, row)
-    return row
-
-
-def befriend(world: World, customer_id: str, state: str = "") -> Contact:
-    """A customer becomes, once more perhaps, the friend of an employee, by the channel code `state`."""
-    customer = person(world, customer_id)
-    if customer.external_userid is None:
-        external_userid = "wm" + world.token("external", customer_id)[:30]
-        customer = world.customers.change(customer, external_userid=external_userid)
-    known = world.contacts.get(str(customer.external_userid))
-    if known is not None:
-        row = world.contacts.change(known, deleted=False, state=state)
-    else:
-        corp = next(iter(world.corps))
-        row = world.contacts.put(
-            Contact(
-                id=str(customer.external_userid),
-                corp=corp.id,
-                customer_id=customer_id,
-                userid=corp.staff[0].userid,
-                created_at=world.clock.now(),
-                state=state,
-            )
-        )
-    world.tell(What.CONTACT_ADDED, row.corp, row)
     return row
 
 

@@ -99,7 +99,11 @@ class World:
             by={"account": lambda row: row.account, "customer": lambda row: row.customer_id},
             at={"followed": lambda row: row.followed_at},
         )
-        self.contacts = shelf("contact", Contact, by={"userid": lambda row: row.userid})
+        self.contacts = shelf(
+            "contact",
+            Contact,
+            by={"userid": lambda row: row.userid, "external_userid": lambda row: row.external_userid},
+        )
         self.tag_groups = shelf("tag_group", TagGroup)
         self.group_messages = shelf("group_message", GroupMessage)
         self.tokens = shelf("token", Token, by={"platform": lambda row: row.platform})

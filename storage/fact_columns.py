@@ -111,7 +111,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "category": _INTERACTIONS.c.category,
             "amount": _INTERACTIONS.c.amount_minor,
             "topics": _INTERACTIONS.c.details["topics"],
-            "tags": _INTERACTIONS.c.details["tag_ids"],
+            "tags": _INTERACTIONS.c.details["tags"],
         },
     ),
 }

@@ -1,9 +1,10 @@
 """What people do around buying: chats, scans, visits, carts, coupons, follows, contacts, stages of life."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, col, select
 
@@ -58,3 +59,16 @@ class Interactions(Repository):
             col(InteractionRow.key) == key,
         )
         return (await self.session.scalars(statement)).one_or_none()
+
+    async def seen(
+        self, account_id: str, kind: str, keys: Collection[str]
+    ) -> Mapping[str, tuple[str | None, str | None]]:
+        """Of those that are here the state, and the digest of what was read of them last, by key."""
+        statement = select(
+            col(InteractionRow.key), col(InteractionRow.state), col(InteractionRow.details)["seen"].astext
+        ).where(
+            col(InteractionRow.account_id) == account_id,
+            col(InteractionRow.kind) == kind,
+            col(InteractionRow.key) == func.any(list(keys)),
+        )
+        return {key: (state, seen) for key, state, seen in await self.session.execute(statement)}

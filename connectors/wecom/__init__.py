@@ -14,6 +14,7 @@ from connectors.wecom.api import PLATFORM
 from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
 from connectors.wecom.codes import UNTRUSTED_ADDRESS
+from connectors.wecom.contact_events import READ_KINDS, read_events
 from connectors.wecom.settings import WecomSettings
 from domain.calls import AnyCall
 from domain.catalog.wecom import WECOM_CALLS, WECOM_QUEUE
@@ -70,7 +71,7 @@ class WecomConnector(AnswersCallbacks):
         return uses_callback(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
-        return callback_events(record, account)
+        return read_events(record, account) if record.kind in READ_KINDS else callback_events(record, account)
 
     def open(self, account: Account, link: Link) -> WecomCorp:
         return WecomCorp(account, link)

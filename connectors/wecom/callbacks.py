@@ -10,9 +10,10 @@ from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, check_callback_signature
 from connectors.payloads import parse_flat_xml
 from connectors.reading import not_from_the_future, optional_text, text, whole_number
+from connectors.telling import tell
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.wecom.settings import WecomSettings
-from domain.canonical import ContactData, GroupData, Origin, TagData
+from domain.canonical import ContactData, GroupData, Origin, ScanData, TagData
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.problems import AuthenticationProblem, Text, ValidationProblem
@@ -74,19 +75,20 @@ def uses_callback(kind: str) -> bool:
 
 
 def callback_events(record: Verified, account: Account) -> list[Event]:
-    """The canonical event of a callback; none for kinds Tandem has no use for."""
+    """The canonical events of a callback; none for kinds Tandem has no use for."""
     if not uses_callback(record.kind):
         return []
     family, _, change = record.kind.partition(".")
     name = _FAMILIES[family][change]
     if family == "change_external_contact":
-        return [_contact_event(name, record, account)]
+        return _contact_events(name, record, account)
     if family == "change_external_chat":
         return [_group_event(name, record, account)]
     return [_tag_event(name, record, account)]
 
 
-def _contact_event(name: str, record: Verified, account: Account) -> Event:
+def _contact_events(name: str, record: Verified, account: Account) -> list[Event]:
+    """The change, and for somebody who came by a channel code that it was scanned."""
     fields = parse_flat_xml(record.payload)
     data = ContactData(
         **_origin(fields, record, account),
@@ -97,7 +99,18 @@ def _contact_event(name: str, record: Verified, account: Account) -> Event:
         source=optional_text(fields, "Source", limit=64),
         fail_reason=optional_text(fields, "FailReason", limit=64),
     )
-    return _event(name, f"customer:{account.platform}/{data.external_userid}", data, record, account)
+    subject = f"customer:{account.platform}/{data.external_userid}"
+    told = _event(name, subject, data, record, account)
+    if name != "contact.added" or data.state is None:
+        return [told]
+    scan = ScanData(
+        **_origin(fields, record, account),
+        external_userid=data.external_userid,
+        scan_id=derived_id(account.source, data.external_userid, data.userid or "", data.state, str(data.version)),
+        code=data.state,
+    )
+    keys = (subject, f"code:{account.platform}/{data.state}")
+    return [told, tell("scan.made", f"scan:{scan.account_id}/{scan.scan_id}", scan, record, account, keys=keys)]
 
 
 def _group_event(name: str, record: Verified, account: Account) -> Event:
@@ -129,7 +142,8 @@ def _origin(fields: Mapping[str, str], record: Verified, account: Account) -> di
     if not 0 < created < 4_102_444_800:
         raise ValidationProblem(Text("CreateTime 不是有效的时间", "CreateTime is no valid time"), retryable=False)
     happened = not_from_the_future(datetime.fromtimestamp(created, UTC), record.received_at, "CreateTime")
-    return {"platform": account.platform, "account": account.slug, "version": created, "occurred_at": happened}
+    # Milliseconds, as of a contact that was read: of two that tell of one moment, what was read later holds.
+    return {"platform": account.platform, "account": account.slug, "version": created * 1000, "occurred_at": happened}
 
 
 def _event(name: str, subject: str, data: Origin, record: Verified, account: Account) -> Event:

@@ -7,9 +7,11 @@ from typing import Any, Literal
 from connectors.accounts import Account
 from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
+from connectors.pulling import Cursor, PulledPage
 from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.codes import NOBODY_REACHABLE
+from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked, unmarked
 from connectors.wecom.tags import CorpTags
 from domain.catalog.wecom import (
@@ -36,7 +38,6 @@ CLOCK_SKEW = timedelta(days=1)
 # After silence, how long the platform may still be at work before its list of messages can be believed.
 SETTLE_S = 5.0
 _MESSAGE_PAGES = 100
-_FOLLOWER_PAGES = 20
 _DUPLICATE_CHECK_S = 14_400
 _GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
 
@@ -44,9 +45,16 @@ _GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
 class WecomCorp:
     """One corp. Methods raise problems as `connectors.errors` describes them."""
 
+    streams = STREAMS
+
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
+        self.contacts = ContactBook(self.api, self._tags)
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        """A page of contacts; see `connectors.pulling`."""
+        return await self.contacts.pull(stream, cursor, until)
 
     async def find_customer(self, request: FindCustomerArguments) -> FindCustomerOutput:
         """The contact behind a WeChat identity; not found when an identity is unknown or they are no contact."""
@@ -62,17 +70,8 @@ class WecomCorp:
 
     async def get_customer(self, request: CustomerArguments) -> GetCustomerOutput:
         """The customer with everybody who has them as a contact."""
-        followers: list[CustomerFollower] = []
-        cursor = ""
-        for _ in range(_FOLLOWER_PAGES):
-            query = {"external_userid": request.external_userid, "cursor": cursor}
-            answer = await self.api.get("externalcontact/get", query)
-            rows = answer.get("follow_user")
-            followers += [_follower(mapping(row, "follow_user")) for row in (rows if isinstance(rows, list) else ())]
-            cursor = str(answer.get("next_cursor") or "")
-            if not cursor:
-                break
-        person = mapping(answer.get("external_contact"), "external_contact")
+        person, rows = await self.contacts.read(request.external_userid)
+        followers = [_follower(row) for row in rows]
         return GetCustomerOutput(
             external_userid=text(person, "external_userid"),
             name=optional_text(person, "name") or "",

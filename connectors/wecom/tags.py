@@ -25,6 +25,16 @@ class CorpTags:
                         return text(tag, "id")
         return None
 
+    async def names(self) -> Mapping[str, tuple[str, str]]:
+        """The group and the name of every tag, by its id."""
+        answer = await self._api.read("externalcontact/get_corp_tag_list", {})
+        return {
+            text(tag, "id"): (str(row.get("group_name") or ""), str(tag.get("name") or ""))
+            for row in _rows(answer, "tag_group")
+            for tag in _rows(row, "tag")
+            if row.get("deleted") is not True and tag.get("deleted") is not True
+        }
+
     async def ensure(self, group: str, name: str) -> tuple[str, bool]:
         """The id of a tag, and whether it was made just now; when a colleague is faster, theirs is taken."""
         found = await self.find(group, name)

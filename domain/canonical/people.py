@@ -11,8 +11,9 @@ from domain.canonical.origin import Origin
 class ContactData(Origin):
     """A customer and the member of staff whose contact they became, stay or were.
 
-    state: the channel code they came by. welcome_code: allows one greeting within 20 seconds. tag_ids: the corp's tags
-    on the contact, None when the push does not say.
+    state: the channel code they came by. welcome_code: allows one greeting within 20 seconds. phones: what the member
+    wrote down beside them. tag_ids, tags: the corp's tags on the contact, by number and by name, None when not said.
+    add_way: how they came (`scan`, `card`, `link` …).
     """
 
     external_userid: str
@@ -20,7 +21,10 @@ class ContactData(Origin):
     unionid: str | None = None
     name: str | None = None
     phone: str | None = None
+    phones: tuple[str, ...] = ()
     tag_ids: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    add_way: str | None = None
     state: str | None = None
     welcome_code: str | None = None
     source: str | None = None
@@ -29,6 +33,7 @@ class ContactData(Origin):
     def identity_keys(self) -> Iterable[IdentityKey | None]:
         yield key("unionid", self.unionid)
         yield key("phone", self.phone)
+        yield from (key("phone", number) for number in self.phones)
         yield key("external_userid", self.external_userid, self.account_id)
 
 

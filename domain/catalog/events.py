@@ -92,6 +92,13 @@ EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("contact.updated", "客户资料变更", "A contact changed", _CONTACT),
         ("contact.removed", "成员删除客户", "A member of staff removed a customer", _CONTACT),
         ("contact.lost", "客户删除成员", "A customer removed a member of staff", _CONTACT),
+        (
+            "contact.read",
+            "已读取客户资料",
+            "A contact's details were read",
+            {**_CONTACT, "unionid": "oEXAMPLE-unionid", "tags": ["高价值"], "add_way": "scan"},
+        ),
+        ("contact.gone", "客户关系已不存在（再次读取时发现）", "A contact was not there any more when read", _CONTACT),
         ("contact.transfer_failed", "客户接替失败", "A customer could not be handed over", _CONTACT),
         ("contact.archive_agreed", "客户同意会话存档", "A customer agreed to the archive", _CONTACT),
         ("group.created", "客户群创建", "A customer group was made", {**_GROUP, "change": None}),

@@ -15,6 +15,7 @@ from domain.canonical import (
     VisitData,
 )
 from domain.canonical.origin import Origin
+from domain.ids import canonical_json, content_digest
 from domain.tags.topics import topics_of
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
@@ -113,7 +114,14 @@ def life_row(data: LifeEventData, at: datetime) -> Row:
 
 
 def contact_row(data: ContactData, at: datetime) -> Row:
-    """A contact of one member of staff. channel: the code they came by."""
+    """A contact of one member of staff. channel: the code they came by. `seen` in details: what was read of them, so
+    that reading the same again is known without decrypting anything."""
+    details: dict[str, Any] = {
+        "tags": None if data.tags is None else list(data.tags),
+        "tag_ids": None if data.tag_ids is None else list(data.tag_ids),
+        "add_way": data.add_way,
+        "seen": contact_seen(data),
+    }
     return _row(
         data,
         at,
@@ -121,9 +129,17 @@ def contact_row(data: ContactData, at: datetime) -> Row:
         f"{data.external_userid}/{data.userid or ''}",
         name=data.userid,
         channel=data.state,
-        details={"tag_ids": list(data.tag_ids)} if data.tag_ids is not None else {},
+        details=details,
         personal={"name": data.name},
     )
+
+
+def contact_seen(data: ContactData) -> str | None:
+    """A short digest of a contact that was read, None when a push merely named them. Of phones it knows how many."""
+    if data.tags is None:
+        return None
+    said = (data.unionid, data.state, data.add_way, data.tag_ids, data.tags, len(data.phones), str(data.occurred_at))
+    return content_digest(canonical_json(said))[:8]
 
 
 def follower_row(data: FollowerData, at: datetime) -> Row:

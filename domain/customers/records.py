@@ -162,6 +162,8 @@ _STATE_OF_CHANGE: Mapping[tuple[str, str], str] = {
     ("tandem.contact", "archive_agreed"): "contact",
     ("tandem.contact", "removed"): "removed",
     ("tandem.contact", "lost"): "lost",
+    ("tandem.contact", "read"): "contact",
+    ("tandem.contact", "gone"): "gone",
 }
 
 

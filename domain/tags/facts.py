@@ -180,7 +180,7 @@ _ALL = (
         "contact",
         {
             "name": _TEXT,
-            "state": FactField("text", ("contact", "half", "removed", "lost")),
+            "state": FactField("text", ("contact", "half", "removed", "lost", "gone")),
             "channel": _TEXT,
             "tags": _LIST,
         },

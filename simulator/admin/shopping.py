@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from simulator import interactions, trade
+from simulator import friendships, interactions, trade
 from simulator.admin.bodies import Body
-from simulator.entities import Order, OrderStatus
+from simulator.entities import Order, OrderStatus, dump
 from simulator.platforms.base import Json
 from simulator.seeding import OFFICIAL_ACCOUNT
 from simulator.world import World
@@ -68,7 +68,20 @@ class Doing(Body):
     """Something that a person does beside buying; which of the values count follows from `does`."""
 
     customer_id: str
-    does: Literal["chat", "befriend", "follow", "unfollow", "scan", "take_coupon", "fill_cart", "visit"]
+    does: Literal[
+        "chat",
+        "befriend",
+        "unfriend",
+        "note",
+        "tag",
+        "untag",
+        "follow",
+        "unfollow",
+        "scan",
+        "take_coupon",
+        "fill_cart",
+        "visit",
+    ]
     text: str = Field(default="", max_length=2000)
     direction: Literal["in", "out"] = "in"
     account: str = OFFICIAL_ACCOUNT
@@ -83,6 +96,18 @@ class Doing(Body):
     item_id: str = ""
     category: str = ""
     known: bool = True
+    userid: str = ""
+    by: Literal["customer", "staff"] = "customer"
+    phone: str = Field(default="", max_length=20)
+    tag: str = Field(default="", max_length=30)
+    group: str = Field(default="", max_length=30)
+
+
+class DroppedTag(Body):
+    """A corp tag that an administrator deletes."""
+
+    tag: str
+    group: str
 
 
 class Spending(Body):
@@ -99,6 +124,11 @@ def add_shopping_routes(router: APIRouter, world: World) -> None:
     async def do(wanted: Doing) -> Json:
         """A person chats, scans, follows, takes a coupon, fills a cart or looks around."""
         return _do(world, wanted)
+
+    @router.post("/corp-tags/drop")
+    async def drop(wanted: DroppedTag) -> Json:
+        """An administrator of the corp deletes a tag."""
+        return dump(friendships.drop_tag(world, wanted.tag, wanted.group))
 
     @router.post("/coupons/{coupon_id}/spend")
     async def spend(coupon_id: str, spending: Spending) -> Json:
@@ -159,7 +189,14 @@ def _do(world: World, wanted: Doing) -> Json:
         case "chat":
             return interactions.chat(world, who, wanted.text, wanted.direction).dump()
         case "befriend":
-            return interactions.befriend(world, who, wanted.code).dump()
+            return friendships.befriend(world, who, wanted.code, wanted.userid).dump()
+        case "unfriend":
+            return friendships.unfriend(world, who, wanted.userid, wanted.by).dump()
+        case "note":
+            return friendships.note(world, who, wanted.phone, wanted.userid).dump()
+        case "tag" | "untag":
+            on = wanted.does == "tag"
+            return friendships.tag(world, who, wanted.tag, wanted.group, wanted.userid, on=on).dump()
         case "follow" | "unfollow":
             following = wanted.does == "follow"
             return interactions.follow(world, who, wanted.account, wanted.code, following).dump()

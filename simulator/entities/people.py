@@ -85,7 +85,11 @@ class TagGroup(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact(Row):
-    """A customer who is a friend of one of the staff; `id` is the external_userid."""
+    """A customer who is a friend of one of the staff.
+
+    id: the external_userid; of a further employee's friendship with them `external_userid/userid`. remark_mobile: the
+    number that the employee wrote down beside them.
+    """
 
     corp: str
     customer_id: str
@@ -94,6 +98,12 @@ class Contact(Row):
     state: str = ""
     tag_ids: tuple[str, ...] = ()
     deleted: bool = False
+    remark_mobile: str = ""
+
+    @property
+    def external_userid(self) -> str:
+        """The customer's id within the corp, the same for everybody who follows them."""
+        return self.id.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

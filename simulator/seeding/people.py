@@ -34,6 +34,8 @@ CHANGED_PHONE = 0.04
 SECOND_ACCOUNT = 0.04
 TWICE = frozenset({"taobao", "jd", "pinduoduo", "douyin"})
 """Where people have two accounts."""
+NOTED_EVERY = 4
+"""Of so many contacts the employee wrote down the number of one."""
 WECHAT_SHOPS = frozenset({"youzan", "wechat_store"})
 """Platforms whose buyers are WeChat users."""
 FAMILY_EVERY, SHARED_PHONE, SHARED_DEVICE = 60, 17, 37
@@ -123,6 +125,7 @@ def _contact(world: World, customer: Customer, number: int) -> Contact:
         userid=STAFF[number % len(STAFF)].userid,
         created_at=world.epoch - timedelta(days=30 + number % 300),
         state=("", "counter-1", "counter-2", "parcel-card", "live-room")[number % 5],
+        remark_mobile=customer.phone if number % NOTED_EVERY == 1 else "",
     )
 
 

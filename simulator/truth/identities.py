@@ -86,10 +86,11 @@ def _meetings(
         scope = f"official_account/{follower.account}"
         openid = Identity("official_account", follower.account, "openid", scope, follower.id)
         yield from _together(platforms, "official_account", [openid, unionid])
-    contact = world.contacts.get(customer.external_userid or "")
-    if contact is not None:
-        friend = Identity("wecom", contact.corp, "external_userid", f"wecom/{contact.corp}", contact.id)
-        yield from _together(platforms, "wecom", [friend, unionid])
+    for contact in world.contacts.having(external_userid=customer.external_userid or ""):
+        scope = f"wecom/{contact.corp}"
+        friend = Identity("wecom", contact.corp, "external_userid", scope, contact.external_userid)
+        noted = [phones[contact.remark_mobile]] if contact.remark_mobile in phones else []
+        yield from _together(platforms, "wecom", [friend, unionid, *noted])
     yield from _on_site(world, customer, phones[customer.phone])
 
 

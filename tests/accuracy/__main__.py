@@ -76,8 +76,11 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
     print(f"\npushes at the simulator: {pushes}")
     print(
         f"identity, pairs of strong keys: precision {people.precision:.4%}, recall {people.recall:.4%}, "
-        f"{people.pairs} pairs, {people.false} false"
+        f"{people.pairs} pairs held, {people.false} false, {people.reachable} reachable"
     )
+    print(f"  {people.unconnected} more pairs are of one person, but no record of any platform ties them: not counted")
+    for kinds, count in people.missed.items():
+        print(f"  missed {kinds}: {count}")
     wrong = [each for each in accuracy.values() if (each.here, each.amount) != (each.true, each.true)]
     print(f"\n{'FAILED' if wrong else 'PASSED'} in {time.monotonic() - began:.0f} s")
     return 1 if wrong else 0
@@ -136,9 +139,20 @@ def _show(accuracy: dict[str, truth.Accuracy], inbox: dict[str, tuple[int, int, 
     for platform, found in sorted(accuracy.items()):
         stored, aside, events = inbox.get(platform, (0, 0, 0))
         share = [f"{part / found.true:.2%}" if found.true else "–" for part in (found.here, found.amount, found.status)]
-        rows.append([platform, stored, events, aside, found.true, *share])
-    heads = ["platform", "records", "events", "quarantined", "true orders", "here", "amounts", "statuses"]
+        rows.append([platform, stored, events, aside, found.true, found.out_of_reach, *share])
+    heads = [
+        "platform",
+        "records",
+        "events",
+        "quarantined",
+        "true orders",
+        "out of reach",
+        "here",
+        "amounts",
+        "statuses",
+    ]
     print(table(heads, rows))
+    print("out of reach: further back than the platform's lists, or never paid at Pinduoduo, which shows only what was")
     for platform, found in sorted(accuracy.items()):
         for line in found.wrong:
             print(f"  {platform} {line}")

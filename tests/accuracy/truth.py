@@ -30,9 +30,13 @@ def _reaches_back(platform: str) -> timedelta:
 
 @dataclass(slots=True)
 class Accuracy:
-    """Of one platform: how many records are true, and how many of them Tandem has, and has right."""
+    """Of one platform: how many records are true, and how many of them Tandem has, and has right.
+
+    out_of_reach: true ones that the platform shows nobody any more, or never did; they count nowhere else.
+    """
 
     true: int = 0
+    out_of_reach: int = 0
     here: int = 0
     amount: int = 0
     status: int = 0
@@ -46,12 +50,17 @@ class Accuracy:
 @dataclass(frozen=True, slots=True)
 class People:
     """Pairs of strong keys: of those that Tandem holds to be one person's, how many are; of those that are, how many it
-    knows."""
+    knows. reachable: pairs of one person whose keys platforms show together. unconnected: pairs of one person that no
+    record of any platform leads from one to the other: nobody can know that they are one person's.
+    """
 
     precision: float
     recall: float
     pairs: int
     false: int
+    reachable: int
+    unconnected: int
+    missed: dict[str, int]
 
 
 async def pages(simulator: httpx.AsyncClient, what: str, **wanted: str) -> AsyncIterator[dict[str, Any]]:
@@ -76,10 +85,10 @@ async def orders(simulator: httpx.AsyncClient, database: Database, platforms: It
         oldest = rfc3339(datetime.now(UTC) - _reaches_back(platform) + timedelta(days=1))
         is_pushed = platform in PUSHED
         async for row in pages(simulator, "orders", platform=platform):
-            if platform == "pinduoduo" and not row["was_paid"]:
-                continue  # the platform shows nobody what was never paid
-            if not is_pushed and row["updated_at"] < oldest:
-                continue  # further back than the platform lets anybody read
+            unpaid = platform == "pinduoduo" and not row["was_paid"]  # the platform shows nobody what was never paid
+            if unpaid or (not is_pushed and row["updated_at"] < oldest):
+                accuracy.out_of_reach += 1
+                continue
             accuracy.true += 1
             held = here.get((f"{platform}/{row['account']}", row["order_id"]))
             if held is None:
@@ -117,4 +126,23 @@ async def people(simulator: httpx.AsyncClient, database: Database) -> People:
     sizes = Counter(cluster.values())
     joinable = sum(size * (size - 1) // 2 for size in sizes.values())
     known = sum(cluster[one] == cluster[other] for one, other in pairs)
-    return People(1 - false / len(pairs) if pairs else 1.0, known / joinable if joinable else 1.0, len(pairs), false)
+    persons = Counter(person.values())
+    of_one = sum(size * (size - 1) // 2 for size in persons.values())
+    hanging: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for key, name in cluster.items():
+        hanging[name].append(key)
+    apart = Counter(
+        " – ".join(sorted((one[0], other[0])))
+        for keys in hanging.values()
+        for one, other in combinations(keys, 2)
+        if customer[one] != customer[other]
+    )
+    return People(
+        1 - false / len(pairs) if pairs else 1.0,
+        known / joinable if joinable else 1.0,
+        len(pairs),
+        false,
+        joinable,
+        of_one - joinable,
+        dict(apart.most_common(5)),
+    )

@@ -152,7 +152,7 @@ def test_a_test_push_of_the_console_starts_nothing() -> None:
 
 
 def test_a_new_contact_keeps_the_channel_and_the_welcome_code() -> None:
-    (event,) = wecom(
+    event, scan = wecom(
         "change_external_contact.add_external_contact",
         ExternalUserID="wm1",
         UserID="LiMei",
@@ -161,6 +161,7 @@ def test_a_new_contact_keeps_the_channel_and_the_welcome_code() -> None:
     )
     assert (event.type, event.subject) == ("tandem.contact.added", "customer:wecom/wm1")
     assert (event.data["state"], event.data["welcome_code"], event.data["userid"]) == ("counter-3", "CODE", "LiMei")
+    assert (scan.type, scan.data["code"], scan.data["external_userid"]) == ("tandem.scan.made", "counter-3", "wm1")
 
 
 def test_who_removed_whom_is_kept_apart() -> None:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import App, Contact, Corp, Push, dump
+from simulator.entities import App, Contact, Corp, Push, TagGroup, dump
 from simulator.faults import Fault
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
@@ -36,14 +36,19 @@ CONTACT_EVENTS = frozenset(
     }
 )
 
-HAPPENED = {What.CONTACT_ADDED: "add_external_contact", What.CONTACT_REMOVED: "del_follow_user"}
+HAPPENED = {
+    What.CONTACT_ADDED: "add_external_contact",
+    What.CONTACT_REMOVED: "del_follow_user",
+    What.CONTACT_DROPPED: "del_external_contact",
+    What.CONTACT_EDITED: "edit_external_contact",
+}
 
 
 class WeCom(PlatformBase):
     """The platform. Changes made through its API give no callback."""
 
     name = "wecom"
-    shows = frozenset({"external_userid", "unionid"})
+    shows = frozenset({"external_userid", "unionid", "phone"})
     retry_delays_s = (5.0, 5.0, 5.0)  # 3 retries [S]; their spacing is not documented [U]
 
     def __init__(self, world: World) -> None:
@@ -119,21 +124,38 @@ class WeCom(PlatformBase):
         return status == 200 and (text in (b"", b"success", b'"success"') or text.startswith(b"<xml"))
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
-        """change_external_contact with `event` as ChangeType; needs external_userid, takes state."""
+        """change_external_contact with `event` as ChangeType; needs external_userid, takes state and userid."""
         corp = self._corp(account)
         if event not in CONTACT_EVENTS:
             raise ValueError(f"unknown event {event!r}: one of {', '.join(sorted(CONTACT_EVENTS))}")
-        contact = self._world.contacts.get(subjects.get("external_userid", ""))
-        if contact is None or contact.corp != account:
+        known = self._world.contacts.having(external_userid=subjects.get("external_userid", ""))
+        wanted = (account, subjects.get("userid"))
+        contact = next((row for row in known if row.corp == account and wanted[1] in (None, row.userid)), None)
+        if contact is None:
             raise LookupError(f"no external contact of {account} for {event}")
         return self._contact_push(corp, event, self._changed(contact, event, subjects), self.wall())
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """Contacts that come and go."""
+        """Contacts that come, go and are edited by people; corp tags that are deleted."""
         event = HAPPENED.get(happening.what)
+        if happening.what is What.CORP_TAG_REMOVED and isinstance(happening.row, TagGroup):
+            return [self._tag_push(self._corp(happening.account), tag.id, happening.at) for tag in happening.row.tags]
         if event is None or not isinstance(happening.row, Contact):
             return []
         return [self._contact_push(self._corp(happening.account), event, happening.row, happening.at)]
+
+    def _tag_push(self, corp: Corp, tag_id: str, at: datetime) -> Push:
+        payload: dict[str, Any] = {
+            "ToUserName": corp.corp_id,
+            "FromUserName": "sys",
+            "CreateTime": int(at.timestamp()),
+            "MsgType": "event",
+            "Event": "change_external_tag",
+            "Id": tag_id,
+            "TagType": "tag",
+            "ChangeType": "delete",
+        }
+        return self.make_push(corp.id, "change_external_tag.delete", payload)
 
     def _contact_push(self, corp: Corp, event: str, contact: Contact, at: datetime) -> Push:
         payload: dict[str, Any] = {
@@ -144,7 +166,7 @@ class WeCom(PlatformBase):
             "Event": "change_external_contact",
             "ChangeType": event,
             "UserID": contact.userid,
-            "ExternalUserID": contact.id,
+            "ExternalUserID": contact.external_userid,
         }
         if event in ("add_external_contact", "add_half_external_contact"):
             payload |= {

@@ -13,8 +13,9 @@ BATCH_LIMIT, BATCH_DEFAULT = 100, 50
 def contact_get(call: Call) -> Json:
     """One customer with the staff who follow them. 84061 when no one does."""
     external_userid = call.text("external_userid")
-    contact, customer = friend(call, external_userid)
-    return answer(external_contact=_person(customer), follow_user=[_follow(call.world, contact)], next_cursor="")
+    contacts, customer = friend(call, external_userid)
+    followed = [_follow(call.world, contact) for contact in contacts]
+    return answer(external_contact=_person(customer), follow_user=followed, next_cursor="")
 
 
 def contact_list(call: Call) -> Json:
@@ -22,7 +23,7 @@ def contact_list(call: Call) -> Json:
     userid = call.text("userid")
     if userid not in {staff.userid for staff in call.corp.staff}:
         raise ErrCode(40003)
-    found = [contact.id for contact in contacts_of(call, userid)]
+    found = [contact.external_userid for contact in contacts_of(call, userid)]
     if not found:
         raise ErrCode(84061)
     return answer(external_userid=found)
@@ -51,10 +52,10 @@ def unionid_to_external_userid(call: Call) -> Json:
     unionid, openid = call.text("unionid"), call.text("openid")
     for customer in call.world.customers.having(unionid=unionid):
         apps = ("youzan", *(shop.id for shop in call.world.shops))
-        if customer.external_userid and openid in (call.world.openid(customer, app) for app in apps):
-            contact = call.world.contacts.get(customer.external_userid)
-            if contact is not None and contact.corp == call.corp.id and not contact.deleted:
-                return answer(external_userid=contact.id)
+        number = customer.external_userid
+        is_them = number and openid in (call.world.openid(customer, app) for app in apps)
+        if number and is_them and friendships(call, number):
+            return answer(external_userid=number)
     raise ErrCode(84061)
 
 
@@ -63,15 +64,24 @@ def follow_user_list(call: Call) -> Json:
     return answer(follow_user=[staff.userid for staff in call.corp.staff])
 
 
-def friend(call: Call, external_userid: str) -> tuple[Contact, Customer]:
-    """The contact and the person. ErrCode 40096 for an id never given out, 84061 for no friend."""
-    contact = call.world.contacts.get(external_userid)
-    if contact is None:
+def friend(call: Call, external_userid: str) -> tuple[list[Contact], Customer]:
+    """The friendships and the person. ErrCode 40096 for an id never given out, 84061 for no friend."""
+    if not call.world.contacts.having(external_userid=external_userid):
         raise ErrCode(40096)
-    customer = call.world.customers.get(contact.customer_id)
-    if contact.corp != call.corp.id or contact.deleted or customer is None:
+    contacts = friendships(call, external_userid)
+    customer = call.world.customers.get(contacts[0].customer_id) if contacts else None
+    if customer is None:
         raise ErrCode(84061)
-    return contact, customer
+    return contacts, customer
+
+
+def friendships(call: Call, external_userid: str, userid: str | None = None) -> list[Contact]:
+    """A customer's friendships that stand, those with one employee when one is named."""
+    return [
+        contact
+        for contact in call.world.contacts.having(external_userid=external_userid)
+        if contact.corp == call.corp.id and not contact.deleted and userid in (None, "", contact.userid)
+    ]
 
 
 def contacts_of(call: Call, userid: str) -> list[Contact]:
@@ -109,7 +119,7 @@ def _follow(world: World, contact: Contact) -> Json:
             for tag_id in contact.tag_ids
             if tag_id in tags
         ],
-        "remark_mobiles": [],
+        "remark_mobiles": [contact.remark_mobile] if contact.remark_mobile else [],
         "state": contact.state,
         "oper_userid": contact.userid,
         "add_way": 1,

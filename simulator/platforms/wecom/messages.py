@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulator.entities import GroupMessage, Recipient
 from simulator.platforms.wecom.calls import Call, ErrCode, Json, answer
-from simulator.platforms.wecom.contacts import contacts_of
+from simulator.platforms.wecom.contacts import contacts_of, friendships
 from simulator.world import World
 
 RESULT_LIMIT, RESULT_DEFAULT = 1000, 500
@@ -28,11 +28,10 @@ def add_msg_template(call: Call) -> Json:
     if not wanted and not sender:
         raise ErrCode(40058, "external_userid or sender is needed")
     if sender and not wanted:
-        wanted = [contact.id for contact in contacts_of(call, str(sender))]
+        wanted = [contact.external_userid for contact in contacts_of(call, str(sender))]
+    named = str(sender) if sender else None
     friends = {
-        contact.id: contact
-        for contact in (call.world.contacts.get(external_userid) for external_userid in wanted)
-        if contact and contact.corp == call.corp.id and not contact.deleted and sender in (None, "", contact.userid)
+        external_userid: found[0] for external_userid in wanted if (found := friendships(call, external_userid, named))
     }
     failed = [external_userid for external_userid in wanted if external_userid not in friends]
     if not friends:
@@ -50,8 +49,8 @@ def add_msg_template(call: Call) -> Json:
             text=content,
             attachments=tuple(attachments),
             recipients=tuple(
-                Recipient(external_userid=contact.id, userid=contact.userid, confirms_at=confirms_at)
-                for contact in friends.values()
+                Recipient(external_userid=external_userid, userid=contact.userid, confirms_at=confirms_at)
+                for external_userid, contact in friends.items()
             ),
         )
     )
@@ -114,8 +113,7 @@ def groupmsg_send_result(call: Call) -> Json:
     shown: list[Json] = []
     for recipient in page:
         row: Json = {"external_userid": recipient.external_userid, "userid": userid, "status": 0}
-        contact = call.world.contacts.get(recipient.external_userid)
-        if contact is None or contact.deleted:
+        if not friendships(call, recipient.external_userid, userid):
             row["status"] = 2
         elif recipient.confirms_at <= now:
             row |= {"status": 1, "send_time": int(recipient.confirms_at.timestamp())}

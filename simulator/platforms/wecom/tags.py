@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.entities import Contact, Tag, TagGroup
 from simulator.platforms.wecom.calls import Call, ErrCode, Json, answer
-from simulator.platforms.wecom.contacts import friend
+from simulator.platforms.wecom.contacts import friend, friendships
 
 NAME_LIMIT = 30
 
@@ -77,12 +77,13 @@ def mark_tag(call: Call) -> Json:
 
 
 def _markable(call: Call, userid: str, external_userid: str, tag_ids: set[str]) -> Contact:
-    contact, _customer = friend(call, external_userid)
-    if contact.userid != userid:
+    friend(call, external_userid)
+    mine = friendships(call, external_userid, userid)
+    if not mine:
         raise ErrCode(84061)
     if not tag_ids <= {tag.id for group in _groups(call) for tag in group.tags}:
         raise ErrCode(40068)
-    return contact
+    return mine[0]
 
 
 def _groups(call: Call) -> list[TagGroup]:

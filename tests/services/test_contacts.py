@@ -1,0 +1,160 @@
+"""WeCom's contacts in one place with everything else: read, recognised as people known elsewhere, kept true."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from connectors.loading import load_connectors
+from connectors.webhooks import Verified
+from domain.accounts import NewAccount
+from domain.calls import Catalog
+from services.accounts import PlatformAccounts
+from services.connections import Connections
+from services.identities import IdentityService
+from services.inbox import InboxService
+from services.intake import Intake
+from services.pulls import PullService
+from storage.encryption import Keyring
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.connectors.harness import Outside, outside
+
+ADMIN = an_actor("root")
+CONNECTORS = load_connectors(Catalog())
+CORP, ACCOUNT = "wecom/demo-corp", "official_account/demo-official-account"
+SECRETS = frozenset(
+    {"contact_secret", "agent_secret", "token", "encoding_aes_key", "app_secret", "client_secret", "callback_token"}
+)
+
+
+@pytest.fixture(scope="module")
+async def running() -> AsyncIterator[Outside]:
+    async with outside() as world:
+        world.link = replace(world.link, answer_timeout_s=10)
+        yield world
+
+
+@pytest.fixture
+async def world(running: Outside) -> Outside:
+    await running.be_new()
+    return running
+
+
+@pytest.fixture
+async def live(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=8)
+    yield database
+    await database.close()
+
+
+async def connected(live: Database, world: Outside, platform: str) -> str:
+    """The demo account of a platform, connected; its id."""
+    account = await world.account(platform)
+    shown = {name: value for name, value in account.settings.items() if name not in SECRETS}
+    hidden = {name: str(account.settings[name]) for name in SECRETS & set(account.settings)}
+    new = NewAccount(
+        platform=platform, slug=account.slug, name=platform, unit_path="/", settings=shown, credentials=hidden
+    )
+    return (await PlatformAccounts(live, CONNECTORS).connect(ADMIN, new)).id
+
+
+async def read_all(live: Database, world: Outside, account: str, stream: str) -> int:
+    """Read a stream to its end and take it in; how many records the inbox did not know."""
+    pulls = PullService(live, CONNECTORS, Connections(live), world.link)
+    missed, more, turns = 0, True, 0
+    while more and turns < 20:
+        pulled = await pulls.pull(account, stream, pages=50)
+        missed, more, turns = missed + pulled.missed, pulled.more, turns + 1
+        if stream == "followers" and pulled.records == 0:
+            break
+    await drained(live)
+    return missed
+
+
+async def drained(live: Database) -> None:
+    inbox = InboxService(live, CONNECTORS, Intake(IdentityService()))
+    while (read := await inbox.drain()).read:
+        assert read.quarantined == 0
+
+
+async def rows(live: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    async with UnitOfWork(live) as work:
+        return [tuple(row) for row in await work.session.execute(text(statement), values)]
+
+
+async def test_a_contact_is_the_follower_of_the_official_account(live: Database, world: Outside) -> None:
+    corp, account = await connected(live, world, "wecom"), await connected(live, world, "official_account")
+    await read_all(live, world, account, "followers")
+    await read_all(live, world, corp, "contacts")
+    sim = world.sim.app.state.world
+    both = {row.customer_id for row in sim.contacts} & {row.customer_id for row in sim.followers if row.following}
+    found = await rows(
+        live,
+        """SELECT count(DISTINCT one.customer_id) FROM identities one JOIN identities other USING (customer_id)
+        WHERE one.kind = 'external_userid' AND other.kind = 'openid'""",
+    )
+    assert found == [(len(both),)]
+    assert len(both) > 5
+
+
+async def test_what_is_known_is_not_taken_in_again_and_what_a_lost_callback_told_is(
+    live: Database, world: Outside
+) -> None:
+    corp = await connected(live, world, "wecom")
+    known = len(list(world.sim.app.state.world.contacts))
+    assert await read_all(live, world, corp, "contacts") == known
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=2))
+    pulls = PullService(live, CONNECTORS, Connections(live), later)
+    again = await pulls.pull(corp, "contacts", pages=50)
+    assert (again.records, again.missed, again.more) == (known, 0, False)
+    assert (await pulls.pull(corp, "contacts")).records == 0, "it rests"
+    friend = await world.sim.friend()
+    await world.break_things({"match": {"platform": "wecom"}, "fault": "drop_push"})
+    tagged = {"customer_id": friend["id"], "does": "tag", "tag": "孕妈", "group": "人群"}
+    await world.sim.admin("POST", "/doings", json=tagged)
+    compared = await pulls.compare(corp, "contacts")
+    assert (compared.records, compared.missing, compared.differing) == (known, 0, 1)
+    await drained(live)
+    assert (await pulls.compare(corp, "contacts")).differing == 0
+    key = f"{friend['external_userid']}/%"
+    assert await rows(live, "SELECT details->'tags' FROM interactions WHERE key LIKE :key", key=key) == [(["孕妈"],)]
+
+
+async def test_callbacks_in_any_order_and_twice_end_in_the_same_state(live: Database, world: Outside) -> None:
+    corp = await connected(live, world, "wecom")
+    friend, account = await world.sim.friend(), await world.account("wecom")
+    admin = world.sim.admin
+    for step in (
+        {"does": "unfriend"},
+        {"does": "befriend", "code": "counter-9"},
+        {"does": "tag", "tag": "孕妈", "group": "人群"},
+        {"does": "unfriend", "by": "staff"},
+    ):
+        await admin("POST", "/doings", json={"customer_id": friend["id"], **step})
+        await admin("POST", "/advance", json={"seconds": 60})
+    requests = await world.pushes("wecom", 4)
+    verified = [CONNECTORS["wecom"].verify(request, account) for request in requests]
+    verified.sort(key=lambda push: push.payload)
+    seen: set[Any] = set()
+    for turn, order in enumerate((verified, verified[::-1], [*verified[2:], *verified[:2]])):
+        await rows(live, "WITH a AS (DELETE FROM interactions) DELETE FROM inbox RETURNING 1")
+        inbox = InboxService(live, CONNECTORS, Intake(IdentityService()))
+        for push in [*order, *order]:
+            # Each as a push of its own, so that the row and not the inbox has to cope.
+            fresh = Verified(push.kind, push.payload, f"{turn}/{len(seen)}/{push.dedupe_key}", push.received_at)
+            await inbox.accept("wecom", corp.partition("/")[2], fresh)
+            await inbox.drain(limit=1)
+        found = await rows(
+            live, "SELECT name, state, channel, occurred_at FROM interactions WHERE kind = 'contact' ORDER BY key"
+        )
+        seen.add(tuple(found))
+        scans = await rows(live, "SELECT channel FROM interactions WHERE kind = 'scan'")
+        assert scans == [("counter-9",)]
+    assert len(seen) == 1
+    ((_, state, channel, _),) = next(iter(seen))
+    assert (state, channel) == ("removed", "counter-9")
