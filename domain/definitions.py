@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.dsl.model import Flow, Schedule, walk_tasks
+from domain.enrolments import Enrolment
 from domain.resources import ResourceKind
 
 DefinitionKind = Literal["flow"] | ResourceKind
@@ -16,7 +17,8 @@ DefinitionKind = Literal["flow"] | ResourceKind
 class FlowTraits(BaseModel):
     """What must be known of a flow before it runs, so that nothing is parsed when it starts.
 
-    listens: `Definition.listened_types`. secrets: names under `use.secrets`. schedule: as written.
+    listens: `Definition.listened_types`. secrets: names under `use.secrets`. schedule: as written. enrolment: how often
+    it takes somebody in.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +26,7 @@ class FlowTraits(BaseModel):
     listens: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     schedule: Schedule | None = None
+    enrolment: Enrolment | None = None
 
 
 class DefinitionVersion(BaseModel):

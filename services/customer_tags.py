@@ -19,6 +19,7 @@ from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
 from storage.events import Events
+from storage.identities import Customers
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
 
@@ -207,7 +208,7 @@ class CustomerTagService:
 
 async def _present(tags: CustomerTags, actor: Actor, customer: UUID) -> UUID:
     """Who stands for this customer now, within the actor's data scope."""
-    current = (await tags.current_ids([customer])).get(customer)
+    current = await Customers(tags.work).current(customer)
     if current is None or not await tags.is_visible(current, actor.scope):
         raise NotFoundProblem(
             Text(

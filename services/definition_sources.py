@@ -9,6 +9,7 @@ from domain.definitions import DefinitionKind, FlowTraits
 from domain.dsl.definition import parse_definition
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, read_source
+from domain.enrolments import read_enrolment
 from domain.ids import content_digest
 from domain.problems import ProblemError, Text
 from domain.resources import ResourceKind, parse_resource, resource_kind
@@ -83,6 +84,7 @@ def _read_one(file: str, document: SourceDocument) -> UploadedDocument:
         listens=tuple(sorted(definition.listened_types)),
         secrets=tuple(sorted(definition.secrets_used)),
         schedule=flow.schedule,
+        enrolment=read_enrolment(flow.document.metadata),
     )
     return UploadedDocument(
         file=file,

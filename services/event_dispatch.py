@@ -4,7 +4,7 @@ An event starts a run for every trigger that matches, and reaches every open run
 subject with it (or has no subject); an event without a subject reaches every open run that listens for its type, in
 batches. What somebody with a narrow data scope published stays within it: it starts no run elsewhere, and reaches none.
 Runs are named after the event that started them and ignore events they know, so that dispatching at least once has its
-effect exactly once.
+effect exactly once. How often a flow takes in the same customer or order, `services.enrolments` decides.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.access import EVERYTHING
+from domain.access import EVERYTHING, system_actor
 from domain.correlation import correlate, matches
 from domain.dsl.expressions import compile_condition, is_expression
 from domain.dsl.model import EventConsumption, EventFilter
@@ -25,9 +25,12 @@ from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import ProblemError, RuntimeProblem, Text, UnavailableProblem
 from domain.runs import key_of_event
+from services.enrolments import admit, doubled_by_merge
+from services.identity_resolution import SOURCE as IDENTITIES
 from services.orchestrator import Orchestrator
 from services.release_book import ReleaseSnapshot
 from services.run_starts import EventKey, NewRun, RunStarter, event_key
+from storage.audit import AuditLog
 from storage.engine import Database
 from storage.events import Events, PendingEvent
 from storage.notifications import EVENTS_CHANNEL, wait_for_notification
@@ -44,6 +47,8 @@ _LEASE = timedelta(seconds=30)
 _LONGEST_BACKOFF_S = 300
 _BROADCAST_BATCH = 500
 _SIGNALS_AT_ONCE = 20
+_MERGED = "tandem.customer.merged"
+_EVENTS = system_actor("events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,15 @@ class Drained:
 
 @dataclass(slots=True)
 class _Batch:
-    """One round under way. failures: by event (seq). own_runs: runs that an event started, which it need not signal."""
+    """One round under way. failures: by event (seq). own_runs: runs that an event started, which it need not signal.
+    doubled: runs to be cancelled, with the merge of customers that made them one too many."""
 
     events: dict[int, PendingEvent]
     rows: list[RunRow] = field(default_factory=list)
     own_runs: set[tuple[int, str]] = field(default_factory=set)
     deliveries: list[Delivery] = field(default_factory=list)
     cursors: dict[int, str] = field(default_factory=dict)
+    doubled: dict[str, int] = field(default_factory=dict)
     failures: dict[int, ProblemError] = field(default_factory=dict)
 
     def coming(self) -> dict[str, set[EventKey]]:
@@ -104,6 +111,7 @@ class EventDispatcher:
             await self._match_triggers(work, batch)
             # Only now, so that a run which one event of the batch starts gets the events after it.
             await self._find_listeners(work, batch)
+        await self._cancel_doubled(batch)
         refused = await self._starter.launch(batch.rows, batch.coming())
         signalled = await self._signal(batch, refused)
         return await self._settle(batch, signalled)
@@ -111,7 +119,8 @@ class EventDispatcher:
     async def _match_triggers(self, work: UnitOfWork, batch: _Batch) -> None:
         snapshot = await self._starter.book.current(work)
         places = await Placements(work).of_sources({pending.event.source for pending in batch.events.values()})
-        new: dict[str, RunRow] = {}
+        wanted: dict[str, NewRun] = {}
+        causes: dict[str, int] = {}
         for pending in batch.events.values():
             place = places.get(pending.event.source, Placement())
             if not pending.reach.allows(place):
@@ -121,14 +130,45 @@ class EventDispatcher:
                 try:
                     run = await self._triggered(work, snapshot, trigger, pending, place)
                     if run is not None:
-                        new[run.id] = run.row(work.now)
-                        batch.own_runs.add((pending.seq, run.id))
+                        run.check()
+                        wanted[run.id] = run
+                        causes[run.id] = pending.seq
                 except SQLAlchemyError:
                     raise
                 except Exception as error:  # one trigger's trouble, even a bug, must not hold up other events
                     batch.failures[pending.seq] = _as_problem(error)
+        new = {run.id: run.row(work.now) for run in await admit(work, list(wanted.values()))}
+        batch.own_runs |= {(causes[run_id], run_id) for run_id in new}
         added = await Runs(work).add(list(new.values()))
         batch.rows = [row for run_id, row in new.items() if run_id in added]
+
+        await self._find_doubled(work, batch)
+
+    async def _find_doubled(self, work: UnitOfWork, batch: _Batch) -> None:
+        """Note the runs that are one too many since two customers are one; what Temporal may not know ends here."""
+        merges = {
+            seq: pending.event.subjects
+            for seq, pending in batch.events.items()
+            if pending.event.type == _MERGED and pending.event.source == IDENTITIES
+        }
+        for seq, runs in (await doubled_by_merge(work, merges)).items():
+            for run in runs:
+                batch.doubled[run.id] = seq
+                detail = {"reason": "merged", "customer": run.enrolled}
+                await AuditLog(work).record(_EVENTS, "run.cancel", f"run:{run.id}", detail)
+        if not batch.doubled:
+            return
+        for row in (await Runs(work).rows(batch.doubled)).values():
+            if row.start_due_at is not None:
+                row.phase, row.ended_at, row.start_due_at = "cancelled", work.now, None
+        batch.rows = [row for row in batch.rows if row.id not in batch.doubled]
+
+    async def _cancel_doubled(self, batch: _Batch) -> None:
+        for run_id, seq in batch.doubled.items():
+            try:
+                await self._orchestrator.cancel(run_id, "its customer is in another run of this flow already")
+            except ProblemError as problem:
+                batch.failures[seq] = problem
 
     async def _triggered(
         self,

@@ -45,7 +45,7 @@ _CACHED_VERSIONS = 2_000
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to be. key: names it within its flow; see `domain.runs.run_id_of`. hears_from: since when it is told of
-    events, None for from now on."""
+    events, None for from now on. enrolled: whom or what it takes in."""
 
     version: DefinitionVersion
     key: str
@@ -58,6 +58,7 @@ class NewRun:
     parent_id: str | None = None
     not_before: datetime | None = None
     hears_from: datetime | None = None
+    enrolled: str | None = None
 
     @property
     def id(self) -> str:
@@ -68,7 +69,7 @@ class NewRun:
         """What makes a repeated start the same start."""
         return content_digest(canonical_json([self.input, self.subject, list(self.subjects)]))
 
-    def row(self, now: datetime) -> RunRow:
+    def check(self) -> None:
         """Raises ValidationProblem when the input is too large."""
         if len(canonical_json(self.input)) > LARGEST_INPUT_BYTES:
             raise ValidationProblem(
@@ -77,6 +78,10 @@ class NewRun:
                     f"The input is larger than {LARGEST_INPUT_BYTES} bytes; pass an id and let the flow read the data.",
                 )
             )
+
+    def row(self, now: datetime) -> RunRow:
+        """Raises ValidationProblem when the input is too large."""
+        self.check()
         subjects = tuple(dict.fromkeys(filter(None, (self.subject, *self.subjects))))
         return RunRow(
             id=self.id,
@@ -95,6 +100,7 @@ class NewRun:
             input=self.input,
             input_digest=self.digest,
             trigger=list(self.trigger) or None,
+            enrolled=self.enrolled,
             created_at=now,
             hears_from=self.hears_from or now,
             not_before=self.not_before,

@@ -229,13 +229,6 @@ class CustomerTags(Repository):
             )
         )
 
-    async def current_ids(self, customers: Collection[UUID]) -> dict[UUID, UUID]:
-        """Who stands for each of these customers now: itself, or whom it was merged into. Unknown ones are left out."""
-        statement = select(col(CustomerRow.id), col(CustomerRow.merged_into)).where(
-            col(CustomerRow.id) == func.any(list(customers))
-        )
-        return {row.id: row.merged_into or row.id for row in await self.session.execute(statement)}
-
     async def is_visible(self, customer: UUID, scope: Scope) -> bool:
         """Whether a record within the scope names this customer; whoever sees everything sees everybody."""
         if scope.kind == "everything":
@@ -266,6 +259,13 @@ class CustomerTags(Repository):
             return int(estimate)
         present = select(func.count()).select_from(CustomerRow).where(col(CustomerRow.merged_into).is_(None))
         return int(await self.session.scalar(present) or 0)
+
+    async def carried(self, customer: UUID) -> list[str]:
+        """The tags that a customer carries, by rules and by decisions, in alphabetical order."""
+        marks = await self.marks(customer)
+        carried = {row.tag for row in await self.by_rules(customer) if row.held}
+        carried |= {mark.tag for mark in marks if mark.kind == "add"}
+        return sorted(carried - {mark.tag for mark in marks if mark.kind == "exclude"})
 
     async def by_rules(self, customer: UUID, tag: str | None = None) -> list[CustomerTagRow]:
         """What rules say or said of a customer, those that hold first."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index, Text, and_, text, update
+from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col, select
 
@@ -24,9 +25,9 @@ class RunRow(ScopedColumns, Table, table=True):
 
     input_digest: tells a repeated start from another one under the same key. start_due_at: when the outbox tries the
     start (again), NULL once Temporal has it. reported_at: the newest report, by the run's own clock. continuation: what
-    the next attempt goes on from. trigger: the events that started it. hears_from: since when events that came before
-    the row was there are for it. not_before: a start that was planned for later. checked_at: when it was last compared
-    with Temporal.
+    the next attempt goes on from. enrolled: whom or what it took in, as `customer:{id}` (`domain.enrolments`). trigger:
+    the events that started it. hears_from: since when events that came before the row was there are for it. not_before:
+    a start that was planned for later. checked_at: when it was last compared with Temporal.
     """
 
     __tablename__ = "runs"
@@ -52,6 +53,7 @@ class RunRow(ScopedColumns, Table, table=True):
     continuation: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("runs.continuation"), nullable=True)
     tasks: list[dict[str, Any]] | None = Field(default=None, sa_type=EncryptedJson("runs.tasks"), nullable=True)
     dropped_tasks: int = 0
+    enrolled: str | None = None
     created_at: datetime = instant()
     hears_from: datetime = instant()
     not_before: datetime | None = instant(optional=True)
@@ -79,6 +81,14 @@ class RunRow(ScopedColumns, Table, table=True):
         Index("ix_runs_open_checked_at", "checked_at", postgresql_where=text("ended_at IS NULL")),
         Index("ix_runs_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_runs_start_due_at", "start_due_at", postgresql_where=text("start_due_at IS NOT NULL")),
+        Index(
+            "ix_runs_enrolled_namespace_name_created_at",
+            "enrolled",
+            "namespace",
+            "name",
+            "created_at",
+            postgresql_where=text("enrolled IS NOT NULL"),
+        ),
         Index("ix_runs_unit_path_created_at_id", "unit_path", "created_at", "id"),
         Index("ix_runs_account_id_created_at_id", "account_id", "created_at", "id"),
         Index("ix_runs_customer_owner_created_at_id", "customer_owner", "created_at", "id"),
@@ -108,6 +118,17 @@ class Delivery:
     run_id: str
     started: bool
     place: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledRun:
+    """A run that took somebody in. enrolled: as it was called then."""
+
+    id: str
+    namespace: str
+    name: str
+    enrolled: str
+    entered_at: datetime
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
@@ -217,6 +238,19 @@ class Runs(Repository):
         if wanted.created_before is not None:
             statement = statement.where(col(RunRow.created_at) < wanted.created_before)
         return await paginate(self.session, statement, _NEWEST_FIRST, page, summary_of)
+
+    async def enrolled(self, names: Collection[str], *, is_open: bool = False) -> list[EnrolledRun]:
+        """The runs that took in one of these (`customer:{id}`), the oldest first; with `is_open` those not ended."""
+        row = RunRow
+        statement = (
+            sa_select(col(row.id), col(row.namespace), col(row.name), col(row.enrolled), col(row.created_at))
+            .where(col(row.enrolled).in_(names))
+            .order_by(col(row.created_at), col(row.id))
+        )
+        if is_open:
+            statement = statement.where(col(row.ended_at).is_(None))
+        rows = (await self.session.execute(statement)).tuples() if names else ()
+        return [EnrolledRun(run, namespace, name, enrolled or "", at) for run, namespace, name, enrolled, at in rows]
 
     async def claim_unstarted(self, limit: int, until: datetime) -> list[RunRow]:
         """Runs whose start is due; nobody else gets them before `until`."""

@@ -8,6 +8,7 @@ from cronsim import CronSim, CronSimError
 from domain.dsl.durations import parse_duration
 from domain.dsl.lint.outline import as_dict
 from domain.dsl.lint.registry import Lint, Remark, rule
+from domain.enrolments import KEY, read_enrolment
 from domain.problems import ProblemError, Text
 
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,3 +100,26 @@ def hasty_schedule(lint: Lint) -> Iterator[Remark]:
                     f"{_SHORTEST_S} s",
                 ),
             )
+
+
+@rule("bad-enrolment", "error")
+def bad_enrolment(lint: Lint) -> Iterator[Remark]:
+    metadata = as_dict(as_dict(lint.outline.data.get("document")).get("metadata"))
+    try:
+        read_enrolment(metadata)
+    except ProblemError as problem:
+        yield Remark(f"/document/metadata/{KEY}", problem.text, of_key=True)
+
+
+@rule("enrolment-without-events", "warning")
+def enrolment_without_events(lint: Lint) -> Iterator[Remark]:
+    document = as_dict(lint.outline.data.get("document"))
+    if KEY in as_dict(document.get("metadata")) and "on" not in as_dict(lint.outline.data.get("schedule")):
+        yield Remark(
+            f"/document/metadata/{KEY}",
+            Text(
+                "enrolment 只管由事件启动的运行，这里没有 schedule.on",
+                "enrolment is about runs that events start, and there is no schedule.on",
+            ),
+            of_key=True,
+        )

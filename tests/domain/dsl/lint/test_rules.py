@@ -676,7 +676,7 @@ def test_a_rule_speaks_about_the_mistake_and_only_about_it(case: Case) -> None:
 def test_every_rule_has_a_case() -> None:
     # Codes of the expression engine come through `bad-expression`; the file's and the document's own rules are tried
     # in tests of their own.
-    elsewhere = {"bad-expression", "dsl-version", "file-name"}
+    elsewhere = {"bad-expression", "dsl-version", "file-name", "bad-enrolment", "enrolment-without-events"}
     assert set(RULES) - elsewhere == {case.code for case in CASES}
 
 
@@ -691,6 +691,24 @@ def test_every_sentence_is_said_in_both_languages() -> None:
 def test_the_language_version_is_checked() -> None:
     findings = lint(HEADER.replace("1.0.3", "2.0.0") + "do:\n  - a: {set: {a: 1}}")
     assert [(found.code, found.line) for found in findings] == [("dsl-version", 1)]
+
+
+@pytest.mark.parametrize(
+    ("enrolment", "schedule", "codes"),
+    [
+        ("{per: customer, again: P30D}", "on: {one: {with: {type: tandem.order.paid}}}", []),
+        ("{per: order}", "on: {one: {with: {type: tandem.order.paid}}}", []),
+        ("{per: order, again: P2Y}", "on: {one: {with: {type: tandem.order.paid}}}", ["bad-enrolment"]),
+        ("{per: order, again: PT0S}", "on: {one: {with: {type: tandem.order.paid}}}", ["bad-enrolment"]),
+        ("{per: order, agian: P30D}", "on: {one: {with: {type: tandem.order.paid}}}", ["bad-enrolment"]),
+        ("customer", "on: {one: {with: {type: tandem.order.paid}}}", ["bad-enrolment"]),
+        ("{per: order}", "every: PT1H", ["enrolment-without-events"]),
+    ],
+)
+def test_how_often_a_flow_takes_somebody_in_is_checked(enrolment: str, schedule: str, codes: list[str]) -> None:
+    header = HEADER.replace("'1.0.0'}", f"'1.0.0', metadata: {{enrolment: {enrolment}}}}}")
+    findings = lint(f"{header}schedule: {{{schedule}}}\ndo:\n  - a: {{set: {{a: 1}}}}")
+    assert [(found.code, found.line) for found in findings] == [(code, 1) for code in codes]
 
 
 def test_a_file_named_otherwise_is_mentioned() -> None:

@@ -1,0 +1,147 @@
+"""Nobody enters a flow twice for the same reason: not by repeats, not in another order, not under two names."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from domain.canonical import Buyer, OrderData
+from domain.canonical.announcing import announce
+from domain.events import Event
+from domain.runs import RunSummary
+from services.event_dispatch import EventDispatcher
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from storage.paging import PageRequest
+from storage.runs import RunFilter
+from storage.unit_of_work import UnitOfWork
+from tests.services.house import ADMIN, House
+
+FLOW = """
+document:
+  dsl: '1.0.3'
+  namespace: shop
+  name: NAME
+  version: '1.0.0'
+  metadata: { enrolment: ENROLMENT }
+schedule: { on: { one: { with: { type: TYPE } } } }
+do:
+  - rest: { wait: P1D }
+"""
+
+
+def a_flow(name: str, enrolment: str, kind: str = "shop.tagged") -> str:
+    return FLOW.replace("NAME", name).replace("ENROLMENT", enrolment).replace("TYPE", kind)
+
+
+def an_order(version: int, buyer: Buyer, number: str = "E1") -> OrderData:
+    return OrderData(
+        platform="youzan",
+        account="flagship",
+        version=version,
+        order_id=number,
+        status="paid",
+        paid_minor=1,
+        buyer=buyer,
+    )
+
+
+async def take_in(house: House, *orders: OrderData) -> None:
+    """A drained batch of orders, and the dispatch of what follows."""
+    async with UnitOfWork(house.database) as work:
+        now = work.now
+        arrivals = [Arrival.of(announce(order, now), now) for order in orders]
+        await Intake(IdentityService()).take_in(work, arrivals)
+    while (await house.dispatcher.drain()).dispatched:
+        pass
+
+
+async def runs(house: House, name: str) -> list[RunSummary]:
+    return list((await house.runs.search(ADMIN, RunFilter(name=name), PageRequest())).items)
+
+
+async def customer_of(house: House, value: str) -> UUID:
+    async with UnitOfWork(house.database) as work:
+        rows = await work.session.execute(text("SELECT id FROM customers WHERE merged_into IS NULL ORDER BY id"))
+        found = [UUID(str(row.id)) for row in rows]
+    assert len(found) > int(value)
+    return found[int(value)]
+
+
+def tagged(identity: str, customer: UUID) -> Event:
+    # Runs are named after events, and the server is shared with other tests.
+    subject = f"customer:{customer}"
+    return Event(id=f"{identity}-{customer}", source="/test", type="shop.tagged", subject=subject, data={})
+
+
+async def test_an_order_that_is_told_in_several_versions_and_backwards_enters_once(house: House) -> None:
+    await house.publish(a_flow("ship", "{ per: order }", "tandem.order.paid"))
+    await take_in(house, an_order(3, Buyer(buyer_id="B1")), an_order(2, Buyer(buyer_id="B1")))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(2, Buyer(buyer_id="B1")))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1"), "E2"))
+    assert sorted(run.subject for run in await runs(house, "ship")) == ["order:E1", "order:E2"]
+
+
+async def test_who_was_in_under_another_name_does_not_enter_again(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: customer }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", second))
+    assert len(await runs(house, "welcome")) == 1
+    await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+    assert await customer_of(house, "0") == first
+    await house.emit(tagged("t2", first), tagged("t3", second))
+    assert [run.subject for run in await runs(house, "welcome")] == [f"customer:{second}"]
+
+
+async def test_of_two_who_become_one_the_first_stays_and_the_other_is_cancelled(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: customer, again: P1D }"), a_flow("other", "{ per: customer }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", second))
+    await house.emit(tagged("t2", first))
+    entered = {run.subject: run.id for run in await runs(house, "welcome")}
+    assert len(entered) == 2
+    async with house.worker():
+        for run_id in entered.values():
+            await house.until(run_id, "waiting")
+        await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+        await house.until(entered[f"customer:{first}"], "cancelled")
+        assert (await house.until(entered[f"customer:{second}"], "waiting")).phase == "waiting"
+    async with UnitOfWork(house.database) as work:
+        rows = await work.session.execute(text("SELECT action, target FROM audit_entries WHERE action = 'run.cancel'"))
+        assert f"run:{entered[f'customer:{first}']}" in {row.target for row in rows}
+
+
+async def test_who_may_enter_again_does_so_after_the_time_and_not_before(house: House) -> None:
+    await house.publish(a_flow("remind", "{ per: customer, again: P30D }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")))
+    customer = await customer_of(house, "0")
+    for number, days in enumerate((0, 0, 29, 1, 29)):
+        async with UnitOfWork(house.database) as work:
+            await work.session.execute(
+                text("UPDATE runs SET created_at = created_at - :gone"), {"gone": timedelta(days=days)}
+            )
+        await house.emit(tagged(f"t{number}", customer))
+    assert len(await runs(house, "remind")) == 2
+
+
+@pytest.mark.parametrize("subject", [None, "order:1"])
+async def test_where_nobody_is_named_there_is_nothing_to_count(house: House, subject: str | None) -> None:
+    await house.publish(a_flow("loose", "{ per: customer }"))
+    await house.emit(*(Event(id=each, source="/test", type="shop.tagged", subject=subject, data={}) for each in "ab"))
+    assert len(await runs(house, "loose")) == 2
+
+
+async def test_dispatchers_at_the_same_moment_let_one_in(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: customer }"))
+    await take_in(house, *(an_order(1, Buyer(buyer_id=f"B{number}"), f"E{number}") for number in range(5)))
+    customers = [await customer_of(house, str(number)) for number in range(5)]
+    events = [tagged(f"{turn}-{customer}", customer) for turn in range(20) for customer in customers]
+    await house.events.publish(ADMIN, events)
+    several = [EventDispatcher(house.database, house.orchestrator, house.starter) for _ in range(4)]
+    drained = await asyncio.gather(*(each.drain(limit=25) for each in several))
+    assert sum(each.started for each in drained) == 5
+    assert len(await runs(house, "welcome")) == 5
