@@ -9,6 +9,6 @@ def customer_activities(binder: CallBinder, profiles: CustomerFactsService) -> l
     """The calls about customers."""
 
     async def get(request: ProfileArguments, context: CallContext) -> ProfileOutput:
-        return await profiles.get(request.customer or context.subject)
+        return await profiles.get(request.customer or context.subject, request.categories)
 
     return [binder.bind(PROFILE_GET, get)]

@@ -1,5 +1,7 @@
 """What flows may know of a customer: figures over all shops, and how to write to them."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from domain.canonical.keys import KINDS, IdentityKey
@@ -8,7 +10,9 @@ from domain.catalog.customers import (
     ProfileOrder,
     ProfileOutput,
 )
+from domain.catalog.goods import GoodsCheckArguments
 from storage.customer_facts import CustomerFacts
+from storage.customer_tags import CustomerTags
 from storage.engine import Database
 from storage.identities import Customers, Identities
 from storage.unit_of_work import UnitOfWork
@@ -20,23 +24,28 @@ class CustomerFactsService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, name: str) -> ProfileOutput:
-        """The profile of a customer by id, `customer:{id}` or `key:{kind}/{scope}/{value}`; also by an earlier id."""
+    async def get(self, name: str, categories: Sequence[str] = ()) -> ProfileOutput:
+        """The profile of a customer by id, `customer:{id}` or `key:{kind}/{scope}/{value}`; also by an earlier id.
+
+        categories: see `ProfileArguments`.
+        """
         async with UnitOfWork(self._database) as work:
             customer = await customer_named(work, name)
             if customer is None:
                 return ProfileOutput(known=False)
             profiles = CustomerFacts(work)
             figures = await profiles.figures(customer)
-            last = await profiles.last_order(customer)
+            last = await profiles.last_order(customer, categories)
             contact = await profiles.contact(customer)
+            tags = await CustomerTags(work).carried(customer)
             now = work.now
         return ProfileOutput(
             known=True,
             customer_id=str(customer),
             days_since_paid=(now - last["paid_at"]).days if last else None,
-            last_order=ProfileOrder(**last) if last else None,
+            last_order=_order(last) if last else None,
             contact=_contact(*contact) if contact else None,
+            tags=tuple(tags),
             **figures,
         )
 
@@ -60,6 +69,12 @@ def _readings(subject: str) -> list[IdentityKey]:
         return []
     parts = rest.split("/")
     return [IdentityKey(named, "/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
+
+
+def _order(last: Mapping[str, Any]) -> ProfileOrder:
+    platform, _, account = str(last["account_id"]).partition("/")
+    items = (GoodsCheckArguments(platform=platform, account=account, item_id=each) for each in last["items"])
+    return ProfileOrder(**{**last, "items": tuple(items)})
 
 
 def _contact(account_id: str, key: str) -> ProfileContact:

@@ -16,6 +16,7 @@ from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
 from services.stage_times import StageTimes
+from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
@@ -100,8 +101,9 @@ class Intake:
             owners = [_owner(record, assigned) for record in records]
             placements = await Placements(work).of_accounts({record.account_id for record in records})
             written = await Records(work).write(records, owners, placements)
-            await Suppressions(work).follow_refunds(_orders_of(records))
-        fresh: list[Event] = list(assigned.events)
+            silenced = await Suppressions(work).follow_refunds(_orders_of(records))
+            lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
+        fresh: list[Event] = [*assigned.events, *await suppressed_events(work, lately)]
         history: list[Event] = []
         with times.of("events"):
             for arrival in arrivals:

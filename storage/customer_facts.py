@@ -1,5 +1,6 @@
 """A customer's figures over the records of all their keys."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +25,16 @@ _FIGURES = text(
 )
 _LAST_ORDER = text(
     """
-    SELECT account_id, order_id, status, paid_minor, paid_at FROM orders
+    SELECT account_id, order_id, status, paid_minor, paid_at, array(
+        SELECT DISTINCT item_id FROM order_lines
+        WHERE order_key = orders.id AND item_id IS NOT NULL
+            AND (CAST(:categories AS text[]) = '{}' OR category = ANY(:categories))
+        ORDER BY item_id LIMIT 50
+    ) AS items
+    FROM orders
     WHERE identity_id IN (SELECT id FROM identities WHERE customer_id = :customer) AND paid_at IS NOT NULL
+        AND (CAST(:categories AS text[]) = '{}' OR EXISTS (
+            SELECT FROM order_lines WHERE order_key = orders.id AND category = ANY(:categories)))
     ORDER BY paid_at DESC, id DESC LIMIT 1
     """
 )
@@ -46,9 +55,13 @@ class CustomerFacts(Repository):
         """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`."""
         return {**(await self.session.execute(_FIGURES, {"customer": customer})).mappings().one()}
 
-    async def last_order(self, customer: UUID) -> dict[str, Any] | None:
-        """`account_id`, `order_id`, `status`, `paid_minor`, `paid_at` of the order that was paid last."""
-        row = (await self.session.execute(_LAST_ORDER, {"customer": customer})).mappings().first()
+    async def last_order(self, customer: UUID, categories: Sequence[str] = ()) -> dict[str, Any] | None:
+        """`account_id`, `order_id`, `status`, `paid_minor`, `paid_at`, `items` (ids) of the order that was paid last.
+
+        With `categories`: the last one with goods of these, and only those goods.
+        """
+        names = {"customer": customer, "categories": list(categories)}
+        row = (await self.session.execute(_LAST_ORDER, names)).mappings().first()
         return {**row} if row is not None else None
 
     async def contact(self, customer: UUID) -> tuple[str, str] | None:

@@ -55,6 +55,21 @@ class Article(NamedTuple):
     item_id: str
 
 
+class NewSuppression(NamedTuple):
+    """A suppression that was written just now, and whose it is. account_id, item_id: None for everything.
+
+    caused_at: when the refund was told.
+    """
+
+    id: int
+    customer: UUID
+    account_id: str | None
+    item_id: str | None
+    reason: str
+    until: datetime | None
+    caused_at: datetime
+
+
 # Refunds of the given orders, and what they suppress: the articles they are about, those of the whole order when they
 # name none, and everything while the order's articles are not known.
 _FOLLOW_REFUNDS = """
@@ -79,22 +94,33 @@ _FOLLOW_REFUNDS = """
             SELECT FROM wanted WHERE wanted.id = told.id AND wanted.identity_id = suppressions.identity_id
                 AND wanted.item_id IS NOT DISTINCT FROM suppressions.item_id)
     )
-    INSERT INTO suppressions (identity_id, account_id, item_id, refund_key, reason, until, made_at)
-    SELECT identity_id, account_id, item_id, id, 'refund', until, %(now)b::timestamptz FROM wanted ORDER BY id, item_id
-    ON CONFLICT ON CONSTRAINT uq_suppressions_refund_key_item_id DO UPDATE SET until = excluded.until
-        WHERE suppressions.until IS DISTINCT FROM excluded.until
+    , written AS (
+        INSERT INTO suppressions (identity_id, account_id, item_id, refund_key, reason, until, made_at)
+        SELECT identity_id, account_id, item_id, id, 'refund', until, %(now)b::timestamptz
+        FROM wanted ORDER BY id, item_id
+        ON CONFLICT ON CONSTRAINT uq_suppressions_refund_key_item_id DO UPDATE SET until = excluded.until
+            WHERE suppressions.until IS DISTINCT FROM excluded.until
+        RETURNING id, identity_id, account_id, item_id, reason, until, (xmax = 0) AS is_new
+    )
+    SELECT written.id, identities.customer_id, account_id, item_id, reason, until,
+        until - interval '30 days'
+    FROM written JOIN identities ON identities.id = written.identity_id WHERE is_new ORDER BY written.id
 """
 
 
 class Suppressions(Repository):
     """Suppressions of customers."""
 
-    async def follow_refunds(self, orders: Collection[tuple[str, str]]) -> None:
-        """Bring what the refunds of these orders (account, order) suppress up to date: written, moved or lifted."""
-        if orders:
-            accounts, ids = zip(*sorted(orders), strict=True)
-            names = {"accounts": list(accounts), "orders": list(ids), "now": self.now}
-            await fetch(self.work, _FOLLOW_REFUNDS, names)
+    async def follow_refunds(self, orders: Collection[tuple[str, str]]) -> list[NewSuppression]:
+        """Bring what the refunds of these orders (account, order) suppress up to date: written, moved or lifted.
+
+        Those that are new are answered.
+        """
+        if not orders:
+            return []
+        accounts, ids = zip(*sorted(orders), strict=True)
+        names = {"accounts": list(accounts), "orders": list(ids), "now": self.now}
+        return [NewSuppression(*row) for row in await fetch(self.work, _FOLLOW_REFUNDS, names)]
 
     async def covers(self, customer: UUID, articles: Collection[Article]) -> bool:
         """Whether the customer is not to be spoken to about one of the articles, or about anything."""

@@ -3,11 +3,15 @@
 from pydantic import AwareDatetime, Field
 
 from domain.calls import Arguments, Call, Result
+from domain.catalog.goods import GoodsCheckArguments
 from domain.problems import Text
 
 
 class ProfileArguments(Arguments):
-    """A customer by id, or by a subject of the run that names one: `customer:{id}` or `key:{kind}/{scope}/{value}`."""
+    """A customer by id, or by a subject of the run that names one: `customer:{id}` or `key:{kind}/{scope}/{value}`.
+
+    categories: look for the last order among those with goods of these categories.
+    """
 
     customer: str | None = Field(
         default=None,
@@ -15,16 +19,20 @@ class ProfileArguments(Arguments):
         max_length=300,
         description="客户编号或主题，默认运行的主题 · A customer's id or a subject; defaults to the run's",
     )
+    categories: tuple[str, ...] = Field(
+        default=(), max_length=50, description="只看含这些类目的订单 · The last order with goods of these categories"
+    )
 
 
 class ProfileOrder(Result):
-    """The order that was paid last."""
+    """The order that was paid last. items: its goods, as `goods.check` and the `about` of `send` take them."""
 
     account_id: str
     order_id: str
     status: str
     paid_minor: int | None = None
     paid_at: AwareDatetime
+    items: tuple[GoodsCheckArguments, ...] = ()
 
 
 class ProfileContact(Result):
@@ -38,7 +46,8 @@ class ProfileContact(Result):
 class ProfileOutput(Result):
     """Figures over all shops, as they are now. known: whether there is such a customer.
 
-    orders: paid ones. paid_minor, refunded_minor: over those. contact: the newest that still stands.
+    orders: paid ones. paid_minor, refunded_minor: over those. contact: the newest that still stands. tags: those
+    that the customer carries.
     """
 
     known: bool
@@ -52,6 +61,7 @@ class ProfileOutput(Result):
     days_since_paid: int | None = None
     last_order: ProfileOrder | None = None
     contact: ProfileContact | None = None
+    tags: tuple[str, ...] = ()
 
 
 PROFILE_GET: Call[ProfileArguments, ProfileOutput] = Call(
@@ -76,8 +86,10 @@ PROFILE_GET: Call[ProfileArguments, ProfileOutput] = Call(
             "status": "completed",
             "paid_minor": 29_900,
             "paid_at": "2026-11-11T02:00:00Z",
+            "items": [{"platform": "youzan", "account": "flagship", "item_id": "2019000001"}],
         },
         "contact": {"account": "corp", "external_userid": "wmEXAMPLE0001", "userid": "lin"},
+        "tags": ["高价值", "犹豫型"],
     },
 )
 

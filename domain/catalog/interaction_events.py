@@ -74,6 +74,15 @@ _TAG = {**_CUSTOMER, "tag": "高价值", "rule": "tags/high-value", "version": "
 
 _GRADE = {**_CUSTOMER, "grading": "life-cycle", "version": "1.0.0", "grade": "沉睡", "was": "活跃", "score": 0}
 
+_SUPPRESSED = {
+    **_CUSTOMER,
+    "reason": "refund",
+    "platform": "youzan",
+    "account": "demo-apparel",
+    "item_id": "2019000001",
+    "until": "2026-12-23T02:00:00.000Z",
+}
+
 INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
     EventType(name=f"tandem.{name}", title=Text(zh, en), example=example)
     for name, zh, en, example in (
@@ -104,6 +113,6 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("customer.graded", "客户分级变化", "A customer's grade changed", _GRADE),
         ("customer.merged", "客户合并", "Two customers are one", {**_CUSTOMER, "merged": ["0199c0de-1"]}),
         ("customer.split", "客户拆分", "One customer is two", {**_CUSTOMER, "split": ["0199c0de-1"]}),
-        ("customer.suppressed", "客户停止触达", "A customer must not be reached", {**_CUSTOMER, "reason": "refund"}),
+        ("customer.suppressed", "客户停止触达", "A customer must not be reached", _SUPPRESSED),
     )
 )

@@ -12,10 +12,15 @@ from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.definition import parse_definition
 from domain.dsl.dry_run import RunResult, Scenario, TimedEvent, dry_run
+from domain.dsl.host import CallRequest
 from domain.dsl.program import Program
+from domain.enrolments import read_enrolment
 from domain.events import Event
 from runtime.rehearsal import Rehearsal
+from workflows.messages import EVENT_SIGNAL, Events
 
+Answer = dict[str, Any]
+NOT_NOW = {"sent": False, "message_id": None, "skipped_reason": "quiet_hours"}
 JOURNEYS = {
     "unpaid-order": ("tandem.order.created", "tandem.order.paid", timedelta(minutes=30)),
     "live-coupon": ("tandem.coupon.taken", "tandem.coupon.used", timedelta(days=3)),
@@ -34,9 +39,21 @@ def cause(kind: str, **more: Any) -> list[dict[str, Any]]:
     return [{"data": {**example(kind), **more}, "tandemkeys": ["key:buyer/youzan/B1", "customer:c1"]}]
 
 
-def play(name: str, given: Any, *events: TimedEvent) -> RunResult:
+def play(name: str, given: Any, *events: TimedEvent, answers: dict[str, Answer] | None = None) -> RunResult:
+    """The journey to its end; `answers` by call, else each call's example."""
     definition = parse_definition(text_of(name))
-    return dry_run(Program(definition.flow, definition.data), CATALOG, Scenario(input=given, events=events))
+    said = answers or {}
+
+    def perform(request: CallRequest) -> Answer:
+        return said.get(request.call.name, dict(request.call.example))
+
+    scenario = Scenario(input=given, events=events, perform=perform)
+    return dry_run(Program(definition.flow, definition.data), CATALOG, scenario)
+
+
+def ends(result: RunResult) -> str:
+    assert isinstance(result.output, dict), result.error
+    return str(result.output["result"])
 
 
 def sent(result: RunResult) -> list[dict[str, Any]]:
@@ -101,20 +118,124 @@ def test_a_gift_that_came_at_a_bad_moment_is_given_the_next_morning_but_never_to
     assert (never.output, len(sent(never))) == ({"result": "skipped", "reason": "suppressed"}, 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "begins", "ending"),
-    [
-        ("unpaid-order", "tandem.order.created", "reminded"),
-        ("live-coupon", "tandem.coupon.taken", "reminded"),
-        ("new-customer-gift", "tandem.contact.added", "given"),
-    ],
-)
-async def test_temporal_ends_them_alike(
-    time_skipping: WorkflowEnvironment, name: str, begins: str, ending: str
-) -> None:
+def profile(**changes: Any) -> Answer:
+    """A customer as `profile.get` tells of them."""
+    return {**CATALOG["profile.get"].example, **changes}
+
+
+def tagged(tag: str) -> list[dict[str, Any]]:
+    return [{"data": {**example("tandem.customer.tag-gained"), "customer": "c1", "tag": tag}, "tandemkeys": []}]
+
+
+def suppressed(after: timedelta, item: str | None = None, **more: Any) -> TimedEvent:
+    """The customer is not to be spoken to about one article of the example shop, or about anything."""
+    data = {**example("tandem.customer.suppressed"), "item_id": item, **more}
+    return TimedEvent(after, Event(id="s1", source="/tandem", type="tandem.customer.suppressed", data=data))
+
+
+ITEM = example("tandem.order.created")["lines"][0]["item_id"]
+SHOP = {key: example("tandem.order.created")[key] for key in ("platform", "account")}
+LAST = {**CATALOG["profile.get"].example["last_order"], "items": [{**SHOP, "item_id": ITEM}]}
+SILENT = profile(tags=["断粮"], last_order=LAST)
+ALL = {
+    "unpaid-order": (cause("tandem.order.created"), profile(), "reminded"),
+    "live-coupon": (cause("tandem.coupon.taken"), profile(), "reminded"),
+    "new-customer-gift": (cause("tandem.contact.added"), profile(), "given"),
+    "third-order": (tagged("高价值"), profile(), "welcomed"),
+    "run-out": (tagged("断粮"), SILENT, "reminded"),
+}
+ABOUT_GOODS = ("unpaid-order", "run-out")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_who_is_silenced_leaves_at_once_and_nothing_is_sent(name: str) -> None:
+    given, known, _ = ALL[name]
+    result = play(name, given, suppressed(timedelta(seconds=1)), answers={"profile.get": known, "send": NOT_NOW})
+    assert result.output == {"result": "suppressed", "reason": "refund"}
+    assert result.virtual_s == pytest.approx(1, abs=0.1)
+    assert result.status == "completed"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_refund_ends_what_is_about_its_goods_and_nothing_else(name: str) -> None:
+    given, known, ending = ALL[name]
+    others = suppressed(timedelta(seconds=1), "other"), suppressed(timedelta(seconds=1), ITEM, account="other")
+    assert ends(play(name, given, *others, answers={"profile.get": known})) == ending
+    about_it = play(name, given, suppressed(timedelta(seconds=1), ITEM), answers={"profile.get": known})
+    assert ends(about_it) == ("suppressed" if name in ABOUT_GOODS else ending)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_who_is_nobodys_contact_is_not_written_to(name: str) -> None:
+    given, known, _ = ALL[name]
+    if name == "new-customer-gift":
+        return  # its cause is that somebody became a contact
+    result = play(name, given, answers={"profile.get": {**known, "contact": None}})
+    assert ends(result) == "not-needed"
+    assert sent(result) == []
+
+
+def test_each_customer_order_or_coupon_enters_once() -> None:
+    rules = {name: read_enrolment(parse_definition(text_of(name)).flow.document.metadata) for name in ALL}
+    assert {name: rule and (rule.per, rule.again) for name, rule in rules.items()} == {
+        "unpaid-order": ("order", None),
+        "live-coupon": ("coupon", None),
+        "new-customer-gift": ("customer", None),
+        "third-order": ("customer", None),
+        "run-out": ("customer", timedelta(days=30)),
+    }
+
+
+def test_a_live_coupon_is_recalled_for_hesitating_customers_alone() -> None:
+    given = cause("tandem.coupon.taken")
+    decided = play("live-coupon", given, answers={"profile.get": profile(tags=[])})
+    assert (ends(decided), sent(decided)) == ("not-needed", [])
+    tag = {**example("tandem.customer.tag-gained"), "tag": "犹豫型"}
+    late = TimedEvent(
+        timedelta(days=3, minutes=2), Event(id="t1", source="/tags", type="tandem.customer.tag-gained", data=tag)
+    )
+    hesitating = play("live-coupon", given, late, answers={"profile.get": profile(tags=[])})
+    assert ends(hesitating) == "reminded"
+    assert hesitating.virtual_s == pytest.approx(timedelta(days=3, minutes=2).total_seconds(), abs=1)
+
+
+def test_the_third_order_is_told_to_customer_and_guide() -> None:
+    result = play("third-order", tagged("高价值"))
+    calls = {call["call"]: call["arguments"] for call in result.calls}
+    assert (calls["wecom.add_tag"]["tag"], calls["wecom.notify_staff"]["userids"]) == ("VIP", ["lin"])
+    assert calls["send"]["purpose"] == "marketing"
+    quiet = play("third-order", tagged("高价值"), answers={"send": NOT_NOW})
+    assert (ends(quiet), len(sent(quiet))) == ("skipped", 2)
+    assert quiet.virtual_s <= 24 * 3600
+
+
+def test_who_stocked_up_before_the_reminder_is_left_alone() -> None:
+    lost = {**example("tandem.customer.tag-lost"), "tag": "断粮"}
+    bought = TimedEvent(timedelta(seconds=1), Event(id="t", source="/t", type="tandem.customer.tag-lost", data=lost))
+    assert ends(play("run-out", tagged("断粮"), bought, answers={"profile.get": SILENT})) == "not-needed"
+    (reminder,) = sent(play("run-out", tagged("断粮"), answers={"profile.get": SILENT}))
+    assert [item["item_id"] for item in reminder["about"]["items"]] == [ITEM]
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_temporal_ends_them_alike(time_skipping: WorkflowEnvironment, name: str) -> None:
+    given, known, ending = ALL[name]
     stage = Rehearsal(time_skipping.client)
+    stage.answers["profile.get"] = lambda envelope: known
     async with stage.worker():
-        handle = await stage.start(text_of(name), f"journeys/{name}", cause(begins))
+        handle = await stage.start(text_of(name), f"journeys/{name}", given)
         output = await asyncio.wait_for(handle.result(), 30)
-    assert output == {"result": ending, "reason": None}
-    assert [call.call for call in stage.calls].count("send") == 1
+        assert output == {"result": ending, "reason": None}
+        assert [call.call for call in stage.calls].count("send") == 1
+        stage.calls.clear()
+        stage.reports.clear()
+        stage.answers["send"] = lambda envelope: NOT_NOW
+        with time_skipping.auto_time_skipping_disabled():
+            silenced = await stage.start(text_of(name), f"journeys/{name}/silenced", given)
+            first_try = name != "third-order"
+            await stage.until(lambda: first_try or "send" in [call.call for call in stage.calls])
+            envelope = suppressed(timedelta()).event.envelope()
+            await silenced.signal(EVENT_SIGNAL, Events([envelope]))
+            result = await asyncio.wait_for(silenced.result(), 10)
+    assert result == {"result": "suppressed", "reason": "refund"}
+    assert [call.call for call in stage.calls].count("send") <= (1 if name == "third-order" else 0)

@@ -18,6 +18,7 @@ from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
 from storage.engine import Database
+from storage.events import EventRow
 from storage.reach import TouchRow
 from storage.unit_of_work import UnitOfWork
 
@@ -116,6 +117,36 @@ async def test_a_refund_before_its_order_silences_everything_until_the_goods_are
     await take_in(database, order__paid=ORDER)
     assert await refusal(reach, "scarf") is None
     assert await refusal(reach) == "suppressed"
+
+
+async def test_each_article_that_is_silenced_is_told_once_and_by_every_name(
+    database: Database, reach: ReachService
+) -> None:
+    async def told() -> list[dict[str, Any]]:
+        async with UnitOfWork(database) as work:
+            rows = await work.session.scalars(
+                select(EventRow).where(col(EventRow.type) == "tandem.customer.suppressed").order_by(col(EventRow.seq))
+            )
+            return [{**row.envelope["data"], "subjects": row.subjects} for row in rows]
+
+    await take_in(database, refund__changed=refund("requested", 2))
+    await take_in(database, refund__changed=refund("refunded", 3))
+    (event,) = await told()
+    assert (event["platform"], event["account"], event["item_id"]) == ("youzan", "flagship", "coat")
+    assert event["subjects"] == [f"customer:{event['customer']}"]
+    await take_in(database, refund__changed=refund("closed", 4))
+    await take_in(database, refund__changed=refund("requested", 5))
+    assert len(await told()) == 2, "who asks again is silenced again"
+
+
+async def test_an_old_refund_silences_without_stirring_runs(database: Database, reach: ReachService) -> None:
+    await take_in(database, refund__changed=refund("refunded", 2, at=NOW - timedelta(days=10)))
+    assert await refusal(reach) == "suppressed"
+    async with UnitOfWork(database) as work:
+        assert (
+            await work.session.scalar(select(EventRow).where(col(EventRow.type) == "tandem.customer.suppressed"))
+            is None
+        )
 
 
 async def test_what_is_sold_out_or_spent_is_not_advertised(database: Database, reach: ReachService) -> None:
