@@ -9,7 +9,7 @@ from benchmarks.stage import Kind, Load, Stage
 
 TITLE = "Throughput: flows of three steps, 50 in flight"
 NOTE = "interpreted and hand-coded in turns, same calls, same report at the end; limit: an empty workflow"
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 async def measure(stage: Stage) -> list[Figure]:
