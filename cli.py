@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "secret": "commands.credentials:secret",
     "audit": "commands.audit:audit",
     "database": "commands.retention:database",
+    "quarantine": "commands.quarantine:quarantine",
     "customer": "commands.profiles:customer",
 }
 """Where each command, or group of commands, is."""

@@ -26,6 +26,7 @@ from api.routes.imports import imports
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
+from api.routes.quarantine import quarantine
 from api.routes.releases import releases
 from api.routes.resources import resources
 from api.routes.runs import runs
@@ -46,6 +47,7 @@ ROUTERS = (
     runs,
     human_tasks,
     events,
+    quarantine,
     subscriptions,
     imports,
     accounts,

@@ -27,6 +27,7 @@ from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.people import People
 from services.profiles import ProfileService
+from services.quarantine import QuarantineService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
@@ -71,6 +72,7 @@ class ApiDependencies:
     customer_tags: CustomerTagService
     subscriptions: SubscriptionService
     inbox: InboxService
+    quarantine: QuarantineService
     imports: Imports
     connections: Connections
     connection_tests: ConnectionTests

@@ -82,6 +82,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         customer_tags=application.customer_tags,
         subscriptions=application.subscriptions,
         inbox=application.inbox,
+        quarantine=application.quarantine,
         imports=application.imports,
         connections=application.connections,
         connection_tests=application.connection_tests,

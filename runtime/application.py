@@ -43,7 +43,7 @@ from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
 from services.imports import Imports
-from services.inbox import InboxService
+from services.inbox import InboxService, PushReader
 from services.intake import Intake
 from services.orchestrator import Orchestrator
 from services.people import People
@@ -51,6 +51,7 @@ from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
+from services.quarantine import QuarantineService
 from services.reach import ReachService
 from services.release_book import ReleaseBook
 from services.releases import ReleaseService
@@ -254,6 +255,10 @@ class Application:
     @cached_property
     def inbox(self) -> InboxService:
         return InboxService(self.database, self.connectors, Intake(IdentityService(), self.tagging))
+
+    @cached_property
+    def quarantine(self) -> QuarantineService:
+        return QuarantineService(self.database, PushReader(self.connectors), self.masking)
 
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""

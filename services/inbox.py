@@ -14,17 +14,14 @@ from connectors.accounts import Account
 from connectors.canonical_records import RECORDS_KIND, record_events
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.access import Actor, Permission
 from domain.events import Event
 from domain.problems import ProblemError
 from services.intake import Arrival, EventName, Intake
 from services.stage_times import StageTimes, added
 from storage.accounts import Accounts
-from storage.audit import AuditLog
 from storage.engine import Database
 from storage.inbox import Inbox, Push, StoredPush
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
-from storage.paging import Page, PageRequest
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -53,10 +50,53 @@ class InboxDrained:
         )
 
 
+class PushReader:
+    """What pushes say, in our words."""
+
+    def __init__(self, connectors: ConnectorRegistry) -> None:
+        self._connectors = connectors
+
+    async def read(self, work: UnitOfWork, push: Push) -> list[Arrival]:
+        """What one push says; raises whatever its connector does when it cannot be read."""
+        return self.arrivals(push, await self.accounts(work, [push]))
+
+    def arrivals(self, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
+        """What a push of one of these accounts says; raises whatever its connector does when it cannot be read."""
+        return [Arrival.of(event, push.received_at) for event in self._events_of(push, accounts)]
+
+    def _events_of(self, push: Push, accounts: Mapping[str, Account]) -> list[Event]:
+        verified = Verified(
+            kind=push.kind,
+            payload=push.payload,
+            dedupe_key=push.dedupe_key,
+            received_at=push.received_at,
+            sent_at=push.sent_at,
+        )
+        account = accounts[f"{push.platform}/{push.account}"]
+        if push.kind == RECORDS_KIND:
+            # Imported for this account: already in our words, whatever its platform's are.
+            return record_events(verified, account)
+        return self._connectors.for_platform(push.platform).to_events(verified, account)
+
+    async def accounts(self, work: UnitOfWork, pushes: Sequence[Push]) -> dict[str, Account]:
+        """The accounts of these pushes; one that is gone or disconnected keeps its name and has no settings."""
+        found: dict[str, Account] = {}
+        for push in {(each.platform, each.account) for each in pushes}:
+            account_id = "/".join(push)
+            settings: dict[str, object] = {}
+            try:
+                account = await Accounts(work).require(account_id)
+                settings = {**account.settings, **await Accounts(work).credentials(account_id)}
+            except ProblemError as problem:
+                log.warning("push of an account that is not connected", account=account_id, reason=str(problem))
+            found[account_id] = Account(push[0], push[1], settings)
+        return found
+
+
 class InboxService:
     def __init__(self, database: Database, connectors: ConnectorRegistry, intake: Intake | None = None) -> None:
         self._database = database
-        self._connectors = connectors
+        self._reader = PushReader(connectors)
         self._intake = intake or Intake()
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
@@ -117,11 +157,10 @@ class InboxService:
         done: list[int] = []
         pushed_by: list[tuple[EventName, int]] = []
         with times.of("parse"):
-            accounts = await self._accounts(work, waiting)
+            accounts = await self._reader.accounts(work, [stored.push for stored in waiting])
             for stored in waiting:
                 try:
-                    received_at = stored.push.received_at
-                    arrived = [Arrival.of(event, received_at) for event in self._events_of(stored.push, accounts)]
+                    arrived = self._reader.arrivals(stored.push, accounts)
                     arrivals += arrived
                     done.append(stored.id)
                     pushed_by += [(each.name, stored.id) for each in arrived]
@@ -134,47 +173,3 @@ class InboxService:
             await inbox.done(done)
             await inbox.empty({push for name, push in pushed_by if name in taken.erased})
         return InboxDrained(len(waiting), taken.events, len(waiting) - len(done), times.seconds)
-
-    async def quarantined(self, actor: Actor, page: PageRequest) -> Page[StoredPush]:
-        """Pushes that could not be read, the oldest first."""
-        actor.require(Permission.EVENTS_READ)
-        actor.require_everything()
-        async with UnitOfWork(self._database) as work:
-            return await Inbox(work).quarantined(page)
-
-    async def redrive(self, actor: Actor, ids: Sequence[int]) -> int:
-        """Read quarantined pushes again; how many there were."""
-        actor.require(Permission.EVENTS_PUBLISH)
-        actor.require_everything()
-        async with UnitOfWork(self._database) as work:
-            found = await Inbox(work).redrive(ids)
-            await AuditLog(work).record(actor, "inbox.redrive", "inbox", {"ids": list(ids)[:100], "found": found})
-        return found
-
-    def _events_of(self, push: Push, accounts: Mapping[str, Account]) -> list[Event]:
-        verified = Verified(
-            kind=push.kind,
-            payload=push.payload,
-            dedupe_key=push.dedupe_key,
-            received_at=push.received_at,
-            sent_at=push.sent_at,
-        )
-        account = accounts[f"{push.platform}/{push.account}"]
-        if push.kind == RECORDS_KIND:
-            # Imported for this account: already in our words, whatever its platform's are.
-            return record_events(verified, account)
-        return self._connectors.for_platform(push.platform).to_events(verified, account)
-
-    async def _accounts(self, work: UnitOfWork, waiting: Sequence[StoredPush]) -> dict[str, Account]:
-        """The accounts of these pushes; one that is gone or disconnected keeps its name and has no settings."""
-        found: dict[str, Account] = {}
-        for push in {(stored.push.platform, stored.push.account) for stored in waiting}:
-            account_id = "/".join(push)
-            settings: dict[str, object] = {}
-            try:
-                account = await Accounts(work).require(account_id)
-                settings = {**account.settings, **await Accounts(work).credentials(account_id)}
-            except ProblemError as problem:
-                log.warning("push of an account that is not connected", account=account_id, reason=str(problem))
-            found[account_id] = Account(push[0], push[1], settings)
-        return found

@@ -12,7 +12,6 @@ from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
-from storage.paging import Order, Page, PageRequest, paginate
 from storage.recordsets import recordset, run_with_rows, table_of
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
@@ -87,9 +86,6 @@ def _insert_new() -> Insert:
     return insert(table).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(table.c.id)
 
 
-_OLDEST_FIRST = Order("quarantine", (InboxRow.id,), descending=False)
-
-
 class Inbox(Repository):
     """Pushes, and where each stands."""
 
@@ -139,7 +135,7 @@ class Inbox(Repository):
         )
         if ids is not None:
             statement = statement.where(col(InboxRow.id).in_(ids))
-        return [_stored(row) for row in await self.session.scalars(statement)]
+        return [stored_push(row) for row in await self.session.scalars(statement)]
 
     async def done(self, ids: Collection[int]) -> None:
         await self._move(ids, "done")
@@ -152,23 +148,6 @@ class Inbox(Repository):
     async def quarantine(self, push_id: int, reason: str) -> None:
         await self._move([push_id], "quarantined", reason[:_LONGEST_REASON])
 
-    async def quarantined(self, page: PageRequest) -> Page[StoredPush]:
-        """Pushes that could not be read, the oldest first."""
-        statement = select(InboxRow).where(InboxRow.state == "quarantined")
-        return await paginate(self.session, statement, _OLDEST_FIRST, page, _stored)
-
-    async def redrive(self, ids: Collection[int]) -> int:
-        """Let quarantined pushes wait again; how many there were."""
-        statement = (
-            update(InboxRow)
-            .where(col(InboxRow.id).in_(ids), col(InboxRow.state) == "quarantined")
-            .values(state="waiting", reason=None, changed_at=self.now)
-            .returning(col(InboxRow.id))
-        )
-        found = list(await self.session.scalars(statement))
-        await notify(self.work, INBOX_CHANNEL)
-        return len(found)
-
     async def _move(self, ids: Collection[int], state: str, reason: str | None = None) -> None:
         if ids:
             await self.session.execute(
@@ -178,7 +157,8 @@ class Inbox(Repository):
             )
 
 
-def _stored(row: InboxRow) -> StoredPush:
+def stored_push(row: InboxRow) -> StoredPush:
+    """A row as the rest of the house knows it."""
     push = Push(
         platform=row.platform,
         account=row.account,

@@ -26,7 +26,9 @@ _SUBSCRIPTION = {
 REQUESTS: dict[str, Any] = {
     "take_push": {"type": "trade_TradePaid", "kdt_id": 4242, "msg_id": "1", "msg": "…"},
     "retry_parked_events": {"ids": [1024]},
-    "retry_quarantined_pushes": {"ids": [2048]},
+    "retry_quarantined_pushes": {"platform": "youzan", "reason": "no field tid"},
+    "put_quarantined_pushes_away": {"pushes": {"ids": [2048]}, "reason": "测试店铺"},
+    "correct_quarantined_push": {"patch": {"tid": "E20261115093000900000001"}, "reason": "平台漏发订单号"},
     "create_subscription": {
         "name": "数据仓库",
         "url": "https://warehouse.example.com/tandem",
@@ -52,7 +54,33 @@ RESPONSES: dict[str, Any] = {
             "reason": "no field tid",
         }
     ),
-    "retry_quarantined_pushes": {"found": 1},
+    "list_quarantine_groups": {
+        "groups": [
+            {
+                "platform": "youzan",
+                "account": "demo-apparel",
+                "kind": "trade_TradePaid",
+                "reason": "no field tid",
+                "count": 17,
+                "oldest": AT,
+                "newest": AT,
+            }
+        ]
+    },
+    "show_quarantined_push": {
+        "id": 2048,
+        "platform": "youzan",
+        "account": "demo-apparel",
+        "kind": "trade_TradePaid",
+        "received_at": AT,
+        "reason": "no field tid",
+        "media": "json",
+        "content": {"receiver_tel": "138****8000"},
+        "masked": True,
+    },
+    "retry_quarantined_pushes": {"found": 17, "more": False},
+    "put_quarantined_pushes_away": {"found": 1, "more": False},
+    "correct_quarantined_push": {"id": 4096},
     "import_table": {
         "rows": 1024,
         "records": 1020,

@@ -1,4 +1,4 @@
-"""Events: published as CloudEvents; what could not be dispatched or read is looked at and tried again."""
+"""Events: published as CloudEvents; what could not be dispatched is looked at and tried again."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,6 @@ from api.paging import PageOf, Paging, RowId
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.events import Event
-from storage.inbox import StoredPush
 
 events = router("/api/v1/events", "events")
 
@@ -62,17 +61,6 @@ class ParkedOut(BaseModel):
     parked_at: AwareDatetime
 
 
-class QuarantinedOut(BaseModel):
-    """A push that could not be read, and why; never its content, which holds personal data."""
-
-    id: int
-    platform: str
-    account: str
-    kind: str
-    received_at: AwareDatetime
-    reason: str | None
-
-
 class AgainIn(BaseModel):
     """Which ones to try again."""
 
@@ -108,28 +96,3 @@ async def list_parked_events(actor: Reader, deps: Deps, page: Paging) -> PageOf[
 async def retry_parked_events(wanted: AgainIn, actor: Sender, deps: Deps) -> AgainOut:
     """按 seq 重新分发。· Dispatches parked events again, by their seq."""
     return AgainOut(found=await deps.events.unpark(actor, wanted.ids))
-
-
-@events.get("/quarantine", summary="隔离的推送 · Pushes that could not be read")
-async def list_quarantined_pushes(actor: Reader, deps: Deps, page: Paging) -> PageOf[QuarantinedOut]:
-    """平台推送中无法解析的，最早在前。· Pushes of platforms that no connector understood, the oldest first."""
-    found = await deps.inbox.quarantined(actor, page)
-    return PageOf[QuarantinedOut](items=[_shown(each) for each in found.items], next_cursor=found.next_cursor)
-
-
-@events.post("/quarantine/retry", summary="重新解析 · Read again")
-async def retry_quarantined_pushes(wanted: AgainIn, actor: Sender, deps: Deps) -> AgainOut:
-    """修复连接器或账号后重新解析。· Reads them again, after the connector or the account was mended."""
-    return AgainOut(found=await deps.inbox.redrive(actor, wanted.ids))
-
-
-def _shown(stored: StoredPush) -> QuarantinedOut:
-    push = stored.push
-    return QuarantinedOut(
-        id=stored.id,
-        platform=push.platform,
-        account=push.account,
-        kind=push.kind,
-        received_at=push.received_at,
-        reason=stored.reason,
-    )

@@ -1,5 +1,6 @@
 """Personal data over HTTP: masked in every answer, in clear for the few who need it, and never lost to a mask."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from domain.problems import ConflictProblem, Text
 from domain.subscriptions import NewSubscription
 from services.identities import IdentityService, Sighting
 from storage.events import Events
+from storage.inbox import Inbox, Push
 from storage.interactions import InteractionRow
 from storage.subscriptions import DeadLetterRow, Subscriptions
 from storage.unit_of_work import UnitOfWork
@@ -155,10 +157,16 @@ async def test_no_route_shows_anybody(desk: House) -> None:
             subscription_id=subscription.id, seq=parked, reason="no 13698765432", attempts=10, failed_at=work.now
         )
         work.session.add(letter)
+    async with UnitOfWork(desk.database) as work:
+        came = json.dumps({"receiver": PERSON, "remark": "张三丰 13698765432"}).encode()
+        await Inbox(work).add(Push("youzan", "demo", "m-1", "trade_Odd", came, work.now))
+        (unreadable,) = await Inbox(work).take_waiting(1)
+        await Inbox(work).quarantine(unreadable.id, "no tid in 13698765432")
     planted = {
         "customer_id": [str(assigned.customers[phone])],
         "task_id": [each.json()["id"] for each in (waiting, done, failed)],
         "run_id": [each.json()["run_id"] for each in (waiting, done, failed)],
+        "push_id": [str(unreadable.id)],
         "login": ["agent"],
         "namespace": ["shop"],
         "kind": ["form"],
@@ -181,6 +189,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
     assert {TASKS, f"{TASKS}/{{task_id}}", RUNS, f"{RUNS}/{{run_id}}", "/api/v1/audit"} <= shown
     assert {f"{STREAMS}/{{subscription_id}}", f"{STREAMS}/{{subscription_id}}/dead-letters"} <= shown
     assert "136****5432" in (await desk.get("everything", STREAMS)).text
+    assert {"/api/v1/events/quarantine", "/api/v1/events/quarantine/{push_id}"} <= shown
     assert {status for _, status in seen} <= {200, 404, 400}
     assert "136****5432" in (await desk.get("everything", "/api/v1/audit", params={"size": 200})).text
     assert "136****5432" in (await desk.get("everything", "/api/v1/events/parked")).text

@@ -1,0 +1,207 @@
+"""The quarantine: pushes that could not be read are looked at, corrected, read again or put away."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from api.auth import requires
+from api.deps import Deps
+from api.masking import UnmaskFor, disclose
+from api.paging import Instant, PageOf, Paging, RowId, Word
+from api.routing import router
+from domain.access import Actor, Permission
+from services.quarantine import LARGEST_CONTENT, LONGEST_REASON, QuarantinedPush
+from storage.inbox import StoredPush
+from storage.quarantine import QuarantineFilter
+
+quarantine = router("/api/v1/events/quarantine", "events")
+
+Reader = Annotated[Actor, requires(Permission.EVENTS_READ)]
+Sender = Annotated[Actor, requires(Permission.EVENTS_PUBLISH)]
+Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON)]
+
+
+class QuarantinedOut(BaseModel):
+    """A push that could not be read, and why; lists never show its content."""
+
+    id: int
+    platform: str
+    account: str
+    kind: str
+    received_at: AwareDatetime
+    reason: str | None
+
+
+class QuarantinedPushOut(QuarantinedOut):
+    """The same with its content. media: `json` (a value), `text` or `base64`; those two are shown in clear only."""
+
+    media: str
+    content: Any
+    masked: bool
+
+
+class QuarantineGroupOut(BaseModel):
+    """Pushes that have all of this in common, and when the first and the last of them came."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    platform: str
+    account: str
+    kind: str
+    reason: str
+    count: int
+    oldest: AwareDatetime
+    newest: AwareDatetime
+
+
+class GroupsOut(BaseModel):
+    """The largest groups, a hundred at most."""
+
+    groups: list[QuarantineGroupOut]
+
+
+class ChosenIn(BaseModel):
+    """Which quarantined pushes: by id, or by what they have in common. reason: a part of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[RowId] | None = Field(None, min_length=1, max_length=1_000)
+    platform: str | None = Field(None, max_length=256)
+    account: str | None = Field(None, max_length=256)
+    kind: str | None = Field(None, max_length=256)
+    reason: str | None = Field(None, min_length=1, max_length=256)
+    since: Instant | None = None
+    before: Instant | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> "ChosenIn":
+        if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("请给出 ids 或至少一个条件 · give `ids`, or one condition at least")
+        return self
+
+    def filter(self) -> QuarantineFilter:
+        return QuarantineFilter(**self.model_dump())
+
+
+class PutAwayIn(BaseModel):
+    """Which ones, and why nothing in them is worth keeping."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pushes: ChosenIn
+    reason: Reason
+
+
+class CorrectionIn(BaseModel):
+    """What the push should have said. content: all of it, as text; patch: members of its JSON to change (RFC 7396)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: str | None = Field(None, min_length=1, max_length=LARGEST_CONTENT)
+    patch: dict[str, Any] | None = Field(None, min_length=1, max_length=200)
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "CorrectionIn":
+        if (self.content is None) == (self.patch is None):
+            raise ValueError("content 与 patch 必须且只能给出一个 · give either `content` or `patch`")
+        return self
+
+
+class CorrectedOut(BaseModel):
+    """The push that is read in its place."""
+
+    id: int
+
+
+class MovedOut(BaseModel):
+    """How many there were; more: as many as one request moves, so ask again for the rest."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    found: int
+    more: bool
+
+
+def _wanted(
+    platform: Word | None = None,
+    account: Word | None = None,
+    kind: Word | None = None,
+    reason: Word | None = None,
+    since: Instant | None = None,
+    before: Instant | None = None,
+) -> QuarantineFilter:
+    return QuarantineFilter(None, platform, account, kind, reason, since, before)
+
+
+@quarantine.get("", summary="隔离的推送 · Pushes that could not be read")
+async def list_quarantined_pushes(
+    actor: Reader, deps: Deps, wanted: Annotated[QuarantineFilter, Depends(_wanted)], page: Paging
+) -> PageOf[QuarantinedOut]:
+    """平台推送中无法解析的，最早在前。· Pushes of platforms that no connector understood, the oldest first."""
+    found = await deps.quarantine.list(actor, wanted, page)
+    return PageOf[QuarantinedOut](
+        items=[QuarantinedOut(**_members(each)) for each in found.items], next_cursor=found.next_cursor
+    )
+
+
+@quarantine.get("/groups", summary="隔离原因汇总 · Why pushes are there")
+async def list_quarantine_groups(actor: Reader, deps: Deps) -> GroupsOut:
+    """按平台、账号、类型与原因汇总，数量多的在前。· By platform, account, kind and reason, the largest groups first."""
+    groups = await deps.quarantine.groups(actor)
+    return GroupsOut(groups=[QuarantineGroupOut.model_validate(each) for each in groups])
+
+
+@quarantine.post("/retry", summary="重新解析 · Read again")
+async def retry_quarantined_pushes(chosen: ChosenIn, actor: Sender, deps: Deps) -> MovedOut:
+    """修复连接器或账号后重新解析，一次最多 10000 条。
+
+    Reads them again, after the connector or the account was mended; 10,000 at a time.
+    """
+    return MovedOut.model_validate(await deps.quarantine.redrive(actor, chosen.filter()))
+
+
+@quarantine.post("/put-away", summary="搁置无用的推送 · Be done with them")
+async def put_quarantined_pushes_away(wanted: PutAwayIn, actor: Sender, deps: Deps) -> MovedOut:
+    """不再解析；按保留期删除。· They are not read any more, and deleted by age."""
+    return MovedOut.model_validate(await deps.quarantine.put_away(actor, wanted.pushes.filter(), wanted.reason))
+
+
+@quarantine.get("/{push_id}", summary="推送内容 · What came")
+async def show_quarantined_push(
+    push_id: RowId, actor: Reader, deps: Deps, request: Request, unmask_for: UnmaskFor
+) -> QuarantinedPushOut:
+    """JSON 内容打码显示；其他内容只能查看明文，并写入审计。
+
+    JSON is shown masked; whatever else is shown in clear only, for a reason that is audited.
+    """
+    found = disclose(request, await deps.quarantine.show(actor, push_id, unmask_for=unmask_for))
+    return _shown(found)
+
+
+@quarantine.post("/{push_id}/correct", summary="更正并重新解析 · Correct it and read it again")
+async def correct_quarantined_push(push_id: RowId, wanted: CorrectionIn, actor: Sender, deps: Deps) -> CorrectedOut:
+    """先试着解析：仍不能理解则拒绝，什么都不变；原推送保留。
+
+    Tried first: what still cannot be read is refused and changes nothing. The push as it came is kept.
+    """
+    whole = wanted.content is not None
+    correction = wanted.content if whole else wanted.patch
+    return CorrectedOut(id=await deps.quarantine.correct(actor, push_id, correction, wanted.reason, whole=whole))
+
+
+def _members(stored: StoredPush) -> dict[str, Any]:
+    push = stored.push
+    return {
+        "id": stored.id,
+        "platform": push.platform,
+        "account": push.account,
+        "kind": push.kind,
+        "received_at": push.received_at,
+        "reason": stored.reason,
+    }
+
+
+def _shown(found: QuarantinedPush) -> QuarantinedPushOut:
+    return QuarantinedPushOut(**_members(found.push), media=found.media, content=found.content, masked=found.masked)

@@ -1,0 +1,176 @@
+"""Pushes that could not be read: found, corrected, read again, put away; nothing is lost, all is on record."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from sqlalchemy import text
+
+from connectors.loading import load_connectors
+from connectors.webhooks import Verified
+from domain.access import Role, Scope
+from domain.calls import Catalog
+from domain.catalog import CATALOG
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from services.audit import AuditTrail
+from services.inbox import InboxService, PushReader
+from services.quarantine import QuarantineService
+from storage.engine import Database
+from storage.paging import PageRequest
+from storage.quarantine import QuarantineFilter
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_inbox import RECEIVED, a_refund_push
+
+ADMIN = an_actor("root")
+TRUSTED = an_actor("zhou", Role.ADMIN, Role.SUPERVISOR)
+EVERYTHING = QuarantineFilter()
+
+
+@pytest.fixture
+def inbox(database: Database) -> InboxService:
+    return InboxService(database, load_connectors(Catalog()))
+
+
+@pytest.fixture
+def quarantine(database: Database) -> QuarantineService:
+    return QuarantineService(database, PushReader(load_connectors(Catalog())), CATALOG.masking())
+
+
+def a_bad_push(number: str, **change: Any) -> Verified:
+    return a_refund_push(number, refunded_fee="much", **change)
+
+
+async def numbers(quarantine: QuarantineService, wanted: QuarantineFilter = EVERYTHING) -> list[int]:
+    return [each.id for each in (await quarantine.list(ADMIN, wanted, PageRequest())).items]
+
+
+async def audited(database: Database, action: str) -> Mapping[str, Any]:
+    """The newest entry's detail."""
+    found = await AuditTrail(database).list(ADMIN, PageRequest(1), action=action)
+    return found.items[0].detail
+
+
+async def test_they_are_found_by_what_they_have_in_common(inbox: InboxService, quarantine: QuarantineService) -> None:
+    for number in range(3):
+        await inbox.accept("youzan", "shop", a_bad_push(f"R{number}"))
+    await inbox.accept("youzan", "outlet", a_bad_push("R7"))
+    await inbox.accept("nowhere", "shop", a_refund_push("R8"))
+    assert (await inbox.drain()).quarantined == 5
+    groups = await quarantine.groups(ADMIN)
+    assert [(each.platform, each.account, each.count) for each in groups] == [
+        ("youzan", "shop", 3),
+        ("nowhere", "shop", 1),
+        ("youzan", "outlet", 1),
+    ]
+    assert len(await numbers(quarantine, QuarantineFilter(platform="youzan"))) == 4
+    assert len(await numbers(quarantine, QuarantineFilter(account="outlet"))) == 1
+    assert len(await numbers(quarantine, QuarantineFilter(reason="refunded_fee"))) == 4
+    assert len(await numbers(quarantine, QuarantineFilter(reason="refunded%fee"))) == 0, "a pattern is a text here"
+    assert len(await numbers(quarantine, QuarantineFilter(before=RECEIVED))) == 0
+    assert len(await numbers(quarantine, QuarantineFilter(since=RECEIVED, before=RECEIVED + timedelta(days=1)))) == 5
+
+
+async def test_those_of_a_kind_are_read_again_after_the_cause_is_mended(
+    inbox: InboxService, quarantine: QuarantineService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = load_connectors(Catalog())["youzan"]
+    with monkeypatch.context() as broken:
+        broken.setattr(type(connector), "to_events", lambda *_: 1 / 0)
+        await inbox.accept("youzan", "shop", a_refund_push("R1"))
+        await inbox.accept("youzan", "shop", a_refund_push("R2"))
+        assert (await inbox.drain()).quarantined == 2
+    await inbox.accept("youzan", "shop", a_bad_push("R3"))
+    await inbox.drain()
+    moved = await quarantine.redrive(ADMIN, QuarantineFilter(reason="ZeroDivisionError"))
+    assert (moved.found, moved.more) == (2, False)
+    drained = await inbox.drain()
+    assert (drained.events, drained.quarantined) == (2, 0)
+    assert len(await numbers(quarantine)) == 1
+    assert await audited(database, "inbox.redrive") == {"reason": "ZeroDivisionError", "found": 2}
+
+
+async def test_a_correction_is_tried_first_and_keeps_what_came(
+    inbox: InboxService, quarantine: QuarantineService, database: Database
+) -> None:
+    await inbox.accept("youzan", "shop", a_bad_push("202611230959300000000001"))
+    await inbox.drain()
+    (number,) = await numbers(quarantine)
+    shown = await quarantine.show(ADMIN, number)
+    assert (shown.media, shown.masked) == ("json", True)
+    message = json.loads(a_refund_push("202611230959300000000001").payload)["msg"]
+    with pytest.raises(ValidationProblem, match="still cannot be read"):
+        await quarantine.correct(ADMIN, number, {"msg": quote_plus('{"tid": 1}')}, "typo", whole=False)
+    assert await numbers(quarantine) == [number], "a correction that does not help changes nothing"
+    new = await quarantine.correct(ADMIN, number, {"msg": message}, "the shop typed a word", whole=False)
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
+    detail = await audited(database, "inbox.correct")
+    assert (detail["id"], detail["new"], detail["reason"]) == (number, new, "the shop typed a word")
+    assert detail["before"] != detail["after"]
+    async with UnitOfWork(database) as work:
+        rows = (await work.session.execute(text("SELECT id, state, length(payload) > 0 FROM inbox ORDER BY id"))).all()
+    assert [tuple(row) for row in rows] == [(number, "done", True), (new, "done", True)]
+    with pytest.raises(NotFoundProblem):
+        await quarantine.correct(ADMIN, number, {"msg": message}, "again", whole=False)
+    assert not await inbox.accept("youzan", "shop", a_bad_push("202611230959300000000001")), "a repetition is none"
+
+
+async def test_what_is_no_json_is_shown_in_clear_only_and_corrected_as_a_whole(
+    inbox: InboxService, quarantine: QuarantineService, database: Database
+) -> None:
+    secret = "王小明 13800138000".encode()
+    await inbox.accept("youzan", "shop", Verified("trade_refund_BuyerCreated", secret, "p1", RECEIVED))
+    await inbox.accept("youzan", "shop", Verified("trade_refund_BuyerCreated", b"\xff\xfe", "p2", RECEIVED))
+    await inbox.drain()
+    first, second = await numbers(quarantine)
+    assert (await quarantine.show(ADMIN, first)).content is None
+    with pytest.raises(ValidationProblem, match="reason"):
+        await quarantine.show(TRUSTED, first, unmask_for=" ")
+    assert (await quarantine.show(TRUSTED, first, unmask_for="complaint 17")).content == "王小明 13800138000"
+    assert await audited(database, "inbox.unmask") == {"reason": "complaint 17"}
+    assert (await quarantine.show(TRUSTED, second, unmask_for="complaint 17")).media == "base64"
+    with pytest.raises(ValidationProblem, match="JSON"):
+        await quarantine.correct(ADMIN, first, {"a": 1}, "why", whole=False)
+    good = a_refund_push("202611230959300000000001").payload.decode()
+    await quarantine.correct(ADMIN, first, good, "cut off on the way", whole=True)
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE inbox SET state = 'quarantined' WHERE id = :id"), {"id": first})
+    with pytest.raises(ConflictProblem):
+        await quarantine.correct(ADMIN, first, good, "cut off on the way", whole=True)
+
+
+async def test_what_is_worth_nothing_is_put_away(
+    inbox: InboxService, quarantine: QuarantineService, database: Database
+) -> None:
+    for number in range(2):
+        await inbox.accept("youzan", "shop", a_bad_push(f"R{number}"))
+    await inbox.drain()
+    first, second = await numbers(quarantine)
+    with pytest.raises(ValidationProblem):
+        await quarantine.put_away(ADMIN, QuarantineFilter(ids=[first]), " ")
+    assert (await quarantine.put_away(ADMIN, QuarantineFilter(ids=[first]), "a test shop")).found == 1
+    assert await numbers(quarantine) == [second]
+    assert await audited(database, "inbox.put-away") == {"ids": [first], "found": 1, "reason": "a test shop"}
+    assert (await inbox.drain()).read == 0
+
+
+async def test_only_those_may_who_may(inbox: InboxService, quarantine: QuarantineService) -> None:
+    await inbox.accept("youzan", "shop", a_bad_push("R1"))
+    await inbox.drain()
+    (number,) = await numbers(quarantine)
+    agent, auditor = an_actor("agent", Role.AGENT), an_actor("auditor", Role.AUDITOR)
+    narrow = an_actor("ops", Role.OPS, scope=Scope(kind="accounts", accounts=frozenset({"youzan/shop"})))
+    for actor in (agent, narrow):
+        with pytest.raises(AuthorizationProblem):
+            await quarantine.list(actor, EVERYTHING, PageRequest())
+    for actor in (agent, auditor, narrow):
+        with pytest.raises(AuthorizationProblem):
+            await quarantine.redrive(actor, EVERYTHING)
+        with pytest.raises(AuthorizationProblem):
+            await quarantine.correct(actor, number, "{}", "why", whole=True)
+    with pytest.raises(AuthorizationProblem):
+        await quarantine.show(auditor, number, unmask_for="curious")
