@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "flow push": "commands.flow_push:push",
     "account": "commands.accounts:account",
     "import": "commands.imports:import_table",
+    "subscription": "commands.subscriptions:subscription",
     "tag": "commands.tags:tag",
     "user": "commands.people:user",
     "token": "commands.credentials:token",

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,9 +17,11 @@ import httpx
 import structlog
 
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
+from connectors.retry_after import asked_wait_s
 from connectors.tokens import TokenStore
 
 MAX_ANSWER_BYTES = 8_388_608
+_LONGEST_WAIT_S = 3600.0
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _log = structlog.get_logger(__name__)
 
@@ -155,12 +156,5 @@ def _json(payload: Mapping[str, Any]) -> bytes:
 
 
 def retry_after(headers: httpx.Headers, link: Link) -> float | None:
-    """Seconds from a Retry-After header in either of its forms, at most an hour."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text) if text.isdigit() else (parsedate_to_datetime(text) - link.now()).total_seconds()
-    except (TypeError, ValueError):
-        return None
-    return min(max(seconds, 0.0), 3600.0)
+    """Seconds that the platform asks to wait, at most an hour."""
+    return asked_wait_s(headers, link.now(), _LONGEST_WAIT_S)

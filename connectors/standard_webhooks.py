@@ -46,9 +46,15 @@ def new_secret() -> str:
     return "whsec_" + b64encode(token_bytes(24)).decode()
 
 
-def sign_message(secret: SecretStr, message_id: str, sent_at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of a signed message; its body is UTF-8."""
-    signature = Webhook(secret.get_secret_value()).sign(message_id, sent_at, body.decode())
+def sign_message(
+    secret: SecretStr, message_id: str, sent_at: datetime, body: bytes, *, previous: SecretStr | None = None
+) -> dict[str, str]:
+    """The headers of a signed message; its body is UTF-8.
+
+    previous: the secret before this one, while receivers change over; they take a message that either of both signed.
+    """
+    secrets = [secret] if previous is None else [secret, previous]
+    signature = " ".join(Webhook(each.get_secret_value()).sign(message_id, sent_at, body.decode()) for each in secrets)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(sent_at.timestamp())),

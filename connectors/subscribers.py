@@ -8,21 +8,30 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from pydantic import SecretStr
 
+from connectors.retry_after import asked_wait_s
 from connectors.standard_webhooks import sign_message
 from connectors.web.failures import too_late
 from connectors.web.guard import HostGuard, Resolver, WebSettings, system_resolver
 from connectors.web.transport import GuardedTransport
 from domain.problems import ProblemError, Text, ValidationProblem
+from domain.subscriptions import LONGEST_WAIT
 
 _STRUCTURED = "application/cloudevents+json; charset=utf-8"
 _BATCHED = "application/cloudevents-batch+json; charset=utf-8"
+
+
+class Reply(NamedTuple):
+    """What a subscriber answered. wait: what it asks by Retry-After, at most `LONGEST_WAIT`."""
+
+    status: int
+    wait: timedelta | None = None
 
 
 class Subscribers:
@@ -47,17 +56,19 @@ class Subscribers:
         at: datetime,
         *,
         batched: bool,
-    ) -> int:
-        """The status of the answer; its body is of no interest.
+        previous: SecretStr | None = None,
+    ) -> Reply:
+        """The status of the answer, and how long it asks to wait; its body is of no interest.
 
-        message_id: the same for every attempt. Raises AuthorizationProblem for a host or an address that is off limits,
-        CommunicationProblem for an exchange that broke, TimeoutProblem when the time was up.
+        message_id: the same for every attempt. previous: the secret before this one, while both sign. Raises
+        AuthorizationProblem for a host or an address that is off limits, CommunicationProblem for an exchange that
+        broke, TimeoutProblem when the time was up.
         """
         content = list(events) if batched else events[0]
         body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {
             "content-type": _BATCHED if batched else _STRUCTURED,
-            **sign_message(secret, message_id, at, body),
+            **sign_message(secret, message_id, at, body, previous=previous),
         }
         try:
             async with (
@@ -67,7 +78,8 @@ class Subscribers:
                 # Read, so that the connection can be used again; one that says too much is closed.
                 with contextlib.suppress(ProblemError):
                     await answer.aread()
-                return answer.status_code
+                wait_s = asked_wait_s(answer.headers, at, LONGEST_WAIT.total_seconds())
+                return Reply(answer.status_code, None if wait_s is None else timedelta(seconds=wait_s))
         except TimeoutError as error:
             raise too_late(httpx.URL(url).host, self._settings.timeout_s, "POST") from error
 

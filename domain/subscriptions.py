@@ -21,6 +21,10 @@ from domain.publishing import account_of
 MOST_SUBSCRIPTIONS = 50
 MOST_ATTEMPTS = 10
 
+LONGEST_WAIT = timedelta(days=1)
+"""How long a subscriber may have itself left alone by Retry-After, each time."""
+LONGEST_OVERLAP = timedelta(days=30)
+
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=1)
 _WILDCARD = ".*"
@@ -64,7 +68,8 @@ class NewSubscription(BaseModel):
 class Subscription(BaseModel):
     """A subscription as people see it, without its secret. cursor_xact, cursor: transaction and seq of the last event
     that is done with; delivered: events taken by the subscriber so far; attempts:
-    of the event that is next; problem: why the last delivery failed, None once one succeeded."""
+    of the event that is next; problem: why the last delivery failed, None once one succeeded. previous_until: how long
+    the secret before this one signs as well."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -85,6 +90,7 @@ class Subscription(BaseModel):
     next_attempt_at: datetime
     problem: str | None
     problem_at: datetime | None
+    previous_until: datetime | None
 
     def wants(self, type_: str, source: str, reach: Scope) -> bool:
         """Whether an event goes to this subscriber. reach: the data scope of who published the event."""
@@ -107,9 +113,13 @@ def outgoing(event: Event, masking: Masking | None) -> dict[str, Any]:
     return {**shown, "tandemkeys": ",".join(keys)} if keys else shown
 
 
-def pause_after(attempts: int) -> timedelta:
-    """How long to wait after so many attempts (1 or more): 5 s, doubled each time, up to an hour."""
-    return min(_FIRST_PAUSE * (1 << min(attempts - 1, 20)), _LONGEST_PAUSE)
+def pause_after(attempts: int, asked: timedelta | None = None) -> timedelta:
+    """How long to wait after so many attempts (1 or more): 5 s, doubled each time, up to an hour.
+
+    asked: what the subscriber asks for; it makes the pause longer, never shorter, and never longer than `LONGEST_WAIT`.
+    """
+    pause = min(_FIRST_PAUSE * (1 << min(attempts - 1, 20)), _LONGEST_PAUSE)
+    return pause if asked is None else max(pause, min(asked, LONGEST_WAIT))
 
 
 def _matches(pattern: str, type_: str) -> bool:

@@ -37,12 +37,14 @@ _GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What became of a delivery. waits: it was not tried at all, so it does not count as an attempt."""
+    """What became of a delivery. waits: it was not tried at all, so it does not count as an attempt. asked: how
+    long the subscriber asks to be left alone."""
 
     taken: bool
     reason: str = ""
     gone: bool = False
     waits: bool = False
+    asked: timedelta | None = None
 
 
 class StreamDelivery:
@@ -164,7 +166,7 @@ class StreamDelivery:
             elif answer.waits:
                 await deliveries.fail(held, answer.reason, work.now + _FORBIDDEN_PAUSE, attempts=attempts)
             elif attempts + 1 < self._most_attempts:
-                due_at = work.now + pause_after(attempts + 1)
+                due_at = work.now + pause_after(attempts + 1, answer.asked)
                 await deliveries.fail(held, answer.reason, due_at, attempts=attempts + 1)
             else:
                 await deliveries.give_up(held, position, [seq for seq, _ in wanted], answer.reason, attempts + 1)
@@ -174,21 +176,22 @@ class StreamDelivery:
         subscription = held.subscription
         masking = self._masking if subscription.masked else None
         try:
-            status = await self._subscribers.post(
+            reply = await self._subscribers.post(
                 subscription.url,
                 SecretStr(held.secret),
                 f"msg_{derived_id('delivery', str(subscription.id), *map(str, seqs))}",
                 [outgoing(event, masking) for event in events],
                 self._database.clock(),
                 batched=subscription.batched,
+                previous=SecretStr(held.previous_secret) if held.previous_secret else None,
             )
         except AuthorizationProblem as error:
             return _Answer(False, str(error), waits=True)
         except ProblemError as error:
             return _Answer(False, str(error))
-        if 200 <= status < 300:
+        if 200 <= reply.status < 300:
             return _Answer(True)
-        return _Answer(False, f"HTTP {status}", gone=status == _GONE)
+        return _Answer(False, f"HTTP {reply.status}", gone=reply.status == _GONE, asked=reply.wait)
 
 
 def _parts(ahead: Sequence[StreamEvent], size: int) -> list[list[StreamEvent]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,15 @@ from connectors.standard_webhooks import new_secret
 from connectors.subscribers import require_allowed
 from connectors.web.guard import HostGuard
 from domain.access import Actor, Permission
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, Text
-from domain.subscriptions import MOST_SUBSCRIPTIONS, NewSubscription, Subscription
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    Text,
+    ValidationProblem,
+)
+from domain.subscriptions import LONGEST_OVERLAP, MOST_SUBSCRIPTIONS, NewSubscription, Subscription
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.locks import lock
@@ -98,6 +106,24 @@ class SubscriptionService:
             await Subscriptions(work).resume(subscription_id)
             await _record(work, actor, "resume", subscription_id)
             return await Subscriptions(work).get(subscription_id)
+
+    async def rotate(self, actor: Actor, subscription_id: UUID, overlap: timedelta) -> tuple[Subscription, str]:
+        """The subscription, and a new secret, never shown again; the present one signs as well while `overlap` lasts.
+
+        :raises ValidationProblem: the overlap is negative, or longer than `LONGEST_OVERLAP`.
+        """
+        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+            days = LONGEST_OVERLAP.days
+            raise ValidationProblem(
+                Text(f"重叠期应在 0 到 {days} 天之间", f"The overlap is between nothing and {days} days")
+            )
+        secret = new_secret()
+        async with UnitOfWork(self._database) as work:
+            await self._held(work, actor, subscription_id)
+            await Subscriptions(work).rotate(subscription_id, secret, work.now + overlap)
+            detail = {"overlap_s": int(overlap.total_seconds())}
+            await _record(work, actor, "rotate", subscription_id, detail)
+            return await Subscriptions(work).get(subscription_id), secret
 
     async def dead_letters(self, actor: Actor, subscription_id: UUID, page: PageRequest) -> Page[DeadLetter]:
         """Events that the subscriber did not take, the oldest first."""

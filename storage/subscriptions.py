@@ -35,7 +35,8 @@ _HORIZON: Any = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::b
 
 class SubscriptionRow(Table, table=True):
     """One subscriber. cursor_xact, cursor: transaction and seq of the last event that is done with. claims: counts who
-    took it to deliver; who took it before writes nothing any more."""
+    took it to deliver; who took it before writes nothing any more. previous_secret: signs as well until
+    `previous_until`."""
 
     __tablename__ = "subscriptions"
 
@@ -58,6 +59,8 @@ class SubscriptionRow(Table, table=True):
     claims: int = Field(default=0, sa_type=BigInteger)
     problem: str | None = None
     problem_at: datetime | None = instant(optional=True)
+    previous_secret: Any = Field(default=None, sa_type=EncryptedJson("subscriptions.previous_secret"), nullable=True)
+    previous_until: datetime | None = instant(optional=True)
 
 
 class DeadLetterRow(Table, table=True):
@@ -102,6 +105,7 @@ class Claimed:
     subscription: Subscription
     secret: str
     claim: int
+    previous_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,7 @@ class Lag:
     dead: int
 
 
+_NO_PREVIOUS: dict[str, Any] = {"previous_secret": None, "previous_until": None}
 _BY_SEQ = Order("dead-letters", (DeadLetterRow.seq,), descending=False)
 
 
@@ -186,6 +191,14 @@ class Subscriptions(Repository):
     async def resume(self, subscription_id: UUID) -> None:
         """Deliver at once, and count attempts anew."""
         await self._change(subscription_id, paused_at=None, attempts=0, next_attempt_at=self.now)
+
+    async def rotate(self, subscription_id: UUID, secret: str, until: datetime) -> None:
+        """A new secret; the present one signs too until then, the one before that no more."""
+        held = select(col(SubscriptionRow.secret)).where(col(SubscriptionRow.id) == subscription_id).with_for_update()
+        # Read and written anew: a value is encrypted for its own column.
+        present = await self.session.scalar(held)
+        kept = {"previous_secret": present, "previous_until": until} if until > self.now else _NO_PREVIOUS
+        await self._change(subscription_id, secret=secret, **kept)
 
     async def lag(self, subscription: Subscription) -> Lag:
         """How far the subscriber is behind."""
@@ -248,10 +261,7 @@ class Deliveries(Repository):
             .values(next_attempt_at=self.now + lease, claims=row.claims + 1)
             .returning(row)
         )
-        return [
-            Claimed(Subscription.model_validate(each), each.secret, each.claims)
-            for each in await self.session.scalars(statement)
-        ]
+        return [await self._claimed(each) for each in await self.session.scalars(statement)]
 
     async def ahead(self, subscription: Subscription, position: Position, limit: int) -> list[StreamEvent]:
         """What follows the position in the stream, as far as it is complete; only what is wanted is decrypted."""
@@ -316,6 +326,12 @@ class Deliveries(Repository):
     async def release(self, held: Claimed, due_at: datetime) -> None:
         """Others may claim it from then on."""
         await self._settle(held, next_attempt_at=due_at)
+
+    async def _claimed(self, row: SubscriptionRow) -> Claimed:
+        if row.previous_until is not None and row.previous_until <= self.now:
+            await Subscriptions(self.work)._change(row.id, **_NO_PREVIOUS)
+            return Claimed(Subscription.model_validate(row), row.secret, row.claims)
+        return Claimed(Subscription.model_validate(row), row.secret, row.claims, row.previous_secret)
 
     def _problem(self, reason: str) -> dict[str, Any]:
         return {"problem": reason[:_LONGEST_REASON], "problem_at": self.now}

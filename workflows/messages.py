@@ -173,7 +173,8 @@ class ScheduledStart:
 @dataclass
 class Drain:
     """One of the drains: `inbox` (pushes become events), `events` (events reach runs), `runs` (runs are looked after),
-    `tags` (time gives and takes tags; a rule's new version is filled in for everybody).
+    `tags` (time gives and takes tags; a rule's new version is filled in for everybody), `streams` (events go out to
+    subscribers).
 
     `lane` tells several drains of a kind apart; they share the work.
     """

@@ -21,6 +21,7 @@ _SUBSCRIPTION = {
     "next_attempt_at": AT,
     "problem": None,
     "problem_at": None,
+    "previous_until": None,
 }
 
 REQUESTS: dict[str, Any] = {
@@ -35,6 +36,7 @@ REQUESTS: dict[str, Any] = {
         "types": ["tandem.order.*", "tandem.refund.created"],
         "accounts": ["youzan/flagship"],
     },
+    "rotate_subscription_secret": {"overlap_s": 86400},
     "redrive_dead_letters": {"seqs": [4096]},
 }
 
@@ -103,6 +105,10 @@ RESPONSES: dict[str, Any] = {
     "show_subscription": {"subscription": _SUBSCRIPTION, "lag": {"events": 12, "since": AT, "dead": 1}},
     "pause_subscription": {**_SUBSCRIPTION, "paused_at": AT},
     "resume_subscription": _SUBSCRIPTION,
+    "rotate_subscription_secret": {
+        "secret": "whsec_…",
+        "subscription": {**_SUBSCRIPTION, "previous_until": "2026-11-12T00:00:00Z"},
+    },
     "list_dead_letters": page(
         {
             "seq": 4096,

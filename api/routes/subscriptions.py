@@ -1,5 +1,6 @@
 """Subscriptions: events sent out as CloudEvents to whoever subscribes, signed by Standard Webhooks."""
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from api.idempotency import SHOWN_ONCE
 from api.paging import PageOf, Paging, RowId
 from api.routing import router
 from domain.access import Actor, Permission
-from domain.subscriptions import NewSubscription
+from domain.subscriptions import LONGEST_OVERLAP, NewSubscription
 from storage.subscriptions import DeadLetter
 
 subscriptions = router("/api/v1/subscriptions", "subscriptions")
@@ -23,7 +24,7 @@ Manager = Annotated[Actor, requires(Permission.SUBSCRIPTIONS_MANAGE)]
 
 class SubscriptionOut(BaseModel):
     """A subscription without its secret. cursor: the seq of the last event that is done with. problem: why the last
-    delivery failed, null once one succeeded."""
+    delivery failed, null once one succeeded. previous_until: how long the secret before this one signs as well."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -43,6 +44,7 @@ class SubscriptionOut(BaseModel):
     next_attempt_at: AwareDatetime
     problem: str | None
     problem_at: AwareDatetime | None
+    previous_until: AwareDatetime | None
 
 
 class CreatedOut(BaseModel):
@@ -90,6 +92,14 @@ class DeadLetterOut(BaseModel):
     attempts: int
     failed_at: AwareDatetime
     redriven_at: AwareDatetime | None
+
+
+class RotateIn(BaseModel):
+    """overlap_s: how long the present secret signs beside the new one; 0 ends it at once, for one that got out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_s: int = Field(default=86_400, ge=0, le=int(LONGEST_OVERLAP.total_seconds()))
 
 
 class RedriveIn(BaseModel):
@@ -153,6 +163,21 @@ async def pause_subscription(subscription_id: UUID, actor: Manager, deps: Deps) 
 async def resume_subscription(subscription_id: UUID, actor: Manager, deps: Deps) -> SubscriptionOut:
     """从停下处立即继续；等待重试的也立即重试。· Goes on at once where it stopped, without waiting for a retry."""
     return SubscriptionOut.model_validate(await deps.subscriptions.resume(actor, subscription_id))
+
+
+@subscriptions.post(
+    "/{subscription_id}/rotate-secret",
+    openapi_extra={SHOWN_ONCE: "secret"},
+    summary="轮换签名密钥 · Rotate the signing secret",
+)
+async def rotate_subscription_secret(subscription_id: UUID, wanted: RotateIn, actor: Manager, deps: Deps) -> CreatedOut:
+    """新密钥只显示一次；重叠期内每次投递带两个签名，接收方任选其一校验。
+
+    The new secret is shown once. While the overlap lasts, deliveries carry both signatures, and either may be checked.
+    """
+    overlap = timedelta(seconds=wanted.overlap_s)
+    changed, secret = await deps.subscriptions.rotate(actor, subscription_id, overlap)
+    return CreatedOut(secret=secret, subscription=SubscriptionOut.model_validate(changed))
 
 
 @subscriptions.get("/{subscription_id}/dead-letters", summary="死信 · Dead letters")

@@ -12,11 +12,11 @@ that fits best; our own time limit is a `timeout` error (Serverless Workflow DSL
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, TypeVar
 
 import httpx
 
+from connectors.retry_after import asked_wait_s
 from domain.problems import CommunicationProblem, Problem, ProblemError, Text, TimeoutProblem
 
 Outcome = Literal["not_done", "unknown"]
@@ -25,6 +25,7 @@ AnyProblem = TypeVar("AnyProblem", bound=ProblemError)
 NEVER_SENT: Final[Mapping[str, Any]] = {"outcome": "not_done", "retryable": False}
 """Members of a problem that was found before anything was sent and that stays until somebody changes something."""
 
+_LONGEST_WAIT_S = 86_400.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = _SAFE | {"PUT", "DELETE"}
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -102,9 +103,9 @@ def refused(response: httpx.Response, method: str, *, redirected: bool) -> Commu
     status = response.status_code
     answered = not redirected and (status < 500 or status == 501)
     members: dict[str, Any] = consequences(method, answered=answered, transient=is_transient(status))
-    wait_s = _retry_after_s(response.headers.get("retry-after"))
+    wait_s = asked_wait_s(response.headers, datetime.now(UTC), _LONGEST_WAIT_S)
     if wait_s is not None:
-        members["retry_after_s"] = wait_s
+        members["retry_after_s"] = int(wait_s)
     excerpt = _excerpt(response)
     if excerpt:
         members["response_excerpt"] = excerpt
@@ -124,17 +125,3 @@ def _excerpt(response: httpx.Response) -> str:
     if not ("json" in media_type or "xml" in media_type or media_type.startswith("text/")):
         return ""
     return response.content[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")[:_EXCERPT_CHARS]
-
-
-def _retry_after_s(value: str | None) -> int | None:
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return min(int(value.strip()[:9]), 86_400)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, min(int((moment - datetime.now(UTC)).total_seconds()), 86_400))

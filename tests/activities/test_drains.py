@@ -3,25 +3,36 @@
 import asyncio
 import itertools
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.drains import Drains
 from connectors.loading import load_connectors
 from connectors.subscribers import Subscribers
-from connectors.web.guard import WebSettings
+from connectors.web.guard import HostGuard, WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
 from services.streams import StreamDelivery
+from services.subscriptions import SubscriptionService
 from services.tagging import Tagging
+from storage.encryption import Keyring
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
+from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
 from workflows import messages
+from workflows.housekeeping import DrainWorkflow
+
+ANYWHERE = WebSettings(("127.0.0.1",), True)
 
 
 class SlowInbox(InboxService):
@@ -32,7 +43,7 @@ class SlowInbox(InboxService):
         return InboxDrained(read=1)
 
 
-def drains_of(house: House, inbox: InboxService) -> Drains:
+def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None = None) -> Drains:
     return Drains(
         house.database,
         inbox,
@@ -44,7 +55,7 @@ def drains_of(house: House, inbox: InboxService) -> Drains:
         RetentionService(house.database),
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),
-        StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
+        streams or StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
     )
 
 
@@ -95,3 +106,50 @@ async def test_the_drain_of_runs_deletes_what_is_over(
     stage.worker_shutdown()
     await drain
     await house.close()
+
+
+async def test_streams_go_out_in_a_worker_and_go_on_in_the_next_one(database_url: str, temporal: Client) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=8)
+    house = House(database, temporal)
+    async with Receiver().serving() as receiver:
+        service = SubscriptionService(database, HostGuard(ANYWHERE))
+        await service.create(ADMIN, wanted(receiver))
+        running = await temporal.start_workflow(
+            messages.DRAIN_WORKFLOW,
+            messages.Drain("streams"),
+            id=f"tandem/drain/streams/{uuid4()}",
+            task_queue=messages.FLOWS_QUEUE,
+        )
+        try:
+            for ids in (("a", "b"), ("c", "d")):
+                await house.events.publish(ADMIN, [an_event(id_) for id_ in ids])
+                async with _streaming(house):
+                    await eventually(partial(_has, receiver, ids[-1]))
+            assert receiver.ids == ["a", "b", "c", "d"]
+        finally:
+            await running.terminate("the test is over")
+    await house.close()
+    await database.close()
+
+
+async def _has(receiver: Receiver, id_: str) -> bool:
+    return id_ in receiver.ids
+
+
+@asynccontextmanager
+async def _streaming(house: House) -> AsyncIterator[None]:
+    """The workers of the drains, as `worker.py` makes them."""
+    subscribers = Subscribers(ANYWHERE)
+    streams = StreamDelivery(house.database, subscribers, house.masking)
+    drains = drains_of(house, InboxService(house.database, load_connectors(CATALOG)), streams)
+    flows = Worker(
+        house.client,
+        task_queue=messages.FLOWS_QUEUE,
+        workflows=[DrainWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    inbox = Worker(house.client, task_queue=messages.INBOX_QUEUE, activities=[drains.drain])
+    async with flows, inbox:
+        yield
+    await streams.aclose()
+    await subscribers.aclose()

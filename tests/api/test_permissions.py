@@ -90,6 +90,7 @@ NEEDS = {
     "DELETE /api/v1/subscriptions/{subscription_id}": {_P.SUBSCRIPTIONS_MANAGE},
     "POST /api/v1/subscriptions/{subscription_id}/pause": {_P.SUBSCRIPTIONS_MANAGE},
     "POST /api/v1/subscriptions/{subscription_id}/resume": {_P.SUBSCRIPTIONS_MANAGE},
+    "POST /api/v1/subscriptions/{subscription_id}/rotate-secret": {_P.SUBSCRIPTIONS_MANAGE},
     "GET /api/v1/subscriptions/{subscription_id}/dead-letters": {_P.SUBSCRIPTIONS_READ},
     "POST /api/v1/subscriptions/{subscription_id}/redrive": {_P.SUBSCRIPTIONS_MANAGE},
     "POST /api/v1/imports/{platform}/{slug}": {_P.EVENTS_PUBLISH},

@@ -21,6 +21,11 @@ async def test_a_subscription_lives_and_ends_over_the_api(house: House) -> None:
         listed = await client.get("/api/v1/subscriptions", headers=headers)
         assert secret not in shown.text + listed.text
         assert shown.json()["lag"] == {"events": 0, "since": None, "dead": 0}
+        rotated = await client.post(f"{place}/rotate-secret", json={"overlap_s": 60}, headers=headers)
+        assert rotated.json()["secret"] not in {secret, (await client.get(place, headers=headers)).text}
+        assert rotated.json()["subscription"]["previous_until"] is not None
+        too_long = await client.post(f"{place}/rotate-secret", json={"overlap_s": 10**9}, headers=headers)
+        assert too_long.status_code == 400
         paused = await client.post(f"{place}/pause", headers=headers)
         assert paused.json()["paused_at"] is not None
         assert (await client.post(f"{place}/redrive", json={}, headers=headers)).json() == {"found": 0}
@@ -28,7 +33,7 @@ async def test_a_subscription_lives_and_ends_over_the_api(house: House) -> None:
         assert (await client.get(place, headers=headers)).status_code == 404
     entries = (await house.get("auditor", "/api/v1/audit?actor=ops")).json()["items"]
     actions = {entry["action"] for entry in entries}
-    assert {f"subscription.{what}" for what in ("create", "pause", "redrive", "remove")} <= actions
+    assert {f"subscription.{what}" for what in ("create", "rotate", "pause", "redrive", "remove")} <= actions
     assert secret not in str(entries)
 
 

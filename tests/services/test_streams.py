@@ -18,7 +18,7 @@ from connectors.web.guard import HostGuard, WebSettings
 from domain.access import Role, Scope
 from domain.catalog import CATALOG
 from domain.events import Event
-from domain.problems import AuthorizationProblem, NotFoundProblem
+from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from domain.subscriptions import NewSubscription, Start
 from services.events import EventService
 from services.streams import LEASE, StreamDelivery
@@ -42,6 +42,7 @@ class Receiver:
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answers: deque[int] = deque()
+        self.retry_after = ""
         self.url = ""
 
     @asynccontextmanager
@@ -73,6 +74,7 @@ class Receiver:
                     await reader.read()
                     return
                 extra = "Location: http://169.254.169.254/\r\n" if status == 302 else ""
+                extra += f"Retry-After: {self.retry_after}\r\n" if self.retry_after else ""
                 writer.write(f"HTTP/1.1 {status} Answer\r\n{extra}Content-Length: 0\r\n\r\n".encode())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -96,6 +98,18 @@ class Stage:
         self.clock.advance(seconds=after.total_seconds())
         await self.delivery.drain()
         await self.delivery.settled()
+
+    def signers(self, receiver: Receiver, *secrets: str) -> list[set[str]]:
+        """Which of the secrets signed each request."""
+        found = []
+        for headers, body in receiver.requests:
+            # The library compares with the machine's clock; the stage's stands elsewhere.
+            at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+            given = headers["webhook-signature"].split(" ")
+            mine = {each: Webhook(each).sign(headers["webhook-id"], at, body.decode()) for each in secrets}
+            assert set(given) <= set(mine.values())
+            found.append({secret for secret, signature in mine.items() if signature in given})
+        return found
 
     async def publish(self, *events: Event) -> None:
         await EventService(self.database).publish(ADMIN, events)
@@ -169,6 +183,57 @@ async def test_a_failed_delivery_is_repeated_and_nothing_overtakes_it(
     assert receiver.ids == ["a", "a", "b"]
     assert receiver.requests[0][0]["webhook-id"] == receiver.requests[1][0]["webhook-id"]
     assert (await stage.service.show(ADMIN, made.id)).subscription.problem is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        ("600", timedelta(minutes=10)),
+        ("1", timedelta(seconds=5)),
+        ("9999999999", timedelta(days=1)),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", timedelta(seconds=5)),
+        ("soon", timedelta(seconds=5)),
+    ],
+)
+async def test_a_subscriber_may_ask_to_be_left_alone_longer_up_to_a_day(
+    stage: Stage, receiver: Receiver, asked: str, waits: timedelta
+) -> None:
+    made, _ = await stage.service.create(ADMIN, wanted(receiver))
+    await stage.publish(an_event("a"))
+    receiver.answers.append(429)
+    receiver.retry_after = asked
+    await stage.round()
+    seen = (await stage.service.show(ADMIN, made.id)).subscription
+    assert seen.next_attempt_at - stage.clock() == waits
+    await stage.round(after=waits - timedelta(seconds=1))
+    assert receiver.ids == ["a"]
+    await stage.round(after=timedelta(seconds=1))
+    assert receiver.ids == ["a", "a"]
+
+
+async def test_while_a_secret_is_changed_over_both_sign(stage: Stage, receiver: Receiver) -> None:
+    made, old = await stage.service.create(ADMIN, wanted(receiver))
+    changed, new = await stage.service.rotate(ADMIN, made.id, timedelta(hours=1))
+    assert changed.previous_until == stage.clock() + timedelta(hours=1)
+    await stage.publish(an_event("a"))
+    await stage.round()
+    assert stage.signers(receiver, old, new) == [{old, new}]
+    await stage.publish(an_event("b"))
+    await stage.round(after=timedelta(hours=1))
+    assert stage.signers(receiver, old, new)[-1] == {new}
+    assert (await stage.service.show(ADMIN, made.id)).subscription.previous_until is None
+
+
+async def test_a_secret_that_got_out_signs_nothing_any_more(stage: Stage, receiver: Receiver) -> None:
+    made, first = await stage.service.create(ADMIN, wanted(receiver))
+    _, second = await stage.service.rotate(ADMIN, made.id, timedelta(days=1))
+    _, third = await stage.service.rotate(ADMIN, made.id, timedelta(days=1))
+    _, last = await stage.service.rotate(ADMIN, made.id, timedelta(0))
+    await stage.publish(an_event("a"))
+    await stage.round()
+    assert stage.signers(receiver, first, second, third, last) == [{last}]
+    with pytest.raises(ValidationProblem):
+        await stage.service.rotate(ADMIN, made.id, timedelta(days=31))
 
 
 async def test_after_the_last_attempt_a_dead_letter_and_the_stream_goes_on(stage: Stage, receiver: Receiver) -> None:
