@@ -59,8 +59,10 @@ class DemoPerson:
 PEOPLE = (
     DemoPerson("admin", "管理员", Role.ADMIN),
     DemoPerson("ops", "运营小何", Role.OPS),
-    DemoPerson("lin", "仓库小林", Role.AGENT, frozenset({"warehouse", "after-sale"})),
-    DemoPerson("zhou", "主管老周", Role.SUPERVISOR, frozenset({"warehouse-lead", "warehouse", "after-sale"})),
+    DemoPerson("lin", "仓库小林", Role.AGENT, frozenset({"warehouse", "after-sale", "shipping"})),
+    DemoPerson(
+        "zhou", "主管老周", Role.SUPERVISOR, frozenset({"warehouse-lead", "warehouse", "after-sale", "shipping"})
+    ),
     DemoPerson("qian", "财务小钱", Role.FINANCE, frozenset({"finance"})),
     DemoPerson("sun", "财务主管孙", Role.APPROVER, frozenset({"finance-lead", "finance"})),
     DemoPerson("audit", "审计", Role.AUDITOR),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.douyin.carriers import carrier_code
 from connectors.douyin.gateway import PLATFORM, DouyinGateway
 from connectors.douyin.pages import STREAMS, pull
 from connectors.douyin.records import read_order, read_refund
@@ -86,10 +87,15 @@ class DouyinShop:
         )
 
     async def ship_order(self, request: ShipOrderArguments, *, key: str, resumed: bool) -> ShipOrderOutput:
-        """Tell the platform the parcel of an order, once. Raises ConflictProblem when it cannot go out with it."""
+        """Tell the platform the parcel of an order, once.
+
+        Raises ConflictProblem when it cannot go out with it, ValidationProblem for a carrier that nobody knows.
+        """
+
+        company = carrier_code(request.company)
 
         async def act() -> None:
-            parcel = {"logistics_code": request.waybill, "company_code": request.company}
+            parcel = {"logistics_code": request.waybill, "company_code": company}
             await self.gateway.call("order.logisticsAdd", {"order_id": request.order_id, **parcel}, effect=True)
 
         return await ship_once(PLATFORM, request, lambda: self.get_order(request), act)

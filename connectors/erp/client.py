@@ -21,6 +21,8 @@ from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.standard_webhooks import sign_message
 from connectors.webhooks import Verified
 from domain.catalog.erp import (
+    CancelShippingOrderArguments,
+    CancelShippingOrderOutput,
     CreateShippingOrderArguments,
     CreateShippingOrderOutput,
     ShippingOrderArguments,
@@ -58,6 +60,18 @@ class ErpSystem:
         status, answer = await self._ask("PUT", _order(number), payload=payload, effect=True)
         found = read_shipping_order(answer)
         return CreateShippingOrderOutput(**found.model_dump(), already=status == _FOUND)
+
+    async def cancel_shipping_order(
+        self, request: CancelShippingOrderArguments, *, key: str, resumed: bool
+    ) -> CancelShippingOrderOutput:
+        """Keep an order from going out, once. Raises ConflictProblem when the goods have left.
+
+        Cancelling what is cancelled changes nothing, so `resumed` needs no path of its own.
+        """
+        address = UNVERIFIED.cancel.format(number=quote(request.number, safe=""))
+        status, answer = await self._ask("POST", address, payload={"reason": request.reason or ""}, effect=True)
+        found = read_shipping_order(answer)
+        return CancelShippingOrderOutput(**found.model_dump(), already=status == _FOUND)
 
     async def get_shipping_order(self, request: ShippingOrderArguments) -> ShippingOrderOutput:
         """The shipping order as it is now, with its waybill once there is one."""

@@ -20,6 +20,7 @@ class Port(NamedTuple):
     """Addresses, names and words of the port."""
 
     order: str
+    cancel: str
     orders: str
     waybills: str
     stock: str
@@ -31,6 +32,7 @@ class Port(NamedTuple):
 # [U] No ERP was looked at: the whole port is ours, and no product is known to speak it as it stands.
 UNVERIFIED = Port(
     order="/v1/shipping-orders/{number}",
+    cancel="/v1/shipping-orders/{number}/cancel",
     orders="/v1/shipping-orders",
     waybills="/v1/waybills",
     stock="/v1/stock",
@@ -59,6 +61,7 @@ CODES: Mapping[str, CodeMeaning] = {
     "not_allowed": CodeMeaning("permission", Text("ERP 未开放该权限", "The ERP does not permit this")),
     "not_found": CodeMeaning("not_found", Text("ERP 中没有这张单", "The ERP has no such order")),
     "conflict": CodeMeaning("conflict", Text("单号已用于另一张发货单", "The number is another shipping order's")),
+    "too_late": CodeMeaning("conflict", Text("货已出库，不能取消", "The goods have left, it cannot be cancelled")),
     "invalid": CodeMeaning("invalid", Text("ERP 不接受该内容", "The ERP does not take this")),
     "too_many": CodeMeaning("rate_limit", Text("调用过于频繁", "Called too often"), retry_after_s=1.0),
     "busy": CodeMeaning("busy", Text("ERP 系统繁忙", "The ERP is busy"), retry_after_s=2.0),

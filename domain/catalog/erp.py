@@ -80,6 +80,24 @@ class ShippingOrderArguments(PlatformArguments):
         return self
 
 
+class CancelShippingOrderArguments(PlatformArguments):
+    """The shipping order that is not to go out any more, by its own number."""
+
+    number: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="发货单号 · The shipping order's number",
+    )
+    reason: str | None = Field(default=None, max_length=200, description="原因 · Why")
+
+
+class CancelShippingOrderOutput(ShippingOrderOutput):
+    """The shipping order, cancelled; `already` when it was so before."""
+
+    already: bool = False
+
+
 _EXAMPLE = {
     "number": "8c0f6a52-7f0e-5c7e-9d55-0a9f3f1c2b11",
     "order_id": "6912345678901234567",
@@ -106,4 +124,12 @@ ERP_GET_SHIPPING_ORDER: Call[ShippingOrderArguments, ShippingOrderOutput] = read
     _EXAMPLE,
 )
 
-ERP_CALLS = (ERP_CREATE_SHIPPING_ORDER, ERP_GET_SHIPPING_ORDER)
+ERP_CANCEL_SHIPPING_ORDER: Call[CancelShippingOrderArguments, CancelShippingOrderOutput] = changing(
+    "erp.cancel_shipping_order",
+    Text("取消 ERP 发货单", "Have the warehouse keep an order"),
+    CancelShippingOrderArguments,
+    CancelShippingOrderOutput,
+    {**_EXAMPLE, "state": "cancelled", "waybill": None, "company": None, "already": False},
+)
+
+ERP_CALLS = (ERP_CREATE_SHIPPING_ORDER, ERP_GET_SHIPPING_ORDER, ERP_CANCEL_SHIPPING_ORDER)

@@ -82,7 +82,9 @@ class ShipOrderArguments(OrderArguments):
         min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$", description="运单号 · The parcel's number"
     )
     company: str = Field(
-        min_length=1, max_length=64, description="平台的快递公司编码 · The carrier's code on this platform"
+        min_length=1,
+        max_length=64,
+        description="平台的快递公司编码；抖店也认名称 · The carrier's code on this platform; Douyin takes names",
     )
 
 

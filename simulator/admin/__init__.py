@@ -16,6 +16,7 @@ from simulator.admin.truth import add_truth_routes
 from simulator.entities import Customer, Parcel
 from simulator.ledger import LedgerEntry
 from simulator.platforms.base import Json, PlatformBase
+from simulator.platforms.erp import Erp
 from simulator.pushing import Pusher
 from simulator.replaying import Replayer
 from simulator.trade import Stage, open_refund, withdraw
@@ -47,16 +48,32 @@ class Advance(Body):
     parcel: Parcel | None = None
 
 
+class Warehouse(Body):
+    """Whether the ERP's warehouse works; what waited leaves with this carrier when it begins."""
+
+    ships: bool
+    company: str = Field(default="顺丰速运", min_length=1, max_length=64)
+
+
 def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]) -> APIRouter:
     """All routes below /_sim."""
     router = APIRouter(prefix="/_sim", tags=["simulator"])
     _add_world_routes(router, world, pusher, replayer, platforms)
+    _add_warehouse_route(router, platforms)
     add_shopping_routes(router, world)
     add_truth_routes(router, world, platforms)
     add_fault_routes(router, world.faults)
     add_push_routes(router, world, pusher, platforms)
     add_replay_routes(router, replayer)
     return router
+
+
+def _add_warehouse_route(router: APIRouter, platforms: Mapping[str, PlatformBase]) -> None:
+    @router.put("/warehouse")
+    async def work(wanted: Warehouse) -> Json:
+        """The warehouse stands still, or ships."""
+        erp = platforms["erp"]
+        return {"shipped": erp.work(ships=wanted.ships, company=wanted.company) if isinstance(erp, Erp) else 0}
 
 
 def _add_world_routes(

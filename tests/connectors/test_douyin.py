@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.accounts import Account
 from connectors.douyin import pages, settlement
+from connectors.douyin.carriers import carrier_code
 from connectors.douyin.codes import meaning_of
 from connectors.douyin.gateway import param_json, request_sign
 from connectors.douyin.pushes import event_sign
@@ -284,6 +285,30 @@ async def test_an_order_is_shipped_once_whatever_fails(world: Outside, fault: st
     assert await world.effects(kind="shipped", tid=made.id) == 1
     with pytest.raises(ConflictProblem):
         await perform(client, "douyin.ship_order", **{**parcel, "waybill": "SF2"})
+
+
+@pytest.mark.parametrize(
+    ("company", "code"),
+    [
+        ("顺丰速运", "shunfeng"),
+        (" 圆通 ", "yuantong"),
+        ("J&T", "jtexpress"),
+        ("中国邮政", "youzhengguonei"),
+        ("EMS", "ems"),
+        ("zhongtong", "zhongtong"),
+        ("danniao", "danniao"),
+    ],
+)
+def test_a_carrier_is_known_by_name_and_by_code(company: str, code: str) -> None:
+    assert carrier_code(company) == code
+
+
+async def test_a_carrier_that_nobody_knows_is_refused_before_anything_is_told(world: Outside) -> None:
+    made = await order_of(world)
+    parcel = {"order_id": made.id, "waybill": "SF1", "company": "某某快运"}
+    with pytest.raises(ValidationProblem, match="Give Douyin's code"):
+        await perform(await world.open("douyin"), "douyin.ship_order", **parcel)
+    assert await world.effects(kind="shipped", tid=made.id) == 0
 
 
 async def test_goods_come_back_before_the_money_goes(world: Outside) -> None:

@@ -110,3 +110,20 @@ async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
     client = connector("erp").open(await world.account("erp"), link)
     with pytest.raises(AuthenticationProblem):
         await perform(client, "erp.get_shipping_order", number="1")
+
+
+async def test_an_order_is_cancelled_once_and_only_while_it_is_there(world: Outside) -> None:
+    client = await world.open("erp")
+    await world.sim.admin("PUT", "/warehouse", json={"ships": False})
+    waiting = await perform(client, "erp.create_shipping_order", **ORDER)
+    match = {"platform": "erp", "api": "shipping-orders"}
+    await world.break_things({"match": match, "fault": "timeout_after", "times": 1, "seconds": 1})
+    cancelled = await perform(client, "erp.cancel_shipping_order", number=waiting.number)
+    assert (cancelled.state, cancelled.already) == ("cancelled", True)
+    assert await world.effects(kind="shipping_order_cancelled", number=waiting.number) == 1
+    assert (await world.sim.admin("PUT", "/warehouse", json={"ships": True}))["shipped"] == 0
+    left = await perform(client, "erp.create_shipping_order", key="left", **ORDER)
+    with pytest.raises(ConflictProblem, match="left"):
+        await perform(client, "erp.cancel_shipping_order", number=left.number)
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "erp.cancel_shipping_order", number="nobody")

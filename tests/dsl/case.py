@@ -1,4 +1,4 @@
-"""A case of the flow language, written in YAML: a small flow, what happens to it, how it must end on every host."""
+"""A case in YAML: a small flow or a shipped definition, what happens to it, how it must end on every host."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,15 +6,26 @@ from typing import Any
 
 import yaml
 
-CASES = Path(__file__).parent / "cases"
+from domain.catalog import CATALOG
+from domain.problems import ConflictProblem
+
+_FOLDERS = (Path(__file__).parent / "cases", Path(__file__).parents[1] / "definitions" / "cases")
+_DEFINITIONS = Path(__file__).parents[2] / "definitions"
 
 
 @dataclass(frozen=True)
 class Case:
-    """head: parts of the definition beside `do`. took: virtual seconds. ran: names of the tasks that started."""
+    """head: parts of the definition beside `do`. took: virtual seconds. ran: names of the tasks that started.
+
+    definition: a shipped one instead of `do`, as `operations/erp-loop`. answers: what a call says instead of its
+    example, one after the other when it is a list; `{refused: …}` is a conflict. called: names of the calls, in order.
+    """
 
     name: str
-    do: list[Any]
+    do: list[Any] = field(default_factory=list)
+    definition: str | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
+    called: list[str] | None = None
     head: dict[str, Any] = field(default_factory=dict)
     input: Any = None
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -29,15 +40,33 @@ class Case:
     @property
     def text(self) -> str:
         """The definition as an author would upload it."""
+        if self.definition is not None:
+            return (_DEFINITIONS / f"{self.definition}.yaml").read_text(encoding="utf-8")
         document = {"dsl": "1.0.3", "namespace": "cases", "name": "a-case", "version": "1.0.0"}
         return yaml.safe_dump({"document": document, **self.head, "do": self.do}, allow_unicode=True, sort_keys=False)
+
+
+class Answers:
+    """What the calls of one run say, in turn."""
+
+    def __init__(self, case: Case) -> None:
+        self._left = {name: list(said) if isinstance(said, list) else [said] for name, said in case.answers.items()}
+
+    def of(self, call: str) -> dict[str, Any]:
+        """The next answer of a call, the last one again and again. Raises ConflictProblem where the case says so."""
+        left = self._left.get(call)
+        changes = {} if left is None else left.pop(0) if len(left) > 1 else left[0]
+        if "refused" in changes:
+            raise ConflictProblem(changes["refused"], retryable=False)
+        return {**CATALOG[call].example, **changes}
 
 
 def all_cases() -> list[Case]:
     """Every case of every file."""
     return [
         Case(**content)
-        for path in sorted(CASES.glob("*.yaml"))
+        for folder in _FOLDERS
+        for path in sorted(folder.glob("*.yaml"))
         for content in yaml.safe_load(path.read_text(encoding="utf-8"))
     ]
 

@@ -9,7 +9,7 @@ from domain.dsl.definition import parse_definition
 from domain.dsl.dry_run import Scenario, TimedEvent, dry_run
 from domain.dsl.program import Program
 from domain.events import Event
-from tests.dsl.case import Case, all_cases, check
+from tests.dsl.case import Answers, Case, all_cases, check
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
@@ -24,12 +24,16 @@ def test_case_ends_as_it_says(case: Case) -> None:
         )
         for number, event in enumerate(case.events)
     )
-    result = dry_run(
-        Program(definition.flow, definition.data), CATALOG, Scenario(input=case.input, events=events, subject="case:1")
+    answers = Answers(case)
+    scenario = Scenario(
+        input=case.input, events=events, subject="case:1", perform=lambda request: answers.of(request.call.name)
     )
+    result = dry_run(Program(definition.flow, definition.data), CATALOG, scenario)
     check(case, result.status, result.output, result.error, result.tasks)
     if case.took is not None:
         assert result.virtual_s == pytest.approx(case.took, abs=0.01)
+    if case.called is not None:
+        assert [call["call"] for call in result.calls] == case.called
     if case.calls is not None:
         assert [{"call": call["call"], "arguments": call["arguments"]} for call in result.calls] == case.calls
     if case.emitted is not None:

@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.dsl.dry_run import HUMAN_TASK_COMPLETED
 from domain.ids import derived_id
 from runtime.rehearsal import Rehearsal
-from tests.dsl.case import Case, all_cases, check
+from tests.dsl.case import Answers, Case, all_cases, check
 from workflows import messages
 
 
@@ -53,6 +53,8 @@ async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping:
     stage.published.clear()
     stage.opened.clear()
     stage.reports.clear()
+    answers = Answers(case)
+    stage.answers = dict.fromkeys(case.answers, lambda envelope: answers.of(envelope.call))
     run_id = f"case/{derived_id(case.name)}"
     with time_skipping.auto_time_skipping_disabled() if case.events else contextlib.nullcontext():
         handle = await stage.start(case.text, run_id, case.input)
@@ -66,6 +68,8 @@ async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping:
     report = stage.reports[-1]
     assert report.phase == status
     check(case, status, output, report.error, report.tasks)
+    if case.called is not None:
+        assert [call.call for call in stage.calls] == case.called
     if case.calls is not None:
         assert [{"call": call.call, "arguments": call.arguments} for call in stage.calls] == case.calls
     if case.emitted is not None:

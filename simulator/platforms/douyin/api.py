@@ -88,7 +88,9 @@ def order_detail(call: Call) -> Json:
 def add_logistics(call: Call) -> Json:
     """order.logisticsAdd: an order goes out once."""
     row, waybill = _order_row(call, "order_id"), call.text("logistics_code")
-    company = COMPANIES.get(call.text("company_code"), 7)
+    company = COMPANIES.get(call.text("company_code"))
+    if company is None:
+        raise ApiError(40004, "isv.parameter-invalid:5", "company_code is not known")
     subjects = {"tid": row.id, "waybill": waybill}
     try:
         trade.ship(call.world, row, waybill, company)

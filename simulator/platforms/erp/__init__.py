@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ STATUSES = {
     "clock_skew": 401,
     "not_found": 404,
     "conflict": 409,
+    "too_late": 409,
     "invalid": 422,
     "too_many": 429,
 }
@@ -67,13 +68,14 @@ _WORDS = {
 
 
 class Erp(PlatformBase):
-    """The platform; a shipping order is given to a carrier as soon as it is taken."""
+    """The platform; a shipping order is given to a carrier as soon as it is taken, while the warehouse works."""
 
     name = "erp"
     retry_delays_s = (10, 60, 300, 1800, 7200)
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self._ships = True
         self.orders = world.shelf(
             "erp_order",
             ErpOrder,
@@ -85,10 +87,35 @@ class Erp(PlatformBase):
         """Shipping orders, waybills and stock."""
         router = APIRouter(prefix=f"/{self.name}", tags=[self.name])
         router.add_api_route("/v1/shipping-orders/{number}", self._answer, methods=["PUT", "GET"])
+        router.add_api_route("/v1/shipping-orders/{number}/cancel", self._answer, methods=["POST"])
         router.add_api_route("/v1/shipping-orders", self._answer, methods=["GET"])
         router.add_api_route("/v1/waybills", self._answer, methods=["GET"])
         router.add_api_route("/v1/stock", self._answer, methods=["GET"])
         return router
+
+    def work(self, *, ships: bool, company: str) -> int:
+        """Let the warehouse ship, or stand still; how many waiting orders left with this carrier."""
+        self._ships = ships
+        waiting = [row for row in self.orders if row.state == "accepted"] if ships else []
+        for row in waiting:
+            self._ship(row, company)
+        return len(waiting)
+
+    def _ship(self, row: ErpOrder, company: str = "顺丰速运") -> ErpOrder:
+        now = self.world.clock.now()
+        waybill = f"SF{int(self.world.token('erp', row.id)[:14], 16) % 10**13:013d}"
+        shipped = self.orders.put(
+            replace(
+                row,
+                state="shipped",
+                waybill=waybill,
+                company=company,
+                version=max(int(now.timestamp() * 1000), row.version + 1),
+                changed_at=now,
+            )
+        )
+        self.world.tell(What.ORDER_SHIPPED, row.account, shipped)
+        return shipped
 
     def api_of(self, incoming: Incoming) -> str | None:
         """`shipping-orders`, `waybills` or `stock`."""
@@ -173,6 +200,8 @@ class Erp(PlatformBase):
         if kind == "stock":
             return 200, _page(request, [(row.updated_at, row.id, stock(row)) for row in self.world.goods])
         number = request.path_params.get("number")
+        if request.method == "POST":
+            return self._cancel(shop, str(number))
         if request.method == "PUT":
             return self._put(shop, str(number), body)
         order_id = request.query_params.get("order_id", "")
@@ -205,16 +234,40 @@ class Erp(PlatformBase):
                 order_id=order_id,
                 shop=source,
                 lines=tuple(lines),
-                state="shipped",
-                waybill=f"SF{int(self.world.token('erp', number)[:14], 16) % 10**13:013d}",
-                company="顺丰速运",
+                state="accepted",
+                waybill="",
+                company="",
                 version=int(now.timestamp() * 1000),
                 changed_at=now,
             )
         )
         self.world.ledger.record("shipping_order_created", self.name, shop.id, request=wanted, subjects=subjects)
-        self.world.tell(What.ORDER_SHIPPED, shop.id, order)
+        if self._ships:
+            self._ship(order)
         return 201, {**shown(order), "state": "accepted", "waybill": None, "company": None}
+
+    def _cancel(self, shop: Shop, number: str) -> tuple[int, Json]:
+        known = self.orders.get(number)
+        if known is None or known.account != shop.id:
+            raise Refusal("not_found", "没有这张发货单")
+        subjects = {"order_id": known.order_id, "number": number}
+        if known.state == "cancelled":
+            return 200, shown(known)
+        late = known.state != "accepted"
+        self.world.ledger.record(
+            "shipping_order_cancelled",
+            self.name,
+            shop.id,
+            request={},
+            subjects=subjects,
+            code=409 if late else 0,
+            effect=not late,
+        )
+        if late:
+            raise Refusal("too_late", "货已出库")
+        now = self.world.clock.now()
+        version = max(int(now.timestamp() * 1000), known.version + 1)
+        return 201, shown(self.orders.put(replace(known, state="cancelled", version=version, changed_at=now)))
 
 
 def shown(order: ErpOrder) -> Json:
@@ -224,8 +277,8 @@ def shown(order: ErpOrder) -> Json:
         "order_id": order.order_id,
         "shop": order.shop,
         "state": order.state,
-        "waybill": order.waybill,
-        "company": order.company,
+        "waybill": order.waybill or None,
+        "company": order.company or None,
         "changed_at": order.changed_at.isoformat(),
     }
 
