@@ -41,6 +41,10 @@ class Event(BaseModel):
         """The event as JSON-ready context attributes and data."""
         return self.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
 
+    def envelope_json(self) -> bytes:
+        """The envelope as JSON, without building it first."""
+        return self.model_dump_json(exclude_none=True).encode()
+
 
 class EventType(BaseModel):
     """An event that Tandem knows: its name, what it means, and an example of its data for authors and dry-runs."""

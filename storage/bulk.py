@@ -4,7 +4,7 @@ SQLAlchemy sends arrays as text, which costs a batch more than the server needs 
 own (`%(name)b` for an array), and runs in the transaction of the unit of work.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -24,3 +24,8 @@ async def fetch(work: UnitOfWork, statement: LiteralString, values: Mapping[str,
             return rows
     except psycopg.Error as error:
         raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
+
+
+def array_literal(texts: Iterable[str]) -> str:
+    """Texts as PostgreSQL writes an array of them: many of different lengths travel as one array of such literals."""
+    return "{" + ",".join('"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in texts) + "}"

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
@@ -15,29 +15,27 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    bindparam,
     column,
     delete,
     func,
-    literal,
     text,
     update,
 )
-from sqlalchemy import select as sa_select
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, col, select
 
 from domain.access import EVERYTHING, Scope
 from domain.events import Event
 from domain.ids import derived_id
+from storage.bulk import array_literal, fetch
 from storage.encryption import EncryptedJson
 from storage.notifications import EVENTS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
-from storage.recordsets import recordset, run_with_rows, table_of
-from storage.tables import Instant, Table, instant
+from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
+_ENVELOPE = "events.envelope"
 
 
 class EventRow(Table, table=True):
@@ -50,7 +48,7 @@ class EventRow(Table, table=True):
     event_id: str
     type: str
     subjects: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
-    envelope: dict[str, Any] = Field(sa_type=EncryptedJson("events.envelope"))
+    envelope: dict[str, Any] = Field(sa_type=EncryptedJson(_ENVELOPE))
     reach: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     received_at: datetime = instant(index=True)
     written_in: int = Field(
@@ -136,7 +134,22 @@ _MISSED = text(
     WHERE r.id = ANY(:ids) AND r.subjects <> '{}' AND r.listens <> '{}'
     ORDER BY r.id, e.seq
     """
-).columns(column("id", String), column("envelope", EncryptedJson("events.envelope")))
+).columns(column("id", String), column("envelope", EncryptedJson(_ENVELOPE)))
+_ADD = """
+    WITH new AS (
+        INSERT INTO events (source, event_id, type, subjects, envelope, reach, received_at)
+        SELECT source, event_id, type, subjects::text[], envelope, %(reach)b::jsonb, %(now)b::timestamptz
+        FROM unnest(
+            %(sources)b::text[], %(ids)b::text[], %(types)b::text[], %(subjects)b::text[], %(envelopes)b::bytea[]
+        ) AS told (source, event_id, type, subjects, envelope)
+        ON CONFLICT DO NOTHING RETURNING seq
+    ),
+    queued AS (
+        INSERT INTO event_outbox (seq, due_at, attempts, cursor)
+        SELECT seq, %(now)b::timestamptz, 0, '' FROM new WHERE %(queue)b::boolean
+    )
+    SELECT seq FROM new
+"""
 _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 
 
@@ -149,20 +162,22 @@ class Events(Repository):
         reach: the data scope of who publishes them; they reach no run outside of it. Without `queue` they are
         remembered and start nothing.
         """
-        rows = {
-            (event.source, event.id): {
-                "source": event.source,
-                "event_id": _stored_id(event, reach),
-                "type": event.type,
-                "subjects": list(event.subjects),
-                "envelope": event.envelope(),
-                "reach": _reach_json(reach),
-                "received_at": self.now,
-            }
-            for event in reversed(events)
+        # The first telling of an event counts.
+        new = list({(event.source, event.id): event for event in reversed(events)}.values())[::-1]
+        if not new:
+            return 0
+        keyring = self.work.database.keyring
+        values = {
+            "sources": [event.source for event in new],
+            "ids": [_stored_id(event, reach) for event in new],
+            "types": [event.type for event in new],
+            "subjects": [array_literal(event.subjects) for event in new],
+            "envelopes": [keyring.encrypt(event.envelope_json(), _ENVELOPE) for event in new],
+            "reach": Jsonb(_reach_json(reach)) if reach != EVERYTHING else None,
+            "now": self.now,
+            "queue": queue,
         }
-        statement, when = (_add_and_queue(), {"due_at": self.now}) if queue else (_add(), {})
-        added = await run_with_rows(self.session, statement, EventRow, list(reversed(rows.values())), **when)
+        added = await fetch(self.work, _ADD, values)
         if added and queue:
             await notify(self.work, EVENTS_CHANNEL)
         return len(added)
@@ -268,27 +283,8 @@ class Events(Repository):
         await self.session.execute(update(EventOutboxRow).where(col(EventOutboxRow.seq) == seq).values(**values))
 
 
-@lru_cache(maxsize=1)
-def _add() -> Any:
-    """Insert the events that are new; their numbers."""
-    events, source = table_of(EventRow), recordset(EventRow, _COLUMNS)
-    rows = sa_select(*(source.c[name] for name in _COLUMNS))
-    return insert(events).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(events.c.seq)
-
-
-@lru_cache(maxsize=1)
-def _add_and_queue() -> Any:
-    """Insert the events that are new, and queue just those."""
-    added, outbox = _add().cte("new"), table_of(EventOutboxRow)
-    queue = sa_select(added.c.seq, bindparam("due_at", type_=Instant), literal(0), literal(""))
-    return insert(outbox).from_select(["seq", "due_at", "attempts", "cursor"], queue).returning(outbox.c.seq)
-
-
-_COLUMNS = ("source", "event_id", "type", "subjects", "envelope", "reach", "received_at")
-
-
-def _reach_json(reach: Scope) -> dict[str, Any] | None:
-    return None if reach == EVERYTHING else reach.model_dump(mode="json", exclude_defaults=True)
+def _reach_json(reach: Scope) -> dict[str, Any]:
+    return reach.model_dump(mode="json", exclude_defaults=True)
 
 
 def _reach_of(row: EventRow) -> Scope:

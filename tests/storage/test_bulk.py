@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from domain.problems import UnavailableProblem
-from storage.bulk import fetch
+from storage.bulk import array_literal, fetch
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -33,3 +33,11 @@ async def test_a_statement_that_takes_too_long_is_said_so(database_url: str) -> 
         async with UnitOfWork(database) as work:
             await fetch(work, "SELECT pg_sleep(%(seconds)b::float8)", {"seconds": 30.0})
     await database.close()
+
+
+async def test_arrays_of_different_lengths_travel_together(database: Database) -> None:
+    given = [[], ["plain", "with, comma", 'a "quote"'], ["back\\slash", "{brace}", "", "NULL", "大衣\n"]]
+    async with UnitOfWork(database) as work:
+        statement = "SELECT literal::text[] FROM unnest(%(literals)b::text[]) AS t (literal)"
+        rows = await fetch(work, statement, {"literals": [array_literal(each) for each in given]})
+    assert [row[0] for row in rows] == given
