@@ -49,11 +49,13 @@ def optional_text(source: Mapping[str, Any], field: str, *, limit: int = 2048) -
     value = source.get(field)
     if value is None or value == "":
         return None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise anomaly(field, Text("应为文本", "must be a text"))
-    if len(str(value)) > limit:
+    if not isinstance(value, str):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise anomaly(field, Text("应为文本", "must be a text"))
+        value = str(value)
+    if len(value) > limit:
         raise anomaly(field, Text(f"超过 {limit} 个字符", f"is longer than {limit} characters"))
-    return str(value)
+    return value
 
 
 def whole_number(source: Mapping[str, Any], field: str, default: int | None = None) -> int:

@@ -10,10 +10,9 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote_plus
 
 from connectors.accounts import Account
-from connectors.payloads import parse_json_object
+from connectors.payloads import parse_json_object, percent_decoded
 from connectors.reading import (
     china_time,
     fen,
@@ -265,7 +264,7 @@ _RETURNS_GOODS = {"REFUND_AND_RETURN": True, "REFUND_ONLY": False}
 
 def _message(message: Any) -> Mapping[str, Any]:
     if isinstance(message, str):
-        return parse_json_object(unquote_plus(message).encode())
+        return parse_json_object(percent_decoded(message))
     return mapping(message, "msg")
 
 

@@ -8,6 +8,7 @@ the change (`occurred_at`, in milliseconds) is the version.
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -116,15 +117,21 @@ def _unknown_fields(model: type[BaseModel], data: Any, path: str) -> list[FieldE
         return [error for place, item in enumerate(data) for error in _unknown_fields(model, item, f"{path}/{place}")]
     if not isinstance(data, Mapping):
         return []
-    errors = []
+    errors: list[FieldError] = []
+    known = _models_within(model)
     for name, value in data.items():
-        spec = model.model_fields.get(name)
-        if spec is None:
+        if name not in known:
             text = Text("没有这个字段，请删除或更正", "there is no such field; remove or correct it")
             errors.append(FieldError(f"{path}/{str(name)[:64]}", text))
-        elif (inner := _model_within(spec.annotation)) is not None:
+        elif (inner := known[name]) is not None:
             errors += _unknown_fields(inner, value, f"{path}/{name}")
     return errors
+
+
+@cache
+def _models_within(model: type[BaseModel]) -> Mapping[str, type[BaseModel] | None]:
+    """The fields of a model, each with the model that its values are of, if they are of one."""
+    return {name: _model_within(spec.annotation) for name, spec in model.model_fields.items()}
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:

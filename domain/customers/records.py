@@ -8,6 +8,7 @@ of the newest telling that had them all; a short one only fills gaps.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -215,8 +216,9 @@ def _stock(data: StockData) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 def _check_amounts(event_type: str, data: Origin) -> None:
-    for name, value in data:
-        if name.endswith("_minor") and isinstance(value, int) and not 0 <= value <= LARGEST_AMOUNT_MINOR:
+    for name in _amounts_of(type(data)):
+        value = getattr(data, name)
+        if isinstance(value, int) and not 0 <= value <= LARGEST_AMOUNT_MINOR:
             raise ValidationProblem(
                 Text(
                     f"事件 {event_type} 的金额 {name} 为 {value} 分，超出可信范围",
@@ -225,3 +227,8 @@ def _check_amounts(event_type: str, data: Origin) -> None:
                 field=name,
                 retryable=False,
             )
+
+
+@cache
+def _amounts_of(model: type[Origin]) -> tuple[str, ...]:
+    return tuple(name for name in model.model_fields if name.endswith("_minor"))

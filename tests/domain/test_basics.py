@@ -1,6 +1,7 @@
 """Problems, ids, money, events, calls: what everything else stands on."""
 
 import pickle
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -68,6 +69,11 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys(value: dict[str, ob
 def test_a_derived_id_names_its_parts_and_nothing_else(first: list[str], second: list[str]) -> None:
     same = "\x1f".join(first) == "\x1f".join(second)
     assert (derived_id(*first) == derived_id(*second)) is same
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]))))
+def test_a_derived_id_is_a_uuid_of_version_5_and_stays_the_same_for_ever(parts: list[str]) -> None:
+    assert derived_id(*parts) == str(uuid.uuid5(uuid.UUID("6f1c7d0e-2a55-5c1b-9d0a-7c1c2f3b9a11"), "\x1f".join(parts)))
 
 
 @given(st.text(), st.text())
