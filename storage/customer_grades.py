@@ -12,6 +12,7 @@ from domain.tags import LiveGrading
 from domain.tags.views import CustomerGrade
 from storage.customer_tag_tables import CustomerGradeRow
 from storage.grade_statements import grade_customers
+from storage.prepared import run_prepared
 from storage.tag_statements import by_index
 from storage.unit_of_work import Repository
 
@@ -37,7 +38,7 @@ class CustomerGrades(Repository):
         """Write what a grading says of these customers; what changed."""
         await self.session.execute(by_index(True))
         parameters = {"customers": sorted(customers), "now": self.now}
-        rows = (await self.session.execute(grade_customers(grading), parameters)).all()
+        rows = await run_prepared(self.work, grade_customers(grading), parameters)
         await self.session.execute(by_index(False))
         return [
             GradeChange(

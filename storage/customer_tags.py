@@ -33,6 +33,7 @@ from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagChe
 from storage.identities import CustomerRow, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderRow, RefundRow
+from storage.prepared import run_prepared
 from storage.recordsets import table_of
 from storage.scoping import ScopedColumns, visible
 from storage.tag_statements import bring_up_to_date, by_index, compare
@@ -182,7 +183,7 @@ class CustomerTags(Repository):
 
     async def _run(self, statement: Select[Any], customers: list[UUID]) -> Sequence[Any]:
         await self.session.execute(by_index(True))
-        rows: Sequence[Any] = (await self.session.execute(statement, {"customers": customers, "now": self.now})).all()
+        rows = await run_prepared(self.work, statement, {"customers": customers, "now": self.now})
         await self.session.execute(by_index(False))
         return rows
 

@@ -3,16 +3,16 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, null, or_, select
+from sqlalchemy import CTE, ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, null, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from domain.tags import LiveGrading, leaves
-from domain.tags.grading import conditions_of
+from domain.tags.grading import GradeStep, conditions_of
 from storage.customer_tag_tables import CustomerGradeRow, TagCheckRow
-from storage.measures import NEVER, NOW, Measures, customers_given, keys_of
+from storage.measures import NEVER, NOW, Measures, customers_given, keys_of, worked_out
 from storage.recordsets import table_of
-from storage.tag_statements import Answer, answer
+from storage.tag_statements import answer
 
 _GRADES, _CHECKS = table_of(CustomerGradeRow), table_of(TagCheckRow)
 _COLUMNS = ("customer_id", "grading", "version", "grade", "score", "turn", "since", "why")
@@ -26,25 +26,32 @@ def grade_customers(grading: LiveGrading) -> Select[Any]:
     written = _written(who.c.id, name)
     every_leaf = (leaf for condition in conditions_of(grading) for leaf in leaves(condition))
     measures = Measures(every_leaf, who, keys_of(who), (written,))
-    facts = measures.facts
-    answers = [answer(step.condition, measures) if step.condition is not None else None for step in grading.steps]
-    grade, score = _grade(grading, answers)
-    turns = [each.turns_at for each in answers if each is not None]
-    graded = select(
-        facts.c.id,
-        facts.c.known,
-        facts.c.was_grade,
-        facts.c.was_score,
-        facts.c.was_version,
-        facts.c.was_turn,
-        facts.c.was_since,
-        grade.label("grade"),
-        score.label("score"),
-        func.least(*turns, NEVER).label("turns_at"),
-        _why(grading, answers).label("why"),
-    ).cte("graded")
-    row = graded.c
+    answered = _answered(grading, measures)
+    row = answered.c
+    scored = worked_out(select(*row, _score(grading, row).label("score")), "scored")
+    row = scored.c
+    judged = worked_out(select(*row, _grade(grading, row).label("grade")), "judged")
+    row = judged.c
     has_changed = or_(row.known.is_(None), row.grade.is_distinct_from(row.was_grade))
+    is_told = or_(has_changed, row.score != row.was_score, row.was_version != version)
+    turns = [row[f"x{place}"] for place, _ in _conditional(grading)]
+    graded = worked_out(
+        select(
+            row.id,
+            row.was_grade,
+            row.was_turn,
+            row.was_since,
+            row.grade,
+            row.score,
+            has_changed.label("has_changed"),
+            is_told.label("is_told"),
+            func.least(*turns, NEVER).label("turns_at"),
+            # What nobody is told need not be put into words.
+            case((is_told, _why(grading, row))).label("why"),
+        ),
+        "graded",
+    )
+    row = graded.c
     new = insert(_GRADES).from_select(
         _COLUMNS,
         select(
@@ -53,10 +60,10 @@ def grade_customers(grading: LiveGrading) -> Select[Any]:
             version,
             row.grade,
             row.score,
-            func.coalesce(row.was_turn, 0) + case((has_changed, 1), else_=0),
-            case((has_changed, NOW), else_=row.was_since),
+            func.coalesce(row.was_turn, 0) + case((row.has_changed, 1), else_=0),
+            case((row.has_changed, NOW), else_=row.was_since),
             row.why,
-        ).where(or_(has_changed, row.score != row.was_score, row.was_version != version)),
+        ).where(row.is_told),
     )
     stored = (
         new.on_conflict_do_update(
@@ -105,45 +112,47 @@ def _written(customer: ColumnElement[Any], name: ColumnElement[Any]) -> LateralF
     )
 
 
-def _grade(grading: LiveGrading, answers: list[Answer | None]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+def _conditional(grading: LiveGrading) -> list[tuple[int, GradeStep]]:
+    """The steps that have a condition, with their places."""
+    return [(place, step) for place, step in enumerate(grading.steps) if step.condition is not None]
+
+
+def _answered(grading: LiveGrading, measures: Measures) -> CTE:
+    """For each step whether it holds (`h0` …) and when time alone may change that (`x0` …), beside what is written."""
+    facts = measures.facts
+    columns: list[ColumnElement[Any]] = []
+    for place, step in _conditional(grading):
+        holds, turns_at = answer(step.condition, measures)
+        columns += [holds.label(f"h{place}"), turns_at.label(f"x{place}")]
+    was = (facts.c[name] for name in ("known", "was_grade", "was_score", "was_version", "was_turn", "was_since"))
+    return worked_out(select(facts.c.id, *was, *columns), "answered")
+
+
+def _score(grading: LiveGrading, row: Any) -> ColumnElement[Any]:
+    score: ColumnElement[Any] = _number(0)
+    if grading.active and grading.grades:
+        for place, step in _conditional(grading):
+            score = score + case((row[f"h{place}"], _number(step.points)), else_=_number(0))
+    return score
+
+
+def _grade(grading: LiveGrading, row: Any) -> ColumnElement[Any]:
     nothing: ColumnElement[Any] = cast(null(), Text)
-    zero: ColumnElement[Any] = cast(literal(0, Integer), Integer)
     if not grading.active:
-        return nothing, zero
-    if not grading.grades:
-        chosen = [
-            (each.holds, _word(step.name))
-            for step, each in zip(grading.steps, answers, strict=True)
-            if each is not None
-        ]
-        last = _word(grading.steps[-1].name) if answers[-1] is None else nothing
-        return (case(*chosen, else_=last) if chosen else last), zero
-    score = zero
-    for step, each in zip(grading.steps, answers, strict=True):
-        if each is not None:
-            score = score + case((each.holds, cast(literal(step.points, Integer), Integer)), else_=zero)
-    words = [(score >= cast(literal(least, Integer), Integer), _word(name)) for name, least in grading.grades]
-    return case(*words, else_=nothing), score
+        return nothing
+    if grading.grades:
+        return case(*((row.score >= _number(least), _word(name)) for name, least in grading.grades), else_=nothing)
+    chosen = [(row[f"h{place}"], _word(step.name)) for place, step in _conditional(grading)]
+    last = _word(grading.steps[-1].name) if grading.steps[-1].condition is None else nothing
+    return case(*chosen, else_=last) if chosen else last
 
 
-def _why(grading: LiveGrading, answers: list[Answer | None]) -> ColumnElement[Any]:
+def _why(grading: LiveGrading, row: Any) -> ColumnElement[Any]:
     """The steps that were met, in order."""
-    met = [
-        case(
-            (
-                each.holds,
-                func.jsonb_build_array(
-                    func.jsonb_build_object(_word("name"), _word(step.name), _word("points"), _number(step.points))
-                ),
-            ),
-            else_=_none(),
-        )
-        for step, each in zip(grading.steps, answers, strict=True)
-        if each is not None
-    ]
     found: ColumnElement[Any] = _none()
-    for each in met:
-        found = found.op("||")(each)
+    for place, step in _conditional(grading):
+        told = func.jsonb_build_object(_word("name"), _word(step.name), _word("points"), _number(step.points))
+        found = found.op("||")(case((row[f"h{place}"], func.jsonb_build_array(told)), else_=_none()))
     return found
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Interval,
+    Select,
     and_,
     any_,
     bindparam,
@@ -61,6 +62,12 @@ def keys_of(who: CTE) -> LateralFromClause:
     )
 
 
+def worked_out(statement: Select[Any], name: str) -> CTE:
+    """A CTE that the planner does not fold into what reads it: there, each expression would be computed again at every
+    place that refers to it."""
+    return statement.cte(name).prefix_with("MATERIALIZED")
+
+
 class Measured(NamedTuple):
     """Of one leaf: its value, whether it is within the leaf's bounds, and the earliest instant after now at which time
     alone may change that."""
@@ -94,11 +101,14 @@ class Measures:
             columns += more.c
         raw = select(*columns).select_from(rows).cte("raw")
         # Each answer is worked out once here, however many rules and places refer to it.
-        self.facts: CTE = select(
-            raw.c.id,
-            *(raw.c[each.name] for more in beside for each in more.c),
-            *(each for leaf in self._leaves.values() for each in self._answers(leaf, raw)),
-        ).cte("facts")
+        self.facts: CTE = worked_out(
+            select(
+                raw.c.id,
+                *(raw.c[each.name] for more in beside for each in more.c),
+                *(each for leaf in self._leaves.values() for each in self._answers(leaf, raw)),
+            ),
+            "facts",
+        )
 
     def __getitem__(self, leaf: Leaf) -> Measured:
         number, columns = self._numbers[_same(leaf)], self.facts.c

@@ -77,7 +77,7 @@ def answer(condition: Condition | None, measures: Measures) -> Answer:
     return Answer(holds if condition.word == "any" else not_(holds), turns_at)
 
 
-_WAYS = ("hashjoin", "mergejoin", "seqscan")
+_WAYS = ("hashjoin", "mergejoin", "seqscan", "memoize")
 
 
 def by_index(is_on: bool) -> TextClause:
