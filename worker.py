@@ -17,12 +17,14 @@ from activities.coupons import coupon_activities
 from activities.customers import customer_activities
 from activities.drains import Drains
 from activities.goods import goods_activities
+from activities.lookups import LookupActivities
 from activities.messages import message_activities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
 from activities.runs import RunActivities
 from activities.web import web_activities
 from connectors.http import Link, open_client
+from connectors.registry import Connector
 from connectors.templates import TemplateRenderer
 from connectors.web.caller import WebCaller
 from connectors.web.guard import WebSettings
@@ -60,7 +62,10 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await _keep_drains_going(application.client)
+        asked = [connector.queue for connector in application.connectors.values() if _can_be_asked(connector)]
+        await _keep_drains_going(
+            application.client, [*DRAINS, *(messages.Drain("lookups", queue=each) for each in asked)]
+        )
         runs = [asyncio.create_task(worker.run()) for worker in workers]
         log.info("worker serves", queues=sorted(worker.task_queue for worker in workers))
         stopping = asyncio.create_task(stop.wait())
@@ -108,6 +113,10 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         by_queue[connector.queue] = platform_activities(connector, binder, application.connections, link)
         if getattr(connector.client, "streams", ()):
             by_queue[connector.queue].append(pulls.pull)
+    asked = {connector.queue: name for name, connector in application.connectors.items() if _can_be_asked(connector)}
+    lookups = LookupActivities(application.lookups(link), asked)
+    for queue in asked:
+        by_queue[queue].append(lookups.drain)
     by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
     # A platform that only pushes has nothing to serve.
@@ -116,6 +125,11 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         for queue, activities in by_queue.items()
         if activities
     }
+
+
+def _can_be_asked(connector: Connector) -> bool:
+    """Whether the platform can be asked about people: see `connectors.lookups`."""
+    return getattr(connector.client, "looks_up", None) is not None
 
 
 def _maker(
@@ -153,13 +167,13 @@ def _chosen(makers: Mapping[str, Callable[[], Worker]], queues: Sequence[str]) -
     return [makers[queue] for queue in queues or makers]
 
 
-async def _keep_drains_going(client: Client) -> None:
+async def _keep_drains_going(client: Client, drains: Sequence[messages.Drain]) -> None:
     """The drains run for ever, once each; starting one that runs is no error."""
-    for drain in DRAINS:
+    for drain in drains:
         await client.start_workflow(
             messages.DRAIN_WORKFLOW,
             drain,
-            id=f"tandem/drain/{drain.name}/{drain.lane}",
+            id=f"tandem/drain/{drain.name}/{drain.queue or drain.lane}",
             task_queue=messages.FLOWS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )

@@ -28,7 +28,7 @@ from workflows import messages
 log = structlog.get_logger(__name__)
 
 ROUND_S = 60.0
-_IDLE_S = 5.0
+IDLE_S = 5.0
 # A round costs nearly the same for one event as for hundreds: what comes while work goes on shares the next round.
 GATHER_S = 0.1
 _LOOK_AFTER_S = 10.0
@@ -91,32 +91,25 @@ class Drains:
         step = self._steps.get(drain.name)
         if step is None:
             raise ApplicationError(f"there is no drain {drain.name}", non_retryable=True)
-        end = time.monotonic() + ROUND_S
-        async with _heart_beating():
-            while time.monotonic() < end and not activity.is_worker_shutdown():
-                try:
-                    await step()
-                except UnavailableProblem as error:
-                    log.warning("drain pauses", drain=drain.name, reason=str(error))
-                    await self._pause(_IDLE_S)
+        await work_for_a_round(drain.name, step)
 
     async def _drain_inbox(self) -> bool:
         if (await self._inbox.drain()).read:
-            await self._pause(GATHER_S)
+            await pause(GATHER_S)
             return True
-        return await self._inbox.wait_for_work(_IDLE_S)
+        return await self._inbox.wait_for_work(IDLE_S)
 
     async def _dispatch_events(self) -> bool:
         drained = await self._dispatcher.drain()
         if drained.dispatched or drained.retried or drained.parked:
-            await self._pause(GATHER_S)
+            await pause(GATHER_S)
             return True
-        return await self._dispatcher.wait_for_work(_IDLE_S)
+        return await self._dispatcher.wait_for_work(IDLE_S)
 
     async def _deliver_streams(self) -> bool:
         """Turns go on beside the drain, each for its own time: a slow subscriber holds up no other."""
         began = await self._streams.drain()
-        await self._pause(_STREAM_PAUSE_S)
+        await pause(_STREAM_PAUSE_S)
         return began > 0
 
     async def _look_after_runs(self) -> bool:
@@ -133,7 +126,7 @@ class Drains:
             await self._pull_schedules.sync()
             self._tidied_at = time.monotonic()
         if not started and not sealed:
-            await self._pause(GATHER_S if erased else _LOOK_AFTER_S)
+            await pause(GATHER_S if erased else _LOOK_AFTER_S)
         return bool(started)
 
     async def _keep_tags(self) -> bool:
@@ -143,7 +136,7 @@ class Drains:
         filled = await self._tagging.backfill()
         if not checked.complete or not filled.complete:
             return True
-        await self._pause(_CHECK_S)
+        await pause(_CHECK_S)
         return False
 
     async def _erase(self) -> bool:
@@ -163,11 +156,24 @@ class Drains:
         if purged.rows:
             log.info("purged", **{kind.value: count for kind, count in purged.rows.items()})
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait; return at once when the worker begins to stop."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await activity.wait_for_worker_shutdown()
+
+async def work_for_a_round(name: str, step: Callable[[], Awaitable[object]]) -> None:
+    """One batch of work after the other for a minute, or until the worker stops; pauses while the database is away."""
+    end = time.monotonic() + ROUND_S
+    async with _heart_beating():
+        while time.monotonic() < end and not activity.is_worker_shutdown():
+            try:
+                await step()
+            except UnavailableProblem as error:
+                log.warning("drain pauses", drain=name, reason=str(error))
+                await pause(IDLE_S)
+
+
+async def pause(seconds: float) -> None:
+    """Wait; return at once when the worker begins to stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await activity.wait_for_worker_shutdown()
 
 
 @contextlib.asynccontextmanager

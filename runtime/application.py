@@ -10,6 +10,7 @@ from temporalio.service import GrpcCompression
 
 from connectors.http import Link
 from connectors.loading import load_connectors
+from connectors.lookups import looked_up
 from connectors.registry import ConnectorRegistry
 from connectors.subscribers import Subscribers
 from connectors.web.guard import HostGuard, WebSettings
@@ -45,6 +46,7 @@ from services.identities import IdentityService
 from services.imports import Imports
 from services.inbox import InboxService, PushReader
 from services.intake import Intake
+from services.lookups import LookupDesk, LookupService
 from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
@@ -254,7 +256,15 @@ class Application:
 
     @cached_property
     def inbox(self) -> InboxService:
-        return InboxService(self.database, self.connectors, Intake(IdentityService(), self.tagging))
+        return InboxService(
+            self.database,
+            self.connectors,
+            Intake(IdentityService(), self.tagging, LookupDesk(looked_up(self.connectors))),
+        )
+
+    def lookups(self, link: Link) -> LookupService:
+        """Asking platforms about people over a link of the caller's."""
+        return LookupService(self.database, self.connectors, self.connections, link)
 
     @cached_property
     def quarantine(self) -> QuarantineService:

@@ -6,7 +6,7 @@ at once. Only what hangs on a new link is looked at again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -39,7 +39,7 @@ class Assigned:
     """Whose keys they are. identity_ids: for each sighting the identity that its row points at, None without keys.
 
     aliases: earlier ids of a customer. touched: the customers of all sightings, and those that gained or lost keys.
-    events: merges and splits, to be put into the outbox by the caller.
+    fresh: identities that were stored a moment ago. events: merges and splits, to be put into the outbox by the caller.
     """
 
     identity_ids: Sequence[int | None]
@@ -48,6 +48,7 @@ class Assigned:
     aliases: Mapping[UUID, Sequence[UUID]]
     touched: frozenset[UUID] = frozenset()
     events: Sequence[Event] = ()
+    fresh: frozenset[int] = field(default=frozenset(), compare=False)
 
 
 class IdentityService:
@@ -105,6 +106,7 @@ class _Batch:
             await Customers(self._work).aliases(present),
             present | resolved.touched,
             resolved.events,
+            frozenset(self._fresh),
         )
 
     def _know(self, key: IdentityKey, stored: StoredKey) -> None:

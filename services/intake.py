@@ -43,6 +43,13 @@ class Tagging(Protocol):
         """
 
 
+class Lookups(Protocol):
+    """Whoever asks platforms about people whom they only named."""
+
+    async def ask(self, work: UnitOfWork, arrivals: Sequence["Arrival"], assigned: Assigned) -> None:
+        """Note whom to ask about because of a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """One canonical event, when it came, and the record in it."""
@@ -82,9 +89,15 @@ _NOBODY = Assigned((), {}, {}, {})
 class Intake:
     """The way in of everything that platforms tell."""
 
-    def __init__(self, identities: IdentityService | None = None, tagging: Tagging | None = None) -> None:
+    def __init__(
+        self,
+        identities: IdentityService | None = None,
+        tagging: Tagging | None = None,
+        lookups: Lookups | None = None,
+    ) -> None:
         self._identities = identities
         self._tagging = tagging
+        self._lookups = lookups
 
     async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival], times: StageTimes | None = None) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
@@ -92,6 +105,8 @@ class Intake:
         with times.of("identity"):
             arrivals, erased = await _without_erased(work, arrivals)
             assigned = await self._assign(work, arrivals)
+            if self._lookups is not None and assigned.identities:
+                await self._lookups.ask(work, arrivals, assigned)
         with times.of("records"):
             told = [arrival.record for arrival in arrivals if arrival.record is not None]
             for record in told:

@@ -14,6 +14,7 @@ from storage.unit_of_work import UnitOfWork
 
 EVENTS_CHANNEL = "tandem_events"
 INBOX_CHANNEL = "tandem_inbox"
+LOOKUPS_CHANNEL = "tandem_lookups"
 
 
 async def notify(work: UnitOfWork, channel: str) -> None:

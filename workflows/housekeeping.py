@@ -27,9 +27,9 @@ class DrainWorkflow:
         for _ in range(ROUNDS):
             try:
                 await workflow.execute_activity(
-                    messages.DRAIN_ACTIVITY,
+                    messages.LOOKUP_ACTIVITY if drain.queue else messages.DRAIN_ACTIVITY,
                     drain,
-                    task_queue=messages.INBOX_QUEUE,
+                    task_queue=drain.queue or messages.INBOX_QUEUE,
                     start_to_close_timeout=timedelta(minutes=5),
                     schedule_to_close_timeout=timedelta(minutes=15),
                     heartbeat_timeout=timedelta(seconds=8),

@@ -176,11 +176,13 @@ class Drain:
     `tags` (time gives and takes tags; a rule's new version is filled in for everybody), `streams` (events go out to
     subscribers).
 
-    `lane` tells several drains of a kind apart; they share the work.
+    `lane` tells several drains of a kind apart; they share the work. queue: for `lookups` (platforms are asked about
+    people) the platform's own; empty for what all share.
     """
 
     name: str
     lane: int = 0
+    queue: str = ""
 
 
 @dataclass
@@ -226,6 +228,8 @@ RESOLVE_FLOW_ACTIVITY = "flows.resolve"
 START_SCHEDULED_RUN_ACTIVITY = "runs.start-scheduled"
 
 DRAIN_ACTIVITY = "tandem.drain"
+
+LOOKUP_ACTIVITY = "tandem.lookups"
 
 PULL_ACTIVITY = "tandem.pull"
 

@@ -7,13 +7,16 @@ from typing import Any, Literal
 from connectors.accounts import Account
 from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
+from connectors.lookups import KnownContact
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
+from connectors.webhooks import Verified
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked, unmarked
 from connectors.wecom.tags import CorpTags
+from domain.canonical import KeyKind
 from domain.catalog.wecom import (
     AddTagOutput,
     CustomerArguments,
@@ -46,6 +49,7 @@ class WecomCorp:
     """One corp. Methods raise problems as `connectors.errors` describes them."""
 
     streams = STREAMS
+    looks_up: KeyKind = "external_userid"
 
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
@@ -55,6 +59,10 @@ class WecomCorp:
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """A page of contacts; see `connectors.pulling`."""
         return await self.contacts.pull(stream, cursor, until)
+
+    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
+        """A contact with everybody who has them; see `connectors.lookups`."""
+        return await self.contacts.record(value, known)
 
     async def find_customer(self, request: FindCustomerArguments) -> FindCustomerOutput:
         """The contact behind a WeChat identity; not found when an identity is unknown or they are no contact."""

@@ -45,7 +45,8 @@ def read_events(record: Verified, account: Account) -> list[Event]:
     rows, left = said.get("follow_user"), said.get("left")
     if not isinstance(rows, list) or not isinstance(left, list):
         raise anomaly("follow_user", Text("应为列表", "must be a list"))
-    origin = {"platform": account.platform, "account": account.slug, "version": int(read_at.timestamp() * 1000)}
+    version = max(int(read_at.timestamp() * 1000), whole_number(said, "after", 0) + 1)
+    origin = {"platform": account.platform, "account": account.slug, "version": version}
     events = [_followed(person, mapping(row, "follow_user"), origin, record, read_at, account) for row in rows]
     return events + [_left(person, str(userid), origin, read_at, account) for userid in left]
 
@@ -75,7 +76,8 @@ def _followed(
         add_way=_WAYS.get(whole_number(row, "add_way", 0)),
     )
     # What was listed is told as of when they became a contact: a corp's past sets nothing in motion.
-    return _event("contact.read", data, account, data.occurred_at if record.kind == CONTACT_LISTED else read_at)
+    at = data.occurred_at if record.kind == CONTACT_LISTED else record.sent_at or read_at
+    return _event("contact.read", data, account, at)
 
 
 def _left(person: Mapping[str, Any], userid: str, origin: dict[str, Any], read_at: datetime, account: Account) -> Event:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.listed_rows import listed_rows
+from connectors.lookups import KnownContact
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, optional_mapping, text
 from connectors.webhooks import Verified
@@ -31,6 +32,7 @@ EVERY = timedelta(hours=1)
 _MEMBERS_AT_ONCE = 100
 _PAGE = 100
 _FOLLOWER_PAGES = 20
+_NOTHING = KnownContact()
 
 
 class ContactBook:
@@ -57,16 +59,15 @@ class ContactBook:
                 break
         return mapping(answer.get("external_contact"), "external_contact"), followed
 
-    async def record(self, external_userid: str, known: Sequence[str] = ()) -> Verified:
-        """One contact as the inbox takes it. known: members who are thought to have them as a contact; those who have
-        not any more are named in it."""
+    async def record(self, external_userid: str, known: KnownContact = _NOTHING) -> Verified:
+        """One contact as the inbox takes it; members who have them no more are named in it."""
         began = self._api.now()
         try:
             person, followed = await self.read(external_userid)
         except NotFoundProblem:
             person, followed = {"external_userid": external_userid}, []
-        left = set(known) - {text(row, "userid") for row in followed}
-        return _record(CONTACT_READ, began, person, followed, sorted(left))
+        left = set(known.members) - {text(row, "userid") for row in followed}
+        return _record(CONTACT_READ, began, person, followed, sorted(left), after=known.version)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next contacts, member by member. All are read once in a while; between, nothing is to be had.
@@ -136,11 +137,16 @@ class ContactBook:
 
 
 def _record(
-    kind: str, began: datetime, person: Mapping[str, Any], followed: Sequence[Mapping[str, Any]], left: Sequence[str]
+    kind: str,
+    began: datetime,
+    person: Mapping[str, Any],
+    followed: Sequence[Mapping[str, Any]],
+    left: Sequence[str],
+    after: int = 0,
 ) -> Verified:
     began = began.astimezone(UTC)
     said = {"external_contact": person, "follow_user": list(followed), "left": list(left)}
-    payload = json.dumps(said, ensure_ascii=False, default=str).encode()
+    payload = json.dumps({**said, "after": after}, ensure_ascii=False, default=str).encode()
     number = optional_mapping(person).get("external_userid")
     key = f"{kind}/{number}/{rfc3339(began)}/{content_digest(canonical_json(said))[:16]}"
     return Verified(kind, payload, key[:256], began)

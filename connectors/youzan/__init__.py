@@ -9,6 +9,7 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.youzan.buyers import BUYER_READ, buyer_events
 from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
 from connectors.youzan.pushes import push_events, uses_push, verify_push
@@ -60,7 +61,7 @@ class YouzanConnector:
         return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
-        return push_events(record, account)
+        return buyer_events(record, account) if record.kind == BUYER_READ else push_events(record, account)
 
     def open(self, account: Account, link: Link) -> YouzanShop:
         return YouzanShop(account, link)

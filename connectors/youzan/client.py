@@ -6,14 +6,17 @@ from typing import Any, Literal
 
 from connectors.accounts import Account
 from connectors.http import Link
+from connectors.lookups import KnownContact
 from connectors.payloads import parse_json
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
+from connectors.webhooks import Verified
+from connectors.youzan.buyers import buyer_record
 from connectors.youzan.codes import TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.pulling import STREAMS, pull
 from connectors.youzan.records import read_order, read_refund
-from domain.canonical import RefundStatus
+from domain.canonical import KeyKind, RefundStatus
 from domain.catalog.youzan import (
     AgreeRefundArguments,
     AgreeRefundOutput,
@@ -38,6 +41,7 @@ class YouzanShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
     streams = STREAMS
+    looks_up: KeyKind = "buyer"
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = YouzanGateway(account, link)
@@ -45,6 +49,12 @@ class YouzanShop:
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """A page of orders or refunds; see `connectors.pulling`."""
         return await pull(self.gateway, stream, cursor, until)
+
+    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
+        """A buyer's WeChat identities, which orders do not tell; see `connectors.lookups`."""
+        began = self.gateway.now()
+        wechat = await self._wechat_identity(value)
+        return buyer_record(value, wechat, began) if wechat else None
 
     async def get_refund(self, request: RefundArguments) -> GetRefundOutput:
         """The refund as it is now; retryable while a new one is not readable yet."""

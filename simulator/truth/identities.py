@@ -85,7 +85,9 @@ def _meetings(
     for follower in world.followers.having(customer=customer.id):
         scope = f"official_account/{follower.account}"
         openid = Identity("official_account", follower.account, "openid", scope, follower.id)
-        yield from _together(platforms, "official_account", [openid, unionid])
+        # Of somebody who left, the account is told nothing but the openid.
+        told = [openid, unionid] if follower.following else [openid]
+        yield from _together(platforms, "official_account", told)
     for contact in world.contacts.having(external_userid=customer.external_userid or ""):
         scope = f"wecom/{contact.corp}"
         friend = Identity("wecom", contact.corp, "external_userid", scope, contact.external_userid)

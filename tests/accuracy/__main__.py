@@ -112,7 +112,10 @@ async def _pulled(database: Database) -> bool:
 
 async def _drained(database: Database) -> bool:
     async with UnitOfWork(database) as work:
-        return not await work.session.scalar(text("SELECT count(*) FROM inbox WHERE state = 'waiting'"))
+        asked = await work.session.scalar(text("SELECT count(*) FROM lookups WHERE due_at IS NOT NULL"))
+        # In this order: who was asked about waits in the inbox before the question is settled.
+        waiting = await work.session.scalar(text("SELECT count(*) FROM inbox WHERE state = 'waiting'"))
+        return not asked and not waiting
 
 
 async def _inbox(database: Database) -> dict[str, tuple[int, int, int]]:

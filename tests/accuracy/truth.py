@@ -132,7 +132,7 @@ async def people(simulator: httpx.AsyncClient, database: Database) -> People:
     for key, name in cluster.items():
         hanging[name].append(key)
     apart = Counter(
-        " – ".join(sorted((one[0], other[0])))
+        " – ".join(sorted((_kind_of(one), _kind_of(other))))
         for keys in hanging.values()
         for one, other in combinations(keys, 2)
         if customer[one] != customer[other]
@@ -146,3 +146,8 @@ async def people(simulator: httpx.AsyncClient, database: Database) -> People:
         of_one - joinable,
         dict(apart.most_common(5)),
     )
+
+
+def _kind_of(key: tuple[str, str, str]) -> str:
+    platform = key[1].partition("/")[0]
+    return f"{key[0]} ({platform})" if platform else key[0]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connectors.lookups import KnownContact
 from connectors.webhooks import Verified
 from connectors.wecom.contacts import EVERY
 from domain.canonical import ContactData, ScanData, keys_of
@@ -82,7 +83,7 @@ async def test_a_contact_is_read_for_all_who_have_them_and_for_whom_not_any_more
     await do(world, friend["id"], "befriend", userid=second, code="counter-7")
     await do(world, friend["id"], "note", userid=second, phone="13912345678")
     await do(world, friend["id"], "tag", userid=second, tag="孕妈", group="人群")
-    record = await client.contacts.record(friend["external_userid"], [first, second, "LeftTheCorp"])
+    record = await client.contacts.record(friend["external_userid"], KnownContact([first, second, "LeftTheCorp"]))
     both = {contact(event).userid: event for event in events_of([record], account)}
     assert {userid: event.type for userid, event in both.items()} == {
         first: "tandem.contact.read",
@@ -94,9 +95,10 @@ async def test_a_contact_is_read_for_all_who_have_them_and_for_whom_not_any_more
     assert both[second].time == record.received_at, "what was read for a callback is news"
     await do(world, friend["id"], "unfriend", userid=first)
     await do(world, friend["id"], "unfriend", userid=second, by="staff")
-    nobodys = await client.contacts.record(friend["external_userid"], [first, second])
+    nobodys = await client.contacts.record(friend["external_userid"], KnownContact([first, second], 2**50))
     gone = [(event.type, contact(event).userid) for event in events_of([nobodys], account)]
     assert gone == [("tandem.contact.gone", userid) for userid in sorted((first, second))]
+    assert contact(events_of([nobodys], account)[0]).version == 2**50 + 1, "whatever the platform's clock says"
 
 
 async def test_reading_the_same_again_is_the_same_event(world: Outside) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from connectors.loading import load_connectors
+from connectors.lookups import looked_up
 from connectors.webhooks import Verified
 from domain.accounts import NewAccount
 from domain.calls import Catalog
@@ -17,7 +18,9 @@ from services.connections import Connections
 from services.identities import IdentityService
 from services.inbox import InboxService
 from services.intake import Intake
+from services.lookups import LookupDesk, LookupService
 from services.pulls import PullService
+from storage.customer_facts import CustomerFacts
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -77,9 +80,33 @@ async def read_all(live: Database, world: Outside, account: str, stream: str) ->
 
 
 async def drained(live: Database) -> None:
-    inbox = InboxService(live, CONNECTORS, Intake(IdentityService()))
-    while (read := await inbox.drain()).read:
+    while (read := await inbox_of(live).drain()).read:
         assert read.quarantined == 0
+
+
+def inbox_of(live: Database) -> InboxService:
+    return InboxService(live, CONNECTORS, Intake(IdentityService(), lookups=LookupDesk(looked_up(CONNECTORS))))
+
+
+async def asked(live: Database, world: Outside, platform: str) -> int:
+    """Ask the platform until nothing is due, and take in what it answers; how often it was asked."""
+    lookups, times = LookupService(live, CONNECTORS, Connections(live), world.link), 0
+    while (round_of := await lookups.drain(platform)).asked:
+        times += round_of.asked
+    await drained(live)
+    return times
+
+
+async def pushed(live: Database, world: Outside, platform: str, count: int, *, backwards: bool = False) -> None:
+    """Let the newest pushes of a platform come in, as they came or the last first, each of them twice."""
+    account, received = await world.account(platform), await world.pushes(platform, count)
+    world.receiver.pushes.clear()
+    for request in received[::-1] if backwards else received:
+        verified = CONNECTORS[platform].verify(request, account)
+        for _ in range(2):
+            await inbox_of(live).accept(platform, account.slug, verified)
+        await inbox_of(live).drain(limit=1)
+    await drained(live)
 
 
 async def rows(live: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -143,7 +170,7 @@ async def test_callbacks_in_any_order_and_twice_end_in_the_same_state(live: Data
     seen: set[Any] = set()
     for turn, order in enumerate((verified, verified[::-1], [*verified[2:], *verified[:2]])):
         await rows(live, "WITH a AS (DELETE FROM interactions) DELETE FROM inbox RETURNING 1")
-        inbox = InboxService(live, CONNECTORS, Intake(IdentityService()))
+        inbox = inbox_of(live)
         for push in [*order, *order]:
             # Each as a push of its own, so that the row and not the inbox has to cope.
             fresh = Verified(push.kind, push.payload, f"{turn}/{len(seen)}/{push.dedupe_key}", push.received_at)
@@ -158,3 +185,133 @@ async def test_callbacks_in_any_order_and_twice_end_in_the_same_state(live: Data
     assert len(seen) == 1
     ((_, state, channel, _),) = next(iter(seen))
     assert (state, channel) == ("removed", "counter-9")
+
+
+async def doing(world: Outside, customer: str, does: str, **more: Any) -> None:
+    await world.sim.admin("POST", "/doings", json={"customer_id": customer, "does": does, **more})
+
+
+CUSTOMERS = "SELECT count(DISTINCT customer_id) FROM identities WHERE kind = ANY(:kinds)"
+CONTACTS = "SELECT name, state, channel, details->'tags' FROM interactions WHERE kind = 'contact' ORDER BY name"
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "backwards"])
+async def test_a_callback_makes_the_platform_be_asked_once_and_the_person_recognised(
+    live: Database, world: Outside, backwards: bool
+) -> None:
+    corp, account = await connected(live, world, "wecom"), await connected(live, world, "official_account")
+    await read_all(live, world, account, "followers")
+    sim = world.sim.app.state.world
+    followed = {row.customer_id for row in sim.followers if row.following}
+    friend = next(row for row in sim.contacts if row.customer_id in followed)
+    first, second = (
+        friend.userid,
+        next(each.userid for each in next(iter(sim.corps)).staff if each.userid != friend.userid),
+    )
+    await doing(world, friend.customer_id, "befriend", userid=second, code="counter-7")
+    await doing(world, friend.customer_id, "note", userid=second, phone="13912345678")
+    await doing(world, friend.customer_id, "tag", userid=second, tag="孕妈", group="人群")
+    await pushed(live, world, "wecom", 3, backwards=backwards)
+    assert await asked(live, world, "wecom") == 1, "however many callbacks: one question"
+    found = await rows(live, CONTACTS)
+    assert sorted(found) == sorted(
+        [(first, "contact", friend.state or None, []), (second, "contact", "counter-7", ["孕妈"])]
+    )
+    kinds = ["external_userid", "phone", "openid", "unionid"]
+    (mine,) = await rows(live, "SELECT customer_id FROM identities WHERE kind = 'external_userid'")
+    known = await rows(live, "SELECT DISTINCT kind FROM identities WHERE customer_id = :who ORDER BY kind", who=mine[0])
+    assert [kind for (kind,) in known] == sorted(kinds)
+    told = await rows(
+        live, "SELECT type, count(*) FROM events WHERE type LIKE 'tandem.contact.%' GROUP BY 1 ORDER BY 1"
+    )
+    assert {**dict(told), "tandem.contact.updated": 1} == {
+        "tandem.contact.added": 1,
+        "tandem.contact.read": 2,
+        "tandem.contact.updated": 1,
+    }
+    assert corp == CORP
+
+
+async def test_who_was_lost_unseen_stays_and_is_not_reachable(live: Database, world: Outside) -> None:
+    await connected(live, world, "wecom")
+    sim = world.sim.app.state.world
+    friend = next(iter(sim.contacts))
+    second = next(each.userid for each in next(iter(sim.corps)).staff if each.userid != friend.userid)
+    await doing(world, friend.customer_id, "befriend", code="counter-1")
+    await doing(world, friend.customer_id, "befriend", userid=second)
+    await pushed(live, world, "wecom", 2)
+    await asked(live, world, "wecom")
+    # The callback of the one is lost; that of the other says that there is something to ask about.
+    await world.break_things({"match": {"platform": "wecom"}, "fault": "drop_push"})
+    await doing(world, friend.customer_id, "unfriend", userid=friend.userid)
+    await world.break_things()
+    await world.sim.admin("POST", "/advance", json={"seconds": 5})
+    await doing(world, friend.customer_id, "unfriend", userid=second)
+    await pushed(live, world, "wecom", 1)
+    async with UnitOfWork(live) as work:
+        (customer,) = (await work.session.execute(text("SELECT DISTINCT customer_id FROM identities"))).one()
+        assert await CustomerFacts(work).contact(customer) is not None, "nobody has told of the other one yet"
+    await asked(live, world, "wecom")
+    assert {name: state for name, state, *_ in await rows(live, CONTACTS)} == {friend.userid: "gone", second: "lost"}
+    async with UnitOfWork(live) as work:
+        assert await CustomerFacts(work).contact(customer) is None
+    # Coming back makes them reachable again.
+    await world.sim.admin("POST", "/advance", json={"seconds": 5})
+    await doing(world, friend.customer_id, "befriend", userid=second)
+    await pushed(live, world, "wecom", 1)
+    await asked(live, world, "wecom")
+    async with UnitOfWork(live) as work:
+        assert await CustomerFacts(work).contact(customer) == (CORP, f"{friend.external_userid}/{second}")
+
+
+async def test_a_platform_out_of_quota_pauses_its_account_and_loses_no_question(live: Database, world: Outside) -> None:
+    await connected(live, world, "wecom")
+    sim = world.sim.app.state.world
+    for friend in list(sim.contacts)[:3]:
+        await doing(world, friend.customer_id, "befriend")
+    await pushed(live, world, "wecom", 3)
+    await world.break_things({"match": {"api": "externalcontact/get"}, "fault": "quota", "times": 3})
+    lookups = LookupService(live, CONNECTORS, Connections(live), world.link)
+    refused = await lookups.drain("wecom")
+    assert (refused.asked, refused.failed) == (3, 3)
+    assert (await lookups.drain("wecom")).asked == 0
+    (waiting,) = await rows(
+        live, "SELECT count(*) FROM lookups WHERE due_at > now() + '50 s' AND problem LIKE '%45009%'"
+    )
+    assert waiting == (3,)
+    await rows(live, "UPDATE lookups SET due_at = now() RETURNING 1")
+    assert await asked(live, world, "wecom") == 3, "another process, or this one a minute later"
+    assert await rows(live, "SELECT count(*) FROM lookups WHERE due_at IS NOT NULL OR problem IS NOT NULL") == [(0,)]
+    assert await rows(live, CUSTOMERS, kinds=["unionid"]) == [(3,)]
+
+
+async def test_what_cannot_be_asked_is_given_up_with_its_reason(live: Database, world: Outside) -> None:
+    await connected(live, world, "wecom")
+    await doing(world, next(iter(world.sim.app.state.world.contacts)).customer_id, "befriend")
+    await pushed(live, world, "wecom", 1)
+    await world.break_things({"match": {"api": "externalcontact/get"}, "fault": "forbidden"})
+    assert await asked(live, world, "wecom") == 1
+    ((due, problem),) = await rows(live, "SELECT due_at, problem FROM lookups")
+    assert due is None
+    assert "48002" in problem
+
+
+async def test_a_buyer_of_the_shop_is_the_contact(live: Database, world: Outside) -> None:
+    corp, _ = await connected(live, world, "wecom"), await connected(live, world, "youzan")
+    sim = world.sim.app.state.world
+    contacts = {row.customer_id for row in sim.contacts}
+    buyer = next(row for row in sim.buyers if row.platform == "youzan" and row.customer_id in contacts)
+    order = {"shop": "demo-apparel", "customer_id": buyer.customer_id, "status": "paid"}
+    await world.sim.admin("POST", "/orders", json=order)
+    await pushed(live, world, "youzan", 2)
+    assert await asked(live, world, "youzan") == 1
+    await world.sim.admin("POST", "/orders", json=order)
+    await pushed(live, world, "youzan", 2)
+    assert await asked(live, world, "youzan") == 0, "a buyer is asked about once"
+    await read_all(live, world, corp, "contacts")
+    found = await rows(
+        live,
+        """SELECT count(*) FROM identities one JOIN identities other USING (customer_id)
+        WHERE one.kind = 'external_userid' AND other.kind = 'buyer'""",
+    )
+    assert found == [(1,)]

@@ -1,0 +1,41 @@
+"""Asking a platform about one person whom its pushes only name.
+
+A client that can be asked has `looks_up`, the kind of key it is asked by, and the method `look_up`. What comes back
+goes the way of a push: into the inbox, and is read there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from connectors.registry import ConnectorRegistry
+from connectors.webhooks import Verified
+from domain.canonical import KeyKind
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContact:
+    """What is known of a person before the platform is asked. members: staff who are thought to have them as a contact.
+    version: of the newest state that is known; what is read now is newer, whatever the clocks say."""
+
+    members: Sequence[str] = ()
+    version: int = 0
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A client whose platform can be asked about a person."""
+
+    looks_up: KeyKind
+
+    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
+        """What the platform knows of the person with this key, None when it knows nothing.
+
+        Raises problems as `connectors.errors` describes them.
+        """
+
+
+def looked_up(connectors: ConnectorRegistry) -> dict[str, KeyKind]:
+    """The kind of key by which each platform that can be asked is asked."""
+    kinds = {platform: getattr(connector.client, "looks_up", None) for platform, connector in connectors.items()}
+    return {platform: kind for platform, kind in kinds.items() if kind is not None}
