@@ -63,6 +63,17 @@ def _tell(found: Profile) -> None:
         ],
         [{"tag": each.tag, "since": rfc3339(each.since)} for each in found.tags],
         [
+            {
+                "category": each.category,
+                "purchases": each.purchases,
+                "last": rfc3339(each.last_at),
+                "days": each.interval_days,
+                "own": each.own,
+                "due": rfc3339(each.due_at) if each.due_at else None,
+            }
+            for each in found.rhythms
+        ],
+        [
             {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "key": entry.key}
             for entry in sorted(entries, key=lambda each: each.at, reverse=True)
         ],

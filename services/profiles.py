@@ -25,6 +25,7 @@ from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import Page, PageRequest
 from storage.profile import KINDS, Kind, Profiles, Subject, Totals, cursor_of, place_of
+from storage.purchase_rhythms import PurchaseRhythms, Rhythm
 from storage.reach import TouchRow
 from storage.runs import RunRow, summary_of
 from storage.unit_of_work import UnitOfWork
@@ -79,7 +80,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A customer from all sides; every list holds the newest only, `timeline` pages through everything."""
+    """A customer from all sides; every list holds the newest only, `timeline` pages through everything.
+
+    rhythms: how often they buy, by category, what is due first at the top.
+    """
 
     customer: UUID
     aliases: Sequence[UUID]
@@ -93,6 +97,7 @@ class Profile:
     coupons: Sequence[Entry]
     activities: Sequence[Entry]
     tags: Sequence[HeldTag]
+    rhythms: Sequence[Rhythm]
     runs: Sequence[Entry]
     tasks: Sequence[Entry]
     touches: Sequence[Entry]
@@ -128,6 +133,7 @@ class ProfileService:
             lines = await profiles.lines([row.id for row in rows["order"]])
             totals = await profiles.totals(subject)
             tags = await self._tags.held(work, customer) if self._tags is not None else ()
+            rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
         clear = unmask_for is not None
         entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}
         acts = [self._entry(row, lines, work.now, clear) for row in interactions]
@@ -145,6 +151,7 @@ class ProfileService:
             [each for each in acts if each.kind in _COUPONS],
             [each for each in acts if each.kind not in sorted_out][:MOST_OF_A_KIND],
             tags,
+            rhythms,
             entries["run"],
             entries["task"],
             entries["touch"],

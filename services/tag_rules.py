@@ -1,15 +1,18 @@
 """The tag rules and gradings in force, read once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from domain.ids import content_digest
 from domain.problems import ProblemError
-from domain.tags import LiveGrading, LiveRule
+from domain.tags import Condition, LiveGrading, LiveRule, rhythms_of
+from domain.tags.grading import conditions_of
 from storage.definitions import Definitions
 from storage.grading_breaks import GradingBreaks
+from storage.purchase_rhythms import PurchaseRhythms
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -40,6 +43,7 @@ class RuleBook:
     def __init__(self) -> None:
         self._read: dict[str, LiveRule | None] = {}
         self._gradings: dict[str, LiveGrading | None] = {}
+        self._usual: tuple[datetime | None, Mapping[str, int]] = (None, {})
 
     async def current(self, work: UnitOfWork) -> list[RuleInForce]:
         """Every rule in force, by name. One that this Tandem cannot read is left out, and said in the log once."""
@@ -57,7 +61,8 @@ class RuleBook:
                     self._read[key] = None
             rule = self._read[key]
             if rule is not None:
-                found.append(RuleInForce(rule, version.digest))
+                conditions = () if rule.condition is None else (rule.condition,)
+                found.append(RuleInForce(rule, await self._digest(work, version.digest, conditions)))
         return found
 
     async def gradings(self, work: UnitOfWork) -> list[GradingInForce]:
@@ -76,8 +81,25 @@ class RuleBook:
                     self._gradings[key] = None
             grading = self._gradings[key]
             if grading is not None:
-                found.append(GradingInForce(grading, version.digest))
+                digest = await self._digest(work, version.digest, conditions_of(grading))
+                found.append(GradingInForce(grading, digest))
         return await self._with_breaks(work, found)
+
+    async def _digest(self, work: UnitOfWork, digest: str, conditions: Sequence[Condition]) -> str:
+        """Of a text and of the usual intervals it goes by: when they change, everybody is looked at anew."""
+        categories = rhythms_of(conditions)
+        if categories is not None and not categories:
+            return digest
+        rhythms = PurchaseRhythms(work)
+        measured_at = await rhythms.measured_at()
+        if measured_at != self._usual[0]:
+            self._usual = (measured_at, await rhythms.usual())
+        known = sorted(
+            (category, days)
+            for category, days in self._usual[1].items()
+            if categories is None or category in categories
+        )
+        return content_digest(f"{digest} {known}")
 
     async def _with_breaks(self, work: UnitOfWork, found: list[GradingInForce]) -> list[GradingInForce]:
         """RFM gradings with their segments by the values last measured; without any they wait for the measuring."""
@@ -95,9 +117,10 @@ class RuleBook:
         return ready
 
     async def measure(self, work: UnitOfWork, older_than: timedelta = MEASURE_EVERY) -> int:
-        """Measure the quantiles of RFM gradings that were not measured for so long; how many."""
+        """Measure the quantiles of RFM gradings that were not measured for so long, and, where something in force asks
+        for them, the usual purchase intervals; how many."""
         breaks = GradingBreaks(work)
-        measured = 0
+        measured = int(await self._has_rhythms(work) and await PurchaseRhythms(work).measure())
         for version in await Definitions(work).all_in_force("grading"):
             if version.properties.get("rfm") is None:
                 continue
@@ -109,3 +132,9 @@ class RuleBook:
             if await breaks.is_due(grading, older_than):
                 measured += await breaks.measure(grading)
         return measured
+
+    async def _has_rhythms(self, work: UnitOfWork) -> bool:
+        conditions = [each.rule.condition for each in await self.current(work) if each.rule.condition is not None]
+        for each in await self.gradings(work):
+            conditions += conditions_of(each.grading)
+        return rhythms_of(conditions) != frozenset()

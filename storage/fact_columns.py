@@ -27,6 +27,7 @@ from domain.tags.conditions import RecordTest
 from domain.tags.facts import DETAIL_PREFIX, FACTS, Fact, Source
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow
+from storage.purchase_rhythms import AT_RHYTHM, DUE, FIELDS, ORDER_AT
 from storage.recordsets import table_of
 
 _ORDERS, _LINES = table_of(OrderRow), table_of(OrderLineRow)
@@ -37,10 +38,11 @@ _DAYS: Mapping[str, str] = {"due": "due_on", "expires": "expires_on"}
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where the records of a source are, the column that says whose they are, and when they happened."""
+    """Where the records of a source are, the column that says whose they are, and when they happened. Records that are
+    worked out for one customer at a time have no rows of their own: see `storage.purchase_rhythms`."""
 
-    rows: FromClause
-    identity: ColumnElement[Any]
+    rows: FromClause | None
+    identity: ColumnElement[Any] | None
     at: ColumnElement[Any]
     fields: Mapping[str, ColumnElement[Any]]
 
@@ -49,7 +51,6 @@ def _of_account(account: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
     return {"account": account, "platform": func.split_part(account, "/", 1)}
 
 
-_ORDER_AT = func.coalesce(_ORDERS.c.paid_at, _ORDERS.c.created_at, _ORDERS.c.told_at)
 _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     **_of_account(_ORDERS.c.account_id),
     "status": _ORDERS.c.status,
@@ -70,11 +71,11 @@ _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "kept": func.greatest(_ORDERS.c.paid_minor - _ORDERS.c.refunded_minor, 0),
 }
 _SHELVES: Mapping[Source, Shelf] = {
-    "orders": Shelf(_ORDERS, _ORDERS.c.identity_id, _ORDER_AT, _ORDER_FIELDS),
+    "orders": Shelf(_ORDERS, _ORDERS.c.identity_id, ORDER_AT, _ORDER_FIELDS),
     "order_lines": Shelf(
         _ORDERS.join(_LINES, _LINES.c.order_key == _ORDERS.c.id),
         _ORDERS.c.identity_id,
-        _ORDER_AT,
+        ORDER_AT,
         {
             **_ORDER_FIELDS,
             "item": _LINES.c.item_id,
@@ -86,6 +87,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "total": _LINES.c.total_minor,
         },
     ),
+    "rhythms": Shelf(None, None, AT_RHYTHM, FIELDS),
     "refunds": Shelf(
         _REFUNDS,
         _REFUNDS.c.identity_id,
@@ -131,6 +133,8 @@ def instant_of(fact: Fact, name: str) -> ColumnElement[Any]:
     """An instant of the fact's records: `at` is their own time, the others are days, from their start in Shanghai."""
     if name == "at":
         return _SHELVES[fact.source].at
+    if fact.has_rhythm:
+        return DUE
     day = _INTERACTIONS.c.details[_DAYS[name]].astext
     # Without CASE a day that is none would be cast before it is looked at.
     start = func.timezone(_DAY_ZONE, cast(cast(day, Date), DateTime))

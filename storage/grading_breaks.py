@@ -37,10 +37,9 @@ class GradingBreaks(Repository):
 
     async def measure(self, grading: LiveGrading) -> bool:
         """Measure over everybody who bought within the window; False when nobody did."""
-        rfm = grading.rfm
-        if rfm is None:
+        rfm, shelf = grading.rfm, shelf_of("orders")
+        if rfm is None or shelf.rows is None:
             return False
-        shelf = shelf_of("orders")
         age = func.ceil(func.extract("epoch", literal(self.now) - func.max(shelf.at)) / 86_400)
         buyers = (
             select(

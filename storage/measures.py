@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Interval,
     Select,
+    Text,
     and_,
     any_,
     bindparam,
@@ -30,17 +31,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from domain.tags import FACTS, Bounds, Leaf
+from domain.tags import FACTS, Leaf
 from domain.tags.facts import Source
 from storage.fact_columns import instant_of, is_of, passes, shelf_of, value_of
 from storage.identities import IdentityRow
+from storage.purchase_rhythms import DUE, FIELDS, rhythms, silent_for
 from storage.recordsets import table_of
 from storage.tables import Instant
 
 NOW: ColumnElement[Any] = cast(bindparam("now", type_=Instant), Instant)
 NEVER: ColumnElement[Any] = cast(literal_column("'infinity'"), Instant)
 _IDENTITIES = table_of(IdentityRow)
-_SOURCES: tuple[Source, ...] = ("orders", "order_lines", "refunds", "interactions")
+_ZONE = "Asia/Shanghai"
+_SOURCES: tuple[Source, ...] = ("orders", "order_lines", "refunds", "interactions", "rhythms")
 
 
 def customers_given() -> CTE:
@@ -117,23 +120,23 @@ class Measures:
     def _answers(self, leaf: Leaf, raw: CTE) -> list[ColumnElement[Any]]:
         number = self._numbers[_same(leaf)]
         value: ColumnElement[Any] = raw.c[f"v{number}"]
-        if leaf.measure not in ("latest", "earliest"):
+        if leaf.measure in ("count", "sum", "distinct"):
             value = func.coalesce(value, literal_column("0"))
-        leaving = [raw.c[name] for name in (f"t{number}_{place}" for place in range(2)) if name in raw.c]
+        leaving = [raw.c[name] for name in (f"t{number}_{place}" for place in range(3)) if name in raw.c]
         return [
             value.label(f"v{number}"),
-            _meets(value, leaf.bounds).label(f"m{number}"),
+            _meets(leaf, value).label(f"m{number}"),
             _turns_at(leaf, value, leaving).label(f"n{number}"),
         ]
 
     def _part(self, source: Source, same: Sequence[Leaf], keys: LateralFromClause) -> LateralFromClause:
         """One row for each customer, found by index: what it costs does not depend on how many others there are."""
         shelf = shelf_of(source)
-        statement = (
-            select(*(each for leaf in same for each in self._columns(leaf)))
-            .select_from(shelf.rows)
-            .where(shelf.identity == any_(keys.c.ids))
-        )
+        statement = select(*(each for leaf in same for each in self._columns(leaf)))
+        if shelf.rows is None or shelf.identity is None:
+            statement = statement.select_from(rhythms(keys.c.ids, keys).lateral("rhythm"))
+        else:
+            statement = statement.select_from(shelf.rows).where(shelf.identity == any_(keys.c.ids))
         windows = [leaf.within for leaf in same]
         if all(window is not None for window in windows):
             longest = max(window for window in windows if window is not None)
@@ -159,6 +162,8 @@ class Measures:
                 value = func.max(instant_of(fact, leaf.of)).filter(counted)
             case "earliest":
                 value = func.min(instant_of(fact, leaf.of)).filter(counted)
+            case "silence":
+                return self._silence(leaf, counted, at)
         columns: list[ColumnElement[Any]] = [value.label(f"v{number}")]
         if leaf.within is not None:
             length = literal(leaf.within, Interval)
@@ -167,6 +172,28 @@ class Measures:
                 for place, instant in enumerate(_leaving(leaf, at, counted))
             ]
         return columns
+
+    def _silence(self, leaf: Leaf, counted: ColumnElement[bool], at: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+        """The category that was silent for so long, its interval and its last day, as `猫粮 P30D 2026-10-01`; of
+        several the one that is due first. Beside it when any of them begins or ends to be silent for so long."""
+        number, low, high = self._numbers[_same(leaf)], leaf.bounds.low, leaf.bounds.high
+        told = func.concat(FIELDS["category"], " P", FIELDS["interval"], "D ", func.date(func.timezone(_ZONE, at)))
+        first = func.array_agg(aggregate_order_by(told, DUE, FIELDS["category"]), type_=ARRAY(Text))
+        columns: list[ColumnElement[Any]] = [first.filter(and_(counted, *_silent(low, high)))[1].label(f"v{number}")]
+        turns = [silent_for(percent) for percent in (low, high) if percent is not None]
+        if leaf.within is not None:
+            turns.append(at + literal(leaf.within, Interval))
+        columns += [
+            func.min(turn).filter(and_(counted, turn > NOW)).label(f"t{number}_{place}")
+            for place, turn in enumerate(turns)
+        ]
+        return columns
+
+
+def _silent(low: int | None, high: int | None) -> list[ColumnElement[bool]]:
+    """That the silence has begun and not ended; an interval that nobody knows gives neither."""
+    begun = [] if low is None else [silent_for(low) <= NOW]
+    return begun if high is None else [*begun, silent_for(high) > NOW]
 
 
 def _leaving(leaf: Leaf, at: ColumnElement[Any], counted: ColumnElement[bool]) -> list[ColumnElement[Any]]:
@@ -188,7 +215,10 @@ def _same(leaf: Leaf) -> tuple[object, ...]:
     return (*leaf.subject, leaf.bounds)
 
 
-def _meets(value: ColumnElement[Any], bounds: Bounds) -> ColumnElement[bool]:
+def _meets(leaf: Leaf, value: ColumnElement[Any]) -> ColumnElement[bool]:
+    if leaf.measure == "silence":
+        return value.is_not(None)
+    bounds = leaf.bounds
     met: list[ColumnElement[bool]] = []
     if bounds.low is not None:
         met.append(value >= _number(bounds.low))

@@ -79,6 +79,16 @@ RESPONSES: dict[str, Any] = {
         "coupons": [],
         "activities": [],
         "tags": [{"tag": "复购", "since": AT, "why": ["近 90 天已付款 3 单"]}],
+        "rhythms": [
+            {
+                "category": "猫粮",
+                "purchases": 4,
+                "last_at": AT,
+                "interval_days": 32,
+                "own": True,
+                "due_at": "2026-12-13T00:00:00Z",
+            }
+        ],
         "runs": [],
         "tasks": [],
         "touches": [],

@@ -76,6 +76,18 @@ class HeldTagOut(_Out):
     why: list[Any]
 
 
+class RhythmOut(_Out):
+    """How often the customer buys goods of a category. purchases: days on which they did. own: whether the interval is
+    theirs; else it is the usual one. interval_days, due_at: null while nobody knows any."""
+
+    category: str
+    purchases: int
+    last_at: AwareDatetime
+    interval_days: int | None
+    own: bool
+    due_at: AwareDatetime | None
+
+
 class ProfileOut(_Out):
     """A customer from all sides; every list holds the newest 20. masked: whether personal data is masked."""
 
@@ -91,6 +103,7 @@ class ProfileOut(_Out):
     coupons: list[EntryOut]
     activities: list[EntryOut]
     tags: list[HeldTagOut]
+    rhythms: list[RhythmOut]
     runs: list[EntryOut]
     tasks: list[EntryOut]
     touches: list[EntryOut]

@@ -1,6 +1,6 @@
 """Tags: rules over what is known of a customer, read from YAML, with everything that is wrong with them."""
 
-from domain.tags.conditions import Bounds, Condition, Group, Leaf, RecordTest, leaves
+from domain.tags.conditions import Bounds, Condition, Group, Leaf, RecordTest, leaves, rhythms_of
 from domain.tags.facts import EVERY_KIND, FACTS, Fact
 from domain.tags.grading import GRADING, LiveGrading, check_grading
 from domain.tags.reading import read_condition
@@ -26,4 +26,5 @@ __all__ = [
     "check_rule",
     "leaves",
     "read_condition",
+    "rhythms_of",
 ]

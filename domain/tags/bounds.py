@@ -1,5 +1,6 @@
 """What a measure has to be: `{ at-least: 3 }`, `{ of: paid, at-least: '500.00' }`, `{ older-than: P30D }`."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -14,12 +15,17 @@ from domain.tags.remarks import Remarks
 
 _NUMBER_KEYS = ("at-least", "at-most", "more-than", "less-than", "equals")
 _AGE_KEYS = ("older-than", "newer-than", "due-within", "due-after")
+_SILENCE_KEYS = ("at-least", "less-than")
+_TIMES = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?")
 LARGEST_NUMBER = 10**15
 LARGEST_COUNT = 1_000_000
 
 
 def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: Remarks) -> tuple[str, Bounds] | None:
     """The field that is measured and its bounds, None with remarks when they cannot be read."""
+    if measure == "silence":
+        bounds = _silence(fact, data, pointer, remarks)
+        return None if bounds is None else ("", bounds)
     is_age = measure in ("latest", "earliest")
     keys = (*(() if measure == "count" else ("of",)), *(_AGE_KEYS if is_age else _NUMBER_KEYS))
     if not isinstance(data, Mapping):
@@ -131,6 +137,48 @@ def read_number(value: Any, of_type: FieldType, pointer: str, remarks: Remarks) 
         )
         return None
     return value
+
+
+def _silence(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> Bounds | None:
+    """How many times the interval nothing was bought, in percent: from `at-least` on, until `less-than`."""
+    if not fact.has_rhythm:
+        text = Text(
+            f"{fact.name} 没有购买周期，silence 只能用于 replenishment",
+            f"{fact.name} have no interval; `silence` is of replenishment only",
+        )
+        remarks.error("unknown-field", pointer, text, of_key=True)
+        return None
+    if not isinstance(data, Mapping) or not data:
+        example = "silence: { at-least: '1.5' }"
+        remarks.error("bad-bounds", pointer, Text(f"请写成 {example}", f"Write {example}"))
+        return None
+    before = len(remarks.found)
+    remarks.unknown_keys(data, _SILENCE_KEYS, pointer)
+    given = {key: _percent(data[key], child(pointer, key), remarks) for key in _SILENCE_KEYS if key in data}
+    bounds = Bounds(low=given.get("at-least"), high=given.get("less-than"))
+    if len(remarks.found) > before:
+        return None
+    if bounds.low is not None and bounds.high is not None and bounds.low >= bounds.high:
+        text = Text("at-least 应小于 less-than", "`at-least` has to be below `less-than`")
+        remarks.error("contradictory-bounds", pointer, text)
+        return None
+    return bounds
+
+
+def _percent(value: Any, pointer: str, remarks: Remarks) -> int | None:
+    shown = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    found = _TIMES.fullmatch(shown)
+    if found is None:
+        remarks.error(
+            "bad-value",
+            pointer,
+            Text(
+                "这里要写周期的倍数，加引号，最多两位小数，例如 '1.5'",
+                "How many times the interval, quoted, with two decimals at most, such as '1.5'",
+            ),
+        )
+        return None
+    return int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
 
 
 def _shown(value: Any) -> str:

@@ -1,12 +1,12 @@
 """A rule's condition as a tree: all, any or none of conditions about one fact each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 Operator = Literal["in", "not-in", "at-least", "at-most", "more-than", "less-than", "starts-with", "exists"]
-Measure = Literal["count", "sum", "distinct", "latest", "earliest"]
+Measure = Literal["count", "sum", "distinct", "latest", "earliest", "silence"]
 GroupWord = Literal["all", "any", "none"]
 
 Value = str | int | bool
@@ -23,7 +23,8 @@ class RecordTest:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a measure has to be. low, high: of a number, both included.
+    """What a measure has to be. low, high: of a number, both included; of a silence in percent of the interval, `high`
+    not included.
 
     older, newer: of an instant t at the instant now, `t <= now - older` and `now - newer < t`; negative lengths reach
     into the future.
@@ -69,6 +70,20 @@ class Group:
 
 
 Condition = Leaf | Group
+
+
+def rhythms_of(conditions: Iterable["Condition"]) -> frozenset[str] | None:
+    """The categories whose purchase intervals matter to conditions; None for all of them, nothing when none does."""
+    found: set[str] = set()
+    for condition in conditions:
+        for leaf in leaves(condition):
+            if leaf.fact != "replenishment":
+                continue
+            named = [test.values for test in leaf.tests if test.field == "category" and test.operator == "in"]
+            if not named:
+                return None
+            found.update(map(str, named[0]))
+    return frozenset(found)
 
 
 def leaves(condition: Condition) -> Iterator[Leaf]:

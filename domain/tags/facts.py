@@ -11,7 +11,7 @@ from typing import Literal
 from domain.tags.topics import TOPICS
 
 FieldType = Literal["text", "list", "number", "money", "flag"]
-Source = Literal["orders", "order_lines", "refunds", "interactions"]
+Source = Literal["orders", "order_lines", "refunds", "interactions", "rhythms"]
 
 PAID_STATUSES = ("paid", "shipped", "completed")
 """An order that counts: paid, and not closed since."""
@@ -31,6 +31,9 @@ class Fact:
     (`Record.kind`). instants: what `latest` and `earliest` may be of, the record's own time first.
 
     endless: whether its records only pile up, so that a rule should say how far back it looks.
+
+    A record of `replenishment` is a category that the customer buys: when last (`at`), how often (`interval`, in days,
+    `own` or what is usual), when it is time again (`due`). Only it has a `silence`.
     """
 
     name: str
@@ -47,6 +50,11 @@ class Fact:
     def amounts(self) -> tuple[str, ...]:
         """What `sum` may be of."""
         return tuple(name for name, each in self.fields.items() if each.type in ("money", "number"))
+
+    @property
+    def has_rhythm(self) -> bool:
+        """Whether `silence` may be measured."""
+        return self.source == "rhythms"
 
     @property
     def status_field(self) -> str:
@@ -141,6 +149,13 @@ _ALL = (
             "returns_goods": _FLAG,
             "amount": _MONEY,
         },
+    ),
+    Fact(
+        "replenishment",
+        "rhythms",
+        frozenset({"orders"}),
+        {"category": _TEXT, "purchases": _NUMBER, "interval": _NUMBER, "own": _FLAG},
+        instants=("at", "due"),
     ),
     _interactions(
         "coupons",
