@@ -14,7 +14,7 @@ from domain.problems import UnavailableProblem
 from services.audit import seal_pending
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
-from services.inbox import InboxService
+from services.inbox import BATCH, InboxService
 from services.pull_schedules import PullSchedules
 from services.retention import RetentionService
 from services.run_reports import RunReports
@@ -94,8 +94,9 @@ class Drains:
         await work_for_a_round(drain.name, step)
 
     async def _drain_inbox(self) -> bool:
-        if (await self._inbox.drain()).read:
-            await pause(GATHER_S)
+        if read := (await self._inbox.drain()).read:
+            if read < BATCH:
+                await pause(GATHER_S)
             return True
         return await self._inbox.wait_for_work(IDLE_S)
 

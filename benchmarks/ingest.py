@@ -43,7 +43,7 @@ WORKERS = int(os.environ.get("BENCH_WORKERS", "2"))
 TITLE = "Ingest: pushes in the inbox become records, customers and tags; one record in each push"
 NOTE = (
     f"the shipped rules and gradings, on disk; limit: COPY of the same bytes; 1×: {CUSTOMERS:,} stored customers with "
-    f"2.4 orders each, {ACTIVE:,} of them active. "
+    f"2.4 orders each, at most {ACTIVE:,} of them active. "
     "Set BENCH_CUSTOMERS, BENCH_RECORDS, BENCH_WORKERS, BENCH_RATE (records/s), BENCH_SECONDS"
 )
 _SCALES = (1, 10, 100)

@@ -15,7 +15,7 @@ from connectors.canonical_records import RECORDS_KIND
 from storage.inbox import Push
 
 SHOP, TILL = "flagship", "till"
-ACTIVE = 1_000
+ACTIVE = 10_000
 _SHARE_OF_NEW = 0.1
 _CHINA = timedelta(hours=8)
 _ARTICLES = ("羊毛大衣", "针织开衫", "高腰阔腿裤", "真丝衬衫", "小羊皮短靴", "全价猫粮 2kg", "挂耳咖啡 20 包")

@@ -118,24 +118,25 @@ class Intake:
             written = await Records(work).write(records, owners, placements)
             silenced = await Suppressions(work).follow_refunds(_orders_of(records))
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
-        fresh: list[Event] = [*assigned.events, *await suppressed_events(work, lately)]
-        history: list[Event] = []
         with times.of("events"):
-            for arrival in arrivals:
-                if arrival.name not in erased:
-                    (history if arrival.is_history else fresh).append(_told_whose(arrival, assigned))
+            first = [*assigned.events, *await suppressed_events(work, lately)]
+            new = await _remember(work, first, [each for each in arrivals if each.name not in erased], assigned)
+        # Last, because customers are held from here until the commit.
         with times.of("tags"):
-            if self._tagging is not None and assigned.touched:
-                kinds = frozenset(record.kind for record in records)
-                # Who merged or parted has other records now, of any kind.
-                if assigned.events:
-                    kinds |= EVERY_KIND
-                stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)}
-                for event in await self._tagging.evaluate(work, assigned.touched, kinds):
-                    (fresh if event.subject in stirred else history).append(event)
-        with times.of("events"):
-            new = await Events(work).add(fresh) + await Events(work).add(history, queue=False)
+            new += await self._follow(work, arrivals, assigned, frozenset(record.kind for record in records))
         return TakenIn(new, written, assigned.touched, erased)
+
+    async def _follow(
+        self, work: UnitOfWork, arrivals: Sequence[Arrival], assigned: Assigned, kinds: frozenset[str]
+    ) -> int:
+        """Let tags follow what these kinds of records said; how many events tell of it."""
+        if self._tagging is None or not assigned.touched:
+            return 0
+        # Who merged or parted has other records now, of any kind.
+        told = await self._tagging.evaluate(work, assigned.touched, kinds | EVERY_KIND if assigned.events else kinds)
+        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)} if told else set()
+        new = await Events(work).add([event for event in told if event.subject in stirred])
+        return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
         sightings = [
@@ -146,6 +147,14 @@ class Intake:
         if self._identities is None or not sightings:
             return _NOBODY
         return await self._identities.assign(work, sightings)
+
+
+async def _remember(work: UnitOfWork, first: Sequence[Event], arrivals: Sequence[Arrival], assigned: Assigned) -> int:
+    """Store the events, `first` and those that came, and queue what is not history; how many were new."""
+    fresh = [_told_whose(arrival, assigned) for arrival in arrivals if not arrival.is_history]
+    history = [_told_whose(arrival, assigned) for arrival in arrivals if arrival.is_history]
+    new = await Events(work).add([*first, *fresh])
+    return new + await Events(work).add(history, queue=False)
 
 
 def _owner(record: Record, assigned: Assigned) -> int | None:

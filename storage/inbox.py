@@ -10,6 +10,7 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
 
+from storage.bulk import fetch
 from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.recordsets import recordset, run_with_rows, table_of
@@ -17,6 +18,9 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
+_MOST_BYTES = 4 * 1024 * 1024
+"""After so many no further push is taken into a batch: each may hold hundreds of records."""
+_PAYLOAD = "inbox.payload"
 
 
 class InboxRow(Table, table=True):
@@ -28,7 +32,7 @@ class InboxRow(Table, table=True):
     account: str
     dedupe_key: str
     kind: str
-    payload: bytes = Field(sa_type=EncryptedBytes("inbox.payload"))
+    payload: bytes = Field(sa_type=EncryptedBytes(_PAYLOAD))
     sent_at: datetime | None = instant(optional=True)
     received_at: datetime = instant()
     state: str = "waiting"
@@ -86,6 +90,25 @@ def _insert_new() -> Insert:
     return insert(table).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(table.c.id)
 
 
+_TAKE = """
+    WITH head AS MATERIALIZED (
+        SELECT id, octet_length(payload) AS size FROM inbox
+        WHERE state = 'waiting' AND (%(ids)b::bigint[] IS NULL OR id = ANY(%(ids)b::bigint[]))
+        ORDER BY id LIMIT %(limit)b::bigint FOR UPDATE SKIP LOCKED
+    ),
+    within AS (
+        SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM head) AS sizes
+        WHERE before < %(bytes)b::bigint
+    )
+    SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at
+    FROM inbox WHERE id IN (SELECT id FROM within) ORDER BY id
+"""
+_MOVE = """
+    UPDATE inbox SET state = %(state)b::text, reason = %(reason)b::text, changed_at = %(now)b::timestamptz
+    WHERE id = ANY(%(ids)b::bigint[])
+"""
+
+
 class Inbox(Repository):
     """Pushes, and where each stands."""
 
@@ -124,18 +147,15 @@ class Inbox(Repository):
         return (await self.session.scalar(statement)) is not None
 
     async def take_waiting(self, limit: int, ids: Collection[int] | None = None) -> list[StoredPush]:
-        """The oldest pushes that wait (of those named, if any are); locked until the unit ends, passed over by whoever
-        else asks."""
-        statement = (
-            select(InboxRow)
-            .where(InboxRow.state == "waiting")
-            .order_by(col(InboxRow.id))
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        if ids is not None:
-            statement = statement.where(col(InboxRow.id).in_(ids))
-        return [stored_push(row) for row in await self.session.scalars(statement)]
+        """The oldest pushes that wait (of those named, if any are), some megabytes at most; locked until the unit ends,
+        passed over by whoever else asks."""
+        named = {"limit": limit, "ids": None if ids is None else list(ids), "bytes": _MOST_BYTES}
+        decrypt = self.work.database.keyring.decrypt
+        found = await fetch(self.work, _TAKE, named)
+        return [
+            StoredPush(number, Push(platform, account, key, kind, decrypt(payload, _PAYLOAD), received_at, sent_at))
+            for number, platform, account, key, kind, payload, received_at, sent_at in found
+        ]
 
     async def done(self, ids: Collection[int]) -> None:
         await self._move(ids, "done")
@@ -150,11 +170,7 @@ class Inbox(Repository):
 
     async def _move(self, ids: Collection[int], state: str, reason: str | None = None) -> None:
         if ids:
-            await self.session.execute(
-                update(InboxRow)
-                .where(col(InboxRow.id).in_(ids))
-                .values(state=state, reason=reason, changed_at=self.now)
-            )
+            await fetch(self.work, _MOVE, {"ids": list(ids), "state": state, "reason": reason, "now": self.now})
 
 
 def stored_push(row: InboxRow) -> StoredPush:
