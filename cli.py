@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "commands.audit:audit",
     "database": "commands.retention:database",
     "quarantine": "commands.quarantine:quarantine",
-    "customer": "commands.profiles:customer",
+    "customer": "commands.suppressions:customer",
 }
 """Where each command, or group of commands, is."""
 

@@ -34,6 +34,7 @@ from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.sites import sites
 from api.routes.subscriptions import subscriptions
+from api.routes.suppressions import suppressions
 from api.routes.tags import customer_tags, tag_rules
 from api.routes.webhooks import webhooks
 
@@ -52,6 +53,7 @@ ROUTERS = (
     imports,
     accounts,
     customers,
+    suppressions,
     profiles,
     identity_decisions,
     identity_suggestions,

@@ -33,6 +33,7 @@ from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
 from services.secrets import SecretStore
 from services.subscriptions import SubscriptionService
+from services.suppressions import SuppressionService
 from services.vitals import Vitals
 from storage.engine import Database
 
@@ -70,6 +71,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     customer_tags: CustomerTagService
+    suppressions: SuppressionService
     subscriptions: SubscriptionService
     inbox: InboxService
     quarantine: QuarantineService

@@ -80,6 +80,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         human_tasks=application.human_tasks,
         events=application.events,
         customer_tags=application.customer_tags,
+        suppressions=application.suppressions,
         subscriptions=application.subscriptions,
         inbox=application.inbox,
         quarantine=application.quarantine,

@@ -38,6 +38,7 @@ class Permission(StrEnum):
     CUSTOMERS_UNMASK = "customers.unmask"
     CUSTOMERS_MERGE = "customers.merge"
     CUSTOMERS_TAG = "customers.tag"
+    CUSTOMERS_SUPPRESS = "customers.suppress"
     CUSTOMERS_EXPORT = "customers.export"
     CUSTOMERS_ERASE = "customers.erase"
     SETTLEMENTS_READ = "settlements.read"
@@ -102,6 +103,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.CUSTOMERS_READ,
             _P.CUSTOMERS_MERGE,
             _P.CUSTOMERS_TAG,
+            _P.CUSTOMERS_SUPPRESS,
             _P.CUSTOMERS_EXPORT,
             _P.CUSTOMERS_ERASE,
             _P.ACCOUNTS_MANAGE,
@@ -112,8 +114,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.AUDIT_READ,
         }
     ),
-    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ, _P.CUSTOMERS_TAG}),
-    Role.AGENT: frozenset(_AGENT | {_P.CUSTOMERS_TAG}),
+    Role.OPS: frozenset(_FLOWS | {_P.CUSTOMERS_READ, _P.CUSTOMERS_TAG, _P.CUSTOMERS_SUPPRESS}),
+    Role.AGENT: frozenset(_AGENT | {_P.CUSTOMERS_TAG, _P.CUSTOMERS_SUPPRESS}),
     Role.SUPERVISOR: frozenset(
         _AGENT
         | {
@@ -122,6 +124,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.CUSTOMERS_UNMASK,
             _P.CUSTOMERS_MERGE,
             _P.CUSTOMERS_TAG,
+            _P.CUSTOMERS_SUPPRESS,
             _P.USERS_READ,
             _P.ORGANISATION_READ,
         }

@@ -65,6 +65,7 @@ from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
+from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
 from services.tag_rules import RuleBook
 from services.tagging import Tagging
@@ -228,6 +229,10 @@ class Application:
     @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
+    def suppressions(self) -> SuppressionService:
+        return SuppressionService(self.database)
 
     @cached_property
     def subscriptions(self) -> SubscriptionService:

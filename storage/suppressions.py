@@ -5,10 +5,22 @@ They stand on identities like every other record (ADR 8), so that they follow wh
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, UniqueConstraint, exists, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    UniqueConstraint,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
 from storage.bulk import fetch
@@ -16,11 +28,13 @@ from storage.identities import IdentityRow
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
+MANUAL = "manual"
+
 
 class SuppressionRow(Table, table=True):
     """One suppression. item_id: the article of `account_id`, NULL for everything. refund_key: the refund it came from.
 
-    until: NULL while nobody lifts it.
+    reason: `refund`, `manual`. until: NULL while nobody lifts it. note, made_by: why and who, of what a person made.
     """
 
     __tablename__ = "suppressions"
@@ -34,15 +48,18 @@ class SuppressionRow(Table, table=True):
         default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("refunds.id", ondelete="CASCADE")]
     )
     reason: str
+    note: str | None = None
+    made_by: str | None = None
     until: datetime | None = instant(optional=True)
     made_at: datetime = instant()
 
     __table_args__ = (
         UniqueConstraint(
             "refund_key",
+            "account_id",
             "item_id",
             "identity_id",
-            name="uq_suppressions_refund_key_item_id",
+            name="uq_suppressions_refund_key_account_id_item_id",
             postgresql_nulls_not_distinct=True,
         ),
     )
@@ -98,7 +115,7 @@ _FOLLOW_REFUNDS = """
         INSERT INTO suppressions (identity_id, account_id, item_id, refund_key, reason, until, made_at)
         SELECT identity_id, account_id, item_id, id, 'refund', until, %(now)b::timestamptz
         FROM wanted ORDER BY id, item_id
-        ON CONFLICT ON CONSTRAINT uq_suppressions_refund_key_item_id DO UPDATE SET until = excluded.until
+        ON CONFLICT ON CONSTRAINT uq_suppressions_refund_key_account_id_item_id DO UPDATE SET until = excluded.until
             WHERE suppressions.until IS DISTINCT FROM excluded.until
         RETURNING id, identity_id, account_id, item_id, reason, until, (xmax = 0) AS is_new
     )
@@ -121,6 +138,57 @@ class Suppressions(Repository):
         accounts, ids = zip(*sorted(orders), strict=True)
         names = {"accounts": list(accounts), "orders": list(ids), "now": self.now}
         return [NewSuppression(*row) for row in await fetch(self.work, _FOLLOW_REFUNDS, names)]
+
+    async def silence(
+        self,
+        identities: Collection[int],
+        article: Article | None,
+        note: str,
+        made_by: str,
+        until: datetime | None,
+    ) -> list[int]:
+        """Write a person's decision on every key of a customer; the rows that were not there before.
+
+        What the same keys were silenced about by hand before takes the new end and the new reason.
+        """
+        row = SuppressionRow
+        account_id, item_id = article or (None, None)
+        values = [
+            {
+                "identity_id": identity,
+                "account_id": account_id,
+                "item_id": item_id,
+                "reason": MANUAL,
+                "note": note,
+                "made_by": made_by,
+                "until": until,
+                "made_at": self.now,
+            }
+            for identity in sorted(identities)
+        ]
+        statement = insert(row).values(values)
+        new = statement.excluded
+        statement = statement.on_conflict_do_update(
+            constraint="uq_suppressions_refund_key_account_id_item_id",
+            set_={name: new[name] for name in ("note", "made_by", "until", "made_at")},
+        )
+        found: Any = await self.session.execute(statement.returning(col(row.id), literal_column("xmax = 0")))
+        return [number for number, is_new in found if is_new]
+
+    async def of(self, customer: UUID) -> list[SuppressionRow]:
+        """What counts now for a customer, the newest first; what a person made stands on each of their keys."""
+        row = SuppressionRow
+        statement = (
+            select(row)
+            .join(IdentityRow, col(IdentityRow.id) == col(row.identity_id))
+            .where(col(IdentityRow.customer_id) == customer, or_(col(row.until).is_(None), col(row.until) > self.now))
+            .order_by(col(row.made_at).desc(), col(row.id))
+        )
+        return list(await self.session.scalars(statement))
+
+    async def lift(self, numbers: Collection[int]) -> None:
+        """Delete these rows."""
+        await self.session.execute(delete(SuppressionRow).where(col(SuppressionRow.id).in_(numbers)))
 
     async def covers(self, customer: UUID, articles: Collection[Article]) -> bool:
         """Whether the customer is not to be spoken to about one of the articles, or about anything."""

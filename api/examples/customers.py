@@ -25,6 +25,17 @@ _SUGGESTION = {
     "low": _BUYER,
     "high": {**_BUYER, "id": 63, "scope": "taobao", "value": "AAHx****77Zk", "customer": _FORMER_CUSTOMER},
 }
+_SILENCED = {
+    "id": 81,
+    "reason": "manual",
+    "platform": None,
+    "account": None,
+    "item_id": None,
+    "until": None,
+    "made_at": AT,
+    "note": "客户要求不再联系",
+    "made_by": "wang.wei",
+}
 _DECIDED = {"decision": _DECISION, "verdict": "join", "customers": [_CUSTOMER]}
 _REASON = {"reason": "电话核实为同一人"}
 _PROFILE_KEY = {"id": 42, "kind": "phone", "scope": "", "value": "+86138****8000", "first_seen_at": AT}
@@ -48,6 +59,7 @@ _ERASURE: dict[str, Any] = {
 REQUESTS: dict[str, Any] = {
     "export_customer": {"reason": "本人申请查阅"},
     "erase_customer": {"reason": "本人申请删除"},
+    "silence_customer": {"reason": "客户要求不再联系"},
     "merge_customers": {"others": [_FORMER_CUSTOMER], **_REASON},
     "split_customer": {"identities": [57], "reason": "妻子的账号"},
     "settle_identity_suggestion": {"verdict": "join", **_REASON},
@@ -146,6 +158,9 @@ RESPONSES: dict[str, Any] = {
         "suggestions": [_SUGGESTION],
     },
     "merge_customers": _DECIDED,
+    "list_suppressions": {"items": [_SILENCED]},
+    "silence_customer": {"items": [_SILENCED]},
+    "lift_suppression": {"items": []},
     "split_customer": {**_DECIDED, "verdict": "part", "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
     "undo_identity_decision": {**_DECIDED, "customers": [_CUSTOMER, _FORMER_CUSTOMER]},
     "list_identity_suggestions": page(_SUGGESTION),

@@ -70,3 +70,23 @@ async def test_split_and_review(house: House) -> None:
     assert problem(refused)["decisions"] == [settled.json()["decision"]]
     wrong = await house.post("supervisor", f"/api/v1/customers/{owner}/split", {**split, "identities": [2**60]})
     assert problem(wrong)["unknown"] == [2**60]
+
+
+async def test_leave_alone_and_speak_again(house: House) -> None:
+    (customer,) = await _told(house, {"buyer": "jd-buyer-0009", "phone": "+8613700137000"})
+    path = f"/api/v1/customers/{customer}/suppressions"
+    body = {"reason": "来电要求", "article": {"platform": "jd", "account": "flagship", "item_id": "7"}}
+    assert (await house.post("auditor", path, body)).status_code == 403
+    made = await house.post("agent", path, body)
+    assert made.status_code == 200, made.text
+    (found,) = made.json()["items"]
+    assert (found["reason"], found["account"], found["item_id"], found["note"]) == (
+        "manual",
+        "flagship",
+        "7",
+        "来电要求",
+    )
+    assert problem(await house.post("agent", path, {"reason": "x", "until": "2001-01-01T00:00:00Z"}))["status"] == 400
+    assert (await house.get("auditor", path)).json() == made.json()
+    lifted = await house.say("agent", "DELETE", f"{path}/{found['id']}?reason=本人同意")
+    assert lifted.json() == {"items": []}

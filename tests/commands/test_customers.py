@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from commands.profiles import customer
+from commands.suppressions import customer
 from domain.problems import NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -98,3 +98,17 @@ def test_show_find_export_and_erase(database_url: str, tmp_path: Path) -> None:
     assert "working" in tandem("erase", found)
     with pytest.raises(NotFoundProblem):
         tandem("show", found)
+
+
+def test_a_customer_is_left_alone_and_spoken_to_again(database_url: str) -> None:
+    (customer_id,) = given(database_url, "U1 J1")
+    tandem("silence", customer_id, "--reason", "来电要求", "--until", "2035-01-31")
+    tandem("silence", customer_id, "--reason", "不喜欢", "--article", "youzan/flagship/2019")
+    rows = json.loads(tandem("silenced", customer_id, "--json"))
+    assert {(row["item_id"], row["until"]) for row in rows} == {(None, "2035-01-31T00:00:00.000Z"), ("2019", None)}
+    assert all(row["made_by"].startswith("system:cli") for row in rows)
+    for row in rows:
+        tandem("lift", customer_id, str(row["id"]), "--reason", "本人同意")
+    assert json.loads(tandem("silenced", customer_id, "--json")) == []
+    with pytest.raises(ValidationProblem):
+        tandem("silence", customer_id, "--reason", "x", "--article", "2019")

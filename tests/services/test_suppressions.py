@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlmodel import col, select
 
+from domain.access import Role
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
 from domain.canonical.orders import RefundStatus
 from domain.catalog.coupons import CouponCheckArguments
@@ -13,18 +15,27 @@ from domain.catalog.goods import GoodsCheckArguments
 from domain.catalog.messages import About, Purpose, SendArguments, SendOutput
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.customer_facts import CustomerFactsService
+from services.customers import CustomerService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
+from services.suppressions import Silenced, SuppressionService
+from storage.audit import AuditEntryRow
 from storage.engine import Database
 from storage.events import EventRow
+from storage.identities import Identities
 from storage.reach import TouchRow
+from storage.suppressions import Article
 from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.clock import SteppedClock
 
 NOW = datetime.now(UTC)
 SHOP = {"platform": "youzan", "account": "flagship"}
 BUYER = Buyer(unionid="U1")
+SUPERVISOR = an_actor("zhou", Role.SUPERVISOR)
 CAUSE = Cause("k1", "run-1", "/do/0/tell", "wecom/corp")
 LINE = OrderLine(line_id="1", item_id="coat", title="羊毛大衣", quantity=1, price_minor=29_900, total_minor=29_900)
 ORDER = OrderData(
@@ -185,3 +196,73 @@ async def test_a_profile_adds_up_what_all_keys_of_a_customer_did(
 @pytest.mark.parametrize("name", ["", "customer:x", "key:unionid//U2", "key:nobody/a/b", "order:E1"])
 async def test_who_is_not_known_has_no_profile(database: Database, name: str) -> None:
     assert not (await CustomerFactsService(database).get(name)).known
+
+
+async def silence(database: Database, **how: Any) -> list[Silenced]:
+    """The only customer, left alone by the supervisor."""
+    return await SuppressionService(database).silence(SUPERVISOR, await the_customer(database), "来电要求", **how)
+
+
+async def the_customer(database: Database) -> UUID:
+    profile = await CustomerFactsService(database).get("key:unionid//U1")
+    return UUID(profile.customer_id)
+
+
+async def test_a_person_silences_everything_and_lifts_it_again(database: Database, reach: ReachService) -> None:
+    (made,) = await silence(database)
+    assert (made.reason, made.item_id, made.until, made.made_by) == ("manual", None, None, SUPERVISOR.login)
+    assert await refusal(reach, "scarf") == "suppressed"
+    assert await refusal(reach, "scarf", purpose="service") is None
+    assert [each.id for each in await silence(database)] == [made.id], "said twice is said once"
+    customer = await the_customer(database)
+    assert await SuppressionService(database).lift(SUPERVISOR, customer, made.id, "本人同意") == []
+    assert await refusal(reach, "scarf") is None
+    async with UnitOfWork(database) as work:
+        kind = "tandem.customer.suppressed"
+        told = list(await work.session.scalars(select(EventRow).where(col(EventRow.type) == kind)))
+        written = await work.session.scalars(select(AuditEntryRow.action))
+        assert [each for each in written if each.startswith("customer.")] == [
+            "customer.suppress",
+            "customer.suppress",
+            "customer.unsuppress",
+        ]
+    assert [event.envelope["data"]["reason"] for event in told] == ["manual"]
+
+
+async def test_one_article_until_a_day(database: Database, reach: ReachService, clock: SteppedClock) -> None:
+    until = clock.now + timedelta(days=7)
+    await silence(database, article=Article("youzan/flagship", "coat"), until=until)
+    await silence(database, article=Article("youzan/outlet", "coat"), until=until)
+    assert (await refusal(reach, "coat"), await refusal(reach, "scarf")) == ("suppressed", None)
+    clock.advance(days=8)
+    assert await refusal(reach, "coat") is None
+
+
+async def test_what_is_no_decision_of_a_person_or_none_at_all_is_refused(
+    database: Database, reach: ReachService, clock: SteppedClock
+) -> None:
+    service, customer = SuppressionService(database), await the_customer(database)
+    with pytest.raises(ValidationProblem, match="reason"):
+        await service.silence(SUPERVISOR, customer, "  ")
+    with pytest.raises(ValidationProblem, match="ten years"):
+        await service.silence(SUPERVISOR, customer, "x", until=clock.now - timedelta(seconds=1))
+    with pytest.raises(AuthorizationProblem):
+        await service.silence(an_actor("qian", Role.FINANCE), customer, "x")
+    with pytest.raises(NotFoundProblem):
+        await service.silence(SUPERVISOR, UUID(int=1), "x")
+    await take_in(database, refund__changed=refund("requested", 2))
+    (of_refund,) = await service.of_customer(SUPERVISOR, customer)
+    with pytest.raises(ConflictProblem, match="refund"):
+        await service.lift(SUPERVISOR, customer, of_refund.id, "x")
+    with pytest.raises(NotFoundProblem):
+        await service.lift(SUPERVISOR, customer, 10**6, "x")
+
+
+async def test_who_is_left_alone_stays_so_under_every_key(database: Database, reach: ReachService) -> None:
+    await silence(database)
+    customer = await the_customer(database)
+    async with UnitOfWork(database) as work:
+        keys = await Identities(work).of_customers([customer])
+    parted = await CustomerService(database).split(an_actor("root"), customer, [keys[0].id], "不是同一人")
+    for each in parted.customers:
+        assert await SuppressionService(database).of_customer(SUPERVISOR, each)
