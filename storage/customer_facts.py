@@ -6,14 +6,18 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.tags.facts import PAID_STATUSES
 from storage.unit_of_work import Repository
 
+# Some sources tell that an order is on its way and not when it was paid.
+_PAID = list(PAID_STATUSES)
 _FIGURES = text(
     """
     WITH keys AS (SELECT id FROM identities WHERE customer_id = :customer),
     paid AS (
-        SELECT account_id, order_id, status, paid_minor, refunded_minor, paid_at
-        FROM orders WHERE identity_id IN (SELECT id FROM keys) AND paid_at IS NOT NULL
+        SELECT account_id, order_id, status, paid_minor, refunded_minor,
+            coalesce(paid_at, created_at, told_at) AS paid_at
+        FROM orders WHERE identity_id IN (SELECT id FROM keys) AND (paid_at IS NOT NULL OR status = ANY(:paid))
     )
     SELECT count(*) AS orders, coalesce(sum(paid_minor), 0)::bigint AS paid_minor,
         coalesce(sum(refunded_minor), 0)::bigint AS refunded_minor, min(paid_at) AS first_paid_at,
@@ -25,17 +29,18 @@ _FIGURES = text(
 )
 _LAST_ORDER = text(
     """
-    SELECT account_id, order_id, status, paid_minor, paid_at, array(
+    SELECT account_id, order_id, status, paid_minor, coalesce(paid_at, created_at, told_at) AS paid_at, array(
         SELECT DISTINCT item_id FROM order_lines
         WHERE order_key = orders.id AND item_id IS NOT NULL
             AND (CAST(:categories AS text[]) = '{}' OR category = ANY(:categories))
         ORDER BY item_id LIMIT 50
     ) AS items
     FROM orders
-    WHERE identity_id IN (SELECT id FROM identities WHERE customer_id = :customer) AND paid_at IS NOT NULL
+    WHERE identity_id IN (SELECT id FROM identities WHERE customer_id = :customer)
+        AND (paid_at IS NOT NULL OR status = ANY(:paid))
         AND (CAST(:categories AS text[]) = '{}' OR EXISTS (
             SELECT FROM order_lines WHERE order_key = orders.id AND category = ANY(:categories)))
-    ORDER BY paid_at DESC, id DESC LIMIT 1
+    ORDER BY coalesce(paid_at, created_at, told_at) DESC, id DESC LIMIT 1
     """
 )
 _CONTACT = text(
@@ -53,14 +58,14 @@ class CustomerFacts(Repository):
 
     async def figures(self, customer: UUID) -> dict[str, Any]:
         """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`."""
-        return {**(await self.session.execute(_FIGURES, {"customer": customer})).mappings().one()}
+        return {**(await self.session.execute(_FIGURES, {"customer": customer, "paid": _PAID})).mappings().one()}
 
     async def last_order(self, customer: UUID, categories: Sequence[str] = ()) -> dict[str, Any] | None:
         """`account_id`, `order_id`, `status`, `paid_minor`, `paid_at`, `items` (ids) of the order that was paid last.
 
         With `categories`: the last one with goods of these, and only those goods.
         """
-        names = {"customer": customer, "categories": list(categories)}
+        names = {"customer": customer, "paid": _PAID, "categories": list(categories)}
         row = (await self.session.execute(_LAST_ORDER, names)).mappings().first()
         return {**row} if row is not None else None
 

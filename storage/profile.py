@@ -37,6 +37,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.access import Scope
+from domain.tags.facts import PAID_STATUSES
 from storage.human_tasks import HumanTaskRow
 from storage.identities import IdentityRow
 from storage.identity_links import IdentityLinkRow
@@ -171,7 +172,8 @@ class Profiles(Repository):
         """Sums by platform and currency."""
         row = OrderRow
         platform = func.split_part(col(row.account_id), "/", 1)
-        is_paid = col(row.paid_at).is_not(None)
+        # Some sources tell that an order is on its way and not when it was paid.
+        is_paid = or_(col(row.paid_at).is_not(None), col(row.status).in_(PAID_STATUSES))
         bought_at = func.coalesce(col(row.created_at), col(row.paid_at), col(row.told_at))
         statement = (
             select(

@@ -13,6 +13,7 @@ from domain.access import Actor, Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from services.customer_facts import CustomerFactsService
 from services.customer_search import CustomerSearch, Wanted
 from services.identities import IdentityService, Sighting
 from services.profiles import HeldTag, ProfileService, Timeline
@@ -117,6 +118,22 @@ def _records(customer: UUID, keys: dict[str, int], keyring: Keyring) -> Iterable
 @pytest.fixture
 def profiles(database: Database) -> ProfileService:
     return ProfileService(database, CATALOG.masking())
+
+
+async def test_an_order_that_is_on_its_way_counts_as_paid(database: Database, profiles: ProfileService) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE orders SET paid_at = NULL, status = 'shipped'"))
+    (total,) = (await profiles.show(SUPERVISOR, person.customer)).totals
+    assert (total.paid_orders, total.paid_minor) == (1, 19900)
+    found = await CustomerFactsService(database).get(f"customer:{person.customer}")
+    assert (found.orders, found.paid_minor, found.first_paid_at) == (1, 19900, at(9))
+    assert found.last_order is not None
+    assert found.last_order.paid_at == at(9)
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE orders SET status = 'unpaid'"))
+    (total,) = (await profiles.show(SUPERVISOR, person.customer)).totals
+    assert (total.orders, total.paid_orders, total.paid_minor) == (1, 0, 0)
 
 
 async def test_everything_at_a_glance_and_masked(database: Database, profiles: ProfileService) -> None:
