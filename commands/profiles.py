@@ -17,7 +17,8 @@ from runtime.settings import Settings
 from services.customer_search import CustomerSearch, Wanted
 from services.erasure import ErasureService
 from services.export import ExportService
-from services.profiles import Profile, ProfileService
+from services.profiles import Entry, Profile, ProfileService
+from services.tag_book import StoredTags
 from storage.engine import Database
 
 __all__ = ["customer"]
@@ -30,7 +31,7 @@ def show(customer_id: CustomerId, as_json: AsJson = False) -> None:
     """客户全貌，已打码 / a customer from all sides, masked."""
 
     async def work(database: Database, settings: Settings) -> None:
-        found = await ProfileService(database, CATALOG.masking()).show(command_line_actor(), customer_id)
+        found = await ProfileService(database, CATALOG.masking(), StoredTags()).show(command_line_actor(), customer_id)
         if as_json:
             typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
             return
@@ -61,7 +62,8 @@ def _tell(found: Profile) -> None:
             }
             for total in found.totals
         ],
-        [{"tag": each.tag, "since": rfc3339(each.since)} for each in found.tags],
+        [{"tag": each.tag, "since": rfc3339(each.since)} for each in found.tags]
+        + [{"tag": f"{each.grade} ({each.grading})", "since": rfc3339(each.since)} for each in found.grades],
         [
             {
                 "category": each.category,
@@ -74,13 +76,19 @@ def _tell(found: Profile) -> None:
             for each in found.rhythms
         ],
         [
-            {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "key": entry.key}
+            {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "number": _number(entry)}
             for entry in sorted(entries, key=lambda each: each.at, reverse=True)
         ],
     ]
     for rows in filter(None, tables):
         typer.echo()
         show_rows(rows, as_json=False)
+
+
+def _number(entry: Entry) -> Any:
+    """What people know a record by."""
+    names = {"order": "order_id", "refund": "refund_id", "parcel": "waybill"}
+    return entry.data.get(names.get(entry.kind, ""), entry.key)
 
 
 @customer.command("find")
@@ -95,7 +103,7 @@ def find(
     """查找客户 / find customers."""
 
     async def work(database: Database, _: Settings) -> None:
-        search, actor = CustomerSearch(database), command_line_actor()
+        search, actor = CustomerSearch(database, StoredTags()), command_line_actor()
         wanted = Wanted(phone, order, nickname, tag, key)
         found = await all_pages(lambda page: search.find(actor, wanted, page))
         show_rows(
@@ -121,7 +129,7 @@ def export(
     """导出该客户的全部数据，明文 / everything about a customer, in clear."""
 
     async def work(database: Database, settings: Settings) -> None:
-        found = await ExportService(database).export(command_line_actor(), customer_id, reason)
+        found = await ExportService(database, StoredTags()).export(command_line_actor(), customer_id, reason)
         text = json.dumps(found, ensure_ascii=False, indent=2, default=str)
         if file is None:
             typer.echo(text)

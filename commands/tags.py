@@ -17,9 +17,10 @@ from commands.listing import show_rows
 from domain.dsl.findings import Finding
 from domain.dsl.source import decode_source
 from domain.problems import Text, ValidationProblem
-from domain.tags.views import Explanation, TagsOfCustomer
+from domain.tags.views import Explanation, RuleState, TagsOfCustomer
 from runtime.settings import Settings
 from services.customer_tags import CustomerTagService, Decision
+from storage.customer_tags import MOST_COUNTED
 from storage.engine import Database
 
 tag = typer.Typer(help="标签 / tags", no_args_is_help=True)
@@ -44,7 +45,11 @@ def list_tags(
         if customer is not None:
             _show_tags(await tags.of_customer(command_line_actor(), customer), as_json=as_json)
             return
-        show_rows([asdict(each) for each in await tags.rules(command_line_actor())], as_json=as_json)
+        rules = await tags.rules(command_line_actor())
+        if as_json:
+            show_rows([asdict(each) for each in rules], as_json=True)
+            return
+        show_rows([_rule_row(each) for each in rules], as_json=False)
 
     with_database(work)
 
@@ -161,6 +166,18 @@ def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:
     show_rows(rows, as_json=False)
 
 
+def _rule_row(rule: RuleState) -> dict[str, Any]:
+    holders = f"≥{rule.holders}" if rule.holders == MOST_COUNTED else rule.holders
+    return {
+        "tag": rule.tag,
+        "customers": holders,
+        "rule": f"{rule.rule} {rule.version}",
+        "group": rule.group,
+        "title": rule.title,
+        "state": ("✓" if rule.complete else f"… {rule.customers}") if rule.active else "✗",
+    }
+
+
 def _show_explanation(found: Explanation) -> None:
     rows: list[dict[str, Any]] = [
         {
@@ -174,6 +191,20 @@ def _show_explanation(found: Explanation) -> None:
         for each in found.rules
     ]
     show_rows(rows, as_json=False)
+    for grade in found.grades:
+        since = grade.since.isoformat(timespec="seconds") if grade.since else "-"
+        points = f" = {grade.score}" if any(step.points for step in grade.steps) else ""
+        typer.echo(f"{grade.title} {grade.grading} {grade.version}: {grade.grade or '-'}{points}  {since}")
+        steps = [
+            {
+                "": "✓" if each.met else "✗",
+                "step": each.name,
+                "points": each.points or None,
+                "now": _in_words(each.seen),
+            }
+            for each in grade.steps
+        ]
+        show_rows(steps, as_json=False)
     for mark in found.marks:
         typer.echo(
             f"{mark.kind} {mark.source} {mark.actor} {mark.marked_at.isoformat(timespec='seconds')} {mark.reason}"

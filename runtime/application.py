@@ -144,7 +144,7 @@ class Application:
 
     @cached_property
     def exports(self) -> ExportService:
-        return ExportService(self.database)
+        return ExportService(self.database, StoredTags())
 
     @cached_property
     def identities(self) -> IdentityService:

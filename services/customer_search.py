@@ -45,7 +45,7 @@ class FoundCustomer:
 class CustomerSearch:
     """Finds what is within the actor's data scope."""
 
-    def __init__(self, database: Database, tags: TagBook | None = None) -> None:
+    def __init__(self, database: Database, tags: TagBook) -> None:
         self._database = database
         self._tags = tags
 
@@ -80,8 +80,6 @@ class CustomerSearch:
         return {stored.customer_id for stored in (await Identities(work).find(keys)).values()}
 
     async def _holders(self, work: UnitOfWork, actor: Actor, tag: str, page: PageRequest) -> Page[FoundCustomer]:
-        if self._tags is None:
-            return Page([])
         after = _after(page.cursor)
         holders = await self._tags.holders(work, tag, after, _MOST_LOOKED_AT)
         found: list[UUID] = []

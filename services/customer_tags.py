@@ -12,6 +12,7 @@ from domain.problems import NotFoundProblem, Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.tags import LiveRule
 from domain.tags.views import CarriedTag, Explanation, Preview, RuleReason, RuleState, TagsOfCustomer
+from services.grading import explain_grades
 from services.tag_rules import RuleBook
 from services.tagging import SOURCE
 from storage.audit import AuditLog
@@ -45,6 +46,7 @@ class CustomerTagService:
         async with UnitOfWork(self._database) as work:
             backfills = {each.rule: each for each in await TagBackfills(work).all()}
             current = await self._book.current(work)
+            holders = await CustomerTags(work).count_holders({each.rule.tag for each in current})
         found = []
         for each in current:
             rule, backfill = each.rule, backfills.get(each.rule.name)
@@ -59,6 +61,7 @@ class CustomerTagService:
                     rule.condition is not None,
                     backfill.seen if backfill and is_same else 0,
                     bool(backfill and is_same and backfill.ended_at),
+                    holders.get(rule.tag, 0),
                 )
             )
         return found
@@ -89,7 +92,7 @@ class CustomerTagService:
         return TagsOfCustomer(present, carried, excluded, grades)
 
     async def explain(self, actor: Actor, customer: UUID, tag: str) -> Explanation:
-        """Why a customer carries a tag, or does not: every rule that gives it, then and now, and every decision."""
+        """Why a customer carries a tag or a grade, or does not: every rule, grading and decision that gives it."""
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
@@ -99,6 +102,8 @@ class CustomerTagService:
             now = {each.rule: each for each in await tags.compare(list(live.values()), [present])}
             marks = await tags.marks(present, tag)
             carried = bool(await tags.tags_elsewhere([(present, tag)]))
+            gradings = [each.grading for each in await self._book.gradings(work)]
+            grades = await explain_grades(work, gradings, present, tag)
         rules = []
         for name in sorted({*live, *written}):
             rule, row, seen = live.get(name), written.get(name), now.get(name)
@@ -114,11 +119,12 @@ class CustomerTagService:
                     seen.turns_at if seen else None,
                 )
             )
-        if not rules and not marks:
+        if not rules and not marks and not grades:
             raise NotFoundProblem(
-                Text(f"没有规则或人给出标签“{tag}”", f"No rule and nobody gives the tag “{tag}”"), tag=tag
+                Text(f"没有规则、分级或人给出“{tag}”", f"No rule, no grading and nobody gives “{tag}”"), tag=tag
             )
-        return Explanation(present, tag, carried, rules, marks)
+        carried = carried or any(each.grade == tag for each in grades)
+        return Explanation(present, tag, carried, rules, marks, grades)
 
     async def preview(self, actor: Actor, text: str, *, budget_s: float = 20.0) -> Preview:
         """What the rule in a text would change if it were published; nothing is written.

@@ -26,7 +26,7 @@ _PAGE = 500
 class ExportService:
     """Raises AuthorizationProblem without `customers.export`; it is for who sees everything."""
 
-    def __init__(self, database: Database, tags: TagBook | None = None) -> None:
+    def __init__(self, database: Database, tags: TagBook) -> None:
         self._database = database
         self._tags = tags
 
@@ -50,7 +50,8 @@ class ExportService:
             keys = await Identities(work).of_customers([customer])
             aliases = (await Customers(work).aliases([customer])).get(customer, ())
             links = await IdentityLinks(work).of([row.id for row in keys])
-            tags = await self._tags.held(work, customer) if self._tags is not None else ()
+            tags = await self._tags.held(work, customer)
+            grades = await self._tags.grades(work, customer)
             subject = Subject(
                 [row.id for row in keys],
                 [str(each) for each in (customer, *aliases)],
@@ -68,6 +69,10 @@ class ExportService:
                 "identities": [row.model_dump(mode="json", exclude={"digest", "customer_id", "home"}) for row in keys],
                 "evidence": [row.model_dump(mode="json") for row in links],
                 "tags": [{"tag": each.tag, "since": rfc3339(each.since), "why": list(each.why)} for each in tags],
+                "grades": [
+                    {"grading": each.grading, "grade": each.grade, "score": each.score, "since": rfc3339(each.since)}
+                    for each in grades
+                ],
                 "records": records,
             }
 

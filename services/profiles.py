@@ -15,6 +15,7 @@ from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
 from domain.problems import NotFoundProblem, Text
+from domain.tags.views import CustomerGrade
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from storage.customer_scope import sees_customer
 from storage.engine import Database
@@ -46,10 +47,13 @@ class HeldTag:
 
 
 class TagBook(Protocol):
-    """Whoever knows which tags customers hold."""
+    """Whoever knows which tags and grades customers hold."""
 
     async def held(self, work: UnitOfWork, customer: UUID) -> Sequence[HeldTag]:
         """The tags of a customer."""
+
+    async def grades(self, work: UnitOfWork, customer: UUID) -> Sequence[CustomerGrade]:
+        """The grades of a customer, by grading."""
 
     async def holders(self, work: UnitOfWork, tag: str, after: UUID | None, limit: int) -> Sequence[UUID]:
         """Customers that hold a tag, in the order of their ids, after one."""
@@ -97,6 +101,7 @@ class Profile:
     coupons: Sequence[Entry]
     activities: Sequence[Entry]
     tags: Sequence[HeldTag]
+    grades: Sequence[CustomerGrade]
     rhythms: Sequence[Rhythm]
     runs: Sequence[Entry]
     tasks: Sequence[Entry]
@@ -114,7 +119,7 @@ class Timeline(Page[Entry]):
 class ProfileService:
     """Raises AuthorizationProblem without the permission, NotFoundProblem for customers out of the actor's scope."""
 
-    def __init__(self, database: Database, masking: Masking, tags: TagBook | None = None) -> None:
+    def __init__(self, database: Database, masking: Masking, tags: TagBook) -> None:
         self._database = database
         self._masking = masking
         self._disclosure = Disclosure(masking)
@@ -132,7 +137,8 @@ class ProfileService:
             interactions = await profiles.newest_interactions(subject, MOST_OF_A_KIND)
             lines = await profiles.lines([row.id for row in rows["order"]])
             totals = await profiles.totals(subject)
-            tags = await self._tags.held(work, customer) if self._tags is not None else ()
+            tags = await self._tags.held(work, customer)
+            grades = await self._tags.grades(work, customer)
             rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
         clear = unmask_for is not None
         entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}
@@ -151,6 +157,7 @@ class ProfileService:
             [each for each in acts if each.kind in _COUPONS],
             [each for each in acts if each.kind not in sorted_out][:MOST_OF_A_KIND],
             tags,
+            grades,
             rhythms,
             entries["run"],
             entries["task"],

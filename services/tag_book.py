@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from domain.tags.views import CustomerGrade
 from services.profiles import HeldTag
+from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
 from storage.unit_of_work import UnitOfWork
 
@@ -23,6 +25,10 @@ class StoredTags:
             if mark.kind == "add"
         ]
         return [tag for tag in (*by_rules, *by_people) if tag.tag not in excluded]
+
+    async def grades(self, work: UnitOfWork, customer: UUID) -> Sequence[CustomerGrade]:
+        """By grading, with the steps that were met."""
+        return await CustomerGrades(work).of_customer(customer)
 
     async def holders(self, work: UnitOfWork, tag: str, after: UUID | None, limit: int) -> Sequence[UUID]:
         """Customers that carry a tag, in the order of their ids, after one."""

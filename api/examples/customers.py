@@ -91,6 +91,16 @@ RESPONSES: dict[str, Any] = {
         "coupons": [],
         "activities": [],
         "tags": [{"tag": "复购", "since": AT, "why": ["近 90 天已付款 3 单"]}],
+        "grades": [
+            {
+                "grading": "vip",
+                "version": "1.0.0",
+                "grade": "白银",
+                "score": 26,
+                "since": AT,
+                "why": [{"name": "付款三次以上", "points": 8}],
+            }
+        ],
         "rhythms": [
             {
                 "category": "猫粮",
@@ -114,6 +124,7 @@ RESPONSES: dict[str, Any] = {
         "identities": [{"kind": "phone", "scope": "", "value": "+8613800138000"}],
         "evidence": [],
         "tags": [],
+        "grades": [],
         "records": [_ORDER_ENTRY],
     },
     "erase_customer": _ERASURE,

@@ -61,6 +61,7 @@ RESPONSES: dict[str, Any] = {
             }
         ],
         "marks": [],
+        "grades": [],
     },
     "list_tag_rules": {
         "items": [
@@ -73,6 +74,7 @@ RESPONSES: dict[str, Any] = {
                 "active": True,
                 "customers": 120000,
                 "complete": True,
+                "holders": 7500,
             }
         ]
     },

@@ -10,6 +10,7 @@ from api.auth import requires
 from api.deps import Deps
 from api.masking import UnmaskFor, disclose
 from api.paging import PageOf, Paging
+from api.routes.tags import GradeOut
 from api.routing import router
 from domain.access import Actor, Permission
 from services.customer_search import Wanted
@@ -103,6 +104,7 @@ class ProfileOut(_Out):
     coupons: list[EntryOut]
     activities: list[EntryOut]
     tags: list[HeldTagOut]
+    grades: list[GradeOut]
     rhythms: list[RhythmOut]
     runs: list[EntryOut]
     tasks: list[EntryOut]
@@ -125,6 +127,7 @@ class ExportOut(_Out):
     identities: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     tags: list[dict[str, Any]]
+    grades: list[dict[str, Any]]
     records: list[EntryOut]
     masked: Literal[False] = Field(default=False, exclude=True)
 

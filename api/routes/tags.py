@@ -100,14 +100,36 @@ class RuleReasonOut(_Out):
     next_check_at: AwareDatetime | None
 
 
+class StepReasonOut(_Out):
+    """A stage, or a condition worth points; whether it is met now, and what it sees."""
+
+    name: str
+    points: int
+    met: bool
+    seen: list[SeenOut]
+
+
+class GradeReasonOut(_Out):
+    """A grading's answer: the grade and score as they stand, and every step as it is now."""
+
+    grading: str
+    version: str
+    title: str
+    grade: str | None
+    score: int
+    since: AwareDatetime | None
+    steps: list[StepReasonOut]
+
+
 class ExplanationOut(_Out):
-    """Why a customer carries a tag, or does not."""
+    """Why a customer carries a tag or a grade, or does not."""
 
     customer_id: UUID
     tag: str
     carried: bool
     rules: list[RuleReasonOut]
     marks: list[TagMarkOut]
+    grades: list[GradeReasonOut]
 
 
 class TagDecisionIn(BaseModel):
@@ -122,7 +144,10 @@ class TagDecisionIn(BaseModel):
 
 
 class TagRuleOut(_Out):
-    """A rule in force. complete: whether everybody was looked at with this version; customers: how many were."""
+    """A rule in force. complete: whether everybody was looked at with this version; customers: how many were.
+
+    holders: customers who carry the tag by rules; 10,000 stands for so many and more.
+    """
 
     rule: str
     version: str
@@ -132,6 +157,7 @@ class TagRuleOut(_Out):
     active: bool
     customers: int
     complete: bool
+    holders: int
 
 
 class TagRuleList(BaseModel):
@@ -170,9 +196,9 @@ async def list_customer_tags(customer_id: Customer, actor: Reader, deps: Deps) -
 
 @customer_tags.get("/{tag}", summary="标签原因 · Why a tag")
 async def explain_customer_tag(customer_id: Customer, tag: Tag, actor: Reader, deps: Deps) -> ExplanationOut:
-    """规则版本、当时与现在的事实、自何时起，以及人工决定。
+    """规则版本、当时与现在的事实、自何时起，分级（等级、RFM、生命周期）的每一项，以及人工决定。
 
-    The rules' versions, what they saw then and see now, since when, and what people decided.
+    The rules' versions, what they saw then and see now, since when; every step of gradings; and what people decided.
     """
     return ExplanationOut.model_validate(await deps.customer_tags.explain(actor, customer_id, tag))
 

@@ -4,7 +4,7 @@ stages: the first whose condition holds; the last may go without one.
 points: what each condition is worth; `grades` says from how many points on which word holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -55,6 +55,11 @@ class LiveGrading:
         # Nobody comes after the segment of everybody else.
         last = next((number for number, step in enumerate(steps) if step.condition is None), len(steps) - 1)
         return replace(self, steps=tuple(steps[: last + 1]))
+
+    @property
+    def words(self) -> Sequence[str]:
+        """Every grade that it may give."""
+        return [name for name, _ in self.grades] or [step.name for step in self.steps]
 
     @property
     def key(self) -> str:

@@ -72,12 +72,39 @@ class RuleReason:
 
 
 @dataclass(frozen=True, slots=True)
+class StepReason:
+    """A stage or a condition worth points. met, seen: at this moment, as of `RuleReason.now`."""
+
+    name: str
+    points: int
+    met: bool
+    seen: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class GradeReason:
+    """What a grading says of a customer. grade, score, since: as written, None when nothing is. steps: in their order,
+    none when the grading is not in force any more."""
+
+    grading: str
+    version: str
+    title: str
+    grade: str | None
+    score: int
+    since: datetime | None
+    steps: Sequence[StepReason]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
+    """Why a customer carries a tag or a grade, or does not. carried: whether it counts now."""
+
     customer_id: UUID
     tag: str
     carried: bool
     rules: Sequence[RuleReason]
     marks: Sequence[TagMark]
+    grades: Sequence[GradeReason] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +129,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """A rule in force, and how far everybody was looked at with it."""
+    """A rule in force. customers: how many were looked at with it so far; complete: whether those were all.
+
+    holders: customers who carry the tag by rules; 10,000 stands for so many and more.
+    """
 
     rule: str
     version: str
@@ -112,3 +142,4 @@ class RuleState:
     active: bool
     customers: int
     complete: bool
+    holders: int

@@ -19,6 +19,7 @@ from services.export import ExportService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
+from services.tag_book import StoredTags
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
@@ -156,8 +157,8 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
     target = f"customer:{person.customer}"
     assert [tuple(each) for each in audited] == [("customer.erase", target), ("customer.erased", target)]
     for question in (
-        ProfileService(database, CATALOG.masking()).show(ADMIN, person.customer),
-        ExportService(database).export(ADMIN, person.customer, "x"),
+        ProfileService(database, CATALOG.masking(), StoredTags()).show(ADMIN, person.customer),
+        ExportService(database, StoredTags()).export(ADMIN, person.customer, "x"),
     ):
         with pytest.raises(NotFoundProblem):
             await question
@@ -207,7 +208,7 @@ async def test_what_comes_later_is_nobodys(house: House, database: Database, clo
         assert secret not in after, [line for line in after.splitlines() if secret in line]
     assert "orders.order_id=E9" in after
     assert "events.seq" not in after
-    page = await CustomerSearch(database).find(ADMIN, Wanted(phone=PHONE), PageRequest())
+    page = await CustomerSearch(database, StoredTags()).find(ADMIN, Wanted(phone=PHONE), PageRequest())
     assert page.items == []
 
 
@@ -222,7 +223,7 @@ async def test_who_shares_a_phone_with_an_erased_person_stays(
     await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
     async with UnitOfWork(database) as work:
         await intake.take_in(work, [Arrival.of(an_order("W2", buyer={**wife, "phone": PHONE}), NOW)])
-    page = await CustomerSearch(database).find(ADMIN, Wanted(order="W2"), PageRequest())
+    page = await CustomerSearch(database, StoredTags()).find(ADMIN, Wanted(order="W2"), PageRequest())
     assert len(page.items) == 1
 
 
@@ -254,7 +255,7 @@ async def test_an_open_run_is_ended_and_forgotten(house: House, database: Databa
 
 async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
     person = await a_person(database)
-    service, exports = ErasureService(database), ExportService(database)
+    service, exports = ErasureService(database), ExportService(database, StoredTags())
     for actor in (an_actor("li", Role.SUPERVISOR), an_actor("li", scope=Scope.of_accounts("jd/flagship"))):
         with pytest.raises(AuthorizationProblem):
             await service.erase(actor, person.customer, "x")
@@ -269,7 +270,7 @@ async def test_it_is_for_who_sees_everything_and_says_why(house: House, database
 
 async def test_an_export_holds_every_record_in_clear(database: Database) -> None:
     person = await a_person(database)
-    document = await ExportService(database).export(ADMIN, person.customer, "本人申请")
+    document = await ExportService(database, StoredTags()).export(ADMIN, person.customer, "本人申请")
     whole = json.dumps(document, ensure_ascii=False)
     for secret in SECRETS:
         assert secret in whole, secret

@@ -10,11 +10,13 @@ from sqlalchemy import text
 
 from domain.dsl.lint import lint
 from domain.tags import EVERY_KIND
+from services.customer_tags import CustomerTagService
 from services.definition_sources import SourceText
 from services.tagging import Tagging
 from storage.customer_grades import CustomerGrades
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
 from tests.clock import SteppedClock
 from tests.people import add_customers, add_records, order
 from tests.services.test_tagging import outbox, publish, somebody
@@ -62,6 +64,28 @@ async def test_points_add_up_to_a_grade_that_says_why(database: Database, clock:
     clock.advance(days=30)
     await Tagging(database).check_due()
     assert (await grades(database, customer))["vip"] == ("普通", 14)
+
+
+async def test_a_grade_is_explained_step_by_step(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now, 60_000))
+    service = CustomerTagService(database)
+    found = await service.explain(an_actor("root"), customer, "白银")
+    assert found.carried
+    (vip,) = found.grades
+    assert (vip.grading, vip.grade, vip.score, len(vip.steps)) == ("vip", "白银", 20, 22)
+    assert sum(step.points for step in vip.steps if step.met) == 20
+    (once,) = [step for step in vip.steps if step.name == "付款一次以上"]
+    assert [(each["fact"], each["measure"], each["value"], each["met"]) for each in once.seen] == [
+        ("orders", "count", 1, True)
+    ]
+    thrice = next(step for step in vip.steps if step.name == "付款三次以上")
+    assert (thrice.met, thrice.seen[0]["value"]) == (False, 1)
+    not_gold = await service.explain(an_actor("root"), customer, "黄金")
+    assert (not_gold.carried, not_gold.grades[0].grade) == (False, "白银")
+    stage = (await service.explain(an_actor("root"), customer, "新客")).grades[0]
+    assert next(step.name for step in stage.steps if step.met) == "新客"
 
 
 async def test_a_changed_grade_is_told_once(database: Database, clock: SteppedClock) -> None:

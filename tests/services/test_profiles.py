@@ -13,10 +13,12 @@ from domain.access import Actor, Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from domain.tags.views import CustomerGrade
 from services.customer_facts import CustomerFactsService
 from services.customer_search import CustomerSearch, Wanted
 from services.identities import IdentityService, Sighting
 from services.profiles import HeldTag, ProfileService, Timeline
+from services.tag_book import StoredTags
 from storage.customer_scope import customer_visible
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -117,7 +119,7 @@ def _records(customer: UUID, keys: dict[str, int], keyring: Keyring) -> Iterable
 
 @pytest.fixture
 def profiles(database: Database) -> ProfileService:
-    return ProfileService(database, CATALOG.masking())
+    return ProfileService(database, CATALOG.masking(), StoredTags())
 
 
 async def test_an_order_that_is_on_its_way_counts_as_paid(database: Database, profiles: ProfileService) -> None:
@@ -345,6 +347,9 @@ class _OneTag:
 
     async def held(self, work: UnitOfWork, customer: UUID) -> list[HeldTag]:
         return [HeldTag("vip", NOW, ["3 orders"])]
+
+    async def grades(self, work: UnitOfWork, customer: UUID) -> list[CustomerGrade]:
+        return []
 
     async def holders(self, work: UnitOfWork, tag: str, after: UUID | None, limit: int) -> list[UUID]:
         found = await work.session.scalars(text("SELECT id FROM customers ORDER BY id"))

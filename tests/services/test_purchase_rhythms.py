@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.access import Scope
 from domain.catalog import CATALOG
 from services.profiles import ProfileService
+from services.tag_book import StoredTags
 from services.tagging import Tagging
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
@@ -141,7 +142,7 @@ async def test_the_profile_shows_what_is_due_first(database: Database) -> None:
     customer, identity = await somebody(database)
     await buys(database, identity, "咖啡", 40, 20)
     await buys(database, identity, "猫粮", 40, 35)
-    shown = await ProfileService(database, CATALOG.masking()).show(ADMIN, customer)
+    shown = await ProfileService(database, CATALOG.masking(), StoredTags()).show(ADMIN, customer)
     assert [(each.category, each.interval_days) for each in shown.rhythms] == [("猫粮", 5), ("咖啡", 20)]
 
 
