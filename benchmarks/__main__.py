@@ -21,8 +21,10 @@ from benchmarks import (
     ingest,
     latency,
     memory,
+    profile,
     read_model,
     starts,
+    streams,
     tags,
     throughput,
     webhooks,
@@ -42,11 +44,17 @@ class Topic:
     measure: Callable[[], Awaitable[list[Figure]]]
 
 
-IN_THIS_PROCESS = {"expressions": expressions, "definitions": definitions, "tags": tags, "ingest": ingest}
+IN_THIS_PROCESS = {
+    "expressions": expressions,
+    "definitions": definitions,
+    "tags": tags,
+    "ingest": ingest,
+    "streams": streams,
+}
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
 WITHOUT_WORKER = {"memory": memory}
 IN_THE_HOUSE = {"read_model": read_model, "identity": identity}
-OVER_HTTP = {"human_tasks": human_tasks, "webhooks": webhooks, "starts": starts}
+OVER_HTTP = {"human_tasks": human_tasks, "webhooks": webhooks, "starts": starts, "profile": profile}
 NAMES = (*IN_THIS_PROCESS, *WITH_WORKER, *WITHOUT_WORKER, *IN_THE_HOUSE, *OVER_HTTP)
 
 

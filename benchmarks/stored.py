@@ -79,12 +79,14 @@ _TAGGED_AT_ONCE = 1_000
 
 class Stored:
     """Fills one database, a range of people at a time. url: with the right to write everywhere. tagging: what rules say
-    of those whom pushes are about is written as well, as it is of everybody whom a running Tandem knows."""
+    of those whom pushes are about is written as well, as it is of everybody whom a running Tandem knows. events: each
+    order has its event."""
 
-    def __init__(self, database: Database, url: str, tagging: Tagging | None = None) -> None:
+    def __init__(self, database: Database, url: str, tagging: Tagging | None = None, *, events: bool = True) -> None:
         self._database = database
         self._url = url
         self._tagging = tagging
+        self._events = events
         self.people = 0
 
     async def grow(self, people: int, orders_each: float = ORDERS_EACH) -> None:
@@ -137,6 +139,8 @@ class Stored:
             "envelope": keyring.encrypt(_EVENT, "events.envelope"),
         }
         for statement in _STATEMENTS.split(";\n"):
+            if "INTO events" in statement and not self._events:
+                continue
             await connection.execute(statement.encode(), values)
 
 
