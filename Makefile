@@ -20,6 +20,7 @@ help:
 	@echo "make contract 连接器契约表          the connectors' contract as a table: platform by check"
 	@echo "make accuracy 数据准确率核对           fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
+	@echo "make outage 平台中断演练               a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
 	@echo "make gray   灰度演练                    release a version to a growing share under load, then roll it back"
 	@echo "make clean  删除虚拟环境与缓存          remove .venv and caches (DATA=1: the data too)"
 	@echo "make lock   重新生成依赖锁              regenerate both requirement locks"
@@ -61,6 +62,10 @@ contract: $(VENV)/installed-dev
 # A merchant's past comes in over HTTP and is compared with the truth (ARGS='--faults' breaks things meanwhile).
 accuracy: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.accuracy $(ARGS)
+
+# One platform is away for a minute (an hour: --outage-s 3600), worker and database are killed meanwhile.
+outage: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.chaos.outage $(ARGS)
 
 gray: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.gray $(ARGS)
