@@ -100,6 +100,8 @@ class InboxService:
         self._database = database
         self._reader = PushReader(connectors)
         self._intake = intake or Intake()
+        # Also at first: the process before may have ended between a batch and what follows.
+        self._may_have_met = True
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
@@ -130,9 +132,22 @@ class InboxService:
     async def drain(self, limit: int = BATCH) -> InboxDrained:
         """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
 
-        One that cannot be read goes to quarantine with the reason, and holds up no other.
+        One that cannot be read goes to quarantine with the reason, and holds up no other. What the batch before wrote
+        is first held against what others wrote at the same moment.
         """
-        return await self._drain(limit, None)
+        if self._may_have_met:
+            await self._settle()
+        drained = await self._drain(limit, None)
+        self._may_have_met = drained.read > 0
+        return drained
+
+    async def _settle(self) -> None:
+        try:
+            async with UnitOfWork(self._database) as work:
+                await self._intake.settle(work)
+        except _REFUSED_BY_DATABASE:
+            # It waits for the next time; no push waits for it.
+            log.exception("refunds and orders that came at one moment were not settled")
 
     async def _drain(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
         taken: list[int] = []

@@ -83,6 +83,8 @@ class TakenIn:
     erased: frozenset[EventName] = frozenset()
 
 
+_MOST_MET = 500
+_MET_KINDS = frozenset({"orders", "refunds"})
 _NOBODY = Assigned((), {}, {}, {})
 
 
@@ -125,6 +127,25 @@ class Intake:
         with times.of("tags"):
             new += await self._follow(work, arrivals, assigned, frozenset(record.kind for record in records))
         return TakenIn(new, written, assigned.touched, erased)
+
+    async def settle(self, work: UnitOfWork) -> int:
+        """What follows from refunds whose order came at the same moment, in another batch, so that neither saw the
+        other: whose they are, what they silence, which tags. How many there were."""
+        met = await Records(work).met_later(_MOST_MET)
+        if not met:
+            return 0
+        orders = {(each.account_id, each.order_id) for each in met}
+        await Records(work).settle(orders)
+        silenced = await Suppressions(work).follow_refunds(orders)
+        await Events(work).add(
+            await suppressed_events(work, [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN])
+        )
+        if self._tagging is not None:
+            lately = {f"customer:{each.customer}" for each in met if work.now - each.told_at <= TRIGGERS_WITHIN}
+            told = await self._tagging.evaluate(work, frozenset(each.customer for each in met), _MET_KINDS)
+            await Events(work).add([event for event in told if event.subject in lately])
+            await Events(work).add([event for event in told if event.subject not in lately], queue=False)
+        return len(met)
 
     async def _follow(
         self, work: UnitOfWork, arrivals: Sequence[Arrival], assigned: Assigned, kinds: frozenset[str]

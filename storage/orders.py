@@ -6,7 +6,7 @@ Every row keeps the `version` it was told in; an older one never overwrites it.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
@@ -94,7 +94,10 @@ class OrderLineRow(Table, table=True):
 
 
 class RefundRow(ScopedColumns, Table, table=True):
-    """One refund. identity_id: its own buyer's key, else the order's. Versions: see `OrderRow`."""
+    """One refund. identity_id: its own buyer's key, else the order's. Versions: see `OrderRow`.
+
+    unsettled: its order was not here with its buyer and its articles when the two were last held against each other.
+    """
 
     __tablename__ = "refunds"
     id: int = _number()
@@ -113,11 +116,13 @@ class RefundRow(ScopedColumns, Table, table=True):
     refunded_at: datetime | None = instant(optional=True)
     told_at: datetime = instant()
     recorded_at: datetime = instant()
+    unsettled: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
     __table_args__ = (
         UniqueConstraint("account_id", "refund_id"),
         Index("ix_refunds_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_refunds_account_id_order_id", "account_id", "order_id"),
+        Index("ix_refunds_unsettled", "recorded_at", postgresql_where=text("unsettled")),
     )
 
 

@@ -1,17 +1,21 @@
 """Writing a batch of records: each shelf by one statement, the newer version of a thing always the one that stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Update, and_, cast, column, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, cast, column, func, literal, or_, select, update
+from sqlalchemy import Table as TableOfRows
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import BigInteger
 
 from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.goods import GoodsRow
+from storage.identities import IdentityRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
@@ -108,6 +112,7 @@ _PLACES: Mapping[Shelf, _Place] = {
 }
 
 
+_MEET_WITHIN = timedelta(hours=1)
 _AMOUNTS: Mapping[Shelf, str] = {"orders": "paid_minor", "refunds": "amount_minor"}
 
 
@@ -130,6 +135,15 @@ class Difference:
 
     def __add__(self, other: "Difference") -> "Difference":
         return Difference(self.records + other.records, self.missing + other.missing, self.differing + other.differing)
+
+
+class Met(NamedTuple):
+    """A refund and its order that came at the same moment. told_at: of the refund."""
+
+    account_id: str
+    order_id: str
+    told_at: datetime
+    customer: UUID
 
 
 class Records(Repository):
@@ -205,13 +219,29 @@ class Records(Repository):
         await run_with_rows(self.session, _line_upsert(), OrderLineRow, rows)
 
     async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record]) -> None:
-        """Let orders know what was refunded, and refunds whose they are, whichever of the two came first."""
         touched = {order.key for order in orders}
         touched |= {(refund.account_id, order_id) for refund in refunds if (order_id := refund.values.get("order_id"))}
-        if refunds or orders:
-            rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(touched)]
-            await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
-            await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
+        await self.settle(touched)
+
+    async def settle(self, orders: Collection[tuple[str, ...]]) -> None:
+        """Let orders (account, number) know what was refunded, and refunds whose they are, whichever came first."""
+        rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(orders)]
+        await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
+        await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
+
+    async def met_later(self, limit: int) -> list[Met]:
+        """Refunds that were written while nobody saw their order, which is here now: two batches at once may each have
+        brought one of the two. Looks back an hour; `settle` takes them off."""
+        orders, refunds, identities = table_of(OrderRow), table_of(RefundRow), table_of(IdentityRow)
+        statement = (
+            select(refunds.c.account_id, refunds.c.order_id, refunds.c.told_at, identities.c.customer_id)
+            .join(orders, _of_order(refunds, orders))
+            .join(identities, identities.c.id == orders.c.identity_id)
+            .where(refunds.c.unsettled, refunds.c.recorded_at > self.now - _MEET_WITHIN, _has_lines(orders))
+            .order_by(refunds.c.recorded_at)
+            .limit(limit)
+        )
+        return [Met(*row) for row in await self.session.execute(statement)]
 
 
 @lru_cache(maxsize=4)
@@ -282,18 +312,27 @@ def _tell_orders() -> Update:
 
 @lru_cache(maxsize=1)
 def _tell_refunds() -> Update:
-    """Let refunds that name nobody point where their order points."""
+    """Let refunds that name nobody point where their order points, and note which do not know their order yet."""
     orders, refunds = table_of(OrderRow), table_of(RefundRow)
     source = recordset(OrderRow, ("account_id", "order_id"))
+    owner = select(orders.c.identity_id).where(_of_order(refunds, orders)).correlate(refunds).scalar_subquery()
+    known = select(orders.c.id).where(_of_order(refunds, orders), orders.c.identity_id.is_not(None), _has_lines(orders))
+    is_known = known.correlate(refunds).exists()
     return (
         update(refunds)
         .where(
             refunds.c.account_id == source.c.account_id,
             refunds.c.order_id == source.c.order_id,
-            refunds.c.identity_id.is_(None),
-            orders.c.account_id == refunds.c.account_id,
-            orders.c.order_id == refunds.c.order_id,
-            orders.c.identity_id.is_not(None),
+            or_(and_(refunds.c.identity_id.is_(None), owner.is_not(None)), refunds.c.unsettled == is_known),
         )
-        .values(identity_id=orders.c.identity_id)
+        .values(identity_id=func.coalesce(refunds.c.identity_id, owner), unsettled=~is_known)
     )
+
+
+def _of_order(refunds: TableOfRows, orders: TableOfRows) -> ColumnElement[bool]:
+    return and_(refunds.c.account_id == orders.c.account_id, refunds.c.order_id == orders.c.order_id)
+
+
+def _has_lines(orders: TableOfRows) -> ColumnElement[bool]:
+    lines = table_of(OrderLineRow)
+    return select(lines.c.line_id).where(lines.c.order_key == orders.c.id).correlate(orders).exists()

@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
+from connectors.loading import load_connectors
 from domain.access import Role
+from domain.calls import Catalog
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
 from domain.canonical.orders import RefundStatus
 from domain.catalog.coupons import CouponCheckArguments
@@ -19,6 +21,7 @@ from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProbl
 from services.customer_facts import CustomerFactsService
 from services.customers import CustomerService
 from services.identities import IdentityService
+from services.inbox import InboxService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
 from services.suppressions import Silenced, SuppressionService
@@ -26,8 +29,9 @@ from storage.audit import AuditEntryRow
 from storage.engine import Database
 from storage.events import EventRow
 from storage.identities import Identities
+from storage.orders import OrderRow, RefundRow
 from storage.reach import TouchRow
-from storage.suppressions import Article
+from storage.suppressions import Article, SuppressionRow
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
@@ -58,22 +62,21 @@ def refund(status: RefundStatus, version: int, *, at: datetime = NOW) -> RefundD
     )
 
 
+def arrival(name: str, data: Any) -> Arrival:
+    event = Event(
+        id=f"{name}-{data.version}",
+        source=f"/{data.account_id}",
+        type=f"tandem.{name}",
+        time=NOW,
+        data=data.model_dump(mode="json"),
+    )
+    return Arrival.of(event, NOW)
+
+
 async def take_in(database: Database, **told: Any) -> None:
     """One drained batch. told: canonical data by the event's name, `order__paid`."""
-    arrivals = [
-        Arrival.of(
-            Event(
-                id=f"{name}-{data.version}",
-                source=f"/{data.account_id}",
-                type=f"tandem.{name.replace('__', '.')}",
-                time=NOW,
-                data=data.model_dump(mode="json"),
-            ),
-            NOW,
-        )
-        for name, data in told.items()
-    ]
     async with UnitOfWork(database) as work:
+        arrivals = [arrival(name.replace("__", "."), data) for name, data in told.items()]
         await Intake(IdentityService()).take_in(work, arrivals)
 
 
@@ -266,3 +269,28 @@ async def test_who_is_left_alone_stays_so_under_every_key(database: Database, re
     parted = await CustomerService(database).split(an_actor("root"), customer, [keys[0].id], "不是同一人")
     for each in parted.customers:
         assert await SuppressionService(database).of_customer(SUPERVISOR, each)
+
+
+async def test_an_order_and_its_refund_in_the_same_moment_miss_each_other_for_a_moment_only(database: Database) -> None:
+    """Two batches at once, of which neither sees what the other writes."""
+    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+    await take_in(database, contact__added=CONTACT)
+    for asks, whose in (("R1", Buyer()), ("R2", BUYER)):
+        told = refund("refunded", 2).model_copy(update={"refund_id": asks, "order_id": f"E-{asks}", "buyer": whose})
+        bought = ORDER.model_copy(update={"order_id": f"E-{asks}"})
+        async with UnitOfWork(database) as first, UnitOfWork(database) as second:
+            await Intake(IdentityService()).take_in(first, [arrival("refund.changed", told)])
+            await Intake(IdentityService()).take_in(second, [arrival("order.paid", bought)])
+        # Whoever drains settles what its own last batch and others may have missed of each other.
+        await InboxService(database, load_connectors(Catalog()), Intake(IdentityService())).drain()
+        async with UnitOfWork(database) as work:
+            [row] = await work.session.scalars(select(RefundRow).where(col(RefundRow.refund_id) == asks))
+            assert row.identity_id is not None, "the refund is the buyer's"
+            articles = select(SuppressionRow.item_id).where(col(SuppressionRow.refund_key) == row.id)
+            assert list(await work.session.scalars(articles)) == ["coat"]
+            paid_back = select(OrderRow.refunded_minor).where(col(OrderRow.order_id) == f"E-{asks}")
+            assert await work.session.scalar(paid_back) == 29_900
+            events = select(EventRow).where(col(EventRow.type) == "tandem.customer.suppressed")
+            assert {row.envelope["data"]["item_id"] for row in await work.session.scalars(events)} >= {"coat"}
+    assert await refusal(reach) == "suppressed"
+    assert await refusal(reach, "scarf") is None
