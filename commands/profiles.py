@@ -12,6 +12,7 @@ from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from domain.catalog import CATALOG
 from domain.events import rfc3339
+from domain.money import major_from_minor
 from domain.problems import Text
 from runtime.settings import Settings
 from services.customer_search import CustomerSearch, Wanted
@@ -55,8 +56,8 @@ def _tell(found: Profile) -> None:
             {
                 "platform": total.platform,
                 "orders": total.orders,
-                "paid": total.paid_minor,
-                "refunded": total.refunded_minor,
+                "paid": major_from_minor(total.paid_minor, total.currency),
+                "refunded": major_from_minor(total.refunded_minor, total.currency),
                 "currency": total.currency,
                 "last": rfc3339(total.last_order_at) if total.last_order_at else None,
             }
