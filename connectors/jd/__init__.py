@@ -7,8 +7,8 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.jd.client import JdShop
 from connectors.jd.gateway import PLATFORM
-from connectors.jd.pulling import ORDER_KIND, REFUND_KIND
-from connectors.jd.records import read_order, read_refund
+from connectors.jd.pulling import AFTERSALE_KIND, ORDER_KIND, REFUND_KIND
+from connectors.jd.records import read_aftersale, read_order, read_refund
 from connectors.jd.settings import JdSettings
 from connectors.payloads import parse_json_object
 from connectors.shop_records import order_event, refund_event
@@ -55,6 +55,9 @@ class JdConnector(Unpushed):
             return [order_event(read_order(parse_json_object(record.payload)), record, account, field="modified")]
         if record.kind == REFUND_KIND:
             return [refund_event(read_refund(parse_json_object(record.payload)), record, account, field="checkTime")]
+        if record.kind == AFTERSALE_KIND:
+            aftersale = read_aftersale(parse_json_object(record.payload))
+            return [refund_event(aftersale, record, account, field="completeTime")]
         return []
 
     def open(self, account: Account, link: Link) -> JdShop:

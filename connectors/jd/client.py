@@ -10,7 +10,7 @@ from connectors.http import Link
 from connectors.jd.codes import BUSINESS_CODES
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.jd.pulling import STREAMS, JdReader
-from connectors.jd.records import read_order, read_refund
+from connectors.jd.records import AFTERSALE_PREFIX, read_order, read_refund
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import mapping, text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
@@ -25,6 +25,7 @@ from domain.catalog.shop_calls import (
     ShipOrderOutput,
     TurnDownRefundArguments,
 )
+from domain.problems import ProblemError, Text, ValidationProblem
 
 REPLY = "jingdong.pop.afs.refundapply.replyRefund"
 AGREED, REFUSED = 1, 2
@@ -50,6 +51,8 @@ class JdShop:
 
     async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
         """The refund application as it is now; of goods that were not shipped yet."""
+        if request.refund_id.startswith(AFTERSALE_PREFIX):
+            raise _no_application(request.refund_id)
         found = await self._reader.refunds({"ids": request.refund_id, "pageIndex": 1, "pageSize": 1})
         rows = found.get("result")
         row: Mapping[str, Any] = mapping(rows[0], "result") if isinstance(rows, list) and rows else {}
@@ -85,3 +88,16 @@ class JdShop:
     async def _reply(self, refund: RefundOutput, status: int, remark: str) -> None:
         params = {"id": refund.refund_id, "orderId": refund.order_id, "status": status, "remark": remark}
         await self.gateway.call(REPLY, params, "replyResult", effect=True)
+
+
+def _no_application(refund_id: str) -> ProblemError:
+    return ValidationProblem(
+        Text(
+            f"{refund_id} 是京东的售后服务单，请在商家后台处理；这里只能处理未发货订单的退款申请",
+            f"{refund_id} is a service order at JD: settle it in JD's console; only refund applications of orders that "
+            "were not shipped can be settled from here",
+        ),
+        platform=PLATFORM,
+        retryable=False,
+        outcome="not_done",
+    )

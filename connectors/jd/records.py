@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from connectors.reading import (
@@ -51,6 +52,11 @@ REFUND_STATUSES: Mapping[int, RefundStatus] = {
 }
 
 
+AFTERSALE_PREFIX = "afs-"
+_AFTERSALE_STATUSES: Mapping[int, RefundStatus] = {13: "refunded", 14: "closed"}
+_LAST_MILLISECOND = 4_102_444_800_000
+
+
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
     """`orderInfo` of pop.order.get and of the search. A state nobody knows yet reads `unknown`."""
     parent = optional_text(order, "parentOrderId", limit=64)
@@ -96,6 +102,40 @@ def read_refund(row: Mapping[str, Any]) -> RefundOutput:
         created_at=china_time(row, "applyTime"),
         updated_at=china_time(row, "checkTime") or china_time(row, "applyTime"),
     )
+
+
+def read_aftersale(row: Mapping[str, Any]) -> RefundOutput:
+    """A service order of goods that come back, with its refund.
+
+    Only that the money went back, or could not, is told; until then it is asked for, whatever the shop decided. The
+    sum is taken to be in yuan, and the service order's number to be another than any refund application's [U].
+    """
+    bill = mapping(row.get("sameOrderServiceBill"), "sameOrderServiceBill")
+    status = _AFTERSALE_STATUSES.get(whole_number(row, "status", 0), "requested")
+    changed = _moment(row, "completeTime") or _moment(bill, "approveDate") or _moment(bill, "afsApplyTime")
+    article = optional_text(bill, "wareId", limit=64)
+    return RefundOutput(
+        refund_id=f"{AFTERSALE_PREFIX}{text(bill, 'serviceId')}",
+        order_id=text(bill, "orderId"),
+        status=status,
+        amount_minor=optional_fen(row, "refoundAmount") or None,
+        reason=optional_text(bill, "questionDesc"),
+        returns_goods=True,
+        # `wareId` is the sku here [S], as the lines of orders are called by.
+        line_ids=(article,) if article else (),
+        created_at=_moment(bill, "afsApplyTime"),
+        updated_at=changed,
+    )
+
+
+def _moment(source: Mapping[str, Any], field: str) -> datetime | None:
+    """A time as text, or in milliseconds: both are seen [S]."""
+    value = source.get(field)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 < value < _LAST_MILLISECOND:
+            raise anomaly(field, Text("不是有效的时间", "is no valid time"))
+        return datetime.fromtimestamp(value / 1000, UTC)
+    return china_time(source, field)
 
 
 def _lines(rows: list[Mapping[str, Any]]) -> tuple[OrderLine, ...]:

@@ -80,7 +80,7 @@ async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside)
 async def test_a_refund_is_told_when_it_is_asked_for_and_when_it_is_decided(world: Outside) -> None:
     since = datetime.now(UTC) - timedelta(minutes=5)
     client, account = await world.open("jd"), await world.account("jd")
-    made = await world.sim.refund(shop=SHOP, stage="asked", amount_minor=12900)
+    made = await world.sim.refund(shop=SHOP, stage="asked", amount_minor=12900, returns_goods=False)
     asked, _ = await pull_all(client, "refunds_requested", since)
     (event,) = events_of(asked, account)
     assert (event.type, event.data["amount_minor"]) == ("tandem.refund.created", 12900)
@@ -88,6 +88,29 @@ async def test_a_refund_is_told_when_it_is_asked_for_and_when_it_is_decided(worl
     await perform(client, "jd.agree_refund", refund_id=made["id"], amount_minor=12900)
     decided, _ = await pull_all(client, "refunds_checked", since)
     assert [event.type for event in events_of(decided, account)] == ["tandem.refund.succeeded"]
+
+
+async def test_goods_that_come_back_are_told_when_asked_for_and_when_the_money_went(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("jd"), await world.account("jd"), world.sim.app.state.world
+    made = await world.sim.refund(shop=SHOP, stage="asked", amount_minor=9900)
+    number, order = f"afs-{made['id']}", state.orders.get(made["tid"])
+    asked, _ = await pull_all(client, "aftersales_requested", since)
+    [event] = [each for each in events_of(asked, account) if each.data["refund_id"] == number]
+    assert (event.type, event.data["returns_goods"]) == ("tandem.refund.created", True)
+    assert event.data["line_ids"] == [order.lines[0].sku_id], "as the order's lines are called"
+    applications, _ = await pull_all(client, "refunds_requested", since)
+    assert number.removeprefix("afs-") not in {event.data["refund_id"] for event in events_of(applications, account)}
+    returned = trade.agree_return(state, state.refunds.get(made["id"]), state.refunds.get(made["id"]).version)
+    approved, cursor = await pull_all(client, "aftersales_approved", since)
+    assert "tandem.refund.succeeded" not in {event.type for event in events_of(approved, account)}
+    returned = trade.send_back(state, returned)
+    trade.pay_back(state, returned, returned.version)
+    later, _ = await pull_all(client, "aftersales_approved", cursor=cursor)
+    [event] = [each for each in events_of(later, account) if each.data["refund_id"] == number]
+    assert (event.type, event.data["amount_minor"]) == ("tandem.refund.succeeded", 9900)
+    with pytest.raises(ValidationProblem, match="service order"):
+        await perform(client, "jd.agree_refund", refund_id=number, amount_minor=9900)
 
 
 async def test_an_order_is_shipped_once(world: Outside) -> None:
@@ -156,3 +179,20 @@ def test_an_anomalous_record_names_the_field(kind: str, change: dict[str, Any], 
 def test_a_state_nobody_knows_is_unknown() -> None:
     (event,) = told("order", {**ORDER, "orderState": "ON_THE_MOON"})
     assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
+
+
+@pytest.mark.parametrize("moment", ["2026-11-22 12:00:00", 1795320000000])
+def test_a_service_order_reads_times_of_both_kinds(moment: str | int) -> None:
+    bill = {"serviceId": 234, "orderId": 289000000001, "wareId": 1001, "afsApplyTime": "2026-11-20 09:00:00"}
+    row = {"status": 13, "refoundAmount": "69.50", "completeTime": moment, "sameOrderServiceBill": bill}
+    (event,) = told("aftersale", row)
+    assert (event.type, event.data["refund_id"]) == ("tandem.refund.succeeded", "afs-234")
+    assert (event.data["amount_minor"], event.data["line_ids"]) == (6950, ["1001"])
+    assert event.time == datetime(2026, 11, 22, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("wrong", [{"completeTime": -1}, {"refoundAmount": "-1"}, {"sameOrderServiceBill": None}])
+def test_a_service_order_that_says_nonsense_is_refused(wrong: dict[str, Any]) -> None:
+    bill = {"serviceId": 234, "orderId": 289000000001, "afsApplyTime": "2026-11-20 09:00:00"}
+    with pytest.raises(ValidationProblem):
+        told("aftersale", {"status": 13, "refoundAmount": "1.00", "sameOrderServiceBill": bill, **wrong})

@@ -1,7 +1,8 @@
 """JD: gateway and token desk. It pushes nothing.
 
 Names of fields follow public notes [S], error numbers are assumed [U]. What a shop may refund
-itself are orders that were not shipped; the simulator lets it answer every refund.
+itself are orders that were not shipped; the simulator lets it answer every refund. Goods that come back are listed as
+service orders, everything else as refund applications.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 WINDOW = timedelta(days=31)
 SIZE_LIMIT = 100
+AFTERSALE_SIZE_LIMIT = 50
 STATES = {
     OrderStatus.UNPAID: "NOT_PAY",
     OrderStatus.PAID: "WAIT_SELLER_STOCK_OUT",
@@ -97,13 +98,37 @@ def refund_list(platform: Jd, call: Call) -> Json:
         by_check = "checkTimeStart" in call.params
         name = "checkTime" if by_check else "applyTime"
         start, end = _window(platform, call, f"{name}Start", f"{name}End")
-        rows = call.world.refunds.between("modified" if by_check else "created", start, end, shop=call.shop.id)
+        listed = call.world.refunds.between("modified" if by_check else "created", start, end, shop=call.shop.id)
+        # Goods that come back were shipped: those are service orders.
+        rows = [row for row in listed if not row.returns_goods]
         if by_check:
             rows = [row for row in rows if REFUND_STATES[row.status] != 0]
     return {
         "success": True,
         "result": page_of([_refund(platform, row) for row in rows], page, size),
         "totalCount": len(rows),
+    }
+
+
+def aftersale_list(platform: Jd, call: Call) -> Json:
+    """Service orders, which are of goods that come back, by the time of the request or of the shop's consent."""
+    page, size = _paging(call, "pageNumber", "pageSize")
+    if size > AFTERSALE_SIZE_LIMIT:
+        raise ApiError(10100002, "每页大小1-50")
+    if "approveTimeBegin" in call.params:
+        start, end = _window(platform, call, "approveTimeBegin", "approveTimeEnd", timedelta(days=10))
+        found = [row for row in call.world.refunds.having(shop=call.shop.id) if _is_within(row.agreed_at, start, end)]
+    else:
+        start, end = _window(platform, call, "applyTimeBegin", "applyTimeEnd", timedelta(days=7))
+        found = call.world.refunds.between("created", start, end, shop=call.shop.id)
+    rows = sorted((row for row in found if row.returns_goods), key=lambda row: (row.created_at, row.id))
+    return {
+        "success": True,
+        "code": "00000",
+        "totalCount": len(rows),
+        "pageNumber": page,
+        "pageSize": size,
+        "data": page_of([_aftersale(platform, row) for row in rows], page, size),
     }
 
 
@@ -133,6 +158,7 @@ APIS: dict[str, tuple[Handler, str]] = {
     "jingdong.pop.order.get": (order_get, "orderDetailInfo"),
     "jingdong.pop.order.shipment": (shipment, "sopjosshipment_result"),
     "jingdong.pop.afs.soa.refundapply.queryPageList": (refund_list, "queryResult"),
+    "jingdong.asc.serviceAndRefund.view": (aftersale_list, "pageResult"),
     "jingdong.pop.afs.refundapply.replyRefund": (refund_reply, "replyResult"),
 }
 
@@ -194,6 +220,30 @@ def _refund(platform: Jd, row: Refund) -> Json:
     }
 
 
+def _aftersale(platform: Jd, row: Refund) -> Json:
+    order = platform.world.orders.get(row.tid)
+    sku = next((line.sku_id for line in order.lines if line.oid == row.oid), "") if order else ""
+    is_paid = row.status is RefundStatus.REFUNDED
+    return {
+        "afsRefundId": int(row.id) if is_paid else None,
+        "refoundAmount": yuan(row.amount_minor) if is_paid else None,
+        "completeTime": local(row.modified_at) if is_paid else None,
+        "status": 13 if is_paid else 0,
+        "sameOrderServiceBill": {
+            "serviceId": int(row.id),
+            "orderId": row.tid,
+            "wareId": sku,
+            "afsApplyTime": local(row.created_at),
+            "approveDate": local(row.agreed_at) or None,
+            "questionDesc": row.reason_text,
+        },
+    }
+
+
+def _is_within(at: datetime | None, start: datetime, end: datetime) -> bool:
+    return at is not None and start <= at <= end
+
+
 def _find_order(call: Call, number: str) -> Order:
     order = call.world.orders.get(number)
     if order is None or order.shop != call.shop.id:
@@ -201,9 +251,11 @@ def _find_order(call: Call, number: str) -> Order:
     return order
 
 
-def _window(platform: Jd, call: Call, start_name: str, end_name: str) -> tuple[datetime, datetime]:
+def _window(
+    platform: Jd, call: Call, start_name: str, end_name: str, widest: timedelta | None = None
+) -> tuple[datetime, datetime]:
     start, end = china_time(call.params.get(start_name, "")), china_time(call.params.get(end_name, ""))
-    if start is None or end is None or start > end or end - start > WINDOW:
+    if start is None or end is None or start > end or end - start > (widest or WINDOW):
         raise ApiError(10100002, "时间范围不正确，跨度不能超过一个月")
     return start, min(whole_second(end), platform.visible_until())
 
