@@ -38,7 +38,7 @@ class House:
 
     def __init__(self, database: Database, temporal: Client, **settings: Any) -> None:
         self.database = database
-        self.core = Core(database, temporal, deadline_s=2.0)
+        self.core = Core(database, temporal, deadline_s=6.0)
         self.application = Application(
             Settings(_env_file=None, token_pepper=SecretStr(PEPPER)),
             database,

@@ -34,6 +34,7 @@ def a_subscription(*types: str, accounts: tuple[str, ...] = ()) -> Subscription:
         next_attempt_at=_AT,
         problem=None,
         problem_at=None,
+        previous_until=None,
     )
 
 

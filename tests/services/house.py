@@ -54,7 +54,7 @@ Answer = TypeVar("Answer")
 class House:
     """deadline_s: how long services wait for Temporal."""
 
-    def __init__(self, database: Database, client: Client, *, deadline_s: float = 5.0) -> None:
+    def __init__(self, database: Database, client: Client, *, deadline_s: float = 6.0) -> None:
         self.database = database
         config = client.config()
         config["data_converter"] = dataclasses.replace(

@@ -189,7 +189,7 @@ async def test_without_a_worker_the_answer_comes_in_time_and_the_draft_is_kept(d
     before = asyncio.get_running_loop().time()
     with pytest.raises(UnavailableProblem, match="kept as a draft") as caught:
         await desk.human_tasks.complete(LI, task.id, 2, {"grade": "A"})
-    assert asyncio.get_running_loop().time() - before < 6
+    assert asyncio.get_running_loop().time() - before < 15
     assert caught.value.problem.model_dump()["draft_kept"] is True
     assert (await desk.human_tasks.show(LI, task.id)).draft == {"grade": "A"}
     async with desk.worker():
