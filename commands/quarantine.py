@@ -13,7 +13,7 @@ from connectors.loading import load_connectors
 from domain.catalog import CATALOG
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
-from services.inbox import PushReader
+from services.push_reading import PushReader
 from services.quarantine import Moved, QuarantineService
 from storage.engine import Database
 from storage.quarantine import QuarantineFilter

@@ -44,7 +44,7 @@ from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
 from services.imports import Imports
-from services.inbox import InboxService, PushReader
+from services.inbox import InboxService
 from services.intake import Intake
 from services.lookups import LookupDesk, LookupService
 from services.orchestrator import Orchestrator
@@ -53,6 +53,7 @@ from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
+from services.push_reading import PushReader
 from services.quarantine import QuarantineService
 from services.reach import ReachService
 from services.release_book import ReleaseBook

@@ -16,7 +16,7 @@ from domain.organisation import Placement
 from domain.privacy import Masking
 from domain.problems import ConflictProblem, ProblemError, Text, ValidationProblem
 from services.disclosure import record_unmasking, require_unmasking
-from services.inbox import PushReader
+from services.push_reading import PushReader
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.inbox import StoredPush

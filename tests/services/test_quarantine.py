@@ -16,7 +16,8 @@ from domain.calls import Catalog
 from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.audit import AuditTrail
-from services.inbox import InboxService, PushReader
+from services.inbox import InboxService
+from services.push_reading import PushReader
 from services.quarantine import QuarantineService
 from storage.engine import Database
 from storage.paging import PageRequest

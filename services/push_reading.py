@@ -1,0 +1,61 @@
+"""What a push says: from the platform's words to canonical events."""
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from connectors.accounts import Account
+from connectors.canonical_records import RECORDS_KIND, record_events
+from connectors.registry import ConnectorRegistry
+from connectors.webhooks import Verified
+from domain.events import Event
+from domain.problems import ProblemError
+from services.intake import Arrival
+from storage.accounts import Accounts
+from storage.inbox import Push
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+
+class PushReader:
+    """Reads pushes by the connectors of their platforms."""
+
+    def __init__(self, connectors: ConnectorRegistry) -> None:
+        self._connectors = connectors
+
+    async def read(self, work: UnitOfWork, push: Push) -> list[Arrival]:
+        """What one push says; raises whatever its connector does when it cannot be read."""
+        return self.arrivals(push, await self.accounts(work, [push]))
+
+    def arrivals(self, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
+        """What a push of one of these accounts says; raises whatever its connector does when it cannot be read."""
+        return [Arrival.of(event, push.received_at) for event in self._events_of(push, accounts)]
+
+    def _events_of(self, push: Push, accounts: Mapping[str, Account]) -> list[Event]:
+        verified = Verified(
+            kind=push.kind,
+            payload=push.payload,
+            dedupe_key=push.dedupe_key,
+            received_at=push.received_at,
+            sent_at=push.sent_at,
+        )
+        account = accounts[f"{push.platform}/{push.account}"]
+        if push.kind == RECORDS_KIND:
+            # Imported for this account: already in our words, whatever its platform's are.
+            return record_events(verified, account)
+        return self._connectors.for_platform(push.platform).to_events(verified, account)
+
+    async def accounts(self, work: UnitOfWork, pushes: Sequence[Push]) -> dict[str, Account]:
+        """The accounts of these pushes; one that is gone or disconnected keeps its name and has no settings."""
+        found: dict[str, Account] = {}
+        for push in {(each.platform, each.account) for each in pushes}:
+            account_id = "/".join(push)
+            settings: dict[str, object] = {}
+            try:
+                account = await Accounts(work).require(account_id)
+                settings = {**account.settings, **await Accounts(work).credentials(account_id)}
+            except ProblemError as problem:
+                log.warning("push of an account that is not connected", account=account_id, reason=str(problem))
+            found[account_id] = Account(push[0], push[1], settings)
+        return found
