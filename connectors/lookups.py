@@ -4,13 +4,14 @@ A client that can be asked has `looks_up`, the kind of key it is asked by, and t
 goes the way of a push: into the inbox, and is read there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.canonical import KeyKind
+from domain.tags.sharing import Change, Seen, TagName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,39 @@ class KnownContact:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a platform answered. record: for the inbox, None when it knows nothing. held: the tags at each member's
+    contact, None where the platform has none."""
+
+    record: Verified | None
+    held: Mapping[str, Seen] | None = None
+
+
 @runtime_checkable
 class LooksUp(Protocol):
     """A client whose platform can be asked about a person."""
 
     looks_up: KeyKind
 
-    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
-        """What the platform knows of the person with this key, None when it knows nothing.
+    async def look_up(self, value: str, known: KnownContact) -> LookedUp:
+        """What the platform knows of the person with this key.
 
         Raises problems as `connectors.errors` describes them.
+        """
+
+
+@runtime_checkable
+class SharesTags(Protocol):
+    """A client whose platform shows tags at contacts. Both methods raise as `look_up` does."""
+
+    async def tag_numbers(self) -> frozenset[str]:
+        """The numbers of all tags that the platform has now."""
+
+    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
+        """Make the changes at each member's contact, and the tags that are missing; the numbers of those added.
+
+        Making them again changes nothing, so repeating is safe.
         """
 
 

@@ -65,11 +65,13 @@ class Message(_Resource):
 class TagRule(_Resource):
     """Who carries a tag. group: under which heading it is shown. when: see `domain.tags.reading`.
 
-    active: false takes the tag away from everybody who has it by this rule.
+    active: false takes the tag away from everybody who has it by this rule. share: whether the tag, whoever gives it,
+    is set at the customer's contacts in WeCom, under the same group.
     """
 
     tag: str = Field(min_length=1, max_length=30)
     group: str | None = Field(default=None, min_length=1, max_length=15)
+    share: bool = False
     active: bool = True
     when: dict[str, Any]
 

@@ -64,6 +64,7 @@ from services.run_starts import RunStarter
 from services.runs import RunService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
+from services.shared_tags import SharedTags
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
@@ -270,7 +271,8 @@ class Application:
 
     def lookups(self, link: Link) -> LookupService:
         """Asking platforms about people over a link of the caller's."""
-        return LookupService(self.database, self.connectors, self.connections, link)
+        sharing = SharedTags(self.database, self.rule_book)
+        return LookupService(self.database, self.connectors, self.connections, link, sharing)
 
     @cached_property
     def quarantine(self) -> QuarantineService:

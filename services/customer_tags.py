@@ -6,21 +6,20 @@ from uuid import UUID
 
 from domain.access import Actor, Permission
 from domain.dsl.source import read_source
-from domain.events import Event
-from domain.ids import derived_id
 from domain.problems import NotFoundProblem, Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.tags import LiveRule
 from domain.tags.views import CarriedTag, Explanation, Preview, RuleReason, RuleState, TagsOfCustomer
 from services.grading import explain_grades
 from services.tag_rules import RuleBook
-from services.tagging import SOURCE
+from services.tagging import mark_event, shared_tags
 from storage.audit import AuditLog
 from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Customers
+from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
 
@@ -186,12 +185,16 @@ class CustomerTagService:
             before = bool(await tags.tags_elsewhere([(present, tag)]))
             changed = await self._decide(tags, present, tag, decision, actor.login, reason)
             if changed:
-                rules = [each.rule for each in await self._book.current(work) if each.rule.tag == tag]
+                current = await self._book.current(work)
+                rules = [each.rule for each in current if each.rule.tag == tag]
                 if rules:
                     await tags.bring_up_to_date(rules, [present], exact=True)
                 after = bool(await tags.tags_elsewhere([(present, tag)]))
                 if before != after:
-                    await Events(work).add([_told(work, present, tag, gained=after, by=actor.login, reason=reason)])
+                    told = mark_event(work, present, tag, MANUAL, gained=after, by=actor.login, reason=reason)
+                    await Events(work).add([told])
+                if tag in shared_tags(current):
+                    await Lookups(work).ask_about_contacts_of([present])
                 await AuditLog(work).record(
                     actor, f"tag.{decision}", f"customer:{present}", {"tag": tag, "reason": reason}
                 )
@@ -202,12 +205,13 @@ class CustomerTagService:
     ) -> bool:
         if decision in ("remove", "include"):
             kind = "add" if decision == "remove" else "exclude"
-            return bool(await tags.unmark(customer, tag, kind, MANUAL, login))
+            # What a member decided on a chat platform is taken back here as well.
+            return bool(await tags.unmark(customer, tag, kind, None, login))
         identity = await tags.oldest_identity(customer)
         if identity is None:
             raise NotFoundProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
         other = "exclude" if decision == "add" else "add"
-        ended = await tags.unmark(customer, tag, other, MANUAL, login)
+        ended = await tags.unmark(customer, tag, other, None, login)
         is_new = not any(mark.kind == decision and mark.source == MANUAL for mark in await tags.marks(customer, tag))
         return (is_new and await tags.mark(identity, tag, decision, MANUAL, login, reason)) or bool(ended)
 
@@ -245,16 +249,3 @@ def _check(tag: str, reason: str) -> None:
     if not 1 <= len(reason.strip()) <= LONGEST_REASON:
         text = Text(f"请写原因（1 到 {LONGEST_REASON} 字）", f"Give a reason of 1 to {LONGEST_REASON} characters")
         raise ValidationProblem(text, field="reason")
-
-
-def _told(work: UnitOfWork, customer: UUID, tag: str, *, gained: bool, by: str, reason: str) -> Event:
-    what = "gained" if gained else "lost"
-    return Event(
-        id=derived_id("tag", what, str(customer), MANUAL, tag, work.now.isoformat()),
-        source=SOURCE,
-        type=f"tandem.customer.tag-{what}",
-        time=work.now,
-        subject=f"customer:{customer}",
-        datacontenttype="application/json",
-        data={"customer": str(customer), "tag": tag, "rule": MANUAL, "by": by, "reason": reason},
-    )

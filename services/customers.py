@@ -17,7 +17,7 @@ from domain.customers.strength import Tier
 from domain.privacy import masked_key
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.tags import EVERY_KIND
-from services.identity_resolution import resolve_again
+from services.identity_resolution import moved_in, resolve_again
 from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.customer_scope import sees_customer
@@ -327,7 +327,7 @@ async def _follow(
     resolved = await resolve_again(work, keys, cause, lambda _: detail)
     touched = frozenset({*resolved.touched, *resolved.customers.values()})
     # Who merged or parted has other records now, of any kind.
-    tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND)
+    tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND, moved_in(resolved.events))
     await Events(work).add([*resolved.events, *tagged])
     customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
     what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"

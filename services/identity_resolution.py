@@ -122,6 +122,12 @@ def events_of(work: UnitOfWork, changes: Iterable[CustomerChange]) -> list[Event
     return [_event(work, "merged", customer, others) for customer, others in merged.items()] + events
 
 
+def moved_in(events: Iterable[Event]) -> frozenset[UUID]:
+    """The customers that merged or parted, by these events."""
+    named = (subject for event in events for subject in event.subjects)
+    return frozenset(UUID(subject.removeprefix("customer:")) for subject in named if subject.startswith("customer:"))
+
+
 def _event(work: UnitOfWork, what: str, customer: UUID, others: Sequence[UUID]) -> Event:
     named = [str(other) for other in others]
     return Event(

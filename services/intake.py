@@ -15,6 +15,7 @@ from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, o
 from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
+from services.identity_resolution import moved_in
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
@@ -36,7 +37,13 @@ EventName = tuple[str, str]
 class Tagging(Protocol):
     """Whoever computes what follows from records: tags, grades, stages."""
 
-    async def evaluate(self, work: UnitOfWork, customers: frozenset[UUID], kinds: frozenset[str]) -> Sequence[Event]:
+    async def evaluate(
+        self,
+        work: UnitOfWork,
+        customers: frozenset[UUID],
+        kinds: frozenset[str],
+        moved: frozenset[UUID] = frozenset(),
+    ) -> Sequence[Event]:
         """Bring the computed traits of these customers up to date for rules that look at these kinds of records.
 
         The events tell who gained or lost which tag.
@@ -107,8 +114,6 @@ class Intake:
         with times.of("identity"):
             arrivals, erased = await _without_erased(work, arrivals)
             assigned = await self._assign(work, arrivals)
-            if self._lookups is not None and assigned.identities:
-                await self._lookups.ask(work, arrivals, assigned)
         with times.of("records"):
             told = [arrival.record for arrival in arrivals if arrival.record is not None]
             for record in told:
@@ -126,6 +131,9 @@ class Intake:
         # Last, because customers are held from here until the commit.
         with times.of("tags"):
             new += await self._follow(work, arrivals, assigned, frozenset(record.kind for record in records))
+            if self._lookups is not None and assigned.identities:
+                # Behind the tags: whoever holds customers and lookups at once takes them in this order.
+                await self._lookups.ask(work, arrivals, assigned)
         return TakenIn(new, written, assigned.touched, erased)
 
     async def settle(self, work: UnitOfWork) -> int:
@@ -154,7 +162,8 @@ class Intake:
         if self._tagging is None or not assigned.touched:
             return 0
         # Who merged or parted has other records now, of any kind.
-        told = await self._tagging.evaluate(work, assigned.touched, kinds | EVERY_KIND if assigned.events else kinds)
+        kinds = kinds | EVERY_KIND if assigned.events else kinds
+        told = await self._tagging.evaluate(work, assigned.touched, kinds, moved_in(assigned.events))
         stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)} if told else set()
         new = await Events(work).add([event for event in told if event.subject in stirred])
         return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)

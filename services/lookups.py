@@ -13,10 +13,10 @@ from datetime import timedelta
 import structlog
 
 from connectors.http import Link
-from connectors.lookups import KnownContact, LooksUp
+from connectors.lookups import KnownContact, LookedUp, LooksUp, SharesTags
 from connectors.registry import ConnectorRegistry
 from domain.canonical import KeyKind
-from domain.customers.lookups import asking
+from domain.customers.lookups import asks_after
 from domain.problems import (
     AuthenticationProblem,
     NotFoundProblem,
@@ -24,9 +24,11 @@ from domain.problems import (
     RateLimitProblem,
     UnavailableProblem,
 )
+from domain.tags.sharing import Change
 from services.connections import Connections
 from services.identities import Assigned
 from services.intake import Arrival
+from services.shared_tags import SharedTags
 from storage.engine import Database
 from storage.inbox import Inbox, Push
 from storage.lookups import Ask, Claimed, Lookups
@@ -53,30 +55,26 @@ class LookupDesk:
         self._kinds = kinds
 
     async def ask(self, work: UnitOfWork, arrivals: Sequence[Arrival], assigned: Assigned) -> None:
-        """Whom events tell of as changed is asked about again, who is new once."""
+        """Whom events tell of as changed is asked about, and who is new."""
         asks: dict[int, Ask] = {}
         for arrival in arrivals:
             record = arrival.record
             kind = self._kinds.get(record.account_id.partition("/")[0]) if record is not None else None
-            if record is None or kind is None or (how := asking(arrival.event.type)) is None:
+            if record is None or kind is None:
                 continue
             for key in record.people:
                 number = assigned.identities.get(key) if key.kind == kind else None
-                if number is None or (how == "once" and number not in assigned.fresh):
+                if number is None:
                     continue
-                as_of = arrival.event.time or arrival.received_at
-                before = asks.get(number)
-                asks[number] = Ask(
-                    number,
-                    record.account_id,
-                    max(as_of, before.as_of) if before else as_of,
-                    how == "again" or bool(before and before.again),
-                )
+                after = asks_after(arrival.event, is_new=number in assigned.fresh)
+                if after is not None:
+                    ask = Ask(number, record.account_id, arrival.event.time or arrival.received_at, after)
+                    asks[number] = ask.merged_with(asks.get(number))
         await Lookups(work).ask(asks.values())
 
 
 @dataclass(frozen=True, slots=True)
-class LookedUp:
+class Asked:
     """What one round did."""
 
     asked: int = 0
@@ -84,13 +82,24 @@ class LookedUp:
 
 
 class LookupService:
-    """Whoever serves a platform's queue asks. Accounts that the platform holds up pause, and hold up no other."""
+    """Whoever serves a platform's queue asks. Accounts that the platform holds up pause, and hold up no other.
 
-    def __init__(self, database: Database, connectors: ConnectorRegistry, connections: Connections, link: Link) -> None:
+    sharing: what becomes of tags at contacts; without it they are left alone.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        connectors: ConnectorRegistry,
+        connections: Connections,
+        link: Link,
+        sharing: SharedTags | None = None,
+    ) -> None:
         self._database = database
         self._connectors = connectors
         self._connections = connections
         self._link = link
+        self._sharing = sharing
         self._paused: dict[str, float] = {}
 
     async def wait_for_work(self, platform: str, timeout_s: float) -> bool:
@@ -102,7 +111,7 @@ class LookupService:
 
         return await wait_for_notification(self._database, LOOKUPS_CHANNEL, timeout_s, has_work)
 
-    async def drain(self, platform: str, limit: int = AT_ONCE * 5) -> LookedUp:
+    async def drain(self, platform: str, limit: int = AT_ONCE * 5) -> Asked:
         """Ask about those who are due the longest."""
         async with UnitOfWork(self._database) as work:
             claimed = await Lookups(work).claim(platform, limit, _LEASE, self._pausing())
@@ -115,7 +124,7 @@ class LookupService:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(each)) for each in claimed]
         answered = sum(task.result() for task in tasks)
-        return LookedUp(len(claimed), len(claimed) - answered)
+        return Asked(len(claimed), len(claimed) - answered)
 
     async def _ask(self, platform: str, claimed: Claimed) -> bool:
         try:
@@ -131,19 +140,31 @@ class LookupService:
         slug = claimed.account_id.partition("/")[2]
         account = await self._connections.account(platform, slug)
         client = self._connectors.for_platform(platform).open(account, self._link)
-        found = None
+        found = LookedUp(None)
         if isinstance(client, LooksUp) and client.looks_up == claimed.kind:
             async with UnitOfWork(self._database) as work:
                 members, version = await Lookups(work).known_of(claimed)
             found = await client.look_up(claimed.value, KnownContact(members, version))
+        existing, changes = None, dict[str, Change]()
+        sharing = client if self._sharing is not None and isinstance(client, SharesTags) else None
+        if self._sharing and sharing and found.held and await self._sharing.misses_any(claimed, found.held):
+            existing = await sharing.tag_numbers()
         async with UnitOfWork(self._database) as work:
-            if found is not None:
+            if found.record is not None:
                 # What is read is told as of what made us read it: a shop's past sets nothing in motion.
-                told = replace(found, sent_at=claimed.as_of)
+                told = replace(found.record, sent_at=claimed.as_of)
                 await Inbox(work).add(
                     Push(platform, slug, told.dedupe_key, told.kind, told.payload, told.received_at, told.sent_at)
                 )
-            await Lookups(work).answered(claimed)
+            if self._sharing is not None and sharing is not None and found.held is not None:
+                changes = await self._sharing.compare(work, claimed, found.held, existing)
+            if not changes:
+                await Lookups(work).answered(claimed)
+        if self._sharing is not None and sharing is not None and changes:
+            numbers = await sharing.change_tags(claimed.value, changes)
+            async with UnitOfWork(self._database) as work:
+                await self._sharing.done(work, claimed, numbers)
+                await Lookups(work).answered(claimed)
 
     async def _put_off(self, claimed: Claimed, problem: ProblemError) -> None:
         said = problem.problem.as_dict()

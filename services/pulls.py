@@ -19,7 +19,7 @@ from connectors.webhooks import Verified
 from domain.customers.records import Record, fold, record_of
 from domain.events import rfc3339
 from domain.organisation import Placement
-from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem
+from domain.problems import CommunicationProblem, NotFoundProblem, ProblemError, Text, UnavailableProblem
 from services.connections import Connections
 from storage.engine import Database
 from storage.inbox import Inbox, Push
@@ -70,11 +70,13 @@ class PullService:
         records = missed = 0
         more = True
         until = self._link.now().replace(microsecond=0)
-        for _ in range(pages):
+        for turn in range(pages):
             try:
                 page = await client.pull(stream, cursor, until)
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
+                if turn and isinstance(problem, CommunicationProblem) and problem.problem.as_dict().get("retryable"):
+                    break  # a bad moment of the platform: what was read is kept, and the next go tries again
                 raise
             missed += await self._keep(account, kind, page, until)
             records += len(page.records)

@@ -4,21 +4,24 @@ A customer is locked before the rules look, so of two batches about one person t
 a tag is gained exactly once however orders, checks and backfills fall together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
 from services.grading import grade
-from services.tag_rules import RuleBook
+from services.tag_rules import RuleBook, RuleInForce
 from storage.customer_tags import CustomerTags, TagChange
 from storage.engine import Database
 from storage.events import Events
+from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
 
 SOURCE = "/tandem/tags"
+OWN_GROUP = "Tandem"
+"""The group of shared tags whose rule names none."""
 CHECKS_AT_ONCE = 2_000
 BACKFILL_AT_ONCE = 2_000
 
@@ -40,15 +43,23 @@ class Tagging:
         self._database = database
         self._book = book or RuleBook()
 
-    async def evaluate(self, work: UnitOfWork, customers: frozenset[UUID], kinds: frozenset[str]) -> Sequence[Event]:
+    async def evaluate(
+        self,
+        work: UnitOfWork,
+        customers: frozenset[UUID],
+        kinds: frozenset[str],
+        moved: frozenset[UUID] = frozenset(),
+    ) -> Sequence[Event]:
         """Bring tags of these customers up to date, by rules that look at these kinds of records; who gained and lost
         which, for the outbox.
 
-        Whoever took a merged customer's place is looked at with every rule.
+        Whoever took a merged customer's place is looked at with every rule. moved: who merged or parted; they carry
+        what others did before, which no rule says, and their contacts on chat platforms are looked at.
         """
         if not customers:
             return []
-        rules = [each.rule for each in await self._book.current(work)]
+        current = await self._book.current(work)
+        rules, shared = [each.rule for each in current], shared_tags(current)
         gradings = [each.grading for each in await self._book.gradings(work)]
         if not rules and not gradings:
             return []
@@ -60,7 +71,9 @@ class Tagging:
         changes = await tags.bring_up_to_date(touched, present) if present and touched else []
         if survivors:
             changes += await tags.bring_up_to_date(rules, survivors)
-        events = await _events(work, changes)
+        events = await _events(work, changes, shared)
+        if shared:
+            await Lookups(work).ask_about_contacts_of(moved)
         events += await grade(work, [each for each in gradings if each.looks_at & kinds], present)
         return events + await grade(work, gradings, survivors)
 
@@ -69,7 +82,8 @@ class Tagging:
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
             due = await tags.due(limit)
-            rules = {each.rule.name: each.rule for each in await self._book.current(work)}
+            current = await self._book.current(work)
+            rules = {each.rule.name: each.rule for each in current}
             gradings = {each.grading.key: each.grading for each in await self._book.gradings(work)}
             # Whom a batch holds at this moment is left for the next round: nobody waits for anybody.
             waiting = {customer for customers in due.values() for customer in customers}
@@ -84,7 +98,7 @@ class Tagging:
                 if live and present:
                     changes += await tags.bring_up_to_date(live, present)
                 graded += await grade(work, [gradings[name] for name in names if name in gradings], present)
-            await Events(work).add([*await _events(work, changes), *graded])
+            await Events(work).add([*await _events(work, changes, shared_tags(current)), *graded])
         count = sum(len(customers) for customers in due.values())
         return _checked(len(held), changes, complete=count < limit)
 
@@ -117,8 +131,12 @@ class Tagging:
             present = [customer for customer, target in held.items() if target is None]
             changes = await tags.bring_up_to_date(live, present, exact=True) if present and live else []
             await tags.forget_checks(present, [each.key for each in gradings])
-            events = [*await _events(work, changes), *await grade(work, gradings, present)]
+            events = [*await _events(work, changes, shared_tags(current)), *await grade(work, gradings, present)]
             await Events(work).add(events, queue=False)
+            if newly := [rule.tag for rule in live if rule.share]:
+                # It may be that what they carry is shared from this version on.
+                carrying = await tags.tags_elsewhere([(customer, tag) for customer in present for tag in newly])
+                await Lookups(work).ask_about_contacts_of({customer for customer, _ in carrying})
             last = customers[-1] if customers else cursor
             await backfills.advance(rules, last, len(present), changes, is_last=len(customers) < limit)
         return _checked(len(present), changes, complete=False)
@@ -143,8 +161,11 @@ def _by_rules(due: dict[str, list[UUID]]) -> Iterator[tuple[list[str], list[UUID
         yield list(names), customers
 
 
-async def _events(work: UnitOfWork, changes: Sequence[TagChange]) -> list[Event]:
-    """Tags that customers carry now and did not before, and the other way round, whatever else gives them the tag."""
+async def _events(work: UnitOfWork, changes: Sequence[TagChange], shared: Collection[str]) -> list[Event]:
+    """Tags that customers carry now and did not before, and the other way round, whatever else gives them the tag.
+
+    Where such a tag is shared, their contacts on chat platforms are looked at.
+    """
     gains = [(change, change.tag) for change in changes if change.holds and _gave(change) != change.tag]
     losses = [(change, was) for change in changes if (was := _gave(change)) and (not change.holds or was != change.tag)]
     pairs = {(change.customer_id, tag) for change, tag in (*gains, *losses)}
@@ -161,7 +182,31 @@ async def _events(work: UnitOfWork, changes: Sequence[TagChange]) -> list[Event]
             carries, carried_before = carried.get(pair, 0) > 0, before[pair] > 0
             if carries != carried_before and carries == (what == "gained"):
                 told.setdefault(pair, tag_event(work, what, change, tag))
+    await Lookups(work).ask_about_contacts_of({customer for customer, tag in told if tag in shared})
     return list(told.values())
+
+
+def mark_event(work: UnitOfWork, customer: UUID, tag: str, source: str, *, gained: bool, by: str, reason: str) -> Event:
+    """`tandem.customer.tag-gained` or `tag-lost` by a decision. source: `manual` or `platform:…`."""
+    what = "gained" if gained else "lost"
+    return Event(
+        id=derived_id("tag", what, str(customer), source, tag, work.now.isoformat()),
+        source=SOURCE,
+        type=f"tandem.customer.tag-{what}",
+        time=work.now,
+        subject=f"customer:{customer}",
+        datacontenttype="application/json",
+        data={"customer": str(customer), "tag": tag, "rule": source, "by": by, "reason": reason},
+    )
+
+
+def shared_tags(rules: Iterable[RuleInForce]) -> dict[str, str]:
+    """The tags that go to chat platforms, each with its group there."""
+    shared: dict[str, str] = {}
+    for each in rules:
+        if each.rule.share:
+            shared.setdefault(each.rule.tag, each.rule.group or OWN_GROUP)
+    return shared
 
 
 def _gave(change: TagChange) -> str | None:

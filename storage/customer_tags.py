@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
@@ -346,14 +347,14 @@ class CustomerTags(Repository):
         )
         return (await self.session.execute(statement)).first() is not None
 
-    async def unmark(self, customer: UUID, tag: str, kind: str, source: str, actor: str) -> int:
-        """End the decisions of a kind and source about a customer's tag; how many there were."""
+    async def unmark(self, customer: UUID, tag: str, kind: str, source: str | None, actor: str) -> int:
+        """End the decisions of a kind and source (of any, when None) about a customer's tag; how many there were."""
         of_customer = select(col(IdentityRow.id)).where(col(IdentityRow.customer_id) == customer)
         statement = (
             update(TagMarkRow)
             .where(col(TagMarkRow.identity_id).in_(of_customer), col(TagMarkRow.tag) == tag)
-            .where(col(TagMarkRow.kind) == kind, col(TagMarkRow.source) == source)
-            .where(col(TagMarkRow.ended_at).is_(None))
+            .where(col(TagMarkRow.kind) == kind, col(TagMarkRow.ended_at).is_(None))
+            .where(true() if source is None else col(TagMarkRow.source) == source)
             .values(ended_at=self.now, ended_by=actor)
             .returning(col(TagMarkRow.id))
         )

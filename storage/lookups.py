@@ -4,9 +4,11 @@ asked once, so the queue is never longer than the keys are many."""
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, case, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
 from storage.bulk import fetch
@@ -21,7 +23,8 @@ _LONGEST_PROBLEM = 2_000
 
 class LookupRow(Table, table=True):
     """A key and its platform. due_at: when to ask, NULL when nothing is to be asked. as_of: when what made us ask
-    happened. asks: how many times it was asked for. claimed_until: until when somebody is at it.
+    happened. settles_at: what is read before does not settle it. claimed_until: until when somebody is at it. tags: at
+    each member's contact, as both sides knew them last (`domain.tags.sharing`).
 
     attempts, problem: since the platform answered last. A row with a problem and nothing due has been given up, until
     somebody tells of that key again.
@@ -35,11 +38,12 @@ class LookupRow(Table, table=True):
     account_id: str
     due_at: datetime | None = instant(optional=True)
     as_of: datetime = instant()
-    asks: int = Field(default=1, sa_type=BigInteger)
+    settles_at: datetime = instant()
     claimed_until: datetime | None = instant(optional=True)
     attempts: int = 0
     problem: str | None = None
     answered_at: datetime | None = instant(optional=True)
+    tags: dict[str, Any] | None = Field(default=None, sa_type=JSONB, nullable=True)
 
     __table_args__ = (
         Index("ix_lookups_platform_due_at", "platform", "due_at", postgresql_where=text("due_at IS NOT NULL")),
@@ -47,12 +51,18 @@ class LookupRow(Table, table=True):
 
 
 class Ask(NamedTuple):
-    """A key to ask about. again: also when it was asked before."""
+    """A key to ask about. after: how long from now on an answer counts."""
 
     identity_id: int
     account_id: str
     as_of: datetime
-    again: bool
+    after: timedelta = timedelta()
+
+    def merged_with(self, other: "Ask | None") -> "Ask":
+        """Both in one."""
+        if other is None:
+            return self
+        return Ask(self.identity_id, self.account_id, max(self.as_of, other.as_of), max(self.after, other.after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +74,32 @@ class Claimed:
     kind: str
     value: str
     as_of: datetime
-    asks: int
     attempts: int
+    claimed_at: datetime
 
 
 _ASK = """
-    INSERT INTO lookups (identity_id, platform, account_id, due_at, as_of, asks, attempts)
-    SELECT identity, split_part(account, '/', 1), account, %(now)b::timestamptz, as_of, 1, 0
-    FROM unnest(%(identities)b::bigint[], %(accounts)b::text[], %(as_of)b::timestamptz[])
-        AS new (identity, account, as_of)
+    INSERT INTO lookups (identity_id, platform, account_id, due_at, settles_at, as_of, attempts)
+    SELECT identity, split_part(account, '/', 1), account, due_at, due_at, as_of, 0
+    FROM unnest(%(identities)b::bigint[], %(accounts)b::text[], %(as_of)b::timestamptz[], %(due_at)b::timestamptz[])
+        AS new (identity, account, as_of, due_at)
     ORDER BY identity
 """
-_AGAIN = """
+_UPSERT = """
     ON CONFLICT (identity_id) DO UPDATE SET
         account_id = excluded.account_id,
         due_at = least(lookups.due_at, excluded.due_at),
+        settles_at = greatest(lookups.settles_at, excluded.settles_at),
         as_of = greatest(lookups.as_of, excluded.as_of),
-        asks = lookups.asks + 1, attempts = 0, problem = NULL
+        attempts = 0, problem = NULL
 """
-_ONCE = "ON CONFLICT (identity_id) DO NOTHING"
+_CONTACTS = """
+    INSERT INTO lookups (identity_id, platform, account_id, due_at, settles_at, as_of, attempts)
+    SELECT id, split_part(scope, '/', 1), scope, %(now)b::timestamptz, %(now)b::timestamptz, %(now)b::timestamptz, 0
+    FROM identities
+    WHERE kind = 'external_userid' AND customer_id = ANY(%(customers)b::uuid[]) AND id <> %(without)b::bigint
+    ORDER BY id
+"""
 
 
 class Lookups(Repository):
@@ -90,18 +107,35 @@ class Lookups(Repository):
 
     async def ask(self, asks: Collection[Ask]) -> None:
         """Note what is to be asked; whoever waits for it is woken."""
-        for again in (True, False):
-            some = [each for each in asks if each.again is again]
-            if some:
-                values = {
-                    "identities": [each.identity_id for each in some],
-                    "accounts": [each.account_id for each in some],
-                    "as_of": [each.as_of for each in some],
-                    "now": self.now,
-                }
-                await fetch(self.work, _ASK + (_AGAIN if again else _ONCE) + " RETURNING 1", values)
         if asks:
+            values = {
+                "identities": [each.identity_id for each in asks],
+                "accounts": [each.account_id for each in asks],
+                "as_of": [each.as_of for each in asks],
+                "due_at": [self.now + each.after for each in asks],
+            }
+            await fetch(self.work, _ASK + _UPSERT + " RETURNING 1", values)
             await notify(self.work, LOOKUPS_CHANNEL)
+
+    async def ask_about_contacts_of(self, customers: Collection[UUID], without: int = 0) -> None:
+        """Ask about every contact that these customers are, but for one identity."""
+        if customers:
+            values = {"customers": list(customers), "without": without, "now": self.now}
+            if await fetch(self.work, _CONTACTS + _UPSERT + " RETURNING 1", values):
+                await notify(self.work, LOOKUPS_CHANNEL)
+
+    async def agreed_tags(self, identity_id: int) -> dict[str, Any] | None:
+        """The tags that both sides knew last, None when nobody asks about the key any more. Nobody else changes them
+        until the unit ends."""
+        statement = select(col(LookupRow.tags)).where(col(LookupRow.identity_id) == identity_id).with_for_update()
+        found = (await self.session.execute(statement)).first()
+        return None if found is None else dict(found[0] or {})
+
+    async def agree_on_tags(self, identity_id: int, tags: dict[str, Any]) -> None:
+        """Remember what both sides know."""
+        await self.session.execute(
+            update(LookupRow).where(col(LookupRow.identity_id) == identity_id).values(tags=tags or None)
+        )
 
     async def is_due(self, platform: str, without: Collection[str] = ()) -> bool:
         """Whether something is to be asked of a platform now, accounts that pause left out."""
@@ -129,7 +163,7 @@ class Lookups(Repository):
             .order_by(col(row.due_at))
         )
         return [
-            Claimed(each.identity_id, each.account_id, key.kind, key.value, each.as_of, each.asks, each.attempts)
+            Claimed(each.identity_id, each.account_id, key.kind, key.value, each.as_of, each.attempts, self.now)
             for each, key in found
         ]
 
@@ -138,7 +172,8 @@ class Lookups(Repository):
         row = LookupRow
         mine = update(row).where(col(row.identity_id) == claimed.identity_id)
         await self.session.execute(mine.values(claimed_until=None, attempts=0, problem=None, answered_at=self.now))
-        await self.session.execute(mine.where(col(row.asks) == claimed.asks).values(due_at=None))
+        is_settled = col(row.settles_at) <= claimed.claimed_at
+        await self.session.execute(mine.values(due_at=case((is_settled, None), else_=col(row.settles_at))))
 
     async def failed(self, claimed: Claimed, problem: str, again_at: datetime | None) -> None:
         """The platform refused. again_at: when to try again, None to give up until it is asked for anew."""
@@ -147,7 +182,8 @@ class Lookups(Repository):
         await self.session.execute(
             mine.values(claimed_until=None, attempts=claimed.attempts + 1, problem=problem[:_LONGEST_PROBLEM])
         )
-        await self.session.execute(mine.where(col(row.asks) == claimed.asks).values(due_at=again_at))
+        # Who asked meanwhile asked for another try.
+        await self.session.execute(mine.where(col(row.settles_at) <= claimed.claimed_at).values(due_at=again_at))
 
     async def known_of(self, claimed: Claimed) -> tuple[list[str], int]:
         """Members of staff who are thought to have a contact, and the version of the newest state of it."""

@@ -7,10 +7,9 @@ from typing import Any, Literal
 from connectors.accounts import Account
 from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
-from connectors.lookups import KnownContact
+from connectors.lookups import KnownContact, LookedUp
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
-from connectors.webhooks import Verified
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
@@ -34,6 +33,7 @@ from domain.catalog.wecom import (
     TagArguments,
 )
 from domain.problems import NotFoundProblem, ProblemError, Text
+from domain.tags.sharing import Change, TagName
 
 # How far back an unknown outcome can lie (the calls' deadline and some), and how far the clocks may disagree.
 SEARCH_BACK = timedelta(hours=13)
@@ -60,9 +60,17 @@ class WecomCorp:
         """A page of contacts; see `connectors.pulling`."""
         return await self.contacts.pull(stream, cursor, until)
 
-    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
+    async def look_up(self, value: str, known: KnownContact) -> LookedUp:
         """A contact with everybody who has them; see `connectors.lookups`."""
-        return await self.contacts.record(value, known)
+        return await self.contacts.look_up(value, known)
+
+    async def tag_numbers(self) -> frozenset[str]:
+        """See `connectors.lookups.SharesTags`."""
+        return frozenset(await self._tags.names())
+
+    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
+        """See `connectors.lookups.SharesTags`."""
+        return await self._tags.change(value, changes)
 
     async def find_customer(self, request: FindCustomerArguments) -> FindCustomerOutput:
         """The contact behind a WeChat identity; not found when an identity is unknown or they are no contact."""

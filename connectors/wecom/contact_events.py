@@ -11,7 +11,7 @@ from connectors.accounts import Account
 from connectors.payloads import parse_json_object
 from connectors.reading import anomaly, mapping, not_from_the_future, optional_text, text, unix_time, whole_number
 from connectors.webhooks import Verified
-from connectors.wecom.contacts import CONTACT_LISTED, CONTACT_READ
+from connectors.wecom.contacts import CONTACT_LISTED, CONTACT_READ, CORP_TAG
 from domain.canonical import ContactData
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
@@ -20,7 +20,7 @@ from domain.problems import Text
 READ_KINDS = frozenset({CONTACT_READ, CONTACT_LISTED})
 MOST_PHONES = 5
 """Numbers that a member wrote down beside a contact; the platform takes up to five [S]."""
-CORP_TAGS = frozenset({1, 3})
+CORP_TAGS = frozenset({CORP_TAG, 3})
 """Types of tags that are the corp's: its own, and those of its rule groups; 2 is a member's private one."""
 _WAYS: Mapping[int, str] = {
     1: "scan",
@@ -75,9 +75,10 @@ def _followed(
         state=optional_text(row, "state"),
         add_way=_WAYS.get(whole_number(row, "add_way", 0)),
     )
-    # What was listed is told as of when they became a contact: a corp's past sets nothing in motion.
-    at = data.occurred_at if record.kind == CONTACT_LISTED else record.sent_at or read_at
-    return _event("contact.read", data, account, at)
+    if record.kind == CONTACT_LISTED:
+        # As of when they became a contact: a corp's past sets nothing in motion.
+        return _event("contact.listed", data, account, data.occurred_at)
+    return _event("contact.read", data, account, record.sent_at or read_at)
 
 
 def _left(person: Mapping[str, Any], userid: str, origin: dict[str, Any], read_at: datetime, account: Account) -> Event:
@@ -88,7 +89,7 @@ def _left(person: Mapping[str, Any], userid: str, origin: dict[str, Any], read_a
 def _event(name: str, data: ContactData, account: Account, at: datetime | None) -> Event:
     """The event is known by what it says: what is read again and again is told once."""
     subject = f"customer:{account.platform}/{data.external_userid}"
-    unsaid = {"version"} if name == "contact.read" else set()
+    unsaid = {"version"} if name != "contact.gone" else set()
     said = content_digest(canonical_json(data.model_dump(mode="json", exclude=unsaid)))
     return Event(
         id=derived_id(account.source, name, subject, said),

@@ -13,15 +13,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.listed_rows import listed_rows
-from connectors.lookups import KnownContact
+from connectors.lookups import KnownContact, LookedUp
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
-from connectors.reading import mapping, optional_mapping, text
+from connectors.reading import mapping, optional_mapping, text, whole_number
 from connectors.webhooks import Verified
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.tags import CorpTags
 from domain.events import rfc3339
 from domain.ids import canonical_json, content_digest
 from domain.problems import CommunicationProblem, NotFoundProblem, Text, ValidationProblem
+from domain.tags.sharing import Seen, TagName
 
 CONTACT_READ = "contact.read"
 CONTACT_LISTED = "contact.listed"
@@ -32,6 +33,7 @@ EVERY = timedelta(hours=1)
 _MEMBERS_AT_ONCE = 100
 _PAGE = 100
 _FOLLOWER_PAGES = 20
+CORP_TAG = 1
 _NOTHING = KnownContact()
 
 
@@ -59,15 +61,16 @@ class ContactBook:
                 break
         return mapping(answer.get("external_contact"), "external_contact"), followed
 
-    async def record(self, external_userid: str, known: KnownContact = _NOTHING) -> Verified:
-        """One contact as the inbox takes it; members who have them no more are named in it."""
+    async def look_up(self, external_userid: str, known: KnownContact = _NOTHING) -> LookedUp:
+        """One contact as the inbox takes it, with the members who have them no more, and their tags."""
         began = self._api.now()
         try:
             person, followed = await self.read(external_userid)
         except NotFoundProblem:
             person, followed = {"external_userid": external_userid}, []
         left = set(known.members) - {text(row, "userid") for row in followed}
-        return _record(CONTACT_READ, began, person, followed, sorted(left), after=known.version)
+        record = _record(CONTACT_READ, began, person, followed, sorted(left), after=known.version)
+        return LookedUp(record, {text(row, "userid"): _held(row) for row in followed})
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next contacts, member by member. All are read once in a while; between, nothing is to be had.
@@ -134,6 +137,15 @@ class ContactBook:
         if self._names is None:
             self._names = await self._tags.names()
         return self._names
+
+
+def _held(row: Mapping[str, Any]) -> Seen:
+    """The corp's own tags at a member's contact; those of rule groups cannot be set by everybody and are left alone."""
+    tags = row.get("tags")
+    shown = [mapping(tag, "tags") for tag in (tags if isinstance(tags, list) else ())]
+    mine = [tag for tag in shown if whole_number(tag, "type", 1) == CORP_TAG]
+    names = {text(tag, "tag_id"): TagName(str(tag.get("group_name") or ""), text(tag, "tag_name")) for tag in mine}
+    return Seen(whole_number(row, "createtime", 0), names)
 
 
 def _record(

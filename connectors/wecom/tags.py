@@ -7,6 +7,7 @@ from connectors.errors import missing_in_answer
 from connectors.reading import mapping, text
 from connectors.wecom.api import PLATFORM, WecomApi
 from domain.problems import ConflictProblem
+from domain.tags.sharing import Change, TagName
 
 
 class CorpTags:
@@ -53,6 +54,20 @@ class CorpTags:
             if tag.get("name") == name:
                 return text(tag, "id"), True
         raise missing_in_answer(PLATFORM, "tag_group.tag")
+
+    async def change(self, external_userid: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
+        """Set and take tags at the contacts of several members; the numbers of those that were set."""
+        wanted = sorted({key for change in changes.values() for key in change.add})
+        known = {key: number for number, key in (await self.names()).items()} if wanted else {}
+        numbers = {TagName(*key): known.get(key) or (await self.ensure(*key))[0] for key in wanted}
+        for member, change in sorted(changes.items()):
+            payload: dict[str, Any] = {"userid": member, "external_userid": external_userid}
+            if change.add:
+                payload["add_tag"] = [numbers[key] for key in change.add]
+            if change.remove:
+                payload["remove_tag"] = list(change.remove)
+            await self._api.change("externalcontact/mark_tag", payload)
+        return numbers
 
     async def mark(
         self, userid: str, external_userid: str, *, add: str | None = None, remove: str | None = None

@@ -6,11 +6,10 @@ from typing import Any, Literal
 
 from connectors.accounts import Account
 from connectors.http import Link
-from connectors.lookups import KnownContact
+from connectors.lookups import KnownContact, LookedUp
 from connectors.payloads import parse_json
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
-from connectors.webhooks import Verified
 from connectors.youzan.buyers import buyer_record
 from connectors.youzan.codes import TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
@@ -50,11 +49,11 @@ class YouzanShop:
         """A page of orders or refunds; see `connectors.pulling`."""
         return await pull(self.gateway, stream, cursor, until)
 
-    async def look_up(self, value: str, known: KnownContact) -> Verified | None:
+    async def look_up(self, value: str, known: KnownContact) -> LookedUp:
         """A buyer's WeChat identities, which orders do not tell; see `connectors.lookups`."""
         began = self.gateway.now()
         wechat = await self._wechat_identity(value)
-        return buyer_record(value, wechat, began) if wechat else None
+        return LookedUp(buyer_record(value, wechat, began) if wechat else None)
 
     async def get_refund(self, request: RefundArguments) -> GetRefundOutput:
         """The refund as it is now; retryable while a new one is not readable yet."""

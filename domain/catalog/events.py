@@ -98,6 +98,12 @@ EVENT_TYPES: tuple[EventType, ...] = tuple(
             "A contact's details were read",
             {**_CONTACT, "unionid": "oEXAMPLE-unionid", "tags": ["高价值"], "add_way": "scan"},
         ),
+        (
+            "contact.listed",
+            "在全部客户中读到的客户资料",
+            "A contact's details were found among all contacts",
+            {**_CONTACT, "unionid": "oEXAMPLE-unionid", "tags": ["高价值"], "add_way": "scan"},
+        ),
         ("contact.gone", "客户关系已不存在（再次读取时发现）", "A contact was not there any more when read", _CONTACT),
         ("contact.transfer_failed", "客户接替失败", "A customer could not be handed over", _CONTACT),
         ("contact.archive_agreed", "客户同意会话存档", "A customer agreed to the archive", _CONTACT),

@@ -164,6 +164,7 @@ _STATE_OF_CHANGE: Mapping[tuple[str, str], str] = {
     ("tandem.contact", "removed"): "removed",
     ("tandem.contact", "lost"): "lost",
     ("tandem.contact", "read"): "contact",
+    ("tandem.contact", "listed"): "contact",
     ("tandem.contact", "gone"): "gone",
 }
 

@@ -10,7 +10,7 @@ from domain.tags.remarks import Remarks, RuleRemark
 from domain.tags.sense import outcome
 
 TAG_RULE = "tag-rule"
-KEYS = ("name", "version", "title", "tag", "group", "active", "when")
+KEYS = ("name", "version", "title", "tag", "group", "share", "active", "when")
 _NEEDED = ("name", "title", "tag", "when")
 
 

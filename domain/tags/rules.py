@@ -16,7 +16,8 @@ from domain.tags.sense import holds_for_strangers
 class LiveRule:
     """condition: None for a rule that is switched off and holds for nobody.
 
-    looks_at: kinds of records (`Record.kind`) after which it has to be looked at again.
+    looks_at: kinds of records (`Record.kind`) after which it has to be looked at again. share: whether the tag goes to
+    WeCom.
     """
 
     name: str
@@ -26,6 +27,7 @@ class LiveRule:
     looks_at: frozenset[str]
     title: str = ""
     group: str | None = None
+    share: bool = False
 
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> "LiveRule":
@@ -33,9 +35,9 @@ class LiveRule:
         name, version = str(properties["name"]), str(properties["version"])
         title = properties.get("title") or {}
         said = title.get("zh") or next(iter(title.values()), name)
-        group = properties.get("group")
+        group, share = properties.get("group"), properties.get("share") is True
         if not properties.get("active", True):
-            return cls(name, version, str(properties["tag"]), None, EVERY_KIND, said, group)
+            return cls(name, version, str(properties["tag"]), None, EVERY_KIND, said, group, share)
         condition, remarks = read_condition(properties["when"], child("", "when"))
         if condition is None:
             first = next(each for each in remarks if each.severity == "error")
@@ -48,4 +50,4 @@ class LiveRule:
         looks_at = EVERY_KIND
         if not holds_for_strangers(condition):
             looks_at = frozenset().union(*(FACTS[leaf.fact].looks_at for leaf in leaves(condition)))
-        return cls(name, version, str(properties["tag"]), condition, looks_at, said, group)
+        return cls(name, version, str(properties["tag"]), condition, looks_at, said, group, share)

@@ -39,7 +39,7 @@ async def test_every_contact_is_listed_with_the_keys_that_tell_them_apart(world:
     sim = world.sim.app.state.world
     records, _ = await pull_all(await world.open("wecom"), "contacts")
     events = events_of(records, await world.account("wecom"))
-    assert {event.type for event in events} == {"tandem.contact.read"}
+    assert {event.type for event in events} == {"tandem.contact.listed"}
     read = {contact(event).external_userid: contact(event) for event in events}
     living = [row for row in sim.contacts if not row.deleted]
     assert len(events) == len(living) > 20
@@ -83,7 +83,7 @@ async def test_a_contact_is_read_for_all_who_have_them_and_for_whom_not_any_more
     await do(world, friend["id"], "befriend", userid=second, code="counter-7")
     await do(world, friend["id"], "note", userid=second, phone="13912345678")
     await do(world, friend["id"], "tag", userid=second, tag="孕妈", group="人群")
-    record = await client.contacts.record(friend["external_userid"], KnownContact([first, second, "LeftTheCorp"]))
+    record = (await client.look_up(friend["external_userid"], KnownContact([first, second, "LeftTheCorp"]))).record
     both = {contact(event).userid: event for event in events_of([record], account)}
     assert {userid: event.type for userid, event in both.items()} == {
         first: "tandem.contact.read",
@@ -95,7 +95,7 @@ async def test_a_contact_is_read_for_all_who_have_them_and_for_whom_not_any_more
     assert both[second].time == record.received_at, "what was read for a callback is news"
     await do(world, friend["id"], "unfriend", userid=first)
     await do(world, friend["id"], "unfriend", userid=second, by="staff")
-    nobodys = await client.contacts.record(friend["external_userid"], KnownContact([first, second], 2**50))
+    nobodys = (await client.look_up(friend["external_userid"], KnownContact([first, second], 2**50))).record
     gone = [(event.type, contact(event).userid) for event in events_of([nobodys], account)]
     assert gone == [("tandem.contact.gone", userid) for userid in sorted((first, second))]
     assert contact(events_of([nobodys], account)[0]).version == 2**50 + 1, "whatever the platform's clock says"
@@ -104,7 +104,7 @@ async def test_a_contact_is_read_for_all_who_have_them_and_for_whom_not_any_more
 async def test_reading_the_same_again_is_the_same_event(world: Outside) -> None:
     friend = await world.sim.friend()
     client, account = await world.open("wecom"), await world.account("wecom")
-    first, second = [await client.contacts.record(friend["external_userid"]) for _ in range(2)]
+    first, second = [(await client.look_up(friend["external_userid"], KnownContact())).record for _ in range(2)]
     assert first.dedupe_key != second.dedupe_key
     one, other = events_of([first], account), events_of([second], account)
     assert [event.id for event in one] == [event.id for event in other]

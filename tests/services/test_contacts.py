@@ -91,10 +91,17 @@ def inbox_of(live: Database) -> InboxService:
 async def asked(live: Database, world: Outside, platform: str) -> int:
     """Ask the platform until nothing is due, and take in what it answers; how often it was asked."""
     lookups, times = LookupService(live, CONNECTORS, Connections(live), world.link), 0
+    await hurried(live)
     while (round_of := await lookups.drain(platform)).asked:
         times += round_of.asked
     await drained(live)
     return times
+
+
+async def hurried(live: Database) -> None:
+    """Let the moment pass for which a question waits."""
+    await rows(live, "UPDATE lookups SET due_at = now() WHERE due_at IS NOT NULL AND problem IS NULL RETURNING 1")
+    await rows(live, "UPDATE lookups SET settles_at = due_at WHERE due_at IS NOT NULL RETURNING 1")
 
 
 async def pushed(live: Database, world: Outside, platform: str, count: int, *, backwards: bool = False) -> None:
@@ -272,6 +279,7 @@ async def test_a_platform_out_of_quota_pauses_its_account_and_loses_no_question(
     await pushed(live, world, "wecom", 3)
     await world.break_things({"match": {"api": "externalcontact/get"}, "fault": "quota", "times": 3})
     lookups = LookupService(live, CONNECTORS, Connections(live), world.link)
+    await hurried(live)
     refused = await lookups.drain("wecom")
     assert (refused.asked, refused.failed) == (3, 3)
     assert (await lookups.drain("wecom")).asked == 0
