@@ -316,7 +316,7 @@ class Application:
 
     @cached_property
     def reach(self) -> ReachService:
-        return ReachService(self.database)
+        return ReachService(self.database, self.settings.reach_policy)
 
 
 def open_database(settings: Settings) -> Database:

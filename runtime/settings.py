@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem, Text
 from domain.retention import RetentionPolicy
 from runtime.keys import parse_keyring
@@ -110,6 +111,9 @@ class Settings(BaseSettings):
     """The same, where it moved money."""
     keep_tokens_days: Days = 90
     """Sessions and tokens, after they expired."""
+
+    reach_policy: ReachPolicy | None = None
+    """JSON, see `domain.journeys.reach`; none: no marketing from 22 to 8, one message a day and four in 31 days."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -310,6 +314,8 @@ class Settings(BaseSettings):
                 text = value.get_secret_value()
             elif isinstance(value, tuple):
                 text = ",".join(value)
+            elif isinstance(value, BaseModel):
+                text = value.model_dump_json()
             else:
                 text = str(value)
             variables[variable(name)] = text

@@ -79,11 +79,11 @@ async def judge(house: House, client: Client, outside: Outside, done: WorkDone) 
     for kind in ("parked", "quarantine"):
         found = await client.all(f"/api/v1/events/{kind}")
         verdict.check(f"no event or push in {kind}", [str(each.get("reason")) for each in found], 1)
-    verdict.check("nothing is left half done", await _left_open(house), 1)
+    verdict.check("nothing is left half done", await left_open(house), 1)
     verdict.check("no workflow of the flow still runs in Temporal", await _still_running(house), 1)
-    verdict.check("the audit chain verifies", await _audit(house), 1)
+    verdict.check("the audit chain verifies", await audit_findings(house), 1)
     verdict.check("no answer that a client should never get", done.surprises, 1)
-    verdict.check("no bug in the logs", _bugs(house), 1)
+    verdict.check("no bug in the logs", bugs(house), 1)
     return verdict
 
 
@@ -141,7 +141,7 @@ def _judge_effects(verdict: Verdict, refunds: Mapping[str, Refund], truth: Truth
     verdict.check("exactly one message where there is a contact, else none", [*told, *strangers], len(refunds))
 
 
-async def _left_open(house: House) -> list[str]:
+async def left_open(house: House) -> list[str]:
     """What the database still holds as unfinished after some seconds for what the last runs told."""
     url = house.addresses().database_url
     deadline = time.monotonic() + _SETTLING_S
@@ -159,7 +159,7 @@ async def _still_running(house: House) -> list[str]:
     return [found.id async for found in temporal.list_workflows(query)]
 
 
-async def _audit(house: House) -> list[str]:
+async def audit_findings(house: House) -> list[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -174,7 +174,7 @@ async def _audit(house: House) -> list[str]:
     return said.decode("utf-8", "replace").splitlines() if process.returncode else []
 
 
-def _bugs(house: House) -> list[str]:
+def bugs(house: House) -> list[str]:
     """Lines of the logs that no fault outside can explain."""
     marks = ("unexpected error", "Internal error", "The interpreter failed", "Nondeterminism", "TMPRL1100")
     lines = [(name, line) for name in ("api", "worker") for line in house.log(name).splitlines()]

@@ -1,0 +1,1 @@
+"""`python -m tests.journeys`: a crowd through the five journeys, with duplicates, reordering and kills."""

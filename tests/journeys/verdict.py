@@ -1,0 +1,196 @@
+"""Who entered, who left, who waits, what was sent: Tandem's word against the simulator's ledger, person by person."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import col, select
+from temporalio.client import Client as TemporalClient
+
+from storage.identities import CustomerRow
+from storage.runs import RunRow
+from storage.unit_of_work import UnitOfWork
+from tests.chaos.verdict import audit_findings, bugs, left_open
+from tests.journeys.crowd import Person
+from tests.journeys.quick import JOURNEYS
+from tests.journeys.stage import Stage
+
+# What each journey's message says and no other's.
+_SAYS = {
+    "new-customer-gift": "见面礼",
+    "third-order": "第三次选择",
+    "unpaid-order": "现在付款",
+    "live-coupon": "直播间领的优惠券",
+    "run-out": "上次囤货",
+}
+
+
+@dataclass
+class Standing:
+    """One journey at one moment. results: how runs ended."""
+
+    entered: int = 0
+    left: int = 0
+    waiting: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Account:
+    """Everything that is known at one moment. runs: of a person. sent, recorded: times of a person's messages."""
+
+    standings: Mapping[str, Standing]
+    runs: Mapping[str, Sequence[RunRow]]
+    strangers: Sequence[str]
+    sent: Counter[str]
+    recorded: Mapping[str, Sequence[datetime]]
+    silenced_at: Mapping[str, datetime]
+    open_runs: frozenset[str]
+
+
+async def take_stock(stage: Stage, people: Sequence[Person]) -> Account:
+    """Read the runs, the touches and the ledger."""
+    customers = await stage.customers(people)
+    async with UnitOfWork(stage.database) as work:
+        current: dict[str, str] = {}
+        for customer in await work.session.scalars(select(CustomerRow)):
+            current[f"customer:{customer.id}"] = str(customer.merged_into or customer.id)
+        rows = list(await work.session.scalars(select(RunRow).where(col(RunRow.namespace) == "journeys")))
+        touches = (
+            await work.session.execute(
+                text(
+                    "SELECT t.recipient, r.name, t.at FROM touches t JOIN runs r ON r.id = t.run_id "
+                    "WHERE t.skipped_reason IS NULL"
+                )
+            )
+        ).all()
+        silenced = (
+            await work.session.execute(
+                text(
+                    "SELECT i.customer_id, min(s.made_at) FROM suppressions s "
+                    "JOIN identities i ON i.id = s.identity_id GROUP BY 1"
+                )
+            )
+        ).all()
+    standings = {name: Standing() for name in JOURNEYS}
+    by_subject = _subjects(people, customers)
+    runs: dict[str, list[RunRow]] = defaultdict(list)
+    strangers: list[str] = []
+    for row in rows:
+        standing = standings[row.name]
+        standing.entered += 1
+        standing.left += row.ended_at is not None
+        standing.waiting += row.ended_at is None
+        if row.ended_at is not None:
+            standing.results[_result(row)] += 1
+        person = next(
+            (found for subject in row.subjects if (found := by_subject.get((row.name, current.get(subject, subject))))),
+            None,
+        )
+        runs[person].append(row) if person is not None else strangers.append(row.id)
+    of_person = {(person.journey, person.external_userid): person.name for person in people}
+    recorded: dict[str, list[datetime]] = defaultdict(list)
+    for recipient, name, at in touches:
+        recorded[of_person.get((name, recipient), f"{name} to {recipient}")].append(at)
+    names = {customer: name for name, customer in customers.items()}
+    silenced_at = {names[customer]: at for customer, at in silenced if customer in names}
+    open_runs = frozenset(row.id for row in rows if row.ended_at is None)
+    return Account(standings, runs, strangers, await _sent(stage, of_person), recorded, silenced_at, open_runs)
+
+
+async def judge(stage: Stage, people: Sequence[Person], account: Account) -> list[tuple[str, int, list[str]]]:
+    """Each claim with of how many it is made, and every departure from it."""
+    entered, sends, wrong, late = [], [], [], []
+    for person in people:
+        runs, sent = account.runs.get(person.name, ()), account.sent[person.name]
+        most = 2 if person.act == "merges" else 1
+        if not 1 <= len(runs) <= most:
+            entered.append(f"{person.name} ({person.act}) has {len(runs)} runs")
+        if sent != len(account.recorded.get(person.name, ())):
+            sends.append(f"{person.name}: {sent} at the simulator, {account.recorded.get(person.name)} recorded")
+        wanted = 1 if person.act in ("none", "merges") else 0
+        quiet_from = account.silenced_at.get(person.name) if person.act in ("silenced", "refunds") else None
+        if quiet_from is not None:
+            # Whoever was written to before they were silenced was written to rightly.
+            wanted = sum(at < quiet_from for at in account.recorded.get(person.name, ()))
+            late += [person.name for at in account.recorded.get(person.name, ()) if at >= quiet_from]
+        if sent != wanted or sent > 1:
+            told = [f"{_result(row)} {row.output} {row.error or ''}".strip() for row in runs]
+            wrong.append(f"{person.name} ({person.act}) got {sent} messages instead of {wanted}; runs: {told}")
+    strangers = [name for name in account.sent if name not in {person.name for person in people}]
+    faulted = [f"{row.id}: {row.error}" for rows in account.runs.values() for row in rows if row.phase == "faulted"]
+    sums = [
+        f"{name}: {each.entered} entered, {each.left} left, {each.waiting} wait"
+        for name, each in account.standings.items()
+        if each.entered != each.left + each.waiting
+    ]
+    parked = await stage.admin.all("/api/v1/events/parked")
+    aside = await stage.admin.all("/api/v1/events/quarantine")
+    temporal = await _running(stage)
+    apart = sorted(temporal ^ account.open_runs)
+    return [
+        ("everybody entered once for their cause", len(people), [*entered, *account.strangers]),
+        ("entered = left + waiting", len(account.standings), sums),
+        ("what waits in the read model runs in Temporal, and nothing else", len(temporal) or 1, apart),
+        ("sends at the simulator = sends recorded", len(people), [*sends, *strangers]),
+        ("one message to whom it is for, none to others", len(people), wrong),
+        ("no message after somebody was silenced", len(account.silenced_at), late),
+        ("no run failed", len(people), faulted),
+        ("no event or push set aside", 1, [str(each.get("reason")) for each in (*parked, *aside)]),
+        ("nothing is left half done", 1, await left_open(stage.house)),
+        ("the audit chain verifies", 1, await audit_findings(stage.house)),
+        ("no bug in the logs, no answer that a client should never get", 1, [*bugs(stage.house), *stage.surprises]),
+    ]
+
+
+def silenced_within(account: Account, people: Sequence[Person]) -> list[float]:
+    """Seconds from a suppression to the end of the run that it ended, ascending."""
+    names = {person.name for person in people if person.act in ("silenced", "refunds")}
+    return sorted(
+        (row.ended_at - account.silenced_at[name]).total_seconds()
+        for name, rows in account.runs.items()
+        for row in rows
+        if name in names and name in account.silenced_at and row.ended_at and _result(row) == "suppressed"
+    )
+
+
+def _subjects(people: Sequence[Person], customers: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """The person behind a journey's subject: an order or a coupon of theirs, else the customer."""
+    found: dict[tuple[str, str], str] = {}
+    for person in people:
+        found[person.journey, f"order:{person.name}-u"] = person.name
+        found[person.journey, f"coupon:generic/crowd/C-{person.name}"] = person.name
+        if person.name in customers:
+            found[person.journey, str(customers[person.name])] = person.name
+    return found
+
+
+def _result(row: RunRow) -> str:
+    if row.phase != "completed":
+        return str(row.phase)
+    return str((row.output or {}).get("result"))
+
+
+async def _sent(stage: Stage, of_person: Mapping[tuple[str, str], str]) -> Counter[str]:
+    """How many messages of each person's journey the outside saw."""
+    sent: Counter[str] = Counter()
+    after = 0
+    while after is not None:
+        page = await stage.sim("GET", "/ledger", params={"kind": "message", "effect": "true", "after": after})
+        for entry in page["entries"]:
+            said = entry["request"]["text"]["content"]
+            name = next((name for name, words in _SAYS.items() if words in said), said[:40])
+            to = entry["external_userid"]
+            sent[of_person.get((name, to), f"{name} to {to}")] += 1
+        after = page["next_after"]
+    return sent
+
+
+async def _running(stage: Stage) -> frozenset[str]:
+    temporal = await TemporalClient.connect(stage.house.addresses().temporal_address)
+    wanted = " OR ".join(f"TandemFlow = 'journeys/{name}'" for name in JOURNEYS)
+    query = f"({wanted}) AND ExecutionStatus = 'Running'"
+    return frozenset([found.id async for found in temporal.list_workflows(query)])
