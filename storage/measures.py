@@ -31,11 +31,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from domain.tags import FACTS, Leaf
+from domain.tags import FACTS, Bounds, Leaf, rhythms_of
 from domain.tags.facts import Source
 from storage.fact_columns import instant_of, is_of, passes, shelf_of, value_of
 from storage.identities import IdentityRow
-from storage.purchase_rhythms import DUE, FIELDS, rhythms, silent_for
+from storage.purchase_rhythms import DUE, FIELDS, interval_or, rhythms, silent_for
 from storage.recordsets import table_of
 from storage.tables import Instant
 
@@ -134,7 +134,8 @@ class Measures:
         shelf = shelf_of(source)
         statement = select(*(each for leaf in same for each in self._columns(leaf)))
         if shelf.rows is None or shelf.identity is None:
-            statement = statement.select_from(rhythms(keys.c.ids, keys).lateral("rhythm"))
+            rows = rhythms(keys.c.ids, keys, categories=rhythms_of(same))
+            statement = statement.select_from(rows.lateral("rhythm"))
         else:
             statement = statement.select_from(shelf.rows).where(shelf.identity == any_(keys.c.ids))
         windows = [leaf.within for leaf in same]
@@ -177,10 +178,12 @@ class Measures:
         """The category that was silent for so long, its interval and its last day, as `猫粮 P30D 2026-10-01`; of
         several the one that is due first. Beside it when any of them begins or ends to be silent for so long."""
         number, low, high = self._numbers[_same(leaf)], leaf.bounds.low, leaf.bounds.high
-        told = func.concat(FIELDS["category"], " P", FIELDS["interval"], "D ", func.date(func.timezone(_ZONE, at)))
+        told = func.concat(
+            FIELDS["category"], " P", interval_or(leaf.bounds.assumed_days), "D ", func.date(func.timezone(_ZONE, at))
+        )
         first = func.array_agg(aggregate_order_by(told, DUE, FIELDS["category"]), type_=ARRAY(Text))
-        columns: list[ColumnElement[Any]] = [first.filter(and_(counted, *_silent(low, high)))[1].label(f"v{number}")]
-        turns = [silent_for(percent) for percent in (low, high) if percent is not None]
+        columns: list[ColumnElement[Any]] = [first.filter(and_(counted, *_silent(leaf.bounds)))[1].label(f"v{number}")]
+        turns = [silent_for(percent, leaf.bounds.assumed_days) for percent in (low, high) if percent is not None]
         if leaf.within is not None:
             turns.append(at + literal(leaf.within, Interval))
         columns += [
@@ -190,10 +193,10 @@ class Measures:
         return columns
 
 
-def _silent(low: int | None, high: int | None) -> list[ColumnElement[bool]]:
+def _silent(bounds: Bounds) -> list[ColumnElement[bool]]:
     """That the silence has begun and not ended; an interval that nobody knows gives neither."""
-    begun = [] if low is None else [silent_for(low) <= NOW]
-    return begun if high is None else [*begun, silent_for(high) > NOW]
+    begun = [] if bounds.low is None else [silent_for(bounds.low, bounds.assumed_days) <= NOW]
+    return begun if bounds.high is None else [*begun, silent_for(bounds.high, bounds.assumed_days) > NOW]
 
 
 def _leaving(leaf: Leaf, at: ColumnElement[Any], counted: ColumnElement[bool]) -> list[ColumnElement[Any]]:

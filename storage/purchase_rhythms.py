@@ -4,7 +4,7 @@ Who bought on one day only has the interval that is usual in the category: the m
 often, measured once a day. An interval is whole days, one at least; days are those in Shanghai.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,10 +74,17 @@ class Rhythm:
     due_at: datetime | None
 
 
-def rhythms(ids: ColumnElement[Any], given_by: FromClause | None = None, scope: Scope | None = None) -> Select[Any]:
+def rhythms(
+    ids: ColumnElement[Any],
+    given_by: FromClause | None = None,
+    *,
+    scope: Scope | None = None,
+    categories: Collection[str] | None = None,
+) -> Select[Any]:
     """One row a category: category, purchases, last_at, interval_days, own, due_at.
 
     ids: an array of identities. given_by: what `ids` is a column of, where that stands outside.
+    categories: only these.
     """
     bought = (
         select(
@@ -89,6 +96,8 @@ def rhythms(ids: ColumnElement[Any], given_by: FromClause | None = None, scope: 
         .where(_ORDERS.c.identity_id == func.any(ids), _ORDERS.c.status.in_(PAID_STATUSES), _LINES.c.category > "")
         .group_by(_LINES.c.category, _DAY)
     )
+    if categories is not None:
+        bought = bought.where(_LINES.c.category.in_(sorted(categories)))
     if scope is not None:
         bought = bought.where(visible(OrderRow, scope))
     if given_by is not None:
@@ -204,7 +213,15 @@ FIELDS: Mapping[str, ColumnElement[Any]] = {
 """The columns of `rhythms` where it stands as `rhythm`."""
 
 
-def silent_for(percent: int) -> ColumnElement[Any]:
+def interval_or(assumed_days: int | None) -> ColumnElement[Any]:
+    """The interval in days, or what is assumed while nobody knows one."""
+    known = FIELDS["interval"]
+    return known if assumed_days is None else func.coalesce(known, literal_column(str(assumed_days), BigInteger))
+
+
+def silent_for(percent: int, assumed_days: int | None) -> ColumnElement[Any]:
     """The instant at which somebody has bought nothing for so many percent of the interval."""
-    length = FIELDS["interval"] * literal_column(str(percent)) * literal_column("interval '864 seconds'", Interval)
+    length = (
+        interval_or(assumed_days) * literal_column(str(percent)) * literal_column("interval '864 seconds'", Interval)
+    )
     return cast(AT_RHYTHM + length, Instant)

@@ -153,9 +153,13 @@ def _silence(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> Bounds | 
         remarks.error("bad-bounds", pointer, Text(f"请写成 {example}", f"Write {example}"))
         return None
     before = len(remarks.found)
-    remarks.unknown_keys(data, _SILENCE_KEYS, pointer)
+    remarks.unknown_keys(data, (*_SILENCE_KEYS, "assumed"), pointer)
+    if not any(key in data for key in _SILENCE_KEYS):
+        text = Text(f"还要写界限：{listed(_SILENCE_KEYS)}", f"A bound is missing: {listed(_SILENCE_KEYS)}")
+        remarks.error("bad-bounds", pointer, text)
     given = {key: _percent(data[key], child(pointer, key), remarks) for key in _SILENCE_KEYS if key in data}
-    bounds = Bounds(low=given.get("at-least"), high=given.get("less-than"))
+    assumed = _whole_days(data["assumed"], child(pointer, "assumed"), remarks) if "assumed" in data else None
+    bounds = Bounds(low=given.get("at-least"), high=given.get("less-than"), assumed_days=assumed)
     if len(remarks.found) > before:
         return None
     if bounds.low is not None and bounds.high is not None and bounds.low >= bounds.high:
@@ -163,6 +167,19 @@ def _silence(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> Bounds | 
         remarks.error("contradictory-bounds", pointer, text)
         return None
     return bounds
+
+
+def _whole_days(value: Any, pointer: str, remarks: Remarks) -> int | None:
+    try:
+        length = parse_duration(value)
+    except ProblemError as problem:
+        remarks.problem("bad-duration", pointer, problem)
+        return None
+    if length < timedelta(days=1) or length % timedelta(days=1):
+        text = Text("周期是整天数，例如 P30D", "An interval is whole days, such as P30D")
+        remarks.error("bad-duration", pointer, text)
+        return None
+    return length.days
 
 
 def _percent(value: Any, pointer: str, remarks: Remarks) -> int | None:

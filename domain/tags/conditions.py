@@ -27,13 +27,14 @@ class Bounds:
     not included.
 
     older, newer: of an instant t at the instant now, `t <= now - older` and `now - newer < t`; negative lengths reach
-    into the future.
+    into the future. assumed_days: of a silence, the interval while nobody knows one.
     """
 
     low: int | None = None
     high: int | None = None
     older: timedelta | None = None
     newer: timedelta | None = None
+    assumed_days: int | None = None
 
     @property
     def is_contradictory(self) -> bool:

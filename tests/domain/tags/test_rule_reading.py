@@ -57,6 +57,8 @@ def findings(body: str) -> list[Finding]:
         ("replenishment: { silence: { at-least: '1.555' } }", "bad-value", "'1.5'"),
         ("replenishment: { silence: { at-least: '3', less-than: '1.5' } }", "contradictory-bounds", "below"),
         ("replenishment: { silence: {} }", "bad-bounds", "at-least"),
+        ("replenishment: { silence: { assumed: P20D } }", "bad-bounds", "at-least"),
+        ("replenishment: { silence: { at-least: '2', assumed: PT5H } }", "bad-duration", "P30D"),
         ("orders: { silence: { at-least: '1.5' } }", "unknown-field", "replenishment"),
         ("any: []", "bad-condition", "list"),
         ("{}", "bad-condition", "exactly one key"),
