@@ -31,6 +31,7 @@ from connectors.web.guard import WebSettings
 from domain.catalog.messages import SEND
 from domain.problems import ConfigurationProblem, Text
 from runtime.application import Application
+from runtime.collector import settle_collector
 from runtime.logging import LogContextInterceptor
 from runtime.settings import Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
@@ -67,6 +68,7 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
             application.client, [*DRAINS, *(messages.Drain("lookups", queue=each) for each in asked)]
         )
         runs = [asyncio.create_task(worker.run()) for worker in workers]
+        settle_collector()
         log.info("worker serves", queues=sorted(worker.task_queue for worker in workers))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *runs], return_when=asyncio.FIRST_COMPLETED)

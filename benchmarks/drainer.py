@@ -9,6 +9,7 @@ import sys
 from activities.drains import GATHER_S
 from connectors.loading import load_connectors
 from domain.calls import Catalog
+from runtime.collector import settle_collector
 from services.identities import IdentityService
 from services.inbox import BATCH, InboxService
 from services.intake import Intake
@@ -30,6 +31,7 @@ async def drain(url: str) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
     await inbox.drain()
+    settle_collector()
     print("ready", flush=True)
     read = 0
     while not ended.is_set():

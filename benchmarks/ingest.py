@@ -22,6 +22,7 @@ from connectors.standard_webhooks import new_secret
 from domain.access import system_actor
 from domain.accounts import NewAccount
 from domain.calls import Catalog
+from runtime.collector import settle_collector
 from runtime.embedded import EmbeddedPostgres
 from services.accounts import PlatformAccounts
 from services.definition_sources import SourceText
@@ -97,6 +98,7 @@ class _Bench:
         for scale in _SCALES:
             await self._stored.grow(CUSTOMERS * scale)
             await self._round(300)
+            settle_collector()
             copies, rates, spent = [], [], {}
             for _ in range(_ROUNDS):
                 copies.append(await self._copy(RECORDS))
