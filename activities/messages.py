@@ -1,10 +1,13 @@
 """`send`: a message to a customer, decided, rendered, sent and recorded."""
 
+from collections.abc import Awaitable, Callable
+
 from activities.binding import Activity, CallBinder, CallContext
 from connectors.http import Link
-from connectors.messages import deliver
+from connectors.messages import deliver, delivered
 from connectors.templates import TemplateRenderer
 from connectors.wecom import WecomConnector
+from connectors.wecom.client import WecomCorp
 from domain.catalog.messages import SEND, SendArguments, SendOutput
 from services.connections import Connections
 from services.reach import Cause, ReachService
@@ -19,16 +22,36 @@ def message_activities(
     async def send(request: SendArguments, context: CallContext) -> SendOutput:
         account = await connections.account(wecom.platform, request.account)
         cause = Cause(context.key, context.run_id, context.reference, f"{wecom.platform}/{account.slug}")
-        if not context.resumed:
-            refusal = await reach.refusal(request, cause)
-            if refusal is not None:
-                skipped = SendOutput(sent=False, skipped_reason=refusal)
-                await reach.record(request, skipped, cause)
-                return skipped
-        source = request.text if request.text is not None else await reach.template(request.template or "")
-        text = await renderer.render(source, request.data)
-        output = await deliver(wecom.open(account, link), request, text, key=context.key, resumed=context.resumed)
-        await reach.record(request, output, cause)
-        return output
+
+        async def render() -> str:
+            source = request.text if request.text is not None else await reach.template(request.template or "")
+            return await renderer.render(source, request.data)
+
+        return await send_once(wecom.open(account, link), reach, request, render, cause, resumed=context.resumed)
 
     return [binder.bind(SEND, send)]
+
+
+async def send_once(
+    client: WecomCorp,
+    reach: ReachService,
+    request: SendArguments,
+    render: Callable[[], Awaitable[str]],
+    cause: Cause,
+    *,
+    resumed: bool,
+) -> SendOutput:
+    """Send unless the house rules say no at this moment, once per key of the cause; recorded either way.
+
+    resumed: an earlier attempt may have sent it. When it did not, the rules are asked again: their answer may differ
+    by now, or it died before it asked.
+    """
+    output = await delivered(client, request, await render(), key=cause.key) if resumed else None
+    if output is None:
+        refusal = await reach.refusal(request, cause)
+        if refusal is not None:
+            output = SendOutput(sent=False, skipped_reason=refusal)
+        else:
+            output = await deliver(client, request, await render(), key=cause.key, resumed=False)
+    await reach.record(request, output, cause)
+    return output

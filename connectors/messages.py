@@ -1,12 +1,19 @@
 """The last step of `send`: a rendered text through its channel.
 
 Whether a customer may be reached (`domain.journeys.reach`) and what the text is (`connectors.templates`) is settled
-before; an attempt that was begun once was let through then and is not judged again.
+before. An attempt that was begun once may have died before it was judged: what it sent is looked for, and what it did
+not send is judged anew.
 """
 
 from connectors.wecom.client import WecomCorp
 from domain.catalog.messages import SendArguments, SendOutput
-from domain.catalog.wecom import WECOM_SEND_MESSAGE
+from domain.catalog.wecom import WECOM_SEND_MESSAGE, SendMessageArguments
+
+
+async def delivered(client: WecomCorp, request: SendArguments, text: str, *, key: str) -> SendOutput | None:
+    """What an earlier attempt sent under this key; None when it sent nothing, so that it may still be refused."""
+    sent = await client.sent_message(_message(request, text), key=key)
+    return SendOutput(sent=True, message_id=sent.message_id) if sent is not None else None
 
 
 async def deliver(client: WecomCorp, request: SendArguments, text: str, *, key: str, resumed: bool) -> SendOutput:
@@ -14,10 +21,13 @@ async def deliver(client: WecomCorp, request: SendArguments, text: str, *, key: 
 
     Raises ValidationProblem for a text the channel cannot carry, else as `connectors.errors` describes.
     """
-    message = WECOM_SEND_MESSAGE.parse_arguments(
-        {"account": request.account, "external_userid": request.to, "text": text, "sender": request.sender}
-    )
-    sent = await client.send_message(message, key=key, resumed=resumed)
+    sent = await client.send_message(_message(request, text), key=key, resumed=resumed)
     if sent.refused:
         return SendOutput(sent=False, message_id=sent.message_id, skipped_reason="unreachable")
     return SendOutput(sent=True, message_id=sent.message_id)
+
+
+def _message(request: SendArguments, text: str) -> SendMessageArguments:
+    return WECOM_SEND_MESSAGE.parse_arguments(
+        {"account": request.account, "external_userid": request.to, "text": text, "sender": request.sender}
+    )

@@ -98,19 +98,22 @@ class WecomCorp:
             tags=tuple(dict.fromkeys(tag.name for follower in followers for tag in follower.tags)),
         )
 
+    async def sent_message(self, request: SendMessageArguments, *, key: str) -> SendMessageOutput | None:
+        """What an earlier attempt under this key sent; None when it sent nothing. Raises a problem, still unknown."""
+        try:
+            message_id = await self._find_sent(marked(request.text, key), request.external_userid)
+        except ProblemError as problem:
+            raise still_unknown(problem) from None
+        return SendMessageOutput(message_id=message_id) if message_id is not None else None
+
     async def send_message(self, request: SendMessageArguments, *, key: str, resumed: bool) -> SendMessageOutput:
         """Propose a message that the member of staff confirms, once per key.
 
         When an earlier attempt may have done it, the sent messages are searched first.
         """
+        if resumed and (sent := await self.sent_message(request, key=key)) is not None:
+            return sent
         content = marked(request.text, key)
-        if resumed:
-            try:
-                message_id = await self._find_sent(content, request.external_userid)
-            except ProblemError as problem:
-                raise still_unknown(problem) from None
-            if message_id is not None:
-                return SendMessageOutput(message_id=message_id)
         payload: dict[str, Any] = {
             "chat_type": "single",
             "external_userid": [request.external_userid],

@@ -112,6 +112,9 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
         if sent != len(account.recorded.get(person.name, ())):
             sends.append(f"{person.name}: {sent} at the simulator, {account.recorded.get(person.name)} recorded")
         wanted = 1 if person.act in ("none", "merges") else 0
+        if person.act == "merges" and [_reason(row) for row in runs] == ["stranger"]:
+            # They entered under their other name, as nobody's contact, and never enter again.
+            wanted = 0
         quiet_from = account.silenced_at.get(person.name) if person.act in ("silenced", "refunds") else None
         if quiet_from is not None:
             # Whoever was written to before they were silenced was written to rightly.
@@ -172,6 +175,10 @@ def _result(row: RunRow) -> str:
     if row.phase != "completed":
         return str(row.phase)
     return str((row.output or {}).get("result"))
+
+
+def _reason(row: RunRow) -> str | None:
+    return (row.output or {}).get("reason") if row.phase == "completed" else None
 
 
 async def _sent(stage: Stage, of_person: Mapping[tuple[str, str], str]) -> Counter[str]:
