@@ -12,7 +12,7 @@ from sqlalchemy import Table as TableOfRows
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import BigInteger
 
-from domain.customers.records import STATUS_COLUMNS, Record, Shelf
+from domain.customers.records import PROGRESS, STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.goods import GoodsRow
 from storage.identities import IdentityRow
@@ -93,7 +93,11 @@ _PLACES: Mapping[Shelf, _Place] = {
     "stock": _Place(GoodsRow, Guard(_GOODS_KEY, (("stock_version", ("available",)),)), has_person=False, scoped=False),
     "orders": _Place(
         OrderRow,
-        Guard(("account_id", "order_id"), (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS))),
+        Guard(
+            ("account_id", "order_id"),
+            (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS)),
+            progress=PROGRESS["orders"],
+        ),
     ),
     "refunds": _Place(
         RefundRow,
@@ -101,6 +105,7 @@ _PLACES: Mapping[Shelf, _Place] = {
             ("account_id", "refund_id"),
             (("version", ("status", "told_at")), ("detail_version", _REFUND_DETAILS)),
             earliest=("requested_at", "refunded_at"),
+            progress=PROGRESS["refunds"],
         ),
     ),
     "shipments": _Place(

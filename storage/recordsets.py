@@ -72,11 +72,15 @@ def recordset(model: type[TableModel], names: Sequence[str], *more: ColumnClause
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """How an upsert decides. groups: version column → the columns it guards. earliest: the earlier instant stays."""
+    """How an upsert decides. groups: version column → the columns it guards. earliest: the earlier instant stays.
+
+    progress: the words of `status`, the earliest first; of two states with one version the further one is the newer.
+    """
 
     key: tuple[str, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     earliest: tuple[str, ...] = ()
+    progress: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,7 +103,10 @@ def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
     changes: dict[str, Any] = {"recorded_at": new["recorded_at"]}
     reasons: list[ColumnElement[bool]] = []
     for version, columns in guard.groups:
-        is_newer = new[version] > old[version]
+        is_newer: ColumnElement[bool] = new[version] > old[version]
+        if guard.progress:
+            is_further = _place(guard.progress, new["status"]) > _place(guard.progress, old["status"])
+            is_newer = or_(is_newer, and_(new[version] == old[version], is_further))
         reasons.append(is_newer)
         changes[version] = func.greatest(old[version], new[version])
         for name in columns:
@@ -128,6 +135,10 @@ async def run_with_rows(
 def table_of(model: type[TableModel]) -> Table:
     """The table of a model, for statements that the ORM need not understand."""
     return model.metadata.tables[str(model.__tablename__)]
+
+
+def _place(progress: Sequence[str], status: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.coalesce(func.array_position(cast(literal(list(progress), ARRAY(Text)), ARRAY(Text)), status), 0)
 
 
 def _said(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -54,6 +54,13 @@ NOT_SAID = -1
 EARLIEST_COLUMNS = frozenset({"requested_at", "refunded_at"})
 STATUS_COLUMNS = ("status", "told_at", "close_reason")
 """What goes by a record's `version`; all the rest goes by its `detail_version`."""
+PROGRESS: Mapping[Shelf, tuple[str, ...]] = {
+    "orders": ("unknown", "unpaid", "paid", "shipped", "completed", "closed"),
+    "refunds": (
+        "unknown", "requested", "awaiting_return", "returned", "return_refused", "refused", "closed", "refunded",
+    ),
+}  # fmt: skip
+"""Which of two statuses told in the same instant is the later one: many platforms count in whole seconds."""
 
 
 @dataclass(slots=True)
@@ -180,8 +187,8 @@ def fold(records: Iterable[Record]) -> list[Record]:
 def _folded(same: list[Record]) -> Record:
     if len(same) == 1:
         return same[0]
-    by_status = sorted(same, key=lambda record: record.version)
-    by_detail = sorted(same, key=lambda record: (record.detail_version, record.version))
+    by_status = sorted(same, key=lambda record: (record.version, _progress(record)))
+    by_detail = sorted(same, key=lambda record: (record.detail_version, record.version, _progress(record)))
     values: dict[str, Any] = dict.fromkeys(same[0].values)
     for name in values:
         told = by_status if name in STATUS_COLUMNS else by_detail
@@ -195,6 +202,11 @@ def _folded(same: list[Record]) -> Record:
     return Record(
         newest.shelf, newest.key, newest.version, fullest.detail_version, newest.account_id, values, people, lines
     )
+
+
+def _progress(record: Record) -> int:
+    order = PROGRESS.get(record.shelf, ())
+    return order.index(record.values["status"]) if order else 0
 
 
 def is_said(value: Any) -> bool:

@@ -75,6 +75,20 @@ async def test_the_end_is_the_same_in_every_order(database: Database) -> None:
     assert ends[0]["sealed"] == (True, True)
 
 
+async def test_of_two_states_told_in_one_instant_the_further_one_stays(database: Database) -> None:
+    unpaid, paid = (of("order.updated", each.model_copy(update={"version": 7})) for each in (CREATED, PAID))
+    for states in permutations((unpaid, paid)):
+        for cut in (0, 1):
+            async with UnitOfWork(database) as work:
+                await work.session.execute(text("DELETE FROM orders"))
+            await write(database, states[:cut])
+            await write(database, states[cut:])
+            end = await order(database)
+            assert (end["status"], end["paid_minor"], end["version"], end["lines"]) == (
+                "paid", 29_900, 7, [("羊毛大衣", 1)],
+            )  # fmt: skip
+
+
 async def test_what_is_known_already_changes_nothing(database: Database) -> None:
     assert (await write(database, STATES)).new == 1
     again = await write(database, STATES[:2])

@@ -70,6 +70,13 @@ def test_neither_order_nor_repetition_matters(data: st.DataObject, records: list
     assert shown(fold(fold(records))) == shown(fold(records))
 
 
+def test_of_two_statuses_told_in_one_instant_the_further_one_stays() -> None:
+    paid, unpaid = an_order(5, paid_minor=9900), an_order(5, status="unpaid", paid_minor=0)
+    for both in ([paid, unpaid], [unpaid, paid]):
+        (order,) = fold(both)
+        assert (order.values["status"], order.values["paid_minor"]) == ("paid", 9900)
+
+
 @given(tellings)
 def test_the_newest_status_stays_and_nothing_said_is_lost(records: list[Record]) -> None:
     for folded in fold(records):
