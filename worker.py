@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
+from activities.channels import ChannelActivities
 from activities.coupons import coupon_activities
 from activities.customers import customer_activities
 from activities.drains import Drains
@@ -35,6 +36,7 @@ from runtime.collector import settle_collector
 from runtime.logging import LogContextInterceptor
 from runtime.settings import Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
+from services.channels import listening
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
@@ -64,9 +66,9 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         asked = [connector.queue for connector in application.connectors.values() if _can_be_asked(connector)]
-        await _keep_drains_going(
-            application.client, [*DRAINS, *(messages.Drain("lookups", queue=each) for each in asked)]
-        )
+        own = [messages.Drain("lookups", queue=each) for each in asked]
+        own += [messages.Drain("channels", queue=each) for each in listening(application.connectors)]
+        await _keep_drains_going(application.client, [*DRAINS, *own])
         runs = [asyncio.create_task(worker.run()) for worker in workers]
         settle_collector()
         log.info("worker serves", queues=sorted(worker.task_queue for worker in workers))
@@ -119,6 +121,10 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
     lookups = LookupActivities(application.lookups(link), asked)
     for queue in asked:
         by_queue[queue].append(lookups.drain)
+    listened = dict(listening(application.connectors))
+    channels = ChannelActivities(application.channels, listened)
+    for queue in listened:
+        by_queue[queue].append(channels.listen)
     by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
     # A platform that only pushes has nothing to serve.

@@ -8,10 +8,11 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
+from connectors.accounts import Account
 from connectors.webhooks import Verified
 from domain.problems import ProblemError, Text, UnavailableProblem
 
@@ -43,6 +44,10 @@ class Connection(Protocol):
 class Channel(Protocol):
     """A platform's frames. Pure: time is given."""
 
+    application: str
+    """The same for all accounts that one channel serves."""
+    owner: str
+    """The platform's number of the account's shop, as frames name it; empty when the settings do not tell."""
     heartbeat_s: float
     """How often a sign of life is sent, at least."""
     silence_s: float
@@ -96,6 +101,14 @@ async def _beat(channel: Channel, connection: Connection, now: Callable[[], date
     while True:
         await asyncio.sleep(channel.heartbeat_s)
         await connection.send(channel.heartbeat(now()))
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """A connector whose platform pushes over a channel."""
+
+    def channel(self, account: Account) -> Channel:
+        """The channel of an account. Raises ConfigurationProblem for settings that are incomplete."""
 
 
 def frame_text(**members: Any) -> str:

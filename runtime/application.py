@@ -27,6 +27,7 @@ from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
+from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.coupons import CouponService
@@ -273,6 +274,10 @@ class Application:
         """Asking platforms about people over a link of the caller's."""
         sharing = SharedTags(self.database, self.rule_book)
         return LookupService(self.database, self.connectors, self.connections, link, sharing)
+
+    @cached_property
+    def channels(self) -> ChannelService:
+        return ChannelService(self.database, self.connectors, self.connections, self.inbox)
 
     @cached_property
     def quarantine(self) -> QuarantineService:

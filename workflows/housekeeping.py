@@ -17,6 +17,9 @@ ROUNDS = 200
 """Rounds before a drain continues as new, so that its history stays short."""
 
 
+_ACTIVITIES = {"lookups": messages.LOOKUP_ACTIVITY, "channels": messages.CHANNEL_ACTIVITY}
+
+
 @workflow.defn(name=messages.DRAIN_WORKFLOW)
 class DrainWorkflow:
     """Keeps one drain going for ever: an activity that works for a minute at a time, again and again."""
@@ -27,7 +30,7 @@ class DrainWorkflow:
         for _ in range(ROUNDS):
             try:
                 await workflow.execute_activity(
-                    messages.LOOKUP_ACTIVITY if drain.queue else messages.DRAIN_ACTIVITY,
+                    _ACTIVITIES.get(drain.name, messages.DRAIN_ACTIVITY),
                     drain,
                     task_queue=drain.queue or messages.INBOX_QUEUE,
                     start_to_close_timeout=timedelta(minutes=5),

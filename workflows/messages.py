@@ -177,7 +177,7 @@ class Drain:
     subscribers).
 
     `lane` tells several drains of a kind apart; they share the work. queue: for `lookups` (platforms are asked about
-    people) the platform's own; empty for what all share.
+    people) and `channels` (platforms push over a connection that we open) the platform's own; empty for what all share.
     """
 
     name: str
@@ -230,6 +230,8 @@ START_SCHEDULED_RUN_ACTIVITY = "runs.start-scheduled"
 DRAIN_ACTIVITY = "tandem.drain"
 
 LOOKUP_ACTIVITY = "tandem.lookups"
+
+CHANNEL_ACTIVITY = "tandem.channels"
 
 PULL_ACTIVITY = "tandem.pull"
 

@@ -38,6 +38,8 @@ class PinduoduoChannel:
 
     def __init__(self, account: Account) -> None:
         self._settings = account.parse_settings(PinduoduoSettings)
+        self.application = f"{self._settings.channel_url}/{self._settings.client_id}"
+        self.owner = str(self._settings.mall_id or "")
 
     def address(self, now: datetime) -> str:
         """`message/{client_id}/{ms}/{signature}` below the channel's base address."""

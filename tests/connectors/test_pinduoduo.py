@@ -105,7 +105,7 @@ def slow_lists(world: Outside) -> Iterator[None]:
 
 async def opened(world: Outside, account: Account) -> Socket:
     address = urlsplit(PinduoduoChannel(account).address(datetime.now(UTC)))
-    socket = Socket(world.sim.app, f"/pinduoduo{unquote(address.path)}")
+    socket = Socket(world.sim.app, unquote(address.path))
     assert await socket.open()
     return socket
 
@@ -159,7 +159,7 @@ async def test_messages_of_other_shops_are_left_to_others(world: Outside) -> Non
 async def test_a_wrong_secret_opens_no_channel(world: Outside) -> None:
     account = await world.account("pinduoduo", client_secret="0" * 32)
     address = urlsplit(PinduoduoChannel(account).address(datetime.now(UTC)))
-    assert not await Socket(world.sim.app, f"/pinduoduo{unquote(address.path)}").open()
+    assert not await Socket(world.sim.app, unquote(address.path)).open()
 
 
 class Silent:

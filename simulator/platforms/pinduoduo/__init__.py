@@ -71,6 +71,11 @@ class Pinduoduo(SignedGateway):
             return _refusal(ApiError(52103, "服务暂时不可用"))
         return _refusal(ApiError(70031, "调用过于频繁，请调整调用频率"))
 
+    def accounts(self, base_url: str) -> list[Json]:
+        """As of every platform, and where the message channel is."""
+        channel_url = f"ws{base_url.removeprefix('http')}/{self.name}"
+        return [{**account, "channel_url": channel_url} for account in super().accounts(base_url)]
+
     def credentials(self, shop: Shop) -> Json:
         """The shop's application and the refresh token of its authorisation."""
         return {

@@ -1,0 +1,188 @@
+"""Pinduoduo's messages over its channel: kept, acknowledged, and heard again after everything that breaks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.channels import ChannelActivities
+from connectors.channels import Listens
+from connectors.loading import load_connectors
+from connectors.websocket import open_websocket
+from domain.accounts import NewAccount
+from domain.calls import Catalog
+from domain.problems import AuthenticationProblem, Text, UnavailableProblem
+from runtime.ports import free_port
+from services.accounts import PlatformAccounts
+from services.channels import ChannelService
+from services.connections import Connections
+from services.inbox import InboxService
+from simulator import trade
+from simulator.platforms.pinduoduo.channel import PddMessage
+from storage.encryption import Keyring
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.connectors.harness import Outside, outside
+from tests.simulator.harness import eventually
+from workflows.housekeeping import DrainWorkflow
+from workflows.messages import DRAIN_WORKFLOW, Drain
+
+ADMIN = an_actor("root")
+CONNECTORS = load_connectors(Catalog())
+SHOP = "demo-pinduoduo"
+SECRETS = ("client_secret", "refresh_token")
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[Outside]:
+    async with outside() as world:
+        world.link = replace(world.link, answer_timeout_s=10)
+        yield world
+
+
+@pytest.fixture
+async def live(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=8)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def channels(live: Database) -> ChannelService:
+    return ChannelService(live, CONNECTORS, Connections(live), InboxService(live, CONNECTORS))
+
+
+async def connected(live: Database, world: Outside, **changes: Any) -> None:
+    account = await world.account("pinduoduo", **changes)
+    shown = {name: value for name, value in account.settings.items() if name not in SECRETS}
+    hidden = {name: str(account.settings[name]) for name in SECRETS}
+    new = NewAccount(
+        platform="pinduoduo", slug=account.slug, name="拼多多", unit_path="/", settings=shown, credentials=hidden
+    )
+    await PlatformAccounts(live, CONNECTORS).connect(ADMIN, new)
+
+
+def sold(world: Outside, count: int = 1) -> None:
+    state = world.sim.app.state.world
+    for _ in range(count):
+        trade.pay(state, trade.place_order(state, SHOP))
+
+
+def unacknowledged(world: Outside) -> int:
+    return len(world.sim.app.state.world.shelf("pdd_message", PddMessage).having(shop=SHOP))
+
+
+async def kept(live: Database) -> int:
+    async with UnitOfWork(live) as work:
+        return int(await work.session.scalar(text("SELECT count(*) FROM inbox WHERE platform = 'pinduoduo'")) or 0)
+
+
+async def test_messages_are_kept_and_acknowledged_over_a_real_socket(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    await connected(live, world)
+    sold(world, 3)
+    listening = asyncio.ensure_future(channels.listen("pinduoduo", 60))
+
+    async def all_there() -> bool:
+        return await kept(live) == 3 and unacknowledged(world) == 0
+
+    await eventually(all_there, 20)
+    sold(world)
+
+    async def the_next_one_too() -> bool:
+        return await kept(live) == 4 and unacknowledged(world) == 0
+
+    await eventually(the_next_one_too, 20)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_it_listens_for_as_long_as_it_was_asked(channels: ChannelService, live: Database, world: Outside) -> None:
+    assert await channels.listen("pinduoduo", 60) == 0, "nobody is connected"
+    await connected(live, world)
+    began = asyncio.get_running_loop().time()
+    assert await channels.listen("pinduoduo", 0.3) == 1
+    assert asyncio.get_running_loop().time() - began < 10
+
+
+async def test_a_shop_whose_number_is_not_known_is_left_to_pulling(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    await connected(live, world, mall_id=None)
+    assert await channels.listen("pinduoduo", 60) == 0
+
+
+async def test_a_worker_listens_and_another_one_goes_on(
+    channels: ChannelService, live: Database, world: Outside, temporal: Client
+) -> None:
+    await connected(live, world)
+    queue = CONNECTORS["pinduoduo"].queue
+    activities = [ChannelActivities(channels, {queue: "pinduoduo"}).listen]
+    flows = Worker(
+        temporal, task_queue="channel-test", workflows=[DrainWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+    )
+
+    async def all_there() -> bool:
+        return unacknowledged(world) == 0
+
+    async with flows:
+        drain = await temporal.start_workflow(
+            DRAIN_WORKFLOW, Drain("channels", queue=queue), id="channel-test", task_queue="channel-test"
+        )
+        for count in (1, 2):
+            async with Worker(temporal, task_queue=queue, activities=activities):
+                sold(world)
+                await eventually(all_there, 20)
+            assert await kept(live) == count
+        await drain.terminate()
+
+
+async def test_who_is_not_let_in_and_who_is_not_there(world: Outside) -> None:
+    account = await world.account("pinduoduo", client_secret="0" * 32)
+    connector = CONNECTORS["pinduoduo"]
+    assert isinstance(connector, Listens)
+    refused = connector.channel(account)
+    with pytest.raises(AuthenticationProblem, match="client_secret") as refusal:
+        await _open(refused.address(world.sim.app.state.world.clock.now()))
+    assert "0000" not in str(refusal.value)
+    with pytest.raises(UnavailableProblem):
+        await _open(f"ws://127.0.0.1:{free_port()}/message")
+
+
+async def _open(address: str) -> None:
+    async with open_websocket(address):
+        raise AssertionError("it should not open")
+
+
+async def test_a_broken_channel_is_opened_again(
+    channels: ChannelService, live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await connected(live, world)
+    times = []
+    real = channels._listen_once
+
+    async def shaky(platform: str, application: Any) -> None:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) == 1:
+            raise UnavailableProblem(Text("断开", "broken"))
+        await real(platform, application)
+
+    monkeypatch.setattr(channels, "_listen_once", shaky)
+    sold(world)
+    listening = asyncio.ensure_future(channels.listen("pinduoduo", 60))
+
+    async def heard() -> bool:
+        return await kept(live) == 1
+
+    await eventually(heard, 20)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    assert len(times) == 2
+    assert times[1] - times[0] >= 1.0
