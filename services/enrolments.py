@@ -5,7 +5,7 @@ that of two dispatchers the second sees what the first let in, also while custom
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -56,10 +56,13 @@ async def admit(work: UnitOfWork, runs: Sequence[NewRun]) -> list[NewRun]:
     return admitted
 
 
-async def doubled_by_merge(work: UnitOfWork, merges: Mapping[int, Sequence[str]]) -> dict[int, list[EnrolledRun]]:
-    """Of the open runs that took in customers who are one now, those beside the first of each flow.
+async def doubled_by_merge(
+    work: UnitOfWork, merges: Mapping[int, Sequence[str]], rule_of: Callable[[str, str], Enrolment | None]
+) -> dict[int, list[EnrolledRun]]:
+    """Of the open runs that took in customers who are one now, those that would not have been let in after the others.
 
-    merges: the subjects of each merge, by its number; so is the answer, without merges that doubled nothing.
+    merges: the subjects of each merge, by its number; so is the answer, without merges that doubled nothing. rule_of:
+    how often a flow, by namespace and name, takes somebody in; None for one that is not released any more.
     """
     asked = {each for subjects in merges.values() for subject in subjects if (each := _customer_id(subject))}
     known = await _names_of(work, sorted(asked))
@@ -70,12 +73,29 @@ async def doubled_by_merge(work: UnitOfWork, merges: Mapping[int, Sequence[str]]
     for number, subjects in merges.items():
         named = {name for subject in subjects if (each := _customer_id(subject)) for name in known.get(each, ())}
         by_flow: dict[tuple[str, str], list[EnrolledRun]] = defaultdict(list)
-        for run in await Runs(work).enrolled(named, is_open=True):
+        for run in await Runs(work).enrolled(named):
             by_flow[run.namespace, run.name].append(run)
-        surplus = [run for found in by_flow.values() for run in found[1:]]
+        surplus = [run for flow, found in by_flow.items() for run in _surplus(found, rule_of(*flow))]
         if surplus:
             doubled[number] = surplus
     return doubled
+
+
+def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None) -> list[EnrolledRun]:
+    """The open ones that came too soon after one that stays, ended or not; `entered`: the oldest first."""
+    stays: EnrolledRun | None = None
+    surplus: list[EnrolledRun] = []
+    for run in entered:
+        again = rule.again if rule is not None else None
+        # Two at the same time are never right, however long ago the first one came.
+        is_free = stays is None or (
+            again is not None and stays.entered_at + again <= run.entered_at and not stays.is_open
+        )
+        if is_free or not run.is_open:
+            stays = run
+        else:
+            surplus.append(run)
+    return surplus
 
 
 def _may_enter(applicant: _Applicant, entered: Mapping[_Key, list[tuple[str, datetime]]], now: datetime) -> bool:

@@ -20,6 +20,7 @@ from domain.access import EVERYTHING, system_actor
 from domain.correlation import correlate, matches
 from domain.dsl.expressions import compile_condition, is_expression
 from domain.dsl.model import EventConsumption, EventFilter
+from domain.enrolments import Enrolment
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
@@ -142,16 +143,21 @@ class EventDispatcher:
         added = await Runs(work).add(list(new.values()))
         batch.rows = [row for run_id, row in new.items() if run_id in added]
 
-        await self._find_doubled(work, batch)
+        await self._find_doubled(work, snapshot, batch)
 
-    async def _find_doubled(self, work: UnitOfWork, batch: _Batch) -> None:
+    async def _find_doubled(self, work: UnitOfWork, snapshot: ReleaseSnapshot, batch: _Batch) -> None:
         """Note the runs that are one too many since two customers are one; what Temporal may not know ends here."""
         merges = {
             seq: pending.event.subjects
             for seq, pending in batch.events.items()
             if pending.event.type == _MERGED and pending.event.source == IDENTITIES
         }
-        for seq, runs in (await doubled_by_merge(work, merges)).items():
+
+        def rule_of(namespace: str, name: str) -> Enrolment | None:
+            version = snapshot.choose(namespace, name, "")
+            return version.traits.enrolment if version is not None else None
+
+        for seq, runs in (await doubled_by_merge(work, merges, rule_of)).items():
             for run in runs:
                 batch.doubled[run.id] = seq
                 detail = {"reason": "merged", "customer": run.enrolled}

@@ -122,13 +122,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledRun:
-    """A run that took somebody in. enrolled: as it was called then."""
+    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended."""
 
     id: str
     namespace: str
     name: str
     enrolled: str
     entered_at: datetime
+    is_open: bool
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
@@ -243,14 +244,23 @@ class Runs(Repository):
         """The runs that took in one of these (`customer:{id}`), the oldest first; with `is_open` those not ended."""
         row = RunRow
         statement = (
-            sa_select(col(row.id), col(row.namespace), col(row.name), col(row.enrolled), col(row.created_at))
+            sa_select(
+                col(row.id),
+                col(row.namespace),
+                col(row.name),
+                col(row.enrolled),
+                col(row.created_at),
+                col(row.ended_at).is_(None),
+            )
             .where(col(row.enrolled).in_(names))
             .order_by(col(row.created_at), col(row.id))
         )
         if is_open:
             statement = statement.where(col(row.ended_at).is_(None))
-        rows = (await self.session.execute(statement)).tuples() if names else ()
-        return [EnrolledRun(run, namespace, name, enrolled or "", at) for run, namespace, name, enrolled, at in rows]
+        rows = (await self.session.execute(statement)) if names else ()
+        return [
+            EnrolledRun(run, flow, name, enrolled or "", at, still) for run, flow, name, enrolled, at, still in rows
+        ]
 
     async def claim_unstarted(self, limit: int, until: datetime) -> list[RunRow]:
         """Runs whose start is due; nobody else gets them before `until`."""

@@ -115,6 +115,27 @@ async def test_of_two_who_become_one_the_first_stays_and_the_other_is_cancelled(
         assert f"run:{entered[f'customer:{first}']}" in {row.target for row in rows}
 
 
+async def test_an_ended_run_of_the_one_is_enough_for_both(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: customer }"), a_flow("remind", "{ per: customer, again: P30D }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", first))
+    async with UnitOfWork(house.database) as work:
+        # It has been welcomed and reminded, long before the other came.
+        ended = "UPDATE runs SET ended_at = now(), phase = 'completed', created_at = now() - interval '31 days'"
+        await work.session.execute(text(ended))
+    await house.emit(tagged("t2", second))
+    open_runs = {
+        run.name: run.id for name in ("welcome", "remind") for run in await runs(house, name) if not run.ended_at
+    }
+    async with house.worker():
+        for run_id in open_runs.values():
+            await house.until(run_id, "waiting")
+        await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+        await house.until(open_runs["welcome"], "cancelled")
+        assert (await house.until(open_runs["remind"], "waiting")).phase == "waiting", "a month has passed"
+
+
 async def test_who_may_enter_again_does_so_after_the_time_and_not_before(house: House) -> None:
     await house.publish(a_flow("remind", "{ per: customer, again: P30D }"))
     await take_in(house, an_order(1, Buyer(buyer_id="B1")))
