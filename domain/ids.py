@@ -22,6 +22,11 @@ def content_digest(content: bytes | str) -> str:
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
+def short_digest(content: bytes | str) -> str:
+    """The first 16 hex digits: enough to tell states of one thing apart, not to name things among millions."""
+    return content_digest(content).partition(":")[2][:16]
+
+
 def derived_id(*parts: str) -> str:
     """A UUID (version 5) that depends on the parts and on nothing else."""
     # As `uuid.uuid5` makes it, without an object for each: every event and every record has such an id.

@@ -20,7 +20,7 @@ from connectors.webhooks import Verified
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.tags import CorpTags
 from domain.events import rfc3339
-from domain.ids import canonical_json, content_digest
+from domain.ids import canonical_json, short_digest
 from domain.problems import CommunicationProblem, NotFoundProblem, Text, ValidationProblem
 from domain.tags.sharing import Seen, TagName
 
@@ -160,5 +160,5 @@ def _record(
     said = {"external_contact": person, "follow_user": list(followed), "left": list(left)}
     payload = json.dumps({**said, "after": after}, ensure_ascii=False, default=str).encode()
     number = optional_mapping(person).get("external_userid")
-    key = f"{kind}/{number}/{rfc3339(began)}/{content_digest(canonical_json(said))[:16]}"
+    key = f"{kind}/{number}/{rfc3339(began)}/{short_digest(canonical_json(said))}"
     return Verified(kind, payload, key[:256], began)

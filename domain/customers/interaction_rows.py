@@ -15,7 +15,7 @@ from domain.canonical import (
     VisitData,
 )
 from domain.canonical.origin import Origin
-from domain.ids import canonical_json, content_digest
+from domain.ids import canonical_json, short_digest
 from domain.tags.topics import topics_of
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
@@ -139,7 +139,7 @@ def contact_seen(data: ContactData) -> str | None:
     if data.tags is None:
         return None
     said = (data.unionid, data.state, data.add_way, data.tag_ids, data.tags, len(data.phones), str(data.occurred_at))
-    return content_digest(canonical_json(said))[:8]
+    return short_digest(canonical_json(said))
 
 
 def follower_row(data: FollowerData, at: datetime) -> Row:

@@ -178,3 +178,13 @@ def test_of_an_erased_person_amounts_stay_and_nobody() -> None:
     assert nobody is not None
     assert nobody.values["reason"] is None
     assert made_nobodys(told("tandem.member.updated", 1, member_id="m")) is None
+
+
+def test_contacts_that_differ_in_a_tag_are_told_apart() -> None:
+    seen = {
+        told(
+            "tandem.contact.listed", 1, external_userid="wm1", userid="li", tag_ids=[f"et{number}"], tags=[f"t{number}"]
+        ).values["details"]["seen"]
+        for number in range(300)
+    }
+    assert len(seen) == 300
