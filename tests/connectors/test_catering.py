@@ -13,7 +13,7 @@ from connectors.accounts import Account
 from connectors.eleme.gateway import push_sign
 from connectors.meituan.gateway import sign
 from connectors.webhooks import Verified, WebhookRequest
-from domain.problems import ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import ValidationProblem
 from simulator import trade
 from simulator.stirring import stir
 from tests.connectors.harness import Outside, connector, perform
@@ -98,26 +98,6 @@ async def test_a_change_is_one_event_whether_it_was_pushed_or_pulled(world: Outs
     assert pushed.type == "tandem.refund.created"
     assert pushed.data["refund_id"] == made["id"]
     assert pulled[pushed.id].data == pushed.data
-
-
-async def test_refunds_are_refused_once_and_not_paid_after(world: Outside, platform: str) -> None:
-    client = await world.open(platform)
-    refund = (await world.sim.refund(shop=shop_of(platform), returns_goods=False))["id"]
-    refused = await perform(client, f"{platform}.refuse_refund", refund_id=refund, reason="已送达")
-    assert (refused.status, refused.already) == ("refused", False)
-    assert (await perform(client, f"{platform}.refuse_refund", refund_id=refund, reason="已送达")).already
-    with pytest.raises(ConflictProblem, match="refused"):
-        await perform(client, f"{platform}.agree_refund", refund_id=refund)
-    with pytest.raises(NotFoundProblem):
-        await perform(client, f"{platform}.get_refund", refund_id="0")
-
-
-async def test_another_amount_than_the_approved_one_is_not_paid(world: Outside, platform: str) -> None:
-    client = await world.open(platform)
-    refund = (await world.sim.refund(shop=shop_of(platform), amount_minor=2880, returns_goods=False))["id"]
-    with pytest.raises(ConflictProblem, match=r"28\.80"):
-        await perform(client, f"{platform}.agree_refund", refund_id=refund, amount_minor=100)
-    assert await world.effects(kind="refund_agreed", refund_id=refund) == 0
 
 
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside, platform: str) -> None:

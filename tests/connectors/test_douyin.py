@@ -21,7 +21,7 @@ from connectors.reading import CHINA
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
-from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from domain.problems import AuthenticationProblem, NotFoundProblem, ProblemError, ValidationProblem
 from simulator import trade
 from simulator.entities import OrderStatus
 from tests.connectors.harness import Outside, connector, perform
@@ -273,20 +273,6 @@ async def test_an_order_is_read_with_its_influencer(world: Outside) -> None:
         await perform(await world.open("douyin"), "douyin.get_order", order_id="6900")
 
 
-@pytest.mark.parametrize("fault", [None, "timeout_after", "timeout_before", "5xx", "busy"])
-async def test_an_order_is_shipped_once_whatever_fails(world: Outside, fault: str | None) -> None:
-    made, client = await order_of(world), await world.open("douyin")
-    if fault:
-        match = {"platform": "douyin", "api": "order.logisticsAdd"}
-        await world.break_things({"match": match, "fault": fault, "times": 2, "seconds": 1})
-    parcel = {"order_id": made.id, "waybill": "SF1234567890123", "company": "shunfeng"}
-    await perform(client, "douyin.ship_order", **parcel)
-    assert (await perform(client, "douyin.ship_order", key="again", **parcel)).already is True
-    assert await world.effects(kind="shipped", tid=made.id) == 1
-    with pytest.raises(ConflictProblem):
-        await perform(client, "douyin.ship_order", **{**parcel, "waybill": "SF2"})
-
-
 @pytest.mark.parametrize(
     ("company", "code"),
     [
@@ -309,35 +295,6 @@ async def test_a_carrier_that_nobody_knows_is_refused_before_anything_is_told(wo
     with pytest.raises(ValidationProblem, match="Give Douyin's code"):
         await perform(await world.open("douyin"), "douyin.ship_order", **parcel)
     assert await world.effects(kind="shipped", tid=made.id) == 0
-
-
-async def test_goods_come_back_before_the_money_goes(world: Outside) -> None:
-    client = await world.open("douyin")
-    asked = {"refund_id": (await world.sim.refund(shop=SHOP, stage="asked"))["id"]}
-    with pytest.raises(ConflictProblem):
-        await perform(client, "douyin.agree_refund", **asked)
-    assert (await perform(client, "douyin.agree_return", **asked)).status == "awaiting_return"
-    assert (await perform(client, "douyin.get_refund", **asked)).status == "awaiting_return"
-    assert await world.effects(kind="refund_agreed", **asked) == 0
-
-
-async def test_only_the_approved_amount_is_paid(world: Outside) -> None:
-    client = await world.open("douyin")
-    refund = {"refund_id": (await world.sim.refund(shop=SHOP, amount_minor=12900))["id"]}
-    with pytest.raises(ConflictProblem, match=r"129\.00"):
-        await perform(client, "douyin.agree_refund", **refund, amount_minor=12800)
-    assert (await perform(client, "douyin.agree_refund", **refund, amount_minor=12900)).status == "refunded"
-
-
-@pytest.mark.parametrize("returns_goods", [True, False])
-async def test_a_refund_is_refused_once(world: Outside, returns_goods: bool) -> None:
-    client = await world.open("douyin")
-    made = await world.sim.refund(shop=SHOP, returns_goods=returns_goods)
-    refund = {"refund_id": made["id"], "reason": "商品已拆封"}
-    refused = await perform(client, "douyin.refuse_refund", **refund)
-    assert refused.status == ("return_refused" if returns_goods else "refused")
-    assert (await perform(client, "douyin.refuse_refund", key="b", **refund)).already is True
-    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
 
 
 async def test_a_clock_that_is_wrong_is_said_in_plain_words(world: Outside) -> None:

@@ -10,7 +10,7 @@ from connectors.accounts import Account
 from connectors.jd.codes import GATEWAY_CODES
 from connectors.webhooks import Verified, WebhookRequest
 from domain.events import Event
-from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
 from tests.connectors.harness import Outside, connector, perform
 from tests.connectors.pulls import events_of, pull_all
@@ -111,27 +111,6 @@ async def test_goods_that_come_back_are_told_when_asked_for_and_when_the_money_w
     assert (event.type, event.data["amount_minor"]) == ("tandem.refund.succeeded", 9900)
     with pytest.raises(ValidationProblem, match="service order"):
         await perform(client, "jd.agree_refund", refund_id=number, amount_minor=9900)
-
-
-async def test_an_order_is_shipped_once(world: Outside) -> None:
-    client, state = await world.open("jd"), world.sim.app.state.world
-    order = trade.pay(state, trade.place_order(state, SHOP))
-    match = {"platform": "jd", "api": "jingdong.pop.order.shipment"}
-    await world.break_things({"match": match, "fault": "timeout_after", "times": 1, "seconds": 3})
-    parcel = {"order_id": order.id, "waybill": "JD0001234567890", "company": "2087"}
-    assert (await perform(client, "jd.ship_order", **parcel)).already is True
-    assert await world.effects(kind="shipped", order_id=order.id) == 1
-    unpaid = trade.place_order(state, SHOP)
-    with pytest.raises(ConflictProblem, match="unpaid"):
-        await perform(client, "jd.ship_order", key="b", **{**parcel, "order_id": unpaid.id})
-
-
-async def test_what_is_not_there_is_final(world: Outside) -> None:
-    client = await world.open("jd")
-    with pytest.raises(NotFoundProblem):
-        await perform(client, "jd.get_order", order_id="1")
-    with pytest.raises(NotFoundProblem):
-        await perform(client, "jd.get_refund", refund_id="1")
 
 
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:

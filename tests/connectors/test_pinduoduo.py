@@ -339,16 +339,6 @@ async def test_a_code_lives_ten_minutes(world: Outside) -> None:
     assert "10 minutes" in report.message.en
 
 
-async def test_an_order_is_shipped_once(world: Outside) -> None:
-    client, state = await world.open("pinduoduo"), world.sim.app.state.world
-    order = trade.pay(state, trade.place_order(state, SHOP))
-    match = {"platform": "pinduoduo", "api": "pdd.logistics.online.send"}
-    await world.break_things({"match": match, "fault": "timeout_after", "times": 1, "seconds": 3})
-    parcel = {"order_id": order.id, "waybill": "SF1234567890123", "company": "44"}
-    assert (await perform(client, "pinduoduo.ship_order", **parcel)).already is True
-    assert await world.effects(kind="shipped", order_id=order.id) == 1
-
-
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
     await world.break_things({"match": {"platform": "pinduoduo"}, "fault": "clock_skew", "seconds": 700})
     report = await connector("pinduoduo").test_connection(await world.account("pinduoduo"), world.link)

@@ -16,10 +16,10 @@ from connectors.taobao.messages import ORDER_TOPICS, PARCEL_TOPIC, REFUND_TOPICS
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
-from domain.problems import AuthenticationProblem, ConflictProblem, ValidationProblem
+from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
 from simulator.platforms.taobao.messages import TmcMessage
-from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.harness import Outside, connector
 from tests.connectors.pulls import events_of, pull_all
 
 SHOP = "demo-taobao"
@@ -155,35 +155,6 @@ async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside)
     more, _ = await pull_all(client, "orders", cursor=position)
     seen = {event.subject for event in events_of([*records, *more], account)}
     assert {f"order:{number}" for number in made} - seen == set()
-
-
-async def test_an_order_is_shipped_once_and_an_unknown_outcome_is_settled_by_reading(world: Outside) -> None:
-    client, state = await world.open("taobao"), world.sim.app.state.world
-    order = trade.pay(state, trade.place_order(state, SHOP))
-    send = {"platform": "taobao", "api": "taobao.logistics.offline.send"}
-    await world.break_things({"match": send, "fault": "timeout_after", "times": 1, "seconds": 3})
-    parcel = {"order_id": order.id, "waybill": "SF1234567890123", "company": "SF"}
-    shipped = await perform(client, "taobao.ship_order", **parcel)
-    assert (shipped.waybill, shipped.already) == ("SF1234567890123", True)
-    assert await world.effects(kind="shipped", order_id=order.id) == 1
-    with pytest.raises(ConflictProblem, match="SF1234567890123"):
-        await perform(client, "taobao.ship_order", key="other", **{**parcel, "waybill": "YT1"})
-
-
-async def test_another_amount_than_the_approved_one_is_not_paid(world: Outside) -> None:
-    made = await world.sim.refund(shop=SHOP, amount_minor=60000)
-    with pytest.raises(ConflictProblem, match=r"¥600\.00, approved was ¥500\.00"):
-        await perform(await world.open("taobao"), "taobao.agree_refund", refund_id=made["id"], amount_minor=50000)
-    assert await world.effects(kind="refund_agreed", refund_id=made["id"]) == 0
-
-
-async def test_a_refund_is_refused_once_with_the_reason(world: Outside) -> None:
-    made = await world.sim.refund(shop=SHOP, stage="asked")
-    client = await world.open("taobao")
-    refused = await perform(client, "taobao.refuse_refund", refund_id=made["id"], reason="商品已影响二次销售")
-    again = await perform(client, "taobao.refuse_refund", key="b", refund_id=made["id"], reason="同上")
-    assert (refused.status, refused.already, again.already) == ("refused", False, True)
-    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
 
 
 @pytest.mark.parametrize("method", ["md5", "hmac", "hmac-sha256"])

@@ -14,9 +14,9 @@ from connectors.wechat_store.events import ORDER, ORDER_STEPS
 from domain.canonical import OrderData, keys_of
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
-from domain.problems import ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import ValidationProblem
 from simulator import trade
-from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.harness import Outside, connector
 from tests.connectors.pulls import pull_all
 
 STORE = "demo-wechat-store"
@@ -147,41 +147,6 @@ def test_kinds_nobody_needs_are_no_error() -> None:
 async def order_of(world: Outside) -> Any:
     simulated = world.sim.app.state.world
     return trade.pay(simulated, trade.place_order(simulated, STORE))
-
-
-@pytest.mark.parametrize("fault", [None, "timeout_after", "timeout_before", "busy"])
-async def test_an_order_is_shipped_once_whatever_fails(world: Outside, fault: str | None) -> None:
-    made, client = await order_of(world), await world.open("wechat_store")
-    if fault:
-        match = {"platform": "wechat_store", "api": "channels/ec/order/delivery/send"}
-        await world.break_things({"match": match, "fault": fault, "times": 2, "seconds": 1})
-    parcel = {"order_id": made.id, "waybill": "SF1234567890123", "company": "SF"}
-    await perform(client, "wechat_store.ship_order", **parcel)
-    assert (await perform(client, "wechat_store.ship_order", key="again", **parcel)).already is True
-    assert await world.effects(kind="shipped", tid=made.id) == 1
-    with pytest.raises(ConflictProblem):
-        await perform(client, "wechat_store.ship_order", **{**parcel, "waybill": "SF2"})
-    with pytest.raises(NotFoundProblem):
-        await perform(client, "wechat_store.get_order", order_id="37")
-
-
-async def test_goods_come_back_before_the_money_goes(world: Outside) -> None:
-    client = await world.open("wechat_store")
-    asked = {"refund_id": (await world.sim.refund(shop=STORE, stage="asked"))["id"]}
-    with pytest.raises(ConflictProblem):
-        await perform(client, "wechat_store.agree_refund", **asked)
-    assert (await perform(client, "wechat_store.agree_return", **asked)).status == "awaiting_return"
-    assert (await perform(client, "wechat_store.agree_return", key="b", **asked)).already is True
-    assert await world.effects(kind="refund_agreed", **asked) == 0
-
-
-async def test_a_refund_is_refused_once(world: Outside) -> None:
-    client = await world.open("wechat_store")
-    made = await world.sim.refund(shop=STORE, returns_goods=False)
-    refund = {"refund_id": made["id"], "reason": "商品已拆封"}
-    assert (await perform(client, "wechat_store.refuse_refund", **refund)).status == "refused"
-    assert (await perform(client, "wechat_store.refuse_refund", key="b", **refund)).already is True
-    assert await world.effects(kind="refund_refused", refund_id=made["id"]) == 1
 
 
 async def test_all_orders_are_read_by_key_while_they_change(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
