@@ -28,7 +28,6 @@ _HINTS = {
         "为应用申请订单接口权限，把服务器 IP 加入白名单，并确认服务器部署在京东云内",
         "Apply for the order interfaces, put this server's IP on the application's list, and run it in JD's cloud",
     ),
-    ConnectionFault.CLOCK: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
 }
 _FAULTS = {8: ConnectionFault.CLOCK}
 

@@ -1,5 +1,6 @@
 """What can be read again of a JD shop, which is all there is: JD pushes nothing dependable to POP shops."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +15,7 @@ from connectors.webhooks import Verified
 
 ORDER_KIND = "order"
 REFUND_KIND = "refund"
-SEARCH = "jingdong.pop.order.enSearch"
 AFTERSALE_KIND = "aftersale"
-AFTERSALE_LIST = "jingdong.asc.serviceAndRefund.view"
 """Goods that were shipped and come back; refund applications are of orders that were not shipped [S]."""
 REFUND_LIST = "jingdong.pop.afs.soa.refundapply.queryPageList"
 BY_CREATION = "1"
@@ -37,9 +36,6 @@ STREAMS = (ORDERS, ORDERS_CREATED, REFUNDS_REQUESTED, REFUNDS_CHECKED, AFTERSALE
 
 # A month is allowed; a day keeps the number of pages, and with it the time in which they can shift, small.
 _WIDEST = timedelta(days=1)
-_PAGE_SIZE = 100
-_REFUND_PAGE_SIZE = 50
-_AFTERSALE_PAGE_SIZE = 50
 _WIDEST_APPROVED = timedelta(days=10)
 
 
@@ -48,23 +44,21 @@ class JdReader:
 
     def __init__(self, gateway: JdGateway) -> None:
         self._gateway = gateway
+        self._listings: Mapping[str, _Listing] = {
+            ORDERS.name: _Orders(gateway, BY_CHANGE),
+            ORDERS_CREATED.name: _Orders(gateway, BY_CREATION),
+            REFUNDS_REQUESTED.name: _Refunds(gateway, "applyTime"),
+            REFUNDS_CHECKED.name: _Refunds(gateway, "checkTime"),
+            AFTERSALES_REQUESTED.name: _Aftersales(gateway, "applyTime"),
+            AFTERSALES_APPROVED.name: _Aftersales(gateway, "approveTime"),
+        }
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of a stream."""
         known = stream_named(STREAMS, stream)
-        if known in (ORDERS, ORDERS_CREATED):
-            by = BY_CHANGE if known is ORDERS else BY_CREATION
-            orders = _Orders(self._gateway, by)
-            return await WindowedReader(known, _WIDEST, _PAGE_SIZE).pull(cursor, until, orders.count, orders.read)
-        if known in (AFTERSALES_REQUESTED, AFTERSALES_APPROVED):
-            is_asked = known is AFTERSALES_REQUESTED
-            aftersales = _Aftersales(self._gateway, "applyTime" if is_asked else "approveTime")
-            widest = _WIDEST if is_asked else _WIDEST_APPROVED
-            reader = WindowedReader(known, widest, _AFTERSALE_PAGE_SIZE)
-            return await reader.pull(cursor, until, aftersales.count, aftersales.read)
-        refunds = _Refunds(self._gateway, "applyTime" if known is REFUNDS_REQUESTED else "checkTime")
-        reader = WindowedReader(known, _WIDEST, _REFUND_PAGE_SIZE)
-        return await reader.pull(cursor, until, refunds.count, refunds.read)
+        listing = self._listings[known.name]
+        widest = _WIDEST_APPROVED if known is AFTERSALES_APPROVED else _WIDEST
+        return await WindowedReader(known, widest, listing.page_size).pull(cursor, until, listing.count, listing.read)
 
     async def order(self, order_id: str) -> Mapping[str, Any]:
         """One order."""
@@ -77,80 +71,92 @@ class JdReader:
         return await self._gateway.call(REFUND_LIST, params, "queryResult")
 
 
-class _Orders:
+class _Listing(ABC):
+    """One interface that lists what changed within a window. by: its name of the time that counts."""
+
+    method: str
+    answer: str
+    total: str
+    listed: str
+    kind: str
+    told_apart_by: tuple[str, ...]
+    page_size = 50
+
     def __init__(self, gateway: JdGateway, by: str) -> None:
         self._gateway = gateway
-        self._by = by
+        self.by = by
+
+    @abstractmethod
+    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        """How the interface is asked for a page, counted from 1."""
 
     async def count(self, window: Window) -> int:
-        return whole_number(await self._ask(window, 1, 1), "orderTotal")
+        return whole_number(await self._ask(window, 1, 1), self.total)
 
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
-        found = await self._ask(window, page, _PAGE_SIZE)
+        found = await self._ask(window, page, self.page_size)
         now = self._gateway.now()
-        rows = listed_rows(found, "orderInfoList", PLATFORM)
-        return [listed_record(ORDER_KIND, row, ("orderId", "orderState", "modified"), now) for row in rows]
+        rows = listed_rows(found, self.listed, PLATFORM)
+        return [listed_record(self.kind, row, self.told_apart_by, now) for row in rows]
 
     async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        params = {
+        return await self._gateway.call(self.method, self.params(window, page, size), self.answer)
+
+
+class _Orders(_Listing):
+    method = "jingdong.pop.order.enSearch"
+    answer = "searchorderinfo_result"
+    total = "orderTotal"
+    listed = "orderInfoList"
+    kind = ORDER_KIND
+    told_apart_by = ("orderId", "orderState", "modified")
+    page_size = 100
+
+    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        return {
             "start_date": _local(window.start),
             "end_date": _local(window.end),
             "order_state": ALL_STATES,
             "optional_fields": ORDER_FIELDS,
             "page": str(page),
             "page_size": str(size),
-            "dateType": self._by,
+            "dateType": self.by,
         }
-        return await self._gateway.call(SEARCH, params, "searchorderinfo_result")
 
 
-class _Refunds:
-    def __init__(self, gateway: JdGateway, by: str) -> None:
-        self._gateway = gateway
-        self._by = by
+class _Refunds(_Listing):
+    method = REFUND_LIST
+    answer = "queryResult"
+    total = "totalCount"
+    listed = "result"
+    kind = REFUND_KIND
+    told_apart_by = ("id", "status", "checkTime")
 
-    async def count(self, window: Window) -> int:
-        return whole_number(await self._ask(window, 1, 1), "totalCount")
-
-    async def read(self, window: Window, page: int) -> Sequence[Verified]:
-        found = await self._ask(window, page, _REFUND_PAGE_SIZE)
-        now = self._gateway.now()
-        rows = listed_rows(found, "result", PLATFORM)
-        return [listed_record(REFUND_KIND, row, ("id", "status", "checkTime"), now) for row in rows]
-
-    async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        params = {
-            f"{self._by}Start": _local(window.start),
-            f"{self._by}End": _local(window.end),
+    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        return {
+            f"{self.by}Start": _local(window.start),
+            f"{self.by}End": _local(window.end),
             "pageIndex": page,
             "pageSize": size,
         }
-        return await self._gateway.call(REFUND_LIST, params, "queryResult")
 
 
-class _Aftersales:
-    def __init__(self, gateway: JdGateway, by: str) -> None:
-        self._gateway = gateway
-        self._by = by
+class _Aftersales(_Listing):
+    method = "jingdong.asc.serviceAndRefund.view"
+    answer = "pageResult"
+    total = "totalCount"
+    listed = "data"
+    kind = AFTERSALE_KIND
+    # Until money went back a row has no number of its own, and is told apart by all it says.
+    told_apart_by = ("afsRefundId", "status")
 
-    async def count(self, window: Window) -> int:
-        return whole_number(await self._ask(window, 1, 1), "totalCount")
-
-    async def read(self, window: Window, page: int) -> Sequence[Verified]:
-        found = await self._ask(window, page, _AFTERSALE_PAGE_SIZE)
-        now = self._gateway.now()
-        # Until money went back a row has no number of its own, and is told apart by all it says.
-        rows = listed_rows(found, "data", PLATFORM)
-        return [listed_record(AFTERSALE_KIND, row, ("afsRefundId", "status"), now) for row in rows]
-
-    async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        params = {
-            f"{self._by}Begin": _local(window.start),
-            f"{self._by}End": _local(window.end),
+    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        return {
+            f"{self.by}Begin": _local(window.start),
+            f"{self.by}End": _local(window.end),
             "pageNumber": page,
             "pageSize": size,
         }
-        return await self._gateway.call(AFTERSALE_LIST, params, "pageResult")
 
 
 def _local(instant: datetime) -> str:
