@@ -6,7 +6,7 @@ Amounts are integer fen. Personal data stays the platform's ciphertext.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from domain.calls import AnyCall, Call, Result
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
@@ -156,26 +156,21 @@ def shop_calls(
         ShipOrderOutput,
         {"order_id": order["order_id"], "waybill": "SF1234567890123", "already": False},
     )
-    agree_return: Call[RefundOfShopArguments, SettledRefundOutput] = changing(
-        f"{platform}.agree_return",
+
+    def settling(name: str, title: Text, arguments: type[BaseModel], status: RefundStatus) -> AnyCall:
+        return changing(f"{platform}.{name}", title, arguments, SettledRefundOutput, {**of_refund, "status": status})
+
+    agree_return = settling(
+        "agree_return",
         Text(f"同意{zh}退货申请", f"Let the goods of a {en} refund come back"),
         RefundOfShopArguments,
-        SettledRefundOutput,
-        {**of_refund, "status": "awaiting_return"},
+        "awaiting_return",
     )
-    agree_refund: Call[SettleRefundArguments, SettledRefundOutput] = changing(
-        f"{platform}.agree_refund",
-        Text(f"同意{zh}退款", f"Agree to a {en} refund"),
-        SettleRefundArguments,
-        SettledRefundOutput,
-        {**of_refund, "status": "refunded"},
+    agree_refund = settling(
+        "agree_refund", Text(f"同意{zh}退款", f"Agree to a {en} refund"), SettleRefundArguments, "refunded"
     )
-    refuse_refund: Call[TurnDownRefundArguments, SettledRefundOutput] = changing(
-        f"{platform}.refuse_refund",
-        Text(f"拒绝{zh}退款", f"Refuse a {en} refund"),
-        TurnDownRefundArguments,
-        SettledRefundOutput,
-        {**of_refund, "status": "refused"},
+    refuse_refund = settling(
+        "refuse_refund", Text(f"拒绝{zh}退款", f"Refuse a {en} refund"), TurnDownRefundArguments, "refused"
     )
     shipping = (ship_order,) if ships else ()
     returning = (agree_return,) if returns else ()
