@@ -1,11 +1,13 @@
 """The tag rules and gradings in force, read once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 import structlog
 
+from domain.definitions import DefinitionKind
 from domain.ids import content_digest
 from domain.problems import ProblemError
 from domain.tags import Condition, LiveGrading, LiveRule, rhythms_of
@@ -19,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 _MOST_REMEMBERED = 2_000
 MEASURE_EVERY = timedelta(hours=24)
+
+L = TypeVar("L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +41,56 @@ class GradingInForce:
     digest: str
 
 
+class _Texts(Generic[L]):
+    """What the texts of one kind of definition say, each read once."""
+
+    def __init__(self, kind: DefinitionKind, read: Callable[[Mapping[str, Any]], L]) -> None:
+        self._kind = kind
+        self._read = read
+        self._known: dict[str, L | None] = {}
+
+    async def in_force(self, work: UnitOfWork) -> list[tuple[str, L]]:
+        """Digest and meaning of each in force, by name. One that this Tandem cannot read is left out, and said in the
+        log once."""
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.clear()
+        found: list[tuple[str, L]] = []
+        for version in await Definitions(work).all_in_force(self._kind):
+            key = f"{version.digest}/{version.version}"
+            if key not in self._known:
+                try:
+                    self._known[key] = self._read(version.properties)
+                except ProblemError as problem:
+                    named = {"kind": self._kind, "name": version.name, "version": version.version}
+                    log.warning("definition cannot be read", **named, reason=str(problem))
+                    self._known[key] = None
+            meaning = self._known[key]
+            if meaning is not None:
+                found.append((version.digest, meaning))
+        return found
+
+
 class RuleBook:
     """What is in force is asked of the database each time; what a text says is remembered by its digest."""
 
     def __init__(self) -> None:
-        self._read: dict[str, LiveRule | None] = {}
-        self._gradings: dict[str, LiveGrading | None] = {}
+        self._rules = _Texts("tag-rule", LiveRule.of)
+        self._gradings = _Texts("grading", LiveGrading.of)
         self._usual: tuple[datetime | None, Mapping[str, int]] = (None, {})
 
     async def current(self, work: UnitOfWork) -> list[RuleInForce]:
-        """Every rule in force, by name. One that this Tandem cannot read is left out, and said in the log once."""
-        if len(self._read) > _MOST_REMEMBERED:
-            self._read.clear()
+        """Every rule in force that can be read, by name."""
         found: list[RuleInForce] = []
-        for version in await Definitions(work).all_in_force("tag-rule"):
-            key = f"{version.digest}/{version.version}"
-            if key not in self._read:
-                try:
-                    self._read[key] = LiveRule.of(version.properties)
-                except ProblemError as problem:
-                    named = {"rule": version.name, "version": version.version}
-                    log.warning("tag rule cannot be read", **named, reason=str(problem))
-                    self._read[key] = None
-            rule = self._read[key]
-            if rule is not None:
-                conditions = () if rule.condition is None else (rule.condition,)
-                found.append(RuleInForce(rule, await self._digest(work, version.digest, conditions)))
+        for digest, rule in await self._rules.in_force(work):
+            conditions = () if rule.condition is None else (rule.condition,)
+            found.append(RuleInForce(rule, await self._digest(work, digest, conditions)))
         return found
 
     async def gradings(self, work: UnitOfWork) -> list[GradingInForce]:
-        """Every grading in force, by name; as `current`."""
-        if len(self._gradings) > _MOST_REMEMBERED:
-            self._gradings.clear()
+        """Every grading in force that can be read, by name."""
         found: list[GradingInForce] = []
-        for version in await Definitions(work).all_in_force("grading"):
-            key = f"{version.digest}/{version.version}"
-            if key not in self._gradings:
-                try:
-                    self._gradings[key] = LiveGrading.of(version.properties)
-                except ProblemError as problem:
-                    named = {"grading": version.name, "version": version.version}
-                    log.warning("grading cannot be read", **named, reason=str(problem))
-                    self._gradings[key] = None
-            grading = self._gradings[key]
-            if grading is not None:
-                digest = await self._digest(work, version.digest, conditions_of(grading))
-                found.append(GradingInForce(grading, digest))
+        for digest, grading in await self._gradings.in_force(work):
+            found.append(GradingInForce(grading, await self._digest(work, digest, conditions_of(grading))))
         return await self._with_breaks(work, found)
 
     async def _digest(self, work: UnitOfWork, digest: str, conditions: Sequence[Condition]) -> str:
@@ -121,15 +129,8 @@ class RuleBook:
         for them, the usual purchase intervals; how many."""
         breaks = GradingBreaks(work)
         measured = int(await self._has_rhythms(work) and await PurchaseRhythms(work).measure())
-        for version in await Definitions(work).all_in_force("grading"):
-            if version.properties.get("rfm") is None:
-                continue
-            try:
-                grading = LiveGrading.of(version.properties)
-            except ProblemError:
-                # `gradings` says so in the log.
-                continue
-            if await breaks.is_due(grading, older_than):
+        for _, grading in await self._gradings.in_force(work):
+            if grading.rfm is not None and await breaks.is_due(grading, older_than):
                 measured += await breaks.measure(grading)
         return measured
 
