@@ -36,6 +36,10 @@ class CateringPlatform(PlatformBase):
     """The platform's name of each interface: get_order, list_orders, get_refund, list_refunds, agree, refuse."""
     total: ClassVar[str]
 
+    def accepts(self, status: int, body: bytes) -> bool:
+        """`ok`, in Meituan's `data` and in Ele.me's `message`, which our receiver of tests says as `success`."""
+        return status == 200 and (b'"ok"' in body or b"success" in body)
+
     @abstractmethod
     def show_order(self, order: Order) -> Json:
         """An order on the wire."""

@@ -96,10 +96,6 @@ class Meituan(CateringPlatform):
         kind = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
         return PushRequest(body=urlencode(form).encode(), headers=kind)
 
-    def accepts(self, status: int, body: bytes) -> bool:
-        """`{"data": "ok"}`, which our receiver of tests says as `success`."""
-        return status == 200 and (b'"ok"' in body or b"success" in body)
-
     def show_order(self, order: Order) -> Json:
         customer, buyer = self.who(order)
         return {
