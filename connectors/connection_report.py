@@ -53,6 +53,7 @@ _HINTS: Hints = {
         "检查本机的网络、DNS 与防火墙，以及账号设置中的 base_url",
         "Check this machine's network, DNS and firewall, and the account's base_url",
     ),
+    ConnectionFault.CLOCK: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
     ConnectionFault.BUSY: Text("设置没有问题，稍后再测", "Nothing is wrong with the settings: test again later"),
     ConnectionFault.PLATFORM: Text(
         "检查账号设置中的 base_url 与中间的代理；稍后再测，仍然如此请联系平台",

@@ -7,10 +7,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import httpx
@@ -18,7 +18,7 @@ import structlog
 
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
 from connectors.retry_after import asked_wait_s
-from connectors.tokens import TokenStore
+from connectors.tokens import MemoryTokenStore, TokenStore
 
 MAX_ANSWER_BYTES = 8_388_608
 _LONGEST_WAIT_S = 3600.0
@@ -54,6 +54,10 @@ class Link:
     tokens: TokenStore
     now: Callable[[], datetime] = wall_clock
     answer_timeout_s: float = 10.0
+
+    def without_tokens(self) -> Self:
+        """The same, knowing no token: a connection test tries the secret itself, not what an earlier one fetched."""
+        return replace(self, tokens=MemoryTokenStore())
 
 
 def open_client() -> httpx.AsyncClient:

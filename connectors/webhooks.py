@@ -1,9 +1,11 @@
 """A platform's push on its way in: as it came over HTTP, as it was verified, as it is answered."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from domain.problems import ProblemError
 
@@ -63,6 +65,11 @@ class PushAnswer:
     body: bytes
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_answer(status: int, body: Mapping[str, Any]) -> PushAnswer:
+    """An answer of one JSON object, its Chinese as it is read."""
+    return PushAnswer(status, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), "application/json")
 
 
 def refusal_text(problem: ProblemError) -> str:

@@ -1,8 +1,6 @@
 """Douyin shops (抖店): orders with who and what sold them, refunds, goods."""
 
-import json
 import secrets
-from dataclasses import replace
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
@@ -12,8 +10,7 @@ from connectors.douyin.pages import page_events
 from connectors.douyin.pushes import push_events, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
 from connectors.http import Link
-from connectors.tokens import MemoryTokenStore
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.douyin import DOUYIN_CALLS, DOUYIN_QUEUE
 from domain.events import Event
@@ -53,8 +50,7 @@ class DouyinConnector:
     def refuse(self, problem: ProblemError) -> PushAnswer:
         # Only code 0 counts as taken; anything else is sent again [S].
         status = problem.problem.status
-        body = json.dumps({"code": status, "msg": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(status, {"code": status, "msg": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)
@@ -72,7 +68,7 @@ class DouyinConnector:
         try:
             if account.parse_settings(DouyinSettings).refresh_token is None:
                 # A refresh token is spent by its use, so with one the workers' own token is tried.
-                link = replace(link, tokens=MemoryTokenStore())
+                link = link.without_tokens()
             gateway = self.open(account, link).gateway
             now = int(link.now().timestamp())
             window = {"update_time_start": now - 60, "update_time_end": now, "page": 0, "size": 1}

@@ -1,6 +1,5 @@
 """Ele.me (饿了么): a caterer's takeaway and dine-in orders. All of its wire is unverified: see `wire.UNVERIFIED`."""
 
-import json
 import secrets
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ from connectors.eleme.wire import PLATFORM, UNVERIFIED
 from connectors.http import Link
 from connectors.payloads import parse_json_object
 from connectors.reading import text, whole_number
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.catering import ELEME_CALLS, ELEME_QUEUE
 from domain.problems import ProblemError, Text, ValidationProblem
@@ -75,9 +74,7 @@ class ElemeConnector(CateringConnector):
         )
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
-        status = problem.problem.status
-        body = json.dumps({"message": refusal_text(problem)}, ensure_ascii=False)
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(problem.problem.status, {"message": refusal_text(problem)})
 
     def content(self, payload: bytes) -> bytes:
         return text(parse_json_object(payload), "message", limit=500_000).encode()

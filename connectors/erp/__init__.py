@@ -1,6 +1,5 @@
 """ERPs and warehouses: orders go out, waybills and stock come in, by push and by polling."""
 
-import json
 import secrets
 
 from connectors.accounts import Account
@@ -11,7 +10,7 @@ from connectors.erp.settings import ErpSettings
 from connectors.erp.wire import PLATFORM, UNVERIFIED
 from connectors.http import Link
 from connectors.standard_webhooks import new_secret
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.erp import ERP_CALLS, ERP_QUEUE
 from domain.events import Event
@@ -51,8 +50,7 @@ class ErpConnector:
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         status = problem.problem.status
-        body = json.dumps({"status": status, "message": refusal_text(problem)}, ensure_ascii=False)
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(status, {"status": status, "message": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)

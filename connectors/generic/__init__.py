@@ -4,7 +4,6 @@
 wrong field is refused at once and by name; nothing of a body that holds one is stored.
 """
 
-import json
 from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
@@ -14,7 +13,7 @@ from connectors.canonical_records import RECORDS_KIND, parse_records, record_eve
 from connectors.connection_report import ConnectionReport, explain
 from connectors.http import Link
 from connectors.standard_webhooks import check_message, checked_secret, new_secret
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.platforms import platform_queue
 from domain.events import Event
@@ -67,11 +66,10 @@ class GenericConnector:
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         status = problem.problem.status
-        body = json.dumps(
+        return json_answer(
+            status,
             {"status": status, "message": refusal_text(problem), "errors": problem.problem.as_dict().get("errors", [])},
-            ensure_ascii=False,
         )
-        return PushAnswer(status, body.encode(), "application/json")
 
     def uses(self, kind: str) -> bool:
         return kind == RECORDS_KIND

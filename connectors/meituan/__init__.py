@@ -1,6 +1,5 @@
 """Meituan (美团): a caterer's takeaway and dine-in orders. All of its wire is unverified: see `wire.UNVERIFIED`."""
 
-import json
 import secrets
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -12,7 +11,7 @@ from connectors.connection_report import ConnectionFault
 from connectors.http import Link
 from connectors.meituan.gateway import MeituanGateway, MeituanSettings, sign
 from connectors.meituan.wire import PLATFORM, UNVERIFIED
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.catering import MEITUAN_CALLS, MEITUAN_QUEUE
 from domain.ids import canonical_json, content_digest
@@ -72,9 +71,7 @@ class MeituanConnector(CateringConnector):
         return Verified(form.get("kind", ""), request.body, number, request.received_at, sent_at)
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
-        status = problem.problem.status
-        body = json.dumps({"data": "ng", "msg": refusal_text(problem)}, ensure_ascii=False)
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(problem.problem.status, {"data": "ng", "msg": refusal_text(problem)})
 
     def content(self, payload: bytes) -> bytes:
         return _form(payload).get("data", "").encode()

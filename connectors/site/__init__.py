@@ -5,7 +5,6 @@ names the site and is no secret: whoever knows it can tell of events of nobody i
 only when the merchant's server has signed it (`connectors.site.visitors`).
 """
 
-import json
 import secrets
 from base64 import b64decode
 
@@ -16,7 +15,7 @@ from connectors.http import Link
 from connectors.site.events import read_events
 from connectors.site.settings import PLATFORM, SiteSettings
 from connectors.standard_webhooks import new_secret
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.platforms import platform_queue
 from domain.events import Event
@@ -56,8 +55,7 @@ class SiteConnector:
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         status = problem.problem.status
-        body = json.dumps({"status": status, "message": refusal_text(problem)}, ensure_ascii=False)
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(status, {"status": status, "message": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return kind == RECORDS_KIND

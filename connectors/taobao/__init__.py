@@ -25,7 +25,6 @@ _HINTS = {
         "在开放平台控制台为应用申请订单与退款接口权限，并把服务器 IP 加入白名单",
         "Apply for the trade and refund interfaces in the console, and put this server's IP on the application's list",
     ),
-    ConnectionFault.CLOCK: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
 }
 _FAULTS = {31: ConnectionFault.CLOCK}
 

@@ -1,11 +1,9 @@
 """WeChat Pay (微信支付): transfers to WeChat users, and the day's bills."""
 
-import json
-
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from connectors.wechat_pay.client import TRANSFERS, WechatPayMerchant
 from connectors.wechat_pay.keys import PLATFORM, nobodys_account
 from connectors.wechat_pay.notices import notice_events, uses_push, verify_notice
@@ -50,9 +48,7 @@ class WechatPayConnector:
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         # The platform reads the status; code FAIL makes it send again [O].
-        status = problem.problem.status
-        body = json.dumps({"code": "FAIL", "message": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(problem.problem.status, {"code": "FAIL", "message": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)

@@ -2,12 +2,10 @@
 
 import base64
 import secrets
-from dataclasses import replace
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.wechat.answering import AnswersCallbacks
 from connectors.wecom.api import PLATFORM
@@ -80,7 +78,7 @@ class WecomConnector(AnswersCallbacks):
         """Fetches the token of each application and asks who may have customers."""
         try:
             # The platform gives out the same token while it lives, so asking for it disturbs nobody.
-            api = self.open(account, replace(link, tokens=MemoryTokenStore())).api
+            api = self.open(account, link.without_tokens()).api
             await api.get("externalcontact/get_follow_user_list", {})
         except ProblemError as error:
             return explain(error, _CONTACT_HINTS | _ADDRESS_HINTS, _FAULTS)

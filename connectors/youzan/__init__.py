@@ -1,14 +1,11 @@
 """Youzan (有赞): a shop's trades and refunds."""
 
-import json
 import secrets
-from dataclasses import replace
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.tokens import MemoryTokenStore
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from connectors.youzan.buyers import BUYER_READ, buyer_events
 from connectors.youzan.client import YouzanShop
 from connectors.youzan.gateway import PLATFORM
@@ -54,8 +51,7 @@ class YouzanConnector:
     def refuse(self, problem: ProblemError) -> PushAnswer:
         # Whatever is not 2xx with “success” in it counts as failed, and is sent again up to sixteen times [S].
         status = problem.problem.status
-        body = json.dumps({"code": status, "msg": refusal_text(problem)}, ensure_ascii=False, separators=(",", ":"))
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(status, {"code": status, "msg": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return uses_push(kind)
@@ -72,7 +68,7 @@ class YouzanConnector:
             if account.parse_settings(YouzanSettings).refresh_token is None:
                 # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one
                 # the token that the workers have is tried.
-                link = replace(link, tokens=MemoryTokenStore())
+                link = link.without_tokens()
             gateway = self.open(account, link).gateway
             await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": 1, "page_size": 1})
         except ProblemError as error:

@@ -1,12 +1,11 @@
 """Bazaar: orders are read, shipped, pushed and pulled."""
 
-import json
 import secrets
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
-from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
+from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.events import Event
 from domain.problems import ProblemError, Text
@@ -44,9 +43,7 @@ class BazaarConnector:
         return PushAnswer(200, b'{"result":"success"}', "application/json")
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
-        status = problem.problem.status
-        body = json.dumps({"result": "failed", "message": refusal_text(problem)}, ensure_ascii=False)
-        return PushAnswer(status, body.encode(), "application/json")
+        return json_answer(problem.problem.status, {"result": "failed", "message": refusal_text(problem)})
 
     def uses(self, kind: str) -> bool:
         return kind == "order"
