@@ -1,11 +1,14 @@
 """One pool of connections to one PostgreSQL database."""
 
+import selectors
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Engine, event, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from domain.problems import ConfigurationProblem, Text
@@ -18,6 +21,7 @@ _POOL_TIMEOUT_S = 10.0
 _STATEMENT_TIMEOUT_S = 30
 _LOCK_TIMEOUT_S = 10
 _IDLE_TRANSACTION_TIMEOUT_S = 60
+_TRUSTED_IDLE_S = 30.0
 
 
 def utc_now() -> datetime:
@@ -79,7 +83,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_S,
-            pool_pre_ping=True,
             pool_use_lifo=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -87,6 +90,7 @@ class Database:
                 "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             },
         )
+        _check_when_taken(self.engine.sync_engine)
         use_keyring(self.engine.dialect, keyring)
         self.sessions = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
 
@@ -101,3 +105,34 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _check_when_taken(engine: Engine) -> None:
+    """Give out no connection whose server has gone: it is replaced, and so are all that were opened before it.
+
+    A server that ends closes the socket, which is seen without asking it. Asking, a round trip for each unit of work
+    with SQLAlchemy's own `pool_pre_ping`, is left for connections that lay still for long: something between may have
+    forgotten them.
+    """
+
+    def taken(connection: Any, record: Any, _: object) -> None:
+        still_for = time.monotonic() - record.info.get("returned_at", time.monotonic())
+        if still_for < _TRUSTED_IDLE_S and not _has_something_to_say(connection.driver_connection.fileno()):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    def returned(_: object, record: Any) -> None:
+        record.info["returned_at"] = time.monotonic()
+
+    event.listen(engine, "checkout", taken)
+    event.listen(engine, "checkin", returned)
+
+
+def _has_something_to_say(socket: int) -> bool:
+    """Whether there is something to read, the end of the connection among it."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(socket, selectors.EVENT_READ)
+        return bool(selector.select(0))
