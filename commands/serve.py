@@ -1,6 +1,5 @@
 """`tandem api` and `tandem simulator`: serve HTTP until SIGTERM, then finish the requests in hand."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -10,7 +9,9 @@ from api.app import create_app
 from api.deps import ApiDependencies, ApiSettings
 from api.limits import Rates
 from domain.catalog import CATALOG
+from runtime import event_loop
 from runtime.application import Application
+from runtime.collector import settle_collector
 from runtime.configuration import connected_settings
 from runtime.logging import configure_logging
 from runtime.settings import Settings, read_settings
@@ -30,7 +31,7 @@ def api(
     """运行接口服务 / serve the HTTP API."""
     settings = connected_settings()
     configure_logging("api", settings.log_level, settings.log_format)
-    asyncio.run(_serve(settings, host or settings.api_host, port or settings.api_port))
+    event_loop.run(_serve(settings, host or settings.api_host, port or settings.api_port))
 
 
 def simulator(
@@ -107,6 +108,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     application = await Application.connect(settings, configure_telemetry("api", settings.otel_endpoint), lazy=True)
     app = create_app(api_dependencies(application), application.close)
     served = traced(app) if settings.otel_endpoint else app
+    settle_collector()
     config = uvicorn.Config(
         served,
         host=host,

@@ -1,10 +1,10 @@
 """`tandem worker`: a worker process for all task queues, or for those that are named."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from runtime import event_loop
 from runtime.configuration import connected_settings
 from runtime.logging import configure_logging
 
@@ -23,4 +23,4 @@ def worker(
 
     settings = connected_settings()
     configure_logging("worker", settings.log_level, settings.log_format)
-    asyncio.run(serve(settings, queues or ()))
+    event_loop.run(serve(settings, queues or ()))
