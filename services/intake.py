@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.customers.records import Record, fold, record_of
+from domain.customers.folding import fold
+from domain.customers.records import Record, record_of
 from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
 from domain.events import Event
 from domain.tags import EVERY_KIND

@@ -216,6 +216,8 @@ class ProfileService:
 
 
 _INTERACTION: Kind = "interaction"
+_VERSIONS = ("version", "detail_version", "lines_version")
+_HOW_NEW = frozenset({"gap_versions", *_VERSIONS, *(f"{each}_tie" for each in _VERSIONS)})
 
 
 async def require_customer(work: UnitOfWork, actor: Actor, customer_id: UUID) -> UUID:
@@ -235,18 +237,16 @@ def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:
     """A row of the profile in clear; lines: articles by the order's number."""
     match row:
         case OrderRow():
-            data = _members(row, "identity_id", "told_at", "version", "detail_version")
+            data = _members(row, "identity_id", "told_at")
             data["lines"] = [each.model_dump(exclude={"order_key"}) for each in lines.get(row.id, ())]
             return Entry("order", row.told_at, str(row.id), row.account_id, data)
         case RefundRow():
-            data = _members(row, "identity_id", "told_at", "version", "detail_version")
+            data = _members(row, "identity_id", "told_at")
             return Entry("refund", row.told_at, str(row.id), row.account_id, data)
         case ShipmentRow():
-            return Entry(
-                "parcel", row.told_at, str(row.id), row.account_id, _members(row, "identity_id", "told_at", "version")
-            )
+            return Entry("parcel", row.told_at, str(row.id), row.account_id, _members(row, "identity_id", "told_at"))
         case InteractionRow():
-            data = _members(row, "identity_id", "kind", "key", "occurred_at", "version", "names", "personal")
+            data = _members(row, "identity_id", "kind", "key", "occurred_at", "names", "personal")
             personal = dict(row.personal or {})
             if "name" in personal:
                 personal["person_name"] = personal.pop("name")
@@ -265,7 +265,7 @@ def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:
 
 
 def _members(row: Any, *without: str) -> dict[str, Any]:
-    hidden = {"id", "account_id", "recorded_at", *without}
+    hidden = {"id", "account_id", "recorded_at", *_HOW_NEW, *without}
     found: dict[str, Any] = row.model_dump(mode="json", exclude=hidden)
     return {name: value for name, value in found.items() if value is not None}
 

@@ -16,7 +16,8 @@ from connectors.http import Link
 from connectors.pulling import Pullable, PulledPage, Stream
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.customers.records import Record, fold, record_of
+from domain.customers.folding import fold
+from domain.customers.records import Record, record_of
 from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import CommunicationProblem, NotFoundProblem, ProblemError, Text, UnavailableProblem

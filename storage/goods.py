@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, col, select
 
-from storage.tables import Table, instant
+from storage.tables import Table, gap_versions, instant, tie
 from storage.unit_of_work import Repository
 
 
@@ -28,7 +29,10 @@ class GoodsRow(Table, table=True):
     video_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
     available: int | None = Field(default=None, sa_type=BigInteger)
     version: int = Field(default=0, sa_type=BigInteger)
+    version_tie: int = tie()
     stock_version: int = Field(default=0, sa_type=BigInteger)
+    stock_version_tie: int = tie()
+    gap_versions: dict[str, Any] | None = gap_versions()
     recorded_at: datetime = instant()
 
 

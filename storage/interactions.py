@@ -10,7 +10,7 @@ from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedJson
 from storage.scoping import ScopedColumns
-from storage.tables import Table, instant
+from storage.tables import Table, gap_versions, instant, tie
 from storage.unit_of_work import Repository
 
 
@@ -29,6 +29,8 @@ class InteractionRow(ScopedColumns, Table, table=True):
     key: str
     identity_id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("identities.id")])
     version: int = Field(sa_type=BigInteger)
+    version_tie: int = tie()
+    gap_versions: dict[str, Any] | None = gap_versions()
     occurred_at: datetime = instant()
     recorded_at: datetime = instant()
     name: str | None = None

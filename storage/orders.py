@@ -1,6 +1,7 @@
 """Orders, their lines, their refunds and parcels: the newest state that a platform told.
 
-Every row keeps the `version` it was told in; an older one never overwrites it.
+Every row keeps the `version` it was told in, and of what that telling left out the older one (`gap_versions`); an older
+telling never overwrites a newer one.
 """
 
 from datetime import datetime
@@ -12,7 +13,10 @@ from sqlmodel import Field
 
 from storage.encryption import EncryptedJson
 from storage.scoping import ScopedColumns
-from storage.tables import Table, instant
+from storage.tables import Table, gap_versions, instant, tie
+
+NO_LINES = -(2**63)
+"""How new the articles are of an order that nobody told any of."""
 
 
 def _number() -> Any:
@@ -30,7 +34,8 @@ def _minor(default: int | None = None) -> Any:
 class OrderRow(ScopedColumns, Table, table=True):
     """One order. identity_id: the strongest key it names its buyer by. refunded_minor: what went back so far.
 
-    version: of the newest status; detail_version: of the newest telling that came with its amounts.
+    version: of the newest status; detail_version: of the newest telling that came with its amounts; lines_version: of
+    the articles. Below zero: of a telling that came without (`domain.customers.records`).
     buyer, receiver: their data as the platform gave it, mostly ciphertext. told_at: the record's own time.
     """
 
@@ -39,7 +44,12 @@ class OrderRow(ScopedColumns, Table, table=True):
     order_id: str
     identity_id: int | None = _of_identity()
     version: int = Field(sa_type=BigInteger)
+    version_tie: int = tie()
     detail_version: int = Field(sa_type=BigInteger)
+    detail_version_tie: int = tie()
+    lines_version: int = Field(default=NO_LINES, sa_type=BigInteger, sa_column_kwargs={"server_default": str(NO_LINES)})
+    lines_version_tie: int = tie()
+    gap_versions: dict[str, Any] | None = gap_versions()
     status: str
     currency: str = "CNY"
     paid_minor: int | None = _minor()
@@ -105,7 +115,10 @@ class RefundRow(ScopedColumns, Table, table=True):
     order_id: str
     identity_id: int | None = _of_identity()
     version: int = Field(sa_type=BigInteger)
+    version_tie: int = tie()
     detail_version: int = Field(sa_type=BigInteger)
+    detail_version_tie: int = tie()
+    gap_versions: dict[str, Any] | None = gap_versions()
     status: str
     amount_minor: int | None = _minor()
     currency: str = "CNY"
@@ -136,6 +149,8 @@ class ShipmentRow(ScopedColumns, Table, table=True):
     company: str | None = None
     state: str
     version: int = Field(sa_type=BigInteger)
+    version_tie: int = tie()
+    gap_versions: dict[str, Any] | None = gap_versions()
     told_at: datetime = instant()
     recorded_at: datetime = instant()
 

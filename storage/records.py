@@ -1,5 +1,6 @@
 """Writing a batch of records: each shelf by one statement, the newer version of a thing always the one that stays."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,19 +8,20 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, and_, cast, column, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Text, Update, and_, case, cast, func, literal, or_, select, update
 from sqlalchemy import Table as TableOfRows
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import BigInteger
 
-from domain.customers.records import PROGRESS, STATUS_COLUMNS, Record, Shelf
+from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.goods import GoodsRow
 from storage.identities import IdentityRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import name_digests
+from storage.order_lines import rank_of_lines, write_lines
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
-from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of
+from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of, tie_of
 from storage.tables import Table
 from storage.unit_of_work import Repository
 
@@ -80,8 +82,9 @@ _INTERACTION = (
     "amount_minor",
     "details",
     "personal",
-    "names",
 )
+_COLUMNS = {"people": "identity_id"}
+_BORROWED = (-(2**63), -1)
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
 _PLACES: Mapping[Shelf, _Place] = {
     "goods": _Place(
@@ -95,8 +98,7 @@ _PLACES: Mapping[Shelf, _Place] = {
         OrderRow,
         Guard(
             ("account_id", "order_id"),
-            (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS)),
-            progress=PROGRESS["orders"],
+            (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS), ("lines_version", ())),
         ),
     ),
     "refunds": _Place(
@@ -105,7 +107,6 @@ _PLACES: Mapping[Shelf, _Place] = {
             ("account_id", "refund_id"),
             (("version", ("status", "told_at")), ("detail_version", _REFUND_DETAILS)),
             earliest=("requested_at", "refunded_at"),
-            progress=PROGRESS["refunds"],
         ),
     ),
     "shipments": _Place(
@@ -113,7 +114,10 @@ _PLACES: Mapping[Shelf, _Place] = {
         Guard(("account_id", "waybill", "order_id"), (("version", ("unit_path", "company", "state", "told_at")),)),
         has_person=False,
     ),
-    "interactions": _Place(InteractionRow, Guard(("account_id", "kind", "key"), (("version", _INTERACTION),))),
+    "interactions": _Place(
+        InteractionRow,
+        Guard(("account_id", "kind", "key"), (("version", _INTERACTION),), followers=(("names", "personal"),)),
+    ),
 }
 
 
@@ -165,6 +169,7 @@ class Records(Repository):
         for record, identity in zip(records, identities, strict=True):
             shelves.setdefault(record.shelf, []).append((record, identity))
         written = Written()
+        changed_orders = 0
         for shelf, place in _PLACES.items():
             found = shelves.get(shelf, [])
             if not found:
@@ -176,8 +181,10 @@ class Records(Repository):
             written.new += new
             written.changed += len(changed) - new
             written.stale += len(rows) - len(changed)
+            if shelf == "orders":
+                changed_orders = len(changed) - new
         orders = [record for record, _ in shelves.get("orders", [])]
-        await self._write_lines(orders)
+        await write_lines(self.session, orders, are_new=not changed_orders)
         await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
         return written
 
@@ -203,8 +210,15 @@ class Records(Repository):
         self, place: _Place, record: Record, identity: int | None, placements: Mapping[str, Placement]
     ) -> dict[str, Any]:
         row = {**dict(zip(place.guard.key, record.key, strict=True)), **record.values, "recorded_at": self.now}
-        for (version, _), number in zip(place.guard.groups, (record.version, record.detail_version), strict=False):
-            row[version] = number
+        ranks = (
+            (record.version, record.version_tie),
+            (record.detail_version, record.detail_tie),
+            rank_of_lines(record),
+        )
+        for (version, _), rank in zip(place.guard.groups, ranks, strict=False):
+            row[version], row[tie_of(version)] = rank
+        if gaps := {_COLUMNS.get(part, part): rank for part, rank in record.older.items() if part != "lines"}:
+            row["gap_versions"] = gaps
         if place.has_person:
             row["identity_id"] = identity
         if record.shelf == "interactions":
@@ -214,14 +228,6 @@ class Records(Repository):
             place_of = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
             row["account_id"], row["unit_path"] = record.account_id, place_of.unit_path
         return row
-
-    async def _write_lines(self, orders: Sequence[Record]) -> None:
-        rows = [
-            {"account_id": order.key[0], "order_id": order.key[1], "detail_version": order.detail_version, **line}
-            for order in orders
-            for line in order.lines
-        ]
-        await run_with_rows(self.session, _line_upsert(), OrderLineRow, rows)
 
     async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record]) -> None:
         touched = {order.key for order in orders}
@@ -267,29 +273,6 @@ def _differences(shelf: Shelf, amount: str) -> Any:
     return select(missing.label("is_missing"), differs.label("differs")).select_from(source.outerjoin(table, is_same))
 
 
-_LINE_COLUMNS = ("line_id", "item_id", "sku_id", "title", "sku", "category", "quantity", "price_minor", "total_minor")
-
-
-@lru_cache(maxsize=1)
-def _line_upsert() -> Any:
-    """Lines of orders whose newest state this is; those of an older state only where there are none yet."""
-    orders, lines = table_of(OrderRow), table_of(OrderLineRow)
-    of_order = (column(name, orders.c[name].type) for name in ("account_id", "order_id", "detail_version"))
-    source = recordset(OrderLineRow, _LINE_COLUMNS, *of_order)
-    known = select(lines.c.line_id).where(lines.c.order_key == orders.c.id).exists()
-    rows = (
-        select(orders.c.id, *(source.c[name] for name in _LINE_COLUMNS))
-        .join(orders, and_(orders.c.account_id == source.c.account_id, orders.c.order_id == source.c.order_id))
-        .where(or_(source.c.detail_version >= orders.c.detail_version, ~known))
-        .order_by(orders.c.id, source.c.line_id)
-    )
-    statement = insert(lines).from_select(["order_key", *_LINE_COLUMNS], rows)
-    new = statement.excluded
-    changes = {name: func.coalesce(new[name], lines.c[name]) for name in _LINE_COLUMNS if name != "line_id"}
-    is_different = or_(*(new[name].is_distinct_from(lines.c[name]) for name in changes))
-    return statement.on_conflict_do_update(index_elements=["order_key", "line_id"], set_=changes, where=is_different)
-
-
 @lru_cache(maxsize=1)
 def _tell_orders() -> Update:
     """Set `refunded_minor` of the given orders to what their refunds paid back."""
@@ -317,20 +300,31 @@ def _tell_orders() -> Update:
 
 @lru_cache(maxsize=1)
 def _tell_refunds() -> Update:
-    """Let refunds that name nobody point where their order points, and note which do not know their order yet."""
+    """Let refunds that name nobody point where their order points, and note which do not know their order yet.
+
+    What is borrowed so is older than anything that a telling of the refund says.
+    """
     orders, refunds = table_of(OrderRow), table_of(RefundRow)
     source = recordset(OrderRow, ("account_id", "order_id"))
     owner = select(orders.c.identity_id).where(_of_order(refunds, orders)).correlate(refunds).scalar_subquery()
     known = select(orders.c.id).where(_of_order(refunds, orders), orders.c.identity_id.is_not(None), _has_lines(orders))
     is_known = known.correlate(refunds).exists()
+    gaps = func.coalesce(refunds.c.gap_versions, cast(literal("{}", Text), JSONB))
+    borrowed = cast(literal(json.dumps({"identity_id": _BORROWED}), Text), JSONB)
+    has_none = or_(refunds.c.identity_id.is_(None), gaps.contains(borrowed))
+    borrows = and_(has_none, owner.is_not(None), refunds.c.identity_id.is_distinct_from(owner))
     return (
         update(refunds)
         .where(
             refunds.c.account_id == source.c.account_id,
             refunds.c.order_id == source.c.order_id,
-            or_(and_(refunds.c.identity_id.is_(None), owner.is_not(None)), refunds.c.unsettled == is_known),
+            or_(borrows, refunds.c.unsettled == is_known),
         )
-        .values(identity_id=func.coalesce(refunds.c.identity_id, owner), unsettled=~is_known)
+        .values(
+            identity_id=case((borrows, owner), else_=refunds.c.identity_id),
+            gap_versions=case((borrows, gaps.op("||")(borrowed)), else_=refunds.c.gap_versions),
+            unsettled=~is_known,
+        )
     )
 
 

@@ -1,8 +1,9 @@
 """Many rows into one table by one statement: they travel as one JSON text, which PostgreSQL reads itself.
 
-A guarded upsert decides group by group. Each group of columns has a version that tells which of two states is the newer
-one: the newer one wins, what it does not say stays, and an older one only fills gaps. So rows may come twice, late and
-in any order, and the table ends the same.
+A guarded upsert decides column by column. Each group of columns has a version, and a tie for tellings with one version,
+that say which of two states is the newer one: the newer one wins, what it does not say stays, and an older one fills
+gaps. Columns that the newest state did not say keep how new they are in `gap_versions`, so that of two older states the
+newer one fills the gap. So rows may come twice, late, in any order and in any batches, and the table ends the same.
 """
 
 import json
@@ -30,8 +31,10 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -74,19 +77,30 @@ def recordset(model: type[TableModel], names: Sequence[str], *more: ColumnClause
 class Guard:
     """How an upsert decides. groups: version column → the columns it guards. earliest: the earlier instant stays.
 
-    progress: the words of `status`, the earliest first; of two states with one version the further one is the newer.
+    followers: columns that go with another one: whoever's word counts there counts here.
     """
 
     key: tuple[str, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     earliest: tuple[str, ...] = ()
-    progress: tuple[str, ...] = ()
+    followers: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every column that a row has."""
-        guarded = tuple(name for version, columns in self.groups for name in (version, *columns))
-        return (*self.key, *guarded, *self.earliest, "recorded_at")
+        guarded = tuple(name for version, columns in self.groups for name in (version, tie_of(version), *columns))
+        followers = tuple(name for name, _ in self.followers)
+        return (*self.key, *guarded, *self.earliest, *followers, *(("gap_versions",) * self.has_gaps), "recorded_at")
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a telling may leave something out that another one says."""
+        return any(len(columns) > 1 for _, columns in self.groups)
+
+
+def tie_of(version: str) -> str:
+    """The column that decides between tellings with one version."""
+    return f"{version}_tie"
 
 
 @lru_cache(maxsize=64)
@@ -102,23 +116,67 @@ def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
     old, new = table.c, statement.excluded
     changes: dict[str, Any] = {"recorded_at": new["recorded_at"]}
     reasons: list[ColumnElement[bool]] = []
+    takes: dict[str, ColumnElement[bool]] = {}
+    gaps: list[Any] = []
+    gapless: list[ColumnElement[bool]] = []
     for version, columns in guard.groups:
-        is_newer: ColumnElement[bool] = new[version] > old[version]
-        if guard.progress:
-            is_further = _place(guard.progress, new["status"]) > _place(guard.progress, old["status"])
-            is_newer = or_(is_newer, and_(new[version] == old[version], is_further))
-        reasons.append(is_newer)
+        group = _Group(old, new, version, guard.has_gaps)
+        reasons.append(group.is_newer)
         changes[version] = func.greatest(old[version], new[version])
+        changes[tie_of(version)] = case((group.is_newer, new[tie_of(version)]), else_=old[tie_of(version)])
         for name in columns:
             before, after = _said(old[name]), _said(new[name])
-            change = case((is_newer, func.coalesce(after, before)), else_=func.coalesce(before, after))
-            changes[name] = change if old[name].nullable else func.coalesce(change, old[name])
-            reasons.append(and_(before.is_(None), after.is_not(None)))
+            takes[name] = and_(after.is_not(None), or_(before.is_(None), group.is_newer_in(name)))
+            changes[name] = case((takes[name], new[name]), else_=old[name])
+            reasons.append(takes[name])
+            gaps += [name, group.gap(name, takes[name], before.is_not(None))]
+            gapless.append(group.is_whole(before.is_not(None), after.is_not(None)))
     for name in guard.earliest:
         changes[name] = func.least(old[name], new[name])
         reasons.append(or_(new[name] < old[name], and_(old[name].is_(None), new[name].is_not(None))))
+    for name, leader in guard.followers:
+        changes[name] = case((takes[leader], new[name]), else_=old[name])
+    if guard.has_gaps:
+        no_gaps = and_(old["gap_versions"].is_(None), new["gap_versions"].is_(None), *gapless)
+        kept = func.nullif(func.jsonb_strip_nulls(func.jsonb_build_object(*gaps)), _NOTHING)
+        changes["gap_versions"] = case((no_gaps, null()), else_=kept)
     guarded = statement.on_conflict_do_update(index_elements=list(guard.key), set_=changes, where=or_(*reasons))
     return guarded.returning(literal_column("(xmax = 0)").label("is_new"))
+
+
+class _Group:
+    """The columns under one version: how new a row that comes is beside the row that is there."""
+
+    def __init__(self, old: Any, new: Any, version: str, has_gaps: bool) -> None:
+        self._old, self._new, self._has_gaps = old, new, has_gaps
+        was, comes = (tuple_(row[version], row[tie_of(version)]) for row in (old, new))
+        self._was, self._comes = (func.jsonb_build_array(row[version], row[tie_of(version)]) for row in (old, new))
+        self.is_newer: ColumnElement[bool] = comes > was
+        self._is_older: ColumnElement[bool] = comes < was
+
+    def is_newer_in(self, name: str) -> ColumnElement[bool]:
+        """Whether what comes is newer in this column."""
+        if not self._has_gaps:
+            return self.is_newer
+        before, after = self._gap(self._old, name), self._gap(self._new, name)
+        newer = func.coalesce(after, self._comes).op(">", is_comparison=True)(func.coalesce(before, self._was))
+        return case((and_(before.is_(None), after.is_(None)), self.is_newer), else_=newer)
+
+    def gap(self, name: str, takes: ColumnElement[bool], was_said: ColumnElement[bool]) -> ColumnElement[Any]:
+        """How new the column is when the rest of the group is newer, else NULL."""
+        return case(
+            (takes, func.coalesce(self._gap(self._new, name), case((self._is_older, self._comes)))),
+            (was_said, func.coalesce(self._gap(self._old, name), case((self.is_newer, self._was)))),
+        )
+
+    def is_whole(self, was_said: ColumnElement[bool], is_said: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether the newer row says the column when the other one does; given that neither row has gaps."""
+        return and_(or_(~self.is_newer, is_said, ~was_said), or_(~self._is_older, was_said, ~is_said))
+
+    @staticmethod
+    def _gap(row: Any, name: str) -> ColumnElement[Any]:
+        gap: ColumnElement[Any] = row["gap_versions"].op("->", return_type=JSONB())(literal_column(f"'{name}'"))
+        return gap
 
 
 async def run_with_rows(
@@ -137,8 +195,7 @@ def table_of(model: type[TableModel]) -> Table:
     return model.metadata.tables[str(model.__tablename__)]
 
 
-def _place(progress: Sequence[str], status: ColumnElement[Any]) -> ColumnElement[int]:
-    return func.coalesce(func.array_position(cast(literal(list(progress), ARRAY(Text)), ARRAY(Text)), status), 0)
+_NOTHING = cast(literal("{}", Text), JSONB)
 
 
 def _said(value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -146,7 +203,7 @@ def _said(value: ColumnElement[Any]) -> ColumnElement[Any]:
     if isinstance(value.type, ARRAY):
         return func.nullif(value, cast(literal("{}"), value.type))
     if isinstance(value.type, JSONB):
-        return func.nullif(value, cast(literal("{}", Text), JSONB))
+        return func.nullif(value, _NOTHING)
     if value.key in ("status", "state"):
         return func.nullif(value, "unknown")
     return value

@@ -5,7 +5,8 @@ import pkgutil
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, MetaData, text
+from sqlalchemy import DateTime, Dialect, Integer, MetaData, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 from typing_extensions import override
@@ -54,6 +55,16 @@ def instant(*, optional: bool = False, index: bool = False) -> Any:
     if optional:
         return Field(default=None, sa_type=Instant, nullable=True, index=index)
     return Field(sa_type=Instant, nullable=False, index=index)
+
+
+def tie() -> Any:
+    """A column beside a version: which of two tellings with that version counts (`domain.customers.records`)."""
+    return Field(default=0, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "0"})
+
+
+def gap_versions() -> Any:
+    """A column for how new those columns are that the newest telling left out: `[version, tie]` by name."""
+    return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
 
 
 def load_tables() -> MetaData:

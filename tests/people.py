@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.customers.records import Record, fold, record_of
+from domain.customers.folding import fold
+from domain.customers.records import Record, record_of
 from domain.events import Event
 from storage.identities import CustomerRow, IdentityRow
 from storage.records import Records

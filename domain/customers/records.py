@@ -1,15 +1,14 @@
 """From a canonical event to the row that remembers it: which table, under which key, how new, with which values.
 
-A row knows nothing of customers (ADR 8). What several events of one batch say about one thing is folded into one row
-here, by the same rule by which the database folds it into what it knows: the newest status stays, and so do the details
-of the newest telling that had them all; a short one only fills gaps.
+A row knows nothing of customers (ADR 8).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
+from zlib import crc32
 
 from pydantic import ValidationError
 
@@ -49,8 +48,11 @@ from domain.problems import Text, ValidationProblem
 
 Shelf = Literal["orders", "refunds", "shipments", "interactions", "goods", "stock"]
 
+Rank = tuple[int, int]
+"""How new something told is: the version of its telling, and which of two with one version counts as the newer."""
+
 LARGEST_AMOUNT_MINOR = 10**13
-NOT_SAID = -1
+_BELOW = 2**63
 EARLIEST_COLUMNS = frozenset({"requested_at", "refunded_at"})
 STATUS_COLUMNS = ("status", "told_at", "close_reason")
 """What goes by a record's `version`; all the rest goes by its `detail_version`."""
@@ -61,14 +63,18 @@ PROGRESS: Mapping[Shelf, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Which of two statuses told in the same instant is the later one: many platforms count in whole seconds."""
+_DIGEST_BITS = 27
+_TIMES_OF_TELLING = frozenset({"told_at", "occurred_at"})
 
 
 @dataclass(slots=True)
 class Record:
     """One row to be. key: unique within the shelf. values: column → value; None is “not said”, not “empty”.
 
-    version: how new the status is, -1 when it says none. detail_version: how new the rest is, -1 for a short telling.
-    people: the keys its person is named by, the strongest first. lines: an order's articles.
+    version: how new the status is, below zero when it says none. detail_version: how new the rest is, below zero for a
+    short telling, so that it only fills gaps. version_tie, detail_tie: which of two tellings with one version counts.
+    people: the keys its person is named by, the strongest first. lines: an order's articles. older: how new that is
+    which an older telling said and the newer ones left out, by column, `people` and `lines`.
     """
 
     shelf: Shelf
@@ -79,6 +85,15 @@ class Record:
     values: dict[str, Any]
     people: tuple[IdentityKey, ...] = ()
     lines: list[dict[str, Any]] = field(default_factory=list)
+    version_tie: int = 0
+    detail_tie: int = 0
+    older: dict[str, Rank] = field(default_factory=dict)
+
+    def rank_of(self, part: str) -> Rank:
+        """How new a column, `people` or `lines` is."""
+        if part in self.older:
+            return self.older[part]
+        return (self.version, self.version_tie) if part in STATUS_COLUMNS else (self.detail_version, self.detail_tie)
 
     @property
     def name(self) -> str:
@@ -153,14 +168,29 @@ def record_of(event: Event, received_at: datetime) -> Record | None:
     if kind.shelf == "interactions" and values["state"] is None:
         values["state"] = _STATE_OF_CHANGE.get((family, change))
     record = Record(kind.shelf, key, data.version, data.version, data.account_id, values, keys_of(data))
-    if isinstance(data, OrderData | RefundData):
-        record.version = data.version if data.status != "unknown" else NOT_SAID
+    if isinstance(data, OrderData | RefundData) and data.status == "unknown":
+        record.version -= _BELOW
     if isinstance(data, OrderData):
         record.lines = order_line_rows(data)
-        record.detail_version = data.version if data.paid_minor is not None else NOT_SAID
-    if isinstance(data, RefundData):
-        record.detail_version = data.version if data.amount_minor is not None else NOT_SAID
+    if _is_short(data):
+        record.detail_version -= _BELOW
+    record.version_tie = record.detail_tie = _tie_of(record)
     return record
+
+
+def _is_short(data: Origin) -> bool:
+    return (isinstance(data, OrderData) and data.paid_minor is None) or (
+        isinstance(data, RefundData) and data.amount_minor is None
+    )
+
+
+def _tie_of(record: Record) -> int:
+    """The further status counts, and else whichever the digest says: in every order of arrival the same."""
+    progress = PROGRESS.get(record.shelf, ())
+    place = progress.index(record.values["status"]) if progress else 0
+    said = [value for name, value in record.values.items() if name not in _TIMES_OF_TELLING]
+    digest = crc32(repr((said, record.people, record.lines)).encode("utf-8", "surrogatepass"))
+    return (place << _DIGEST_BITS) + (digest >> (32 - _DIGEST_BITS))
 
 
 _STATE_OF_CHANGE: Mapping[tuple[str, str], str] = {
@@ -174,44 +204,6 @@ _STATE_OF_CHANGE: Mapping[tuple[str, str], str] = {
     ("tandem.contact", "listed"): "contact",
     ("tandem.contact", "gone"): "gone",
 }
-
-
-def fold(records: Iterable[Record]) -> list[Record]:
-    """One record per thing, in the order of keys: what the newest says, completed by what the older ones said."""
-    by_thing: dict[tuple[Shelf, tuple[str, ...]], list[Record]] = {}
-    for record in records:
-        by_thing.setdefault((record.shelf, record.key), []).append(record)
-    return [_folded(by_thing[thing]) for thing in sorted(by_thing)]
-
-
-def _folded(same: list[Record]) -> Record:
-    if len(same) == 1:
-        return same[0]
-    by_status = sorted(same, key=lambda record: (record.version, _progress(record)))
-    by_detail = sorted(same, key=lambda record: (record.detail_version, record.version, _progress(record)))
-    values: dict[str, Any] = dict.fromkeys(same[0].values)
-    for name in values:
-        told = by_status if name in STATUS_COLUMNS else by_detail
-        said = [record.values[name] for record in told if is_said(record.values[name])]
-        values[name] = said[-1] if said else told[-1].values[name]
-    for name in EARLIEST_COLUMNS & values.keys():
-        values[name] = min((value for record in same if (value := record.values[name])), default=None)
-    newest, fullest = by_status[-1], by_detail[-1]
-    people = next((record.people for record in reversed(by_detail) if record.people), ())
-    lines = next((record.lines for record in reversed(by_detail) if record.lines), [])
-    return Record(
-        newest.shelf, newest.key, newest.version, fullest.detail_version, newest.account_id, values, people, lines
-    )
-
-
-def _progress(record: Record) -> int:
-    order = PROGRESS.get(record.shelf, ())
-    return order.index(record.values["status"]) if order else 0
-
-
-def is_said(value: Any) -> bool:
-    """Whether a value says something: null, an empty list and `unknown` do not."""
-    return value is not None and value != [] and value != {} and value != "unknown"
 
 
 def _goods(data: GoodsData) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import text
 
 from domain.canonical import Buyer, Delivery, OrderData, OrderLine, RefundData, StockData
-from domain.customers.records import Record, fold, record_of
+from domain.customers.folding import fold
+from domain.customers.records import Record, record_of
 from domain.events import Event
 from storage.engine import Database
 from storage.records import Records, Written

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.canonical.keys import IdentityKey
-from domain.customers.records import Record, fold, record_of
+from domain.customers.folding import fold
+from domain.customers.records import Record, record_of
 from domain.customers.tombstones import is_of_erased, made_nobodys, order_key, order_of
 from domain.events import Event
 from domain.problems import ValidationProblem
