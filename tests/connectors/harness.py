@@ -25,16 +25,18 @@ from simulator.settings import Settings
 from tests.simulator.harness import Receiver, Sim, served
 
 CONNECTORS = load_connectors(Catalog())
+PATIENT_S = 10.0
 NOT_SETTINGS = {"platform", "account", "name", "staff"}
 
 
 @dataclass
 class Outside:
-    """A running simulator, the receiver of its pushes, and a link to it with a short patience."""
+    """A running simulator, the receiver of its pushes, and a link to it: patient, until silence is what is tried."""
 
     sim: Sim
     receiver: Receiver
     link: Link
+    impatient_s: float = 0.4
 
     async def account(self, platform: str, **changes: Any) -> Account:
         """The first demo account of a platform, with some settings changed."""
@@ -48,7 +50,10 @@ class Outside:
         return CONNECTORS[platform].open(await self.account(platform), self.link)
 
     async def break_things(self, *rules: dict[str, Any]) -> None:
-        """Put exactly these fault rules in force."""
+        """Put exactly these fault rules in force; where they mean silence, patience becomes short."""
+        if any(rule["fault"].startswith("timeout") for rule in rules):
+            # In place: clients that are open already wait no longer either.
+            object.__setattr__(self.link, "answer_timeout_s", self.impatient_s)
         await self.sim.admin("PUT", "/faults", json={"rules": list(rules)})
 
     async def effects(self, **wanted: str) -> int:
@@ -73,7 +78,7 @@ class Outside:
             await asyncio.sleep(0.01)
         await self.sim.admin("POST", "/reset")
         self.receiver.pushes.clear()
-        self.link = replace(self.link, tokens=MemoryTokenStore())
+        self.link = replace(self.link, tokens=MemoryTokenStore(), answer_timeout_s=PATIENT_S)
 
 
 @asynccontextmanager
@@ -84,7 +89,7 @@ async def outside(**settings: Any) -> AsyncIterator[Outside]:
         chosen = {"customers": 30, "push_retry_scale": 0, "push_base": hooks, "transit_s": 0.0, **settings}
         app = create_app(Settings(**chosen))
         async with served(app) as address, httpx.AsyncClient(base_url=address) as admin, open_client() as client:
-            yield Outside(Sim(app, admin), receiver, Link(client, MemoryTokenStore(), answer_timeout_s=0.4))
+            yield Outside(Sim(app, admin), receiver, Link(client, MemoryTokenStore(), answer_timeout_s=PATIENT_S))
 
 
 @dataclass

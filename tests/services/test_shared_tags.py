@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +54,7 @@ tag-rule:
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Outside]:
     async with outside() as world:
-        world.link = replace(world.link, answer_timeout_s=2)
+        world.impatient_s = 2
         yield world
 
 

@@ -148,10 +148,12 @@ class _Author:
 
     def _fork(self, depth: int) -> dict[str, Any]:
         branches = [self._branch(depth) for _ in range(self._draw(st.integers(1, 3)))]
-        if not (self._races and self._one_in(2)):
+        compete = self._races and self._one_in(2)
+        # A branch that fails or ends the flow in the very moment in which others begin is a tie as well.
+        if not compete and "'raise'" not in str(branches) and "'then': 'end'" not in str(branches):
             return {"fork": {"branches": branches}}
         racing = [{f"t{self._next()}": {"do": [{f"t{self._next()}": self._wait()}, branch]}} for branch in branches]
-        return {"fork": {"branches": racing, "compete": True}}
+        return {"fork": {"branches": racing, "compete": compete}}
 
     def _branch(self, depth: int) -> dict[str, Any]:
         return {f"t{self._next()}": self._task(depth + 1, [])}
