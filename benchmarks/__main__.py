@@ -5,8 +5,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,15 @@ async def run(names: Sequence[str]) -> None:
         await _show(Topic(pure.TITLE, pure.NOTE, pure.measure))
     if _of({**WITH_WORKER, **WITHOUT_WORKER}, names):
         await _run_on_temporal(names)
-    if _of({**IN_THE_HOUSE, **OVER_HTTP}, names):
-        await _run_in_the_house(names)
+    if _of(IN_THE_HOUSE, names):
+        async with _a_house() as house:
+            for name in _of(IN_THE_HOUSE, names):
+                await _show_in(house, name)
+    if _of(OVER_HTTP, names):
+        # Another one: its worker would first do what the flows of the others left to be told.
+        async with _a_house() as house, processes(house):
+            for name in _of(OVER_HTTP, names):
+                await _show_in(house, name)
 
 
 async def _run_on_temporal(names: Sequence[str]) -> None:
@@ -85,21 +92,16 @@ async def _run_on_temporal(names: Sequence[str]) -> None:
             await show(name, Stage(server, await connect(server.address)))
 
 
-async def _run_in_the_house(names: Sequence[str]) -> None:
-    async with AsyncExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tandem-bench-")))
-        house = await stack.enter_async_context(open_house(directory))
+@asynccontextmanager
+async def _a_house() -> AsyncIterator[House]:
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as directory:
+        async with open_house(Path(directory)) as house:
+            yield house
 
-        async def show(name: str, house: House) -> None:
-            topic = {**IN_THE_HOUSE, **OVER_HTTP}[name]
-            await _show(Topic(topic.TITLE, topic.NOTE, lambda: topic.measure(house)))
 
-        for name in _of(IN_THE_HOUSE, names):
-            await show(name, house)
-        if _of(OVER_HTTP, names):
-            async with processes(house):
-                for name in _of(OVER_HTTP, names):
-                    await show(name, house)
+async def _show_in(house: House, name: str) -> None:
+    topic = {**IN_THE_HOUSE, **OVER_HTTP}[name]
+    await _show(Topic(topic.TITLE, topic.NOTE, lambda: topic.measure(house)))
 
 
 def _of(topics: Mapping[str, object], names: Sequence[str]) -> list[str]:

@@ -15,9 +15,11 @@ from benchmarks.calls import INSIDE, OUTSIDE
 from domain.events import rfc3339
 from workflows import messages
 
+BARE_UPDATE = "bench/bare-update"
 HAND_CODED_INSIDE = "bench/hand-coded-inside"
 HAND_CODED_OUTSIDE = "bench/hand-coded-outside"
 HAND_CODED_WAITING = "bench/hand-coded-waiting"
+ECHO = "bench.echo"
 EMPTY = "bench/empty"
 
 
@@ -28,6 +30,24 @@ class EmptyWorkflow:
     @workflow.run
     async def run(self, start: messages.FlowStart) -> Any:
         return start.input
+
+
+@workflow.defn(name=BARE_UPDATE)
+class BareUpdate:
+    """The floor of a human task: an update whose answer is an activity's."""
+
+    def __init__(self) -> None:
+        self._over = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self._over)
+
+    @workflow.update
+    async def complete(self, form: dict[str, Any]) -> dict[str, Any]:
+        answer = await workflow.execute_activity(ECHO, form, start_to_close_timeout=timedelta(seconds=5))
+        self._over = True
+        return dict(answer)
 
 
 @workflow.defn(name=HAND_CODED_INSIDE)

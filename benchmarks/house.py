@@ -162,8 +162,8 @@ async def processes(house: House) -> AsyncIterator[None]:
         yield
 
 
-async def load(work: Callable[[int], Awaitable[None]], count: int, in_flight: int) -> Load:
-    """So many calls of `work`, each with its number, at most `in_flight` at a time."""
+async def load(work: Callable[[int], Awaitable[None]], count: int, in_flight: int, *, think_s: float = 0.0) -> Load:
+    """So many calls of `work`, each with its number, at most `in_flight` at a time; a caller thinks after each."""
     numbers = iter(range(count))
     times: list[float] = []
 
@@ -172,6 +172,7 @@ async def load(work: Callable[[int], Awaitable[None]], count: int, in_flight: in
             begun = time.perf_counter()
             await work(number)
             times.append((time.perf_counter() - begun) * 1_000)
+            await asyncio.sleep(think_s)
 
     begun = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(min(in_flight, count))))

@@ -3,6 +3,8 @@
 Source: JSON Schema 2020-12; Serverless Workflow DSL 1.0.3, "Schema".
 """
 
+import json
+from functools import lru_cache
 from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator
@@ -22,7 +24,22 @@ class SchemaSource(Protocol):
 
 
 def schema_validator(document: Any) -> Draft202012Validator:
-    """A validator that never leaves the document: no remote `$ref`. Raises ConfigurationProblem for a broken schema."""
+    """A validator that never leaves the document: no remote `$ref`. Raises ConfigurationProblem for a broken schema.
+
+    Checking a schema takes a millisecond, and a form is checked against the same one all day: those used last are kept.
+    """
+    try:
+        return _known_validator(json.dumps(document))
+    except (TypeError, ValueError):
+        return _new_validator(document)
+
+
+@lru_cache(maxsize=256)
+def _known_validator(text: str) -> Draft202012Validator:
+    return _new_validator(json.loads(text))
+
+
+def _new_validator(document: Any) -> Draft202012Validator:
     try:
         Draft202012Validator.check_schema(document)
     except SchemaError as error:
