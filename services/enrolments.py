@@ -5,12 +5,15 @@ that of two dispatchers the second sees what the first let in, also while custom
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from domain.access import Actor
 from domain.enrolments import CUSTOMER, Enrolment
+from domain.events import rfc3339
+from domain.problems import ConflictProblem, Text
 from services.run_starts import NewRun
 from storage.identities import Customers
 from storage.locks import lock_all
@@ -19,6 +22,8 @@ from storage.unit_of_work import UnitOfWork
 
 _CUSTOMER = f"{CUSTOMER}:"
 _Key = tuple[str, str, str]
+_Entry = tuple[str, datetime]
+"""A run, and when it took somebody in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +44,54 @@ async def admit(work: UnitOfWork, runs: Sequence[NewRun]) -> list[NewRun]:
     applicants = await _applicants(work, runs)
     if not applicants:
         return list(runs)
-    names = {name for each in applicants.values() for name in each.names}
-    await lock_all(work, sorted(f"enrolment:{name}" for name in names))
-    entered: dict[_Key, list[tuple[str, datetime]]] = defaultdict(list)
-    for found in await Runs(work).enrolled(names):
-        entered[found.namespace, found.name, found.enrolled].append((found.id, found.entered_at))
+    entered = await _entered(work, applicants.values())
     admitted: list[NewRun] = []
     for run in runs:
         applicant = applicants.get(run.id)
         if applicant is None:
             admitted.append(run)
-        elif _may_enter(applicant, entered, work.now):
+        elif _in_the_way(applicant, entered, work.now) is None:
             key = (run.version.namespace, run.version.name, applicant.name)
             entered[key].append((run.id, work.now))
             admitted.append(replace(run, enrolled=applicant.name))
     return admitted
+
+
+async def enrol(work: UnitOfWork, run: NewRun, actor: Actor) -> NewRun:
+    """The run that somebody wants to start, with whom it takes in; it counts as one that an event started does.
+
+    :raises ConflictProblem: whom it is about is in already, or was, and may not enter again (yet). It names the run
+        when the actor may see it.
+    """
+    applicant = (await _applicants(work, [run])).get(run.id)
+    if applicant is None:
+        return run
+    earlier = _in_the_way(applicant, await _entered(work, [applicant]), work.now)
+    if earlier is not None:
+        raise await _taken(work, applicant, earlier, actor)
+    return replace(run, enrolled=applicant.name)
+
+
+async def _taken(work: UnitOfWork, applicant: _Applicant, earlier: _Entry, actor: Actor) -> ConflictProblem:
+    run_id, at = earlier
+    again = applicant.rule.again
+    free_at = rfc3339(at + again) if again is not None else None
+    flow = f"{applicant.run.version.namespace}/{applicant.run.version.name}"
+    seen = await Runs(work).find(run_id, actor.scope)
+    zh, en = (f"（运行 {run_id}）", f" by run {run_id}") if seen is not None else ("", "")
+    members = {"run": run_id, "phase": seen.phase} if seen is not None else {}
+    return ConflictProblem(
+        Text(
+            f"{applicant.name} 已于 {rfc3339(at)} 进入过流程 {flow}{zh}，"
+            + (f"{free_at} 之后才能再次进入。" if free_at else "每个只进入一次，不再启动。"),
+            f"{applicant.name} was taken into {flow} at {rfc3339(at)}{en}; "
+            + (f"it may enter again after {free_at}." if free_at else "it enters once, so nothing was started."),
+        ),
+        enrolled=applicant.name,
+        enrolled_at=rfc3339(at),
+        free_at=free_at,
+        **members,
+    )
 
 
 async def doubled_by_merge(
@@ -98,13 +136,26 @@ def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None) -> list[Enr
     return surplus
 
 
-def _may_enter(applicant: _Applicant, entered: Mapping[_Key, list[tuple[str, datetime]]], now: datetime) -> bool:
+async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_Key, list[_Entry]]:
+    """Who entered which flow, under the names of these; nobody else lets one of them in until the transaction ends."""
+    names = {name for each in applicants for name in each.names}
+    await lock_all(work, sorted(f"enrolment:{name}" for name in names))
+    entered: dict[_Key, list[_Entry]] = defaultdict(list)
+    for found in await Runs(work).enrolled(names):
+        entered[found.namespace, found.name, found.enrolled].append((found.id, found.entered_at))
+    return entered
+
+
+def _in_the_way(applicant: _Applicant, entered: Mapping[_Key, list[_Entry]], now: datetime) -> _Entry | None:
+    """The newest entry because of which the applicant may not enter; None when it may."""
     flow = (applicant.run.version.namespace, applicant.run.version.name)
     earlier = [each for name in applicant.names for each in entered.get((*flow, name), ())]
     if any(run_id == applicant.run.id for run_id, _ in earlier):
-        return True
+        return None
     again = applicant.rule.again
-    return not any(again is None or at + again > now for _, at in earlier)
+    return max(
+        (each for each in earlier if again is None or each[1] + again > now), key=lambda each: each[1], default=None
+    )
 
 
 async def _applicants(work: UnitOfWork, runs: Sequence[NewRun]) -> dict[str, _Applicant]:
@@ -112,7 +163,8 @@ async def _applicants(work: UnitOfWork, runs: Sequence[NewRun]) -> dict[str, _Ap
     chosen: list[tuple[NewRun, Enrolment, str]] = []
     for run in runs:
         rule = run.version.traits.enrolment
-        of_kind = [each for each in run.subjects if rule is not None and each.startswith(f"{rule.per}:")]
+        named = dict.fromkeys((run.subject, *run.subjects))
+        of_kind = [each for each in named if rule is not None and each.startswith(f"{rule.per}:")]
         if rule is not None and of_kind:
             # A customer whom we know comes before what one platform calls them.
             best = next(filter(_customer_id, of_kind), of_kind[0]) if rule.per == CUSTOMER else of_kind[0]

@@ -11,6 +11,7 @@ from domain.privacy import Masking
 from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem, ValidationProblem
 from domain.runs import ENDED_PHASES, Run, RunSummary
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
+from services.enrolments import enrol
 from services.orchestrator import Orchestrator
 from services.run_starts import START_LEASE, NewRun, RunStarter, key_of
 from storage.audit import AuditLog
@@ -57,7 +58,8 @@ class RunService:
         is `pending` and starts by itself later.
 
         :raises NotFoundProblem: the flow is not released, or the named version is not published.
-        :raises ConflictProblem: the same request id started something else.
+        :raises ConflictProblem: the same request id started something else; or the flow takes in each customer, order
+            … once, and has taken in this one.
         :raises AuthorizationProblem: not allowed, or the placement is outside the actor's scope.
         """
         actor.require(Permission.RUNS_START)
@@ -80,8 +82,11 @@ class RunService:
                 placement=place,
                 hears_from=work.now - LOOK_BACK,
             )
-            row = new.row(work.now)
+            new.check()
             runs = Runs(work)
+            if (existing := await runs.row(new.id)) is not None:
+                return _same_start(existing, new, actor)
+            row = (await enrol(work, new, actor)).row(work.now)
             if not await runs.add([row]):
                 return _same_start(await runs.row(row.id), new, actor)
             await AuditLog(work).record(

@@ -7,9 +7,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from domain.access import Scope
 from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
-from domain.events import Event
+from domain.events import Event, rfc3339
+from domain.problems import ConflictProblem
 from domain.runs import RunSummary
 from services.event_dispatch import EventDispatcher
 from services.identities import IdentityService
@@ -17,6 +19,7 @@ from services.intake import Arrival, Intake
 from storage.paging import PageRequest
 from storage.runs import RunFilter
 from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
 from tests.services.house import ADMIN, House
 
 FLOW = """
@@ -166,3 +169,61 @@ async def test_dispatchers_at_the_same_moment_let_one_in(house: House) -> None:
     drained = await asyncio.gather(*(each.drain(limit=25) for each in several))
     assert sum(each.started for each in drained) == 5
     assert len(await runs(house, "welcome")) == 5
+
+
+async def test_who_is_in_is_not_taken_in_again_by_hand_and_hears_which_run_it_was(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: customer }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", second))
+    (entered,) = await runs(house, "welcome")
+    await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+    for customer in (first, second):
+        with pytest.raises(ConflictProblem) as refusal:
+            await house.runs.start(ADMIN, "shop", "welcome", subject=f"customer:{customer}")
+        members = refusal.value.problem.as_dict()
+        assert (members["run"], members["enrolled_at"], members.get("free_at")) == (
+            entered.id, rfc3339(entered.created_at), None,
+        )  # fmt: skip
+        assert entered.id in refusal.value.text.zh
+        assert entered.id in refusal.value.text.en
+    elsewhere = an_actor("agent", scope=Scope.of_accounts("youzan/other"))
+    with pytest.raises(ConflictProblem) as refusal:
+        await house.runs.start(elsewhere, "shop", "welcome", subjects=[f"customer:{first}"])
+    assert entered.id not in str(refusal.value.problem.as_dict()), "whoever may not see a run is not told which it is"
+    assert len(await runs(house, "welcome")) == 1
+
+
+async def test_whom_somebody_took_in_no_event_takes_in_again(house: House) -> None:
+    await house.publish(a_flow("remind", "{ per: customer, again: P30D }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")))
+    customer = await customer_of(house, "0")
+    name = f"customer:{customer}"
+    begun = await house.runs.start(ADMIN, "shop", "remind", subject=name, request_id=f"hand-{customer}")
+    await house.emit(tagged("t1", customer))
+    assert [run.id for run in await runs(house, "remind")] == [begun.id]
+    again = await house.runs.start(ADMIN, "shop", "remind", subject=name, request_id=f"hand-{customer}")
+    assert again.id == begun.id
+    with pytest.raises(ConflictProblem) as refusal:
+        await house.runs.start(ADMIN, "shop", "remind", subject=name)
+    assert refusal.value.problem.as_dict()["free_at"] == rfc3339(begun.created_at + timedelta(days=30))
+    async with UnitOfWork(house.database) as work:
+        await work.session.execute(text("UPDATE runs SET created_at = created_at - interval '31 days'"))
+    await house.runs.start(ADMIN, "shop", "remind", subject=name)
+    assert len(await runs(house, "remind")) == 2
+
+
+async def test_of_those_who_start_at_the_same_moment_one_does(house: House) -> None:
+    await house.publish(a_flow("welcome", "{ per: order }"))
+    started = await asyncio.gather(
+        *(house.runs.start(ADMIN, "shop", "welcome", subject="order:E1") for _ in range(8)), return_exceptions=True
+    )
+    assert sum(isinstance(each, ConflictProblem) for each in started) == 7
+    assert len(await runs(house, "welcome")) == 1
+
+
+async def test_a_start_about_nobody_in_particular_is_not_counted(house: House) -> None:
+    await house.publish(a_flow("loose", "{ per: customer }"))
+    for _ in range(2):
+        await house.runs.start(ADMIN, "shop", "loose", subject="order:E1")
+    assert len(await runs(house, "loose")) == 2

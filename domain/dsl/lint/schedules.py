@@ -114,12 +114,13 @@ def bad_enrolment(lint: Lint) -> Iterator[Remark]:
 @rule("enrolment-without-events", "warning")
 def enrolment_without_events(lint: Lint) -> Iterator[Remark]:
     document = as_dict(lint.outline.data.get("document"))
-    if KEY in as_dict(document.get("metadata")) and "on" not in as_dict(lint.outline.data.get("schedule")):
+    schedule = as_dict(lint.outline.data.get("schedule"))
+    if KEY in as_dict(document.get("metadata")) and schedule and "on" not in schedule:
         yield Remark(
             f"/document/metadata/{KEY}",
             Text(
-                "enrolment 只管由事件启动的运行，这里没有 schedule.on",
-                "enrolment is about runs that events start, and there is no schedule.on",
+                "按时间启动的运行不涉及任何主体，enrolment 数不到它；请用 schedule.on，或不写 schedule",
+                "A run that the clock starts is about nobody that enrolment could count; use schedule.on or none",
             ),
             of_key=True,
         )

@@ -696,6 +696,7 @@ def test_the_language_version_is_checked() -> None:
 @pytest.mark.parametrize(
     ("enrolment", "schedule", "codes"),
     [
+        ("{per: customer, again: P30D}", "", []),
         ("{per: customer, again: P30D}", "on: {one: {with: {type: tandem.order.paid}}}", []),
         ("{per: order}", "on: {one: {with: {type: tandem.order.paid}}}", []),
         ("{per: order, again: P2Y}", "on: {one: {with: {type: tandem.order.paid}}}", ["bad-enrolment"]),
@@ -707,7 +708,8 @@ def test_the_language_version_is_checked() -> None:
 )
 def test_how_often_a_flow_takes_somebody_in_is_checked(enrolment: str, schedule: str, codes: list[str]) -> None:
     header = HEADER.replace("'1.0.0'}", f"'1.0.0', metadata: {{enrolment: {enrolment}}}}}")
-    findings = lint(f"{header}schedule: {{{schedule}}}\ndo:\n  - a: {{set: {{a: 1}}}}")
+    start = f"schedule: {{{schedule}}}\n" if schedule else ""
+    findings = lint(f"{header}{start}do:\n  - a: {{set: {{a: 1}}}}")
     assert [(found.code, found.line) for found in findings] == [(code, 1) for code in codes]
 
 
