@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "commands.audit:audit",
     "database": "commands.retention:database",
     "quarantine": "commands.quarantine:quarantine",
+    "lookup": "commands.lookups:lookup",
     "customer": "commands.suppressions:customer",
 }
 """Where each command, or group of commands, is."""

@@ -23,6 +23,7 @@ from api.routes.definitions import definitions
 from api.routes.events import events
 from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
+from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
@@ -49,6 +50,7 @@ ROUTERS = (
     human_tasks,
     events,
     quarantine,
+    lookups,
     subscriptions,
     imports,
     accounts,

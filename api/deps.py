@@ -21,6 +21,7 @@ from services.definitions import DefinitionService
 from services.erasure import ErasureService
 from services.events import EventService
 from services.export import ExportService
+from services.failed_lookups import FailedLookupService
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
@@ -75,6 +76,7 @@ class ApiDependencies:
     subscriptions: SubscriptionService
     inbox: InboxService
     quarantine: QuarantineService
+    failed_lookups: FailedLookupService
     imports: Imports
     connections: Connections
     connection_tests: ConnectionTests

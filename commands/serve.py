@@ -85,6 +85,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         subscriptions=application.subscriptions,
         inbox=application.inbox,
         quarantine=application.quarantine,
+        failed_lookups=application.failed_lookups,
         imports=application.imports,
         connections=application.connections,
         connection_tests=application.connection_tests,

@@ -40,6 +40,7 @@ from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
 from services.export import ExportService
+from services.failed_lookups import FailedLookupService
 from services.goods import GoodsService
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
@@ -282,6 +283,10 @@ class Application:
     @cached_property
     def quarantine(self) -> QuarantineService:
         return QuarantineService(self.database, PushReader(self.connectors), self.masking)
+
+    @cached_property
+    def failed_lookups(self) -> FailedLookupService:
+        return FailedLookupService(self.database)
 
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""

@@ -47,6 +47,7 @@ class LookupRow(Table, table=True):
 
     __table_args__ = (
         Index("ix_lookups_platform_due_at", "platform", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_lookups_problem", "identity_id", postgresql_where=text("problem IS NOT NULL")),
     )
 
 

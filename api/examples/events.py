@@ -29,6 +29,7 @@ REQUESTS: dict[str, Any] = {
     "retry_parked_events": {"ids": [1024]},
     "retry_quarantined_pushes": {"platform": "youzan", "reason": "no field tid"},
     "put_quarantined_pushes_away": {"pushes": {"ids": [2048]}, "reason": "测试店铺"},
+    "retry_failed_lookups": {"account": "youzan/flagship", "problem": "permission"},
     "correct_quarantined_push": {"patch": {"tid": "E20261115093000900000001"}, "reason": "平台漏发订单号"},
     "create_subscription": {
         "name": "数据仓库",
@@ -83,6 +84,23 @@ RESPONSES: dict[str, Any] = {
     "retry_quarantined_pushes": {"found": 17, "more": False},
     "put_quarantined_pushes_away": {"found": 1, "more": False},
     "correct_quarantined_push": {"id": 4096},
+    "list_failed_lookups": page(
+        {
+            "id": 41,
+            "account_id": "youzan/flagship",
+            "customer": "0199c0de-0000-7000-8000-000000000001",
+            "kind": "buyer",
+            "scope": "youzan",
+            "value": "1234****9012",
+            "state": "given_up",
+            "problem": "the application lacks the permission user.info",
+            "attempts": 1,
+            "asked_at": AT,
+            "answered_at": None,
+            "next_at": None,
+        }
+    ),
+    "retry_failed_lookups": {"found": 240, "more": False},
     "import_table": {
         "rows": 1024,
         "records": 1020,

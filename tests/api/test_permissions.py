@@ -87,6 +87,8 @@ NEEDS = {
     "POST /api/v1/events/quarantine/{push_id}/correct": {_P.EVENTS_PUBLISH},
     "POST /api/v1/events/quarantine/retry": {_P.EVENTS_PUBLISH},
     "POST /api/v1/events/quarantine/put-away": {_P.EVENTS_PUBLISH},
+    "GET /api/v1/lookups": {_P.EVENTS_READ},
+    "POST /api/v1/lookups/retry": {_P.EVENTS_PUBLISH},
     "POST /api/v1/subscriptions": {_P.SUBSCRIPTIONS_MANAGE},
     "GET /api/v1/subscriptions": {_P.SUBSCRIPTIONS_READ},
     "GET /api/v1/subscriptions/{subscription_id}": {_P.SUBSCRIPTIONS_READ},
