@@ -77,6 +77,15 @@ def _tell(found: Profile) -> None:
             for each in found.rhythms
         ],
         [
+            {
+                "left alone about": "/".join(filter(None, (each.platform, each.account, each.item_id))) or "*",
+                "because of": each.note or each.reason,
+                "until": rfc3339(each.until) if each.until else None,
+                "by": each.made_by,
+            }
+            for each in found.suppressions
+        ],
+        [
             {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "number": _number(entry)}
             for entry in sorted(entries, key=lambda each: each.at, reverse=True)
         ],

@@ -1,6 +1,7 @@
 """Everything that is stored about one person, in clear, as one document for them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import Text, ValidationProblem
 from services.profiles import TagBook, entry_of, require_customer
+from services.suppressions import Silenced, silenced
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.human_tasks import HumanTaskRow
@@ -16,6 +18,7 @@ from storage.identities import Customers, Identities
 from storage.identity_links import IdentityLinks
 from storage.profile import Place, Profiles, Subject
 from storage.runs import RunRow, run_of
+from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
 LONGEST_REASON = 500
@@ -31,7 +34,8 @@ class ExportService:
         self._tags = tags
 
     async def export(self, actor: Actor, customer_id: UUID, reason: str) -> dict[str, Any]:
-        """Identities with the evidence between them, tags, and every record with all that is known of it, newest first.
+        """Identities with the evidence between them, tags, what they are left alone about, and every record with all
+        that is known of it, newest first.
 
         :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason, or more records than
             one document holds.
@@ -52,6 +56,7 @@ class ExportService:
             links = await IdentityLinks(work).of([row.id for row in keys])
             tags = await self._tags.held(work, customer)
             grades = await self._tags.grades(work, customer)
+            suppressions = silenced(await Suppressions(work).of(customer, actor.scope))
             subject = Subject(
                 [row.id for row in keys],
                 [str(each) for each in (customer, *aliases)],
@@ -73,8 +78,14 @@ class ExportService:
                     {"grading": each.grading, "grade": each.grade, "score": each.score, "since": rfc3339(each.since)}
                     for each in grades
                 ],
+                "suppressions": [_told(each) for each in suppressions],
                 "records": records,
             }
+
+
+def _told(each: Silenced) -> dict[str, Any]:
+    data = asdict(each) | {"until": rfc3339(each.until) if each.until else None, "made_at": rfc3339(each.made_at)}
+    return {name: value for name, value in data.items() if name != "id" and value is not None}
 
 
 async def _records(work: UnitOfWork, subject: Subject) -> list[dict[str, Any]]:

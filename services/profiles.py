@@ -5,7 +5,7 @@ actor's data scope is not there: a customer of whom nothing is within it does no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,6 +17,7 @@ from domain.privacy import Masking, masked_key
 from domain.problems import NotFoundProblem, Text
 from domain.tags.views import CustomerGrade
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
+from services.suppressions import Silenced, silenced
 from storage.customer_scope import sees_customer
 from storage.engine import Database
 from storage.erasures import Erasures
@@ -29,6 +30,7 @@ from storage.profile import KINDS, Kind, Profiles, Subject, Totals, cursor_of, p
 from storage.purchase_rhythms import PurchaseRhythms, Rhythm
 from storage.reach import TouchRow
 from storage.runs import RunRow, summary_of
+from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
 MOST_KEYS = 200
@@ -86,7 +88,8 @@ class Entry:
 class Profile:
     """A customer from all sides; every list holds the newest only, `timeline` pages through everything.
 
-    rhythms: how often they buy, by category, what is due first at the top.
+    rhythms: how often they buy, by category, what is due first at the top. suppressions: what they are left alone
+    about now, by a refund or because somebody said so.
     """
 
     customer: UUID
@@ -103,6 +106,7 @@ class Profile:
     tags: Sequence[HeldTag]
     grades: Sequence[CustomerGrade]
     rhythms: Sequence[Rhythm]
+    suppressions: Sequence[Silenced]
     runs: Sequence[Entry]
     tasks: Sequence[Entry]
     touches: Sequence[Entry]
@@ -140,6 +144,7 @@ class ProfileService:
             tags = await self._tags.held(work, customer)
             grades = await self._tags.grades(work, customer)
             rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
+            left_alone = silenced(await Suppressions(work).of(customer, actor.scope))
         clear = unmask_for is not None
         entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}
         acts = [self._entry(row, lines, work.now, clear) for row in interactions]
@@ -159,6 +164,7 @@ class ProfileService:
             tags,
             grades,
             rhythms,
+            left_alone if clear else [replace(each, note=self._masking.mask(each.note)) for each in left_alone],
             entries["run"],
             entries["task"],
             entries["touch"],

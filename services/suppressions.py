@@ -54,7 +54,7 @@ class SuppressionService:
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             customer = await require_customer(work, actor, customer_id)
-            return _shown(await Suppressions(work).of(customer))
+            return silenced(await Suppressions(work).of(customer, actor.scope))
 
     async def silence(
         self,
@@ -87,7 +87,7 @@ class SuppressionService:
                 await Events(work).add(await suppressed_events(work, [told]))
             detail = {"reason": note, "article": "/".join(article) if article else None, "until": _instant(until)}
             await AuditLog(work).record(actor, "customer.suppress", f"customer:{customer}", detail)
-            return _shown(await Suppressions(work).of(customer))
+            return silenced(await Suppressions(work).of(customer, actor.scope))
 
     async def lift(self, actor: Actor, customer_id: UUID, suppression_id: int, reason: str) -> list[Silenced]:
         """Let a customer be spoken to again; what counts then.
@@ -99,7 +99,7 @@ class SuppressionService:
         note = _reason(reason)
         async with UnitOfWork(self._database) as work:
             customer = await require_customer(work, actor, customer_id)
-            rows = await Suppressions(work).of(customer)
+            rows = await Suppressions(work).of(customer, actor.scope)
             found = next((row for row in rows if row.id == suppression_id), None)
             if found is None:
                 raise NotFoundProblem(
@@ -119,7 +119,7 @@ class SuppressionService:
             await Suppressions(work).lift(same)
             detail = {"reason": note, "article": "/".join(filter(None, _article(found))) or None}
             await AuditLog(work).record(actor, "customer.unsuppress", f"customer:{customer}", detail)
-            return _shown(await Suppressions(work).of(customer))
+            return silenced(await Suppressions(work).of(customer, actor.scope))
 
 
 async def suppressed_events(work: UnitOfWork, suppressions: Sequence[NewSuppression]) -> list[Event]:
@@ -154,8 +154,8 @@ def _data(suppression: NewSuppression) -> dict[str, str | None]:
     }
 
 
-def _shown(rows: Sequence[SuppressionRow]) -> list[Silenced]:
-    """One of each: a decision of a person stands on every key."""
+def silenced(rows: Sequence[SuppressionRow]) -> list[Silenced]:
+    """Suppressions as people see them, one of each: a decision of a person stands on every key."""
     once: dict[tuple[str, int | None, tuple[str | None, str | None]], SuppressionRow] = {}
     for row in rows:
         once.setdefault((row.reason, row.refund_key, _article(row)), row)

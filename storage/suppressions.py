@@ -23,8 +23,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
+from domain.access import Scope
 from storage.bulk import fetch
 from storage.identities import IdentityRow
+from storage.orders import RefundRow
+from storage.scoping import visible
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -175,13 +178,21 @@ class Suppressions(Repository):
         found: Any = await self.session.execute(statement.returning(col(row.id), literal_column("xmax = 0")))
         return [number for number, is_new in found if is_new]
 
-    async def of(self, customer: UUID) -> list[SuppressionRow]:
-        """What counts now for a customer, the newest first; what a person made stands on each of their keys."""
+    async def of(self, customer: UUID, scope: Scope) -> list[SuppressionRow]:
+        """What counts now for a customer, the newest first; what a person made stands on each of their keys.
+
+        scope: a refund's are left out when the refund is not within it.
+        """
         row = SuppressionRow
+        is_seen = exists().where(col(RefundRow.id) == col(row.refund_key), visible(RefundRow, scope))
         statement = (
             select(row)
             .join(IdentityRow, col(IdentityRow.id) == col(row.identity_id))
-            .where(col(IdentityRow.customer_id) == customer, or_(col(row.until).is_(None), col(row.until) > self.now))
+            .where(
+                col(IdentityRow.customer_id) == customer,
+                or_(col(row.until).is_(None), col(row.until) > self.now),
+                or_(col(row.refund_key).is_(None), is_seen),
+            )
             .order_by(col(row.made_at).desc(), col(row.id))
         )
         return list(await self.session.scalars(statement))

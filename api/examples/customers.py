@@ -111,6 +111,7 @@ RESPONSES: dict[str, Any] = {
                 "due_at": "2026-12-13T00:00:00Z",
             }
         ],
+        "suppressions": [_SILENCED],
         "runs": [],
         "tasks": [],
         "touches": [],
@@ -125,6 +126,7 @@ RESPONSES: dict[str, Any] = {
         "evidence": [],
         "tags": [],
         "grades": [],
+        "suppressions": [{"reason": "manual", "note": "客户要求不再联系", "made_by": "wang.wei", "made_at": AT}],
         "records": [_ORDER_ENTRY],
     },
     "erase_customer": _ERASURE,

@@ -10,6 +10,7 @@ from api.auth import requires
 from api.deps import Deps
 from api.masking import UnmaskFor, disclose
 from api.paging import PageOf, Paging
+from api.routes.suppressions import SuppressionOut
 from api.routes.tags import GradeOut
 from api.routing import router
 from domain.access import Actor, Permission
@@ -106,6 +107,7 @@ class ProfileOut(_Out):
     tags: list[HeldTagOut]
     grades: list[GradeOut]
     rhythms: list[RhythmOut]
+    suppressions: list[SuppressionOut]
     runs: list[EntryOut]
     tasks: list[EntryOut]
     touches: list[EntryOut]
@@ -128,6 +130,7 @@ class ExportOut(_Out):
     evidence: list[dict[str, Any]]
     tags: list[dict[str, Any]]
     grades: list[dict[str, Any]]
+    suppressions: list[dict[str, Any]]
     records: list[EntryOut]
     masked: Literal[False] = Field(default=False, exclude=True)
 

@@ -31,6 +31,7 @@ from storage.inbox import InboxRow
 from storage.orders import OrderRow
 from storage.paging import PageRequest
 from storage.runs import RunRow
+from storage.suppressions import Suppressions
 from storage.tables import load_tables
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -134,6 +135,7 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
     async with UnitOfWork(database) as work:
         work.session.add_all(list(plant(person.customer)))
         await Events(work).add([an_order("E1"), an_order("E2")])
+        await Suppressions(work).silence(person.keys.values(), None, f"张三丰 {PHONE}：别再打扰", "li", None)
     before = await everything(database)
     assert all(secret in before for secret in SECRETS)
     service = ErasureService(database)
@@ -152,7 +154,9 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
         effects = (await work.session.execute(text("SELECT key, answer FROM effects ORDER BY key"))).all()
         order = (await work.session.scalars(select(OrderRow))).one()
         audited = await work.session.execute(text("SELECT action, target FROM audit_entries ORDER BY at, id"))
+        silenced = await work.session.scalar(text("SELECT count(*) FROM suppressions"))
     assert [tuple(each) for each in effects] == [("e2", None), ("e3", None)]
+    assert silenced == 0
     assert (order.identity_id, order.buyer, order.receiver, order.refunded_minor) == (None, None, None, 900)
     target = f"customer:{person.customer}"
     assert [tuple(each) for each in audited] == [("customer.erase", target), ("customer.erased", target)]
@@ -270,10 +274,14 @@ async def test_it_is_for_who_sees_everything_and_says_why(house: House, database
 
 async def test_an_export_holds_every_record_in_clear(database: Database) -> None:
     person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        await Suppressions(work).silence(person.keys.values(), None, "来电要求", "li", None)
     document = await ExportService(database, StoredTags()).export(ADMIN, person.customer, "本人申请")
     whole = json.dumps(document, ensure_ascii=False)
     for secret in SECRETS:
         assert secret in whole, secret
+    (silenced,) = document["suppressions"]
+    assert (silenced["reason"], silenced["note"], silenced["made_by"]) == ("manual", "来电要求", "li")
     kinds = {each["kind"] for each in document["records"]}
     assert kinds == {"order", "refund", "parcel", "chat", "contact", "coupon", "visit", "run", "task", "touch"}
     async with UnitOfWork(database) as work:

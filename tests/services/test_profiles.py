@@ -32,6 +32,7 @@ from storage.profile import Kind, Place, Profiles, Subject
 from storage.reach import TouchRow
 from storage.rekey import rekey
 from storage.runs import RunRow
+from storage.suppressions import Article, SuppressionRow, Suppressions
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 
@@ -156,6 +157,35 @@ async def test_everything_at_a_glance_and_masked(database: Database, profiles: P
     everything = repr(shown)
     for secret in (PHONE, "13800138000", "张三丰", "小张", BUYER):
         assert secret not in everything, secret
+
+
+async def test_what_they_are_left_alone_about_is_shown_with_the_reason(
+    database: Database, profiles: ProfileService
+) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        refund = await work.session.scalar(text("SELECT id FROM refunds"))
+        work.session.add(
+            SuppressionRow(
+                identity_id=person.keys["buyer"], account_id="jd/flagship", item_id="coat", refund_key=refund,
+                reason="refund", made_at=at(7),
+            )
+        )  # fmt: skip
+        await Suppressions(work).silence(person.keys.values(), None, f"来电 {PHONE} 要求", "li", None)
+        await Suppressions(work).silence(person.keys.values(), Article("jd/flagship", "scarf"), "x", "li", at(-1))
+        await work.session.execute(text("UPDATE suppressions SET until = made_at WHERE item_id = 'scarf'"))
+    everything, refunded = (await profiles.show(SUPERVISOR, person.customer)).suppressions
+    assert (everything.reason, everything.item_id, everything.made_by) == ("manual", None, "li")
+    assert PHONE not in (everything.note or "")
+    assert "要求" in (everything.note or "")
+    assert (refunded.reason, refunded.platform, refunded.account, refunded.item_id) == (
+        "refund", "jd", "flagship", "coat",
+    )  # fmt: skip
+    clear = await profiles.show(SUPERVISOR, person.customer, unmask_for="投诉回访")
+    assert PHONE in (clear.suppressions[0].note or "")
+    in_the_west = an_actor("west", Role.SUPERVISOR, scope=Scope.of_branch("/west/"))
+    (seen,) = (await profiles.show(in_the_west, person.customer)).suppressions
+    assert seen.reason == "manual", "a refund out of scope is not told of"
 
 
 async def test_clear_text_needs_a_right_and_a_reason_and_is_audited(
