@@ -19,7 +19,7 @@ from services.definition_sources import SourceText
 from services.definitions import DefinitionService
 from services.tag_rules import RuleBook
 from services.tagging import Tagging
-from storage.customer_tags import CustomerTags
+from storage.customer_traits import CustomerTraits
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.migrations import upgrade
@@ -115,7 +115,7 @@ async def _full(database: Database, rules: Sequence[LiveRule], customers: Sequen
     begun = time.perf_counter()
     for start in range(0, len(customers), _AT_ONCE):
         async with UnitOfWork(database) as work:
-            await CustomerTags(work).bring_up_to_date(rules, customers[start : start + _AT_ONCE])
+            await CustomerTraits(work).bring_up_to_date(rules, [], customers[start : start + _AT_ONCE])
     return len(customers) / (time.perf_counter() - begun)
 
 

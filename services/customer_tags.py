@@ -16,6 +16,7 @@ from services.tagging import mark_event, shared_tags
 from storage.audit import AuditLog
 from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
+from storage.customer_traits import CustomerTraits
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Customers
@@ -188,7 +189,7 @@ class CustomerTagService:
                 current = await self._book.current(work)
                 rules = [each.rule for each in current if each.rule.tag == tag]
                 if rules:
-                    await tags.bring_up_to_date(rules, [present], exact=True)
+                    await CustomerTraits(work).bring_up_to_date(rules, [], [present], exact=True)
                 after = bool(await tags.tags_elsewhere([(present, tag)]))
                 if before != after:
                     told = mark_event(work, present, tag, MANUAL, gained=after, by=actor.login, reason=reason)

@@ -1,27 +1,23 @@
-"""Keeping grades true, beside tags and by the same occasions."""
+"""Grades as events, and why somebody has one; `services.tagging` keeps them true."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
 from domain.tags import LiveGrading, LiveRule
 from domain.tags.views import GradeReason, StepReason
-from storage.customer_grades import CustomerGrades, GradeChange
+from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
+from storage.customer_traits import GradeChange
 from storage.unit_of_work import UnitOfWork
 
 SOURCE = "/tandem/grades"
 
 
-async def grade(work: UnitOfWork, gradings: Sequence[LiveGrading], customers: Collection[UUID]) -> list[Event]:
-    """Bring grades of locked customers up to date; who has another one now, for the outbox."""
-    if not customers:
-        return []
-    grades = CustomerGrades(work)
-    return [
-        _event(work, change) for grading in gradings for change in await grades.bring_up_to_date(grading, customers)
-    ]
+def graded_events(work: UnitOfWork, changes: Iterable[GradeChange]) -> list[Event]:
+    """Who has another grade now, for the outbox."""
+    return [_event(work, change) for change in changes]
 
 
 async def explain_grades(

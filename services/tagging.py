@@ -10,9 +10,10 @@ from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
-from services.grading import grade
+from services.grading import graded_events
 from services.tag_rules import RuleBook, RuleInForce
-from storage.customer_tags import CustomerTags, TagChange
+from storage.customer_tags import CustomerTags
+from storage.customer_traits import CustomerTraits, GradeChange, TagChange
 from storage.engine import Database
 from storage.events import Events
 from storage.lookups import Lookups
@@ -67,15 +68,14 @@ class Tagging:
         found = await tags.lock(customers)
         survivors = await tags.follow_merges(found)
         present = {customer for customer, target in found.items() if target is None} - survivors
+        traits = CustomerTraits(work)
         touched = [rule for rule in rules if rule.looks_at & kinds]
-        changes = await tags.bring_up_to_date(touched, present) if present and touched else []
-        if survivors:
-            changes += await tags.bring_up_to_date(rules, survivors)
-        events = await _events(work, changes, shared)
+        turned = await traits.bring_up_to_date(touched, [each for each in gradings if each.looks_at & kinds], present)
+        survived = await traits.bring_up_to_date(rules, gradings, survivors)
+        events = await _events(work, [*turned.tags, *survived.tags], shared)
         if shared:
             await Lookups(work).ask_about_contacts_of(moved)
-        events += await grade(work, [each for each in gradings if each.looks_at & kinds], present)
-        return events + await grade(work, gradings, survivors)
+        return events + graded_events(work, [*turned.grades, *survived.grades])
 
     async def check_due(self, limit: int = CHECKS_AT_ONCE) -> Checked:
         """Look again at customers for whom time may have changed an answer, the longest due first."""
@@ -89,16 +89,18 @@ class Tagging:
             waiting = {customer for customers in due.values() for customer in customers}
             held = await tags.lock(waiting, skip_locked=True) if waiting else {}
             changes: list[TagChange] = []
-            graded: list[Event] = []
+            graded: list[GradeChange] = []
             for names, customers in _by_rules(due):
                 mine = [customer for customer in customers if customer in held]
                 live = [rules[name] for name in names if name in rules]
                 await tags.forget_checks(mine, names)
                 present = [customer for customer in mine if held[customer] is None]
-                if live and present:
-                    changes += await tags.bring_up_to_date(live, present)
-                graded += await grade(work, [gradings[name] for name in names if name in gradings], present)
-            await Events(work).add([*await _events(work, changes, shared_tags(current)), *graded])
+                regraded = [gradings[name] for name in names if name in gradings]
+                turned = await CustomerTraits(work).bring_up_to_date(live, regraded, present)
+                changes += turned.tags
+                graded += turned.grades
+            told = await _events(work, changes, shared_tags(current))
+            await Events(work).add([*told, *graded_events(work, graded)])
         count = sum(len(customers) for customers in due.values())
         return _checked(len(held), changes, complete=count < limit)
 
@@ -129,9 +131,9 @@ class Tagging:
             customers = await tags.after(cursor, limit)
             held = await tags.lock(customers) if customers else {}
             present = [customer for customer, target in held.items() if target is None]
-            changes = await tags.bring_up_to_date(live, present, exact=True) if present and live else []
-            await tags.forget_checks(present, [each.key for each in gradings])
-            events = [*await _events(work, changes, shared_tags(current)), *await grade(work, gradings, present)]
+            turned = await CustomerTraits(work).bring_up_to_date(live, gradings, present, exact=True)
+            changes = turned.tags
+            events = [*await _events(work, changes, shared_tags(current)), *graded_events(work, turned.grades)]
             await Events(work).add(events, queue=False)
             if newly := [rule.tag for rule in live if rule.share]:
                 # It may be that what they carry is shared from this version on.

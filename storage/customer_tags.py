@@ -1,4 +1,4 @@
-"""Who carries which tag: by rules, brought up to date for many customers at once, and by people's decisions."""
+"""Who carries which tag: by rules (`storage.customer_traits` keeps that up to date), and by people's decisions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
     TableValuedAlias,
     Text,
     and_,
@@ -34,10 +33,10 @@ from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagChe
 from storage.identities import CustomerRow, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderRow, RefundRow
-from storage.prepared import run_prepared
+from storage.prepared import run_by_index
 from storage.recordsets import table_of
 from storage.scoping import ScopedColumns, visible
-from storage.tag_statements import bring_up_to_date, by_index, compare
+from storage.tag_statements import compare
 from storage.unit_of_work import Repository
 
 RULES_AT_ONCE = 40
@@ -54,20 +53,6 @@ _COUNTED = text(
     FROM unnest(CAST(:tags AS text[])) AS wanted (tag)
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TagChange:
-    """A rule's answer that turned, or whose tag has another name now. turn: how many times it was gained."""
-
-    customer_id: UUID
-    rule: str
-    tag: str
-    was_tag: str
-    holds: bool
-    was_held: bool
-    turn: int
-    why: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,50 +137,17 @@ class CustomerTags(Repository):
         await self.session.execute(delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(gone)))
         return deleted
 
-    async def bring_up_to_date(
-        self, rules: Sequence[LiveRule], customers: Collection[UUID], *, exact: bool = False
-    ) -> list[TagChange]:
-        """Write what the rules say of these customers, who are locked; what changed.
-
-        exact: checks are set to the very instant; otherwise one that is too early stays.
-        """
-        ids = sorted(customers)
-        if exact:
-            await self.forget_checks(ids, [rule.name for rule in rules])
-        changes: list[TagChange] = []
-        for start in range(0, len(rules), RULES_AT_ONCE):
-            rows = await self._run(bring_up_to_date(tuple(rules[start : start + RULES_AT_ONCE])), ids)
-            changes += [
-                TagChange(
-                    row.customer_id,
-                    row.rule,
-                    row.tag,
-                    row.was_tag,
-                    row.holds,
-                    row.was_held,
-                    row.turn,
-                    row.why or [],
-                )
-                for row in rows
-            ]
-        return changes
-
     async def compare(self, rules: Sequence[LiveRule], customers: Collection[UUID]) -> list[Compared]:
         """What the rules say of these customers beside what is written; nothing is written."""
         found: list[Compared] = []
         for start in range(0, len(rules), RULES_AT_ONCE):
-            rows = await self._run(compare(tuple(rules[start : start + RULES_AT_ONCE])), sorted(customers))
+            statement = compare(tuple(rules[start : start + RULES_AT_ONCE]))
+            rows = await run_by_index(self.work, statement, {"customers": sorted(customers), "now": self.now})
             found += [
                 Compared(row.customer_id, row.rule, row.holds, row.was_held, row.turns_at, row.why or [])
                 for row in rows
             ]
         return found
-
-    async def _run(self, statement: Select[Any], customers: list[UUID]) -> Sequence[Any]:
-        await self.session.execute(by_index(True))
-        rows = await run_prepared(self.work, statement, {"customers": customers, "now": self.now})
-        await self.session.execute(by_index(False))
-        return rows
 
     async def tags_elsewhere(self, pairs: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
         """For each customer and tag by how many rules and marks it is carried now; pairs without any, and those that

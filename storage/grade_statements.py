@@ -1,115 +1,83 @@
-"""A grading as SQL: any number of customers by one statement, measured as tag rules are."""
+"""A grading as SQL: what it says of any number of customers, beside what is written of them.
 
-from functools import lru_cache
+`storage.trait_statements` writes what changed.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, null, or_, select
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.sql.selectable import LateralFromClause
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
-from domain.tags import LiveGrading, leaves
+from domain.tags import Leaf, LiveGrading, leaves
 from domain.tags.grading import GradeStep, conditions_of
-from storage.customer_tag_tables import CustomerGradeRow, TagCheckRow
-from storage.measures import NEVER, NOW, Measures, customers_given, keys_of, worked_out
+from storage.customer_tag_tables import CustomerGradeRow
+from storage.measures import NEVER, NOW, Measures, worked_out
 from storage.recordsets import table_of
 from storage.tag_statements import answer
 
-_GRADES, _CHECKS = table_of(CustomerGradeRow), table_of(TagCheckRow)
-_COLUMNS = ("customer_id", "grading", "version", "grade", "score", "turn", "since", "why")
+_GRADES = table_of(CustomerGradeRow)
 
 
-@lru_cache(maxsize=64)
-def grade_customers(grading: LiveGrading) -> Select[Any]:
-    """Parameters `customers` (ids) and `now`. Gives back changed grades: customer_id, grade, was, score, turn, why."""
-    who = customers_given()
-    name, version = (cast(literal(each, Text), Text) for each in (grading.name, grading.version))
-    written = _written(who.c.id, name)
-    every_leaf = (leaf for condition in conditions_of(grading) for leaf in leaves(condition))
-    measures = Measures(every_leaf, who, keys_of(who), (written,))
-    answered = _answered(grading, measures)
-    row = answered.c
-    scored = worked_out(select(*row, _score(grading, row).label("score")), "scored")
-    row = scored.c
-    judged = worked_out(select(*row, _grade(grading, row).label("grade")), "judged")
-    row = judged.c
+def graded(grading: LiveGrading, measures: Measures, place: int) -> CTE:
+    """A row for each customer: id, grading, version, grade, was, score, turn, since, turns_at, has_changed, is_told and
+    why. place: tells the gradings of one statement apart."""
+    name, version = _word(grading.name), _word(grading.version)
+    row = _answered(grading, measures, place).c
+    row = _aside(select(*row, _score(grading, row).label("score")), f"scored{place}").c
+    row = _aside(select(*row, _grade(grading, row).label("grade")), f"named{place}").c
     has_changed = or_(row.known.is_(None), row.grade.is_distinct_from(row.was_grade))
     is_told = or_(has_changed, row.score != row.was_score, row.was_version != version)
-    turns = [row[f"x{place}"] for place, _ in _conditional(grading)]
-    graded = worked_out(
+    row = _aside(
+        select(*row, has_changed.label("has_changed"), is_told.label("is_told")),
+        f"compared{place}",
+    ).c
+    turns = [row[f"x{number}"] for number, _ in _conditional(grading)]
+    return worked_out(
         select(
             row.id,
-            row.was_grade,
-            row.was_turn,
-            row.was_since,
+            name.label("grading"),
+            version.label("version"),
             row.grade,
+            row.was_grade.label("was"),
             row.score,
-            has_changed.label("has_changed"),
-            is_told.label("is_told"),
+            (func.coalesce(row.was_turn, 0) + case((row.has_changed, 1), else_=0)).label("turn"),
+            case((row.has_changed, NOW), else_=row.was_since).label("since"),
             func.least(*turns, NEVER).label("turns_at"),
+            row.has_changed,
+            row.is_told,
             # What nobody is told need not be put into words.
-            case((is_told, _why(grading, row))).label("why"),
+            case((row.is_told, _why(grading, row))).label("why"),
         ),
-        "graded",
-    )
-    row = graded.c
-    new = insert(_GRADES).from_select(
-        _COLUMNS,
-        select(
-            row.id,
-            name,
-            version,
-            row.grade,
-            row.score,
-            func.coalesce(row.was_turn, 0) + case((row.has_changed, 1), else_=0),
-            case((row.has_changed, NOW), else_=row.was_since),
-            row.why,
-        ).where(row.is_told),
-    )
-    stored = (
-        new.on_conflict_do_update(
-            index_elements=["customer_id", "grading"], set_={column: new.excluded[column] for column in _COLUMNS[2:]}
-        )
-        .returning(_GRADES.c.customer_id)
-        .cte("stored")
-    )
-    check = insert(_CHECKS).from_select(
-        ["customer_id", "rule", "due_at"],
-        select(row.id, cast(literal(grading.key, Text), Text), row.turns_at).where(row.turns_at < NEVER),
-    )
-    noted = (
-        check.on_conflict_do_update(
-            index_elements=["customer_id", "rule"],
-            set_={"due_at": check.excluded.due_at},
-            where=check.excluded.due_at < _CHECKS.c.due_at,
-        )
-        .returning(_CHECKS.c.customer_id)
-        .cte("noted")
-    )
-    turn = func.coalesce(row.was_turn, 0) + 1
-    return (
-        select(
-            row.id.label("customer_id"), row.grade, row.was_grade.label("was"), row.score, turn.label("turn"), row.why
-        )
-        .where(row.grade.is_distinct_from(row.was_grade))
-        .add_cte(stored, noted)
+        f"graded{place}",
     )
 
 
-def _written(customer: ColumnElement[Any], name: ColumnElement[Any]) -> LateralFromClause:
-    """What is written of a customer: one row, NULL when nothing is."""
-    is_there = and_(_GRADES.c.customer_id == customer, _GRADES.c.grading == name)
-    return (
-        select(
-            func.max(_GRADES.c.grading).label("known"),
-            func.max(_GRADES.c.grade).label("was_grade"),
-            func.max(_GRADES.c.score).label("was_score"),
-            func.max(_GRADES.c.version).label("was_version"),
-            func.max(_GRADES.c.turn).label("was_turn"),
-            func.max(_GRADES.c.since).label("was_since"),
-        )
-        .where(is_there)
-        .lateral("of_written")
-    )
+def steps_of(gradings: Iterable[LiveGrading]) -> list[Leaf]:
+    """Everything that gradings measure."""
+    return [leaf for each in gradings for condition in conditions_of(each) for leaf in leaves(condition)]
+
+
+def _aside(statement: Select[Any], name: str) -> Subquery:
+    """A subquery that the planner works out before what is around it; see `storage.measures.worked_out`, which keeps
+    the rows as well."""
+    return statement.offset(literal_column("0")).subquery(name)
 
 
 def _conditional(grading: LiveGrading) -> list[tuple[int, GradeStep]]:
@@ -117,15 +85,19 @@ def _conditional(grading: LiveGrading) -> list[tuple[int, GradeStep]]:
     return [(place, step) for place, step in enumerate(grading.steps) if step.condition is not None]
 
 
-def _answered(grading: LiveGrading, measures: Measures) -> CTE:
+def _answered(grading: LiveGrading, measures: Measures, place: int) -> Subquery:
     """For each step whether it holds (`h0` …) and when time alone may change that (`x0` …), beside what is written."""
     facts = measures.facts
     columns: list[ColumnElement[Any]] = []
-    for place, step in _conditional(grading):
+    for number, step in _conditional(grading):
         holds, turns_at = answer(step.condition, measures)
-        columns += [holds.label(f"h{place}"), turns_at.label(f"x{place}")]
-    was = (facts.c[name] for name in ("known", "was_grade", "was_score", "was_version", "was_turn", "was_since"))
-    return worked_out(select(facts.c.id, *was, *columns), "answered")
+        columns += [holds.label(f"h{number}"), turns_at.label(f"x{number}")]
+    written = _GRADES.alias()
+    was = (written.c[name].label(f"was_{name}") for name in ("grade", "score", "version", "turn", "since"))
+    is_there = and_(written.c.customer_id == facts.c.id, written.c.grading == _word(grading.name))
+    beside = facts.outerjoin(written, is_there)
+    columns = [facts.c.id, written.c.grading.label("known"), *was, *columns]
+    return _aside(select(*columns).select_from(beside), f"answered{place}")
 
 
 def _score(grading: LiveGrading, row: Any) -> ColumnElement[Any]:

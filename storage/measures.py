@@ -3,7 +3,8 @@
 Whatever looks at facts (tag rules, stages, grades) measures through here, so that they mean the same by the same words.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from domain.tags import FACTS, Bounds, Leaf, rhythms_of
+from domain.tags import FACTS, Bounds, Leaf, RecordTest, rhythms_of
 from domain.tags.facts import Source
 from storage.fact_columns import instant_of, is_of, passes, shelf_of, value_of
 from storage.identities import IdentityRow
@@ -63,6 +64,12 @@ def keys_of(who: CTE) -> LateralFromClause:
         .where(_IDENTITIES.c.customer_id == who.c.id)
         .lateral("keys")
     )
+
+
+def span(length: timedelta) -> ColumnElement[Any]:
+    """A length of time. In seconds: an interval of days goes by the calendar, which costs ten times as much for each
+    record, and says the same in UTC."""
+    return literal_column(f"interval '{length.total_seconds():f} seconds'", Interval)
 
 
 def worked_out(statement: Select[Any], name: str) -> CTE:
@@ -132,24 +139,28 @@ class Measures:
     def _part(self, source: Source, same: Sequence[Leaf], keys: LateralFromClause) -> LateralFromClause:
         """One row for each customer, found by index: what it costs does not depend on how many others there are."""
         shelf = shelf_of(source)
-        statement = select(*(each for leaf in same for each in self._columns(leaf)))
+        # What every leaf asks of a record is asked once: that an order was paid for is asked by nearly all.
+        asked = frozenset.intersection(*(frozenset((leaf.fact, test) for test in leaf.tests) for leaf in same))
+        statement = select(*(each for leaf in same for each in self._columns(leaf, asked)))
         if shelf.rows is None or shelf.identity is None:
             rows = rhythms(keys.c.ids, keys, categories=rhythms_of(same))
             statement = statement.select_from(rows.lateral("rhythm"))
         else:
             statement = statement.select_from(shelf.rows).where(shelf.identity == any_(keys.c.ids))
+        statement = statement.where(*(passes(fact, test) for fact, test in sorted(asked, key=str)))
         windows = [leaf.within for leaf in same]
         if all(window is not None for window in windows):
             longest = max(window for window in windows if window is not None)
-            statement = statement.where(shelf.at > NOW - literal(longest, Interval))
+            statement = statement.where(shelf.at > NOW - span(longest))
         return statement.lateral(f"of_{source}")
 
-    def _columns(self, leaf: Leaf) -> list[ColumnElement[Any]]:
+    def _columns(self, leaf: Leaf, asked: Collection[tuple[str, RecordTest]] = ()) -> list[ColumnElement[Any]]:
+        """asked: what every record that is looked at passed already."""
         fact, number = FACTS[leaf.fact], self._numbers[_same(leaf)]
         at = shelf_of(fact.source).at
-        counts = [is_of(fact), *(passes(fact.name, test) for test in leaf.tests)]
+        counts = [is_of(fact), *(passes(fact.name, test) for test in leaf.tests if (fact.name, test) not in asked)]
         if leaf.within is not None:
-            counts.append(at > NOW - literal(leaf.within, Interval))
+            counts.append(at > NOW - span(leaf.within))
         counted = and_(*counts)
         value: ColumnElement[Any]
         match leaf.measure:
@@ -167,7 +178,7 @@ class Measures:
                 return self._silence(leaf, counted, at)
         columns: list[ColumnElement[Any]] = [value.label(f"v{number}")]
         if leaf.within is not None:
-            length = literal(leaf.within, Interval)
+            length = span(leaf.within)
             columns += [
                 (instant + length).label(f"t{number}_{place}")
                 for place, instant in enumerate(_leaving(leaf, at, counted))
@@ -185,7 +196,7 @@ class Measures:
         columns: list[ColumnElement[Any]] = [first.filter(and_(counted, *_silent(leaf.bounds)))[1].label(f"v{number}")]
         turns = [silent_for(percent, leaf.bounds.assumed_days) for percent in (low, high) if percent is not None]
         if leaf.within is not None:
-            turns.append(at + literal(leaf.within, Interval))
+            turns.append(at + span(leaf.within))
         columns += [
             func.min(turn).filter(and_(counted, turn > NOW)).label(f"t{number}_{place}")
             for place, turn in enumerate(turns)
@@ -210,8 +221,9 @@ def _leaving(leaf: Leaf, at: ColumnElement[Any], counted: ColumnElement[bool]) -
     steps = [step for step in (leaf.bounds.low, None if leaf.bounds.high is None else leaf.bounds.high + 1) if step]
     if steps == [1]:
         return [func.max(at).filter(counted)]
-    newest_first = func.array_agg(aggregate_order_by(at, at.desc()), type_=ARRAY(Instant)).filter(counted)
-    return [newest_first[step] for step in steps]
+    # Sorted only where there are so many: an aggregate that sorts begins to for everybody.
+    newest_first = func.array_sort(func.array_agg(at).filter(counted), true(), type_=ARRAY(Instant))
+    return [case((func.count().filter(counted) >= _number(step), newest_first[step])) for step in steps]
 
 
 def _same(leaf: Leaf) -> tuple[object, ...]:
@@ -228,9 +240,9 @@ def _meets(leaf: Leaf, value: ColumnElement[Any]) -> ColumnElement[bool]:
     if bounds.high is not None:
         met.append(value <= _number(bounds.high))
     if bounds.older is not None:
-        met.append(value <= NOW - literal(bounds.older, Interval))
+        met.append(value <= NOW - span(bounds.older))
     if bounds.newer is not None:
-        met.append(value > NOW - literal(bounds.newer, Interval))
+        met.append(value > NOW - span(bounds.newer))
     return func.coalesce(and_(true(), *met), literal_column("false"))
 
 
@@ -242,7 +254,7 @@ def _turns_at(leaf: Leaf, value: ColumnElement[Any], leaving: Sequence[ColumnEle
         steps = [step for step in (bounds.low, None if bounds.high is None else bounds.high + 1) if step]
         above = or_(false(), *(value >= _number(step) for step in steps))
         turns = [case((above, turn)) for turn in turns]
-    turns += [value + literal(length, Interval) for length in (bounds.older, bounds.newer) if length is not None]
+    turns += [value + span(length) for length in (bounds.older, bounds.newer) if length is not None]
     return func.least(*(case((turn > NOW, turn), else_=NEVER) for turn in turns), NEVER)
 
 

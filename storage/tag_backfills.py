@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from storage.customer_tag_tables import TagBackfillRow
-from storage.customer_tags import TagChange
+from storage.customer_traits import TagChange
 from storage.locks import lock
 from storage.unit_of_work import Repository
 

@@ -1,7 +1,6 @@
-"""Tag rules as SQL: any number of rules over any number of customers by one statement.
+"""Tag rules as SQL: what any number of rules say of any number of customers, beside what is written of them.
 
-The statement measures the facts once for all rules, compares each rule's answer with what is written, writes what
-changed, notes when time alone may change an answer, and gives back who gained and who lost what.
+`storage.trait_statements` writes what changed.
 """
 
 from functools import lru_cache
@@ -14,7 +13,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
-    TextClause,
     and_,
     any_,
     case,
@@ -25,19 +23,18 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    text,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from domain.tags import Condition, Leaf, LiveRule, leaves
-from storage.customer_tag_tables import CustomerTagRow, TagCheckRow, TagMarkRow
+from storage.customer_tag_tables import CustomerTagRow, TagMarkRow
 from storage.measures import NEVER, NOW, Measures, customers_given, keys_of
 from storage.recordsets import table_of
 from storage.tables import Instant
 
-_HELD, _CHECKS, _MARKS = table_of(CustomerTagRow), table_of(TagCheckRow), table_of(TagMarkRow)
+_HELD, _MARKS = table_of(CustomerTagRow), table_of(TagMarkRow)
 _TRUE: ColumnElement[bool] = literal_column("true")
 _FALSE: ColumnElement[bool] = literal_column("false")
 _ALWAYS_PAST: ColumnElement[Any] = cast(literal_column("'-infinity'"), Instant)
@@ -77,79 +74,44 @@ def answer(condition: Condition | None, measures: Measures) -> Answer:
     return Answer(holds if condition.word == "any" else not_(holds), turns_at)
 
 
-_WAYS = ("hashjoin", "mergejoin", "seqscan", "memoize")
-
-
-def by_index(is_on: bool) -> TextClause:
-    """Lets the planner look up each customer by index only, or plan as it likes again, within the transaction.
-
-    While tables grow their statistics are old: it would read all of them for a batch of customers.
-    """
-    value = "off" if is_on else "on"
-    return text("SELECT " + ", ".join(f"set_config('enable_{way}', '{value}', true)" for way in _WAYS))
-
-
-@lru_cache(maxsize=128)
-def bring_up_to_date(rules: Rules) -> Select[Any]:
-    """Parameters `customers` (ids) and `now`. Gives back changes: customer_id, rule, tag, was_tag, held, turn, why."""
-    evaluated = _evaluated(rules)
-    row = evaluated.c
-    changed = or_(row.holds != row.was_held, and_(row.holds, row.version != row.was_version))
-    new = insert(_HELD).from_select(
-        ["customer_id", "rule", "tag", "version", "held", "turn", "since", "why"],
-        select(row.customer_id, row.rule, row.tag, row.version, row.holds, row.turn, row.since, row.why).where(changed),
-    )
-    written = (
-        new.on_conflict_do_update(
-            index_elements=["customer_id", "rule"],
-            set_={name: new.excluded[name] for name in ("tag", "version", "held", "turn", "since", "why")},
-        )
-        .returning(_HELD.c.customer_id)
-        .cte("written")
-    )
-    check = insert(_CHECKS).from_select(
-        ["customer_id", "rule", "due_at"],
-        select(row.customer_id, row.rule, row.turns_at).where(row.turns_at < NEVER),
-    )
-    # A check that comes too early costs one look; moving it with every order would cost a write each time.
-    noted = (
-        check.on_conflict_do_update(
-            index_elements=["customer_id", "rule"],
-            set_={"due_at": check.excluded.due_at},
-            where=check.excluded.due_at < _CHECKS.c.due_at,
-        )
-        .returning(_CHECKS.c.customer_id)
-        .cte("noted")
-    )
-    return (
-        select(row.customer_id, row.rule, row.tag, row.was_tag, row.holds, row.was_held, row.turn, row.why)
-        .where(or_(row.holds != row.was_held, and_(row.holds, row.tag != row.was_tag)))
-        .add_cte(written, noted)
-    )
-
-
 @lru_cache(maxsize=32)
 def compare(rules: Rules) -> Select[Any]:
-    """As `bring_up_to_date`, writing nothing: every customer for whom a rule holds, or is written as holding.
+    """Parameters `customers` (ids) and `now`. What each rule says of each customer, beside what is written; that stays.
 
     Gives back: customer_id, rule, holds, was_held, turns_at, why.
     """
-    row = _evaluated(rules, explained=True).c
+    who = customers_given()
+    keys = keys_of(who)
+    measures = Measures(leaves_of(rules), who, keys, written_beside(who, keys))
+    row = judged(rules, measures, explained=True).c
     turns_at = func.nullif(row.turns_at, NEVER).label("turns_at")
     return select(row.customer_id, row.rule, row.holds, row.was_held, turns_at, row.why)
 
 
-def _evaluated(rules: Rules, *, explained: bool = False) -> CTE:
-    who = customers_given()
-    keys = keys_of(who)
-    beside = (_written_of(who), _excluded_of(keys))
-    every_leaf = (leaf for rule in rules if rule.condition is not None for leaf in leaves(rule.condition))
-    measures = Measures(every_leaf, who, keys, beside)
+def leaves_of(rules: Rules) -> list[Leaf]:
+    """Everything that rules measure."""
+    return [leaf for rule in rules if rule.condition is not None for leaf in leaves(rule.condition)]
+
+
+def written_beside(who: CTE, keys: LateralFromClause) -> tuple[LateralFromClause, ...]:
+    """What `judged` needs beside the measures: the tags that are written and those that are excluded."""
+    return _written_of(who), _excluded_of(keys)
+
+
+def judged(rules: Rules, measures: Measures, *, explained: bool = False) -> CTE:
+    """A row for each customer and rule: customer_id, rule, tag, version, holds, turns_at, was_held, was_tag,
+    was_version, turn, since, why; measured beside `written_beside`.
+
+    explained: a row also where nothing holds, held or will turn, and the reason in each.
+    """
     answers = [answer(rule.condition, measures) for rule in rules]
+    facts = measures.facts.c
     answered = select(
-        *measures.facts.c,
+        # In front what every rule asks of everybody: to get at a column, those before it are gone through.
+        *(facts[name] for name in ("id", "excluded", "written")),
         *(each.holds.label(f"h{number}") for number, each in enumerate(answers)),
         *(each.turns_at.label(f"x{number}") for number, each in enumerate(answers)),
+        *(each for each in facts if each.name not in ("id", "excluded", "written")),
     ).cte("answered")
     parts = [_branch(number, rule, measures, answered, explained) for number, rule in enumerate(rules)]
     return union_all(*parts).cte("evaluated")
