@@ -4,7 +4,7 @@ Every step is one statement or a few over the whole batch. Rows are written in t
 at once wait for each other and never embrace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -124,6 +124,8 @@ class Intake:
             owners = [_owner(record, assigned) for record in records]
             placements = await Placements(work).of_accounts({record.account_id for record in records})
             written = await Records(work).write(records, owners, placements)
+            unnamed = {record.key for record in records if record.shelf == "refunds" and not record.people}
+            refunded = await Records(work).whose_refunds(unnamed)
             silenced = await Suppressions(work).follow_refunds(_orders_of(records))
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
         with times.of("events"):
@@ -131,7 +133,8 @@ class Intake:
             new = await _remember(work, first, [each for each in arrivals if each.name not in erased], assigned)
         # Last, because customers are held from here until the commit.
         with times.of("tags"):
-            new += await self._follow(work, arrivals, assigned, frozenset(record.kind for record in records))
+            kinds = frozenset(record.kind for record in records)
+            new += await self._follow(work, arrivals, assigned, refunded, kinds)
             if self._lookups is not None and assigned.identities:
                 # Behind the tags: whoever holds customers and lookups at once takes them in this order.
                 await self._lookups.ask(work, arrivals, assigned)
@@ -157,15 +160,24 @@ class Intake:
         return len(met)
 
     async def _follow(
-        self, work: UnitOfWork, arrivals: Sequence[Arrival], assigned: Assigned, kinds: frozenset[str]
+        self,
+        work: UnitOfWork,
+        arrivals: Sequence[Arrival],
+        assigned: Assigned,
+        refunded: Mapping[tuple[str, ...], UUID],
+        kinds: frozenset[str],
     ) -> int:
-        """Let tags follow what these kinds of records said; how many events tell of it."""
-        if self._tagging is None or not assigned.touched:
+        """Let tags follow what these kinds of records said; how many events tell of it.
+
+        refunded: whose the refunds are that name nobody themselves, by key.
+        """
+        touched = assigned.touched | frozenset(refunded.values())
+        if self._tagging is None or not touched:
             return 0
         # Who merged or parted has other records now, of any kind.
         kinds = kinds | EVERY_KIND if assigned.events else kinds
-        told = await self._tagging.evaluate(work, assigned.touched, kinds, moved_in(assigned.events))
-        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned)} if told else set()
+        told = await self._tagging.evaluate(work, touched, kinds, moved_in(assigned.events))
+        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, refunded)} if told else set()
         new = await Events(work).add([event for event in told if event.subject in stirred])
         return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)
 
@@ -193,14 +205,12 @@ def _owner(record: Record, assigned: Assigned) -> int | None:
     return assigned.identities.get(record.people[0]) if record.people else None
 
 
-def _stirred(arrivals: Sequence[Arrival], assigned: Assigned) -> set[UUID]:
+def _stirred(arrivals: Sequence[Arrival], assigned: Assigned, refunded: Mapping[tuple[str, ...], UUID]) -> set[UUID]:
     """The customers of whom something happened just now: what a shop's past tells of others starts nothing."""
-    people = {
-        arrival.record.people[0]
-        for arrival in arrivals
-        if not arrival.is_history and arrival.record and arrival.record.people
-    }
+    records = [arrival.record for arrival in arrivals if arrival.record is not None and not arrival.is_history]
+    people = {record.people[0] for record in records if record.people}
     stirred = {assigned.customers[key] for key in people if key in assigned.customers}
+    stirred |= {refunded[record.key] for record in records if record.key in refunded}
     return stirred | (assigned.touched - set(assigned.customers.values()))
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.types import BigInteger
 
 from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
+from storage.bulk import fetch
 from storage.goods import GoodsRow
 from storage.identities import IdentityRow
 from storage.interactions import InteractionRow
@@ -123,6 +124,13 @@ _PLACES: Mapping[Shelf, _Place] = {
 
 _MEET_WITHIN = timedelta(hours=1)
 _AMOUNTS: Mapping[Shelf, str] = {"orders": "paid_minor", "refunds": "amount_minor"}
+
+
+_WHOSE_REFUNDS = """
+    SELECT refunds.account_id, refunds.refund_id, identities.customer_id
+    FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS given (account_id, refund_id)
+    JOIN refunds USING (account_id, refund_id) JOIN identities ON identities.id = refunds.identity_id
+"""
 
 
 @dataclass(slots=True)
@@ -239,6 +247,14 @@ class Records(Repository):
         rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(orders)]
         await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
         await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
+
+    async def whose_refunds(self, refunds: Collection[tuple[str, ...]]) -> Mapping[tuple[str, ...], UUID]:
+        """The customer of each of these refunds (account, number) that is known to be somebody's."""
+        if not refunds:
+            return {}
+        accounts, numbers = zip(*refunds, strict=True)
+        rows = await fetch(self.work, _WHOSE_REFUNDS, {"accounts": list(accounts), "numbers": list(numbers)})
+        return {(account, number): customer for account, number, customer in rows}
 
     async def met_later(self, limit: int) -> list[Met]:
         """Refunds that were written while nobody saw their order, which is here now: two batches at once may each have

@@ -60,3 +60,25 @@ async def test_what_happens_now_starts_something_and_a_past_that_is_read_does_no
         )
     assert queued == [f"customer:{buyer}"]
     assert held == 2
+
+
+async def test_a_refund_that_names_nobody_moves_the_tags_of_whoever_ordered(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    intake = Intake(IdentityService(), Tagging(database))
+    shop = {"platform": "youzan", "account": "flagship", "version": 1, "order_id": "E1"}
+    bought = {**shop, "status": "paid", "paid_minor": 210_000, "paid_at": clock.now.isoformat()}
+    back = {**shop, "refund_id": "R1", "status": "refunded", "amount_minor": 210_000}
+    for name, data in (("order.paid", {**bought, "buyer": {"buyer_id": "B1"}}), ("refund.succeeded", back)):
+        event = Event(id=name, source="/shop", type=f"tandem.{name}", time=clock.now, data=data)
+        async with UnitOfWork(database) as work:
+            await intake.take_in(work, [Arrival.of(event, clock.now)])
+    async with UnitOfWork(database) as work:
+        turns = (
+            "SELECT type FROM events JOIN event_outbox USING (seq) WHERE type LIKE 'tandem.customer.tag-%' ORDER BY seq"
+        )
+        told = list(await work.session.scalars(text(turns)))
+        held = await work.session.scalar(text("SELECT held FROM customer_tags WHERE tag = '大额消费'"))
+    assert told == ["tandem.customer.tag-gained", "tandem.customer.tag-lost"]
+    assert held is False
