@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
@@ -34,7 +35,7 @@ from domain.problems import ConfigurationProblem, Text
 from runtime.application import Application
 from runtime.collector import settle_collector
 from runtime.logging import LogContextInterceptor
-from runtime.settings import Settings
+from runtime.settings import MOST_INBOX_LANES, Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
 from services.channels import listening
 from workflows import messages
@@ -44,7 +45,7 @@ from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRu
 log = structlog.get_logger(__name__)
 
 GRACE = timedelta(seconds=25)
-DRAINS = tuple(messages.Drain(step) for step in ("inbox", "events", "runs", "tags", "streams"))
+DRAINS = tuple(messages.Drain(step) for step in ("events", "runs", "tags", "streams"))
 POLLERS = 20
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
@@ -66,9 +67,11 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         asked = [connector.queue for connector in application.connectors.values() if _can_be_asked(connector)]
+        lanes = [messages.Drain("inbox", lane) for lane in range(MOST_INBOX_LANES)]
         own = [messages.Drain("lookups", queue=each) for each in asked]
         own += [messages.Drain("channels", queue=each) for each in listening(application.connectors)]
-        await _keep_drains_going(application.client, [*DRAINS, *own])
+        await keep_drains_going(application.client, [*DRAINS, *lanes[: settings.inbox_lanes], *own])
+        await end_drains(application.client, lanes[settings.inbox_lanes :])
         runs = [asyncio.create_task(worker.run()) for worker in workers]
         settle_collector()
         log.info("worker serves", queues=sorted(worker.task_queue for worker in workers))
@@ -175,13 +178,30 @@ def _chosen(makers: Mapping[str, Callable[[], Worker]], queues: Sequence[str]) -
     return [makers[queue] for queue in queues or makers]
 
 
-async def _keep_drains_going(client: Client, drains: Sequence[messages.Drain]) -> None:
-    """The drains run for ever, once each; starting one that runs is no error."""
+async def keep_drains_going(client: Client, drains: Sequence[messages.Drain]) -> None:
+    """The drains run for ever, once each; starting one that runs is no error. Raises RPCError."""
     for drain in drains:
         await client.start_workflow(
             messages.DRAIN_WORKFLOW,
             drain,
-            id=f"tandem/drain/{drain.name}/{drain.queue or drain.lane}",
+            id=_id_of(drain),
             task_queue=messages.FLOWS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
+
+
+async def end_drains(client: Client, drains: Sequence[messages.Drain]) -> None:
+    """End the lanes that an earlier setting asked for; ending one that does not run is no error. Raises RPCError.
+
+    What they have in hand is committed, or comes to the others.
+    """
+    for drain in drains:
+        try:
+            await client.get_workflow_handle(_id_of(drain)).terminate("fewer lanes are wanted now")
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+
+def _id_of(drain: messages.Drain) -> str:
+    return f"tandem/drain/{drain.name}/{drain.queue or drain.lane}"

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.drainer URL`: a process that drains the inbox as a worker does, until its input is closed.
+"""`python -m benchmarks.drainer URL LANES`: a process that drains the inbox as a worker does, until input is closed.
 
 It prints a line when it is ready, and one with what it read at its end. The key is that of `benchmarks.ingest`.
 """
@@ -9,6 +9,7 @@ import sys
 from activities.drains import GATHER_S
 from connectors.loading import load_connectors
 from domain.calls import Catalog
+from runtime import event_loop
 from runtime.collector import settle_collector
 from services.identities import IdentityService
 from services.inbox import BATCH, InboxService
@@ -25,14 +26,21 @@ def inbox_of(database: Database) -> InboxService:
     return InboxService(database, load_connectors(Catalog()), Intake(IdentityService(), Tagging(database)))
 
 
-async def drain(url: str) -> None:
-    database = Database(url, Keyring(KEYRING), pool_size=4)
+async def drain(url: str, lanes: int) -> None:
+    database = Database(url, Keyring(KEYRING), pool_size=4 * lanes)
     inbox = inbox_of(database)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
     await inbox.drain()
     settle_collector()
     print("ready", flush=True)
+    read = await asyncio.gather(*(_lane(inbox, ended) for _ in range(lanes)))
+    print(sum(read), flush=True)
+    await database.close()
+
+
+async def _lane(inbox: InboxService, ended: asyncio.Event) -> int:
+    """As `activities.drains` drains."""
     read = 0
     while not ended.is_set():
         drained = await inbox.drain()
@@ -41,9 +49,8 @@ async def drain(url: str) -> None:
             await inbox.wait_for_work(0.5)
         elif drained.read < BATCH:
             await asyncio.sleep(GATHER_S)
-    print(read, flush=True)
-    await database.close()
+    return read
 
 
 if __name__ == "__main__":
-    asyncio.run(drain(sys.argv[1]))
+    event_loop.run(drain(sys.argv[1], int(sys.argv[2])))

@@ -21,6 +21,7 @@ from runtime.keys import parse_keyring
 ENVIRONMENT_PREFIX = "TANDEM_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]
+MOST_INBOX_LANES = 16
 
 _EXPECTED = {
     "int_parsing": Text("应为整数", "must be a whole number"),
@@ -114,6 +115,9 @@ class Settings(BaseSettings):
 
     reach_policy: ReachPolicy | None = None
     """JSON, see `domain.journeys.reach`; none: no marketing from 22 to 8, one message a day and four in 31 days."""
+
+    inbox_lanes: int = Field(default=2, ge=1, le=MOST_INBOX_LANES)
+    """Batches of the inbox that are read at once, by all workers together; the same for all of them."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

@@ -2,10 +2,16 @@
 
 A batch is one transaction. When the database refuses it because of one record in it, the batch is cut in halves until
 that record stands alone and goes to quarantine: it holds up no other.
+
+Several batches may be read at once, in one process or in many: while one waits for the database, another is read. They
+are taken one after the other, so of two events the one whose push came first carries the earlier instant, whichever
+batch is done first; by that instant runs are told what they missed. Batches that want the same customers crosswise
+are no error either: the database ends one of them, which is read again at once.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,12 +19,14 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.problems import ProblemError
+from domain.problems import ProblemError, UnavailableProblem
 from services.intake import Arrival, EventName, Intake
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
+from storage.failures import is_deadlock
 from storage.inbox import Inbox, Push, StoredPush
+from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
 from storage.unit_of_work import UnitOfWork
 
@@ -27,6 +35,8 @@ log = structlog.get_logger(__name__)
 BATCH = 1_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 _AT_A_STRETCH = 50
+_TRIES = 5
+_TURN = "inbox-turn"
 _REFUSED_BY_DATABASE = (DataError, IntegrityError, ProgrammingError)
 """A value that PostgreSQL does not take, or one row told twice by one record: one of the batch is to blame."""
 
@@ -56,6 +66,8 @@ class InboxService:
         self._intake = intake or Intake()
         # Also at first: the process before may have ended between a batch and what follows.
         self._may_have_met = True
+        # Who waits for a turn in this process holds no connection meanwhile.
+        self._turn = asyncio.Lock()
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
@@ -92,24 +104,39 @@ class InboxService:
         if self._may_have_met:
             await self._settle()
         drained = await self._drain(limit, None)
-        self._may_have_met = drained.read > 0
+        if drained.read:
+            self._may_have_met = True
         return drained
 
     async def _settle(self) -> None:
+        # Before: what another batch of this process writes from now on is for the next time.
+        self._may_have_met = False
         try:
             async with UnitOfWork(self._database) as work:
                 await self._intake.settle(work)
         except _REFUSED_BY_DATABASE:
             # It waits for the next time; no push waits for it.
             log.exception("refunds and orders that came at one moment were not settled")
+        except UnavailableProblem:
+            self._may_have_met = True
+            raise
 
-    async def _drain(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
-        taken: list[int] = []
+    async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:
         try:
-            async with UnitOfWork(self._database) as work:
-                times = StageTimes()
+            return await self._drain_once(limit, ids)
+        except UnavailableProblem as problem:
+            if tries_left <= 1 or not is_deadlock(problem.__cause__):
+                raise
+            log.info("batch begins anew, another one wanted the same customers", tries_left=tries_left - 1)
+            return await self._drain(limit, ids, tries_left - 1)
+
+    async def _drain_once(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
+        taken: list[int] = []
+        times = StageTimes()
+        try:
+            async with AsyncExitStack() as stack:
                 with times.of("inbox"):
-                    waiting = await Inbox(work).take_waiting(limit, ids)
+                    work, waiting = await self._take(stack, limit, ids)
                 taken = [stored.id for stored in waiting]
                 return await self._read(work, waiting, times)
         except _REFUSED_BY_DATABASE as error:
@@ -121,6 +148,15 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 await Inbox(work).quarantine(taken[0], reason)
             return InboxDrained(read=1, quarantined=1)
+
+    async def _take(
+        self, stack: AsyncExitStack, limit: int, ids: Sequence[int] | None
+    ) -> tuple[UnitOfWork, list[StoredPush]]:
+        """A unit of work that ends with `stack`, and its pushes. It began after those that took older ones."""
+        async with self._turn, UnitOfWork(self._database) as turn:
+            await lock(turn, _TURN)
+            work = await stack.enter_async_context(UnitOfWork(self._database))
+            return work, await Inbox(work).take_waiting(limit, ids)
 
     async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes) -> InboxDrained:
         inbox = Inbox(work)

@@ -53,6 +53,12 @@ def is_database_away(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
+def is_deadlock(error: BaseException | None) -> bool:
+    """Whether the database ended the work because another one waited for it, and it for the other: nothing was written,
+    and the same work may be done anew at once."""
+    return isinstance(error, OperationalError) and isinstance(error.orig, pg.DeadlockDetected)
+
+
 def is_schema_behind(error: BaseException) -> bool:
     """Whether a table, a column or the application role is missing: nobody ran the migrations."""
     if not isinstance(error, DBAPIError):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -29,6 +29,7 @@ from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
 from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
+from worker import end_drains, keep_drains_going
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
 
@@ -130,6 +131,19 @@ async def test_streams_go_out_in_a_worker_and_go_on_in_the_next_one(database_url
             await running.terminate("the test is over")
     await house.close()
     await database.close()
+
+
+async def test_lanes_that_are_wanted_no_more_end(temporal: Client) -> None:
+    lanes = [messages.Drain("inbox", 100 + lane) for lane in range(3)]
+    await keep_drains_going(temporal, lanes[:2])
+    await keep_drains_going(temporal, lanes[:2])
+    handles = [temporal.get_workflow_handle(f"tandem/drain/inbox/{lane.lane}") for lane in lanes[:2]]
+    assert [(await each.describe()).status for each in handles] == [WorkflowExecutionStatus.RUNNING] * 2
+    # The third one never ran.
+    await end_drains(temporal, lanes[1:])
+    ended = [(await each.describe()).status for each in handles]
+    assert ended == [WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.TERMINATED]
+    await end_drains(temporal, lanes)
 
 
 async def _has(receiver: Receiver, id_: str) -> bool:
