@@ -15,13 +15,12 @@ from domain.calls import AnyCall, Catalog
 from domain.dsl import descriptors
 from domain.dsl.concurrency import first_of
 from domain.dsl.durations import parse_duration
-from domain.dsl.effort import Effort
 from domain.dsl.execution import CONTINUE, END, Execution, Outcome, Raw, Variables
 from domain.dsl.expressions import compile_condition
-from domain.dsl.expressions.meter import Meter
 from domain.dsl.extensions import perform_extended
 from domain.dsl.host import CallRequest, Host, RunDescriptor, TaskChange, TaskSite, TaskStatus
 from domain.dsl.model import Duration, DurationFields, Export, Input, Output, Timeout
+from domain.dsl.pace import Pace
 from domain.dsl.program import Node, Program
 from domain.dsl.run_state import RunState
 from domain.dsl.schemas import validate
@@ -33,13 +32,9 @@ from domain.problems import (
     AuthorizationProblem,
     ConfigurationProblem,
     ProblemError,
-    RuntimeProblem,
     Text,
     TimeoutProblem,
 )
-
-MOST_IDLE_TURNS = 100_000
-"""Tasks executed in a row without waiting for anything; beyond it the flow is taken to be running in circles."""
 
 
 class Interpreter:
@@ -57,8 +52,7 @@ class Interpreter:
         self._workflow: dict[str, Any] = {}
         self.allowed_secrets = {name: run.secrets[name] for name in program.flow.use.secrets if name in run.secrets}
         self._secrets = secret_variables(self.allowed_secrets)
-        self._effort = Effort()
-        self._rest: asyncio.Future[None] | None = None
+        self.pace = Pace(host, self.state)
 
     async def run(self, flow_input: Any) -> Any:
         """The transformed output of the flow. Raises the ProblemError that nothing in the flow caught."""
@@ -119,10 +113,10 @@ class Interpreter:
         """Execute one task at a path of its own. `extended` is the task that an extension's task belongs to."""
         site = TaskSite(node.name, node.reference, path)
         resumed = path in self.state.frames
-        await self.pause()
+        await self.pace.pause()
         if not resumed:
             await self.host.checkpoint(site)
-        self._count_turn(node)
+        self.pace.count_task(node.reference)
         frame = self.state.frame(path)
         execution = Execution(node, site, frame, variables)
         if not resumed:
@@ -158,30 +152,18 @@ class Interpreter:
         keyword = execution.node.task.keyword
         self.host.report(TaskChange(execution.site, keyword, status, self.host.now(), attempt, error))
 
-    def waited(self) -> None:
-        """Something outside was waited for: the flow is not running in circles."""
-        self.state.idle_turns = 0
-
     async def sleep(self, instant: str, execution: Execution) -> None:
         """Return at an instant (RFC 3339)."""
         moment = datetime.fromisoformat(instant)
         if moment > self.host.now():
             await self.host.sleep_until(moment, execution.site)
-            self.waited()
+            self.pace.waited()
 
     async def receive(self, matches: Callable[[Event], bool], execution: Execution) -> Event:
         """The next event that reached this run and matches."""
-        event = await self.host.receive(matches, execution.site, self.pause)
-        self.waited()
+        event = await self.host.receive(matches, execution.site, self.pace.pause)
+        self.pace.waited()
         return event
-
-    async def pause(self) -> None:
-        """Rest when the run has computed for long enough; all of its branches rest together."""
-        while self._rest is not None or self._effort.needs_rest:
-            if self._rest is None:
-                self._rest = asyncio.ensure_future(self.host.rest(self._effort.begin_anew()))
-                self._rest.add_done_callback(self._rested)
-            await asyncio.shield(self._rest)
 
     def variables(
         self, execution: Execution, *, secrets: bool = False, output: tuple[Any] | None = None
@@ -207,19 +189,19 @@ class Interpreter:
         variables = self.variables(execution)
         if extra:
             variables.update(extra)
-        return compile_condition(text).holds(value, variables, self._meter())
+        return compile_condition(text).holds(value, variables, self.pace.meter())
 
     def evaluate(self, text: str, execution: Execution, value: Any, extra: Variables | None = None) -> Any:
         """The result of an expression over `value`, `${ }` around it or not."""
         variables = self.variables(execution)
         if extra:
             variables.update(extra)
-        return compile_condition(text).run(value, variables, self._meter())
+        return compile_condition(text).run(value, variables, self.pace.meter())
 
     def render(self, structure: Any, execution: Execution, *, secrets: bool = False) -> Any:
         """A structure of the definition with its expressions evaluated over the transformed input."""
         template = self.program.template(structure)
-        return template.run(execution.input, self.variables(execution, secrets=secrets), self._meter())
+        return template.run(execution.input, self.variables(execution, secrets=secrets), self.pace.meter())
 
     def length(self, duration: Duration, execution: Execution) -> timedelta:
         """A duration of the task, expressions evaluated."""
@@ -315,8 +297,8 @@ class Interpreter:
 
     def _transform(self, transformation: Any, value: Any, variables: Variables) -> Any:
         if isinstance(transformation, str):
-            return compile_condition(transformation).run(value, variables, self._meter())
-        return self.program.template(transformation).run(value, variables, self._meter())
+            return compile_condition(transformation).run(value, variables, self.pace.meter())
+        return self.program.template(transformation).run(value, variables, self.pace.meter())
 
     def _workflow_variables(self, *, secrets: bool = False) -> dict[str, Any]:
         variables = {"context": self.state.context, "workflow": self._workflow, "runtime": descriptors.RUNTIME}
@@ -349,7 +331,7 @@ class Interpreter:
     def _length(self, duration: Duration, value: Any, variables: Variables) -> timedelta:
         if isinstance(duration, DurationFields) or not duration.lstrip().startswith("${"):
             return parse_duration(duration)
-        return parse_duration(compile_condition(duration).run(value, variables, self._meter()))
+        return parse_duration(compile_condition(duration).run(value, variables, self.pace.meter()))
 
     def _check_secrets(self) -> None:
         missing = [name for name in self.program.flow.use.secrets if name not in self.descriptor.secrets]
@@ -360,24 +342,6 @@ class Interpreter:
                     f"密钥 {names} 不存在，请管理员先设置", f"There is no secret {names}; have an administrator set it"
                 ),
                 instance="/use/secrets",
-            )
-
-    def _meter(self) -> Meter:
-        return self._effort.meter(self.host.now())
-
-    def _rested(self, _rest: "asyncio.Future[None]") -> None:
-        self._rest = None
-
-    def _count_turn(self, node: Node) -> None:
-        self._effort.count_task()
-        self.state.idle_turns += 1
-        if self.state.idle_turns > MOST_IDLE_TURNS:
-            raise RuntimeProblem(
-                Text(
-                    f"流程连续执行了 {MOST_IDLE_TURNS} 步而没有等待任何事情，疑似死循环",
-                    f"The flow took {MOST_IDLE_TURNS} steps without waiting for anything: it seems to run in circles",
-                ),
-                instance=node.reference,
             )
 
 

@@ -298,7 +298,7 @@ async def test_a_flow_that_runs_in_circles_is_caught_however_often_it_moved(
     stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("domain.dsl.interpreter.MOST_IDLE_TURNS", 3_000)
+        patched.setattr("domain.dsl.pace.MOST_IDLE_TURNS", 3_000)
         handle = await stage.start(flow("- round: { set: { x: 1 }, then: round }"), new_id())
         problem = await problem_of_run(handle)
     assert "circles" in (problem.detail or "")

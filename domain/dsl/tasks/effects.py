@@ -55,7 +55,7 @@ async def call(interpreter: "Interpreter", execution: Execution, task: CallTask)
     declaration.parse_arguments(arguments)
     key = f"{interpreter.descriptor.id}{execution.path}"
     result = await interpreter.host.call(CallRequest(declaration, arguments, execution.site, key))
-    interpreter.waited()
+    interpreter.pace.waited()
     return Raw(result)
 
 
@@ -98,7 +98,7 @@ async def run(interpreter: "Interpreter", execution: Execution, task: RunTask) -
             site=execution.site,
         )
     )
-    interpreter.waited()
+    interpreter.pace.waited()
     return Raw(output if task.run.await_ else execution.input)
 
 
@@ -110,7 +110,7 @@ async def _own_call(
             interpreter.report(execution, "waiting")
             identity = interpreter.fresh_id(execution.path, "human-task")
             form = await interpreter.host.human_task(HumanTaskRequest(identity, human_task, execution.site))
-            interpreter.waited()
+            interpreter.pace.waited()
             return form
         case WaitForArguments() as wait:
             return await _wait_for(wait, interpreter, execution)
