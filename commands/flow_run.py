@@ -26,7 +26,7 @@ from domain.events import Event
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
 from runtime.settings import Settings, read_settings
 
-SECRET_PREFIX = "TANDEM_SECRET_"  # noqa: S105 - the prefix of environment variables, not a secret
+VARIABLE_PREFIX = "TANDEM_SECRET_"
 
 
 def run_flow(
@@ -135,15 +135,21 @@ def _secrets_of_environment(program: Program) -> dict[str, Any]:
     """Secrets for a local run: `TANDEM_SECRET_REPORT_SERVICE` for `report-service`, JSON for one with members."""
     secrets: dict[str, Any] = {}
     for name in program.flow.use.secrets:
-        text = os.environ.get(SECRET_PREFIX + name.upper().replace("-", "_").replace(".", "_"))
+        variable = VARIABLE_PREFIX + name.upper().replace("-", "_").replace(".", "_")
+        text = os.environ.get(variable)
         if text is None:
             raise AuthorizationProblem(
                 Text(
-                    f"本地运行需要密钥“{name}”：请设置环境变量 {SECRET_PREFIX}{name.upper().replace('-', '_')}",
-                    f"A local run needs the secret “{name}”: set {SECRET_PREFIX}{name.upper().replace('-', '_')}",
+                    f"本地运行需要密钥“{name}”：请设置环境变量 {variable}",
+                    f"A local run needs the secret “{name}”: set {variable}",
                 )
             )
-        secrets[name] = json.loads(text) if text.startswith("{") else text
+        try:
+            secrets[name] = json.loads(text) if text.startswith("{") else text
+        except ValueError:
+            raise ValidationProblem(
+                Text(f"环境变量 {variable} 不是有效的 JSON", f"The variable {variable} is no valid JSON")
+            ) from None
     return secrets
 
 

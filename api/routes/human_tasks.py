@@ -75,7 +75,7 @@ async def list_human_tasks(
     page: Paging,
     view: Annotated[View, Query(description="mine：我的；waiting：我的队列中待认领的；all：看得到的全部")] = "all",
     queue: Word | None = None,
-    state: Annotated[list[State], Query(max_length=7)] = [],  # noqa: B006 - FastAPI copies it
+    state: Annotated[tuple[State, ...], Query(max_length=7)] = (),
     open_only: Annotated[bool, Query(alias="open")] = True,
     run_id: Annotated[str | None, Query(max_length=400)] = None,
     subject: Word | None = None,
@@ -90,7 +90,7 @@ async def list_human_tasks(
         mine=actor.login if view == "mine" else None,
         queues=actor.queues if view == "waiting" and queues is None else queues,
         queue=queue,
-        states=("ready",) if view == "waiting" else tuple(state),
+        states=("ready",) if view == "waiting" else state,
         open=open_only,
         run_id=run_id,
         subject=subject,

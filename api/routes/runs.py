@@ -95,7 +95,7 @@ async def list_runs(
     namespace: Word | None = None,
     name: Word | None = None,
     version: Word | None = None,
-    phase: Annotated[list[Phase], Query(max_length=7)] = [],  # noqa: B006 - FastAPI copies it
+    phase: Annotated[tuple[Phase, ...], Query(max_length=7)] = (),
     subject: Word | None = None,
     customer: Word | None = None,
     ticket: Word | None = None,
@@ -107,7 +107,7 @@ async def list_runs(
         namespace=namespace,
         name=name,
         version=version,
-        phases=tuple(phase),
+        phases=phase,
         subject=subject,
         customer=customer,
         ticket=ticket,

@@ -74,7 +74,7 @@ class ElemeGateway:
         secret = self.settings.app_secret.get_secret_value()
         basic = base64.b64encode(f"{self.settings.app_key}:{secret}".encode()).decode()
         answer = await self._ask(
-            UNVERIFIED.token_path,
+            UNVERIFIED.sign_in_path,
             b"grant_type=client_credentials&scope=all",
             headers={"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"},
         )

@@ -16,7 +16,7 @@ class Eleme(NamedTuple):
     """The contract, its own parts beside those that caterers' platforms share."""
 
     base_url: str
-    token_path: str
+    sign_in_path: str
     call_path: str
     acknowledgement: bytes
     codes: Mapping[str, CodeMeaning]
@@ -27,7 +27,7 @@ class Eleme(NamedTuple):
 # windows and page sizes are all assumptions, as is that pushes carry whole records.
 UNVERIFIED = Eleme(
     base_url="https://open-api.shop.ele.me",
-    token_path="/token",  # noqa: S106 - an address
+    sign_in_path="/token",
     call_path="/api/v1",
     acknowledgement=b'{"message":"ok","status":"success"}',
     codes=MappingProxyType(

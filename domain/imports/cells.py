@@ -5,7 +5,7 @@ be somebody's number.
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -61,7 +61,7 @@ def cell_value(cell: Cell, form: Form, zone: ZoneInfo, separator: str = ",") -> 
         return _yes_or_no(text)
     if form == "list":
         return [part.strip() for part in text.split(separator) if part.strip()]
-    moment = _moment(text)
+    moment = _moment(text, zone)
     return _instant(moment, zone) if form == "time" else _day(moment)
 
 
@@ -103,15 +103,15 @@ def _yes_or_no(text: str) -> bool:
     raise ValueError(Text("应为 是 或 否", "this must be yes or no"))
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, zone: ZoneInfo) -> datetime:
     plain = re.sub(r"[/.年月](?=\d{1,2}(\D|$))", "-", text, count=2).replace("日", "", 1)
     try:
-        return datetime.fromisoformat(plain)
+        return _within(datetime.fromisoformat(plain), zone)
     except ValueError:
         pass
     for pattern in _TIMES:
         try:
-            return datetime.strptime(plain, pattern)  # noqa: DTZ007 - the mapping's zone is added by the caller
+            return datetime.strptime(plain, pattern).replace(tzinfo=zone)
         except ValueError:
             continue
     raise ValueError(Text("不是有效的时间，例如 2026-11-11 08:30:00", "this is no time such as 2026-11-11 08:30:00"))
@@ -119,12 +119,16 @@ def _moment(text: str) -> datetime:
 
 def _instant(moment: datetime | date, zone: ZoneInfo) -> str:
     if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - the zone follows
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        moment = datetime.combine(moment, time(), zone)
     try:
-        return aware.astimezone(UTC).isoformat()
+        return _within(moment, zone).astimezone(UTC).isoformat()
     except OverflowError:
         raise ValueError(Text("时间超出范围", "this time is out of range")) from None
+
+
+def _within(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The moment in its own zone or, when it says none, in the mapping's."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _day(moment: datetime | date) -> str:

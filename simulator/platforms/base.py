@@ -71,7 +71,8 @@ class PlatformBase(ABC):
     """Kinds of identities that the platform's answers show in clear, together in one record; a platform without WeChat
     has no openids to show, a `phone` is hidden or ciphertext on most. By them the truth knows what can be joined."""
     token_s: ClassVar[float] = 7200
-    token_parameter: ClassVar[str] = "access_token"  # noqa: S105 - the name of a parameter
+    authorised_by: ClassVar[str] = "access_token"
+    """The parameter that carries the access token."""
     """The parameter, in the query or the body, that carries the token."""
     limits: ClassVar[tuple[Limit, ...]] = (Limit(100, 1.0, 1.0),)
     """Call quotas by account and API."""
@@ -99,7 +100,7 @@ class PlatformBase(ABC):
 
     def token_of(self, incoming: Incoming) -> str | None:
         """The token that the request carries."""
-        return incoming.params.get(self.token_parameter)
+        return incoming.params.get(self.authorised_by)
 
     def answer_for(self, fault: Fault) -> Json:
         """The platform's own HTTP 200 body for the faults that it words itself: quota, concurrency, busy, forbidden,

@@ -64,7 +64,7 @@ class Eleme(CateringPlatform):
     name = "eleme"
     retry_delays_s = (10, 30, 60, 300, 600)
     token_s = 86_400
-    token_parameter = "token"  # noqa: S105 - the name of a parameter
+    authorised_by = "token"
     refund_id, order_id, total = "refundId", "orderId", "total"
     apis = {
         "get_order": "eleme.order.getOrder",

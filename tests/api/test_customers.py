@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.canonical.keys import IdentityKey
+from domain.canonical.keys import IdentityKey, KeyKind
 from services.identities import IdentityService, Sighting
 from storage.unit_of_work import UnitOfWork
 from tests.api.house import House, problem
@@ -11,11 +11,11 @@ from tests.services.test_identities import NOW
 PHONE, OTHER_PHONE = "+8613800138000", "+8613900139000"
 
 
-async def _told(house: House, *records: Mapping[str, str]) -> list[str]:
+async def _told(house: House, *records: Mapping[KeyKind, str]) -> list[str]:
     """Customers of records, each written as kind and value."""
     sightings = [
         Sighting(
-            tuple(IdentityKey(kind, "jd" if kind == "buyer" else "", value) for kind, value in record.items()),  # type: ignore[arg-type]
+            tuple(IdentityKey(kind, "jd" if kind == "buyer" else "", value) for kind, value in record.items()),
             "jd/flagship",
             "order:1",
             NOW,

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli import command_line
-from domain.problems import AuthorizationProblem
+from domain.problems import AuthorizationProblem, ValidationProblem
 
 CARE = "definitions/care/ninety-days.yaml"
 
@@ -113,3 +113,11 @@ def test_a_secret_that_is_not_in_the_environment_is_asked_for_by_its_variable() 
     result = tandem("flow", "run", "definitions/operations/morning-brief.yaml")
     assert isinstance(result.exception, AuthorizationProblem)
     assert "TANDEM_SECRET_REPORT_SERVICE" in str(result.exception)
+
+
+def test_a_secret_that_is_no_json_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_SECRET_REPORT_SERVICE", '{"token": hunter2')
+    result = tandem("flow", "run", "definitions/operations/morning-brief.yaml")
+    assert isinstance(result.exception, ValidationProblem)
+    assert "TANDEM_SECRET_REPORT_SERVICE" in str(result.exception)
+    assert "hunter2" not in str(result.exception)

@@ -111,9 +111,9 @@ def test_a_signed_body_that_is_no_record_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "plain", "whsec_", "whsec_AAAA", "whsec_!!!!", None])
-def test_a_secret_that_is_none_is_a_setting_to_correct(secret: str | None) -> None:
+async def test_a_secret_that_is_none_is_a_setting_to_correct(world: Outside, secret: str | None) -> None:
     with pytest.raises(ConfigurationProblem, match="secret"):
-        connector("generic").open(Account("generic", "pos", {"secret": secret}), None)  # type: ignore[arg-type]
+        connector("generic").open(Account("generic", "pos", {"secret": secret}), world.link)
 
 
 async def test_the_connection_test_says_where_to_send(world: Outside) -> None:

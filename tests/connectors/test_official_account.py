@@ -309,10 +309,8 @@ async def test_another_client_works_with_the_simulator(world: Outside) -> None:
     settings = (await world.account("official_account")).settings
     base = f"{settings['base_url']}/cgi-bin/"
 
-    class Client(WeChatClient):  # type: ignore[misc]
-        API_BASE_URL = base
-
-    client = Client(settings["app_id"], settings["app_secret"], timeout=5)
+    client = WeChatClient(settings["app_id"], settings["app_secret"], timeout=5)
+    client.API_BASE_URL = base
     token = await asyncio.to_thread(
         client._fetch_access_token,
         f"{base}token",

@@ -36,7 +36,7 @@ from tests.connectors.sockets import Socket
 SHOP = "demo-pinduoduo"
 RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 ACCOUNT = Account("pinduoduo", "shop", {"client_id": "c1", "client_secret": "s1", "refresh_token": "r1"})
-ORDER = {
+ORDER: dict[str, Any] = {
     "order_sn": "261123-000000000000001",
     "parent_order_sn": "261123-000000000000000",
     "group_order_id": "g1",
@@ -404,7 +404,7 @@ def test_consent_to_a_return_is_no_payment() -> None:
         ("order", {**ORDER, "pay_amount": "1.005"}, "pay_amount"),
         ("order", {**ORDER, "updated_at": "2026-11-24 09:00:00"}, "updated_at"),
         ("order", {**ORDER, "item_list": {"a": 1}}, "item_list"),
-        ("order", {**ORDER, "item_list": [{**ORDER["item_list"][0], "goods_count": 0}]}, "goods_count"),  # type: ignore[index]
+        ("order", {**ORDER, "item_list": [{**ORDER["item_list"][0], "goods_count": 0}]}, "goods_count"),
         ("refund", {**REFUND, "refund_amount": ""}, "refund_amount"),
         ("refund", {**REFUND, "id": True}, "id"),
         ("pdd_trade_TradeConfirmed", frame("pdd_trade_TradeConfirmed"), "tid"),

@@ -207,9 +207,9 @@ def test_any_address_is_an_event_or_a_refusal(query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"site_key": "short"}, {"signing_secret": "x"}, {"origins": ["shop.example"]}])
-def test_settings_that_are_none_are_named(change: dict[str, Any]) -> None:
+async def test_settings_that_are_none_are_named(world: Outside, change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationProblem, match=next(iter(change))):
-        SITE.open(Account("site", "main", {**ACCOUNT.settings, **change}), None)  # type: ignore[arg-type]
+        SITE.open(Account("site", "main", {**ACCOUNT.settings, **change}), world.link)
 
 
 async def test_the_simulated_site_tells_what_is_understood(world: Outside) -> None:

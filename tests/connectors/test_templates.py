@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,6 @@ async def test_the_process_sees_no_environment(renderer: TemplateRenderer, monke
         await fresh.render("x", {})
         process = fresh._process
         assert process is not None
-        with open(f"/proc/{process.pid}/environ", "rb") as environment:  # noqa: ASYNC230
-            assert b"TANDEM" not in environment.read()
+        environment = await asyncio.to_thread(Path(f"/proc/{process.pid}/environ").read_bytes)
+        assert b"TANDEM" not in environment
     assert "TANDEM_SECRET_FOR_TEST" in os.environ

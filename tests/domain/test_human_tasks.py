@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,10 @@ from hypothesis import strategies as st
 from domain.human_tasks import (
     OPEN_STATES,
     Person,
+    PersonAction,
     Standing,
+    State,
+    SystemAction,
     moved_by_person,
     moved_by_system,
     overdue_s,
@@ -60,9 +64,9 @@ def test_a_delegation_needs_a_receiver() -> None:
 
 
 @pytest.mark.parametrize("action", ["claim", "start"])
-def test_who_is_excluded_cannot_take_it(action: str) -> None:
+def test_who_is_excluded_cannot_take_it(action: PersonAction) -> None:
     with pytest.raises(AuthorizationProblem, match="four eyes"):
-        moved_by_person(Standing("ready", "warehouse", excluded=frozenset({"li"})), action, LI)  # type: ignore[arg-type]
+        moved_by_person(Standing("ready", "warehouse", excluded=frozenset({"li"})), action, LI)
 
 
 def test_it_cannot_be_delegated_to_who_is_excluded() -> None:
@@ -80,19 +84,20 @@ def test_a_suspended_task_comes_back_as_it_was() -> None:
     assert moved_by_system(suspended, "resume") == working
 
 
-STATES = ["ready", "reserved", "in_progress", "suspended", "completed", "failed", "exited"]
-ACTIONS = ["claim", "release", "delegate", "start", "save", "complete", "fail"]
+STATES: tuple[State, ...] = get_args(State)
+ACTIONS: tuple[PersonAction, ...] = get_args(PersonAction)
+ORDERS: tuple[SystemAction, ...] = get_args(SystemAction)
 
 
 @given(st.sampled_from(STATES), st.sampled_from(ACTIONS), st.sampled_from([LI, WANG, FINANCE, BOSS]))
-def test_an_ended_task_never_moves_again(state: str, action: str, person: Person) -> None:
+def test_an_ended_task_never_moves_again(state: State, action: PersonAction, person: Person) -> None:
     assignee = None if state == "ready" else "li"
-    standing = Standing(state, "warehouse", assignee)  # type: ignore[arg-type]
+    standing = Standing(state, "warehouse", assignee)
     if state in OPEN_STATES:
         return
     with pytest.raises(ProblemError):
-        moved_by_person(standing, action, person, "wang")  # type: ignore[arg-type]
-    for order in ("exit", "suspend", "resume"):
+        moved_by_person(standing, action, person, "wang")
+    for order in ORDERS:
         assert moved_by_system(standing, order) == standing
 
 

@@ -1,13 +1,14 @@
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.runs import ENDED_PHASES, run_id_of, subject_id, supersedes
+from domain.runs import ENDED_PHASES, Phase, run_id_of, subject_id, supersedes
 
 T = datetime(2026, 11, 11, tzinfo=UTC)
-PHASES = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 @pytest.mark.parametrize(
@@ -22,14 +23,14 @@ PHASES = ["pending", "running", "waiting", "suspended", "cancelled", "faulted", 
     ],
 )
 def test_a_report_is_news_when_it_is_newer(
-    phase: str, at: datetime, known: str, known_at: datetime | None, news: bool
+    phase: Phase, at: datetime, known: Phase, known_at: datetime | None, news: bool
 ) -> None:
-    assert supersedes(phase, at, known, known_at) is news  # type: ignore[arg-type]
+    assert supersedes(phase, at, known, known_at) is news
 
 
 @given(st.sampled_from(PHASES), st.sampled_from(ENDED_PHASES), st.integers(-60, 60))
-def test_nothing_overwrites_an_end(phase: str, ended: str, seconds: int) -> None:
-    assert not supersedes(phase, T + timedelta(seconds=seconds), ended, T)  # type: ignore[arg-type]
+def test_nothing_overwrites_an_end(phase: Phase, ended: Phase, seconds: int) -> None:
+    assert not supersedes(phase, T + timedelta(seconds=seconds), ended, T)
 
 
 def test_ids_and_subjects() -> None:

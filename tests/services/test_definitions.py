@@ -14,6 +14,7 @@ from storage.engine import Database
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.clock import SteppedClock
 from tests.services.house import a_flow
 
 OPS = an_actor("ops-li", Role.OPS)
@@ -113,7 +114,9 @@ async def test_a_diff_tells_text_and_tasks(definitions: DefinitionService) -> No
     assert "flow shop/hello 1.0.0" in diff.text
 
 
-async def test_a_form_published_again_is_in_force_again(definitions: DefinitionService, database: Database) -> None:
+async def test_a_form_published_again_is_in_force_again(
+    definitions: DefinitionService, database: Database, clock: SteppedClock
+) -> None:
     newer = FORM.replace("name: inspection", "name: inspection\n  version: 1.1.0")
     await definitions.upload(OPS, _files(FORM, newer))
 
@@ -124,10 +127,10 @@ async def test_a_form_published_again_is_in_force_again(definitions: DefinitionS
 
     assert await in_force() is None
     for version in ("1.0.0", "1.1.0"):
-        database.clock.advance(minutes=1)  # type: ignore[attr-defined]
+        clock.advance(minutes=1)
         await definitions.publish(OPS, ("form", "", "inspection", version))
         assert await in_force() == version
-    database.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    clock.advance(minutes=1)
     await definitions.publish(OPS, ("form", "", "inspection", "1.0.0"))
     assert await in_force() == "1.0.0"
 
@@ -157,10 +160,10 @@ async def test_uploads_and_publications_are_audited_and_need_permission(
 
 
 async def test_versions_are_listed_newest_first_page_by_page(
-    definitions: DefinitionService, database: Database
+    definitions: DefinitionService, clock: SteppedClock
 ) -> None:
     for number in range(5):
-        database.clock.advance(seconds=1)  # type: ignore[attr-defined]
+        clock.advance(seconds=1)
         await definitions.upload(
             OPS, _files(a_flow("hello", f"- a:\n    set: {{n: {number}}}", version=f"1.{number}.0"))
         )

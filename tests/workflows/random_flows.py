@@ -3,7 +3,9 @@
 No two waits of a flow have the same length, so that no race is a tie.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import yaml
@@ -60,15 +62,17 @@ class _Author:
 
     def _task(self, depth: int, following: list[str]) -> dict[str, Any]:
         self._left -= 1
-        simple = [self._set, self._wait, self._emit, self._function, self._person]
+        simple: list[Callable[[], dict[str, Any]]] = [self._set, self._wait, self._emit, self._function, self._person]
         simple += (
             [self._set, self._call, self._raise, self._listen, self._wait_for] if self._races else [self._call] * 4
         )
-        nested = [self._do, self._for, self._fork, *([self._try] if self._races else [])]
-        kind = self._draw(st.sampled_from([*simple, *(nested * 2 if depth < 3 and self._left > 0 else [])]))
+        deeper = [self._do, self._for, self._fork, *([self._try] if self._races else [])]
+        nested = [partial(each, depth) for each in deeper] if depth < 3 and self._left > 0 else []
+        kinds: list[Callable[[], dict[str, Any]]] = [*simple, *nested, *nested]
+        kind = self._draw(st.sampled_from(kinds))
         if depth < 2 and following and self._one_in(8):
             return self._switch(following)
-        task = kind(depth) if kind in nested else kind()  # type: ignore[operator]
+        task: dict[str, Any] = kind()
         if self._one_in(6):
             task["if"] = f"{_SIZE} % 3 != 0"
         if self._one_in(6):

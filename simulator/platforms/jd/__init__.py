@@ -74,7 +74,7 @@ class Jd(SignedGateway):
         refusal = self._refused(method, params)
         if refusal is not None:
             return JSONResponse(_refusal(*refusal))
-        state, token = self.tokens.check(params.get(self.token_parameter))
+        state, token = self.tokens.check(params.get(self.authorised_by))
         if token is None:
             return JSONResponse(_refusal(*TOKEN_ERRORS[state]))
         if not self.quotas.take(f"{token.account}:{method}", self.world.clock.wall()):

