@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import HTTP
@@ -15,6 +15,7 @@ from api.problems import MediaTypeProblem
 from domain.dsl.findings import Finding
 from domain.dsl.source import decode_source
 from domain.problems import Text, ValidationProblem
+from domain.storable import is_json_storable
 from services.definition_sources import SourceText
 from services.definitions import MOST_TEXTS
 
@@ -23,8 +24,6 @@ YAML_MEDIA_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text
 UPLOAD_MEDIA_TYPES = (*YAML_MEDIA_TYPES, "multipart/form-data")
 
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_DOUBTFUL_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def media_type_of(headers: Mapping[str, str]) -> str:
@@ -61,7 +60,7 @@ def parse_json(body: bytes) -> Any:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _no_json(error) from None
-    if _DOUBTFUL_ESCAPE.search(body) and any(_unstorable(text) for text in _texts(value)):
+    if not is_json_storable(body, value):
         raise ValidationProblem(
             Text(
                 "文本中不能包含空字符（\\u0000）或不成对的代理字符",
@@ -106,22 +105,6 @@ def _no_json(error: Exception) -> ValidationProblem:
     return ValidationProblem(
         Text(f"请求体不是有效的 JSON：{place}{reason}", f"The body is no valid JSON: {place}{reason}"), errors=[]
     )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list):
-            waiting += item
-
-
-def _unstorable(text: str) -> bool:
-    return "\x00" in text or _SURROGATE.search(text) is not None
 
 
 async def uploaded_texts(request: Request, name: str | None = None) -> list[SourceText]:

@@ -1,9 +1,7 @@
 """Reading what strangers send: bounded in size and depth, no DTD, nothing that cannot be stored, no surprises."""
 
 import json
-import re
 from binascii import a2b_qp
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -14,11 +12,10 @@ from defusedxml.ElementTree import fromstring
 
 from connectors.webhooks import MAX_BODY_BYTES
 from domain.problems import Text, ValidationProblem
+from domain.storable import is_json_storable
 
 MAX_DEPTH = 32
 _MOST_ELEMENTS = 2_000
-_DOUBTFUL_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parse_json(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> Any:
@@ -36,7 +33,7 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BODY_BYTES) -> Any:
     # Fewer brackets than levels: most bodies need no walk.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper_than(value, MAX_DEPTH):
         raise _too_deep()
-    if _DOUBTFUL_ESCAPE.search(body) and any(_UNSTORABLE.search(text) for text in _texts(value)):
+    if not is_json_storable(body, value):
         raise ValidationProblem(
             Text("请求体含有空字符或不成对的代理字符", "The body has a NUL character or half a surrogate pair in it"),
             retryable=False,
@@ -113,18 +110,6 @@ def _is_deeper_than(value: Any, limit: int) -> bool:
         children = (child for node in level for child in (node.values() if isinstance(node, dict) else node))
         level = [child for child in children if isinstance(child, (dict, list))]
     return bool(level)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, list):
-            waiting += item
 
 
 def _too_deep() -> ValidationProblem:

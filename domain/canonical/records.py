@@ -19,6 +19,7 @@ from domain.canonical.orders import OrderData, RefundData, ShipmentData
 from domain.canonical.origin import Origin
 from domain.canonical.people import ContactData, FollowerData, MemberData
 from domain.problems import Text, ValidationProblem
+from domain.storable import is_storable
 from domain.validation_texts import explain
 
 RECORD_TYPES: Mapping[str, type[Origin]] = {
@@ -155,7 +156,7 @@ def _values_out_of_bounds(value: Any, path: str) -> list[FieldError]:
         longest = _LONGEST_CHAT if name == "text" else _LONGEST_ID if name.endswith("_id") else _LONGEST_TEXT
         if len(value) > longest:
             return [FieldError(path, Text(f"最多 {longest} 个字符", f"at most {longest} characters"))]
-        if not value.isprintable() and any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value):
+        if not is_storable(value):
             return [FieldError(path, Text("含有无法保存的字符", "this holds characters that cannot be stored"))]
         return []
     if name.endswith("_minor") and isinstance(value, Decimal | float):
