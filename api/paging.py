@@ -34,7 +34,7 @@ def _page_request(
 
 def _sensible(instant: datetime) -> datetime:
     if not _EARLIEST <= instant <= _LATEST:
-        raise ValueError("an instant between 2000 and 2200 is meant")
+        raise ValueError("时间应在 2000 至 2200 年之间 · an instant between 2000 and 2200 is meant")
     return instant
 
 

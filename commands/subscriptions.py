@@ -17,6 +17,7 @@ from connectors.web.guard import HostGuard, WebSettings
 from domain.events import rfc3339
 from domain.problems import Text, ValidationProblem
 from domain.subscriptions import LONGEST_OVERLAP, NewSubscription, Start, Subscription
+from domain.validation_texts import reasons
 from runtime.settings import Settings
 from services.subscriptions import SubscriptionService
 from storage.engine import Database
@@ -217,6 +218,5 @@ def _letter(one: DeadLetter) -> dict[str, Any]:
 
 
 def _wrong(error: ValidationError) -> ValidationProblem:
-    found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)[:10]]
-    listed = "; ".join(found)
-    return ValidationProblem(Text(f"订阅不正确：{listed}", f"Wrong subscription: {listed}"), retryable=False)
+    why = reasons(error)
+    return ValidationProblem(Text(f"订阅不正确：{why.zh}", f"Wrong subscription: {why.en}"), retryable=False)

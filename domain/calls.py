@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domain.privacy import Masking, shapes_of
 from domain.problems import ConfigurationProblem, Text, ValidationProblem
+from domain.validation_texts import reasons
 
 CallKind = Literal["outside", "inside", "flow"]
 Effect = Literal["none", "keyed"]
@@ -76,11 +77,9 @@ class Call(Generic[In, Out]):
         try:
             return self.input.model_validate(dict(arguments))
         except ValidationError as error:
+            why = reasons(error)
             raise ValidationProblem(
-                Text(
-                    f"调用 {self.name} 的参数不正确：{_reasons(error)}",
-                    f"Wrong arguments for {self.name}: {_reasons(error)}",
-                ),
+                Text(f"调用 {self.name} 的参数不正确：{why.zh}", f"Wrong arguments for {self.name}: {why.en}"),
                 call=self.name,
             ) from None
 
@@ -89,19 +88,14 @@ class Call(Generic[In, Out]):
         try:
             return self.output.model_validate(result)
         except ValidationError as error:
+            why = reasons(error)
             raise ValidationProblem(
                 Text(
-                    f"调用 {self.name} 返回的数据不符合声明：{_reasons(error)}",
-                    f"{self.name} returned data that breaks its declaration: {_reasons(error)}",
+                    f"调用 {self.name} 返回的数据不符合声明：{why.zh}",
+                    f"{self.name} returned data that breaks its declaration: {why.en}",
                 ),
                 call=self.name,
             ) from None
-
-
-def _reasons(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or '(root)'}: {item['msg']}" for item in error.errors(include_url=False)[:10]
-    )
 
 
 AnyCall = Call[Any, Any]

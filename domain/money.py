@@ -16,7 +16,7 @@ _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,10})?")
 
 def _refuse_fractions(value: Any) -> Any:
     if isinstance(value, (float, bool)):
-        raise ValueError("money is an integer of minor units (分), not a fraction")
+        raise ValueError("金额应为整数（分） · money is an integer of minor units (fen), not a fraction")
     return value
 
 

@@ -35,7 +35,10 @@ _IDENTIFYING = ("specversion", "id", "source", "type", "time")
 
 def _event_type(text: str) -> str:
     if not _TYPE.fullmatch(text):
-        raise ValueError("an event type (tandem.order.paid), a prefix of types (tandem.order.*) or *")
+        raise ValueError(
+            "应为事件类型（tandem.order.paid）、其前缀（tandem.order.*）或 * · this must be an event type "
+            "(tandem.order.paid), a prefix of types (tandem.order.*) or *"
+        )
     return text
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from domain.problems import Text
+
+MOST_REASONS = 10
 
 _TEXTS = {
     "missing": Text("必填", "this is required"),
@@ -49,12 +53,24 @@ _TEXTS = {
 
 
 def explain(error: Mapping[str, Any]) -> Text:
-    """The sentence for one error of pydantic's `errors()`."""
+    """The sentence for one error of pydantic's `errors()`; validators of ours say `中文 · English`."""
     known = _TEXTS.get(str(error.get("type")))
     said = str(error.get("msg", "")).removeprefix("Value error, ")[:300]
     if known is None:
+        zh, both, en = said.partition(" · ")
+        if both:
+            return Text(zh, en)
         return Text(f"值不正确（{said}）", said)
     try:
         return known.format(**error.get("ctx", {}))
     except (KeyError, IndexError):
         return Text(f"值不正确（{said}）", said)
+
+
+def reasons(error: ValidationError) -> Text:
+    """What is wrong and where, `orders.0.price: …`, ten things at most; never what was given, which may be personal."""
+    found = error.errors(include_url=False, include_input=False)[:MOST_REASONS]
+    said = [(".".join(map(str, each["loc"])) or "(root)", explain(each)) for each in found]
+    return Text(
+        "；".join(f"{place}：{why.zh}" for place, why in said), "; ".join(f"{place}: {why.en}" for place, why in said)
+    )

@@ -11,6 +11,7 @@ from domain.events import Event
 from domain.ids import canonical_json
 from domain.problems import Text, ValidationProblem
 from domain.publishing import require_right_to_publish
+from domain.validation_texts import reasons
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.events import Events, ParkedEvent
@@ -61,11 +62,8 @@ class EventService:
         try:
             events = [Event.model_validate(envelope) for envelope in envelopes]
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ValidationProblem(
-                Text(f"事件不符合 CloudEvents：{place} {first['msg']}", f"No CloudEvent: {place} {first['msg']}")
-            ) from None
+            why = reasons(error)
+            raise ValidationProblem(Text(f"事件不符合 CloudEvents：{why.zh}", f"No CloudEvent: {why.en}")) from None
         async with UnitOfWork(self._database) as work:
             return await Events(work).add(events)
 

@@ -129,7 +129,9 @@ class DryRunIn(BaseModel):
     @model_validator(mode="after")
     def _one_source(self) -> "DryRunIn":
         if (self.text is None) == (self.key is None):
-            raise ValueError("give either `text`, or `namespace`, `name` and `version`")
+            raise ValueError(
+                "请给出 text，或 namespace、name 与 version · give either `text`, or `namespace`, `name` and `version`"
+            )
         return self
 
     @property

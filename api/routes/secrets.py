@@ -34,7 +34,7 @@ class SecretIn(BaseModel):
     @model_validator(mode="after")
     def _one_of_them(self) -> "SecretIn":
         if (self.value is None) == (self.members is None):
-            raise ValueError("give either `value` or `members`")
+            raise ValueError("value 与 members 必须且只能给出一个 · give either `value` or `members`")
         return self
 
 

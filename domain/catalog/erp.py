@@ -76,7 +76,7 @@ class ShippingOrderArguments(PlatformArguments):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.number is None) == (self.order_id is None):
-            raise ValueError("either number or order_id is needed")
+            raise ValueError("number 与 order_id 二选一 · either number or order_id is needed")
         return self
 
 

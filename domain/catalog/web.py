@@ -91,13 +91,17 @@ class OAuth2Client(Arguments):
     @model_validator(mode="after")
     def _complete(self) -> "OAuth2Client":
         if self.authentication != "none" and not self.id:
-            raise ValueError("`id` is required unless `authentication` is `none`")
+            raise ValueError(
+                "除非 authentication 为 none，必须填写 id · `id` is required unless `authentication` is `none`"
+            )
         if self.authentication in ("client_secret_basic", "client_secret_post") and self.secret is None:
             raise ValueError(f"`secret` is required for `{self.authentication}`")
         if self.authentication == "client_secret_jwt" and self.secret is None and self.assertion is None:
-            raise ValueError("`secret` or `assertion` is required for `client_secret_jwt`")
+            raise ValueError(
+                "client_secret_jwt 需要 secret 或 assertion · `client_secret_jwt` needs `secret` or `assertion`"
+            )
         if self.authentication == "private_key_jwt" and self.assertion is None:
-            raise ValueError("`assertion` is required for `private_key_jwt`")
+            raise ValueError("private_key_jwt 需要 assertion · `assertion` is required for `private_key_jwt`")
         return self
 
 
@@ -146,9 +150,11 @@ class OidcAuthentication(Arguments):
     @model_validator(mode="after")
     def _complete(self) -> "OidcAuthentication":
         if self.grant == "password" and (self.username is None or self.password is None):
-            raise ValueError("`username` and `password` are required for the grant `password`")
+            raise ValueError(
+                "grant 为 password 时须有 username 与 password · the grant `password` needs `username` and `password`"
+            )
         if self.grant not in ("client_credentials", "password") and self.subject is None:
-            raise ValueError(f"`subject` is required for the grant `{self.grant}`")
+            raise ValueError(f"grant 为 {self.grant} 时须有 subject · the grant `{self.grant}` needs `subject`")
         return self
 
 
@@ -174,7 +180,9 @@ class Authentication(Arguments):
     @model_validator(mode="after")
     def _exactly_one(self) -> "Authentication":
         if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
-            raise ValueError("an authentication names exactly one of basic, bearer, digest, oauth2, oidc")
+            raise ValueError(
+                "认证方式只能写一种：basic、bearer、digest、oauth2、oidc · an authentication names exactly one of them"
+            )
         return self
 
 

@@ -45,6 +45,7 @@ from domain.customers.interaction_rows import (
 from domain.customers.order_rows import order_line_rows, order_row, refund_row, shipment_row
 from domain.events import Event
 from domain.problems import Text, ValidationProblem
+from domain.validation_texts import explain
 
 Shelf = Literal["orders", "refunds", "shipments", "interactions", "goods", "stock"]
 
@@ -154,11 +155,11 @@ def record_of(event: Event, received_at: datetime) -> Record | None:
         data = kind.model.model_validate(event.data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "(root)"
+        place, why = ".".join(map(str, first["loc"])) or "(root)", explain(first)
         raise ValidationProblem(
             Text(
-                f"事件 {event.type} 的字段 {place} 不正确：{first['msg']}",
-                f"Field {place} of a {event.type} is wrong: {first['msg']}",
+                f"事件 {event.type} 的字段 {place} 不正确：{why.zh}",
+                f"Field {place} of a {event.type} is wrong: {why.en}",
             ),
             field=place,
             retryable=False,

@@ -49,7 +49,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("no such time zone; for example Asia/Shanghai") from None
+        raise ValueError("没有这个时区，例如 Asia/Shanghai · no such time zone; for example Asia/Shanghai") from None
     return name
 
 
