@@ -22,6 +22,8 @@ from domain.problems import (
     NotFoundProblem,
     ProblemError,
     RateLimitProblem,
+    RuntimeProblem,
+    Text,
     UnavailableProblem,
 )
 from domain.tags.sharing import Change
@@ -129,10 +131,10 @@ class LookupService:
     async def _ask(self, platform: str, claimed: Claimed) -> bool:
         try:
             await self._look_up(platform, claimed)
-        except ProblemError as problem:
+        except Exception as error:  # a connector's bug on one key must not stop the others
             # When the database is away as well, the lease ends, and another round asks.
             with contextlib.suppress(UnavailableProblem):
-                await self._put_off(claimed, problem)
+                await self._put_off(claimed, _as_problem(error))
             return False
         return True
 
@@ -190,6 +192,14 @@ class LookupService:
         now = time.monotonic()
         self._paused = {account: until for account, until in self._paused.items() if until > now}
         return list(self._paused)
+
+
+def _as_problem(error: Exception) -> ProblemError:
+    if isinstance(error, ProblemError):
+        return error
+    log.exception("a lookup failed unexpectedly")
+    said = type(error).__name__
+    return RuntimeProblem(Text(f"内部错误：{said}", f"Internal error: {said}"), retryable=True)
 
 
 _OF_THE_ACCOUNT = (RateLimitProblem, UnavailableProblem, AuthenticationProblem, NotFoundProblem)

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from connectors.loading import load_connectors
-from connectors.lookups import looked_up
+from connectors.lookups import KnownContact, LookedUp, looked_up
 from connectors.webhooks import Verified
+from connectors.wecom.client import WecomCorp
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from services.accounts import PlatformAccounts
@@ -302,6 +303,33 @@ async def test_what_cannot_be_asked_is_given_up_with_its_reason(live: Database, 
     ((due, problem),) = await rows(live, "SELECT due_at, problem FROM lookups")
     assert due is None
     assert "48002" in problem
+
+
+async def test_a_bug_met_by_one_question_stops_no_other_and_ends(
+    live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await connected(live, world, "wecom")
+    first, *others = list(world.sim.app.state.world.contacts)[:3]
+    for friend in (first, *others):
+        await doing(world, friend.customer_id, "befriend")
+    await pushed(live, world, "wecom", 3)
+    real = WecomCorp.look_up
+
+    async def broken(corp: WecomCorp, value: str, known: KnownContact) -> LookedUp:
+        if value == first.external_userid:
+            raise KeyError(value)
+        return await real(corp, value, known)
+
+    monkeypatch.setattr(WecomCorp, "look_up", broken)
+    lookups = LookupService(live, CONNECTORS, Connections(live), world.link)
+    await hurried(live)
+    assert (await lookups.drain("wecom")).failed == 1
+    ((problem, attempts),) = await rows(live, "SELECT problem, attempts FROM lookups WHERE problem IS NOT NULL")
+    assert ("KeyError" in problem, attempts) == (True, 1)
+    assert first.external_userid not in problem
+    await rows(live, "UPDATE lookups SET due_at = now(), attempts = 11 WHERE problem IS NOT NULL RETURNING 1")
+    assert (await lookups.drain("wecom")).failed == 1
+    assert await rows(live, "SELECT count(*) FROM lookups WHERE due_at IS NOT NULL") == [(0,)], "given up"
 
 
 async def test_a_buyer_of_the_shop_is_the_contact(live: Database, world: Outside) -> None:
