@@ -103,7 +103,7 @@ class ChannelService:
                 channel = connector.channel(await self._connections.account(platform, slug))
             except ProblemError as problem:
                 # Disconnected, or incomplete: its connection test says so in plain words.
-                log.info("channel.none", account=f"{platform}/{slug}", why=str(problem))
+                log.debug("channel.none", account=f"{platform}/{slug}", why=str(problem))
                 continue
             if channel.owner:
                 found.setdefault(channel.application, _Application(channel)).slugs[channel.owner] = slug

@@ -58,7 +58,8 @@ class PullWorkflow:
                 pull,
                 task_queue=pull.queue,
                 result_type=messages.PullProgress,
-                start_to_close_timeout=timedelta(minutes=5),
+                # A comparison reads two days from their beginning: it cannot be done by parts.
+                start_to_close_timeout=timedelta(hours=1) if pull.task == "compare" else timedelta(minutes=5),
                 schedule_to_close_timeout=timedelta(hours=2),
                 heartbeat_timeout=timedelta(seconds=90),
                 retry_policy=RetryPolicy(
