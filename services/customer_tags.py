@@ -1,6 +1,7 @@
 """Tags as people handle them: look, ask why, see what a rule would change, give, take, exclude."""
 
 import time
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -15,11 +16,11 @@ from services.tag_rules import RuleBook
 from services.tagging import mark_event, shared_tags
 from storage.audit import AuditLog
 from storage.customer_grades import CustomerGrades
+from storage.customer_scope import require_customer, sees_customer
 from storage.customer_tags import CustomerTags
 from storage.customer_traits import CustomerTraits
 from storage.engine import Database
 from storage.events import Events
-from storage.identities import Customers
 from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
@@ -29,6 +30,7 @@ LONGEST_TAG = 30
 LONGEST_REASON = 500
 _PREVIEW_AT_ONCE = 5_000
 _MOST_SAMPLES = 10
+_MOST_LOOKED_AT = 100
 
 Decision = Literal["add", "remove", "exclude", "include"]
 
@@ -74,7 +76,7 @@ class CustomerTagService:
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
-            present = await _present(tags, actor, customer)
+            present = await require_customer(work, customer, actor.scope)
             marks = await tags.marks(present)
             excluded = [mark for mark in marks if mark.kind == "exclude"]
             without = {mark.tag for mark in excluded}
@@ -96,7 +98,7 @@ class CustomerTagService:
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
-            present = await _present(tags, actor, customer)
+            present = await require_customer(work, customer, actor.scope)
             live = {each.rule.name: each.rule for each in await self._book.current(work) if each.rule.tag == tag}
             written = {row.rule: row for row in await tags.by_rules(present, tag)}
             now = {each.rule: each for each in await tags.compare(list(live.values()), [present])}
@@ -129,7 +131,8 @@ class CustomerTagService:
     async def preview(self, actor: Actor, text: str, *, budget_s: float = 20.0) -> Preview:
         """What the rule in a text would change if it were published; nothing is written.
 
-        budget_s: no batch of customers begins later than this; the oldest customers come first.
+        budget_s: no batch of customers begins later than this; the oldest customers come first. Samples are customers
+        within the actor's data scope, figures are over all.
 
         :raises ValidationProblem: the text is no tag rule, or a broken one.
         """
@@ -148,15 +151,15 @@ class CustomerTagService:
                 tags = CustomerTags(work)
                 batch = await tags.after(cursor, _PREVIEW_AT_ONCE)
                 found = await tags.compare([rule], batch) if batch else []
+                gaining = [each.customer_id for each in found if each.holds and not each.was_held]
+                losing = [each.customer_id for each in found if each.was_held and not each.holds]
+                gained_samples += await _seen(work, actor, gaining, _MOST_SAMPLES - len(gained_samples))
+                lost_samples += await _seen(work, actor, losing, _MOST_SAMPLES - len(lost_samples))
             complete = len(batch) < _PREVIEW_AT_ONCE
             cursor = batch[-1] if batch else cursor
             examined += len(batch)
             holds += sum(each.holds for each in found)
-            gaining = [each.customer_id for each in found if each.holds and not each.was_held]
-            losing = [each.customer_id for each in found if each.was_held and not each.holds]
             gained, lost = gained + len(gaining), lost + len(losing)
-            gained_samples += gaining[: _MOST_SAMPLES - len(gained_samples)]
-            lost_samples += losing[: _MOST_SAMPLES - len(lost_samples)]
         return Preview(
             rule.name,
             rule.version,
@@ -181,7 +184,7 @@ class CustomerTagService:
         _check(tag, reason)
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
-            present = await _present(tags, actor, customer)
+            present = await require_customer(work, customer, actor.scope)
             await tags.lock([present])
             before = bool(await tags.tags_elsewhere([(present, tag)]))
             changed = await self._decide(tags, present, tag, decision, actor.login, reason)
@@ -217,16 +220,15 @@ class CustomerTagService:
         return (is_new and await tags.mark(identity, tag, decision, MANUAL, login, reason)) or bool(ended)
 
 
-async def _present(tags: CustomerTags, actor: Actor, customer: UUID) -> UUID:
-    """Who stands for this customer now, within the actor's data scope."""
-    current = await Customers(tags.work).current(customer)
-    if current is None or not await tags.is_visible(current, actor.scope):
-        raise NotFoundProblem(
-            Text(
-                f"没有客户 {customer}，或不在您的数据范围内", f"There is no customer {customer} within your data scope"
-            )
-        )
-    return current
+async def _seen(work: UnitOfWork, actor: Actor, customers: Sequence[UUID], most: int) -> list[UUID]:
+    """Those of the first of these customers whom the actor sees."""
+    found: list[UUID] = []
+    for customer in customers[:_MOST_LOOKED_AT]:
+        if len(found) == most:
+            break
+        if await sees_customer(work, customer, actor.scope):
+            found.append(customer)
+    return found
 
 
 def _rule_in(text: str) -> LiveRule:

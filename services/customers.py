@@ -15,12 +15,12 @@ from domain.access import Actor, Permission
 from domain.customers.identity import Pair, Verdict
 from domain.customers.strength import Tier
 from domain.privacy import masked_key
-from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.tags import EVERY_KIND
 from services.identity_resolution import moved_in, resolve_again
 from services.tagging import Tagging
 from storage.audit import AuditLog
-from storage.customer_scope import sees_customer
+from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Customers, Identities, IdentityRow
@@ -139,7 +139,7 @@ class CustomerService:
         """Everything that says whose the keys of a customer are; a former id stands for who it is now."""
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             own = {row.id: row for row in await Identities(work).of_customers([customer])}
             links = await IdentityLinks(work).of(own)
             decisions = await IdentityDecisions(work).about(own)
@@ -164,7 +164,7 @@ class CustomerService:
         """Say that customers are one person, whatever the evidence says: all their keys are joined."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
-            customers = [await require_customer(work, actor, each) for each in (customer_id, *others)]
+            customers = [await require_customer(work, each, actor.scope) for each in (customer_id, *others)]
             if len(set(customers)) < 2:
                 raise ConflictProblem(Text("这些编号已经是同一位客户", "These ids are one customer already"))
             keys = [row.id for row in await Identities(work).of_customers(customers)]
@@ -174,7 +174,7 @@ class CustomerService:
         """Say that some keys of a customer are another person's than the rest: each is parted from each of the rest."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             keys = {row.id for row in await Identities(work).of_customers([customer])}
             chosen = set(identities)
             if not chosen or not chosen < keys:
@@ -199,7 +199,7 @@ class CustomerService:
                     unknown=sorted(set(named) - owners.keys()),
                 )
             for customer in set(owners.values()):
-                await require_customer(work, actor, customer)
+                await require_customer(work, customer, actor.scope)
             return await _decide(work, actor, verdict, [(named[0], other) for other in named[1:]], reason)
 
     async def undo(self, actor: Actor, decision_id: UUID) -> Decided:
@@ -210,7 +210,7 @@ class CustomerService:
             pairs = (await IdentityDecisions(work).pairs([decision_id])).get(decision_id, ())
             keys = {end for pair in pairs for end in pair}
             for customer in set((await Identities(work).customers_of(keys)).values()):
-                await require_customer(work, actor, customer)
+                await require_customer(work, customer, actor.scope)
             if decision.undone_at is not None:
                 raise ConflictProblem(
                     Text(f"该决定已由 {decision.undone_by} 撤销", f"{decision.undone_by} undid this decision already")
@@ -235,7 +235,7 @@ class CustomerService:
             suggestion = await IdentitySuggestions(work).require(suggestion_id)
             pair = (suggestion.low, suggestion.high)
             for customer in set((await Identities(work).customers_of(pair)).values()):
-                await require_customer(work, actor, customer)
+                await require_customer(work, customer, actor.scope)
             if suggestion.state != "open":
                 raise ConflictProblem(
                     Text(
@@ -244,14 +244,6 @@ class CustomerService:
                     )
                 )
             return await _decide(work, actor, verdict, [pair], reason)
-
-
-async def require_customer(work: UnitOfWork, actor: Actor, customer_id: UUID) -> UUID:
-    """The customer that an id stands for, within the actor's scope; raises NotFoundProblem."""
-    current = await Customers(work).current(customer_id)
-    if current is None or not await sees_customer(work, current, actor.scope):
-        raise NotFoundProblem(Text(f"没有客户 {customer_id}", f"There is no customer {customer_id}"))
-    return current
 
 
 async def _decide(work: UnitOfWork, actor: Actor, verdict: Verdict, pairs: Iterable[Pair], reason: str) -> Decided:

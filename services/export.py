@@ -9,9 +9,10 @@ from domain.access import Actor, Permission
 from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import Text, ValidationProblem
-from services.profiles import TagBook, entry_of, require_customer
+from services.profiles import TagBook, entry_of
 from services.suppressions import Silenced, silenced
 from storage.audit import AuditLog
+from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.human_tasks import HumanTaskRow
 from storage.identities import Customers, Identities
@@ -50,7 +51,7 @@ class ExportService:
                 )
             )
         async with UnitOfWork(self._database) as work:
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             keys = await Identities(work).of_customers([customer])
             aliases = (await Customers(work).aliases([customer])).get(customer, ())
             links = await IdentityLinks(work).of([row.id for row in keys])

@@ -11,16 +11,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
-from domain.problems import NotFoundProblem, Text
 from domain.tags.views import CustomerGrade
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.suppressions import Silenced, silenced
-from storage.customer_scope import sees_customer
+from storage.customer_scope import require_customer
 from storage.engine import Database
-from storage.erasures import Erasures
 from storage.human_tasks import HumanTaskRow
 from storage.identities import Customers, IdentityRow
 from storage.interactions import InteractionRow
@@ -193,7 +190,7 @@ class ProfileService:
     async def _open(
         self, work: UnitOfWork, actor: Actor, customer_id: UUID, unmask_for: str | None
     ) -> tuple[UUID, Sequence[UUID], Sequence[IdentityRow], Subject]:
-        customer = await require_customer(work, actor, customer_id)
+        customer = await require_customer(work, customer_id, actor.scope)
         aliases = (await Customers(work).aliases([customer])).get(customer, ())
         keys = await Profiles(work).keys_within(customer, actor.scope, MOST_KEYS)
         if unmask_for is not None:
@@ -224,19 +221,6 @@ class ProfileService:
 _INTERACTION: Kind = "interaction"
 _VERSIONS = ("version", "detail_version", "lines_version")
 _HOW_NEW = frozenset({"gap_versions", *_VERSIONS, *(f"{each}_tie" for each in _VERSIONS)})
-
-
-async def require_customer(work: UnitOfWork, actor: Actor, customer_id: UUID) -> UUID:
-    """The customer that an id stands for, within the actor's scope; raises NotFoundProblem."""
-    current = await Customers(work).current(customer_id)
-    if current is None or not await sees_customer(work, current, actor.scope):
-        raise NotFoundProblem(Text(f"没有客户 {customer_id}", f"There is no customer {customer_id}"))
-    if (erasure := await Erasures(work).of(current)) is not None:
-        raise NotFoundProblem(
-            Text(f"客户 {customer_id} 的个人信息已按要求删除", f"The customer {customer_id} was erased on request"),
-            erased_at=rfc3339(erasure.requested_at),
-        )
-    return current
 
 
 def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:

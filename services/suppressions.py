@@ -13,8 +13,9 @@ from domain.access import Actor, Permission
 from domain.events import Event, rfc3339
 from domain.ids import derived_id
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
-from services.customers import LONGEST_REASON, require_customer
+from services.customers import LONGEST_REASON
 from storage.audit import AuditLog
+from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Customers, Identities
@@ -53,7 +54,7 @@ class SuppressionService:
         """What counts now for a customer, the newest first."""
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             return silenced(await Suppressions(work).of(customer, actor.scope))
 
     async def silence(
@@ -76,7 +77,7 @@ class SuppressionService:
                 raise ValidationProblem(
                     Text("结束时间应在将来十年之内", "The end must lie within the ten years to come"), until=str(until)
                 )
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             keys = [key.id for key in await Identities(work).of_customers([customer])]
             if not keys:
                 raise ValidationProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
@@ -98,7 +99,7 @@ class SuppressionService:
         actor.require(Permission.CUSTOMERS_SUPPRESS)
         note = _reason(reason)
         async with UnitOfWork(self._database) as work:
-            customer = await require_customer(work, actor, customer_id)
+            customer = await require_customer(work, customer_id, actor.scope)
             rows = await Suppressions(work).of(customer, actor.scope)
             found = next((row for row in rows if row.id == suppression_id), None)
             if found is None:

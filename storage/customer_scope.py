@@ -3,12 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.access import Scope
-from storage.identities import IdentityRow
+from domain.events import rfc3339
+from domain.problems import NotFoundProblem, Text
+from storage.erasures import ErasureRow, Erasures
+from storage.identities import Customers, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderRow, RefundRow
 from storage.scoping import visible
@@ -29,5 +32,27 @@ def customer_visible(customer_id: Any, scope: Scope) -> ColumnElement[bool]:
 
 
 async def sees_customer(work: UnitOfWork, customer_id: UUID, scope: Scope) -> bool:
-    """Whether a customer is within a scope."""
-    return bool(await work.session.scalar(select(customer_visible(customer_id, scope))))
+    """Whether a customer is within a scope, and nobody asked to erase them."""
+    erased = exists().where(col(ErasureRow.customer_id) == customer_id)
+    return bool(await work.session.scalar(select(and_(customer_visible(customer_id, scope), ~erased))))
+
+
+async def require_customer(work: UnitOfWork, customer_id: UUID, scope: Scope) -> UUID:
+    """The customer that an id stands for today, within a scope.
+
+    Raises NotFoundProblem; of one whose erasure was asked for, it says since when.
+    """
+    current = await Customers(work).current(customer_id)
+    if current is None or not await work.session.scalar(select(customer_visible(current, scope))):
+        raise NotFoundProblem(
+            Text(
+                f"没有客户 {customer_id}，或不在您的数据范围内",
+                f"There is no customer {customer_id} within your data scope",
+            )
+        )
+    if (erasure := await Erasures(work).of(current)) is not None:
+        raise NotFoundProblem(
+            Text(f"客户 {customer_id} 的个人信息已按要求删除", f"The customer {customer_id} was erased on request"),
+            erased_at=rfc3339(erasure.requested_at),
+        )
+    return current

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
     TableValuedAlias,
     Text,
     and_,
@@ -15,8 +14,6 @@ from sqlalchemy import (
     delete,
     func,
     literal,
-    literal_column,
-    or_,
     select,
     text,
     true,
@@ -26,16 +23,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlmodel import col
 
-from domain.access import Scope
 from domain.tags import LiveRule
 from domain.tags.views import TagMark
 from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagCheckRow, TagMarkRow
 from storage.identities import CustomerRow, IdentityRow
-from storage.interactions import InteractionRow
-from storage.orders import OrderRow, RefundRow
 from storage.prepared import run_by_index
 from storage.recordsets import table_of
-from storage.scoping import ScopedColumns, visible
 from storage.tag_statements import compare
 from storage.unit_of_work import Repository
 
@@ -192,22 +185,6 @@ class CustomerTags(Repository):
             )
         )
 
-    async def is_visible(self, customer: UUID, scope: Scope) -> bool:
-        """Whether a record within the scope names this customer; whoever sees everything sees everybody."""
-        if scope.kind == "everything":
-            return True
-        seen = or_(
-            *(
-                _seen_in(rows, identity, customer, scope)
-                for rows, identity in (
-                    (OrderRow, col(OrderRow.identity_id)),
-                    (RefundRow, col(RefundRow.identity_id)),
-                    (InteractionRow, col(InteractionRow.identity_id)),
-                )
-            )
-        )
-        return bool(await self.session.scalar(select(seen)))
-
     async def after(self, cursor: UUID | None, limit: int) -> list[UUID]:
         """The next customers that are there, by id."""
         statement = select(col(CustomerRow.id)).where(col(CustomerRow.merged_into).is_(None))
@@ -337,15 +314,4 @@ def _marked(kind: str, wanted: TableValuedAlias) -> Any:
             and_(col(TagMarkRow.identity_id) == col(IdentityRow.id), col(TagMarkRow.tag) == wanted.c.tag),
         )
         .where(col(TagMarkRow.ended_at).is_(None), col(TagMarkRow.kind) == kind)
-    )
-
-
-def _seen_in(rows: type[ScopedColumns], identity: Any, customer: UUID, scope: Scope) -> ColumnElement[bool]:
-    """Whether a record of this kind that is within the scope names the customer."""
-    return (
-        select(literal_column("1"))
-        .select_from(IdentityRow)
-        .join(rows, identity == col(IdentityRow.id))
-        .where(col(IdentityRow.customer_id) == customer, visible(rows, scope))
-        .exists()
     )

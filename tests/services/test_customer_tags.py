@@ -72,6 +72,9 @@ async def test_a_preview_tells_who_would_gain_and_lose_and_writes_nothing(
     assert sorted(found.lost_samples) == sorted(customer for customer, _ in people[3:5])
     looser = rule(THREE.replace("3", "1"), version="1.1.0").text
     assert (await CustomerTagService(database).preview(OPS, looser)).gained == 2
+    elsewhere = an_actor("west", Role.OPS, scope=Scope.of_accounts("youzan/nowhere"))
+    narrow = await CustomerTagService(database).preview(elsewhere, stricter)
+    assert (narrow.lost, narrow.lost_samples) == (2, [])
     assert await tags_of(database, people[4][0]) == ["标签"]
     with pytest.raises(ValidationProblem):
         await CustomerTagService(database).preview(OPS, "form: {}")

@@ -14,11 +14,14 @@ from domain.catalog import CATALOG
 from domain.events import Event
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from services.customer_search import CustomerSearch, Wanted
+from services.customer_tags import CustomerTagService
+from services.customers import CustomerService
 from services.erasure import ErasureService, ErasureWorker
 from services.export import ExportService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
+from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
@@ -165,6 +168,25 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
         ExportService(database, StoredTags()).export(ADMIN, person.customer, "x"),
     ):
         with pytest.raises(NotFoundProblem):
+            await question
+
+
+async def test_nobody_finds_or_decides_about_a_person_from_the_moment_it_is_asked_for(
+    house: House, database: Database
+) -> None:
+    person = await a_person(database)
+    search, customers = CustomerSearch(database, StoredTags()), CustomerService(database)
+    wanted = Wanted(phone=PHONE)
+    assert [each.customer for each in (await search.find(ADMIN, wanted, PageRequest())).items] == [person.customer]
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    assert (await search.find(ADMIN, wanted, PageRequest())).items == []
+    for question in (
+        customers.explain(ADMIN, person.customer),
+        customers.split(ADMIN, person.customer, [1], "x"),
+        CustomerTagService(database).of_customer(ADMIN, person.customer),
+        SuppressionService(database).silence(ADMIN, person.customer, "x"),
+    ):
+        with pytest.raises(NotFoundProblem, match="erased on request"):
             await question
 
 
