@@ -13,7 +13,7 @@ from commands.listing import all_pages, show_rows
 from domain.catalog import CATALOG
 from domain.events import rfc3339
 from domain.money import major_from_minor
-from domain.problems import Text
+from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
 from services.customer_search import CustomerSearch, Wanted
 from services.erasure import ErasureService
@@ -144,11 +144,22 @@ def export(
         if file is None:
             typer.echo(text)
             return
-        file.touch(mode=0o600)
-        file.write_text(text + "\n", encoding="utf-8")
+        _write_privately(file, text)
         say(settings, Text(f"已写入 {file}", f"written to {file}"), err=True)
 
     with_database(work)
+
+
+def _write_privately(file: Path, text: str) -> None:
+    """For the eyes of this account only, whoever could read a file of that name before."""
+    try:
+        file.touch(mode=0o600)
+        file.chmod(0o600)
+        file.write_text(text + "\n", encoding="utf-8")
+    except OSError as failure:
+        raise ValidationProblem(
+            Text(f"无法写入 {file}：{failure.strerror}", f"{file} cannot be written: {failure.strerror}")
+        ) from None
 
 
 @customer.command("erase")

@@ -91,9 +91,13 @@ def test_show_find_export_and_erase(database_url: str, tmp_path: Path) -> None:
     assert json.loads(tandem("find", "--key", "unionid//U1", "--json"))[0]["customer"] == found
     assert tandem("find", "--order", "none") == ""
     file = tmp_path / "export.json"
+    file.write_text("older")
+    file.chmod(0o644)
     tandem("export", found, "--reason", "本人申请", "--file", str(file))
     assert {key["value"] for key in json.loads(file.read_text())["identities"]} == {"U1", "J1"}
     assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(ValidationProblem, match="cannot be written"):
+        tandem("export", found, "--reason", "本人申请", "--file", str(tmp_path / "no folder" / "export.json"))
     assert "working" in tandem("erase", found, "--reason", "本人申请", "--yes")
     assert "working" in tandem("erase", found)
     with pytest.raises(NotFoundProblem):
