@@ -13,6 +13,7 @@ from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.calls import Catalog
+from domain.problems import ConfigurationProblem
 from services.inbox import InboxService
 from storage.engine import Database
 from storage.events import Events
@@ -123,6 +124,21 @@ async def test_what_the_database_refuses_is_found_and_put_aside_alone(inbox: Inb
             text("SELECT paid_minor, status, quantity FROM orders JOIN order_lines ON order_key = id")
         )
         assert [tuple(row) for row in rows] == [(29900, "paid", 2)] * 8
+
+
+async def test_a_database_behind_its_migrations_is_no_pushs_fault(
+    inbox: InboxService, database: Database, database_url: str
+) -> None:
+    await inbox.accept("youzan", "shop", an_order_push("E1", 2))
+    await inbox.accept("youzan", "shop", an_order_push("E2", 2))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("ALTER TABLE orders RENAME COLUMN membership TO grade_of_buyer")
+        with pytest.raises(ConfigurationProblem):
+            await inbox.drain()
+        await connection.execute("ALTER TABLE orders RENAME COLUMN grade_of_buyer TO membership")
+    assert await in_quarantine(database) == []
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (2, 2, 0)
 
 
 async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:
