@@ -5,10 +5,10 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from temporalio.client import Client as TemporalClient
 
 from connectors.standard_webhooks import new_secret, sign_message
+from domain.problems import UnavailableProblem
 from runtime.application import open_database
 from runtime.configuration import connected_settings
 from services.pull_schedules import PREFIX
@@ -43,6 +44,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"match": {"platform": "wecom", "api": "externalcontact/*"}, "fault": "busy", "probability": 0.01},
 )
 _PATIENCE_S = 180.0
+Out = TypeVar("Out")
 
 
 class Stage:
@@ -110,9 +112,13 @@ class Stage:
     async def customers(self, people: Sequence[Person]) -> dict[str, UUID]:
         """The customer of each person that is known, by the person's name."""
         names = {person.unionid: person.name for person in people}
-        async with UnitOfWork(self.database) as work:
-            rows = await work.session.scalars(select(IdentityRow).where(col(IdentityRow.kind) == "unionid"))
-            return {names[row.value]: row.customer_id for row in rows if row.value in names}
+
+        async def read() -> dict[str, UUID]:
+            async with UnitOfWork(self.database) as work:
+                rows = await work.session.scalars(select(IdentityRow).where(col(IdentityRow.kind) == "unionid"))
+                return {names[row.value]: row.customer_id for row in rows if row.value in names}
+
+        return await patiently(read)
 
     async def sim(self, method: str, path: str, **content: Any) -> Any:
         return (await self.outside.request(method, path, **content)).raise_for_status().json()
@@ -167,3 +173,15 @@ class Stage:
     @property
     def _plain(self) -> str:
         return self._secret.get_secret_value()
+
+
+async def patiently(read: Callable[[], Awaitable[Out]]) -> Out:
+    """What is read, tried again while the database is away: it is being killed."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await read()
+        except UnavailableProblem:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)

@@ -16,7 +16,7 @@ from storage.unit_of_work import UnitOfWork
 from tests.chaos.verdict import audit_findings, bugs, left_open
 from tests.journeys.crowd import Person
 from tests.journeys.quick import JOURNEYS
-from tests.journeys.stage import Stage
+from tests.journeys.stage import Stage, patiently
 
 # What each journey's message says and no other's.
 _SAYS = {
@@ -53,6 +53,10 @@ class Account:
 
 async def take_stock(stage: Stage, people: Sequence[Person]) -> Account:
     """Read the runs, the touches and the ledger."""
+    return await patiently(lambda: _taken(stage, people))
+
+
+async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
     customers = await stage.customers(people)
     async with UnitOfWork(stage.database) as work:
         current: dict[str, str] = {}
