@@ -16,6 +16,7 @@ CHINA = timezone(timedelta(hours=8))
 FUTURE_TOLERANCE = timedelta(hours=1)
 _LAST_SECOND = 4_102_444_800
 _YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2}0{0,6})?")
+_WHOLE = re.compile(r"-?\d{1,18}")
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
@@ -63,7 +64,7 @@ def whole_number(source: Mapping[str, Any], field: str, default: int | None = No
     value = source.get(field)
     if value is None and default is not None:
         return default
-    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value)):
+    if isinstance(value, bool) or not _WHOLE.fullmatch(str(value)):
         raise anomaly(field, Text("应为整数", "must be an integer"))
     return int(str(value))
 

@@ -32,7 +32,7 @@ from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-BATCH = 1_000
+BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 _AT_A_STRETCH = 50
 _TRIES = 5

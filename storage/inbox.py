@@ -18,7 +18,7 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
-_MOST_BYTES = 4 * 1024 * 1024
+_MOST_BYTES = 8 * 1024 * 1024
 """After so many no further push is taken into a batch: each may hold hundreds of records."""
 _PAYLOAD = "inbox.payload"
 

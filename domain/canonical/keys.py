@@ -44,8 +44,10 @@ def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None
 
 def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ...]:
     """The keys, the one that tells people apart best first, without repetition and gaps."""
-    found = {each for each in keys if each is not None}
-    return tuple(sorted(found, key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
+    found = [each for each in keys if each is not None]
+    if len(found) < 2:
+        return tuple(found)
+    return tuple(sorted(set(found), key=lambda each: (_STRENGTH[each.kind], each.scope, each.value)))
 
 
 _STRENGTH: dict[str, int] = {kind: place for place, kind in enumerate(KINDS)}

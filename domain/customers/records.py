@@ -11,6 +11,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from domain.canonical import (
     CartData,
@@ -190,7 +191,13 @@ def _tie_of(record: Record) -> int:
     progress = PROGRESS.get(record.shelf, ())
     place = progress.index(record.values["status"]) if progress else 0
     said = [value for name, value in record.values.items() if name not in _TIMES_OF_TELLING]
-    digest = crc32(repr((said, record.people, record.lines)).encode("utf-8", "surrogatepass"))
+    told = (said, record.people, record.lines)
+    try:
+        # Every record has one: `repr` takes four times as long.
+        digest = crc32(to_json(told, fallback=str))
+    except PydanticSerializationError:
+        # Half of a surrogate pair, which the database refuses later with a reason.
+        digest = crc32(repr(told).encode("utf-8", "surrogatepass"))
     return (place << _DIGEST_BITS) + (digest >> (32 - _DIGEST_BITS))
 
 
