@@ -14,6 +14,7 @@ from services.goods import GoodsService
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.identities import Identities, StoredKey
+from storage.interactions import GONE, Interactions
 from storage.reach import Touches, TouchRow
 from storage.suppressions import Article, Suppressions
 from storage.unit_of_work import UnitOfWork
@@ -57,6 +58,7 @@ class ReachService:
             named = await customer_named(work, about.customer) if about.customer else None
             recipient = await _recipient(work, request, cause)
             customer = Customer(
+                contact_gone=await _is_gone(work, request, cause, recipient),
                 marketing_sent_at=sent_at,
                 not_about_this=await _is_suppressed(work, about, {named, recipient and recipient.customer_id}),
                 out_of_stock=out_of_stock,
@@ -100,6 +102,16 @@ async def _recipient(work: UnitOfWork, request: SendArguments, cause: Cause) -> 
     """The key that is written to, when a record has named it."""
     key = IdentityKey("external_userid", cause.account_id, request.to)
     return (await Identities(work).find([key])).get(key)
+
+
+async def _is_gone(work: UnitOfWork, request: SendArguments, cause: Cause, recipient: StoredKey | None) -> bool:
+    """Whether the member who is to write, or everybody when nobody is named, has lost the contact; not when nobody
+    ever told that they had it."""
+    if recipient is None:
+        return False
+    states = await Interactions(work).contact_states(cause.account_id, request.to, recipient.customer_id)
+    named = {request.sender: states[request.sender]} if request.sender in states else states
+    return bool(named) and all(state in GONE for state in named.values())
 
 
 async def _is_suppressed(work: UnitOfWork, about: About, customers: set[UUID | None]) -> bool:

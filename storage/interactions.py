@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, col, select
 
 from storage.encryption import EncryptedJson
+from storage.identities import IdentityRow
 from storage.scoping import ScopedColumns
 from storage.tables import Table, gap_versions, instant, tie
 from storage.unit_of_work import Repository
@@ -50,6 +52,10 @@ class InteractionRow(ScopedColumns, Table, table=True):
     )
 
 
+GONE = frozenset({"removed", "lost", "gone"})
+"""States of a contact to whom nobody can write any more."""
+
+
 class Interactions(Repository):
     """Interactions by their platform's own id."""
 
@@ -61,6 +67,17 @@ class Interactions(Repository):
             col(InteractionRow.key) == key,
         )
         return (await self.session.scalars(statement)).one_or_none()
+
+    async def contact_states(self, account_id: str, external_userid: str, customer: UUID) -> Mapping[str, str | None]:
+        """How a contact of a corp stands with each member who has, or had, them; the customer must be who they are."""
+        keys = select(IdentityRow.id).where(col(IdentityRow.customer_id) == customer)
+        statement = select(col(InteractionRow.key), col(InteractionRow.state)).where(
+            col(InteractionRow.identity_id).in_(keys),
+            col(InteractionRow.account_id) == account_id,
+            col(InteractionRow.kind) == "contact",
+        )
+        found = [(*key.partition("/"), state) for key, state in await self.session.execute(statement)]
+        return {member: state for contact, _, member, state in found if contact == external_userid and member}
 
     async def seen(
         self, account_id: str, kind: str, keys: Collection[str]

@@ -64,7 +64,8 @@ class SendArguments(PlatformArguments):
 class SendOutput(Result):
     """Whether the message went out; when not, why.
 
-    skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `unreachable`.
+    skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `contact_gone`
+    (they or the member ended it, so nobody can write), `unreachable` (the platform did not take it).
     """
 
     sent: bool

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.catalog.messages import Purpose
 from domain.journeys.quiet_hours import QuietHours
 
-SkippedReason = Literal["suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"]
+SkippedReason = Literal["contact_gone", "suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"]
 
 
 class Cap(BaseModel):
@@ -38,12 +38,14 @@ class ReachPolicy(BaseModel):
 class Customer(BaseModel):
     """What is known of the one to be reached, and of what the message is about.
 
-    suppressed: not to be reached at all. not_about_this: not with marketing about this. marketing_sent_at: earlier
-    marketing messages, in any order. out_of_stock, coupon_gone: what is advertised cannot be bought, or used.
+    contact_gone: nobody is their contact any more who could write. suppressed: not to be reached at all.
+    not_about_this: not with marketing about this. marketing_sent_at: earlier marketing messages, in any order.
+    out_of_stock, coupon_gone: what is advertised cannot be bought, or used.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    contact_gone: bool = False
     suppressed: bool = False
     not_about_this: bool = False
     consents_to_marketing: bool = True
@@ -54,6 +56,8 @@ class Customer(BaseModel):
 
 def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: datetime) -> SkippedReason | None:
     """Why the message must not go out now; None when it may."""
+    if customer.contact_gone:
+        return "contact_gone"
     if customer.suppressed:
         return "suppressed"
     if purpose == "service":

@@ -108,6 +108,26 @@ async def test_a_refund_silences_marketing_about_its_goods_and_nothing_else(
     assert await refusal(reach, purpose="service") is None
 
 
+async def test_who_is_nobodys_contact_any_more_is_not_written_to_and_that_is_kept(
+    database: Database, reach: ReachService
+) -> None:
+    other = CONTACT.model_copy(update={"userid": "mei", "version": 2})
+    await take_in(database, contact__added=other)
+    await take_in(database, contact__lost=CONTACT.model_copy(update={"version": 3}))
+    assert await refusal(reach, purpose="service") is None, "Mei can still write"
+    to_lin = SendArguments(to="wm1", text="新品", sender="lin")
+    assert await reach.refusal(to_lin, CAUSE) == "contact_gone"
+    await take_in(database, contact__removed=other.model_copy(update={"version": 4}))
+    for purpose in ("service", "marketing"):
+        assert await refusal(reach, purpose=purpose) == "contact_gone"
+    await reach.record(to_lin, SendOutput(sent=False, skipped_reason="contact_gone"), CAUSE)
+    async with UnitOfWork(database) as work:
+        (touch,) = await work.session.scalars(select(TouchRow))
+    assert (touch.skipped_reason, touch.identity_id is None) == ("contact_gone", False)
+    await take_in(database, contact__added=CONTACT.model_copy(update={"version": 5}))
+    assert await refusal(reach, purpose="service") is None, "they came back"
+
+
 @pytest.mark.parametrize("status", ["closed", "refused", "return_refused"])
 async def test_a_refund_that_came_to_nothing_silences_nobody(
     database: Database, reach: ReachService, status: RefundStatus
