@@ -1,13 +1,15 @@
 """Reaching customers: may they be reached now, and what was done about it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
 from domain.canonical.keys import IdentityKey
 from domain.catalog.messages import About, SendArguments, SendOutput
 from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_reason
-from domain.problems import NotFoundProblem, Text
+from domain.problems import NotFoundProblem, Text, UnavailableProblem
 from domain.resources import Message
+from services.catching_up import PATIENCE_S, Shop, caught_up
 from services.coupons import CouponService
 from services.customer_facts import customer_named
 from services.goods import GoodsService
@@ -33,9 +35,11 @@ class Cause:
 class ReachService:
     """The house rules of reaching people, over the record of every touch."""
 
-    def __init__(self, database: Database, policy: ReachPolicy | None = None) -> None:
+    def __init__(self, database: Database, policy: ReachPolicy | None = None, patience_s: float = PATIENCE_S) -> None:
+        """patience_s: how long a message waits at a time for pushes to be read."""
         self._database = database
         self._policy = policy or ReachPolicy()
+        self._patience_s = patience_s
 
     async def template(self, name: str) -> str:
         """The text of the message template in force. Raises NotFoundProblem."""
@@ -49,7 +53,21 @@ class ReachService:
         return Message.model_validate(version.properties).text
 
     async def refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
-        """Why the message must not go out now; None when it may."""
+        """Why the message must not go out now; None when it may.
+
+        Marketing is judged by everything that the shops of its goods and its coupon told before.
+
+        :raises UnavailableProblem: what they told is not read yet; try again later, nothing was sent.
+        """
+        reason = await self._refusal(request, cause)
+        shops = _shops(request)
+        if reason is not None or not shops:
+            return reason
+        if not await caught_up(self._database, shops, self._patience_s):
+            raise _not_read_yet(shops)
+        return await self._refusal(request, cause)
+
+    async def _refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
         about = request.about or About()
         out_of_stock, coupon_gone = await self._is_out_of_stock(about), await self._is_coupon_gone(about)
         async with UnitOfWork(self._database) as work:
@@ -98,6 +116,27 @@ class ReachService:
         return not state.usable and state.state != "unknown"
 
 
+def _shops(request: SendArguments) -> set[Shop]:
+    """The shops whose word counts for a message."""
+    about = request.about
+    if request.purpose != "marketing" or about is None:
+        return set()
+    coupon = {(about.coupon.platform, about.coupon.account)} if about.coupon is not None else set()
+    return {(item.platform, item.account) for item in about.items} | coupon
+
+
+def _not_read_yet(shops: Collection[Shop]) -> UnavailableProblem:
+    names = ", ".join(sorted("/".join(shop) for shop in shops))
+    return UnavailableProblem(
+        Text(
+            f"{names} 的推送尚未处理完，其中可能有退款；消息稍后再发",
+            f"Pushes of {names} are not read yet, and a refund may be among them; the message is sent later",
+        ),
+        outcome="not_done",
+        retryable=True,
+    )
+
+
 async def _recipient(work: UnitOfWork, request: SendArguments, cause: Cause) -> StoredKey | None:
     """The key that is written to, when a record has named it."""
     key = IdentityKey("external_userid", cause.account_id, request.to)
@@ -110,8 +149,9 @@ async def _is_gone(work: UnitOfWork, request: SendArguments, cause: Cause, recip
     if recipient is None:
         return False
     states = await Interactions(work).contact_states(cause.account_id, request.to, recipient.customer_id)
-    named = {request.sender: states[request.sender]} if request.sender in states else states
-    return bool(named) and all(state in GONE for state in named.values())
+    if request.sender is not None and request.sender in states:
+        return states[request.sender] in GONE
+    return bool(states) and all(state in GONE for state in states.values())
 
 
 async def _is_suppressed(work: UnitOfWork, about: About, customers: set[UUID | None]) -> bool:

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import BigInteger, Identity, Index, Insert, UniqueConstraint, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Identity,
+    Index,
+    Insert,
+    UniqueConstraint,
+    func,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
@@ -146,6 +157,15 @@ class Inbox(Repository):
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").limit(1)
         return (await self.session.scalar(statement)) is not None
 
+    async def newest_waiting(self, accounts: Collection[tuple[str, str]]) -> int | None:
+        """The newest push of these (platform, account) that waits, by its number."""
+        return await self.session.scalar(sa_select(func.max(col(InboxRow.id))).where(*_waiting_of(accounts)))
+
+    async def has_waiting_of(self, accounts: Collection[tuple[str, str]], newest: int) -> bool:
+        """Whether a push of these waits that is no newer than that one."""
+        statement = sa_select(col(InboxRow.id)).where(*_waiting_of(accounts), col(InboxRow.id) <= newest).limit(1)
+        return (await self.session.scalar(statement)) is not None
+
     async def take_waiting(self, limit: int, ids: Collection[int] | None = None) -> list[StoredPush]:
         """The oldest pushes that wait (of those named, if any are), some megabytes at most; locked until the unit ends,
         passed over by whoever else asks."""
@@ -171,6 +191,13 @@ class Inbox(Repository):
     async def _move(self, ids: Collection[int], state: str, reason: str | None = None) -> None:
         if ids:
             await fetch(self.work, _MOVE, {"ids": list(ids), "state": state, "reason": reason, "now": self.now})
+
+
+def _waiting_of(accounts: Collection[tuple[str, str]]) -> list[ColumnElement[bool]]:
+    return [
+        col(InboxRow.state) == "waiting",
+        tuple_(col(InboxRow.platform), col(InboxRow.account)).in_(sorted(accounts)),
+    ]
 
 
 def stored_push(row: InboxRow) -> StoredPush:

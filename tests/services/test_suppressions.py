@@ -1,5 +1,7 @@
 """A refund silences marketing about its goods, what is sold out is not recommended, and a spent coupon not recalled."""
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from connectors.loading import load_connectors
+from connectors.webhooks import Verified
 from domain.access import Role
 from domain.calls import Catalog
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
@@ -17,7 +20,13 @@ from domain.catalog.goods import GoodsCheckArguments
 from domain.catalog.messages import About, Purpose, SendArguments, SendOutput
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    UnavailableProblem,
+    ValidationProblem,
+)
 from services.customer_facts import CustomerFactsService
 from services.customers import CustomerService
 from services.identities import IdentityService
@@ -126,6 +135,45 @@ async def test_who_is_nobodys_contact_any_more_is_not_written_to_and_that_is_kep
     assert (touch.skipped_reason, touch.identity_id is None) == ("contact_gone", False)
     await take_in(database, contact__added=CONTACT.model_copy(update={"version": 5}))
     assert await refusal(reach, purpose="service") is None, "they came back"
+
+
+def told(data: RefundData | StockData, account: str = "flagship") -> Verified:
+    """A push of a shop that says so."""
+    kind = "refund" if isinstance(data, RefundData) else "stock"
+    said = data.model_dump(mode="json", exclude={"platform", "account"}, exclude_none=True, exclude_defaults=True)
+    body = json.dumps({"type": kind, "data": said}).encode()
+    return Verified("tandem.records", body, f"{account}-{kind}-{data.version}", NOW)
+
+
+async def test_nothing_goes_out_while_a_refund_that_came_before_waits_to_be_read(database: Database) -> None:
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.2)
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    await inbox.accept("youzan", "flagship", told(refund("requested", 2)))
+    with pytest.raises(UnavailableProblem) as later:
+        await refusal(hasty)
+    assert (later.value.problem.as_dict()["outcome"], later.value.problem.as_dict()["retryable"]) == ("not_done", True)
+    assert await refusal(hasty, purpose="service") is None, "an answer waits for no shop"
+    patient = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+    sending = asyncio.create_task(refusal(patient))
+    await asyncio.sleep(0.3)
+    assert not sending.done()
+    assert (await inbox.drain()).quarantined == 0
+    assert await sending == "suppressed"
+
+
+async def test_neither_another_shop_nor_what_comes_later_holds_a_message_up(database: Database) -> None:
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.5)
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    await inbox.accept("youzan", "other", told(refund("requested", 2), "other"))
+    assert await refusal(hasty) is None
+    await inbox.accept("youzan", "flagship", told(StockData(**SHOP, version=1, item_id="coat", available=5)))
+    sending = asyncio.create_task(refusal(hasty))
+    await asyncio.sleep(0.1)
+    await inbox.drain(limit=2)
+    await inbox.accept("youzan", "flagship", told(StockData(**SHOP, version=2, item_id="coat", available=6)))
+    assert await sending is None
 
 
 @pytest.mark.parametrize("status", ["closed", "refused", "return_refused"])
