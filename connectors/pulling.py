@@ -36,7 +36,8 @@ class PulledPage:
     """One page. records: as pushes are, so that `Connector.to_events` reads both; dedupe_key holds the version.
 
     cursor: where to go on, also after a crash: reading a page again is harmless. more: whether to go on at once.
-    reached_at: everything changed before it was read, where that is another instant than `until`.
+    reached_at: everything changed before it was read, where that is another instant than `until`. listed_since: when
+    the list of everything was begun that this page is of. is_last: the page ends it; all there is was on its pages.
     """
 
     records: Sequence[Verified]
@@ -44,6 +45,8 @@ class PulledPage:
     more: bool
     total: int | None = field(default=None)
     reached_at: datetime | None = field(default=None)
+    listed_since: datetime | None = field(default=None)
+    is_last: bool = field(default=False)
 
 
 @runtime_checkable

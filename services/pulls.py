@@ -22,6 +22,7 @@ from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import CommunicationProblem, NotFoundProblem, ProblemError, Text, UnavailableProblem
 from services.connections import Connections
+from services.unlisted import ask_about_unlisted
 from storage.engine import Database
 from storage.inbox import Inbox, Push
 from storage.interactions import Interactions
@@ -156,11 +157,15 @@ class PullService:
 
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
-        records = len(page.records)
+        records, keys = len(page.records), set[str]()
         if kind.lists_everything:
-            _, page = await self._difference(account, kind, page)
+            told = self._told(account, page)
+            keys = {each.key[2] for _, records_of in told for each in records_of}
+            async with UnitOfWork(self._database) as work:
+                _, page = await _compared_with_list(work, _id(account), page, told)
         async with UnitOfWork(self._database) as work:
             new = await Inbox(work).add_many(_pushes(account, page))
+            await ask_about_unlisted(work, _id(account), kind.name, page, keys)
             place = await self._place(work, _id(account))
             await Streams(work).note(
                 _id(account),
@@ -186,6 +191,14 @@ class PullService:
 
     async def _difference(self, account: Account, kind: Stream, page: PulledPage) -> tuple[Difference, PulledPage]:
         """How a page compares with what is here; and the page, of a list of everything without what is known."""
+        told = self._told(account, page)
+        async with UnitOfWork(self._database) as work:
+            if not kind.lists_everything:
+                return await Records(work).difference(fold(each for _, records in told for each in records)), page
+            return await _compared_with_list(work, _id(account), page, told)
+
+    def _told(self, account: Account, page: PulledPage) -> list[tuple[Verified, list[Record]]]:
+        """The records of a page, none of what cannot be read."""
         connector = self._connectors.for_platform(account.platform)
         told: list[tuple[Verified, list[Record]]] = []
         for pulled in page.records:
@@ -194,10 +207,7 @@ class PullService:
                 told.append((pulled, [each for event in events if (each := record_of(event, pulled.received_at))]))
             except ProblemError:
                 told.append((pulled, []))  # the inbox puts it into quarantine with its reason
-        async with UnitOfWork(self._database) as work:
-            if not kind.lists_everything:
-                return await Records(work).difference(fold(each for _, records in told for each in records)), page
-            return await _compared_with_list(work, _id(account), page, told)
+        return told
 
     async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
         return (await Placements(work).of_accounts([account_id]))[account_id]

@@ -83,11 +83,12 @@ class ContactBook:
             return PulledPage((), cursor, more=False, reached_at=datetime.fromisoformat(passed))
         began = self._api.now()
         start = str(cursor.get("pass") or rfc3339(began))
+        since = datetime.fromisoformat(start)
         after, page = str(cursor.get("after") or ""), str(cursor.get("page") or "")
         members = [userid for userid in await self._followers() if userid > after]
         batch = members[:_MEMBERS_AT_ONCE]
         if not batch:
-            return PulledPage((), {"passed_at": start}, more=False, reached_at=datetime.fromisoformat(start))
+            return PulledPage((), {"passed_at": start}, more=False, reached_at=since, listed_since=since, is_last=True)
         try:
             rows, next_page = await self._page(batch, page)
         except ValidationProblem:
@@ -103,7 +104,7 @@ class ContactBook:
                 platform=PLATFORM,
                 retryable=True,
             )
-        return PulledPage(records, place, more=True)
+        return PulledPage(records, place, more=True, listed_since=since)
 
     async def _followers(self) -> list[str]:
         if self._members is None:

@@ -12,8 +12,10 @@ from connectors.loading import load_connectors
 from connectors.lookups import KnownContact, LookedUp, looked_up
 from connectors.webhooks import Verified
 from connectors.wecom.client import WecomCorp
+from connectors.wecom.contacts import ContactBook
 from domain.accounts import NewAccount
 from domain.calls import Catalog
+from domain.problems import ProblemError
 from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.identities import IdentityService
@@ -270,6 +272,66 @@ async def test_who_was_lost_unseen_stays_and_is_not_reachable(live: Database, wo
     await asked(live, world, "wecom")
     async with UnitOfWork(live) as work:
         assert await CustomerFacts(work).contact(customer) == (CORP, f"{friend.external_userid}/{second}")
+
+
+async def listed_again(live: Database, world: Outside, hours: int) -> None:
+    """All contacts are read again some hours later; what that brings is taken in."""
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=hours))
+    pulls, more = PullService(live, CONNECTORS, Connections(live), later), True
+    while more:
+        more = (await pulls.pull(CORP, "contacts", pages=50)).more
+    await drained(live)
+
+
+STATES = "SELECT state, count(*) FROM interactions WHERE kind = 'contact' GROUP BY 1 ORDER BY 1"
+
+
+async def test_who_left_every_member_unseen_is_noticed_by_the_list_and_nobody_else_is(
+    live: Database, world: Outside
+) -> None:
+    corp = await connected(live, world, "wecom")
+    await read_all(live, world, corp, "contacts")
+    known = len(list(world.sim.app.state.world.contacts))
+    friend = next(iter(world.sim.app.state.world.contacts))
+    await world.break_things({"match": {"platform": "wecom"}, "fault": "drop_push"})
+    await doing(world, friend.customer_id, "unfriend", userid=friend.userid)
+    await world.break_things()
+    await rows(live, "UPDATE interactions SET recorded_at = now() - interval '1 hour' RETURNING 1")
+    assert await asked(live, world, "wecom") == 0, "nobody told of it"
+    await listed_again(live, world, 2)
+    assert await asked(live, world, "wecom") == 1, "only the one who was in no list"
+    assert await rows(live, STATES) == [("contact", known - 1), ("gone", 1)]
+    async with UnitOfWork(live) as work:
+        customer = await work.session.scalar(
+            text("SELECT customer_id FROM interactions JOIN identities i ON i.id = identity_id WHERE state = 'gone'")
+        )
+        assert await CustomerFacts(work).contact(customer) is None
+    assert await rows(live, "SELECT count(*) FROM listed") == [(0,)]
+    await listed_again(live, world, 4)
+    assert await asked(live, world, "wecom") == 0, "it is known now"
+
+
+async def test_a_list_that_breaks_off_or_comes_back_empty_takes_nobody_away(
+    live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corp = await connected(live, world, "wecom")
+    await read_all(live, world, corp, "contacts")
+    await rows(live, "UPDATE interactions SET recorded_at = now() - interval '1 hour' RETURNING 1")
+    known = await rows(live, STATES)
+    await world.break_things({"match": {"api": "externalcontact/batch/get_by_user"}, "fault": "forbidden"})
+    with pytest.raises(ProblemError):
+        await listed_again(live, world, 2)
+    await world.break_things()
+    assert await asked(live, world, "wecom") == 0, "a list without an end says nothing"
+
+    async def nobody(_: ContactBook) -> list[str]:
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ContactBook, "_followers", nobody)
+        await listed_again(live, world, 4)
+    assert await asked(live, world, "wecom") > 0, "each is asked about"
+    assert await rows(live, STATES) == known
 
 
 async def test_a_platform_out_of_quota_pauses_its_account_and_loses_no_question(live: Database, world: Outside) -> None:

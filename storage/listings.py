@@ -1,0 +1,69 @@
+"""What a list of everything has named so far while it is read, so that its end tells who was not in it.
+
+Rows are digests, and are there for as long as one reading takes.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, delete
+from sqlmodel import Field, col
+
+from storage.bulk import fetch
+from storage.tables import Instant, Table
+from storage.unit_of_work import Repository
+
+
+class ListedRow(Table, table=True):
+    """One record that was in the list. begun_at: when this reading began. digest: of the record's key."""
+
+    __tablename__ = "listed"
+    account_id: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    begun_at: datetime = Field(primary_key=True, sa_type=Instant)
+    digest: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Unlisted(NamedTuple):
+    """A contact that stands here and was in no list: its key at the platform, and the member."""
+
+    external_userid: str
+    userid: str
+
+
+_ADD = """
+    INSERT INTO listed (account_id, stream, begun_at, digest)
+    SELECT %(account)b::text, %(stream)b::text, %(begun_at)b::timestamptz, hashtextextended(key, 0)
+    FROM unnest(%(keys)b::text[]) AS t (key) ORDER BY 4 ON CONFLICT DO NOTHING
+"""
+_UNLISTED = """
+    SELECT split_part(key, '/', 1), split_part(key, '/', 2) FROM interactions
+    WHERE account_id = %(account)b::text AND kind = 'contact' AND state = 'contact'
+        AND recorded_at < %(begun_at)b::timestamptz AND name IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM listed WHERE listed.account_id = interactions.account_id AND stream = %(stream)b::text
+                AND begun_at = %(begun_at)b::timestamptz AND digest = hashtextextended(key, 0))
+    ORDER BY recorded_at, id LIMIT %(limit)b::bigint
+"""
+
+
+class Listings(Repository):
+    """Readings of lists that are under way."""
+
+    async def add(self, account_id: str, stream: str, begun_at: datetime, keys: Collection[str]) -> None:
+        """Note what a page named."""
+        if keys:
+            values = {"account": account_id, "stream": stream, "begun_at": begun_at, "keys": sorted(keys)}
+            await fetch(self.work, _ADD, values)
+
+    async def unlisted_contacts(self, account_id: str, stream: str, begun_at: datetime, limit: int) -> list[Unlisted]:
+        """Contacts that stand as such since before a reading began and were on none of its pages, those known the
+        longest first."""
+        values = {"account": account_id, "stream": stream, "begun_at": begun_at, "limit": limit}
+        return [Unlisted(*row) for row in await fetch(self.work, _UNLISTED, values)]
+
+    async def end(self, account_id: str, stream: str) -> None:
+        """Forget what this reading named, and what readings before named that never ended."""
+        row = ListedRow
+        await self.session.execute(delete(row).where(col(row.account_id) == account_id, col(row.stream) == stream))
