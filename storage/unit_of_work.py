@@ -11,12 +11,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.problems import ProblemError
 from storage.engine import Database
-from storage.failures import problem_of, violated_constraint
+from storage.failures import is_database_away, problem_of, violated_constraint
 from storage.tables import Table
 
 
@@ -49,7 +49,7 @@ class UnitOfWork:
                 await self._commit()
         finally:
             # Also when the task is cancelled: the connection goes back to the pool clean.
-            await asyncio.shield(asyncio.create_task(self.session.close()))
+            await asyncio.shield(asyncio.create_task(self._leave()))
         if error is None:
             for callback in self._after_commit:
                 callback()
@@ -63,6 +63,14 @@ class UnitOfWork:
             if problem := problem_of(error, written="unknown"):
                 raise problem from error
             raise
+
+    async def _leave(self) -> None:
+        try:
+            await self.session.close()
+        except SQLAlchemyError as error:
+            # The server has gone, and with it what was not committed. What the caller is told is decided already.
+            if not is_database_away(error):
+                raise
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Run something quick when all is written (drop a cache entry), and not otherwise."""

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
 from domain.organisation import Unit
-from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
+from domain.problems import ConfigurationProblem, ConflictProblem, Text, UnavailableProblem
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.organisation import UnitRow, Units
@@ -134,3 +134,20 @@ async def test_a_database_that_is_not_there_is_not_healthy(tmp_path: object) -> 
         async with UnitOfWork(nowhere) as work:
             await work.session.execute(text("SELECT 1"))
     await nowhere.close()
+
+
+async def test_a_refusal_stays_one_when_the_server_ends_meanwhile(database_url: str) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}), pool_size=1)
+    for _ in range(3):
+        with pytest.raises(ConflictProblem):
+            await _refuse_while_the_server_ends(database, database_url)
+    assert not await _exists(database, "/east/"), "the only connection of the pool is there again"
+    await database.close()
+
+
+async def _refuse_while_the_server_ends(database: Database, database_url: str) -> None:
+    async with UnitOfWork(database) as work:
+        server = await work.session.scalar(text("SELECT pg_backend_pid()"))
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [server])
+        raise ConflictProblem(Text("有人更快", "Somebody was faster"))
