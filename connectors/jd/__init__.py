@@ -7,8 +7,8 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.jd.client import JdShop
 from connectors.jd.gateway import PLATFORM
-from connectors.jd.pulling import AFTERSALE_KIND, ORDER_KIND, REFUND_KIND
-from connectors.jd.records import read_aftersale, read_order, read_refund
+from connectors.jd.pulling import AFTERSALE_KIND, ORDER_KIND, REFUND_KIND, SERVICE_KIND, VENDER_INFO
+from connectors.jd.records import read_aftersale, read_order, read_refund, read_service_order
 from connectors.jd.settings import JdSettings
 from connectors.payloads import parse_json_object
 from connectors.shop_records import order_event, refund_event
@@ -57,6 +57,9 @@ class JdConnector(Unpushed):
         if record.kind == AFTERSALE_KIND:
             aftersale = read_aftersale(parse_json_object(record.payload))
             return [refund_event(aftersale, record, account, field="completeTime")]
+        if record.kind == SERVICE_KIND:
+            service = read_service_order(parse_json_object(record.payload))
+            return [refund_event(service, record, account, field="updateDate")] if service is not None else []
         return []
 
     def open(self, account: Account, link: Link) -> JdShop:
@@ -66,7 +69,7 @@ class JdConnector(Unpushed):
         """Reads who the shop is."""
         try:
             gateway = self.open(account, link).gateway
-            await gateway.call("jingdong.seller.vender.info.get", {}, "vender_info_result")
+            await gateway.call(VENDER_INFO, {}, "vender_info_result")
         except ProblemError as error:
             return explain(error, _HINTS, _FAULTS)
         return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

@@ -10,13 +10,16 @@ from connectors.jd.records import ALL_STATES, ORDER_FIELDS
 from connectors.listed_rows import listed_record, listed_rows
 from connectors.page_windows import Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
-from connectors.reading import CHINA, mapping, whole_number
+from connectors.reading import CHINA, mapping, text, whole_number
 from connectors.webhooks import Verified
 
 ORDER_KIND = "order"
 REFUND_KIND = "refund"
 AFTERSALE_KIND = "aftersale"
 """Goods that were shipped and come back; refund applications are of orders that were not shipped [S]."""
+SERVICE_KIND = "service"
+"""How a service order stands: only there is told that one was refused, or taken back."""
+VENDER_INFO = "jingdong.seller.vender.info.get"
 REFUND_LIST = "jingdong.pop.afs.soa.refundapply.queryPageList"
 BY_CREATION = "1"
 BY_CHANGE = "0"
@@ -32,7 +35,16 @@ AFTERSALES_REQUESTED = Stream("aftersales_requested", reaches_back=_HALF_YEAR, l
 # They are listed by when the shop approved them, never by when the money went back, so the newest nine days are read
 # again each time: a return that takes longer is settled here by hand, or stays open.
 AFTERSALES_APPROVED = Stream("aftersales_approved", reaches_back=_HALF_YEAR, lag=timedelta(days=9))
-STREAMS = (ORDERS, ORDERS_CREATED, REFUNDS_REQUESTED, REFUNDS_CHECKED, AFTERSALES_REQUESTED, AFTERSALES_APPROVED)
+AFTERSALES_CHANGED = Stream("aftersales_changed", reaches_back=_HALF_YEAR, lag=_LAG)
+STREAMS = (
+    ORDERS,
+    ORDERS_CREATED,
+    REFUNDS_REQUESTED,
+    REFUNDS_CHECKED,
+    AFTERSALES_REQUESTED,
+    AFTERSALES_APPROVED,
+    AFTERSALES_CHANGED,
+)
 
 # A month is allowed; a day keeps the number of pages, and with it the time in which they can shift, small.
 _WIDEST = timedelta(days=1)
@@ -51,6 +63,7 @@ class JdReader:
             REFUNDS_CHECKED.name: _Refunds(gateway, "checkTime"),
             AFTERSALES_REQUESTED.name: _Aftersales(gateway, "applyTime"),
             AFTERSALES_APPROVED.name: _Aftersales(gateway, "approveTime"),
+            AFTERSALES_CHANGED.name: _ServiceOrders(gateway, "updateTime"),
         }
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
@@ -90,6 +103,10 @@ class _Listing(ABC):
     def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
         """How the interface is asked for a page, counted from 1."""
 
+    async def who_asks(self) -> Mapping[str, Any]:
+        """What the interface wants to know of the shop, beside its token."""
+        return {}
+
     async def count(self, window: Window) -> int:
         return whole_number(await self._ask(window, 1, 1), self.total)
 
@@ -100,7 +117,8 @@ class _Listing(ABC):
         return [listed_record(self.kind, row, self.told_apart_by, now) for row in rows]
 
     async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        return await self._gateway.call(self.method, self.params(window, page, size), self.answer)
+        params = {**await self.who_asks(), **self.params(window, page, size)}
+        return await self._gateway.call(self.method, params, self.answer)
 
 
 class _Orders(_Listing):
@@ -149,6 +167,32 @@ class _Aftersales(_Listing):
     kind = AFTERSALE_KIND
     # Until money went back a row has no number of its own, and is told apart by all it says.
     told_apart_by = ("afsRefundId", "status")
+
+    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+        return {
+            f"{self.by}Begin": _local(window.start),
+            f"{self.by}End": _local(window.end),
+            "pageNumber": page,
+            "pageSize": size,
+        }
+
+
+class _ServiceOrders(_Listing):
+    """Source: names of parameters and fields from the platform's own SDKs [S]; how wide a window may be is [U]."""
+
+    method = "jingdong.asc.sync.list"
+    answer = "pageResult"
+    total = "totalCount"
+    listed = "data"
+    kind = SERVICE_KIND
+    told_apart_by = ("serviceId", "serviceStatus", "updateDate")
+    _vender = ""
+
+    async def who_asks(self) -> Mapping[str, Any]:
+        if not self._vender:
+            self._vender = text(await self._gateway.call(VENDER_INFO, {}, "vender_info_result"), "vender_id")
+        # Whose work it is stands in the shop's own records of it; nobody's here.
+        return {"buId": self._vender, "operatePin": "tandem", "operateNick": "tandem"}
 
     def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
         return {

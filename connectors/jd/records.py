@@ -54,6 +54,22 @@ REFUND_STATUSES: Mapping[int, RefundStatus] = {
 
 AFTERSALE_PREFIX = "afs-"
 _AFTERSALE_STATUSES: Mapping[int, RefundStatus] = {13: "refunded", 14: "closed"}
+RETURN = 10
+"""What the customer wants of a service order: to give the goods back. Others are exchanges and repairs [S]."""
+_SERVICE_STATUSES: Mapping[int, RefundStatus] = {
+    10000: "requested",
+    10001: "requested",
+    10002: "requested",
+    10012: "requested",
+    10013: "requested",
+    10005: "awaiting_return",
+    10006: "returned",
+    10007: "returned",
+    10009: "returned",
+    10004: "refused",
+    10011: "closed",
+}
+"""States of service orders [S]. Finished ones (10010) are left to the record of the money, as is what nobody knows."""
 _LAST_MILLISECOND = 4_102_444_800_000
 
 
@@ -107,7 +123,7 @@ def read_refund(row: Mapping[str, Any]) -> RefundOutput:
 def read_aftersale(row: Mapping[str, Any]) -> RefundOutput:
     """A service order of goods that come back, with its refund.
 
-    Only that the money went back, or could not, is told; until then it is asked for, whatever the shop decided. The
+    Only that the money went back, or could not, is told; what the shop decided before, `read_service_order` tells. The
     sum is taken to be in yuan, and the service order's number to be another than any refund application's [U].
     """
     bill = mapping(row.get("sameOrderServiceBill"), "sameOrderServiceBill")
@@ -125,6 +141,20 @@ def read_aftersale(row: Mapping[str, Any]) -> RefundOutput:
         line_ids=(article,) if article else (),
         created_at=_moment(bill, "afsApplyTime"),
         updated_at=changed,
+    )
+
+
+def read_service_order(row: Mapping[str, Any]) -> RefundOutput | None:
+    """How a service order stands, without its refund; None when no goods are given back for money."""
+    if whole_number(row, "customerExpect", RETURN) != RETURN:
+        return None
+    return RefundOutput(
+        refund_id=f"{AFTERSALE_PREFIX}{text(row, 'serviceId')}",
+        order_id=text(row, "orderId"),
+        status=_SERVICE_STATUSES.get(whole_number(row, "serviceStatus", 0), "unknown"),
+        returns_goods=True,
+        created_at=_moment(row, "applyTime"),
+        updated_at=_moment(row, "updateDate") or _moment(row, "applyTime"),
     )
 
 

@@ -113,6 +113,37 @@ async def test_goods_that_come_back_are_told_when_asked_for_and_when_the_money_w
         await perform(client, "jd.agree_refund", refund_id=number, amount_minor=9900)
 
 
+async def test_a_service_order_that_is_refused_or_taken_back_is_told(world: Outside) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    client, account, state = await world.open("jd"), await world.account("jd"), world.sim.app.state.world
+    refused, withdrawn, agreed = [await world.sim.refund(shop=SHOP, stage="asked", amount_minor=9900) for _ in range(3)]
+
+    async def told_of(made: dict[str, Any]) -> tuple[str, str]:
+        changed, _ = await pull_all(client, "aftersales_changed", since)
+        mine = [each for each in events_of(changed, account) if each.data["refund_id"] == f"afs-{made['id']}"]
+        (event,) = mine
+        assert (event.data["order_id"], event.data["returns_goods"]) == (made["tid"], True)
+        return event.type, event.data["status"]
+
+    def row(made: dict[str, Any]) -> Any:
+        return state.refunds.get(made["id"])
+
+    assert await told_of(refused) == ("tandem.refund.created", "requested")
+    trade.refuse(state, row(refused), row(refused).version, "已影响二次销售")
+    trade.withdraw(state, row(withdrawn))
+    trade.agree_return(state, row(agreed), row(agreed).version)
+    assert (await told_of(refused))[1] == "refused"
+    assert (await told_of(withdrawn))[1] == "closed"
+    assert (await told_of(agreed))[1] == "awaiting_return"
+
+
+def test_an_exchange_is_no_refund_and_a_state_nobody_knows_changes_none() -> None:
+    row = {"serviceId": 1, "orderId": 2, "applyTime": "2026-11-22 09:00:00", "updateDate": "2026-11-22 10:00:00"}
+    assert told("service", {**row, "customerExpect": 20, "serviceStatus": 10004}) == []
+    (event,) = told("service", {**row, "customerExpect": 10, "serviceStatus": 10010})
+    assert (event.data["status"], event.data["amount_minor"]) == ("unknown", None)
+
+
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
     await world.break_things({"match": {"platform": "jd"}, "fault": "clock_skew", "seconds": -400})
     report = await connector("jd").test_connection(await world.account("jd"), world.link)

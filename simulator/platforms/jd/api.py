@@ -36,6 +36,17 @@ REFUND_STATES = {
 }
 
 
+SERVICE_STATES = {
+    RefundStatus.REQUESTED: 10001,
+    RefundStatus.AWAITING_RETURN: 10005,
+    RefundStatus.RETURNED: 10007,
+    RefundStatus.REFUSED: 10004,
+    RefundStatus.RETURN_REFUSED: 10004,
+    RefundStatus.REFUNDED: 10010,
+    RefundStatus.CLOSED: 10011,
+}
+
+
 class ApiError(Exception):
     """A refusal within an answer."""
 
@@ -132,6 +143,26 @@ def aftersale_list(platform: Jd, call: Call) -> Json:
     }
 
 
+def service_list(platform: Jd, call: Call) -> Json:
+    """Service orders by their last change, each as it stands."""
+    page, size = _paging(call, "pageNumber", "pageSize")
+    if size > AFTERSALE_SIZE_LIMIT:
+        raise ApiError(10100002, "每页大小1-50")
+    if call.params.get("buId") != str(call.shop.number) or not call.params.get("operatePin"):
+        raise ApiError(10100002, "buId、operatePin不正确")
+    start, end = _window(platform, call, "updateTimeBegin", "updateTimeEnd")
+    found = call.world.refunds.between("modified", start, end, shop=call.shop.id)
+    rows = [row for row in found if row.returns_goods]
+    return {
+        "success": True,
+        "code": "00000",
+        "totalCount": len(rows),
+        "pageNumber": page,
+        "pageSize": size,
+        "data": page_of([_service(row) for row in rows], page, size),
+    }
+
+
 def refund_reply(_platform: Jd, call: Call) -> Json:
     """The shop agrees (1) or refuses (2)."""
     row = call.world.refunds.get(call.params.get("id", ""))
@@ -159,6 +190,7 @@ APIS: dict[str, tuple[Handler, str]] = {
     "jingdong.pop.order.shipment": (shipment, "sopjosshipment_result"),
     "jingdong.pop.afs.soa.refundapply.queryPageList": (refund_list, "queryResult"),
     "jingdong.asc.serviceAndRefund.view": (aftersale_list, "pageResult"),
+    "jingdong.asc.sync.list": (service_list, "pageResult"),
     "jingdong.pop.afs.refundapply.replyRefund": (refund_reply, "replyResult"),
 }
 
@@ -237,6 +269,17 @@ def _aftersale(platform: Jd, row: Refund) -> Json:
             "approveDate": local(row.agreed_at) or None,
             "questionDesc": row.reason_text,
         },
+    }
+
+
+def _service(row: Refund) -> Json:
+    return {
+        "serviceId": int(row.id),
+        "orderId": row.tid,
+        "customerExpect": 10,
+        "serviceStatus": SERVICE_STATES[row.status],
+        "applyTime": local(row.created_at),
+        "updateDate": local(row.modified_at),
     }
 
 
