@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import NullPool, create_engine, inspect
 
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from runtime.embedded import EmbeddedPostgres
@@ -18,7 +18,7 @@ from storage.tables import load_tables
 
 def test_the_revisions_make_exactly_the_tables_of_the_code(database_url: str) -> None:
     metadata = load_tables()
-    with create_engine(sqlalchemy_url(database_url)).connect() as connection:
+    with create_engine(sqlalchemy_url(database_url), poolclass=NullPool).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -40,7 +40,7 @@ async def test_two_upgrades_at_once_do_the_work_once(empty_database_url: str) ->
     assert waiting == tuple(sorted(waiting))
     await asyncio.gather(*(asyncio.to_thread(upgrade, empty_database_url) for _ in range(3)))
     assert pending(empty_database_url) == ()
-    with create_engine(sqlalchemy_url(empty_database_url)).connect() as connection:
+    with create_engine(sqlalchemy_url(empty_database_url), poolclass=NullPool).connect() as connection:
         assert set(load_tables().tables) <= set(inspect(connection).get_table_names())
 
 
