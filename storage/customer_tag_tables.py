@@ -71,6 +71,7 @@ class TagMarkRow(Table, table=True):
             unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
+        Index("ix_tag_marks_identity_id", "identity_id"),
         Index("ix_tag_marks_open_tag", "tag", postgresql_where=text("ended_at IS NULL")),
     )
 
