@@ -114,7 +114,9 @@ async def prove(times: Times, platform: str) -> int:
     """0 when nothing was lost, doubled or changed."""
     began, story = time.monotonic(), Story()
     async with House() as house:
-        async with httpx.AsyncClient(base_url=house.simulator_url, timeout=30, trust_env=False) as http:
+        # A connection for each request: one that lay still is closed by the simulator in the moment it is used again.
+        once = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(base_url=house.simulator_url, timeout=30, trust_env=False, limits=once) as http:
             shops = Shops(http)
             await shops.open()
             _say(began, f"{len(PLATFORMS)} shops sell {times.rate:g} orders a second")
