@@ -36,7 +36,9 @@ Obstacle = Callable[[Any], Awaitable[None]]
 
 
 class Rehearsal:
-    """What a run's inner activities saw.
+    """What the inner activities of the runs it started saw, and of their children.
+
+    A run of before `forget` may still be coming to its end: it is answered, and nothing of it is kept.
 
     Calls answer with the example of their declaration; `answers` overrides that by name and may raise ProblemError.
     `obstacles` are awaited before the inner activity of a name does its work, with its message; they may raise, too.
@@ -54,6 +56,7 @@ class Rehearsal:
         self.calls: list[messages.CallEnvelope] = []
         self.answers: dict[str, Answer] = {}
         self.obstacles: dict[str, Obstacle] = {}
+        self._started: set[str] = set()
         self.queue = "flows"
         config = client.config()
         config["data_converter"] = data_converter(keyring, self._fetch, library)
@@ -63,6 +66,7 @@ class Rehearsal:
         """Forget what was seen and take every answer and obstacle away; definitions stay."""
         for seen in (self.reports, self.opened, self.closed, self.completed, self.published, self.calls):
             seen.clear()
+        self._started.clear()
         self.answers.clear()
         self.obstacles.clear()
 
@@ -84,6 +88,7 @@ class Rehearsal:
     ) -> WorkflowHandle[Any, Any]:
         """Start a run of a definition; `more` are further members of its `FlowStart`."""
         definition = self.know(text)
+        self._started.add(run_id)
         start = messages.FlowStart(
             messages.DefinitionRef(definition.digest),
             definition.namespace,
@@ -144,29 +149,29 @@ class Rehearsal:
         @activity.defn(name=messages.REPORT_RUN_ACTIVITY)
         async def report(message: messages.RunReport) -> None:
             await self._meet_obstacle(messages.REPORT_RUN_ACTIVITY, message)
-            self.reports.append(message)
+            self._keep(self.reports, message)
 
         @activity.defn(name=messages.OPEN_HUMAN_TASK_ACTIVITY)
         async def open_human_task(message: messages.OpenHumanTask) -> None:
             await self._meet_obstacle(messages.OPEN_HUMAN_TASK_ACTIVITY, message)
             if message.task_id not in [task.task_id for task in self.opened]:
-                self.opened.append(message)
+                self._keep(self.opened, message)
 
         @activity.defn(name=messages.CLOSE_HUMAN_TASK_ACTIVITY)
         async def close_human_task(message: messages.CloseHumanTask) -> None:
             await self._meet_obstacle(messages.CLOSE_HUMAN_TASK_ACTIVITY, message)
-            self.closed.append(message)
+            self._keep(self.closed, message)
 
         @activity.defn(name=messages.COMPLETE_HUMAN_TASK_ACTIVITY)
         async def complete_human_task(message: messages.CompleteHumanTask) -> messages.HumanTaskReceipt:
             await self._meet_obstacle(messages.COMPLETE_HUMAN_TASK_ACTIVITY, message)
-            self.completed.append(message)
+            self._keep(self.completed, message)
             return messages.HumanTaskReceipt(message.task_id, message.version + 1, "2026-01-01T00:00:00.000Z")
 
         @activity.defn(name=messages.PUBLISH_EVENTS_ACTIVITY)
         async def publish(message: messages.PublishEvents) -> None:
             await self._meet_obstacle(messages.PUBLISH_EVENTS_ACTIVITY, message)
-            self.published.extend(message.events)
+            self._keep(self.published, *message.events)
 
         @activity.defn(name=messages.RESOLVE_FLOW_ACTIVITY)
         async def resolve(message: messages.ResolveFlow) -> messages.ResolvedFlow:
@@ -177,6 +182,12 @@ class Rehearsal:
             raise LookupError(message.name)
 
         return [report, open_human_task, close_human_task, complete_human_task, publish, resolve, *self._calls()]
+
+    def _keep(self, kept: list[Any], *seen: Any) -> None:
+        """Inside an activity: keep what it was given, if a run of this stage asked for it."""
+        asking = f"{activity.info().workflow_id}/"
+        if any(asking.startswith(f"{run_id}/") for run_id in self._started):
+            kept.extend(seen)
 
     async def _meet_obstacle(self, name: str, message: Any) -> None:
         obstacle = self.obstacles.get(name)
@@ -192,7 +203,7 @@ class Rehearsal:
     def _call(self, name: str) -> Callable[..., Any]:
         @activity.defn(name=name)
         async def perform(envelope: messages.CallEnvelope) -> Any:
-            self.calls.append(envelope)
+            self._keep(self.calls, envelope)
             answer = self.answers.get(name)
             try:
                 return dict(CATALOG[name].example) if answer is None else await asyncio.to_thread(answer, envelope)
