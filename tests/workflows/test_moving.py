@@ -262,7 +262,7 @@ async def test_updates_and_signals_at_the_moment_of_moving_are_not_lost(stage: R
     await stage.until(lambda: len(stage.opened) == 8)
 
     async def stream() -> None:
-        for number in range(40):
+        for number in range(39):
             await _send(handle, _event(number, "r"))
 
     async def answer(task: messages.OpenHumanTask) -> None:
@@ -270,11 +270,12 @@ async def test_updates_and_signals_at_the_moment_of_moving_are_not_lost(stage: R
         await complete(handle, form_of(task, {"name": task.name}))
 
     await asyncio.gather(stream(), *(answer(task) for task in list(stage.opened)))
+    # How often it moves depends on how the messages fall together; that it moved at all is what matters.
+    await moved(handle)
+    await _send(handle, _event(39, "r"))
     forms, events = await handle.result()
     assert [form["name"] for form in forms] == [f"p{n}" for n in range(8)]
     assert sorted(events) == list(range(40))
-    # How often it moves depends on how the messages fall together; that it moved at all is what matters.
-    assert await executions(handle) >= 2
     assert (len(stage.opened), len(stage.completed)) == (8, 8)
 
 
