@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
@@ -15,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from domain.catalog import CATALOG
 from domain.catalog.web import WEB_CALLS
 from domain.dsl.definition import Definition
-from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, Perform, RunResult, Status, TimedEvent
+from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED, Perform, RunResult, Status, TimedEvent
 from domain.dsl.durations import LONGEST
 from domain.dsl.host import CallRequest, TaskSite
 from runtime.embedded import EmbeddedTemporal
@@ -66,16 +66,17 @@ async def _play(
         if timed.after > passed and not await skipper.fast_forward(handle, timed.after - passed):
             return
         passed = timed.after
-        if timed.event.type == HUMAN_TASK_COMPLETED:
-            await _complete(timed, handle, rehearsal)
+        if timed.event.type in (HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED):
+            await _end_human_task(timed, handle, rehearsal)
         else:
             await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
     if await skipper.fast_forward(handle, LONGEST):
         await handle.cancel()
 
 
-async def _complete(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:
-    wanted = (timed.event.data or {}).get("task")
+async def _end_human_task(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:
+    said = timed.event.data or {}
+    wanted = said.get("task")
 
     def opened() -> list[messages.OpenHumanTask]:
         done = {task.task_id for task in rehearsal.completed}
@@ -84,8 +85,9 @@ async def _complete(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehears
     with contextlib.suppress(TimeoutError):
         await rehearsal.until(lambda: bool(opened()), seconds=2)
     for task in opened()[-1:]:
+        outcome: Literal["completed", "failed"] = "failed" if timed.event.type == HUMAN_TASK_FAILED else "completed"
         command = messages.CompleteHumanTask(
-            task.task_id, timed.event.data.get("form", {}), "tandem", 1, timed.event.id
+            task.task_id, said.get("form", {}), "tandem", 1, timed.event.id, outcome, said.get("comment")
         )
         await handle.execute_update(messages.COMPLETE_HUMAN_TASK_UPDATE, command)
 

@@ -6,9 +6,17 @@ sub-tasks. A task waits in its queue (`ready`), belongs to one person (`reserved
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from domain.problems import AuthorizationProblem, ConflictProblem, Text, ValidationProblem
+from domain.problems import (
+    TANDEM_TYPE_PREFIX,
+    AuthorizationProblem,
+    ConflictProblem,
+    Problem,
+    ProblemError,
+    Text,
+    ValidationProblem,
+)
 
 State = Literal["ready", "reserved", "in_progress", "suspended", "completed", "failed", "exited"]
 PersonAction = Literal["claim", "release", "delegate", "start", "save", "complete", "fail"]
@@ -171,3 +179,17 @@ def _allowed(standing: Standing, login: str) -> str:
             login=login,
         )
     return login
+
+
+def declared_failed(actor: str, form: Any, comment: str | None) -> ProblemError:
+    """What a flow's `catch` sees when a person says that a task cannot be done: status 422, their words as detail."""
+    return ProblemError.of(
+        Problem(
+            type=TANDEM_TYPE_PREFIX + "human-task-failed",
+            status=422,
+            title="The person declared the task failed",
+            detail=comment,
+            actor=actor,
+            form=form,
+        )
+    )

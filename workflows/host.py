@@ -18,7 +18,8 @@ from domain.dsl.host import ENDED_STATUSES, CallRequest, ChildFlowRequest, Human
 from domain.dsl.journal import Journal
 from domain.dsl.mailbox import Mailbox
 from domain.events import Event, rfc3339
-from domain.problems import ConfigurationProblem, ConflictProblem, Problem, ProblemError, Text, ValidationProblem
+from domain.human_tasks import declared_failed
+from domain.problems import ConfigurationProblem, ConflictProblem, ProblemError, Text, ValidationProblem
 from workflows import labels, messages
 from workflows.failures import failure_of, problem_of
 
@@ -302,7 +303,7 @@ class TemporalHost:
                 if command.outcome == "completed":
                     answer.set_result(command.form)
                 else:
-                    answer.set_exception(_declined(command))
+                    answer.set_exception(declared_failed(command.actor, command.form, command.comment))
         except ProblemError as error:
             raise failure_of(error.problem) from error
         finally:
@@ -372,16 +373,3 @@ def _stop_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _declined(command: messages.CompleteHumanTask) -> ProblemError:
-    return ProblemError.of(
-        Problem(
-            type="https://tandem-scrm.org/problems/human-task-failed",
-            status=422,
-            title="The person declared the task failed",
-            detail=command.comment,
-            actor=command.actor,
-            form=command.form,
-        )
-    )

@@ -24,9 +24,11 @@ from domain.dsl.mailbox import Mailbox
 from domain.dsl.program import Program
 from domain.dsl.virtual_clock import VirtualClockLoop, run_virtually
 from domain.events import Event
+from domain.human_tasks import declared_failed
 from domain.problems import ConfigurationProblem, ProblemError, RuntimeProblem, Text
 
 HUMAN_TASK_COMPLETED = "tandem.human-task.completed"
+HUMAN_TASK_FAILED = "tandem.human-task.failed"
 MOST_STEPS = 120_000
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -63,8 +65,9 @@ class Scenario:
 
     flows: programs that child flows may name, by `namespace/name`. perform: answers calls; None answers with the
     example of each declaration, so that nothing outside is touched. most_steps: after so many it is given up. A human
-    task is completed by an event of type `tandem.human-task.completed` whose data is `{task: name, form: {…}}`; without
-    one it waits until its timeout.
+    task is completed by an event of type `tandem.human-task.completed` whose data is `{task: name, form: {…}}`, and
+    declared failed by one of `tandem.human-task.failed`, whose data may have a `comment`; without either it waits until
+    its timeout.
     """
 
     input: Any = None
@@ -182,10 +185,14 @@ class _VirtualHost:
     async def human_task(self, request: HumanTaskRequest) -> Any:
         def completes(event: Event) -> bool:
             data = event.data if isinstance(event.data, dict) else {}
-            return event.type == HUMAN_TASK_COMPLETED and data.get("task") in (request.site.name, request.id)
+            is_end = event.type in (HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED)
+            return is_end and data.get("task") in (request.site.name, request.id)
 
-        completed = await self._rehearsal.mailbox.receive(completes, self._reader(request.site))
-        return completed.data.get("form", {})
+        ended = await self._rehearsal.mailbox.receive(completes, self._reader(request.site))
+        form = ended.data.get("form", {})
+        if ended.type == HUMAN_TASK_FAILED:
+            raise declared_failed("tandem", form, ended.data.get("comment"))
+        return form
 
     async def receive(
         self, matches: Callable[[Event], bool], site: TaskSite, pause: Callable[[], Awaitable[None]]

@@ -46,6 +46,25 @@ def test_both_hosts_give_the_same_output_and_the_same_tasks(order: Path, purchas
     assert set(local["tasks"][0]) == {"name", "reference", "status", "startedAt", "endedAt"}
 
 
+def test_both_hosts_let_a_person_declare_a_step_failed(tmp_path: Path) -> None:
+    flow, events = tmp_path / "ask.yaml", tmp_path / "events.yaml"
+    flow.write_text(
+        "document: {dsl: 1.0.3, namespace: t, name: ask, version: 1.0.0}\n"
+        "do:\n- careful:\n"
+        "    try: [{ask: {call: human-task, with: {queue: q, title: t, form: {type: object}}}}]\n"
+        "    catch: {as: e, do: [{seen: {set: '${ [$e.status, $e.detail, $e.type] }'}}]}\n",
+        encoding="utf-8",
+    )
+    events.write_text(
+        "- after: PT1H\n  event: {type: tandem.human-task.failed, data: {task: ask, comment: 包裹丢失}}\n",
+        encoding="utf-8",
+    )
+    words = ["flow", "run", str(flow), "--events", str(events), "--json"]
+    local, temporal = (json.loads(tandem(*words, *more).stdout) for more in ([], ["--host", "temporal"]))
+    failed = [422, "包裹丢失", "https://tandem-scrm.org/problems/human-task-failed"]
+    assert local["output"] == temporal["output"] == failed
+
+
 def test_input_may_come_from_standard_input(tmp_path: Path) -> None:
     flow = tmp_path / "add.yaml"
     flow.write_text(

@@ -9,11 +9,18 @@ import pytest
 
 from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
-from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, RunResult, Scenario, TimedEvent, dry_run
+from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED, RunResult, Scenario, TimedEvent, dry_run
 from domain.dsl.host import CallRequest
 from domain.dsl.program import Program
 from domain.events import Event
-from domain.problems import CommunicationProblem, ConflictProblem
+from domain.problems import (
+    AuthorizationProblem,
+    CommunicationProblem,
+    ConflictProblem,
+    ProblemError,
+    RateLimitProblem,
+    TimeoutProblem,
+)
 
 TEXT = Path("definitions/apparel/return-refund.yaml").read_text(encoding="utf-8")
 DEFINITION = parse_definition(TEXT)
@@ -27,6 +34,13 @@ def person(after_s: float, task: str, **form: Any) -> TimedEvent:
     """Somebody completes a step so long after the start."""
     data = {"task": task, "form": form}
     event = Event(id=f"{task}-{after_s}", source="/people", type=HUMAN_TASK_COMPLETED, data=data)
+    return TimedEvent(timedelta(seconds=after_s), event)
+
+
+def gives_up(after_s: float, task: str, comment: str) -> TimedEvent:
+    """Somebody declares a step failed so long after the start."""
+    data = {"task": task, "form": {}, "comment": comment}
+    event = Event(id=f"{task}-{after_s}", source="/people", type=HUMAN_TASK_FAILED, data=data)
     return TimedEvent(timedelta(seconds=after_s), event)
 
 
@@ -47,6 +61,18 @@ def play(*events: TimedEvent, answers: Answers | None = None, amount_minor: int 
     trigger = {"data": {"account": "demo-apparel", "refund_id": REFUND, "platform": "youzan"}}
     scenario = Scenario(input=[trigger], events=events, subject=f"refund:{REFUND}", perform=perform)
     return dry_run(Program(DEFINITION.flow, DEFINITION.data), CATALOG, scenario)
+
+
+def silent_at_first(times: int, answer: dict[str, Any], problem: ProblemError) -> Callable[[], dict[str, Any]]:
+    """What a platform says that fails so often before it answers."""
+    left = [problem] * times
+
+    def say() -> dict[str, Any]:
+        if left:
+            raise left.pop()
+        return answer
+
+    return say
 
 
 def calls(result: RunResult, name: str) -> list[dict[str, Any]]:
@@ -94,6 +120,48 @@ def test_a_slow_finance_is_escalated_to_its_lead() -> None:
     statuses = {task["name"]: task["status"] for task in result.tasks}
     assert statuses["approve"] == "faulted"
     assert statuses["approveByLead"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("task", "lead", "form", "before"),
+    [
+        ("inspect", "inspectByLead", {"grade": "A"}, ()),
+        ("settleWithCustomer", "settleByLead", {"decision": "refund"}, (person(60, "inspect", grade="B"),)),
+        ("approve", "approveByLead", {"approved": True}, (person(60, "inspect", grade="A"),)),
+    ],
+)
+def test_what_somebody_cannot_do_goes_to_a_lead_with_the_reason(
+    task: str, lead: str, form: dict[str, Any], before: tuple[TimedEvent, ...]
+) -> None:
+    amount = 60_000 if task == "approve" else 29_900
+    result = play(*before, gives_up(120, task, "包裹丢失"), person(180, lead, **form), amount_minor=amount)
+    assert result.output["result"] == "refunded"
+    errors = {each["name"]: each.get("error", {}) for each in result.tasks}
+    assert (errors[task]["status"], errors[task]["detail"]) == (422, "包裹丢失")
+
+
+@pytest.mark.parametrize(("decision", "ending"), [("refund", "refunded"), ("refuse", "refused")])
+def test_a_negotiation_without_an_end_is_the_leads_decision(decision: str, ending: str) -> None:
+    events = person(60, "inspect", grade="B"), person(6 * DAY, "settleByLead", decision=decision)
+    assert play(*events).output["result"] == ending
+
+
+@pytest.mark.parametrize(
+    ("last", "before", "amount"),
+    [
+        ("inspectByLead", (), 29_900),
+        ("settleByLead", (person(60, "inspect", grade="B"),), 29_900),
+        ("approveByLead", (person(60, "inspect", grade="A"),), 60_000),
+    ],
+)
+def test_a_lead_who_does_not_act_either_fails_the_run_before_any_money_moves(
+    last: str, before: tuple[TimedEvent, ...], amount: int
+) -> None:
+    result = play(*before, amount_minor=amount)
+    assert result.error is not None
+    assert (result.status, result.error["status"]) == ("faulted", 408)
+    assert result.error["instance"].endswith(f"/{last}")
+    assert calls(result, "youzan.agree_refund") == []
 
 
 def test_a_slow_warehouse_is_escalated_to_its_lead() -> None:
@@ -145,16 +213,46 @@ def test_a_parcel_that_never_comes_is_a_persons_decision() -> None:
     assert calls(result, "youzan.agree_refund") == []
 
 
-def test_a_carrier_that_does_not_answer_is_asked_again() -> None:
-    answers_left = iter([True, True, False])
+TROUBLES = [CommunicationProblem("busy", status=503), TimeoutProblem("silent"), RateLimitProblem("slow down")]
 
-    def carrier() -> dict[str, Any]:
-        if next(answers_left):
-            raise CommunicationProblem("busy", status=503)
-        return {"state": "signed"}
 
-    result = play(person(DAY, "inspect", grade="A"), answers={"youzan.track_waybill": carrier})
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda problem: str(problem.status))
+@pytest.mark.parametrize("times", [2, 9])
+def test_a_carrier_that_does_not_answer_is_asked_again(trouble: ProblemError, times: int) -> None:
+    """For a while, and for half a day: nobody is told that the parcel is overdue, and the run does not fail."""
+    carrier = silent_at_first(times, {"state": "signed"}, trouble)
+    result = play(person(2 * DAY, "inspect", grade="A"), answers={"youzan.track_waybill": carrier})
     assert result.output["result"] == "refunded"
+    assert "parcelOverdue" not in {task["name"] for task in result.tasks}
+    assert len(calls(result, "youzan.track_waybill")) == times + 1
+
+
+def test_a_carrier_that_never_answers_is_a_persons_decision_after_fifteen_days() -> None:
+    def silent() -> dict[str, Any]:
+        raise TimeoutProblem("silent")
+
+    events = person(16 * DAY, "parcelOverdue", decision="received"), person(17 * DAY, "inspect", grade="A")
+    result = play(*events, answers={"youzan.track_waybill": silent})
+    assert result.output["result"] == "refunded"
+    assert result.virtual_s > 15 * DAY
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda problem: str(problem.status))
+@pytest.mark.parametrize("name", ["youzan.get_refund", "youzan.get_trade"])
+def test_a_shop_that_is_away_for_hours_fails_no_run(name: str, trouble: ProblemError) -> None:
+    answers: Answers = {name: silent_at_first(4, dict(CATALOG[name].example), trouble)}
+    result = play(person(DAY, "inspect", grade="A"), answers=answers)
+    assert result.output["result"] == "refunded"
+
+
+@pytest.mark.parametrize("name", ["youzan.get_refund", "youzan.get_trade", "youzan.track_waybill"])
+def test_a_shop_that_forbids_the_reading_fails_the_run_at_once(name: str) -> None:
+    def forbidden() -> dict[str, Any]:
+        raise AuthorizationProblem("no permission")
+
+    result = play(answers={name: forbidden})
+    assert result.error is not None
+    assert (result.status, result.error["status"], result.virtual_s) == ("faulted", 403, 0)
 
 
 def test_a_refund_that_the_platform_will_not_make_goes_to_finance_by_hand() -> None:
