@@ -1,13 +1,9 @@
 """`tandem account …`: a person hears whether a shop can be used, and what to do when it cannot."""
 
-import asyncio
 import json
-import os
-from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.accounts import account
 from connectors.loading import load_connectors
@@ -18,9 +14,9 @@ from domain.problems import NotFoundProblem
 from services.accounts import PlatformAccounts
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import run_beside
 from tests.connectors.harness import outside
 
-KEYS = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
 SYSTEM = system_actor("tests")
 FINE = "连接正常，可以读取退款单  /  It works: refunds can be read"
 
@@ -28,22 +24,11 @@ app = typer.Typer()
 app.add_typer(account, name="account")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", KEYS)
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", KEYS)
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 async def tandem(*arguments: str) -> tuple[int, str]:
-    """The exit code and what was printed; raises what the command refused with."""
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["account", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    result = await run_beside(app, "account", *arguments)
     return result.exit_code, result.stdout
 
 

@@ -2,43 +2,28 @@
 
 import asyncio
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.suppressions import customer
 from domain.problems import NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import printed
 from tests.services.test_identities import told
 
 app = typer.Typer()
 app.add_typer(customer, name="customer")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", key)
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", key)
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def tandem(*arguments: str) -> str:
-    """What the command printed; raises what it refused with."""
-    result = CliRunner().invoke(app, ["customer", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout.strip()
+    return printed(app, "customer", *arguments).strip()
 
 
 def given(database_url: str, *records: str) -> list[str]:

@@ -3,12 +3,11 @@
 import asyncio
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from commands.imports import import_table
 from domain.access import system_actor
@@ -16,6 +15,7 @@ from domain.accounts import NewAccount
 from services.accounts import PlatformAccounts
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import run
 
 app = typer.Typer()
 app.callback()(lambda: None)
@@ -23,15 +23,7 @@ app.command("import")(import_table)
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", key)
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", key)
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+def _shop(environment: None, database_url: str) -> None:
     new = NewAccount(platform="youzan", slug="flagship", name="店", credentials={"client_secret": "s"})
 
     async def connect() -> None:
@@ -47,8 +39,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: 
 
 
 def tandem(*options: str) -> Result:
-    arguments = ["import", "orders.csv", "--mapping", "map.yaml", "--account", "youzan/flagship", *options]
-    return CliRunner().invoke(app, arguments)
+    return run(app, "import", "orders.csv", "--mapping", "map.yaml", "--account", "youzan/flagship", *options)
 
 
 def write(*rows: str) -> None:

@@ -2,41 +2,26 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.lookups import lookup
 from domain.problems import ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import printed
 from tests.services.test_failed_lookups import three_failures
 
 app = typer.Typer()
 app.add_typer(lookup, name="lookup")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    for name in ("FIELD_KEYS", "PAYLOAD_KEYS", "TOKEN_PEPPER"):
-        monkeypatch.setenv(f"TANDEM_{name}", key)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def tandem(*arguments: str) -> str:
-    """What the command printed; raises what it refused with."""
-    result = CliRunner().invoke(app, ["lookup", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout.strip()
+    return printed(app, "lookup", *arguments).strip()
 
 
 def test_from_the_reason_to_asking_again(database_url: str) -> None:

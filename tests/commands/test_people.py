@@ -20,6 +20,7 @@ from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, Vali
 from services.audit import seal_pending
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import printed
 
 PASSWORD = "correct horse battery"
 
@@ -31,25 +32,11 @@ app.add_typer(audit, name="audit")
 app.command()(migrate)
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    url = "empty_database_url" if "empty_database_url" in request.fixturenames else "database_url"
-    monkeypatch.setenv("TANDEM_DATABASE_URL", request.getfixturevalue(url))
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def tandem(*arguments: str, stdin: str = "") -> str:
-    """What the command printed; raises what it refused with."""
-    result = CliRunner().invoke(app, arguments, input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    return printed(app, *arguments, stdin=stdin)
 
 
 def add(login: str, *options: str, role: str = "agent") -> None:

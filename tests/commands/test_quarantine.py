@@ -2,13 +2,10 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.quarantine import quarantine
 from connectors.loading import load_connectors
@@ -17,30 +14,18 @@ from domain.problems import ValidationProblem
 from services.inbox import InboxDrained, InboxService
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.commands.terminal import printed
 from tests.services.test_inbox import a_refund_push
 
 app = typer.Typer()
 app.add_typer(quarantine, name="quarantine")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    for name in ("FIELD_KEYS", "PAYLOAD_KEYS", "TOKEN_PEPPER"):
-        monkeypatch.setenv(f"TANDEM_{name}", key)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def tandem(*arguments: str) -> str:
-    """What the command printed; raises what it refused with."""
-    result = CliRunner().invoke(app, ["quarantine", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout.strip()
+    return printed(app, "quarantine", *arguments).strip()
 
 
 def drained(database_url: str, *bad: str) -> InboxDrained:

@@ -1,15 +1,11 @@
 """`tandem database …` as a person runs it."""
 
-import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from commands.retention import database as commands
 from domain.access import Scope
@@ -21,19 +17,12 @@ from storage.engine import Database, utc_now
 from storage.inbox import Inbox, Push
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
-
-KEY = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
+from tests.commands.terminal import run_beside
 
 
 @pytest.fixture
-async def forty_days_ago(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Database]:
+async def forty_days_ago(database_url: str, environment: None) -> AsyncIterator[Database]:
     """The database that the commands use, as it was then."""
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    for name in ("FIELD_KEYS", "PAYLOAD_KEYS", "TOKEN_PEPPER"):
-        monkeypatch.setenv(f"TANDEM_{name}", KEY)
     database = Database(
         database_url, Keyring({"k1": b"1" * 32}), pool_size=2, clock=lambda: utc_now() - timedelta(days=40)
     )
@@ -43,9 +32,7 @@ async def forty_days_ago(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp
 
 async def tandem(*arguments: str) -> tuple[Any, str]:
     """What the command printed as JSON, and what it said beside it."""
-    result = await asyncio.to_thread(CliRunner().invoke, commands, [*arguments, "--json"])
-    if result.exception is not None:
-        raise result.exception
+    result = await run_beside(commands, *arguments, "--json")
     return json.loads(result.stdout), result.stderr
 
 

@@ -1,17 +1,14 @@
 """`tandem subscription` as operations use it."""
 
-import asyncio
 import json
-import os
-from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.subscriptions import subscription
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from storage.engine import Database
+from tests.commands.terminal import run_beside
 
 app = typer.Typer()
 app.add_typer(subscription, name="subscription")
@@ -19,22 +16,12 @@ HERE = ("--url", "https://warehouse.example.com/tandem", "--type", "tandem.order
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
+def _one_host_is_allowed(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_HTTP_ALLOWED_HOSTS", "warehouse.example.com")
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
 
 
 async def tandem(*arguments: str) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["subscription", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.stdout
+    return (await run_beside(app, "subscription", *arguments)).stdout
 
 
 async def test_a_subscription_is_made_rotated_paused_and_removed(database: Database) -> None:

@@ -1,19 +1,17 @@
 """`tandem tag` as operations use it."""
 
-import asyncio
 import json
-import os
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from commands.tags import tag
 from domain.problems import NotFoundProblem, ValidationProblem
 from storage.engine import Database
 from tests.clock import SteppedClock
+from tests.commands.terminal import run_beside
 from tests.people import order
 from tests.services.test_tagging import happens, publish, rule, somebody
 
@@ -22,22 +20,11 @@ app.add_typer(tag, name="tag")
 RULE = rule("all: [ { orders: { count: { at-least: 3 } } } ]", name="loyal", tag="高价值")
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    for name in [name for name in os.environ if name.startswith("TANDEM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TANDEM_DATABASE_URL", database_url)
-    monkeypatch.setenv("TANDEM_FIELD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_PAYLOAD_KEYS", "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=")
-    monkeypatch.setenv("TANDEM_TOKEN_PEPPER", "pepper" * 4)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 async def tandem(*arguments: str) -> str:
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["tag", *arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.output
+    return (await run_beside(app, "tag", *arguments)).output
 
 
 async def test_a_customer_s_tags_their_reasons_and_decisions(database: Database, clock: SteppedClock) -> None:
