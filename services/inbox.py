@@ -63,6 +63,7 @@ class InboxService:
     def __init__(self, database: Database, connectors: ConnectorRegistry, intake: Intake | None = None) -> None:
         self._database = database
         self._reader = PushReader(connectors)
+        self._platforms = tuple(connectors)
         self._intake = intake or Intake()
         # Also at first: the process before may have ended between a batch and what follows.
         self._may_have_met = True
@@ -91,14 +92,15 @@ class InboxService:
 
         async def has_work() -> bool:
             async with UnitOfWork(self._database) as work:
-                return await Inbox(work).has_waiting()
+                return await Inbox(work).has_waiting(self._platforms)
 
         return await wait_for_notification(self._database, INBOX_CHANNEL, timeout_s, has_work)
 
     async def drain(self, limit: int = BATCH) -> InboxDrained:
         """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
 
-        One that cannot be read goes to quarantine with the reason, and holds up no other. What the batch before wrote
+        One that cannot be read goes to quarantine with the reason, and holds up no other; one of a platform that this
+        process does not know waits an hour for a process that does. What the batch before wrote
         is first held against what others wrote at the same moment.
         """
         if self._may_have_met:
@@ -156,7 +158,7 @@ class InboxService:
         async with self._turn, UnitOfWork(self._database) as turn:
             await lock(turn, _TURN)
             work = await stack.enter_async_context(UnitOfWork(self._database))
-            return work, await Inbox(work).take_waiting(limit, ids)
+            return work, await Inbox(work).take_waiting(limit, self._platforms, ids)
 
     async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes) -> InboxDrained:
         inbox = Inbox(work)

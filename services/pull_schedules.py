@@ -47,7 +47,8 @@ class PullSchedules:
 
         :raises UnavailableProblem: Temporal does not answer; repeat it.
         """
-        wanted = {f"{PREFIX}{each.task}/{each.account_id}/{each.stream}": each for each in await self._wanted()}
+        pulls, of_others = await self._wanted()
+        wanted = {f"{PREFIX}{each.task}/{each.account_id}/{each.stream}": each for each in pulls}
         with problems("schedules"):
             known = {each.id async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)}
             for identity in wanted.keys() - known:
@@ -58,19 +59,23 @@ class PullSchedules:
                 except ScheduleAlreadyRunningError:
                     continue
             for identity in known - wanted.keys():
-                if identity.startswith(PREFIX):
+                if identity.startswith(PREFIX) and _account_of(identity) not in of_others:
                     await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
         return len(wanted)
 
-    async def _wanted(self) -> list[StreamPull]:
+    async def _wanted(self) -> tuple[list[StreamPull], set[str]]:
+        """What is to be read; and the accounts of platforms that only newer processes know: theirs is left to them."""
         pulls: list[StreamPull] = []
+        of_others: set[str] = set()
         async with UnitOfWork(self._database) as work:
             cursor: str | None = None
             while True:
                 page = await Accounts(work).list(Scope.everything(), PageRequest(LARGEST_PAGE, cursor))
                 for account in page.items:
                     connector = self._connectors.get(account.platform)
-                    if account.active and connector is not None:
+                    if account.active and connector is None:
+                        of_others.add(account.id)
+                    elif account.active and connector is not None:
                         for stream in getattr(connector.client, "streams", ()):
                             pulls += [
                                 StreamPull(account.id, stream.name, connector.queue, "pull"),
@@ -78,7 +83,11 @@ class PullSchedules:
                             ]
                 cursor = page.next_cursor
                 if cursor is None:
-                    return pulls
+                    return pulls, of_others
+
+
+def _account_of(identity: str) -> str:
+    return "/".join(identity.removeprefix(PREFIX).split("/")[1:3])
 
 
 def _schedule(identity: str, pull: StreamPull) -> Schedule:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     UniqueConstraint,
     func,
+    or_,
     text,
     tuple_,
     update,
@@ -31,6 +32,8 @@ from storage.unit_of_work import Repository
 _LONGEST_REASON = 2_000
 _MOST_BYTES = 8 * 1024 * 1024
 """After so many no further push is taken into a batch: each may hold hundreds of records."""
+_ORPHANED_AFTER = timedelta(hours=1)
+"""So long a push waits for a process that knows its platform: longer than workers are replaced one after the other."""
 _PAYLOAD = "inbox.payload"
 
 
@@ -105,6 +108,7 @@ _TAKE = """
     WITH head AS MATERIALIZED (
         SELECT id, octet_length(payload) AS size FROM inbox
         WHERE state = 'waiting' AND (%(ids)b::bigint[] IS NULL OR id = ANY(%(ids)b::bigint[]))
+            AND (platform = ANY(%(platforms)b::text[]) OR received_at < %(orphaned)b::timestamptz)
         ORDER BY id LIMIT %(limit)b::bigint FOR UPDATE SKIP LOCKED
     ),
     within AS (
@@ -153,8 +157,10 @@ class Inbox(Repository):
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").offset(count).limit(1)
         return (await self.session.scalar(statement)) is not None
 
-    async def has_waiting(self) -> bool:
-        statement = select(InboxRow.id).where(InboxRow.state == "waiting").limit(1)
+    async def has_waiting(self, platforms: Collection[str]) -> bool:
+        """Whether `take_waiting` of these platforms would find a push."""
+        is_readable = or_(col(InboxRow.platform).in_(platforms), col(InboxRow.received_at) < self.now - _ORPHANED_AFTER)
+        statement = select(InboxRow.id).where(InboxRow.state == "waiting", is_readable).limit(1)
         return (await self.session.scalar(statement)) is not None
 
     async def newest_waiting(self, accounts: Collection[tuple[str, str]]) -> int | None:
@@ -166,10 +172,21 @@ class Inbox(Repository):
         statement = sa_select(col(InboxRow.id)).where(*_waiting_of(accounts), col(InboxRow.id) <= newest).limit(1)
         return (await self.session.scalar(statement)) is not None
 
-    async def take_waiting(self, limit: int, ids: Collection[int] | None = None) -> list[StoredPush]:
+    async def take_waiting(
+        self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None
+    ) -> list[StoredPush]:
         """The oldest pushes that wait (of those named, if any are), some megabytes at most; locked until the unit ends,
-        passed over by whoever else asks."""
-        named = {"limit": limit, "ids": None if ids is None else list(ids), "bytes": _MOST_BYTES}
+        passed over by whoever else asks.
+
+        platforms: which the asker can read. Those of others are left to whoever can; after an hour they come too.
+        """
+        named = {
+            "limit": limit,
+            "platforms": list(platforms),
+            "orphaned": self.now - _ORPHANED_AFTER,
+            "ids": None if ids is None else list(ids),
+            "bytes": _MOST_BYTES,
+        }
         decrypt = self.work.database.keyring.decrypt
         found = await fetch(self.work, _TAKE, named)
         return [

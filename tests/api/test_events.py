@@ -109,7 +109,7 @@ async def test_pushes_that_cannot_be_read_are_seen_without_their_content(house: 
     push = Push("youzan", "demo", "d-1", "trade_Odd", b'{"phone": "13800000000"}', datetime.now(UTC))
     async with UnitOfWork(house.database) as work:
         await Inbox(work).add(push)
-        (stored,) = await Inbox(work).take_waiting(10)
+        (stored,) = await Inbox(work).take_waiting(10, ["youzan"])
         await Inbox(work).quarantine(stored.id, "no field tid")
     listed = await house.get("auditor", f"{EVENTS}/quarantine")
     assert [(each["id"], each["kind"], each["reason"]) for each in listed.json()["items"]] == [

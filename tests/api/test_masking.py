@@ -160,7 +160,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
     async with UnitOfWork(desk.database) as work:
         came = json.dumps({"receiver": PERSON, "remark": "张三丰 13698765432"}).encode()
         await Inbox(work).add(Push("youzan", "demo", "m-1", "trade_Odd", came, work.now))
-        (unreadable,) = await Inbox(work).take_waiting(1)
+        (unreadable,) = await Inbox(work).take_waiting(1, ["youzan"])
         await Inbox(work).quarantine(unreadable.id, "no tid in 13698765432")
     planted = {
         "customer_id": [str(assigned.customers[phone])],

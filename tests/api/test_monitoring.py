@@ -110,7 +110,7 @@ async def test_metrics_tell_what_was_deleted_and_how_old_the_oldest_is(
         old = Push("youzan", "shop", "old", "trade", b"{}", work.now)
         for each in (old, replace(old, dedupe_key="older")):
             await Inbox(work).add(each)
-        await Inbox(work).done([stored.id for stored in await Inbox(work).take_waiting(2)])
+        await Inbox(work).done([stored.id for stored in await Inbox(work).take_waiting(2, ["youzan"])])
         await work.session.execute(update(InboxRow).values(changed_at=work.now - timedelta(days=29)))
         await work.session.execute(
             update(InboxRow).filter_by(dedupe_key="older").values(changed_at=work.now - timedelta(days=31))

@@ -48,7 +48,7 @@ async def test_what_is_due_is_counted_first_and_deleted_then(
         inbox = Inbox(work)
         for number in range(3):
             await inbox.add(Push("youzan", "shop", str(number), "trade", b"{}", work.now))
-        await inbox.done([stored.id for stored in await inbox.take_waiting(2)])
+        await inbox.done([stored.id for stored in await inbox.take_waiting(2, ["youzan"])])
     monkeypatch.setenv("TANDEM_KEEP_INBOX_DAYS", "50")
     assert set((await rows_of("--dry-run")).values()) == {0}
     monkeypatch.setenv("TANDEM_KEEP_INBOX_DAYS", "30")

@@ -22,6 +22,7 @@ from storage.paging import PageRequest
 from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.clock import SteppedClock
 
 ADMIN = an_actor("root")
 RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -32,7 +33,7 @@ def inbox(database: Database) -> InboxService:
     return InboxService(database, load_connectors(Catalog()))
 
 
-def a_refund_push(refund_id: str, **change: Any) -> Verified:
+def a_refund_push(refund_id: str, received_at: datetime = RECEIVED, **change: Any) -> Verified:
     message = {
         "update_time": "2026-11-23 09:59:30",
         "refund_type": "REFUND_AND_RETURN",
@@ -44,12 +45,26 @@ def a_refund_push(refund_id: str, **change: Any) -> Verified:
         **change,
     }
     body = {"type": "trade_refund_BuyerCreated", "msg": quote_plus(json.dumps(message)), "version": 1}
-    return Verified("trade_refund_BuyerCreated", json.dumps(body).encode(), f"push-{refund_id}", RECEIVED)
+    return Verified("trade_refund_BuyerCreated", json.dumps(body).encode(), f"push-{refund_id}", received_at)
 
 
 async def in_quarantine(database: Database) -> Sequence[StoredPush]:
     async with UnitOfWork(database) as work:
         return (await Quarantine(work).page(QuarantineFilter(), PageRequest())).items
+
+
+async def test_a_push_of_a_platform_that_came_later_waits_for_a_process_that_knows_it(
+    inbox: InboxService, database: Database, clock: SteppedClock
+) -> None:
+    """While workers are replaced one after the other, an older one meets the pushes of a new connector."""
+    await inbox.accept("nowhere", "shop", a_refund_push("202611230959300000000001", clock.now))
+    await inbox.accept("youzan", "shop", a_refund_push("202611230959300000000002", clock.now))
+    drained = await inbox.drain()
+    assert (drained.read, drained.quarantined) == (1, 0)
+    assert not await inbox.wait_for_work(0.1)
+    clock.advance(minutes=61)
+    assert await inbox.wait_for_work(0.1)
+    assert (await inbox.drain()).quarantined == 1
 
 
 async def _claimed(database: Database) -> list[str]:

@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 
 from activities.pulls import PullActivities
 from connectors.loading import load_connectors
+from connectors.registry import ConnectorRegistry
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.problems import NotFoundProblem, ProblemError
@@ -148,8 +149,11 @@ async def test_schedules_follow_the_accounts(pulls: PullService, live: Database,
     identity = f"stream/pull/{SHOP}/orders"
     assert await schedules.sync() == 4
     assert (await temporal.get_schedule_handle(identity).describe()).schedule.policy.overlap.name == "SKIP"
+    older = PullSchedules(live, temporal, ConnectorRegistry())
+    assert await older.sync() == 0, "a process that does not know the platform"
+    await temporal.get_schedule_handle(identity).describe()
     await PlatformAccounts(live, CONNECTORS).set_active(ADMIN, SHOP, False)
-    assert await schedules.sync() == 0
+    assert await older.sync() == 0
     with pytest.raises(RPCError):
         await temporal.get_schedule_handle(identity).describe()
 

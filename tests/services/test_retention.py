@@ -102,7 +102,7 @@ async def a_push(database: Database, number: str, state: str = "done") -> None:
     async with UnitOfWork(database) as work:
         inbox = Inbox(work)
         await inbox.add(Push("youzan", "shop", number, "trade", b"{}", work.now))
-        (stored,) = await inbox.take_waiting(1)
+        (stored,) = await inbox.take_waiting(1, ["youzan"])
         if state == "done":
             await inbox.done([stored.id])
         elif state == "quarantined":
