@@ -2,13 +2,13 @@
 
 import json
 import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from commands.catalog import whole_catalog
+from commands.yaml_files import read_file, yaml_files
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.findings import Finding, has_errors
 from domain.dsl.graph import flow_graph
@@ -17,7 +17,7 @@ from domain.dsl.graph_svg import to_svg
 from domain.dsl.lint import LintResources, lint
 from domain.dsl.schema import definition_schema
 from domain.dsl.source import decode_source
-from domain.problems import Text
+from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
 
 _COLOURS = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "info": typer.colors.BLUE}
@@ -34,7 +34,7 @@ def lint_files(
     whole_catalog()
     reports: list[dict[str, Any]] = []
     failed = unreadable = False
-    for path in _yaml_files(files):
+    for path in yaml_files(files):
         raw = _content(path, settings.locale)
         if raw is None:
             unreadable = True
@@ -108,27 +108,11 @@ def _chosen(definitions: tuple[Definition, ...], flow: str | None) -> Definition
     return next((found for found in definitions if f"{found.namespace}/{found.name}" == flow), None)
 
 
-def _yaml_files(paths: Iterable[Path]) -> Iterable[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.suffix in (".yaml", ".yml"))
-        else:
-            yield path
-
-
 def _content(path: Path, locale: str) -> bytes | None:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = Text("文件不存在", "there is no such file") if isinstance(error, FileNotFoundError) else None
-        said = error.strerror or str(error)
-        _complain(
-            Text(
-                f"无法读取 {path}：{reason.zh if reason else said}",
-                f"{path} cannot be read: {reason.en if reason else said}",
-            ),
-            locale,
-        )
+        return read_file(path)
+    except ValidationProblem as problem:
+        _complain(problem.text, locale)
         return None
 
 

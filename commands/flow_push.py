@@ -10,6 +10,9 @@ import typer
 
 from commands.console import both
 from commands.database import command_line_actor
+from commands.yaml_files import read_file, yaml_files
+from domain.dsl.findings import Finding
+from domain.dsl.source import decode_source
 from domain.problems import ProblemError, Text, ValidationProblem
 from runtime.application import Application
 from runtime.configuration import connected_settings
@@ -25,10 +28,9 @@ def push(
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """上传定义，有一处错误则全部不变 / upload definitions; one error and nothing changes."""
-    texts = read_texts(places)
     settings = connected_settings()
 
-    async def run() -> list[dict[str, Any]]:
+    async def run(texts: Sequence[SourceText]) -> list[dict[str, Any]]:
         application = await Application.connect(settings)
         try:
             return await _push(application, texts, publish=publish or release is not None, share=release)
@@ -36,7 +38,7 @@ def push(
             await application.close()
 
     try:
-        outcomes = asyncio.run(run())
+        outcomes = asyncio.run(run(read_texts(places)))
     except ProblemError as error:
         findings = error.problem.as_dict().get("findings")
         if not findings:
@@ -52,17 +54,21 @@ def push(
 
 def read_texts(places: Sequence[Path]) -> list[SourceText]:
     """Every YAML file of the places. Raises ValidationProblem when one cannot be read or there is none."""
-    files = sorted(
-        file
-        for place in places
-        for file in ([place] if place.is_file() else [*place.rglob("*.yaml"), *place.rglob("*.yml")])
-    )
-    if not files:
+    texts: list[SourceText] = []
+    findings: list[dict[str, Any]] = []
+    for file in yaml_files(places):
+        text = decode_source(read_file(file))
+        if isinstance(text, Finding):
+            findings.append(text.as_dict(str(file)))
+        else:
+            texts.append(SourceText(str(file), text))
+    if findings:
+        raise ValidationProblem(
+            Text("有文件不是 UTF-8 编码", "There are files that are not encoded in UTF-8"), findings=findings
+        )
+    if not texts:
         raise ValidationProblem(Text("没有找到 YAML 文件", "There are no YAML files here"))
-    try:
-        return [SourceText(str(file), file.read_text(encoding="utf-8")) for file in files]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValidationProblem(Text(f"无法读取：{error}", f"Cannot be read: {error}")) from None
+    return texts
 
 
 async def _push(
