@@ -76,7 +76,7 @@ class Drains:
         self._tagging = tagging
         self._erasure = erasure
         self._streams = streams
-        self._tidied_at = self._purge_at = 0.0
+        self._tidied_at = self._followed_at = self._purge_at = 0.0
         self._steps: Mapping[str, Step] = {
             "inbox": self._drain_inbox,
             "events": self._dispatch_events,
@@ -115,7 +115,7 @@ class Drains:
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,
-        delete what is over."""
+        delete what is over, read the shops that were connected."""
         started = await self._starter.sweep()
         sealed = await seal_pending(self._database)
         erased = await self._erase()
@@ -126,6 +126,9 @@ class Drains:
             await self._schedules.sync_all()
             await self._pull_schedules.sync()
             self._tidied_at = time.monotonic()
+        elif time.monotonic() - self._followed_at > IDLE_S:
+            await self._pull_schedules.follow()
+            self._followed_at = time.monotonic()
         if not started and not sealed:
             await pause(GATHER_S if erased else _LOOK_AFTER_S)
         return bool(started)

@@ -1,7 +1,7 @@
 """When platforms are read again: a Temporal Schedule for every stream of every connected account.
 
-Every five minutes it is read on; once a night, in the quiet hours, the last two days are compared. A stroke that comes
-while the one before is still at work is left out.
+It is read at once when the account is connected, and read on every five minutes; once a night, in the quiet hours, the
+last two days are compared. A stroke that comes while the one before is still at work is left out.
 """
 
 from datetime import timedelta
@@ -41,6 +41,15 @@ class PullSchedules:
         self._database = database
         self._client = client
         self._connectors = connectors
+        self._synced: list[StreamPull] | None = None
+
+    async def follow(self) -> None:
+        """Bring the schedules in line when accounts have changed since this was asked last.
+
+        :raises UnavailableProblem: Temporal or the database does not answer; repeat it.
+        """
+        if (await self._wanted())[0] != self._synced:
+            await self.sync()
 
     async def sync(self) -> int:
         """Make the schedules that are missing and delete those of accounts that are gone; how many there are.
@@ -54,13 +63,17 @@ class PullSchedules:
             for identity in wanted.keys() - known:
                 try:
                     await self._client.create_schedule(
-                        identity, _schedule(identity, wanted[identity]), rpc_timeout=_DEADLINE
+                        identity,
+                        _schedule(identity, wanted[identity]),
+                        trigger_immediately=wanted[identity].task == "pull",
+                        rpc_timeout=_DEADLINE,
                     )
                 except ScheduleAlreadyRunningError:
                     continue
             for identity in known - wanted.keys():
                 if identity.startswith(PREFIX) and _account_of(identity) not in of_others:
                     await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
+        self._synced = pulls
         return len(wanted)
 
     async def _wanted(self) -> tuple[list[StreamPull], set[str]]:
