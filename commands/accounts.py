@@ -1,15 +1,20 @@
 """`tandem account …`: connected shops and corps, and whether they can be used."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from commands.database import command_line_actor, say, with_database
+from commands.hidden_input import read_hidden_members
 from commands.listing import all_pages, show_rows
 from connectors.connection_report import ConnectionReport
 from connectors.loading import load_connectors
+from domain.accounts import NewAccount
 from domain.catalog import CATALOG
+from domain.problems import Text, ValidationProblem
+from domain.validation_texts import reasons
 from runtime.settings import Settings
 from services.accounts import PlatformAccounts
 from services.connection_tests import ConnectionTests
@@ -18,7 +23,10 @@ from storage.engine import Database
 
 account = typer.Typer(help="平台账号 / accounts on platforms", no_args_is_help=True)
 
+AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="平台/账号 / platform/slug: youzan/flagship")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+_CREDENTIALS = Text("凭据", "Credentials")
+_EXAMPLE = {"client_id": "…", "client_secret": "…"}
 
 
 @account.command("list")
@@ -36,9 +44,68 @@ def list_accounts(as_json: AsJson = False) -> None:
     with_database(work)
 
 
+@account.command("connect")
+def connect(
+    account_id: AccountId,
+    name: Annotated[str, typer.Option("--name", help="显示名称 / the name people see")],
+    unit: Annotated[str, typer.Option("--unit", help="所属组织单元 / organisation unit")] = "/",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--setting", metavar="NAME=VALUE", help="不保密的参数，可重复 / what is no secret, repeatable"),
+    ] = None,
+) -> None:
+    """接入店铺或企业；凭据为 JSON，从标准输入或提示读取 / connect a shop or corp; its credentials, as JSON, come from
+    stdin or a prompt."""
+    platform, _, slug = account_id.partition("/")
+    credentials = read_hidden_members(_CREDENTIALS, _EXAMPLE)
+    try:
+        new = NewAccount(
+            platform=platform,
+            slug=slug,
+            name=name,
+            unit_path=unit,
+            credentials=credentials,
+            settings=dict(_setting(each) for each in settings or ()),
+        )
+    except ValidationError as error:
+        why = reasons(error)
+        raise ValidationProblem(Text(f"账号不正确：{why.zh}", f"Wrong account: {why.en}")) from None
+
+    async def work(database: Database, settings: Settings) -> None:
+        await PlatformAccounts(database, load_connectors(CATALOG)).connect(command_line_actor(), new)
+        say(settings, Text(f"已接入 {new.id}", f"{new.id} connected"))
+
+    with_database(work)
+
+
+@account.command("rotate")
+def rotate(account_id: AccountId) -> None:
+    """整套更换凭据；JSON，从标准输入或提示读取 / replace all credentials; JSON from stdin or a prompt."""
+    credentials = read_hidden_members(_CREDENTIALS, _EXAMPLE)
+
+    async def work(database: Database, settings: Settings) -> None:
+        accounts = PlatformAccounts(database, load_connectors(CATALOG))
+        await accounts.rotate(command_line_actor(), account_id, credentials)
+        say(settings, Text(f"已更换 {account_id} 的凭据", f"the credentials of {account_id} were replaced"))
+
+    with_database(work)
+
+
+@account.command("disconnect")
+def disconnect(account_id: AccountId) -> None:
+    """停用账号：之后它的调用与推送都会被拒绝 / disconnect: its calls and pushes are refused from now on."""
+    _set_active(account_id, False, Text(f"已停用 {account_id}", f"{account_id} disconnected"))
+
+
+@account.command("reconnect")
+def reconnect(account_id: AccountId) -> None:
+    """启用已停用的账号 / let a disconnected account work again."""
+    _set_active(account_id, True, Text(f"已启用 {account_id}", f"{account_id} reconnected"))
+
+
 @account.command("test")
 def try_account(
-    account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="平台/账号 / platform/slug: youzan/flagship")],
+    account_id: AccountId,
     as_json: AsJson = False,
 ) -> None:
     """在平台上测试账号的凭据，不改变任何数据；不可用时退出码为 1 / try an account's credentials on the platform."""
@@ -61,3 +128,24 @@ def try_account(
 
     if not with_database(work).ok:
         raise typer.Exit(1)
+
+
+def _set_active(account_id: str, active: bool, done: Text) -> None:
+    async def work(database: Database, settings: Settings) -> None:
+        await PlatformAccounts(database).set_active(command_line_actor(), account_id, active)
+        say(settings, done)
+
+    with_database(work)
+
+
+def _setting(given: str) -> tuple[str, Any]:
+    """A number or another JSON value where it is one, a text otherwise."""
+    name, equals, value = given.partition("=")
+    if not name or not equals:
+        raise ValidationProblem(
+            Text(f"--setting 应为 NAME=VALUE，而不是 {given}", f"--setting must be NAME=VALUE, not {given}")
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -47,6 +48,11 @@ def both(text: Text, locale: str = "zh") -> str:
     """A sentence in both languages, the person's own first; once when they are the same."""
     first, second = (text.zh, text.en) if locale == "zh" else (text.en, text.zh)
     return first if first == second else f"{first}  /  {second}"
+
+
+def width_of(text: str) -> int:
+    """Columns of a text in a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def progress(locale: str) -> Callable[[Text], None]:

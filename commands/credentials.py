@@ -1,16 +1,16 @@
 """`tandem token …` and `tandem secret …`: what programs come in with, and what flows go out with."""
 
-import json
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from commands.database import command_line_actor, open_access, say, with_database
-from commands.listing import all_pages, read_hidden, show_rows
+from commands.hidden_input import read_hidden, read_hidden_members
+from commands.listing import all_pages, show_rows
 from domain.access import Permission
 from domain.events import rfc3339
-from domain.problems import Text, ValidationProblem
+from domain.problems import Text
 from runtime.settings import Settings
 from services.secrets import SecretStore
 from storage.engine import Database
@@ -101,8 +101,8 @@ def set_secret(
     ] = False,
 ) -> None:
     """保存密钥；值从标准输入或提示读取 / store a secret; the value comes from stdin or a prompt."""
-    text = read_hidden(Text(f"{name} 的值", f"Value of {name}"))
-    value = _members(text) if as_json else text
+    what = Text(f"{name} 的值", f"Value of {name}")
+    value = read_hidden_members(what, {"key": "…", "secret": "…"}) if as_json else read_hidden(what)
 
     async def work(database: Database, settings: Settings) -> None:
         await SecretStore(database).set(command_line_actor(), name, value)
@@ -149,18 +149,3 @@ def rekey_fields() -> None:
         say(settings, Text(f"已用密钥 {current} 重写 {total} 项", f"{total} values rewritten with the key {current}"))
 
     with_database(work)
-
-
-def _members(text: str) -> dict[str, str]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(isinstance(member, str) for member in value.values()):
-        raise ValidationProblem(
-            Text(
-                '加 --json 时，值应为成员都是字符串的 JSON 对象，例如 {"key": "…", "secret": "…"}',
-                'With --json the value is a JSON object of strings, such as {"key": "…", "secret": "…"}',
-            )
-        )
-    return value

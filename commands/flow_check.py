@@ -1,13 +1,13 @@
 """`tandem flow lint`, `schema` and `graph`: what can be said of a definition without running it."""
 
 import json
-import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from commands.catalog import whole_catalog
+from commands.console import width_of
 from commands.yaml_files import read_file, yaml_files
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.findings import Finding, has_errors
@@ -131,12 +131,7 @@ def _show(file: str, found: Finding, lines: list[str], locale: str, *, err: bool
     if 0 < found.line <= len(lines) and (line := lines[found.line - 1]).strip():
         before = line[: found.column - 1]
         typer.echo(f"    {line.expandtabs(1)}", err=err)
-        typer.echo(f"    {' ' * _width(before)}^", err=err)
-
-
-def _width(text: str) -> int:
-    """Columns of a text in a terminal: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+        typer.echo(f"    {' ' * width_of(before)}^", err=err)
 
 
 __all__ = ["draw_graph", "lint_files", "print_schema"]

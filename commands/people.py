@@ -10,7 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from commands.database import command_line_actor, open_access, say, with_database
-from commands.listing import all_pages, read_hidden, show_rows
+from commands.hidden_input import read_hidden
+from commands.listing import all_pages, show_rows
 from domain.access import Role, Scope
 from domain.people import NewUser
 from domain.problems import Text, ValidationProblem

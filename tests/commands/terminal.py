@@ -21,6 +21,6 @@ def printed(app: typer.Typer, *arguments: str, stdin: str = "") -> str:
     return result.stdout
 
 
-async def run_beside(app: typer.Typer, *arguments: str) -> Result:
+async def run_beside(app: typer.Typer, *arguments: str, stdin: str = "") -> Result:
     """As `run`, for a test that has an event loop of its own."""
-    return await asyncio.to_thread(run, app, *arguments)
+    return await asyncio.to_thread(run, app, *arguments, stdin=stdin)

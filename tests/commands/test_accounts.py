@@ -7,17 +7,21 @@ import typer
 
 from commands.accounts import account
 from connectors.loading import load_connectors
-from domain.access import system_actor
+from domain.access import Scope, system_actor
 from domain.accounts import NewAccount
 from domain.calls import Catalog
-from domain.problems import NotFoundProblem
+from domain.problems import NotFoundProblem, ProblemError
 from services.accounts import PlatformAccounts
+from storage.audit import AuditLog
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
 from tests.commands.terminal import run_beside
 from tests.connectors.harness import outside
 
 SYSTEM = system_actor("tests")
+VERBS = ("connect", "rotate", "disconnect", "reconnect")
 FINE = "连接正常，可以读取退款单  /  It works: refunds can be read"
 
 app = typer.Typer()
@@ -27,8 +31,8 @@ app.add_typer(account, name="account")
 pytestmark = pytest.mark.usefixtures("environment")
 
 
-async def tandem(*arguments: str) -> tuple[int, str]:
-    result = await run_beside(app, "account", *arguments)
+async def tandem(*arguments: str, stdin: str = "") -> tuple[int, str]:
+    result = await run_beside(app, "account", *arguments, stdin=stdin)
     return result.exit_code, result.stdout
 
 
@@ -65,3 +69,40 @@ async def test_accounts_are_listed_without_their_credentials(database_url: str) 
         [{"account": "youzan/demo", "name": "示例店", "unit": "/", "active": True}],
     )
     assert "in-the-clear" not in (await tandem("list"))[1]
+
+
+async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database_url: str) -> None:
+    secret = json.dumps({"client_secret": "first"})
+    options = ("--name", "示例店", "--setting", "client_id=app-1", "--setting", "kdt_id=4242")
+    assert await tandem("connect", "youzan/demo", *options, stdin=secret) == (
+        0,
+        "已接入 youzan/demo  /  youzan/demo connected\n",
+    )
+    await tandem("rotate", "youzan/demo", stdin=json.dumps({"client_secret": "second"}))
+    await tandem("disconnect", "youzan/demo")
+    _, listed = await tandem("list", "--json")
+    assert [(each["account"], each["active"]) for each in json.loads(listed)] == [("youzan/demo", False)]
+    await tandem("reconnect", "youzan/demo")
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    assert (await PlatformAccounts(database).credentials("youzan/demo"))["client_secret"] == "second"
+    async with UnitOfWork(database) as work:
+        entries = (await AuditLog(work).list(Scope.everything(), PageRequest())).items
+    assert {entry.action for entry in entries} == {f"account.{verb}" for verb in VERBS}
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "why"),
+    [
+        (("connect", "youzan/demo", "--name", "店"), "secret", r"a JSON object of strings is wanted, such as"),
+        (("connect", "youzan/demo", "--name", "店"), '{"client_secret": "s"}', "client_id"),
+        (("connect", "youzan", "--name", "店"), '{"client_secret": "s"}', "Wrong account: slug"),
+        (("connect", "nowhere/demo", "--name", "店"), '{"client_secret": "s"}', "no connector for nowhere"),
+        (("connect", "youzan/demo", "--name", "店", "--setting", "kdt_id"), "{}", "--setting must be NAME=VALUE"),
+        (("rotate", "youzan/demo"), '{"client_secret": "s"}', "youzan/demo"),
+        (("disconnect", "youzan/demo"), "", "youzan/demo"),
+    ],
+)
+async def test_what_cannot_be_connected_is_refused_in_words(arguments: tuple[str, ...], stdin: str, why: str) -> None:
+    with pytest.raises(ProblemError, match=why):
+        await tandem(*arguments, stdin=stdin)
