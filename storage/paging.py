@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, tuple_
+from sqlalchemy import BigInteger, Select, SmallInteger, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlmodel import col
 
 from domain.problems import Text, ValidationProblem
+from domain.storable import is_storable
 from storage.tables import Table
 
 LARGEST_PAGE = 200
@@ -131,7 +132,16 @@ def _from_json(value: Any, column: InstrumentedAttribute[Any]) -> Any:
             raise ValueError("an instant without a zone")
         return instant
     if kind in (UUID, Decimal):
-        return kind(value)
+        return kind(str(value))
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not of {kind}")
+    if kind is str and not is_storable(value):
+        raise ValueError("a text that no row holds")
+    if kind is int and not -(1 << _bits(column)) <= value < 1 << _bits(column):
+        raise ValueError("a number that no row holds")
     return value
+
+
+def _bits(column: InstrumentedAttribute[Any]) -> int:
+    """How large a number the column holds, without its sign."""
+    return 63 if isinstance(column.type, BigInteger) else 15 if isinstance(column.type, SmallInteger) else 31

@@ -8,7 +8,9 @@ from domain.organisation import Unit
 from domain.problems import ValidationProblem
 from storage.audit import AuditEntryRow, AuditLog
 from storage.engine import Database
-from storage.organisation import Units
+from storage.human_tasks import HumanTaskRow
+from storage.inbox import InboxRow
+from storage.organisation import UnitRow, Units
 from storage.paging import Order, PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -93,6 +95,24 @@ def test_a_made_up_cursor_is_refused(cursor: str) -> None:
     order = Order("audit", (AuditEntryRow.at, AuditEntryRow.id))
     with pytest.raises(ValidationProblem, match="cursor"):
         order.values_of(cursor)
+
+
+@pytest.mark.parametrize(
+    ("column", "possible", "impossible"),
+    [
+        (UnitRow.path, ["/", "/退货/"], ["/\x00/", "/\ud800/", 1, True, None]),
+        (InboxRow.id, [0, 2**63 - 1, -(2**63)], [2**63, -(2**63) - 1, 10**400, True, 1.5, "1"]),
+        (HumanTaskRow.urgency, [50, 32_767], [32_768, 10**30]),
+        (AuditEntryRow.id, [ID], [10**30, None, "\x00", [ID]]),
+    ],
+)
+def test_a_cursor_holds_only_what_a_row_could(column: object, possible: list[object], impossible: list[object]) -> None:
+    order = Order("made-up", (column,))
+    for value in possible:
+        assert [str(value)] == [str(read) for read in order.values_of(_cursor("made-up", value))]
+    for value in impossible:
+        with pytest.raises(ValidationProblem, match="cursor"):
+            order.values_of(_cursor("made-up", value))
 
 
 @pytest.mark.parametrize("size", [0, -1, 201])
