@@ -148,9 +148,10 @@ async def uploaded_files(request: Request, fields: Sequence[str]) -> list[FormFi
 def _files_of_form(content_type: str, body: bytes) -> list[FormFile]:
     """Every file in a form (RFC 7578): what stands between its boundaries."""
     boundary = _header("Content-Type", content_type.encode("latin-1")).get_param("boundary")
-    if not isinstance(boundary, str) or not boundary:
+    if not isinstance(boundary, str) or not boundary or not boundary.isascii():
+        # RFC 2046 writes boundaries in ASCII.
         raise _no_form()
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))[1:-1]
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())[1:-1]
     if not 1 <= len(parts) <= MOST_TEXTS:
         raise _no_form()
     files = []

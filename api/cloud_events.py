@@ -16,6 +16,7 @@ from api.bodies import is_json, media_type_of, parse_json
 from api.problems import MediaTypeProblem, invalid
 from domain.events import Event
 from domain.problems import Text, ValidationProblem
+from domain.storable import is_storable
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
@@ -53,8 +54,10 @@ def _binary(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[st
     attributes: dict[str, Any] = {
         name.removeprefix(_PREFIX): unquote(value) for name, value in headers.items() if name.startswith(_PREFIX)
     }
-    if "tandemkeys" in attributes:
-        attributes["tandemkeys"] = [key for key in str(attributes["tandemkeys"]).split(",") if key]
+    if not all(is_storable(value) for value in attributes.values()):
+        raise ValidationProblem(
+            Text("事件属性中不能包含空字符（NUL）", "An attribute of an event must not contain NUL"), errors=[]
+        )
     if media_type:
         attributes["datacontenttype"] = headers["content-type"]
     if body:
@@ -82,6 +85,9 @@ def _event(value: Any, number: int | None = None) -> Event:
     if not isinstance(value, dict):
         raise invalid([{"type": "dict_type", "loc": place, "msg": "a CloudEvent is a JSON object"}])
     attributes = dict(value)
+    if isinstance(keys := attributes.get("tandemkeys"), str):
+        # An extension attribute of CloudEvents is a text; ours are sent out so.
+        attributes["tandemkeys"] = [key for key in keys.split(",") if key]
     if attributes.get("specversion") != "1.0":
         raise invalid([{"type": "version", "loc": (*place, "specversion"), "msg": "this must be “1.0”"}])
     if "data_base64" in attributes:

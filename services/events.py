@@ -21,6 +21,10 @@ from storage.unit_of_work import UnitOfWork
 
 MOST_EVENTS_AT_ONCE = 1_000
 LARGEST_EVENT_BYTES = 512_000
+MOST_KEYS = 100
+LONGEST_KEY = 256
+LONGEST_NAME_BYTES = 2_000
+"""Of source and id together: an index of PostgreSQL takes no more than 2,704 bytes a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class EventService:
         except ValidationError as error:
             why = reasons(error)
             raise ValidationProblem(Text(f"事件不符合 CloudEvents：{why.zh}", f"No CloudEvent: {why.en}")) from None
+        for event in events:
+            _check_names(event)
         async with UnitOfWork(self._database) as work:
             return await Events(work).add(events)
 
@@ -90,6 +96,7 @@ def _check(events: Sequence[Event]) -> None:
             Text(f"一次请提交 1 到 {MOST_EVENTS_AT_ONCE} 个事件", f"Publish 1 to {MOST_EVENTS_AT_ONCE} events at once")
         )
     for event in events:
+        _check_names(event)
         if len(canonical_json(event.envelope())) > LARGEST_EVENT_BYTES:
             raise ValidationProblem(
                 Text(
@@ -97,3 +104,22 @@ def _check(events: Sequence[Event]) -> None:
                     f"The event {event.id} is larger than {LARGEST_EVENT_BYTES} bytes; put ids into its data",
                 )
             )
+
+
+def _check_names(event: Event) -> None:
+    """What an event is found by must fit into the indexes it is found in."""
+    if len(event.source.encode()) + len(event.id.encode()) > LONGEST_NAME_BYTES:
+        raise ValidationProblem(
+            Text(
+                f"事件 {event.id[:40]} 的 source 与 id 合计超过 {LONGEST_NAME_BYTES} 字节，请缩短",
+                f"`source` and `id` of the event {event.id[:40]} are longer than {LONGEST_NAME_BYTES} bytes together: "
+                "shorten them",
+            )
+        )
+    if len(event.tandemkeys) > MOST_KEYS or any(len(key) > LONGEST_KEY for key in event.tandemkeys):
+        raise ValidationProblem(
+            Text(
+                f"事件 {event.id[:40]} 的 tandemkeys 最多 {MOST_KEYS} 个，每个不超过 {LONGEST_KEY} 字",
+                f"`tandemkeys` of the event {event.id[:40]}: {MOST_KEYS} at most, of {LONGEST_KEY} characters at most",
+            )
+        )

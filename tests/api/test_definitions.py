@@ -117,6 +117,8 @@ async def test_many_files_of_a_form_are_stored_as_they_are(house: House) -> None
         ({}, b"document: {}", 415),
         ({"Content-Type": "multipart/form-data"}, b"nothing", 400),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--", 400),
+        ({"Content-Type": b'multipart/form-data; boundary="\xe4"'}, b"--\xe4--", 400),
+        ({"Content-Type": "multipart/form-data; boundary*=utf-8''%E9%80%80"}, b"--x--", 400),
         ({"Content-Type": "application/yaml"}, b"\xff\xfe\x00d", 400),
         ({"Content-Type": "application/yaml"}, b"", 400),
         ({"Content-Type": "application/yaml"}, b"a: &a [*a]", 400),

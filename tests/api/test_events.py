@@ -83,6 +83,9 @@ async def test_binary_mode_takes_attributes_from_headers(house: House) -> None:
         ({**_event("x"), "time": "yesterday"}, STRUCTURED, 400),
         ({**_event("x"), "data_base64": "%%%"}, STRUCTURED, 400),
         ({**_event("x"), "data": "x" * 600_000}, STRUCTURED, 400),
+        ({**_event("退" * 256), "source": "款" * 1024}, STRUCTURED, 400),
+        ({**_event("x"), "tandemkeys": ["k:" + "x" * 255]}, STRUCTURED, 400),
+        ({**_event("x"), "tandemkeys": ["k:1"] * 101}, STRUCTURED, 400),
         (b"", STRUCTURED, 400),
     ],
 )
@@ -90,6 +93,18 @@ async def test_what_is_no_event_is_refused(house: House, content: Any, kind: str
     answer = await _send(house, content, kind)
     assert answer.status_code == status
     assert problem(answer)["message"]["zh"]
+
+
+async def test_keys_are_taken_as_they_are_sent_out(house: House) -> None:
+    assert (await _send(house, _event("k-1", tandemkeys="order:7,order:8"))).status_code == 202
+    assert (await _stored(house, "k-1")).subjects == ("order:7", "order:8")
+
+
+@pytest.mark.parametrize("attribute", ["id", "source", "type", "subject", "tandemkeys", "colour"])
+async def test_an_attribute_with_a_nul_is_refused(house: House, attribute: str) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "nul", "ce-source": "/pos", "ce-type": "com.example.visit"}
+    answer = await house.say("ops", "POST", EVENTS, headers={**headers, f"ce-{attribute}": "a%00b"})
+    assert (answer.status_code, problem(answer)["title"]) == (400, "数据校验未通过")
 
 
 async def test_events_given_up_are_seen_and_tried_again(house: House) -> None:
