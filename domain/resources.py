@@ -20,8 +20,8 @@ from domain.tags import RuleRemark, check_grading, check_rule
 ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
 RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
 
-# A quantified group that repeats or chooses inside: the shape whose matching can take exponential time.
-_RUNAWAY = re.compile(r"\([^()]*[+*}|][^()]*\)[+*{]")
+# What of a pattern matters for how long it may run; an escape and a class of characters are one each.
+_PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()+*{|]", re.DOTALL)
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$")]
 
@@ -150,7 +150,7 @@ def check_form_schema(schema: Any) -> None:
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise _refused("form", [{"place": "form.schema.type", "message": "a form's schema needs `type: object`"}])
     for place, pattern in _patterns(schema, "form.schema"):
-        if _RUNAWAY.search(pattern):
+        if _may_run_away(pattern):
             advice = "a repeated group must not contain a repetition or an alternative; write the pattern without it"
             raise _refused("form", [{"place": place, "message": advice}])
     if misplaced := misplaced_in(schema):
@@ -168,6 +168,29 @@ def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(schema, list):
         for index, value in enumerate(schema):
             yield from _patterns(value, f"{place}.{index}")
+
+
+def _may_run_away(pattern: str) -> bool:
+    """Whether a quantified group repeats or chooses inside, however deep: what can take exponential time."""
+    open_groups = [False]
+    closed = False
+    end = 0
+    for part in _PATTERN_PART.finditer(pattern):
+        sign = part[0]
+        repeats_group = sign in "+*{" and closed and part.start() == end
+        closed, end = sign == ")", part.end()
+        if sign == "(":
+            open_groups.append(False)
+        elif sign == ")" and len(open_groups) > 1:
+            varies = open_groups.pop()
+            if varies:
+                open_groups[-1] = True
+            closed = varies
+        elif repeats_group:
+            return True
+        elif sign in "+*{|":
+            open_groups[-1] = True
+    return False
 
 
 def _place(pointer: str) -> str:

@@ -4,10 +4,12 @@ Source: JSON Schema 2020-12; Serverless Workflow DSL 1.0.3, "Schema".
 """
 
 import json
+from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Protocol
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 
@@ -15,6 +17,21 @@ from domain.dsl.model import Schema
 from domain.problems import ConfigurationProblem, Text, ValidationProblem
 
 MOST_REASONS = 10
+
+
+def _multiple_of(validator: Any, divisor: float, value: Any, _: Any) -> Iterator[ValidationError]:
+    """`multipleOf` by decimal digits: 19.99 is a multiple of 0.01, which binary fractions do not say, and a number too
+    large for them is a number too."""
+    if validator.is_type(value, "number") and _exact(value) % _exact(divisor):
+        yield ValidationError(f"{str(value)[:40]} is not a multiple of {divisor}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+_extend: Any = validators.extend
+_VALIDATOR: type[Draft202012Validator] = _extend(Draft202012Validator, {"multipleOf": _multiple_of})
 
 
 class SchemaSource(Protocol):
@@ -49,7 +66,7 @@ def _new_validator(document: Any) -> Draft202012Validator:
                 f"The JSON Schema itself is wrong at {error.json_path}: {error.message}",
             )
         ) from None
-    return Draft202012Validator(document, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return _VALIDATOR(document, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def violations(validator: Draft202012Validator, value: Any) -> list[dict[str, str]]:

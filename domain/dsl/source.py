@@ -194,7 +194,7 @@ class _Builder:
         data: dict[str, Any] = {}
         first: dict[str, Place] = {}
         for key, value in node.pairs:
-            name = key.text
+            name = self._text(key, pointer)
             if key.kind != "scalar":
                 raise RefusedYaml(
                     "complex-key",
@@ -242,7 +242,7 @@ class _Builder:
         return data
 
     def _scalar(self, node: Node, pointer: str) -> Any:
-        text = node.text
+        text = self._text(node, pointer)
         if not node.plain:
             return text
         if text in _NULL:
@@ -263,6 +263,21 @@ class _Builder:
                 "warning",
             )
         return text
+
+    def _text(self, node: Node, pointer: str) -> str:
+        if "\x00" in node.text:
+            # Nobody types it; "\\0" in double quotes brings it in, and the database keeps no such text.
+            self._add(
+                "invisible-character",
+                node.place,
+                pointer,
+                Text(
+                    "双引号里的 \\0 是空字符（NUL），无法保存。若要反斜杠，请换成单引号，或写成 \\\\0",
+                    "\\0 in double quotes is the character NUL, which cannot be kept. For a backslash use single "
+                    "quotes, or write \\\\0",
+                ),
+            )
+        return node.text
 
     def _number(self, node: Node, pointer: str) -> Any:
         text = node.text

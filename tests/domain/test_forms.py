@@ -23,6 +23,30 @@ GOOD = {"grade": "A", "count": 1}
 
 
 @pytest.mark.parametrize(
+    ("divisor", "value", "fits"),
+    [
+        (0.01, 19.99, True),
+        (0.01, 0.07, True),
+        (0.01, 19.995, False),
+        (0.01, 10**400, True),
+        (0.01, 1e308, True),
+        (0.01, 1.1e-300, False),
+        (3, 10**400, False),
+        (0.5, -1.5, True),
+        (2, "text", True),
+    ],
+)
+def test_multiples_are_counted_in_decimal_digits(divisor: float, value: Any, fits: bool) -> None:
+    schema = {"type": "object", "properties": {"amount": {"multipleOf": divisor}}}
+    if fits:
+        check_form(schema, {"amount": value})
+    else:
+        with pytest.raises(ValidationProblem) as caught:
+            check_form(schema, {"amount": value})
+        assert caught.value.problem.as_dict()["errors"][0]["message"]["zh"] == f"必须是 {divisor} 的倍数"
+
+
+@pytest.mark.parametrize(
     ("change", "field", "zh"),
     [
         ({"grade": "C"}, "grade", "请从以下选项中选择：A, B"),

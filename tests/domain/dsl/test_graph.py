@@ -94,7 +94,7 @@ HOSTILE = (
     "a\n---\nflowchart TD\n  click n0 href 'javascript:alert(1)'",
     '"]\n  click n1 call alert()\n  n9["',
     "%%{init: {'securityLevel': 'loose'}}%%",
-    "\x00\x08\x1b",
+    "\x01\x08\x1b",
     "\u202egnihtemos\u202c \u2066x\u2069",
     "line\u2028separator\x85next\u2029",
     "退" * 150,

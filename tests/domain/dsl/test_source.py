@@ -144,6 +144,8 @@ def test_a_bomb_of_aliases_is_refused_at_once() -> None:
         ("[" * 5000, "too-deep", 1, 62),
         ("a: x\u200by", "invisible-character", 1, 5),
         ("a: 1\u2028b: 2", "invisible-character", 1, 5),
+        ('a: "x\\0y"', "invisible-character", 1, 4),
+        ('a: 1\n"b\\x00": 2', "invisible-character", 2, 1),
         ("\u3000a: 1", "fullwidth-space", 1, 1),
         ("a: “加急”", "fullwidth-quote", 1, 4),
         ("", "empty-file", 1, 1),
