@@ -32,6 +32,11 @@ with workflow.unsafe.imports_passed_through():
 LARGEST_CONTINUATION_BYTES = 1_800_000
 """What a run carries over when it continues as new; Temporal takes payloads of 2 MiB."""
 
+LONGEST_HISTORY = 36_000
+LARGEST_HISTORY_BYTES = 40_000_000
+"""Where a run ends that cannot continue as new, because it waits for a child: Temporal would end it without a word at
+51,200 events or 50 MiB, and takes 10,000 signals."""
+
 REMEMBERED_RECEIPTS = 100
 """Completed human tasks whose receipt can be given again."""
 
@@ -66,8 +71,7 @@ class FlowWorkflow:
             await self._follow(work, start, interpreter)
             output = work.result()
         except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await _give_up(work)
             await self._end("cancelled")
             raise
         except Exception as error:  # as above
@@ -185,10 +189,19 @@ class FlowWorkflow:
         self._in_place = True
         while True:
             await workflow.wait_condition(
-                lambda: work.done() or self._phase() != self._reported or self._should_move(host)
+                lambda: work.done() or self._phase() != self._reported or self._should_move(host) or _is_stuck(host)
             )
             if work.done():
                 return
+            if _is_stuck(host):
+                await _give_up(work)
+                raise RuntimeProblem(
+                    Text(
+                        "等待子流程期间发生的事情太多，无法继续；请把子流程改为不等待（await: false），用事件告知结果",
+                        "Too much happened while the run waited for a child flow; let the child go (await: false) and "
+                        "have it tell its result by an event",
+                    )
+                )
             if self._should_move(host):
                 await self._move(work, start, interpreter, host)
             elif self._phase() == "waiting":
@@ -210,8 +223,7 @@ class FlowWorkflow:
         continuation = self._continuation(interpreter.state)
         size = len(json.dumps(continuation, ensure_ascii=False).encode())
         if size > LARGEST_CONTINUATION_BYTES:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await _give_up(work)
             raise RuntimeProblem(
                 Text(
                     f"流程携带的数据太大（{size} 字节），无法继续；请只保留编号，需要时再读取",
@@ -318,6 +330,18 @@ class FlowWorkflow:
     def _refuse_when_ended(self) -> None:
         if self._ended is not None:
             raise failure_of(ConflictProblem(Text("运行已结束", "The run has ended"), phase=self._ended).problem)
+
+
+def _is_stuck(host: TemporalHost) -> bool:
+    """Whether the history is about to be too long while the run cannot continue as new."""
+    info = workflow.info()
+    is_long = info.get_current_history_length() > LONGEST_HISTORY
+    return (is_long or info.get_current_history_size() > LARGEST_HISTORY_BYTES) and not host.can_move
+
+
+async def _give_up(work: "asyncio.Task[Any]") -> None:
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
 
 
 async def _accepted() -> None:

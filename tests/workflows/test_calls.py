@@ -129,6 +129,13 @@ async def test_a_run_is_found_by_flow_version_subject_and_phase(stage: Rehearsal
     await handle.cancel()
 
 
+async def test_a_run_is_found_by_its_ticket(stage: Rehearsal) -> None:
+    handle = await stage.start(flow("- rest: { wait: PT1H }"), new_id(), subject="ticket:T-2026-11")
+    found = (await handle.describe()).typed_search_attributes
+    assert (found[labels.TICKET], found.get(labels.CUSTOMER)) == ("T-2026-11", None)
+    await handle.cancel()
+
+
 async def test_lifecycle_events_tell_of_the_run_and_on_demand_of_every_task(stage: Rehearsal) -> None:
     do = "- a: { set: { x: 1 } }\n- b: { if: 'false', set: { x: 2 } }\n- c: { wait: PT0.01S }"
     brief = await stage.start(flow(do), new_id())

@@ -165,6 +165,32 @@ async def test_a_run_that_reports_its_end_takes_no_orders_any_more(stage: Rehear
     assert [report.phase for report in stage.reports] == ["completed"]
 
 
+async def test_an_order_under_way_is_answered_before_the_run_closes(stage: Rehearsal) -> None:
+    """The run comes to its end while a person's task is still being put aside."""
+    go_on = asyncio.Event()
+
+    async def slow(message: messages.CloseHumanTask) -> None:
+        if message.state == "suspended":
+            await go_on.wait()
+
+    stage.obstacles[messages.CLOSE_HUMAN_TASK_ACTIVITY] = slow
+    race = f"""
+    - race:
+        fork:
+          compete: true
+          branches: [{{ soon: {{ wait: PT0.5S }} }}, {{ person: {{ do: [{{ {PERSON.strip()[2:]} }}] }} }}]
+    """
+    handle = await stage.start(flow(race), new_id(), task_timeout=timedelta(seconds=1))
+    await opened(stage, "ask")
+    await stage.until(lambda: bool(stage.reports))
+    ordered = asyncio.create_task(order(handle, messages.SUSPEND_UPDATE))
+    await stage.until(lambda: any(report.phase == "completed" for report in stage.reports))
+    assert not ordered.done()
+    go_on.set()
+    await ordered
+    await handle.result()
+
+
 async def test_the_loser_of_a_competing_fork_is_withdrawn(stage: Rehearsal) -> None:
     race = f"""
     - race:

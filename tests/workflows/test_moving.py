@@ -295,6 +295,53 @@ async def test_a_run_that_waits_for_its_child_moves_afterwards(stage: Rehearsal)
     assert len(children) == 1
 
 
+async def test_a_run_that_waits_for_its_child_for_too_long_fails_before_temporal_ends_it(
+    stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot move, and Temporal would end it without a report; like this it can be taken up again."""
+    endless = stage.know(flow("- rest: { wait: PT1H }", name="endless-child"))
+    child = "{ run: { workflow: { namespace: tests, name: endless-child, version: latest } } }"
+    longer = BUSY.replace("8", "30")
+    text = flow(f"- both: {{ fork: {{ branches: [{{ child: {child} }}, {{ busy: {longer} }}] }} }}")
+    with monkeypatch.context() as patched:
+        patched.setattr("workflows.flow.LONGEST_HISTORY", 60)
+        handle = await stage.start(text, new_id())
+        problem = await problem_of_run(handle)
+    assert "await: false" in (problem.detail or "")
+    assert await executions(handle) == 1
+    assert len(await history(handle)) < 200
+    report = next(report for report in reversed(stage.reports) if report.run_id == handle.id)
+    assert (report.phase, report.continuation is not None) == ("faulted", True)
+    await stage.until(lambda: any(each.run_id != handle.id and each.phase == "cancelled" for each in stage.reports))
+    del stage.definitions[endless.digest]
+    stage.know(flow("- done: { set: { child: done } }", name="endless-child"))
+    again = await stage.start(text, handle.id, continuation=report.continuation, attempt=2)
+    await again.result()
+
+
+async def test_the_receipt_of_a_form_is_given_again_after_the_run_has_moved(stage: Rehearsal) -> None:
+    """As when the answer got lost, and the person sends the form again."""
+    handle = await stage.start(flow(PERSON + f"- busy: {BUSY}\n- rest: {{ wait: PT1H }}"), new_id())
+    command = form_of(await opened(stage, "ask"), {"ok": 1})
+    receipt = await complete(handle, command)
+    await moved(handle)
+    assert await complete(handle, command) == receipt
+    assert len(stage.completed) == 1
+    await handle.cancel()
+
+
+async def test_a_moved_run_still_knows_when_it_started(stage: Rehearsal) -> None:
+    text = flow(f"""
+    - before: {{ set: '${{ $workflow.startedAt }}', export: {{ as: '{{ first: . }}' }} }}
+    - busy: {BUSY}
+    - after: {{ set: '${{ [$context.first, $workflow.startedAt] }}' }}
+    """)
+    handle = await stage.start(text, new_id())
+    first, second = await handle.result()
+    assert await executions(handle) > 1
+    assert first == second
+
+
 async def test_a_flow_that_runs_in_circles_is_caught_however_often_it_moved(
     stage: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
