@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.access import Actor
@@ -15,15 +16,22 @@ from domain.enrolments import CUSTOMER, Enrolment
 from domain.events import rfc3339
 from domain.problems import ConflictProblem, Text
 from services.run_starts import NewRun
+from storage.definitions import Definitions
 from storage.identities import Customers
 from storage.locks import lock_all
-from storage.runs import EnrolledRun, Runs
+from storage.runs import EnrolledRun, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 
 _CUSTOMER = f"{CUSTOMER}:"
 _Key = tuple[str, str, str]
-_Entry = tuple[str, datetime]
-"""A run, and when it took somebody in."""
+
+
+class _Entry(NamedTuple):
+    """A run that took somebody in, when, and whether it has not ended."""
+
+    run_id: str
+    at: datetime
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ async def admit(work: UnitOfWork, runs: Sequence[NewRun]) -> list[NewRun]:
             admitted.append(run)
         elif _in_the_way(applicant, entered, work.now) is None:
             key = (run.version.namespace, run.version.name, applicant.name)
-            entered[key].append((run.id, work.now))
+            entered[key].append(_Entry(run.id, work.now, is_open=True))
             admitted.append(replace(run, enrolled=applicant.name))
     return admitted
 
@@ -73,9 +81,15 @@ async def enrol(work: UnitOfWork, run: NewRun, actor: Actor) -> NewRun:
 
 
 async def _taken(work: UnitOfWork, applicant: _Applicant, earlier: _Entry, actor: Actor) -> ConflictProblem:
-    run_id, at = earlier
+    run_id, at = earlier.run_id, earlier.at
     again = applicant.rule.again
-    free_at = rfc3339(at + again) if again is not None else None
+    is_over = again is not None and at + again <= work.now
+    free_at = rfc3339(at + again) if again is not None and not is_over else None
+    once = (
+        Text("那次运行尚未结束，结束后才能再次进入。", "that run is still open, so nothing was started.")
+        if is_over
+        else Text("每个只进入一次，不再启动。", "it enters once, so nothing was started.")
+    )
     flow = f"{applicant.run.version.namespace}/{applicant.run.version.name}"
     seen = await Runs(work).find(run_id, actor.scope)
     zh, en = (f"（运行 {run_id}）", f" by run {run_id}") if seen is not None else ("", "")
@@ -83,15 +97,44 @@ async def _taken(work: UnitOfWork, applicant: _Applicant, earlier: _Entry, actor
     return ConflictProblem(
         Text(
             f"{applicant.name} 已于 {rfc3339(at)} 进入过流程 {flow}{zh}，"
-            + (f"{free_at} 之后才能再次进入。" if free_at else "每个只进入一次，不再启动。"),
+            + (f"{free_at} 之后才能再次进入。" if free_at else once.zh),
             f"{applicant.name} was taken into {flow} at {rfc3339(at)}{en}; "
-            + (f"it may enter again after {free_at}." if free_at else "it enters once, so nothing was started."),
+            + (f"it may enter again after {free_at}." if free_at else once.en),
         ),
         enrolled=applicant.name,
         enrolled_at=rfc3339(at),
         free_at=free_at,
         **members,
     )
+
+
+async def is_doubled(work: UnitOfWork, run_id: str) -> bool:
+    """Whether the run, or the one that it is a part of, took in a customer who was in before under another name.
+
+    Such a run is cancelled soon after the merge, but not at its very moment: whoever does something for it that cannot
+    be taken back asks first.
+    """
+    run = await _enrolled_root(work, run_id)
+    customer = _customer_id(run.enrolled or "") if run is not None else None
+    if run is None or customer is None:
+        return False
+    names = (await _names_of(work, [customer])).get(customer, ())
+    found = [
+        each for each in await Runs(work).enrolled(names) if (each.namespace, each.name) == (run.namespace, run.name)
+    ]
+    if len(found) < 2:
+        return False
+    version = await Definitions(work).get(("flow", run.namespace, run.name, run.version))
+    rule = version.traits.enrolment if version is not None else None
+    return run.id in {each.id for each in _surplus(found, rule)}
+
+
+async def _enrolled_root(work: UnitOfWork, run_id: str) -> RunRow | None:
+    """The run that took somebody in, for itself or for those that it started; None when none did."""
+    row = (await Runs(work).rows([run_id])).get(run_id)
+    while row is not None and row.enrolled is None:
+        row = (await Runs(work).rows([row.parent_id])).get(row.parent_id) if row.parent_id is not None else None
+    return row
 
 
 async def doubled_by_merge(
@@ -142,19 +185,22 @@ async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_
     await lock_all(work, sorted(f"enrolment:{name}" for name in names))
     entered: dict[_Key, list[_Entry]] = defaultdict(list)
     for found in await Runs(work).enrolled(names):
-        entered[found.namespace, found.name, found.enrolled].append((found.id, found.entered_at))
+        entry = _Entry(found.id, found.entered_at, found.is_open)
+        entered[found.namespace, found.name, found.enrolled].append(entry)
     return entered
 
 
 def _in_the_way(applicant: _Applicant, entered: Mapping[_Key, list[_Entry]], now: datetime) -> _Entry | None:
-    """The newest entry because of which the applicant may not enter; None when it may."""
+    """The newest entry because of which the applicant may not enter; None when it may. Nobody is in twice at a time."""
     flow = (applicant.run.version.namespace, applicant.run.version.name)
     earlier = [each for name in applicant.names for each in entered.get((*flow, name), ())]
-    if any(run_id == applicant.run.id for run_id, _ in earlier):
+    if any(each.run_id == applicant.run.id for each in earlier):
         return None
     again = applicant.rule.again
     return max(
-        (each for each in earlier if again is None or each[1] + again > now), key=lambda each: each[1], default=None
+        (each for each in earlier if again is None or each.is_open or each.at + again > now),
+        key=lambda each: each.at,
+        default=None,
     )
 
 

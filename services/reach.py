@@ -12,6 +12,7 @@ from domain.resources import Message
 from services.catching_up import PATIENCE_S, Shop, caught_up
 from services.coupons import CouponService
 from services.customer_facts import customer_named
+from services.enrolments import is_doubled
 from services.goods import GoodsService
 from storage.definitions import Definitions
 from storage.engine import Database
@@ -71,6 +72,8 @@ class ReachService:
         about = request.about or About()
         out_of_stock, coupon_gone = await self._is_out_of_stock(about), await self._is_coupon_gone(about)
         async with UnitOfWork(self._database) as work:
+            if await is_doubled(work, cause.run_id):
+                return "doubled"
             since = work.now - self._policy.looks_back
             sent_at = await Touches(work).marketing_sent_at(request.channel, request.to, since)
             named = await customer_named(work, about.customer) if about.customer else None

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.catalog.messages import Purpose
 from domain.journeys.quiet_hours import QuietHours
 
-SkippedReason = Literal["contact_gone", "suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"]
+SkippedReason = Literal[
+    "doubled", "contact_gone", "suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"
+]
+"""doubled: the customer turned out to be one whom another run of the flow took in before; see `services.enrolments`."""
 
 
 class Cap(BaseModel):

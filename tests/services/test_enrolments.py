@@ -10,14 +10,16 @@ from sqlalchemy import text
 from domain.access import Scope
 from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
+from domain.catalog.messages import SendArguments
 from domain.events import Event, rfc3339
 from domain.problems import ConflictProblem
 from domain.runs import RunSummary
 from services.event_dispatch import EventDispatcher
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
+from services.reach import Cause, ReachService
 from storage.paging import PageRequest
-from storage.runs import RunFilter
+from storage.runs import RunFilter, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.house import ADMIN, House
@@ -118,6 +120,37 @@ async def test_of_two_who_become_one_the_first_stays_and_the_other_is_cancelled(
         assert f"run:{entered[f'customer:{first}']}" in {row.target for row in rows}
 
 
+async def test_from_the_merge_on_only_the_first_of_two_writes_and_what_it_started(house: House) -> None:
+    """The second run is cancelled when the merge is dispatched, and may be sending at that moment."""
+    await house.publish(a_flow("welcome", "{ per: customer, again: P1D }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", second))
+    await house.emit(tagged("t2", first))
+    entered = {run.subject: run.id for run in await runs(house, "welcome")}
+    stays, surplus = entered[f"customer:{second}"], entered[f"customer:{first}"]
+    async with UnitOfWork(house.database) as work:
+        row = (await Runs(work).rows([surplus]))[surplus]
+        part = row.model_dump() | {"id": f"{surplus}/child", "parent_id": surplus, "enrolled": None}
+        work.session.add(RunRow(**part))
+    assert [await refusal_of(house, run_id) for run_id in (stays, surplus, f"{surplus}/child")] == [None, None, None]
+    async with UnitOfWork(house.database) as work:
+        order = an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3")
+        await Intake(IdentityService()).take_in(work, [Arrival.of(announce(order, work.now), work.now)])
+    assert [await refusal_of(house, run_id) for run_id in (stays, surplus, f"{surplus}/child")] == [
+        None,
+        "doubled",
+        "doubled",
+    ]
+    assert await refusal_of(house, "flow/shop/welcome/nobody") is None
+
+
+async def refusal_of(house: House, run_id: str) -> str | None:
+    """Why a message of this run must not go out."""
+    request = SendArguments(channel="wecom", account="corp", to="wm1", purpose="service", text="hi")
+    return await ReachService(house.database).refusal(request, Cause("k1", run_id, "/do/0/tell", "wecom/corp"))
+
+
 async def test_an_ended_run_of_the_one_is_enough_for_both(house: House) -> None:
     await house.publish(a_flow("welcome", "{ per: customer }"), a_flow("remind", "{ per: customer, again: P30D }"))
     await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
@@ -143,13 +176,18 @@ async def test_who_may_enter_again_does_so_after_the_time_and_not_before(house: 
     await house.publish(a_flow("remind", "{ per: customer, again: P30D }"))
     await take_in(house, an_order(1, Buyer(buyer_id="B1")))
     customer = await customer_of(house, "0")
-    for number, days in enumerate((0, 0, 29, 1, 29)):
+    entered = []
+    for number, (days, has_ended) in enumerate(
+        ((0, False), (0, False), (29, True), (1, False), (0, True), (31, False), (0, True))
+    ):
         async with UnitOfWork(house.database) as work:
             await work.session.execute(
-                text("UPDATE runs SET created_at = created_at - :gone"), {"gone": timedelta(days=days)}
+                text("UPDATE runs SET created_at = created_at - :gone, ended_at = CASE WHEN :over THEN now() END"),
+                {"gone": timedelta(days=days), "over": has_ended},
             )
         await house.emit(tagged(f"t{number}", customer))
-    assert len(await runs(house, "remind")) == 2
+        entered.append(len(await runs(house, "remind")))
+    assert entered == [1, 1, 1, 1, 2, 2, 3], "not while the run of before is open, however long ago it began"
 
 
 @pytest.mark.parametrize("subject", [None, "order:1"])
@@ -209,6 +247,11 @@ async def test_whom_somebody_took_in_no_event_takes_in_again(house: House) -> No
     assert refusal.value.problem.as_dict()["free_at"] == rfc3339(begun.created_at + timedelta(days=30))
     async with UnitOfWork(house.database) as work:
         await work.session.execute(text("UPDATE runs SET created_at = created_at - interval '31 days'"))
+    with pytest.raises(ConflictProblem, match="that run is still open") as still_open:
+        await house.runs.start(ADMIN, "shop", "remind", subject=name)
+    assert "free_at" not in still_open.value.problem.as_dict()
+    async with UnitOfWork(house.database) as work:
+        await work.session.execute(text("UPDATE runs SET ended_at = now()"))
     await house.runs.start(ADMIN, "shop", "remind", subject=name)
     assert len(await runs(house, "remind")) == 2
 
