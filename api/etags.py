@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request
 from domain.ids import content_digest
 from domain.problems import PreconditionProblem, Text
 
-_TAG = re.compile(r'"(\d{1,18})"')
+_TAG = re.compile(r'"([1-9][0-9]{0,17})"')
 
 
 def etag(version: int) -> str:

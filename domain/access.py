@@ -72,6 +72,9 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+EVERY_QUEUE = "*"
+"""Among a person's queues: whatever queues there are."""
+
 # No user has such a login: a colon is not allowed there.
 _SYSTEM = "system:"
 
@@ -272,7 +275,7 @@ class Actor(BaseModel):
     def serves(self, queue: str) -> bool:
         """Whether tasks of this queue are this person's to take; `*` serves all. Managing tasks is another right:
         who hands out the finance queue's work does not thereby approve it."""
-        return queue in self.queues or "*" in self.queues
+        return queue in self.queues or EVERY_QUEUE in self.queues
 
     def may_grant(self, role: Role) -> bool:
         """Whether this actor may give a role away: a limited token never gives more than it holds."""

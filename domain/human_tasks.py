@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from domain.access import EVERY_QUEUE
 from domain.problems import (
     TANDEM_TYPE_PREFIX,
     AuthorizationProblem,
@@ -74,7 +75,7 @@ class Person:
     supervises: bool = False
 
     def serves(self, queue: str) -> bool:
-        return queue in self.queues or "*" in self.queues
+        return queue in self.queues or EVERY_QUEUE in self.queues
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from domain.access import Actor, Permission
+from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.forms import check_form
 from domain.human_tasks import STATE_WORDS, SUPERVISED, Person, PersonAction, moved_by_person
 from domain.ids import canonical_json, content_digest, derived_id
@@ -62,6 +62,8 @@ class HumanTaskService:
         if _sees_only_own(actor) and wanted.mine is None and wanted.queues is None:
             wanted = replace(wanted, mine=actor.login, queues=actor.queues)
         _refuse_foreign_lists(actor, wanted)
+        if EVERY_QUEUE in (wanted.queues or ()):
+            wanted = replace(wanted, mine=None, queues=None)
         async with UnitOfWork(self._database) as work:
             rows = await HumanTasks(work).search(wanted, actor.scope, page)
         return Page([self._disclosure.summary(row, work.now) for row in rows.items], rows.next_cursor)
@@ -153,6 +155,7 @@ class HumanTaskService:
     ) -> HumanTask:
         if action not in SUPERVISED or not actor.may(Permission.TASKS_MANAGE):
             actor.require(Permission.TASKS_WORK)
+        key = _own_key(actor, key)
         async with UnitOfWork(self._database) as work:
             row = await _find(work, actor, task_id, for_update=True)
             if await _done_before(work, row, action, actor.login, key, content):
@@ -194,7 +197,9 @@ class HumanTaskService:
             if form is not None:
                 form = self._disclosure.filled_in(row, form)
             content = {"form": form, "comment": comment}
-            command_key = key or derived_id("complete", task_id, actor.login, str(version), digest_of(content))
+            command_key = _own_key(actor, key) or derived_id(
+                "complete", task_id, actor.login, str(version), digest_of(content)
+            )
             if await _done_before(work, row, action, actor.login, command_key, content):
                 return self._disclosure.task(row, work.now, actor)
             refuse_stale(row, version)
@@ -229,7 +234,7 @@ class HumanTaskService:
 def person_of(actor: Actor) -> Person:
     """The actor as the rules of tasks see them: a supervisor serves every queue."""
     supervises = actor.may(Permission.TASKS_MANAGE)
-    return Person(actor.login, frozenset({"*"}) if supervises else actor.queues, supervises)
+    return Person(actor.login, frozenset({EVERY_QUEUE}) if supervises else actor.queues, supervises)
 
 
 def touch(row: HumanTaskRow, by: str, now: datetime) -> None:
@@ -280,6 +285,11 @@ async def remember(
         )
 
 
+def _own_key(actor: Actor, key: str | None) -> str | None:
+    """An idempotency key names a command among those of its own sender."""
+    return f"{actor.login}:{key}" if key is not None else None
+
+
 async def _done_before(
     work: UnitOfWork, row: HumanTaskRow, action: str, login: str, key: str | None, content: Any
 ) -> bool:
@@ -305,7 +315,7 @@ def _sees_only_own(actor: Actor) -> bool:
 def _refuse_foreign_lists(actor: Actor, wanted: TaskFilter) -> None:
     if not _sees_only_own(actor):
         return
-    foreign = sorted(set(wanted.queues or ()) - actor.queues)
+    foreign = sorted(queue for queue in wanted.queues or () if not actor.serves(queue))
     if foreign or wanted.mine not in (None, actor.login):
         raise NotFoundProblem(
             Text(
@@ -317,8 +327,7 @@ def _refuse_foreign_lists(actor: Actor, wanted: TaskFilter) -> None:
 
 async def _find(work: UnitOfWork, actor: Actor, task_id: str, *, for_update: bool = False) -> HumanTaskRow:
     row = await HumanTasks(work).find(task_id, actor.scope, for_update=for_update)
-    hidden = row is not None and _sees_only_own(actor) and row.assignee != actor.login and row.queue not in actor.queues
-    if row is None or hidden:
+    if row is None or (_sees_only_own(actor) and row.assignee != actor.login and not actor.serves(row.queue)):
         raise NotFoundProblem(
             Text(
                 f"没有任务 {task_id}，或它不在您的队列和数据范围内",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from domain.access import Actor, Permission
+from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
 from domain.tags.views import CustomerGrade
@@ -203,7 +203,7 @@ class ProfileService:
             actor.scope,
             frozenset(kind for kind in KINDS if kind not in _NEEDS or actor.may(_NEEDS[kind])),
             actor.login,
-            None if not own_only or "*" in actor.queues else actor.queues,
+            None if not own_only or EVERY_QUEUE in actor.queues else actor.queues,
         )
         return customer, aliases, keys, subject
 

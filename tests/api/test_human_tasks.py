@@ -102,7 +102,7 @@ async def test_a_change_needs_the_version_it_was_made_on(desk: House) -> None:
     missing = await desk.post("agent", path)
     assert (missing.status_code, problem(missing)["title"]) == (428, "版本已过期")
     assert (await desk.post("agent", path, headers={"If-Match": "*"})).status_code == 428
-    for tag in ('W/"1"', "1", '"abc"', '"1", "2"'):
+    for tag in ('W/"1"', "1", '"abc"', '"1", "2"', '"01"', '"0"'):
         foreign = await desk.post("agent", path, headers={"If-Match": tag})
         assert foreign.status_code == 412, tag
     assert (await desk.get("agent", path.removesuffix("/claim"))).headers["etag"] == '"1"', "nothing was changed"
@@ -156,6 +156,29 @@ async def test_repeating_a_completion_gives_the_same_answer(desk: House) -> None
     assert first.json() == second.json()
     assert (second.headers["etag"], second.headers["idempotency-replayed"]) == (first.headers["etag"], "true")
     assert other.status_code == 422
+
+
+async def test_a_key_is_its_senders_own(desk: House) -> None:
+    seen = await _open(desk)
+    key = {"Idempotency-Key": "1"}
+    claimed = await _do(desk, "agent", seen, "claim", **key)
+    free = await _do(desk, "agent", claimed, "release")
+    taken = await _do(desk, "wang", free, "claim", **key)
+    assert (taken.status_code, taken.json()["assignee"]) == (200, "wang")
+    again = await _do(desk, "agent", seen, "claim", **key)
+    assert (again.json()["assignee"], again.headers["idempotency-replayed"]) == ("agent", "true"), "as it was answered"
+
+
+async def test_who_serves_every_queue_finds_and_takes_its_tasks(desk: House) -> None:
+    await desk.add_user("anywhere", Role.AGENT, queues=frozenset({"*"}))
+    seen = await _open(desk)
+    for view in ({}, {"view": "waiting"}, {"view": "waiting", "queue": "warehouse"}, {"queue": "warehouse"}):
+        listed = await desk.get("anywhere", TASKS, params={**view, "run_id": seen.json()["run_id"]})
+        assert [task["id"] for task in listed.json()["items"]] == [seen.json()["id"]], view
+    claimed = await _do(desk, "anywhere", seen, "claim")
+    assert (claimed.status_code, claimed.json()["assignee"]) == (200, "anywhere")
+    mine = await desk.get("anywhere", TASKS, params={"view": "mine"})
+    assert [task["id"] for task in mine.json()["items"]] == [seen.json()["id"]]
 
 
 async def test_handing_on_putting_back_and_giving_up(desk: House) -> None:
