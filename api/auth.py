@@ -14,7 +14,7 @@ from fastapi.dependencies.models import Dependant
 from domain.access import Actor, Permission
 from domain.problems import AuthenticationProblem, Text
 
-_BEARER = re.compile(r"[Bb]earer +(\S{1,200})")
+_BEARER = re.compile(r"bearer +(\S{1,200})", re.IGNORECASE)
 
 
 class Requirement:

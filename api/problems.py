@@ -16,6 +16,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from domain.privacy import Masking
@@ -130,6 +131,9 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             return problem_response(unexpected(error), request.headers.get("accept-language"))
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Starlette tells of the first route of the address only.
+            error.headers = {"Allow": ", ".join(sorted(_methods(app, request.url.path)))}
         return problem_response(_of_status(error), request.headers.get("accept-language"), error.headers)
 
     app.add_exception_handler(ProblemError, of_problem)
@@ -170,6 +174,15 @@ def _localised(error: ProblemError, language: Language) -> dict[str, Any]:
     if problem.type == type(error).type:
         content["title"] = getattr(type(error).title, language)
     return content
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    return {
+        method
+        for context in iter_route_contexts(app.routes)
+        if isinstance(route := context.original_route, APIRoute) and route.path_regex.match(path)
+        for method in route.methods or ()
+    }
 
 
 def _of_status(error: HTTPException) -> ProblemError:

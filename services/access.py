@@ -80,8 +80,9 @@ class Access:
             if not credential.token.usable(work.now) or not credential.user.active:
                 raise _unknown_token()
             await tokens.note_use(credential.token)
+            left_s = (credential.token.expires_at - work.now).total_seconds()
         actor = _actor_of(credential)
-        self._remember(digest, actor)
+        self._remember(digest, actor, left_s)
         return actor
 
     async def login(self, login: str, password: str, address: str) -> IssuedToken:
@@ -206,8 +207,8 @@ class Access:
     def _digest(self, token: str) -> bytes:
         return hmac.digest(self._pepper, token.encode(), "sha256")
 
-    def _remember(self, digest: bytes, actor: Actor) -> None:
-        self._actors[digest] = (time.monotonic() + self._cache_s, actor)
+    def _remember(self, digest: bytes, actor: Actor, left_s: float) -> None:
+        self._actors[digest] = (time.monotonic() + min(self._cache_s, left_s), actor)
         self._actors.move_to_end(digest)
         while len(self._actors) > _MOST_CACHED:
             self._actors.popitem(last=False)

@@ -19,7 +19,7 @@ async def test_an_address_that_is_not_there(house: House) -> None:
 async def test_a_method_that_is_not_there_names_those_that_are(house: House) -> None:
     answer = await house.say("ops", "DELETE", RUNS)
     assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) <= {"GET", "POST"}
+    assert answer.headers["allow"] == "GET, POST"
     assert problem(answer)["title"] == "不支持的方法"
 
 

@@ -11,6 +11,8 @@ async def test_a_login_gives_a_token_that_works_until_logging_out(house: House) 
     caller = await house.get(None, "/api/v1/session", headers=headers)
     assert caller.json()["login"] == "ops"
     assert "definitions.publish" in caller.json()["permissions"]
+    shouted = {"Authorization": f"BEARER {login.json()['token']}"}
+    assert (await house.get(None, "/api/v1/session", headers=shouted)).status_code == 200, "RFC 9110, 11.1"
     assert (await house.say(None, "DELETE", "/api/v1/session", headers=headers)).status_code == 204
     assert (await house.get(None, "/api/v1/session", headers=headers)).status_code == 401
 

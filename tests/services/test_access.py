@@ -215,6 +215,18 @@ async def test_a_revoked_token_ends_at_once_here_and_soon_elsewhere(database: Da
         await elsewhere.authenticate(issued.text)
 
 
+async def test_a_remembered_token_ends_when_it_expires(database: Database, people: People, clock: SteppedClock) -> None:
+    remembering = Access(database, "pepper", passwords=quick_passwords(), cache_s=60)
+    await _user(people, "li")
+    issued = await remembering.issue_token(CLI, "import", login="li", life=timedelta(minutes=1))
+    clock.advance(seconds=59.8)
+    await remembering.authenticate(issued.text)
+    clock.advance(seconds=1)
+    await asyncio.sleep(0.25)
+    with pytest.raises(AuthenticationProblem):
+        await remembering.authenticate(issued.text)
+
+
 async def test_use_is_written_once_a_minute(
     access: Access, people: People, clock: SteppedClock, database_url: str
 ) -> None:
