@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from domain.access import Actor, Permission, Scope
-from domain.organisation import HEADQUARTERS, Placement
+from domain.organisation import HEADQUARTERS, Placement, within
 from domain.privacy import Masking
 from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem, ValidationProblem
 from domain.runs import ENDED_PHASES, Run, RunSummary
@@ -14,12 +15,16 @@ from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.enrolments import enrol
 from services.orchestrator import Orchestrator
 from services.run_starts import START_LEASE, NewRun, RunStarter, key_of
+from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.human_tasks import HumanTasks
+from storage.organisation import Units
 from storage.paging import Page, PageRequest
+from storage.placements import Placements
 from storage.runs import RunFilter, RunRow, Runs, run_of, summary_of
 from storage.unit_of_work import UnitOfWork
+from storage.users import Users
 from workflows.messages import RESUME_UPDATE, SUSPEND_UPDATE, Command, ScheduledStart
 
 _LONGEST_SUBJECT = 256
@@ -57,20 +62,19 @@ class RunService:
         subject: `kind:id`, whose events reach the run and by which its version is drawn. When Temporal is away the run
         is `pending` and starts by itself later.
 
-        :raises NotFoundProblem: the flow is not released, or the named version is not published.
+        placement: where it belongs; a shop brings its unit along.
+
+        :raises NotFoundProblem: the flow is not released, the named version is not published, or there is no such place
+            within the actor's scope.
         :raises ConflictProblem: the same request id started something else; or the flow takes in each customer, order
             … once, and has taken in this one.
-        :raises AuthorizationProblem: not allowed, or the placement is outside the actor's scope.
+        :raises AuthorizationProblem: not allowed.
         """
         actor.require(Permission.RUNS_START)
         _check_subjects(subject, subjects)
         key = key_of(request_id) if request_id else uuid.uuid4().hex
-        place = placement or default_placement(actor.scope)
-        if not actor.sees(place):
-            raise NotFoundProblem(
-                Text("这个位置不在您的数据范围内", "This place is not within your data scope"), **place_members(place)
-            )
         async with UnitOfWork(self._database) as work:
+            place = await _place_of(work, actor, placement)
             chosen = await self._starter.choose(work, namespace, name, subject or key, version)
             new = NewRun(
                 chosen,
@@ -263,8 +267,32 @@ def place_members(place: Placement) -> dict[str, str | None]:
     return {"unit_path": place.unit_path, "account_id": place.account_id}
 
 
+async def _place_of(work: UnitOfWork, actor: Actor, placement: Placement | None) -> Placement:
+    """Where a new run belongs: what is named must be there and be the actor's, so that it shows up with no others."""
+    if placement is None:
+        place = default_placement(actor.scope)
+        if place.account_id is None:
+            return place
+        return (await Placements(work).of_accounts([place.account_id]))[place.account_id]
+    place = placement
+    if place.account_id is not None:
+        account = await Accounts(work).require(place.account_id, actor.scope)
+        if not within(place.unit_path, account.unit_path):
+            place = replace(place, unit_path=account.unit_path)
+    await Units(work).require(place.unit_path)
+    if place.customer_owner is not None:
+        await Users(work).require(place.customer_owner)
+    if not actor.sees(place):
+        raise NotFoundProblem(
+            Text("这个位置不在您的数据范围内", "This place is not within your data scope"), **place_members(place)
+        )
+    return place
+
+
 def _check_subjects(subject: str, subjects: Sequence[str]) -> None:
-    wrong = [each for each in (subject, *subjects) if each and (":" not in each or len(each) > _LONGEST_SUBJECT)]
+    wrong = [
+        each for each in (subject, *subjects) if each and (not all(each.partition(":")) or len(each) > _LONGEST_SUBJECT)
+    ]
     if wrong or len(subjects) > _MOST_SUBJECTS:
         raise ValidationProblem(
             Text(

@@ -15,6 +15,7 @@ from storage.human_tasks import NEVER_DUE, HumanTaskRow, HumanTasks
 from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.api.house import SYSTEM, Answer, House, problem
+from tests.services.house import a_flow
 
 EAST = Placement("/east/", "youzan/east-shop", "owner")
 WEST = Placement("/west/", "youzan/west-shop", "someone")
@@ -210,8 +211,27 @@ async def test_an_account_out_of_scope_cannot_be_tested(town: House) -> None:
 
 
 async def test_a_run_cannot_be_started_where_one_does_not_see(town: House) -> None:
-    body = {"namespace": "shop", "name": "inspect", "place": {"unit_path": "/west/"}}
-    assert (await town.post("branch", "/api/v1/runs", body)).status_code == 404
+    for who, place in (
+        ("branch", {"unit_path": "/west/"}),
+        ("branch", {"unit_path": "/east/", "account_id": "youzan/west-shop"}),
+        ("account", {"account_id": "youzan/west-shop"}),
+        ("owner", {"customer_owner": "clerk-west"}),
+        ("admin", {"unit_path": "/nowhere/"}),
+        ("admin", {"account_id": "youzan/nobody"}),
+        ("admin", {"customer_owner": "nobody"}),
+    ):
+        body = {"namespace": "shop", "name": "place", "place": place}
+        assert (await town.post(who, "/api/v1/runs", body)).status_code == 404, (who, place)
+
+
+async def test_a_run_belongs_to_its_shops_unit(town: House) -> None:
+    await town.core.publish(a_flow("place", "- nothing:\n    set: {x: 1}"))
+    for who, place in (("account", None), ("admin", {"account_id": "youzan/east-shop"})):
+        body = {"namespace": "shop", "name": "place", **({"place": place} if place else {})}
+        run = await town.post(who, "/api/v1/runs", body)
+        assert run.status_code == 201, run.text
+        seen = await town.get("branch", run.headers["location"])
+        assert (seen.json()["unit_path"], seen.json()["account_id"]) == ("/east/", "youzan/east-shop")
 
 
 async def test_a_regional_administrator_reaches_only_their_region(town: House) -> None:

@@ -218,6 +218,7 @@ async def test_a_run_is_not_told_of_what_does_not_reach_it(house: House) -> None
     await house.publish(HEARING)
     async with UnitOfWork(house.database) as work:
         await Units(work).add(Unit(path="/east/", name="East"))
+        await Units(work).add(Unit(path="/west/", name="West"))
         new = NewAccount(platform="youzan", slug="east", name="E", unit_path="/east/", credentials={})
         await Accounts(work).add(new)
     eastern = an_actor("east", Role.OPS, scope=Scope.of_branch("/east/"))

@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from domain.access import Actor, Role, Scope
-from domain.organisation import Placement
+from domain.organisation import Placement, Unit
 from domain.problems import (
     AuthorizationProblem,
     ConflictProblem,
@@ -16,6 +16,7 @@ from domain.problems import (
 )
 from storage.audit import AuditLog
 from storage.human_tasks import HumanTask, TaskFilter
+from storage.organisation import Units
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from storage.users import Users
@@ -236,6 +237,9 @@ async def test_release_and_delegation_by_the_holder_and_by_a_supervisor(desk: Ho
 
 
 async def test_people_see_their_queues_and_their_scope_only(desk: House) -> None:
+    async with UnitOfWork(desk.database) as work:
+        await Units(work).add(Unit(path="/east/", name="East"))
+        await Units(work).add(Unit(path="/east/store-1/", name="Store 1"))
     async with desk.worker():
         task = await _open(desk, placement=Placement(unit_path="/east/store-1/"))
     with pytest.raises(NotFoundProblem):

@@ -5,12 +5,15 @@ import pytest
 from temporalio.client import Client
 
 from domain.access import Role, Scope
+from domain.accounts import NewAccount
 from domain.events import Event
-from domain.organisation import Placement
+from domain.organisation import Placement, Unit
 from domain.problems import ConflictProblem, NotFoundProblem, UnavailableProblem, ValidationProblem
 from domain.runs import Run
+from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
+from storage.organisation import Units
 from storage.paging import PageRequest
 from storage.runs import RunFilter, Runs
 from storage.unit_of_work import UnitOfWork
@@ -218,7 +221,12 @@ async def test_an_older_report_never_overwrites_a_newer_one(house: House) -> Non
 
 async def test_lists_are_filtered_and_bounded_by_scope(house: House) -> None:
     await house.publish(HELLO)
-    east = Placement(unit_path="/east/store-1/", account_id="youzan/east")
+    async with UnitOfWork(house.database) as work:
+        await Units(work).add(Unit(path="/east/", name="East"))
+        await Accounts(work).add(
+            NewAccount(platform="youzan", slug="east", name="East", unit_path="/east/", credentials={})
+        )
+    east = Placement(account_id="youzan/east")
     await house.runs.start(ADMIN, "shop", "hello", {"name": "a"}, subject="customer:1", placement=east)
     await house.runs.start(ADMIN, "shop", "hello", {"name": "b"}, subject="order:2", subjects=["ticket:9"])
 
