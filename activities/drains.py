@@ -23,6 +23,7 @@ from services.schedules import ScheduleService
 from services.streams import StreamDelivery
 from services.tagging import Tagging
 from storage.engine import Database
+from storage.failures import is_deadlock
 from workflows import messages
 
 log = structlog.get_logger(__name__)
@@ -169,8 +170,12 @@ async def work_for_a_round(name: str, step: Callable[[], Awaitable[object]]) -> 
             try:
                 await step()
             except UnavailableProblem as error:
-                log.warning("drain pauses", drain=name, reason=str(error))
-                await pause(IDLE_S)
+                if is_deadlock(error.__cause__):
+                    log.info("batch begins anew, another one wanted the same customers", drain=name)
+                    await pause(GATHER_S)
+                else:
+                    log.warning("drain pauses", drain=name, reason=str(error))
+                    await pause(IDLE_S)
 
 
 async def pause(seconds: float) -> None:

@@ -8,16 +8,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.drains import Drains
+from activities.drains import IDLE_S, Drains, work_for_a_round
 from connectors.loading import load_connectors
 from connectors.subscribers import Subscribers
 from connectors.web.guard import HostGuard, WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
+from domain.problems import UnavailableProblem
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
@@ -86,6 +89,22 @@ async def test_a_drain_without_work_ends_at_once_when_the_worker_stops(database:
     await drain
     assert time.monotonic() - began < 2
     await house.close()
+
+
+async def test_who_lost_a_deadlock_begins_anew_at_once() -> None:
+    environment, tries = ActivityEnvironment(), 0
+
+    async def step() -> None:
+        nonlocal tries
+        tries += 1
+        if tries > 2:
+            environment.worker_shutdown()
+        elif tries == 2:
+            raise UnavailableProblem("deadlock") from OperationalError("SELECT", {}, DeadlockDetected())
+
+    began = time.monotonic()
+    await environment.run(work_for_a_round, "tags", step)
+    assert (tries, time.monotonic() - began < IDLE_S / 2) == (3, True)
 
 
 async def test_the_drain_of_runs_deletes_what_is_over(
