@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from domain.catalog import CATALOG
 from domain.catalog.web import WEB_CALLS
 from domain.dsl.definition import Definition
-from domain.dsl.dry_run import HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED, Perform, RunResult, Status, TimedEvent
+from domain.dsl.dry_run import (
+    HUMAN_TASK_COMPLETED,
+    HUMAN_TASK_FAILED,
+    Perform,
+    RunResult,
+    Status,
+    TimedEvent,
+    waits_for_ever,
+)
 from domain.dsl.durations import LONGEST
 from domain.dsl.host import CallRequest, TaskSite
 from runtime.embedded import EmbeddedTemporal
@@ -49,29 +58,35 @@ async def run_on_temporal(
                     secrets={name: None if members is None else list(members) for name, members in secrets.items()},
                 )
                 skipper = TimeSkipper(rehearsal.client, config=TimeSkippingConfig(max_session_skip_count=MOST_SKIPS))
+                given_up = False
                 try:
-                    await _play(events, handle, rehearsal, skipper)
+                    given_up = await _play(events, handle, rehearsal, skipper)
                 except RPCError as error:
                     if error.status is not RPCStatusCode.NOT_FOUND:  # not found: the run is over already
                         raise
-                return await _result(handle, rehearsal)
+                result = await _result(handle, rehearsal)
+                if not given_up:
+                    return result
+                return replace(result, status="faulted", error=waits_for_ever().problem.as_dict())
 
 
 async def _play(
     events: Sequence[TimedEvent], handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal, skipper: TimeSkipper
-) -> None:
-    """Let time pass and events happen until the run is over; one that would wait for ever is cancelled."""
+) -> bool:
+    """Let time pass and events happen until the run is over; True when it would wait for ever and was cancelled."""
     passed = timedelta()
     for timed in sorted(events, key=lambda timed: timed.after):
         if timed.after > passed and not await skipper.fast_forward(handle, timed.after - passed):
-            return
+            return False
         passed = timed.after
         if timed.event.type in (HUMAN_TASK_COMPLETED, HUMAN_TASK_FAILED):
             await _end_human_task(timed, handle, rehearsal)
         else:
             await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
-    if await skipper.fast_forward(handle, LONGEST):
+    waits = await skipper.fast_forward(handle, LONGEST)
+    if waits:
         await handle.cancel()
+    return waits
 
 
 async def _end_human_task(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:

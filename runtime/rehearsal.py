@@ -16,6 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from domain.catalog import CATALOG
 from domain.dsl.definition import Definition, parse_definition
+from domain.dsl.dry_run import no_such_flow
 from domain.dsl.library import LIBRARY, ProgramLibrary
 from domain.dsl.program import Program
 from domain.problems import ProblemError, UnavailableProblem
@@ -177,9 +178,11 @@ class Rehearsal:
         async def resolve(message: messages.ResolveFlow) -> messages.ResolvedFlow:
             await self._meet_obstacle(messages.RESOLVE_FLOW_ACTIVITY, message)
             for digest, definition in self.definitions.items():
-                if (definition.namespace, definition.name) == (message.namespace, message.name):
+                same = (definition.namespace, definition.name) == (message.namespace, message.name)
+                if same and message.version in ("latest", definition.version):
                     return messages.ResolvedFlow(messages.DefinitionRef(digest), definition.version)
-            raise LookupError(message.name)
+            missing = no_such_flow(message.namespace, message.name, message.version)
+            raise failure_of(missing.problem, retryable=False)
 
         return [report, open_human_task, close_human_task, complete_human_task, publish, resolve, *self._calls()]
 

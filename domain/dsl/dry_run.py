@@ -25,7 +25,7 @@ from domain.dsl.program import Program
 from domain.dsl.virtual_clock import VirtualClockLoop, run_virtually
 from domain.events import Event
 from domain.human_tasks import declared_failed
-from domain.problems import ConfigurationProblem, ProblemError, RuntimeProblem, Text
+from domain.problems import NotFoundProblem, ProblemError, RuntimeProblem, Text
 
 HUMAN_TASK_COMPLETED = "tandem.human-task.completed"
 HUMAN_TASK_FAILED = "tandem.human-task.failed"
@@ -126,7 +126,7 @@ class _Rehearsal:
 
     def stall(self) -> None:
         """Nothing will ever come: no timer, no event. Whoever waits is told so, and the run ends."""
-        self._give_up(_stalled())
+        self._give_up(waits_for_ever())
 
     def count_step(self) -> None:
         """A flow that waits in circles has all the time in the world on this clock, so its steps are counted."""
@@ -205,13 +205,8 @@ class _VirtualHost:
 
     async def child_flow(self, request: ChildFlowRequest) -> Any:
         program = self._rehearsal.scenario.flows.get(f"{request.namespace}/{request.name}")
-        if program is None:
-            raise ConfigurationProblem(
-                Text(
-                    f"找不到子流程 {request.namespace}/{request.name}",
-                    f"There is no flow {request.namespace}/{request.name} to run as a child",
-                )
-            )
+        if program is None or request.version not in ("latest", program.flow.document.version):
+            raise no_such_flow(request.namespace, request.name, request.version)
         child = _VirtualHost(self._rehearsal, self._loop, program, request.id)
         work = asyncio.ensure_future(child.run(request.input))
         self.background.append(work)
@@ -231,6 +226,12 @@ class _VirtualHost:
         return f"{self._run_id}{site.path}"
 
 
+def no_such_flow(namespace: str, name: str, version: str) -> ProblemError:
+    """Why a child flow does not run in a dry-run: the same kind of problem as when it was never published."""
+    flow = f"{namespace}/{name} {version}"
+    return NotFoundProblem(Text(f"找不到子流程 {flow}", f"There is no flow {flow} to run as a child"))
+
+
 def _endless(steps: int) -> ProblemError:
     return RuntimeProblem(
         Text(
@@ -240,7 +241,8 @@ def _endless(steps: int) -> ProblemError:
     )
 
 
-def _stalled() -> ProblemError:
+def waits_for_ever() -> ProblemError:
+    """Why a dry-run ends whose flow waits for what is not in its scenario."""
     return RuntimeProblem(
         Text(
             "流程在等待一个不会到来的事件或人工任务：请在 --events 中补上它，或给这一步加 timeout",

@@ -74,7 +74,7 @@ class Interpreter:
             state.deadline = rfc3339(self.host.now() + timedelta(seconds=state.allowance_s))
         if state.result is None:
             site = TaskSite("timeout", "/timeout", "/timeout")
-            raw = await self._within(self.scope(self.program.tasks, value, "/do", {}), state.deadline, site)
+            raw = await self.within(self.scope(self.program.tasks, value, "/do", {}), state.deadline, site)
             state.result = [raw.output]
         return await self._give_out(flow.output, state.result[0], "/output", self._workflow_variables())
 
@@ -203,9 +203,9 @@ class Interpreter:
         template = self.program.template(structure)
         return template.run(execution.input, self.variables(execution, secrets=secrets), self.pace.meter())
 
-    def length(self, duration: Duration, execution: Execution) -> timedelta:
-        """A duration of the task, expressions evaluated."""
-        return self._length(duration, execution.input, self.variables(execution))
+    def length(self, duration: Duration, execution: Execution, extra: Variables | None = None) -> timedelta:
+        """A duration of the task, expressions evaluated, with further variables when given."""
+        return self._length(duration, execution.input, {**self.variables(execution), **(extra or {})})
 
     def lasting_id(self, path: str, purpose: str) -> str:
         """An id for an effect at a path: the same however often the path is taken."""
@@ -237,7 +237,7 @@ class Interpreter:
             variables = self.variables(execution)
             length = self._timeout(timeout, frame["rawInput"], variables)
             frame["deadline"] = rfc3339(self.host.now() + length) if length is not None else None
-        outcome: Outcome = await self._within(self._perform(execution), frame["deadline"], execution.site)
+        outcome: Outcome = await self.within(self._perform(execution), frame["deadline"], execution.site)
         return outcome
 
     async def _perform(self, execution: Execution) -> Outcome:
@@ -265,11 +265,13 @@ class Interpreter:
             raise
         return Outcome(output, raw.directive or task.then or CONTINUE)
 
-    async def export(self, export: Export, output: Any, execution: Execution) -> None:
-        """Replace `$context` as an `export` says."""
+    async def export(
+        self, export: Export, output: Any, execution: Execution, extra: Variables | None = None
+    ) -> None:
+        """Replace `$context` as an `export` says, with further variables when given."""
         context = self.state.context
         if export.as_ is not None:
-            variables = self.variables(execution, output=(output,))
+            variables = {**self.variables(execution, output=(output,)), **(extra or {})}
             context = self._transform(export.as_, output, variables)
         if export.schema_ is not None:
             await validate(export.schema_, context, f"{execution.node.reference}/export", self)
@@ -306,7 +308,8 @@ class Interpreter:
             variables["secrets"] = self._secrets
         return variables
 
-    async def _within(self, work: Awaitable[Any], deadline: str | None, site: TaskSite) -> Any:
+    async def within(self, work: Awaitable[Any], deadline: str | None, site: TaskSite) -> Any:
+        """The result of the work when it ends before an instant (RFC 3339), if any. Raises TimeoutProblem."""
         if deadline is None:
             return await work
         instant = datetime.fromisoformat(deadline)

@@ -15,7 +15,7 @@ Frame = dict[str, Any]
 _DATA = frozenset({"rawInput", "input", "value", "items"})
 
 # What a retried step starts afresh: its time and how often it had been tried.
-_FORGOTTEN_ON_RETRY = ("deadline", "resumeAt", "attempt", "started")
+_FORGOTTEN_ON_RETRY = ("deadline", "resumeAt", "attempt", "attemptEnds", "started")
 
 
 @dataclass(slots=True)

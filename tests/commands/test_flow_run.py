@@ -101,9 +101,12 @@ def test_waiting_for_what_never_comes_is_said_instead_of_hanging(tmp_path: Path)
         "do:\n- hear: {listen: {to: {one: {with: {type: never}}}}}\n",
         encoding="utf-8",
     )
-    result = tandem("flow", "run", str(flow), "--json")
-    assert json.loads(result.stdout)["status"] == "faulted"
-    assert "--events" in json.loads(result.stdout)["error"]["detail"]
+    words = ["flow", "run", str(flow), "--json"]
+    local, temporal = (json.loads(tandem(*words, *more).stdout) for more in ([], ["--host", "temporal"]))
+    assert local["status"] == temporal["status"] == "faulted"
+    assert "--events" in local["error"]["detail"]
+    assert local["error"] == temporal["error"]
+    assert [task["status"] for task in local["tasks"]] == [task["status"] for task in temporal["tasks"]]
 
 
 def test_a_broken_definition_is_told_with_its_place(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ class Case:
 
     definition: a shipped one instead of `do`, as `operations/erp-loop`. answers: what a call says instead of its
     example, one after the other when it is a list; `{refused: …}` is a conflict. called: names of the calls, in order.
+    flows: the tasks of other flows of the namespace, by name.
     """
 
     name: str
     do: list[Any] = field(default_factory=list)
+    flows: dict[str, list[Any]] = field(default_factory=dict)
     definition: str | None = None
     answers: dict[str, Any] = field(default_factory=dict)
     called: list[str] | None = None
@@ -42,8 +44,17 @@ class Case:
         """The definition as an author would upload it."""
         if self.definition is not None:
             return (_DEFINITIONS / f"{self.definition}.yaml").read_text(encoding="utf-8")
-        document = {"dsl": "1.0.3", "namespace": "cases", "name": "a-case", "version": "1.0.0"}
-        return yaml.safe_dump({"document": document, **self.head, "do": self.do}, allow_unicode=True, sort_keys=False)
+        return _as_text("a-case", {**self.head, "do": self.do})
+
+    @property
+    def other_texts(self) -> list[str]:
+        """The definitions of the flows that it may run."""
+        return [_as_text(name, {"do": tasks}) for name, tasks in self.flows.items()]
+
+
+def _as_text(name: str, content: dict[str, Any]) -> str:
+    document = {"dsl": "1.0.3", "namespace": "cases", "name": name, "version": "1.0.0"}
+    return yaml.safe_dump({"document": document, **content}, allow_unicode=True, sort_keys=False)
 
 
 class Answers:

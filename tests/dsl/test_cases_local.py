@@ -25,8 +25,13 @@ def test_case_ends_as_it_says(case: Case) -> None:
         for number, event in enumerate(case.events)
     )
     answers = Answers(case)
+    children = [parse_definition(text) for text in case.other_texts]
     scenario = Scenario(
-        input=case.input, events=events, subject="case:1", perform=lambda request: answers.of(request.call.name)
+        input=case.input,
+        events=events,
+        subject="case:1",
+        perform=lambda request: answers.of(request.call.name),
+        flows={f"{each.namespace}/{each.name}": Program(each.flow, each.data) for each in children},
     )
     result = dry_run(Program(definition.flow, definition.data), CATALOG, scenario)
     check(case, result.status, result.output, result.error, result.tasks)

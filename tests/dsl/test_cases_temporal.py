@@ -55,6 +55,8 @@ async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping:
     stage.reports.clear()
     answers = Answers(case)
     stage.answers = dict.fromkeys(case.answers, lambda envelope: answers.of(envelope.call))
+    for text in case.other_texts:
+        stage.know(text)
     run_id = f"case/{derived_id(case.name)}"
     with time_skipping.auto_time_skipping_disabled() if case.events else contextlib.nullcontext():
         handle = await stage.start(case.text, run_id, case.input)
@@ -65,7 +67,7 @@ async def test_case_ends_as_it_says(case: Case, stage: Rehearsal, time_skipping:
         output = await asyncio.wait_for(handle.result(), 30)
     except WorkflowFailureError:
         status = "faulted"
-    report = stage.reports[-1]
+    report = next(each for each in reversed(stage.reports) if each.run_id == run_id)
     assert report.phase == status
     check(case, status, output, report.error, report.tasks)
     if case.called is not None:

@@ -277,6 +277,7 @@ def nested_lists(task: TaskBase) -> Iterator[tuple[str, TaskList]]:
             if task.catch.do_:
                 yield "catch/do", task.catch.do_
         case ListenTask(foreach=SubscriptionIterator() as iterator):
-            yield "foreach/do", iterator.do_
+            if iterator.do_:
+                yield "foreach/do", iterator.do_
         case _:
             return

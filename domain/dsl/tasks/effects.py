@@ -75,7 +75,7 @@ async def emit(interpreter: "Interpreter", execution: Execution, _task: EmitTask
 
 
 async def run(interpreter: "Interpreter", execution: Execution, task: RunTask) -> Raw:
-    """The output of another flow; the input goes through when it is not awaited."""
+    """The output of another flow, nothing with `return: none`; the input goes through when it is not awaited."""
     child = task.run.workflow
     if child is None:
         raise ConfigurationProblem(
@@ -99,7 +99,9 @@ async def run(interpreter: "Interpreter", execution: Execution, task: RunTask) -
         )
     )
     interpreter.pace.waited()
-    return Raw(output if task.run.await_ else execution.input)
+    if not task.run.await_:
+        return Raw(execution.input)
+    return Raw(None if task.run.return_ == "none" else output)
 
 
 async def _own_call(

@@ -139,6 +139,6 @@ class _Listener:
             if iterator.output is not None:
                 output = await self.interpreter.transform_output(iterator.output, output, self.execution, loop)
             if iterator.export is not None:
-                await self.interpreter.export(iterator.export, output, self.execution)
+                await self.interpreter.export(iterator.export, output, self.execution, loop)
         self.frame["outputs"].append(output)
         return None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from domain.dsl.durations import LONGEST
-from domain.dsl.execution import Execution, Raw
+from domain.dsl.execution import Execution, Raw, Variables
 from domain.dsl.model import Catch, ErrorFilter, RetryPolicy, TryTask
 from domain.events import rfc3339
 from domain.problems import ConfigurationProblem, ProblemError, Text, canonical_type
@@ -35,9 +35,7 @@ async def attempt(interpreter: "Interpreter", execution: Execution, task: TryTas
             await interpreter.sleep(frame["resumeAt"], execution)
             frame["phase"] = "try"
         try:
-            return await interpreter.scope(
-                execution.node.children["try"], execution.input, f"{path}/try", execution.variables
-            )
+            return await _once(policy, interpreter, execution)
         except ProblemError as error:
             problem = error.problem.as_dict()
             if not _caught(task.catch, problem, interpreter, execution):
@@ -50,11 +48,23 @@ async def attempt(interpreter: "Interpreter", execution: Execution, task: TryTas
             frame.update(phase="catch", error=problem)
         else:
             frame.update(phase="pause", attempt=frame["attempt"] + 1, resumeAt=rfc3339(interpreter.host.now() + pause))
+            frame.pop("attemptEnds", None)
             interpreter.report(execution, "retried", attempt=frame["attempt"], error=problem)
     if task.catch.do_ is None:
         return Raw(execution.input)
     variables = {**execution.variables, task.catch.as_: frame["error"]}
     return await interpreter.scope(execution.node.children["catch/do"], execution.input, f"{path}/catch/do", variables)
+
+
+async def _once(policy: RetryPolicy | None, interpreter: "Interpreter", execution: Execution) -> Raw:
+    """One attempt of the block; raises TimeoutProblem, which `catch` sees, when it outlasts `limit.attempt.duration`."""
+    nodes, frame = execution.node.children["try"], execution.frame
+    longest = policy.limit.attempt.duration if policy and policy.limit and policy.limit.attempt else None
+    if longest is not None and "attemptEnds" not in frame:
+        frame["attemptEnds"] = rfc3339(interpreter.host.now() + interpreter.length(longest, execution))
+    block = interpreter.scope(nodes, execution.input, f"{execution.path}/try", execution.variables)
+    result: Raw = await interpreter.within(block, frame.get("attemptEnds"), execution.site)
+    return result
 
 
 def _policy(catch: Catch, interpreter: "Interpreter") -> RetryPolicy | None:
@@ -109,22 +119,30 @@ def _pause(
     bounded = limit is not None and (limit.duration is not None or most is not None)
     if attempts >= (most if most is not None else (attempts + 1 if bounded else DEFAULT_ATTEMPTS)):
         return None
-    pause = backoff(policy, attempts, interpreter, execution)
+    error = {catch.as_: problem}
+    pause = backoff(policy, attempts, interpreter, execution, error)
     if limit is not None and limit.duration is not None:
-        end = datetime.fromisoformat(execution.frame["started"]) + interpreter.length(limit.duration, execution)
+        longest = interpreter.length(limit.duration, execution, error)
+        end = datetime.fromisoformat(execution.frame["started"]) + longest
         if interpreter.host.now() + pause > end:
             return None
     return pause
 
 
-def backoff(policy: RetryPolicy, attempts: int, interpreter: "Interpreter", execution: Execution) -> timedelta:
-    """The pause after so many attempts: constant, growing by the delay, or doubling; plus jitter."""
-    delay = interpreter.length(policy.delay, execution) if policy.delay is not None else timedelta()
+def backoff(
+    policy: RetryPolicy, attempts: int, interpreter: "Interpreter", execution: Execution, error: Variables
+) -> timedelta:
+    """The pause after so many attempts: constant, growing by the delay, or doubling; plus jitter.
+
+    `error` is the variable that holds the error: a platform may have said when to come again.
+    """
+    delay = interpreter.length(policy.delay, execution, error) if policy.delay is not None else timedelta()
     if policy.backoff is not None and policy.backoff.linear is not None:
         delay *= attempts
     elif policy.backoff is not None and policy.backoff.exponential is not None:
         delay *= 2 ** min(attempts - 1, 30)
     if policy.jitter is not None:
-        least, most = (interpreter.length(bound, execution) for bound in (policy.jitter.from_, policy.jitter.to))
+        bounds = (policy.jitter.from_, policy.jitter.to)
+        least, most = (interpreter.length(bound, execution, error) for bound in bounds)
         delay += least + (most - least) * interpreter.host.random()
     return min(delay, LONGEST)

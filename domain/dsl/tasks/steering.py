@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from domain.dsl.concurrency import AsTheyFinish, cancel_all
 from domain.dsl.execution import END, Execution, Outcome, Raw
-from domain.dsl.expressions import compile_condition
 from domain.dsl.model import DoTask, ErrorDefinition, ForkTask, ForTask, RaiseTask, SetTask, SwitchTask, WaitTask
 from domain.events import rfc3339
 from domain.problems import ConfigurationProblem, ExpressionProblem, Problem, ProblemError, Text
@@ -130,8 +129,7 @@ def _problem(error: ErrorDefinition, interpreter: "Interpreter", execution: Exec
     for name in ("type", "title", "detail", "instance"):
         text = getattr(error, name)
         if isinstance(text, str) and text.lstrip().startswith("${"):
-            variables = interpreter.variables(execution)
-            text = compile_condition(text).evaluate(execution.input, variables, now=interpreter.host.now())
+            text = interpreter.evaluate(text, execution, execution.input)
             text = text if text is None or isinstance(text, str) else str(text)
         members[name] = text
     members["instance"] = members["instance"] or execution.node.reference

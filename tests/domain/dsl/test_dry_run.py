@@ -30,3 +30,19 @@ def test_a_flow_that_waits_in_circles_is_given_up(tasks: str) -> None:
 def test_a_flow_of_as_many_steps_as_allowed_ends_by_itself() -> None:
     result = _rehearse("- a: {set: {a: 1}}\n- b: {wait: {days: 90}}\n- c: {set: {c: 3}}", most_steps=4)
     assert (result.status, result.output, result.virtual_s) == ("completed", {"c": 3}, 90 * 86400)
+
+
+def test_a_flow_that_is_not_awaited_passes_the_input_on_at_once() -> None:
+    # Here, and on the real server in `tests/workflows/test_children.py`: a child that is let go stops the time-skipping
+    # server from skipping.
+    head = _HEAD.replace("circle", "slow")
+    slow, parent = (
+        parse_definition(text)
+        for text in (
+            f"{head}- rest: {{wait: PT1H}}",
+            f"{_HEAD}- child: {{run: {{workflow: {{namespace: test, name: slow, version: latest}}, await: false}}}}",
+        )
+    )
+    scenario = Scenario(input={"n": 4}, flows={"test/slow": Program(slow.flow, slow.data)})
+    result = dry_run(Program(parent.flow, parent.data), CATALOG, scenario)
+    assert (result.status, result.output, result.virtual_s) == ("completed", {"n": 4}, 0)
