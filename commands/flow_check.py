@@ -18,7 +18,7 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.schema import definition_schema
 from domain.dsl.source import decode_source
 from domain.problems import Text, ValidationProblem
-from runtime.settings import Settings
+from runtime.settings import read_settings
 
 _COLOURS = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "info": typer.colors.BLUE}
 _FAILED, _UNREADABLE = 1, 2
@@ -29,7 +29,7 @@ def lint_files(
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """检查流程定义 · Check definitions. 有错误返回 1，无法读取返回 2 · exit 1 on errors, 2 on an unreadable file."""
-    settings = Settings()
+    settings = read_settings()
     allowed = settings.http_allowed_hosts or None
     whole_catalog()
     reports: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def draw_graph(
     ] = None,
 ) -> None:
     """画出流程图 · Draw the graph of a flow."""
-    locale = Settings().locale
+    locale = read_settings().locale
     raw = _content(file, locale)
     if raw is None:
         raise typer.Exit(_UNREADABLE)

@@ -14,19 +14,19 @@ from pydantic import ValidationError
 
 from commands.catalog import whole_catalog
 from commands.console import both, preferred_locale
+from commands.yaml_files import read_file
 from domain.catalog.web import HTTP_CALL, OPENAPI_CALL
 from domain.dsl.definition import Definition, DefinitionProblem, parse_definitions
 from domain.dsl.dry_run import Perform, RunResult, Scenario, TimedEvent, dry_run
 from domain.dsl.durations import parse_duration
+from domain.dsl.findings import Finding
 from domain.dsl.host import CallRequest
 from domain.dsl.program import Program
 from domain.dsl.secrets import reveal
-from domain.dsl.source import read_source
+from domain.dsl.source import decode_source, read_source
 from domain.events import Event
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
-from runtime.settings import Settings, read_settings
-
-VARIABLE_PREFIX = "TANDEM_SECRET_"
+from runtime.settings import FLOW_RUN_PREFIX, Settings, read_settings
 
 
 def run_flow(
@@ -135,7 +135,7 @@ def _secrets_of_environment(program: Program) -> dict[str, Any]:
     """Secrets for a local run: `TANDEM_SECRET_REPORT_SERVICE` for `report-service`, JSON for one with members."""
     secrets: dict[str, Any] = {}
     for name in program.flow.use.secrets:
-        variable = VARIABLE_PREFIX + name.upper().replace("-", "_").replace(".", "_")
+        variable = FLOW_RUN_PREFIX + name.upper().replace("-", "_").replace(".", "_")
         text = os.environ.get(variable)
         if text is None:
             raise AuthorizationProblem(
@@ -154,10 +154,10 @@ def _secrets_of_environment(program: Program) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValidationProblem(Text(f"无法读取 {path}：{error}", f"Cannot read {path}: {error}")) from None
+    text = decode_source(read_file(path))
+    if isinstance(text, Finding):
+        raise ValidationProblem(Text(f"{path}：{text.message.zh}", f"{path}: {text.message.en}"))
+    return text
 
 
 def _load(source: str) -> Any:

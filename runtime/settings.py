@@ -11,14 +11,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from connectors.web.addresses import HostRules
 from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem, Text
 from domain.retention import RetentionPolicy
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
+ENVIRONMENT_FILE = Path(".env")
+FLOW_RUN_PREFIX = "TANDEM_SECRET_"
+"""Of the variables that hold flows' secrets for `tandem flow run`; no settings."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 MOST_INBOX_LANES = 16
@@ -39,7 +43,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=ENVIRONMENT_PREFIX, env_file=ENVIRONMENT_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     data_dir: Path = Path(".tandem")
@@ -78,7 +82,7 @@ class Settings(BaseSettings):
     """Where the platform simulator answers; none: on this machine at its port."""
     simulator_trickle_s: float = Field(default=30.0, ge=0)
     """A simulated customer returns something every so many seconds: there is something to do. 0: nobody does."""
-    simulator_customers: int = Field(default=120, ge=1, le=1_000_000)
+    simulator_customers: int = Field(default=120, ge=1, le=200_000)
     """People of the simulated world."""
     simulator_years: float = Field(default=2, gt=0, le=5)
     """How far back the simulated shops' history reaches."""
@@ -146,6 +150,15 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        return value
+
+    @field_validator("http_allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            HostRules(value)
+        except ConfigurationProblem as error:
+            raise _refused(*error.text) from None
         return value
 
     @field_validator("database_url")
@@ -332,20 +345,46 @@ def variable(field: str) -> str:
 
 
 def unknown_variables() -> list[str]:
-    """`TANDEM_…` variables in the environment that no setting has: misspelt, most likely."""
+    """`TANDEM_…` variables in the environment and in `.env` that no setting has: misspelt, most likely.
+
+    Raises ConfigurationProblem when `.env` cannot be read.
+    """
     known = {variable(field) for field in Settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    try:
+        of_file = DotEnvSettingsSource(Settings).env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable_file(error) from error
+    given = {*os.environ, *(name.upper() for name in of_file)}
+    ours = (name for name in given if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(FLOW_RUN_PREFIX))
+    return sorted(name for name in ours if name not in known)
 
 
 def read_settings(**overrides: Any) -> Settings:
     """The settings as the environment and `.env` say, with overrides by field name.
 
-    :raises ConfigurationProblem: every wrong value, by the name of its variable, and what it must be.
+    :raises ConfigurationProblem: every wrong value, by the name of its variable, and what it must be; or `.env` cannot
+        be read.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise _configuration_problem(error) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable_file(error) from error
+
+
+def _unreadable_file(error: OSError | UnicodeDecodeError) -> ConfigurationProblem:
+    path = ENVIRONMENT_FILE.absolute()
+    if isinstance(error, UnicodeDecodeError):
+        return ConfigurationProblem(
+            Text(f"{path} 不是 UTF-8 编码，请另存为 UTF-8。", f"{path} is not encoded in UTF-8: save it as UTF-8.")
+        )
+    return ConfigurationProblem(
+        Text(
+            f"无法读取 {path}（{error.strerror}）。请修改它的权限。",
+            f"{path} cannot be read ({error.strerror}). Change its permissions.",
+        )
+    )
 
 
 def _refused(zh: str, en: str) -> PydanticCustomError:

@@ -35,8 +35,9 @@ _LOCAL: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
 
 async def examine() -> list[Finding]:
     """Every finding, good ones too; servers are asked only when they should be running."""
-    findings = [*check_python(), *check_variables()]
+    findings = [*check_python()]
     try:
+        findings += check_variables()
         settings = read_settings()
     except ConfigurationProblem as error:
         # Without settings nobody knows what else to look at.

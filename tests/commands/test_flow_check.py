@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from commands.flow_check import draw_graph, lint_files, print_schema
+from domain.problems import ConfigurationProblem
 
 GOOD = """\
 document: {dsl: '1.0.3', namespace: shop, name: good, version: '1.0.0'}
@@ -37,6 +38,13 @@ def broken(tmp_path: Path) -> Path:
 def run(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_wrong_setting_is_refused_by_its_name(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_API_PORT", "eighty")
+    for command in ("lint", "graph"):
+        with pytest.raises(ConfigurationProblem, match="TANDEM_API_PORT"):
+            CliRunner().invoke(app, [command, str(good)], catch_exceptions=False)
 
 
 def test_a_good_file_is_silent(good: Path) -> None:

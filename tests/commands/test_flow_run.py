@@ -143,3 +143,14 @@ def test_a_secret_that_is_no_json_is_named_without_being_shown(monkeypatch: pyte
     assert isinstance(result.exception, ValidationProblem)
     assert "TANDEM_SECRET_REPORT_SERVICE" in str(result.exception)
     assert "hunter2" not in str(result.exception)
+
+
+def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
+    missing, foreign = tmp_path / "nothing.yaml", tmp_path / "foreign.yaml"
+    foreign.write_bytes("document: {名称: 退款}".encode("gbk"))
+    for words in ([str(missing)], [CARE, "--events", str(missing)], [CARE, "--input", str(missing)]):
+        with pytest.raises(ValidationProblem, match="there is no such file") as refusal:
+            tandem("flow", "run", *words, catch_exceptions=False)
+        assert "文件不存在" in refusal.value.text.zh
+    with pytest.raises(ValidationProblem, match="UTF-8"):
+        tandem("flow", "run", str(foreign), catch_exceptions=False)

@@ -55,6 +55,8 @@ def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TANDEM_DATABASE_URL", "mysql://db/tandem", "postgresql://", "postgresql://"),
         ("TANDEM_TEMPORAL_ADDRESS", "http://temporal", "主机:端口", "host:port"),
         ("TANDEM_OTEL_ENDPOINT", "collector:4318", "http://", "http://"),
+        ("TANDEM_HTTP_ALLOWED_HOSTS", "api.example.com,https://b.example/", "不是主机名", "not a host name"),
+        ("TANDEM_SIMULATOR_CUSTOMERS", "200001", "不得大于 200000", "at most 200000"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_in_both_languages(
@@ -134,6 +136,19 @@ def test_a_child_process_gets_the_same_settings(bare: Path, monkeypatch: pytest.
 def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANDEM_DATABSE_URL", "postgresql://db/tandem")
     assert unknown_variables() == ["TANDEM_DATABSE_URL"]
+
+
+def test_a_misspelt_line_of_the_file_is_noticed(bare: Path) -> None:
+    (bare / ".env").write_text("TANDEM_LOCAL=en\nTANDEM_LOCALE=en\nTANDEM_SECRET_BANK=x\nOTHER=1\n")
+    assert unknown_variables() == ["TANDEM_LOCAL"]
+
+
+def test_a_file_in_another_encoding_is_refused_by_its_name(bare: Path) -> None:
+    (bare / ".env").write_bytes("TANDEM_LOCALE=中".encode("gbk"))
+    for read in (read_settings, unknown_variables):
+        with pytest.raises(ConfigurationProblem, match="UTF-8") as refusal:
+            read()
+        assert str(bare / ".env") in str(refusal.value)
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(bare: Path) -> None:
