@@ -14,6 +14,7 @@ from runtime.application import Application
 from runtime.collector import settle_collector
 from runtime.configuration import connected_settings
 from runtime.logging import configure_logging
+from runtime.ports import API, SIMULATOR, require_free
 from runtime.settings import Settings, read_settings
 from runtime.telemetry import configure_telemetry, traced
 from services.organisation import OrganisationTree
@@ -25,24 +26,30 @@ GRACE_S = 10
 
 
 def api(
-    port: Annotated[int | None, typer.Option(help="监听端口 / port")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="监听端口 / port")] = None,
     host: Annotated[str | None, typer.Option(help="监听地址 / address")] = None,
 ) -> None:
     """运行接口服务 / serve the HTTP API."""
     settings = connected_settings()
+    host, port = host or settings.api_host, port or settings.api_port
+    require_free(port, "TANDEM_API_PORT", API, host)
     configure_logging("api", settings.log_level, settings.log_format)
-    event_loop.run(_serve(settings, host or settings.api_host, port or settings.api_port))
+    event_loop.run(_serve(settings, host, port))
 
 
 def simulator(
     trickle_s: Annotated[
-        float | None, typer.Option("--trickle", help="每隔几秒产生一笔退款 / a new refund every so many seconds")
+        float | None,
+        typer.Option("--trickle", min=0.001, help="每隔几秒产生一笔退款 / a new refund every so many seconds"),
     ] = None,
-    customers: Annotated[int | None, typer.Option(help="模拟多少人 / people of the simulated world")] = None,
-    years: Annotated[float | None, typer.Option(help="历史多少年 / years of history")] = None,
+    customers: Annotated[
+        int | None, typer.Option(min=1, max=200_000, help="模拟多少人 / people of the simulated world")
+    ] = None,
+    years: Annotated[float | None, typer.Option(min=0.001, max=5, help="历史多少年 / years of history")] = None,
 ) -> None:
     """运行平台模拟器 / serve the simulated platforms."""
     settings = read_settings()
+    require_free(settings.simulator_port, "TANDEM_SIMULATOR_PORT", SIMULATOR, settings.simulator_host)
     arguments = ["--host", settings.simulator_host, "--port", str(settings.simulator_port)]
     arguments += ["--state", str(settings.data_dir / "simulator")]
     arguments += ["--push-base", settings.simulator_push_url or settings.api_url]

