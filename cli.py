@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from commands.console import preferred_locale, print_anything, refuse
+from commands.usage import run_command_line
 from domain.problems import ProblemError
 
 COMMANDS: Mapping[str, str] = {
@@ -81,16 +82,17 @@ def _wanted(words: Sequence[str]) -> list[str]:
 def main() -> None:
     """The entry point of the `tandem` program."""
     print_anything()
+    code = 1
     try:
-        command_line(sys.argv[1:])()
+        code = run_command_line(command_line(sys.argv[1:]))
     except ProblemError as error:
         refuse(error, preferred_locale())
-        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
     finally:
         # A thread of Temporal's client that still holds something of ours aborts the interpreter at its end.
         gc.collect()
+    sys.exit(code)
 
 
 if __name__ == "__main__":
