@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from runtime.embedded.temporal import DYNAMIC_CONFIGURATION
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings, variable
 from services import orchestrator
+from worker import GRACE
 from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,49 @@ def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
     }
     platforms = {connector.queue for connector in load_connectors(Catalog()).values() if connector.calls}
     assert served == {FLOWS_QUEUE, INBOX_QUEUE, *platforms}
+
+
+JOBS = {"temporal-schema", "temporal-namespace", "migrate"}
+"""What ends by itself; everything else serves for ever."""
+
+
+def test_whatever_serves_tells_whether_it_is_well_and_comes_back(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (name not in JOBS), name
+        assert service["restart"] == ("on-failure" if name in JOBS else "unless-stopped"), name
+
+
+def test_two_interfaces_and_the_workers_wait_for_the_tables(services: dict[str, Any]) -> None:
+    interfaces = [name for name, service in services.items() if service.get("command") == ["api"]]
+    assert len(interfaces) == 2
+    assert services["migrate"]["command"] == ["migrate"]
+    for name in [*interfaces, *(name for name in services if name.startswith("worker-"))]:
+        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert set(services["proxy"]["depends_on"]) == set(interfaces)
+
+
+def test_a_worker_in_a_container_may_finish_what_it_has_in_hand(services: dict[str, Any]) -> None:
+    workers = [service for name, service in services.items() if name.startswith("worker-")]
+    assert all(int(worker["stop_grace_period"].removesuffix("s")) > GRACE.total_seconds() for worker in workers)
+
+
+def test_what_is_kept_is_on_a_volume(services: dict[str, Any]) -> None:
+    kept = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())}
+    named = set(yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"])
+    assert {name for name in kept if not name.startswith(".")} == named
+    assert services["postgres"]["volumes"][0].startswith("postgres-data:/var/lib/postgresql")
+
+
+def test_the_simulator_is_no_part_of_production(services: dict[str, Any]) -> None:
+    assert services["simulator"]["profiles"] == ["simulator"]
+    assert [name for name, service in services.items() if "profiles" in service] == ["simulator"]
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="Debian's docker-compose is not installed")
+def test_the_compose_file_is_valid() -> None:
+    command = ["docker-compose", "--env-file", "deploy/tandem.env.example", "--profile", "simulator", "config", "-q"]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_the_namespace_job_registers_our_search_attributes() -> None:
