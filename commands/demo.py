@@ -7,8 +7,11 @@ from pathlib import Path
 
 import httpx
 
+from commands.yaml_files import read_file
 from domain.access import system_actor
-from domain.problems import CommunicationProblem, ProblemError, Text
+from domain.dsl.findings import Finding
+from domain.dsl.source import decode_source
+from domain.problems import CommunicationProblem, ProblemError, Text, ValidationProblem
 from runtime.application import Application
 from runtime.configuration import secrets_dir
 from runtime.keys import read_secret, write_secret
@@ -52,8 +55,7 @@ class Demo:
 
         :raises ProblemError: a sample was edited into something broken, or without a new version.
         """
-        files = sorted(_DEFINITIONS.rglob("*.yaml"))
-        texts = [SourceText(str(file.relative_to(_DEFINITIONS)), file.read_text(encoding="utf-8")) for file in files]
+        texts = sample_texts(_DEFINITIONS)
         return await self._setup.load(texts) if texts else 0
 
     async def accounts(self) -> int:
@@ -73,6 +75,18 @@ class Demo:
                 )
             ) from error
         return await self._setup.connect(answer.json()["accounts"])
+
+
+def sample_texts(folder: Path) -> list[SourceText]:
+    """Every definition below the folder, named from there. Raises ValidationProblem for one in another encoding."""
+    texts = []
+    for file in sorted(folder.rglob("*.yaml")):
+        name = str(file.relative_to(folder))
+        text = decode_source(read_file(file))
+        if isinstance(text, Finding):
+            raise ValidationProblem(Text(f"{name}：{text.message.zh}", f"{name}: {text.message.en}"))
+        texts.append(SourceText(name, text))
+    return texts
 
 
 def kept_logins(settings: Settings) -> Sequence[DemoLogin]:
