@@ -265,9 +265,7 @@ class Interpreter:
             raise
         return Outcome(output, raw.directive or task.then or CONTINUE)
 
-    async def export(
-        self, export: Export, output: Any, execution: Execution, extra: Variables | None = None
-    ) -> None:
+    async def export(self, export: Export, output: Any, execution: Execution, extra: Variables | None = None) -> None:
         """Replace `$context` as an `export` says, with further variables when given."""
         context = self.state.context
         if export.as_ is not None:

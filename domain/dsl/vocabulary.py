@@ -82,7 +82,9 @@ WORDS: dict[str, Text] = {
     "RunTask.run": Text("要运行的子流程", "The child flow"),
     "Run.workflow": Text("子流程", "The child flow"),
     "await": Text("是否等它完成，默认 true", "Whether to wait for it, true by default"),
-    "return": Text("none：不要子流程的输出；其余只用于外部进程", "none: its output is not wanted; the others are for processes"),
+    "return": Text(
+        "none：不要子流程的输出；其余只用于外部进程", "none: its output is not wanted; the others are for processes"
+    ),
     "ChildFlow.name": Text("子流程的名称", "The child flow's name"),
     "ChildFlow.version": Text("版本，或 latest", "A version, or latest"),
     "ChildFlow.input": Text("传给子流程的输入", "What it gets as input"),

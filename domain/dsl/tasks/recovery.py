@@ -57,7 +57,7 @@ async def attempt(interpreter: "Interpreter", execution: Execution, task: TryTas
 
 
 async def _once(policy: RetryPolicy | None, interpreter: "Interpreter", execution: Execution) -> Raw:
-    """One attempt of the block; raises TimeoutProblem, which `catch` sees, when it outlasts `limit.attempt.duration`."""
+    """One attempt of the block. Raises TimeoutProblem, which `catch` sees, beyond `limit.attempt.duration`."""
     nodes, frame = execution.node.children["try"], execution.frame
     longest = policy.limit.attempt.duration if policy and policy.limit and policy.limit.attempt else None
     if longest is not None and "attemptEnds" not in frame:
