@@ -239,6 +239,10 @@ async def test_a_regional_administrator_reaches_only_their_region(town: House) -
     assert [user["login"] for user in listed] == ["keeper-east"]
     assert (await town.get("keeper-east", "/api/v1/users/clerk-west")).status_code == 404
     assert (await town.post("keeper-east", "/api/v1/users/clerk-west/disable")).status_code == 403
+    tokens = (await town.get("keeper-east", "/api/v1/tokens?everybody=true")).json()["items"]
+    assert {token["login"] for token in tokens} == {"keeper-east"}
+    of_west = {"name": "theirs", "login": "clerk-west", "scopes": ["users.read"]}
+    assert (await town.post("keeper-east", "/api/v1/tokens", of_west)).status_code == 403
     units = (await town.get("keeper-east", "/api/v1/organisation-units")).json()["items"]
     assert [unit["path"] for unit in units] == ["/east/"]
     outside = await town.post("keeper-east", "/api/v1/organisation-units", {"path": "/west/s1/", "name": "S1"})

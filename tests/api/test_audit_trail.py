@@ -1,0 +1,136 @@
+"""Every change over HTTP leaves its entry in the audit log, under the name of who made it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.access import Role
+from domain.events import Event
+from storage.events import Events
+from storage.human_tasks import NEVER_DUE, HumanTaskRow, HumanTasks
+from storage.runs import RunRow, Runs
+from storage.unit_of_work import UnitOfWork
+from tests.actors import PASSWORD
+from tests.api.house import House
+from tests.services.house import a_flow
+
+YAML = {"Content-Type": "application/yaml"}
+RUN = "flow/shop/audited/1"
+
+
+async def _entries(house: House) -> list[tuple[str, str, str]]:
+    """Who did what to what, the newest first."""
+    listed = (await house.get("auditor", "/api/v1/audit", params={"size": 200})).json()["items"]
+    return [(entry["actor"], entry["action"], entry["target"]) for entry in listed]
+
+
+async def _changes(house: House, who: str, method: str, path: str, expected: str, **request: Any) -> Any:
+    """The answer to a change that must be in the log as `action target`."""
+    before = len(await _entries(house))
+    answer = await house.say(who, method, path, **request)
+    assert answer.status_code < 300, answer.text
+    entries = await _entries(house)
+    new = entries[: len(entries) - before]
+    assert [f"{actor} {action} {target}" for actor, action, target in new] == [f"{who} {expected}"], path
+    return answer.json() if answer.content else None
+
+
+async def test_definitions_and_releases(house: House) -> None:
+    where = "/api/v1/definitions"
+    for version in ("1.0.0", "2.0.0"):
+        content = a_flow("audited", "- a:\n    set: {x: 1}", version=version).encode()
+        label = f"definition:flow shop/audited {version}"
+        await _changes(house, "ops", "POST", where, f"definition.upload {label}", content=content, headers=YAML)
+        verb, who = ("publish", "ops") if version == "1.0.0" else ("approve", "approver")
+        await _changes(house, who, "POST", f"{where}/shop/audited/{version}/{verb}", f"definition.{verb} {label}")
+        body = {"version": version, "share_percent": 100}
+        released = "release.release flow:shop/audited"
+        await _changes(house, "ops", "POST", "/api/v1/releases/shop/audited", released, json=body)
+    back = "release.rollback flow:shop/audited"
+    await _changes(house, "ops", "POST", "/api/v1/releases/shop/audited/rollback", back, json={})
+
+
+async def test_sessions_and_tokens(house: House) -> None:
+    await house.add_user("visitor", Role.AGENT)
+    before = len(await _entries(house))
+    opened = await house.post(None, "/api/v1/session", {"login": "visitor", "password": PASSWORD})
+    session = {"Authorization": f"Bearer {opened.json()['token']}"}
+    assert (await house.say(None, "DELETE", "/api/v1/session", headers=session)).status_code == 204
+    await house.post(None, "/api/v1/session", {"login": "visitor", "password": "not the password"})
+    entries = await _entries(house)
+    assert [entry[1] for entry in entries[: len(entries) - before]] == [
+        "session.refuse",
+        "session.end",
+        "session.start",
+    ]
+    assert {entry[2] for entry in entries[: len(entries) - before]} == {"user:visitor"}
+    issued = await house.post("visitor", "/api/v1/tokens", {"name": "mine"})
+    prefix = issued.json()["token"]["prefix"]
+    assert (await _entries(house))[0] == ("visitor", "token.issue", f"token:{prefix}")
+    await _changes(house, "visitor", "DELETE", f"/api/v1/tokens/{prefix}", f"token.revoke token:{prefix}")
+    change = {"current": PASSWORD, "password": "a better password"}
+    await _changes(house, "visitor", "PUT", "/api/v1/session/password", "user.password user:visitor", json=change)
+
+
+async def test_what_administrators_set(house: House) -> None:
+    unit = {"path": "/audited/", "name": "A"}
+    await _changes(house, "admin", "POST", "/api/v1/organisation-units", "unit.add unit:/audited/", json=unit)
+    secret = {"value": "do-not-tell"}
+    await _changes(house, "admin", "PUT", "/api/v1/secrets/kept", "secret.set secret:kept", json=secret)
+    await _changes(house, "admin", "DELETE", "/api/v1/secrets/kept", "secret.remove secret:kept")
+
+
+async def test_what_people_do_with_a_task(house: House) -> None:
+    now = datetime.now(UTC)
+    task = HumanTaskRow(
+        id="audited",
+        run_id=RUN,
+        name="check",
+        reference="/do/0/check",
+        subject="",
+        queue="warehouse",
+        title="t",
+        form={"type": "object"},
+        data={},
+        urgency=50,
+        due_sort=NEVER_DUE,
+        state="ready",
+        excluded=[],
+        opened_at=now,
+        changed_at=now,
+        changed_by="system:run",
+    )
+    async with UnitOfWork(house.database) as work:
+        await HumanTasks(work).add(task)
+    steps = (
+        ("agent", "POST", "claim", "claim", {}),
+        ("agent", "POST", "start", "start", {}),
+        ("agent", "PUT", "draft", "save", {"json": {"form": {}}}),
+        ("agent", "POST", "delegate", "delegate", {"json": {"to": "supervisor"}}),
+        ("admin", "POST", "release", "release", {}),
+    )
+    for version, (who, method, path, action, body) in enumerate(steps, 1):
+        headers = {"If-Match": f'"{version}"'}
+        where = f"/api/v1/human-tasks/audited/{path}"
+        await _changes(house, who, method, where, f"task.{action} task:audited", headers=headers, **body)
+
+
+async def test_runs_and_events(house: House) -> None:
+    await house.core.publish(a_flow("watched", "- a:\n    set: {x: 1}"))
+    run = await house.post("ops", "/api/v1/runs", {"namespace": "shop", "name": "watched"})
+    assert (await _entries(house))[0] == ("ops", "run.start", f"run:{run.json()['id']}")
+    async with UnitOfWork(house.database) as work:
+        row = await Runs(work).row(run.json()["id"])
+        assert row is not None
+        failed = RunRow(**{**row.model_dump(), "id": RUN, "phase": "faulted", "ended_at": work.now})
+        await Runs(work).add([failed])
+        await Events(work).add([Event(id="audited", source="/pos", type="com.example.visit")])
+        claimed = await Events(work).claim(100, lease=work.now - work.now)
+        (seq,) = [each.seq for each in claimed if each.event.id == "audited"]
+        await Events(work).park(seq, "no run wanted it")
+    await _changes(house, "ops", "POST", f"/api/v1/runs/{RUN}/retry", f"run.retry run:{RUN}")
+    await _changes(house, "ops", "POST", f"/api/v1/runs/{RUN}/cancel", f"run.cancel run:{RUN}")
+    again = {"ids": [seq]}
+    await _changes(house, "ops", "POST", "/api/v1/events/parked/retry", "event.unpark events", json=again)
+    event = {"specversion": "1.0", "id": "new", "source": "/pos", "type": "com.example.visit"}
+    kind = {"Content-Type": "application/cloudevents+json"}
+    await _changes(house, "ops", "POST", "/api/v1/events", "event.publish events", json=event, headers=kind)
