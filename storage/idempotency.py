@@ -19,7 +19,8 @@ from storage.encryption import EncryptedJson
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=150)
+"""How long a key waits for a request that died: longer than any lives (`api.limits`), so that none runs twice."""
 KEPT = timedelta(hours=24)
 
 

@@ -101,7 +101,7 @@ async def test_what_people_do_with_a_task(house: House) -> None:
     )
     async with UnitOfWork(house.database) as work:
         await HumanTasks(work).add(task)
-    steps = (
+    steps: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
         ("agent", "POST", "claim", "claim", {}),
         ("agent", "POST", "start", "start", {}),
         ("agent", "PUT", "draft", "save", {"json": {"form": {}}}),

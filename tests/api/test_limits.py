@@ -9,6 +9,8 @@ import pytest
 from api.app import create_app
 from api.deps import ApiSettings
 from api.limits import MEGABYTE, Rates, bounds_of
+from api.openapi import api_routes
+from storage.idempotency import LEASE
 from tests.api.house import METRICS_TOKEN, House, problem
 
 
@@ -118,3 +120,9 @@ async def test_metrics_are_for_this_machine_or_the_token(house: House) -> None:
         assert (await local.get("/metrics")).status_code == 200
         wrong = await local.get("/metrics", headers={"Authorization": "Bearer wrong"})
         assert wrong.status_code == 401
+
+
+def test_a_key_is_kept_for_longer_than_its_request_may_run(house: House) -> None:
+    changing = [route.path_format for route in api_routes(house.app) if "POST" in (route.methods or ())]
+    longest = max(bounds_of(path).answer_s for path in changing)
+    assert LEASE.total_seconds() > longest

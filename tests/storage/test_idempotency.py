@@ -5,7 +5,7 @@ import pytest
 from domain.problems import ConflictProblem
 from domain.retention import Kind
 from storage.engine import Database
-from storage.idempotency import IdempotencyKeys, ReusedKeyProblem, StoredAnswer
+from storage.idempotency import LEASE, IdempotencyKeys, ReusedKeyProblem, StoredAnswer
 from storage.retention import Retention
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
@@ -49,10 +49,10 @@ async def test_of_many_at_once_one_does_the_work(database: Database) -> None:
 
 async def test_a_request_whose_process_died_can_be_repeated(database: Database, clock: SteppedClock) -> None:
     await _begin(database)
-    clock.advance(seconds=30)
+    clock.advance(seconds=LEASE.total_seconds() - 1)
     with pytest.raises(ConflictProblem):
         await _begin(database)
-    clock.advance(seconds=31)
+    clock.advance(seconds=2)
     with pytest.raises(ReusedKeyProblem):
         await _begin(database, "sha256:b")
     assert await _begin(database) is None
