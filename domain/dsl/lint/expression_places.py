@@ -70,7 +70,10 @@ def _reusable(outline: Outline) -> Places:
     for name, error in outline.part("errors").items():
         yield from _template(child("/use/errors", name), error, "error", anywhere)
     for name, policy in outline.part("retries").items():
-        yield from _retry(child("/use/retries", name), policy, anywhere)
+        users = [task for task in outline.tasks if as_dict(task.data.get("catch")).get("retry") == name]
+        seen = [task.variables | {catch_variable(task)} for task in users if task.keyword == "try"]
+        shared = _TASK | frozenset.intersection(*seen) if seen else anywhere
+        yield from _retry(child("/use/retries", name), policy, shared)
     for name, timeout in outline.part("timeouts").items():
         pointer = child("/use/timeouts", name, "after")
         yield from _text(pointer, as_dict(timeout).get("after"), "template", "timeout", anywhere)

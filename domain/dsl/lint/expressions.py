@@ -100,6 +100,26 @@ def _several(place: ExpressionPlace) -> Text:
     )
 
 
+@rule("expression-not-here", "error")
+def expression_not_here(lint: Lint) -> Iterator[Remark]:
+    """Where the standard takes a text as it stands: which flow runs, which errors are caught."""
+    for task in lint.outline.tasks:
+        named = as_dict(as_dict(task.data.get("run")).get("workflow")) if task.keyword == "run" else {}
+        wanted = as_dict(as_dict(as_dict(task.data.get("catch")).get("errors")).get("with"))
+        places = [(task.at("run", "workflow", key), named.get(key)) for key in ("namespace", "name", "version")]
+        places += [(task.at("catch", "errors", "with", key), value) for key, value in wanted.items()]
+        for pointer, value in places:
+            if isinstance(value, str) and "${" in value:
+                yield Remark(
+                    pointer,
+                    Text(
+                        "这里不计算表达式，请直接写出。按数据选择子流程请用 switch，按数据筛选错误请用 catch.when",
+                        "Nothing is evaluated here; write it out. Choose among flows with `switch`, filter errors by "
+                        "what they say with `catch.when`",
+                    ),
+                )
+
+
 @rule("unevaluated-text", "warning")
 def unevaluated_text(lint: Lint) -> Iterator[Remark]:
     """Texts that look like an expression where only `${ }` makes one."""

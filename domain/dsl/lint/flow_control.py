@@ -104,7 +104,10 @@ def switch_several_defaults(lint: Lint) -> Iterator[Remark]:
 def switch_no_default(lint: Lint) -> Iterator[Remark]:
     for task in _switches(lint):
         if task.cases and all("when" in case for _, _, case in task.cases):
-            following = _next(task)
+            following = task.scope.named(task.then) if task.then else None
+            if task.then in (None, "continue"):
+                following = _next(task)
+            arm = following is not None and any(case.get("then") == following.name for _, _, case in task.cases)
             zh = f"继续执行“{following.name}”" if following else "结束这一层"
             en = f"goes on with “{following.name}”" if following else "leaves this list"
             yield Remark(
@@ -115,6 +118,7 @@ def switch_no_default(lint: Lint) -> Iterator[Remark]:
                     "without `when`",
                 ),
                 of_key=True,
+                severity="warning" if arm else None,
             )
 
 
@@ -124,18 +128,31 @@ def switch_falls_through(lint: Lint) -> Iterator[Remark]:
         targets = {case["then"] for _, _, case in task.cases if isinstance(case.get("then"), str)} - RESERVED_NAMES
         arms = [other for other in task.scope.tasks if other.name in targets and other is not task]
         for arm in arms:
-            following = _next(arm)
-            if following in arms and following is not None and _goes_on(arm):
+            last, following = _runs_on(arm, task, arms)
+            if following is not None:
                 yield Remark(
-                    arm.pointer,
+                    last.pointer,
                     Text(
-                        f"“{arm.name}”做完后会接着执行“{following.name}”，而后者是“{task.name}”的另一个分支。"
+                        f"“{last.name}”做完后会接着执行“{following.name}”，而后者是“{task.name}”的另一个分支。"
                         "请加 then: exit、end 或汇合任务的名字",
-                        f"After “{arm.name}” the flow runs on into “{following.name}”, which is another case of "
+                        f"After “{last.name}” the flow runs on into “{following.name}”, which is another case of "
                         f"“{task.name}”. Add `then: exit`, `end` or the task where the cases meet",
                     ),
                     of_key=True,
                 )
+
+
+def _runs_on(arm: TaskSite, switch: TaskSite, arms: list[TaskSite]) -> tuple[TaskSite, TaskSite | None]:
+    """The last task of a case, and the other case that follows it merely because it is listed next, if one does."""
+    last = arm
+    while _goes_on(last):
+        following = _next(last)
+        if following is None or following is switch:
+            break
+        if following in arms:
+            return last, following
+        last = following
+    return last, None
 
 
 @rule("unreachable-task", "warning")

@@ -83,6 +83,19 @@ def empty_schedule(lint: Lint) -> Iterator[Remark]:
         )
 
 
+@rule("schedule-until", "warning")
+def schedule_until(lint: Lint) -> Iterator[Remark]:
+    if "until" in as_dict(as_dict(lint.outline.data.get("schedule")).get("on")):
+        yield Remark(
+            "/schedule/on/until",
+            Text(
+                "schedule 里的 until 不起作用：每个匹配的事件都会启动一个流程。要收集多个事件，请在流程里用 listen",
+                "`until` does nothing in a schedule: every matching event starts a run. Collect several with `listen`",
+            ),
+            of_key=True,
+        )
+
+
 @rule("hasty-schedule", "warning")
 def hasty_schedule(lint: Lint) -> Iterator[Remark]:
     schedule = as_dict(lint.outline.data.get("schedule"))

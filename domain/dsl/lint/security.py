@@ -9,6 +9,7 @@ from domain.dsl.findings import child, listed
 from domain.dsl.lint.outline import as_dict
 from domain.dsl.lint.references import authentication_policies
 from domain.dsl.lint.registry import Lint, Remark, rule
+from domain.dsl.lint.structure import schemas
 from domain.problems import Text
 
 _SECRET_MEMBERS = {
@@ -100,7 +101,13 @@ def bad_address(lint: Lint) -> Iterator[Remark]:
 
 
 def _addresses(lint: Lint) -> Iterator[tuple[str, str]]:
-    """Literal addresses of http and openapi calls."""
+    """Literal addresses of http and openapi calls, and of schemas."""
+    for pointer, schema in schemas(lint):
+        endpoint = as_dict(schema.get("resource")).get("endpoint")
+        address = endpoint.get("uri") if isinstance(endpoint, dict) else endpoint
+        if isinstance(address, str):
+            place = child(pointer, "resource", "endpoint")
+            yield child(place, "uri") if isinstance(endpoint, dict) else place, address
     for task, name in lint.outline.calls():
         arguments = as_dict(task.data.get("with"))
         places = [(task.at("with", "endpoint"), arguments.get("endpoint"))] if name == "http" else []

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import PurePath
 from typing import Any
@@ -81,6 +82,21 @@ def bad_duration(lint: Lint) -> Iterator[Remark]:
                 parse_duration(value)
             except ProblemError as problem:
                 yield Remark(pointer, _text_of(problem))
+    for pointer, policy in retry_policies(lint):
+        least, most = _length(policy, "from"), _length(policy, "to")
+        if least is not None and most is not None and least > most:
+            yield Remark(
+                child(pointer, "jitter"),
+                Text("jitter 的 from 不能比 to 长，请对调", "`from` of a jitter is longer than its `to`; swap them"),
+                of_key=True,
+            )
+
+
+def _length(policy: dict[str, Any], bound: str) -> timedelta | None:
+    try:
+        return parse_duration(as_dict(policy.get("jitter")).get(bound))
+    except ProblemError:
+        return None
 
 
 def _text_of(problem: ProblemError) -> Text:
@@ -129,7 +145,7 @@ def retry_policies(lint: Lint) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @rule("bad-schema", "error")
 def bad_schema(lint: Lint) -> Iterator[Remark]:
-    for pointer, schema in _schemas(lint):
+    for pointer, schema in schemas(lint):
         file_format = schema.get("format", "json")
         if isinstance(file_format, str) and file_format.partition(":")[0] != "json":
             yield Remark(
@@ -182,7 +198,8 @@ def _schema_words(error: ValidationError) -> Text:
     return Text(f"“{key}”：{error.message[:200]}", f"“{key}”: {error.message[:200]}")
 
 
-def _schemas(lint: Lint) -> Iterator[tuple[str, dict[str, Any]]]:
+def schemas(lint: Lint) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`(pointer, schema)` of every `schema`, inline or at an address."""
     holders: list[tuple[str, dict[str, Any]]] = [("", lint.outline.data)]
     holders += [(task.pointer, task.data) for task in lint.outline.tasks]
     holders += [

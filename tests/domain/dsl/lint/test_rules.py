@@ -505,6 +505,28 @@ do:
   - a: {set: {a: 1}}""",
     ),
     Case(
+        "schedule-until",
+        2,
+        """
+schedule: {on: {any: [{with: {type: tandem.order.paid}}], until: '. | length > 2'}}
+do:
+  - a: {set: {a: 1}}""",
+        """
+schedule: {on: {any: [{with: {type: tandem.order.paid}}]}}
+do:
+  - a: {set: {a: 1}}""",
+    ),
+    Case(
+        "expression-not-here",
+        3,
+        """
+do:
+  - a: {run: {workflow: {namespace: shop, name: '${ .name }', version: latest}}}""",
+        """
+do:
+  - a: {run: {workflow: {namespace: shop, name: child, version: latest, input: {a: '${ .name }'}}}}""",
+    ),
+    Case(
         "refused-run",
         3,
         """
@@ -630,6 +652,78 @@ do:
     ),
 ]
 
+AGAIN = [
+    Case(
+        "switch-falls-through",
+        5,
+        """
+do:
+  - choose: {switch: [good: {when: .good, then: pay}, bad: {then: refuse}]}
+  - pay: {set: {a: 1}}
+  - thank: {set: {a: 2}}
+  - refuse: {set: {a: 3}}""",
+        """
+do:
+  - choose: {switch: [good: {when: .good, then: pay}, bad: {then: refuse}]}
+  - pay: {set: {a: 1}}
+  - thank: {set: {a: 2}, then: exit}
+  - refuse: {set: {a: 3}}""",
+    ),
+    Case(
+        "expression-not-here",
+        5,
+        """
+do:
+  - careful:
+      try: [{a: {set: {a: 1}}}]
+      catch: {errors: {with: {type: '${ .type }'}}}""",
+        """
+do:
+  - careful:
+      try: [{a: {set: {a: 1}}}]
+      catch: {when: $error.type == .type}""",
+    ),
+    Case(
+        "variable-not-here",
+        2,
+        """
+use: {retries: {some: {when: $error.status == 503, delay: PT1S, limit: {attempt: {count: 2}}}}}
+do:
+  - careful: {try: [{a: {set: {a: 1}}}], catch: {as: oops, retry: some}}""",
+        """
+use: {retries: {some: {when: $oops.status == 503, delay: PT1S, limit: {attempt: {count: 2}}}}}
+do:
+  - careful: {try: [{a: {set: {a: 1}}}], catch: {as: oops, retry: some}}""",
+    ),
+    Case(
+        "bad-duration",
+        5,
+        """
+do:
+  - careful:
+      try: [{a: {set: {a: 1}}}]
+      catch: {retry: {delay: PT1S, jitter: {from: PT9S, to: PT1S}, limit: {attempt: {count: 2}}}}""",
+        """
+do:
+  - careful:
+      try: [{a: {set: {a: 1}}}]
+      catch: {retry: {delay: PT1S, jitter: {from: PT1S, to: PT9S}, limit: {attempt: {count: 2}}}}""",
+    ),
+    Case(
+        "host-not-allowed",
+        2,
+        """
+input: {schema: {resource: {endpoint: 'https://elsewhere.example.com/a.json'}}}
+do:
+  - a: {set: {a: 1}}""",
+        """
+input: {schema: {resource: {endpoint: 'https://erp.example.com/a.json'}}}
+do:
+  - a: {set: {a: 1}}""",
+    ),
+]
+"""Other shapes of mistakes that a rule knows."""
+
 BY_EXPRESSION = [
     Case(
         "expression-syntax",
@@ -664,7 +758,7 @@ do:
 ]
 
 
-@pytest.mark.parametrize("case", [*CASES, *BY_EXPRESSION], ids=lambda case: case.code)
+@pytest.mark.parametrize("case", [*CASES, *AGAIN, *BY_EXPRESSION], ids=lambda case: case.code)
 def test_a_rule_speaks_about_the_mistake_and_only_about_it(case: Case) -> None:
     wrong = [found for found in lint(HEADER + case.wrong.lstrip("\n"), resources=KNOWN) if found.code == case.code]
     assert [found.line for found in wrong] == [case.line]
@@ -681,11 +775,28 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_every_sentence_is_said_in_both_languages() -> None:
-    for case in [*CASES, *BY_EXPRESSION]:
+    for case in [*CASES, *AGAIN, *BY_EXPRESSION]:
         for found in lint(HEADER + case.wrong.lstrip("\n"), resources=KNOWN):
             assert any("\u4e00" <= character <= "\u9fff" for character in found.message.zh), found
             assert found.message.en.isprintable()
             assert len(found.message.en) > 10
+
+
+@pytest.mark.parametrize(
+    ("then", "severity", "words"),
+    [
+        ("", "warning", "goes on with “gift”"),
+        (", then: pay", "info", "goes on with “pay”"),
+        (", then: end", "info", "leaves this list"),
+    ],
+)
+def test_a_switch_without_default_says_where_nothing_matching_goes(then: str, severity: str, words: str) -> None:
+    found = lint(
+        f"{HEADER}do:\n  - choose: {{switch: [vip: {{when: .vip, then: gift}}]{then}}}\n"
+        "  - gift: {set: {gift: true}}\n  - pay: {set: '${ . }'}\n"
+    )
+    (remark,) = [each for each in found if each.code == "switch-no-default"]
+    assert (remark.severity, words in remark.message.en) == (severity, True)
 
 
 def test_the_language_version_is_checked() -> None:
