@@ -13,13 +13,14 @@ from typing import Any
 
 from domain.calls import AnyCall, Catalog
 from domain.dsl import descriptors
+from domain.dsl.authentication import resolve_authentication
 from domain.dsl.concurrency import first_of
 from domain.dsl.durations import parse_duration
 from domain.dsl.execution import CONTINUE, END, Execution, Outcome, Raw, Variables
-from domain.dsl.expressions import compile_condition
+from domain.dsl.expressions import compile_condition, compile_template
 from domain.dsl.extensions import perform_extended
 from domain.dsl.host import CallRequest, Host, RunDescriptor, TaskChange, TaskSite, TaskStatus
-from domain.dsl.model import Duration, DurationFields, Export, Input, Output, Timeout
+from domain.dsl.model import Duration, DurationFields, Endpoint, Export, Input, Output, Timeout
 from domain.dsl.pace import Pace
 from domain.dsl.program import Node, Program
 from domain.dsl.run_state import RunState
@@ -78,11 +79,21 @@ class Interpreter:
             state.result = [raw.output]
         return await self._give_out(flow.output, state.result[0], "/output", self._workflow_variables())
 
-    async def fetch_schema(self, uri: str) -> Any:
-        """The JSON Schema at an address, fetched like any http call."""
+    async def fetch_schema(self, endpoint: Endpoint | str) -> Any:
+        """The JSON Schema at an address, fetched like any http call, with its authentication."""
+        uri = endpoint if isinstance(endpoint, str) else endpoint.uri
+        target: dict[str, Any] = {"uri": uri}
+        if isinstance(endpoint, Endpoint) and endpoint.authentication is not None:
+            policies = {
+                "own": endpoint.authentication.model_dump(by_alias=True, exclude_unset=True),
+                "reusable": (self.program.data.get("use") or {}).get("authentications") or {},
+            }
+            template = compile_template(policies, mode=self.program.flow.evaluate.mode)
+            found = template.run(None, self._workflow_variables(secrets=True), self.pace.meter())
+            target["authentication"] = resolve_authentication(found["own"], found["reusable"], self.allowed_secrets)
         site = TaskSite("schema", "/schema", f"/schema/{uri}")
         call = self.resolve_call("http")
-        request = CallRequest(call, {"method": "get", "endpoint": {"uri": uri}}, site, f"{self.descriptor.id}/{uri}")
+        request = CallRequest(call, {"method": "get", "endpoint": target}, site, f"{self.descriptor.id}/{uri}")
         return await self.host.call(request)
 
     async def scope(self, nodes: tuple[Node, ...], scope_input: Any, path: str, variables: Variables) -> Raw:

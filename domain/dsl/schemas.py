@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 
-from domain.dsl.model import Schema
+from domain.dsl.model import Endpoint, Schema
 from domain.problems import ConfigurationProblem, Text, ValidationProblem
 
 MOST_REASONS = 10
@@ -37,7 +37,7 @@ _VALIDATOR: type[Draft202012Validator] = _extend(Draft202012Validator, {"multipl
 class SchemaSource(Protocol):
     """Whoever can fetch a schema from its address."""
 
-    async def fetch_schema(self, uri: str) -> Any: ...
+    async def fetch_schema(self, endpoint: Endpoint | str) -> Any: ...
 
 
 def schema_validator(document: Any) -> Draft202012Validator:
@@ -78,8 +78,7 @@ def violations(validator: Draft202012Validator, value: Any) -> list[dict[str, st
 async def validate(schema: Schema, value: Any, reference: str, source: SchemaSource) -> None:
     """Return when the value is as the schema says; raises ValidationProblem with the violations."""
     if schema.resource is not None:
-        endpoint = schema.resource.endpoint
-        document = await source.fetch_schema(endpoint if isinstance(endpoint, str) else endpoint.uri)
+        document = await source.fetch_schema(schema.resource.endpoint)
     else:
         document = schema.document
     reasons = violations(schema_validator(document), value)

@@ -116,9 +116,14 @@ def _timeouts(outline: Outline) -> Iterator[tuple[str, str]]:
 
 
 def authentication_policies(outline: Outline) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`(pointer, policy)` of every authentication, in calls and under `use`."""
+    """`(pointer, policy)` of every authentication, in calls, with schemas, and under `use`."""
     for name, policy in outline.part("authentications").items():
         yield child("/use/authentications", name), as_dict(policy)
+    for pointer, holder in [("", outline.data), *((task.pointer, task.data) for task in outline.tasks)]:
+        for key in ("input", "output", "export"):
+            resource = as_dict(as_dict(as_dict(holder.get(key)).get("schema")).get("resource"))
+            place = child(pointer, key, "schema", "resource", "endpoint", "authentication")
+            yield place, as_dict(as_dict(resource.get("endpoint")).get("authentication"))
     for task, call in outline.calls():
         if call not in ("http", "openapi"):
             continue

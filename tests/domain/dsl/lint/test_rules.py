@@ -654,6 +654,20 @@ do:
 
 AGAIN = [
     Case(
+        "unknown-authentication",
+        3,
+        """
+use: {secrets: [erp], authentications: {erp: {basic: {use: erp}}}}
+input: {schema: {resource: {endpoint: {uri: 'https://erp.example.com/s.json', authentication: {use: erb}}}}}
+do:
+  - a: {set: {a: 1}}""",
+        """
+use: {secrets: [erp], authentications: {erp: {basic: {use: erp}}}}
+input: {schema: {resource: {endpoint: {uri: 'https://erp.example.com/s.json', authentication: {use: erp}}}}}
+do:
+  - a: {set: {a: 1}}""",
+    ),
+    Case(
         "switch-falls-through",
         5,
         """
