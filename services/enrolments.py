@@ -7,7 +7,7 @@ that of two dispatchers the second sees what the first let in, also while custom
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -109,24 +109,43 @@ async def _taken(work: UnitOfWork, applicant: _Applicant, earlier: _Entry, actor
 
 
 async def is_doubled(work: UnitOfWork, run_id: str) -> bool:
-    """Whether the run, or the one that it is a part of, took in a customer who was in before under another name.
+    """Whether another run of the flow is the one that writes to whom this run, or the one it is a part of, took in.
 
     Such a run is cancelled soon after the merge, but not at its very moment: whoever does something for it that cannot
-    be taken back asks first.
+    be taken back asks first, and says `reaches` in the same unit of work when it goes on. Until that ends nobody else
+    is told the same about the same customer, so of two that ask one is refused.
     """
     run = await _enrolled_root(work, run_id)
     customer = _customer_id(run.enrolled or "") if run is not None else None
     if run is None or customer is None:
         return False
-    names = (await _names_of(work, [customer])).get(customer, ())
     found = [
-        each for each in await Runs(work).enrolled(names) if (each.namespace, each.name) == (run.namespace, run.name)
+        # What is asked for is still being done, also when the run is told to have ended meanwhile.
+        replace(each, is_open=True) if each.id == run.id else each
+        for each in await Runs(work).enrolled(await _locked_names(work, customer))
+        if (each.namespace, each.name) == (run.namespace, run.name)
     ]
     if len(found) < 2:
         return False
     version = await Definitions(work).get(("flow", run.namespace, run.name, run.version))
     rule = version.traits.enrolment if version is not None else None
     return run.id in {each.id for each in _surplus(found, rule)}
+
+
+async def reaches(work: UnitOfWork, run_id: str) -> None:
+    """Let the run, or the one that it is a part of, be the one that writes to whom it took in, after `is_doubled`."""
+    run = await _enrolled_root(work, run_id)
+    if run is not None and run.reached_at is None:
+        await Runs(work).note_reached(run.id)
+
+
+async def _locked_names(work: UnitOfWork, customer: UUID) -> set[str]:
+    """All names of the customer; they are asked for again once they are locked, for a merge may have come between."""
+    locked: set[str] = set()
+    while more := set((await _names_of(work, [customer])).get(customer, ())) - locked:
+        await lock_all(work, sorted(f"enrolment:{name}" for name in more))
+        locked |= more
+    return locked
 
 
 async def _enrolled_root(work: UnitOfWork, run_id: str) -> RunRow | None:
@@ -163,20 +182,23 @@ async def doubled_by_merge(
 
 
 def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None) -> list[EnrolledRun]:
-    """The open ones that came too soon after one that stays, ended or not; `entered`: the oldest first."""
-    stays: EnrolledRun | None = None
+    """The open ones beside one that stays, ended or not; `entered`: the oldest first.
+
+    The first that wrote to them stays, for the other would say it again; when none did, the first that took them in.
+    """
+    again = rule.again if rule is not None else None
+    staying: list[EnrolledRun] = []
     surplus: list[EnrolledRun] = []
-    for run in entered:
-        again = rule.again if rule is not None else None
-        # Two at the same time are never right, however long ago the first one came.
-        is_free = stays is None or (
-            again is not None and stays.entered_at + again <= run.entered_at and not stays.is_open
-        )
-        if is_free or not run.is_open:
-            stays = run
-        else:
-            surplus.append(run)
+    for run in sorted(entered, key=lambda each: (each.reached_at is None, each.reached_at or each.entered_at)):
+        collides = run.is_open and any(_collide(run, other, again) for other in staying)
+        (surplus if collides else staying).append(run)
     return surplus
+
+
+def _collide(one: EnrolledRun, other: EnrolledRun, again: timedelta | None) -> bool:
+    """Whether the later of the two came too soon. Two at the same time are never right, however long ago one came."""
+    earlier, later = sorted((one, other), key=lambda each: each.entered_at)
+    return again is None or earlier.is_open or earlier.entered_at + again > later.entered_at
 
 
 async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_Key, list[_Entry]]:

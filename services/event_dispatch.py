@@ -35,9 +35,10 @@ from storage.audit import AuditLog
 from storage.engine import Database
 from storage.events import Events, PendingEvent
 from storage.notifications import EVENTS_CHANNEL, wait_for_notification
+from storage.paging import PageRequest
 from storage.placements import Placements
 from storage.releases import Trigger
-from storage.runs import Delivery, RunRow, Runs
+from storage.runs import Delivery, EnrolledRun, RunRow, Runs
 from storage.trigger_matches import TriggerMatches
 from storage.unit_of_work import UnitOfWork
 
@@ -50,6 +51,7 @@ _BROADCAST_BATCH = 500
 _SIGNALS_AT_ONCE = 20
 _MERGED = "tandem.customer.merged"
 _EVENTS = system_actor("events")
+_CANCEL = "run.cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +162,20 @@ class EventDispatcher:
         for seq, runs in (await doubled_by_merge(work, merges, rule_of)).items():
             for run in runs:
                 batch.doubled[run.id] = seq
-                detail = {"reason": "merged", "customer": run.enrolled}
-                await AuditLog(work).record(_EVENTS, "run.cancel", f"run:{run.id}", detail)
+                await self._audit_doubled(work, run)
         if not batch.doubled:
             return
         for row in (await Runs(work).rows(batch.doubled)).values():
             if row.start_due_at is not None:
                 row.phase, row.ended_at, row.start_due_at = "cancelled", work.now, None
         batch.rows = [row for row in batch.rows if row.id not in batch.doubled]
+
+    async def _audit_doubled(self, work: UnitOfWork, run: EnrolledRun) -> None:
+        """Once for a run, however often its event is tried."""
+        log, target = AuditLog(work), f"run:{run.id}"
+        told = await log.list(_EVENTS.scope, PageRequest(size=1), actor=_EVENTS.login, action=_CANCEL, target=target)
+        if not told.items:
+            await log.record(_EVENTS, _CANCEL, target, {"reason": "merged", "customer": run.enrolled})
 
     async def _cancel_doubled(self, batch: _Batch) -> None:
         for run_id, seq in batch.doubled.items():

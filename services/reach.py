@@ -12,7 +12,7 @@ from domain.resources import Message
 from services.catching_up import PATIENCE_S, Shop, caught_up
 from services.coupons import CouponService
 from services.customer_facts import customer_named
-from services.enrolments import is_doubled
+from services.enrolments import is_doubled, reaches
 from services.goods import GoodsService
 from storage.definitions import Definitions
 from storage.engine import Database
@@ -60,15 +60,16 @@ class ReachService:
 
         :raises UnavailableProblem: what they told is not read yet; try again later, nothing was sent.
         """
-        reason = await self._refusal(request, cause)
-        shops = _shops(request)
-        if reason is not None or not shops:
-            return reason
-        if not await caught_up(self._database, shops, self._patience_s):
-            raise _not_read_yet(shops)
-        return await self._refusal(request, cause)
+        if shops := _shops(request):
+            reason = await self._refusal(request, cause)
+            if reason is not None:
+                return reason
+            if not await caught_up(self._database, shops, self._patience_s):
+                raise _not_read_yet(shops)
+        return await self._refusal(request, cause, is_last=True)
 
-    async def _refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
+    async def _refusal(self, request: SendArguments, cause: Cause, *, is_last: bool = False) -> SkippedReason | None:
+        """is_last: unless refused, the message goes out next, and the run is from now on the one that writes."""
         about = request.about or About()
         out_of_stock, coupon_gone = await self._is_out_of_stock(about), await self._is_coupon_gone(about)
         async with UnitOfWork(self._database) as work:
@@ -85,7 +86,10 @@ class ReachService:
                 out_of_stock=out_of_stock,
                 coupon_gone=coupon_gone,
             )
-            return skip_reason(self._policy, customer, request.purpose, work.now)
+            reason = skip_reason(self._policy, customer, request.purpose, work.now)
+            if reason is None and is_last:
+                await reaches(work, cause.run_id)
+            return reason
 
     async def record(self, request: SendArguments, output: SendOutput, cause: Cause) -> None:
         """Note the touch, once per key."""

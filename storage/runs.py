@@ -27,7 +27,8 @@ class RunRow(ScopedColumns, Table, table=True):
     start (again), NULL once Temporal has it. reported_at: the newest report, by the run's own clock. continuation: what
     the next attempt goes on from. enrolled: whom or what it took in, as `customer:{id}` (`domain.enrolments`). trigger:
     the events that started it. hears_from: since when events that came before the row was there are for it. not_before:
-    a start that was planned for later. checked_at: when it was last compared with Temporal.
+    a start that was planned for later. checked_at: when it was last compared with Temporal. reached_at: since when it,
+    or a run that it started, is the one that writes to whom it took in.
     """
 
     __tablename__ = "runs"
@@ -63,6 +64,7 @@ class RunRow(ScopedColumns, Table, table=True):
     started_at: datetime | None = instant(optional=True)
     reported_at: datetime | None = instant(optional=True)
     checked_at: datetime | None = instant(optional=True)
+    reached_at: datetime | None = instant(optional=True)
     ended_at: datetime | None = instant(optional=True)
 
     __table_args__ = (
@@ -122,7 +124,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledRun:
-    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended."""
+    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended.
+
+    reached_at: when it first was about to write to them; None when it never was.
+    """
 
     id: str
     namespace: str
@@ -130,6 +135,7 @@ class EnrolledRun:
     enrolled: str
     entered_at: datetime
     is_open: bool
+    reached_at: datetime | None = None
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
@@ -251,6 +257,7 @@ class Runs(Repository):
                 col(row.enrolled),
                 col(row.created_at),
                 col(row.ended_at).is_(None),
+                col(row.reached_at),
             )
             .where(col(row.enrolled).in_(names))
             .order_by(col(row.created_at), col(row.id))
@@ -259,8 +266,14 @@ class Runs(Repository):
             statement = statement.where(col(row.ended_at).is_(None))
         rows = (await self.session.execute(statement)) if names else ()
         return [
-            EnrolledRun(run, flow, name, enrolled or "", at, still) for run, flow, name, enrolled, at, still in rows
+            EnrolledRun(run, flow, name, enrolled or "", at, still, reached)
+            for run, flow, name, enrolled, at, still, reached in rows
         ]
+
+    async def note_reached(self, run_id: str) -> None:
+        """Remember that this run writes to whom it took in; the first time counts."""
+        statement = update(RunRow).where(col(RunRow.id) == run_id, col(RunRow.reached_at).is_(None))
+        await self.session.execute(statement.values(reached_at=self.now))
 
     async def claim_unstarted(self, limit: int, until: datetime) -> list[RunRow]:
         """Runs whose start is due; nobody else gets them before `until`."""

@@ -65,7 +65,7 @@ class SendOutput(Result):
     """Whether the message went out; when not, why.
 
     skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `contact_gone`
-    (they or the member ended it, so nobody can write), `doubled` (another run of the flow took them in before, under
+    (they or the member ended it, so nobody can write), `doubled` (another run of the flow took them in, too, under
     another name), `unreachable` (the platform did not take it).
     """
 

@@ -12,7 +12,7 @@ from domain.journeys.quiet_hours import QuietHours
 SkippedReason = Literal[
     "doubled", "contact_gone", "suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"
 ]
-"""doubled: the customer turned out to be one whom another run of the flow took in before; see `services.enrolments`."""
+"""doubled: the customer turned out to be one whom another run of the flow took in, too; see `services.enrolments`."""
 
 
 class Cap(BaseModel):

@@ -1,6 +1,7 @@
 """The journeys, on the virtual clock and on Temporal: who is written to, when, and who is left alone."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,16 @@ def cause(kind: str, **more: Any) -> list[dict[str, Any]]:
     return [{"data": {**example(kind), **more}, "tandemkeys": ["key:buyer/youzan/B1", "customer:c1"]}]
 
 
-def play(name: str, given: Any, *events: TimedEvent, answers: dict[str, Answer] | None = None) -> RunResult:
-    """The journey to its end; `answers` by call, else each call's example."""
+def play(
+    name: str, given: Any, *events: TimedEvent, answers: Mapping[str, Answer | Iterator[Answer]] | None = None
+) -> RunResult:
+    """The journey to its end; `answers` by call, the same each time or one after the other, else its example."""
     definition = parse_definition(text_of(name))
     said = answers or {}
 
     def perform(request: CallRequest) -> Answer:
-        return said.get(request.call.name, dict(request.call.example))
+        answer = said.get(request.call.name, dict(request.call.example))
+        return next(answer) if isinstance(answer, Iterator) else answer
 
     scenario = Scenario(input=given, events=events, perform=perform)
     return dry_run(Program(definition.flow, definition.data), CATALOG, scenario)
@@ -207,6 +211,12 @@ def test_the_third_order_is_told_to_customer_and_guide() -> None:
     quiet = play("third-order", tagged("高价值"), answers={"send": NOT_NOW})
     assert (ends(quiet), len(sent(quiet))) == ("skipped", 2)
     assert quiet.virtual_s <= 24 * 3600
+
+
+def test_whom_a_refund_makes_ordinary_overnight_is_not_welcomed_in_the_morning() -> None:
+    known = iter([profile(), profile(tags=[])])
+    result = play("third-order", tagged("高价值"), answers={"profile.get": known, "send": NOT_NOW})
+    assert (ends(result), len(sent(result))) == ("not-needed", 1)
 
 
 def test_who_stocked_up_before_the_reminder_is_left_alone() -> None:

@@ -12,12 +12,13 @@ from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
 from domain.catalog.messages import SendArguments
 from domain.events import Event, rfc3339
-from domain.problems import ConflictProblem
+from domain.problems import ConflictProblem, Text, UnavailableProblem
 from domain.runs import RunSummary
 from services.event_dispatch import EventDispatcher
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
+from storage.audit import AuditLog
 from storage.paging import PageRequest
 from storage.runs import RunFilter, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
@@ -143,6 +144,85 @@ async def test_from_the_merge_on_only_the_first_of_two_writes_and_what_it_starte
         "doubled",
     ]
     assert await refusal_of(house, "flow/shop/welcome/nobody") is None
+
+
+@pytest.fixture
+async def two(house: House) -> tuple[str, str]:
+    """The runs of two customers, the older first, who nobody knows yet to be one."""
+    await house.publish(a_flow("welcome", "{ per: customer, again: P1D }"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    entered = []
+    for number in ("0", "1"):
+        await house.emit(tagged(f"t{number}", await customer_of(house, number)))
+        entered.append(next(run.id for run in await runs(house, "welcome") if run.id not in entered))
+    return entered[0], entered[1]
+
+
+async def become_one(house: House) -> None:
+    """Say so, without dispatching it."""
+    async with UnitOfWork(house.database) as work:
+        order = an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3")
+        await Intake(IdentityService()).take_in(work, [Arrival.of(announce(order, work.now), work.now)])
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+async def test_who_wrote_before_the_merge_stays_and_the_older_run_says_nothing_twice(
+    house: House, two: tuple[str, str], has_ended: bool
+) -> None:
+    older, younger = two
+    assert await refusal_of(house, younger) is None
+    if has_ended:
+        async with UnitOfWork(house.database) as work:
+            statement = text("UPDATE runs SET ended_at = now(), phase = 'completed' WHERE id = :id")
+            await work.session.execute(statement, {"id": younger})
+    await become_one(house)
+    assert [await refusal_of(house, run_id) for run_id in (older, younger, younger)] == ["doubled", None, None]
+    async with house.worker():
+        await take_in(house)
+        await house.until(older, "cancelled")
+    assert {run.id: run.phase for run in await runs(house, "welcome")}[younger] != "cancelled"
+
+
+async def test_of_two_that_write_at_the_same_moment_one_does_also_when_they_become_one_meanwhile(
+    house: House, two: tuple[str, str]
+) -> None:
+    await become_one(house)
+    refusals = await asyncio.gather(*(refusal_of(house, run_id) for run_id in two * 6))
+    assert refusals == [None, "doubled"] * 6
+    async with UnitOfWork(house.database) as work:
+        # Its attempts go on for a while after it has been cancelled.
+        statement = text("UPDATE runs SET ended_at = now(), phase = 'cancelled' WHERE id = :id")
+        await work.session.execute(statement, {"id": two[1]})
+    assert await refusal_of(house, two[1]) == "doubled"
+
+
+async def test_a_legitimate_second_entry_writes_again(house: House, two: tuple[str, str]) -> None:
+    older, _ = two
+    assert [await refusal_of(house, older), await refusal_of(house, older)] == [None, None], "as a loop does"
+    async with UnitOfWork(house.database) as work:
+        gone = "UPDATE runs SET created_at = now() - interval '2 days', reached_at = now() - interval '2 days', "
+        await work.session.execute(text(gone + "ended_at = now(), phase = 'completed'"))
+    await house.emit(tagged("later", await customer_of(house, "0")))
+    newest = next(run.id for run in await runs(house, "welcome") if run.id not in two)
+    assert await refusal_of(house, newest) is None
+
+
+async def test_a_run_one_too_many_is_audited_once_however_often_temporal_is_away(
+    house: House, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(run_id: str, reason: str) -> None:
+        raise UnavailableProblem(Text("不在", "away"), outcome="not_done", retryable=True)
+
+    await become_one(house)
+    monkeypatch.setattr(house.orchestrator, "cancel", away)
+    retried = 0
+    for _ in range(3):
+        retried += (await house.dispatcher.drain()).retried
+        async with UnitOfWork(house.database) as work:
+            await work.session.execute(text("UPDATE event_outbox SET due_at = now()"))
+    async with UnitOfWork(house.database) as work:
+        told = await AuditLog(work).list(ADMIN.scope, PageRequest(), action="run.cancel")
+    assert (retried, [entry.target for entry in told.items]) == (3, [f"run:{two[1]}"])
 
 
 async def refusal_of(house: House, run_id: str) -> str | None:
