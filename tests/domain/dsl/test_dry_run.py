@@ -4,6 +4,7 @@ from domain.catalog import CATALOG
 from domain.dsl.definition import parse_definition
 from domain.dsl.dry_run import RunResult, Scenario, dry_run
 from domain.dsl.program import Program
+from domain.dsl.secrets import placeholder
 
 _HEAD = "document: {dsl: '1.0.3', namespace: test, name: circle, version: 1.0.0}\ndo:\n"
 
@@ -46,3 +47,21 @@ def test_a_flow_that_is_not_awaited_passes_the_input_on_at_once() -> None:
     scenario = Scenario(input={"n": 4}, flows={"test/slow": Program(slow.flow, slow.data)})
     result = dry_run(Program(parent.flow, parent.data), CATALOG, scenario)
     assert (result.status, result.output, result.virtual_s) == ("completed", {"n": 4}, 0)
+
+
+def test_a_secret_reaches_a_call_as_a_placeholder_by_its_arguments_and_by_input_from() -> None:
+    text = _HEAD.replace("do:\n", "use: {secrets: [key, pair]}\ndo:\n") + (
+        "- direct: {call: http, with: {method: get, endpoint: 'https://x.example.com/',"
+        " headers: {a: '${ \"Bearer \" + $secrets.key }', b: '${ $secrets.pair.user }'}}}\n"
+        "- shaped: {input: {from: '{ token: $secrets.key }'}, call: http,"
+        " with: {method: get, endpoint: 'https://x.example.com/', headers: {a: '${ .token }'}}}\n"
+    )
+    definition = parse_definition(text)
+    scenario = Scenario(secrets={"key": None, "pair": ("user", "word"), "other": None})
+    result = dry_run(Program(definition.flow, definition.data), CATALOG, scenario)
+    assert result.error is None
+    key = placeholder("key")
+    assert [call["arguments"]["headers"] for call in result.calls] == [
+        {"a": f"Bearer {key}", "b": placeholder("pair", "user")},
+        {"a": key},
+    ]
