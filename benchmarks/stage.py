@@ -23,7 +23,7 @@ from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
 from runtime.embedded import EmbeddedTemporal
 from runtime.payload_codecs import TandemCodec
-from services.orchestrator import FlowLabels, Orchestrator
+from services.orchestrator import Orchestrator
 from worker import CACHED_RUNS, POLLERS
 from workflows.flow import FlowWorkflow
 from workflows.messages import FLOWS_QUEUE, DefinitionRef, FlowStart
@@ -106,8 +106,7 @@ class Stage:
         number = next(_numbers)
         run_id = f"bench-{os.getpid()}-{number}"
         start = flow_start(kind, number)
-        labels = FlowLabels(subjects=start.subjects, customer=str(number))
-        await self._orchestrator.start_flow(run_id, start, labels)
+        await self._orchestrator.start_flow(run_id, start)
         return self.client.get_workflow_handle(run_id)
 
     async def load(self, kind: Kind, count: int, *, in_flight: int = 50) -> Load:

@@ -10,7 +10,7 @@ forget        delete a run with its history
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -23,14 +23,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import (
-    Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -43,15 +36,9 @@ from domain.problems import (
     Text,
     UnavailableProblem,
 )
+from workflows import labels
 from workflows.failures import problem_of
 from workflows.messages import EVENT_SIGNAL, FLOWS_QUEUE, PROGRESS_QUERY, Events, FlowStart, Progress
-
-FLOW = SearchAttributeKey.for_keyword("TandemFlow")
-VERSION = SearchAttributeKey.for_keyword("TandemVersion")
-SUBJECT = SearchAttributeKey.for_keyword_list("TandemSubject")
-CUSTOMER = SearchAttributeKey.for_keyword("TandemCustomer")
-TICKET = SearchAttributeKey.for_keyword("TandemTicket")
-PHASE = SearchAttributeKey.for_keyword("TandemPhase")
 
 DEADLINE_S = 5.0
 """How long a caller waits for Temporal before hearing that it cannot be reached."""
@@ -87,16 +74,6 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class FlowLabels:
-    """What a run is found by in Temporal. attempt: 1, and one more for every retry of the whole run."""
-
-    subjects: Sequence[str] = field(default_factory=tuple)
-    customer: str | None = None
-    ticket: str | None = None
-    attempt: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class RunSituation:
     """What the server knows of the latest execution of a run."""
 
@@ -115,39 +92,36 @@ class Orchestrator:
         self.client = client
         self.deadline_s = deadline_s
 
-    async def start_flow(
-        self, run_id: str, start: FlowStart, labels: FlowLabels, *, delay: timedelta | None = None
-    ) -> bool:
+    async def start_flow(self, run_id: str, start: FlowStart, *, delay: timedelta | None = None) -> bool:
         """True when this call started the run, False when this attempt of it was started before.
 
         :raises UnavailableProblem: Temporal does not answer; the start may be repeated.
         """
-        flow = f"{start.namespace}/{start.name}"
         with problems(run_id):
             try:
                 await self.client.start_workflow(
-                    flow,
+                    labels.flow_name(start),
                     start,
                     id=run_id,
                     task_queue=FLOWS_QUEUE,
                     id_reuse_policy=(
                         WorkflowIDReusePolicy.REJECT_DUPLICATE
-                        if labels.attempt == 1
+                        if start.attempt == 1
                         else WorkflowIDReusePolicy.ALLOW_DUPLICATE
                     ),
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    search_attributes=_search_attributes(flow, start, labels),
-                    memo={"version": start.version, "digest": start.definition.digest, "attempt": labels.attempt},
-                    static_summary=f"{start.version} {start.subject}".strip(),
+                    search_attributes=labels.search_attributes(start),
+                    memo=labels.memo(start),
+                    static_summary=labels.summary(f"{start.version} {start.subject}".strip()),
                     start_delay=delay,
                     # A worker on this very client gets the first task with the answer, one round trip earlier.
                     request_eager_start=delay is None,
-                    priority=Priority(fairness_key=flow[:64]),
+                    priority=Priority(fairness_key=labels.fairness_key(start)),
                     rpc_timeout=self._deadline,
                 )
             except WorkflowAlreadyStartedError:
-                if labels.attempt > 1:
-                    await self._require_attempt(run_id, labels.attempt)
+                if start.attempt > 1:
+                    await self._require_attempt(run_id, start.attempt)
                 return False
         return True
 
@@ -339,18 +313,3 @@ def error_of(problem: Problem) -> ProblemError:
     kinds: list[type[ProblemError]] = ProblemError.__subclasses__()
     kind = next((kind for kind in kinds if kind.type == problem.type), ProblemError)
     return kind.of(problem)
-
-
-def _search_attributes(flow: str, start: FlowStart, labels: FlowLabels) -> TypedSearchAttributes:
-    pairs: list[SearchAttributePair[Any]] = [
-        SearchAttributePair(FLOW, flow),
-        SearchAttributePair(VERSION, start.version),
-        SearchAttributePair(PHASE, "running"),
-    ]
-    if labels.subjects:
-        pairs.append(SearchAttributePair(SUBJECT, list(labels.subjects)))
-    if labels.customer:
-        pairs.append(SearchAttributePair(CUSTOMER, labels.customer))
-    if labels.ticket:
-        pairs.append(SearchAttributePair(TICKET, labels.ticket))
-    return TypedSearchAttributes(pairs)

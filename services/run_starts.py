@@ -21,7 +21,7 @@ from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
 from domain.runs import run_id_of, subject_id
-from services.orchestrator import FlowLabels, Orchestrator, in_parts
+from services.orchestrator import Orchestrator, in_parts
 from services.release_book import ReleaseBook
 from storage.definitions import Definitions, VersionKey
 from storage.engine import Database
@@ -262,13 +262,12 @@ class RunStarter:
         }
 
     async def _launch(self, row: RunRow, start: FlowStart, missed: Sequence[dict[str, Any]]) -> ProblemError | None:
-        labels = FlowLabels(row.subjects, row.customer, row.ticket, row.attempt)
         delay = None
         if row.not_before is not None:
             delay = max(timedelta(), row.not_before - self._database.clock()) or None
         async with self._slots:
             try:
-                await self._orchestrator.start_flow(row.id, start, labels, delay=delay)
+                await self._orchestrator.start_flow(row.id, start, delay=delay)
                 await self._orchestrator.signal_events(row.id, missed)
             except ProblemError as problem:
                 return problem

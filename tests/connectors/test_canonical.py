@@ -164,6 +164,38 @@ def test_a_new_contact_keeps_the_channel_and_the_welcome_code() -> None:
     assert (scan.type, scan.data["code"], scan.data["external_userid"]) == ("tandem.scan.made", "counter-3", "wm1")
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "told", "subject"),
+    [
+        ("change_external_contact.add_external_contact", {"ExternalUserID": "wm1"}, "contact.added", ""),
+        ("change_external_contact.add_half_external_contact", {"ExternalUserID": "wm1"}, "contact.half_added", ""),
+        ("change_external_contact.edit_external_contact", {"ExternalUserID": "wm1"}, "contact.updated", ""),
+        ("change_external_contact.del_external_contact", {"ExternalUserID": "wm1"}, "contact.removed", ""),
+        ("change_external_contact.del_follow_user", {"ExternalUserID": "wm1"}, "contact.lost", ""),
+        ("change_external_contact.transfer_fail", {"ExternalUserID": "wm1"}, "contact.transfer_failed", ""),
+        ("change_external_contact.msg_audit_approved", {"ExternalUserID": "wm1"}, "contact.archive_agreed", ""),
+        ("change_external_chat.create", {"ChatId": "wr1"}, "group.created", "group:wecom/wr1"),
+        ("change_external_chat.update", {"ChatId": "wr1"}, "group.updated", "group:wecom/wr1"),
+        ("change_external_chat.dismiss", {"ChatId": "wr1"}, "group.dismissed", "group:wecom/wr1"),
+        ("change_external_tag.create", {"Id": "et1"}, "tag.created", "tag:wecom/et1"),
+        ("change_external_tag.update", {"Id": "et1"}, "tag.updated", "tag:wecom/et1"),
+        ("change_external_tag.delete", {"Id": "et1"}, "tag.removed", "tag:wecom/et1"),
+        ("change_external_tag.shuffle", {"Id": "et1"}, "tag.updated", "tag:wecom/et1"),
+    ],
+)
+def test_each_callback_of_a_corp_is_its_own_event(kind: str, fields: dict[str, Any], told: str, subject: str) -> None:
+    (event,) = wecom(kind, **fields)
+    assert (event.type, event.subject) == (f"tandem.{told}", subject or "customer:wecom/wm1")
+    assert event.time == RECEIVED
+    assert connector("wecom").uses(kind)
+
+
+def test_why_a_contact_could_not_be_handed_over_is_kept() -> None:
+    kind = "change_external_contact.transfer_fail"
+    (event,) = wecom(kind, ExternalUserID="wm1", UserID="LiMei", FailReason="customer_refused")
+    assert (event.data["fail_reason"], event.data["userid"]) == ("customer_refused", "LiMei")
+
+
 def test_who_removed_whom_is_kept_apart() -> None:
     (removed,) = wecom("change_external_contact.del_external_contact", ExternalUserID="wm1", UserID="LiMei")
     (lost,) = wecom("change_external_contact.del_follow_user", ExternalUserID="wm1", UserID="LiMei")

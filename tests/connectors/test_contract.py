@@ -371,9 +371,12 @@ async def test_an_old_timestamp_is_refused(world: Outside, pushing: tuple[Case, 
         first, second = (connector(case.platform).verify(each, account) for each in (request, later))
         assert first.dedupe_key == second.dedupe_key
         return
-    late = replace(request, received_at=request.received_at + pushes.window + timedelta(minutes=1))
-    with pytest.raises(AuthenticationProblem, match=f"{pushes.window // timedelta(minutes=1)} minutes"):
-        connector(case.platform).verify(late, account)
+    for off in (pushes.window + timedelta(minutes=1), -pushes.window - timedelta(minutes=1)):
+        with pytest.raises(AuthenticationProblem, match=f"{pushes.window // timedelta(minutes=1)} minutes"):
+            connector(case.platform).verify(replace(request, received_at=request.received_at + off), account)
+    # Clocks that disagree by less than that are believed.
+    for off in (pushes.window - timedelta(minutes=1), -pushes.window + timedelta(minutes=1)):
+        assert connector(case.platform).verify(replace(request, received_at=request.received_at + off), account)
 
 
 async def test_every_stream_is_read_to_its_end_and_no_further(world: Outside, pulling: Case) -> None:

@@ -15,8 +15,8 @@ from domain.calls import Catalog
 from runtime.embedded.temporal import DYNAMIC_CONFIGURATION
 from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings, variable
-from services import orchestrator
 from worker import GRACE
+from workflows import labels
 from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_the_namespace_job_registers_our_search_attributes() -> None:
 
 
 def test_the_services_write_search_attributes_that_are_registered() -> None:
-    keys = [getattr(orchestrator, name) for name in ("FLOW", "VERSION", "SUBJECT", "CUSTOMER", "TICKET", "PHASE")]
+    keys = [getattr(labels, name) for name in ("FLOW", "VERSION", "SUBJECT", "CUSTOMER", "TICKET", "PHASE")]
     assert {key.name for key in keys} == set(SEARCH_ATTRIBUTES)
 
 

@@ -10,6 +10,7 @@ from domain.events import Event
 from domain.organisation import Placement, Unit
 from domain.problems import ConflictProblem, NotFoundProblem, UnavailableProblem, ValidationProblem
 from domain.runs import Run
+from services.secrets import SecretStore
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -19,7 +20,7 @@ from storage.runs import RunFilter, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.house import ADMIN, House, a_flow, eventually
-from workflows.messages import RunReport
+from workflows.messages import FlowStart, RunReport
 
 HELLO = a_flow("hello", "- greet:\n    set: {greeting: '${ \"hello \" + .name }'}")
 WAITING = a_flow(
@@ -78,6 +79,49 @@ async def test_a_flow_that_is_not_released_does_not_start(house: House) -> None:
         await house.runs.start(ADMIN, "shop", "hello")
     run = await house.runs.start(ADMIN, "shop", "hello", {"name": "x"}, version="1.0.0")
     assert run.version == "1.0.0"
+
+
+async def test_a_started_run_is_found_in_temporal_by_what_it_is_about(house: House) -> None:
+    await house.publish(WAITING)
+    about = ("order:E1", "customer:42", "ticket:T-7")
+    run = await house.runs.start(ADMIN, "shop", "waiting", subject="refund:R1", subjects=about)
+    described = await house.client.get_workflow_handle(run.id).describe()
+    found = described.typed_search_attributes
+    assert {pair.key.name: pair.value for pair in found} == {
+        "TandemFlow": "shop/waiting",
+        "TandemVersion": "1.0.0",
+        "TandemSubject": ["refund:R1", *about],
+        "TandemCustomer": "42",
+        "TandemTicket": "T-7",
+        "TandemPhase": "running",
+    }
+    assert described.workflow_type == "shop/waiting"
+    assert await described.memo() == {"version": "1.0.0", "digest": run.digest, "attempt": 1}
+
+
+async def test_a_subject_may_be_as_long_as_it_is_allowed_to_be(house: House) -> None:
+    """Temporal takes summaries of 400 bytes only, and each of these letters has three."""
+    await house.publish(HELLO)
+    subject = "customer:" + "客" * 247
+    async with house.worker():
+        run = await house.runs.start(ADMIN, "shop", "hello", {"name": "Li"}, subject=subject)
+        assert (await house.until(run.id, "completed")).subject == subject
+
+
+async def test_a_child_gets_the_secrets_that_it_may_use_and_no_others(house: House) -> None:
+    for name in ("shop", "other"):
+        await SecretStore(house.database).set(ADMIN, name, f"secret of {name}")
+    child = a_flow("keyed", "- done:\n    set: {ok: true}", head="use: {secrets: [shop]}")
+    parent = a_flow("parent", "- child:\n    run: {workflow: {namespace: shop, name: keyed, version: latest}}")
+    await house.publish(child, parent)
+    async with house.worker():
+        run = await house.until((await house.runs.start(ADMIN, "shop", "parent")).id, "completed", "faulted")
+        assert (run.phase, run.output) == ("completed", {"ok": True}), run.error
+        page = await house.runs.search(ADMIN, RunFilter(name="keyed"), PageRequest())
+        history = await house.client.get_workflow_handle(page.items[0].id).fetch_history()
+        started = history.events[0].workflow_execution_started_event_attributes
+        (start,) = await house.client.data_converter.decode(started.input.payloads, [FlowStart])
+        assert start.secrets == {"shop": None}
 
 
 async def test_a_run_keeps_its_version_when_another_is_released(house: House) -> None:
