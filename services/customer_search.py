@@ -11,7 +11,7 @@ from domain.canonical.phones import e164
 from domain.problems import Text, ValidationProblem
 from services.profiles import ProfileKey, TagBook, shown_key
 from storage.accounts import Accounts
-from storage.customer_scope import sees_customer
+from storage.customer_scope import first_seen
 from storage.engine import Database
 from storage.identities import Identities
 from storage.paging import Page, PageRequest, wrong_cursor
@@ -68,7 +68,7 @@ class CustomerSearch:
             if name == "tag":
                 return await self._holders(work, actor, value.strip(), page)
             customers = await self._candidates(work, actor, name, value.strip())
-            found = await _visible(work, actor, customers, MOST_FOUND)
+            found = await first_seen(work, sorted(customers), actor.scope, MOST_FOUND)
             return Page([await _shown(work, actor, customer) for customer in found])
 
     async def _candidates(self, work: UnitOfWork, actor: Actor, name: str, value: str) -> Iterable[UUID]:
@@ -82,17 +82,12 @@ class CustomerSearch:
     async def _holders(self, work: UnitOfWork, actor: Actor, tag: str, page: PageRequest) -> Page[FoundCustomer]:
         after = _after(page.cursor)
         holders = await self._tags.holders(work, tag, after, _MOST_LOOKED_AT)
-        found: list[UUID] = []
-        last: UUID | None = None
-        for customer in holders:
-            if len(found) == page.size:
-                break
-            last = customer
-            if await sees_customer(work, customer, actor.scope):
-                found.append(customer)
-        is_all = (not holders or last == holders[-1]) and len(holders) < _MOST_LOOKED_AT
+        found = await first_seen(work, holders, actor.scope, page.size)
+        is_full = len(found) == page.size
         shown = [await _shown(work, actor, customer) for customer in found]
-        return Page(shown, None if is_all or last is None else str(last))
+        if not holders or (len(holders) < _MOST_LOOKED_AT and (not is_full or found[-1] == holders[-1])):
+            return Page(shown, None)
+        return Page(shown, str(found[-1] if is_full else holders[-1]))
 
 
 _QUESTIONS = ("phone", "order", "nickname", "tag", "key")
@@ -123,16 +118,6 @@ async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
     found += [key("buyer", text, platform) for platform in sorted(platforms)]
     found += [key(each, text, account) for account in accounts for each in ("openid", "external_userid", "member")]
     return [each for each in found if each is not None]
-
-
-async def _visible(work: UnitOfWork, actor: Actor, customers: Iterable[UUID], limit: int) -> list[UUID]:
-    found: list[UUID] = []
-    for customer in sorted(customers):
-        if len(found) == limit:
-            break
-        if await sees_customer(work, customer, actor.scope):
-            found.append(customer)
-    return found
 
 
 async def _shown(work: UnitOfWork, actor: Actor, customer: UUID) -> FoundCustomer:

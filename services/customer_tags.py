@@ -1,7 +1,6 @@
 """Tags as people handle them: look, ask why, see what a rule would change, give, take, exclude."""
 
 import time
-from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from services.tag_rules import RuleBook
 from services.tagging import mark_event, shared_tags
 from storage.audit import AuditLog
 from storage.customer_grades import CustomerGrades
-from storage.customer_scope import require_customer, sees_customer
+from storage.customer_scope import first_seen, require_customer
 from storage.customer_tags import CustomerTags
 from storage.customer_traits import CustomerTraits
 from storage.engine import Database
@@ -153,8 +152,12 @@ class CustomerTagService:
                 found = await tags.compare([rule], batch) if batch else []
                 gaining = [each.customer_id for each in found if each.holds and not each.was_held]
                 losing = [each.customer_id for each in found if each.was_held and not each.holds]
-                gained_samples += await _seen(work, actor, gaining, _MOST_SAMPLES - len(gained_samples))
-                lost_samples += await _seen(work, actor, losing, _MOST_SAMPLES - len(lost_samples))
+                gained_samples += await first_seen(
+                    work, gaining[:_MOST_LOOKED_AT], actor.scope, _MOST_SAMPLES - len(gained_samples)
+                )
+                lost_samples += await first_seen(
+                    work, losing[:_MOST_LOOKED_AT], actor.scope, _MOST_SAMPLES - len(lost_samples)
+                )
             complete = len(batch) < _PREVIEW_AT_ONCE
             cursor = batch[-1] if batch else cursor
             examined += len(batch)
@@ -218,17 +221,6 @@ class CustomerTagService:
         ended = await tags.unmark(customer, tag, other, None, login)
         is_new = not any(mark.kind == decision and mark.source == MANUAL for mark in await tags.marks(customer, tag))
         return (is_new and await tags.mark(identity, tag, decision, MANUAL, login, reason)) or bool(ended)
-
-
-async def _seen(work: UnitOfWork, actor: Actor, customers: Sequence[UUID], most: int) -> list[UUID]:
-    """Those of the first of these customers whom the actor sees."""
-    found: list[UUID] = []
-    for customer in customers[:_MOST_LOOKED_AT]:
-        if len(found) == most:
-            break
-        if await sees_customer(work, customer, actor.scope):
-            found.append(customer)
-    return found
 
 
 def _rule_in(text: str) -> LiveRule:

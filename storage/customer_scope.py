@@ -1,9 +1,11 @@
 """Which customers a person sees: those with a record of their shops, their branch, their own customers."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Uuid, and_, column, exists, func, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -17,6 +19,7 @@ from storage.orders import OrderRow, RefundRow
 from storage.scoping import visible
 from storage.unit_of_work import UnitOfWork
 
+_AT_ONCE = 100
 _RECORDS = (OrderRow, InteractionRow, RefundRow)
 
 
@@ -31,10 +34,18 @@ def customer_visible(customer_id: Any, scope: Scope) -> ColumnElement[bool]:
     return or_(*(exists().where(col(row.identity_id) == func.any(keys)).where(visible(row, scope)) for row in _RECORDS))
 
 
-async def sees_customer(work: UnitOfWork, customer_id: UUID, scope: Scope) -> bool:
-    """Whether a customer is within a scope, and nobody asked to erase them."""
-    erased = exists().where(col(ErasureRow.customer_id) == customer_id)
-    return bool(await work.session.scalar(select(and_(customer_visible(customer_id, scope), ~erased))))
+async def first_seen(work: UnitOfWork, customers: Sequence[UUID], scope: Scope, most: int) -> list[UUID]:
+    """The first of these customers, in their order, who are within a scope and whom nobody asked to erase."""
+    found: list[UUID] = []
+    for start in range(0, len(customers), _AT_ONCE):
+        if len(found) >= most:
+            break
+        part = func.unnest(literal(customers[start : start + _AT_ONCE], ARRAY(Uuid)))
+        asked = part.table_valued(column("id", Uuid), with_ordinality="place").render_derived("asked")
+        erased = exists().where(col(ErasureRow.customer_id) == asked.c.id)
+        seen = select(asked.c.id).where(and_(customer_visible(asked.c.id, scope), ~erased))
+        found += await work.session.scalars(seen.order_by(asked.c.place))
+    return found[:most]
 
 
 async def require_customer(work: UnitOfWork, customer_id: UUID, scope: Scope) -> UUID:
