@@ -89,18 +89,19 @@ class ManagedProcess(ABC):
 
     async def _end(self, signals: Sequence[tuple[int, float]]) -> None:
         """Send each signal in turn and wait its seconds, until the process is gone."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        for number, patience_s in signals:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-            try:
-                async with asyncio.timeout(patience_s):
-                    await process.wait()
-            except TimeoutError:
-                continue
-            return
+        process = self._process
+        if process is not None and process.returncode is None:
+            # It stays known meanwhile: whoever does not want to wait ends it by its identity.
+            for number, patience_s in signals:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+                try:
+                    async with asyncio.timeout(patience_s):
+                        await process.wait()
+                except TimeoutError:
+                    continue
+                break
+        self._process = None
 
     def log_tail(self, lines: int = 8) -> str:
         """The last lines of its log."""

@@ -8,8 +8,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -90,6 +91,53 @@ class Home:
         (found,) = [process for process in self.processes() if process.cmdline()[1:4] == ["-m", "cli", command]]
         return found
 
+    async def _ask(self, login: str, method: str, path: str, **more: Any) -> httpx.Response:
+        people = json.loads((self.data / "secrets" / "demo_logins.json").read_text(encoding="utf-8"))
+        (token,) = [person["token"] for person in people if person["login"] == login]
+        headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+            url = f"http://127.0.0.1:{self.ports['API']}/api/v1{path}"
+            return await client.request(method, url, headers=headers, **more)
+
+    async def _first(self, login: str, path: str, wanted: Callable[[Any], bool]) -> Any:
+        """The first item of a list, as soon as it is as wanted."""
+        answer: Any = None
+        for _ in range(300):
+            answer = (await self._ask(login, "GET", path)).json()
+            if answer.get("items") and wanted(answer["items"][0]):
+                return answer["items"][0]
+            await asyncio.sleep(0.2)
+        raise AssertionError(answer)
+
+    async def asks_a_refund(self) -> str:
+        """A simulated customer asks a shop for money back, the shop pushes it, signed; the refund's number."""
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+            wish = {"shop": "demo-apparel", "amount_minor": 20000, "parcel": "signed"}
+            made = await client.post(f"http://127.0.0.1:{self.ports['SIMULATOR']}/_sim/refunds", json=wish)
+        return str(made.json()["refunds"][0]["id"])
+
+    async def inspection(self, refund: str) -> str:
+        """The human task of the refund's run, as soon as it waits for somebody."""
+        found = await self._first("lin", f"/human-tasks?subject=refund:{refund}", lambda task: task["state"] == "ready")
+        return str(found["id"])
+
+    async def inspects(self, task: str) -> None:
+        claimed = await self._ask("lin", "POST", f"/human-tasks/{task}/claim", headers={"If-Match": '"1"'})
+        assert claimed.status_code == 200, claimed.text
+        done = await self._ask(
+            "lin",
+            "POST",
+            f"/human-tasks/{task}/complete",
+            headers={"If-Match": '"2"'},
+            json={"form": {"grade": "A"}},
+        )
+        assert done.status_code == 200, done.text
+
+    async def refunded(self, refund: str) -> None:
+        run = await self._first("ops", f"/runs?subject=refund:{refund}", lambda run: run["phase"] == "completed")
+        answer = (await self._ask("ops", "GET", f"/runs/{run['id']}")).json()
+        assert answer["output"]["result"] == "refunded"
+
     async def empty(self) -> None:
         deadline = time.monotonic() + 15
         while left := self.processes():
@@ -140,6 +188,8 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
         assert (await client.get(f"{api}/api/v1/definitions", headers=headers)).status_code == 200
 
+    refund = await home.asks_a_refund()
+    waiting = await home.inspection(refund)
     assert await first.ends(signal.SIGINT) == 0
     await home.empty()
     assert "Traceback" not in first.printed
@@ -147,6 +197,9 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     third = await home.up()
     await third.shows("Tandem is running")
     assert tokens(third.printed) == tokens(first.printed), "the same people, let in by the same tokens"
+    assert await home.inspection(refund) == waiting, "the same run waits for the same person"
+    await home.inspects(waiting)
+    await home.refunded(refund)
     # As if the machine had killed it: nobody tells the children.
     third.process.kill()
     await third.process.wait()
@@ -156,6 +209,21 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     await fourth.shows("an earlier run left behind")
     await fourth.shows("Tandem is running")
     assert await fourth.ends(signal.SIGTERM) == 0
+    await home.empty()
+
+
+async def test_asking_twice_does_not_wait_for_one_that_hangs(home: Home) -> None:
+    terminal = await home.up()
+    await terminal.shows("migrating the database")
+    (temporal,) = [process for process in home.processes() if process.name() == "temporal"]
+    temporal.suspend()
+    terminal.process.send_signal(signal.SIGINT)
+    await terminal.shows(r"Ctrl-C again ends it at once", 10)
+    await asyncio.sleep(2)
+    assert terminal.process.returncode is None, "it waits for the one that hangs"
+    asked = time.monotonic()
+    assert await terminal.ends(signal.SIGINT) == 0
+    assert time.monotonic() - asked < 10
     await home.empty()
 
 
