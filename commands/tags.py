@@ -14,6 +14,7 @@ import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
+from commands.yaml_files import read_file
 from domain.dsl.findings import Finding
 from domain.dsl.source import decode_source
 from domain.problems import Text, ValidationProblem
@@ -74,7 +75,7 @@ def preview_rule(
     as_json: AsJson = False,
 ) -> None:
     """发布前看规则会改变什么；不写入 / see what a rule would change; nothing is written."""
-    text = decode_source(_read(file))
+    text = decode_source(read_file(file))
     if isinstance(text, Finding):
         raise ValidationProblem(text.message, file=str(file))
 
@@ -121,15 +122,6 @@ def exclude_tag(
 ) -> None:
     """不让任何规则给这位客户这个标签 / keep every rule from giving a customer a tag."""
     _decide(customer, name, "include" if undo else "exclude", reason)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ValidationProblem(
-            Text(f"读不了文件 {file}：{error.strerror}", f"{file} cannot be read: {error.strerror}"), file=str(file)
-        ) from None
 
 
 def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:

@@ -51,6 +51,6 @@ async def test_a_preview_reads_a_file(database: Database, clock: SteppedClock, t
     file.write_text(RULE.text, encoding="utf-8")
     found = json.loads(await tandem("preview", str(file), "--json"))
     assert (found["gained"], found["gained_samples"]) == (1, [str(customer)])
-    with pytest.raises(ValidationProblem):
+    with pytest.raises(ValidationProblem, match="there is no such file"):
         await tandem("preview", str(tmp_path / "missing.yaml"))
     assert json.loads(await tandem("list", "--json")) == []
