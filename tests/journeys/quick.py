@@ -6,19 +6,19 @@ from pathlib import Path
 JOURNEYS = ("new-customer-gift", "third-order", "unpaid-order", "live-coupon", "run-out")
 _MORNING = re.compile(r"call: wait-until\n +with:\n +at: '10:00'\n")
 _WAIT = re.compile(r"timeout: (?:PT30M|P3D)\n")
-_VERSION = re.compile(r"(version: '?1\.\d+)\.0")
+_VERSION = re.compile(r"(version: '?1\.\d+)\.\d+")
 
 
 def journey(name: str, pause_s: int) -> str:
-    """A journey whose mornings, half hours and days are `pause_s` long, as version 1.x.1."""
+    """A journey whose mornings, half hours and days are `pause_s` long, as version 1.x.1000, which nobody ships."""
     text = Path(f"definitions/journeys/{name}.yaml").read_text(encoding="utf-8")
-    return _VERSION.sub(r"\1.1", _quick(_MORNING.sub(f"wait: PT{pause_s}S\n", text), pause_s))
+    return _VERSION.sub(r"\1.1000", _quick(_MORNING.sub(f"wait: PT{pause_s}S\n", text), pause_s))
 
 
 def hesitation(pause_s: int) -> str:
     """The rule of 犹豫型 over the same pause instead of three days."""
     text = Path("definitions/tags/hesitation.yaml").read_text(encoding="utf-8").partition("---\n")[0]
-    return _VERSION.sub(r"\1.1", text.replace("P3D", f"PT{pause_s}S"))
+    return _VERSION.sub(r"\1.1000", text.replace("P3D", f"PT{pause_s}S"))
 
 
 def _quick(text: str, pause_s: int) -> str:
