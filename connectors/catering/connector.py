@@ -2,7 +2,7 @@
 
 import hmac
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from connectors.accounts import Account
@@ -69,5 +69,6 @@ class CateringConnector(ABC):
     def check_age(self, sent_at: datetime, received_at: datetime) -> None:
         """Raises AuthenticationProblem for a push of another time than now."""
         if abs(received_at - sent_at) > self.wire.window:
-            words = Text("推送的时间相差超过 10 分钟", "The push's time is more than 10 minutes off")
+            minutes = self.wire.window // timedelta(minutes=1)
+            words = Text(f"推送的时间相差超过 {minutes} 分钟", f"The push's time is more than {minutes} minutes off")
             raise AuthenticationProblem(words, reason=Refusal.STALE, retryable=False)

@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 import pytest
 
 from connectors.accounts import Account
+from connectors.catering.connector import CateringConnector
 from connectors.eleme.gateway import push_sign
 from connectors.meituan.gateway import sign
 from connectors.webhooks import Verified, WebhookRequest
-from domain.problems import ValidationProblem
+from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
 from simulator.stirring import stir
 from tests.connectors.harness import Outside, connector, perform
@@ -169,6 +170,18 @@ def test_odd_fields_are_unknown_or_refused(platform: str, change: dict[int, Any]
         return
     with pytest.raises(ValidationProblem):
         told(platform, "order", data)
+
+
+def test_a_push_of_another_time_is_refused_with_what_is_allowed(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    caterer, (account, make) = connector(platform), MAKERS[platform]
+    assert isinstance(caterer, CateringConnector)
+    monkeypatch.setattr(caterer, "wire", replace(caterer.wire, window=timedelta(minutes=7)))
+    request = make("order", GOOD_ORDERS[platform])
+    for late in (timedelta(minutes=7), timedelta(minutes=-7)):
+        caterer.verify(replace(request, received_at=NOW + late), account)
+        with pytest.raises(AuthenticationProblem, match="more than 7 minutes") as refusal:
+            caterer.verify(replace(request, received_at=NOW + late * 1.1), account)
+        assert "7 分钟" in refusal.value.text.zh
 
 
 @pytest.mark.parametrize("data", ["", "[]", "{", "[" * 100, "null"])
