@@ -16,12 +16,19 @@ from domain.dsl.model import SEMVER_PATTERN
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
 from domain.tags import RuleRemark, check_grading, check_rule
+from domain.validation_texts import explain
 
 ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
 RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
 
 # What of a pattern matters for how long it may run; an escape and a class of characters are one each.
 _PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()+*{|]", re.DOTALL)
+
+_RUNAWAY = Text(
+    "重复的分组里不能再有重复或“或”，请换一种写法",
+    "a repeated group must not contain a repetition or an alternative; write the pattern without it",
+)
+_MOST_ERRORS = 20
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$")]
 
@@ -116,21 +123,19 @@ def resource_kind(document: Any) -> ResourceKind | None:
 def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
     """The typed resource.
 
-    :raises ValidationProblem: something is missing or wrong; `errors` lists `{place, message}`.
+    :raises ValidationProblem: something is missing or wrong; `errors` lists `{place, message: {zh, en}}`.
     """
     surplus = sorted(str(key) for key in document if key != kind)
     if surplus:
-        raise _refused(kind, [{"place": surplus[0], "message": f"remove it: only `{kind}` belongs at the top"}])
+        advice = Text(f"请删除：最上层只能有 {kind}", f"remove it: only `{kind}` belongs at the top")
+        raise _refused(kind, [(surplus[0], advice)])
     if wrong := [each for each in remarks_on(kind, document) if each.severity == "error"]:
-        raise _refused(kind, [{"place": _place(each.pointer), "message": each.message.en} for each in wrong[:20]])
+        raise _refused(kind, [(_place(each.pointer), each.message) for each in wrong])
     try:
         resource = _MODELS[kind].model_validate(document[kind])
     except ValidationError as error:
-        places = [
-            {"place": ".".join((kind, *map(str, item["loc"]))), "message": item["msg"]}
-            for item in error.errors(include_url=False)[:20]
-        ]
-        raise _refused(kind, places) from None
+        found = error.errors(include_url=False, include_input=False)
+        raise _refused(kind, [(".".join((kind, *map(str, each["loc"]))), explain(each)) for each in found]) from None
     if isinstance(resource, Form):
         check_form_schema(resource.schema_)
     return resource
@@ -146,15 +151,16 @@ def check_form_schema(schema: Any) -> None:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         place = ".".join(("form", "schema", *map(str, error.absolute_path)))
-        raise _refused("form", [{"place": place, "message": error.message}]) from None
+        advice = Text(f"不是有效的 JSON Schema：{error.message}", f"this is no valid JSON Schema: {error.message}")
+        raise _refused("form", [(place, advice)]) from None
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
-        raise _refused("form", [{"place": "form.schema.type", "message": "a form's schema needs `type: object`"}])
+        advice = Text("表单的 schema 须写 type: object", "a form's schema needs `type: object`")
+        raise _refused("form", [("form.schema.type", advice)])
     for place, pattern in _patterns(schema, "form.schema"):
         if _may_run_away(pattern):
-            advice = "a repeated group must not contain a repetition or an alternative; write the pattern without it"
-            raise _refused("form", [{"place": place, "message": advice}])
+            raise _refused("form", [(place, _RUNAWAY)])
     if misplaced := misplaced_in(schema):
-        raise _refused("form", [{"place": f"form.schema{place}", "message": advice} for place, advice in misplaced])
+        raise _refused("form", [(f"form.schema{place}", advice) for place, advice in misplaced])
 
 
 def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -197,13 +203,11 @@ def _place(pointer: str) -> str:
     return pointer.removeprefix("/").replace("/", ".")
 
 
-def _refused(kind: ResourceKind, errors: list[dict[str, str]]) -> ValidationProblem:
+def _refused(kind: ResourceKind, found: list[tuple[str, Text]]) -> ValidationProblem:
+    """Of what was found, place by place."""
     titles = {"form": "表单", "queue": "队列", "message": "消息模板", "tag-rule": "标签规则", "grading": "分级"}
-    first = errors[0]
+    place, why = found[0]
     return ValidationProblem(
-        Text(
-            f"{titles[kind]}定义不正确：{first['place']}：{first['message']}",
-            f"Wrong {kind} definition: {first['place']}: {first['message']}",
-        ),
-        errors=errors,
+        Text(f"{titles[kind]}定义不正确：{place}：{why.zh}", f"Wrong {kind} definition: {place}: {why.en}"),
+        errors=[{"place": place, "message": message.as_dict()} for place, message in found[:_MOST_ERRORS]],
     )

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 from domain.privacy.kinds import KINDS, Kind
+from domain.problems import Text
 
 KEYWORD = "x-personal"
 _MOST_HOPS = 20
@@ -67,7 +68,7 @@ def declared_in(schema: Any) -> dict[str, Kind]:
     return found
 
 
-def misplaced_in(schema: Any) -> list[tuple[str, str]]:
+def misplaced_in(schema: Any) -> list[tuple[str, Text]]:
     """Declarations that would protect nothing: `(place, what to do)`, the place relative to the schema."""
     effective = {id(node) for _, node in _declarations(schema)}
     found = []
@@ -76,9 +77,14 @@ def misplaced_in(schema: Any) -> list[tuple[str, str]]:
         if isinstance(kind, Mapping) or KEYWORD not in node:
             continue  # a field of that name, or nothing
         if kind not in KINDS:
-            found.append((f"{place}.{KEYWORD}", f"it must be one of {', '.join(KINDS)}"))
+            known = ", ".join(KINDS)
+            found.append((f"{place}.{KEYWORD}", Text(f"可选值：{known}", f"it must be one of {known}")))
         elif id(node) not in effective:
-            found.append((f"{place}.{KEYWORD}", "it belongs to a field: write it below a name under `properties`"))
+            advice = Text(
+                "它属于字段：请写在 properties 下的字段里",
+                "it belongs to a field: write it below a name under `properties`",
+            )
+            found.append((f"{place}.{KEYWORD}", advice))
     return found
 
 

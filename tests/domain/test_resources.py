@@ -24,19 +24,58 @@ def test_forms_queues_and_messages_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "place"),
+    ("document", "place", "zh", "en"),
     [
-        ({"form": {"name": "f", "title": "t", "schema": {"type": "objekt"}}}, "form.schema.type"),
-        ({"form": {"name": "f", "title": "t", "schema": {"type": "string"}}}, "form.schema.type"),
-        ({"form": {"name": "f", "title": "t", "schema": {"type": "object"}, "colour": 1}}, "form.colour"),
-        ({"form": {"name": "F F", "title": "t", "schema": {"type": "object"}}}, "form.name"),
-        ({"form": {"name": "f", "title": "t", "schema": {"type": "object"}}, "extra": 1}, "extra"),
+        (
+            {"form": {"name": "f", "title": "t", "schema": {"type": "objekt"}}},
+            "form.schema.type",
+            "不是有效的 JSON Schema",
+            "no valid JSON Schema",
+        ),
+        (
+            {"form": {"name": "f", "title": "t", "schema": {"type": "string"}}},
+            "form.schema.type",
+            "须写 type: object",
+            "needs `type: object`",
+        ),
+        (
+            {"form": {"name": "f", "title": "t", "schema": {"type": "object"}, "colour": 1}},
+            "form.colour",
+            "没有这个字段",
+            "no such member",
+        ),
+        (
+            {"form": {"name": "F F", "title": "t", "schema": {"type": "object"}}},
+            "form.name",
+            "格式应符合",
+            "must match",
+        ),
+        (
+            {"form": {"name": "f", "title": "t", "schema": {"type": "object"}}, "extra": 1},
+            "extra",
+            "最上层只能有 form",
+            "only `form` belongs",
+        ),
     ],
 )
-def test_a_wrong_form_is_refused_with_its_place(document: dict[str, object], place: str) -> None:
+def test_a_wrong_form_is_refused_with_its_place_in_both_languages(
+    document: dict[str, object], place: str, zh: str, en: str
+) -> None:
     with pytest.raises(ValidationProblem) as caught:
         parse_resource("form", document)
-    assert caught.value.problem.model_dump()["errors"][0]["place"] == place
+    (error,) = caught.value.problem.model_dump()["errors"]
+    assert error["place"] == place
+    assert (zh in error["message"]["zh"], en in error["message"]["en"]) == (True, True)
+    assert (zh in caught.value.text.zh, en in caught.value.text.en) == (True, True)
+
+
+def test_a_wrong_rule_is_refused_in_both_languages() -> None:
+    with pytest.raises(ValidationProblem) as caught:
+        parse_resource(
+            "tag-rule", {"tag-rule": {"name": "r", "title": "t", "tag": "t", "when": {"all": [{"ordrs": {}}]}}}
+        )
+    message = caught.value.problem.model_dump()["errors"][0]["message"]
+    assert message["zh"] != message["en"]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def _resource_findings(document: SourceDocument, problem: ProblemError) -> Itera
     detail = Text(message.get("zh", ""), message.get("en", problem.problem.detail or ""))
     for error in members.get("errors") or [{}]:
         pointer = "".join(f"/{part}" for part in str(error.get("place", "")).split(".") if part)
-        text = Text(f"{error['message']}", f"{error['message']}") if "message" in error else detail
+        text = Text(**error["message"]) if "message" in error else detail
         yield document.finding("bad-resource", "error", pointer, text)
 
 
