@@ -32,7 +32,7 @@ from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
 from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
-from worker import end_drains, keep_drains_going
+from worker import GRACE, end_drains, keep_drains_going
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
 
@@ -182,7 +182,10 @@ async def _streaming(house: House) -> AsyncIterator[None]:
         workflows=[DrainWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    inbox = Worker(house.client, task_queue=messages.INBOX_QUEUE, activities=[drains.drain])
+    # With time to end: one that is cancelled in the moment in which it ends by itself is not found any more.
+    inbox = Worker(
+        house.client, task_queue=messages.INBOX_QUEUE, activities=[drains.drain], graceful_shutdown_timeout=GRACE
+    )
     async with flows, inbox:
         yield
     await streams.aclose()

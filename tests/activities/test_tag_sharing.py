@@ -30,6 +30,7 @@ from services.tagging import Tagging
 from tests.connectors.harness import CONNECTORS
 from tests.services.house import House, eventually
 from tests.services.test_shared_tags import ADMIN, CORP, Scene, running, scene
+from worker import GRACE
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
 
@@ -150,8 +151,11 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         workflows=[DrainWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    inbox = Worker(house.client, task_queue=messages.INBOX_QUEUE, activities=[drains.drain])
-    platform = Worker(house.client, task_queue=QUEUE, activities=[lookups.drain])
+    # With time to end: one that is cancelled in the moment in which it ends by itself is not found any more.
+    inbox = Worker(
+        house.client, task_queue=messages.INBOX_QUEUE, activities=[drains.drain], graceful_shutdown_timeout=GRACE
+    )
+    platform = Worker(house.client, task_queue=QUEUE, activities=[lookups.drain], graceful_shutdown_timeout=GRACE)
     try:
         async with flows, inbox, platform:
             yield
