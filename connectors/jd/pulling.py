@@ -159,14 +159,12 @@ class _Refunds(_Listing):
         }
 
 
-class _Aftersales(_Listing):
-    method = "jingdong.asc.serviceAndRefund.view"
+class _Services(_Listing):
+    """What the two interfaces of after-sales services have in common."""
+
     answer = "pageResult"
     total = "totalCount"
     listed = "data"
-    kind = AFTERSALE_KIND
-    # Until money went back a row has no number of its own, and is told apart by all it says.
-    told_apart_by = ("afsRefundId", "status")
 
     def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
         return {
@@ -177,13 +175,17 @@ class _Aftersales(_Listing):
         }
 
 
-class _ServiceOrders(_Listing):
+class _Aftersales(_Services):
+    method = "jingdong.asc.serviceAndRefund.view"
+    kind = AFTERSALE_KIND
+    # Until money went back a row has no number of its own, and is told apart by all it says.
+    told_apart_by = ("afsRefundId", "status")
+
+
+class _ServiceOrders(_Services):
     """Source: names of parameters and fields from the platform's own SDKs [S]; how wide a window may be is [U]."""
 
     method = "jingdong.asc.sync.list"
-    answer = "pageResult"
-    total = "totalCount"
-    listed = "data"
     kind = SERVICE_KIND
     told_apart_by = ("serviceId", "serviceStatus", "updateDate")
     _vender = ""
@@ -193,14 +195,6 @@ class _ServiceOrders(_Listing):
             self._vender = text(await self._gateway.call(VENDER_INFO, {}, "vender_info_result"), "vender_id")
         # Whose work it is stands in the shop's own records of it; nobody's here.
         return {"buId": self._vender, "operatePin": "tandem", "operateNick": "tandem"}
-
-    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        return {
-            f"{self.by}Begin": _local(window.start),
-            f"{self.by}End": _local(window.end),
-            "pageNumber": page,
-            "pageSize": size,
-        }
 
 
 def _local(instant: datetime) -> str:
