@@ -16,7 +16,8 @@ CHINA = timezone(timedelta(hours=8))
 FUTURE_TOLERANCE = timedelta(hours=1)
 _LAST_SECOND = 4_102_444_800
 _YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2}0{0,6})?")
-_WHOLE = re.compile(r"-?\d{1,18}")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_MOST_PIECES = 1_000_000
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
@@ -35,6 +36,14 @@ def mapping(value: Any, field: str) -> Mapping[str, Any]:
 def optional_mapping(value: Any) -> Mapping[str, Any]:
     """An object, or an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def objects(source: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    """The objects of a list; none when there is no list or nothing in its place."""
+    value = source.get(field) or []
+    if not isinstance(value, list):
+        raise anomaly(field, Text("应为列表", "must be a list"))
+    return [mapping(each, field) for each in value]
 
 
 def text(source: Mapping[str, Any], field: str, *, limit: int = 64) -> str:
@@ -67,6 +76,14 @@ def whole_number(source: Mapping[str, Any], field: str, default: int | None = No
     if isinstance(value, bool) or not _WHOLE.fullmatch(str(value)):
         raise anomaly(field, Text("应为整数", "must be an integer"))
     return int(str(value))
+
+
+def pieces(source: Mapping[str, Any], field: str) -> int:
+    """How many pieces of an article a line is of: one at least, fewer than a million."""
+    count = whole_number(source, field)
+    if not 0 < count < _MOST_PIECES:
+        raise anomaly(field, Text("不是有效的件数", "is no valid number of pieces"))
+    return count
 
 
 def fen(source: Mapping[str, Any], field: str) -> int:

@@ -7,18 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connectors.reading import (
-    anomaly,
     mapping,
     optional_mapping,
     optional_minor,
     optional_text,
+    pieces,
     text,
     unix_time,
-    whole_number,
 )
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
-from domain.problems import Text
 
 ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "1": "unpaid",
@@ -118,9 +116,7 @@ def returns_goods(kind: Any) -> bool | None:
 
 def _line(row: Mapping[str, Any]) -> OrderLine:
     specs = [str(pair["value"]) for pair in _rows(row, "spec") if isinstance(pair, Mapping) and pair.get("value")]
-    quantity = whole_number(row, "item_num")
-    if quantity < 1:
-        raise anomaly("item_num", Text("应大于 0", "must be more than 0"))
+    quantity = pieces(row, "item_num")
     return OrderLine(
         line_id=text(row, "order_id"),
         item_id=_number(row, "product_id_str") or _number(row, "product_id"),

@@ -10,9 +10,11 @@ from connectors.reading import (
     china_time,
     fen,
     mapping,
+    objects,
     optional_fen,
     optional_mapping,
     optional_text,
+    pieces,
     text,
     whole_number,
 )
@@ -77,7 +79,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     """`orderInfo` of pop.order.get and of the search. A state nobody knows yet reads `unknown`."""
     parent = optional_text(order, "parentOrderId", limit=64)
     waybill = optional_text(order, "waybill", limit=512) or ""
-    coupons = _listed(order, "couponDetailList")
+    coupons = objects(order, "couponDetailList")
     status = ORDER_STATUSES.get(str(order.get("orderState")), "unknown")
     return OrderOutput(
         order_id=text(order, "orderId"),
@@ -85,7 +87,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         paid_minor=fen(order, "orderPayment"),
         postage_minor=optional_fen(order, "freightPrice"),
         discount_minor=optional_fen(order, "sellerDiscount"),
-        lines=_lines(_listed(order, "itemInfoList")),
+        lines=_lines(objects(order, "itemInfoList")),
         buyer=Buyer(
             buyer_id=optional_text(order, "open_id_buyer", limit=128) or optional_text(order, "pin", limit=128)
         ),
@@ -175,9 +177,7 @@ def _lines(rows: list[Mapping[str, Any]]) -> tuple[OrderLine, ...]:
     for row in rows:
         sku = text(row, "skuId")
         seen[sku] += 1
-        price, count = fen(row, "jdPrice"), whole_number(row, "itemTotal")
-        if not 0 < count < 1_000_000:
-            raise anomaly("itemTotal", Text("不是有效的件数", "is no valid number of pieces"))
+        price, count = fen(row, "jdPrice"), pieces(row, "itemTotal")
         lines.append(
             OrderLine(
                 line_id=sku if seen[sku] == 1 else f"{sku}-{seen[sku]}",
@@ -201,12 +201,3 @@ def _delivery(consignee: Mapping[str, Any]) -> Delivery | None:
         address_ciphertext=optional_text(consignee, "fullAddress"),
     )
     return known if known != Delivery() else None
-
-
-def _listed(source: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    value = source.get(field)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise anomaly(field, Text("应为列表", "must be a list"))
-    return [mapping(each, field) for each in value]

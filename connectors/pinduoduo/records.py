@@ -6,19 +6,9 @@ Receivers are ciphertext, and blank once the order is shipped: blank means that 
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.reading import (
-    anomaly,
-    china_time,
-    fen,
-    mapping,
-    optional_fen,
-    optional_text,
-    text,
-    whole_number,
-)
+from connectors.reading import china_time, fen, objects, optional_fen, optional_text, pieces, text, whole_number
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
-from domain.problems import Text
 
 # Whether and under which names shops are told the buyer, the group, its main order and coupons is in no document at
 # hand [U].
@@ -106,15 +96,9 @@ def _order_status(order: Mapping[str, Any]) -> OrderStatus:
 
 def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:
     """Articles; they have no number of their own, so their place is one."""
-    rows = order.get("item_list") or []
-    if not isinstance(rows, list):
-        raise anomaly("item_list", Text("应为列表", "must be a list"))
     lines = []
-    for place, each in enumerate(rows, start=1):
-        row = mapping(each, "item_list")
-        price, count = fen(row, "goods_price"), whole_number(row, "goods_count")
-        if not 0 < count < 1_000_000:
-            raise anomaly("goods_count", Text("不是有效的件数", "is no valid number of pieces"))
+    for place, row in enumerate(objects(order, "item_list"), start=1):
+        price, count = fen(row, "goods_price"), pieces(row, "goods_count")
         lines.append(
             OrderLine(
                 line_id=str(place),
@@ -131,10 +115,7 @@ def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:
 
 
 def _coupons(order: Mapping[str, Any]) -> tuple[str, ...]:
-    rows = order.get(COUPONS_FIELD) or []
-    if not isinstance(rows, list):
-        raise anomaly(COUPONS_FIELD, Text("应为列表", "must be a list"))
-    found = (optional_text(mapping(row, COUPONS_FIELD), "promotion_id", limit=128) for row in rows)
+    found = (optional_text(row, "promotion_id", limit=128) for row in objects(order, COUPONS_FIELD))
     return tuple(number for number in found if number)
 
 

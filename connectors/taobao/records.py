@@ -4,23 +4,21 @@ Personal data comes masked (`王**`) with the OAID, the platform's cipher of the
 dropped and the OAID is kept. Numbers are taken as they come: some shops get theirs encrypted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.reading import (
-    anomaly,
     china_time,
     fen,
-    mapping,
+    objects,
     optional_fen,
     optional_mapping,
     optional_text,
+    pieces,
     text,
-    whole_number,
 )
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
-from domain.problems import Text
 
 NUMBER_LIMIT = 160
 TRADE_FIELDS = (
@@ -60,23 +58,19 @@ MEMBERSHIP = "88VIP"
 
 def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
     """`trade` of taobao.trade.fullinfo.get and of the increments. A status nobody knows yet reads `unknown`."""
-    lines = optional_mapping(trade.get("orders")).get("order")
-    promotions = optional_mapping(trade.get("promotion_details")).get("promotion_detail")
+    lines = objects(optional_mapping(trade.get("orders")), "order")
+    promotions = objects(optional_mapping(trade.get("promotion_details")), "promotion_detail")
     return OrderOutput(
         order_id=text(trade, "tid", limit=NUMBER_LIMIT),
         status=ORDER_STATUSES.get(str(trade.get("status")), "unknown"),
         paid_minor=fen(trade, "payment"),
         postage_minor=optional_fen(trade, "post_fee"),
         discount_minor=optional_fen(trade, "discount_fee"),
-        lines=tuple(_line(mapping(line, "orders")) for line in _listed(lines, "orders")),
+        lines=tuple(map(_line, lines)),
         buyer=read_buyer(trade),
         delivery=_delivery(trade),
         waybills=_waybills(lines),
-        coupon_ids=tuple(
-            number
-            for each in _listed(promotions, "promotion_details")
-            if (number := optional_text(mapping(each, "promotion_details"), "promotion_id", limit=128))
-        ),
+        coupon_ids=tuple(number for each in promotions if (number := optional_text(each, "promotion_id", limit=128))),
         membership=_membership(trade),
         created_at=china_time(trade, "created"),
         paid_at=china_time(trade, "pay_time"),
@@ -123,7 +117,7 @@ def _line(line: Mapping[str, Any]) -> OrderLine:
         title=text(line, "title", limit=512),
         sku=_sku(optional_text(line, "sku_properties_name")),
         category=optional_text(line, "cid", limit=64),
-        quantity=whole_number(line, "num"),
+        quantity=pieces(line, "num"),
         price_minor=fen(line, "price"),
         total_minor=fen(line, "total_fee"),
     )
@@ -145,8 +139,8 @@ def _delivery(trade: Mapping[str, Any]) -> Delivery | None:
     return known if known != Delivery() else None
 
 
-def _waybills(lines: Any) -> tuple[str, ...]:
-    found = (optional_text(optional_mapping(line), "invoice_no", limit=64) for line in _listed(lines, "orders"))
+def _waybills(lines: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    found = (optional_text(line, "invoice_no", limit=64) for line in lines)
     return tuple(dict.fromkeys(number for number in found if number))
 
 
@@ -161,11 +155,3 @@ def _membership(trade: Mapping[str, Any]) -> str | None:
 def _completed_at(trade: Mapping[str, Any]) -> Any:
     """`end_time` ends closed trades too."""
     return china_time(trade, "end_time") if ORDER_STATUSES.get(str(trade.get("status"))) == "completed" else None
-
-
-def _listed(value: Any, field: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise anomaly(field, Text("应为列表", "must be a list"))
-    return value

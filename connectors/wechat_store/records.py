@@ -4,18 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connectors.reading import (
-    anomaly,
     mapping,
     optional_mapping,
     optional_minor,
     optional_text,
+    pieces,
     text,
     unix_time,
-    whole_number,
 )
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
-from domain.problems import Text
 
 ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "10": "unpaid",
@@ -110,9 +108,7 @@ def products_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _line(row: Mapping[str, Any]) -> OrderLine:
-    quantity = whole_number(row, "sku_cnt")
-    if quantity < 1:
-        raise anomaly("sku_cnt", Text("应大于 0", "must be more than 0"))
+    quantity = pieces(row, "sku_cnt")
     price = optional_minor(row, "sale_price") or 0
     total = optional_minor(row, "estimate_price")
     attributes = [optional_mapping(each) for each in _rows(row, "sku_attrs")]

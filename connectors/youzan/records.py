@@ -11,6 +11,7 @@ from connectors.reading import (
     optional_fen,
     optional_mapping,
     optional_text,
+    pieces,
     text,
     whole_number,
 )
@@ -89,7 +90,7 @@ def read_line(line: Mapping[str, Any]) -> OrderLine:
         sku_id=optional_text(line, "sku_id", limit=64),
         title=text(line, "title", limit=512),
         sku=_sku_name(optional_text(line, "sku_properties_name")),
-        quantity=whole_number(line, "num"),
+        quantity=pieces(line, "num"),
         price_minor=fen(line, "price"),
         total_minor=fen(line, "total_fee"),
     )

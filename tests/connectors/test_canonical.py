@@ -36,7 +36,7 @@ REFUND = {
     "oids": "2800001,2800002",
     "tid": "E20261115093000900000001",
 }
-ORDER = {
+ORDER: dict[str, Any] = {
     "full_order_info": {
         "order_info": {
             "tid": "E20261115093000900000001",
@@ -232,6 +232,13 @@ def test_an_anomalous_refund_names_the_field(change: dict[str, Any], field: str)
     with pytest.raises(ValidationProblem) as error:
         youzan("trade_refund_BuyerCreated", {**REFUND, **change})
     assert error.value.problem.as_dict()["field"] == field
+
+
+def test_a_line_of_no_pieces_is_an_anomaly() -> None:
+    whole = ORDER["full_order_info"]
+    broken = {"full_order_info": {**whole, "orders": [{**whole["orders"][0], "num": 0}]}}
+    with pytest.raises(ValidationProblem, match="num"):
+        youzan("trade_TradePaid", broken)
 
 
 @pytest.mark.parametrize("message", ["%7B", "[]", "%FF", None, 5, quote_plus('{"a":' * 60 + "1" + "}" * 60)])

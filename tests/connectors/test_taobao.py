@@ -25,6 +25,16 @@ from tests.connectors.pulls import events_of, pull_all
 SHOP = "demo-taobao"
 RECEIVED = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 ACCOUNT = Account("taobao", "shop", {})
+LINE: dict[str, Any] = {
+    "oid": "2610000000000000002",
+    "num_iid": 600000000001,
+    "sku_id": "700001",
+    "title": "牛仔裤",
+    "sku_properties_name": "颜色:深蓝;尺码:28",
+    "num": 2,
+    "price": "129.50",
+    "total_fee": "259.00",
+}
 TRADE = {
     "tid": "2610000000000000001",
     "status": "WAIT_SELLER_SEND_GOODS",
@@ -39,20 +49,7 @@ TRADE = {
     "receiver_name": "王**",
     "receiver_state": "浙江省",
     "trade_attr": '{"vip88":"1"}',
-    "orders": {
-        "order": [
-            {
-                "oid": "2610000000000000002",
-                "num_iid": 600000000001,
-                "sku_id": "700001",
-                "title": "牛仔裤",
-                "sku_properties_name": "颜色:深蓝;尺码:28",
-                "num": 2,
-                "price": "129.50",
-                "total_fee": "259.00",
-            }
-        ]
-    },
+    "orders": {"order": [LINE]},
 }
 
 
@@ -239,8 +236,9 @@ def test_every_topic_gives_a_declared_event() -> None:
         ({"payment": None}, "payment"),
         ({"modified": "2026-11-23 23:00:00"}, "modified"),
         ({"modified": "yesterday"}, "modified"),
-        ({"orders": {"order": "none"}}, "orders"),
+        ({"orders": {"order": "none"}}, "order"),
         ({"orders": {"order": [{"oid": 1}]}}, "title"),
+        ({"orders": {"order": [LINE | {"num": 0}]}}, "num"),
     ],
 )
 def test_an_anomalous_trade_names_the_field(change: dict[str, Any], field: str) -> None:
