@@ -31,7 +31,7 @@ class DefinitionVersionRow(Table, table=True):
     namespace: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     version: str = Field(primary_key=True)
-    digest: str = Field(sa_column_args=[ForeignKey("definition_texts.digest")])
+    digest: str = Field(index=True, sa_column_args=[ForeignKey("definition_texts.digest")])
     title: str
     author: str
     uploaded_at: datetime = instant()

@@ -54,7 +54,7 @@ class ErasedKeyRow(Table, table=True):
     __tablename__ = "erased_keys"
     key_id: str
     digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
-    erasure_id: UUID = Field(sa_column_args=[ForeignKey("erasures.id")])
+    erasure_id: UUID = Field(index=True, sa_column_args=[ForeignKey("erasures.id")])
 
 
 class Erasures(Repository):

@@ -62,7 +62,7 @@ class IdentitySuggestionRow(Table, table=True):
     made_at: datetime = instant()
     settled_at: datetime | None = instant(optional=True)
     settled_by: str | None = None
-    decision_id: UUID | None = Field(default=None, sa_column_args=[ForeignKey("identity_decisions.id")])
+    decision_id: UUID | None = Field(default=None, index=True, sa_column_args=[ForeignKey("identity_decisions.id")])
 
     __table_args__ = (
         UniqueConstraint("low", "high"),

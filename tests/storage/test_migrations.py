@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine, inspect
+from sqlalchemy import NullPool, PrimaryKeyConstraint, Table, UniqueConstraint, create_engine, inspect
 
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from runtime.embedded import EmbeddedPostgres
@@ -21,6 +21,22 @@ def test_the_revisions_make_exactly_the_tables_of_the_code(database_url: str) ->
     with create_engine(sqlalchemy_url(database_url), poolclass=NullPool).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_what_points_at_a_row_is_found_by_an_index() -> None:
+    bare = [
+        f"{table.name}.{key.parent.name}"
+        for table in load_tables().sorted_tables
+        for key in table.foreign_keys
+        if key.parent.name not in _leading_columns(table)
+    ]
+    assert bare == []
+
+
+def _leading_columns(table: Table) -> set[str]:
+    """The columns by which rows can be found: each begins an index, the primary key or a unique constraint."""
+    unique = [each for each in table.constraints if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)]
+    return {next(iter(each.columns)).name for each in (*table.indexes, *unique)}
 
 
 def test_every_encrypted_column_is_bound_to_its_own_name() -> None:
