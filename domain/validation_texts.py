@@ -48,6 +48,8 @@ _TEXTS = {
         "应为时间，如 2026-11-11T00:00:00Z", "this must be an instant: 2026-11-11T00:00:00Z"
     ),
     "timezone_aware": Text("时间缺少时区，如 2026-11-11T00:00:00Z", "a time zone is missing: 2026-11-11T00:00:00Z"),
+    "time_type": Text("应为一天中的时间，如 22:00", "this must be a time of day such as 22:00"),
+    "time_parsing": Text("应为一天中的时间，如 22:00", "this must be a time of day such as 22:00"),
     "none_required": Text("应为空", "this must be empty"),
 }
 

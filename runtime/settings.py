@@ -17,6 +17,7 @@ from connectors.web.addresses import HostRules
 from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem, Text
 from domain.retention import RetentionPolicy
+from domain.validation_texts import explain
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
@@ -26,14 +27,6 @@ FLOW_RUN_PREFIX = "TANDEM_SECRET_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 MOST_INBOX_LANES = 16
-
-_EXPECTED = {
-    "int_parsing": Text("应为整数", "must be a whole number"),
-    "bool_parsing": Text("应为 true 或 false", "must be true or false"),
-    "greater_than_equal": Text("不得小于 {ge}", "must be at least {ge}"),
-    "less_than_equal": Text("不得大于 {le}", "must be at most {le}"),
-    "literal_error": Text("可选值：{expected}", "must be one of {expected}"),
-}
 
 
 class Settings(BaseSettings):
@@ -404,16 +397,12 @@ def _configuration_problem(error: ValidationError) -> ConfigurationProblem:
 
 def _sentence(details: ErrorDetails) -> Text:
     context = details.get("ctx", {})
-    if details["type"] == "refused":
-        expected = Text(context["zh"], context["en"])
-    elif known := _EXPECTED.get(details["type"]):
-        expected = known.format(**context)
-    else:
-        expected = Text(f"值无效（{details['msg']}）", details["msg"])
+    expected = Text(context["zh"], context["en"]) if details["type"] == "refused" else explain(details)
     if not details["loc"]:
         return expected
-    name = variable(str(details["loc"][0]))
-    field = Settings.model_fields.get(str(details["loc"][0]))
+    setting, *inside = map(str, details["loc"])
+    field = Settings.model_fields.get(setting)
     secret = field is not None and "SecretStr" in str(field.annotation)
-    shown = name if secret else f"{name}={details['input']}"
+    place = ".".join((variable(setting), *inside))
+    shown = place if secret else f"{place}={details['input']}"
     return Text(f"{shown}：{expected.zh}", f"{shown}: {expected.en}")

@@ -48,7 +48,7 @@ def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variable", "value", "zh", "en"),
     [
         ("TANDEM_API_PORT", "eighty", "应为整数", "whole number"),
-        ("TANDEM_API_PORT", "70000", "不得大于 65535", "at most 65535"),
+        ("TANDEM_API_PORT", "70000", "不能大于 65535", "at most 65535"),
         ("TANDEM_API_PORT", "8090", "同一端口", "TANDEM_SIMULATOR_PORT"),
         ("TANDEM_FOUR_EYES_PUBLISH", "perhaps", "true 或 false", "true or false"),
         ("TANDEM_LOCALE", "fr", "可选值", "'zh' or 'en'"),
@@ -56,7 +56,20 @@ def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TANDEM_TEMPORAL_ADDRESS", "http://temporal", "主机:端口", "host:port"),
         ("TANDEM_OTEL_ENDPOINT", "collector:4318", "http://", "http://"),
         ("TANDEM_HTTP_ALLOWED_HOSTS", "api.example.com,https://b.example/", "不是主机名", "not a host name"),
-        ("TANDEM_SIMULATOR_CUSTOMERS", "200001", "不得大于 200000", "at most 200000"),
+        ("TANDEM_SIMULATOR_CUSTOMERS", "200001", "不能大于 200000", "at most 200000"),
+        ("TANDEM_REACH_POLICY", "{bad", "应为对象", "must be an object"),
+        (
+            "TANDEM_REACH_POLICY",
+            '{"caps": 3}',
+            "REACH_POLICY.caps=3：应为列表",
+            "REACH_POLICY.caps=3: this must be a list",
+        ),
+        (
+            "TANDEM_REACH_POLICY",
+            '{"quiet_hours": {"start": "late"}}',
+            "REACH_POLICY.quiet_hours.start=late：应为一天中的时间",
+            "REACH_POLICY.quiet_hours.start=late: this must be a time of day",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_in_both_languages(
