@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from domain.problems import ConfigurationProblem, Text
+from domain.validation_texts import reasons
 
 
 class AccountSettings(BaseModel):
@@ -32,17 +33,15 @@ class Account:
         return f"/{self.platform}/{self.slug}"
 
     def parse_settings(self, model: type[S]) -> S:
-        """The typed settings; raises ConfigurationProblem that names the wrong fields, never their values."""
+        """The typed settings; raises ConfigurationProblem that says what is wrong, never the values."""
         try:
             return model.model_validate(dict(self.settings))
         except ValidationError as error:
-            fields = ", ".join(
-                sorted({".".join(map(str, item["loc"])) or "(root)" for item in error.errors(include_input=False)})
-            )
+            wrong = reasons(error)
             raise ConfigurationProblem(
                 Text(
-                    f"账号 {self.platform}/{self.slug} 的设置缺少或有误：{fields}。请在账号设置中补全",
-                    f"The settings of account {self.platform}/{self.slug} are missing or wrong: {fields}. "
+                    f"账号 {self.platform}/{self.slug} 的设置缺少或有误：{wrong.zh}。请在账号设置中补全",
+                    f"The settings of account {self.platform}/{self.slug} are missing or wrong: {wrong.en}. "
                     "Complete them in the account's settings",
                 ),
                 platform=self.platform,

@@ -35,9 +35,9 @@ def checked_secret(secret: SecretStr) -> SecretStr:
     try:
         raw = binascii.a2b_base64(secret.get_secret_value().removeprefix("whsec_"))
     except (binascii.Error, ValueError):
-        raise ValueError("must be base64") from None
+        raise ValueError("应为 base64 · this must be base64") from None
     if len(raw) < _LEAST_SECRET_BYTES:
-        raise ValueError(f"must hold {_LEAST_SECRET_BYTES} bytes or more")
+        raise ValueError(f"至少 {_LEAST_SECRET_BYTES} 字节 · this must hold {_LEAST_SECRET_BYTES} bytes or more")
     return secret
 
 

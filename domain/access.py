@@ -164,6 +164,7 @@ class Scope(BaseModel):
         }
         if any(given != (name == self.kind) for name, given in present.items()):
             raise ValueError(
+                "数据范围应为其一：everything；accounts 与账号；branch 与路径；own 与本人 · "
                 "a scope is one of: everything; accounts with their names; a branch with its path; own with its owner"
             )
         return self

@@ -28,9 +28,9 @@ def _length(value: Any) -> Any:
     try:
         length = parse_duration(value)
     except ProblemError as problem:
-        raise ValueError(str(problem)) from None
+        raise ValueError(" · ".join(problem.text)) from None
     if not timedelta() < length <= LONGEST_AGAIN:
-        raise ValueError("between a moment and 366 days")
+        raise ValueError("应大于零且不超过 366 天 · this must be more than nothing and at most 366 days")
     return length
 
 
@@ -53,7 +53,7 @@ def read_enrolment(metadata: Mapping[str, Any]) -> Enrolment | None:
         wrong = ", ".join(".".join(map(str, each["loc"])) or KEY for each in error.errors())
         raise ValidationProblem(
             Text(
-                f"enrolment 写法有误（{wrong}）。应写成 {{ per: customer, again: P30D }}：per 是主题的种类，"
+                f"enrolment 写法有误（{wrong}）。应写成 {{ per: customer, again: P30D }}：per 是主体的种类，"
                 "如 customer、order、coupon；again 可省略，最长 P366D",
                 f"Wrong enrolment ({wrong}). Write {{ per: customer, again: P30D }}: per is a kind of subject such as "
                 "customer, order or coupon; again may be left out, and is P366D at most",

@@ -21,13 +21,18 @@ Slug = Annotated[str, Field(pattern=rf"^{_SLUG}$")]
 
 def _unit_path(value: str) -> str:
     if not _UNIT_PATH.fullmatch(value):
-        raise ValueError(f"“{value}” is no unit path such as / or /east/store-0017/ (small letters, digits, hyphens)")
+        raise ValueError(
+            "应为组织路径，如 / 或 /east/store-0017/（小写字母、数字、连字符） · "
+            "this must be a unit path such as / or /east/store-0017/ (small letters, digits, hyphens)"
+        )
     return value
 
 
 def _account_id(value: str) -> str:
     if not is_account_id(value):
-        raise ValueError(f"“{value}” is no account such as youzan/flagship (platform/slug)")
+        raise ValueError(
+            "应为账号，如 youzan/flagship · this must be an account such as youzan/flagship (platform/slug)"
+        )
     return value
 
 

@@ -27,5 +27,5 @@ class PinduoduoSettings(AccountSettings):
     @model_validator(mode="after")
     def _has_an_authorisation(self) -> "PinduoduoSettings":
         if self.authorization_code is None and self.refresh_token is None:
-            raise ValueError("authorization_code or refresh_token is needed")
+            raise ValueError("须填 authorization_code 或 refresh_token · authorization_code or refresh_token is needed")
         return self

@@ -28,5 +28,5 @@ class TaobaoSettings(AccountSettings):
     @model_validator(mode="after")
     def _has_a_session(self) -> "TaobaoSettings":
         if self.session is None and self.refresh_token is None:
-            raise ValueError("session or refresh_token is needed")
+            raise ValueError("须填 session 或 refresh_token · session or refresh_token is needed")
         return self

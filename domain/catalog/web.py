@@ -95,7 +95,7 @@ class OAuth2Client(Arguments):
                 "除非 authentication 为 none，必须填写 id · `id` is required unless `authentication` is `none`"
             )
         if self.authentication in ("client_secret_basic", "client_secret_post") and self.secret is None:
-            raise ValueError(f"`secret` is required for `{self.authentication}`")
+            raise ValueError(f"{self.authentication} 需要 secret · `{self.authentication}` needs `secret`")
         if self.authentication == "client_secret_jwt" and self.secret is None and self.assertion is None:
             raise ValueError(
                 "client_secret_jwt 需要 secret 或 assertion · `client_secret_jwt` needs `secret` or `assertion`"

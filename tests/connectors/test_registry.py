@@ -8,6 +8,7 @@ import pytest
 
 from connectors.accounts import Account, secret_fields
 from connectors.loading import load_connectors
+from connectors.pinduoduo.settings import PinduoduoSettings
 from connectors.registry import ConnectorRegistry
 from connectors.wecom import WecomConnector
 from connectors.wecom.settings import WecomSettings
@@ -163,3 +164,12 @@ def test_secrets_of_an_account_are_known_and_never_shown() -> None:
     with pytest.raises(ConfigurationProblem, match="kdt_id") as error:
         account.parse_settings(YouzanSettings)
     assert "hush" not in str(error.value.problem.as_dict()) + repr(account)
+
+
+def test_settings_that_need_one_of_several_say_which_in_both_languages() -> None:
+    account = Account("pinduoduo", "shop", {"client_id": "c", "client_secret": "hush"})
+    with pytest.raises(ConfigurationProblem) as error:
+        account.parse_settings(PinduoduoSettings)
+    words = error.value.text
+    assert "须填 authorization_code 或 refresh_token" in words.zh
+    assert "authorization_code or refresh_token is needed" in words.en
