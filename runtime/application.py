@@ -19,7 +19,6 @@ from domain.dsl.definition import parse_definition
 from domain.dsl.library import LIBRARY
 from domain.dsl.program import Program
 from domain.privacy import Masking
-from domain.problems import RuntimeProblem, Text
 from runtime.keys import parse_keyring
 from runtime.payload_codecs import data_converter
 from runtime.settings import Settings
@@ -340,11 +339,11 @@ async def connect_temporal(
 ) -> Client:
     """A Temporal client that encrypts payloads and knows definitions by digest; raises as `temporal_client`."""
 
-    async def fetch(digest: str) -> Program:
+    async def fetch(digest: str) -> Program | None:
         async with UnitOfWork(database) as work:
             text = await Definitions(work).text(digest)
         if text is None:
-            raise RuntimeProblem(Text(f"数据库中没有定义 {digest}", f"The definition {digest} is not in the database"))
+            return None
         definition = parse_definition(text)
         return Program(definition.flow, definition.data)
 

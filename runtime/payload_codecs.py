@@ -29,8 +29,8 @@ _WORTH_COMPRESSING = 256
 # A compressor clears tables of 256 KiB before its first byte; for a text of this size small ones find the same.
 _SMALL_BYTES, _SMALL_WINDOW, _SMALL_MEMORY = 4096, -12, 5
 
-FetchProgram = Callable[[str], Awaitable[Program]]
-"""The compiled definition of a digest, from wherever definitions are kept."""
+FetchProgram = Callable[[str], Awaitable[Program | None]]
+"""The compiled definition of a digest, from wherever definitions are kept; None when it is not among them."""
 
 
 def data_converter(
@@ -52,6 +52,7 @@ class TandemCodec(PayloadCodec):
 
     Old keys stay in the ring as long as histories written with them are read: that is the rotation. A worker also
     gives `fetch` and a library: the definition that a payload names is in the library before any workflow sees it.
+    One that is nowhere is missed by the workflow, which fails; while it cannot be fetched, the workflow waits.
     """
 
     def __init__(
@@ -117,8 +118,8 @@ class TandemCodec(PayloadCodec):
         if named is None or self._fetch is None or self._library is None:
             return
         digest = named.decode()
-        if digest not in self._library:
-            self._library.put(digest, await self._fetch(digest))
+        if digest not in self._library and (program := await self._fetch(digest)) is not None:
+            self._library.put(digest, program)
 
 
 def _deflate(plain: bytes) -> bytes:

@@ -30,9 +30,7 @@ class ProgramLibrary:
         """The program; raises RuntimeProblem when nobody put it here."""
         program = self._programs.get(digest)
         if program is None:
-            raise RuntimeProblem(
-                Text(f"进程内没有定义 {digest}", f"The definition {digest} was not loaded into this process")
-            )
+            raise RuntimeProblem(Text(f"没有定义 {digest}", f"There is no definition {digest}"))
         self._programs.move_to_end(digest)
         return program
 

@@ -16,7 +16,7 @@ from domain.dsl.program import Program
 from domain.problems import ConfigurationProblem
 from runtime.payload_codecs import TandemCodec
 from runtime.rehearsal import Rehearsal
-from tests.workflows.observing import PERSON, complete, flow, form_of, history, new_id, opened
+from tests.workflows.observing import PERSON, complete, flow, form_of, history, new_id, opened, problem_of_run
 from workflows.messages import DefinitionRef, FlowStart
 from workflows.payloads import DEFINITION_METADATA, TandemPayloadConverter
 
@@ -169,6 +169,22 @@ async def test_a_run_waits_for_a_definition_that_cannot_be_fetched_yet(
         assert await again.result() == {"y": 1}
     assert len(fetched) == 2
     assert fetched[0] in LIBRARY
+
+
+async def test_a_run_of_a_definition_that_is_nowhere_fails_at_once(
+    temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Rehearsal(temporal)
+
+    async def nothing(_digest: str) -> None:
+        return None
+
+    monkeypatch.setattr(stage.client.data_converter.payload_codec, "_fetch", nothing)
+    text = flow("- x: { set: { y: 1 } }", name=f"unseen-{new_id()[-8:]}")
+    async with stage.worker():
+        handle = await stage.start(text, new_id())
+        problem = await problem_of_run(handle)
+    assert "There is no definition sha256:" in (problem.detail or "")
 
 
 async def _opened_up(converter: DataConverter, events: list[Any]) -> bytes:
