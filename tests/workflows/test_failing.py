@@ -1,5 +1,7 @@
 """How runs fail, and how they are taken up again from the step that failed, on the real server."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.workflows.observing import (
     form_of,
     new_id,
     opened,
+    order,
     problem_of_run,
     progress,
 )
@@ -68,6 +71,26 @@ async def test_a_retry_goes_on_at_the_step_that_failed(stage: Rehearsal) -> None
     assert len(stage.published) == 1
     tasks = {task["name"]: task["status"] for task in stage.reports[-1].tasks}
     assert tasks == dict.fromkeys(("first", "tell", "second", "a", "b"), "completed")
+
+
+async def test_a_run_that_failed_while_it_was_suspended_goes_on_when_it_is_taken_up_again(stage: Rehearsal) -> None:
+    going, may_fail = threading.Event(), threading.Event()
+
+    def slow(envelope: messages.CallEnvelope) -> Any:
+        going.set()
+        may_fail.wait(10)
+        return _broken(envelope)
+
+    stage.answers["youzan.track_waybill"] = slow
+    text = flow(f"- read: {TRACK}\n- after: {{ set: {{ x: 1 }} }}")
+    handle = await stage.start(text, new_id())
+    await asyncio.to_thread(going.wait, 10)
+    await order(handle, messages.SUSPEND_UPDATE)
+    may_fail.set()
+    assert (await problem_of_run(handle)).instance == "/do/0/read"
+    stage.answers.clear()
+    handle = await _again(stage, handle, text)
+    assert await asyncio.wait_for(handle.result(), 20) == {"x": 1}
 
 
 async def test_lifecycle_events_of_a_retry_have_ids_of_their_own(stage: Rehearsal) -> None:

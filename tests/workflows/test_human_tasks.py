@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -203,10 +204,11 @@ async def test_a_task_opened_while_the_run_is_being_suspended_is_put_aside_too(s
 
     async def slow(_message: object) -> None:
         opening.set()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.5)
 
     stage.obstacles[messages.OPEN_HUMAN_TASK_ACTIVITY] = slow
-    handle = await stage.start(flow(PERSON), new_id())
+    # The order is heard when the opening has taken longer than a task of the workflow may.
+    handle = await stage.start(flow(PERSON), new_id(), task_timeout=timedelta(seconds=1))
     await opening.wait()
     await order(handle, messages.SUSPEND_UPDATE)
     task = await opened(stage, "ask")
