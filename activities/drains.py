@@ -116,7 +116,7 @@ class Drains:
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,
-        delete what is over, read the shops that were connected."""
+        delete what is over, schedule the reading of shops that were connected."""
         started = await self._starter.sweep()
         sealed = await seal_pending(self._database)
         erased = await self._erase()

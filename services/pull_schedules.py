@@ -1,6 +1,6 @@
 """When platforms are read again: a Temporal Schedule for every stream of every connected account.
 
-It is read at once when the account is connected, and read on every five minutes; once a night, in the quiet hours, the
+It is scheduled as soon as the account is connected and read every five minutes; once a night, in the quiet hours, the
 last two days are compared. A stroke that comes while the one before is still at work is left out.
 """
 
@@ -63,10 +63,7 @@ class PullSchedules:
             for identity in wanted.keys() - known:
                 try:
                     await self._client.create_schedule(
-                        identity,
-                        _schedule(identity, wanted[identity]),
-                        trigger_immediately=wanted[identity].task == "pull",
-                        rpc_timeout=_DEADLINE,
+                        identity, _schedule(identity, wanted[identity]), rpc_timeout=_DEADLINE
                     )
                 except ScheduleAlreadyRunningError:
                     continue

@@ -26,8 +26,7 @@ from tests.journeys.verdict import Account, judge, silenced_within, take_stock
 
 WAVE = 250
 _SETTINGS = {
-    # What shops sold before is read as soon as they are connected, and starts flows that are no matter here.
-    "TANDEM_SIMULATOR_YEARS": "0.001",
+    "TANDEM_SIMULATOR_YEARS": "0.01",
     # Caps would hide a message that is sent twice, and the hour of the night is no matter here.
     "TANDEM_REACH_POLICY": '{"quiet_hours": null, "caps": []}',
 }
