@@ -6,12 +6,13 @@ gaps. Columns that the newest state did not say keep how new they are in `gap_ve
 newer one fills the gap. So rows may come twice, late, in any order and in any batches, and the table ends the same.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import (
     ColumnClause,
     ColumnElement,
@@ -52,8 +53,13 @@ def as_json(model: type[TableModel], rows: Iterable[Values], dialect: Dialect) -
         given = [(name, kind.process_bind_param(row[name], dialect)) for name, kind in sealed if name in row]
         return {**row, **{name: f"\\x{value.hex()}" for name, value in given if value is not None}}
 
-    # The standard library's encoder takes three times as long, for each row of each batch.
-    return to_json([stored(row) for row in rows] if sealed else list(rows), fallback=str).decode()
+    told = [stored(row) for row in rows] if sealed else list(rows)
+    try:
+        # The standard library's encoder takes three times as long, for each row of each batch.
+        return to_json(told, fallback=str).decode()
+    except PydanticSerializationError:
+        # Half of a surrogate pair: written as an escape, PostgreSQL refuses it as it does any text it cannot keep.
+        return json.dumps(told, default=str)
 
 
 def recordset(model: type[TableModel], names: Sequence[str], *more: ColumnClause[Any]) -> TableValuedAlias:

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
-from domain.canonical import Buyer, Delivery, OrderData, OrderLine, RefundData, StockData
+from domain.canonical import Buyer, Delivery, MemberData, OrderData, OrderLine, RefundData, StockData
 from domain.customers.folding import fold
 from domain.customers.records import Record, record_of
 from domain.events import Event
@@ -117,3 +119,15 @@ async def test_stock_and_goods_share_a_row_and_guard_themselves(database: Databa
     async with UnitOfWork(database) as work:
         found = (await work.session.execute(text("SELECT available, title, version FROM goods"))).one()
     assert tuple(found) == (0, "", 0)
+
+
+@pytest.mark.parametrize("unstorable", ["\x00", "\ud800"])
+async def test_a_text_that_no_database_keeps_is_the_database_s_to_refuse(database: Database, unstorable: str) -> None:
+    data = MemberData(**ORIGIN, version=1, member_id="M1").model_dump(mode="json")
+    told = Event(
+        id="1", source="/s", type="tandem.member.updated", time=AT, data={**data, "attributes": {"pet": unstorable}}
+    )
+    record = record_of(told, AT)
+    assert record is not None
+    with pytest.raises(DataError):
+        await write(database, [record])
