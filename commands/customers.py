@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import LARGEST_NUMBER, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from domain.customers.identity import Verdict
 from domain.events import rfc3339
@@ -104,7 +104,9 @@ def merge(customer_id: CustomerId, others: Annotated[list[UUID], typer.Argument(
 @customer.command("split")
 def split(
     customer_id: CustomerId,
-    identities: Annotated[list[int], typer.Argument(help="标识编号，见 why / numbers of identities, see why")],
+    identities: Annotated[
+        list[int], typer.Argument(help="标识编号，见 why / numbers of identities, see why", min=1, max=LARGEST_NUMBER)
+    ],
     reason: Reason,
 ) -> None:
     """判定这些标识属于另一人 / say that these identities are another person's."""

@@ -18,6 +18,8 @@ from storage.encryption import Keyring
 from storage.engine import Database
 
 Result = TypeVar("Result")
+LARGEST_NUMBER = 2**63 - 1
+"""Of a row: what is beyond is refused before the database would choke on it."""
 
 
 def database_settings() -> Settings:

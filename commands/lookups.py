@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import LARGEST_NUMBER, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
@@ -15,10 +15,10 @@ from storage.failed_lookups import LookupFilter, LookupState
 
 lookup = typer.Typer(help="向平台逐人查询失败的 / people whom a platform was asked about in vain", no_args_is_help=True)
 
-Ids = Annotated[list[int] | None, typer.Argument(help="标识编号 / numbers of keys")]
+Ids = Annotated[list[int] | None, typer.Argument(help="标识编号 / numbers of keys", min=1, max=LARGEST_NUMBER)]
 Platform = Annotated[str | None, typer.Option("--platform", help="平台 / platform")]
 Account = Annotated[str | None, typer.Option("--account", help="账号，如 wecom/corp / account, as wecom/corp")]
-State = Annotated[str | None, typer.Option("--state", help="given_up（已放弃）或 retrying（会自动再试）")]
+State = Annotated[str | None, typer.Option("--state", help="已放弃或会再试 / given_up or retrying")]
 Like = Annotated[str | None, typer.Option("--like", help="原因包含 / a part of the reason")]
 Before = Annotated[datetime | None, typer.Option("--before", help="早于（本地时间）/ asked before (local time)")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import LARGEST_NUMBER, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from connectors.loading import load_connectors
 from domain.catalog import CATALOG
@@ -20,7 +20,7 @@ from storage.quarantine import QuarantineFilter
 
 quarantine = typer.Typer(help="无法解析的推送 / pushes that could not be read", no_args_is_help=True)
 
-Ids = Annotated[list[int] | None, typer.Argument(help="推送编号 / numbers of pushes")]
+Ids = Annotated[list[int] | None, typer.Argument(help="推送编号 / numbers of pushes", min=1, max=LARGEST_NUMBER)]
 Platform = Annotated[str | None, typer.Option("--platform", help="平台 / platform")]
 Account = Annotated[str | None, typer.Option("--account", help="账号 / the account's short name")]
 Kind = Annotated[str | None, typer.Option("--kind", help="推送类型 / kind of push")]
@@ -82,7 +82,7 @@ def list_groups(as_json: AsJson = False) -> None:
 
 @quarantine.command("show")
 def show_push(
-    number: Annotated[int, typer.Argument(help="推送编号 / its number")],
+    number: Annotated[int, typer.Argument(help="推送编号 / its number", min=1, max=LARGEST_NUMBER)],
     unmask: Annotated[
         str | None, typer.Option("--unmask", help="查看明文的原因，写入审计 / why you need the clear text; audited")
     ] = None,
@@ -106,7 +106,7 @@ def show_push(
 
 @quarantine.command("correct")
 def correct_push(
-    number: Annotated[int, typer.Argument(help="推送编号 / its number")],
+    number: Annotated[int, typer.Argument(help="推送编号 / its number", min=1, max=LARGEST_NUMBER)],
     reason: Reason,
     patch: Annotated[
         str | None, typer.Option("--patch", help="要修改的字段（JSON，RFC 7396）/ members to change, as JSON")

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import LARGEST_NUMBER, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from connectors.web.guard import HostGuard, WebSettings
 from domain.events import rfc3339
@@ -163,7 +163,9 @@ def list_letters(subscription_id: Id, as_json: AsJson = False) -> None:
 @subscription.command("redrive")
 def redrive(
     subscription_id: Id,
-    seqs: Annotated[list[int] | None, typer.Option("--seq", help="只重投此封，可重复 / only this one")] = None,
+    seqs: Annotated[
+        list[int] | None, typer.Option("--seq", help="只重投此封，可重复 / only this one", min=1, max=LARGEST_NUMBER)
+    ] = None,
 ) -> None:
     """重投死信，默认全部 / deliver dead letters once more, all by default."""
 

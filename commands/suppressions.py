@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.customers import AsJson, CustomerId
-from commands.database import command_line_actor, say, with_database
+from commands.database import LARGEST_NUMBER, command_line_actor, say, with_database
 from commands.listing import show_rows
 from commands.profiles import customer
 from domain.events import rfc3339
@@ -61,7 +61,9 @@ def silenced(customer_id: CustomerId, as_json: AsJson = False) -> None:
 @customer.command("lift")
 def lift(
     customer_id: CustomerId,
-    suppression: Annotated[int, typer.Argument(help="编号，见 silenced / its number, see silenced")],
+    suppression: Annotated[
+        int, typer.Argument(help="编号，见 silenced / its number, see silenced", min=1, max=LARGEST_NUMBER)
+    ],
     reason: Why,
 ) -> None:
     """解除人工设置的停止触达 / speak to a customer again."""

@@ -10,7 +10,7 @@ from commands.lookups import lookup
 from domain.problems import ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
-from tests.commands.terminal import printed
+from tests.commands.terminal import printed, run
 from tests.services.test_failed_lookups import three_failures
 
 app = typer.Typer()
@@ -38,10 +38,16 @@ def test_from_the_reason_to_asking_again(database_url: str) -> None:
     assert [each["id"] for each in json.loads(tandem("list", "--json"))] == [busy["id"]]
     assert "1" in tandem("retry", str(busy["id"]))
     assert tandem("list") == ""
+    assert "0" in tandem("retry", str(10**18))
+    assert [run(app, "lookup", "retry", number).exit_code for number in ("0", str(2**63))] == [2, 2]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"), [(("retry",), "one condition"), (("list", "--state", "dead"), "given_up or retrying")]
+    ("arguments", "why"),
+    [
+        (("retry",), "one condition"),
+        (("list", "--state", "dead"), "given_up or retrying"),
+    ],
 )
 def test_what_makes_no_sense_is_refused_with_what_to_do(arguments: tuple[str, ...], why: str) -> None:
     with pytest.raises(ValidationProblem, match=why):

@@ -23,6 +23,7 @@ def tandem(*words: str) -> subprocess.CompletedProcess[str]:
         (["flow", "lint"], "缺少", "Missing argument"),
         (["worker", "--queue"], "命令行有误", "requires an argument"),
         (["simulator", "--customers", "many"], "'--customers' 的值不正确", "Invalid value for '--customers'"),
+        (["quarantine", "show", str(2**63)], "的值不正确", "Invalid value"),
         (["up", "now"], "命令行有误", "unexpected extra argument"),
     ],
     ids=" ".join,
