@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
+from api.chosen import Chosen
 from api.deps import Deps
-from api.paging import Instant, PageOf, Paging, RowId, Word
+from api.paging import Instant, PageOf, Paging, Word
 from api.routes.quarantine import MovedOut
 from api.routing import router
 from domain.access import Actor, Permission
@@ -43,23 +44,14 @@ class FailedLookupOut(BaseModel):
     next_at: AwareDatetime | None
 
 
-class ChosenLookupsIn(BaseModel):
+class ChosenLookupsIn(Chosen):
     """Which failed lookups: by the numbers of their keys, or by what they have in common. problem: a part of it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    ids: list[RowId] | None = Field(None, min_length=1, max_length=1_000)
     platform: str | None = Field(None, max_length=256)
     account: str | None = Field(None, max_length=256)
     state: LookupState | None = None
     problem: str | None = Field(None, min_length=1, max_length=256)
     before: Instant | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> "ChosenLookupsIn":
-        if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("请给出 ids 或至少一个条件 · give `ids`, or one condition at least")
-        return self
 
     def filter(self) -> LookupFilter:
         return LookupFilter(**self.model_dump())

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from api.auth import requires
+from api.chosen import Chosen
 from api.deps import Deps
 from api.masking import UnmaskFor, disclose
 from api.paging import Instant, PageOf, Paging, RowId, Word
@@ -61,24 +62,15 @@ class GroupsOut(BaseModel):
     groups: list[QuarantineGroupOut]
 
 
-class ChosenIn(BaseModel):
+class ChosenIn(Chosen):
     """Which quarantined pushes: by id, or by what they have in common. reason: a part of it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    ids: list[RowId] | None = Field(None, min_length=1, max_length=1_000)
     platform: str | None = Field(None, max_length=256)
     account: str | None = Field(None, max_length=256)
     kind: str | None = Field(None, max_length=256)
     reason: str | None = Field(None, min_length=1, max_length=256)
     since: Instant | None = None
     before: Instant | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> "ChosenIn":
-        if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("请给出 ids 或至少一个条件 · give `ids`, or one condition at least")
-        return self
 
     def filter(self) -> QuarantineFilter:
         return QuarantineFilter(**self.model_dump())
