@@ -36,6 +36,6 @@ async def ask_about_unlisted(
     if not missing:
         return
     log.warning("contacts are in no list", account=account_id, count=len(missing))
-    wanted = {IdentityKey("external_userid", account_id, each.external_userid) for each in missing}
+    wanted = {IdentityKey("external_userid", account_id, each) for each in missing}
     known = await Identities(work).find(wanted)
     await Lookups(work).ask([Ask(key.id, account_id, work.now) for key in known.values()])

@@ -87,7 +87,9 @@ class FailedLookups(Repository):
         numbers = [row.identity_id for row in rows.items]
         keys = await self.session.scalars(select(IdentityRow).where(col(IdentityRow.id).in_(numbers)))
         by_id = {key.id: key for key in keys}
-        return Page([_shown(row, by_id[row.identity_id]) for row in rows.items], rows.next_cursor)
+        # An erasure may have taken a key away between the two questions.
+        shown = [_shown(row, by_id[row.identity_id]) for row in rows.items if row.identity_id in by_id]
+        return Page(shown, rows.next_cursor)
 
     async def ask_again(self, wanted: LookupFilter, limit: int) -> int:
         """Let the first of them be due now; how many there were."""

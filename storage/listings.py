@@ -5,7 +5,6 @@ Rows are digests, and are there for as long as one reading takes.
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import BigInteger, delete
 from sqlmodel import Field, col
@@ -25,20 +24,13 @@ class ListedRow(Table, table=True):
     digest: int = Field(primary_key=True, sa_type=BigInteger)
 
 
-class Unlisted(NamedTuple):
-    """A contact that stands here and was in no list: its key at the platform, and the member."""
-
-    external_userid: str
-    userid: str
-
-
 _ADD = """
     INSERT INTO listed (account_id, stream, begun_at, digest)
     SELECT %(account)b::text, %(stream)b::text, %(begun_at)b::timestamptz, hashtextextended(key, 0)
     FROM unnest(%(keys)b::text[]) AS t (key) ORDER BY 4 ON CONFLICT DO NOTHING
 """
 _UNLISTED = """
-    SELECT split_part(key, '/', 1), split_part(key, '/', 2) FROM interactions
+    SELECT split_part(key, '/', 1) FROM interactions
     WHERE account_id = %(account)b::text AND kind = 'contact' AND state = 'contact'
         AND recorded_at < %(begun_at)b::timestamptz AND name IS NOT NULL
         AND NOT EXISTS (
@@ -57,11 +49,11 @@ class Listings(Repository):
             values = {"account": account_id, "stream": stream, "begun_at": begun_at, "keys": sorted(keys)}
             await fetch(self.work, _ADD, values)
 
-    async def unlisted_contacts(self, account_id: str, stream: str, begun_at: datetime, limit: int) -> list[Unlisted]:
-        """Contacts that stand as such since before a reading began and were on none of its pages, those known the
-        longest first."""
+    async def unlisted_contacts(self, account_id: str, stream: str, begun_at: datetime, limit: int) -> list[str]:
+        """Contacts (`external_userid`) that stand as such since before a reading began and were on none of its pages,
+        those known the longest first; one of several members' may come several times."""
         values = {"account": account_id, "stream": stream, "begun_at": begun_at, "limit": limit}
-        return [Unlisted(*row) for row in await fetch(self.work, _UNLISTED, values)]
+        return [external_userid for (external_userid,) in await fetch(self.work, _UNLISTED, values)]
 
     async def end(self, account_id: str, stream: str) -> None:
         """Forget what this reading named, and what readings before named that never ended."""
