@@ -72,8 +72,7 @@ class PlatformBase(ABC):
     has no openids to show, a `phone` is hidden or ciphertext on most. By them the truth knows what can be joined."""
     token_s: ClassVar[float] = 7200
     authorised_by: ClassVar[str] = "access_token"
-    """The parameter that carries the access token."""
-    """The parameter, in the query or the body, that carries the token."""
+    """The parameter, in the query or the body, that carries the access token."""
     limits: ClassVar[tuple[Limit, ...]] = (Limit(100, 1.0, 1.0),)
     """Call quotas by account and API."""
 
