@@ -79,6 +79,8 @@ from storage.unit_of_work import UnitOfWork
 
 DELIVERY_TIMEOUT_S = 10.0
 LONGEST_ANSWER_BYTES = 64 * 1024
+CONNECTIONS = 10
+"""To the database, beside those of the lanes of the inbox."""
 
 
 class Application:
@@ -329,9 +331,13 @@ class Application:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of the settings, its personal data readable with their keys."""
+    """The database of the settings, its personal data readable with their keys.
+
+    Temporal may give every lane of the inbox to one worker: each has a connection, and the others still have theirs.
+    """
     keys = settings.field_keys
-    return Database(settings.required_database_url(), Keyring(parse_keyring(keys.get_secret_value() if keys else "")))
+    keyring = Keyring(parse_keyring(keys.get_secret_value() if keys else ""))
+    return Database(settings.required_database_url(), keyring, pool_size=CONNECTIONS + settings.inbox_lanes)
 
 
 async def connect_temporal(
