@@ -1,5 +1,6 @@
 """`tandem flow run --host temporal`: the run on a real Temporal server of its own, its time skipped."""
 
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ from workflows import messages
 
 RUN_ID = "flow-run"
 MOST_SKIPS = 100_000
+_PATIENCE_S = 30
 _ENDED: dict[str, Status] = {"completed": "completed", "faulted": "faulted", "cancelled": "cancelled"}
 
 
@@ -76,6 +78,7 @@ async def _play(
     """Let time pass and events happen until the run is over; True when it would wait for ever and was cancelled."""
     passed = timedelta()
     for timed in sorted(events, key=lambda timed: timed.after):
+        await _settled(handle)
         if timed.after > passed and not await skipper.fast_forward(handle, timed.after - passed):
             return False
         passed = timed.after
@@ -83,10 +86,20 @@ async def _play(
             await _end_human_task(timed, handle, rehearsal)
         else:
             await handle.signal(messages.EVENT_SIGNAL, messages.Events([timed.event.envelope()]))
+    await _settled(handle)
     waits = await skipper.fast_forward(handle, LONGEST)
     if waits:
         await handle.cancel()
     return waits
+
+
+async def _settled(handle: WorkflowHandle[Any, Any]) -> None:
+    """Return once the run has nothing in hand: the server lets time pass over what a worker is just doing."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            # Each answer comes after what the worker got before the question.
+            while (await handle.query(messages.PROGRESS_QUERY, result_type=messages.Progress)).phase == "running":  # noqa: ASYNC110 - it is asked for
+                await asyncio.sleep(0.02)
 
 
 async def _end_human_task(timed: TimedEvent, handle: WorkflowHandle[Any, Any], rehearsal: Rehearsal) -> None:
@@ -97,8 +110,7 @@ async def _end_human_task(timed: TimedEvent, handle: WorkflowHandle[Any, Any], r
         done = {task.task_id for task in rehearsal.completed}
         return [task for task in rehearsal.opened if wanted in (task.name, task.task_id) and task.task_id not in done]
 
-    with contextlib.suppress(TimeoutError):
-        await rehearsal.until(lambda: bool(opened()), seconds=2)
+    await _settled(handle)
     for task in opened()[-1:]:
         outcome: Literal["completed", "failed"] = "failed" if timed.event.type == HUMAN_TASK_FAILED else "completed"
         command = messages.CompleteHumanTask(
