@@ -121,7 +121,7 @@ async def is_doubled(work: UnitOfWork, run_id: str) -> bool:
         return False
     found = [
         # What is asked for is still being done, also when the run is told to have ended meanwhile.
-        replace(each, is_open=True) if each.id == run.id else each
+        replace(each, is_open=True, did_nothing=False) if each.id == run.id else each
         for each in await Runs(work).enrolled(await _locked_names(work, customer))
         if (each.namespace, each.name) == (run.namespace, run.name)
     ]
@@ -185,11 +185,13 @@ def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None) -> list[Enr
     """The open ones beside one that stays, ended or not; `entered`: the oldest first.
 
     The first that wrote to them stays, for the other would say it again; when none did, the first that took them in.
+    One that ended without having done anything, because too little was known of them, leaves it to the other.
     """
     again = rule.again if rule is not None else None
     staying: list[EnrolledRun] = []
     surplus: list[EnrolledRun] = []
-    for run in sorted(entered, key=lambda each: (each.reached_at is None, each.reached_at or each.entered_at)):
+    counting = [each for each in entered if not each.did_nothing]
+    for run in sorted(counting, key=lambda each: (each.reached_at is None, each.reached_at or each.entered_at)):
         collides = run.is_open and any(_collide(run, other, again) for other in staying)
         (surplus if collides else staying).append(run)
     return surplus

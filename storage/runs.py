@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Text, and_, text, update
+from sqlalchemy import ColumnElement, Index, Text, and_, exists, text, update
 from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.orm import aliased
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope
 from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
+from storage.effects import EffectRow
 from storage.encryption import EncryptedJson
+from storage.human_tasks import HumanTaskRow
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import ScopedColumns, visible
 from storage.tables import Table, instant
@@ -126,7 +129,8 @@ class Delivery:
 class EnrolledRun:
     """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended.
 
-    reached_at: when it first was about to write to them; None when it never was.
+    reached_at: when it first was about to write to them; None when it never was. did_nothing: it has ended without an
+    effect, a person's task or a run of its own.
     """
 
     id: str
@@ -136,6 +140,7 @@ class EnrolledRun:
     entered_at: datetime
     is_open: bool
     reached_at: datetime | None = None
+    did_nothing: bool = False
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
@@ -198,6 +203,15 @@ def _recorded(row: RunRow) -> dict[str, Any]:
     }
 
 
+def _did_nothing() -> ColumnElement[bool]:
+    part = aliased(RunRow)
+    # The runs that it started are named below it; after `/` comes `0`.
+    parts = exists().where(col(part.id) > col(RunRow.id) + "/", col(part.id) < col(RunRow.id) + "0")
+    effects = exists().where(col(EffectRow.run_id) == col(RunRow.id))
+    tasks = exists().where(col(HumanTaskRow.run_id) == col(RunRow.id))
+    return and_(col(RunRow.ended_at).is_not(None), col(RunRow.reached_at).is_(None), ~effects, ~tasks, ~parts)
+
+
 class Runs(Repository):
     """Rows of runs. What a person sees goes through `search` and `find`, which take the scope."""
 
@@ -258,6 +272,7 @@ class Runs(Repository):
                 col(row.created_at),
                 col(row.ended_at).is_(None),
                 col(row.reached_at),
+                _did_nothing(),
             )
             .where(col(row.enrolled).in_(names))
             .order_by(col(row.created_at), col(row.id))
@@ -266,8 +281,8 @@ class Runs(Repository):
             statement = statement.where(col(row.ended_at).is_(None))
         rows = (await self.session.execute(statement)) if names else ()
         return [
-            EnrolledRun(run, flow, name, enrolled or "", at, still, reached)
-            for run, flow, name, enrolled, at, still, reached in rows
+            EnrolledRun(run, flow, name, enrolled or "", at, still, reached, nothing)
+            for run, flow, name, enrolled, at, still, reached, nothing in rows
         ]
 
     async def note_reached(self, run_id: str) -> None:

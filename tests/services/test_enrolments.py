@@ -19,6 +19,7 @@ from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
 from storage.audit import AuditLog
+from storage.effects import Effects
 from storage.paging import PageRequest
 from storage.runs import RunFilter, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
@@ -183,6 +184,23 @@ async def test_who_wrote_before_the_merge_stays_and_the_older_run_says_nothing_t
     assert {run.id: run.phase for run in await runs(house, "welcome")}[younger] != "cancelled"
 
 
+@pytest.mark.parametrize("did", ["nothing", "an effect", "a run"])
+async def test_a_run_that_ended_for_want_of_knowledge_leaves_it_to_the_other(
+    house: House, two: tuple[str, str], did: str
+) -> None:
+    older, younger = two
+    async with UnitOfWork(house.database) as work:
+        if did == "an effect":
+            await Effects(work).begin("k1", "youzan.give_coupon", "digest", run_id=older)
+        if did == "a run":
+            row = (await Runs(work).rows([older]))[older]
+            work.session.add(RunRow(**(row.model_dump() | {"id": f"{older}/c", "parent_id": older, "enrolled": None})))
+        statement = text("UPDATE runs SET ended_at = now(), phase = 'completed' WHERE id = :id")
+        await work.session.execute(statement, {"id": older})
+    await become_one(house)
+    assert await refusal_of(house, younger) == (None if did == "nothing" else "doubled")
+
+
 async def test_of_two_that_write_at_the_same_moment_one_does_also_when_they_become_one_meanwhile(
     house: House, two: tuple[str, str]
 ) -> None:
@@ -239,7 +257,7 @@ async def test_an_ended_run_of_the_one_is_enough_for_both(house: House) -> None:
     async with UnitOfWork(house.database) as work:
         # It has been welcomed and reminded, long before the other came.
         ended = "UPDATE runs SET ended_at = now(), phase = 'completed', created_at = now() - interval '31 days'"
-        await work.session.execute(text(ended))
+        await work.session.execute(text(f"{ended}, reached_at = now() - interval '31 days'"))
     await house.emit(tagged("t2", second))
     open_runs = {
         run.name: run.id for name in ("welcome", "remind") for run in await runs(house, name) if not run.ended_at
