@@ -4,8 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlmodel import col, select
+
 from domain.canonical.keys import IdentityKey
-from domain.catalog.messages import About, SendArguments, SendOutput
+from domain.catalog.messages import About, SendArguments, SendOutput, UnpaidOrder
 from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_reason
 from domain.problems import NotFoundProblem, Text, UnavailableProblem
 from domain.resources import Message
@@ -18,6 +20,7 @@ from storage.definitions import Definitions
 from storage.engine import Database
 from storage.identities import Identities, StoredKey
 from storage.interactions import GONE, Interactions
+from storage.orders import OrderRow
 from storage.reach import Touches, TouchRow
 from storage.suppressions import Article, Suppressions
 from storage.unit_of_work import UnitOfWork
@@ -83,6 +86,7 @@ class ReachService:
                 contact_gone=await _is_gone(work, request, cause, recipient),
                 marketing_sent_at=sent_at,
                 not_about_this=await _is_suppressed(work, about, {named, recipient and recipient.customer_id}),
+                order_settled=await _is_settled(work, about.unpaid_order),
                 out_of_stock=out_of_stock,
                 coupon_gone=coupon_gone,
             )
@@ -128,8 +132,8 @@ def _shops(request: SendArguments) -> set[Shop]:
     about = request.about
     if request.purpose != "marketing" or about is None:
         return set()
-    coupon = {(about.coupon.platform, about.coupon.account)} if about.coupon is not None else set()
-    return {(item.platform, item.account) for item in about.items} | coupon
+    single = [each for each in (about.coupon, about.unpaid_order) if each is not None]
+    return {(each.platform, each.account) for each in (*about.items, *single)}
 
 
 def _not_read_yet(shops: Collection[Shop]) -> UnavailableProblem:
@@ -159,6 +163,15 @@ async def _is_gone(work: UnitOfWork, request: SendArguments, cause: Cause, recip
     if request.sender is not None and request.sender in states:
         return states[request.sender] in GONE
     return bool(states) and all(state in GONE for state in states.values())
+
+
+async def _is_settled(work: UnitOfWork, order: UnpaidOrder | None) -> bool:
+    """Whether its shop told that the order is paid or closed; one that nobody told of has the benefit of the doubt."""
+    if order is None:
+        return False
+    named = (col(OrderRow.account_id) == f"{order.platform}/{order.account}", col(OrderRow.order_id) == order.order_id)
+    status = await work.session.scalar(select(OrderRow.status).where(*named))
+    return status not in (None, "unpaid", "unknown")
 
 
 async def _is_suppressed(work: UnitOfWork, about: About, customers: set[UUID | None]) -> bool:

@@ -18,16 +18,26 @@ Channel = Literal["wecom"]
 Purpose = Literal["service", "marketing"]
 
 
+class UnpaidOrder(Arguments):
+    """An order that its buyer is reminded to pay."""
+
+    platform: str = Field(min_length=1, max_length=64, description="平台，如 youzan · The platform, e.g. youzan")
+    account: str = Field(min_length=1, max_length=64, description="店铺代号 · The shop's slug")
+    order_id: str = Field(min_length=1, max_length=128, description="订单号 · The order's number")
+
+
 class About(Arguments):
     """What a message advertises; looked up when it is sent.
 
     customer: whom it is for, an id or a subject as in `profile.get`, when `to` does not tell. items: none may be out of
     stock, or part of a recent refund of theirs. coupon: must not be used, returned or expired.
+    unpaid_order: must not be paid or closed.
     """
 
     customer: str | None = Field(default=None, min_length=1, max_length=300)
     items: tuple[GoodsCheckArguments, ...] = Field(default=(), max_length=50)
     coupon: CouponCheckArguments | None = None
+    unpaid_order: UnpaidOrder | None = None
 
 
 class SendArguments(PlatformArguments):
@@ -51,7 +61,8 @@ class SendArguments(PlatformArguments):
     sender: str | None = Field(default=None, max_length=64, description="发送成员 userid · The sending member's userid")
     purpose: Purpose = "service"
     about: About | None = Field(
-        default=None, description="营销内容涉及的商品与优惠券 · The goods and the coupon that it advertises"
+        default=None,
+        description="营销内容涉及的商品、优惠券与未付款订单 · The goods, coupon and unpaid order it is about",
     )
 
     @model_validator(mode="after")
@@ -64,9 +75,9 @@ class SendArguments(PlatformArguments):
 class SendOutput(Result):
     """Whether the message went out; when not, why.
 
-    skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `contact_gone`
-    (they or the member ended it, so nobody can write), `doubled` (another run of the flow took them in, too, under
-    another name), `unreachable` (the platform did not take it).
+    skipped_reason: `quiet_hours`, `cap`, `no_consent`, `suppressed`, `out_of_stock`, `coupon_gone`, `order_settled`,
+    `contact_gone` (they or the member ended it, so nobody can write), `doubled` (another run of the flow took them in,
+    too, under another name), `unreachable` (the platform did not take it).
     """
 
     sent: bool

@@ -10,7 +10,15 @@ from domain.catalog.messages import Purpose
 from domain.journeys.quiet_hours import QuietHours
 
 SkippedReason = Literal[
-    "doubled", "contact_gone", "suppressed", "no_consent", "quiet_hours", "cap", "out_of_stock", "coupon_gone"
+    "doubled",
+    "contact_gone",
+    "suppressed",
+    "no_consent",
+    "order_settled",
+    "quiet_hours",
+    "cap",
+    "out_of_stock",
+    "coupon_gone",
 ]
 """doubled: the customer turned out to be one whom another run of the flow took in, too; see `services.enrolments`."""
 
@@ -43,7 +51,8 @@ class Customer(BaseModel):
 
     contact_gone: nobody is their contact any more who could write. suppressed: not to be reached at all.
     not_about_this: not with marketing about this. marketing_sent_at: earlier marketing messages, in any order.
-    out_of_stock, coupon_gone: what is advertised cannot be bought, or used.
+    order_settled: what they were to be reminded of is paid, or closed. out_of_stock, coupon_gone: what is advertised
+    cannot be bought, or used.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +62,7 @@ class Customer(BaseModel):
     not_about_this: bool = False
     consents_to_marketing: bool = True
     marketing_sent_at: Sequence[datetime] = ()
+    order_settled: bool = False
     out_of_stock: bool = False
     coupon_gone: bool = False
 
@@ -69,6 +79,8 @@ def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: 
         return "suppressed"
     if not customer.consents_to_marketing:
         return "no_consent"
+    if customer.order_settled:
+        return "order_settled"
     if policy.quiet_hours is not None and policy.quiet_hours.covers(now):
         return "quiet_hours"
     for cap in policy.caps:

@@ -95,6 +95,7 @@ def test_what_was_ordered_or_taken_is_checked_when_it_is_sent() -> None:
     assert [item["item_id"] for item in order["about"]["items"]] == [
         line["item_id"] for line in example("tandem.order.created")["lines"]
     ]
+    assert order["about"]["unpaid_order"]["order_id"] == example("tandem.order.created")["order_id"]
     (coupon,) = sent(play("live-coupon", cause("tandem.coupon.taken")))
     assert coupon["about"]["coupon"]["coupon_id"] == example("tandem.coupon.taken")["coupon_id"]
 

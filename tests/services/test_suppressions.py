@@ -14,10 +14,10 @@ from connectors.webhooks import Verified
 from domain.access import Role
 from domain.calls import Catalog
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
-from domain.canonical.orders import RefundStatus
+from domain.canonical.orders import OrderStatus, RefundStatus
 from domain.catalog.coupons import CouponCheckArguments
 from domain.catalog.goods import GoodsCheckArguments
-from domain.catalog.messages import About, Purpose, SendArguments, SendOutput
+from domain.catalog.messages import About, Purpose, SendArguments, SendOutput, UnpaidOrder
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
 from domain.problems import (
@@ -241,6 +241,23 @@ async def test_what_is_sold_out_or_spent_is_not_advertised(database: Database, r
     await take_in(database, coupon__used=coupon.model_copy(update={"version": 2, "state": "used"}))
     assert await refusal(reach, coupon="C1") == "coupon_gone"
     assert await refusal(reach, coupon="C1", purpose="service") is None
+
+
+@pytest.mark.parametrize("status", ["paid", "closed"])
+async def test_nobody_is_reminded_of_an_order_that_is_paid_or_closed(
+    database: Database, reach: ReachService, status: OrderStatus
+) -> None:
+    async def reminder(purpose: Purpose = "marketing", order_id: str = "E9") -> str | None:
+        about = About(unpaid_order=UnpaidOrder(**SHOP, order_id=order_id))
+        return await reach.refusal(SendArguments(to="wm1", text="待付款", purpose=purpose, about=about), CAUSE)
+
+    unpaid = ORDER.model_copy(update={"order_id": "E9", "status": "unpaid", "paid_minor": None})
+    await take_in(database, order__created=unpaid)
+    assert await reminder() is None
+    await take_in(database, order__changed=unpaid.model_copy(update={"version": 2, "status": status}))
+    assert await reminder() == "order_settled"
+    assert await reminder("service") is None
+    assert await reminder(order_id="nobody-told-of-it") is None
 
 
 async def test_a_touch_stands_on_the_key_that_was_written_to(database: Database, reach: ReachService) -> None:
