@@ -12,7 +12,8 @@ from domain.access import Actor, system_actor
 from domain.problems import Text
 from runtime.configuration import connected_settings, with_secrets
 from runtime.keys import parse_keyring
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
+from runtime.settings_source import read_settings
 from services.access import Access
 from storage.encryption import Keyring
 from storage.engine import Database

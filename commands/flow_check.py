@@ -18,7 +18,7 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.schema import definition_schema
 from domain.dsl.source import decode_source
 from domain.problems import Text, ValidationProblem
-from runtime.settings import read_settings
+from runtime.settings_source import read_settings
 
 _COLOURS = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "info": typer.colors.BLUE}
 _FAILED, _UNREADABLE = 1, 2

@@ -26,7 +26,8 @@ from domain.dsl.secrets import reveal
 from domain.dsl.source import decode_source, read_source
 from domain.events import Event
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
-from runtime.settings import FLOW_RUN_PREFIX, Settings, read_settings
+from runtime.settings import FLOW_RUN_PREFIX, Settings
+from runtime.settings_source import read_settings
 
 
 def run_flow(

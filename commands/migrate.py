@@ -7,7 +7,7 @@ import typer
 from commands.console import both
 from domain.problems import Text
 from runtime.configuration import connected_settings
-from runtime.settings import read_settings
+from runtime.settings_source import read_settings
 from storage.migrations import pending, upgrade
 
 

@@ -15,7 +15,8 @@ from runtime.collector import settle_collector
 from runtime.configuration import connected_settings
 from runtime.logging import configure_logging
 from runtime.ports import API, SIMULATOR, require_free
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
+from runtime.settings_source import read_settings
 from runtime.telemetry import configure_telemetry, traced
 from services.organisation import OrganisationTree
 from services.repeated_requests import RepeatedRequests

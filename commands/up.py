@@ -22,7 +22,8 @@ from runtime.log_files import follow, keep_bounded
 from runtime.managed_process import KILL
 from runtime.ports import API, SIMULATOR, require_free
 from runtime.search_attributes import register_search_attributes
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
+from runtime.settings_source import read_settings
 from runtime.supervisor import Supervised, Supervisor
 from services.setup import DemoLogin
 from storage.migrations import upgrade

@@ -10,7 +10,8 @@ from runtime.folders import unwritable
 from runtime.instance import read_addresses
 from runtime.keys import new_keyring, new_pepper, parse_keyring, read_secret, write_secret
 from runtime.postgres_data import holds_databases
-from runtime.settings import Settings, read_settings, variable
+from runtime.settings import Settings, variable
+from runtime.settings_source import read_settings
 
 _MAKERS = {"payload_keys": new_keyring, "field_keys": new_keyring, "token_pepper": new_pepper}
 

@@ -18,7 +18,8 @@ from runtime.doctor.installation import (
 )
 from runtime.doctor.services import check_api, check_database, check_temporal
 from runtime.instance import read_addresses
-from runtime.settings import Settings, read_settings
+from runtime.settings import Settings
+from runtime.settings_source import read_settings
 
 __all__ = ["Finding", "Status", "examine"]
 

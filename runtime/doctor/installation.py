@@ -22,7 +22,8 @@ from runtime.folders import unwritable
 from runtime.instance import lock_holder
 from runtime.ports import API, SIMULATOR, require_free
 from runtime.postgres_data import holds_databases
-from runtime.settings import Settings, unknown_variables, variable
+from runtime.settings import Settings, variable
+from runtime.settings_source import unknown_variables
 from runtime.supervisor import leftovers
 from runtime.temporal_tls import read_temporal_tls
 

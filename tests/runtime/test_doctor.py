@@ -14,7 +14,7 @@ from runtime.configuration import with_secrets
 from runtime.doctor import Finding, examine
 from runtime.embedded import EmbeddedTemporal
 from runtime.ports import free_port
-from runtime.settings import read_settings
+from runtime.settings_source import read_settings
 
 
 @pytest.fixture(autouse=True)

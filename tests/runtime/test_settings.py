@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from domain.problems import ConfigurationProblem
 from runtime.configuration import connected_settings, with_secrets
 from runtime.keys import new_keyring, parse_keyring
-from runtime.settings import read_settings, unknown_variables
+from runtime.settings_source import read_settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
