@@ -97,8 +97,11 @@ async def _settled(handle: WorkflowHandle[Any, Any]) -> None:
     """Return once the run has nothing in hand: the server lets time pass over what a worker is just doing."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE_S):
-            # Each answer comes after what the worker got before the question.
-            while (await handle.query(messages.PROGRESS_QUERY, result_type=messages.Progress)).phase == "running":  # noqa: ASYNC110 - it is asked for
+            while True:
+                # Answered after what the worker got before the question.
+                standing = await handle.query(messages.PROGRESS_QUERY, result_type=messages.Progress)
+                if standing.phase != "running":
+                    return
                 await asyncio.sleep(0.02)
 
 

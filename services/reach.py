@@ -59,7 +59,7 @@ class ReachService:
     async def refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
         """Why the message must not go out now; None when it may.
 
-        Marketing is judged by everything that the shops of its goods and its coupon told before.
+        Marketing is judged by everything that the shops of its goods, coupon and order told before.
 
         :raises UnavailableProblem: what they told is not read yet; try again later, nothing was sent.
         """

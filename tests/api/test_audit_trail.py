@@ -1,16 +1,17 @@
 """Every change over HTTP leaves its entry in the audit log, under the name of who made it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from domain.access import Role
 from domain.events import Event
+from domain.organisation import Placement
 from storage.events import Events
-from storage.human_tasks import NEVER_DUE, HumanTaskRow, HumanTasks
+from storage.human_tasks import HumanTasks
 from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.actors import PASSWORD
 from tests.api.house import House
+from tests.api.test_scopes import a_waiting_task
 from tests.services.house import a_flow
 
 YAML = {"Content-Type": "application/yaml"}
@@ -80,27 +81,8 @@ async def test_what_administrators_set(house: House) -> None:
 
 
 async def test_what_people_do_with_a_task(house: House) -> None:
-    now = datetime.now(UTC)
-    task = HumanTaskRow(
-        id="audited",
-        run_id=RUN,
-        name="check",
-        reference="/do/0/check",
-        subject="",
-        queue="warehouse",
-        title="t",
-        form={"type": "object"},
-        data={},
-        urgency=50,
-        due_sort=NEVER_DUE,
-        state="ready",
-        excluded=[],
-        opened_at=now,
-        changed_at=now,
-        changed_by="system:run",
-    )
     async with UnitOfWork(house.database) as work:
-        await HumanTasks(work).add(task)
+        await HumanTasks(work).add(a_waiting_task("audited", Placement()))
     steps: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
         ("agent", "POST", "claim", "claim", {}),
         ("agent", "POST", "start", "start", {}),

@@ -50,7 +50,7 @@ def _run(run_id: str, place: Placement) -> RunRow:
     )
 
 
-def _task(task_id: str, place: Placement) -> HumanTaskRow:
+def a_waiting_task(task_id: str, place: Placement) -> HumanTaskRow:
     now = datetime.now(UTC)
     return HumanTaskRow(
         id=task_id,
@@ -90,7 +90,7 @@ async def town(house: House) -> House:
     async with UnitOfWork(house.database) as work:
         await Runs(work).add([_run(RUNS["east"], EAST), _run(RUNS["west"], WEST)])
         for name, place in (("east", EAST), ("west", WEST)):
-            await HumanTasks(work).add(_task(f"task-{name}", place))
+            await HumanTasks(work).add(a_waiting_task(f"task-{name}", place))
             await AuditLog(work).record(SYSTEM, "test.note", f"test:{name}", {}, place)
     return house
 
