@@ -26,7 +26,7 @@ from runtime.payload_codecs import TandemCodec
 from services.orchestrator import Orchestrator
 from worker import CACHED_RUNS, POLLERS
 from workflows.flow import FlowWorkflow
-from workflows.messages import FLOWS_QUEUE, DefinitionRef, FlowStart
+from workflows.messages import FLOWS_QUEUE, REVISION, DefinitionRef, FlowStart
 from workflows.payloads import TandemPayloadConverter
 
 _DEADLINE_S = 60.0
@@ -61,7 +61,8 @@ def flow_start(kind: Kind, number: int = 0) -> FlowStart:
     namespace, _, name = kind.flow.partition("/")
     subject = f"customer:{number}"
     digest, version = kind.definition.digest, kind.definition.version
-    return FlowStart(DefinitionRef(digest), namespace, name, version, FLOW_INPUT, subject, [subject])
+    ref = DefinitionRef(digest)
+    return FlowStart(ref, namespace, name, version, FLOW_INPUT, subject, [subject], revision=REVISION)
 
 
 async def connect(address: str) -> Client:

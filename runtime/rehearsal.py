@@ -98,7 +98,7 @@ class Rehearsal:
             flow_input,
             subject,
             [subject],
-            **more,
+            **({"revision": messages.REVISION} | more),
         )
         return await self.client.start_workflow(
             labels.flow_name(start),

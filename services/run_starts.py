@@ -29,7 +29,7 @@ from storage.events import Events
 from storage.runs import RunRow, Runs
 from storage.secrets import Secrets
 from storage.unit_of_work import UnitOfWork
-from workflows.messages import DefinitionRef, FlowStart
+from workflows.messages import REVISION, DefinitionRef, FlowStart
 
 LARGEST_INPUT_BYTES = 1_000_000
 START_LEASE = timedelta(seconds=30)
@@ -238,6 +238,7 @@ class RunStarter:
                 events=row.trigger or [],
                 continuation=row.continuation,
                 attempt=row.attempt,
+                revision=REVISION,
             )
             for row in rows
         }

@@ -56,6 +56,7 @@ class FlowWorkflow:
         self._reported: messages.Phase = "running"
         self._started_at = ""
         self._in_place = False
+        self._revision = 0
         self._receipts: dict[str, dict[str, Any]] = {}
 
     @workflow.run
@@ -63,6 +64,7 @@ class FlowWorkflow:
         """The flow's output; fails with the problem that nothing in the flow caught."""
         try:
             start = workflow.payload_converter().from_payload(args[0].payload, messages.FlowStart)
+            self._revision = start.revision
             interpreter = self._prepare(start)
         except Exception as error:  # a run ends with a problem, whatever happened: else its task is tried for ever
             return await self._fault(error, None)
@@ -287,7 +289,7 @@ class FlowWorkflow:
     ) -> None:
         journal = self._journal
         self._reported = phase
-        if self._ended is None:
+        if self._ended is None or self._revision >= 1:
             workflow.upsert_search_attributes([labels.PHASE.value_set(phase)])
         events = journal.take_events() if journal else []
         report = messages.RunReport(

@@ -237,6 +237,7 @@ class TemporalHost:
             self._start.subjects,
             resolved.secrets,
             resolved.events,
+            revision=messages.REVISION,
         )
         policy = workflow.ParentClosePolicy.REQUEST_CANCEL if request.awaited else workflow.ParentClosePolicy.ABANDON
         handle = await self._finish(

@@ -11,6 +11,12 @@ SUSPEND_UPDATE = "suspend"
 RESUME_UPDATE = "resume"
 PROGRESS_QUERY = "progress"
 
+REVISION = 1
+"""What new runs are started with, so that code which gives other commands leaves the runs under way as they are.
+
+1: the phase that runs are found by tells their end, too.
+"""
+
 
 @dataclass(frozen=True)
 class DefinitionRef:
@@ -26,7 +32,8 @@ class FlowStart:
     The run's id is the workflow id. subject: what shares and splits are drawn by, `kind:id`. subjects: every subject
     whose events reach the run. secrets: see `domain.dsl.host.RunDescriptor`. events: CloudEvent envelopes that came
     with the start (a trigger). continuation: where an earlier execution stopped (continue-as-new, retry). attempt: 1,
-    and one more each time the run is taken up again from the step that failed.
+    and one more each time the run is taken up again from the step that failed. revision: see `REVISION`, of when the
+    run was started.
     """
 
     definition: DefinitionRef
@@ -40,6 +47,7 @@ class FlowStart:
     events: list[dict[str, Any]] = field(default_factory=list)
     continuation: dict[str, Any] | None = None
     attempt: int = 1
+    revision: int = 0
 
 
 @dataclass

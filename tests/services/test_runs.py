@@ -97,6 +97,11 @@ async def test_a_started_run_is_found_in_temporal_by_what_it_is_about(house: Hou
     }
     assert described.workflow_type == "shop/waiting"
     assert await described.memo() == {"version": "1.0.0", "digest": run.digest, "attempt": 1}
+    async with house.worker():
+        await house.runs.cancel(ADMIN, run.id)
+        await house.until(run.id, "cancelled")
+    described = await house.client.get_workflow_handle(run.id).describe()
+    assert {pair.key.name: pair.value for pair in described.typed_search_attributes}["TandemPhase"] == "cancelled"
 
 
 async def test_a_subject_may_be_as_long_as_it_is_allowed_to_be(house: House) -> None:

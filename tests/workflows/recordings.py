@@ -236,6 +236,9 @@ RECORDINGS = (
         (flow(f"- both: {{ fork: {{ branches: [{{ ask: {ASK} }}, {{ rest: {{ wait: PT1H }} }}] }} }}"),),
         _cancelled,
     ),
+    Recording("told_completed", (flow("- rest: { wait: PT0.05S }"),)),
+    Recording("told_cancelled", (flow(f"- ask: {ASK}"),), _cancelled),
+    Recording("told_faulted", (flow("- fail: { raise: { error: { type: https://x.example/e, status: 418 } } }"),)),
     Recording(
         "retried",
         (flow(f"- read: {READ}\n- track: {{ call: youzan.track_waybill, with: {{ refund_id: R1 }} }}"),),

@@ -1,12 +1,14 @@
 """Calls: retried as declared, timed out, cancelled; and what each step looks like in Temporal; on the real server."""
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
 
 from domain.calls import Retry
 from domain.catalog import CATALOG
@@ -27,6 +29,7 @@ from tests.workflows.observing import (
 from workflows import labels, messages
 
 READ = "{ call: youzan.get_refund, with: { refund_id: R1 } }"
+CHILD_STARTED: Final = "child_workflow_execution_started_event_attributes"
 CAUGHT = f"- careful: {{ try: [{{ read: {READ} }}], catch: {{ as: e, do: [{{ seen: {{ set: '${{ $e }}' }} }}] }} }}"
 
 
@@ -127,6 +130,41 @@ async def test_a_run_is_found_by_flow_version_subject_and_phase(stage: Rehearsal
     await order(handle, messages.RESUME_UPDATE)
     assert (await handle.describe()).typed_search_attributes[labels.PHASE] == "waiting"
     await handle.cancel()
+
+
+@pytest.mark.parametrize(
+    ("text", "phase"),
+    [
+        (flow("- rest: { wait: PT0.01S }"), "completed"),
+        (flow("- fail: { raise: { error: { type: https://x.example/e, status: 418 } } }"), "faulted"),
+        (flow("- rest: { wait: PT1H }"), "cancelled"),
+    ],
+)
+async def test_a_run_that_has_ended_is_found_by_how(text: str, phase: str, stage: Rehearsal) -> None:
+    handle = await stage.start(text, new_id())
+    if phase == "cancelled":
+        await stage.until(lambda: bool(stage.reports))
+        await handle.cancel()
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
+    assert (await handle.describe()).typed_search_attributes[labels.PHASE] == phase
+
+
+async def test_a_child_that_has_ended_is_found_by_how(stage: Rehearsal) -> None:
+    stage.know(flow("- done: { set: { ok: true } }", name="child"))
+    run = "{ run: { workflow: { namespace: tests, name: child, version: latest } } }"
+    handle = await stage.start(flow(f"- waits: {run}"), new_id())
+    await handle.result()
+    [child] = [event async for event in handle.fetch_history_events() if event.HasField(CHILD_STARTED)]
+    child_id = getattr(child, CHILD_STARTED).workflow_execution.workflow_id
+    found = (await stage.client.get_workflow_handle(child_id).describe()).typed_search_attributes
+    assert found[labels.PHASE] == "completed"
+
+
+async def test_a_run_that_was_started_before_keeps_to_the_commands_it_knew(stage: Rehearsal) -> None:
+    handle = await stage.start(flow("- rest: { wait: PT0.01S }"), new_id(), revision=0)
+    await handle.result()
+    assert (await handle.describe()).typed_search_attributes[labels.PHASE] == "waiting"
 
 
 async def test_a_run_is_found_by_its_ticket(stage: Rehearsal) -> None:
