@@ -22,11 +22,11 @@ ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
 RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
 
 # What of a pattern matters for how long it may run; an escape and a class of characters are one each.
-_PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()+*{|]", re.DOTALL)
+_PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?|\{\d*,?\d*\}|[()+*?|]", re.DOTALL)
 
 _RUNAWAY = Text(
-    "重复的分组里不能再有重复或“或”，请换一种写法",
-    "a repeated group must not contain a repetition or an alternative; write the pattern without it",
+    "重复的分组里不能再有重复、可省略的部分或“或”，请换一种写法",
+    "a repeated group must not contain a repetition, an optional part or an alternative; write it without",
 )
 _MOST_ERRORS = 20
 
@@ -177,15 +177,15 @@ def _patterns(schema: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _may_run_away(pattern: str) -> bool:
-    """Whether a quantified group repeats or chooses inside, however deep: what can take exponential time."""
+    """Whether a repeated group repeats, chooses or leaves out inside, however deep: what can take exponential time."""
     open_groups = [False]
     closed = False
     end = 0
     for part in _PATTERN_PART.finditer(pattern):
         sign = part[0]
-        repeats_group = sign in "+*{" and closed and part.start() == end
+        repeats_group = sign[0] in "+*{" and closed and part.start() == end
         closed, end = sign == ")", part.end()
-        if sign == "(":
+        if sign[0] == "(":
             open_groups.append(False)
         elif sign == ")" and len(open_groups) > 1:
             varies = open_groups.pop()
@@ -194,7 +194,7 @@ def _may_run_away(pattern: str) -> bool:
             closed = varies
         elif repeats_group:
             return True
-        elif sign in "+*{|":
+        elif sign[0] in "+*?{|":
             open_groups[-1] = True
     return False
 
