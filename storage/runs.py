@@ -94,6 +94,7 @@ class RunRow(ScopedColumns, Table, table=True):
             "created_at",
             postgresql_where=text("enrolled IS NOT NULL"),
         ),
+        Index("ix_runs_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("ix_runs_unit_path_created_at_id", "unit_path", "created_at", "id"),
         Index("ix_runs_account_id_created_at_id", "account_id", "created_at", "id"),
         Index("ix_runs_customer_owner_created_at_id", "customer_owner", "created_at", "id"),
@@ -205,8 +206,7 @@ def _recorded(row: RunRow) -> dict[str, Any]:
 
 def _did_nothing() -> ColumnElement[bool]:
     part = aliased(RunRow)
-    # The runs that it started are named below it; after `/` comes `0`.
-    parts = exists().where(col(part.id) > col(RunRow.id) + "/", col(part.id) < col(RunRow.id) + "0")
+    parts = exists().where(col(part.parent_id) == col(RunRow.id))
     effects = exists().where(col(EffectRow.run_id) == col(RunRow.id))
     tasks = exists().where(col(HumanTaskRow.run_id) == col(RunRow.id))
     return and_(col(RunRow.ended_at).is_not(None), col(RunRow.reached_at).is_(None), ~effects, ~tasks, ~parts)
