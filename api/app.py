@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api.deps import ApiDependencies
 from api.description_page import description
+from api.head_requests import HeadRequests
 from api.limits import RateLimiter, RequestBounds
 from api.metrics import Metrics
 from api.observation import Observation
@@ -114,6 +115,7 @@ def create_app(deps: ApiDependencies, close: Callable[[], Awaitable[None]] | Non
     for each in ROUTERS:
         app.include_router(each)
     # The layer that is added last is the outermost.
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestBounds, limiter=limiter, push_refusals=push_refusals)
     app.add_middleware(Observation, metrics=metrics)
     return app

@@ -177,12 +177,13 @@ def _localised(error: ProblemError, language: Language) -> dict[str, Any]:
 
 
 def _methods(app: FastAPI, path: str) -> set[str]:
-    return {
+    declared = {
         method
         for context in iter_route_contexts(app.routes)
         if isinstance(route := context.original_route, APIRoute) and route.path_regex.match(path)
         for method in route.methods or ()
     }
+    return declared | {"HEAD"} if "GET" in declared else declared
 
 
 def _of_status(error: HTTPException) -> ProblemError:

@@ -16,10 +16,20 @@ async def test_an_address_that_is_not_there(house: House) -> None:
     assert problem(answer)["detail"] == "没有这个地址，请核对路径"
 
 
+async def test_a_head_is_answered_like_a_get_without_its_content(house: House) -> None:
+    for who, path in (("ops", RUNS), ("ops", f"{RUNS}/nowhere"), (None, RUNS), (None, "/healthz")):
+        got, head = await house.get(who, path), await house.say(who, "HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+        assert head.headers["content-length"] == str(len(got.content))
+    only_post = await house.say("ops", "HEAD", "/api/v1/definitions/lint")
+    assert (only_post.status_code, only_post.headers["allow"]) == (405, "POST")
+
+
 async def test_a_method_that_is_not_there_names_those_that_are(house: House) -> None:
     answer = await house.say("ops", "DELETE", RUNS)
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, POST"
     assert problem(answer)["title"] == "不支持的方法"
 
 
