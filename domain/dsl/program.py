@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.dsl.expressions import Template, compile_template
+from domain.dsl.findings import child
 from domain.dsl.model import Flow, TaskBase, TaskItem, TaskList, nested_lists
 
 
@@ -52,7 +53,7 @@ class Program:
         self.tasks = _nodes(flow.do_, data["do"], "/do", extensible=True)
         use = data.get("use") or {}
         self.functions = {
-            name: _node(TaskItem({name: task}), use["functions"][name], f"/use/functions/{name}", extensible=True)
+            name: _node(TaskItem({name: task}), use["functions"][name], child("/use/functions", name), extensible=True)
             for name, task in flow.use.functions.items()
         }
         self.extensions = tuple(
@@ -80,12 +81,12 @@ def _extension_tasks(items: TaskList, use: dict[str, Any], index: int, name: str
     if not items:
         return ()
     raw = use["extensions"][index][name][key]
-    return _nodes(items, raw, f"/use/extensions/{index}/{name}/{key}", extensible=False)
+    return _nodes(items, raw, child("/use/extensions", index, name, key), extensible=False)
 
 
 def _nodes(items: TaskList, raw: Sequence[Any], pointer: str, *, extensible: bool) -> tuple[Node, ...]:
     return tuple(
-        _node(item, raw[index][item.name], f"{pointer}/{index}/{item.name}", extensible=extensible)
+        _node(item, raw[index][item.name], child(pointer, index, item.name), extensible=extensible)
         for index, item in enumerate(items)
     )
 

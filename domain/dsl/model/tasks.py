@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from domain.dsl.findings import child
 from domain.dsl.model.base import (
     BY_KIND,
     FIELDS_TAG,
@@ -259,7 +260,7 @@ def walk_tasks(items: TaskList, pointer: str) -> Iterator[tuple[str, str, TaskBa
     The reference is the JSON pointer of the task in its document: `/do/0/tryGetPet/try/0/getPet`.
     """
     for index, item in enumerate(items):
-        reference = f"{pointer}/{index}/{item.name}"
+        reference = child(pointer, index, item.name)
         yield reference, item.name, item.task
         for key, children in nested_lists(item.task):
             yield from walk_tasks(children, f"{reference}/{key}")
