@@ -111,6 +111,23 @@ async def test_steps_are_visible_in_temporal_under_their_names(stage: Rehearsal)
     assert shown == {"查询退款": "ACTIVITY_TASK_SCHEDULED", "等一等": "TIMER_STARTED", "ask": "MARKER_RECORDED"}
 
 
+async def test_calls_and_children_of_one_flow_share_queues_fairly_with_those_of_others(stage: Rehearsal) -> None:
+    stage.know(flow("- done: { set: { ok: true } }", name="child"))
+    run = "{ run: { workflow: { namespace: tests, name: child, version: latest } } }"
+    handle = await stage.start(flow(f"- read: {READ}\n- part: {run}"), new_id())
+    await handle.result()
+    keys = {}
+    for event in await history(handle):
+        for name in ("activity_task_scheduled", "start_child_workflow_execution_initiated"):
+            attributes = getattr(event, f"{name}_event_attributes")
+            if attributes.HasField("priority"):
+                keys[name] = attributes.priority.fairness_key
+    assert keys == {
+        "activity_task_scheduled": "tests/a-flow",
+        "start_child_workflow_execution_initiated": "tests/child",
+    }
+
+
 async def test_a_name_may_be_as_long_as_the_language_allows(stage: Rehearsal) -> None:
     name = "很长的名字" * 40
     text = flow(f"- {name}: {READ}\n- {name}二: {{ wait: PT0.01S }}")
