@@ -31,6 +31,7 @@ from domain.dsl.expressions.values import (
 
 ValueFunction = Callable[..., Any]
 _MAX_DIGITS = 400
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,19 +45,12 @@ def _tonumber(value: Any, meter: Meter) -> Any:
         return value
     written = text(value, "转换为数字", "parsed as a number")
     meter.spend(len(written) // 16)
-    digits = written[1:] if written[:1] in ("+", "-") else written
-    if len(written) <= _MAX_DIGITS and digits.isascii() and digits[:1] in set("0123456789."):
-        if digits.isdecimal():
-            return int(written)
-        try:
-            return number(float(written)) if "_" not in digits else _not_a_number()
-        except ValueError:
-            pass
-    return _not_a_number()
-
-
-def _not_a_number() -> Any:
-    raise Failure("这段文本不是数字", "string cannot be parsed as a number")
+    if len(written) > _MAX_DIGITS or _NUMBER.fullmatch(written) is None:
+        raise Failure("这段文本不是数字", "string cannot be parsed as a number")
+    try:
+        return int(written)
+    except ValueError:  # it has a fraction or an exponent
+        return number(float(written))
 
 
 def _fromjson(value: Any, meter: Meter) -> Any:

@@ -225,3 +225,32 @@ def test_random_data_answers_as_in_jq(source: str, value: Any) -> None:
     whole = f"[{source}]"
     mine, other = ours(whole, value), theirs(whole, value)
     assert same(mine, other), (mine, other)
+
+
+NUMBERS = ("0", "+1", "-1", "00", "1.", ".5", "-.5", "1.e2", "1E+2", "1e1000")
+OTHERS = (
+    "0 ",
+    " 0",
+    "1\n",
+    "\t1",
+    "",
+    ".",
+    "-",
+    "--1",
+    "- 1",
+    "1e",
+    "e1",
+    "0x1",
+    "1_0",
+    "٣",
+    "1 2",
+    "1\x00",
+    "null",
+    "[1]",
+)
+
+
+@pytest.mark.parametrize("written", NUMBERS + OTHERS, ids=repr)
+def test_a_text_is_a_number_when_jq_says_so(written: str) -> None:
+    source = '[try tonumber catch "no"]'
+    assert same(ours(source, written), theirs(source, written))
