@@ -1,7 +1,7 @@
 """`tandem customer silence|silenced|lift`: what a customer is not to be spoken to about."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -32,13 +32,13 @@ def silence(
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option("--until", help="到何时（UTC）；省略则直到解除 / until when (UTC); else until lifted"),
+        typer.Option("--until", help="到何时（本地时间）；省略则直到解除 / until when (local time); else until lifted"),
     ] = None,
 ) -> None:
     """不再向客户营销，等待中的旅程随即结束 / no marketing to a customer; journeys that wait end at once."""
 
     async def work(database: Database, settings: Settings) -> None:
-        end = until.replace(tzinfo=until.tzinfo or UTC) if until is not None else None
+        end = until.astimezone() if until is not None else None
         found = await SuppressionService(database).silence(
             command_line_actor(), customer_id, reason, article=_article(article), until=end
         )

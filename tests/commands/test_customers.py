@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +91,21 @@ def test_show_find_export_and_erase(database_url: str, tmp_path: Path) -> None:
         tandem("show", found)
 
 
-def test_a_customer_is_left_alone_and_spoken_to_again(database_url: str) -> None:
+@pytest.fixture
+def in_china(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_customer_is_left_alone_and_spoken_to_again(database_url: str, in_china: None) -> None:
     (customer_id,) = given(database_url, "U1 J1")
     tandem("silence", customer_id, "--reason", "来电要求", "--until", "2035-01-31")
     tandem("silence", customer_id, "--reason", "不喜欢", "--article", "youzan/flagship/2019")
     rows = json.loads(tandem("silenced", customer_id, "--json"))
-    assert {(row["item_id"], row["until"]) for row in rows} == {(None, "2035-01-31T00:00:00.000Z"), ("2019", None)}
+    assert {(row["item_id"], row["until"]) for row in rows} == {(None, "2035-01-30T16:00:00.000Z"), ("2019", None)}
     assert all(row["made_by"].startswith("system:cli") for row in rows)
     for row in rows:
         tandem("lift", customer_id, str(row["id"]), "--reason", "本人同意")
