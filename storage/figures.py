@@ -10,6 +10,7 @@ from domain.retention import Kind
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
+from storage.lookups import LookupRow
 from storage.retention import Retention
 from storage.runs import RunRow
 from storage.subscriptions import DeadLetterRow, SubscriptionRow
@@ -39,13 +40,15 @@ class StreamFigures:
 
 @dataclass(frozen=True, slots=True)
 class FigureSet:
-    """open_runs, ended_runs: by phase; the ended ones of the last 24 hours. open_tasks: by queue and state.
+    """lookups: people whom platforms are to be asked about. open_runs, ended_runs: by phase; the ended ones of the last
+    24 hours. open_tasks: by queue and state.
 
     kept_since: when the oldest row of a kind ended that is still there. purged: rows deleted so far.
     """
 
     inbox: Backlog = field(default_factory=Backlog)
     events: Backlog = field(default_factory=Backlog)
+    lookups: Backlog = field(default_factory=Backlog)
     streams: StreamFigures = field(default_factory=StreamFigures)
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Figures(Repository):
         return FigureSet(
             inbox=await self._inbox(),
             events=await self._events(),
+            lookups=await self._lookups(),
             streams=await self._streams(),
             open_runs=await self._runs(ended=False),
             ended_runs=await self._runs(ended=True),
@@ -79,6 +83,13 @@ class Figures(Repository):
         parked = col(EventOutboxRow.parked_at)
         waiting = select(func.count(), func.min(EventOutboxRow.due_at)).where(parked.is_(None))
         aside = select(func.count()).select_from(EventOutboxRow).where(parked.is_not(None))
+        count, oldest = (await self.session.execute(waiting)).one()
+        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+
+    async def _lookups(self) -> Backlog:
+        due = col(LookupRow.due_at)
+        waiting = select(func.count(), func.min(due)).where(due <= self.now)
+        aside = select(func.count()).select_from(LookupRow).where(col(LookupRow.problem).is_not(None), due.is_(None))
         count, oldest = (await self.session.execute(waiting)).one()
         return Backlog(count, oldest, await self.session.scalar(aside) or 0)
 

@@ -11,10 +11,12 @@ from services.failed_lookups import FailedLookupService
 from services.quarantine import Moved
 from storage.engine import Database
 from storage.failed_lookups import LookupFilter
+from storage.figures import Figures
 from storage.lookups import Ask, Lookups
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.clock import SteppedClock
 from tests.people import add_customers
 
 ADMIN = an_actor("root")
@@ -53,6 +55,18 @@ async def test_they_are_found_by_reason_and_shown_masked(database: Database) -> 
     assert f"B{refused}" not in (shown.value, *shown.problem.split()), "the key is masked, also in the sentence"
     (second,) = (await service.list(ADMIN, LookupFilter(), PageRequest(1, first.next_cursor))).items
     assert second.id == busy
+
+
+async def test_monitoring_counts_who_is_due_and_who_was_given_up(database: Database, clock: SteppedClock) -> None:
+    await three_failures(database)
+    async with UnitOfWork(database) as work:
+        lookups = (await Figures(work).collect()).lookups
+    assert (lookups.waiting, lookups.aside) == (0, 1)
+    due_at = clock.now + timedelta(minutes=5)
+    clock.advance(minutes=6)
+    async with UnitOfWork(database) as work:
+        lookups = (await Figures(work).collect()).lookups
+    assert (lookups.waiting, lookups.oldest_at, lookups.aside) == (1, due_at, 1)
 
 
 async def test_who_is_chosen_is_asked_about_at_once_and_that_is_on_record(database: Database) -> None:
