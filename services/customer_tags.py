@@ -134,8 +134,11 @@ class CustomerTagService:
         within the actor's data scope, figures are over all.
 
         :raises ValidationProblem: the text is no tag rule, or a broken one.
+        :raises AuthorizationProblem: the actor does not write rules, or does not see customers: a rule can ask
+            anything about anybody.
         """
-        actor.require(Permission.DEFINITIONS_READ)
+        actor.require(Permission.DEFINITIONS_DRAFT)
+        actor.require(Permission.CUSTOMERS_READ)
         rule = _rule_in(text)
         end = time.monotonic() + budget_s
         holds = gained = lost = examined = 0

@@ -18,7 +18,8 @@ tag_rules = router("/api/v1/tag-rules", "tags", authored=True)
 Customer = Annotated[UUID, Path(examples=["0199c0de-0000-7000-8000-000000000001"])]
 Tag = Annotated[str, Path(min_length=1, max_length=LONGEST_TAG, examples=["高价值"])]
 Reader = Annotated[Actor, requires(Permission.CUSTOMERS_READ)]
-Author = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
+RuleReader = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
+Author = Annotated[Actor, requires(Permission.DEFINITIONS_DRAFT)]
 
 
 class _Out(BaseModel):
@@ -216,7 +217,7 @@ async def decide_customer_tag(
 
 
 @tag_rules.get("", summary="生效的标签规则 · Tag rules in force")
-async def list_tag_rules(actor: Author, deps: Deps) -> TagRuleList:
+async def list_tag_rules(actor: RuleReader, deps: Deps) -> TagRuleList:
     """每条规则生效的版本，以及全量补算的进度。· Each rule's version, and how far everybody was looked at with it."""
     return TagRuleList(items=[TagRuleOut.model_validate(each) for each in await deps.customer_tags.rules(actor)])
 

@@ -78,6 +78,9 @@ async def test_a_preview_tells_who_would_gain_and_lose_and_writes_nothing(
     assert await tags_of(database, people[4][0]) == ["标签"]
     with pytest.raises(ValidationProblem):
         await CustomerTagService(database).preview(OPS, "form: {}")
+    for curious in (AGENT, an_actor("audit", Role.AUDITOR)):
+        with pytest.raises(AuthorizationProblem):
+            await CustomerTagService(database).preview(curious, stricter)
 
 
 async def test_a_tag_by_hand_stays_when_the_rule_lets_go(database: Database, clock: SteppedClock) -> None:
