@@ -9,6 +9,7 @@ from domain.access import Actor, Permission
 from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import Text, ValidationProblem
+from domain.tags.views import TagMark
 from services.profiles import TagBook, entry_of
 from services.suppressions import Silenced, silenced
 from storage.audit import AuditLog
@@ -35,8 +36,8 @@ class ExportService:
         self._tags = tags
 
     async def export(self, actor: Actor, customer_id: UUID, reason: str) -> dict[str, Any]:
-        """Identities with the evidence between them, tags, what they are left alone about, and every record with all
-        that is known of it, newest first.
+        """Identities with the evidence between them, tags and what people decided about them, what they are left alone
+        about, and every record with all that is known of it, newest first.
 
         :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason, or more records than
             one document holds.
@@ -56,6 +57,7 @@ class ExportService:
             aliases = (await Customers(work).aliases([customer])).get(customer, ())
             links = await IdentityLinks(work).of([row.id for row in keys])
             tags = await self._tags.held(work, customer)
+            decisions = await self._tags.decisions(work, customer)
             grades = await self._tags.grades(work, customer)
             suppressions = silenced(await Suppressions(work).of(customer, actor.scope))
             subject = Subject(
@@ -75,6 +77,7 @@ class ExportService:
                 "identities": [row.model_dump(mode="json", exclude={"digest", "customer_id", "home"}) for row in keys],
                 "evidence": [row.model_dump(mode="json") for row in links],
                 "tags": [{"tag": each.tag, "since": rfc3339(each.since), "why": list(each.why)} for each in tags],
+                "tag_decisions": [_decided(each) for each in decisions],
                 "grades": [
                     {"grading": each.grading, "grade": each.grade, "score": each.score, "since": rfc3339(each.since)}
                     for each in grades
@@ -82,6 +85,12 @@ class ExportService:
                 "suppressions": [_told(each) for each in suppressions],
                 "records": records,
             }
+
+
+def _decided(each: TagMark) -> dict[str, Any]:
+    ended_at = rfc3339(each.ended_at) if each.ended_at else None
+    data = asdict(each) | {"marked_at": rfc3339(each.marked_at), "ended_at": ended_at}
+    return {name: value for name, value in data.items() if name != "id" and value is not None}
 
 
 def _told(each: Silenced) -> dict[str, Any]:

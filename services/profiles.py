@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
-from domain.tags.views import CustomerGrade
+from domain.tags.views import CustomerGrade, TagMark
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.suppressions import Silenced, silenced
 from storage.customer_scope import require_customer
@@ -50,6 +50,9 @@ class TagBook(Protocol):
 
     async def held(self, work: UnitOfWork, customer: UUID) -> Sequence[HeldTag]:
         """The tags of a customer."""
+
+    async def decisions(self, work: UnitOfWork, customer: UUID) -> Sequence[TagMark]:
+        """What was decided about a customer's tags by anybody, taken back or not."""
 
     async def grades(self, work: UnitOfWork, customer: UUID) -> Sequence[CustomerGrade]:
         """The grades of a customer, by grading."""

@@ -215,19 +215,33 @@ class CustomerTags(Repository):
         ordered = statement.order_by(col(CustomerTagRow.held).desc(), col(CustomerTagRow.since).desc())
         return list(await self.session.scalars(ordered))
 
-    async def marks(self, customer: UUID, tag: str | None = None) -> list[TagMark]:
-        """What people and platforms decided about a customer's tags, the newest first."""
+    async def marks(self, customer: UUID, tag: str | None = None, *, ended: bool = False) -> list[TagMark]:
+        """What people and platforms decided about a customer's tags, the newest first; ended: also what was taken
+        back."""
+        row = TagMarkRow
         statement = (
-            select(TagMarkRow)
-            .join(IdentityRow, col(IdentityRow.id) == col(TagMarkRow.identity_id))
-            .where(col(IdentityRow.customer_id) == customer, col(TagMarkRow.ended_at).is_(None))
-            .order_by(col(TagMarkRow.marked_at).desc(), col(TagMarkRow.id).desc())
+            select(row)
+            .join(IdentityRow, col(IdentityRow.id) == col(row.identity_id))
+            .where(col(IdentityRow.customer_id) == customer)
+            .order_by(col(row.marked_at).desc(), col(row.id).desc())
         )
+        if not ended:
+            statement = statement.where(col(row.ended_at).is_(None))
         if tag is not None:
-            statement = statement.where(col(TagMarkRow.tag) == tag)
+            statement = statement.where(col(row.tag) == tag)
         return [
-            TagMark(row.id, row.tag, row.kind, row.source, row.actor, row.reason, row.marked_at)
-            for row in await self.session.scalars(statement)
+            TagMark(
+                each.id,
+                each.tag,
+                each.kind,
+                each.source,
+                each.actor,
+                each.reason,
+                each.marked_at,
+                each.ended_at,
+                each.ended_by,
+            )
+            for each in await self.session.scalars(statement)
         ]
 
     async def holders(self, tag: str, after: UUID | None, limit: int) -> list[UUID]:

@@ -125,6 +125,9 @@ RESPONSES: dict[str, Any] = {
         "identities": [{"kind": "phone", "scope": "", "value": "+8613800138000"}],
         "evidence": [],
         "tags": [],
+        "tag_decisions": [
+            {"tag": "VIP", "kind": "add", "source": "manual", "actor": "wang.wei", "reason": "老客户", "marked_at": AT}
+        ],
         "grades": [],
         "suppressions": [{"reason": "manual", "note": "客户要求不再联系", "made_by": "wang.wei", "made_at": AT}],
         "records": [_ORDER_ENTRY],

@@ -129,6 +129,7 @@ class ExportOut(_Out):
     identities: list[dict[str, Any]]
     evidence: list[dict[str, Any]]
     tags: list[dict[str, Any]]
+    tag_decisions: list[dict[str, Any]]
     grades: list[dict[str, Any]]
     suppressions: list[dict[str, Any]]
     records: list[EntryOut]

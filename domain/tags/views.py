@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class TagMark:
-    """What somebody decided. kind: `add` or `exclude`."""
+    """What somebody decided. kind: `add` or `exclude`. ended_at, ended_by: when and by whom it was taken back."""
 
     id: UUID
     tag: str
@@ -18,6 +18,8 @@ class TagMark:
     actor: str
     reason: str
     marked_at: datetime
+    ended_at: datetime | None = None
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from services.intake import Arrival, Intake
 from services.profiles import ProfileService
 from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
+from storage.customer_tags import CustomerTags
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
@@ -298,12 +299,18 @@ async def test_an_export_holds_every_record_in_clear(database: Database) -> None
     person = await a_person(database)
     async with UnitOfWork(database) as work:
         await Suppressions(work).silence(person.keys.values(), None, "来电要求", "li", None)
+        tags, identity = CustomerTags(work), min(person.keys.values())
+        await tags.mark(identity, "VIP", "add", "manual", "li", "老客户")
+        await tags.unmark(person.customer, "VIP", "add", None, "wang")
+        await tags.mark(identity, "犹豫型", "exclude", "manual", "li", "本人更正")
     document = await ExportService(database, StoredTags()).export(ADMIN, person.customer, "本人申请")
     whole = json.dumps(document, ensure_ascii=False)
     for secret in SECRETS:
         assert secret in whole, secret
     (silenced,) = document["suppressions"]
     assert (silenced["reason"], silenced["note"], silenced["made_by"]) == ("manual", "来电要求", "li")
+    decided = {each["tag"]: (each["kind"], each["reason"], each.get("ended_by")) for each in document["tag_decisions"]}
+    assert decided == {"VIP": ("add", "老客户", "wang"), "犹豫型": ("exclude", "本人更正", None)}
     kinds = {each["kind"] for each in document["records"]}
     assert kinds == {"order", "refund", "parcel", "chat", "contact", "coupon", "visit", "run", "task", "touch"}
     async with UnitOfWork(database) as work:
