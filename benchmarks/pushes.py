@@ -37,14 +37,14 @@ def has_phone(number: int) -> bool:
     return number % 3 == 0
 
 
-def active(people: int) -> range:
+def active(people: int, most: int = ACTIVE) -> range:
     """Those of the stored people whom pushes are about: as many however many are stored, and spread over all."""
-    return range(0, people, max(1, people // ACTIVE))
+    return range(0, people, max(1, people // most))
 
 
-def pushes(first: int, count: int, people: int, seed: int = 1) -> list[Push]:
+def pushes(first: int, count: int, people: int, *, most_active: int = ACTIVE, seed: int = 1) -> list[Push]:
     """So many pushes, numbered from `first`: of the active people one after the other, and a tenth of somebody new."""
-    now, whom = datetime.now(UTC), active(people)
+    now, whom = datetime.now(UTC), active(people, most_active)
     pick = Random(f"{seed}:{first}")
     return [_push(number, whom, now, pick) for number in range(first, first + count)]
 
@@ -113,16 +113,21 @@ def _order(number: int, person: int, now: datetime, pick: Random) -> dict[str, A
 
 
 def _refund(number: int, now: datetime, pick: Random) -> dict[str, Any]:
+    order = _order_before(number - pick.randrange(1, 200))
     return {
         "update_time": f"{now + _CHINA:%Y-%m-%d %H:%M:%S}",
         "refund_type": "REFUND_AND_RETURN",
         "refunded_fee": "299.00",
         "refund_id": f"R{number:018}",
         "version": int(now.timestamp() * 1000),
-        "oids": f"{number}0",
-        # Of an order that came some pushes before, mostly.
-        "tid": f"E{max(1, number - pick.randrange(1, 200)):018}",
+        "oids": f"{order}0",
+        "tid": f"E{order:018}",
     }
+
+
+def _order_before(number: int) -> int:
+    """The number of the last push before that is an order of the shop; the first ones are of orders long ago."""
+    return number - max(0, number % len(_KINDS) - _KINDS.count("order") + 1)
 
 
 def _record(kind: str, number: int, person: int, now: datetime, pick: Random) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -79,15 +80,22 @@ def postgres_programs() -> Path:
 class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server whose data is in `directory/data`; only this machine's user reaches its socket.
 
-    `durable=False` trades crash safety for speed: for tests only.
+    `durable=False` trades crash safety for speed: for tests only. settings: of the server, over its own.
     """
 
     def __init__(
-        self, directory: Path, *, database: str = "tandem", durable: bool = True, log_file: Path | None = None
+        self,
+        directory: Path,
+        *,
+        database: str = "tandem",
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
     ) -> None:
         super().__init__("PostgreSQL", directory, log_file)
         self.database = database
         self.durable = durable
+        self._settings = dict(settings or {})
         self.data = self.directory / "data"
         self._account: ServerAccount | None = None
 
@@ -264,6 +272,7 @@ class EmbeddedPostgres(EmbeddedServer):
         configuration = {
             **_CONFIGURATION,
             **({} if self.durable else _WITHOUT_DURABILITY),
+            **self._settings,
             "unix_socket_directories": str(self.socket_directory),
             "port": str(_SOCKET_PORT),
         }
