@@ -25,6 +25,8 @@ from tests.journeys.stage import FAULTS, Stage
 from tests.journeys.verdict import Account, judge, silenced_within, take_stock
 
 WAVE = 250
+_LONGEST_EACH_S = 0.2
+"""What a customer's way through a journey may take of all servers on two cores, the simulator's work included."""
 _SETTINGS = {
     "TANDEM_SIMULATOR_YEARS": "0.01",
     # Caps would hide a message that is sent twice, and the hour of the night is no matter here.
@@ -54,7 +56,8 @@ async def prove(customers: int, pause_s: int, seed: int, *, kills: bool) -> int:
                 killing.cancel()
                 await asyncio.gather(killing, return_exceptions=True)
         _say(began, f"everything is told, {len(killer.blows)} kills; now everybody must come to the end")
-        await _until(lambda: _over(stage, people), 300 + 3 * pause_s, "the journeys", fatal=False)
+        patience_s = 300 + 3 * pause_s + customers * _LONGEST_EACH_S
+        await _until(lambda: _over(stage, people), patience_s, "the journeys", fatal=False)
         account = await take_stock(stage, people)
         claims = await judge(stage, people, account)
     _show("halfway", halfway, people)
