@@ -57,6 +57,7 @@ class FlowWorkflow:
         self._started_at = ""
         self._in_place = False
         self._revision = 0
+        self._is_shown_running = True
         self._receipts: dict[str, dict[str, Any]] = {}
 
     @workflow.run
@@ -172,6 +173,8 @@ class FlowWorkflow:
             self._mailbox.load(before["mailbox"])
             self._suspended = before["suspended"]
             self._receipts = dict(before["receipts"])
+            # As the execution before was shown.
+            self._is_shown_running = False
             started_at = datetime.fromisoformat(before["startedAt"])
         if before is None or before["ended"]:
             self._note_run("started" if before is None else "resumed")
@@ -289,8 +292,10 @@ class FlowWorkflow:
     ) -> None:
         journal = self._journal
         self._reported = phase
-        if self._ended is None or self._revision >= 1:
+        if self._ended is None or (self._revision >= 1 and not self._is_shown_running):
+            # A run that never waited is over in no time; saying so would take as long as the whole run.
             workflow.upsert_search_attributes([labels.PHASE.value_set(phase)])
+            self._is_shown_running = False
         events = journal.take_events() if journal else []
         report = messages.RunReport(
             run_id=workflow.info().workflow_id,

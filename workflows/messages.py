@@ -14,7 +14,7 @@ PROGRESS_QUERY = "progress"
 REVISION = 1
 """What new runs are started with, so that code which gives other commands leaves the runs under way as they are.
 
-1: the phase that runs are found by tells their end, too.
+1: the phase that runs are found by tells the end of those that ever waited, too.
 """
 
 

@@ -16,6 +16,7 @@ from workflows import messages
 Drive = Callable[[Rehearsal, Handle], Awaitable[None]]
 
 ASK = "{ call: human-task, with: { queue: shop, title: Check, form: { type: object } } }"
+RAISE = "{ raise: { error: { type: https://x.example/e, status: 418 } } }"
 READ = "{ call: youzan.get_refund, with: { refund_id: R1 } }"
 
 
@@ -238,7 +239,8 @@ RECORDINGS = (
     ),
     Recording("told_completed", (flow("- rest: { wait: PT0.05S }"),)),
     Recording("told_cancelled", (flow(f"- ask: {ASK}"),), _cancelled),
-    Recording("told_faulted", (flow("- fail: { raise: { error: { type: https://x.example/e, status: 418 } } }"),)),
+    Recording("told_faulted", (flow(f"- rest: {{ wait: PT0.05S }}\n- fail: {RAISE}"),)),
+    Recording("told_nothing", (flow(f"- fail: {RAISE}"),)),
     Recording(
         "retried",
         (flow(f"- read: {READ}\n- track: {{ call: youzan.track_waybill, with: {{ refund_id: R1 }} }}"),),

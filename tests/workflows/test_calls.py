@@ -29,6 +29,7 @@ from tests.workflows.observing import (
 from workflows import labels, messages
 
 READ = "{ call: youzan.get_refund, with: { refund_id: R1 } }"
+RAISE = "{ raise: { error: { type: https://x.example/e, status: 418 } } }"
 CHILD_STARTED: Final = "child_workflow_execution_started_event_attributes"
 CAUGHT = f"- careful: {{ try: [{{ read: {READ} }}], catch: {{ as: e, do: [{{ seen: {{ set: '${{ $e }}' }} }}] }} }}"
 
@@ -112,8 +113,8 @@ async def test_steps_are_visible_in_temporal_under_their_names(stage: Rehearsal)
 
 
 async def test_calls_and_children_of_one_flow_share_queues_fairly_with_those_of_others(stage: Rehearsal) -> None:
-    stage.know(flow("- done: { set: { ok: true } }", name="child"))
-    run = "{ run: { workflow: { namespace: tests, name: child, version: latest } } }"
+    stage.know(flow("- done: { set: { ok: true } }", name="fair"))
+    run = "{ run: { workflow: { namespace: tests, name: fair, version: latest } } }"
     handle = await stage.start(flow(f"- read: {READ}\n- part: {run}"), new_id())
     await handle.result()
     keys = {}
@@ -124,7 +125,7 @@ async def test_calls_and_children_of_one_flow_share_queues_fairly_with_those_of_
                 keys[name] = attributes.priority.fairness_key
     assert keys == {
         "activity_task_scheduled": "tests/a-flow",
-        "start_child_workflow_execution_initiated": "tests/child",
+        "start_child_workflow_execution_initiated": "tests/fair",
     }
 
 
@@ -153,11 +154,12 @@ async def test_a_run_is_found_by_flow_version_subject_and_phase(stage: Rehearsal
     ("text", "phase"),
     [
         (flow("- rest: { wait: PT0.01S }"), "completed"),
-        (flow("- fail: { raise: { error: { type: https://x.example/e, status: 418 } } }"), "faulted"),
+        (flow(f"- rest: {{ wait: PT0.01S }}\n- fail: {RAISE}"), "faulted"),
         (flow("- rest: { wait: PT1H }"), "cancelled"),
+        (flow(f"- fail: {RAISE}"), "running"),
     ],
 )
-async def test_a_run_that_has_ended_is_found_by_how(text: str, phase: str, stage: Rehearsal) -> None:
+async def test_a_run_that_ever_waited_is_found_by_how_it_ended(text: str, phase: str, stage: Rehearsal) -> None:
     handle = await stage.start(text, new_id())
     if phase == "cancelled":
         await stage.until(lambda: bool(stage.reports))
@@ -168,8 +170,8 @@ async def test_a_run_that_has_ended_is_found_by_how(text: str, phase: str, stage
 
 
 async def test_a_child_that_has_ended_is_found_by_how(stage: Rehearsal) -> None:
-    stage.know(flow("- done: { set: { ok: true } }", name="child"))
-    run = "{ run: { workflow: { namespace: tests, name: child, version: latest } } }"
+    stage.know(flow("- rest: { wait: PT0.01S }", name="resting"))
+    run = "{ run: { workflow: { namespace: tests, name: resting, version: latest } } }"
     handle = await stage.start(flow(f"- waits: {run}"), new_id())
     await handle.result()
     [child] = [event async for event in handle.fetch_history_events() if event.HasField(CHILD_STARTED)]
