@@ -14,6 +14,7 @@ from runtime.folders import unwritable
 from runtime.processes import ProcessIdentity
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+_LOG_READ = 65_536
 
 
 class ManagedProcess(ABC):
@@ -27,6 +28,7 @@ class ManagedProcess(ABC):
         self.name = name
         self.log_file = log_file.absolute()
         self._process: asyncio.subprocess.Process | None = None
+        self._log_start = 0
 
     @abstractmethod
     async def start(self) -> None:
@@ -77,6 +79,7 @@ class ManagedProcess(ABC):
         except OSError as error:
             raise unwritable(self.log_file.parent, error) from error
         with log:
+            self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -103,22 +106,30 @@ class ManagedProcess(ABC):
                 break
         self._process = None
 
-    def log_tail(self, lines: int = 8) -> str:
-        """The last lines of its log."""
+    def logged(self, first: int = 4, last: int = 8) -> str:
+        """What it logged since it was started: the first and the last lines, as far as 64 KiB from either end reach.
+
+        A crash tells its cause in its first lines, a traceback in its last ones.
+        """
         try:
             with self.log_file.open("rb") as log:
-                log.seek(max(0, self.log_file.stat().st_size - 8192))
-                text = log.read().decode("utf-8", "replace")
+                log.seek(self._log_start)
+                lines = log.read(_LOG_READ).decode("utf-8", "replace").splitlines()
+                if (left := self.log_file.stat().st_size - log.tell()) > 0:
+                    log.seek(max(left - _LOG_READ, 0), os.SEEK_CUR)
+                    lines += log.read(_LOG_READ).decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])
+        if len(lines) > first + last:
+            lines = [*lines[:first], "…", *lines[-last:]]
+        return "\n".join(lines)
 
     def did_not_start(self, why: Text) -> ProblemError:
-        """The refusal that shows the end of its log."""
-        tail = self.log_tail()
+        """The refusal that shows what it logged."""
+        said = self.logged()
         return UnavailableProblem(
             Text(
-                f"{self.name} 未能启动：{why.zh}。日志：{self.log_file}\n{tail}",
-                f"{self.name} did not start: {why.en}. Log: {self.log_file}\n{tail}",
+                f"{self.name} 未能启动：{why.zh}。日志：{self.log_file}\n{said}",
+                f"{self.name} did not start: {why.en}. Log: {self.log_file}\n{said}",
             )
         )

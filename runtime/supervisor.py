@@ -197,7 +197,7 @@ class Supervisor:
         self._say(
             Text(
                 f"{process.name} 连续失败超过 {policy.limit} 次（{why.zh}），不再重启。"
-                f"日志：{process.log_file}\n{process.log_tail()}",
+                f"日志：{process.log_file}\n{process.logged()}",
                 f"{process.name} failed more than {policy.limit} times in a row ({why.en}) "
                 f"and is not started again. Log: {process.log_file}",
             )

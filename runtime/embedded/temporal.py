@@ -37,6 +37,7 @@ DYNAMIC_CONFIGURATION = {
     "matching.enableFairness": "true",
 }
 _START_TIMEOUT_S = 60.0
+_START_ATTEMPTS = 3
 _STOP_SIGNALS = ((signal.SIGTERM, 20.0), (KILL, 5.0))
 _HOST = "127.0.0.1"
 
@@ -118,15 +119,15 @@ class EmbeddedTemporal(EmbeddedServer):
             require_free(self.ui_port, "TANDEM_TEMPORAL_UI_PORT", Text("Temporal 界面", "Temporal's web interface"))
         version = await self._version(program)
         await self.file.check(version, self._make_empty_file)
-        # A port found free can be taken before the server gets to it; one that was asked for was checked above.
-        for attempt in range(3):
+        # A port found free, by us or by the server for its own inner services, can be taken before it is listened on.
+        for attempt in range(_START_ATTEMPTS):
             if not self._fixed_port:
                 self.port = free_port()
             try:
                 await self._run(program)
                 break
             except ConflictProblem:
-                if self._fixed_port or attempt == 2:
+                if attempt == _START_ATTEMPTS - 1:
                     raise
         # A restarted server must come back where its clients look for it.
         self._fixed_port = True
@@ -192,7 +193,7 @@ class EmbeddedTemporal(EmbeddedServer):
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not await self._ready():
             if self.pid is None:
-                if "address already in use" in self.log_tail():
+                if "address already in use" in self.logged(first=200):
                     raise ConflictProblem(
                         Text(
                             f"端口 {self.port} 已被占用。请用 TANDEM_TEMPORAL_PORT 换一个端口。",

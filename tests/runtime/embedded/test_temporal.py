@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from domain.problems import ConfigurationProblem, ConflictProblem
 from runtime.embedded import EmbeddedTemporal
+from runtime.embedded.temporal import temporal_program
 from runtime.ports import free_port
 from runtime.processes import processes_with_argument, wait_until_gone
 from runtime.search_attributes import missing_search_attributes
@@ -64,6 +65,33 @@ async def test_a_taken_port_is_refused_with_who_and_what_to_do(folder: Path) -> 
     assert f"Port {port}" in str(refusal.value)
     assert f"process {os.getpid()}" in str(refusal.value)
     assert "TANDEM_TEMPORAL_PORT" in str(refusal.value)
+
+
+async def test_a_port_that_was_taken_meanwhile_is_exchanged_for_another(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the server says when another process takes its port between its own check and its listening.
+    crash = tmp_path / "crash"
+    trace = [f"goroutine {number} [running]" for number in range(40)]
+    crash.write_text("\n".join(["listen tcp 127.0.0.1:34215: bind: address already in use", *trace]))
+    starts = tmp_path / "starts"
+    program = tmp_path / "program"
+    program.write_text(
+        f"""#!/bin/sh
+        if [ "$1" = server ]; then
+            echo "$*" >> {starts}
+            [ $(wc -l < {starts}) = 1 ] && cat {crash} && exit 2
+        fi
+        exec {temporal_program()} "$@"
+        """
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr("runtime.embedded.temporal.temporal_program", lambda: program)
+    async with EmbeddedTemporal(folder) as server:
+        await start_a_run(await server.client())
+        first, second = starts.read_text().splitlines()
+        assert f"--port {server.port} " in second
+        assert f"--port {server.port} " not in first
 
 
 async def test_a_file_of_an_interrupted_first_start_is_set_aside(folder: Path) -> None:
