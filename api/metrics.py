@@ -51,6 +51,9 @@ class Metrics:
         self._stream_dead = self._gauge("stream_dead_letters", "Events that subscribers did not take")
         self._runs = self._gauge("runs", "Runs by phase; ended ones are those started in the last 24 hours", "phase")
         self._tasks = self._gauge("human_tasks_open", "Open human tasks", "queue", "state")
+        self._unsettled = self._gauge(
+            "effects_unsettled", "Effects of ended runs that nobody knows the outcome of", "call"
+        )
         self._purged = self._gauge("purged_rows", "Rows deleted after their time, so far", "kind")
         self._oldest = self._gauge("oldest_row_seconds", "How long ago the oldest kept row ended", "kind")
         self._read_at: float | None = None
@@ -85,6 +88,9 @@ class Metrics:
         self._tasks.clear()
         for (queue, state), count in figures.open_tasks.items():
             self._tasks.labels(queue, state).set(count)
+        self._unsettled.clear()
+        for call, count in figures.unsettled.items():
+            self._unsettled.labels(call).set(count)
         for kind, rows in figures.purged.items():
             self._purged.labels(kind.value).set(rows)
         self._oldest.clear()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index, literal_column, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
@@ -44,6 +44,10 @@ class EffectRow(Table, table=True):
         Index("ix_effects_moves_money_changed_at", "moves_money", "changed_at"),
         Index("ix_effects_unsettled", "changed_at", postgresql_where=text("state IN ('started', 'unknown')")),
     )
+
+
+# Written out: parameters would hide the partial index from a prepared statement.
+UNSETTLED = col(EffectRow.state).in_([literal_column("'started'"), literal_column("'unknown'")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, true, tuple_
 from sqlmodel import col
 
 from domain.retention import Kind
+from storage.effects import UNSETTLED, EffectRow
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
@@ -41,7 +42,8 @@ class StreamFigures:
 @dataclass(frozen=True, slots=True)
 class FigureSet:
     """lookups: people whom platforms are to be asked about. open_runs, ended_runs: by phase; the ended ones of the last
-    24 hours. open_tasks: by queue and state.
+    24 hours. open_tasks: by queue and state. unsettled: effects, by call, of which nobody knows whether they were done,
+    though their run has ended.
 
     kept_since: when the oldest row of a kind ended that is still there. purged: rows deleted so far.
     """
@@ -53,6 +55,7 @@ class FigureSet:
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
     open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
+    unsettled: dict[str, int] = field(default_factory=dict)
     kept_since: dict[Kind, datetime] = field(default_factory=dict)
     purged: dict[Kind, int] = field(default_factory=dict)
 
@@ -69,6 +72,7 @@ class Figures(Repository):
             open_runs=await self._runs(ended=False),
             ended_runs=await self._runs(ended=True),
             open_tasks=await self._tasks(),
+            unsettled=await self._unsettled(),
             kept_since=await Retention(self.work).oldest(),
             purged=await Retention(self.work).counted(),
         )
@@ -131,3 +135,13 @@ class Figures(Repository):
             .group_by(col(row.queue), col(row.state))
         )
         return {(queue, state): count for queue, state, count in await self.session.execute(statement)}
+
+    async def _unsettled(self) -> dict[str, int]:
+        statement = (
+            select(col(EffectRow.call), func.count())
+            .join(RunRow, col(RunRow.id) == col(EffectRow.run_id))
+            .where(UNSETTLED, col(RunRow.ended_at).is_not(None))
+            .group_by(col(EffectRow.call))
+        )
+        found = await self.session.execute(statement)
+        return {str(call): int(count) for call, count in found}

@@ -14,7 +14,7 @@ from sqlmodel import AutoString, Field, col, select
 from domain.access import Scope
 from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
-from storage.effects import EffectRow
+from storage.effects import UNSETTLED, EffectRow
 from storage.encryption import EncryptedJson
 from storage.human_tasks import HumanTaskRow
 from storage.paging import Order, Page, PageRequest, paginate
@@ -103,7 +103,10 @@ class RunRow(ScopedColumns, Table, table=True):
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """What a list of runs is narrowed to; every given condition must hold."""
+    """What a list of runs is narrowed to; every given condition must hold.
+
+    unsettled: runs that ended while nobody knew whether an effect of theirs was done on the outside.
+    """
 
     namespace: str | None = None
     name: str | None = None
@@ -114,6 +117,7 @@ class RunFilter:
     ticket: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,9 @@ class Runs(Repository):
             statement = statement.where(col(RunRow.created_at) >= wanted.created_from)
         if wanted.created_before is not None:
             statement = statement.where(col(RunRow.created_at) < wanted.created_before)
+        if wanted.unsettled:
+            left = select(col(EffectRow.run_id)).where(UNSETTLED)
+            statement = statement.where(col(RunRow.ended_at).is_not(None), col(RunRow.id).in_(left))
         return await paginate(self.session, statement, _NEWEST_FIRST, page, summary_of)
 
     async def enrolled(self, names: Collection[str], *, is_open: bool = False) -> list[EnrolledRun]:

@@ -101,6 +101,12 @@ async def list_runs(
     ticket: Word | None = None,
     created_from: Instant | None = None,
     created_before: Instant | None = None,
+    unsettled: Annotated[
+        bool,
+        Query(
+            description="已结束、但某次外部操作结果不明的 · ended, but nobody knows of an effect whether it was done"
+        ),
+    ] = False,
 ) -> PageOf[RunSummary]:
     """数据范围内的运行，最新在前；所有给出的条件同时成立。· Runs within one's scope, the newest first."""
     wanted = RunFilter(
@@ -113,6 +119,7 @@ async def list_runs(
         ticket=ticket,
         created_from=created_from,
         created_before=created_before,
+        unsettled=unsettled,
     )
     found: Any = await deps.runs.search(actor, wanted, page)
     return PageOf[RunSummary].model_validate(found)

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from services.orchestrator import Orchestrator
 from services.retention import RetentionService
 from services.vitals import Vitals
+from storage.effects import Effects
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.inbox import Inbox, InboxRow, Push
@@ -119,6 +120,40 @@ async def test_metrics_tell_what_was_deleted_and_how_old_the_oldest_is(
     found = await _metrics(house)
     assert found['tandem_purged_rows{kind="inbox"}'] == 1
     assert found['tandem_oldest_row_seconds{kind="inbox"}'] == pytest.approx(29 * 86_400, abs=60)
+
+
+async def test_ended_runs_whose_effect_nobody_knows_of_are_counted_and_found(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.metrics.FIGURES_KEPT_S", -1.0)
+    await house.core.publish(a_flow("at-once", "- done:\n    set: {done: true}"))
+
+    async def a_run() -> str:
+        started = await house.post("ops", "/api/v1/runs", {"namespace": "shop", "name": "at-once"})
+        return str(started.json()["id"])
+
+    async def all_ended() -> bool:
+        return {(await house.get("ops", f"/api/v1/runs/{run_id}")).json()["phase"] for run_id in runs} == {"completed"}
+
+    async def unsettled() -> list[str]:
+        return [run["id"] for run in (await house.get("ops", "/api/v1/runs?unsettled=true")).json()["items"]]
+
+    runs = [await a_run() for _ in range(3)]
+    async with house.core.worker():
+        await eventually(all_ended)
+    for run_id in (*runs, await a_run()):
+        async with UnitOfWork(house.database) as work:
+            await Effects(work).begin(f"{run_id}/pay", "youzan.agree_refund", "sha256:a", run_id=run_id)
+    async with UnitOfWork(house.database) as work:
+        await Effects(work).mark_unknown(f"{runs[1]}/pay", {"status": 504})
+        await Effects(work).finish(f"{runs[2]}/pay", {})
+    assert await unsettled() == [runs[1], runs[0]]
+    assert (await _metrics(house))['tandem_effects_unsettled{call="youzan.agree_refund"}'] == 2
+    async with UnitOfWork(house.database) as work:
+        for run_id in runs:
+            await Effects(work).finish(f"{run_id}/pay", {})
+    assert await unsettled() == []
+    assert 'tandem_effects_unsettled{call="youzan.agree_refund"}' not in await _metrics(house)
 
 
 async def test_metrics_are_given_even_when_the_database_is_away(house: House) -> None:
