@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ import httpx
 import structlog
 
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
+from connectors.payloads import exact_fraction
 from connectors.retry_after import asked_wait_s
 from connectors.tokens import MemoryTokenStore, TokenStore
 
@@ -107,7 +107,7 @@ class PlatformHttp:
             wait_s = retry_after(answered, self._link)
             raise http_refusal(self._platform, status, effect=effect, retry_after_s=wait_s)
         try:
-            value = json.loads(content, parse_float=Decimal)
+            value = json.loads(content, parse_float=exact_fraction)
         except (ValueError, ArithmeticError, RecursionError):
             value = None
         if not isinstance(value, dict):

@@ -15,6 +15,7 @@ from domain.problems import Text, ValidationProblem
 from domain.storable import is_json_storable
 
 MAX_DEPTH = 32
+_LARGEST_EXPONENT = 30
 _MOST_ELEMENTS = 2_000
 
 
@@ -100,8 +101,19 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def exact_fraction(digits: str) -> Decimal:
+    """A number with a fraction or an exponent, as it is written; ValueError when it is beyond belief.
+
+    `1e8000000` is nine bytes, and takes seconds to become an integer.
+    """
+    number = Decimal(digits)
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(digits)
+    return number
+
+
 # Made once: a decoder for every body costs as much as a small body itself.
-_JSON = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+_JSON = json.JSONDecoder(parse_float=exact_fraction, parse_constant=_refuse_constant)
 
 
 def _is_deeper_than(value: Any, limit: int) -> bool:

@@ -23,6 +23,7 @@ from domain.validation_texts import explain
 LARGEST_BODY = 65_536
 MOST_EVENTS = 50
 MOST_PARAMETERS = 40
+_MOST_DIGITS = 18
 OLDEST = timedelta(days=1)
 """How long an app may keep an event before it tells it."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
@@ -141,7 +142,8 @@ def _from_query(query: Mapping[str, str]) -> dict[str, Any]:
         if match := _ATTRIBUTE.fullmatch(name):
             attributes[match[1]] = value
         elif name != "nocache":
-            event[name] = int(value) if name == "total_minor" and value.isascii() and value.isdigit() else value
+            is_amount = name == "total_minor" and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
+            event[name] = int(value) if is_amount else value
     if attributes:
         event["attributes"] = attributes
     top = {name: query[name] for name in ("key", "who", "device") if query.get(name)}
