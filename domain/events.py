@@ -4,7 +4,7 @@ Source: CloudEvents 1.0.2.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -29,7 +29,7 @@ class Event(BaseModel):
     datacontenttype: str | None = None
     dataschema: str | None = None
     data: Any = None
-    tandemkeys: tuple[str, ...] = ()
+    tandemkeys: tuple[Annotated[str, Field(max_length=512)], ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:

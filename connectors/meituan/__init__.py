@@ -11,11 +11,13 @@ from connectors.connection_report import ConnectionFault
 from connectors.http import Link
 from connectors.meituan.gateway import MeituanGateway, MeituanSettings, sign
 from connectors.meituan.wire import PLATFORM, UNVERIFIED
+from connectors.reading import optional_text
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.catering import MEITUAN_CALLS, MEITUAN_QUEUE
 from domain.ids import canonical_json, content_digest
 from domain.problems import ProblemError, Text, ValidationProblem
+from domain.storable import is_storable
 
 _MOST_PAIRS = 50
 _HINTS = {
@@ -67,8 +69,9 @@ class MeituanConnector(CateringConnector):
         sent_at = _sent_at(form.get("timestamp", ""))
         self.check_age(sent_at, request.received_at)
         said = {name: value for name, value in form.items() if name != "timestamp"}
-        number = form.get("message_id") or content_digest(canonical_json(said))
-        return Verified(form.get("kind", ""), request.body, number, request.received_at, sent_at)
+        number = optional_text(form, "message_id", limit=128) or content_digest(canonical_json(said))
+        kind = optional_text(form, "kind", limit=64) or ""
+        return Verified(kind, request.body, number, request.received_at, sent_at)
 
     def refuse(self, problem: ProblemError) -> PushAnswer:
         return json_answer(problem.problem.status, {"data": "ng", "msg": refusal_text(problem)})
@@ -92,6 +95,10 @@ def _form(body: bytes) -> dict[str, str]:
         )
     except ValueError:
         raise ValidationProblem(Text("推送不是有效的表单", "The push is no valid form"), retryable=False) from None
+    if not all(is_storable(text) for pair in pairs for text in pair):
+        raise ValidationProblem(
+            Text("推送含有无法保存的字符", "The push has characters in it that cannot be stored"), retryable=False
+        )
     return dict(pairs)
 
 

@@ -127,6 +127,12 @@ def eleme_push(kind: str, data: Any) -> WebhookRequest:
     return WebhookRequest("POST", {}, {}, json.dumps(body).encode(), NOW)
 
 
+@pytest.mark.parametrize("kind", ["order\x00", "k" * 65])
+def test_a_signed_form_that_cannot_be_stored_is_refused(kind: str) -> None:
+    with pytest.raises(ValidationProblem):
+        connector("meituan").verify(meituan_push(kind, {}), MEITUAN)
+
+
 AT = int(NOW.timestamp()) - 60
 GOOD_ORDERS: dict[str, dict[str, Any]] = {
     "meituan": {"order_id": "1", "status": 4, "delivery_type": 2, "total": "28.80", "utime": AT},

@@ -99,6 +99,26 @@ def test_every_wrong_field_of_every_record_is_named_and_nothing_is_taken() -> No
     assert "可选值" in errors[0]["zh"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "path"),
+    [
+        ("member", {"unionid": "联" * 200}, "unionid"),
+        ("order", {"version": 1e19}, "version"),
+        ("order", {"lines": [{"line_id": "1", "item_id": "2", "quantity": 3_000_000_000}]}, "lines/0/quantity"),
+        ("order", {"lines": [{"line_id": "1", "item_id": "2", "category": "类" * 200}]}, "lines/0/category"),
+        ("shipment", {"waybill": "9" * 300}, "waybill"),
+        ("stock", {"available": 1e30}, "available"),
+    ],
+)
+def test_what_no_row_can_hold_is_refused_by_name_before_it_is_taken(
+    kind: str, change: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(ValidationProblem) as error:
+        connector("generic").verify(signed([{"type": kind, "data": ORDER_DATA | change}]), ACCOUNT)
+    paths = [each["path"] for each in error.value.problem.as_dict()["errors"]]
+    assert f"records/0/data/{path}" in paths
+
+
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 5000, b"[]", b'{"records":1,"x":2}', b"null"], ids=repr)
 def test_a_signed_body_that_is_no_record_is_refused(body: bytes) -> None:
     request = signed(b"{}")
