@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
@@ -24,7 +24,7 @@ from services.intake import Arrival, EventName, Intake
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
-from storage.failures import is_deadlock
+from storage.failures import is_deadlock, is_refused
 from storage.inbox import Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
@@ -37,8 +37,6 @@ BATCH = 2_000
 _AT_A_STRETCH = 50
 _TRIES = 5
 _TURN = "inbox-turn"
-_REFUSED_BY_DATABASE = (DataError, IntegrityError, ProgrammingError)
-"""A value that PostgreSQL does not take, or one row told twice by one record: one of the batch is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,9 @@ class InboxService:
         try:
             async with UnitOfWork(self._database) as work:
                 await self._intake.settle(work)
-        except _REFUSED_BY_DATABASE:
+        except DBAPIError as error:
+            if not is_refused(error):
+                raise
             # It waits for the next time; no push waits for it.
             log.exception("refunds and orders that came at one moment were not settled")
         except UnavailableProblem:
@@ -141,7 +141,10 @@ class InboxService:
                     work, waiting = await self._take(stack, limit, ids)
                 taken = [stored.id for stored in waiting]
                 return await self._read(work, waiting, times)
-        except _REFUSED_BY_DATABASE as error:
+        except DBAPIError as error:
+            if not is_refused(error):
+                raise
+            # One of the batch is to blame.
             if len(taken) > 1:
                 middle = len(taken) // 2
                 return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])

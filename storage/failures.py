@@ -3,7 +3,7 @@
 from typing import Literal
 
 from psycopg import errors as pg
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.problems import ConfigurationProblem, ProblemError, Text, UnavailableProblem
@@ -51,6 +51,14 @@ def is_database_away(error: BaseException) -> bool:
     if isinstance(error, OperationalError):
         return not isinstance(error.orig, (pg.DiskFull, pg.ProgramLimitExceeded))
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def is_refused(error: DBAPIError) -> bool:
+    """Whether the database does not take a value, however often it is told: not of its type, told twice, or larger than
+    an index holds."""
+    if isinstance(error, OperationalError):
+        return isinstance(error.orig, pg.ProgramLimitExceeded)
+    return isinstance(error, DataError | IntegrityError | ProgrammingError)
 
 
 def is_deadlock(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -128,16 +129,26 @@ def an_order_push(order_id: str) -> Verified:
     return Verified("trade_TradePaid", json.dumps(body).encode(), f"push-{order_id}", RECEIVED)
 
 
+@pytest.mark.parametrize(
+    "unclean",
+    [
+        {"data": {"membership": "\x00"}},
+        {"tandemkeys": ("".join(map(chr, Random(1).choices(range(0x4E00, 0x9F00), k=3_000))),)},
+    ],
+    ids=["a text that PostgreSQL cannot hold", "a key that is larger than an index holds"],
+)
 async def test_what_the_database_refuses_is_found_and_put_aside_alone(
-    inbox: InboxService, database: Database, monkeypatch: pytest.MonkeyPatch
+    inbox: InboxService, database: Database, monkeypatch: pytest.MonkeyPatch, unclean: dict[str, Any]
 ) -> None:
     connector = load_connectors(Catalog())["youzan"]
     real = connector.to_events
 
     def careless(record: Verified, account: Any) -> list[Event]:
-        """Lets through what no text of PostgreSQL can hold."""
-        unclean = {"membership": "\x00"} if record.dedupe_key == "push-E5" else {}
-        return [each.model_copy(update={"data": {**each.data, **unclean}}) for each in real(record, account)]
+        """Lets through what PostgreSQL does not take."""
+        events = real(record, account)
+        if record.dedupe_key != "push-E5":
+            return events
+        return [each.model_copy(update=unclean | {"data": each.data | unclean.get("data", {})}) for each in events]
 
     monkeypatch.setattr(type(connector), "to_events", lambda _, record, account: careless(record, account))
     for number in range(9):
