@@ -19,8 +19,10 @@ from connectors.webhooks import Verified
 from domain.customers.folding import fold
 from domain.customers.records import Record, record_of
 from domain.events import rfc3339
+from domain.ids import content_digest
 from domain.organisation import Placement
 from domain.problems import CommunicationProblem, NotFoundProblem, ProblemError, Text, UnavailableProblem
+from domain.storable import is_storable
 from services.connections import Connections
 from services.unlisted import ask_about_unlisted
 from storage.engine import Database
@@ -205,8 +207,8 @@ class PullService:
             try:
                 events = connector.to_events(pulled, account)
                 told.append((pulled, [each for event in events if (each := record_of(event, pulled.received_at))]))
-            except ProblemError:
-                told.append((pulled, []))  # the inbox puts it into quarantine with its reason
+            except Exception:  # also a connector's bug on one row: the inbox puts it into quarantine with its reason
+                told.append((pulled, []))
         return told
 
     async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
@@ -242,12 +244,16 @@ def _reached(cursor: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(since) if isinstance(since, str) else None
 
 
+def _storable(key: str) -> str:
+    return key if is_storable(key) else content_digest(key.encode("utf-8", "surrogatepass"))
+
+
 def _pushes(account: Account, page: PulledPage) -> list[Push]:
     return [
         Push(
             platform=account.platform,
             account=account.slug,
-            dedupe_key=each.dedupe_key,
+            dedupe_key=_storable(each.dedupe_key),
             kind=each.kind,
             payload=each.payload,
             received_at=each.received_at,

@@ -189,6 +189,9 @@ class StreamDelivery:
             return _Answer(False, str(error), waits=True)
         except ProblemError as error:
             return _Answer(False, str(error))
+        except Exception as error:  # an event that cannot be told ends as a dead letter, and blocks no others
+            log.exception("an event could not be told", subscription=str(subscription.id), seqs=list(seqs))
+            return _Answer(False, f"{type(error).__name__}: {error}")
         if 200 <= reply.status < 300:
             return _Answer(True)
         return _Answer(False, f"HTTP {reply.status}", gone=reply.status == _GONE, asked=reply.wait)

@@ -7,10 +7,11 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.catering.records import read_order, read_refund
 from connectors.catering.wire import CateringWire, Kind
+from connectors.listed_rows import row_payload
 from connectors.telling import tell_order, tell_refund
 from connectors.webhooks import Verified
 from domain.events import Event
-from domain.ids import canonical_json, content_digest
+from domain.ids import content_digest
 
 PULLED: Mapping[str, Kind] = {"pulled.order": "order", "pulled.refund": "refund"}
 """Kinds of records that were read from a list; their payload is the record alone."""
@@ -18,7 +19,7 @@ PULLED: Mapping[str, Kind] = {"pulled.order": "order", "pulled.refund": "refund"
 
 def pulled(kind: Kind, row: Any, received_at: datetime) -> Verified:
     """A row of a list on its way to the inbox."""
-    payload = canonical_json(row)
+    payload = row_payload(row, sort_keys=True)
     return Verified(f"pulled.{kind}", payload, f"pull:{content_digest(payload)}", received_at)
 
 

@@ -3,16 +3,15 @@
 A list shows no more than 10,000 things of a window; page × size beyond that is refused.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Protocol
 
 from connectors.accounts import Account
 from connectors.douyin.gateway import PLATFORM, DouyinGateway
 from connectors.douyin.records import read_order, read_refund
+from connectors.listed_rows import row_payload
 from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
@@ -96,7 +95,7 @@ async def _read(gateway: DouyinGateway, listing: _List, window: Window, page: in
 
 def _record(listing: _List, row: Any, now: datetime) -> Verified:
     """A row as a push. One that is no object is kept as well: it goes to quarantine, not lost."""
-    payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_exactly).encode()
+    payload = row_payload(row)
     source = row if isinstance(row, Mapping) else {}
     try:
         changed = listing.changed(source)
@@ -185,13 +184,6 @@ def _videos(item: Mapping[str, Any]) -> Iterator[str]:
         for number in value if isinstance(value, list) else [value]:
             if number not in (None, "", 0, "0") and isinstance(number, str | int) and not isinstance(number, bool):
                 yield str(number)[:64]
-
-
-def _exactly(value: Any) -> Any:
-    """A fraction as it came; the platform's amounts have none, so it can only be refused later, by its name."""
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(type(value).__name__)
 
 
 _LISTS: Mapping[str, _List] = {

@@ -17,6 +17,7 @@ from connectors.errors import (
     unreadable_answer,
 )
 from connectors.http import Link, PlatformHttp, retry_after
+from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.standard_webhooks import sign_message
 from connectors.webhooks import Verified
@@ -29,7 +30,7 @@ from domain.catalog.erp import (
     ShippingOrderOutput,
 )
 from domain.events import rfc3339
-from domain.ids import canonical_json, content_digest, derived_id
+from domain.ids import content_digest, derived_id
 
 WAYBILLS = Stream("waybills", reaches_back=timedelta(days=90))
 STOCK = Stream("stock", reaches_back=timedelta(days=30))
@@ -154,5 +155,5 @@ def _object(content: bytes) -> Mapping[str, Any] | None:
 
 def _pulled(kind: str, item: Any, received_at: datetime) -> Verified:
     """An item as its push is, whatever it holds: one that cannot be read is no reason to leave out its neighbours."""
-    payload = canonical_json({"type": kind, "data": item})
+    payload = row_payload({"type": kind, "data": item}, sort_keys=True)
     return Verified(kind, payload, f"pull:{content_digest(payload)}", received_at)

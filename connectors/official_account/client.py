@@ -1,15 +1,15 @@
 """What Tandem does with one Official Account: the implementation of `domain.catalog.official_account`."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.http import Link
+from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.reading import mapping, optional_mapping, optional_text, text, unix_time
+from connectors.reading import optional_mapping, optional_text, text, unix_time
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from connectors.wechat.settings import WechatSettings
@@ -20,6 +20,7 @@ from domain.catalog.official_account import (
     SendTextArguments,
     SentOutput,
 )
+from domain.ids import content_digest
 from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 
 PLATFORM = "official_account"
@@ -134,7 +135,8 @@ def _scene_number(row: Mapping[str, Any]) -> str | None:
 
 
 def _record(row: Any, now: datetime) -> Verified:
-    user = mapping(row, "user_info_list")
-    payload = json.dumps(user, ensure_ascii=False, separators=(",", ":"), default=str).encode()
-    key = f"{FOLLOWERS}:{user.get('openid')}:{user.get('subscribe')}:{user.get('subscribe_time')}"
+    user = optional_mapping(row)
+    payload = row_payload(row)
+    number = user.get("openid") or content_digest(payload)
+    key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}"
     return Verified(FOLLOWERS, payload, key[:256], now)

@@ -5,11 +5,11 @@ message. One that came alone still tells its stage.
 Source: open.taobao.com, message service and topic documents, second-hand [S].
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from connectors.accounts import Account
+from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json_object
 from connectors.reading import (
     china_time,
@@ -94,7 +94,7 @@ def record_events(record: Verified, account: Account) -> list[Event]:
 
 def as_payload(**parts: Any) -> bytes:
     """What the inbox keeps of a record: fractions as the texts they came as."""
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return row_payload(parts)
 
 
 def _short_order(status: OrderStatus, content: Mapping[str, Any], origin: Mapping[str, Any]) -> OrderData:

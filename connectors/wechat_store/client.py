@@ -1,7 +1,6 @@
 """What Tandem does in one WeChat Store: the implementation of `domain.catalog.wechat_store`."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.http import Link
 from connectors.keyed_windows import settled, window_of
+from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
@@ -150,7 +150,7 @@ class WechatStore:
                     row = await read(number)
                 except NotFoundProblem:
                     return None
-            payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+            payload = row_payload(row)
             key = f"{kind}:{number}:{row.get('update_time')}:{row.get('status')}"
             return Verified(kind, payload, key[:256], self.api.now())
 

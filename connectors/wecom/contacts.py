@@ -7,12 +7,11 @@ Source: developer.work.weixin.qq.com, customer management: get_follow_user_list,
 at most 100 contacts a page, by cursor), get [O].
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.listed_rows import listed_rows
+from connectors.listed_rows import listed_rows, row_payload
 from connectors.lookups import KnownContact, LookedUp
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, optional_mapping, text, whole_number
@@ -20,7 +19,7 @@ from connectors.webhooks import Verified
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.tags import CorpTags
 from domain.events import rfc3339
-from domain.ids import canonical_json, short_digest
+from domain.ids import content_digest, short_digest
 from domain.problems import CommunicationProblem, NotFoundProblem, Text, ValidationProblem
 from domain.tags.sharing import Seen, TagName
 
@@ -122,10 +121,15 @@ class ContactBook:
 
     async def _listed(self, row: Any, began: datetime) -> Verified:
         """A row of the list, which names tags by their ids alone, in the words of a single read."""
-        known = mapping(row, "external_contact_list")
-        person = mapping(known.get("external_contact"), "external_contact")
-        followed = dict(mapping(known.get("follow_info"), "follow_info"))
-        numbers = [str(number) for number in followed.pop("tag_id", None) or ()]
+        known = optional_mapping(row)
+        person, follow = known.get("external_contact"), known.get("follow_info")
+        if not isinstance(person, Mapping) or not isinstance(follow, Mapping):
+            # As it came, to be put aside by whoever reads it: it is no reason to leave out its neighbours.
+            payload = row_payload(row)
+            return Verified(CONTACT_LISTED, payload, f"{CONTACT_LISTED}/{content_digest(payload)}", began)
+        followed = dict(follow)
+        held = followed.pop("tag_id", None)
+        numbers = [str(number) for number in (held if isinstance(held, list) else ())]
         names = await self._tag_names() if numbers else {}
         followed["tags"] = [
             {"tag_id": number, "group_name": names[number][0], "tag_name": names[number][1], "type": 1}
@@ -159,7 +163,7 @@ def _record(
 ) -> Verified:
     began = began.astimezone(UTC)
     said = {"external_contact": person, "follow_user": list(followed), "left": list(left)}
-    payload = json.dumps({**said, "after": after}, ensure_ascii=False, default=str).encode()
+    payload = row_payload({**said, "after": after})
     number = optional_mapping(person).get("external_userid")
-    key = f"{kind}/{number}/{rfc3339(began)}/{short_digest(canonical_json(said))}"
+    key = f"{kind}/{number}/{rfc3339(began)}/{short_digest(row_payload(said, sort_keys=True))}"
     return Verified(kind, payload, key[:256], began)

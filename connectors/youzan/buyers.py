@@ -3,12 +3,12 @@
 Source: youzan.users.info.query 1.0.1, `wechat_info` of an entry of `user_list` [S].
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json_object
 from connectors.reading import optional_text, text
 from connectors.telling import tell
@@ -22,7 +22,7 @@ BUYER_READ = "buyer.read"
 def buyer_record(buyer_id: str, wechat: Mapping[str, Any], began: datetime) -> Verified:
     """What was read of a buyer, as the inbox takes it."""
     said = {"yz_open_id": buyer_id, "wechat_info": dict(wechat)}
-    payload = json.dumps(said, ensure_ascii=False, default=str).encode()
+    payload = row_payload(said)
     return Verified(BUYER_READ, payload, f"{BUYER_READ}/{buyer_id}/{rfc3339(began)}", began)
 
 

@@ -4,12 +4,11 @@ Source: youzan.trades.sold.get 4.0.4 (page ≤ 100, size ≤ 100, windows ≤ 3 
 (page × size ≤ 3000) [S].
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.listed_rows import listed_rows
+from connectors.listed_rows import listed_rows, row_payload
 from connectors.page_windows import Count, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
@@ -77,7 +76,7 @@ def order_version(info: Mapping[str, Any]) -> int:
 
 def _record(kind: str, row: Any, now: datetime) -> Verified:
     """A row as it came, known by what it says: whether it can be understood is seen when it is read."""
-    payload = json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=str).encode()
+    payload = row_payload(row, sort_keys=True)
     return Verified(kind, payload, f"{kind}/{content_digest(payload)}", now)
 
 

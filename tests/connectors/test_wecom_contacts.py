@@ -139,3 +139,13 @@ def test_what_is_no_contact_goes_to_quarantine(change: dict[str, Any]) -> None:
     record = Verified("contact.read", json.dumps(said).encode(), "k", datetime.now(UTC))
     with pytest.raises(ProblemError):
         connector("wecom").to_events(record, connector("wecom").nobody)
+
+
+@pytest.mark.parametrize(
+    "row", [None, "x", {"external_contact": None}, {"external_contact": {"external_userid": "wm1"}, "follow_info": 5}]
+)
+async def test_a_row_that_is_no_contact_stops_no_other(world: Outside, row: Any) -> None:
+    corp = await world.open("wecom")
+    record = await corp.contacts._listed(row, datetime.now(UTC))
+    with pytest.raises(ProblemError):
+        connector("wecom").to_events(record, connector("wecom").nobody)

@@ -12,10 +12,13 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.pulls import PullActivities
+from connectors.accounts import Account
 from connectors.loading import load_connectors
 from connectors.registry import ConnectorRegistry
+from connectors.webhooks import Verified
 from domain.accounts import NewAccount
 from domain.calls import Catalog
+from domain.events import Event
 from domain.problems import NotFoundProblem, ProblemError
 from services.accounts import PlatformAccounts
 from services.connections import Connections
@@ -120,6 +123,31 @@ async def test_a_comparison_counts_what_is_missing_or_differs_and_the_inbox_mend
     await drained(live)
     again = await pulls.compare(SHOP, "refunds")
     assert (again.records, again.missing, again.differing) == (found.records, 0, 0)
+
+
+async def test_a_row_that_a_connector_chokes_on_stops_neither_pull_nor_comparison(
+    pulls: PullService, live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await world.sim.refund(stage="asked")
+    youzan = CONNECTORS["youzan"]
+    real, choked = youzan.to_events, list[str]()
+
+    def chokes(record: Verified, account: Account) -> list[Event]:
+        if not choked:
+            choked.append(record.dedupe_key)
+        if record.dedupe_key in choked:
+            raise TypeError("'int' object is not iterable")
+        return real(record, account)
+
+    monkeypatch.setattr(type(youzan), "to_events", lambda _, record, account: chokes(record, account))
+    found = await pulls.compare(SHOP, "refunds")
+    assert found.records == found.missing >= 2
+    assert (await InboxService(live, CONNECTORS).drain()).quarantined == 1
+    async with UnitOfWork(live) as work:
+        reasons = list(await work.session.scalars(text("SELECT reason FROM inbox WHERE state = 'quarantined'")))
+    assert [reason.partition(":")[0] for reason in reasons] == ["TypeError"]
+    assert (await pulls.compare(SHOP, "refunds")).missing == 0
 
 
 async def test_why_a_stream_stopped_is_remembered_until_it_goes_on(

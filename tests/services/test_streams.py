@@ -19,7 +19,7 @@ from domain.access import Role, Scope
 from domain.catalog import CATALOG
 from domain.events import Event
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
-from domain.subscriptions import NewSubscription, Start
+from domain.subscriptions import NewSubscription, Start, outgoing
 from services.events import EventService
 from services.streams import LEASE, StreamDelivery
 from services.subscriptions import SubscriptionService
@@ -258,6 +258,27 @@ async def test_after_the_last_attempt_a_dead_letter_and_the_stream_goes_on(stage
     await stage.round()
     assert receiver.ids[-2:] == ["bad", "bad"]
     assert (await stage.service.show(ADMIN, made.id)).lag.dead == 0
+
+
+async def test_an_event_that_cannot_be_told_is_a_dead_letter_and_blocks_no_others(
+    stage: Stage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = await stage.service.create(ADMIN, wanted(receiver))
+
+    def chokes(event: Event, masking: Any) -> Any:
+        if event.id == "bad":
+            raise TypeError("no text")
+        return outgoing(event, masking)
+
+    monkeypatch.setattr("services.streams.outgoing", chokes)
+    await stage.publish(an_event("bad"), an_event("good"))
+    for _ in range(4):
+        await stage.round(after=timedelta(minutes=5))
+    assert receiver.ids == ["good"]
+    letters = (await stage.service.dead_letters(ADMIN, made.id, PageRequest())).items
+    assert [(letter.event.id, letter.attempts, letter.reason) for letter in letters] == [
+        ("bad", 3, "TypeError: no text")
+    ]
 
 
 async def test_a_paused_subscription_gets_nothing_until_it_is_resumed(stage: Stage, receiver: Receiver) -> None:
