@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "flow run": "commands.flow_run:run_flow",
     "flow push": "commands.flow_push:push",
     "account": "commands.accounts:account",
+    "stream": "commands.streams:stream",
     "import": "commands.imports:import_table",
     "subscription": "commands.subscriptions:subscription",
     "tag": "commands.tags:tag",

@@ -35,6 +35,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.sites import sites
+from api.routes.streams import comparisons, streams
 from api.routes.subscriptions import subscriptions
 from api.routes.suppressions import suppressions
 from api.routes.tags import customer_tags, tag_rules
@@ -55,6 +56,8 @@ ROUTERS = (
     subscriptions,
     imports,
     accounts,
+    streams,
+    comparisons,
     customers,
     suppressions,
     profiles,

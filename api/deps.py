@@ -28,6 +28,7 @@ from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.people import People
 from services.profiles import ProfileService
+from services.pull_reports import PullReports
 from services.quarantine import QuarantineService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
@@ -77,6 +78,7 @@ class ApiDependencies:
     inbox: InboxService
     quarantine: QuarantineService
     failed_lookups: FailedLookupService
+    pull_reports: PullReports
     imports: Imports
     connections: Connections
     connection_tests: ConnectionTests

@@ -54,6 +54,12 @@ class Metrics:
         self._unsettled = self._gauge(
             "effects_unsettled", "Effects of ended runs that nobody knows the outcome of", "call"
         )
+        self._read_lag = self._gauge(
+            "stream_read_lag_seconds", "Up to how long ago all streams of a platform were read", "platform"
+        )
+        self._accuracy = self._gauge(
+            "comparison_accuracy", "Share of the platform's records that were here as it has them", "platform"
+        )
         self._purged = self._gauge("purged_rows", "Rows deleted after their time, so far", "kind")
         self._oldest = self._gauge("oldest_row_seconds", "How long ago the oldest kept row ended", "kind")
         self._read_at: float | None = None
@@ -91,6 +97,12 @@ class Metrics:
         self._unsettled.clear()
         for call, count in figures.unsettled.items():
             self._unsettled.labels(call).set(count)
+        self._read_lag.clear()
+        for platform, until in figures.read_until.items():
+            self._read_lag.labels(platform).set(max(0.0, (now - until).total_seconds()))
+        self._accuracy.clear()
+        for platform, share in figures.accuracy.items():
+            self._accuracy.labels(platform).set(share)
         for kind, rows in figures.purged.items():
             self._purged.labels(kind.value).set(rows)
         self._oldest.clear()

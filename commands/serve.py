@@ -94,6 +94,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         inbox=application.inbox,
         quarantine=application.quarantine,
         failed_lookups=application.failed_lookups,
+        pull_reports=application.pull_reports,
         imports=application.imports,
         connections=application.connections,
         connection_tests=application.connection_tests,

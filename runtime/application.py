@@ -52,6 +52,7 @@ from services.orchestrator import Orchestrator
 from services.people import People
 from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
+from services.pull_reports import PullReports
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
 from services.push_reading import PushReader
@@ -288,6 +289,10 @@ class Application:
     @cached_property
     def failed_lookups(self) -> FailedLookupService:
         return FailedLookupService(self.database)
+
+    @cached_property
+    def pull_reports(self) -> PullReports:
+        return PullReports(self.database)
 
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""

@@ -4,20 +4,25 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
 
 from domain.retention import Kind
+from storage.accounts import AccountRow
 from storage.effects import UNSETTLED, EffectRow
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
 from storage.lookups import LookupRow
+from storage.pulls import ComparisonRow, StreamRow, accuracy_of
 from storage.retention import Retention
 from storage.runs import RunRow
 from storage.subscriptions import DeadLetterRow, SubscriptionRow
 from storage.unit_of_work import Repository
 
 RECENT = timedelta(hours=24)
+_COMPARED_WITHIN = timedelta(hours=50)
+"""Two nights: a comparison that failed once is still told by the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class FigureSet:
     24 hours. open_tasks: by queue and state. unsettled: effects, by call, of which nobody knows whether they were done,
     though their run has ended.
 
+    read_until: by platform, up to when all streams of its active accounts were read. accuracy: by platform, the share
+    of the records in the newest comparison of each stream that were here as the platform has them.
     kept_since: when the oldest row of a kind ended that is still there. purged: rows deleted so far.
     """
 
@@ -56,6 +63,8 @@ class FigureSet:
     ended_runs: dict[str, int] = field(default_factory=dict)
     open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
     unsettled: dict[str, int] = field(default_factory=dict)
+    read_until: dict[str, datetime] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
     kept_since: dict[Kind, datetime] = field(default_factory=dict)
     purged: dict[Kind, int] = field(default_factory=dict)
 
@@ -73,6 +82,8 @@ class Figures(Repository):
             ended_runs=await self._runs(ended=True),
             open_tasks=await self._tasks(),
             unsettled=await self._unsettled(),
+            read_until=await self._read_until(),
+            accuracy=await self._accuracy(),
             kept_since=await Retention(self.work).oldest(),
             purged=await Retention(self.work).counted(),
         )
@@ -145,3 +156,38 @@ class Figures(Repository):
         )
         found = await self.session.execute(statement)
         return {str(call): int(count) for call, count in found}
+
+    async def _read_until(self) -> dict[str, datetime]:
+        # A stream that never went through was not read since it was first tried.
+        reached = func.coalesce(col(StreamRow.reached_at), col(StreamRow.problem_since), col(StreamRow.pulled_at))
+        statement = (
+            select(col(AccountRow.platform), func.min(reached))
+            .join(StreamRow, col(StreamRow.account_id) == col(AccountRow.id))
+            .where(col(AccountRow.active))
+            .group_by(col(AccountRow.platform))
+        )
+        return {str(platform): at for platform, at in await self.session.execute(statement)}
+
+    async def _accuracy(self) -> dict[str, float]:
+        row = ComparisonRow
+        stream = (col(row.account_id), col(row.stream))
+        newest = (
+            select(row)
+            .ext(distinct_on(*stream))
+            .where(col(row.compared_at) > self.now - _COMPARED_WITHIN)
+            .order_by(*stream, col(row.compared_at).desc())
+            .subquery()
+        )
+        statement = (
+            select(
+                col(AccountRow.platform), func.sum(newest.c.records), func.sum(newest.c.missing + newest.c.differing)
+            )
+            .join(newest, newest.c.account_id == col(AccountRow.id))
+            .where(col(AccountRow.active))
+            .group_by(col(AccountRow.platform))
+        )
+        shares = {
+            str(platform): accuracy_of(records, wrong)
+            for platform, records, wrong in await self.session.execute(statement)
+        }
+        return {platform: share for platform, share in shares.items() if share is not None}

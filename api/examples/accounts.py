@@ -1,4 +1,4 @@
-"""Accounts and secrets."""
+"""Accounts, how well they are read, and secrets."""
 
 from typing import Any
 
@@ -49,6 +49,32 @@ RESPONSES: dict[str, Any] = {
             "en": "Apply for the trade and refund interfaces in the console",
         },
     },
+    "list_streams": page(
+        {
+            "account_id": "youzan/demo-apparel",
+            "stream": "orders",
+            "reached_at": AT,
+            "records": 182_004,
+            "missed": 17,
+            "problem": "有赞应用的调用配额已用完 · youzan 4101",
+            "problem_since": AT,
+            "pulled_at": AT,
+        }
+    ),
+    "list_comparisons": page(
+        {
+            "id": "0199f2a4-6c1e-7d1a-9a44-3f0c5f0f7a11",
+            "account_id": "youzan/demo-apparel",
+            "stream": "orders",
+            "since": AT,
+            "until": AT,
+            "records": 2_000,
+            "missing": 1,
+            "differing": 2,
+            "accuracy": 0.9985,
+            "compared_at": AT,
+        }
+    ),
     "list_secrets": {
         "items": [{"name": "warehouse", "members": ["password", "username"], "updated_at": AT, "updated_by": "admin"}]
     },

@@ -106,6 +106,8 @@ NEEDS = {
     "POST /api/v1/accounts/{platform}/{slug}/disconnect": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/reconnect": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/test": {_P.ACCOUNTS_MANAGE},
+    "GET /api/v1/streams": {_P.ACCOUNTS_READ},
+    "GET /api/v1/comparisons": {_P.ACCOUNTS_READ},
     "GET /api/v1/customers": {_P.CUSTOMERS_READ},
     "GET /api/v1/customers/{customer_id}": {_P.CUSTOMERS_READ},
     "GET /api/v1/customers/{customer_id}/timeline": {_P.CUSTOMERS_READ},

@@ -1,0 +1,76 @@
+"""How well platforms are read: where each stream of each account stands, and what comparing it found."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from api.auth import requires
+from api.deps import Deps
+from api.paging import PageOf, Paging, Word
+from api.routing import router
+from domain.access import Actor, Permission
+
+streams = router("/api/v1/streams", "accounts")
+comparisons = router("/api/v1/comparisons", "accounts")
+
+Reader = Annotated[Actor, requires(Permission.ACCOUNTS_READ)]
+
+
+class StreamOut(BaseModel):
+    """One stream of one account. reached_at: everything the platform changed before it was read; null at the beginning.
+
+    records: read so far; missed: those of them that no push had brought. pulled_at: the last attempt. problem: why it
+    stopped; problem_since: since when no attempt has gone through.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    account_id: str
+    stream: str
+    reached_at: AwareDatetime | None
+    records: int
+    missed: int
+    problem: str | None
+    problem_since: AwareDatetime | None
+    pulled_at: AwareDatetime
+
+
+class ComparisonOut(BaseModel):
+    """What comparing a stream over `[since, until)` found before it was mended. records: the platform's; missing: not
+    here; differing: otherwise here; accuracy: the share of the others, null when there were no records."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    account_id: str
+    stream: str
+    since: AwareDatetime
+    until: AwareDatetime
+    records: int
+    missing: int
+    differing: int
+    accuracy: float | None
+    compared_at: AwareDatetime
+
+
+@streams.get("", summary="查询数据流 · Where streams stand")
+async def list_streams(actor: Reader, deps: Deps, page: Paging, account: Word | None = None) -> PageOf[StreamOut]:
+    """各账号的数据流拉取到何时、推送漏了多少、因何停下。
+
+    Up to when each stream was read, how much its pushes had missed, and why it stopped, if it did.
+    """
+    found: Any = await deps.pull_reports.streams(actor, page, account_id=account)
+    return PageOf[StreamOut].model_validate(found)
+
+
+@comparisons.get("", summary="查询比对结果 · What comparisons found")
+async def list_comparisons(
+    actor: Reader, deps: Deps, page: Paging, account: Word | None = None, stream: Word | None = None
+) -> PageOf[ComparisonOut]:
+    """每夜与平台比对的结果：缺失、不符与准确率，最新的在前。
+
+    What the nightly comparisons with the platforms found, the newest first: missing, differing, accuracy.
+    """
+    found: Any = await deps.pull_reports.comparisons(actor, page, account_id=account, stream=stream)
+    return PageOf[ComparisonOut].model_validate(found)
