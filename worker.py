@@ -111,7 +111,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *web_activities(binder, web),
             *goods_activities(binder, application.goods),
             *coupon_activities(binder, application.coupons),
-            *customer_activities(binder, application.customer_facts),
+            *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],
         messages.INBOX_QUEUE: [drains.drain],
     }

@@ -1,15 +1,27 @@
 """Tags as people handle them: look, ask why, see what a rule would change, give, take, exclude."""
 
 import time
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Actor, Permission
+from domain.access import Actor, Permission, system_actor
+from domain.catalog.customers import TagOutput
 from domain.dsl.source import read_source
 from domain.problems import NotFoundProblem, Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.tags import LiveRule
-from domain.tags.views import CarriedTag, Explanation, Preview, RuleReason, RuleState, TagsOfCustomer
+from domain.tags.views import (
+    LONGEST_REASON,
+    LONGEST_TAG,
+    CarriedTag,
+    Explanation,
+    Preview,
+    RuleReason,
+    RuleState,
+    TagsOfCustomer,
+)
+from services.customer_facts import customer_named
 from services.grading import explain_grades
 from services.tag_rules import RuleBook
 from services.tagging import mark_event, shared_tags
@@ -25,13 +37,26 @@ from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
 
 MANUAL = "manual"
-LONGEST_TAG = 30
-LONGEST_REASON = 500
+_RUN = "run:"
 _PREVIEW_AT_ONCE = 5_000
 _MOST_SAMPLES = 10
 _MOST_LOOKED_AT = 100
 
+_RUNS = system_actor("runs")
+
 Decision = Literal["add", "remove", "exclude", "include"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidingStep:
+    """The step of a run that gives or takes a tag. reference: of its task."""
+
+    run_id: str
+    reference: str
+
+    @property
+    def source(self) -> str:
+        return _RUN + self.run_id
 
 
 class CustomerTagService:
@@ -189,41 +214,93 @@ class CustomerTagService:
         actor.require(Permission.CUSTOMERS_TAG)
         _check(tag, reason)
         async with UnitOfWork(self._database) as work:
-            tags = CustomerTags(work)
             present = await require_customer(work, customer, actor.scope)
-            await tags.lock([present])
-            before = bool(await tags.tags_elsewhere([(present, tag)]))
-            changed = await self._decide(tags, present, tag, decision, actor.login, reason)
-            if changed:
-                current = await self._book.current(work)
-                rules = [each.rule for each in current if each.rule.tag == tag]
-                if rules:
-                    await CustomerTraits(work).bring_up_to_date(rules, [], [present], exact=True)
-                after = bool(await tags.tags_elsewhere([(present, tag)]))
-                if before != after:
-                    told = mark_event(work, present, tag, MANUAL, gained=after, by=actor.login, reason=reason)
-                    await Events(work).add([told])
-                if tag in shared_tags(current):
-                    await Lookups(work).ask_about_contacts_of([present])
-                await AuditLog(work).record(
-                    actor, f"tag.{decision}", f"customer:{present}", {"tag": tag, "reason": reason}
-                )
+            decided = _Decided(actor, MANUAL, actor.login, reason, {"tag": tag, "reason": reason})
+            await self._carry_out(work, present, tag, decision, decided)
         return await self.of_customer(actor, present)
 
-    async def _decide(
-        self, tags: CustomerTags, customer: UUID, tag: str, decision: Decision, login: str, reason: str
+    async def decide_in_run(
+        self, step: DecidingStep, name: str, tag: str, decision: Literal["add", "remove"], reason: str
+    ) -> TagOutput:
+        """Give a tag for a step of a flow, or take back what people, platforms and flows gave; what a person excluded
+        stays excluded. The same again changes nothing, so an attempt may be repeated.
+
+        name: the customer, as in `profile.get`.
+        :raises NotFoundProblem: there is no such customer, or their data was erased.
+        """
+        _check(tag, reason)
+        async with UnitOfWork(self._database) as work:
+            customer = await customer_named(work, name)
+            if customer is None:
+                raise NotFoundProblem(
+                    Text(
+                        "没有这样的客户：customer 应为客户编号，或 customer:、key: 开头的主题",
+                        "There is no such customer: `customer` is an id, or a subject with `customer:` or `key:`",
+                    ),
+                    tag=tag,
+                )
+            present = await require_customer(work, customer, _RUNS.scope)
+            details = {"tag": tag, "reason": reason, "run": step.run_id, "step": step.reference}
+            decided = _Decided(_RUNS, step.source, step.reference, reason, details)
+            carried = await self._carry_out(work, present, tag, decision, decided)
+        return TagOutput(customer_id=str(present), carried=carried)
+
+    async def _carry_out(
+        self, work: UnitOfWork, present: UUID, tag: str, decision: Decision, decided: "_Decided"
     ) -> bool:
+        """Decide, and tell audit, outbox and chat platforms of it; whether the customer carries the tag now."""
+        tags = CustomerTags(work)
+        await tags.lock([present])
+        before = bool(await tags.tags_elsewhere([(present, tag)]))
+        if not await self._decide(tags, present, tag, decision, decided):
+            return before
+        current = await self._book.current(work)
+        rules = [each.rule for each in current if each.rule.tag == tag]
+        if rules:
+            await CustomerTraits(work).bring_up_to_date(rules, [], [present], exact=True)
+        after = bool(await tags.tags_elsewhere([(present, tag)]))
+        if before != after:
+            told = mark_event(work, present, tag, decided.source, gained=after, by=decided.by, reason=decided.reason)
+            await Events(work).add([told])
+        if tag in shared_tags(current):
+            await Lookups(work).ask_about_contacts_of([present])
+        await AuditLog(work).record(decided.actor, f"tag.{decision}", f"customer:{present}", decided.details)
+        return after
+
+    async def _decide(
+        self, tags: CustomerTags, customer: UUID, tag: str, decision: Decision, decided: "_Decided"
+    ) -> bool:
+        is_run = decided.source != MANUAL
         if decision in ("remove", "include"):
             kind = "add" if decision == "remove" else "exclude"
             # What a member decided on a chat platform is taken back here as well.
-            return bool(await tags.unmark(customer, tag, kind, None, login))
+            return bool(await tags.unmark(customer, tag, kind, None, decided.source if is_run else decided.by))
         identity = await tags.oldest_identity(customer)
         if identity is None:
             raise NotFoundProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
-        other = "exclude" if decision == "add" else "add"
-        ended = await tags.unmark(customer, tag, other, None, login)
-        is_new = not any(mark.kind == decision and mark.source == MANUAL for mark in await tags.marks(customer, tag))
-        return (is_new and await tags.mark(identity, tag, decision, MANUAL, login, reason)) or bool(ended)
+        ended = 0
+        if not is_run:
+            # No flow overrules a person who keeps a customer free of a tag.
+            ended = await tags.unmark(customer, tag, "exclude" if decision == "add" else "add", None, decided.by)
+        # One mark of people and one of flows: however many runs tag somebody, the first is named.
+        is_new = not any(
+            mark.kind == decision and (mark.source.startswith(_RUN) if is_run else mark.source == MANUAL)
+            for mark in await tags.marks(customer, tag)
+        )
+        return (
+            is_new and await tags.mark(identity, tag, decision, decided.source, decided.by, decided.reason)
+        ) or bool(ended)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """On whose behalf a decision is written down. by: a login, or a run's step. details: for the audit log."""
+
+    actor: Actor
+    source: str
+    by: str
+    reason: str
+    details: dict[str, str]
 
 
 def _rule_in(text: str) -> LiveRule:

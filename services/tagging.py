@@ -189,7 +189,7 @@ async def _events(work: UnitOfWork, changes: Sequence[TagChange], shared: Collec
 
 
 def mark_event(work: UnitOfWork, customer: UUID, tag: str, source: str, *, gained: bool, by: str, reason: str) -> Event:
-    """`tandem.customer.tag-gained` or `tag-lost` by a decision. source: `manual` or `platform:…`."""
+    """`tandem.customer.tag-gained` or `tag-lost` by a decision. source: `manual`, `run:…` or `platform:…`."""
     what = "gained" if gained else "lost"
     return Event(
         id=derived_id("tag", what, str(customer), source, tag, work.now.isoformat()),

@@ -47,7 +47,8 @@ class TagCheckRow(Table, table=True):
 
 
 class TagMarkRow(Table, table=True):
-    """A tag given (`add`) or forbidden (`exclude`) by a person (`manual`) or by a platform (`platform:wecom/main`)."""
+    """A tag given (`add`) or forbidden (`exclude`) by a person (`manual`), by a platform (`platform:wecom/main`) or by
+    a flow (`run:{id}`, the actor being its step)."""
 
     __tablename__ = "tag_marks"
     id: UUID = identifier()

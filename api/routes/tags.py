@@ -10,7 +10,8 @@ from api.auth import requires
 from api.deps import Deps
 from api.routing import router
 from domain.access import Actor, Permission
-from services.customer_tags import LONGEST_REASON, LONGEST_TAG, Decision
+from domain.tags.views import LONGEST_REASON, LONGEST_TAG
+from services.customer_tags import Decision
 
 customer_tags = router("/api/v1/customers/{customer_id}/tags", "tags")
 tag_rules = router("/api/v1/tag-rules", "tags", authored=True)

@@ -1,10 +1,11 @@
-"""What a flow can ask about a customer before it speaks to them; nothing of it is personal data."""
+"""What a flow can ask about a customer and decide about their tags; nothing of it is personal data."""
 
 from pydantic import AwareDatetime, Field
 
 from domain.calls import Arguments, Call, Result
 from domain.catalog.goods import GoodsCheckArguments
 from domain.problems import Text
+from domain.tags.views import LONGEST_REASON, LONGEST_TAG
 
 
 class ProfileArguments(Arguments):
@@ -94,4 +95,47 @@ PROFILE_GET: Call[ProfileArguments, ProfileOutput] = Call(
 )
 
 
-CUSTOMER_CALLS = (PROFILE_GET,)
+class TagArguments(Arguments):
+    """A customer as in `profile.get`, a tag, and why the flow gives or takes it."""
+
+    customer: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="客户编号或主题，默认运行的主题 · A customer's id or a subject; defaults to the run's",
+    )
+    tag: str = Field(min_length=1, max_length=LONGEST_TAG, description="标签 · The tag")
+    reason: str = Field(
+        min_length=1, max_length=LONGEST_REASON, description="原因，写入审计 · Why; stands in the audit log"
+    )
+
+
+class TagOutput(Result):
+    """carried: whether the customer carries the tag now: a person may have excluded it, a rule may give it."""
+
+    customer_id: str
+    carried: bool
+
+
+TAG: Call[TagArguments, TagOutput] = Call(
+    name="tag",
+    title=Text("给客户打标签", "Tag a customer"),
+    input=TagArguments,
+    output=TagOutput,
+    effect="keyed",
+    timeout_s=10,
+    example={"customer_id": "0199d0f0-0000-7000-8000-000000000001", "carried": True},
+)
+
+UNTAG: Call[TagArguments, TagOutput] = Call(
+    name="untag",
+    title=Text("收回客户的标签", "Take a tag from a customer"),
+    input=TagArguments,
+    output=TagOutput,
+    effect="keyed",
+    timeout_s=10,
+    example={"customer_id": "0199d0f0-0000-7000-8000-000000000001", "carried": False},
+)
+
+
+CUSTOMER_CALLS = (PROFILE_GET, TAG, UNTAG)

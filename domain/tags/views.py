@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+LONGEST_TAG = 30
+LONGEST_REASON = 500
+
 
 @dataclass(frozen=True, slots=True)
 class TagMark:
@@ -24,7 +27,8 @@ class TagMark:
 
 @dataclass(frozen=True, slots=True)
 class CarriedTag:
-    """A tag that a customer carries. source: `rule`, `manual` or `platform:…`; rule, version, why: of a rule."""
+    """A tag that a customer carries. source: `rule`, `manual`, `run:…` (actor: its step) or `platform:…`; rule,
+    version, why: of a rule."""
 
     tag: str
     source: str
