@@ -24,7 +24,7 @@ from domain.tags.views import (
 from services.customer_facts import customer_named
 from services.grading import explain_grades
 from services.tag_rules import RuleBook
-from services.tagging import mark_event, shared_tags
+from services.tagging import mark_event, shared_tags, under_every_id
 from storage.audit import AuditLog
 from storage.customer_grades import CustomerGrades
 from storage.customer_scope import first_seen, require_customer
@@ -261,7 +261,7 @@ class CustomerTagService:
         after = bool(await tags.tags_elsewhere([(present, tag)]))
         if before != after:
             told = mark_event(work, present, tag, decided.source, gained=after, by=decided.by, reason=decided.reason)
-            await Events(work).add([told])
+            await Events(work).add(await under_every_id(work, [told]))
         if tag in shared_tags(current):
             await Lookups(work).ask_about_contacts_of([present])
         await AuditLog(work).record(decided.actor, f"tag.{decision}", f"customer:{present}", decided.details)

@@ -21,7 +21,7 @@ from domain.tags.sharing import (
     wishes,
 )
 from services.tag_rules import RuleBook
-from services.tagging import mark_event, shared_tags
+from services.tagging import mark_event, shared_tags, under_every_id
 from storage.audit import AuditLog
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
@@ -108,7 +108,7 @@ async def _decide(work: UnitOfWork, customer: UUID, claimed: Claimed, found: Tur
         for tag, member in decided.items()
         if ((customer, tag) in before) != ((customer, tag) in after)
     ]
-    await Events(work).add(events)
+    await Events(work).add(await under_every_id(work, events))
     audit, actor = AuditLog(work), system_actor("lookups")
     for action, tag in changed:
         told = {"tag": tag, "by": _by(claimed, decided[tag])}

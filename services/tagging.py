@@ -16,6 +16,7 @@ from storage.customer_tags import CustomerTags
 from storage.customer_traits import CustomerTraits, GradeChange, TagChange
 from storage.engine import Database
 from storage.events import Events
+from storage.identities import Customers
 from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
@@ -75,7 +76,7 @@ class Tagging:
         events = await _events(work, [*turned.tags, *survived.tags], shared)
         if shared:
             await Lookups(work).ask_about_contacts_of(moved)
-        return events + graded_events(work, [*turned.grades, *survived.grades])
+        return await under_every_id(work, [*events, *graded_events(work, [*turned.grades, *survived.grades])])
 
     async def check_due(self, limit: int = CHECKS_AT_ONCE) -> Checked:
         """Look again at customers for whom time may have changed an answer, the longest due first."""
@@ -100,7 +101,7 @@ class Tagging:
                 changes += turned.tags
                 graded += turned.grades
             told = await _events(work, changes, shared_tags(current))
-            await Events(work).add([*told, *graded_events(work, graded)])
+            await Events(work).add(await under_every_id(work, [*told, *graded_events(work, graded)]))
         count = sum(len(customers) for customers in due.values())
         return _checked(len(held), changes, complete=count < limit)
 
@@ -134,7 +135,7 @@ class Tagging:
             turned = await CustomerTraits(work).bring_up_to_date(live, gradings, present, exact=True)
             changes = turned.tags
             events = [*await _events(work, changes, shared_tags(current)), *graded_events(work, turned.grades)]
-            await Events(work).add(events, queue=False)
+            await Events(work).add(await under_every_id(work, events), queue=False)
             if newly := [rule.tag for rule in live if rule.share]:
                 # It may be that what they carry is shared from this version on.
                 carrying = await tags.tags_elsewhere([(customer, tag) for customer in present for tag in newly])
@@ -186,6 +187,19 @@ async def _events(work: UnitOfWork, changes: Sequence[TagChange], shared: Collec
                 told.setdefault(pair, tag_event(work, what, change, tag))
     await Lookups(work).ask_about_contacts_of({customer for customer, tag in told if tag in shared})
     return list(told.values())
+
+
+async def under_every_id(work: UnitOfWork, events: Sequence[Event]) -> list[Event]:
+    """The same events of customers, told under their former ids as well: runs that began before a merge know those."""
+    if not events:
+        return []
+    aliases = await Customers(work).aliases({UUID(each.data["customer"]) for each in events})
+    return [
+        each.model_copy(update={"tandemkeys": tuple(f"customer:{alias}" for alias in former)})
+        if (former := aliases.get(UUID(each.data["customer"])))
+        else each
+        for each in events
+    ]
 
 
 def mark_event(work: UnitOfWork, customer: UUID, tag: str, source: str, *, gained: bool, by: str, reason: str) -> Event:

@@ -14,10 +14,12 @@ from domain.catalog.messages import SendArguments
 from domain.events import Event, rfc3339
 from domain.problems import ConflictProblem, Text, UnavailableProblem
 from domain.runs import RunSummary
+from services.customer_tags import CustomerTagService
 from services.event_dispatch import EventDispatcher
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.reach import Cause, ReachService
+from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.effects import Effects
 from storage.paging import PageRequest
@@ -25,6 +27,7 @@ from storage.runs import RunFilter, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.house import ADMIN, House
+from tests.services.test_tagging import publish, rule
 
 FLOW = """
 document:
@@ -368,3 +371,36 @@ async def test_a_start_about_nobody_in_particular_is_not_counted(house: House) -
     for _ in range(2):
         await house.runs.start(ADMIN, "shop", "loose", subject="order:E1")
     assert len(await runs(house, "loose")) == 2
+
+
+LISTENING = """
+document: { dsl: '1.0.3', namespace: shop, name: NAME, version: '1.0.0' }
+schedule: { on: { one: { with: { type: shop.tagged } } } }
+do:
+  - hear:
+      listen: { to: { one: { with: { type: tandem.customer.tag-gained, data: { tag: 'TAG' } } } } }
+      timeout: { after: P1D }
+"""
+
+
+async def test_who_waits_under_a_former_id_hears_of_tags_by_rules_and_by_hand(house: House) -> None:
+    await house.publish(*(LISTENING.replace("NAME", name).replace("TAG", name) for name in ("loyal", "known")))
+    await publish(house.database, rule("all: [ { orders: { count: { at-least: 4 } } } ]", tag="loyal"))
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(unionid="U1"), "E2"))
+    first, second = await customer_of(house, "0"), await customer_of(house, "1")
+    await house.emit(tagged("t1", second))
+    (loyal,), (known,) = await runs(house, "loyal"), await runs(house, "known")
+    async with house.worker():
+        for run in (loyal, known):
+            await house.until(run.id, "waiting")
+        await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+        assert (await house.until(loyal.id, "waiting")).phase == "waiting"
+        async with UnitOfWork(house.database) as work:
+            now = work.now
+            fourth = Arrival.of(announce(an_order(1, Buyer(buyer_id="B1"), "E4"), now), now)
+            await Intake(IdentityService(), tagging=Tagging(house.database)).take_in(work, [fourth])
+        await CustomerTagService(house.database).decide(ADMIN, first, "known", "add", "门店老客")
+        while (await house.dispatcher.drain()).dispatched:
+            pass
+        for run in (loyal, known):
+            assert (await house.until(run.id, "completed")).subject == f"customer:{second}"
