@@ -87,6 +87,8 @@ class ErasureService:
         """
         _require(actor, reason)
         async with UnitOfWork(self._database) as work:
+            # Before anything is read: a batch under way may give them a key more, or make them one with somebody.
+            await ErasedKeys(work).hold()
             customer = await _current(work, customer_id)
             existing = await Erasures(work).of(customer)
             if existing is not None:

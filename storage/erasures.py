@@ -83,9 +83,13 @@ class Erasures(Repository):
 class ErasedKeys(Repository):
     """Keys whose person was erased."""
 
+    async def hold(self) -> None:
+        """Wait for the batches that are being taken in, and let no other begin until the unit ends."""
+        await lock(self.work, _LOCK)
+
     async def add(self, erasure: UUID, keys: Collection[ErasedKey]) -> None:
         """Know these keys from now on; batches that are being taken in are waited for."""
-        await lock(self.work, _LOCK)
+        await self.hold()
         keyring = self.work.database.keyring
         rows = [
             {"key_id": keyring.current_id, "digest": _digest(keyring, keyring.current_id, key), "erasure_id": erasure}

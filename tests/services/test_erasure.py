@@ -1,5 +1,6 @@
 """Export and erasure: a person's data is planted everywhere, and afterwards it is nowhere."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import LargeBinary, select, text, type_coerce
 from temporalio.client import Client
 
 from domain.access import Role, Scope
+from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.events import Event
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
@@ -18,7 +20,7 @@ from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.erasure import ErasureService, ErasureWorker
 from services.export import ExportService
-from services.identities import IdentityService
+from services.identities import Assigned, IdentityService, Sighting
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
 from services.suppressions import SuppressionService
@@ -28,6 +30,7 @@ from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
 from storage.erasing import Erasing
+from storage.erasures import ErasedKeys, ErasureRow
 from storage.events import Events
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.idempotency import IdempotencyKeyRow
@@ -237,6 +240,27 @@ async def test_what_comes_later_is_nobodys(house: House, database: Database, clo
     assert "events.seq" not in after
     page = await CustomerSearch(database, StoredTags()).find(ADMIN, Wanted(phone=PHONE), PageRequest())
     assert page.items == []
+
+
+async def test_a_key_that_a_batch_is_just_finding_out_is_erased_with_the_others(database: Database) -> None:
+    buyer, unionid = IdentityKey("buyer", "jd", BUYER), IdentityKey("unionid", "", "U-just-now")
+
+    async def sees(batch: UnitOfWork, *keys: IdentityKey) -> Assigned:
+        await ErasedKeys(batch).find(())
+        return await IdentityService().assign(batch, [Sighting(keys, "jd/flagship", "orders:jd/flagship/E9", NOW)])
+
+    async with UnitOfWork(database) as work:
+        (customer,) = (await sees(work, buyer)).touched
+    async with UnitOfWork(database) as batch:
+        assigned = await sees(batch, buyer, unionid)
+        asked = asyncio.create_task(ErasureService(database).erase(ADMIN, customer, "本人申请"))
+        await asyncio.sleep(0.3)
+        assert not asked.done(), "it waits for the batch"
+    await asked
+    async with UnitOfWork(database) as work:
+        row = (await work.session.scalars(select(ErasureRow))).one()
+    assert len(row.identities) == 2
+    assert set(row.identities) == set(assigned.identities.values())
 
 
 async def test_who_shares_a_phone_with_an_erased_person_stays(
