@@ -12,14 +12,14 @@ from typing import Any
 from domain.dsl.findings import child, listed
 from domain.problems import RuntimeProblem, Text
 from domain.tags.conditions import Condition, leaves
-from domain.tags.facts import FACTS
+from domain.tags.facts import EVERY_KIND, FACTS
 from domain.tags.reading import read_condition
 from domain.tags.remarks import Remarks, RuleRemark
 from domain.tags.rfm import Breaks, Rfm, condition_of, read_rfm
+from domain.tags.sense import holds_for_strangers
 
 GRADING = "grading"
 MOST_STEPS = 60
-_NEW_CUSTOMERS = frozenset({"orders", "contact", "follow", "member"})
 MOST_POINTS = 10_000
 _KEYS = ("name", "version", "title", "active", "stages", "points", "grades", "rfm")
 
@@ -36,7 +36,7 @@ class GradeStep:
 @dataclass(frozen=True, slots=True)
 class LiveGrading:
     """A grading in force. steps: stages in order, or what is worth points; grades: word and least points, the highest
-    first, none for stages. looks_at: as of `LiveRule`, and the records by which customers come to be known."""
+    first, none for stages. looks_at: as of `LiveRule`."""
 
     name: str
     version: str
@@ -80,11 +80,18 @@ class LiveGrading:
         title = properties.get("title") or {}
         said = title.get("zh") or next(iter(title.values()), name)
         is_active = bool(properties.get("active", True))
-        looks_at = frozenset().union(
-            _NEW_CUSTOMERS,
-            *(FACTS[leaf.fact].looks_at for step in steps if step.condition for leaf in leaves(step.condition)),
-        )
+        looks_at = EVERY_KIND
+        if rfm is None and not _grades_strangers(steps, grades):
+            conditions = [step.condition for step in steps if step.condition is not None]
+            looks_at = frozenset().union(*(FACTS[leaf.fact].looks_at for each in conditions for leaf in leaves(each)))
         return cls(name, version, said, is_active, tuple(steps), tuple(grades), looks_at, rfm)
+
+
+def _grades_strangers(steps: Sequence[GradeStep], grades: Sequence[tuple[str, int]]) -> bool:
+    """Whether somebody of whom nothing is known has a grade: whatever they come to be known by gives it."""
+    if grades and grades[-1][1] <= 0:
+        return True
+    return any(step.condition is None or holds_for_strangers(step.condition) for step in steps)
 
 
 def check_grading(document: Mapping[str, Any]) -> list[RuleRemark]:
