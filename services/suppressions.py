@@ -130,7 +130,8 @@ async def suppressed_events(work: UnitOfWork, suppressions: Sequence[NewSuppress
     aliases = await Customers(work).aliases({each.customer for each in suppressions})
     return [
         Event(
-            id=derived_id("suppressed", str(each.id)),
+            # One that was over and begins anew is told again.
+            id=derived_id("suppressed", str(each.id), _instant(each.until) or ""),
             source=SOURCE,
             type="tandem.customer.suppressed",
             time=work.now,

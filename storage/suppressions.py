@@ -122,9 +122,12 @@ _FOLLOW_REFUNDS = """
             WHERE suppressions.until IS DISTINCT FROM excluded.until
         RETURNING id, identity_id, account_id, item_id, reason, until, (xmax = 0) AS is_new
     )
-    SELECT written.id, identities.customer_id, account_id, item_id, reason, until,
-        until - interval '30 days'
-    FROM written JOIN identities ON identities.id = written.identity_id WHERE is_new ORDER BY written.id
+    SELECT written.id, identities.customer_id, written.account_id, written.item_id, written.reason, written.until,
+        written.until - interval '30 days'
+    FROM written JOIN identities ON identities.id = written.identity_id
+    -- As it was before this statement: one that was over begins anew.
+    LEFT JOIN suppressions was ON was.id = written.id
+    WHERE is_new OR was.until <= %(now)b::timestamptz ORDER BY written.id
 """
 
 
@@ -134,7 +137,7 @@ class Suppressions(Repository):
     async def follow_refunds(self, orders: Collection[tuple[str, str]]) -> list[NewSuppression]:
         """Bring what the refunds of these orders (account, order) suppress up to date: written, moved or lifted.
 
-        Those that are new are answered.
+        Those that are new, or were over, are answered.
         """
         if not orders:
             return []
@@ -150,7 +153,7 @@ class Suppressions(Repository):
         made_by: str,
         until: datetime | None,
     ) -> list[int]:
-        """Write a person's decision on every key of a customer; the rows that were not there before.
+        """Write a person's decision on every key of a customer; the rows that were not there before, or were over.
 
         What the same keys were silenced about by hand before takes the new end and the new reason.
         """
@@ -169,6 +172,15 @@ class Suppressions(Repository):
             }
             for identity in sorted(identities)
         ]
+        await self.session.execute(
+            delete(row).where(
+                col(row.identity_id).in_(identities),
+                col(row.refund_key).is_(None),
+                col(row.account_id).is_not_distinct_from(account_id),
+                col(row.item_id).is_not_distinct_from(item_id),
+                col(row.until) <= self.now,
+            )
+        )
         statement = insert(row).values(values)
         new = statement.excluded
         statement = statement.on_conflict_do_update(

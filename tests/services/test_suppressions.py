@@ -201,24 +201,38 @@ async def test_a_refund_before_its_order_silences_everything_until_the_goods_are
     assert await refusal(reach) == "suppressed"
 
 
+async def told_silences(database: Database) -> list[dict[str, Any]]:
+    async with UnitOfWork(database) as work:
+        rows = await work.session.scalars(
+            select(EventRow).where(col(EventRow.type) == "tandem.customer.suppressed").order_by(col(EventRow.seq))
+        )
+        return [{**row.envelope["data"], "subjects": row.subjects} for row in rows]
+
+
 async def test_each_article_that_is_silenced_is_told_once_and_by_every_name(
     database: Database, reach: ReachService
 ) -> None:
-    async def told() -> list[dict[str, Any]]:
-        async with UnitOfWork(database) as work:
-            rows = await work.session.scalars(
-                select(EventRow).where(col(EventRow.type) == "tandem.customer.suppressed").order_by(col(EventRow.seq))
-            )
-            return [{**row.envelope["data"], "subjects": row.subjects} for row in rows]
-
     await take_in(database, refund__changed=refund("requested", 2))
     await take_in(database, refund__changed=refund("refunded", 3))
-    (event,) = await told()
+    (event,) = await told_silences(database)
     assert (event["platform"], event["account"], event["item_id"]) == ("youzan", "flagship", "coat")
     assert event["subjects"] == [f"customer:{event['customer']}"]
     await take_in(database, refund__changed=refund("closed", 4))
     await take_in(database, refund__changed=refund("requested", 5))
-    assert len(await told()) == 2, "who asks again is silenced again"
+    assert len(await told_silences(database)) == 2, "who asks again is silenced again"
+
+
+async def test_a_silence_that_was_over_and_begins_anew_is_told_again(
+    database: Database, reach: ReachService, clock: SteppedClock
+) -> None:
+    await take_in(database, refund__changed=refund("requested", 2, at=clock.now))
+    await silence(database, until=clock.now + timedelta(days=7))
+    assert [event["reason"] for event in await told_silences(database)] == ["refund", "manual"]
+    clock.advance(days=40)
+    await silence(database, until=clock.now + timedelta(days=7))
+    await take_in(database, refund__changed=refund("refunded", 3, at=clock.now))
+    await take_in(database, refund__changed=refund("refunded", 4, at=clock.now + timedelta(minutes=1)))
+    assert [event["reason"] for event in await told_silences(database)] == ["refund", "manual", "manual", "refund"]
 
 
 async def test_an_old_refund_silences_without_stirring_runs(database: Database, reach: ReachService) -> None:
