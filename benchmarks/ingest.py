@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -175,6 +175,7 @@ class _Bench:
                 await self._feed(0, records)
                 await self._until_drained()
                 rates.append(records / (time.perf_counter() - begun))
+                require_done(records, await self._states())
         return rates[1:]
 
     async def _paced(self, rate: float) -> list[Figure]:
@@ -185,6 +186,7 @@ class _Bench:
             await self._seed_feed(self._next(warm))
             await self._feed(0, warm)
             await self._until_drained()
+            require_done(warm, await self._states())
             await self._seed_feed(self._next(records))
             sent, begun = 0, time.perf_counter()
             while sent < records:
@@ -195,7 +197,10 @@ class _Bench:
                 await asyncio.sleep(_TICK_S)
             came = records / (time.perf_counter() - begun)
             await self._until_drained()
+        require_done(records, await self._states())
         lags = await self._lags()
+        if len(lags) != records:
+            raise RuntimeError(f"{records} pushes were fed, and the lag of {len(lags)} is known")
         return [
             Figure("at a steady rate", [came], "records/s"),
             Figure("  lag p50", [percentile(lags, 0.5)], "ms", "lower"),
@@ -236,6 +241,12 @@ class _Bench:
                     return
             await asyncio.sleep(0.02)
 
+    async def _states(self) -> dict[str, int]:
+        """How many of the pushes that were fed stand where."""
+        async with await psycopg.AsyncConnection.connect(self._url, row_factory=tuple_row) as connection:
+            found = await connection.execute("SELECT state, count(*) FROM inbox JOIN fed USING (id) GROUP BY 1")
+            return {row[0]: row[1] async for row in found}
+
     async def _lags(self) -> list[float]:
         """Milliseconds of every record that was fed."""
         async with await psycopg.AsyncConnection.connect(self._url, row_factory=tuple_row) as connection:
@@ -243,7 +254,13 @@ class _Bench:
                 "SELECT extract(epoch FROM pg_xact_commit_timestamp(inbox.xmin) - received_at)::float8 * 1000 "
                 "FROM inbox JOIN fed USING (id) WHERE state = 'done'"
             )
-            return [row[0] async for row in found]
+            return [row[0] async for row in found if row[0] is not None]
+
+
+def require_done(fed: int, states: Mapping[str, int]) -> None:
+    """RuntimeError unless all that was fed is done: a figure of anything else would be of work that was not done."""
+    if states != {"done": fed}:
+        raise RuntimeError(f"{fed} pushes were fed, and in the end they stand: {dict(states)}")
 
 
 async def _furnish(database: Database) -> None:

@@ -25,10 +25,10 @@ from storage.engine import Database
 from storage.migrations import upgrade
 from storage.unit_of_work import UnitOfWork
 
-CUSTOMERS = int(os.environ.get("BENCH_CUSTOMERS", "20000"))
+CUSTOMERS = int(os.environ.get("BENCH_TAG_CUSTOMERS", "20000"))
 TITLE = f"Tags: the shipped rules over {CUSTOMERS:,} customers"
 NOTE = (
-    "2.4 orders with a line each and one coupon a customer, on disk; BENCH_CUSTOMERS sets how many; "
+    "2.4 orders with a line each and one coupon a customer, on disk; BENCH_TAG_CUSTOMERS sets how many; "
     "a batch is 500 customers, as one drain of the inbox touches them"
 )
 _ACTOR = system_actor("benchmarks")
