@@ -80,14 +80,18 @@ def test_who_acted_in_time_is_left_alone_and_others_do_not_count(name: str) -> N
     begins, ends, patience = JOURNEYS[name]
     data = example(ends)
     other = {key: "other" if key in ("order_id", "coupon_id") else value for key, value in data.items()}
-    foreign = TimedEvent(patience / 3, Event(id="1", source="/shop", type=ends, data=other))
+    elsewhere = ({"account": "other"}, {"platform": "jd"})
+    foreign = [
+        TimedEvent(patience / 3, Event(id=f"1-{place}", source="/shop", type=ends, data=each))
+        for place, each in enumerate((other, *({**data, **shop} for shop in elsewhere)))
+    ]
     own = TimedEvent(patience / 2, Event(id="2", source="/shop", type=ends, data=data))
-    result = play(name, cause(begins), foreign, own)
+    result = play(name, cause(begins), *foreign, own)
     assert isinstance(result.output, dict)
     assert result.output["result"] == "not-needed"
     assert result.virtual_s == pytest.approx(patience.total_seconds() / 2, abs=1)
     assert sent(result) == []
-    assert len(sent(play(name, cause(begins), foreign))) == 1
+    assert len(sent(play(name, cause(begins), *foreign))) == 1
 
 
 def test_what_was_ordered_or_taken_is_checked_when_it_is_sent() -> None:
@@ -195,13 +199,64 @@ def test_a_live_coupon_is_recalled_for_hesitating_customers_alone() -> None:
     given = cause("tandem.coupon.taken")
     decided = play("live-coupon", given, answers={"profile.get": profile(tags=[])})
     assert (ends(decided), sent(decided)) == ("not-needed", [])
-    tag = {**example("tandem.customer.tag-gained"), "tag": "犹豫型"}
-    late = TimedEvent(
-        timedelta(days=3, minutes=2), Event(id="t1", source="/tags", type="tandem.customer.tag-gained", data=tag)
-    )
-    hesitating = play("live-coupon", given, late, answers={"profile.get": profile(tags=[])})
+    late = gained(timedelta(days=3, minutes=2))
+    known = iter([profile(tags=[]), profile()])
+    hesitating = play("live-coupon", given, late, answers={"profile.get": known})
     assert ends(hesitating) == "reminded"
     assert hesitating.virtual_s == pytest.approx(timedelta(days=3, minutes=2).total_seconds(), abs=1)
+
+
+def gained(after: timedelta) -> TimedEvent:
+    """The customer becomes 犹豫型."""
+    tag = {**example("tandem.customer.tag-gained"), "tag": "犹豫型"}
+    event = Event(id=f"t{after}", source="/tags", type="tandem.customer.tag-gained", data=tag)
+    return TimedEvent(after, event)
+
+
+def test_a_tag_that_was_gained_and_lost_before_anybody_asked_reminds_nobody_until_it_comes_again() -> None:
+    given, early = cause("tandem.coupon.taken"), gained(timedelta(days=1))
+    never = play("live-coupon", given, early, answers={"profile.get": profile(tags=[])})
+    assert (ends(never), sent(never)) == ("not-needed", [])
+    assert never.virtual_s == pytest.approx(timedelta(days=3, hours=6).total_seconds(), abs=1)
+    known = iter([profile(tags=[]), profile(tags=[]), profile()])
+    again = play("live-coupon", given, early, gained(timedelta(days=3, hours=1)), answers={"profile.get": known})
+    assert (ends(again), len(sent(again))) == ("reminded", 1)
+    assert again.virtual_s == pytest.approx(timedelta(days=3, hours=1).total_seconds(), abs=1)
+
+
+@pytest.mark.parametrize("reason", ["quiet_hours", "cap"])
+@pytest.mark.parametrize("name", JOURNEYS)
+def test_a_reminder_that_came_at_a_bad_moment_is_sent_the_next_morning_once(name: str, reason: str) -> None:
+    begins, _, patience = JOURNEYS[name]
+    not_now = {**NOT_NOW, "skipped_reason": reason}
+    later = play(
+        name, cause(begins), answers={"send": iter([not_now, {**NOT_NOW, "sent": True, "skipped_reason": None}])}
+    )
+    assert later.output == {"result": "reminded", "reason": None}
+    first, second = sent(later)
+    assert first == second
+    assert later.virtual_s <= patience.total_seconds() + 24 * 3600
+    never = play(name, cause(begins), answers={"send": not_now})
+    assert (never.output, len(sent(never))) == ({"result": "skipped", "reason": reason}, 2)
+    for final in ("suppressed", "order_settled", "coupon_gone", "contact_gone"):
+        given_up = play(name, cause(begins), answers={"send": {**NOT_NOW, "skipped_reason": final}})
+        assert (given_up.output, len(sent(given_up))) == ({"result": "skipped", "reason": final}, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "morning", "reason"),
+    [
+        ("live-coupon", profile(tags=[]), "tag-lost"),
+        ("live-coupon", profile(contact=None), "stranger"),
+        ("unpaid-order", profile(contact=None), "timeout"),
+    ],
+)
+def test_who_is_not_to_be_reminded_any_more_in_the_morning_is_left_alone(
+    name: str, morning: Answer, reason: str
+) -> None:
+    known = iter([profile(), morning])
+    result = play(name, cause(JOURNEYS[name][0]), answers={"profile.get": known, "send": NOT_NOW})
+    assert (result.output, len(sent(result))) == ({"result": "not-needed", "reason": reason}, 1)
 
 
 def test_the_third_order_is_told_to_customer_and_guide() -> None:
@@ -250,3 +305,19 @@ async def test_temporal_ends_them_alike(time_skipping: WorkflowEnvironment, name
             result = await asyncio.wait_for(silenced.result(), 10)
     assert result == {"result": "suppressed", "reason": "refund"}
     assert [call.call for call in stage.calls].count("send") <= (1 if name == "third-order" else 0)
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+async def test_temporal_tries_them_again_in_the_morning_alike(time_skipping: WorkflowEnvironment, name: str) -> None:
+    given, known, _ = ALL[name]
+    stage = Rehearsal(time_skipping.client)
+    answers = iter([NOT_NOW, {**NOT_NOW, "sent": True, "skipped_reason": None}])
+    # The tag comes late: what a run hears of it, it looks up.
+    looks = iter([profile(tags=[])])
+    stage.answers["send"] = lambda envelope: next(answers)
+    stage.answers["profile.get"] = lambda envelope: next(looks, known) if name == "live-coupon" else known
+    async with stage.worker():
+        handle = await stage.start(text_of(name), f"journeys/{name}/morning", given)
+        await handle.signal(EVENT_SIGNAL, Events([gained(timedelta()).event.envelope()]))
+        assert await asyncio.wait_for(handle.result(), 30) == {"result": "reminded", "reason": None}
+    assert [call.call for call in stage.calls].count("send") == 2
