@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import LargeBinary, delete, or_, select, tuple_, type_coerce, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.customers.traces import Traces
@@ -98,8 +99,11 @@ class Erasing(Repository):
         return theirs, [key for key, places in found if not places & _ABOUT], last
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
-        """Runs that these started: what is known of the person was handed to them."""
-        return list(await self.session.scalars(select(col(RunRow.id)).where(col(RunRow.parent_id).in_(runs))))
+        """Runs that these started, and those that they started: what is known of the person was handed to them."""
+        part = aliased(RunRow)
+        tree = select(col(RunRow.id)).where(col(RunRow.parent_id).in_(runs)).cte("tree", recursive=True)
+        tree = tree.union(select(col(part.id)).join(tree, col(part.parent_id) == tree.c.id))
+        return list(await self.session.scalars(select(tree.c.id)))
 
     async def leave_runs(self, runs: Collection[str], traces: Traces) -> int:
         """Take the person out of runs that are about others."""

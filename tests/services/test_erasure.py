@@ -91,6 +91,11 @@ def plant(customer: UUID) -> Iterator[Any]:
         parent_id="flow/care/hello/1", output={"said": "张三丰 satisfied"}, created_at=NOW, hears_from=NOW,
         ended_at=NOW,
     )  # fmt: skip
+    yield RunRow(
+        id="flow/child/note/1", namespace="child", name="note", version="1", digest="d", subject="", subjects=[],
+        listens=[], phase="completed", started_by="x", input_digest="", input={"note": "张三丰 again"},
+        parent_id="flow/child/call/1", created_at=NOW, hears_from=NOW, ended_at=NOW,
+    )  # fmt: skip
 
 
 def an_order(order_id: str = "E1", **more: Any) -> Event:
