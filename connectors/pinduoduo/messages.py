@@ -75,10 +75,11 @@ def _short_refund(
     returns = {1: False, _RETURN_BILL: True}.get(whole_number(content, "bill_type", 0))
     if record.kind == AGREED and returns:
         status = "awaiting_return"
+    modified = not_from_the_future(_modified(content), record.received_at, "modified")
     return RefundData(
         platform=account.platform,
         account=account.slug,
-        version=refund_version(status, _modified(content) or happened, full=False),
+        version=refund_version(status, modified or happened, full=False),
         occurred_at=happened,
         refund_id=text(content, "refund_id"),
         order_id=text(content, "tid"),

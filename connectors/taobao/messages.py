@@ -84,7 +84,7 @@ def record_events(record: Verified, account: Account) -> list[Event]:
     if record.kind in ORDER_TOPICS:
         return [tell_order(_short_order(ORDER_TOPICS[record.kind], content, origin), record, account)]
     if record.kind in REFUND_TOPICS:
-        return [tell_refund(_short_refund(REFUND_TOPICS[record.kind], content, origin), record, account)]
+        return [tell_refund(_short_refund(REFUND_TOPICS[record.kind], content, origin, record), record, account)]
     if record.kind == PARCEL_TOPIC:
         return [tell_parcel(_parcel(content, origin), record, account)]
     if record.kind == STOCK_TOPIC:
@@ -108,11 +108,14 @@ def _short_order(status: OrderStatus, content: Mapping[str, Any], origin: Mappin
     )
 
 
-def _short_refund(status: RefundStatus, content: Mapping[str, Any], origin: Mapping[str, Any]) -> RefundData:
+def _short_refund(
+    status: RefundStatus, content: Mapping[str, Any], origin: Mapping[str, Any], record: Verified
+) -> RefundData:
     line = optional_text(content, "oid", limit=NUMBER_LIMIT)
+    modified = not_from_the_future(china_time(content, "modified"), record.received_at, "modified")
     return RefundData(
         **origin,
-        version=refund_version(status, china_time(content, "modified") or origin["occurred_at"], full=False),
+        version=refund_version(status, modified or origin["occurred_at"], full=False),
         refund_id=text(content, "refund_id"),
         order_id=text(content, "tid", limit=NUMBER_LIMIT),
         status=status,

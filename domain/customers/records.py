@@ -32,6 +32,7 @@ from domain.canonical import (
     VisitData,
     keys_of,
 )
+from domain.canonical.records import FUTURE_TOLERANCE
 from domain.customers.interaction_rows import (
     cart_row,
     chat_row,
@@ -44,7 +45,7 @@ from domain.customers.interaction_rows import (
     visit_row,
 )
 from domain.customers.order_rows import order_line_rows, order_row, refund_row, shipment_row
-from domain.events import Event
+from domain.events import Event, rfc3339
 from domain.problems import Text, ValidationProblem
 from domain.validation_texts import explain
 
@@ -166,6 +167,7 @@ def record_of(event: Event, received_at: datetime) -> Record | None:
             retryable=False,
         ) from None
     _check_amounts(event.type, data)
+    _check_instants(event.type, data, received_at)
     key, values = kind.row(data, event.time or received_at)
     if kind.shelf == "interactions" and values["state"] is None:
         values["state"] = _STATE_OF_CHANGE.get((family, change))
@@ -240,6 +242,26 @@ def _check_amounts(event_type: str, data: Origin) -> None:
                 field=name,
                 retryable=False,
             )
+
+
+def _check_instants(event_type: str, data: Origin, received_at: datetime) -> None:
+    """What has not happened yet would be newer than all that comes after it, and stay for ever."""
+    for name in _instants_of(type(data)):
+        value = getattr(data, name)
+        if value is not None and value > received_at + FUTURE_TOLERANCE:
+            raise ValidationProblem(
+                Text(
+                    f"事件 {event_type} 的时间 {name} 为 {rfc3339(value)}，晚于收到的时间",
+                    f"The instant {name} of a {event_type} is {rfc3339(value)}, after it came in",
+                ),
+                field=name,
+                retryable=False,
+            )
+
+
+@cache
+def _instants_of(model: type[Origin]) -> tuple[str, ...]:
+    return tuple(name for name in model.model_fields if name.endswith("_at"))
 
 
 @cache

@@ -31,7 +31,7 @@ def an_event(kind: str, version: int, **data: Any) -> Event:
 
 
 def told(kind: str, version: int, **data: Any) -> Record:
-    record = record_of(an_event(kind, version, **data), NOON)
+    record = record_of(an_event(kind, version, **data), NOON + timedelta(minutes=version))
     assert record is not None
     return record
 
@@ -120,6 +120,8 @@ def test_a_refund_remembers_when_it_was_first_asked_for() -> None:
         ({"order_id": "E1", "status": "paid", "paid_minor": 10**14}, "paid_minor"),
         ({"order_id": "E1", "status": "eaten"}, "status"),
         ({"status": "paid"}, "order_id"),
+        ({"order_id": "E1", "status": "paid", "paid_at": (NOON + timedelta(hours=2)).isoformat()}, "paid_at"),
+        ({"order_id": "E1", "status": "paid", "occurred_at": "2099-01-01T00:00:00Z"}, "occurred_at"),
     ],
 )
 def test_what_is_no_order_is_refused_by_the_name_of_its_field(data: dict[str, Any], place: str) -> None:
