@@ -2,16 +2,18 @@
 
 A Tandem of its own is told of orders by five shops at a steady pace; each is paid a moment after it was placed. One
 platform goes away: its shop goes on selling, and tells of it when it is back. Meanwhile the worker is killed, then the
-database. In the end every order must be here exactly once, in the state that the platform knows, or the exit code is 1.
+database. The exit code is 1 unless in the end every order is here exactly once, in the state and of the amount that its
+platform knows, the one shop really was silent, the others were taken in as fast as before, and all are so afterwards.
 The table shows by platform how long it took from the payment until it was taken in.
 """
 
 import argparse
 import asyncio
+import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,11 @@ PLATFORMS = ("youzan", "douyin", "wechat_store", "meituan", "eleme")
 PHASES = ("before", "away", "killed", "after")
 _BACK_WITHIN_S = 90.0
 _PAID_AFTER_S = 1.0
+_LAG_S = 1.0
+_LAG_TIMES = 3.0
+"""What a shop's median lag may be while another is away, and after: a second, or so many times what it was before."""
+_EDGE_S = 2.0
+"""Pushes under way when a platform goes away, or waiting when it comes back, are told within this time."""
 _TOLD = """
     SELECT split_part(account_id, '/', 1), order_id, status, paid_minor FROM orders WHERE order_id = ANY(%s)
 """
@@ -60,9 +67,11 @@ class Times:
 
 @dataclass(slots=True)
 class Story:
-    """What happened. phase: that of orders made now."""
+    """What happened. phase: that of orders made now. away_at, back_at: when the platform left and was back (Unix)."""
 
     phase: str = "before"
+    away_at: float = 0.0
+    back_at: float = 0.0
     sales: list[Sale] = field(default_factory=list)
     kills: list[tuple[str, float | None]] = field(default_factory=list)
 
@@ -122,7 +131,10 @@ async def prove(times: Times, platform: str) -> int:
             _say(began, f"{len(PLATFORMS)} shops sell {times.rate:g} orders a second")
             selling = asyncio.create_task(_sell(shops, story, times))
             await asyncio.sleep(times.before)
+            story.away_at = time.time()
             await shops.take_away(platform, times.away)
+            # The simulator counts from when it was told.
+            story.back_at = time.time() + times.away
             story.phase = "away"
             _say(began, f"{platform} is away for {times.away:g} s")
             await _kill_meanwhile(house, story, times, began)
@@ -131,6 +143,8 @@ async def prove(times: Times, platform: str) -> int:
             await selling
             _say(began, f"{len(story.sales)} orders were paid; waiting for what is under way")
             here, wrong = await _until_all_is_right(house, shops, story.sales, times.ends)
+            wrong += slow(story.sales, here, platform)
+            wrong += not_away(story, here, platform)
         tail = house.tail()
     if house.leftovers or house.exit_code != 0:
         print(f"stopping: exit code {house.exit_code}, left behind {house.leftovers}\n{tail}")
@@ -199,21 +213,62 @@ async def _until_all_is_right(
             {(platform, order): (status, paid) for platform, order, status, paid in rows},
             {(platform, order): (at, count) for platform, order, at, count in events},
         )
-        wrong = list(_departures(sales, await shops.truth(sales), here))
+        wrong = list(departures(sales, await shops.truth(sales), here))
         if not wrong or time.monotonic() > end:
             return here, wrong
         await asyncio.sleep(2)
 
 
-def _departures(sales: Sequence[Sale], truth: dict[str, tuple[str, int]], here: Here) -> Iterator[str]:
+def departures(sales: Sequence[Sale], truth: Mapping[str, tuple[str, int]], here: Here) -> Iterator[str]:
+    """Orders that are missing, otherwise than their platform knows them, or whose payment was not told once.
+
+    A platform whose pushes are short tells the amount when it is asked, every five minutes.
+    """
     for sale in sales:
         name, (status, paid) = (sale.platform, sale.order_id), truth[sale.order_id]
         found = here.rows.get(name)
-        # A platform whose pushes are short tells the amount when it is asked, every five minutes.
-        if found is None or found[0] != status or found[1] not in (None, paid):
+        if found != (status, paid):
             yield f"{sale.platform} {sale.order_id}: here {found}, in truth {status}, {paid}"
         if (count := here.events.get(name, (0.0, 0))[1]) != 1:
             yield f"{sale.platform} {sale.order_id}: {count} events tell of its payment"
+
+
+def slow(sales: Sequence[Sale], here: Here, away: str) -> Iterator[str]:
+    """Shops that were slower while another was away, and those, the one that was away too, that are slow after."""
+    lags = _lags(sales, here)
+    for platform in PLATFORMS:
+        phases = ("after",) if platform == away else ("away", "after")
+        if missing := [phase for phase in ("before", *phases) if not lags[platform, phase]]:
+            yield f"{platform}: no order of the time {' and '.join(missing)} was taken in, so its lag is not known"
+            continue
+        most = max(_LAG_S, _LAG_TIMES * statistics.median(lags[platform, "before"]))
+        for phase in phases:
+            if (median := statistics.median(lags[platform, phase])) > most:
+                yield f"{platform}: {median:.1f} s (median) when paid {phase}, {most:.1f} s at most"
+
+
+def not_away(story: Story, here: Here, away: str) -> Iterator[str]:
+    """What was heard of a platform while nobody should have heard of it."""
+    silent = [
+        sale
+        for sale in story.sales
+        if sale.platform == away and story.away_at + _EDGE_S < sale.paid_at < story.back_at - _EDGE_S
+    ]
+    if not silent:
+        yield f"{away}: nothing was paid while it was away, so nothing was shown"
+    for sale in silent:
+        heard = here.events.get((away, sale.order_id))
+        if heard is not None and heard[0] < story.back_at - _EDGE_S:
+            yield f"{away} {sale.order_id}: heard of {story.back_at - heard[0]:.1f} s before the platform was back"
+
+
+def _lags(sales: Sequence[Sale], here: Here) -> dict[tuple[str, str], list[float]]:
+    """Seconds from a payment until it was taken in, by platform and phase."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for sale in sales:
+        if (heard := here.events.get((sale.platform, sale.order_id))) is not None:
+            found[sale.platform, sale.phase].append(max(0.0, heard[0] - sale.paid_at))
+    return found
 
 
 async def _ask(house: House, statement: str, values: list[str]) -> list[tuple[Any, ...]]:
@@ -229,11 +284,8 @@ def _show(story: Story, here: Here, away: str) -> None:
         names = [(platform, sale.order_id) for sale in sales]
         stored = sum(name in here.rows for name in names)
         doubled = sum(here.events.get(name, (0.0, 0))[1] > 1 for name in names)
-        lags: dict[str, list[float]] = defaultdict(list)
-        for sale, name in zip(sales, names, strict=True):
-            if name in here.events:
-                lags[sale.phase].append(max(0.0, here.events[name][0] - sale.paid_at))
-        shown = [_quantiles(lags[phase]) for phase in PHASES]
+        lags = _lags(sales, here)
+        shown = [_quantiles(lags[platform, phase]) for phase in PHASES]
         shop = f"{platform} (away)" if platform == away else platform
         rows.append([shop, len(sales), stored, len(sales) - stored, doubled, *shown])
     print("\norders, and seconds from payment to being taken in (median / slowest), by when they were paid")
