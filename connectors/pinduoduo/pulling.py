@@ -16,7 +16,8 @@ from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import whole_number
 from connectors.webhooks import Verified
 
-_REACHES_BACK = timedelta(days=90)
+_REACHES_BACK = timedelta(days=90) - timedelta(hours=1)
+"""The platform counts its 90 days by its own clock, and refuses a window that begins a minute too early."""
 _LAG = timedelta(minutes=10)
 ORDERS = Stream("orders", reaches_back=_REACHES_BACK, lag=_LAG)
 REFUNDS = Stream("refunds", reaches_back=_REACHES_BACK, lag=_LAG)

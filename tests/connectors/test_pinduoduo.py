@@ -18,7 +18,7 @@ from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.catalog.shop_calls import OrderArguments
-from domain.events import Event
+from domain.events import Event, rfc3339
 from domain.problems import (
     AuthenticationProblem,
     NotFoundProblem,
@@ -216,6 +216,14 @@ def test_the_address_is_signed_with_client_time_and_secret() -> None:
     assert PinduoduoChannel(ACCOUNT).address(at) == (
         "wss://message-api.pinduoduo.com/message/c1/1795399200123/MTFlNTE2NjdkYjU2MzNhNTQ1OGY3YjFjYjA3ODE4NzQ%3D"
     )
+
+
+async def test_all_that_the_platform_keeps_is_read_although_its_clock_is_ahead(world: Outside) -> None:
+    client, now = await world.open("pinduoduo"), datetime.now(UTC)
+    await world.break_things({"match": {"platform": "pinduoduo"}, "fault": "clock_skew", "seconds": 300})
+    for stream in client.streams:
+        page = await client.pull(stream.name, {"since": rfc3339(now - timedelta(days=90))}, now)
+        assert page.more
 
 
 async def test_an_order_is_one_event_a_stage_pushed_or_pulled(world: Outside) -> None:
