@@ -1,6 +1,7 @@
 """Kill -9, one server after the other, and how the whole stood at each blow."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Iterator, Sequence, Sized
@@ -73,15 +74,36 @@ class Killer:
         self._made = made
         self._began = began
         self._pick = Random(f"kills:{seed}")
+        self._over = asyncio.Event()
 
     async def rounds(self, *, for_s: float, pause_s: float) -> None:
         """Each server in turn, in another order each round; all four at once after every second round."""
         end = time.monotonic() + for_s
         for blow in self._blows():
             await self.strike(*blow)
-            await asyncio.sleep(self._pick.uniform(0.3, 2 * pause_s))
-            if time.monotonic() > end or self.blows[-1].back_after_s is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pick.uniform(0.3, 2 * pause_s)):
+                    await self._over.wait()
+            if self._over.is_set() or time.monotonic() > end or self.blows[-1].back_after_s is None:
                 return
+
+    def stop(self) -> None:
+        """No more kills; `rounds` ends when the last that was killed is back."""
+        self._over.set()
+
+    def findings(self, broke: BaseException | None) -> list[str]:
+        """Whoever did not come back, and why there were no more kills. broke: what ended `rounds`."""
+        said = [f"the killer broke: {type(broke).__name__}: {broke}"] if broke is not None else []
+        if not self.blows:
+            said.append("nobody was killed")
+        return [
+            *said,
+            *(
+                f"{', '.join(blow.names)}, killed at {blow.at_s:.0f} s, did not come back"
+                for blow in self.blows
+                if blow.back_after_s is None
+            ),
+        ]
 
     def _blows(self) -> Iterator[Sequence[str]]:
         for number in itertools.count(1):

@@ -49,22 +49,26 @@ async def prove(customers: int, pause_s: int, seed: int, *, kills: bool) -> int:
         await stage.sim("PUT", "/faults", json={"rules": list(FAULTS)})
         killer = Killer(house, [], time.monotonic(), seed)
         killing = asyncio.create_task(_kill(killer, house)) if kills else None
+        struck: list[str] = []
         try:
             halfway = await _live(stage, people, pause_s, seed, began)
         finally:
             if killing is not None:
-                killing.cancel()
-                await asyncio.gather(killing, return_exceptions=True)
+                killer.stop()
+                (broke,) = await asyncio.gather(killing, return_exceptions=True)
+                struck = killer.findings(broke)
         _say(began, f"everything is told, {len(killer.blows)} kills; now everybody must come to the end")
         patience_s = 300 + 3 * pause_s + customers * _LONGEST_EACH_S
         await _until(lambda: _over(stage, people), patience_s, "the journeys", fatal=False)
         account = await take_stock(stage, people)
         claims = await judge(stage, people, account)
+        if kills:
+            claims.append(("whoever was killed came back", max(len(killer.blows), 1), struck))
     _show("halfway", halfway, people)
     _show("in the end", account, people)
     print(f"\ntold: {stage.told} records; requests sent again: {dict(stage.repeats)}")
     if kills:
-        back = [blow.back_after_s for blow in killer.blows if blow.back_after_s is not None]
+        back = [blow.back_after_s for blow in killer.blows if blow.back_after_s is not None] or [float("nan")]
         print(
             f"kills: {len(killer.blows)}, back after {statistics.median(back):.1f} s (median), {max(back):.1f} s (most)"
         )

@@ -1,5 +1,6 @@
-"""Who entered, who left, who waits, what was sent: Tandem's word against the simulator's ledger, person by person."""
+"""Who entered, who left, who waits, what was sent: Tandem's word against Temporal's and the simulator's ledger."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import col, select
 from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowExecutionStatus
 
 from storage.identities import CustomerRow
 from storage.runs import RunRow
@@ -26,6 +28,8 @@ _SAYS = {
     "live-coupon": "直播间领的优惠券",
     "run-out": "上次囤货",
 }
+_BEHIND_S = 30
+"""How many seconds Temporal's list may be behind its histories."""
 
 
 @dataclass
@@ -38,13 +42,22 @@ class Standing:
     results: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class Executions:
+    """Of one journey in Temporal: the ids of all that ever began, and of those that are closed."""
+
+    begun: frozenset[str]
+    closed: frozenset[str]
+
+
 @dataclass
 class Account:
-    """Everything that is known at one moment. runs: of a person. sent, recorded: times of a person's messages."""
+    """Everything that is known at one moment. runs: of a person. unclaimed: runs of nobody in the crowd.
+    sent, recorded: times of a person's messages."""
 
     standings: Mapping[str, Standing]
     runs: Mapping[str, Sequence[RunRow]]
-    strangers: Sequence[str]
+    unclaimed: Sequence[RunRow]
     sent: Counter[str]
     recorded: Mapping[str, Sequence[datetime]]
     silenced_at: Mapping[str, datetime]
@@ -82,7 +95,7 @@ async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
     standings = {name: Standing() for name in JOURNEYS}
     by_subject = _subjects(people, customers)
     runs: dict[str, list[RunRow]] = defaultdict(list)
-    strangers: list[str] = []
+    unclaimed: list[RunRow] = []
     for row in rows:
         standing = standings[row.name]
         standing.entered += 1
@@ -94,7 +107,7 @@ async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
             (found for subject in row.subjects if (found := by_subject.get((row.name, current.get(subject, subject))))),
             None,
         )
-        runs[person].append(row) if person is not None else strangers.append(row.id)
+        runs[person].append(row) if person is not None else unclaimed.append(row)
     of_person = {(person.journey, person.external_userid): person.name for person in people}
     recorded: dict[str, list[datetime]] = defaultdict(list)
     for recipient, name, at in touches:
@@ -102,7 +115,7 @@ async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
     names = {customer: name for name, customer in customers.items()}
     silenced_at = {names[customer]: at for customer, at in silenced if customer in names}
     open_runs = frozenset(row.id for row in rows if row.ended_at is None)
-    return Account(standings, runs, strangers, await _sent(stage, of_person), recorded, silenced_at, open_runs)
+    return Account(standings, runs, unclaimed, await _sent(stage, of_person), recorded, silenced_at, open_runs)
 
 
 async def judge(stage: Stage, people: Sequence[Person], account: Account) -> list[tuple[str, int, list[str]]]:
@@ -129,19 +142,13 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
             wrong.append(f"{person.name} ({person.act}) got {sent} messages instead of {wanted}; runs: {told}")
     strangers = [name for name in account.sent if name not in {person.name for person in people}]
     faulted = [f"{row.id}: {row.error}" for rows in account.runs.values() for row in rows if row.phase == "faulted"]
-    sums = [
-        f"{name}: {each.entered} entered, {each.left} left, {each.waiting} wait"
-        for name, each in account.standings.items()
-        if each.entered != each.left + each.waiting
-    ]
     parked = await stage.admin.all("/api/v1/events/parked")
     aside = await stage.admin.all("/api/v1/events/quarantine")
-    temporal = await _running(stage)
-    apart = sorted(temporal ^ account.open_runs)
+    executions, apart = await _compared(stage, account)
+    begun = sum(len(each.begun) for each in executions.values())
     return [
-        ("everybody entered once for their cause", len(people), [*entered, *account.strangers]),
-        ("entered = left + waiting", len(account.standings), sums),
-        ("what waits in the read model runs in Temporal, and nothing else", len(temporal) or 1, apart),
+        ("everybody entered once for their cause", len(people), [*entered, *(row.id for row in account.unclaimed)]),
+        ("entered (in Temporal) = left (closed there) + waiting (in the read model)", begun or 1, apart),
         ("sends at the simulator = sends recorded", len(people), [*sends, *strangers]),
         ("one message to whom it is for, none to others", len(people), wrong),
         ("no message after somebody was silenced", len(account.silenced_at), late),
@@ -200,8 +207,55 @@ async def _sent(stage: Stage, of_person: Mapping[tuple[str, str], str]) -> Count
     return sent
 
 
-async def _running(stage: Stage) -> frozenset[str]:
+async def _compared(stage: Stage, account: Account) -> tuple[Mapping[str, Executions], list[str]]:
+    """What Temporal knows, and where the read model departs from it; Temporal's list is some moments behind itself."""
+    for _ in range(_BEHIND_S):
+        executions = await _executions(stage)
+        if not (apart := departures(account, executions)):
+            break
+        await asyncio.sleep(1)
+    return executions, apart
+
+
+def departures(account: Account, executions: Mapping[str, Executions]) -> list[str]:
+    """Where the read model and Temporal tell of different runs, or of the same ones differently.
+
+    A run that a merge made superfluous may have been called off before it was started: Temporal never heard of it.
+    """
+    rows = [row for rows in account.runs.values() for row in rows] + list(account.unclaimed)
+    said = []
+    for name in JOURNEYS:
+        temporal = executions.get(name, Executions(frozenset(), frozenset()))
+        known = {row.id: row for row in rows if row.name == name}
+        waiting = {number for number in known if number in account.open_runs}
+        called_off = {number for number, row in known.items() if row.ended_at is not None and row.started_at is None}
+        if not temporal.begun:
+            said.append(f"{name}: nobody ever entered")
+        elif len(temporal.begun) != len(temporal.closed) + len(waiting):
+            counts = f"{len(temporal.begun)} entered, {len(temporal.closed)} left, {len(waiting)} wait"
+            said.append(f"{name}: {counts} in the read model")
+        said += [f"{name}: {each} began in Temporal and is not recorded" for each in temporal.begun - known.keys()]
+        said += [
+            f"{name}: {each} is recorded and never began in Temporal"
+            for each in known.keys() - temporal.begun - called_off
+        ]
+        said += [
+            f"{name}: {each} is closed in Temporal and waits in the read model" for each in temporal.closed & waiting
+        ]
+        said += [
+            f"{name}: {each} runs in Temporal and has ended in the read model"
+            for each in (temporal.begun - temporal.closed) & (known.keys() - waiting)
+        ]
+    return said
+
+
+async def _executions(stage: Stage) -> dict[str, Executions]:
     temporal = await TemporalClient.connect(stage.house.addresses().temporal_address)
-    wanted = " OR ".join(f"TandemFlow = 'journeys/{name}'" for name in JOURNEYS)
-    query = f"({wanted}) AND ExecutionStatus = 'Running'"
-    return frozenset([found.id async for found in temporal.list_workflows(query)])
+    found = {}
+    for name in JOURNEYS:
+        every = [(each.id, each.status) async for each in temporal.list_workflows(f"TandemFlow = 'journeys/{name}'")]
+        # One run may be several executions, each going on from the one before.
+        running = {number for number, status in every if status is WorkflowExecutionStatus.RUNNING}
+        begun = frozenset(number for number, _ in every)
+        found[name] = Executions(begun, begun - running)
+    return found
