@@ -79,7 +79,7 @@ def arrival(name: str, data: Any) -> Arrival:
         time=NOW,
         data=data.model_dump(mode="json"),
     )
-    return Arrival.of(event, NOW)
+    return Arrival.of(event, max(NOW, data.occurred_at or NOW))
 
 
 async def take_in(database: Database, **told: Any) -> None:
