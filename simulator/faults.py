@@ -56,7 +56,7 @@ class Fault(StrEnum):
 
 
 STANDING = frozenset({Fault.CLOCK_SKEW})
-"""Faults that no single request or push meets."""
+"""Faults that no single request or push meets; they strike whoever reads the platform's clock."""
 PUSH_FAULTS = frozenset({Fault.DUPLICATE_PUSH, Fault.REORDER_PUSH, Fault.DROP_PUSH, Fault.FORGE_PUSH})
 SPELLINGS: dict[str, str] = {"busy -1": Fault.BUSY, "-1": Fault.BUSY, "500": Fault.HTTP_5XX, "502": Fault.HTTP_5XX}
 
@@ -163,7 +163,10 @@ class FaultBook:
 
     def skew_s(self, platform: str) -> float:
         """How many seconds a platform's clock is ahead."""
-        skews = (rule for rule in self._standing(Fault.CLOCK_SKEW) if fnmatchcase(platform, rule.match.platform))
+        skews = [rule for rule in self._standing(Fault.CLOCK_SKEW) if fnmatchcase(platform, rule.match.platform)]
+        for rule in skews:
+            rule.seen += 1
+            rule.hit += 1
         return sum(rule.seconds or 0.0 for rule in skews)
 
     def is_down(self, platform: str, account: str) -> bool:

@@ -79,6 +79,8 @@ async def test_a_clock_that_is_wrong_stamps_pushes_wrong(pushed: tuple[Sim, Rece
     (push,) = (await receiver.wait_for(1))[:1]
     behind = datetime.now(UTC).timestamp() - int(push.query["timestamp"])
     assert 895 < behind < 960
+    (rule,) = (await sim.admin("GET", "/faults"))["rules"]
+    assert rule["hit"] > 0
     await put(sim)
     await sim.admin("POST", "/doings", json={"customer_id": friend["id"], "does": "befriend"})
 

@@ -77,4 +77,6 @@ async def test_what_platforms_show_together_is_one_cluster() -> None:
         # Youzan and WeCom both show the unionid; Taobao shows nothing but its own buyer.
         assert clusters[everywhere, "youzan"] == clusters[everywhere, "wecom"] == clusters[everywhere, "unionid"]
         assert clusters[everywhere, "taobao"].isdisjoint(clusters[everywhere, "youzan"])
+        # A WeChat Store knows no buyer but their openid.
+        assert len(clusters[everywhere, "wechat_store"]) == 2
         assert all(len(found) == 1 for (_person, platform), found in clusters.items() if platform == "wecom")

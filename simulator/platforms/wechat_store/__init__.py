@@ -132,6 +132,7 @@ class WechatStore(WechatPlatform):
     """The platform; what its API does is pushed as well."""
 
     name = "wechat_store"
+    shows = frozenset({"openid", "unionid"})
     apis = {
         "channels/ec/order/list/get": ("POST", list_orders),
         "channels/ec/order/get": ("POST", get_order),
