@@ -1,11 +1,11 @@
 """What Tandem holds after it was filled, against what the simulated world knows to be true."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from sqlalchemy import text
@@ -21,6 +21,7 @@ from storage.unit_of_work import UnitOfWork
 CONNECTORS = load_connectors(Catalog())
 PUSHED = frozenset({"youzan", "douyin", "wechat_store", "meituan", "eleme"})
 """Whose whole past is told by pushes; the others are read as far back as they let one."""
+_NO_SHOPS = frozenset({"official_account", "wecom"})
 
 
 def _reaches_back(platform: str) -> timedelta:
@@ -32,7 +33,8 @@ def _reaches_back(platform: str) -> timedelta:
 class Accuracy:
     """Of one platform: how many records are true, and how many of them Tandem has, and has right.
 
-    out_of_reach: true ones that the platform shows nobody any more, or never did; they count nowhere else.
+    out_of_reach: true ones that the platform shows nobody any more, or never did; they count nowhere else. owner: how
+    many belong to nobody but the person who bought.
     """
 
     true: int = 0
@@ -40,6 +42,7 @@ class Accuracy:
     here: int = 0
     amount: int = 0
     status: int = 0
+    owner: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def note(self, name: str, told: str) -> None:
@@ -47,11 +50,27 @@ class Accuracy:
             self.wrong.append(f"{name}: {told}")
 
 
+class Held(NamedTuple):
+    """An order as Tandem holds it; customer: whose it is."""
+
+    account: str
+    order_id: str
+    paid_minor: int | None
+    status: str
+    customer: Any = None
+
+
+Key = tuple[str, str, str]
+"""Kind, scope and value of an identity."""
+
+
 @dataclass(frozen=True, slots=True)
 class People:
     """Pairs of strong keys: of those that Tandem holds to be one person's, how many are; of those that are, how many it
-    knows. reachable: pairs of one person whose keys platforms show together. unconnected: pairs of one person that no
-    record of any platform leads from one to the other: nobody can know that they are one person's.
+    knows. reachable: pairs of one person whose keys platforms show together, be the keys here or not. absent: keys of
+    such pairs that Tandem does not hold. unconnected: pairs of one person that no record of any platform leads from one
+    to the other: nobody can know that they are one person's. out_of_reach: keys that only orders or
+    visits out of reach show: they count nowhere.
     """
 
     precision: float
@@ -59,95 +78,179 @@ class People:
     pairs: int
     false: int
     reachable: int
+    absent: int
     unconnected: int
+    out_of_reach: int
     missed: dict[str, int]
 
 
-async def pages(simulator: httpx.AsyncClient, what: str, **wanted: str) -> AsyncIterator[dict[str, Any]]:
+async def pages(simulator: httpx.AsyncClient, what: str) -> AsyncIterator[dict[str, Any]]:
     """Every row of a true answer."""
     after: int | None = 0
     while after is not None:
-        answer = await simulator.get(f"/_sim/truth/{what}", params={**wanted, "after": after, "limit": 5_000})
+        answer = await simulator.get(f"/_sim/truth/{what}", params={"after": after, "limit": 5_000})
         page = answer.raise_for_status().json()
         for row in page["rows"]:
             yield row
         after = page["next_after"]
 
 
-async def orders(simulator: httpx.AsyncClient, database: Database, platforms: Iterable[str]) -> dict[str, Accuracy]:
-    """Orders by platform: present, with the right amount, in the right status."""
+async def held_orders(database: Database) -> list[Held]:
+    """Every order that Tandem holds."""
     async with UnitOfWork(database) as work:
-        found = await work.session.execute(text("SELECT account_id, order_id, paid_minor, status FROM orders"))
-        here = {(account, number): (paid, status) for account, number, paid, status in found}
-    result: dict[str, Accuracy] = {}
-    for platform in platforms:
-        accuracy = result[platform] = Accuracy()
-        oldest = rfc3339(datetime.now(UTC) - _reaches_back(platform) + timedelta(days=1))
-        is_pushed = platform in PUSHED
-        async for row in pages(simulator, "orders", platform=platform):
-            unpaid = platform == "pinduoduo" and not row["was_paid"]  # the platform shows nobody what was never paid
-            if unpaid or (not is_pushed and row["updated_at"] < oldest):
-                accuracy.out_of_reach += 1
-                continue
-            accuracy.true += 1
-            held = here.get((f"{platform}/{row['account']}", row["order_id"]))
-            if held is None:
-                accuracy.note(row["order_id"], "missing")
-                continue
-            accuracy.here += 1
-            # What nobody paid has no paid amount that platforms agree on.
-            is_paid = bool(row["was_paid"])
-            accuracy.amount += not is_paid or held[0] == row["paid_minor"]
-            if is_paid and held[0] != row["paid_minor"]:
-                accuracy.note(row["order_id"], f"{held[0]} fen, truly {row['paid_minor']}")
-            is_right = held[1] == row["status"]
-            accuracy.status += is_right
-            if not is_right:
-                accuracy.note(row["order_id"], f"{held[1]}, truly {row['status']}")
-    return result
+        found = await work.session.execute(
+            text(
+                "SELECT o.account_id, o.order_id, o.paid_minor, o.status, i.customer_id FROM orders o "
+                "LEFT JOIN identities i ON i.id = o.identity_id"
+            )
+        )
+        return [Held(*row) for row in found]
 
 
-async def people(simulator: httpx.AsyncClient, database: Database) -> People:
-    """How well keys that tell people apart were put together."""
+async def held_keys(database: Database) -> dict[Key, Any]:
+    """Every key that Tandem holds, with its customer."""
     async with UnitOfWork(database) as work:
         rows = await work.session.scalars(select(IdentityRow))
-        customer = {(row.kind, row.scope, row.value): row.customer_id for row in rows}
-    person: dict[tuple[str, str, str], str] = {}
-    cluster: dict[tuple[str, str, str], str] = {}
-    async for row in pages(simulator, "identities"):
-        key = (row["kind"], row["scope"], row["value"])
-        if row["strong"] and key in customer:
-            person[key], cluster[key] = row["person"], row["cluster"]
-    together: dict[Any, list[tuple[str, str, str]]] = defaultdict(list)
+        return {(row.kind, row.scope, row.value): row.customer_id for row in rows}
+
+
+def in_reach(row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether its platform shows a true order to anybody who asks, or told of it."""
+    platform = row["platform"]
+    if platform == "pinduoduo" and not row["was_paid"]:
+        return False  # the platform shows nobody what was never paid
+    oldest = rfc3339(now - _reaches_back(platform) + timedelta(days=1))
+    return platform in PUSHED or bool(row["updated_at"] >= oldest)
+
+
+def compare_orders(
+    rows: Sequence[Mapping[str, Any]], held: Sequence[Held], owners: Mapping[Any, Collection[str]], now: datetime
+) -> Accuracy:
+    """True orders of one platform: present, of the right amount, in the right status, of the right person.
+
+    owners: the persons behind a customer's strong keys.
+    """
+    here = {(each.account, each.order_id): each for each in held}
+    accuracy = Accuracy()
+    for row in rows:
+        found = here.get((f"{row['platform']}/{row['account']}", row["order_id"]))
+        if not in_reach(row, now):
+            accuracy.out_of_reach += 1
+            continue
+        accuracy.true += 1
+        if found is None:
+            accuracy.note(row["order_id"], "missing")
+            continue
+        accuracy.here += 1
+        # Before anybody pays, platforms say nothing, nothing paid, or what is to be paid; the truth has the last.
+        rightly = {row["paid_minor"]} if row["was_paid"] else {None, 0, row["paid_minor"]}
+        accuracy.amount += found.paid_minor in rightly
+        if found.paid_minor not in rightly:
+            told = f"{found.paid_minor} fen, truly {row['paid_minor']}"
+            accuracy.note(row["order_id"], told if row["was_paid"] else f"{told} to be paid")
+        accuracy.status += found.status == row["status"]
+        if found.status != row["status"]:
+            accuracy.note(row["order_id"], f"{found.status}, truly {row['status']}")
+        others = {person for person in owners.get(found.customer, ()) if person != row["person"]}
+        accuracy.owner += not others
+        if others:
+            accuracy.note(row["order_id"], f"of {', '.join(sorted(others))}, truly of {row['person']}")
+    return accuracy
+
+
+def phantoms(rows: Iterable[Mapping[str, Any]], held: Sequence[Held]) -> list[str]:
+    """Stored orders that are in no truth, and those stored more than once."""
+    true = {(f"{row['platform']}/{row['account']}", row["order_id"]) for row in rows}
+    stored = Counter((each.account, each.order_id) for each in held)
+    return [
+        f"{account} {number}"
+        for (account, number), count in stored.items()
+        if (account, number) not in true or count > 1
+    ]
+
+
+def owners(identities: Iterable[Mapping[str, Any]], customer: Mapping[Key, Any]) -> dict[Any, set[str]]:
+    """The persons behind the strong keys of each customer."""
+    found: dict[Any, set[str]] = defaultdict(set)
+    for row in identities:
+        if row["strong"] and (key := _key(row)) in customer:
+            found[customer[key]].add(row["person"])
+    return found
+
+
+def compare_people(
+    identities: Iterable[Mapping[str, Any]],
+    customer: Mapping[Key, Any],
+    orders: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> People:
+    """How well keys that tell people apart were put together, those that should be here and are not included.
+
+    A shop's own key counts when an order within reach shows it, or when it is here; a site's when it is here.
+    """
+    bought = {shown for row in orders if in_reach(row, now) for shown in _shown_by(row)}
+    person: dict[Key, str] = {}
+    cluster: dict[Key, str] = {}
+    out_of_reach = 0
+    for row in identities:
+        if not row["strong"]:
+            continue
+        key = _key(row)
+        if key not in customer and row["platform"] in CONNECTORS and not _is_shown(row, bought):
+            out_of_reach += 1
+            continue
+        person[key], cluster[key] = row["person"], row["cluster"]
+    together: dict[Any, list[Key]] = defaultdict(list)
     for key in person:
-        together[customer[key]].append(key)
+        if key in customer:
+            together[customer[key]].append(key)
     pairs = [pair for keys in together.values() for pair in combinations(keys, 2)]
     false = sum(person[one] != person[other] for one, other in pairs)
-    sizes = Counter(cluster.values())
-    joinable = sum(size * (size - 1) // 2 for size in sizes.values())
     known = sum(cluster[one] == cluster[other] for one, other in pairs)
-    persons = Counter(person.values())
-    of_one = sum(size * (size - 1) // 2 for size in persons.values())
-    hanging: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    hanging: dict[str, list[Key]] = defaultdict(list)
     for key, name in cluster.items():
         hanging[name].append(key)
+    joinable = _pairs(Counter(cluster.values()))
     apart = Counter(
-        " – ".join(sorted((_kind_of(one), _kind_of(other))))
+        " – ".join(sorted(_kind_of(each) + ("" if each in customer else ", absent") for each in (one, other)))
         for keys in hanging.values()
         for one, other in combinations(keys, 2)
-        if customer[one] != customer[other]
+        if one not in customer or other not in customer or customer[one] != customer[other]
     )
     return People(
-        1 - false / len(pairs) if pairs else 1.0,
-        known / joinable if joinable else 1.0,
+        1 - false / len(pairs) if pairs else 0.0,
+        known / joinable if joinable else 0.0,
         len(pairs),
         false,
         joinable,
-        of_one - joinable,
-        dict(apart.most_common(5)),
+        sum(key not in customer for keys in hanging.values() if len(keys) > 1 for key in keys),
+        _pairs(Counter(person.values())) - joinable,
+        out_of_reach,
+        dict(apart.most_common(10)),
     )
 
 
-def _kind_of(key: tuple[str, str, str]) -> str:
+def _shown_by(order: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return (order["platform"], order["buyer_id"]), (f"{order['platform']}/{order['account']}", order["person"])
+
+
+def _is_shown(row: Mapping[str, Any], bought: Collection[tuple[str, str]]) -> bool:
+    """Whether orders within reach show a shop's key; chat accounts show all of theirs."""
+    if row["platform"] == "site":
+        return False  # a site's visits are taken within a day, and the past is older
+    if row["platform"] in _NO_SHOPS or row["kind"] not in ("buyer", "openid"):
+        return True
+    return (row["scope"], row["value"] if row["kind"] == "buyer" else row["person"]) in bought
+
+
+def _pairs(sizes: Counter[str]) -> int:
+    return sum(size * (size - 1) // 2 for size in sizes.values())
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["kind"], row["scope"], row["value"]
+
+
+def _kind_of(key: Key) -> str:
     platform = key[1].partition("/")[0]
     return f"{key[0]} ({platform})" if platform else key[0]

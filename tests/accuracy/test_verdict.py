@@ -1,0 +1,128 @@
+"""The judge of `make accuracy` complains of a loss, a double, a wrong owner, and of having judged nothing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.accuracy.truth import Held, Key, compare_orders, compare_people, owners, phantoms
+from tests.accuracy.verdict import Inflow, complaints, duplicates
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+SHOP = "youzan/demo-apparel"
+
+
+def order(number: str, person: str, *, paid: bool = True) -> dict[str, Any]:
+    return {
+        "order_id": number,
+        "platform": "youzan",
+        "account": "demo-apparel",
+        "status": "paid" if paid else "unpaid",
+        "paid_minor": 9900,
+        "was_paid": paid,
+        "person": person,
+        "buyer_id": f"buyer-{person}",
+        "updated_at": "2026-10-01T00:00:00.000Z",
+    }
+
+
+def key(kind: str, value: str, person: str, scope: str = "") -> dict[str, Any]:
+    platform, _, account = scope.partition("/")
+    shown = {"platform": platform, "account": account, "kind": kind, "scope": scope, "value": value}
+    return {**shown, "person": person, "cluster": f"{person}/0", "strong": True}
+
+
+ORDERS = (order("E1", "ann"), order("E2", "bob"), order("E3", "bob", paid=False))
+KEYS = (
+    key("unionid", "u-ann", "ann"),
+    key("external_userid", "x-ann", "ann", "wecom/corp"),
+    key("buyer", "buyer-ann", "ann", "youzan"),
+    key("unionid", "u-bob", "bob"),
+    key("external_userid", "x-bob", "bob", "wecom/corp"),
+    key("buyer", "buyer-bob", "bob", "youzan"),
+)
+HELD = (Held(SHOP, "E1", 9900, "paid", 1), Held(SHOP, "E2", 9900, "paid", 2), Held(SHOP, "E3", None, "unpaid", 2))
+CUSTOMERS: Mapping[Key, int] = {
+    (row["kind"], row["scope"], row["value"]): 1 if row["person"] == "ann" else 2 for row in KEYS
+}
+
+
+def judged(
+    held: Sequence[Held] = HELD,
+    customers: Mapping[Key, int] = CUSTOMERS,
+    rows: Sequence[Mapping[str, Any]] = ORDERS,
+    keys: Sequence[Mapping[str, Any]] = KEYS,
+    quarantined: int = 0,
+    faults: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), NOW)}
+    people = compare_people(keys, customers, rows, NOW)
+    inflow = {"youzan": Inflow(10, quarantined, 10, 0)}
+    return "\n".join(complaints(accuracy, phantoms(rows, held), people, inflow, faults))
+
+
+def test_what_is_all_right_is_not_complained_of() -> None:
+    assert judged() == ""
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (HELD[1:], "2 of 3 orders are here"),
+        ((*HELD, HELD[0]), "in no truth, or stored twice: youzan/demo-apparel E1"),
+        ((*HELD, Held(SHOP, "E9", 1, "paid", 1)), "in no truth, or stored twice: youzan/demo-apparel E9"),
+        ((*HELD[1:], Held(SHOP, "E1", 9900, "paid", 2)), "2 of 3 orders belong to the right person"),
+        ((*HELD[1:], Held(SHOP, "E1", 9800, "paid", 1)), "2 of 3 orders have the right amount"),
+        ((*HELD[1:], Held(SHOP, "E1", None, "paid", 1)), "2 of 3 orders have the right amount"),
+        ((*HELD[:2], Held(SHOP, "E3", 7, "unpaid", 2)), "2 of 3 orders have the right amount"),
+        ((*HELD[1:], Held(SHOP, "E1", 9900, "shipped", 1)), "2 of 3 orders have the right status"),
+    ],
+)
+def test_an_order_that_is_lost_doubled_made_up_or_wrong_is_a_complaint(held: Sequence[Held], said: str) -> None:
+    assert said in judged(held=held)
+
+
+def test_keys_that_are_not_here_count_as_not_joined() -> None:
+    without = {found: customer for found, customer in CUSTOMERS.items() if found[0] != "unionid"}
+    assert "recall 33.3333%" in judged(customers=without)
+
+
+def test_a_shops_key_that_only_an_order_out_of_reach_shows_is_nobodys_fault() -> None:
+    away = {found: customer for found, customer in CUSTOMERS.items() if found[2] != "buyer-ann"}
+    assert "recall" in judged(customers=away)
+    assert compare_people(KEYS, away, ORDERS[1:], NOW).recall == 1.0
+
+
+def test_a_sites_key_counts_only_when_it_is_here() -> None:
+    member = key("member", "m-ann", "ann", "site/shop")
+    assert judged(keys=(*KEYS, member)) == ""
+    apart = {**CUSTOMERS, ("member", "site/shop", "m-ann"): 3}
+    assert "recall 66.6667%" in judged(keys=(*KEYS, member), customers=apart)
+
+
+def test_two_people_taken_for_one_and_one_for_two_are_complaints() -> None:
+    assert "pairs are of two people" in judged(customers=dict.fromkeys(CUSTOMERS, 1))
+    apart = {**CUSTOMERS, ("unionid", "", "u-ann"): 3}
+    assert "recall 66.6667%" in judged(customers=apart)
+
+
+def test_a_truth_without_anything_in_it_is_a_complaint() -> None:
+    assert "the truth has no order" in judged(held=(), rows=())
+    assert "nothing was measured" in judged(keys=())
+    assert "nothing was measured" in judged(customers={})
+
+
+def test_a_genuine_record_in_quarantine_and_a_fault_that_never_struck_are_complaints() -> None:
+    assert "youzan: 2 genuine records are in quarantine" in judged(quarantined=2)
+    never = [{"fault": "5xx", "hit": 3}, {"fault": "quota", "hit": 0}]
+    assert judged(faults=never) == "the fault quota was set and never struck"
+
+
+def test_dropped_duplicates_are_read_from_the_metrics() -> None:
+    text = (
+        'tandem_webhooks_total{outcome="accepted",platform="youzan"} 9.0\n'
+        'tandem_webhooks_total{outcome="duplicate",platform="youzan"} 3.0\n'
+        'tandem_webhooks_created{outcome="duplicate",platform="jd"} 1.7e+09\n'
+    )
+    assert duplicates(text) == {"youzan": 3}

@@ -1,0 +1,78 @@
+"""What is wrong with what Tandem holds, in sentences; nothing said means that it passed."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.accuracy.truth import Accuracy, People
+
+PRECISION_LEAST = 1.0
+RECALL_LEAST = 0.99
+_DUPLICATES = re.compile(r'^tandem_webhooks_total\{outcome="duplicate",platform="([^"]+)"\} (\S+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Inflow:
+    """What came in from one platform: records stored, quarantined, the events that came of them, and the pushes that
+    were here before."""
+
+    stored: int = 0
+    quarantined: int = 0
+    events: int = 0
+    duplicates: int = 0
+
+
+def duplicates(metrics: str) -> dict[str, int]:
+    """Pushes dropped as told before, by platform, from what `/metrics` says."""
+    return {platform: int(float(value)) for platform, value in _DUPLICATES.findall(metrics)}
+
+
+def complaints(
+    accuracy: Mapping[str, Accuracy],
+    phantoms: Sequence[str],
+    people: People,
+    inflow: Mapping[str, Inflow],
+    faults: Iterable[Mapping[str, Any]] = (),
+) -> list[str]:
+    """Everything for which a run fails.
+
+    A forged push is refused at the door and never stored, so whatever is quarantined was genuine.
+    """
+    return [
+        *_of_orders(accuracy, phantoms),
+        *_of_people(people),
+        *(
+            f"{name}: {each.quarantined} genuine records are in quarantine"
+            for name, each in inflow.items()
+            if each.quarantined
+        ),
+        *(f"the fault {each['fault']} was set and never struck" for each in faults if not each["hit"]),
+    ]
+
+
+def _of_orders(accuracy: Mapping[str, Accuracy], phantoms: Sequence[str]) -> list[str]:
+    said = [] if any(each.true for each in accuracy.values()) else ["the truth has no order: nothing was measured"]
+    for platform, found in accuracy.items():
+        for what, right in (
+            ("are here", found.here),
+            ("have the right amount", found.amount),
+            ("have the right status", found.status),
+            ("belong to the right person", found.owner),
+        ):
+            if right != found.true:
+                said.append(f"{platform}: {right} of {found.true} orders {what}")
+    if phantoms:
+        said.append(f"{len(phantoms)} stored orders are in no truth, or stored twice: {', '.join(phantoms[:5])}")
+    return said
+
+
+def _of_people(people: People) -> list[str]:
+    if not people.reachable or not people.pairs:
+        return [f"identity: {people.reachable} pairs are true and {people.pairs} held: nothing was measured"]
+    said = []
+    if people.precision < PRECISION_LEAST:
+        said.append(f"identity: precision {people.precision:.4%}: {people.false} pairs are of two people")
+    if people.recall < RECALL_LEAST:
+        said.append(f"identity: recall {people.recall:.4%}, at least {RECALL_LEAST:.0%} is asked")
+    return said
