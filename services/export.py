@@ -76,7 +76,16 @@ class ExportService:
                 "exported_at": rfc3339(work.now),
                 "identities": [row.model_dump(mode="json", exclude={"digest", "customer_id", "home"}) for row in keys],
                 "evidence": [row.model_dump(mode="json") for row in links],
-                "tags": [{"tag": each.tag, "since": rfc3339(each.since), "why": list(each.why)} for each in tags],
+                "tags": [
+                    {
+                        "tag": each.tag,
+                        "since": rfc3339(each.since),
+                        "why": list(each.why),
+                        "rule": each.rule,
+                        "version": each.version,
+                    }
+                    for each in tags
+                ],
                 "tag_decisions": [_decided(each) for each in decisions],
                 "grades": [
                     {"grading": each.grading, "grade": each.grade, "score": each.score, "since": rfc3339(each.since)}

@@ -38,11 +38,16 @@ _CHATS, _CONTACTS, _COUPONS = ("chat",), ("contact", "follow"), ("coupon",)
 
 @dataclass(frozen=True, slots=True)
 class HeldTag:
-    """A tag that a customer holds, since when, and why: what the rule saw, in its own words."""
+    """A tag that a customer holds, since when, and why: what the rule saw, in its own words.
+
+    rule, version: of a tag by a rule; None for one that somebody gave.
+    """
 
     tag: str
     since: datetime
     why: Sequence[Any]
+    rule: str | None = None
+    version: str | None = None
 
 
 class TagBook(Protocol):

@@ -18,7 +18,11 @@ class StoredTags:
         tags = CustomerTags(work)
         marks = await tags.marks(customer)
         excluded = {mark.tag for mark in marks if mark.kind == "exclude"}
-        by_rules = [HeldTag(row.tag, row.since, row.why) for row in await tags.by_rules(customer) if row.held]
+        by_rules = [
+            HeldTag(row.tag, row.since, row.why, row.rule, row.version)
+            for row in await tags.by_rules(customer)
+            if row.held
+        ]
         by_people = [
             HeldTag(mark.tag, mark.marked_at, [{"source": mark.source, "actor": mark.actor, "reason": mark.reason}])
             for mark in marks

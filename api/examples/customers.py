@@ -90,7 +90,9 @@ RESPONSES: dict[str, Any] = {
         "contacts": [],
         "coupons": [],
         "activities": [],
-        "tags": [{"tag": "复购", "since": AT, "why": ["近 90 天已付款 3 单"]}],
+        "tags": [
+            {"tag": "复购", "since": AT, "why": ["近 90 天已付款 3 单"], "rule": "repurchase", "version": "1.0.0"}
+        ],
         "grades": [
             {
                 "grading": "vip",

@@ -71,11 +71,13 @@ class EntryOut(_Out):
 
 
 class HeldTagOut(_Out):
-    """A tag, since when, and what its rule saw."""
+    """A tag, since when, and what its rule saw. rule, version: null for one that somebody gave."""
 
     tag: str
     since: AwareDatetime
     why: list[Any]
+    rule: str | None
+    version: str | None
 
 
 class RhythmOut(_Out):

@@ -16,7 +16,7 @@ async def test_a_decision_gives_a_tag_and_an_exclusion_takes_it(database: Databa
         await CustomerTags(work).mark(two, "VIP", "exclude", "manual", "li", "员工")
     async with UnitOfWork(database) as work:
         held = await StoredTags().held(work, first)
-        assert [(tag.tag, tag.why[0]["reason"]) for tag in held] == [("VIP", "老客户")]
+        assert [(tag.tag, tag.why[0]["reason"], tag.rule) for tag in held] == [("VIP", "老客户", None)]
         assert await StoredTags().held(work, second) == []
         assert await StoredTags().holders(work, "VIP", None, 10) == [first]
         assert await StoredTags().holders(work, "VIP", first, 10) == []
@@ -43,5 +43,6 @@ async def test_erasing_forgets_what_rules_said(database: Database) -> None:
         assert await StoredTags().forget(work, [erased]) == 1
     async with UnitOfWork(database) as work:
         assert await StoredTags().held(work, erased) == []
-        assert [tag.tag for tag in await StoredTags().held(work, other)] == ["VIP"]
+        (tag,) = await StoredTags().held(work, other)
+        assert (tag.tag, tag.rule, tag.version) == ("VIP", "spending", "1")
         assert await CustomerTags(work).due(10) == {"spending": [other]}
