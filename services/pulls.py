@@ -52,6 +52,14 @@ class Pulled:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """What of a page is not here, or otherwise: the keys of its pushes; and the records that rows are compared with."""
+
+    pushes: frozenset[str]
+    records: Sequence[Record] = ()
+
+
 class PullService:
     """Streams of connected accounts, read by whoever serves the platform's queue."""
 
@@ -92,17 +100,18 @@ class PullService:
 
     async def compare(self, account_id: str, stream: str, *, beat: Callable[[], None] = lambda: None) -> ComparisonRow:
         """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
-        mended by the inbox. Raises as `pull` does."""
+        mended by the inbox, also where the inbox read the same before. Raises as `pull` does."""
         account, client, kind = await self._open(account_id, stream)
         until = self._link.now().replace(microsecond=0)
         since = until - COMPARED
         cursor: Mapping[str, Any] = {"since": rfc3339(since)}
         total, more = Difference(), True
         while more:
+            asked_at = self._link.now()
             page = await client.pull(stream, cursor, until)
-            difference, page = await self._difference(account, kind, page)
+            difference, page, wrong = await self._difference(account, kind, page)
             total += difference
-            await self._add(account, page)
+            await self._mend(account, page, wrong, asked_at)
             cursor, more = page.cursor, page.more
             beat()
         async with UnitOfWork(self._database) as work:
@@ -180,9 +189,15 @@ class PullService:
             )
         return new
 
-    async def _add(self, account: Account, page: PulledPage) -> None:
+    async def _mend(self, account: Account, page: PulledPage, wrong: _Wrong, asked_at: datetime) -> None:
+        """Let the inbox have what is wrong here although it may have had it before, and whatever else is new to it."""
+        again = [each for each in page.records if each.dedupe_key in wrong.pushes]
+        others = [each for each in page.records if each.dedupe_key not in wrong.pushes]
         async with UnitOfWork(self._database) as work:
-            await Inbox(work).add_many(_pushes(account, page))
+            await Inbox(work).add_many(_pushes(account, replace(page, records=others)))
+            # Pushes before records, as whoever drains takes them.
+            await Inbox(work).read_again(_pushes(account, replace(page, records=again)))
+            await Records(work).give_way(wrong.records, asked_at)
 
     async def _note(self, account: Account, stream: str, cursor: Mapping[str, Any], *, problem: str) -> None:
         async with UnitOfWork(self._database) as work:
@@ -191,13 +206,22 @@ class PullService:
                 _id(account), stream, place.unit_path, cursor, reached_at=_reached(cursor), problem=problem
             )
 
-    async def _difference(self, account: Account, kind: Stream, page: PulledPage) -> tuple[Difference, PulledPage]:
-        """How a page compares with what is here; and the page, of a list of everything without what is known."""
+    async def _difference(
+        self, account: Account, kind: Stream, page: PulledPage
+    ) -> tuple[Difference, PulledPage, _Wrong]:
+        """How a page compares with what is here; the page, of a list of everything without what is known; and what of
+        it is wrong here."""
         told = self._told(account, page)
         async with UnitOfWork(self._database) as work:
-            if not kind.lists_everything:
-                return await Records(work).difference(fold(each for _, records in told for each in records)), page
-            return await _compared_with_list(work, _id(account), page, told)
+            if kind.lists_everything:
+                difference, page = await _compared_with_list(work, _id(account), page, told)
+                readable = {pulled.dedupe_key for pulled, some in told if some}
+                return difference, page, _Wrong(frozenset(readable & {each.dedupe_key for each in page.records}))
+            folded = fold(each for _, records in told for each in records)
+            difference, wrong = await Records(work).difference(folded)
+        things = {(each.shelf, each.key) for each in wrong}
+        pushes = (pulled.dedupe_key for pulled, some in told if any((each.shelf, each.key) in things for each in some))
+        return difference, page, _Wrong(frozenset(pushes), wrong)
 
     def _told(self, account: Account, page: PulledPage) -> list[tuple[Verified, list[Record]]]:
         """The records of a page, none of what cannot be read."""

@@ -19,7 +19,7 @@ from services.disclosure import record_unmasking, require_unmasking
 from services.push_reading import PushReader
 from storage.audit import AuditLog
 from storage.engine import Database
-from storage.inbox import StoredPush
+from storage.inbox import REPLACED_BY, StoredPush
 from storage.paging import Page, PageRequest
 from storage.quarantine import Quarantine, QuarantineFilter, QuarantineGroup
 from storage.unit_of_work import UnitOfWork, refused
@@ -112,7 +112,7 @@ class QuarantineService:
                 raise _still_unreadable(f"{type(error).__name__}: {error}") from error
             again = ConflictProblem(Text("同样的更正已经提交过", "The same correction was made before"))
             with refused("uq_inbox_platform_account_dedupe_key", again):
-                new = await Quarantine(work).replace(stored, push, f"replaced by {actor.login}: {reason.strip()}")
+                new = await Quarantine(work).replace(stored, push, f"{REPLACED_BY}{actor.login}: {reason.strip()}")
             detail = {"id": push_id, "new": new, "reason": reason.strip(), **digests}
             await AuditLog(work).record(actor, "inbox.correct", "inbox", detail)
             return new

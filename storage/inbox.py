@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Insert,
     UniqueConstraint,
+    and_,
     func,
     or_,
     text,
@@ -35,6 +36,8 @@ _MOST_BYTES = 8 * 1024 * 1024
 _ORPHANED_AFTER = timedelta(hours=1)
 """So long a push waits for a process that knows its platform: longer than workers are replaced one after the other."""
 _PAYLOAD = "inbox.payload"
+REPLACED_BY = "replaced by "
+"""How the reason of a push begins in whose place a person put a corrected one."""
 
 
 class InboxRow(Table, table=True):
@@ -104,6 +107,22 @@ def _insert_new() -> Insert:
     return insert(table).from_select(list(_COLUMNS), rows).on_conflict_do_nothing().returning(table.c.id)
 
 
+@lru_cache(maxsize=1)
+def _insert_again() -> Insert:
+    """Insert the pushes, and let those that were read or put aside wait once more; their ids."""
+    table, source = table_of(InboxRow), recordset(InboxRow, _COLUMNS)
+    key = _COLUMNS[:3]
+    # In one order, so that two at once wait for each other and never embrace.
+    rows = sa_select(*(source.c[name] for name in _COLUMNS)).order_by(*(source.c[name] for name in key))
+    fresh = insert(table).from_select(list(_COLUMNS), rows)
+    is_replaced = func.coalesce(table.c.reason, "").startswith(REPLACED_BY)
+    return fresh.on_conflict_do_update(
+        index_elements=list(key),
+        set_={name: fresh.excluded[name] for name in _COLUMNS[3:]} | {"reason": None},
+        where=and_(table.c.state != "waiting", ~is_replaced),
+    ).returning(table.c.id)
+
+
 _TAKE = """
     WITH head AS MATERIALIZED (
         SELECT id, octet_length(payload) AS size FROM inbox
@@ -133,6 +152,17 @@ class Inbox(Repository):
 
     async def add_many(self, pushes: Sequence[Push]) -> int:
         """Store those of the pushes that did not come before; how many they were. Wakes the drainer."""
+        return await self._insert(_insert_new(), pushes)
+
+    async def read_again(self, pushes: Sequence[Push]) -> int:
+        """Let the pushes wait with what they say now, also those that were read, put into quarantine or put away
+        before; how many they were. Wakes the drainer.
+
+        One that waits stays as it is, and so does one in whose place a person put a corrected push: their word holds.
+        """
+        return await self._insert(_insert_again(), pushes)
+
+    async def _insert(self, statement: Insert, pushes: Sequence[Push]) -> int:
         rows = [
             {
                 "platform": push.platform,
@@ -147,7 +177,7 @@ class Inbox(Repository):
             }
             for push in {(push.platform, push.account, push.dedupe_key): push for push in pushes}.values()
         ]
-        added = await run_with_rows(self.session, _insert_new(), InboxRow, rows)
+        added = await run_with_rows(self.session, statement, InboxRow, rows)
         if added:
             await notify(self.work, INBOX_CHANNEL)
         return len(added)

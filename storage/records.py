@@ -8,7 +8,21 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, Update, and_, case, cast, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import Table as TableOfRows
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import BigInteger
@@ -85,6 +99,8 @@ _INTERACTION = (
 )
 _COLUMNS = {"people": "identity_id"}
 _BORROWED = (-(2**63), -1)
+_LOST = -1
+"""A tie that every telling wins: theirs are not negative."""
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
 _PLACES: Mapping[Shelf, _Place] = {
     "goods": _Place(
@@ -212,23 +228,43 @@ class Records(Repository):
         await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
         return written
 
-    async def difference(self, records: Sequence[Record]) -> Difference:
-        """Compare folded records with the rows that are here, by status and amount; nothing is written."""
-        total = Difference()
+    async def difference(self, records: Sequence[Record]) -> tuple[Difference, list[Record]]:
+        """Compare folded records with the rows that are here, by status and amount: how many are missing or differ, and
+        which; nothing is written."""
+        total, wrong = Difference(), list[Record]()
         for shelf, amount in _AMOUNTS.items():
+            on_shelf = {record.key: record for record in records if record.shelf == shelf}
             rows = [
                 {
                     **dict(zip(_PLACES[shelf].guard.key, record.key, strict=True)),
                     "status": record.values["status"],
                     amount: record.values[amount],
                 }
-                for record in records
-                if record.shelf == shelf
+                for record in on_shelf.values()
             ]
             found = await run_with_rows(self.session, _differences(shelf, amount), _PLACES[shelf].model, rows)
             missing = sum(row.is_missing for row in found)
             total += Difference(len(rows), missing, sum(bool(row.differs) for row in found))
-        return total
+            wrong += [on_shelf[tuple(row[2:])] for row in found if row.is_missing or row.differs]
+        return total, wrong
+
+    async def give_way(self, records: Sequence[Record], before: datetime) -> None:
+        """Let rows that were written before an instant lose against these records of the same version.
+
+        Of two tellings with one version the platform itself knows the right one: the one it tells when asked later.
+        """
+        for shelf in _AMOUNTS:
+            place = _PLACES[shelf]
+            rows = [
+                {
+                    **dict(zip(place.guard.key, record.key, strict=True)),
+                    "version": record.version,
+                    "detail_version": record.detail_version,
+                }
+                for record in records
+                if record.shelf == shelf
+            ]
+            await run_with_rows(self.session, _giving_way(shelf), place.model, rows, before=before)
 
     def _row(
         self, place: _Place, record: Record, identity: int | None, placements: Mapping[str, Placement]
@@ -294,7 +330,33 @@ def _differences(shelf: Shelf, amount: str) -> Any:
             and_(source.c[amount].is_not(None), table.c[amount].is_distinct_from(source.c[amount])),
         ),
     )
-    return select(missing.label("is_missing"), differs.label("differs")).select_from(source.outerjoin(table, is_same))
+    key = (source.c[name] for name in place.guard.key)
+    told = select(missing.label("is_missing"), differs.label("differs"), *key)
+    return told.select_from(source.outerjoin(table, is_same))
+
+
+@lru_cache(maxsize=4)
+def _giving_way(shelf: Shelf) -> Update:
+    """Take from the rows of the given records, where they have the record's version, what decides a tie."""
+    place = _PLACES[shelf]
+    table = table_of(place.model)
+    versions = ("version", "detail_version")
+    source = recordset(place.model, (*place.guard.key, *versions))
+    is_same = and_(*(table.c[name] == source.c[name] for name in place.guard.key))
+    # In the order in which batches take rows.
+    held = (
+        select(table.c.id, *(source.c[name] for name in versions))
+        .select_from(table.join(source, is_same))
+        .where(table.c.recorded_at < bindparam("before", type_=DateTime(timezone=True)))
+        .order_by(*(table.c[name] for name in place.guard.key))
+        .with_for_update(of=table)
+        .cte("held")
+    )
+    ties = {
+        tie_of(name): case((table.c[name] == held.c[name], literal(_LOST)), else_=table.c[tie_of(name)])
+        for name in versions
+    }
+    return update(table).where(table.c.id == held.c.id).values(**ties)
 
 
 @lru_cache(maxsize=1)

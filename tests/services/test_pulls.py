@@ -1,13 +1,16 @@
 """Reading a platform again: everything it has ends up here once, and what differs is counted and mended."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from temporalio.client import Client
+from sqlmodel import col, select
+from temporalio.client import Client, ScheduleHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -19,20 +22,28 @@ from connectors.webhooks import Verified
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.events import Event
+from domain.privacy import Masking
 from domain.problems import NotFoundProblem, ProblemError
 from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.inbox import InboxService
+from services.pull_reports import PullReports
 from services.pull_schedules import PullSchedules
 from services.pulls import PullService
+from services.push_reading import PushReader
+from services.quarantine import QuarantineService
 from storage.encryption import Keyring
 from storage.engine import Database
-from storage.pulls import Streams
+from storage.inbox import Inbox, InboxRow
+from storage.paging import PageRequest
+from storage.pulls import ComparisonRow, Streams
+from storage.quarantine import QuarantineFilter
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
+from tests.services.house import eventually
 from workflows.housekeeping import PullWorkflow
-from workflows.messages import PULL_WORKFLOW, PullProgress, StreamPull
+from workflows.messages import FLOWS_QUEUE, PULL_WORKFLOW, PullProgress, StreamPull
 
 ADMIN = an_actor("root")
 SHOP = "youzan/demo-apparel"
@@ -117,7 +128,6 @@ async def test_a_comparison_counts_what_is_missing_or_differs_and_the_inbox_mend
                 "(SELECT id FROM refunds WHERE version > 0 ORDER BY told_at DESC, id LIMIT 1)"
             )
         )
-        await work.session.execute(text("DELETE FROM inbox"))
     found = await pulls.compare(SHOP, "refunds")
     assert (found.missing, found.differing) == (1, 1)
     await drained(live)
@@ -148,6 +158,65 @@ async def test_a_row_that_a_connector_chokes_on_stops_neither_pull_nor_compariso
         reasons = list(await work.session.scalars(text("SELECT reason FROM inbox WHERE state = 'quarantined'")))
     assert [reason.partition(":")[0] for reason in reasons] == ["TypeError"]
     assert (await pulls.compare(SHOP, "refunds")).missing == 0
+
+
+async def _newest_refunds(live: Database, world: Outside, pulls: PullService, count: int) -> list[int]:
+    """So many refunds that were read just now: the numbers of their pushes."""
+    for _ in range(count):
+        await world.sim.refund(stage="asked")
+    await read_all(pulls, "refunds")
+    await drained(live)
+    async with UnitOfWork(live) as work:
+        return list(await work.session.scalars(select(InboxRow.id).order_by(col(InboxRow.id).desc()).limit(count)))
+
+
+async def _lose(live: Database, push_id: int, change: str = "DELETE FROM refunds WHERE {}") -> None:
+    """Let the refund of a push be gone, or be changed."""
+    async with UnitOfWork(live) as work:
+        row = await work.session.get_one(InboxRow, push_id)
+        refund = json.loads(row.payload)["refund_id"]
+        await work.session.execute(text(change.format("refund_id = :refund")), {"refund": refund})
+
+
+async def test_a_comparison_mends_what_was_misread_at_the_same_version(
+    pulls: PullService, live: Database, world: Outside
+) -> None:
+    misread = await _newest_refunds(live, world, pulls, 3)
+    for push_id in misread:
+        # As a parser reads it that has a bug, whose word would always win the tie.
+        change = (
+            "UPDATE refunds SET amount_minor = amount_minor + 1, version_tie = {0}, detail_version_tie = {0} WHERE {1}"
+        )
+        await _lose(live, push_id, change.format(2**31 - 1, "{}"))
+    truth = await one(live, "SELECT sum(amount_minor) - 3 FROM refunds")
+    assert (await pulls.compare(SHOP, "refunds")).differing == 3
+    await drained(live)
+    again = await pulls.compare(SHOP, "refunds")
+    assert (again.missing, again.differing) == (0, 0)
+    assert await one(live, "SELECT sum(amount_minor) FROM refunds") == truth
+    assert await one(live, "SELECT count(*) FROM inbox WHERE state <> 'done'") == (0,)
+
+
+async def test_a_comparison_reads_again_what_was_put_aside_but_overrules_no_correction(
+    pulls: PullService, live: Database, world: Outside
+) -> None:
+    aside, away, corrected = await _newest_refunds(live, world, pulls, 3)
+    for push_id in (aside, away, corrected):
+        await _lose(live, push_id)
+    async with UnitOfWork(live) as work:
+        for push_id in (aside, away, corrected):
+            await Inbox(work).quarantine(push_id, "a field that nobody knew yet")
+    quarantine = QuarantineService(live, PushReader(CONNECTORS), Masking())
+    await quarantine.put_away(ADMIN, QuarantineFilter(ids=[away]), "tests of the shop")
+    new = await quarantine.correct(ADMIN, corrected, {"reason": "corrected"}, "as agreed", whole=False)
+    await drained(live)
+    await _lose(live, new)
+    assert (await pulls.compare(SHOP, "refunds")).missing == 3
+    assert await one(live, "SELECT count(*) FROM inbox WHERE state = 'waiting'") == (2,)
+    await drained(live)
+    assert await one(live, "SELECT count(*) FROM inbox WHERE state = 'quarantined'") == (0,)
+    assert (await pulls.compare(SHOP, "refunds")).missing == 1
+    assert await one(live, "SELECT count(*) FROM inbox WHERE state = 'waiting'") == (0,), "a person's word holds"
 
 
 async def test_why_a_stream_stopped_is_remembered_until_it_goes_on(
@@ -213,3 +282,33 @@ async def test_the_workflow_reads_to_the_end_on_the_platforms_own_queue(
         )
     truth = [refund for refund in world.sim.app.state.world.refunds if refund.shop == "demo-apparel"]
     assert (progress.records, progress.more) == (len(truth), False)
+
+
+async def test_each_night_a_stream_is_compared_and_what_it_lacked_is_told(
+    pulls: PullService, live: Database, world: Outside, temporal: Client
+) -> None:
+    await world.sim.refund(stage="asked")
+    await PullSchedules(live, temporal, CONNECTORS).sync()
+    night = temporal.get_schedule_handle(f"stream/compare/{SHOP}/refunds")
+
+    async def found(nights: int) -> ComparisonRow | None:
+        told = (await PullReports(live).comparisons(ADMIN, PageRequest(), account_id=SHOP)).items
+        return told[0] if len(told) >= nights else None
+
+    flows = Worker(temporal, task_queue=FLOWS_QUEUE, workflows=[PullWorkflow])
+    platform = Worker(temporal, task_queue="platform.youzan", activities=[PullActivities(pulls).pull])
+    async with flows, platform:
+        await night.trigger()
+        first = await eventually(partial(found, 1))
+        assert (first.stream, first.differing) == ("refunds", 0)
+        assert first.missing == first.records > 0, "nothing was read before"
+        await drained(live)
+        # A stroke while the one before is still at work is left out.
+        await eventually(partial(_is_idle, night))
+        await night.trigger()
+        second = await eventually(partial(found, 2))
+        assert (second.records, second.accuracy) == (first.records, 1)
+
+
+async def _is_idle(schedule: ScheduleHandle) -> bool:
+    return not (await schedule.describe()).info.running_actions
