@@ -51,7 +51,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"match": {}, "fault": "shift_page", "probability": 0.05, "times": 20},
 )
 """A request that hangs is given up after ten seconds; the first rule that strikes a request is the only one."""
-ENDS_S = 900
+ENDS_S = 1_800
 REPAIRS = 3
 """How often everything is read again after the faults, at most: schedules repair what pushes and pages missed."""
 
