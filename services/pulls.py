@@ -30,7 +30,7 @@ from storage.inbox import Inbox, Push
 from storage.interactions import Interactions
 from storage.placements import Placements
 from storage.pulls import ComparisonRow, Streams
-from storage.records import Difference, Records
+from storage.record_comparison import Difference, RecordComparison
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -197,7 +197,7 @@ class PullService:
             await Inbox(work).add_many(_pushes(account, replace(page, records=others)))
             # Pushes before records, as whoever drains takes them.
             await Inbox(work).read_again(_pushes(account, replace(page, records=again)))
-            await Records(work).give_way(wrong.records, asked_at)
+            await RecordComparison(work).give_way(wrong.records, asked_at)
 
     async def _note(self, account: Account, stream: str, cursor: Mapping[str, Any], *, problem: str) -> None:
         async with UnitOfWork(self._database) as work:
@@ -218,7 +218,7 @@ class PullService:
                 readable = {pulled.dedupe_key for pulled, some in told if some}
                 return difference, page, _Wrong(frozenset(readable & {each.dedupe_key for each in page.records}))
             folded = fold(each for _, records in told for each in records)
-            difference, wrong = await Records(work).difference(folded)
+            difference, wrong = await RecordComparison(work).difference(folded)
         things = {(each.shelf, each.key) for each in wrong}
         pushes = (pulled.dedupe_key for pulled, some in told if any((each.shelf, each.key) in things for each in some))
         return difference, page, _Wrong(frozenset(pushes), wrong)

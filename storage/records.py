@@ -10,11 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    DateTime,
     Text,
     Update,
     and_,
-    bindparam,
     case,
     cast,
     func,
@@ -99,8 +97,6 @@ _INTERACTION = (
 )
 _COLUMNS = {"people": "identity_id"}
 _BORROWED = (-(2**63), -1)
-_LOST = -1
-"""A tie that every telling wins: theirs are not negative."""
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
 _PLACES: Mapping[Shelf, _Place] = {
     "goods": _Place(
@@ -138,7 +134,6 @@ _PLACES: Mapping[Shelf, _Place] = {
 
 
 _MEET_WITHIN = timedelta(hours=1)
-_AMOUNTS: Mapping[Shelf, str] = {"orders": "paid_minor", "refunds": "amount_minor"}
 
 
 _WHOSE_REFUNDS = """
@@ -172,18 +167,6 @@ class Written:
     new: int = 0
     changed: int = 0
     stale: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How records of a platform compare with what is here: not here at all, or with another status or amount."""
-
-    records: int = 0
-    missing: int = 0
-    differing: int = 0
-
-    def __add__(self, other: "Difference") -> "Difference":
-        return Difference(self.records + other.records, self.missing + other.missing, self.differing + other.differing)
 
 
 class Met(NamedTuple):
@@ -227,44 +210,6 @@ class Records(Repository):
         await write_lines(self.session, orders, are_new=not changed_orders)
         await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
         return written
-
-    async def difference(self, records: Sequence[Record]) -> tuple[Difference, list[Record]]:
-        """Compare folded records with the rows that are here, by status and amount: how many are missing or differ, and
-        which; nothing is written."""
-        total, wrong = Difference(), list[Record]()
-        for shelf, amount in _AMOUNTS.items():
-            on_shelf = {record.key: record for record in records if record.shelf == shelf}
-            rows = [
-                {
-                    **dict(zip(_PLACES[shelf].guard.key, record.key, strict=True)),
-                    "status": record.values["status"],
-                    amount: record.values[amount],
-                }
-                for record in on_shelf.values()
-            ]
-            found = await run_with_rows(self.session, _differences(shelf, amount), _PLACES[shelf].model, rows)
-            missing = sum(row.is_missing for row in found)
-            total += Difference(len(rows), missing, sum(bool(row.differs) for row in found))
-            wrong += [on_shelf[tuple(row[2:])] for row in found if row.is_missing or row.differs]
-        return total, wrong
-
-    async def give_way(self, records: Sequence[Record], before: datetime) -> None:
-        """Let rows that were written before an instant lose against these records of the same version.
-
-        Of two tellings with one version the platform itself knows the right one: the one it tells when asked later.
-        """
-        for shelf in _AMOUNTS:
-            place = _PLACES[shelf]
-            rows = [
-                {
-                    **dict(zip(place.guard.key, record.key, strict=True)),
-                    "version": record.version,
-                    "detail_version": record.detail_version,
-                }
-                for record in records
-                if record.shelf == shelf
-            ]
-            await run_with_rows(self.session, _giving_way(shelf), place.model, rows, before=before)
 
     def _row(
         self, place: _Place, record: Record, identity: int | None, placements: Mapping[str, Placement]
@@ -313,50 +258,6 @@ class Records(Repository):
         brought one of the two. Looks back an hour; `settle` takes them off."""
         found = await fetch(self.work, _MET_LATER, {"since": self.now - _MEET_WITHIN, "limit": limit})
         return [Met(*row) for row in found]
-
-
-@lru_cache(maxsize=4)
-def _differences(shelf: Shelf, amount: str) -> Any:
-    """For each given record: whether its row is missing, or has another status or amount."""
-    place = _PLACES[shelf]
-    table = table_of(place.model)
-    source = recordset(place.model, (*place.guard.key, "status", amount))
-    is_same = and_(*(table.c[name] == source.c[name] for name in place.guard.key))
-    missing = table.c.id.is_(None)
-    differs = and_(
-        ~missing,
-        or_(
-            and_(source.c.status != "unknown", table.c.status != source.c.status),
-            and_(source.c[amount].is_not(None), table.c[amount].is_distinct_from(source.c[amount])),
-        ),
-    )
-    key = (source.c[name] for name in place.guard.key)
-    told = select(missing.label("is_missing"), differs.label("differs"), *key)
-    return told.select_from(source.outerjoin(table, is_same))
-
-
-@lru_cache(maxsize=4)
-def _giving_way(shelf: Shelf) -> Update:
-    """Take from the rows of the given records, where they have the record's version, what decides a tie."""
-    place = _PLACES[shelf]
-    table = table_of(place.model)
-    versions = ("version", "detail_version")
-    source = recordset(place.model, (*place.guard.key, *versions))
-    is_same = and_(*(table.c[name] == source.c[name] for name in place.guard.key))
-    # In the order in which batches take rows.
-    held = (
-        select(table.c.id, *(source.c[name] for name in versions))
-        .select_from(table.join(source, is_same))
-        .where(table.c.recorded_at < bindparam("before", type_=DateTime(timezone=True)))
-        .order_by(*(table.c[name] for name in place.guard.key))
-        .with_for_update(of=table)
-        .cte("held")
-    )
-    ties = {
-        tie_of(name): case((table.c[name] == held.c[name], literal(_LOST)), else_=table.c[tie_of(name)])
-        for name in versions
-    }
-    return update(table).where(table.c.id == held.c.id).values(**ties)
 
 
 @lru_cache(maxsize=1)
