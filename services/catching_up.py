@@ -21,13 +21,14 @@ async def caught_up(database: Database, shops: Collection[Shop], patience_s: flo
     is settled; False when the time was up first."""
     if not shops:
         return True
+    accounts = [f"{platform}/{slug}" for platform, slug in shops]
     async with UnitOfWork(database) as work:
         newest = await Inbox(work).newest_waiting(shops)
     ends_at = time.monotonic() + patience_s
     while True:
         async with UnitOfWork(database) as work:
             waits = newest is not None and await Inbox(work).has_waiting_of(shops, newest)
-            if not waits and not await Records(work).met_later(1):
+            if not waits and not await Records(work).met_later(1, accounts):
                 return True
         if time.monotonic() >= ends_at:
             return False

@@ -10,6 +10,7 @@ are no error either: the database ends one of them, which is read again at once.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.problems import ProblemError, UnavailableProblem
-from services.intake import Arrival, EventName, Intake
+from services.intake import MOST_MET, Arrival, EventName, Intake, OrderName
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 _AT_A_STRETCH = 50
+_LOOK_BACK_EVERY_S = 60.0
+_MOST_LOOKS = 20
 _TRIES = 5
 _TURN = "inbox-turn"
 
@@ -63,8 +66,8 @@ class InboxService:
         self._reader = PushReader(connectors)
         self._platforms = tuple(connectors)
         self._intake = intake or Intake()
-        # Also at first: the process before may have ended between a batch and what follows.
-        self._may_have_met = True
+        self._told: set[OrderName] = set()
+        self._looks_back_at = 0.0
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
 
@@ -98,30 +101,38 @@ class InboxService:
         """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
 
         One that cannot be read goes to quarantine with the reason, and holds up no other; one of a platform that this
-        process does not know waits an hour for a process that does. What the batch before wrote
-        is first held against what others wrote at the same moment.
+        process does not know waits an hour for a process that does. What this process wrote before is first held
+        against what others wrote at the same moment; once a minute, what any process wrote.
         """
-        if self._may_have_met:
-            await self._settle()
-        drained = await self._drain(limit, None)
-        if drained.read:
-            self._may_have_met = True
-        return drained
+        await self._settle()
+        return await self._drain(limit, None)
 
     async def _settle(self) -> None:
-        # Before: what another batch of this process writes from now on is for the next time.
-        self._may_have_met = False
+        # Taken before: what another batch of this process writes from now on is for the next time.
+        told, self._told = self._told, set()
+        looks_back = time.monotonic() >= self._looks_back_at
         try:
-            async with UnitOfWork(self._database) as work:
-                await self._intake.settle(work)
+            if told:
+                async with UnitOfWork(self._database) as work:
+                    await self._intake.settle(work, told)
+            if looks_back:
+                # Also at first: a process may have ended between a batch and what follows.
+                await self._look_back()
         except DBAPIError as error:
             if not is_refused(error):
                 raise
             # It waits for the next time; no push waits for it.
             log.exception("refunds and orders that came at one moment were not settled")
         except UnavailableProblem:
-            self._may_have_met = True
+            self._told |= told
             raise
+
+    async def _look_back(self) -> None:
+        for _ in range(_MOST_LOOKS):
+            async with UnitOfWork(self._database) as work:
+                if await self._intake.settle(work, None) < MOST_MET:
+                    break
+        self._looks_back_at = time.monotonic() + _LOOK_BACK_EVERY_S
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:
         try:
@@ -140,7 +151,7 @@ class InboxService:
                 with times.of("inbox"):
                     work, waiting = await self._take(stack, limit, ids)
                 taken = [stored.id for stored in waiting]
-                return await self._read(work, waiting, times)
+                drained, told = await self._read(work, waiting, times)
         except DBAPIError as error:
             if not is_refused(error):
                 raise
@@ -153,6 +164,9 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 await Inbox(work).quarantine(taken[0], reason)
             return InboxDrained(read=1, quarantined=1)
+        # After the commit: whoever holds it against the others must see it.
+        self._told |= told
+        return drained
 
     async def _take(
         self, stack: AsyncExitStack, limit: int, ids: Sequence[int] | None
@@ -163,7 +177,9 @@ class InboxService:
             work = await stack.enter_async_context(UnitOfWork(self._database))
             return work, await Inbox(work).take_waiting(limit, self._platforms, ids)
 
-    async def _read(self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes) -> InboxDrained:
+    async def _read(
+        self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes
+    ) -> tuple[InboxDrained, frozenset[OrderName]]:
         inbox = Inbox(work)
         arrivals: list[Arrival] = []
         done: list[int] = []
@@ -187,4 +203,4 @@ class InboxService:
         with times.of("inbox"):
             await inbox.done(done)
             await inbox.empty({push for name, push in pushed_by if name in taken.erased})
-        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done), times.seconds)
+        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done), times.seconds), taken.orders

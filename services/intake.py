@@ -4,7 +4,7 @@ Every step is one statement or a few over the whole batch. Rows are written in t
 at once wait for each other and never embrace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -33,6 +33,9 @@ TRIGGERS_WITHIN = timedelta(days=2)
 
 EventName = tuple[str, str]
 """Source and id of an event."""
+
+OrderName = tuple[str, str]
+"""Account and number of an order."""
 
 
 class Tagging(Protocol):
@@ -83,15 +86,17 @@ class Arrival:
 
 @dataclass(slots=True)
 class TakenIn:
-    """What a batch did. events: those that were new. erased: sources and ids of events about people who were erased."""
+    """What a batch did. events: those that were new. erased: sources and ids of events about people who were erased.
+    orders: what it told something about, itself or a refund of it."""
 
     events: int = 0
     written: Written = field(default_factory=Written)
     customers: frozenset[UUID] = frozenset()
     erased: frozenset[EventName] = frozenset()
+    orders: frozenset[OrderName] = frozenset()
 
 
-_MOST_MET = 500
+MOST_MET = 500
 _MET_KINDS = frozenset({"orders", "refunds"})
 _NOBODY = Assigned((), {}, {}, {})
 
@@ -126,7 +131,8 @@ class Intake:
             written = await Records(work).write(records, owners, placements)
             unnamed = {record.key for record in records if record.shelf == "refunds" and not record.people}
             refunded = await Records(work).whose_refunds(unnamed)
-            silenced = await Suppressions(work).follow_refunds(_orders_of(records))
+            orders = _orders_of(records)
+            silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
         with times.of("events"):
             first = [*assigned.events, *await suppressed_events(work, lately)]
@@ -138,17 +144,21 @@ class Intake:
             if self._lookups is not None and assigned.identities:
                 # Behind the tags: whoever holds customers and lookups at once takes them in this order.
                 await self._lookups.ask(work, arrivals, assigned)
-        return TakenIn(new, written, assigned.touched, erased)
+        return TakenIn(new, written, assigned.touched, erased, frozenset(orders))
 
-    async def settle(self, work: UnitOfWork) -> int:
+    async def settle(self, work: UnitOfWork, orders: Collection[OrderName] | None) -> int:
         """What follows from refunds whose order came at the same moment, in another batch, so that neither saw the
-        other: whose they are, what they silence, which tags. How many there were."""
-        met = await Records(work).met_later(_MOST_MET)
+        other: whose they are, what they silence, which tags. How many there were, up to `MOST_MET` at once.
+
+        orders: what the caller's batch told of; None for whatever was told in the last hour.
+        """
+        records = Records(work)
+        met = await records.met_later(MOST_MET) if orders is None else await records.met(orders, MOST_MET)
         if not met:
             return 0
-        orders = {(each.account_id, each.order_id) for each in met}
-        await Records(work).settle(orders)
-        silenced = await Suppressions(work).follow_refunds(orders)
+        settled = {(each.account_id, each.order_id) for each in met}
+        await records.settle(settled)
+        silenced = await Suppressions(work).follow_refunds(settled)
         await Events(work).add(
             await suppressed_events(work, [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN])
         )
@@ -242,7 +252,7 @@ async def _without_erased(
     return kept, frozenset(gone)
 
 
-def _orders_of(records: Sequence[Record]) -> set[tuple[str, str]]:
+def _orders_of(records: Sequence[Record]) -> set[OrderName]:
     """The account and number of every order that a batch told something about, itself or a refund of it."""
     orders = {(each.account_id, each.key[1]) for each in records if each.shelf == "orders"}
     return orders | {(each.account_id, each.values["order_id"]) for each in records if each.shelf == "refunds"}

@@ -144,10 +144,18 @@ _WHOSE_REFUNDS = """
 
 # From the refunds that wait to their orders, whatever the statistics say: while tables grow they are old, and a join
 # would go through every order.
-_MET_LATER = """
+_MET = """
     WITH unsettled AS MATERIALIZED (
         SELECT account_id, order_id, told_at, recorded_at FROM refunds
         WHERE unsettled AND recorded_at > %(since)b::timestamptz
+            AND (%(shops)b::text[] IS NULL OR account_id = ANY(%(shops)b::text[]))
+        UNION ALL
+        SELECT waiting.* FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS given (account_id, order_id)
+        CROSS JOIN LATERAL (
+            SELECT account_id, order_id, told_at, recorded_at FROM refunds
+            WHERE refunds.account_id = given.account_id AND refunds.order_id = given.order_id AND unsettled
+            OFFSET 0
+        ) AS waiting
     )
     SELECT unsettled.account_id, unsettled.order_id, unsettled.told_at, owner.customer_id
     FROM unsettled CROSS JOIN LATERAL (
@@ -158,6 +166,8 @@ _MET_LATER = """
     ) AS owner
     ORDER BY unsettled.recorded_at LIMIT %(limit)b::bigint
 """
+_OF_NO_ORDER = {"accounts": None, "numbers": None}
+_OF_NO_TIME = {"since": None, "shops": None}
 
 
 @dataclass(slots=True)
@@ -253,11 +263,21 @@ class Records(Repository):
         rows = await fetch(self.work, _WHOSE_REFUNDS, {"accounts": list(accounts), "numbers": list(numbers)})
         return {(account, number): customer for account, number, customer in rows}
 
-    async def met_later(self, limit: int) -> list[Met]:
-        """Refunds that were written while nobody saw their order, which is here now: two batches at once may each have
-        brought one of the two. Looks back an hour; `settle` takes them off."""
-        found = await fetch(self.work, _MET_LATER, {"since": self.now - _MEET_WITHIN, "limit": limit})
-        return [Met(*row) for row in found]
+    async def met(self, orders: Collection[tuple[str, str]], limit: int) -> list[Met]:
+        """Refunds of these orders (account, number) that were written while nobody saw their order, which is here now:
+        two batches at once may each have brought one of the two. `settle` takes them off."""
+        if not orders:
+            return []
+        accounts, numbers = zip(*orders, strict=True)
+        given = {**_OF_NO_TIME, "accounts": list(accounts), "numbers": list(numbers), "limit": limit}
+        return [Met(*row) for row in await fetch(self.work, _MET, given)]
+
+    async def met_later(self, limit: int, accounts: Collection[str] | None = None) -> list[Met]:
+        """As `met`, whatever the order (of these accounts, when given): of the refunds that were told in the last hour,
+        however many wait."""
+        shops = None if accounts is None else list(accounts)
+        given = {**_OF_NO_ORDER, "since": self.now - _MEET_WITHIN, "shops": shops, "limit": limit}
+        return [Met(*row) for row in await fetch(self.work, _MET, given)]
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import col, select
 
+from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.access import Role
@@ -393,3 +394,21 @@ async def test_an_order_and_its_refund_in_the_same_moment_miss_each_other_for_a_
             assert {row.envelope["data"]["item_id"] for row in await work.session.scalars(events)} >= {"coat"}
     assert await refusal(reach) == "suppressed"
     assert await refusal(reach, "scarf") is None
+
+
+async def test_a_batch_is_held_against_what_others_wrote_meanwhile_without_a_look_at_the_whole_hour(
+    database: Database,
+) -> None:
+    """However many refunds wait for orders that nobody knows: what settling costs goes by the batch."""
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    await inbox.drain()
+    async with UnitOfWork(database) as other:
+        await Intake(IdentityService()).take_in(other, [arrival("order.paid", ORDER)])
+        asked = refund("refunded", 2).model_dump(mode="json", exclude={"platform", "account"})
+        await inbox.accept("youzan", "flagship", handed_in("refund", asked, NOW))
+        assert (await inbox.drain()).read == 1
+    await inbox.drain()
+    async with UnitOfWork(database) as work:
+        [row] = await work.session.scalars(select(RefundRow))
+        assert (row.identity_id is not None, row.unsettled) == (True, False), "the refund is the buyer's"
+        assert list(await work.session.scalars(select(OrderRow.refunded_minor))) == [29_900]
