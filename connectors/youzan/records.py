@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from connectors.reading import (
@@ -118,6 +119,7 @@ def read_delivery(address: Mapping[str, Any]) -> Delivery | None:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _sku_name(properties: str | None) -> str | None:
     """`[{"k": "颜色", "v": "驼色"}]` as `驼色`; text that is no such list stays as it is."""
     if properties is None:
