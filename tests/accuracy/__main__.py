@@ -16,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -52,6 +52,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 """A request that hangs is given up after ten seconds; the first rule that strikes a request is the only one."""
 ENDS_S = 1_800
+_EVER = timedelta(days=731)
+"""Longer than any simulated past."""
 REPAIRS = 3
 """How often everything is read again after the faults, at most: schedules repair what pushes and pages missed."""
 
@@ -81,11 +83,8 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
         database = open_database(connected)
         async with httpx.AsyncClient(base_url=house.simulator_url, timeout=60, trust_env=False) as simulator:
             platforms = (await simulator.get("/_sim/truth")).raise_for_status().json()["platforms"]
-            if faults:
-                (await simulator.put("/_sim/faults", json={"rules": list(FAULTS)})).raise_for_status()
             _say(began, f"{sum(each['orders'] for each in platforms.values())} orders of {len(platforms)} platforms")
-            (await simulator.post("/_sim/replay", json={"order": "shuffled" if faults else "time"})).raise_for_status()
-            await _until(lambda: _replayed(simulator), "the replay")
+            await _replay(simulator, faults=faults)
             _say(began, "pushes have come; now what is only pulled, and what pushes missed")
             await _pull_everything(connected, database)
             if faults:
@@ -116,6 +115,31 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
     house.forget()
     print(f"\nPASSED in {time.monotonic() - began:.0f} s")
     return 0
+
+
+async def _replay(simulator: httpx.AsyncClient, *, faults: bool) -> None:
+    """Let the past be pushed. What no list shows any more is pushed before pushes are lost: nothing could repair it."""
+    if not faults:
+        await _replay_part(simulator, {"order": "time"})
+        return
+    now = datetime.now(UTC)
+    shortly = {name: truth.listed_since(name, now) for name in sorted(truth.PUSHED)}
+    unlisted = {name: since.isoformat() for name, since in shortly.items() if since > now - _EVER}
+    targets = (await simulator.get("/_sim/push-targets")).raise_for_status().json()
+    others = sorted({target.partition("/")[0] for target in targets} - unlisted.keys())
+    lossless = [rule for rule in FAULTS if rule["fault"] != "drop_push"]
+    (await simulator.put("/_sim/faults", json={"rules": lossless})).raise_for_status()
+    for name, at in unlisted.items():
+        await _replay_part(simulator, {"order": "shuffled", "platforms": [name], "until": at})
+    (await simulator.put("/_sim/faults", json={"rules": list(FAULTS)})).raise_for_status()
+    for name, at in unlisted.items():
+        await _replay_part(simulator, {"order": "shuffled", "platforms": [name], "since": at})
+    await _replay_part(simulator, {"order": "shuffled", "platforms": others})
+
+
+async def _replay_part(simulator: httpx.AsyncClient, wish: Mapping[str, Any]) -> None:
+    (await simulator.post("/_sim/replay", json=wish)).raise_for_status()
+    await _until(lambda: _replayed(simulator), "the replay")
 
 
 async def _compare(

@@ -29,6 +29,11 @@ def _reaches_back(platform: str) -> timedelta:
     return min((stream.reaches_back for stream in streams if stream.name == "orders"), default=timedelta(days=3650))
 
 
+def listed_since(platform: str, now: datetime) -> datetime:
+    """From when on a platform's list of orders shows what changed, a day left for reading it."""
+    return now - _reaches_back(platform) + timedelta(days=1)
+
+
 @dataclass(slots=True)
 class Accuracy:
     """Of one platform: how many records are true, and how many of them Tandem has, and has right.
@@ -119,7 +124,7 @@ def in_reach(row: Mapping[str, Any], now: datetime) -> bool:
     platform = row["platform"]
     if platform == "pinduoduo" and not row["was_paid"]:
         return False  # the platform shows nobody what was never paid
-    oldest = rfc3339(now - _reaches_back(platform) + timedelta(days=1))
+    oldest = rfc3339(listed_since(platform, now))
     return platform in PUSHED or bool(row["updated_at"] >= oldest)
 
 
