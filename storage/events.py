@@ -61,7 +61,6 @@ class EventRow(Table, table=True):
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
         Index("ix_events_written_in_seq", "written_in", "seq"),
-        Index("ix_events_type_seq", "type", "seq"),
         Index("ix_events_subjects", "subjects", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 

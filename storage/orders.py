@@ -78,10 +78,8 @@ class OrderRow(ScopedColumns, Table, table=True):
 
     __table_args__ = (
         UniqueConstraint("account_id", "order_id"),
-        Index("ix_orders_identity_id_paid_at", "identity_id", "paid_at"),
         Index("ix_orders_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_orders_order_id", "order_id"),
-        Index("ix_orders_account_id_told_at", "account_id", "told_at"),
     )
 
 
