@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from domain.access import system_actor
 from domain.problems import UnavailableProblem
 from services.audit import seal_pending
+from services.category_filling import CategoryFilling
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import BATCH, InboxService
@@ -75,6 +76,7 @@ class Drains:
         self._pull_schedules = pull_schedules
         self._retention = retention
         self._tagging = tagging
+        self._categories = CategoryFilling(database, tagging)
         self._erasure = erasure
         self._streams = streams
         self._tidied_at = self._followed_at = self._purge_at = 0.0
@@ -135,11 +137,13 @@ class Drains:
         return bool(started)
 
     async def _keep_tags(self) -> bool:
-        """Look at customers whom time may have given or taken a tag, then at the next ones of a rule's new version."""
+        """Look at customers whom time may have given or taken a tag, at those whose articles got a category, then at
+        the next ones of a rule's new version."""
         await self._tagging.measure()
         checked = await self._tagging.check_due()
+        followed = await self._categories.fill()
         filled = await self._tagging.backfill()
-        if not checked.complete or not filled.complete:
+        if not checked.complete or not filled.complete or not followed:
             return True
         await pause(_CHECK_S)
         return False

@@ -1,4 +1,8 @@
-"""The articles of orders: all of the newest telling that had any, and none of an older one."""
+"""The articles of orders: all of the newest telling that had any, and none of an older one.
+
+A line's category is that of its article, as long as the shop's goods tell it, and what the order itself says otherwise:
+so all lines of an article have one, also when the shop gives it another.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.customers.records import Rank, Record
+from storage.article_categories import ArticleCategoryRow
 from storage.orders import NO_LINES, OrderLineRow, OrderRow
 from storage.recordsets import recordset, run_with_rows, table_of
 
@@ -55,11 +60,14 @@ def _upsert() -> Insert:
     orders, lines = table_of(OrderRow), table_of(OrderLineRow)
     columns = (column(name, orders.c[name].type) for name in _RANK)
     source = recordset(OrderLineRow, _COLUMNS, *columns)
-    rows = (
-        select(orders.c.id, *(source.c[name] for name in _COLUMNS))
-        .join(orders, _counts(source))
-        .order_by(orders.c.id, source.c.line_id)
+    articles = table_of(ArticleCategoryRow)
+    of_article = (
+        select(articles.c.category)
+        .where(articles.c.account_id == orders.c.account_id, articles.c.item_id == source.c.item_id)
+        .scalar_subquery()
     )
+    told = {**{name: source.c[name] for name in _COLUMNS}, "category": func.coalesce(of_article, source.c.category)}
+    rows = select(orders.c.id, *told.values()).join(orders, _counts(source)).order_by(orders.c.id, source.c.line_id)
     statement = insert(lines).from_select(["order_key", *_COLUMNS], rows)
     new = statement.excluded
     changes = {name: new[name] for name in _COLUMNS if name != "line_id"}

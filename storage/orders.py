@@ -84,7 +84,7 @@ class OrderRow(ScopedColumns, Table, table=True):
 
 
 class OrderLineRow(Table, table=True):
-    """One article of an order."""
+    """One article of an order. category: see `storage.order_lines`."""
 
     __tablename__ = "order_lines"
     order_key: int = Field(
@@ -99,6 +99,8 @@ class OrderLineRow(Table, table=True):
     quantity: int
     price_minor: int = _minor()
     total_minor: int = _minor()
+
+    __table_args__ = (Index("ix_order_lines_item_id_order_key", "item_id", "order_key"),)
 
 
 class RefundRow(ScopedColumns, Table, table=True):

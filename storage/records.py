@@ -27,6 +27,7 @@ from sqlalchemy.types import BigInteger
 
 from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
+from storage.article_categories import ArticleCategories
 from storage.bulk import fetch
 from storage.goods import GoodsRow
 from storage.interactions import InteractionRow
@@ -216,6 +217,8 @@ class Records(Repository):
             written.stale += len(rows) - len(changed)
             if shelf == "orders":
                 changed_orders = len(changed) - new
+        # Before the lines: they take their category from there.
+        await ArticleCategories(self.work).tell({(each.key[0], each.key[1]) for each, _ in shelves.get("goods", [])})
         orders = [record for record, _ in shelves.get("orders", [])]
         await write_lines(self.session, orders, are_new=not changed_orders)
         await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
