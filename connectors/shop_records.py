@@ -19,7 +19,8 @@ from domain.events import Event
 _STAGES: Mapping[OrderStatus, int] = {"unknown": 0, "unpaid": 1, "paid": 2, "shipped": 3, "completed": 4, "closed": 5}
 _STAGE = 10**13
 _NOT_IN_EVENTS = {"updated_at", "waybills"}
-_NOT_IN_REFUND_EVENTS = {"updated_at", "return_waybill", "created_at"}
+_NOT_IN_REFUND_EVENTS = {"updated_at", "return_waybill", "created_at", "currency"}
+"""No platform names a currency with a refund: it is the order's."""
 
 
 def order_version(status: OrderStatus, changed_at: datetime | None) -> int:

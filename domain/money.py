@@ -11,6 +11,9 @@ from domain.problems import Text, ValidationProblem
 # ISO 4217 exponents that differ from 2, for the currencies Chinese cross-border shops settle in.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3, "BHD": 3}
 
+HOME_CURRENCY = "CNY"
+"""The merchant's own: what amounts are of unless something names another currency."""
+
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,10})?")
 
 
@@ -29,10 +32,10 @@ class Money(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     amount_minor: AmountMinor
-    currency: str = Field(default="CNY", pattern=r"^[A-Z]{3}$")
+    currency: str = Field(default=HOME_CURRENCY, pattern=r"^[A-Z]{3}$")
 
 
-def minor_from_major(text: str, currency: str = "CNY") -> int:
+def minor_from_major(text: str, currency: str = HOME_CURRENCY) -> int:
     """Minor units of a plain decimal in major units (`"299.00"` → 29900), up to a quadrillion.
 
     Raises ValidationProblem when it is no such number, or finer than the currency's smallest unit.
@@ -47,7 +50,7 @@ def minor_from_major(text: str, currency: str = "CNY") -> int:
     return int(scaled)
 
 
-def major_from_minor(amount_minor: int, currency: str = "CNY") -> str:
+def major_from_minor(amount_minor: int, currency: str = HOME_CURRENCY) -> str:
     """The decimal string in major units (29900 → `"299.00"`)."""
     exponent = _EXPONENTS.get(currency, 2)
     return str(Decimal(amount_minor).scaleb(-exponent).quantize(Decimal(1).scaleb(-exponent)))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.money import HOME_CURRENCY
 from domain.tags.facts import PAID_STATUSES
 from storage.unit_of_work import Repository
 
@@ -15,12 +16,13 @@ _FIGURES = text(
     """
     WITH keys AS (SELECT id FROM identities WHERE customer_id = :customer),
     paid AS (
-        SELECT account_id, order_id, status, paid_minor, refunded_minor,
+        SELECT account_id, order_id, status, paid_minor, refunded_minor, currency = :home AS is_home,
             coalesce(paid_at, created_at, told_at) AS paid_at
         FROM orders WHERE identity_id IN (SELECT id FROM keys) AND (paid_at IS NOT NULL OR status = ANY(:paid))
     )
-    SELECT count(*) AS orders, coalesce(sum(paid_minor), 0)::bigint AS paid_minor,
-        coalesce(sum(refunded_minor), 0)::bigint AS refunded_minor, min(paid_at) AS first_paid_at,
+    SELECT count(*) AS orders, coalesce(sum(paid_minor) FILTER (WHERE is_home), 0)::bigint AS paid_minor,
+        coalesce(sum(refunded_minor) FILTER (WHERE is_home), 0)::bigint AS refunded_minor,
+        min(paid_at) AS first_paid_at,
         (SELECT count(*) FROM refunds WHERE identity_id IN (SELECT id FROM keys)
             AND status IN ('requested', 'awaiting_return', 'returned')) AS open_refunds,
         (SELECT min(first_seen_at) FROM identities WHERE customer_id = :customer) AS since
@@ -57,8 +59,12 @@ class CustomerFacts(Repository):
     """What the records of a customer's keys add up to."""
 
     async def figures(self, customer: UUID) -> dict[str, Any]:
-        """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`."""
-        return {**(await self.session.execute(_FIGURES, {"customer": customer, "paid": _PAID})).mappings().one()}
+        """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`.
+
+        Amounts are of orders in the merchant's own currency; all orders are counted.
+        """
+        names = {"customer": customer, "paid": _PAID, "home": HOME_CURRENCY}
+        return {**(await self.session.execute(_FIGURES, names)).mappings().one()}
 
     async def last_order(self, customer: UUID, categories: Sequence[str] = ()) -> dict[str, Any] | None:
         """`account_id`, `order_id`, `status`, `paid_minor`, `paid_at`, `items` (ids) of the order that was paid last.

@@ -20,9 +20,11 @@ from sqlalchemy import (
     literal,
     literal_column,
     or_,
+    select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.money import HOME_CURRENCY
 from domain.tags.conditions import RecordTest
 from domain.tags.facts import DETAIL_PREFIX, FACTS, Fact, Source
 from storage.interactions import InteractionRow
@@ -70,6 +72,12 @@ _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "refunded": _ORDERS.c.refunded_minor,
     "kept": func.greatest(_ORDERS.c.paid_minor - _ORDERS.c.refunded_minor, 0),
 }
+_ordered_in = (
+    select(_ORDERS.c.currency)
+    .where(_ORDERS.c.account_id == _REFUNDS.c.account_id, _ORDERS.c.order_id == _REFUNDS.c.order_id)
+    .correlate(_REFUNDS)
+    .scalar_subquery()
+)
 _SHELVES: Mapping[Source, Shelf] = {
     "orders": Shelf(_ORDERS, _ORDERS.c.identity_id, ORDER_AT, _ORDER_FIELDS),
     "order_lines": Shelf(
@@ -97,6 +105,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "status": _REFUNDS.c.status,
             "reason": _REFUNDS.c.reason,
             "returns_goods": _REFUNDS.c.returns_goods,
+            "currency": func.coalesce(_REFUNDS.c.currency, _ordered_in, literal_column(f"'{HOME_CURRENCY}'")),
             "amount": _REFUNDS.c.amount_minor,
         },
     ),

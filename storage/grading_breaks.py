@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Double, Interval, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col
 
+from domain.money import HOME_CURRENCY
 from domain.tags import LiveGrading
 from domain.tags.facts import PAID_STATUSES
 from domain.tags.rfm import Breaks
@@ -41,11 +42,13 @@ class GradingBreaks(Repository):
         if rfm is None or shelf.rows is None:
             return False
         age = func.ceil(func.extract("epoch", literal(self.now) - func.max(shelf.at)) / 86_400)
+        # As `domain.tags.rfm` asks: every order counts, and money of the merchant's own currency.
+        kept = func.sum(shelf.fields["kept"]).filter(shelf.fields["currency"] == HOME_CURRENCY)
         buyers = (
             select(
                 cast(func.greatest(age, 1), BigInteger).label("days"),
                 func.count().label("orders"),
-                cast(func.coalesce(func.sum(shelf.fields["kept"]), 0), BigInteger).label("kept_minor"),
+                cast(func.coalesce(kept, 0), BigInteger).label("kept_minor"),
             )
             .select_from(shelf.rows.join(_IDENTITIES, _IDENTITIES.c.id == shelf.identity))
             .where(

@@ -34,6 +34,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from domain.tags import FACTS, Bounds, Leaf, RecordTest, rhythms_of
 from domain.tags.facts import Source
+from domain.tags.shares import WHOLE
 from storage.fact_columns import instant_of, is_of, passes, shelf_of, value_of
 from storage.identities import IdentityRow
 from storage.purchase_rhythms import DUE, FIELDS, interval_or, rhythms, silent_for
@@ -88,7 +89,10 @@ class Measured(NamedTuple):
 
 
 class Measures:
-    """The leaves of several conditions, measured together. `facts` has one row a customer, with the column `id`."""
+    """The leaves of several conditions, measured together. `facts` has one row a customer, with the column `id`.
+
+    What leaves are compared with are leaves themselves, as `domain.tags.leaves` gives them.
+    """
 
     def __init__(
         self, leaves: Iterable[Leaf], who: CTE, keys: LateralFromClause, beside: Sequence[LateralFromClause] = ()
@@ -127,12 +131,14 @@ class Measures:
     def _answers(self, leaf: Leaf, raw: CTE) -> list[ColumnElement[Any]]:
         number = self._numbers[_same(leaf)]
         value: ColumnElement[Any] = raw.c[f"v{number}"]
+        whole = raw.c[f"w{number}"] if leaf.measure == "share" else None
+        other = raw.c[f"v{self._numbers[_same(leaf.bounds.after)]}"] if leaf.bounds.after is not None else None
         if leaf.measure in ("count", "sum", "distinct"):
             value = func.coalesce(value, literal_column("0"))
         leaving = [raw.c[name] for name in (f"t{number}_{place}" for place in range(3)) if name in raw.c]
         return [
-            value.label(f"v{number}"),
-            _meets(leaf, value).label(f"m{number}"),
+            (value if whole is None else func.concat(value, "/", whole)).label(f"v{number}"),
+            _meets(leaf, value, whole, other).label(f"m{number}"),
             _turns_at(leaf, value, leaving).label(f"n{number}"),
         ]
 
@@ -140,7 +146,7 @@ class Measures:
         """One row for each customer, found by index: what it costs does not depend on how many others there are."""
         shelf = shelf_of(source)
         # What every leaf asks of a record is asked once: that an order was paid for is asked by nearly all.
-        asked = frozenset.intersection(*(frozenset((leaf.fact, test) for test in leaf.tests) for leaf in same))
+        asked = frozenset.intersection(*(frozenset((leaf.fact, test) for test in leaf.looked_at) for leaf in same))
         statement = select(*(each for leaf in same for each in self._columns(leaf, asked)))
         if shelf.rows is None or shelf.identity is None:
             rows = rhythms(keys.c.ids, keys, categories=rhythms_of(same))
@@ -170,6 +176,8 @@ class Measures:
                 value = func.coalesce(func.sum(value_of(fact, leaf.of)).filter(counted), literal_column("0"))
             case "distinct":
                 value = func.count(distinct(value_of(fact, leaf.of))).filter(counted)
+            case "share":
+                return self._share(leaf, counted, asked)
             case "latest":
                 value = func.max(instant_of(fact, leaf.of)).filter(counted)
             case "earliest":
@@ -183,6 +191,24 @@ class Measures:
                 (instant + length).label(f"t{number}_{place}")
                 for place, instant in enumerate(_leaving(leaf, at, counted))
             ]
+        return columns
+
+    def _share(
+        self, leaf: Leaf, counted: ColumnElement[bool], asked: Collection[tuple[str, RecordTest]]
+    ) -> list[ColumnElement[Any]]:
+        """How many records count, and among how many; it changes when any of these leaves the window."""
+        fact, number = FACTS[leaf.fact], self._numbers[_same(leaf)]
+        at = shelf_of(fact.source).at
+        tests = [passes(fact.name, test) for test in leaf.among if (fact.name, test) not in asked]
+        looked_at = and_(is_of(fact), *tests)
+        if leaf.within is not None:
+            looked_at = and_(looked_at, at > NOW - span(leaf.within))
+        columns: list[ColumnElement[Any]] = [
+            func.count().filter(counted).label(f"v{number}"),
+            func.count().filter(looked_at).label(f"w{number}"),
+        ]
+        if leaf.within is not None:
+            columns.append((func.min(at).filter(looked_at) + span(leaf.within)).label(f"t{number}_0"))
         return columns
 
     def _silence(self, leaf: Leaf, counted: ColumnElement[bool], at: ColumnElement[Any]) -> list[ColumnElement[Any]]:
@@ -230,15 +256,24 @@ def _same(leaf: Leaf) -> tuple[object, ...]:
     return (*leaf.subject, leaf.bounds)
 
 
-def _meets(leaf: Leaf, value: ColumnElement[Any]) -> ColumnElement[bool]:
+def _meets(
+    leaf: Leaf, value: ColumnElement[Any], whole: ColumnElement[Any] | None, other: ColumnElement[Any] | None
+) -> ColumnElement[bool]:
+    """whole: how many records a share is of. other: the instant that an instant has to lie after."""
     if leaf.measure == "silence":
         return value.is_not(None)
     bounds = leaf.bounds
-    met: list[ColumnElement[bool]] = []
+    met: list[ColumnElement[bool]] = [value.is_not(None)]
+    unit: ColumnElement[Any] | None = None
+    if whole is not None:
+        met.append(whole > literal_column("0"))
+        value, unit = value * _number(WHOLE), whole
     if bounds.low is not None:
-        met.append(value >= _number(bounds.low))
+        met.append(value >= (_number(bounds.low) if unit is None else _number(bounds.low) * unit))
     if bounds.high is not None:
-        met.append(value <= _number(bounds.high))
+        met.append(value <= (_number(bounds.high) if unit is None else _number(bounds.high) * unit))
+    if other is not None:
+        met.append(value > other)
     if bounds.older is not None:
         met.append(value <= NOW - span(bounds.older))
     if bounds.newer is not None:

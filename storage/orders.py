@@ -104,7 +104,8 @@ class OrderLineRow(Table, table=True):
 
 
 class RefundRow(ScopedColumns, Table, table=True):
-    """One refund. identity_id: its own buyer's key, else the order's. Versions: see `OrderRow`.
+    """One refund. identity_id: its own buyer's key, else the order's. currency: NULL is the order's. Versions: see
+    `OrderRow`.
 
     unsettled: its order was not here with its buyer and its articles when the two were last held against each other.
     """
@@ -121,7 +122,7 @@ class RefundRow(ScopedColumns, Table, table=True):
     gap_versions: dict[str, Any] | None = gap_versions()
     status: str
     amount_minor: int | None = _minor()
-    currency: str = "CNY"
+    currency: str | None = None
     reason: str | None = None
     returns_goods: bool | None = None
     line_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)

@@ -294,6 +294,7 @@ def _tell_orders() -> Update:
             refunds.c.account_id == orders.c.account_id,
             refunds.c.order_id == orders.c.order_id,
             refunds.c.status == "refunded",
+            or_(refunds.c.currency.is_(None), refunds.c.currency == orders.c.currency),
         )
         .scalar_subquery()
     )

@@ -113,13 +113,16 @@ class OrderData(Origin):
 
 
 class RefundData(Origin):
-    """A refund as the platform tells it; `amount_minor` is null in pushes that leave it out."""
+    """A refund as the platform tells it; `amount_minor` is null in pushes that leave it out.
+
+    currency: its order's when not said.
+    """
 
     refund_id: str
     order_id: str
     status: RefundStatus
     amount_minor: AmountMinor | None = None
-    currency: str = "CNY"
+    currency: str | None = None
     reason: str | None = None
     returns_goods: bool | None = None
     line_ids: tuple[str, ...] = ()

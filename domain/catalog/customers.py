@@ -47,8 +47,8 @@ class ProfileContact(Result):
 class ProfileOutput(Result):
     """Figures over all shops, as they are now. known: whether there is such a customer.
 
-    orders: paid ones. paid_minor, refunded_minor: over those. contact: the newest that still stands. tags: those
-    that the customer carries.
+    orders: paid ones. paid_minor, refunded_minor: over those in the merchant's own currency (CNY). contact: the newest
+    that still stands. tags: those that the customer carries.
     """
 
     known: bool

@@ -1,33 +1,41 @@
 """What a measure has to be: `{ at-least: 3 }`, `{ of: paid, at-least: '500.00' }`, `{ older-than: P30D }`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from domain.dsl.durations import parse_duration
 from domain.dsl.findings import child, did_you_mean, listed
-from domain.money import minor_from_major
+from domain.money import HOME_CURRENCY, minor_from_major
 from domain.problems import ProblemError, Text
-from domain.tags.conditions import Bounds, Measure
+from domain.tags.conditions import Bounds, Leaf, Measure
 from domain.tags.facts import Fact, FieldType, field_of
 from domain.tags.remarks import Remarks
+from domain.tags.shares import read_share
 
 _NUMBER_KEYS = ("at-least", "at-most", "more-than", "less-than", "equals")
 _AGE_KEYS = ("older-than", "newer-than", "due-within", "due-after")
+_AFTER = "after"
 _SILENCE_KEYS = ("at-least", "less-than")
 _TIMES = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?")
 LARGEST_NUMBER = 10**15
 LARGEST_COUNT = 1_000_000
 
 
-def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: Remarks) -> tuple[str, Bounds] | None:
-    """The field that is measured and its bounds, None with remarks when they cannot be read."""
-    if measure == "silence":
-        bounds = _silence(fact, data, pointer, remarks)
+ReadLatest = Callable[[Any, str], Leaf | None]
+"""Reads which records' latest instant is meant; None with remarks."""
+
+
+def read_bounds(
+    fact: Fact, measure: Measure, data: Any, pointer: str, remarks: Remarks, *, currency: str, read_latest: ReadLatest
+) -> tuple[str, Bounds] | None:
+    """The field that is measured and its bounds, None with remarks when they cannot be read. currency: of amounts."""
+    if measure in ("silence", "share"):
+        bounds = _silence(fact, data, pointer, remarks) if measure == "silence" else read_share(data, pointer, remarks)
         return None if bounds is None else ("", bounds)
     is_age = measure in ("latest", "earliest")
-    keys = (*(() if measure == "count" else ("of",)), *(_AGE_KEYS if is_age else _NUMBER_KEYS))
+    keys = (*(() if measure == "count" else ("of",)), *((*_AGE_KEYS, _AFTER) if is_age else _NUMBER_KEYS))
     if not isinstance(data, Mapping):
         example = f"{measure}: {{ {'older-than: P30D' if is_age else 'at-least: 3'} }}"
         remarks.error("bad-bounds", pointer, Text(f"请写成 {example}", f"Write {example}"))
@@ -46,9 +54,9 @@ def read_bounds(fact: Fact, measure: Measure, data: Any, pointer: str, remarks: 
         )
     of_type = field.type if of and (field := field_of(fact, of)) else "number"
     bounds = (
-        _age(given, pointer, remarks)
+        _age(given, pointer, remarks, read_latest)
         if is_age
-        else _number(given, of_type if measure == "sum" else "number", pointer, remarks)
+        else _number(given, of_type if measure == "sum" else "number", pointer, remarks, currency)
     )
     if measure in ("count", "distinct") and max(bounds.low or 0, bounds.high or 0) > LARGEST_COUNT:
         text = Text(f"个数最大 {LARGEST_COUNT}", f"A count is at most {LARGEST_COUNT}")
@@ -95,11 +103,11 @@ def _of(fact: Fact, measure: Measure, data: Mapping[str, Any], pointer: str, rem
     return None
 
 
-def _number(given: Mapping[str, Any], of_type: FieldType, pointer: str, remarks: Remarks) -> Bounds:
+def _number(given: Mapping[str, Any], of_type: FieldType, pointer: str, remarks: Remarks, currency: str) -> Bounds:
     low: int | None = None
     high: int | None = None
     for key, value in given.items():
-        number = read_number(value, of_type, child(pointer, key), remarks)
+        number = read_number(value, of_type, child(pointer, key), remarks, currency)
         if number is None:
             continue
         if key in ("at-least", "more-than", "equals"):
@@ -111,8 +119,10 @@ def _number(given: Mapping[str, Any], of_type: FieldType, pointer: str, remarks:
     return Bounds(low, high)
 
 
-def read_number(value: Any, of_type: FieldType, pointer: str, remarks: Remarks) -> int | None:
-    """A whole number, or an amount in yuan as minor units; None with a remark."""
+def read_number(
+    value: Any, of_type: FieldType, pointer: str, remarks: Remarks, currency: str = HOME_CURRENCY
+) -> int | None:
+    """A whole number, or an amount of a currency in minor units; None with a remark."""
     if of_type == "money":
         if not isinstance(value, str):
             remarks.error(
@@ -125,7 +135,7 @@ def read_number(value: Any, of_type: FieldType, pointer: str, remarks: Remarks) 
             )
             return None
         try:
-            return minor_from_major(value)
+            return minor_from_major(value, currency)
         except ProblemError as problem:
             remarks.problem("bad-value", pointer, problem)
             return None
@@ -202,13 +212,16 @@ def _shown(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, int | float) and not isinstance(value, bool) else "500.00"
 
 
-def _age(given: Mapping[str, Any], pointer: str, remarks: Remarks) -> Bounds:
+def _age(given: Mapping[str, Any], pointer: str, remarks: Remarks, read_latest: ReadLatest) -> Bounds:
     lengths: dict[str, timedelta] = {}
+    after = read_latest(given[_AFTER], child(pointer, _AFTER)) if _AFTER in given else None
     for key, value in given.items():
+        if key == _AFTER:
+            continue
         try:
             lengths[key] = parse_duration(value)
         except ProblemError as problem:
             remarks.problem("bad-duration", child(pointer, key), problem)
     older = [lengths[key] * sign for key, sign in (("older-than", 1), ("due-within", -1)) if key in lengths]
     newer = [lengths[key] * sign for key, sign in (("newer-than", 1), ("due-after", -1)) if key in lengths]
-    return Bounds(older=max(older, default=None), newer=min(newer, default=None))
+    return Bounds(older=max(older, default=None), newer=min(newer, default=None), after=after)

@@ -1,12 +1,12 @@
 """A rule's condition as a tree: all, any or none of conditions about one fact each."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Optional
 
 Operator = Literal["in", "not-in", "at-least", "at-most", "more-than", "less-than", "starts-with", "exists"]
-Measure = Literal["count", "sum", "distinct", "latest", "earliest", "silence"]
+Measure = Literal["count", "sum", "distinct", "share", "latest", "earliest", "silence"]
 GroupWord = Literal["all", "any", "none"]
 
 Value = str | int | bool
@@ -23,17 +23,19 @@ class RecordTest:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a measure has to be. low, high: of a number, both included; of a silence in percent of the interval, `high`
-    not included.
+    """What a measure has to be. low, high: of a number, both included; of a share in millionths; of a silence in
+    percent of the interval, `high` not included.
 
     older, newer: of an instant t at the instant now, `t <= now - older` and `now - newer < t`; negative lengths reach
-    into the future. assumed_days: of a silence, the interval while nobody knows one.
+    into the future. after: of an instant, the one that it has to lie after; nothing does while there is none.
+    assumed_days: of a silence, the interval while nobody knows one.
     """
 
     low: int | None = None
     high: int | None = None
     older: timedelta | None = None
     newer: timedelta | None = None
+    after: Optional["Leaf"] = None
     assumed_days: int | None = None
 
     @property
@@ -47,7 +49,7 @@ class Bounds:
 class Leaf:
     """One measure of one fact's records within a window. of: the field that is added up, told apart or looked at.
 
-    pointer: where it stands, below the rule's own root.
+    among: of a share, the records that it is a part of. pointer: where it stands, below the rule's own root.
     """
 
     fact: str
@@ -57,11 +59,17 @@ class Leaf:
     of: str
     bounds: Bounds
     pointer: str = ""
+    among: tuple[RecordTest, ...] = ()
+
+    @property
+    def looked_at(self) -> tuple[RecordTest, ...]:
+        """What every record passes that matters to it."""
+        return self.among if self.measure == "share" else self.tests
 
     @property
     def subject(self) -> tuple[object, ...]:
         """What is measured, without the bounds: two leaves with the same one speak of the same value."""
-        return (self.fact, self.tests, self.within, self.measure, self.of)
+        return (self.fact, self.tests, self.within, self.measure, self.of, self.among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,11 @@ def rhythms_of(conditions: Iterable["Condition"]) -> frozenset[str] | None:
 
 
 def leaves(condition: Condition) -> Iterator[Leaf]:
-    """Every leaf, in the order of the text."""
+    """Every leaf, in the order of the text, with what it is compared with."""
     if isinstance(condition, Leaf):
         yield condition
+        if (other := condition.bounds.after) is not None:
+            yield replace(other, pointer=f"{condition.pointer}/{condition.measure}/after")
         return
     for each in condition.children:
         yield from leaves(each)

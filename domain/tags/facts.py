@@ -147,6 +147,7 @@ _ALL = (
             "status": FactField("text", _REFUND_STATUSES),
             "reason": _TEXT,
             "returns_goods": _FLAG,
+            "currency": _TEXT,
             "amount": _MONEY,
         },
     ),

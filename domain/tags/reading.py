@@ -5,9 +5,10 @@ all:
   - coupons: { where: { channel: live, state: taken } }
   - none:
       - refunds: { sum: { of: amount, at-least: '500.00' } }
+      - orders: { latest: { after: { coupons: { where: { channel: live } } } } }
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple, get_args
 
@@ -16,6 +17,7 @@ from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import ProblemError, Text
 from domain.tags.bounds import read_bounds
 from domain.tags.conditions import Bounds, Condition, Group, GroupWord, Leaf, Measure, RecordTest
+from domain.tags.currencies import FIELD, currency_named, in_one_currency, speaks_of_amounts
 from domain.tags.facts import FACTS, PAID_STATUSES, Fact
 from domain.tags.record_tests import read_tests
 from domain.tags.remarks import Remarks, RuleRemark
@@ -23,6 +25,7 @@ from domain.tags.remarks import Remarks, RuleRemark
 _WORDS: tuple[GroupWord, ...] = get_args(GroupWord)
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
 _LEAF_KEYS = ("where", "within", *_MEASURES)
+_REFERENCE_KEYS = ("where",)
 _PAID = RecordTest("status", "in", PAID_STATUSES)
 DEEPEST = 6
 MOST_LEAVES = 60
@@ -98,29 +101,9 @@ class _Reader:
         return Group(word, children) if len(children) == len(read) else None
 
     def _leaf(self, fact: Fact, body: Any, place: str) -> Leaf | None:
-        self._leaves += 1
-        if self._leaves > MOST_LEAVES:
-            if self._leaves == MOST_LEAVES + 1:
-                self._remarks.error(
-                    "too-many-conditions",
-                    place,
-                    Text(f"一条规则最多 {MOST_LEAVES} 个条件", f"A rule has at most {MOST_LEAVES} conditions"),
-                )
+        if not self._is_body(body, place, _LEAF_KEYS):
             return None
-        if not isinstance(body, Mapping):
-            self._remarks.error(
-                "bad-condition",
-                place,
-                Text(
-                    "这里要写“键: 值”，例如 count: { at-least: 3 }", "Write keys here, such as count: { at-least: 3 }"
-                ),
-            )
-            return None
-        self._remarks.unknown_keys(body, _LEAF_KEYS, place)
         within = self._within(body, place)
-        tests = read_tests(fact, body.get("where"), child(place, "where"), self._remarks)
-        if fact.statuses and not any(test.field == "status" for test in tests):
-            tests = (*tests, _PAID)
         measures = [each for each in _MEASURES if each in body]
         if len(measures) > 1:
             self._remarks.error(
@@ -135,11 +118,21 @@ class _Reader:
             return None
         measure: Measure = measures[0] if measures else "count"
         read = (
-            read_bounds(fact, measure, body[measure], child(place, measure), self._remarks)
+            read_bounds(
+                fact,
+                measure,
+                body[measure],
+                child(place, measure),
+                self._remarks,
+                currency=currency_named(body.get("where")),
+                read_latest=self._latest,
+            )
             if measures
             else ("", Bounds(low=1))
         )
-        if fact.endless and within is None and measure in ("count", "sum", "distinct"):
+        of, bounds = read or ("", Bounds())
+        tests, among = self._tests(fact, body, place, measure, of)
+        if fact.endless and within is None and measure in ("count", "sum", "distinct", "share"):
             self._remarks.add(
                 "endless-window",
                 "warning",
@@ -151,7 +144,67 @@ class _Reader:
                 ),
                 of_key=True,
             )
-        return None if read is None else Leaf(fact.name, tests, within, measure, *read, place)
+        return None if read is None else Leaf(fact.name, tests, within, measure, of, bounds, place, among)
+
+    def _tests(
+        self, fact: Fact, body: Mapping[str, Any], place: str, measure: Measure, of: str
+    ) -> tuple[tuple[RecordTest, ...], tuple[RecordTest, ...]]:
+        """Which records count, and of a share the records that they are a part of."""
+        where, currency = body.get("where"), currency_named(body.get("where"))
+        tests = read_tests(fact, where, child(place, "where"), self._remarks, currency)
+        among: tuple[RecordTest, ...] = ()
+        if measure == "share" and isinstance(body["share"], Mapping) and "among" in body["share"]:
+            pointer = child(child(place, "share"), "among")
+            among = read_tests(fact, body["share"]["among"], pointer, self._remarks, currency)
+        if fact.statuses and not any(test.field == "status" for test in (*tests, *among)):
+            tests, among = (*tests, _PAID), (*among, _PAID)
+        if speaks_of_amounts(fact, [*(test.field for test in (*tests, *among)), of]):
+            tests = in_one_currency(tests, place, self._remarks)
+            among = (*among, *(test for test in tests if test.field == FIELD))
+        if measure != "share":
+            return tests, ()
+        return (*among, *(test for test in tests if test not in among)), among
+
+    def _latest(self, data: Any, place: str) -> Leaf | None:
+        """The records whose newest one another instant has to lie after: a fact and its `where`."""
+        word, body = next(iter(data.items())) if isinstance(data, Mapping) and len(data) == 1 else (None, None)
+        fact = FACTS.get(str(word))
+        if fact is None:
+            text = Text(
+                "after 下面要写一种事实，例如 after: { coupons: { where: { channel: live } } }",
+                "`after` needs a fact below it, such as after: { coupons: { where: { channel: live } } }",
+            )
+            self._remarks.error("bad-bounds", place, text, of_key=True)
+            return None
+        inner = child(place, str(word))
+        body = {} if body is None else body
+        if not self._is_body(body, inner, _REFERENCE_KEYS):
+            return None
+        tests, _ = self._tests(fact, body, inner, "latest", "at")
+        return Leaf(fact.name, tests, None, "latest", "at", Bounds())
+
+    def _is_body(self, body: Any, place: str, keys: Collection[str]) -> bool:
+        """Whether a fact's keys can be read; each is one condition more."""
+        self._leaves += 1
+        if self._leaves > MOST_LEAVES:
+            if self._leaves == MOST_LEAVES + 1:
+                self._remarks.error(
+                    "too-many-conditions",
+                    place,
+                    Text(f"一条规则最多 {MOST_LEAVES} 个条件", f"A rule has at most {MOST_LEAVES} conditions"),
+                )
+            return False
+        if not isinstance(body, Mapping):
+            self._remarks.error(
+                "bad-condition",
+                place,
+                Text(
+                    "这里要写“键: 值”，例如 count: { at-least: 3 }", "Write keys here, such as count: { at-least: 3 }"
+                ),
+            )
+            return False
+        self._remarks.unknown_keys(body, keys, place)
+        return True
 
     def _within(self, body: Mapping[str, Any], place: str) -> timedelta | None:
         if "within" not in body:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from domain.dsl.findings import child, did_you_mean, listed
+from domain.money import HOME_CURRENCY
 from domain.problems import Text
 from domain.tags.bounds import read_number
 from domain.tags.conditions import Operator, RecordTest, Value
@@ -22,8 +23,10 @@ LONGEST_VALUE = 200
 _SAME = {"status": "state", "state": "status"}
 
 
-def read_tests(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> tuple[RecordTest, ...]:
-    """The tests of a `where`, with remarks for what cannot be read."""
+def read_tests(
+    fact: Fact, data: Any, pointer: str, remarks: Remarks, currency: str = HOME_CURRENCY
+) -> tuple[RecordTest, ...]:
+    """The tests of a `where`, with remarks for what cannot be read. currency: of the amounts in it."""
     if data is None:
         return ()
     if not isinstance(data, Mapping):
@@ -36,7 +39,7 @@ def read_tests(fact: Fact, data: Any, pointer: str, remarks: Remarks) -> tuple[R
         place = child(pointer, str(name))
         known = _field(fact, str(name), place, remarks)
         if known is not None:
-            tests += _tests(str(name), known, value, place, remarks)
+            tests += _tests(str(name), known, value, place, remarks, currency)
     return tuple(tests)
 
 
@@ -60,22 +63,24 @@ def _field(fact: Fact, name: str, place: str, remarks: Remarks) -> FactField | N
     return None
 
 
-def _tests(name: str, known: FactField, value: Any, place: str, remarks: Remarks) -> list[RecordTest]:
+def _tests(name: str, known: FactField, value: Any, place: str, remarks: Remarks, currency: str) -> list[RecordTest]:
     if not isinstance(value, Mapping):
-        test = _one(name, known, "in", value, place, remarks)
+        test = _one(name, known, "in", value, place, remarks, currency)
         return [test] if test else []
     if not value:
         remarks.error("bad-value", place, Text("这里没有写条件", "There is no condition here"))
     remarks.unknown_keys(value, _OPERATORS, place)
     found = [
-        _one(name, known, operator, given, child(place, operator), remarks)
+        _one(name, known, operator, given, child(place, operator), remarks, currency)
         for operator, given in value.items()
         if operator in _OPERATORS
     ]
     return [test for test in found if test is not None]
 
 
-def _one(name: str, known: FactField, operator: str, given: Any, place: str, remarks: Remarks) -> RecordTest | None:
+def _one(
+    name: str, known: FactField, operator: str, given: Any, place: str, remarks: Remarks, currency: str
+) -> RecordTest | None:
     if operator == "exists":
         if isinstance(given, bool):
             return RecordTest(name, "exists", (given,))
@@ -87,7 +92,7 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
             text = Text(f"“{name}”是文字，不能比较大小", f"“{name}” is a text and has no order")
             remarks.error("bad-value", place, text)
             return None
-        number = read_number(given, "money" if known.type == "money" else "number", place, remarks)
+        number = read_number(given, "money" if known.type == "money" else "number", place, remarks, currency)
         return None if number is None else RecordTest(name, ordered, (number,))
     values = given if isinstance(given, list) else [given]
     if not 1 <= len(values) <= MOST_VALUES:
@@ -95,7 +100,7 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
         remarks.error("bad-value", place, text)
         return None
     read = [
-        _value(name, known, each, child(place, index) if isinstance(given, list) else place, remarks)
+        _value(name, known, each, child(place, index) if isinstance(given, list) else place, remarks, currency)
         for index, each in enumerate(values)
     ]
     kept = tuple(each for each in read if each is not None)
@@ -109,7 +114,7 @@ def _one(name: str, known: FactField, operator: str, given: Any, place: str, rem
     return RecordTest(name, "not-in" if operator == "not" else "in", kept)
 
 
-def _value(name: str, known: FactField, value: Any, place: str, remarks: Remarks) -> Value | None:
+def _value(name: str, known: FactField, value: Any, place: str, remarks: Remarks, currency: str) -> Value | None:
     if name.startswith(DETAIL_PREFIX) and isinstance(value, str | int | bool):
         return value
     if known.type == "flag":
@@ -118,7 +123,7 @@ def _value(name: str, known: FactField, value: Any, place: str, remarks: Remarks
         remarks.error("bad-value", place, Text("这里要写 true 或 false", "Write true or false here"))
         return None
     if known.type in ("money", "number"):
-        return read_number(value, known.type, place, remarks)
+        return read_number(value, known.type, place, remarks, currency)
     if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_VALUE:
         shown = f"'{value}'" if isinstance(value, int | float) and not isinstance(value, bool) else "'…'"
         remarks.error(

@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.dsl.findings import child
+from domain.money import HOME_CURRENCY
 from domain.problems import Text
 from domain.tags.conditions import Bounds, Group, Leaf, Measure, RecordTest
 from domain.tags.facts import PAID_STATUSES
@@ -26,6 +27,7 @@ from domain.tags.remarks import Remarks
 
 MOST_SEGMENTS = 30
 _PAID = (RecordTest("status", "in", PAID_STATUSES),)
+_PAID_AT_HOME = (*_PAID, RecordTest("currency", "in", (HOME_CURRENCY,)))
 _KEYS = ("within", "quantiles", "segments")
 _SCORES = ("r", "f", "m")
 
@@ -88,7 +90,8 @@ def condition_of(segment: Segment, rfm: Rfm, breaks: Breaks) -> Group | None:
 
 
 def _leaf(rfm: Rfm, measure: Measure, of: str, bounds: Bounds) -> Leaf:
-    return Leaf("orders", _PAID, rfm.within, measure, of, bounds, "/rfm")
+    tests = _PAID_AT_HOME if of == "kept" else _PAID
+    return Leaf("orders", tests, rfm.within, measure, of, bounds, "/rfm")
 
 
 def _quantiles(data: Any, place: str, remarks: Remarks) -> tuple[int, ...]:

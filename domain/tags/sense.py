@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from domain.tags.conditions import Condition, Leaf
+from domain.tags.shares import WHOLE
 
 _NUMBERS = ("count", "sum", "distinct")
 
@@ -35,6 +36,8 @@ def holds_for_strangers(condition: Condition) -> bool:
 def _leaf_outcome(leaf: Leaf) -> bool | None:
     bounds = leaf.bounds
     if bounds.is_contradictory or (bounds.high is not None and bounds.high < 0):
+        return False
+    if leaf.measure == "share" and (bounds.low or 0) > WHOLE:
         return False
     if leaf.measure in _NUMBERS and (bounds.low or 0) <= 0 and bounds.high is None:
         return True

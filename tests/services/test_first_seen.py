@@ -24,7 +24,7 @@ async def order_comes(database: Database, number: str, told_at: datetime, **inst
         "order_id": number,
         "status": "completed",
     }
-    data |= {"status": "completed", "buyer": {"buyer_id": "B1"}, **{name: at.isoformat() for name, at in instants.items()}}
+    data |= {"buyer": {"buyer_id": "B1"}, **{name: at.isoformat() for name, at in instants.items()}}
     event = Event(id=number, source="/shop", type="tandem.order.completed", time=told_at, data=data)
     async with UnitOfWork(database) as work:
         await Intake(IdentityService()).take_in(work, [Arrival.of(event, work.now)])

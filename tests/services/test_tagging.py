@@ -16,6 +16,7 @@ from domain.tags import EVERY_KIND
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
 from services.tagging import Tagging
+from storage.customer_facts import CustomerFacts
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
@@ -131,6 +132,79 @@ async def test_a_coupon_taken_live_and_not_used_makes_somebody_hesitate(
     clock.advance(days=1)
     assert (await Tagging(database).check_due()).gained == 1
     assert await happens(database, waits, key, order("E2", clock.now)) == ["-犹豫型"]
+
+
+async def test_who_bought_before_the_coupon_hesitates_and_who_bought_after_it_does_not(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    coupon = {"coupon_id": "C1", "batch_id": "b", "state": "taken", "source": "live", "value_minor": 2_000}
+    (before, key), (after, other) = await somebody(database), await somebody(database)
+    first = ("coupon.taken", clock.now - 5 * DAY, coupon)
+    second = ("coupon.taken", clock.now - 5 * DAY, {**coupon, "coupon_id": "C2"})
+    # Neither bought within the last three days.
+    assert await happens(database, before, key, first, order("E1", clock.now - 6 * DAY)) == ["+犹豫型"]
+    assert await happens(database, after, other, second, order("E2", clock.now - 4 * DAY)) == []
+    late = ("coupon.taken", clock.now, {**coupon, "coupon_id": "C3"})
+    assert await happens(database, after, other, late) == []
+    clock.advance(days=3)
+    assert (await Tagging(database).check_due()).gained == 1, "a new coupon, and nothing bought since"
+    assert await happens(database, before, key, order("E3", clock.now), kinds="orders") == ["-犹豫型"]
+
+
+async def test_a_cart_waits_until_something_is_paid_after_it(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    (before, key), (after, other) = await somebody(database), await somebody(database)
+    minute = timedelta(minutes=1)
+
+    def cart(name: str, minutes_ago: int) -> tuple[str, Any, dict[str, Any]]:
+        return "cart.updated", clock.now - minutes_ago * minute, {"cart_id": name, "state": "open"}
+
+    assert await happens(database, before, key, order("E1", clock.now - 10 * minute), cart("C1", 5)) == []
+    assert await happens(database, after, other, cart("C2", 120), order("E2", clock.now - 60 * minute)) == []
+    clock.advance(minutes=25)
+    # What was paid in the half hour before the rule looks, and before the cart, says nothing about the cart.
+    assert (await Tagging(database).check_due()).gained == 1
+    assert await happens(database, before, key, order("E3", clock.now), kinds="orders") == ["-加购未买"]
+
+
+async def test_what_counts_is_the_part_that_one_way_of_dining_has(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    out = [order(f"T{number}", clock.now - number * DAY, dining="takeaway") for number in range(6)]
+    inside = [order(f"D{number}", clock.now - 60 * DAY, dining="dine_in") for number in range(3)]
+    assert await happens(database, customer, identity, *out, *inside) == ["+外卖型", "+高价值"]
+    more = [order(f"D{number}", clock.now - 60 * DAY, dining="dine_in") for number in range(3, 6)]
+    assert await happens(database, customer, identity, *more) == ["-外卖型"], "half of them is no majority"
+    async with UnitOfWork(database) as work:
+        why = await work.session.scalar(text("SELECT why FROM customer_tags WHERE rule = 'takeaway'"))
+    assert why is not None
+    assert (why[1]["measure"], why[1]["value"]) == ("share", "6/12")
+    # The meals inside leave the ninety days.
+    clock.advance(days=30)
+    assert (await Tagging(database).check_due()).gained == 1
+
+
+async def test_amounts_of_two_currencies_are_never_added_up(database: Database, clock: SteppedClock) -> None:
+    dollars = "all: [ { orders: { where: { currency: USD }, sum: { of: kept, at-least: '1500.00' } } } ]"
+    back = "all: [ { refunds: { where: { currency: USD }, sum: { of: amount, at-least: '5.00' } } } ]"
+    await publish(
+        database,
+        *SHIPPED,
+        rule(dollars, name="dollars", tag="美元大客"),
+        rule("all: [ { refunds: { sum: { of: amount, at-least: '5.00' } } } ]", name="back", tag="退过"),
+        rule(back, name="dollars-back", tag="退过美元"),
+    )
+    customer, identity = await somebody(database)
+    home, abroad = order("E1", clock.now, 150_000), order("E2", clock.now, 149_900, currency="USD")
+    assert await happens(database, customer, identity, home, abroad) == [], "they are not 2999 yuan"
+    more = order("E3", clock.now, 100, currency="USD")
+    assert await happens(database, customer, identity, more) == ["+美元大客", "+高价值"]
+    refund = {"refund_id": "R1", "order_id": "E2", "status": "refunded", "amount_minor": 100_000}
+    told = await happens(database, customer, identity, ("refund.succeeded", clock.now, refund))
+    assert told == ["+退过美元", "-美元大客"], "a refund is in its order's currency, and none in yuan"
+    async with UnitOfWork(database) as work:
+        assert (await CustomerFacts(work).figures(customer))["paid_minor"] == 150_000
 
 
 async def test_stages_of_a_pregnancy_follow_the_calendar(database: Database, clock: SteppedClock) -> None:

@@ -28,13 +28,6 @@ _AMOUNTS = st.dictionaries(
     st.sampled_from(NUMBER_WORDS), st.integers(0, 9).map(lambda yuan: f"{yuan}.50"), min_size=1, max_size=2
 )
 _AGES = st.dictionaries(st.sampled_from(["older-than", "newer-than"]), _DAYS, min_size=1, max_size=2)
-_MEASURES = st.one_of(
-    _NUMBERS.map(lambda bounds: {"count": bounds}),
-    _AMOUNTS.map(lambda bounds: {"sum": {"of": "paid", **bounds}}),
-    _NUMBERS.map(lambda bounds: {"distinct": {"of": "channel", **bounds}}),
-    _AGES.map(lambda bounds: {"latest": bounds}),
-    _AGES.map(lambda bounds: {"earliest": bounds}),
-)
 _WHERE = st.fixed_dictionaries(
     {},
     optional={
@@ -48,6 +41,23 @@ _WHERE = st.fixed_dictionaries(
         "paid": st.just({"at-least": "2.00"}),
         "status": st.sampled_from(["paid", "closed", ["paid", "closed"]]),
     },
+)
+_ENDS = ("latest", "earliest")
+_SHARES = st.builds(
+    lambda among, bounds: {**({"among": among} if among else {}), **bounds},
+    st.sampled_from([{}, {"channel": {"exists": True}}, {"paid": {"at-least": "2.00"}}]),
+    st.dictionaries(
+        st.sampled_from(NUMBER_WORDS[:4]), st.sampled_from(["0%", "33.33%", "50%", "100%"]), min_size=1, max_size=2
+    ),
+)
+_MEASURES = st.one_of(
+    _NUMBERS.map(lambda bounds: {"count": bounds}),
+    _AMOUNTS.map(lambda bounds: {"sum": {"of": "paid", **bounds}}),
+    _NUMBERS.map(lambda bounds: {"distinct": {"of": "channel", **bounds}}),
+    _AGES.map(lambda bounds: {"latest": bounds}),
+    _AGES.map(lambda bounds: {"earliest": bounds}),
+    _SHARES.map(lambda bounds: {"share": bounds}),
+    st.builds(lambda word, where: {word: {"after": {"orders": {"where": where}}}}, st.sampled_from(_ENDS), _WHERE),
 )
 
 
@@ -96,10 +106,25 @@ def holds(condition: Condition, records: Sequence[Record], now: datetime) -> boo
             return within(condition.bounds, sum(record["paid_minor"] for record in counted), now)
         case "distinct":
             return within(condition.bounds, len({record["channel"] for record in counted} - {None}), now)
-        case "latest":
-            return within(condition.bounds, max((record["at"] for record in counted), default=None), now)
+        case "share":
+            among = [
+                record
+                for record in records
+                if all(passes(record, test) for test in condition.among)
+                and (condition.within is None or record["at"] > now - condition.within)
+            ]
+            return within(condition.bounds, 1_000_000 * len(counted) / len(among) if among else None, now)
         case _:
-            return within(condition.bounds, min((record["at"] for record in counted), default=None), now)
+            end = max if condition.measure == "latest" else min
+            at = end((record["at"] for record in counted), default=None)
+            return within(condition.bounds, at, now) and is_after(condition.bounds, at, records)
+
+
+def is_after(bounds: Bounds, at: datetime | None, records: Sequence[Record]) -> bool:
+    if bounds.after is None:
+        return True
+    others = [record["at"] for record in records if all(passes(record, test) for test in bounds.after.tests)]
+    return bool(others) and at is not None and at > max(others)
 
 
 def within(bounds: Bounds, value: Any, now: datetime) -> bool:
@@ -114,6 +139,8 @@ def within(bounds: Bounds, value: Any, now: datetime) -> bool:
 
 
 def passes(record: Record, test: RecordTest) -> bool:
+    if test.field == "currency":
+        return "CNY" in test.values
     value = record[{"coupons": "coupon_ids", "paid": "paid_minor"}.get(test.field, test.field)]
     filled = value if isinstance(value, list) else ([] if value is None else [value])
     match test.operator:

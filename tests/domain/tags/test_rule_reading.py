@@ -60,6 +60,19 @@ def findings(body: str) -> list[Finding]:
         ("replenishment: { silence: { assumed: P20D } }", "bad-bounds", "at-least"),
         ("replenishment: { silence: { at-least: '2', assumed: PT5H } }", "bad-duration", "P30D"),
         ("orders: { silence: { at-least: '1.5' } }", "unknown-field", "replenishment"),
+        ("orders: { share: { more-than: 0.5 } }", "bad-value", "'50%'"),
+        ("orders: { share: { more-than: '150%' } }", "bad-value", "'50%'"),
+        ("orders: { share: { more-than: '100%' } }", "never-true", "never"),
+        ("orders: { share: { at-least: '60%', less-than: '50%' } }", "contradictory-bounds", "contradict"),
+        ("orders: { share: { among: { dinning: takeaway }, more-than: '50%' } }", "unknown-field", "dining"),
+        ("orders: { share: {} }", "bad-bounds", "at-least"),
+        ("orders: { latest: { after: coupons } }", "bad-bounds", "after: {"),
+        ("orders: { latest: { after: { cupons: {} } } }", "bad-bounds", "after: {"),
+        ("orders: { latest: { after: { coupons: { within: P3D } } } }", "unknown-key", "where"),
+        ("orders: { count: { after: { coupons: {} } } }", "unknown-key", "at-least"),
+        ("orders: { where: { currency: [CNY, USD] }, sum: { of: paid, at-least: '5' } }", "mixed-currencies", "one"),
+        ("orders: { where: { currency: { not: CNY }, paid: { at-least: '5' } } }", "mixed-currencies", "one"),
+        ("orders: { where: { currency: JPY }, sum: { of: paid, at-least: '5.50' } }", "bad-value", "JPY"),
         ("any: []", "bad-condition", "list"),
         ("{}", "bad-condition", "exactly one key"),
     ],
@@ -111,6 +124,7 @@ def test_what_a_rule_looks_at_decides_when_it_is_looked_at() -> None:
 
     assert looks_at({"all": [{"coupons": {"where": {"state": "taken"}}}]}) == {"coupon"}
     assert looks_at({"all": [{"order_lines": {"where": {"category": "猫粮"}}}]}) == {"orders"}
+    assert looks_at({"all": [{"orders": {"latest": {"after": {"carts": {}}}}}]}) == {"orders", "refunds", "cart"}
     # Whoever has no record at all meets it, so every record of anybody new counts.
     assert looks_at({"none": [{"orders": {}}]}) == EVERY_KIND
 
