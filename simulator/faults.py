@@ -41,7 +41,7 @@ class Fault(StrEnum):
     SLOW = "slow"
     """Answers right, but late."""
     DOWN = "down"
-    """The platform is away: requests are answered 503, pushes wait until it is back."""
+    """The platform is away: requests are answered 503, open channels are cut, pushes wait until it is back."""
     SHIFT_PAGE = "shift_page"
     """After the answer an order of the account is placed and another moves on, so that the next page has shifted."""
     CLOCK_SKEW = "clock_skew"
@@ -55,6 +55,8 @@ class Fault(StrEnum):
     """An extra copy of the push with a wrong signature, as an attacker would send it."""
 
 
+OPENING_FAULTS = frozenset({Fault.DOWN, Fault.HTTP_5XX, Fault.HTTP_429})
+"""Faults that may meet whoever opens a channel."""
 STANDING = frozenset({Fault.CLOCK_SKEW})
 """Faults that no single request or push meets; they strike whoever reads the platform's clock."""
 PUSH_FAULTS = frozenset({Fault.DUPLICATE_PUSH, Fault.REORDER_PUSH, Fault.DROP_PUSH, Fault.FORGE_PUSH})
@@ -153,6 +155,21 @@ class FaultBook:
                 return rule
         return None
 
+    def for_opening(self, platform: str, account: str, api: str) -> FaultRule | None:
+        """The first rule that hits who opens a channel, if any."""
+        for rule in self._rules:
+            if rule.fault in OPENING_FAULTS and self._hits(rule, platform, account, api, "request"):
+                return rule
+        return None
+
+    def cuts(self, platform: str, account: str) -> bool:
+        """Whether a channel that is open is cut now, because its platform is away."""
+        away = self._away(platform, account)
+        for rule in away:
+            rule.seen += 1
+            rule.hit += 1
+        return bool(away)
+
     def for_push(self, platform: str, account: str, event: str) -> list[FaultRule]:
         """All push rules that hit."""
         return [
@@ -171,10 +188,14 @@ class FaultBook:
 
     def is_down(self, platform: str, account: str) -> bool:
         """Whether a platform is away for an account, so that it sends no pushes either."""
-        return any(
-            fnmatchcase(platform, rule.match.platform) and fnmatchcase(account, rule.match.account)
+        return bool(self._away(platform, account))
+
+    def _away(self, platform: str, account: str) -> list[FaultRule]:
+        return [
+            rule
             for rule in self._standing(Fault.DOWN)
-        )
+            if fnmatchcase(platform, rule.match.platform) and fnmatchcase(account, rule.match.account)
+        ]
 
     def _standing(self, fault: Fault) -> list[FaultRule]:
         now = self._clock.now()

@@ -14,6 +14,11 @@ from simulator.platforms.base import Incoming, Json, PlatformBase
 from simulator.stirring import stir
 from simulator.world import World
 
+SCOPES = frozenset({"http", "websocket"})
+AWAY_LOOK_S = 0.1
+"""How often is looked whether a platform with open channels has gone."""
+GOING_AWAY = 1001
+OPENING_STATUS = {Fault.DOWN: 503, Fault.HTTP_5XX: 502, Fault.HTTP_429: 429}
 PLATFORM_ANSWERS = frozenset({Fault.QUOTA, Fault.CONCURRENCY, Fault.BUSY, Fault.FORBIDDEN, Fault.UNTRUSTED_IP})
 
 
@@ -27,8 +32,11 @@ class FaultGate:
         self._platforms = platforms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        prefix, _, rest = scope["path"].lstrip("/").partition("/") if scope["type"] == "http" else ("", "", "")
+        prefix, _, rest = scope["path"].lstrip("/").partition("/") if scope["type"] in SCOPES else ("", "", "")
         platform = self._platforms.get(prefix)
+        if platform is not None and scope["type"] == "websocket":
+            await self._channel(platform, Incoming(rest, _query(scope), {}, b""), (scope, receive, send))
+            return
         if platform is None or not self._book.rules():
             await self._app(scope, receive, send)
             return
@@ -42,6 +50,28 @@ class FaultGate:
             await self._app(scope, receive, send)
         else:
             await self._strike(rule, platform, incoming, (scope, receive, send))
+
+    async def _channel(self, platform: PlatformBase, incoming: Incoming, call: tuple[Scope, Receive, Send]) -> None:
+        """A channel that an application opens and keeps: refused while the platform is away, cut when it goes."""
+        scope, _, send = call
+        api, account = platform.api_of(incoming) or "", platform.account_of(incoming)
+        rule = self._book.for_opening(platform.name, account, api)
+        if rule is not None:
+            await _refuse_channel(scope, send, OPENING_STATUS[rule.fault])
+            return
+        serving = asyncio.ensure_future(self._app(*call))
+        try:
+            while not serving.done():
+                await asyncio.wait({serving}, timeout=AWAY_LOOK_S)
+                if not serving.done() and self._book.cuts(platform.name, account):
+                    serving.cancel()
+                    await asyncio.gather(serving, return_exceptions=True)
+                    await send({"type": "websocket.close", "code": GOING_AWAY})
+                    return
+            await serving
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
 
     async def _strike(
         self, rule: FaultRule, platform: PlatformBase, incoming: Incoming, call: tuple[Scope, Receive, Send]
@@ -116,6 +146,14 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 async def _nowhere(_message: Message) -> None:
     """Takes an answer that is never sent."""
+
+
+async def _refuse_channel(scope: Scope, send: Send, status: int) -> None:
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+    else:
+        await send({"type": "websocket.close", "code": GOING_AWAY})
 
 
 async def _answer(send: Send, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:

@@ -52,9 +52,12 @@ class Pusher:
             self._schedule(push)
 
     def submit(self, push: Push) -> Push:
-        """Queues a push, with whatever the fault rules add, delay or take away. QueueFull when there is no room."""
+        """Queues a push, with whatever the fault rules add, delay or take away. QueueFull when there is no room.
+
+        A message that the application fetches is left for it at once, and waits here only while it is held back.
+        """
         self.ensure_room()
-        if self.target_of(push.platform, push.account) is None:
+        if not self._platforms[push.platform].is_fetched and self.target_of(push.platform, push.account) is None:
             return self._finish(push, PushState.DROPPED, "no push target")
         for rule in self._book.for_push(push.platform, push.account, push.event):
             if rule.fault is Fault.DROP_PUSH:
@@ -152,6 +155,8 @@ class Pusher:
                     continue
                 if self._book.is_down(push.platform, push.account):
                     self._put_off(push)
+                elif self._is_message(push):
+                    self._leave(push)
                 else:
                     self._launch(push)
             await self._sleep(now)
@@ -215,7 +220,16 @@ class Pusher:
             return str(error)
         return "" if platform.accepts(answer.status, answer.body) else f"HTTP {answer.status}"
 
+    def _is_message(self, push: Push) -> bool:
+        return self._platforms[push.platform].is_fetched and not push.bad_signature
+
+    def _leave(self, push: Push) -> Push:
+        self._platforms[push.platform].leave(push)
+        return self._finish(push, PushState.DELIVERED, "")
+
     def _keep(self, push: Push) -> Push:
+        if self._is_message(push) and push.due_at <= self._world.clock.wall():
+            return self._leave(push)
         self._world.pushes.put(push)
         self._schedule(push)
         return push
@@ -228,6 +242,7 @@ class Pusher:
     def _finish(self, push: Push, state: PushState, error: str) -> Push:
         push = push.replaced(state=state, last_error=error)
         self._world.pushes.remove(push.id)
+        self._landing.set()
         self.done.append(push)
         self.totals[state.value] += 1
         return push

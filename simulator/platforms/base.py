@@ -75,6 +75,9 @@ class PlatformBase(ABC):
     """The parameter, in the query or the body, that carries the access token."""
     limits: ClassVar[tuple[Limit, ...]] = (Limit(100, 1.0, 1.0),)
     """Call quotas by account and API."""
+    is_fetched: ClassVar[bool] = False
+    """Whether what happens waits as messages that the application fetches or listens to; then nothing but a forgery
+    comes over HTTP."""
 
     def __init__(self, world: World) -> None:
         settings = world.settings
@@ -137,6 +140,10 @@ class PlatformBase(ABC):
     def sign(self, push: Push) -> PushRequest:
         """A push, signed now. LookupError for an account that is gone, and where nothing is pushed over HTTP."""
         raise LookupError(f"{self.name} pushes nothing over HTTP")
+
+    def leave(self, push: Push) -> None:
+        """Lets a message wait for the application, where what happens `is_fetched`."""
+        raise LookupError(f"{self.name} keeps no messages")
 
     def accepts(self, status: int, body: bytes) -> bool:
         """Whether the receiver's answer counts as received."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,8 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from simulator.entities import Shop
-from simulator.faults import Fault
-from simulator.platforms.base import Incoming, Json, PlatformBase
+from simulator.entities import Push, Shop
+from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.seeding.numbers import CHINA
 from simulator.world import World
 
@@ -45,19 +45,20 @@ class SignedGateway(PlatformBase):
         """Whether a request's time is near enough to the platform's."""
         return abs(at - self.wall()) <= self.clock_tolerance
 
-    def copies_told(self, account: str, event: str) -> int:
-        """How often a message is told, by the rules for pushes: not at all, once, or several times."""
-        copies = 1
-        for rule in self.world.faults.for_push(self.name, account, event):
-            if rule.fault is Fault.DROP_PUSH:
-                return 0
-            if rule.fault is Fault.DUPLICATE_PUSH:
-                copies += rule.copies
-        return copies
-
     def visible_until(self) -> datetime:
         """What changed later than this is not listed yet."""
         return self.now() - timedelta(seconds=self.world.settings.read_lag_s.get(self.name, 0.0))
+
+
+class MessageGateway(SignedGateway):
+    """A gateway whose platform lets messages wait for the application."""
+
+    is_fetched = True
+
+    def sign(self, push: Push) -> PushRequest:
+        """What somebody else sends who has seen a message and knows where we listen; the platform itself never does."""
+        body = json.dumps(push.payload, ensure_ascii=False).encode()
+        return PushRequest(body=body, headers={"Content-Type": "application/json", "Sign": "forged"})
 
 
 async def sent_params(request: Request) -> dict[str, str]:

@@ -30,7 +30,7 @@ from services.pull_schedules import PREFIX
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.accuracy import truth
-from tests.accuracy.verdict import Inflow, complaints, duplicates
+from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 from tests.chaos.house import House, HouseProblem
 from tests.chaos.table import table
 
@@ -39,6 +39,12 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"match": {}, "fault": "reorder_push", "probability": 0.2, "seconds": 3},
     {"match": {}, "fault": "drop_push", "probability": 0.05},
     {"match": {}, "fault": "forge_push", "probability": 0.02},
+    *(
+        {"match": {"platform": platform}, "fault": fault, "probability": 0.1, "seconds": 1}
+        for platform in ("taobao", "pinduoduo")
+        for fault in ("duplicate_push", "reorder_push", "drop_push", "forge_push")
+    ),
+    {"match": {"platform": "pinduoduo"}, "fault": "down", "for_s": 30},
     {"match": {}, "fault": "clock_skew", "seconds": 90},
     {"match": {}, "fault": "5xx", "probability": 0.02},
     {"match": {}, "fault": "busy", "probability": 0.02},
@@ -105,7 +111,7 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
     _show(found.accuracy, found.inflow)
     print(f"\npushes at the simulator: {pushes}")
     for rule in rules:
-        print(f"  {rule['fault']}: {rule['hit']}")
+        print(f"  {rule['fault']} {rule['match']['platform']}: {rule['hit']}")
     _tell(found.people)
     for complaint in found.complaints:
         print(f"COMPLAINT {complaint}")
@@ -204,7 +210,8 @@ async def _drained(database: Database) -> bool:
 async def _inflow(house: House, database: Database) -> dict[str, Inflow]:
     """By platform."""
     async with httpx.AsyncClient(base_url=house.api_url, trust_env=False) as api:
-        dropped = duplicates((await api.get("/metrics")).raise_for_status().text)
+        counted = (await api.get("/metrics")).raise_for_status().text
+    dropped, turned_away = duplicates(counted), refusals(counted)
     async with UnitOfWork(database) as work:
         stored = await work.session.execute(
             text("SELECT platform, count(*), count(*) FILTER (WHERE state = 'quarantined') FROM inbox GROUP BY 1")
@@ -212,7 +219,7 @@ async def _inflow(house: House, database: Database) -> dict[str, Inflow]:
         told = await work.session.execute(text("SELECT split_part(source, '/', 2), count(*) FROM events GROUP BY 1"))
         events: Counter[str] = Counter({row[0]: row[1] for row in told})
         return {
-            platform: Inflow(count, aside, events[platform], dropped.get(platform, 0))
+            platform: Inflow(count, aside, events[platform], dropped.get(platform, 0), turned_away.get(platform, 0))
             for platform, count, aside in stored
         }
 
@@ -231,11 +238,12 @@ def _show(accuracy: Mapping[str, truth.Accuracy], inflow: Mapping[str, Inflow]) 
         found, came = accuracy.get(platform, truth.Accuracy()), inflow.get(platform, Inflow())
         right = (found.here, found.amount, found.status, found.owner)
         share = [f"{part / found.true:.2%}" if found.true else "–" for part in right]
-        counts = [came.stored, came.events, came.duplicates, came.quarantined, found.true, found.out_of_reach]
+        kept = [came.stored, came.events, came.duplicates, came.refused, came.quarantined]
+        counts = [*kept, found.true, found.out_of_reach]
         rows.append([platform, *counts, *share])
-    counted = ["records", "events", "duplicates", "quarantined", "true orders", "out of reach"]
+    counted = ["records", "events", "duplicates", "refused", "quarantined", "true orders", "out of reach"]
     print(table(["platform", *counted, "here", "amounts", "statuses", "owners"], rows))
-    print("duplicates: pushes dropped because they were here before")
+    print("duplicates: pushes dropped because they were here before; refused: pushes that were not the platform's")
     print("out of reach: further back than the platform's lists, or never paid at Pinduoduo, which shows only what was")
     for platform, found in sorted(accuracy.items()):
         for line in found.wrong:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.accuracy.truth import Held, Key, compare_orders, compare_people, owners, phantoms
-from tests.accuracy.verdict import Inflow, complaints, duplicates
+from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SHOP = "youzan/demo-apparel"
@@ -54,11 +54,12 @@ def judged(
     rows: Sequence[Mapping[str, Any]] = ORDERS,
     keys: Sequence[Mapping[str, Any]] = KEYS,
     quarantined: int = 0,
+    refused: int = 0,
     faults: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), NOW)}
     people = compare_people(keys, customers, rows, NOW)
-    inflow = {"youzan": Inflow(10, quarantined, 10, 0)}
+    inflow = {"youzan": Inflow(10, quarantined, 10, 0, refused)}
     return "\n".join(complaints(accuracy, phantoms(rows, held), people, inflow, faults))
 
 
@@ -117,6 +118,22 @@ def test_a_genuine_record_in_quarantine_and_a_fault_that_never_struck_are_compla
     assert "youzan: 2 genuine records are in quarantine" in judged(quarantined=2)
     never = [{"fault": "5xx", "hit": 3}, {"fault": "quota", "hit": 0}]
     assert judged(faults=never) == "the fault quota was set and never struck"
+    of_one = {"match": {"platform": "jd"}, "fault": "busy", "hit": 0}
+    assert judged(faults=[of_one]) == "the fault busy of jd was set and never struck"
+
+
+def test_what_was_forged_and_never_refused_is_a_complaint() -> None:
+    forged = {"match": {"platform": "taobao"}, "fault": "forge_push", "hit": 3}
+    assert judged(faults=[forged]) == "taobao: what was forged was never refused"
+    assert judged(faults=[{**forged, "match": {"platform": "youzan"}}], refused=1) == ""
+
+
+def test_refusals_are_read_from_the_metrics() -> None:
+    text = (
+        'tandem_webhook_refusals_total{platform="taobao",reason="signature"} 4.0\n'
+        'tandem_webhook_refusals_total{platform="jd",reason="unreadable"} 2.0\n'
+    )
+    assert refusals(text) == {"taobao": 4}
 
 
 def test_dropped_duplicates_are_read_from_the_metrics() -> None:

@@ -10,22 +10,29 @@ from tests.accuracy.truth import Accuracy, People
 PRECISION_LEAST = 1.0
 RECALL_LEAST = 0.99
 _DUPLICATES = re.compile(r'^tandem_webhooks_total\{outcome="duplicate",platform="([^"]+)"\} (\S+)$', re.MULTILINE)
+_REFUSALS = re.compile(r'^tandem_webhook_refusals_total\{platform="([^"]+)",reason="signature"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Inflow:
-    """What came in from one platform: records stored, quarantined, the events that came of them, and the pushes that
-    were here before."""
+    """What came in from one platform: records stored, quarantined, the events that came of them, the pushes that were
+    here before, and those whose signature was wrong."""
 
     stored: int = 0
     quarantined: int = 0
     events: int = 0
     duplicates: int = 0
+    refused: int = 0
 
 
 def duplicates(metrics: str) -> dict[str, int]:
     """Pushes dropped as told before, by platform, from what `/metrics` says."""
     return {platform: int(float(value)) for platform, value in _DUPLICATES.findall(metrics)}
+
+
+def refusals(metrics: str) -> dict[str, int]:
+    """Pushes refused for a wrong signature, by platform, from what `/metrics` says."""
+    return {platform: int(float(value)) for platform, value in _REFUSALS.findall(metrics)}
 
 
 def complaints(
@@ -39,6 +46,7 @@ def complaints(
 
     A forged push is refused at the door and never stored, so whatever is quarantined was genuine.
     """
+    rules = list(faults)
     return [
         *_of_orders(accuracy, phantoms),
         *_of_people(people),
@@ -47,8 +55,22 @@ def complaints(
             for name, each in inflow.items()
             if each.quarantined
         ),
-        *(f"the fault {each['fault']} was set and never struck" for each in faults if not each["hit"]),
+        *(f"the fault {_told(each)} was set and never struck" for each in rules if not each["hit"]),
+        *(
+            f"{name}: what was forged was never refused"
+            for name in sorted({_platform(each) for each in rules if each["fault"] == "forge_push"} - {"*"})
+            if not inflow.get(name, Inflow()).refused
+        ),
     ]
+
+
+def _platform(fault: Mapping[str, Any]) -> str:
+    return str(fault.get("match", {}).get("platform", "*"))
+
+
+def _told(fault: Mapping[str, Any]) -> str:
+    platform = _platform(fault)
+    return str(fault["fault"]) if platform == "*" else f"{fault['fault']} of {platform}"
 
 
 def _of_orders(accuracy: Mapping[str, Accuracy], phantoms: Sequence[str]) -> list[str]:

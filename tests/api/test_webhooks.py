@@ -271,6 +271,23 @@ async def test_what_could_not_be_stored_is_to_be_sent_again(
     assert "a bug" not in youzan.text
 
 
+@pytest.mark.parametrize("platform", ["taobao", "pinduoduo"])
+async def test_what_is_posted_for_a_platform_that_posts_nothing_is_refused_and_counted(
+    shops: House, platform: str
+) -> None:
+    stored, before = await _inbox(shops), await _counted(shops)
+    message = {"topic": "taobao_trade_TradeSuccess", "content": '{"tid":1}', "type": "pdd_trade_TradeSuccess"}
+    answer = await shops.say(None, "POST", f"/hooks/{platform}/demo", json=message)
+    assert answer.status_code == 403
+    after = await _counted(shops)
+    more = {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
+    assert more == {
+        f'webhooks_total{{outcome="refused",platform="{platform}"}}': 1,
+        f'webhook_refusals_total{{platform="{platform}",reason="signature"}}': 1,
+    }
+    assert await _inbox(shops) == stored
+
+
 async def test_a_kind_without_use_is_taken_and_counted_apart_from_what_cannot_be_read(shops: House) -> None:
     before = await _counted(shops)
     number = secrets.token_hex(4)

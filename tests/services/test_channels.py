@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from services.accounts import PlatformAccounts
 from services.channels import ChannelService
 from services.connections import Connections
 from services.inbox import InboxService
+from services.pulls import PullService
 from simulator import trade
 from simulator.platforms.pinduoduo.channel import PddMessage
 from storage.encryption import Keyring
@@ -142,6 +144,85 @@ async def test_a_worker_listens_and_another_one_goes_on(
                 await eventually(all_there, 20)
             assert await kept(live) == count
         await drain.terminate()
+
+
+async def test_a_platform_that_goes_away_is_asked_ever_more_seldom_and_nothing_is_missed(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    await connected(live, world)
+    sold(world)
+    listening = asyncio.ensure_future(channels.listen("pinduoduo", 120))
+
+    async def the_first() -> bool:
+        return await kept(live) == 1 and unacknowledged(world) == 0
+
+    await eventually(the_first, 20)
+    rule = {"match": {"platform": "pinduoduo"}, "fault": "down", "for_s": 3600}
+    await world.break_things(rule)
+
+    async def refused() -> int:
+        (down,) = (await world.sim.admin("GET", "/faults"))["rules"]
+        return int(down["hit"])
+
+    async def cut_and_refused() -> bool:
+        return await refused() >= 3
+
+    await eventually(cut_and_refused, 20)
+    at_first = await refused()
+    sold(world, 3)
+    await asyncio.sleep(4)
+    assert await refused() - at_first <= 1, "the pauses grow: 1, 2, 4 seconds"
+    assert await kept(live) == 1
+    assert unacknowledged(world) == 3
+    await world.sim.admin("POST", "/advance", json={"seconds": 3600})
+
+    async def all_there() -> bool:
+        return await kept(live) == 4 and unacknowledged(world) == 0
+
+    await eventually(all_there, 40)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_message_that_was_overtaken_changes_nothing_and_one_that_was_lost_is_read_again(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    await connected(live, world)
+    topic = {"platform": "pinduoduo", "api": "pdd_trade_TradeConfirmed"}
+    await world.break_things(
+        {"match": topic, "fault": "drop_push", "times": 1},
+        {"match": topic, "fault": "reorder_push", "seconds": 1, "times": 1},
+        {"match": {**topic, "api": "pdd_trade_TradeSellerShip"}, "fault": "duplicate_push"},
+    )
+    state = world.sim.app.state.world
+    lost = trade.pay(state, trade.place_order(state, SHOP))
+    overtaken = trade.pay(state, trade.place_order(state, SHOP))
+    trade.ship(state, overtaken, "SF1")
+    listening = asyncio.ensure_future(channels.listen("pinduoduo", 60))
+
+    async def heard() -> bool:
+        return await kept(live) == 2 and unacknowledged(world) == 0
+
+    await eventually(heard, 20)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    rules = (await world.sim.admin("GET", "/faults"))["rules"]
+    assert [rule["hit"] for rule in rules] == [1, 1, 1], "each fault struck"
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(minutes=4))
+    pulls = PullService(live, CONNECTORS, Connections(live), later)
+    inbox = InboxService(live, CONNECTORS)
+    await inbox.drain()
+    assert await orders(live) == {overtaken.id: "shipped"}
+    assert (await pulls.compare(f"pinduoduo/{SHOP}", "orders")).missing >= 1
+    while (drained := await inbox.drain()).read:
+        assert drained.quarantined == 0
+    found = await orders(live)
+    assert (found[lost.id], found[overtaken.id]) == ("paid", "shipped")
+
+
+async def orders(live: Database) -> dict[str, str]:
+    async with UnitOfWork(live) as work:
+        return {row[0]: row[1] for row in await work.session.execute(text("SELECT order_id, status FROM orders"))}
 
 
 async def test_who_is_not_let_in_and_who_is_not_there(world: Outside) -> None:

@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from simulator.entities import Order, Push, Refund, Shop
 from simulator.faults import Fault
 from simulator.happenings import Happening, What
-from simulator.platforms.base import Json
+from simulator.platforms.base import Incoming, Json
 from simulator.platforms.pinduoduo.api import APIS, ApiError
 from simulator.platforms.pinduoduo.authorisations import is_superseded, spend
-from simulator.platforms.pinduoduo.channel import Channel, channel_signature
-from simulator.platforms.signed_gateway import Call, SignedGateway, sent_params, unix, wrapped_md5, yuan
+from simulator.platforms.pinduoduo.channel import Channel, channel_signature, frame
+from simulator.platforms.signed_gateway import Call, MessageGateway, sent_params, unix, wrapped_md5, yuan
 from simulator.quotas import Limit, Quotas
 from simulator.tokens import TokenState
 from simulator.world import World
@@ -23,6 +23,7 @@ APP = "app"
 CREATE, REFRESH = "pdd.pop.auth.token.create", "pdd.pop.auth.token.refresh"
 DECRYPT_OFTEN, DECRYPT_DAY = Limit(1, 10.0, 0.0), Limit(100, 86_400.0, 0.0)
 WRONG_SIGNATURE = 4001
+CHANNEL = "message"
 ORDER_TOPICS = {
     What.ORDER_PAID: "pdd_trade_TradeConfirmed",
     What.ORDER_SHIPPED: "pdd_trade_TradeSellerShip",
@@ -41,7 +42,7 @@ TOKEN_ERRORS = {
 }
 
 
-class Pinduoduo(SignedGateway):
+class Pinduoduo(MessageGateway):
     """The platform; what happens is told over a channel that the application opens."""
 
     name = "pinduoduo"
@@ -85,15 +86,30 @@ class Pinduoduo(SignedGateway):
             "mall_id": shop.number,
         }
 
-    def pushes_for(self, happening: Happening) -> tuple[Push, ...]:
-        """Nothing is pushed over HTTP: the message waits for the channel."""
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """The message of a happening, which waits for the channel."""
         told = self._message(happening)
-        if told is not None:
-            topic, content = told
-            shop = self.shop(happening.account)
-            copies = self.copies_told(shop.id, topic)
-            self.channel.tell(shop.id, shop.number, topic, {"mall_id": shop.number, **content}, self.wall(), copies)
-        return ()
+        if told is None:
+            return []
+        topic, content = told
+        shop, number = self.shop(happening.account), 480_000_000 + self.world.next("pdd-message")
+        body = frame(number, shop.number, topic, {"mall_id": shop.number, **content}, self.wall())
+        return [self.make_push(shop.id, topic, body, str(number))]
+
+    def leave(self, push: Push) -> None:
+        """The message goes over the channel, or waits until it is opened."""
+        self.channel.tell(push)
+
+    def api_of(self, incoming: Incoming) -> str | None:
+        """The interface's name, `message` for the channel."""
+        return CHANNEL if _names_channel(incoming) else super().api_of(incoming)
+
+    def account_of(self, incoming: Incoming) -> str:
+        """The account of the token, for the channel that of the application."""
+        if not _names_channel(incoming):
+            return super().account_of(incoming)
+        shop = self.shop_of_client(incoming.path.split("/")[1])
+        return shop.id if shop else ""
 
     def refuse_decryption(self, account: str) -> ApiError | None:
         """Why a decryption is refused now, if it is."""
@@ -194,6 +210,10 @@ class Pinduoduo(SignedGateway):
             "owner_name": shop.name,
             "scope": ["pdd.order.number.list.increment.get"],
         }
+
+
+def _names_channel(incoming: Incoming) -> bool:
+    return incoming.path.startswith(f"{CHANNEL}/")
 
 
 def _refusal(error: ApiError) -> Json:

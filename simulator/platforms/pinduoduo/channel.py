@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from simulator.entities import Row
+from simulator.entities import Push, Row
 from simulator.world import World
 
 Json = dict[str, Any]
@@ -20,10 +20,20 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PddMessage(Row):
-    """One message; `id` is its number."""
+    """One delivery of a message; a repeated one has the same number, in its body."""
 
     shop: str
     body: dict[str, Any]
+
+
+def frame(number: int, mall: int, topic: str, content: Json, at: datetime) -> Json:
+    """A message as the channel tells it, but for the time of sending."""
+    return {
+        "id": number,
+        "commandType": "Common",
+        "time": int(at.timestamp() * 1000),
+        "message": {"type": topic, "mallID": mall, "content": json.dumps(content, ensure_ascii=False)},
+    }
 
 
 def channel_signature(client_id: str, milliseconds: str, client_secret: str) -> str:
@@ -37,20 +47,11 @@ class Channel:
 
     def __init__(self, world: World) -> None:
         self._rows = world.shelf("pdd_message", PddMessage, by={"shop": lambda row: row.shop})
-        self._world = world
         self._news: set[asyncio.Event] = set()
 
-    def tell(self, shop: str, mall: int, topic: str, content: Json, at: datetime, copies: int) -> None:
-        """Adds a message; copies are sent again under its number."""
-        number = 480_000_000 + self._world.next("pdd-message")
-        body = {
-            "id": number,
-            "commandType": "Common",
-            "time": int(at.timestamp() * 1000),
-            "message": {"type": topic, "mallID": mall, "content": json.dumps(content, ensure_ascii=False)},
-        }
-        for copy in range(copies):
-            self._rows.put(PddMessage(id=f"{number}-{copy}", shop=shop, body=body))
+    def tell(self, push: Push) -> None:
+        """Adds a delivery of a message."""
+        self._rows.put(PddMessage(id=push.id, shop=push.account, body=push.payload))
         for news in self._news:
             news.set()
 

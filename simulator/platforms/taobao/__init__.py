@@ -13,7 +13,7 @@ from simulator.happenings import Happening, What
 from simulator.platforms.base import Json
 from simulator.platforms.signed_gateway import (
     Call,
-    SignedGateway,
+    MessageGateway,
     china_time,
     keyed_hash,
     local,
@@ -52,7 +52,7 @@ SESSION_ERRORS = {
 }
 
 
-class Taobao(SignedGateway):
+class Taobao(MessageGateway):
     """The platform; what happens is told by messages that the application fetches."""
 
     name = "taobao"
@@ -84,14 +84,18 @@ class Taobao(SignedGateway):
         """The shop's application and the refresh token of its authorisation."""
         return {"app_key": shop.client_id, "app_secret": shop.client_secret, "refresh_token": shop.refresh_token}
 
-    def pushes_for(self, happening: Happening) -> tuple[Push, ...]:
-        """Nothing is pushed: the message waits to be fetched, with what the fault rules do to pushes."""
+    def pushes_for(self, happening: Happening) -> list[Push]:
+        """The message of a happening, which waits to be fetched."""
         told = self._message(happening)
-        if told is None:
-            return ()
-        topic, content = told
+        return [self._told(happening.account, *told)] if told is not None else []
+
+    def leave(self, push: Push) -> None:
+        """The message waits in the shop's queue."""
+        self.messages.put(push)
+
+    def _told(self, account: str, topic: str, content: Json) -> Push:
         number = str(4_160_000_000_000_000_000 + self.world.next("tmc"))
-        shop = self.shop(happening.account)
+        shop = self.shop(account)
         body = {
             "id": int(number),
             "topic": topic,
@@ -101,8 +105,7 @@ class Taobao(SignedGateway):
             "pub_time": local(self.wall()),
             "content": json.dumps(content, ensure_ascii=False),
         }
-        self.messages.put(shop.id, number, body, self.copies_told(shop.id, topic))
-        return ()
+        return self.make_push(shop.id, topic, body, number)
 
     def _message(self, happening: Happening) -> tuple[str, Json] | None:
         row, seller = happening.row, self.shop(happening.account).name

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from simulator.entities import Row
+from simulator.entities import Push, Row
 from simulator.world import World
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ COMES_AGAIN = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TmcMessage(Row):
-    """One message; `id` is its number, or of a repeated delivery number and turn."""
+    """One delivery of a message; a repeated one has the same number."""
 
     shop: str
     number: str
@@ -33,10 +33,9 @@ class Messages:
     def __init__(self, world: World) -> None:
         self._rows = world.shelf("tmc_message", TmcMessage, by={"shop": lambda row: row.shop})
 
-    def put(self, shop: str, number: str, body: Json, copies: int = 1) -> None:
-        """Adds a message, or several deliveries of it."""
-        for copy in range(copies):
-            self._rows.put(TmcMessage(id=f"{number}-{copy}", shop=shop, number=number, body=body))
+    def put(self, push: Push) -> None:
+        """Adds a delivery of a message."""
+        self._rows.put(TmcMessage(id=push.id, shop=push.account, number=push.message_id, body=push.payload))
 
     def take(self, shop: str, quantity: int, now: datetime) -> list[Json]:
         """The oldest messages that are not being worked on, as they go over the wire."""
