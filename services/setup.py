@@ -31,6 +31,7 @@ _SECRET_FIELDS = frozenset(
         "client_secret",
         "contact_secret",
         "agent_secret",
+        "archive_secret",
         "app_secret",
         "secret",
         "signing_secret",

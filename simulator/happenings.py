@@ -38,6 +38,7 @@ class What(StrEnum):
     COUPON_USED = "coupon.used"
     COUPON_EXPIRED = "coupon.expired"
     CART_FILLED = "cart.filled"
+    CART_ENDED = "cart.ended"
     VISITED = "visit"
     STOCK_CHANGED = "stock.changed"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from simulator import seeding
-from simulator.entities import Cart, Chat, Coupon, Customer, Follower, Scan, Visit
+from simulator.entities import Cart, Chat, Coupon, Customer, Follower, Goods, Scan, Visit
 from simulator.happenings import What
 from simulator.trade.refusal import STALE_STATUS, TradeRefusal
 from simulator.world import World
@@ -34,6 +34,28 @@ def chat(world: World, customer_id: str, text: str, direction: str = "in") -> Ch
         )
     )
     world.tell(What.CHATTED, row.account, row)
+    return row
+
+
+def write(world: World, customer_id: str, account: str, text: str) -> Chat:
+    """A follower writes to a public account."""
+    _account(world, account)
+    follower = world.followers.get(world.openid(person(world, customer_id), account))
+    if follower is None or not follower.following:
+        raise LookupError(f"customer {customer_id!r} does not follow {account}")
+    row = world.chats.put(
+        Chat(
+            id=f"msg{world.next('chat'):012d}",
+            account=account,
+            customer_id=customer_id,
+            userid="",
+            direction="in",
+            form="text",
+            text=text,
+            sent_at=world.clock.now(),
+        )
+    )
+    world.tell(What.CHATTED, account, row)
     return row
 
 
@@ -113,10 +135,11 @@ def spend_coupon(world: World, coupon_id: str, order_id: str = "") -> Coupon:
 
 
 def fill_cart(world: World, customer_id: str, shop: str, sku_ids: tuple[str, ...]) -> Cart:
-    """A customer puts goods into the cart."""
-    buyer = world.buyer(person(world, customer_id), world.platform_of(shop))
-    goods = [world.goods.get(f"{shop}/{sku_id}") for sku_id in sku_ids]
-    if None in goods:
+    """A customer puts goods into the cart; on the merchant's site, goods of any of its shops."""
+    customer = person(world, customer_id)
+    buyer = "" if shop == seeding.SITE else world.buyer(customer, world.platform_of(shop)).id
+    goods = goods_of(world, shop, sku_ids)
+    if len(goods) < len(sku_ids):
         raise LookupError(f"{shop} does not sell all of {', '.join(sku_ids)}")
     now = world.clock.now()
     row = world.carts.put(
@@ -124,9 +147,9 @@ def fill_cart(world: World, customer_id: str, shop: str, sku_ids: tuple[str, ...
             id=f"cart{world.next('cart'):010d}",
             shop=shop,
             customer_id=customer_id,
-            buyer=buyer.id,
+            buyer=buyer,
             sku_ids=sku_ids,
-            total_minor=sum(row.price_minor for row in goods if row is not None),
+            total_minor=sum(row.price_minor for row in goods),
             state="open",
             created_at=now,
             updated_at=now,
@@ -134,6 +157,27 @@ def fill_cart(world: World, customer_id: str, shop: str, sku_ids: tuple[str, ...
     )
     world.tell(What.CART_FILLED, shop, row)
     return row
+
+
+def end_cart(world: World, cart_id: str, order_id: str = "") -> Cart:
+    """What is in a cart is ordered, or with no order taken out. TradeRefusal when it was before."""
+    row = world.carts.get(cart_id)
+    if row is None:
+        raise LookupError(f"no cart {cart_id!r}")
+    if row.state != "open":
+        raise TradeRefusal(STALE_STATUS)
+    state = "ordered" if order_id else "cleared"
+    row = world.carts.change(row, state=state, order_id=order_id, updated_at=world.clock.now())
+    world.tell(What.CART_ENDED, row.shop, row)
+    return row
+
+
+def goods_of(world: World, shop: str, sku_ids: tuple[str, ...]) -> list[Goods]:
+    """The goods of a cart, in its order; those that nobody sells are left out."""
+    if shop != seeding.SITE:
+        return [row for sku_id in sku_ids if (row := world.goods.get(f"{shop}/{sku_id}")) is not None]
+    sold = {row.sku_id: row for row in world.goods}
+    return [sold[sku_id] for sku_id in sku_ids if sku_id in sold]
 
 
 def visit(

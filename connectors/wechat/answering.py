@@ -21,7 +21,7 @@ class AnswersCallbacks:
 class TakesCallbacks(AnswersCallbacks):
     """The part of a connector that takes callbacks of an application on WeChat's open platform."""
 
-    settings = WechatSettings
+    settings: type[WechatSettings] = WechatSettings
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
-        return verify_callback(request, account.parse_settings(WechatSettings))
+        return verify_callback(request, account.parse_settings(self.settings))

@@ -8,6 +8,7 @@ from connectors.wechat.answering import TakesCallbacks
 from connectors.wechat.settings import nobodys_account
 from connectors.wechat_store.client import PLATFORM, WechatStore
 from connectors.wechat_store.events import store_events, uses_push
+from connectors.wechat_store.settings import WechatStoreSettings
 from domain.calls import AnyCall
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS, WECHAT_STORE_QUEUE
 from domain.events import Event
@@ -28,6 +29,7 @@ class WechatStoreConnector(TakesCallbacks):
     platform = PLATFORM
     title = Text("微信小店", "WeChat Store")
     queue = WECHAT_STORE_QUEUE
+    settings = WechatStoreSettings
     # No published figure [U]; a page of orders takes one request for each of them.
     requests_per_second = 50.0
     nobody = nobodys_account(PLATFORM)

@@ -14,10 +14,10 @@ from connectors.reading import mapping
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
-from connectors.wechat.settings import WechatSettings
 from connectors.wechat_store.codes import STORE_CODES
 from connectors.wechat_store.events import ORDER, REFUND
 from connectors.wechat_store.records import products_of, read_order, read_refund
+from connectors.wechat_store.settings import WechatStoreSettings
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
@@ -52,7 +52,7 @@ class WechatStore:
     streams: tuple[Stream, ...] = (ORDERS, REFUNDS)
 
     def __init__(self, account: Account, link: Link) -> None:
-        self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatSettings), link, STORE_CODES)
+        self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatStoreSettings), link, STORE_CODES)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""

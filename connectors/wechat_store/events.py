@@ -14,6 +14,7 @@ from connectors.shop_records import changed_at, dated_order_event, dated_refund_
 from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
 from connectors.wechat.callbacks import created_at, read_fields
+from connectors.wechat_store.coupons import COUPON_STEPS, coupon_event
 from connectors.wechat_store.records import REFUND_STATUSES, read_order, read_refund
 from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, ShipmentData
 from domain.catalog.shop_calls import OrderOutput
@@ -42,7 +43,7 @@ REFUND_STEP = "channels_ec_aftersale_update"
 
 def uses_push(kind: str) -> bool:
     """Whether a callback of this kind becomes an event."""
-    return kind in ORDER_STEPS or kind == REFUND_STEP
+    return kind in ORDER_STEPS or kind == REFUND_STEP or kind in COUPON_STEPS
 
 
 def store_events(record: Verified, account: Account) -> list[Event]:
@@ -55,6 +56,8 @@ def store_events(record: Verified, account: Account) -> list[Event]:
         return [_order_step(ORDER_STEPS[record.kind], read_fields(record.payload), record, account)]
     if record.kind == REFUND_STEP:
         return [_refund_step(read_fields(record.payload), record, account)]
+    if record.kind in COUPON_STEPS:
+        return [coupon_event(record, account)]
     return []
 
 

@@ -9,6 +9,7 @@ from connectors.http import Link
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.wechat.answering import AnswersCallbacks
 from connectors.wecom.api import PLATFORM
+from connectors.wecom.archive import ARCHIVED, archive_events
 from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
 from connectors.wecom.codes import UNTRUSTED_ADDRESS
@@ -69,6 +70,8 @@ class WecomConnector(AnswersCallbacks):
         return uses_callback(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
+        if record.kind == ARCHIVED:
+            return archive_events(record, account)
         return read_events(record, account) if record.kind in READ_KINDS else callback_events(record, account)
 
     def open(self, account: Account, link: Link) -> WecomCorp:

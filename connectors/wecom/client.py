@@ -8,9 +8,10 @@ from connectors.accounts import Account
 from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
-from connectors.pulling import Cursor, PulledPage
+from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
 from connectors.wecom.api import PLATFORM, WecomApi
+from connectors.wecom.archive import CHATS, ChatArchive
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked, unmarked
@@ -48,16 +49,19 @@ _GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
 class WecomCorp:
     """One corp. Methods raise problems as `connectors.errors` describes them."""
 
-    streams = STREAMS
+    streams = (*STREAMS, CHATS)
     looks_up: KeyKind = "external_userid"
 
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
         self.contacts = ContactBook(self.api, self._tags)
+        self._archive = ChatArchive(account, link)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
-        """A page of contacts; see `connectors.pulling`."""
+        """A page of contacts or chats; see `connectors.pulling`."""
+        if stream_named(self.streams, stream) is CHATS:
+            return await self._archive.pull(cursor)
         return await self.contacts.pull(stream, cursor, until)
 
     async def look_up(self, value: str, known: KnownContact) -> LookedUp:

@@ -24,6 +24,7 @@ from connectors.reading import (
     whole_number,
 )
 from connectors.webhooks import Refusal, Verified, WebhookRequest
+from connectors.youzan.coupons import COUPON_KIND, coupon_events
 from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
 from connectors.youzan.records import ORDER_STATUSES, read_order, read_refund
 from connectors.youzan.settings import YouzanSettings
@@ -110,7 +111,7 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
 
 def uses_push(kind: str) -> bool:
     """Whether pushes of this kind become events."""
-    return kind in REFUND_KINDS or kind in ORDER_KINDS
+    return kind in REFUND_KINDS or kind in ORDER_KINDS or kind == COUPON_KIND
 
 
 def push_events(record: Verified, account: Account) -> list[Event]:
@@ -120,7 +121,7 @@ def push_events(record: Verified, account: Account) -> list[Event]:
     if record.kind == PULLED_REFUND:
         return [_pulled_refund(parse_json_object(record.payload), record, account)]
     refund, order = REFUND_KINDS.get(record.kind), ORDER_KINDS.get(record.kind)
-    if refund is None and order is None:
+    if refund is None and order is None and record.kind != COUPON_KIND:
         return []
     body = parse_json_object(record.payload)
     if body.get("test") is True:
@@ -130,7 +131,7 @@ def push_events(record: Verified, account: Account) -> list[Event]:
         return [_refund_event(refund, message, record, account)]
     if order is not None:
         return [_order_event(order, message, whole_number(body, "version", 0), record, account)]
-    return []
+    return coupon_events(body, message, record, account)
 
 
 def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) -> Event:

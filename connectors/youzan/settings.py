@@ -12,7 +12,8 @@ class YouzanSettings(AccountSettings):
 
     refresh_token: only for tool applications, from the shop's authorisation; without it tokens are fetched silently, as
     a shop's own application may. accept_body_sign: also believe older pushes, whose signature covers the message but
-    neither the event's type nor its number.
+    neither the event's type nor its number. live_coupons: numbers of the coupon groups that are given out in live
+    rooms, which pushes do not tell.
     """
 
     client_id: str = Field(min_length=1, max_length=64)
@@ -20,4 +21,5 @@ class YouzanSettings(AccountSettings):
     kdt_id: int = Field(gt=0)
     refresh_token: SecretStr | None = None
     accept_body_sign: bool = True
+    live_coupons: tuple[str, ...] = Field(default=(), max_length=1_000)
     base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$")

@@ -70,6 +70,7 @@ class Doing(Body):
     customer_id: str
     does: Literal[
         "chat",
+        "write",
         "befriend",
         "unfriend",
         "note",
@@ -111,18 +112,18 @@ class DroppedTag(Body):
 
 
 class Spending(Body):
-    """A coupon used on an order, or run out when there is none."""
+    """A coupon used on an order, or run out when there is none; a cart ordered, or emptied when there is none."""
 
     order_id: str = ""
 
 
 def add_shopping_routes(router: APIRouter, world: World) -> None:
-    """/orders, /stock, /doings and /coupons."""
+    """/orders, /stock, /doings, /coupons and /carts."""
     _add_order_routes(router, world)
 
     @router.post("/doings", status_code=201)
     async def do(wanted: Doing) -> Json:
-        """A person chats, scans, follows, takes a coupon, fills a cart or looks around."""
+        """A person chats, writes, scans, follows, takes a coupon, fills a cart or looks around."""
         return _do(world, wanted)
 
     @router.post("/corp-tags/drop")
@@ -134,6 +135,11 @@ def add_shopping_routes(router: APIRouter, world: World) -> None:
     async def spend(coupon_id: str, spending: Spending) -> Json:
         """A coupon is used or runs out."""
         return interactions.spend_coupon(world, coupon_id, spending.order_id).dump()
+
+    @router.post("/carts/{cart_id}/end")
+    async def end(cart_id: str, spending: Spending) -> Json:
+        """What is in a cart is ordered, or taken out."""
+        return interactions.end_cart(world, cart_id, spending.order_id).dump()
 
 
 def _add_order_routes(router: APIRouter, world: World) -> None:
@@ -188,6 +194,8 @@ def _do(world: World, wanted: Doing) -> Json:
     match wanted.does:
         case "chat":
             return interactions.chat(world, who, wanted.text, wanted.direction).dump()
+        case "write":
+            return interactions.write(world, who, wanted.account, wanted.text).dump()
         case "befriend":
             return friendships.befriend(world, who, wanted.code, wanted.userid).dump()
         case "unfriend":

@@ -12,8 +12,9 @@ from hashlib import sha256
 
 from fastapi import APIRouter
 
-from simulator.entities import Push, Shop, Visit
+from simulator.entities import Cart, Customer, Push, Shop, Visit
 from simulator.happenings import Happening
+from simulator.interactions import goods_of
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.erp.wire import secret_of
 
@@ -46,8 +47,10 @@ class Site(PlatformBase):
         return {"site_key": shop.client_id, "signing_secret": secret_of(shop.client_secret)}
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """Each visit."""
+        """Each visit, and each change of a cart."""
         row = happening.row
+        if isinstance(row, Cart):
+            return [self._cart(happening.account, row)]
         return [self._visit(happening.account, row)] if isinstance(row, Visit) else []
 
     def sign(self, push: Push) -> PushRequest:
@@ -60,13 +63,30 @@ class Site(PlatformBase):
             body["who"] = signed_visitor(secret_of(shop.client_secret), shop.id, {**claims, "exp": exp})
         return PushRequest(body=json.dumps(body, ensure_ascii=False).encode(), headers={"Content-Type": "text/plain"})
 
+    def _cart(self, account: str, cart: Cart) -> Push:
+        customer = self.world.customers.get(cart.customer_id)
+        lines = [
+            {
+                "item_id": row.item_id,
+                "sku_id": row.sku_id,
+                "title": row.title,
+                "quantity": 1,
+                "price_minor": row.price_minor,
+            }
+            for row in goods_of(self.world, cart.shop, cart.sku_ids)
+        ]
+        event = {
+            "type": "cart",
+            "id": cart.id[-64:],
+            "state": cart.state,
+            "total_minor": cart.total_minor,
+            "lines": lines,
+            "at": cart.updated_at.isoformat(),
+        }
+        return self.make_push(account, "cart", {"told": {"events": [event]}, "claims": _claims(customer)})
+
     def _visit(self, account: str, visit: Visit) -> Push:
-        customer = self.world.customers.get(visit.customer_id)
-        claims = {}
-        if visit.known and customer is not None:
-            claims = {"phone": customer.phone}
-            if customer.member_number:
-                claims["member_id"] = customer.member_number
+        claims = _claims(self.world.customers.get(visit.customer_id)) if visit.known else {}
         event = {
             "type": "visit",
             "id": visit.id[-64:],
@@ -80,6 +100,13 @@ class Site(PlatformBase):
             "events": [{name: value for name, value in event.items() if value is not None}],
         }
         return self.make_push(account, "visit", {"told": told, "claims": claims})
+
+
+def _claims(customer: Customer | None) -> Json:
+    """What the site's server vouches for, of somebody who has signed in."""
+    if customer is None:
+        return {}
+    return {"phone": customer.phone, **({"member_id": customer.member_number} if customer.member_number else {})}
 
 
 def signed_visitor(secret: str, site: str, claims: Json) -> str:

@@ -158,7 +158,13 @@ def test_a_call_on_another_platforms_queue_is_refused() -> None:
 
 
 def test_secrets_of_an_account_are_known_and_never_shown() -> None:
-    assert secret_fields(WecomSettings) == {"contact_secret", "agent_secret", "token", "encoding_aes_key"}
+    assert secret_fields(WecomSettings) == {
+        "contact_secret",
+        "agent_secret",
+        "archive_secret",
+        "token",
+        "encoding_aes_key",
+    }
     assert secret_fields(YouzanSettings) == {"client_secret", "refresh_token"}
     account = Account("youzan", "shop", {"client_id": "c", "client_secret": "hush", "kdt_id": "x-hush"})
     with pytest.raises(ConfigurationProblem, match="kdt_id") as error:

@@ -34,7 +34,16 @@ ADMIN = an_actor("root")
 CONNECTORS = load_connectors(Catalog())
 CORP, ACCOUNT = "wecom/demo-corp", "official_account/demo-official-account"
 SECRETS = frozenset(
-    {"contact_secret", "agent_secret", "token", "encoding_aes_key", "app_secret", "client_secret", "callback_token"}
+    {
+        "contact_secret",
+        "agent_secret",
+        "archive_secret",
+        "token",
+        "encoding_aes_key",
+        "app_secret",
+        "client_secret",
+        "callback_token",
+    }
 )
 
 

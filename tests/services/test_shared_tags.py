@@ -36,7 +36,7 @@ from tests.connectors.harness import CONNECTORS, Outside, outside
 
 ADMIN = an_actor("root")
 CORP = "wecom/demo-corp"
-SECRETS = frozenset({"contact_secret", "agent_secret", "token", "encoding_aes_key"})
+SECRETS = frozenset({"contact_secret", "agent_secret", "archive_secret", "token", "encoding_aes_key"})
 RULE = """
 tag-rule:
   name: searcher

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from simulator.entities import Customer, Follower, Push, Scan
+from simulator.entities import Chat, Customer, Follower, Push, Scan
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Json
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
@@ -86,8 +86,10 @@ class OfficialAccount(WechatPlatform):
     }
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """Who begins and who ceases to follow, and scans of followers."""
+        """Who begins and who ceases to follow, scans of followers, and what they write."""
         row = happening.row
+        if isinstance(row, Chat) and row.direction == "in":
+            return [self._message(row)]
         if isinstance(row, Follower) and happening.what is What.FOLLOWED:
             return [self._subscribe(row)]
         if isinstance(row, Follower) and happening.what is What.UNFOLLOWED:
@@ -118,6 +120,12 @@ class OfficialAccount(WechatPlatform):
             number = int(self.world.token("oa_message", self.world.next("oa_message"))[:15], 16)
             return self.callback(account, event, openid, {"Content": key, "MsgId": number}, kind="text")
         raise ValueError(f"an Official Account sends no event {event!r}")
+
+    def _message(self, row: Chat) -> Push:
+        customer = self.world.customers.get(row.customer_id)
+        openid = self.world.openid(customer, row.account) if customer is not None else ""
+        said = {"Content": row.text, "MsgId": int(self.world.token("oa_message", row.id)[:15], 16)}
+        return self._at(self.callback(row.account, "text", openid, said, kind="text"), row.sent_at)
 
     def _subscribe(self, row: Follower) -> Push:
         fields = {

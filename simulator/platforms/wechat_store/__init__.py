@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import trade
-from simulator.entities import Order, OrderStatus, Push, Refund, RefundStatus
+from simulator.entities import Coupon, Order, OrderStatus, Push, Refund, RefundStatus
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Json
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
@@ -50,6 +50,12 @@ ORDER_EVENTS = {
     What.ORDER_CLOSED: "channels_ec_order_cancel",
 }
 REFUND_EVENT = "channels_ec_aftersale_update"
+COUPON_EVENTS = {
+    What.COUPON_TAKEN: ("channels_ec_coupon_receive", "receive_info", "receive_time"),
+    What.COUPON_USED: ("channels_ec_user_coupon_use", "use_info", "use_time"),
+    What.COUPON_EXPIRED: ("channels_ec_user_coupon_expire", "user_coupon_info", "expire_time"),
+}
+"""The callback, and where it keeps its fields: received [O], used and expired by public SDKs [S]."""
 
 
 def list_orders(call: Call) -> Json:
@@ -144,12 +150,14 @@ class WechatStore(WechatPlatform):
     }
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """What happens to orders and refunds."""
+        """What happens to orders, refunds and coupons."""
         row = happening.row
         if isinstance(row, Order) and happening.what in ORDER_EVENTS:
             return [self._order_push(happening.account, ORDER_EVENTS[happening.what], row, happening.at)]
         if isinstance(row, Refund):
             return [self._refund_push(happening.account, row, happening.at)]
+        if isinstance(row, Coupon) and happening.what in COUPON_EVENTS:
+            return [self._coupon_push(happening.account, happening.what, row, happening.at)]
         return []
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
@@ -176,6 +184,14 @@ class WechatStore(WechatPlatform):
         if event == "channels_ec_order_settle":
             info["settle_time"] = _seconds(at)
         return self._at(self.callback(account, event, self._buyer(row), {"order_info": info}), at)
+
+    def _coupon_push(self, account: str, what: What, row: Coupon, at: datetime) -> Push:
+        event, within, moment = COUPON_EVENTS[what]
+        info: Json = {"coupon_id": row.batch, "user_coupon_id": row.id, moment: str(_seconds(at))}
+        if row.order_id:
+            info["order_id"] = row.order_id
+        buyer = self.world.buyers.get(row.buyer)
+        return self._at(self.callback(account, event, buyer.openid if buyer else "", {within: info}), at)
 
     def _refund_push(self, account: str, row: Refund, at: datetime) -> Push:
         info = {"status": REFUND_WORDS[row.status], "after_sale_order_id": row.id, "order_id": row.tid}

@@ -11,11 +11,11 @@ from xml.sax.saxutils import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import App, Contact, Corp, Push, TagGroup, dump
+from simulator.entities import App, Chat, Contact, Corp, Push, TagGroup, dump
 from simulator.faults import Fault
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
-from simulator.platforms.wecom import crypto
+from simulator.platforms.wecom import archive, crypto
 from simulator.platforms.wecom.api import APIS
 from simulator.platforms.wecom.calls import Call, ErrCode, answer
 from simulator.platforms.wecom.messages import welcome_code
@@ -56,19 +56,25 @@ class WeCom(PlatformBase):
         self._world = world
         self.tokens = TokenDesk(world, self.name, world.settings.wecom_token_s)
         settings = world.settings
+        self._archive_quota = Quotas((archive.LIMIT,))
         self.quotas = Quotas(
             (Limit(settings.wecom_calls_per_minute, 60, 60), Limit(settings.wecom_calls_per_hour, 3600, 3600))
         )
 
     def router(self) -> APIRouter:
-        """GET gettoken and everything in APIS, below /cgi-bin."""
+        """GET gettoken and everything in APIS, below /cgi-bin; and the port of the chat archive."""
         router = APIRouter(prefix=f"/{self.name}/cgi-bin", tags=[self.name])
         router.add_api_route("/gettoken", self._token, methods=["GET"])
         router.add_api_route("/{api:path}", self._call, methods=["GET", "POST"])
-        return router
+        both = APIRouter()
+        both.include_router(router)
+        both.add_api_route(f"/{self.name}/{archive.API}", self._archived, methods=["POST"], tags=[self.name])
+        return both
 
     def api_of(self, incoming: Incoming) -> str | None:
         """`gettoken`, `externalcontact/get` …"""
+        if incoming.path.strip("/") == archive.API:
+            return archive.API
         prefix, _, api = incoming.path.strip("/").partition("/")
         return api if prefix == "cgi-bin" and api else None
 
@@ -92,6 +98,8 @@ class WeCom(PlatformBase):
                 "agent_secret": corp.apps[1].secret,
                 "token": corp.callback_token,
                 "encoding_aes_key": corp.encoding_aes_key,
+                "archive_url": f"{base_url}/{self.name}/archive",
+                "archive_secret": archive.secret_of(self._world, corp),
                 "staff": [dump(staff) for staff in corp.staff],
             }
             for corp in self._world.corps
@@ -136,13 +144,26 @@ class WeCom(PlatformBase):
         return self._contact_push(corp, event, self._changed(contact, event, subjects), self.wall())
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """Contacts that come, go and are edited by people; corp tags that are deleted."""
+        """Contacts that come, go and are edited by people; corp tags that are deleted; that there are chats."""
+        if isinstance(happening.row, Chat):
+            return [self._archive_push(self._corp(happening.account), happening.at)]
         event = HAPPENED.get(happening.what)
         if happening.what is What.CORP_TAG_REMOVED and isinstance(happening.row, TagGroup):
             return [self._tag_push(self._corp(happening.account), tag.id, happening.at) for tag in happening.row.tags]
         if event is None or not isinstance(happening.row, Contact):
             return []
         return [self._contact_push(self._corp(happening.account), event, happening.row, happening.at)]
+
+    def _archive_push(self, corp: Corp, at: datetime) -> Push:
+        payload: dict[str, Any] = {
+            "ToUserName": corp.corp_id,
+            "FromUserName": "sys",
+            "CreateTime": int(at.timestamp()),
+            "MsgType": "event",
+            "AgentID": archive.AGENT_ID,
+            "Event": "msgaudit_notify",
+        }
+        return self.make_push(corp.id, "msgaudit_notify", payload)
 
     def _tag_push(self, corp: Corp, tag_id: str, at: datetime) -> Push:
         payload: dict[str, Any] = {
@@ -187,6 +208,17 @@ class WeCom(PlatformBase):
         nonce = str(int(self._world.token("nonce", name, number)[:8], 16))
         signature = crypto.signature(token, timestamp, nonce, encrypted)
         return {"msg_signature": signature, "timestamp": timestamp, "nonce": nonce}
+
+    async def _archived(self, request: Request) -> JSONResponse:
+        try:
+            asked = json.loads(await request.body())
+        except ValueError:
+            asked = None
+        token = request.query_params.get("access_token", "")
+        for corp in self._world.corps:
+            if token == archive.secret_of(self._world, corp):
+                return JSONResponse(archive.chatdata(self._world, corp, asked, self._archive_quota))
+        return JSONResponse(answer(40001), 401)
 
     async def _token(self, corpid: str = "", corpsecret: str = "") -> JSONResponse:
         corps = [corp for corp in self._world.corps if corp.corp_id == corpid]

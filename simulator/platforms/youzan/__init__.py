@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import Order, Push, Refund, RefundStatus, Shop
+from simulator.entities import Coupon, Order, Push, Refund, RefundStatus, Shop
 from simulator.faults import Fault
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
@@ -42,6 +42,8 @@ REFUND_EVENTS = {
     What.REFUND_CLOSED: "trade_refund_RefundClosed",
     What.REFUND_REFUNDED: "trade_refund_RefundSuccess",
 }
+COUPON_EVENT = "COUPON_CUSTOMER_PROMOTION"
+COUPON_STATUSES = {What.COUPON_TAKEN: "CARD_TAKE", What.COUPON_USED: "CARD_CONSUME"}
 OTHER_TRADE_EVENTS = frozenset({"trade_TradeBuyerPay", "trade_TradePartlySellerShip"})
 
 
@@ -87,10 +89,12 @@ class Youzan(PlatformBase):
         return {"client_id": shop.client_id, "client_secret": shop.client_secret, "kdt_id": shop.number}
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """What happens to orders and refunds; which push ends a refund depends on the goods [S]."""
+        """What happens to orders, refunds and coupons; which push ends a refund depends on the goods [S]."""
         row, shop = happening.row, self.shop(happening.account)
         if isinstance(row, Order) and happening.what in TRADE_EVENTS:
             return [self._trade_push(shop, TRADE_EVENTS[happening.what], row, happening.at)]
+        if isinstance(row, Coupon) and happening.what in COUPON_STATUSES:
+            return [self._coupon_push(shop, COUPON_STATUSES[happening.what], row, happening.at)]
         if not isinstance(row, Refund):
             return []
         event = REFUND_EVENTS[happening.what]
@@ -141,6 +145,22 @@ class Youzan(PlatformBase):
         message = render.trade(self._world, shop, order, at)
         version = int(order.updated_at.timestamp())
         return self._push(shop, event, order.id, message, version, status=render.ORDER_WORDS[order.status])
+
+    def _coupon_push(self, shop: Shop, status: str, row: Coupon, at: datetime) -> Push:
+        """A coupon's push has no number of its own [S]; the buyer stands in the envelope."""
+        message: Json = {
+            "id": row.id,
+            "type": COUPON_EVENT,
+            "status": status,
+            "fans_id": 0,
+            "coupon_group_id": row.batch,
+            "event_time": wire.local(at),
+            **({"order_no": row.order_id} if row.order_id else {}),
+        }
+        buyer = self._world.buyers.get(row.buyer)
+        who = {"yz_open_id": buyer.buyer_id} if buyer else {}
+        push = self._push(shop, COUPON_EVENT, row.id, message, int(at.timestamp()), status=status, **who)
+        return push.replaced(payload={name: value for name, value in push.payload.items() if name != "msg_id"})
 
     def _refund_push(self, shop: Shop, event: str, row: Refund) -> Push:
         return self._push(shop, event, row.tid, render.refund_message(row), row.version // 1000)
