@@ -95,6 +95,14 @@ def test_a_shops_key_that_only_an_order_out_of_reach_shows_is_nobodys_fault() ->
     assert compare_people(KEYS, away, ORDERS[1:], NOW).recall == 1.0
 
 
+def test_a_key_that_only_a_coupon_told_ties_nobody_together() -> None:
+    openid = key("openid", "o-ann", "ann", "wechat_store/shop")
+    told = {**CUSTOMERS, ("openid", "wechat_store/shop", "o-ann"): 3}
+    assert judged(keys=(*KEYS, openid), customers=told) == ""
+    wrong = {**told, ("openid", "wechat_store/shop", "o-ann"): 2}
+    assert "pairs are of two people" in judged(keys=(*KEYS, openid), customers=wrong)
+
+
 def test_a_sites_key_counts_only_when_it_is_here() -> None:
     member = key("member", "m-ann", "ann", "site/shop")
     assert judged(keys=(*KEYS, member)) == ""

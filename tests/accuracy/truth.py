@@ -21,6 +21,8 @@ from storage.unit_of_work import UnitOfWork
 CONNECTORS = load_connectors(Catalog())
 PUSHED = frozenset({"youzan", "douyin", "wechat_store", "meituan", "eleme"})
 """Whose whole past is told by pushes; the others are read as far back as they let one."""
+_COUPONS_TELL_NOBODY_ELSE = frozenset({"wechat_store"})
+"""Whose pushes about coupons name the buyer within the shop alone, and who answer no question about buyers."""
 _NO_SHOPS = frozenset({"official_account", "wecom"})
 
 
@@ -191,7 +193,8 @@ def compare_people(
 ) -> People:
     """How well keys that tell people apart were put together, those that should be here and are not included.
 
-    A shop's own key counts when an order within reach shows it, or when it is here; a site's when it is here.
+    A shop's own key counts when an order within reach shows it, or when it is here; a site's when it is here. One that
+    only a coupon told, without anything that ties it to another, stands by itself.
     """
     bought = {shown for row in orders if in_reach(row, now) for shown in _shown_by(row)}
     person: dict[Key, str] = {}
@@ -201,10 +204,13 @@ def compare_people(
         if not row["strong"]:
             continue
         key = _key(row)
-        if key not in customer and row["platform"] in CONNECTORS and not _is_shown(row, bought):
+        is_shown = row["platform"] not in CONNECTORS or _is_shown(row, bought)
+        if key not in customer and not is_shown:
             out_of_reach += 1
             continue
         person[key], cluster[key] = row["person"], row["cluster"]
+        if row["platform"] in _COUPONS_TELL_NOBODY_ELSE and not is_shown:
+            cluster[key] = f"{row['cluster']}/{key}"
     together: dict[Any, list[Key]] = defaultdict(list)
     for key in person:
         if key in customer:
