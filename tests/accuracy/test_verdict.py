@@ -138,7 +138,7 @@ def test_what_was_forged_and_never_refused_is_a_complaint() -> None:
 
 def test_refusals_are_read_from_the_metrics() -> None:
     text = (
-        'tandem_webhook_refusals_total{platform="taobao",reason="signature"} 4.0\n'
+        'tandem_webhook_refusals_total{platform="taobao",reason="wrong-signature"} 4.0\n'
         'tandem_webhook_refusals_total{platform="jd",reason="unreadable"} 2.0\n'
     )
     assert refusals(text) == {"taobao": 4}

@@ -10,7 +10,9 @@ from tests.accuracy.truth import Accuracy, People
 PRECISION_LEAST = 1.0
 RECALL_LEAST = 0.99
 _DUPLICATES = re.compile(r'^tandem_webhooks_total\{outcome="duplicate",platform="([^"]+)"\} (\S+)$', re.MULTILINE)
-_REFUSALS = re.compile(r'^tandem_webhook_refusals_total\{platform="([^"]+)",reason="signature"\} (\S+)$', re.MULTILINE)
+_REFUSALS = re.compile(
+    r'^tandem_webhook_refusals_total\{platform="([^"]+)",reason="wrong-signature"\} (\S+)$', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ class WeCom(PlatformBase):
     def pushes_for(self, happening: Happening) -> list[Push]:
         """Contacts that come, go and are edited by people; corp tags that are deleted; that there are chats."""
         if isinstance(happening.row, Chat):
-            return [self._archive_push(self._corp(happening.account), happening.at)]
+            kept = happening.at >= self._world.clock.now() - archive.KEPT
+            return [self._archive_push(self._corp(happening.account), happening.at)] if kept else []
         event = HAPPENED.get(happening.what)
         if happening.what is What.CORP_TAG_REMOVED and isinstance(happening.row, TagGroup):
             return [self._tag_push(self._corp(happening.account), tag.id, happening.at) for tag in happening.row.tags]

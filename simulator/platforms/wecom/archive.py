@@ -7,7 +7,7 @@ five days [O]. The address and its secret are the program's own [U].
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from simulator.entities import Chat, Corp
 from simulator.platforms.wecom.calls import Json, answer
@@ -62,5 +62,5 @@ def _shown(world: World, number: int, row: Chat) -> Json | None:
     return {"seq": number, "msgid": msgid, "publickey_ver": 1, "msg": message}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
