@@ -55,8 +55,8 @@ class Tagging:
         """Bring tags of these customers up to date, by rules that look at these kinds of records; who gained and lost
         which, for the outbox.
 
-        Whoever took a merged customer's place is looked at with every rule. moved: who merged or parted; they carry
-        what others did before, which no rule says, and their contacts on chat platforms are looked at.
+        moved: who merged or parted in this unit of work. They carry what others did before, which no rule says, are
+        looked at with every rule, and so are their contacts on chat platforms.
         """
         if not customers:
             return []
@@ -67,12 +67,16 @@ class Tagging:
             return []
         tags = CustomerTags(work)
         found = await tags.lock(customers)
-        survivors = await tags.follow_merges(found)
-        present = {customer for customer, target in found.items() if target is None} - survivors
+        survivors = await tags.follow_merges(found, moved)
+        present = {customer for customer, target in found.items() if target is None}
+        # What changed while somebody was part of another, they were not looked at for.
+        anew = survivors | (present & moved)
         traits = CustomerTraits(work)
         touched = [rule for rule in rules if rule.looks_at & kinds]
-        turned = await traits.bring_up_to_date(touched, [each for each in gradings if each.looks_at & kinds], present)
-        survived = await traits.bring_up_to_date(rules, gradings, survivors)
+        turned = await traits.bring_up_to_date(
+            touched, [each for each in gradings if each.looks_at & kinds], present - anew
+        )
+        survived = await traits.bring_up_to_date(rules, gradings, anew)
         events = await _events(work, [*turned.tags, *survived.tags], shared)
         if shared:
             await Lookups(work).ask_about_contacts_of(moved)

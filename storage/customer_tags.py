@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
+    Table,
     TableValuedAlias,
     Text,
     and_,
@@ -37,14 +39,34 @@ RULES_AT_ONCE = 40
 MOST_COUNTED = 10_000
 _MOST_MERGES = 20
 _ESTIMATE = text("SELECT reltuples::bigint FROM pg_class WHERE oid = 'customers'::regclass")
-_HELD = table_of(CustomerTagRow)
+_HELD, _GRADES = table_of(CustomerTagRow), table_of(CustomerGradeRow)
 _COUNTED = text(
     """
     SELECT tag, (
-        SELECT count(*) FROM (SELECT FROM customer_tags AS t WHERE t.tag = wanted.tag AND t.held LIMIT :most) AS held
+        SELECT count(*) FROM (
+            SELECT FROM customer_tags AS t WHERE t.tag = wanted.tag AND t.held
+                AND NOT EXISTS (SELECT FROM customers WHERE id = t.customer_id AND merged_into IS NOT NULL)
+            LIMIT :most
+        ) AS held
     ) AS holders
     FROM unnest(CAST(:tags AS text[])) AS wanted (tag)
     """
+)
+
+
+class _Handed(NamedTuple):
+    """What a merge hands over. key: the column beside the customer. has: whether a row says anything of somebody.
+    first: which of several merged customers' rows is taken."""
+
+    rows: Table
+    key: str
+    has: ColumnElement[bool]
+    first: tuple[ColumnElement[Any], ...]
+
+
+_HANDED = (
+    _Handed(_HELD, "rule", _HELD.c.held, (_HELD.c.since,)),
+    _Handed(_GRADES, "grading", _GRADES.c.grade.is_not(None), (_GRADES.c.score.desc(), _GRADES.c.since)),
 )
 
 
@@ -77,8 +99,14 @@ class CustomerTags(Repository):
         )
         return {row.id: row.merged_into for row in await self.session.execute(statement)}
 
-    async def follow_merges(self, merged: Mapping[UUID, UUID | None]) -> frozenset[UUID]:
-        """Hand what merged customers carry to those who took their place, locked as well; these."""
+    async def follow_merges(
+        self, merged: Mapping[UUID, UUID | None], moved: Collection[UUID] = frozenset()
+    ) -> frozenset[UUID]:
+        """Who took the place of merged customers, locked as well.
+
+        moved: who merged in this unit of work. What these carry is handed to who took their place, and what is written
+        of them stays as it is: when the merge is taken back, they go on from there, and count on.
+        """
         targets: dict[UUID, UUID] = {old: new for old, new in merged.items() if new is not None}
         known = dict(merged)
         for _ in range(_MOST_MERGES):
@@ -89,36 +117,39 @@ class CustomerTags(Repository):
             if not further:
                 break
             targets |= further
-        if targets:
-            await self._hand_over(targets)
+        lately = {old: new for old, new in targets.items() if old in moved}
+        if lately:
+            for handed in _HANDED:
+                await self._hand_over(lately, handed)
+            await self.session.execute(
+                delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(list(lately)))
+            )
         return frozenset(targets.values())
 
-    async def _hand_over(self, targets: Mapping[UUID, UUID]) -> None:
+    async def _hand_over(self, targets: Mapping[UUID, UUID], handed: "_Handed") -> None:
+        """Let survivors have what they have not and one of the merged has: nobody gains it by turning out to be two."""
+        rows, key = handed.rows, handed.key
         pairs = func.unnest(list(targets), list(targets.values())).table_valued("old", "new", name="merged")
         pairs = pairs.render_derived()
+        names = [each.name for each in rows.columns if each.name not in ("customer_id", key)]
         carried = (
-            select(
-                pairs.c.new,
-                *(_HELD.c[name] for name in ("rule", "tag", "version", "held", "turn", "since", "why")),
-            )
-            .join(pairs, pairs.c.old == _HELD.c.customer_id)
-            .ext(distinct_on(pairs.c.new, _HELD.c.rule))
-            .order_by(pairs.c.new, _HELD.c.rule, _HELD.c.held.desc(), _HELD.c.since)
+            select(pairs.c.new, rows.c[key], *(rows.c[name] for name in names))
+            .join(pairs, pairs.c.old == rows.c.customer_id)
+            .where(handed.has)
+            .ext(distinct_on(pairs.c.new, rows.c[key]))
+            .order_by(pairs.c.new, rows.c[key], *handed.first, rows.c.customer_id)
         )
-        statement = insert(_HELD).from_select(
-            ["customer_id", "rule", "tag", "version", "held", "turn", "since", "why"], carried
-        )
+        statement = insert(rows).from_select(["customer_id", key, *names], carried)
         new = statement.excluded
-        changes = {name: new[name] for name in ("tag", "version", "held", "since", "why")}
-        # What one of the two had is not gained when they turn out to be one person.
+        # The turn before was told to its end: losing it again is something new.
+        turn = func.greatest(rows.c.turn, new.turn) + 1
         await self.session.execute(
             statement.on_conflict_do_update(
-                index_elements=["customer_id", "rule"],
-                set_=changes | {"turn": func.greatest(_HELD.c.turn, new.turn)},
-                where=new.held & ~_HELD.c.held,
+                index_elements=["customer_id", key],
+                set_={name: new[name] for name in names} | {"turn": turn},
+                where=~handed.has,
             )
         )
-        await self.forget(targets)
 
     async def forget(self, customers: Collection[UUID]) -> int:
         """Delete what rules and gradings said of these customers; how many tags and grades. Marks go with the keys."""
@@ -252,8 +283,11 @@ class CustomerTags(Repository):
             .where(col(TagMarkRow.tag) == tag, col(TagMarkRow.ended_at).is_(None))
             .cte("marked")
         )
+        gone = select(col(CustomerRow.id)).where(
+            col(CustomerRow.id) == col(CustomerTagRow.customer_id), col(CustomerRow.merged_into).is_not(None)
+        )
         by_rule = select(col(CustomerTagRow.customer_id)).where(
-            col(CustomerTagRow.tag) == tag, col(CustomerTagRow.held)
+            col(CustomerTagRow.tag) == tag, col(CustomerTagRow.held), ~gone.exists()
         )
         carried = by_rule.union(select(marked.c.customer_id).where(marked.c.kind == "add")).subquery()
         excluded = select(marked.c.customer_id).where(marked.c.kind == "exclude")

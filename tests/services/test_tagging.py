@@ -17,6 +17,7 @@ from services.definition_sources import SourceText
 from services.definitions import DefinitionService
 from services.tagging import Tagging
 from storage.customer_facts import CustomerFacts
+from storage.customer_tags import CustomerTags
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
@@ -266,11 +267,12 @@ async def test_a_merge_keeps_what_one_of_them_had_and_counts_both(database: Data
         moved = {"stays": stays, "goes": goes}
         await work.session.execute(text("UPDATE identities SET customer_id = :stays WHERE customer_id = :goes"), moved)
         await work.session.execute(text("UPDATE customers SET merged_into = :stays WHERE id = :goes"), moved)
-        events = await Tagging(database).evaluate(work, frozenset({stays, goes}), frozenset({"member"}))
+        both = frozenset({stays, goes})
+        events = await Tagging(database).evaluate(work, both, frozenset({"member"}), both)
     assert told(events) == []
     async with UnitOfWork(database) as work:
-        rows = (await work.session.execute(text("SELECT customer_id, held FROM customer_tags"))).all()
-    assert [tuple(row) for row in rows] == [(stays, True)]
+        assert await CustomerTags(work).carried(stays) == ["高价值"]
+        assert await CustomerTags(work).holders("高价值", None, 10) == [stays]
 
 
 async def test_a_new_rule_is_filled_in_for_everybody_and_starts_nothing(
