@@ -4,7 +4,7 @@ Every step is one statement or a few over the whole batch. Rows are written in t
 at once wait for each other and never embrace.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -23,7 +23,7 @@ from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
 from storage.placements import Placements
-from storage.records import Records, Written
+from storage.records import RecordName, Records, Written
 from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
@@ -141,8 +141,7 @@ class Intake:
             owners = [_owner(record, assigned) for record in records]
             placements = await Placements(work).of_accounts({record.account_id for record in records})
             written = await Records(work).write(records, owners, placements)
-            unnamed = {record.key for record in records if record.shelf == "refunds" and not record.people}
-            refunded = await Records(work).whose_refunds(unnamed)
+            others = await _customers_of(work, written)
             orders = _orders_of(records)
             silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
@@ -152,7 +151,7 @@ class Intake:
         # Last, because customers are held from here until the commit.
         with times.of("tags"):
             kinds = frozenset(record.kind for record in records)
-            new += await self._follow(work, arrivals, assigned, refunded, kinds)
+            new += await self._follow(work, arrivals, assigned, others, kinds)
             if self._lookups is not None and assigned.identities:
                 # Behind the tags: whoever holds customers and lookups at once takes them in this order.
                 await self._lookups.ask(work, arrivals, assigned)
@@ -168,15 +167,19 @@ class Intake:
         met = await records.met_later(MOST_MET) if orders is None else await records.met(orders, MOST_MET)
         if not met:
             return 0
-        settled = {(each.account_id, each.order_id) for each in met}
-        await records.settle(settled)
-        silenced = await Suppressions(work).follow_refunds(settled)
+        named = {(each.account_id, each.order_id) for each in met}
+        settled = await records.settle(named)
+        silenced = await Suppressions(work).follow_refunds(named)
         await Events(work).add(
             await suppressed_events(work, [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN])
         )
         if self._tagging is not None:
+            others = {identity for each in settled for identity in each.identities if identity is not None}
+            concerned = frozenset(
+                {*(each.customer for each in met), *(await Identities(work).customers_of(others)).values()}
+            )
             lately = {f"customer:{each.customer}" for each in met if work.now - each.told_at <= TRIGGERS_WITHIN}
-            told = await self._tagging.evaluate(work, frozenset(each.customer for each in met), _MET_KINDS)
+            told = await self._tagging.evaluate(work, concerned, _MET_KINDS)
             await Events(work).add([event for event in told if event.subject in lately])
             await Events(work).add([event for event in told if event.subject not in lately], queue=False)
         return len(met)
@@ -186,20 +189,20 @@ class Intake:
         work: UnitOfWork,
         arrivals: Sequence[Arrival],
         assigned: Assigned,
-        refunded: Mapping[tuple[str, ...], UUID],
+        others: Mapping[RecordName, Collection[UUID]],
         kinds: frozenset[str],
     ) -> int:
         """Let tags follow what these kinds of records said; how many events tell of it.
 
-        refunded: whose the refunds are that name nobody themselves, by key.
+        others: by record, whom it changed something of and does not name itself.
         """
-        touched = assigned.touched | frozenset(refunded.values())
+        touched = assigned.touched.union(*others.values())
         if self._tagging is None or not touched:
             return 0
         # Who merged or parted has other records now, of any kind.
         kinds = kinds | EVERY_KIND if assigned.events else kinds
         told = await self._tagging.evaluate(work, touched, kinds, moved_in(assigned.events))
-        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, refunded)} if told else set()
+        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, others)} if told else set()
         new = await Events(work).add([event for event in told if event.subject in stirred])
         return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)
 
@@ -227,13 +230,33 @@ def _owner(record: Record, assigned: Assigned) -> int | None:
     return assigned.identities.get(record.people[0]) if record.people else None
 
 
-def _stirred(arrivals: Sequence[Arrival], assigned: Assigned, refunded: Mapping[tuple[str, ...], UUID]) -> set[UUID]:
+async def _customers_of(work: UnitOfWork, written: Written) -> Mapping[RecordName, Collection[UUID]]:
+    """Whom records changed something of without naming them."""
+    if not written.others:
+        return {}
+    customers = await Identities(work).customers_of(set[int]().union(*written.others.values()))
+    return {
+        name: {customers[each] for each in identities if each in customers}
+        for name, identities in written.others.items()
+    }
+
+
+def _stirred(
+    arrivals: Sequence[Arrival], assigned: Assigned, others: Mapping[RecordName, Collection[UUID]]
+) -> set[UUID]:
     """The customers of whom something happened just now: what a shop's past tells of others starts nothing."""
     records = [arrival.record for arrival in arrivals if arrival.record is not None and not arrival.is_history]
     people = {record.people[0] for record in records if record.people}
     stirred = {assigned.customers[key] for key in people if key in assigned.customers}
-    stirred |= {refunded[record.key] for record in records if record.key in refunded}
+    stirred = stirred.union(*(others.get(name, ()) for record in records for name in _names_of(record)))
     return stirred | (assigned.touched - set(assigned.customers.values()))
+
+
+def _names_of(record: Record) -> Iterator[RecordName]:
+    """The rows that a record may change: a refund's order as well."""
+    yield record.shelf, record.key
+    if record.shelf == "refunds" and record.values["order_id"]:
+        yield "orders", (record.account_id, record.values["order_id"])
 
 
 async def _without_erased(

@@ -1,8 +1,8 @@
 """Writing a batch of records: each shelf by one statement, the newer version of a thing always the one that stays."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     or_,
     select,
     update,
@@ -137,12 +138,6 @@ _PLACES: Mapping[Shelf, _Place] = {
 _MEET_WITHIN = timedelta(hours=1)
 
 
-_WHOSE_REFUNDS = """
-    SELECT refunds.account_id, refunds.refund_id, identities.customer_id
-    FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS given (account_id, refund_id)
-    JOIN refunds USING (account_id, refund_id) JOIN identities ON identities.id = refunds.identity_id
-"""
-
 # From the refunds that wait to their orders, whatever the statistics say: while tables grow they are old, and a join
 # would go through every order.
 _MET = """
@@ -171,13 +166,26 @@ _OF_NO_ORDER = {"accounts": None, "numbers": None}
 _OF_NO_TIME = {"since": None, "shops": None}
 
 
+RecordName = tuple[Shelf, tuple[str, ...]]
+"""The shelf and the key of a record."""
+
+
 @dataclass(slots=True)
 class Written:
-    """What a batch changed. stale: records that told nothing new."""
+    """What a batch changed. stale: records that told nothing new.
+
+    others: by record, whom it changed something of and does not name itself: the identities that its row belonged to
+    before or that a newer telling gave it to, and those that an order and its refunds have from each other.
+    """
 
     new: int = 0
     changed: int = 0
     stale: int = 0
+    others: dict[RecordName, set[int]] = field(default_factory=dict)
+
+    def note(self, name: RecordName, identities: Iterable[int | None]) -> None:
+        """Note whom a record changed something of."""
+        self.others.setdefault(name, set()).update(each for each in identities if each is not None)
 
 
 class Met(NamedTuple):
@@ -187,6 +195,14 @@ class Met(NamedTuple):
     order_id: str
     told_at: datetime
     customer: UUID
+
+
+class Settled(NamedTuple):
+    """An order that learned of a refund, or a refund that learned whose it is. identities: whom that concerns."""
+
+    account_id: str
+    order_id: str
+    identities: tuple[int | None, ...]
 
 
 class Records(Repository):
@@ -215,13 +231,15 @@ class Records(Repository):
             written.new += new
             written.changed += len(changed) - new
             written.stale += len(rows) - len(changed)
+            if place.has_person:
+                _note_others(written, shelf, place.guard.key, found, changed)
             if shelf == "orders":
                 changed_orders = len(changed) - new
         # Before the lines: they take their category from there.
         await ArticleCategories(self.work).tell({(each.key[0], each.key[1]) for each, _ in shelves.get("goods", [])})
         orders = [record for record, _ in shelves.get("orders", [])]
         await write_lines(self.session, orders, are_new=not changed_orders)
-        await self._settle(orders, [record for record, _ in shelves.get("refunds", [])])
+        await self._settle(orders, [record for record, _ in shelves.get("refunds", [])], written)
         return written
 
     def _row(
@@ -247,24 +265,20 @@ class Records(Repository):
             row["account_id"], row["unit_path"] = record.account_id, place_of.unit_path
         return row
 
-    async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record]) -> None:
+    async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record], written: Written) -> None:
         touched = {order.key for order in orders}
         touched |= {(refund.account_id, order_id) for refund in refunds if (order_id := refund.values.get("order_id"))}
-        await self.settle(touched)
+        for account_id, order_id, identities in await self.settle(touched):
+            written.note(("orders", (account_id, order_id)), identities)
 
-    async def settle(self, orders: Collection[tuple[str, ...]]) -> None:
-        """Let orders (account, number) know what was refunded, and refunds whose they are, whichever came first."""
+    async def settle(self, orders: Collection[tuple[str, ...]]) -> list[Settled]:
+        """Let orders (account, number) know what was refunded, and refunds whose they are, whichever came first; what
+        that changed."""
         rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(orders)]
-        await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
-        await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
-
-    async def whose_refunds(self, refunds: Collection[tuple[str, ...]]) -> Mapping[tuple[str, ...], UUID]:
-        """The customer of each of these refunds (account, number) that is known to be somebody's."""
-        if not refunds:
-            return {}
-        accounts, numbers = zip(*refunds, strict=True)
-        rows = await fetch(self.work, _WHOSE_REFUNDS, {"accounts": list(accounts), "numbers": list(numbers)})
-        return {(account, number): customer for account, number, customer in rows}
+        lent = await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
+        paid_back = await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
+        settled = [Settled(row.account_id, row.order_id, (row.was, row.whose)) for row in lent if row.was != row.whose]
+        return settled + [Settled(row.account_id, row.order_id, (row.identity_id,)) for row in paid_back]
 
     async def met(self, orders: Collection[tuple[str, str]], limit: int) -> list[Met]:
         """Refunds of these orders (account, number) that were written while nobody saw their order, which is here now:
@@ -281,6 +295,26 @@ class Records(Repository):
         shops = None if accounts is None else list(accounts)
         given = {**_OF_NO_ORDER, "since": self.now - _MEET_WITHIN, "shops": shops, "limit": limit}
         return [Met(*row) for row in await fetch(self.work, _MET, given)]
+
+
+def _note_others(
+    written: Written,
+    shelf: Shelf,
+    key: Sequence[str],
+    found: Sequence[tuple[Record, int | None]],
+    changed: Iterable[Any],
+) -> None:
+    """Note the rows that belong, or belonged, to somebody whom their records do not name."""
+    given: dict[tuple[str, ...], int | None] | None = None
+    for row in changed:
+        if row.was is None and row.is_new:
+            continue
+        given = given or {record.key: identity for record, identity in found}
+        name = tuple(getattr(row, each) for each in key)
+        own = given[name]
+        others = [each for each in (row.was, row.whose) if each is not None and each != own]
+        if others:
+            written.note((shelf, name), others)
 
 
 @lru_cache(maxsize=1)
@@ -306,6 +340,7 @@ def _tell_orders() -> Update:
             orders.c.refunded_minor != paid_back,
         )
         .values(refunded_minor=paid_back)
+        .returning(orders.c.account_id, orders.c.order_id, orders.c.identity_id)
     )
 
 
@@ -335,6 +370,12 @@ def _tell_refunds() -> Update:
             identity_id=case((borrows, owner), else_=refunds.c.identity_id),
             gap_versions=case((borrows, gaps.op("||")(borrowed)), else_=refunds.c.gap_versions),
             unsettled=~is_known,
+        )
+        .returning(
+            refunds.c.account_id,
+            refunds.c.order_id,
+            literal_column("old.identity_id").label("was"),
+            refunds.c.identity_id.label("whose"),
         )
     )
 

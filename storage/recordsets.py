@@ -102,8 +102,11 @@ def tie_of(version: str) -> str:
 
 @lru_cache(maxsize=64)
 def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
-    """An INSERT of the rows in the parameter `rows` that lets newer versions win. It gives back, for every row that was
-    written, whether it is new (`is_new`)."""
+    """An INSERT of the rows in the parameter `rows` that lets newer versions win.
+
+    It gives back, for every row that was written, whether it is new (`is_new`), and its key; where rows point at an
+    identity also which one it points at (`whose`), and which one before (`was`, NULL for a new row).
+    """
     table = table_of(model)
     source = recordset(model, guard.names)
     rows: Select[Any] = select(*(source.c[name] for name in guard.names)).order_by(
@@ -138,7 +141,10 @@ def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
         kept = func.nullif(func.jsonb_strip_nulls(func.jsonb_build_object(*gaps)), _NOTHING)
         changes["gap_versions"] = case((no_gaps, null()), else_=kept)
     guarded = statement.on_conflict_do_update(index_elements=list(guard.key), set_=changes, where=or_(*reasons))
-    return guarded.returning(literal_column("(xmax = 0)").label("is_new"))
+    told: list[ColumnElement[Any]] = [literal_column("(xmax = 0)").label("is_new"), *(old[name] for name in guard.key)]
+    if "identity_id" in guard.names:
+        told += [literal_column("old.identity_id").label("was"), old["identity_id"].label("whose")]
+    return guarded.returning(*told)
 
 
 class _Group:
