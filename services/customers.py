@@ -7,12 +7,12 @@ gain or lose keys are told by events, as when evidence did it.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import product
+from itertools import pairwise
 from typing import Any, Literal
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.customers.identity import Pair, Verdict
+from domain.customers.identity import Decision, Verdict
 from domain.customers.strength import Tier
 from domain.privacy import masked_key
 from domain.problems import ConflictProblem, Text, ValidationProblem
@@ -35,7 +35,9 @@ from storage.identity_reviews import (
 from storage.paging import Page, PageRequest
 from storage.unit_of_work import UnitOfWork
 
-MOST_KEYS = 100
+MOST_KEYS = 10_000
+"""As many as anybody may believe to be one person's: a company, a guide who orders for her customers."""
+_MOST_TOLD = 100
 LONGEST_REASON = 500
 _STATES: Mapping[Verdict, Literal["joined", "parted"]] = {"join": "joined", "part": "parted"}
 
@@ -67,11 +69,11 @@ class ShownLink:
 
 @dataclass(frozen=True, slots=True)
 class ShownDecision:
-    """What somebody decided about pairs of keys."""
+    """What somebody decided about keys. sides: the keys of one person for `join`, those of two for `part`."""
 
     id: UUID
     verdict: str
-    pairs: Sequence[Pair]
+    sides: Sequence[Sequence[int]]
     actor: str
     reason: str
     decided_at: datetime
@@ -143,10 +145,10 @@ class CustomerService:
             own = {row.id: row for row in await Identities(work).of_customers([customer])}
             links = await IdentityLinks(work).of(own)
             decisions = await IdentityDecisions(work).about(own)
-            pairs = await IdentityDecisions(work).pairs([each.id for each in decisions])
+            sides = await IdentityDecisions(work).sides([each.id for each in decisions])
             suggestions = await IdentitySuggestions(work).about(own)
             linked = [(each.low, each.high) for each in links] + [(each.low, each.high) for each in suggestions]
-            named = {end for each in (linked, *pairs.values()) for pair in each for end in pair}
+            named = {end for each in (linked, *sides.values()) for keys in each for end in keys}
             others = await Identities(work).rows(named - own.keys())
             keys = {number: _shown_key(row) for number, row in {**own, **others}.items()}
             return Explanation(
@@ -155,7 +157,7 @@ class CustomerService:
                 [keys[number] for number in own],
                 [keys[number] for number in sorted(others)],
                 [_shown_link(each) for each in links],
-                [_shown_decision(each, pairs.get(each.id, ())) for each in decisions],
+                [_shown_decision(each, sides.get(each.id, ())) for each in decisions],
                 [_shown_move(each) for each in await IdentityMoves(work).of(own, customer)],
                 [_shown_suggestion(each, keys) for each in suggestions],
             )
@@ -168,7 +170,7 @@ class CustomerService:
             if len(set(customers)) < 2:
                 raise ConflictProblem(Text("这些编号已经是同一位客户", "These ids are one customer already"))
             keys = [row.id for row in await Identities(work).of_customers(customers)]
-            return await _decide(work, actor, "join", [(keys[0], key) for key in keys[1:]], reason)
+            return await _decide(work, actor, Decision("join", keys), reason)
 
     async def split(self, actor: Actor, customer_id: UUID, identities: Collection[int], reason: str) -> Decided:
         """Say that some keys of a customer are another person's than the rest: each is parted from each of the rest."""
@@ -185,7 +187,7 @@ class CustomerService:
                     ),
                     unknown=sorted(chosen - keys),
                 )
-            return await _decide(work, actor, "part", list(product(chosen, keys - chosen)), reason)
+            return await _decide(work, actor, Decision("part", sorted(chosen), sorted(keys - chosen)), reason)
 
     async def decide(self, actor: Actor, verdict: Verdict, identities: Sequence[int], reason: str) -> Decided:
         """Say that keys are one person's (`join`), or that the first is another person's than the others (`part`)."""
@@ -200,15 +202,16 @@ class CustomerService:
                 )
             for customer in set(owners.values()):
                 await require_customer(work, customer, actor.scope)
-            return await _decide(work, actor, verdict, [(named[0], other) for other in named[1:]], reason)
+            decided = Decision("join", named) if verdict == "join" else Decision("part", named[:1], named[1:])
+            return await _decide(work, actor, decided, reason)
 
     async def undo(self, actor: Actor, decision_id: UUID) -> Decided:
         """Take a decision back: from now on the evidence and all other decisions say whose the keys are."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
             decision = await IdentityDecisions(work).require(decision_id)
-            pairs = (await IdentityDecisions(work).pairs([decision_id])).get(decision_id, ())
-            keys = {end for pair in pairs for end in pair}
+            sides = (await IdentityDecisions(work).sides([decision_id])).get(decision_id, ())
+            keys = {key for side in sides for key in side}
             for customer in set((await Identities(work).customers_of(keys)).values()):
                 await require_customer(work, customer, actor.scope)
             if decision.undone_at is not None:
@@ -233,7 +236,7 @@ class CustomerService:
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
             suggestion = await IdentitySuggestions(work).require(suggestion_id)
-            pair = (suggestion.low, suggestion.high)
+            pair = [suggestion.low, suggestion.high]
             for customer in set((await Identities(work).customers_of(pair)).values()):
                 await require_customer(work, customer, actor.scope)
             if suggestion.state != "open":
@@ -243,12 +246,12 @@ class CustomerService:
                         f"{suggestion.settled_by} has answered this suggestion already",
                     )
                 )
-            return await _decide(work, actor, verdict, [pair], reason)
+            decided = Decision("join", pair) if verdict == "join" else Decision("part", pair[:1], pair[1:])
+            return await _decide(work, actor, decided, reason)
 
 
-async def _decide(work: UnitOfWork, actor: Actor, verdict: Verdict, pairs: Iterable[Pair], reason: str) -> Decided:
-    ordered = sorted({(min(pair), max(pair)) for pair in pairs})
-    keys = {end for pair in ordered for end in pair}
+async def _decide(work: UnitOfWork, actor: Actor, decided: Decision, reason: str) -> Decided:
+    keys = {*decided.one, *decided.other}
     text = reason.strip()
     if not 1 <= len(text) <= LONGEST_REASON:
         raise ValidationProblem(
@@ -257,30 +260,33 @@ async def _decide(work: UnitOfWork, actor: Actor, verdict: Verdict, pairs: Itera
     if len(keys) > MOST_KEYS:
         raise ValidationProblem(
             Text(
-                f"一次最多涉及 {MOST_KEYS} 个标识，此次为 {len(keys)} 个",
-                f"A decision is about {MOST_KEYS} identities at most; this one names {len(keys)}",
+                f"一次最多涉及 {MOST_KEYS:,} 个标识，此次为 {len(keys):,} 个；"
+                "这么多标识多半不是一个人的，请先查看原因，或分几次处理",
+                f"A decision is about {MOST_KEYS:,} identities at most; this one names {len(keys):,}. So many are "
+                "hardly one person's: look at why they are, or decide about fewer at a time",
             )
         )
     # Locks come first: what others are deciding about the same keys at this moment is known after it.
     held = await IdentityLinks(work).component(keys)
-    await _refuse_contradiction(work, verdict, ordered, held.keys)
-    decision = await IdentityDecisions(work).add(verdict, ordered, actor.login, text)
-    await IdentitySuggestions(work).settle(ordered, _STATES[verdict], actor.login, decision.id)
+    await _refuse_contradiction(work, decided, held.keys)
+    decision = await IdentityDecisions(work).add(decided, actor.login, text)
+    await IdentitySuggestions(work).settle(decided, _STATES[decided.verdict], actor.login, decision.id)
     return await _follow(work, actor, decision, keys, "decision")
 
 
-async def _refuse_contradiction(
-    work: UnitOfWork, verdict: Verdict, pairs: Sequence[Pair], keys: Collection[int]
-) -> None:
+async def _refuse_contradiction(work: UnitOfWork, decided: Decision, keys: Collection[int]) -> None:
     """Raises ConflictProblem when decisions in force say the opposite of the same keys."""
     active = await IdentityDecisions(work).active(keys)
-    joins = [(low, high) for _, said, low, high in active if said == "join"]
-    parts = {(low, high): decision for decision, said, low, high in active if said == "part"}
-    root = _roots([*joins, *(pairs if verdict == "join" else ())])
-    against = {parts[pair] for pair in parts if root(pair[0]) == root(pair[1])}
-    if verdict == "part" and any(root(low) == root(high) for low, high in pairs):
-        together = {root(low) for low, high in pairs if root(low) == root(high)}
-        against |= {decision for decision, said, low, _ in active if said == "join" and root(low) in together}
+    joins = {decision: said for decision, said in active.items() if said.verdict == "join"}
+    root = _roots([*(said.one for said in joins.values()), *([decided.one] if decided.verdict == "join" else [])])
+
+    def tied(said: Decision) -> set[int]:
+        """What the keys on both sides are joined to."""
+        return {root(key) for key in said.one} & {root(key) for key in said.other}
+
+    against = {decision for decision, said in active.items() if said.verdict == "part" and tied(said)}
+    if decided.verdict == "part" and (together := tied(decided)):
+        against |= {decision for decision, said in joins.items() if root(next(iter(said.one))) in together}
     if against:
         raise ConflictProblem(
             Text(
@@ -291,19 +297,19 @@ async def _refuse_contradiction(
         )
 
 
-def _roots(joins: Iterable[Pair]) -> Callable[[int], int]:
+def _roots(joins: Iterable[Collection[int]]) -> Callable[[int], int]:
     """What tells whether two keys are joined by decisions: the same number for both."""
     parent: dict[int, int] = {}
 
     def root(key: int) -> int:
-        while key in parent:
-            key = parent[key]
+        while (above := parent.get(key, key)) != key:
+            parent[key] = key = parent.get(above, above)
         return key
 
-    for low, high in joins:
-        one, other = root(low), root(high)
-        if one != other:
-            parent[max(one, other)] = min(one, other)
+    for keys in joins:
+        for one, other in pairwise(sorted(keys)):
+            low, high = sorted((root(one), root(other)))
+            parent[high] = low
     return root
 
 
@@ -323,7 +329,12 @@ async def _follow(
     await Events(work).add([*resolved.events, *tagged])
     customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
     what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"
-    told = {**detail, "identities": sorted(keys)[:MOST_KEYS], "customers": [str(each) for each in customers]}
+    told = {
+        **detail,
+        "identities": sorted(keys)[:_MOST_TOLD],
+        "count": len(keys),
+        "customers": [str(each) for each in customers],
+    }
     # Nobody is left when all the keys were erased in the meantime.
     target = f"customer:{customers[0]}" if customers else f"identity-decision:{decision.id}"
     await AuditLog(work).record(actor, what, target, told)
@@ -339,9 +350,9 @@ def _shown_link(row: IdentityLinkRow) -> ShownLink:
     return ShownLink(row.low, row.high, Tier(row.tier).name.lower(), row.account_id, row.record, row.seen_at)
 
 
-def _shown_decision(row: IdentityDecisionRow, pairs: Sequence[Pair]) -> ShownDecision:
+def _shown_decision(row: IdentityDecisionRow, sides: Sequence[Sequence[int]]) -> ShownDecision:
     return ShownDecision(
-        row.id, row.verdict, pairs, row.actor, row.reason, row.decided_at, row.undone_at, row.undone_by
+        row.id, row.verdict, sides, row.actor, row.reason, row.decided_at, row.undone_at, row.undone_by
     )
 
 

@@ -96,9 +96,12 @@ def _history(
     for each in placed if moved else ():
         keys_of.setdefault(each.customer_id, set()).add(each.id)
         keys_of.setdefault(stored[each.id].customer_id, set()).add(each.id)
+    details: dict[tuple[UUID, UUID], Mapping[str, Any]] = {}
     for each in moved:
-        origin = stored[each.id].customer_id
-        yield NewMove(each.id, origin, each.customer_id, detail(keys_of[origin] | keys_of[each.customer_id]))
+        way = stored[each.id].customer_id, each.customer_id
+        if way not in details:
+            details[way] = detail(keys_of[way[0]] | keys_of[way[1]])
+        yield NewMove(each.id, *way, details[way])
 
 
 async def mark_crowds(work: UnitOfWork, crowded: Iterable[tuple[int, Tier]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, delete, or_, select, tuple_, type_coerce, update
+from sqlalchemy import LargeBinary, and_, delete, func, or_, select, tuple_, type_coerce, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -21,7 +21,7 @@ from storage.events import EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.idempotency import IdempotencyKeyRow
 from storage.identities import IdentityRow
-from storage.identity_links import IdentityDecisionRow
+from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow
 from storage.identity_reviews import IdentityMoveRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
@@ -159,16 +159,27 @@ class Erasing(Repository):
 
     async def delete_keys(self, identities: Sequence[int], names: Sequence[UUID]) -> Mapping[str, int]:
         """The keys themselves, with the evidence, decisions, suggestions and moves that are about them."""
-        pairs = _pairs()
-        about = or_(pairs.c.low.in_(identities), pairs.c.high.in_(identities))
-        decisions = (await self.session.scalars(select(pairs.c.decision_id).where(about).distinct())).all()
+        key = IdentityDecisionKeyRow
+        about = col(key.identity_id).in_(identities)
+        decisions = (await self.session.scalars(select(col(key.decision_id)).where(about).distinct())).all()
         keys = await self._delete(IdentityRow, col(IdentityRow.id).in_(identities))
-        left = select(pairs.c.decision_id).where(pairs.c.decision_id.in_(decisions))
+        left = (
+            select(col(key.decision_id))
+            .join(IdentityDecisionRow, col(IdentityDecisionRow.id) == col(key.decision_id))
+            .where(col(key.decision_id).in_(decisions))
+            .group_by(col(key.decision_id), col(IdentityDecisionRow.verdict))
+            .having(
+                or_(
+                    and_(col(IdentityDecisionRow.verdict) == "join", func.count() > 1),
+                    func.count(col(key.side).distinct()) > 1,
+                )
+            )
+        )
+        over = [each for each in decisions if each not in set(await self.session.scalars(left))]
+        await self._delete(key, col(key.decision_id).in_(over))
         # A reason is a text of a person, and was about somebody who is not there any more.
         await self.session.execute(
-            update(IdentityDecisionRow)
-            .where(col(IdentityDecisionRow.id).in_(decisions), col(IdentityDecisionRow.id).not_in(left))
-            .values(reason="")
+            update(IdentityDecisionRow).where(col(IdentityDecisionRow.id).in_(over)).values(reason="")
         )
         moves = or_(col(IdentityMoveRow.from_customer).in_(names), col(IdentityMoveRow.to_customer).in_(names))
         await self._delete(IdentityMoveRow, moves)
@@ -223,7 +234,3 @@ _ABOUT = frozenset({"id", "subject", "subjects", "customer", "ticket", "input", 
 
 def _text(value: Any) -> str | None:
     return "\n".join(value) if isinstance(value, list) else value
-
-
-def _pairs() -> Any:
-    return IdentityDecisionRow.metadata.tables["identity_decision_pairs"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, func, or_, select
 from sqlmodel import Field, col
 
 from domain.customers.identity import Decision, Link
@@ -59,15 +59,16 @@ class IdentityDecisionRow(Table, table=True):
     __table_args__ = (Index("ix_identity_decisions_decided_at_id", "decided_at", "id"),)
 
 
-class IdentityDecisionPairRow(Table, table=True):
-    """Two keys (low < high) that a decision is about."""
+class IdentityDecisionKeyRow(Table, table=True):
+    """A key that a decision is about. side: keys of a `part` on different sides are different people's; 0 in a
+    `join`."""
 
-    __tablename__ = "identity_decision_pairs"
+    __tablename__ = "identity_decision_keys"
     decision_id: UUID = Field(
         primary_key=True, sa_column_args=[ForeignKey("identity_decisions.id", ondelete="CASCADE")]
     )
-    low: int = _of_identity(primary=True, index=True)
-    high: int = _of_identity(primary=True, index=True)
+    identity_id: int = _of_identity(primary=True, index=True)
+    side: int = Field(sa_type=SmallInteger)
 
 
 class NewLink(NamedTuple):
@@ -98,32 +99,36 @@ _ADD = """
         AS new (low, tier, high, account, record, seen)
     ON CONFLICT DO NOTHING RETURNING low, high
     """
-# A key that is a crowd's in a tier is not looked beyond there: only its links of other tiers are read.
+# A key that is a crowd's in a tier is not looked beyond there: only its links of other tiers are read. A decision is a
+# station on the way between the keys it joins, so that thousands of them are not read once for each of them.
 _REACH = """
-    WITH RECURSIVE reached (id, crowded) AS (
-        SELECT id, crowded FROM identities WHERE id = ANY(%(ids)b::bigint[])
+    WITH RECURSIVE reached (id, crowded, decision) AS (
+        SELECT id, crowded, NULL::uuid FROM identities WHERE id = ANY(%(ids)b::bigint[])
         UNION
-        SELECT far.id, far.crowded
+        SELECT far.id, far.crowded, near.decision
         FROM reached
         CROSS JOIN LATERAL (
-            SELECT high AS id, tier FROM identity_links WHERE low = reached.id AND reached.crowded = 0
+            SELECT high AS id, tier, NULL::uuid AS decision
+                FROM identity_links WHERE low = reached.id AND reached.crowded = 0
             UNION ALL
-            SELECT low, tier FROM identity_links WHERE high = reached.id AND reached.crowded = 0
+            SELECT low, tier, NULL FROM identity_links WHERE high = reached.id AND reached.crowded = 0
             UNION ALL
-            SELECT link.high, link.tier FROM generate_series(0, 4) AS open (tier)
+            SELECT link.high, link.tier, NULL FROM generate_series(0, 4) AS open (tier)
                 JOIN identity_links AS link ON link.low = reached.id AND link.tier = open.tier
                 WHERE reached.crowded <> 0 AND reached.crowded >> open.tier & 1 = 0
             UNION ALL
-            SELECT link.low, link.tier FROM generate_series(0, 4) AS open (tier)
+            SELECT link.low, link.tier, NULL FROM generate_series(0, 4) AS open (tier)
                 JOIN identity_links AS link ON link.high = reached.id AND link.tier = open.tier
                 WHERE reached.crowded <> 0 AND reached.crowded >> open.tier & 1 = 0
             UNION ALL
-            SELECT CASE WHEN pair.low = reached.id THEN pair.high ELSE pair.low END, NULL
-                FROM identity_decision_pairs AS pair
-                JOIN identity_decisions AS decision ON decision.id = pair.decision_id
-                WHERE reached.id IN (pair.low, pair.high) AND decision.verdict = 'join' AND decision.undone_at IS NULL
+            SELECT NULL, NULL, decided.decision_id FROM identity_decision_keys AS decided
+                JOIN identity_decisions AS decision ON decision.id = decided.decision_id
+                WHERE decided.identity_id = reached.id AND decision.verdict = 'join' AND decision.undone_at IS NULL
+            UNION ALL
+            SELECT decided.identity_id, NULL, NULL FROM identity_decision_keys AS decided
+                WHERE decided.decision_id = reached.decision
         ) AS near
-        CROSS JOIN LATERAL (SELECT id, crowded FROM identities WHERE identities.id = near.id OFFSET 0) AS far
+        LEFT JOIN LATERAL (SELECT id, crowded FROM identities WHERE identities.id = near.id OFFSET 0) AS far ON true
         WHERE near.tier IS NULL OR far.crowded >> near.tier & 1 = 0
     )
     SELECT id, kind, scope, customer_id, home, crowded, first_seen_at FROM identities
@@ -144,10 +149,11 @@ _LINKS_OF_CROWDED = """
     JOIN identity_links AS link ON link.high = open.id AND link.tier = open.tier
     """
 _DECISIONS = """
-    SELECT decision.verdict, pair.low, pair.high FROM identity_decision_pairs AS pair
-    JOIN identity_decisions AS decision ON decision.id = pair.decision_id
-    WHERE decision.undone_at IS NULL AND (pair.low = ANY(%(ids)b::bigint[]) OR pair.high = ANY(%(ids)b::bigint[]))
+    SELECT decision.id, decision.verdict, decided.side, decided.identity_id FROM identity_decision_keys AS decided
+    JOIN identity_decisions AS decision ON decision.id = decided.decision_id
+    WHERE decision.undone_at IS NULL AND decided.identity_id = ANY(%(ids)b::bigint[])
     """
+_JOINED = "SELECT identity_id FROM identity_decision_keys WHERE decision_id = ANY(%(decisions)b::uuid[])"
 
 
 class IdentityLinks(Repository):
@@ -176,13 +182,12 @@ class IdentityLinks(Repository):
             rows = await fetch(self.work, _REACH, {"ids": list(wanted | held.keys())})
             held = {row[0]: StoredKey(*row) for row in rows}
             links = await self._links(held)
-            decisions = await self._decisions(held)
+            decisions, joined = await self._decisions(held)
             # While locks were waited for, more may have come to hang on these keys.
-            wanted = await self._grown(held, links, decisions)
+            wanted = joined | await self._grown(held, links)
             if not wanted:
                 break
-        decided = [each for each in decisions if each.low in held and each.high in held]
-        return Component(held, links, decided)
+        return Component(held, links, decisions)
 
     async def _links(self, held: Mapping[int, StoredKey]) -> list[Link]:
         plain = [key.id for key in held.values() if not key.crowded]
@@ -194,32 +199,35 @@ class IdentityLinks(Repository):
             rows += await fetch(self.work, _LINKS_OF_CROWDED, {"ids": list(ids), "tiers": list(tiers)})
         return [Link(low, high, _TIERS[tier]) for low, high, tier in rows]
 
-    async def _decisions(self, held: Mapping[int, StoredKey]) -> list[Decision]:
-        rows = await fetch(self.work, _DECISIONS, {"ids": list(held)})
-        return [Decision(verdict, low, high) for verdict, low, high in rows]
+    async def _decisions(self, held: Mapping[int, StoredKey]) -> tuple[list[Decision], set[int]]:
+        """What active decisions say of these keys, and which others they join to them."""
+        found: dict[UUID, tuple[str, list[int], list[int]]] = {}
+        for decision, verdict, side, key in await fetch(self.work, _DECISIONS, {"ids": list(held)}):
+            _, *sides = found.setdefault(decision, (verdict, [], []))
+            sides[side].append(key)
+        joins = [decision for decision, (verdict, *_) in found.items() if verdict == "join"]
+        rows = await fetch(self.work, _JOINED, {"decisions": joins}) if joins else ()
+        decisions = [Decision("join" if verdict == "join" else "part", *sides) for verdict, *sides in found.values()]
+        return decisions, {key for (key,) in rows} - held.keys()
 
-    async def _grown(
-        self, held: Mapping[int, StoredKey], links: Iterable[Link], decisions: Iterable[Decision]
-    ) -> set[int]:
-        """Keys that should be held too."""
-        joined = {
-            end for each in decisions if each.verdict == "join" for end in (each.low, each.high) if end not in held
-        }
+    async def _grown(self, held: Mapping[int, StoredKey], links: Iterable[Link]) -> set[int]:
+        """Keys that should be held too, for the sake of links."""
         outer: dict[int, set[Tier]] = {}
         for low, high, tier in links:
             for near, far in ((low, high), (high, low)):
                 if far not in held and not held[near].crowded >> tier & 1:
                     outer.setdefault(far, set()).add(tier)
         if not outer:
-            return joined
+            return set()
         row = IdentityRow
         rows = await self.session.execute(select(col(row.id), col(row.crowded)).where(col(row.id).in_(outer)))
-        return joined | {far for far, crowded in rows if any(not crowded >> tier & 1 for tier in outer[far])}
+        return {far for far, crowded in rows if any(not crowded >> tier & 1 for tier in outer[far])}
 
     async def of(self, ids: Collection[int]) -> Sequence[IdentityLinkRow]:
         """The links that one of the keys has, with their records, the earliest first; some of them of a crowd's key."""
         row = IdentityLinkRow
-        statement = select(row).where(or_(col(row.low).in_(ids), col(row.high).in_(ids)))
+        given = list(ids)
+        statement = select(row).where(or_(col(row.low) == func.any(given), col(row.high) == func.any(given)))
         return (
             await self.session.scalars(
                 statement.order_by(col(row.seen_at), col(row.low), col(row.high)).limit(MOST_SHOWN)

@@ -5,13 +5,24 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, exists, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, col
 
 from domain.access import Scope
-from domain.customers.identity import Pair, Verdict
+from domain.customers.identity import Decision, Verdict
 from domain.customers.merging import Suggestion
 from domain.ids import canonical_json
 from domain.problems import NotFoundProblem, Text
@@ -19,7 +30,7 @@ from storage.bulk import fetch
 from storage.customer_scope import customer_visible
 from storage.encryption import EncryptedJson
 from storage.identities import IdentityRow
-from storage.identity_links import MOST_SHOWN, IdentityDecisionPairRow, IdentityDecisionRow
+from storage.identity_links import MOST_SHOWN, IdentityDecisionKeyRow, IdentityDecisionRow
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
@@ -90,6 +101,10 @@ _SUGGEST = """
     """
 
 
+_DECIDE = """
+    INSERT INTO identity_decision_keys (decision_id, identity_id, side)
+    SELECT %(decision)b::uuid, id, side FROM unnest(%(ids)b::bigint[], %(sides)b::smallint[]) AS new (id, side)
+"""
 _MOVE = """
     INSERT INTO identity_moves (identity_id, from_customer, to_customer, cause, detail, moved_at)
     SELECT id, origin, target, %(cause)b::text, detail, %(now)b::timestamptz
@@ -136,32 +151,35 @@ class IdentitySuggestions(Repository):
             )
         return found
 
-    async def settle(self, pairs: Collection[Pair], state: SuggestionState, actor: str, decision_id: UUID) -> None:
-        """Note that a decision answered these pairs."""
+    async def settle(self, decided: Decision, state: SuggestionState, actor: str, decision_id: UUID) -> None:
+        """Note that a decision answered the pairs that it is about."""
         row = IdentitySuggestionRow
-        for low, high in pairs:
-            await self.session.execute(
-                update(row)
-                .where(col(row.low) == low, col(row.high) == high)
-                .values(state=state, settled_at=self.now, settled_by=actor, decision_id=decision_id)
-            )
+        one, other = list(decided.one), list(decided.other or decided.one)
+        answered = or_(
+            and_(col(row.low) == func.any(one), col(row.high) == func.any(other)),
+            and_(col(row.low) == func.any(other), col(row.high) == func.any(one)),
+        )
+        values = {"state": state, "settled_at": self.now, "settled_by": actor, "decision_id": decision_id}
+        await self.session.execute(update(row).where(answered).values(values))
 
     async def about(self, ids: Collection[int]) -> Sequence[IdentitySuggestionRow]:
         """Open pairs with one of the keys in them."""
-        row = IdentitySuggestionRow
-        statement = select(row).where(col(row.state) == "open", or_(col(row.low).in_(ids), col(row.high).in_(ids)))
+        row, given = IdentitySuggestionRow, list(ids)
+        named = or_(col(row.low) == func.any(given), col(row.high) == func.any(given))
+        statement = select(row).where(col(row.state) == "open", named)
         return (await self.session.scalars(statement.order_by(col(row.made_at), col(row.id)))).all()
 
 
 class IdentityDecisions(Repository):
     """What people decided; a decision is undone, never changed."""
 
-    async def add(self, verdict: Verdict, pairs: Collection[Pair], actor: str, reason: str) -> IdentityDecisionRow:
-        """A decision about pairs of keys, the lower one first in each."""
-        row = IdentityDecisionRow(verdict=verdict, actor=actor, reason=reason, decided_at=self.now)
+    async def add(self, decided: Decision, actor: str, reason: str) -> IdentityDecisionRow:
+        """Write a decision down."""
+        row = IdentityDecisionRow(verdict=decided.verdict, actor=actor, reason=reason, decided_at=self.now)
         await self.insert(row)
-        values = [{"decision_id": row.id, "low": low, "high": high} for low, high in sorted(set(pairs))]
-        await self.session.execute(insert(IdentityDecisionPairRow), values)
+        sides = {key: side for side, keys in enumerate((decided.one, decided.other)) for key in keys}
+        names = {"decision": row.id, "ids": list(sides), "sides": list(sides.values())}
+        await fetch(self.work, _DECIDE, names)
         return row
 
     async def require(self, decision_id: UUID) -> IdentityDecisionRow:
@@ -174,34 +192,38 @@ class IdentityDecisions(Repository):
             )
         return found
 
-    async def pairs(self, decisions: Collection[UUID]) -> Mapping[UUID, Sequence[Pair]]:
-        """The pairs of keys that decisions are about."""
-        row = IdentityDecisionPairRow
-        columns = (col(row.decision_id), col(row.low), col(row.high))
+    async def sides(self, decisions: Collection[UUID]) -> Mapping[UUID, Sequence[Sequence[int]]]:
+        """The keys that decisions are about: all of them for a `join`, those of each side for a `part`."""
+        row = IdentityDecisionKeyRow
+        columns = (col(row.decision_id), col(row.side), col(row.identity_id))
         rows = await self.session.execute(
-            select(*columns).where(col(row.decision_id).in_(decisions)).order_by(*columns)
+            select(*columns).where(col(row.decision_id) == func.any(list(decisions))).order_by(*columns)
         )
-        found: dict[UUID, list[Pair]] = {}
-        for decision_id, low, high in rows:
-            found.setdefault(decision_id, []).append((low, high))
-        return found
+        found: dict[UUID, dict[int, list[int]]] = {}
+        for decision_id, side, key in rows:
+            found.setdefault(decision_id, {}).setdefault(side, []).append(key)
+        return {decision_id: list(sides.values()) for decision_id, sides in found.items()}
 
     async def about(self, ids: Collection[int]) -> Sequence[IdentityDecisionRow]:
         """Every decision with one of the keys in it, undone ones too, the earliest first."""
-        row, pair = IdentityDecisionRow, IdentityDecisionPairRow
-        named = select(col(pair.decision_id)).where(or_(col(pair.low).in_(ids), col(pair.high).in_(ids)))
+        row, key = IdentityDecisionRow, IdentityDecisionKeyRow
+        named = select(col(key.decision_id)).where(col(key.identity_id) == func.any(list(ids)))
         statement = select(row).where(col(row.id).in_(named)).order_by(col(row.decided_at), col(row.id))
         return (await self.session.scalars(statement)).all()
 
-    async def active(self, ids: Collection[int]) -> Sequence[tuple[UUID, Verdict, int, int]]:
-        """The pairs of decisions in force with one of the keys in them, as (decision, verdict, low, high)."""
-        row, pair = IdentityDecisionRow, IdentityDecisionPairRow
+    async def active(self, ids: Collection[int]) -> Mapping[UUID, Decision]:
+        """What decisions in force say of the keys."""
+        row, key = IdentityDecisionRow, IdentityDecisionKeyRow
         rows = await self.session.execute(
-            select(col(row.id), col(row.verdict), col(pair.low), col(pair.high))
-            .join(pair, col(pair.decision_id) == col(row.id))
-            .where(col(row.undone_at).is_(None), or_(col(pair.low).in_(ids), col(pair.high).in_(ids)))
+            select(col(row.id), col(row.verdict), col(key.side), col(key.identity_id))
+            .join(key, col(key.decision_id) == col(row.id))
+            .where(col(row.undone_at).is_(None), col(key.identity_id) == func.any(list(ids)))
         )
-        return [(decision, "join" if verdict == "join" else "part", low, high) for decision, verdict, low, high in rows]
+        found: dict[UUID, tuple[Verdict, list[int], list[int]]] = {}
+        for decision, verdict, side, number in rows:
+            _, *sides = found.setdefault(decision, ("join" if verdict == "join" else "part", [], []))
+            sides[side].append(number)
+        return {decision: Decision(*said) for decision, said in found.items()}
 
 
 class NewMove(NamedTuple):
@@ -231,7 +253,7 @@ class IdentityMoves(Repository):
         row = IdentityMoveRow
         statement = select(row).where(
             or_(
-                col(row.identity_id).in_(ids),
+                col(row.identity_id) == func.any(list(ids)),
                 col(row.from_customer) == customer,
                 col(row.to_customer) == customer,
             )

@@ -155,7 +155,7 @@ RESPONSES: dict[str, Any] = {
             {
                 "id": _DECISION,
                 "verdict": "join",
-                "pairs": [[41, 57]],
+                "sides": [[41, 57]],
                 "actor": "wang.wei",
                 "reason": "电话核实为同一人",
                 "decided_at": AT,

@@ -20,7 +20,6 @@ Reader = Annotated[Actor, requires(Permission.CUSTOMERS_READ)]
 Reviewer = Annotated[Actor, requires(Permission.CUSTOMERS_MERGE)]
 Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON, pattern=r"\S")]
 Verdict = Literal["join", "part"]
-_Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class _Out(BaseModel):
@@ -56,11 +55,11 @@ class IdentityLinkOut(_Out):
 
 
 class IdentityDecisionOut(_Out):
-    """What somebody decided about pairs of keys."""
+    """What somebody decided about keys. sides: the keys of one person for `join`, those of two for `part`."""
 
     id: UUID
     verdict: Verdict
-    pairs: list[_Pair]
+    sides: list[list[int]]
     actor: str
     reason: str
     decided_at: AwareDatetime

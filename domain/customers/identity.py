@@ -16,11 +16,12 @@ together, does not take away what their unionids and accounts say about each of 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from domain.customers.merging import Clusters, Suggestion, merge_tier
+from domain.customers.merging import Clusters, Parting, Suggestion, merge_tier
 from domain.customers.strength import MOST_LINKS, Known, Tier, is_exclusive
 
 Verdict = Literal["join", "part"]
@@ -36,11 +37,12 @@ class Link(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a person decided about two keys: they are one person's, or two people's."""
+    """What a person decided about keys. `join`: all of them are one person's; `part`: those of `one` are another
+    person's than those of `other`."""
 
     verdict: Verdict
-    low: int
-    high: int
+    one: Collection[int]
+    other: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Resolution:
 
 
 def resolve(keys: Mapping[int, Known], links: Iterable[Link], decisions: Iterable[Decision] = ()) -> Resolution:
-    """Whose keys are one person's. Keys are numbered; links and decisions name two numbers each, the lower one first.
+    """Whose keys are one person's. Keys are numbered; links name two numbers each, the lower one first.
 
     A link to a key that is not among `keys` only counts towards its other end being a crowd's. Time: about linear in
     keys and links.
@@ -68,7 +70,7 @@ def resolve(keys: Mapping[int, Known], links: Iterable[Link], decisions: Iterabl
         and link.high in keys
         and not any(keys[end].crowded >> link.tier & 1 or (end, link.tier) in crowded for end in link[:2])
     ]
-    parted = {key for pair in parts for key in pair}
+    parted = {key for sides in parts for side in sides for key in side}
     clusters: list[frozenset[int]] = []
     suggestions: list[Suggestion] = []
     for members, edges, joined in _components(keys, live, joins):
@@ -90,13 +92,17 @@ def _crowds(keys: Mapping[int, Known], links: Iterable[Link]) -> frozenset[tuple
     return frozenset(place for place, count in degrees.items() if count > MOST_LINKS[place[1]] and place[0] in keys)
 
 
-def _split(keys: Mapping[int, Known], decisions: Iterable[Decision]) -> tuple[set[Pair], set[Pair]]:
-    """The pairs that are joined and those that are parted."""
+def _split(keys: Mapping[int, Known], decisions: Iterable[Decision]) -> tuple[set[Pair], list[Parting]]:
+    """The pairs that are joined, each key of a decision with the next one, and the sets that are parted."""
     joins: set[Pair] = set()
-    parts: set[Pair] = set()
-    for verdict, low, high in decisions:
-        if low in keys and high in keys and low != high:
-            (joins if verdict == "join" else parts).add((low, high))
+    parts: list[Parting] = []
+    for verdict, one, other in decisions:
+        if verdict == "join":
+            joins.update(pairwise(sorted(keys.keys() & {*one, *other})))
+        else:
+            sides = keys.keys() & set(one), keys.keys() & set(other)
+            if all(sides):
+                parts.append(sides)
     return joins, parts
 
 
@@ -148,7 +154,7 @@ def _settle(
     members: Sequence[int],
     links: Sequence[Link],
     joins: Sequence[Pair],
-    parts: set[Pair],
+    parts: Sequence[Parting],
 ) -> tuple[list[frozenset[int]], list[Suggestion]]:
     clusters = Clusters({member: keys[member] for member in members}, parts)
     for low, high in joins:

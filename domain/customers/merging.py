@@ -13,6 +13,10 @@ MOST_SUGGESTED = 5
 Place = int
 _Group = tuple[str, str]
 _PARTED = "parted"
+_BOTH = 3
+
+Parting = tuple[Collection[int], Collection[int]]
+"""Keys that are another person's than some others."""
 
 
 class Suggestion(NamedTuple):
@@ -26,17 +30,20 @@ class Suggestion(NamedTuple):
 class Clusters:
     """Keys in disjoint sets. A set is named by its lowest key, and holds *groups* of which people have one value."""
 
-    def __init__(self, keys: Mapping[int, Known], parts: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, keys: Mapping[int, Known], parts: Iterable[Parting]) -> None:
         self.keys = keys
         self._place = {key: key for key in keys}
         self._members: dict[Place, list[int]] = {key: [key] for key in keys}
-        # Two parted keys are as two values of a kind that exists for them alone.
-        self._parted: dict[int, set[_Group]] = defaultdict(set)
-        for low, high in parts:
-            if low in keys and high in keys:
-                group = (_PARTED, f"{low}/{high}")
-                self._parted[low].add(group)
-                self._parted[high].add(group)
+        # What sets hold is kept beside them: a person may have thousands of keys.
+        self._kinds: dict[Place, set[_Group]] = {key: {(kind, scope)} for key, (kind, scope, _) in keys.items()}
+        self._tiers: dict[Place, set[Tier]] = {key: {known.tier} for key, known in keys.items()}
+        self._sides: dict[Place, dict[_Group, int]] = {}
+        for number, sides in enumerate(parts):
+            for side, members in enumerate(sides, 1):
+                for key in members:
+                    if key in keys:
+                        held = self._sides.setdefault(key, {})
+                        held[_PARTED, str(number)] = held.get((_PARTED, str(number)), 0) | side
 
     def place(self, key: int) -> Place:
         return self._place[key]
@@ -44,36 +51,52 @@ class Clusters:
     def members(self, place: Place) -> Sequence[int]:
         return self._members[place]
 
+    def tiers(self, place: Place) -> Collection[Tier]:
+        """The tiers of the keys of a set."""
+        return self._tiers[place]
+
     def all(self) -> Iterator[frozenset[int]]:
         return (frozenset(members) for members in self._members.values())
 
     def unite(self, one: int, other: int) -> None:
         """Make the sets of two keys one."""
         kept, gone = sorted((self._place[one], self._place[other]))
-        if kept != gone:
-            for member in self._members[gone]:
-                self._place[member] = kept
-            self._members[kept] += self._members.pop(gone)
+        if kept == gone:
+            return
+        for member in self._members[gone]:
+            self._place[member] = kept
+        self._members[kept] += self._members.pop(gone)
+        self._kinds[kept] |= self._kinds.pop(gone)
+        self._tiers[kept] |= self._tiers.pop(gone)
+        if parted := self._sides.pop(gone, None):
+            held = self._sides.setdefault(kept, {})
+            for group, sides in parted.items():
+                held[group] = held.get(group, 0) | sides
 
     def groups(self, place: Place, tier: Tier) -> set[_Group]:
-        """What another set must not hold as well if links of the tier are to make them one."""
-        found: set[_Group] = set()
-        for member in self._members[place]:
-            kind, scope, _ = self.keys[member]
-            if is_exclusive(kind, tier):
-                found.add((kind, scope))
-            if member in self._parted:
-                found |= self._parted[member]
-        return found
+        """What another set must not hold as well (of a decision: the other side) if links of the tier are to make them
+        one."""
+        found = {group for group in self._kinds[place] if is_exclusive(group[0], tier)}
+        return found.union(self._sides.get(place, ()))
 
     def conflicts(self, places: Collection[Place], tier: Tier) -> set[_Group]:
         """The groups that more than one of the sets holds; none when they can be one person."""
         counts = Counter(group for place in places for group in self.groups(place, tier))
-        return {group for group, count in counts.items() if count > 1}
+        return {group for group, count in counts.items() if count > 1 and self._are_two(group, places)}
 
     def are_parted(self, one: Place, other: Place) -> bool:
         """Whether a person said that they are two people."""
-        return any(kind == _PARTED for kind, _ in self.conflicts((one, other), Tier.UNION))
+        shared = self._sides.get(one, {}).keys() & self._sides.get(other, {}).keys()
+        return any(self._are_two(group, (one, other)) for group in shared)
+
+    def _are_two(self, group: _Group, places: Iterable[Place]) -> bool:
+        """Of a decision, whether sets that hold some of its keys hold both sides of it, and not the same one."""
+        if group[0] != _PARTED:
+            return True
+        sides = 0
+        for place in places:
+            sides |= self._sides.get(place, {}).get(group, 0)
+        return sides == _BOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +246,7 @@ def _core(clusters: Clusters, tier: Tier, chain: Sequence[_Bridge], conflict: se
 
 
 def _is_of(clusters: Clusters, place: Place, tier: Tier) -> bool:
-    return all(clusters.keys[member].tier is tier for member in clusters.members(place))
+    return clusters.tiers(place) == {tier}
 
 
 def _suggestions(clusters: Clusters, tier: Tier, bridge: _Bridge, conflict: set[_Group]) -> Iterator[Suggestion]:

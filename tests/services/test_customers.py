@@ -4,16 +4,19 @@ import random
 from uuid import UUID, uuid4
 
 import pytest
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, func, select
 
 from domain.access import Actor, Role, Scope, system_actor
 from domain.customers.identity import Verdict
+from domain.customers.strength import Tier
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.customers import CustomerService, Explanation
 from storage.audit import AuditEntryRow
 from storage.engine import Database
+from storage.erasing import Erasing
 from storage.events import EventRow
-from storage.identities import IdentityRow
+from storage.identities import CustomerRow, IdentityRow
+from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow, IdentityLinkRow
 from storage.orders import OrderRow
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
@@ -187,6 +190,93 @@ async def test_a_decision_about_erased_keys_can_be_undone(database: Database, cu
     async with UnitOfWork(database) as work:
         await work.session.execute(delete(IdentityRow))
     assert (await customers.undo(SUPERVISOR, decided.decision)).customers == []
+
+
+async def somebody_with(database: Database, count: int, name: str) -> UUID:
+    """A customer with so many openids, each of them seen with up to ten others."""
+    async with UnitOfWork(database) as work:
+        customer = CustomerRow(created_at=NOW, changed_at=NOW)
+        work.session.add(customer)
+        await work.session.flush()
+        keys = [
+            IdentityRow(
+                kind="openid",
+                scope=f"official_account/{name}{place}",
+                digest=f"{name}{place}".encode(),
+                value=f"{name}{place}",
+                customer_id=customer.id,
+                first_seen_at=NOW,
+                home=customer.id,
+            )
+            for place in range(count)
+        ]
+        work.session.add_all(keys)
+        await work.session.flush()
+        for place in range(1, count):
+            low, high = sorted((keys[place].id, keys[place // 10].id))
+            seen_by = IdentityLinkRow(
+                low=low, tier=Tier.WECHAT, high=high, account_id="official_account/a", record="follow", seen_at=NOW
+            )
+            work.session.add(seen_by)
+        return customer.id
+
+
+async def sizes(database: Database) -> dict[UUID, int]:
+    """How many keys each customer has."""
+    async with UnitOfWork(database) as work:
+        statement = select(IdentityRow.customer_id, func.count()).group_by(col(IdentityRow.customer_id))
+        return {row[0]: row[1] for row in await work.session.execute(statement)}
+
+
+async def test_people_with_very_many_keys_are_merged_split_and_parted_again(
+    database: Database, customers: CustomerService
+) -> None:
+    first, second = await somebody_with(database, 400, "a"), await somebody_with(database, 300, "b")
+    merged = await customers.merge(SUPERVISOR, first, [second], "集团客户")
+    assert await sizes(database) == {first: 700}
+    why = await customers.explain(AGENT, first)
+    assert [len(keys) for keys in why.decisions[0].sides] == [700]
+    await customers.undo(SUPERVISOR, merged.decision)
+    assert await sizes(database) == {first: 400, second: 300}
+    # What hangs on the tenth key and on those behind it.
+    branch, behind = {10}, [10]
+    for place in behind:
+        behind += [each for each in range(max(place * 10, 1), min(place * 10 + 10, 400)) if each not in branch]
+        branch |= set(behind)
+    chosen = [await number(database, f"a{place}") for place in sorted(branch)]
+    split = await customers.split(SUPERVISOR, first, chosen, "两家公司")
+    assert sorted((await sizes(database)).values()) == sorted([len(branch), 400 - len(branch), 300])
+    with pytest.raises(ConflictProblem, match=str(split.decision)):
+        await customers.decide(SUPERVISOR, "join", [chosen[-1], await number(database, "a0")], "同一家")
+    await customers.undo(SUPERVISOR, split.decision)
+    assert await sizes(database) == {first: 400, second: 300}
+
+
+async def test_more_keys_than_anybody_has_are_refused_with_what_to_do(
+    database: Database, customers: CustomerService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.customers.MOST_KEYS", 50)
+    first, second = await somebody_with(database, 30, "a"), await somebody_with(database, 30, "b")
+    with pytest.raises(ValidationProblem) as refusal:
+        await customers.merge(SUPERVISOR, first, [second], "同一人")
+    assert "60" in refusal.value.text.zh
+    assert "60" in refusal.value.text.en
+
+
+async def test_the_reason_of_a_decision_goes_with_whom_it_was_about(
+    database: Database, customers: CustomerService
+) -> None:
+    await told(database, "U1", "U2", "U3")
+    one, two, three = [await number(database, name) for name in ("U1", "U2", "U3")]
+    await customers.decide(SUPERVISOR, "part", [one, two], "妻子")
+    kept = await customers.decide(SUPERVISOR, "part", [two, three], "同事")
+    async with UnitOfWork(database) as work:
+        await Erasing(work).delete_keys([one], [])
+    async with UnitOfWork(database) as work:
+        rows = list(await work.session.scalars(select(IdentityDecisionRow)))
+        about = set(await work.session.scalars(select(IdentityDecisionKeyRow.decision_id)))
+    assert sorted(row.reason for row in rows) == ["", "同事"]
+    assert about == {kept.decision}
 
 
 async def _order(database: Database, identity: int | None, account_id: str) -> None:

@@ -93,7 +93,7 @@ def expected(records: Iterable[str], decisions: Iterable[tuple[Verdict, str, str
             low, high = sorted((numbers[first.value], numbers[other.value]))
             links.add(Link(low, high, link_tier(first.kind, other.kind)))
     known = {numbers[name]: Known(*SCOPES[name[0]]) for name in names}
-    decided = [Decision(verdict, *sorted((numbers[one], numbers[other]))) for verdict, one, other in decisions]
+    decided = [Decision(verdict, (numbers[one],), (numbers[other],)) for verdict, one, other in decisions]
     resolution = resolve(known, links, decided)
     return {" ".join(sorted(names[key] for key in cluster)) for cluster in resolution.clusters if len(cluster) > 1}
 

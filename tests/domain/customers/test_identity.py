@@ -42,13 +42,16 @@ class World:
         low, high = sorted((self.number(one), self.number(other)))
         return low, high
 
+    def side(self, names: str) -> list[int]:
+        return [self.number(name) for name in names.split("+")]
+
     def resolve(self, links: Iterable[str], joins: Iterable[str] = (), parts: Iterable[str] = ()) -> Resolution:
         """Pairs are written `T1-P1`."""
         found = set()
         for one, other in (link.split("-") for link in links):
             found.add(Link(*self.pair(one, other), link_tier(SCOPES[one[0]][0], SCOPES[other[0]][0])))
-        decisions = [Decision("join", *self.pair(*pair.split("-"))) for pair in joins]
-        decisions += [Decision("part", *self.pair(*pair.split("-"))) for pair in parts]
+        decisions = [Decision("join", self.pair(*pair.split("-"))) for pair in joins]
+        decisions += [Decision("part", *(self.side(side) for side in part.split("-"))) for part in parts]
         return resolve({number: Known(*SCOPES[name[0]]) for name, number in self.numbers.items()}, found, decisions)
 
     def people(self, resolution: Resolution) -> set[str]:
@@ -238,3 +241,20 @@ def test_strong_keys_alone_never_merge_by_devices(links: set[str]) -> None:
         " ".join(name for name in cluster.split() if name[0] != "D") for cluster in world.people(world.resolve(links))
     }
     assert {each for each in with_devices if " " in each} == world.people(world.resolve(strong))
+
+
+sides = st.tuples(
+    st.sets(st.sampled_from(KEYS), min_size=1, max_size=4), st.sets(st.sampled_from(KEYS), min_size=1, max_size=4)
+)
+
+
+@given(evidence, pairs, st.lists(sides, max_size=3))
+def test_to_part_many_at_once_is_to_part_each_of_them_from_each_of_the_others(
+    links: set[str], joins: set[str], parted: list[tuple[set[str], set[str]]]
+) -> None:
+    world = fresh()
+    apart = [(sorted(one - other), sorted(other - one)) for one, other in parted if one - other and other - one]
+    at_once = ["-".join("+".join(side) for side in both) for both in apart]
+    one_by_one = {f"{low}-{high}" for one, other in apart for low in one for high in other}
+    first, second = (world.resolve(links, joins, parts) for parts in (at_once, one_by_one))
+    assert (world.people(first), world.doubts(first)) == (world.people(second), world.doubts(second))
