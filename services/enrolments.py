@@ -5,7 +5,7 @@ that of two dispatchers the second sees what the first let in, also while custom
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -116,27 +116,42 @@ async def is_doubled(work: UnitOfWork, run_id: str) -> bool:
     is told the same about the same customer, so of two that ask one is refused.
     """
     run = await _enrolled_root(work, run_id)
-    customer = _customer_id(run.enrolled or "") if run is not None else None
-    if run is None or customer is None:
+    if run is None:
         return False
-    found = [
-        # What is asked for is still being done, also when the run is told to have ended meanwhile.
-        replace(each, is_open=True, did_nothing=False) if each.id == run.id else each
-        for each in await Runs(work).enrolled(await _locked_names(work, customer))
-        if (each.namespace, each.name) == (run.namespace, run.name)
-    ]
+    # What is asked for is still being done, also when the run is told to have ended meanwhile.
+    found = [replace(each, is_open=True) if each.id == run.id else each for each in await _beside(work, run)]
     if len(found) < 2:
         return False
     version = await Definitions(work).get(("flow", run.namespace, run.name, run.version))
     rule = version.traits.enrolment if version is not None else None
-    return run.id in {each.id for each in _surplus(found, rule)}
+    idle = await Runs(work).idle([each.id for each in found if not each.is_open])
+    return run.id in {each.id for each in _surplus(found, rule, idle)}
 
 
 async def reaches(work: UnitOfWork, run_id: str) -> None:
-    """Let the run, or the one that it is a part of, be the one that writes to whom it took in, after `is_doubled`."""
+    """Let the run, or the one that it is a part of, be the one that writes to whom it took in, after `is_doubled`.
+
+    One that was it before, and ended without writing, is not any more: an attempt of it that comes late is refused.
+    """
     run = await _enrolled_root(work, run_id)
-    if run is not None and run.reached_at is None:
-        await Runs(work).note_reached(run.id)
+    if run is None or run.reached_at is not None:
+        return
+    await Runs(work).note_reached(run.id)
+    before = [
+        each.id for each in await _beside(work, run) if each.id != run.id and not each.is_open and each.reached_at
+    ]
+    if before:
+        await Runs(work).release(await Runs(work).idle(before))
+
+
+async def _beside(work: UnitOfWork, run: RunRow) -> list[EnrolledRun]:
+    """The runs of the same flow that took in the same customer, this one among them; none when it took in none. Nobody
+    else lets one in, or be the one that writes, until the unit of work ends."""
+    customer = _customer_id(run.enrolled or "")
+    if customer is None:
+        return []
+    found = await Runs(work).enrolled(await _locked_names(work, customer))
+    return [each for each in found if (each.namespace, each.name) == (run.namespace, run.name)]
 
 
 async def _locked_names(work: UnitOfWork, customer: UUID) -> set[str]:
@@ -175,22 +190,25 @@ async def doubled_by_merge(
         by_flow: dict[tuple[str, str], list[EnrolledRun]] = defaultdict(list)
         for run in await Runs(work).enrolled(named):
             by_flow[run.namespace, run.name].append(run)
-        surplus = [run for flow, found in by_flow.items() for run in _surplus(found, rule_of(*flow))]
+        ended = [run.id for found in by_flow.values() if len(found) > 1 for run in found if not run.is_open]
+        idle = await Runs(work).idle(ended)
+        surplus = [run for flow, found in by_flow.items() for run in _surplus(found, rule_of(*flow), idle)]
         if surplus:
             doubled[number] = surplus
     return doubled
 
 
-def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None) -> list[EnrolledRun]:
+def _surplus(entered: Sequence[EnrolledRun], rule: Enrolment | None, idle: Collection[str]) -> list[EnrolledRun]:
     """The open ones beside one that stays, ended or not; `entered`: the oldest first.
 
     The first that wrote to them stays, for the other would say it again; when none did, the first that took them in.
-    One that ended without having done anything, because too little was known of them, leaves it to the other.
+    One that ended without having done anything (`idle`) leaves it to the other: too little was known of them, the
+    moment was bad, or it failed.
     """
     again = rule.again if rule is not None else None
     staying: list[EnrolledRun] = []
     surplus: list[EnrolledRun] = []
-    counting = [each for each in entered if not each.did_nothing]
+    counting = [each for each in entered if each.id not in idle]
     for run in sorted(counting, key=lambda each: (each.reached_at is None, each.reached_at or each.entered_at)):
         collides = run.is_open and any(_collide(run, other, again) for other in staying)
         (surplus if collides else staying).append(run)

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Text, and_, exists, text, update
+from sqlalchemy import Index, Text, and_, text, update
 from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.orm import aliased
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope
+from domain.catalog.customers import TAG, UNTAG
 from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
 from storage.effects import UNSETTLED, EffectRow
 from storage.encryption import EncryptedJson
-from storage.human_tasks import HumanTaskRow
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import ScopedColumns, visible
 from storage.tables import Table, instant
@@ -134,8 +133,7 @@ class Delivery:
 class EnrolledRun:
     """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended.
 
-    reached_at: when it first was about to write to them; None when it never was. did_nothing: it has ended without an
-    effect, a person's task or a run of its own.
+    reached_at: when it first was about to write to them; None when it never was, or left it to another run.
     """
 
     id: str
@@ -145,7 +143,6 @@ class EnrolledRun:
     entered_at: datetime
     is_open: bool
     reached_at: datetime | None = None
-    did_nothing: bool = False
 
 
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
@@ -179,6 +176,29 @@ _LISTENING = """
     WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after {condition}
     ORDER BY id LIMIT :size
     """.replace("{started}", _STARTED)
+# Before a run writes, its effect is there. One of which none is left any more may have written long ago.
+_IDLE = text(
+    """
+    WITH RECURSIVE parts (root, id, ended_at) AS (
+        SELECT id, id, ended_at FROM runs WHERE id = ANY(:ids)
+        UNION ALL
+        SELECT parts.root, child.id, child.ended_at FROM parts JOIN runs child ON child.parent_id = parts.id
+    ),
+    done AS (
+        SELECT parts.root, parts.ended_at IS NULL
+            OR EXISTS (SELECT FROM human_tasks WHERE run_id = parts.id)
+            OR EXISTS (
+                SELECT FROM effects WHERE run_id = parts.id AND state <> 'failed' AND NOT call = ANY(:harmless)
+                AND NOT (state = 'finished' AND EXISTS (
+                    SELECT FROM touches WHERE touches.key = effects.key AND skipped_reason IS NOT NULL))
+            ) AS something,
+            EXISTS (SELECT FROM effects WHERE run_id = parts.id) AS is_on_record
+        FROM parts
+    )
+    SELECT root FROM done JOIN runs ON runs.id = root
+    GROUP BY root, reached_at HAVING NOT bool_or(something) AND (reached_at IS NULL OR bool_or(is_on_record))
+    """
+)
 _WITHOUT_SUBJECT = "AND subjects = '{}'"
 _ANYBODY_LISTENING = """
     SELECT wanted.type
@@ -206,14 +226,6 @@ def _recorded(row: RunRow) -> dict[str, Any]:
         "dropped_tasks": row.dropped_tasks,
         "start_problem": row.start_problem,
     }
-
-
-def _did_nothing() -> ColumnElement[bool]:
-    part = aliased(RunRow)
-    parts = exists().where(col(part.parent_id) == col(RunRow.id))
-    effects = exists().where(col(EffectRow.run_id) == col(RunRow.id))
-    tasks = exists().where(col(HumanTaskRow.run_id) == col(RunRow.id))
-    return and_(col(RunRow.ended_at).is_not(None), col(RunRow.reached_at).is_(None), ~effects, ~tasks, ~parts)
 
 
 class Runs(Repository):
@@ -279,7 +291,6 @@ class Runs(Repository):
                 col(row.created_at),
                 col(row.ended_at).is_(None),
                 col(row.reached_at),
-                _did_nothing(),
             )
             .where(col(row.enrolled).in_(names))
             .order_by(col(row.created_at), col(row.id))
@@ -288,9 +299,22 @@ class Runs(Repository):
             statement = statement.where(col(row.ended_at).is_(None))
         rows = (await self.session.execute(statement)) if names else ()
         return [
-            EnrolledRun(run, flow, name, enrolled or "", at, still, reached, nothing)
-            for run, flow, name, enrolled, at, still, reached, nothing in rows
+            EnrolledRun(run, flow, name, enrolled or "", at, still, reached)
+            for run, flow, name, enrolled, at, still, reached in rows
         ]
+
+    async def idle(self, run_ids: Collection[str]) -> set[str]:
+        """Those of the runs that ended, and all that they started, without having done anything for whom they took in:
+        no person's task, and no effect but tags, what certainly failed, and messages that were not sent."""
+        if not run_ids:
+            return set()
+        given = {"ids": list(run_ids), "harmless": [TAG.name, UNTAG.name]}
+        return set(await self.session.scalars(_IDLE, given))
+
+    async def release(self, run_ids: Collection[str]) -> None:
+        """Let runs that ended not be the ones that write any more; another one is."""
+        statement = update(RunRow).where(col(RunRow.id).in_(run_ids), col(RunRow.ended_at).is_not(None))
+        await self.session.execute(statement.values(reached_at=None))
 
     async def note_reached(self, run_id: str) -> None:
         """Remember that this run writes to whom it took in; the first time counts."""

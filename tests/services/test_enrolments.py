@@ -1,6 +1,7 @@
 """Nobody enters a flow twice for the same reason: not by repeats, not in another order, not under two names."""
 
 import asyncio
+import random
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from domain.access import Scope
 from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
-from domain.catalog.messages import SendArguments
+from domain.catalog.messages import SendArguments, SendOutput
 from domain.events import Event, rfc3339
 from domain.problems import ConflictProblem, Text, UnavailableProblem
 from domain.runs import RunSummary
@@ -202,6 +203,106 @@ async def test_a_run_that_ended_for_want_of_knowledge_leaves_it_to_the_other(
         await work.session.execute(statement, {"id": older})
     await become_one(house)
     assert await refusal_of(house, younger) == (None if did == "nothing" else "doubled")
+
+
+async def attempt(house: House, run_id: str, outcome: str, key: str = "") -> str:
+    """A run's `send`, as its activity does it. outcome: of the platform, unless the house rules say no first: `sent`,
+    `refused` (for certain), `lost` (nobody knows), `cap`. What came of it."""
+    cause = Cause(key or f"{run_id}/send", run_id, "/do/0/tell", "wecom/corp")
+    request = SendArguments(channel="wecom", account="corp", to="wm1", purpose="service", text="hi")
+    async with UnitOfWork(house.database) as work:
+        begun = await Effects(work).begin(cause.key, "send", "digest", run_id=run_id)
+    reach = ReachService(house.database)
+    reason = "cap" if outcome == "cap" and begun.standing == "new" else await reach.refusal(request, cause)
+    if outcome == "lost" and reason is None:
+        return "lost"
+    async with UnitOfWork(house.database) as work:
+        if outcome == "refused" and reason is None:
+            await Effects(work).fail(cause.key, {})
+            return "refused"
+        await Effects(work).finish(cause.key, {})
+    await reach.record(request, SendOutput(sent=reason is None, skipped_reason=reason), cause)
+    return reason or "sent"
+
+
+async def end(house: House, run_id: str) -> None:
+    async with UnitOfWork(house.database) as work:
+        statement = text("UPDATE runs SET ended_at = now(), phase = 'completed' WHERE id = :id")
+        await work.session.execute(statement, {"id": run_id})
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("cap", "sent"), ("refused", "sent"), ("lost", "doubled"), ("sent", "doubled"), ("tag", "sent")],
+)
+async def test_one_that_ended_without_writing_leaves_it_to_the_other(
+    house: House, two: tuple[str, str], first: str, then: str
+) -> None:
+    older, younger = two
+    if first == "tag":
+        async with UnitOfWork(house.database) as work:
+            await Effects(work).begin("k-tag", "tag", "digest", run_id=older)
+            await Effects(work).finish("k-tag", {})
+    else:
+        await attempt(house, older, first)
+    await end(house, older)
+    await become_one(house)
+    assert await attempt(house, younger, "sent") == then
+    if then == "sent":
+        assert await attempt(house, older, "sent", "late") == "doubled", (
+            "an attempt that was made after the run was over"
+        )
+
+
+async def test_one_that_ended_without_writing_does_not_cancel_the_other(house: House, two: tuple[str, str]) -> None:
+    older, younger = two
+    assert await attempt(house, older, "refused") == "refused"
+    await end(house, older)
+    async with house.worker():
+        await house.until(younger, "waiting")
+        await take_in(house, an_order(1, Buyer(buyer_id="B1", unionid="U1"), "E3"))
+        while (await house.dispatcher.drain()).dispatched:
+            pass
+    assert {run.id: run.phase for run in await runs(house, "welcome")}[younger] == "waiting"
+
+
+async def test_exactly_one_writes_whatever_becomes_of_them(house: House) -> None:
+    """Runs of two who become one are asked, refused, lost and ended in any order."""
+    await house.publish(a_flow("welcome", "{ per: customer }"))
+    generator = random.Random(11)
+
+    async def merge(world: int) -> None:
+        async with UnitOfWork(house.database) as work:
+            order = an_order(1, Buyer(buyer_id=f"B{world}", unionid=f"U{world}"), f"E{world}-2")
+            await Intake(IdentityService()).take_in(work, [Arrival.of(announce(order, work.now), work.now)])
+
+    for world in range(20):
+        buyers = Buyer(buyer_id=f"B{world}"), Buyer(unionid=f"U{world}")
+        await take_in(house, *(an_order(1, buyer, f"E{world}-{place}") for place, buyer in enumerate(buyers)))
+        both = []
+        for place in (0, 1):
+            person = await customer_of(house, str(world + place))
+            await house.emit(tagged(f"t{world}-{place}", person))
+            both.append(next(run.id for run in await runs(house, "welcome") if run.subject == f"customer:{person}"))
+        wrote: set[str] = set()
+        told: list[tuple[int, str]] = []
+        merged_at, turns = generator.randrange(2), generator.randrange(2, 6)
+        for turn in range(turns):
+            if turn == merged_at:
+                await merge(world)
+            run_id = generator.choice(both)
+            came = await attempt(
+                house, run_id, generator.choice(("sent", "refused", "cap", "lost")), f"{run_id}/{turn}"
+            )
+            told.append((both.index(run_id), came))
+            wrote |= {run_id} if came in ("sent", "lost") else set()
+            assert len(wrote) <= 1, told
+            if generator.random() < 0.6:
+                await end(house, run_id)
+        last = generator.choice(both)
+        (other,) = {*both} - {last}
+        await end(house, other)
+        assert await attempt(house, last, "sent", f"{last}/last") == ("doubled" if other in wrote else "sent"), told
 
 
 async def test_of_two_that_write_at_the_same_moment_one_does_also_when_they_become_one_meanwhile(
