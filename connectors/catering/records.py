@@ -129,7 +129,7 @@ def order_output(order: OrderData) -> OrderOutput:
 
 def refund_output(refund: RefundData) -> RefundOutput:
     """The refund as a flow sees it."""
-    return RefundOutput.model_validate({**refund.model_dump(), "updated_at": refund.occurred_at})
+    return RefundOutput.model_validate({**refund.model_dump(exclude_none=True), "updated_at": refund.occurred_at})
 
 
 def _line(data: Mapping[str, Any], wire: CateringWire) -> OrderLine:
