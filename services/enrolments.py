@@ -23,15 +23,18 @@ from storage.runs import EnrolledRun, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 
 _CUSTOMER = f"{CUSTOMER}:"
+_SHOPS_OWN = frozenset({"order", "refund"})
+"""Kinds that each shop numbers for itself: the same number elsewhere is something else."""
 _Key = tuple[str, str, str]
 
 
 class _Entry(NamedTuple):
-    """A run that took somebody in, when, and whether it has not ended."""
+    """A run that took somebody in, when, whether it has not ended, and the shop it came from, if from one."""
 
     run_id: str
     at: datetime
     is_open: bool
+    account_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class _Applicant:
     rule: Enrolment
     name: str
     names: Sequence[str]
+
+    def is_meant_by(self, entry: _Entry) -> bool:
+        """Whether an entry under one of the names is of the same. A number without a shop may be any shop's."""
+        shops = {self.run.placement.account_id, entry.account_id} - {None}
+        return self.rule.per not in _SHOPS_OWN or len(shops) < 2
 
 
 async def admit(work: UnitOfWork, runs: Sequence[NewRun]) -> list[NewRun]:
@@ -60,7 +68,7 @@ async def admit(work: UnitOfWork, runs: Sequence[NewRun]) -> list[NewRun]:
             admitted.append(run)
         elif _in_the_way(applicant, entered, work.now) is None:
             key = (run.version.namespace, run.version.name, applicant.name)
-            entered[key].append(_Entry(run.id, work.now, is_open=True))
+            entered[key].append(_Entry(run.id, work.now, is_open=True, account_id=run.placement.account_id))
             admitted.append(replace(run, enrolled=applicant.name))
     return admitted
 
@@ -227,7 +235,7 @@ async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_
     await lock_all(work, sorted(f"enrolment:{name}" for name in names))
     entered: dict[_Key, list[_Entry]] = defaultdict(list)
     for found in await Runs(work).enrolled(names):
-        entry = _Entry(found.id, found.entered_at, found.is_open)
+        entry = _Entry(found.id, found.entered_at, found.is_open, found.account_id)
         entered[found.namespace, found.name, found.enrolled].append(entry)
     return entered
 
@@ -235,7 +243,8 @@ async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_
 def _in_the_way(applicant: _Applicant, entered: Mapping[_Key, list[_Entry]], now: datetime) -> _Entry | None:
     """The newest entry because of which the applicant may not enter; None when it may. Nobody is in twice at a time."""
     flow = (applicant.run.version.namespace, applicant.run.version.name)
-    earlier = [each for name in applicant.names for each in entered.get((*flow, name), ())]
+    named = (each for name in applicant.names for each in entered.get((*flow, name), ()))
+    earlier = [each for each in named if applicant.is_meant_by(each)]
     if any(each.run_id == applicant.run.id for each in earlier):
         return None
     again = applicant.rule.again

@@ -131,7 +131,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledRun:
-    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended.
+    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended. account_id: the
+    shop that it belongs to, None when to none.
 
     reached_at: when it first was about to write to them; None when it never was, or left it to another run.
     """
@@ -142,6 +143,7 @@ class EnrolledRun:
     enrolled: str
     entered_at: datetime
     is_open: bool
+    account_id: str | None = None
     reached_at: datetime | None = None
 
 
@@ -290,6 +292,7 @@ class Runs(Repository):
                 col(row.enrolled),
                 col(row.created_at),
                 col(row.ended_at).is_(None),
+                col(row.account_id),
                 col(row.reached_at),
             )
             .where(col(row.enrolled).in_(names))
@@ -299,8 +302,8 @@ class Runs(Repository):
             statement = statement.where(col(row.ended_at).is_(None))
         rows = (await self.session.execute(statement)) if names else ()
         return [
-            EnrolledRun(run, flow, name, enrolled or "", at, still, reached)
-            for run, flow, name, enrolled, at, still, reached in rows
+            EnrolledRun(run, flow, name, enrolled or "", at, still, shop, reached)
+            for run, flow, name, enrolled, at, still, shop, reached in rows
         ]
 
     async def idle(self, run_ids: Collection[str]) -> set[str]:

@@ -47,10 +47,11 @@ def a_flow(name: str, enrolment: str, kind: str = "shop.tagged") -> str:
     return FLOW.replace("NAME", name).replace("ENROLMENT", enrolment).replace("TYPE", kind)
 
 
-def an_order(version: int, buyer: Buyer, number: str = "E1") -> OrderData:
+def an_order(version: int, buyer: Buyer, number: str = "E1", shop: str = "youzan/flagship") -> OrderData:
+    platform, account = shop.split("/")
     return OrderData(
-        platform="youzan",
-        account="flagship",
+        platform=platform,
+        account=account,
         version=version,
         order_id=number,
         status="paid",
@@ -92,6 +93,27 @@ async def test_an_order_that_is_told_in_several_versions_and_backwards_enters_on
     await take_in(house, an_order(3, Buyer(buyer_id="B1")), an_order(2, Buyer(buyer_id="B1")))
     await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(2, Buyer(buyer_id="B1")))
     await take_in(house, an_order(1, Buyer(buyer_id="B1"), "E2"))
+    assert sorted(run.subject for run in await runs(house, "ship")) == ["order:E1", "order:E2"]
+
+
+async def test_two_shops_that_count_alike_have_an_order_each(house: House) -> None:
+    await house.publish(a_flow("ship", "{ per: order }", "tandem.order.paid"))
+    shops = ("youzan/flagship", "youzan/outlet", "douyin/flagship")
+    for version in (2, 1):
+        await take_in(house, *(an_order(version, Buyer(buyer_id="B1"), shop=shop) for shop in shops))
+    assert [run.subject for run in await runs(house, "ship")] == ["order:E1"] * 3
+    async with UnitOfWork(house.database) as work:
+        entered = await Runs(work).enrolled(["order:E1"])
+    assert {each.account_id for each in entered} == set(shops)
+    with pytest.raises(ConflictProblem):
+        # Whoever does not say which shop's order it is may mean any of them.
+        await house.runs.start(ADMIN, "shop", "ship", subject="order:E1")
+
+
+async def test_an_order_that_somebody_took_in_without_its_shop_enters_at_no_shop_again(house: House) -> None:
+    await house.publish(a_flow("ship", "{ per: order }", "tandem.order.paid"))
+    await house.runs.start(ADMIN, "shop", "ship", subject="order:E1")
+    await take_in(house, an_order(1, Buyer(buyer_id="B1")), an_order(1, Buyer(buyer_id="B1"), "E2"))
     assert sorted(run.subject for run in await runs(house, "ship")) == ["order:E1", "order:E2"]
 
 
