@@ -19,7 +19,7 @@ help:
 	@echo "make bench  性能测量                    measure flows per second and latency"
 	@echo "make contract 连接器契约表              the connectors' contract as a table: platform by check"
 	@echo "make accuracy 数据准确率核对            fill a Tandem with a merchant's past, compare it with the truth"
-	@echo "make journeys 客户旅程演练              10,000 customers through the five journeys while servers die (ARGS='--customers 300')"
+	@echo "make journeys 客户旅程演练              10,000 customers through the six journeys while servers die (ARGS='--customers 300')"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
 	@echo "make outage 平台中断演练                a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
 	@echo "make gray   灰度演练                    release a version to a growing share under load, then roll it back"
@@ -69,7 +69,7 @@ accuracy: $(VENV)/installed-dev
 outage: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.chaos.outage $(ARGS)
 
-# A crowd goes through the five journeys, told twice and out of order, while servers are killed.
+# A crowd goes through the six journeys, told twice and out of order, while servers are killed.
 journeys: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.journeys $(ARGS)
 

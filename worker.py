@@ -21,6 +21,7 @@ from activities.drains import Drains
 from activities.goods import goods_activities
 from activities.lookups import LookupActivities
 from activities.messages import message_activities
+from activities.orders import order_activities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
 from activities.runs import RunActivities
@@ -110,6 +111,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *runs.all,
             *web_activities(binder, web),
             *goods_activities(binder, application.goods),
+            *order_activities(binder, application.orders),
             *coupon_activities(binder, application.coupons),
             *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],

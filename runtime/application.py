@@ -49,6 +49,7 @@ from services.inbox import InboxService
 from services.intake import Intake
 from services.lookups import LookupDesk, LookupService
 from services.orchestrator import Orchestrator
+from services.orders import OrderService
 from services.people import People
 from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
@@ -321,6 +322,10 @@ class Application:
     @cached_property
     def coupons(self) -> CouponService:
         return CouponService(self.database)
+
+    @cached_property
+    def orders(self) -> OrderService:
+        return OrderService(self.database)
 
     @cached_property
     def goods(self) -> GoodsService:

@@ -27,4 +27,4 @@ class CouponService:
         state, last_day = row.state or "unknown", row.details.get("expires_on")
         if state == "taken" and last_day is not None and date.fromisoformat(last_day) < today:
             state = "expired"
-        return CouponCheckOutput(usable=state == "taken", state=state)
+        return CouponCheckOutput(usable=state == "taken", state=state, code=(row.personal or {}).get("code"))

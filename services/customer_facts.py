@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.canonical.keys import KINDS, IdentityKey
 from domain.catalog.customers import (
+    ProfileCart,
     ProfileContact,
     ProfileOrder,
     ProfileOutput,
@@ -36,6 +37,7 @@ class CustomerFactsService:
             profiles = CustomerFacts(work)
             figures = await profiles.figures(customer)
             last = await profiles.last_order(customer, categories)
+            cart = await profiles.open_cart(customer)
             contact = await profiles.contact(customer)
             tags = await CustomerTags(work).carried(customer)
             now = work.now
@@ -43,7 +45,8 @@ class CustomerFactsService:
             known=True,
             customer_id=str(customer),
             days_since_paid=(now - last["paid_at"]).days if last else None,
-            last_order=_order(last) if last else None,
+            last_order=ProfileOrder(**_with_goods(last)) if last else None,
+            open_cart=ProfileCart(**_with_goods(cart)) if cart else None,
             contact=_contact(*contact) if contact else None,
             tags=tuple(tags),
             **figures,
@@ -71,10 +74,10 @@ def _readings(subject: str) -> list[IdentityKey]:
     return [IdentityKey(named, "/".join(parts[:cut]), "/".join(parts[cut:])) for cut in range(1, len(parts))]
 
 
-def _order(last: Mapping[str, Any]) -> ProfileOrder:
-    platform, _, account = str(last["account_id"]).partition("/")
-    items = (GoodsCheckArguments(platform=platform, account=account, item_id=each) for each in last["items"])
-    return ProfileOrder(**{**last, "items": tuple(items)})
+def _with_goods(row: Mapping[str, Any]) -> dict[str, Any]:
+    platform, _, account = str(row["account_id"]).partition("/")
+    items = (GoodsCheckArguments(platform=platform, account=account, item_id=each) for each in row["items"])
+    return {**row, "items": tuple(items)}
 
 
 def _contact(account_id: str, key: str) -> ProfileContact:

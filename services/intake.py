@@ -17,6 +17,7 @@ from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.identities import Assigned, IdentityService, Sighting
 from services.identity_resolution import moved_in
+from services.missed_contacts import missed_contacts
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
@@ -130,6 +131,8 @@ class Intake:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
         times = times or StageTimes()
         with times.of("identity"):
+            found, again = await missed_contacts(work, [arrival.event for arrival in arrivals])
+            arrivals = [*arrivals, *(Arrival.of(event, work.now) for event in found)]
             arrivals, erased = await _without_erased(work, arrivals)
             assigned = await self._assign(work, arrivals)
         with times.of("records"):
@@ -147,7 +150,8 @@ class Intake:
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
         with times.of("events"):
             first = [*assigned.events, *await suppressed_events(work, lately)]
-            new = await _remember(work, first, [each for each in arrivals if each.name not in erased], assigned)
+            told_now = [each for each in arrivals if each.name not in erased]
+            new = await _remember(work, first, told_now, assigned, again)
         # Last, because customers are held from here until the commit.
         with times.of("tags"):
             kinds = frozenset(record.kind for record in records)
@@ -217,10 +221,21 @@ class Intake:
         return await self._identities.assign(work, sightings)
 
 
-async def _remember(work: UnitOfWork, first: Sequence[Event], arrivals: Sequence[Arrival], assigned: Assigned) -> int:
-    """Store the events, `first` and those that came, and queue what is not history; how many were new."""
-    fresh = [_told_whose(arrival, assigned) for arrival in arrivals if not arrival.is_history]
-    history = [_told_whose(arrival, assigned) for arrival in arrivals if arrival.is_history]
+async def _remember(
+    work: UnitOfWork,
+    first: Sequence[Event],
+    arrivals: Sequence[Arrival],
+    assigned: Assigned,
+    again: frozenset[EventName],
+) -> int:
+    """Store the events, `first` and those that came, and queue what is not history; how many were new.
+
+    again: those that tell once more what was told before in other words.
+    """
+    fresh, history = list[Event](), list[Event]()
+    for arrival in arrivals:
+        is_past = arrival.is_history or arrival.name in again
+        (history if is_past else fresh).append(_told_whose(arrival, assigned))
     new = await Events(work).add([*first, *fresh])
     return new + await Events(work).add(history, queue=False)
 

@@ -45,6 +45,24 @@ _LAST_ORDER = text(
     ORDER BY coalesce(paid_at, created_at, told_at) DESC, id DESC LIMIT 1
     """
 )
+_OPEN_CART = text(
+    """
+    WITH keys AS (SELECT id FROM identities WHERE customer_id = :customer),
+    cart AS (
+        SELECT account_id, key AS cart_id, occurred_at AS filled_at, state, details FROM interactions
+        WHERE identity_id IN (SELECT id FROM keys) AND kind = 'cart'
+        ORDER BY occurred_at DESC, id DESC LIMIT 1
+    )
+    SELECT account_id, cart_id, filled_at, array(
+        SELECT DISTINCT item ->> 'item_id' FROM jsonb_array_elements(details -> 'items') AS item
+        WHERE item ->> 'item_id' IS NOT NULL ORDER BY 1 LIMIT 50
+    ) AS items
+    FROM cart
+    WHERE state = 'open' AND NOT EXISTS (
+        SELECT FROM orders WHERE identity_id IN (SELECT id FROM keys)
+            AND coalesce(created_at, paid_at, told_at) >= cart.filled_at)
+    """
+)
 _CONTACT = text(
     """
     SELECT account_id, key FROM interactions
@@ -73,6 +91,12 @@ class CustomerFacts(Repository):
         """
         names = {"customer": customer, "paid": _PAID, "categories": list(categories)}
         row = (await self.session.execute(_LAST_ORDER, names)).mappings().first()
+        return {**row} if row is not None else None
+
+    async def open_cart(self, customer: UUID) -> dict[str, Any] | None:
+        """`account_id`, `cart_id`, `filled_at`, `items` (ids) of the newest cart, while it stands open and nothing was
+        ordered since."""
+        row = (await self.session.execute(_OPEN_CART, {"customer": customer})).mappings().first()
         return {**row} if row is not None else None
 
     async def contact(self, customer: UUID) -> tuple[str, str] | None:

@@ -64,7 +64,7 @@ def _followed(
     phones = [str(number) for number in row.get("remark_mobiles") or () if number][:MOST_PHONES]
     data = ContactData(
         **origin,
-        occurred_at=added_at or read_at,
+        occurred_at=added_at,
         external_userid=text(person, "external_userid"),
         userid=text(row, "userid"),
         unionid=optional_text(person, "unionid", limit=64),
@@ -77,7 +77,7 @@ def _followed(
     )
     if record.kind == CONTACT_LISTED:
         # As of when they became a contact: a corp's past sets nothing in motion.
-        return _event("contact.listed", data, account, data.occurred_at)
+        return _event("contact.listed", data, account, added_at or read_at)
     return _event("contact.read", data, account, record.sent_at or read_at)
 
 

@@ -63,9 +63,13 @@ class CartData(Interaction):
 
 
 class CouponData(Interaction):
-    """A coupon in one person's hands. source: where they took it (`live`, `chat`, `shop`)."""
+    """A coupon in one person's hands. source: where they took it (`live`, `chat`, `shop`).
+
+    code: what they type in to spend it, where the platform tells one; whoever has it can, so it is kept encrypted.
+    """
 
     coupon_id: str
+    code: str | None = None
     batch_id: str
     state: CouponState
     source: str | None = None

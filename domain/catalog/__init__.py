@@ -11,6 +11,7 @@ from domain.catalog.goods import GOODS_CALLS
 from domain.catalog.jd import JD_CALLS
 from domain.catalog.messages import MESSAGE_CALLS
 from domain.catalog.official_account import OFFICIAL_ACCOUNT_CALLS
+from domain.catalog.orders import ORDER_CALLS
 from domain.catalog.pinduoduo import PINDUODUO_CALLS
 from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
@@ -24,6 +25,7 @@ CATALOG = Catalog(
         *FLOW_CALLS,
         *GOODS_CALLS,
         *CUSTOMER_CALLS,
+        *ORDER_CALLS,
         *COUPON_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,

@@ -16,10 +16,11 @@ class CouponCheckArguments(Arguments):
 
 class CouponCheckOutput(Result):
     """usable: taken, and its last day (in Shanghai) is not over. state: `unknown`, `taken`, `used`, `expired`,
-    `returned`."""
+    `returned`. code: what the customer types in to spend it, None where nobody told one."""
 
     usable: bool
     state: str
+    code: str | None = None
 
 
 COUPON_CHECK: Call[CouponCheckArguments, CouponCheckOutput] = Call(
@@ -28,7 +29,7 @@ COUPON_CHECK: Call[CouponCheckArguments, CouponCheckOutput] = Call(
     input=CouponCheckArguments,
     output=CouponCheckOutput,
     timeout_s=10,
-    example={"usable": True, "state": "taken"},
+    example={"usable": True, "state": "taken", "code": "LIVE20"},
 )
 
 COUPON_CALLS = (COUPON_CHECK,)

@@ -44,11 +44,21 @@ class ProfileContact(Result):
     userid: str | None = None
 
 
+class ProfileCart(Result):
+    """A cart with something in it. filled_at: when it changed last. items: as in `ProfileOrder`."""
+
+    account_id: str
+    cart_id: str
+    filled_at: AwareDatetime
+    items: tuple[GoodsCheckArguments, ...] = ()
+
+
 class ProfileOutput(Result):
     """Figures over all shops, as they are now. known: whether there is such a customer.
 
-    orders: paid ones. paid_minor, refunded_minor: over those in the merchant's own currency (CNY). contact: the newest
-    that still stands. tags: those that the customer carries.
+    orders: paid ones. paid_minor, refunded_minor: over those in the merchant's own currency (CNY). open_cart: the newest
+    cart, while it stands open and nothing was ordered since, paid or not. contact: the newest that still stands. tags:
+    those that the customer carries.
     """
 
     known: bool
@@ -61,6 +71,7 @@ class ProfileOutput(Result):
     first_paid_at: AwareDatetime | None = None
     days_since_paid: int | None = None
     last_order: ProfileOrder | None = None
+    open_cart: ProfileCart | None = None
     contact: ProfileContact | None = None
     tags: tuple[str, ...] = ()
 
@@ -87,6 +98,12 @@ PROFILE_GET: Call[ProfileArguments, ProfileOutput] = Call(
             "status": "completed",
             "paid_minor": 29_900,
             "paid_at": "2026-11-11T02:00:00Z",
+            "items": [{"platform": "youzan", "account": "flagship", "item_id": "2019000001"}],
+        },
+        "open_cart": {
+            "account_id": "youzan/flagship",
+            "cart_id": "c1",
+            "filled_at": "2026-11-23T02:00:00Z",
             "items": [{"platform": "youzan", "account": "flagship", "item_id": "2019000001"}],
         },
         "contact": {"account": "corp", "external_userid": "wmEXAMPLE0001", "userid": "lin"},

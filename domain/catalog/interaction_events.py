@@ -51,6 +51,7 @@ _COUPON = {
     **_ORIGIN,
     **_WHO,
     "coupon_id": "cEXAMPLE0001",
+    "code": "LIVE20",
     "batch_id": "b1",
     "state": "taken",
     "source": "live",

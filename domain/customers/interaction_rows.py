@@ -104,6 +104,7 @@ def coupon_row(data: CouponData, at: datetime) -> Row:
             "order_id": data.order_id,
             "expires_on": data.expires_on.isoformat() if data.expires_on else None,
         },
+        personal={"code": data.code},
     )
 
 

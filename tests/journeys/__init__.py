@@ -1,1 +1,1 @@
-"""`python -m tests.journeys`: a crowd through the five journeys, with duplicates, reordering and kills."""
+"""`python -m tests.journeys`: a crowd through the six journeys, with duplicates, reordering and kills."""

@@ -19,6 +19,8 @@ _ACTS: dict[str, dict[int, Act]] = {
     "unpaid-order": {1: "acts", 4: "acts", 7: "silenced"},
     "live-coupon": {1: "acts", 4: "acts", 7: "silenced"},
     "run-out": {1: "acts", 3: "merges", 7: "silenced", 8: "refunds"},
+    # Before their time is over: whoever buys need not enter at all, and who is silenced gets nothing.
+    "cart-waiting": {1: "acts", 7: "silenced"},
 }
 
 
@@ -39,6 +41,11 @@ class Person:
     @property
     def name(self) -> str:
         return f"{self.journey}-{self.number:05d}"
+
+    @property
+    def must_enter(self) -> bool:
+        """Whether the journey has to take them in: an order before the tag may keep it from them."""
+        return self.journey != "cart-waiting" or self.act != "acts"
 
     @property
     def buyer(self) -> dict[str, str]:
@@ -65,6 +72,9 @@ def told_of(person: Person, pause_s: int, now: datetime) -> Iterator[dict[str, A
         case "live-coupon":
             yield _coupon(person, 1, now, "taken")
             yield _coupon(person, 2, now, "taken")
+        case "cart-waiting":
+            for version in (1, 2):
+                yield _cart(person, version, now)
         case "run-out":
             # The tag comes by the passing of time, so long after this.
             long_ago = now - timedelta(days=30) + timedelta(seconds=pause_s)
@@ -91,6 +101,8 @@ def acted_by(person: Person, now: datetime) -> Iterator[dict[str, Any]]:
                 yield _coupon(person, 5, now, "used" if person.number % 10 == 1 else "returned")
             case "run-out":
                 yield from _order(person, "again", person.buyer, now)
+            case "cart-waiting":
+                yield from _order(person, "c", person.buyer, now)
 
 
 def _order(
@@ -119,6 +131,12 @@ def _of_order(person: Person, which: str, buyer: dict[str, str], at: datetime) -
 def _coupon(person: Person, version: int, at: datetime, state: str) -> dict[str, Any]:
     data = {"coupon_id": f"C-{person.name}", "batch_id": "live-1", "source": "live", "buyer": person.buyer}
     return _record("coupon", data, version, at, state=state)
+
+
+def _cart(person: Person, version: int, at: datetime) -> dict[str, Any]:
+    order = _of_order(person, "cart", person.buyer, at)
+    data = {"cart_id": f"K-{person.name}", "lines": order["lines"], "buyer": person.buyer}
+    return _record("cart", data, version, at, state="open")
 
 
 def _record(kind: str, data: dict[str, Any], version: int, at: datetime, **state: str) -> dict[str, Any]:

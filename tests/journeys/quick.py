@@ -1,9 +1,9 @@
-"""The shipped journeys and the rule of 犹豫型 with every wait made short; nothing else of them is changed."""
+"""The shipped journeys and the rules of 犹豫型 and 加购未买 with every wait made short, and nothing else changed."""
 
 import re
 from pathlib import Path
 
-JOURNEYS = ("new-customer-gift", "third-order", "unpaid-order", "live-coupon", "run-out")
+JOURNEYS = ("new-customer-gift", "third-order", "unpaid-order", "live-coupon", "run-out", "cart-waiting")
 _MORNING = re.compile(r"call: wait-until\n +with:\n +at: '10:00'\n")
 _WAIT = re.compile(r"timeout: (?:PT30M|P3D)\n")
 _VERSION = re.compile(r"(version: '?1\.\d+)\.\d+")
@@ -15,10 +15,11 @@ def journey(name: str, pause_s: int) -> str:
     return _VERSION.sub(r"\1.1000", _quick(_MORNING.sub(f"wait: PT{pause_s}S\n", text), pause_s))
 
 
-def hesitation(pause_s: int) -> str:
-    """The rule of 犹豫型 over the same pause instead of three days."""
-    text = Path("definitions/tags/hesitation.yaml").read_text(encoding="utf-8").partition("---\n")[0]
-    return _VERSION.sub(r"\1.1000", text.replace("P3D", f"PT{pause_s}S"))
+def rules(pause_s: int) -> dict[str, str]:
+    """The rules of 犹豫型 and 加购未买, by name, over the same pause instead of three days and half an hour."""
+    both = Path("definitions/tags/hesitation.yaml").read_text(encoding="utf-8").split("---\n")
+    short = (re.sub("P3D|PT30M", f"PT{pause_s}S", text) for text in both)
+    return dict(zip(("hesitating", "cart-waiting"), (_VERSION.sub(r"\1.1000", text) for text in short), strict=True))
 
 
 def _quick(text: str, pause_s: int) -> str:

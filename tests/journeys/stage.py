@@ -87,8 +87,9 @@ class Stage:
             await self._expect("POST", f"/api/v1/definitions/journeys/{name}/{version}/publish")
             release = {"version": version, "share_percent": 100}
             await self._expect("POST", f"/api/v1/releases/journeys/{name}", release)
-        version = await self._upload(quick.hesitation(pause_s))
-        await self._expect("POST", f"/api/v1/resources/tag-rule/hesitating/{version}/publish")
+        for name, rule in quick.rules(pause_s).items():
+            version = await self._upload(rule)
+            await self._expect("POST", f"/api/v1/resources/tag-rule/{name}/{version}/publish")
         temporal = await TemporalClient.connect(self.house.addresses().temporal_address)
         async for schedule in await temporal.list_schedules():
             if schedule.id.startswith(f"{PREFIX}pull/wecom/") and schedule.id.endswith("/contacts"):

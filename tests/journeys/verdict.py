@@ -27,6 +27,7 @@ _SAYS = {
     "unpaid-order": "现在付款",
     "live-coupon": "直播间领的优惠券",
     "run-out": "上次囤货",
+    "cart-waiting": "加入购物车",
 }
 _BEHIND_S = 30
 """How many seconds Temporal's list may be behind its histories."""
@@ -124,7 +125,7 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
     for person in people:
         runs, sent = account.runs.get(person.name, ()), account.sent[person.name]
         most = 2 if person.act == "merges" else 1
-        if not 1 <= len(runs) <= most:
+        if not person.must_enter <= len(runs) <= most:
             entered.append(f"{person.name} ({person.act}) has {len(runs)} runs")
         if sent != len(account.recorded.get(person.name, ())):
             sends.append(f"{person.name}: {sent} at the simulator, {account.recorded.get(person.name)} recorded")

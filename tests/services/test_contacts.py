@@ -171,6 +171,30 @@ async def test_what_is_known_is_not_taken_in_again_and_what_a_lost_callback_told
     assert await rows(live, "SELECT details->'tags' FROM interactions WHERE key LIKE :key", key=key) == [(["孕妈"],)]
 
 
+async def test_whoever_became_a_contact_while_the_callback_got_lost_is_told_of_once(
+    live: Database, world: Outside
+) -> None:
+    corp = await connected(live, world, "wecom")
+    await read_all(live, world, corp, "contacts")
+    friend = await world.sim.friend()
+    (follow,) = (row for row in world.sim.app.state.world.contacts if row.external_userid == friend["external_userid"])
+    other = next(
+        each.userid for each in next(iter(world.sim.app.state.world.corps)).staff if each.userid != follow.userid
+    )
+    await world.break_things({"match": {"platform": "wecom"}, "fault": "drop_push"})
+    await doing(world, friend["id"], "befriend", userid=other)
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=2))
+    pulls = PullService(live, CONNECTORS, Connections(live), later)
+    for _ in range(2):
+        await pulls.pull(corp, "contacts", pages=50)
+        await pulls.compare(corp, "contacts")
+        await drained(live)
+    await asked(live, world, "wecom")
+    told = "SELECT event_id, seq IN (SELECT seq FROM event_outbox) FROM events WHERE type = 'tandem.contact.added'"
+    ((event, is_queued),) = await rows(live, told)
+    assert (event.startswith("found-"), is_queued) == (True, True)
+
+
 async def test_callbacks_in_any_order_and_twice_end_in_the_same_state(live: Database, world: Outside) -> None:
     corp = await connected(live, world, "wecom")
     friend, account = await world.sim.friend(), await world.account("wecom")

@@ -1,0 +1,125 @@
+"""Contacts whose callback was lost: found by reading the corp, and told as the callback would have told them.
+
+`tandem.contact.added` begins journeys, and WeCom tells it once. Whoever is read, became a contact not long ago and
+after the corp was connected, and was never told of as added, is told of now, once; a callback that comes after all is
+remembered and starts nothing more. So neither a corp's past nor a second reading sets anything in motion.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlmodel import col, select
+
+from domain.canonical import ContactData
+from domain.events import Event, rfc3339
+from domain.ids import derived_id
+from storage.accounts import AccountRow
+from storage.events import EventRow
+from storage.locks import lock_all
+from storage.unit_of_work import UnitOfWork
+
+ADDED = "tandem.contact.added"
+FOUND_WITHIN = timedelta(days=2)
+_READ = frozenset({"tandem.contact.read", "tandem.contact.listed"})
+_SAME = timedelta(minutes=2)
+"""How far the time in a callback and the one in the corp's list may be apart."""
+_FOUND = "found-"
+
+
+class _Read(NamedTuple):
+    """A contact of a member that was read, and since when they are."""
+
+    data: ContactData
+    at: datetime
+
+    @property
+    def subject(self) -> str:
+        return f"customer:{self.data.platform}/{self.data.external_userid}"
+
+
+async def missed_contacts(work: UnitOfWork, events: Sequence[Event]) -> tuple[list[Event], frozenset[tuple[str, str]]]:
+    """What was never told of the contacts in these events, to be told; and which of the events (source, id) tell again
+    what was told so before, and start nothing."""
+    read = [each for event in events if event.type in _READ and (each := _lately(event, work.now)) is not None]
+    pushed = [event for event in events if event.type == ADDED and not event.id.startswith(_FOUND)]
+    if not read and not pushed:
+        return [], frozenset()
+    subjects = {each.subject for each in read} | {event.subject or "" for event in pushed}
+    # A callback and a reading of the same contact may be under way in two batches at once.
+    await lock_all(work, sorted(f"contact-added:{each}" for each in subjects))
+    connected = await _connected_at(work, {each.data.account_id for each in read})
+    told = await _told(work, subjects)
+    found: dict[str, Event] = {}
+    for each in read:
+        since = connected.get(each.data.account_id)
+        if since is not None and each.at >= since and not any(_tells(event, each) for event in (*told, *pushed)):
+            event = _added(each)
+            found.setdefault(event.id, event)
+    earlier = [event for event in told if event.id.startswith(_FOUND)]
+    again = {(event.source, event.id) for event in pushed if any(_same(event, each) for each in earlier)}
+    return list(found.values()), frozenset(again)
+
+
+def _lately(event: Event, now: datetime) -> _Read | None:
+    data = ContactData.model_validate(event.data)
+    if data.userid is None or data.occurred_at is None or now - data.occurred_at > FOUND_WITHIN:
+        return None
+    return _Read(data, data.occurred_at)
+
+
+async def _connected_at(work: UnitOfWork, accounts: Collection[str]) -> dict[str, datetime]:
+    if not accounts:
+        return {}
+    statement = select(AccountRow.id, AccountRow.created_at).where(col(AccountRow.id).in_(accounts))
+    return {account: at - _SAME for account, at in (await work.session.execute(statement)).all()}
+
+
+async def _told(work: UnitOfWork, subjects: Collection[str]) -> list[Event]:
+    statement = select(EventRow).where(
+        col(EventRow.subjects).overlap(list(subjects)),
+        col(EventRow.type) == ADDED,
+        col(EventRow.received_at) >= work.now - 2 * FOUND_WITHIN,
+    )
+    return [Event.model_validate(row.envelope) for row in await work.session.scalars(statement)]
+
+
+def _tells(event: Event, read: _Read) -> bool:
+    """Whether an event has told that this member has this contact, then or later."""
+    told = ContactData.model_validate(event.data)
+    return _who(told) == _who(read.data) and (told.occurred_at is None or told.occurred_at >= read.at - _SAME)
+
+
+def _same(event: Event, found: Event) -> bool:
+    one, other = ContactData.model_validate(event.data), ContactData.model_validate(found.data)
+    if one.occurred_at is None or other.occurred_at is None:
+        return False
+    return _who(one) == _who(other) and abs(one.occurred_at - other.occurred_at) <= _SAME
+
+
+def _who(data: ContactData) -> tuple[str, str, str | None]:
+    return data.account_id, data.external_userid, data.userid
+
+
+def _added(read: _Read) -> Event:
+    """As the callback would have told it, but for the welcome code, whose 20 seconds are over."""
+    data, at = read
+    source = f"/{data.account_id}"
+    told = ContactData(
+        platform=data.platform,
+        account=data.account,
+        version=int(at.timestamp() * 1000),
+        occurred_at=at,
+        external_userid=data.external_userid,
+        userid=data.userid,
+        state=data.state,
+    )
+    return Event(
+        id=f"{_FOUND}{derived_id(source, ADDED, data.external_userid, data.userid or '', rfc3339(at))}",
+        source=source,
+        type=ADDED,
+        subject=read.subject,
+        time=at,
+        datacontenttype="application/json",
+        data=told.model_dump(mode="json"),
+    )
