@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "database": "commands.retention:database",
     "quarantine": "commands.quarantine:quarantine",
     "lookup": "commands.lookups:lookup",
-    "customer": "commands.suppressions:customer",
+    "customer": "commands.consents:customer",
 }
 """Where each command, or group of commands, is."""
 

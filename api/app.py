@@ -19,6 +19,7 @@ from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.catalog import catalog
+from api.routes.consents import consents
 from api.routes.customers import customers, identity_decisions, identity_suggestions
 from api.routes.definitions import definitions
 from api.routes.events import events
@@ -60,6 +61,7 @@ ROUTERS = (
     comparisons,
     customers,
     suppressions,
+    consents,
     profiles,
     identity_decisions,
     identity_suggestions,

@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.consents import ConsentService
 from services.customer_search import CustomerSearch
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
@@ -74,6 +75,7 @@ class ApiDependencies:
     events: EventService
     customer_tags: CustomerTagService
     suppressions: SuppressionService
+    consents: ConsentService
     subscriptions: SubscriptionService
     inbox: InboxService
     quarantine: QuarantineService

@@ -86,6 +86,17 @@ def _tell(found: Profile) -> None:
             for each in found.suppressions
         ],
         [
+            {
+                "consent": each.state,
+                "to": each.purpose,
+                "by": each.channel or "*",
+                "source": each.source,
+                "at": rfc3339(each.at),
+            }
+            for each in found.consents
+            if each.in_force
+        ],
+        [
             {"at": rfc3339(entry.at), "what": entry.kind, "account": entry.account_id, "number": _number(entry)}
             for entry in sorted(entries, key=lambda each: each.at, reverse=True)
         ],

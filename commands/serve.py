@@ -90,6 +90,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         events=application.events,
         customer_tags=application.customer_tags,
         suppressions=application.suppressions,
+        consents=application.consents,
         subscriptions=application.subscriptions,
         inbox=application.inbox,
         quarantine=application.quarantine,

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from domain.catalog.messages import Channel
+from domain.canonical.consents import Channel
 from domain.dsl.model import SEMVER_PATTERN
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem

@@ -29,6 +29,7 @@ from services.audit import AuditTrail
 from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
+from services.consents import ConsentService
 from services.coupons import CouponService
 from services.customer_facts import CustomerFactsService
 from services.customer_search import CustomerSearch
@@ -236,6 +237,10 @@ class Application:
     @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
+    def consents(self) -> ConsentService:
+        return ConsentService(self.database)
 
     @cached_property
     def suppressions(self) -> SuppressionService:

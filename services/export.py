@@ -10,6 +10,7 @@ from domain.events import rfc3339
 from domain.organisation import Placement
 from domain.problems import Text, ValidationProblem
 from domain.tags.views import TagMark
+from services.consents import Consent, consents_of
 from services.profiles import TagBook, entry_of
 from services.suppressions import Silenced, silenced
 from storage.audit import AuditLog
@@ -37,7 +38,7 @@ class ExportService:
 
     async def export(self, actor: Actor, customer_id: UUID, reason: str) -> dict[str, Any]:
         """Identities with the evidence between them, tags and what people decided about them, what they are left alone
-        about, and every record with all that is known of it, newest first.
+        about, what they agreed to, and every record with all that is known of it, newest first.
 
         :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason, or more records than
             one document holds.
@@ -92,6 +93,7 @@ class ExportService:
                     for each in grades
                 ],
                 "suppressions": [_told(each) for each in suppressions],
+                "consents": [_said(each) for each in await consents_of(work, customer)],
                 "records": records,
             }
 
@@ -105,6 +107,11 @@ def _decided(each: TagMark) -> dict[str, Any]:
 def _told(each: Silenced) -> dict[str, Any]:
     data = asdict(each) | {"until": rfc3339(each.until) if each.until else None, "made_at": rfc3339(each.made_at)}
     return {name: value for name, value in data.items() if name != "id" and value is not None}
+
+
+def _said(each: Consent) -> dict[str, Any]:
+    data = asdict(each) | {"at": rfc3339(each.at), "recorded_at": rfc3339(each.recorded_at)}
+    return {name: value for name, value in data.items() if value is not None}
 
 
 async def _records(work: UnitOfWork, subject: Subject) -> list[dict[str, Any]]:

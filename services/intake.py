@@ -15,6 +15,7 @@ from domain.customers.records import Record, record_of
 from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
 from domain.events import Event
 from domain.tags import EVERY_KIND
+from services.consents import note_consents
 from services.identities import Assigned, IdentityService, Sighting
 from services.identity_resolution import moved_in
 from services.missed_contacts import missed_contacts
@@ -148,8 +149,10 @@ class Intake:
             orders = _orders_of(records)
             silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
+            withdrawn = await note_consents(work, records, owners)
         with times.of("events"):
-            first = [*assigned.events, *await suppressed_events(work, lately)]
+            left_alone = [event for event, at in withdrawn if work.now - at <= TRIGGERS_WITHIN]
+            first = [*assigned.events, *await suppressed_events(work, lately), *left_alone]
             told_now = [each for each in arrivals if each.name not in erased]
             new = await _remember(work, first, told_now, assigned, again)
         # Last, because customers are held from here until the commit.

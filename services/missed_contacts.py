@@ -77,7 +77,7 @@ async def _connected_at(work: UnitOfWork, accounts: Collection[str]) -> dict[str
 
 async def _told(work: UnitOfWork, subjects: Collection[str]) -> list[Event]:
     statement = select(EventRow).where(
-        col(EventRow.subjects).overlap(list(subjects)),
+        col(EventRow.subjects).op("&&")(list(subjects)),
         col(EventRow.type) == ADDED,
         col(EventRow.received_at) >= work.now - 2 * FOUND_WITHIN,
     )

@@ -14,6 +14,7 @@ from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
 from domain.tags.views import CustomerGrade, TagMark
+from services.consents import Consent, consents_of
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.suppressions import Silenced, silenced
 from storage.customer_scope import require_customer
@@ -94,7 +95,7 @@ class Profile:
     """A customer from all sides; every list holds the newest only, `timeline` pages through everything.
 
     rhythms: how often they buy, by category, what is due first at the top. suppressions: what they are left alone
-    about now, by a refund or because somebody said so.
+    about now, by a refund or because somebody said so. consents: what they agreed to and took back.
     """
 
     customer: UUID
@@ -112,6 +113,7 @@ class Profile:
     grades: Sequence[CustomerGrade]
     rhythms: Sequence[Rhythm]
     suppressions: Sequence[Silenced]
+    consents: Sequence[Consent]
     runs: Sequence[Entry]
     tasks: Sequence[Entry]
     touches: Sequence[Entry]
@@ -149,6 +151,7 @@ class ProfileService:
             tags = await self._tags.held(work, customer)
             grades = await self._tags.grades(work, customer)
             rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
+            agreed = (await consents_of(work, customer))[:MOST_OF_A_KIND]
             left_alone = silenced(await Suppressions(work).of(customer, actor.scope))
         clear = unmask_for is not None
         entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}
@@ -170,6 +173,7 @@ class ProfileService:
             grades,
             rhythms,
             left_alone if clear else [replace(each, note=self._masking.mask(each.note)) for each in left_alone],
+            [replace(each, source=each.source if clear else self._masking.mask(each.source)) for each in agreed],
             entries["run"],
             entries["task"],
             entries["touch"],

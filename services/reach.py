@@ -6,8 +6,10 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
+from domain.canonical.consents import ConsentState
 from domain.canonical.keys import IdentityKey
 from domain.catalog.messages import About, SendArguments, SendOutput, UnpaidOrder
+from domain.customers.consents import consent_to
 from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_reason
 from domain.problems import NotFoundProblem, Text, UnavailableProblem
 from domain.resources import Message
@@ -16,6 +18,7 @@ from services.coupons import CouponService
 from services.customer_facts import customer_named
 from services.enrolments import is_doubled, reaches
 from services.goods import GoodsService
+from storage.consents import Consents
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.identities import Identities, StoredKey
@@ -82,10 +85,12 @@ class ReachService:
             sent_at = await Touches(work).marketing_sent_at(request.channel, request.to, since)
             named = await customer_named(work, about.customer) if about.customer else None
             recipient = await _recipient(work, request, cause)
+            people = {each for each in (named, recipient and recipient.customer_id) if each is not None}
             customer = Customer(
                 contact_gone=await _is_gone(work, request, cause, recipient),
                 marketing_sent_at=sent_at,
-                not_about_this=await _is_suppressed(work, about, {named, recipient and recipient.customer_id}),
+                not_about_this=await _is_suppressed(work, about, people),
+                consent=await _consent(work, request, people),
                 order_settled=await _is_settled(work, about.unpaid_order),
                 out_of_stock=out_of_stock,
                 coupon_gone=coupon_gone,
@@ -174,9 +179,16 @@ async def _is_settled(work: UnitOfWork, order: UnpaidOrder | None) -> bool:
     return status not in (None, "unpaid", "unknown")
 
 
-async def _is_suppressed(work: UnitOfWork, about: About, customers: set[UUID | None]) -> bool:
+async def _is_suppressed(work: UnitOfWork, about: About, customers: Collection[UUID]) -> bool:
     articles = [Article(f"{item.platform}/{item.account}", item.item_id) for item in about.items]
     for customer in customers:
-        if customer is not None and await Suppressions(work).covers(customer, articles):
+        if await Suppressions(work).covers(customer, articles):
             return True
     return False
+
+
+async def _consent(work: UnitOfWork, request: SendArguments, customers: Collection[UUID]) -> ConsentState | None:
+    """What they said last; when who is named and who is written to are two, each has to agree."""
+    said = await Consents(work).of(customers)
+    states = {consent_to(statements, request.purpose, request.channel) for statements in said.values()}
+    return "withdrawn" if "withdrawn" in states else None if None in states or not states else "given"

@@ -76,12 +76,13 @@ class Article(NamedTuple):
 
 
 class NewSuppression(NamedTuple):
-    """A suppression that was written just now, and whose it is. account_id, item_id: None for everything.
+    """A suppression that was written just now, and whose it is. id: tells it from all others. account_id, item_id: None
+    for everything.
 
-    caused_at: when the refund was told.
+    caused_at: when the refund was told, or the customer said so.
     """
 
-    id: int
+    id: int | str
     customer: UUID
     account_id: str | None
     item_id: str | None

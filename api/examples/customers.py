@@ -36,6 +36,17 @@ _SILENCED = {
     "note": "客户要求不再联系",
     "made_by": "wang.wei",
 }
+_AGREED = {
+    "state": "given",
+    "purpose": "marketing",
+    "channel": None,
+    "source": "门店登记表",
+    "at": AT,
+    "recorded_at": AT,
+    "account_id": None,
+    "made_by": "wang.wei",
+    "in_force": True,
+}
 _DECIDED = {"decision": _DECISION, "verdict": "join", "customers": [_CUSTOMER]}
 _REASON = {"reason": "电话核实为同一人"}
 _PROFILE_KEY = {"id": 42, "kind": "phone", "scope": "", "value": "+86138****8000", "first_seen_at": AT}
@@ -60,6 +71,7 @@ REQUESTS: dict[str, Any] = {
     "export_customer": {"reason": "本人申请查阅"},
     "erase_customer": {"reason": "本人申请删除"},
     "silence_customer": {"reason": "客户要求不再联系"},
+    "record_consent": {"state": "given", "source": "门店登记表"},
     "merge_customers": {"others": [_FORMER_CUSTOMER], **_REASON},
     "split_customer": {"identities": [57], "reason": "妻子的账号"},
     "settle_identity_suggestion": {"verdict": "join", **_REASON},
@@ -114,6 +126,7 @@ RESPONSES: dict[str, Any] = {
             }
         ],
         "suppressions": [_SILENCED],
+        "consents": [_AGREED],
         "runs": [],
         "tasks": [],
         "touches": [],
@@ -132,6 +145,7 @@ RESPONSES: dict[str, Any] = {
         ],
         "grades": [],
         "suppressions": [{"reason": "manual", "note": "客户要求不再联系", "made_by": "wang.wei", "made_at": AT}],
+        "consents": [{"state": "given", "purpose": "marketing", "source": "门店登记表", "at": AT, "in_force": True}],
         "records": [_ORDER_ENTRY],
     },
     "erase_customer": _ERASURE,
@@ -176,6 +190,8 @@ RESPONSES: dict[str, Any] = {
         "suggestions": [_SUGGESTION],
     },
     "merge_customers": _DECIDED,
+    "list_consents": {"items": [_AGREED]},
+    "record_consent": {"items": [_AGREED]},
     "list_suppressions": {"items": [_SILENCED]},
     "silence_customer": {"items": [_SILENCED]},
     "lift_suppression": {"items": []},

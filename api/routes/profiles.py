@@ -10,6 +10,7 @@ from api.auth import requires
 from api.deps import Deps
 from api.masking import UnmaskFor, disclose
 from api.paging import PageOf, Paging
+from api.routes.consents import ConsentOut
 from api.routes.suppressions import SuppressionOut
 from api.routes.tags import GradeOut
 from api.routing import router
@@ -110,6 +111,7 @@ class ProfileOut(_Out):
     grades: list[GradeOut]
     rhythms: list[RhythmOut]
     suppressions: list[SuppressionOut]
+    consents: list[ConsentOut]
     runs: list[EntryOut]
     tasks: list[EntryOut]
     touches: list[EntryOut]
@@ -134,6 +136,7 @@ class ExportOut(_Out):
     tag_decisions: list[dict[str, Any]]
     grades: list[dict[str, Any]]
     suppressions: list[dict[str, Any]]
+    consents: list[dict[str, Any]]
     records: list[EntryOut]
     masked: Literal[False] = Field(default=False, exclude=True)
 

@@ -4,6 +4,7 @@ Amounts are integer minor units, instants UTC. A record names the people in it b
 which customer a key belongs to is decided by `domain.customers.identity`, and may change.
 """
 
+from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import (
     CartData,
@@ -34,6 +35,7 @@ __all__ = [
     "Buyer",
     "CartData",
     "ChatData",
+    "ConsentData",
     "ContactData",
     "CouponData",
     "CouponState",

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain.canonical import keys_of
+from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import (
     CartData,
@@ -126,6 +127,10 @@ def _coupon(record: CouponData) -> _About:
     return _About(f"coupon.{record.state}", f"coupon:{record.account_id}/{record.coupon_id}", _buyer(record))
 
 
+def _consent(record: ConsentData) -> _About:
+    return _About(f"consent.{record.state}", f"consent:{record.account_id}/{record.number}", _buyer(record))
+
+
 def _buyer(record: Any) -> tuple[str, ...]:
     """Who it is about, by the number the platform knows them by."""
     holder = record if isinstance(record, MemberData) else record.buyer
@@ -146,6 +151,7 @@ _ABOUT: Mapping[type[Origin], Callable[[Any], _About]] = {
     CartData: _interaction("cart.updated", "cart", "cart_id"),
     CouponData: _coupon,
     LifeEventData: _interaction("life.event", "life", "event_id"),
+    ConsentData: _consent,
     GoodsData: _goods,
     StockData: _stock,
 }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import CartData, ChatData, CouponData, LifeEventData, ScanData, VisitData
 from domain.canonical.orders import OrderData, RefundData, ShipmentData
@@ -35,6 +36,7 @@ RECORD_TYPES: Mapping[str, type[Origin]] = {
     "cart": CartData,
     "coupon": CouponData,
     "life_event": LifeEventData,
+    "consent": ConsentData,
     "goods": GoodsData,
     "stock": StockData,
 }
@@ -185,7 +187,7 @@ def _contradictions(record: Origin, received_at: datetime) -> Iterator[FieldErro
         for place, line in enumerate(record.lines):
             if line.quantity < 1:
                 yield FieldError(f"data/lines/{place}/quantity", Text("应大于 0", "this must be more than 0"))
-    if isinstance(record, MemberData) and not any(record.identity_keys()):
+    if isinstance(record, MemberData | ConsentData) and not any(record.identity_keys()):
         yield FieldError(
             "data", Text("至少需要一个标识，如 member_id 或 phone", "one key is needed, such as member_id or phone")
         )

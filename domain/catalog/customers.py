@@ -56,9 +56,9 @@ class ProfileCart(Result):
 class ProfileOutput(Result):
     """Figures over all shops, as they are now. known: whether there is such a customer.
 
-    orders: paid ones. paid_minor, refunded_minor: over those in the merchant's own currency (CNY). open_cart: the newest
-    cart, while it stands open and nothing was ordered since, paid or not. contact: the newest that still stands. tags:
-    those that the customer carries.
+    orders: paid ones. paid_minor, refunded_minor: over those in the merchant's own currency (CNY). open_cart: the
+    newest cart, while it stands open and nothing was ordered since, paid or not. contact: the newest that still stands.
+    tags: those that the customer carries.
     """
 
     known: bool

@@ -58,6 +58,7 @@ _COUPON = {
     "value_minor": 2000,
 }
 _LIFE = {**_ORIGIN, **_WHO, "event_id": "l1", "name": "pregnancy", "due_on": "2027-05-01"}
+_CONSENT = {**_ORIGIN, **_WHO, "state": "given", "purpose": "marketing", "channel": None, "source": "门店登记表"}
 _GOODS = {**_ORIGIN, "item_id": "2019000001", "title": "羊毛大衣", "category": "coat", "price_minor": 29900}
 _STOCK = {**_ORIGIN, "item_id": "2019000001", "sku_id": "36000001", "available": 0}
 _PAYOUT = {
@@ -100,6 +101,13 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("coupon.expired", "优惠券过期", "A coupon expired", {**_COUPON, "state": "expired"}),
         ("coupon.returned", "优惠券退回", "A coupon came back", {**_COUPON, "state": "returned"}),
         ("life.event", "人生阶段", "A stage of life", _LIFE),
+        ("consent.given", "客户同意接收消息", "A customer agreed to messages", _CONSENT),
+        (
+            "consent.withdrawn",
+            "客户撤回同意",
+            "A customer took an agreement back",
+            {**_CONSENT, "state": "withdrawn"},
+        ),
         ("goods.updated", "商品变更", "An article changed", _GOODS),
         ("stock.changed", "库存变更", "The stock of an article changed", _STOCK),
         ("payout.succeeded", "付款成功", "A payee has the money", _PAYOUT),

@@ -3,19 +3,17 @@
 Whether they may be reached is decided when it is sent.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from domain.calls import Arguments, Call, Result
+from domain.canonical.consents import Channel, Purpose
 from domain.catalog.coupons import CouponCheckArguments
 from domain.catalog.goods import GoodsCheckArguments
 from domain.catalog.platforms import EFFECT_DEADLINE_S, EFFECT_RETRY, PlatformArguments
 from domain.catalog.wecom import WECOM_QUEUE
 from domain.problems import Text
-
-Channel = Literal["wecom"]
-Purpose = Literal["service", "marketing"]
 
 
 class UnpaidOrder(Arguments):

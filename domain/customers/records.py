@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from domain.canonical import (
     CartData,
     ChatData,
+    ConsentData,
     ContactData,
     CouponData,
     FollowerData,
@@ -33,6 +34,7 @@ from domain.canonical import (
     keys_of,
 )
 from domain.canonical.records import FUTURE_TOLERANCE
+from domain.customers.consents import consent_row
 from domain.customers.interaction_rows import (
     cart_row,
     chat_row,
@@ -49,7 +51,7 @@ from domain.events import Event, rfc3339
 from domain.problems import Text, ValidationProblem
 from domain.validation_texts import explain
 
-Shelf = Literal["orders", "refunds", "shipments", "interactions", "goods", "stock"]
+Shelf = Literal["orders", "refunds", "shipments", "interactions", "consents", "goods", "stock"]
 
 Rank = tuple[int, int]
 """How new something told is: the version of its telling, and which of two with one version counts as the newer."""
@@ -139,6 +141,7 @@ _FAMILIES: Mapping[str, _Kind] = {
     "tandem.cart": _Kind(CartData, "interactions", cart_row),
     "tandem.coupon": _Kind(CouponData, "interactions", coupon_row),
     "tandem.life": _Kind(LifeEventData, "interactions", life_row),
+    "tandem.consent": _Kind(ConsentData, "consents", consent_row),
     "tandem.goods": _Kind(GoodsData, "goods", lambda data, _at: _goods(data)),
     "tandem.stock": _Kind(StockData, "stock", lambda data, _at: _stock(data)),
 }

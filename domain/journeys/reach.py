@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.catalog.messages import Purpose
+from domain.canonical.consents import ConsentState, Purpose
 from domain.journeys.quiet_hours import QuietHours
 
 SkippedReason = Literal[
@@ -33,11 +33,15 @@ class Cap(BaseModel):
 
 
 class ReachPolicy(BaseModel):
-    """The house rules of a shop or a corp for marketing; service messages are bound by suppression alone."""
+    """The house rules of a shop or a corp for marketing; service messages are bound by what the customer forbids alone.
+
+    marketing_consent: whether somebody must have agreed to marketing, or may hear of it until they take it back.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     quiet_hours: QuietHours | None = QuietHours()
+    marketing_consent: Literal["required", "unless_withdrawn"] = "unless_withdrawn"
     caps: tuple[Cap, ...] = Field(default=(Cap(messages=1, days=1), Cap(messages=4, days=31)), max_length=10)
 
     @property
@@ -50,9 +54,9 @@ class Customer(BaseModel):
     """What is known of the one to be reached, and of what the message is about.
 
     contact_gone: nobody is their contact any more who could write. suppressed: not to be reached at all.
-    not_about_this: not with marketing about this. marketing_sent_at: earlier marketing messages, in any order.
-    order_settled: what they were to be reminded of is paid, or closed. out_of_stock, coupon_gone: what is advertised
-    cannot be bought, or used.
+    consent: what they said last to such messages in this channel, None for nothing. not_about_this: not with marketing
+    about this. marketing_sent_at: earlier marketing messages, in any order. order_settled: what they were to be
+    reminded of is paid, or closed. out_of_stock, coupon_gone: what is advertised cannot be bought, or used.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +64,7 @@ class Customer(BaseModel):
     contact_gone: bool = False
     suppressed: bool = False
     not_about_this: bool = False
-    consents_to_marketing: bool = True
+    consent: ConsentState | None = None
     marketing_sent_at: Sequence[datetime] = ()
     order_settled: bool = False
     out_of_stock: bool = False
@@ -71,13 +75,13 @@ def skip_reason(policy: ReachPolicy, customer: Customer, purpose: Purpose, now: 
     """Why the message must not go out now; None when it may."""
     if customer.contact_gone:
         return "contact_gone"
-    if customer.suppressed:
+    if customer.suppressed or (purpose == "marketing" and customer.not_about_this):
         return "suppressed"
+    if customer.consent == "withdrawn":
+        return "no_consent"
     if purpose == "service":
         return None
-    if customer.not_about_this:
-        return "suppressed"
-    if not customer.consents_to_marketing:
+    if customer.consent is None and policy.marketing_consent == "required":
         return "no_consent"
     if customer.order_settled:
         return "order_settled"

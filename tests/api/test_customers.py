@@ -90,3 +90,21 @@ async def test_leave_alone_and_speak_again(house: House) -> None:
     assert (await house.get("auditor", path)).json() == made.json()
     lifted = await house.say("agent", "DELETE", f"{path}/{found['id']}?reason=本人同意")
     assert lifted.json() == {"items": []}
+
+
+async def test_a_consent_is_written_down_and_taken_back(house: House) -> None:
+    (customer,) = await _told(house, {"buyer": "jd-buyer-0010"})
+    path = f"/api/v1/customers/{customer}/consents"
+    body = {"state": "given", "source": "门店登记表", "at": "2026-11-01T02:00:00Z"}
+    assert (await house.post("auditor", path, body)).status_code == 403
+    for wrong in ({"state": "perhaps"}, {"channel": "pigeon"}, {"source": ""}, {"at": "2026-11-01T02:00:00"}):
+        assert problem(await house.post("agent", path, {**body, **wrong}))["status"] == 400
+    assert (await house.post("agent", path, body)).status_code == 200
+    taken_back = await house.post("agent", path, {"state": "withdrawn", "source": "来电", "channel": "wecom"})
+    assert taken_back.status_code == 200, taken_back.text
+    shown = (await house.get("auditor", path)).json()["items"]
+    assert [(each["state"], each["channel"], each["source"], each["in_force"]) for each in shown] == [
+        ("withdrawn", "wecom", "来电", True),
+        ("given", None, "门店登记表", True),
+    ]
+    assert (shown[1]["at"], shown[1]["account_id"]) == ("2026-11-01T02:00:00Z", None)

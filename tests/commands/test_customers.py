@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from commands.suppressions import customer
+from commands.consents import customer
 from domain.problems import NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -112,3 +112,16 @@ def test_a_customer_is_left_alone_and_spoken_to_again(database_url: str, in_chin
     assert json.loads(tandem("silenced", customer_id, "--json")) == []
     with pytest.raises(ValidationProblem):
         tandem("silence", customer_id, "--reason", "x", "--article", "2019")
+
+
+def test_a_consent_is_written_down_and_taken_back(database_url: str) -> None:
+    (customer_id,) = given(database_url, "U1 J1")
+    tandem("consent", customer_id, "given", "--source", "门店登记表", "--at", "2026-11-01 10:00:00")
+    tandem("consent", customer_id, "withdrawn", "--source", "来电", "--channel", "wecom")
+    rows = json.loads(tandem("consents", customer_id, "--json"))
+    assert [(row["state"], row["channel"], row["source"], row["in_force"]) for row in rows] == [
+        ("withdrawn", "wecom", "来电", True),
+        ("given", None, "门店登记表", True),
+    ]
+    with pytest.raises(ValidationProblem):
+        tandem("consent", customer_id, "given", "--source", " ")

@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from connectors.loading import load_connectors
 from domain.access import Role, Scope
@@ -20,10 +21,14 @@ from domain.problems import (
 )
 from services import imports as service
 from services.accounts import PlatformAccounts
+from services.identities import IdentityService
 from services.imports import ImportBounds, ImportOutcome, Imports
 from services.inbox import InboxService
+from services.intake import Intake
 from storage.audit import AuditLog
+from storage.consents import ConsentRow
 from storage.engine import Database
+from storage.identities import Identities
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -126,3 +131,30 @@ async def test_who_may_import_and_for_which_account(imports: Imports, database: 
     await PlatformAccounts(database).set_active(ADMIN, "generic/pos", False)
     with pytest.raises(ConflictProblem):
         await run(imports, table(*orders(1)))
+
+
+async def test_a_list_of_consents_counts_for_whoever_has_the_number(imports: Imports, database: Database) -> None:
+    mapping = parse_mapping(
+        (
+            "record: consent\nfields:\n  buyer.phone: 手机\n  occurred_at: 时间\n  source: {value: 2025 年会员登记表}\n"
+            "  state: {column: 是否同意, values: {是: given, 否: withdrawn}}\n"
+        ).encode(),
+        "consents.yaml",
+    )
+    rows = ("手机,是否同意,时间", "13800138000,是,2025-03-01 10:00:00", "13900139000,也许,2025-03-01", ",是,2025-03-01")
+    errors: list[RowError] = []
+    for _ in range(2):
+        errors.clear()
+        file = io.BytesIO("\n".join(rows).encode())
+        outcome = await imports.run(ADMIN, "generic/pos", mapping, file, "consents.csv", errors.append)
+        assert (outcome.records, outcome.refused) == (1, 2), errors
+    await InboxService(database, load_connectors(Catalog()), Intake(IdentityService())).drain()
+    async with UnitOfWork(database) as work:
+        (row,) = await work.session.scalars(select(ConsentRow))
+        (key,) = (await Identities(work).rows([row.identity_id])).values()
+    assert (row.state, row.purpose, row.channel, row.source) == ("given", "marketing", None, "2025 年会员登记表")
+    assert (key.value, row.account_id, row.at.isoformat()) == (
+        "+8613800138000",
+        "generic/pos",
+        "2025-03-01T02:00:00+00:00",
+    )

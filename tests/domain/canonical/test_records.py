@@ -36,6 +36,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "cart": {"cart_id": "c1"},
     "coupon": {"coupon_id": "c1", "batch_id": "b1", "state": "taken"},
     "life_event": {"event_id": "l1", "name": "birth"},
+    "consent": {"state": "given", "source": "表", "buyer": {"phone": "13800138000"}},
     "goods": {"item_id": "g1", "title": "猫粮"},
     "stock": {"item_id": "g1", "available": -3},
 }

@@ -64,7 +64,14 @@ def test_the_suppressed_are_never_reached() -> None:
 
 
 def test_marketing_needs_consent() -> None:
-    assert skip_reason(ReachPolicy(), Customer(consents_to_marketing=False), "marketing", NOON) == "no_consent"
+    demanding = ReachPolicy(marketing_consent="required")
+    for policy in (ReachPolicy(), demanding):
+        for purpose in ("marketing", "service"):
+            assert skip_reason(policy, Customer(consent="withdrawn"), purpose, NOON) == "no_consent"
+            assert skip_reason(policy, Customer(consent="given"), purpose, NOON) is None
+    assert skip_reason(demanding, Customer(), "marketing", NOON) == "no_consent"
+    assert skip_reason(demanding, Customer(), "service", NOON) is None
+    assert skip_reason(ReachPolicy(), Customer(), "marketing", NOON) is None
 
 
 @given(ages_h=st.lists(st.integers(min_value=0, max_value=24 * 40), max_size=8))
