@@ -142,7 +142,7 @@ async def test_jd_misspells_its_answer_and_wants_a_state(jd: Caller) -> None:
 async def test_pinduoduo_lists_half_an_hour(pinduoduo: Caller) -> None:
     now = int(datetime.now(UTC).timestamp())
     kind = "pdd.order.number.list.increment.get"
-    states = {"order_status": "5", "refund_status": "5", "is_lucky_flag": "0"}
+    states: dict[str, Any] = {"order_status": "5", "refund_status": "5", "is_lucky_flag": "0"}
     wide = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1801), end_updated_at=str(now), **states)
     assert wide["error_response"]["error_code"] == 10000
     good = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1800), end_updated_at=str(now), **states)

@@ -52,7 +52,7 @@ async def test_jd_tells_the_fields_that_were_asked_for_and_no_others(jd: Caller)
         ("pdd.refund.list.increment.get", {"after_sales_status": "1"}),
     ],
 )
-async def test_pinduoduo_wants_to_hear_which_states(pinduoduo: Caller, kind: str, given: dict[str, str]) -> None:
+async def test_pinduoduo_wants_to_hear_which_states(pinduoduo: Caller, kind: str, given: dict[str, Any]) -> None:
     now = int(datetime.now(UTC).timestamp())
     window: dict[str, Any] = {"start_updated_at": str(now - 60), "end_updated_at": str(now)}
     answer = await pinduoduo.pinduoduo(kind, **window, **given)

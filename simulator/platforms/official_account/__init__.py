@@ -143,7 +143,7 @@ def _is_talking(call: Call, follower: Follower) -> bool:
     since = call.world.clock.now() - TALKING
     chats = call.world.chats.between("sent", since, None, account=call.shop.id)
     scans = call.world.scans.between("scanned", since, None, account=call.shop.id)
-    did = (row.customer_id for row in (*chats, *scans))
+    did = {*(row.customer_id for row in chats), *(row.customer_id for row in scans)}
     return follower.followed_at >= since or follower.customer_id in did
 
 
