@@ -1,6 +1,8 @@
 """What a customer agreed to hear about and took back: seen and written down."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -10,6 +12,8 @@ from api.deps import Deps
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.canonical.consents import LONGEST_SOURCE, Channel, ConsentState, Purpose
+from domain.privacy import masked_text
+from services.consents import Consent
 
 consents = router("/api/v1/customers/{customer_id}/consents", "customers")
 
@@ -35,7 +39,7 @@ class ConsentOut(BaseModel):
 
 
 class ConsentList(BaseModel):
-    """Every statement, the newest first."""
+    """Every statement, the newest first; numbers in a source are masked."""
 
     items: list[ConsentOut]
 
@@ -70,5 +74,6 @@ async def record_consent(customer_id: UUID, said: ConsentIn, actor: Decider, dep
     return _list(found)
 
 
-def _list(found: Any) -> ConsentList:
-    return ConsentList(items=[ConsentOut.model_validate(each) for each in found])
+def _list(found: Sequence[Consent]) -> ConsentList:
+    shown = [replace(each, source=masked_text(each.source)) for each in found]
+    return ConsentList(items=[ConsentOut.model_validate(each) for each in shown])

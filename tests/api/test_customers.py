@@ -100,11 +100,13 @@ async def test_a_consent_is_written_down_and_taken_back(house: House) -> None:
     for wrong in ({"state": "perhaps"}, {"channel": "pigeon"}, {"source": ""}, {"at": "2026-11-01T02:00:00"}):
         assert problem(await house.post("agent", path, {**body, **wrong}))["status"] == 400
     assert (await house.post("agent", path, body)).status_code == 200
-    taken_back = await house.post("agent", path, {"state": "withdrawn", "source": "来电", "channel": "wecom"})
+    taken_back = await house.post(
+        "agent", path, {"state": "withdrawn", "source": "13800138000 来电", "channel": "wecom"}
+    )
     assert taken_back.status_code == 200, taken_back.text
     shown = (await house.get("auditor", path)).json()["items"]
     assert [(each["state"], each["channel"], each["source"], each["in_force"]) for each in shown] == [
-        ("withdrawn", "wecom", "来电", True),
+        ("withdrawn", "wecom", "138****8000 来电", True),
         ("given", None, "门店登记表", True),
     ]
     assert (shown[1]["at"], shown[1]["account_id"]) == ("2026-11-01T02:00:00Z", None)

@@ -2,8 +2,9 @@
 
 A Tandem of its own runs the shipped journeys with short waits. What people do is told by signed records, in several
 versions, twice, late and out of order; contacts come by the simulated corp's pushes, doubled and reordered, and its API
-times out after doing the work. Some pay, use their coupon, are silenced, ask for a refund, or turn out to be two known
-as one. Meanwhile worker, API, Temporal and PostgreSQL are killed. Exit code 1 tells of exceptions.
+times out after doing the work. Some pay, use their coupon, are silenced, take their consent back, ask for a refund, or
+turn out to be two known as one. Meanwhile worker, API, Temporal and PostgreSQL are killed. Exit code 1 tells of
+exceptions.
 """
 
 import argparse

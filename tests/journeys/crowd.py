@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from domain.events import rfc3339
 
-Act = Literal["none", "acts", "silenced", "refunds", "merges"]
+Act = Literal["none", "acts", "silenced", "refunds", "merges", "withdraws"]
 CONSUMABLE = "猫粮"
 ARTICLE = "kibble-1"
 SHOP = {"platform": "generic", "account": "crowd"}
@@ -16,7 +16,7 @@ SHOP = {"platform": "generic", "account": "crowd"}
 _ACTS: dict[str, dict[int, Act]] = {
     "new-customer-gift": {7: "silenced"},
     "third-order": {3: "merges"},
-    "unpaid-order": {1: "acts", 4: "acts", 7: "silenced"},
+    "unpaid-order": {1: "acts", 4: "acts", 7: "silenced", 9: "withdraws"},
     "live-coupon": {1: "acts", 4: "acts", 7: "silenced"},
     "run-out": {1: "acts", 3: "merges", 7: "silenced", 8: "refunds"},
     # Before their time is over: whoever buys need not enter at all, and who is silenced gets nothing.
@@ -88,6 +88,8 @@ def acted_by(person: Person, now: datetime) -> Iterator[dict[str, Any]]:
     if person.act == "merges":
         both = {**person.buyer, **person.other_buyer}
         yield from _order(person, "m", both, now - timedelta(days=200), status="completed")
+    elif person.act == "withdraws":
+        yield _record("consent", {"source": "小程序", "buyer": person.buyer}, 5, now, state="withdrawn")
     elif person.act == "refunds":
         refund = {"refund_id": f"R-{person.name}", "order_id": f"{person.name}-r", "amount_minor": 9900}
         yield _record("refund", {**refund, "buyer": person.buyer}, 5, now, status="requested")
