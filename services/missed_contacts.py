@@ -5,15 +5,16 @@ after the corp was connected, and was never told of as added, is told of now, on
 remembered and starts nothing more. So neither a corp's past nor a second reading sets anything in motion.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlmodel import col, select
 
 from domain.canonical import ContactData
 from domain.events import Event, rfc3339
-from domain.ids import derived_id
+from domain.ids import bucket, derived_id
 from storage.accounts import AccountRow
 from storage.events import EventRow
 from storage.locks import lock_all
@@ -25,6 +26,11 @@ _READ = frozenset({"tandem.contact.read", "tandem.contact.listed"})
 _SAME = timedelta(minutes=2)
 """How far the time in a callback and the one in the corp's list may be apart."""
 _FOUND = "found-"
+_LOCKS = 64
+"""A batch may tell of thousands of contacts, and the server has room for some thousands of locks in all."""
+_SOME_TIME = datetime.max.replace(tzinfo=UTC)
+"""Of what tells no time: nothing that was read is later."""
+_Who = tuple[str, str, str | None]
 
 
 class _Read(NamedTuple):
@@ -47,17 +53,18 @@ async def missed_contacts(work: UnitOfWork, events: Sequence[Event]) -> tuple[li
         return [], frozenset()
     subjects = {each.subject for each in read} | {event.subject or "" for event in pushed}
     # A callback and a reading of the same contact may be under way in two batches at once.
-    await lock_all(work, sorted(f"contact-added:{each}" for each in subjects))
+    await lock_all(work, {f"contact-added:{bucket(each, 'contact-added', size=_LOCKS)}" for each in subjects})
     connected = await _connected_at(work, {each.data.account_id for each in read})
     told = await _told(work, subjects)
+    known = _times([*told, *pushed])
     found: dict[str, Event] = {}
     for each in read:
         since = connected.get(each.data.account_id)
-        if since is not None and each.at >= since and not any(_tells(event, each) for event in (*told, *pushed)):
+        if since is not None and each.at >= since and not any(at >= each.at - _SAME for at in known[_who(each.data)]):
             event = _added(each)
             found.setdefault(event.id, event)
-    earlier = [event for event in told if event.id.startswith(_FOUND)]
-    again = {(event.source, event.id) for event in pushed if any(_same(event, each) for each in earlier)}
+    earlier = _times([event for event in told if event.id.startswith(_FOUND)])
+    again = {(event.source, event.id) for event in pushed if earlier and _is_among(event, earlier)}
     return list(found.values()), frozenset(again)
 
 
@@ -84,20 +91,22 @@ async def _told(work: UnitOfWork, subjects: Collection[str]) -> list[Event]:
     return [Event.model_validate(row.envelope) for row in await work.session.scalars(statement)]
 
 
-def _tells(event: Event, read: _Read) -> bool:
-    """Whether an event has told that this member has this contact, then or later."""
-    told = ContactData.model_validate(event.data)
-    return _who(told) == _who(read.data) and (told.occurred_at is None or told.occurred_at >= read.at - _SAME)
+def _times(events: Sequence[Event]) -> dict[_Who, list[datetime]]:
+    """When each contact of a member was told of as added."""
+    times: dict[_Who, list[datetime]] = defaultdict(list)
+    for event in events:
+        data = ContactData.model_validate(event.data)
+        times[_who(data)].append(data.occurred_at or _SOME_TIME)
+    return times
 
 
-def _same(event: Event, found: Event) -> bool:
-    one, other = ContactData.model_validate(event.data), ContactData.model_validate(found.data)
-    if one.occurred_at is None or other.occurred_at is None:
-        return False
-    return _who(one) == _who(other) and abs(one.occurred_at - other.occurred_at) <= _SAME
+def _is_among(event: Event, times: Mapping[_Who, Sequence[datetime]]) -> bool:
+    data = ContactData.model_validate(event.data)
+    at = data.occurred_at or _SOME_TIME
+    return any(abs(at - other) <= _SAME for other in times.get(_who(data), ()))
 
 
-def _who(data: ContactData) -> tuple[str, str, str | None]:
+def _who(data: ContactData) -> _Who:
     return data.account_id, data.external_userid, data.userid
 
 

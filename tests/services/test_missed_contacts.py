@@ -1,5 +1,6 @@
 """Who became a contact while the callback got lost begins what a callback begins, once, and a corp's past does not."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +101,15 @@ async def test_whom_a_callback_told_of_is_not_told_of_again(database: Database, 
     for batch in ([listed, push],) if at_once else ([push], [listed]):
         await take_in(database, *batch)
     assert await added(database) == [PUSHED]
+
+
+async def test_a_callback_and_a_reading_in_two_batches_at_once_tell_once(database: Database) -> None:
+    await connect(database)
+    for number in range(8):
+        contact = f"wm{number}"
+        both = told("added", NOW - HOUR, contact=contact), told("listed", NOW - HOUR, 2, contact=contact)
+        await asyncio.gather(*(take_in(database, each) for each in both))
+    assert [is_queued for _, is_queued in await added(database)].count(True) == 8
 
 
 async def test_each_member_counts_and_so_does_who_comes_back(database: Database) -> None:
