@@ -219,7 +219,7 @@ class WeCom(PlatformBase):
         for corp in self._world.corps:
             if token == archive.secret_of(self._world, corp):
                 return JSONResponse(archive.chatdata(self._world, corp, asked, self._archive_quota))
-        return JSONResponse(answer(40001), 401)
+        return JSONResponse(answer(40001))
 
     async def _token(self, corpid: str = "", corpsecret: str = "") -> JSONResponse:
         corps = [corp for corp in self._world.corps if corp.corp_id == corpid]
