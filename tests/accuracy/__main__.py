@@ -40,7 +40,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"match": {}, "fault": "drop_push", "probability": 0.05},
     {"match": {}, "fault": "forge_push", "probability": 0.02},
     *(
-        {"match": {"platform": platform}, "fault": fault, "probability": 0.1, "seconds": 1}
+        {"match": {"platform": platform}, "fault": fault, "probability": 0.3, "seconds": 1}
         for platform in ("taobao", "pinduoduo")
         for fault in ("duplicate_push", "reorder_push", "drop_push", "forge_push")
     ),
