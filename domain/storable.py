@@ -15,6 +15,11 @@ def is_storable(text: str) -> bool:
     return text.isprintable() or _UNSTORABLE.search(text) is None
 
 
+def storable(text: str) -> str:
+    """The text with a mark where something stood that the database cannot keep."""
+    return text if is_storable(text) else _UNSTORABLE.sub("\ufffd", text)
+
+
 def is_json_storable(body: bytes, value: Any) -> bool:
     """Whether the database can keep every text in a JSON value; body: what it was decoded from, as UTF-8."""
     return _DOUBTFUL_ESCAPE.search(body) is None or all(map(is_storable, _texts(value)))

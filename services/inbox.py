@@ -1,7 +1,8 @@
 """The inbox: a push is stored with one write and acknowledged; reading it comes later, in batches.
 
-A batch is one transaction. When the database refuses it because of one record in it, the batch is cut in halves until
-that record stands alone and goes to quarantine: it holds up no other.
+A batch is one transaction. When one record in it is refused by the database, or trips what follows from it, the batch
+is cut in halves until that record stands alone and goes to quarantine: it holds up no other. A batch that the database
+cannot finish in time is tried as a smaller one.
 
 Several batches may be read at once, in one process or in many: while one waits for the database, another is read. They
 are taken one after the other, so of two events the one whose push came first carries the earlier instant, whichever
@@ -16,29 +17,35 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.problems import ProblemError, UnavailableProblem
+from domain.problems import ConfigurationProblem, ProblemError, Text, UnavailableProblem
 from services.intake import MOST_MET, Arrival, EventName, Intake, OrderName
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
-from storage.failures import is_deadlock, is_refused
-from storage.inbox import Inbox, Push, StoredPush
+from storage.failures import is_deadlock, is_refused, is_too_slow
+from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
+from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
+MOST_WAITING = 5_000_000
+"""Pushes that may wait: a day of promotions many times over. More are refused, and the platforms send them again."""
+_LOOKS_EVERY_S = 10.0
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
 _MOST_LOOKS = 20
 _TRIES = 5
+_SMALLER = 4
+_MOST_RELEASED = 10_000
 _TURN = "inbox-turn"
 
 
@@ -68,6 +75,8 @@ class InboxService:
         self._intake = intake or Intake()
         self._told: set[OrderName] = set()
         self._looks_back_at = 0.0
+        self._may_know_keys = True
+        self._is_full, self._measured_at = False, -_LOOKS_EVERY_S
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
 
@@ -76,6 +85,7 @@ class InboxService:
 
         :raises UnavailableProblem: it was not stored; the platform should send it again.
         """
+        await self._refuse_when_full()
         push = Push(
             platform=platform,
             account=account,
@@ -87,6 +97,20 @@ class InboxService:
         )
         async with UnitOfWork(self._database) as work:
             return await Inbox(work).add(push)
+
+    async def _refuse_when_full(self) -> None:
+        if time.monotonic() >= self._measured_at + _LOOKS_EVERY_S:
+            self._measured_at = time.monotonic()
+            async with UnitOfWork(self._database) as work:
+                self._is_full = await Inbox(work).is_fuller_than(MOST_WAITING)
+        if self._is_full:
+            raise UnavailableProblem(
+                Text(
+                    f"收件箱中等待处理的推送超过 {MOST_WAITING} 条，请稍后重发",
+                    f"More than {MOST_WAITING:,} pushes wait to be read; send it again later",
+                ),
+                retry_after_s=60,
+            )
 
     async def wait_for_work(self, timeout_s: float) -> bool:
         """True as soon as a push waits, False when the time was up first. Raises UnavailableProblem."""
@@ -102,10 +126,24 @@ class InboxService:
 
         One that cannot be read goes to quarantine with the reason, and holds up no other; one of a platform that this
         process does not know waits an hour for a process that does. What this process wrote before is first held
-        against what others wrote at the same moment; once a minute, what any process wrote.
+        against what others wrote at the same moment; once a minute, what any process wrote. A process begins with those
+        that others put aside only because they lacked its keys: while keys change, processes get the new one after the
+        other.
         """
+        if self._may_know_keys:
+            await self._release_known_keys()
         await self._settle()
         return await self._drain(limit, None)
+
+    async def _release_known_keys(self) -> None:
+        for key in self._database.keyring.ids:
+            wanted, found = QuarantineFilter(reason=KEY_MISSING.format(key=key)), _MOST_RELEASED
+            while found == _MOST_RELEASED:
+                async with UnitOfWork(self._database) as work:
+                    found = await Quarantine(work).release(wanted, _MOST_RELEASED)
+                if found:
+                    log.info("pushes can be decrypted again", key=key, count=found)
+        self._may_know_keys = False
 
     async def _settle(self) -> None:
         # Taken before: what another batch of this process writes from now on is for the next time.
@@ -138,6 +176,9 @@ class InboxService:
         try:
             return await self._drain_once(limit, ids)
         except UnavailableProblem as problem:
+            if is_too_slow(problem.__cause__) and limit > 1:
+                log.warning("batch was too large for the database", limit=limit)
+                return await self._drain(max(1, limit // _SMALLER), ids, tries_left)
             if tries_left <= 1 or not is_deadlock(problem.__cause__):
                 raise
             log.info("batch begins anew, another one wanted the same customers", tries_left=tries_left - 1)
@@ -152,17 +193,17 @@ class InboxService:
                     work, waiting = await self._take(stack, limit, ids)
                 taken = [stored.id for stored in waiting]
                 drained, told = await self._read(work, waiting, times)
-        except DBAPIError as error:
-            if not is_refused(error):
+        except Exception as error:
+            if not taken or not _may_be_of_a_push(error):
                 raise
             # One of the batch is to blame.
             if len(taken) > 1:
                 middle = len(taken) // 2
                 return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])
-            reason = f"the database refused it: {type(error.orig).__name__}"
-            log.warning("push quarantined", id=taken[0], reason=reason)
+            reason = _reason_of(error)
+            log.warning("push quarantined", id=taken[0], reason=reason, exc_info=error)
             async with UnitOfWork(self._database) as work:
-                await Inbox(work).quarantine(taken[0], reason)
+                await Inbox(work).quarantine({taken[0]: reason})
             return InboxDrained(read=1, quarantined=1)
         # After the commit: whoever holds it against the others must see it.
         self._told |= told
@@ -183,6 +224,7 @@ class InboxService:
         inbox = Inbox(work)
         arrivals: list[Arrival] = []
         done: list[int] = []
+        aside: dict[int, str] = {}
         pushed_by: list[tuple[EventName, int]] = []
         with times.of("parse"):
             accounts = await self._reader.accounts(work, [stored.push for stored in waiting])
@@ -190,17 +232,34 @@ class InboxService:
                 if place % _AT_A_STRETCH == 0:
                     # Whoever else works in this process gets a turn.
                     await asyncio.sleep(0)
+                if stored.reason is not None:
+                    aside[stored.id] = stored.reason
+                    continue
                 try:
                     arrived = self._reader.arrivals(stored.push, accounts)
                     arrivals += arrived
                     done.append(stored.id)
                     pushed_by += [(each.name, stored.id) for each in arrived]
                 except Exception as error:  # a connector's bug on one push must not stop the others
-                    reason = str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
-                    log.warning("push quarantined", id=stored.id, platform=stored.push.platform, reason=reason)
-                    await inbox.quarantine(stored.id, reason)
+                    aside[stored.id] = _reason_of(error)
+            for number, reason in aside.items():
+                log.warning("push quarantined", id=number, reason=reason)
+            await inbox.quarantine(aside)
         taken = await self._intake.take_in(work, arrivals, times)
         with times.of("inbox"):
             await inbox.done(done)
             await inbox.empty({push for name, push in pushed_by if name in taken.erased})
-        return InboxDrained(len(waiting), taken.events, len(waiting) - len(done), times.seconds), taken.orders
+        return InboxDrained(len(waiting), taken.events, len(aside), times.seconds), taken.orders
+
+
+def _may_be_of_a_push(error: Exception) -> bool:
+    """Whether the error may be due to what one push says: any other batch would go through."""
+    if isinstance(error, SQLAlchemyError):
+        return isinstance(error, DBAPIError) and is_refused(error)
+    return not isinstance(error, UnavailableProblem | ConfigurationProblem | OSError | MemoryError)
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, DBAPIError):
+        return f"the database refused it: {type(error.orig).__name__}"
+    return str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"

@@ -67,6 +67,11 @@ def is_deadlock(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError) and isinstance(error.orig, pg.DeadlockDetected)
 
 
+def is_too_slow(error: BaseException | None) -> bool:
+    """Whether the database ended a statement because it took too long: nothing was written, and less may be in time."""
+    return isinstance(error, OperationalError) and isinstance(error.orig, pg.QueryCanceled)
+
+
 def is_schema_behind(error: BaseException) -> bool:
     """Whether a table, a column or the application role is missing: nobody ran the migrations."""
     if not isinstance(error, DBAPIError):

@@ -1,6 +1,6 @@
 """The inbox: every push of a platform as it was verified, until its events are stored."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -23,6 +23,8 @@ from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
 
+from domain.problems import ConfigurationProblem, ProblemError
+from domain.storable import storable
 from storage.bulk import fetch
 from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
@@ -38,6 +40,8 @@ _ORPHANED_AFTER = timedelta(hours=1)
 _PAYLOAD = "inbox.payload"
 REPLACED_BY = "replaced by "
 """How the reason of a push begins in whose place a person put a corrected one."""
+KEY_MISSING = "the key {key} is missing: "
+"""How the reason of a push begins that was encrypted with a key which whoever read it did not have."""
 
 
 class InboxRow(Table, table=True):
@@ -79,7 +83,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class StoredPush:
-    """A push in the inbox, and why it is in quarantine, if it is."""
+    """A push in the inbox, and why it is, or belongs, in quarantine, if it does."""
 
     id: int
     push: Push
@@ -137,9 +141,12 @@ _TAKE = """
     SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at
     FROM inbox WHERE id IN (SELECT id FROM within) ORDER BY id
 """
-_MOVE = """
-    UPDATE inbox SET state = %(state)b::text, reason = %(reason)b::text, changed_at = %(now)b::timestamptz
-    WHERE id = ANY(%(ids)b::bigint[])
+_DONE = """
+    UPDATE inbox SET state = 'done', reason = NULL, changed_at = %(now)b::timestamptz WHERE id = ANY(%(ids)b::bigint[])
+"""
+_QUARANTINE = """
+    UPDATE inbox SET state = 'quarantined', reason = put.reason, changed_at = %(now)b::timestamptz
+    FROM unnest(%(ids)b::bigint[], %(reasons)b::text[]) AS put (id, reason) WHERE inbox.id = put.id
 """
 
 
@@ -183,7 +190,11 @@ class Inbox(Repository):
         return len(added)
 
     async def is_fuller_than(self, count: int) -> bool:
-        """Whether more pushes than that wait."""
+        """Whether more pushes than that wait. Counts them only when their numbers lie so far apart."""
+        number = col(InboxRow.id)
+        ends = sa_select(func.max(number) - func.min(number)).where(col(InboxRow.state) == "waiting")
+        if (await self.session.scalar(ends) or 0) < count:
+            return False
         statement = select(InboxRow.id).where(InboxRow.state == "waiting").offset(count).limit(1)
         return (await self.session.scalar(statement)) is not None
 
@@ -209,6 +220,7 @@ class Inbox(Repository):
         passed over by whoever else asks.
 
         platforms: which the asker can read. Those of others are left to whoever can; after an hour they come too.
+        One that cannot be decrypted comes with the reason, and without its content.
         """
         named = {
             "limit": limit,
@@ -217,27 +229,36 @@ class Inbox(Repository):
             "ids": None if ids is None else list(ids),
             "bytes": _MOST_BYTES,
         }
-        decrypt = self.work.database.keyring.decrypt
         found = await fetch(self.work, _TAKE, named)
-        return [
-            StoredPush(number, Push(platform, account, key, kind, decrypt(payload, _PAYLOAD), received_at, sent_at))
-            for number, platform, account, key, kind, payload, received_at, sent_at in found
-        ]
+        taken: list[StoredPush] = []
+        for number, platform, account, key, kind, payload, received_at, sent_at in found:
+            content, reason = self._decrypted(payload)
+            push = Push(platform, account, key, kind, content, received_at, sent_at)
+            taken.append(StoredPush(number, push, reason))
+        return taken
+
+    def _decrypted(self, payload: bytes) -> tuple[bytes, str | None]:
+        try:
+            return self.work.database.keyring.decrypt(payload, _PAYLOAD), None
+        except ConfigurationProblem as problem:
+            return b"", KEY_MISSING.format(key=problem.problem.as_dict().get("key")) + str(problem)
+        except ProblemError as problem:
+            return b"", str(problem)
 
     async def done(self, ids: Collection[int]) -> None:
-        await self._move(ids, "done")
+        if ids:
+            await fetch(self.work, _DONE, {"ids": list(ids), "now": self.now})
 
     async def empty(self, ids: Collection[int]) -> None:
         """Keep that these pushes came, and nothing of what they say."""
         if ids:
             await self.session.execute(update(InboxRow).where(col(InboxRow.id).in_(ids)).values(payload=b""))
 
-    async def quarantine(self, push_id: int, reason: str) -> None:
-        await self._move([push_id], "quarantined", reason[:_LONGEST_REASON])
-
-    async def _move(self, ids: Collection[int], state: str, reason: str | None = None) -> None:
-        if ids:
-            await fetch(self.work, _MOVE, {"ids": list(ids), "state": state, "reason": reason, "now": self.now})
+    async def quarantine(self, reasons: Mapping[int, str]) -> None:
+        """Put pushes aside for a person, each with its reason."""
+        if reasons:
+            told = [storable(reason)[:_LONGEST_REASON] for reason in reasons.values()]
+            await fetch(self.work, _QUARANTINE, {"ids": list(reasons), "reasons": told, "now": self.now})
 
 
 def _waiting_of(accounts: Collection[tuple[str, str]]) -> list[ColumnElement[bool]]:
@@ -247,14 +268,14 @@ def _waiting_of(accounts: Collection[tuple[str, str]]) -> list[ColumnElement[boo
     ]
 
 
-def stored_push(row: InboxRow) -> StoredPush:
-    """A row as the rest of the house knows it."""
+def stored_push(row: InboxRow, payload: bytes = b"") -> StoredPush:
+    """A row as the rest of the house knows it; its payload is not read from it."""
     push = Push(
         platform=row.platform,
         account=row.account,
         dedupe_key=row.dedupe_key,
         kind=row.kind,
-        payload=row.payload,
+        payload=payload,
         received_at=row.received_at,
         sent_at=row.sent_at,
     )

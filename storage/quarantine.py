@@ -3,17 +3,21 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, update
 from sqlalchemy import select as sa_select
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
-from domain.problems import NotFoundProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, Text
 from storage.inbox import InboxRow, Push, StoredPush, stored_push
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.unit_of_work import Repository
 
+_CONTENT: Any = InboxRow.payload
+_WITHOUT_CONTENT = defer(_CONTENT, raiseload=True)  # also one that cannot be decrypted is found
 _OLDEST_FIRST = Order("quarantine", (InboxRow.id,), descending=False)
 _SHOWN_REASON = 120
 _MOST_GROUPS = 100
@@ -63,8 +67,9 @@ class Quarantine(Repository):
     """The part of the inbox that waits for a person."""
 
     async def page(self, wanted: QuarantineFilter, page: PageRequest) -> Page[StoredPush]:
-        """The oldest first."""
+        """The oldest first, without their contents."""
         statement = select(InboxRow).where(InboxRow.state == "quarantined", *wanted.conditions())
+        statement = statement.options(_WITHOUT_CONTENT)
         return await paginate(self.session, statement, _OLDEST_FIRST, page, stored_push)
 
     async def groups(self) -> list[QuarantineGroup]:
@@ -82,9 +87,13 @@ class Quarantine(Repository):
         return [QuarantineGroup(*row) for row in await self.session.execute(statement)]
 
     async def require(self, push_id: int) -> StoredPush:
-        """One quarantined push, locked until the unit ends; raises NotFoundProblem."""
+        """One quarantined push, locked until the unit ends.
+
+        :raises NotFoundProblem: it is not there.
+        :raises ConflictProblem: nobody can decrypt it, and why.
+        """
         statement = select(InboxRow).where(InboxRow.id == push_id, InboxRow.state == "quarantined").with_for_update()
-        row = await self.session.scalar(statement)
+        row = await self.session.scalar(statement.options(_WITHOUT_CONTENT))
         if row is None:
             raise NotFoundProblem(
                 Text(
@@ -92,7 +101,14 @@ class Quarantine(Repository):
                     f"No push {push_id} is in quarantine; it may have been read again or put away",
                 )
             )
-        return stored_push(row)
+        try:
+            payload = await self.session.scalar(select(InboxRow.payload).where(InboxRow.id == push_id))
+        except ProblemError as problem:
+            told = problem.text
+            raise ConflictProblem(
+                Text(f"推送 {push_id} 的内容无法解密：{told.zh}", f"Push {push_id} cannot be decrypted: {told.en}")
+            ) from problem
+        return stored_push(row, payload or b"")
 
     async def release(self, wanted: QuarantineFilter, limit: int) -> int:
         """Let the oldest of them wait again; how many there were."""

@@ -161,7 +161,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         came = json.dumps({"receiver": PERSON, "remark": "张三丰 13698765432"}).encode()
         await Inbox(work).add(Push("youzan", "demo", "m-1", "trade_Odd", came, work.now))
         (unreadable,) = await Inbox(work).take_waiting(1, ["youzan"])
-        await Inbox(work).quarantine(unreadable.id, "no tid in 13698765432")
+        await Inbox(work).quarantine({unreadable.id: "no tid in 13698765432"})
     planted = {
         "customer_id": [str(assigned.customers[phone])],
         "task_id": [each.json()["id"] for each in (waiting, done, failed)],

@@ -15,11 +15,13 @@ from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.calls import Catalog
 from domain.events import Event
-from domain.problems import ConfigurationProblem
+from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
+from services import inbox as inboxes
 from services.inbox import InboxService
+from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
-from storage.inbox import StoredPush
+from storage.inbox import KEY_MISSING, StoredPush
 from storage.paging import PageRequest
 from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
@@ -134,10 +136,11 @@ def an_order_push(order_id: str) -> Verified:
     [
         {"data": {"membership": "\x00"}},
         {"tandemkeys": ("".join(map(chr, Random(1).choices(range(0x4E00, 0x9F00), k=3_000))),)},
+        {"tandemkeys": ("customer:youzan/\ud83d",)},
     ],
-    ids=["a text that PostgreSQL cannot hold", "a key that is larger than an index holds"],
+    ids=["a text that PostgreSQL cannot hold", "a key that is larger than an index holds", "half a character"],
 )
-async def test_what_the_database_refuses_is_found_and_put_aside_alone(
+async def test_what_cannot_be_stored_is_found_and_put_aside_alone(
     inbox: InboxService, database: Database, monkeypatch: pytest.MonkeyPatch, unclean: dict[str, Any]
 ) -> None:
     connector = load_connectors(Catalog())["youzan"]
@@ -156,7 +159,7 @@ async def test_what_the_database_refuses_is_found_and_put_aside_alone(
     drained = await inbox.drain()
     assert (drained.read, drained.events, drained.quarantined) == (9, 8, 1)
     (found,) = await in_quarantine(database)
-    assert "the database refused it" in (found.reason or "")
+    assert "the database refused it" in (found.reason or "") or "UnicodeEncodeError" in (found.reason or "")
     async with UnitOfWork(database) as work:
         rows = await work.session.execute(
             text("SELECT paid_minor, status, quantity FROM orders JOIN order_lines ON order_key = id")
@@ -179,12 +182,106 @@ async def test_a_database_behind_its_migrations_is_no_pushs_fault(
     assert (drained.read, drained.events, drained.quarantined) == (2, 2, 0)
 
 
+async def test_an_inbox_that_is_full_takes_no_more_until_it_was_read(
+    inbox: InboxService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "MOST_WAITING", 2)
+    monkeypatch.setattr(inboxes, "_LOOKS_EVERY_S", 0.0)
+    for number in range(3):
+        assert await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
+    with pytest.raises(UnavailableProblem, match="send it again later"):
+        await inbox.accept("youzan", "shop", an_order_push("E3"))
+    await inbox.drain()
+    assert await inbox.accept("youzan", "shop", an_order_push("E3"))
+
+
 async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:
     for number in range(40):
         await inbox.accept("youzan", "shop", a_refund_push(f"2026112309593000000000{number:02}"))
     rounds = await asyncio.gather(inbox.drain(20), inbox.drain(20), inbox.drain(20))
     assert sum(each.read for each in rounds) == 40
     assert sum(each.events for each in rounds) == 40
+
+
+async def test_a_push_that_nobody_can_decrypt_holds_up_no_other(inbox: InboxService, database: Database) -> None:
+    for number in range(3):
+        await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
+    async with UnitOfWork(database) as work:
+        # A byte of the middle one is another one now: a bad disk, or somebody who should not.
+        await work.session.execute(
+            text(
+                "UPDATE inbox SET payload = set_byte(payload, 40, 255 - get_byte(payload, 40)) WHERE dedupe_key = :key"
+            ),
+            {"key": "push-E1"},
+        )
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (3, 2, 1)
+    (found,) = await in_quarantine(database)
+    assert found.push.dedupe_key == "push-E1"
+    assert "cannot be read: it was altered" in (found.reason or "")
+    async with UnitOfWork(database) as work:
+        with pytest.raises(ConflictProblem, match="cannot be decrypted"):
+            await Quarantine(work).require(found.id)
+
+
+async def test_while_keys_change_nothing_stays_behind_that_a_process_could_not_read(
+    inbox: InboxService, database: Database, database_url: str, clock: SteppedClock
+) -> None:
+    """The first process that has the new key writes with it; another one that has not yet been restarted reads."""
+    newer = Database(database_url, Keyring({"k2": b"2" * 32, "k1": b"1" * 32}), pool_size=2, clock=clock)
+    try:
+        restarted = InboxService(newer, load_connectors(Catalog()))
+        await restarted.accept("youzan", "shop", an_order_push("E1"))
+        await inbox.accept("youzan", "shop", an_order_push("E2"))
+        drained = await inbox.drain()
+        assert (drained.read, drained.events, drained.quarantined) == (2, 1, 1)
+        assert (await in_quarantine(database))[0].reason == KEY_MISSING.format(key="k2") + (
+            "Data in inbox.payload was encrypted with the key “k2”, which the settings do not hold. "
+            "Put it back at the end of TANDEM_FIELD_KEYS."
+        )
+        drained = await restarted.drain()
+        assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
+    finally:
+        await newer.close()
+
+
+async def test_a_reason_that_cannot_be_stored_puts_its_push_aside_all_the_same(
+    inbox: InboxService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = load_connectors(Catalog())["youzan"]
+
+    def broken(*_: Any) -> list[Event]:
+        raise ValueError("a name with \x00 and \ud83d in it")
+
+    monkeypatch.setattr(type(connector), "to_events", broken)
+    await inbox.accept("youzan", "shop", an_order_push("E1"))
+    assert (await inbox.drain()).quarantined == 1
+    assert (await in_quarantine(database))[0].reason == "ValueError: a name with \ufffd and \ufffd in it"
+
+
+async def test_a_batch_that_takes_too_long_is_read_in_smaller_ones(
+    inbox: InboxService, database: Database, database_url: str, clock: SteppedClock
+) -> None:
+    for number in range(8):
+        await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        # A database that needs a fifth of a second for each order.
+        await connection.execute(
+            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END'"
+        )
+        await connection.execute("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()")
+    hurried = Database(database_url, database.keyring, pool_size=2, clock=clock, statement_timeout_s=1)
+    try:
+        slow = InboxService(hurried, load_connectors(Catalog()))
+        read = 0
+        async with asyncio.timeout(30):
+            while read < 8:
+                drained = await slow.drain(8)
+                assert drained.quarantined == 0
+                read += drained.read
+    finally:
+        await hurried.close()
 
 
 async def test_the_drainer_wakes_up_when_a_push_is_stored(inbox: InboxService) -> None:
