@@ -11,6 +11,7 @@ from commands.database import LARGEST_NUMBER, command_line_actor, say, with_data
 from commands.listing import all_pages, show_rows
 from connectors.loading import load_connectors
 from domain.catalog import CATALOG
+from domain.exact_json import read_exactly
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
 from services.push_reading import PushReader
@@ -189,8 +190,8 @@ def _chosen(
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = read_exactly(text)
+    except (ValueError, RecursionError) as error:
         raise ValidationProblem(Text(f"--patch 不是 JSON：{error}", f"--patch is no JSON: {error}")) from None
     if not isinstance(value, dict) or not value:
         raise ValidationProblem(Text("--patch 应为 JSON 对象", "--patch must be a JSON object"))

@@ -7,14 +7,18 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from hashlib import sha256
+from math import isfinite
 from typing import Any
 
 from domain.access import Actor, Permission
+from domain.exact_json import read_exactly, write_exactly
 from domain.merge_patch import merged
 from domain.organisation import Placement
 from domain.privacy import Masking
 from domain.problems import ConflictProblem, ProblemError, Text, ValidationProblem
+from domain.storable import storable
 from services.disclosure import record_unmasking, require_unmasking
 from services.push_reading import PushReader
 from storage.audit import AuditLog
@@ -90,7 +94,8 @@ class QuarantineService:
         """Put a corrected push in the place of one that could not be read; the new one's id.
 
         correction: the whole new content (a text), or members to change in JSON by RFC 7396, which needs no look at
-        anybody's data. It is tried first: what still cannot be read changes nothing.
+        anybody's data; numbers in it and in what came stay as they are written (`domain.exact_json`). It is tried
+        first: what still cannot be read changes nothing.
 
         :raises ValidationProblem: it still cannot be read, and why; it is too large; the old content is no JSON.
         :raises NotFoundProblem: the push is not in quarantine.
@@ -158,29 +163,37 @@ def _content(payload: bytes) -> tuple[str, Any]:
     except UnicodeDecodeError:
         return "base64", base64.b64encode(payload).decode()
     try:
-        return "json", json.loads(text)
+        return "json", json.loads(text, parse_float=_shown_fraction)
     except (ValueError, RecursionError):
         return "text", text
 
 
+def _shown_fraction(digits: str) -> float | str:
+    """A fraction as a number where that is the same number, else as a text."""
+    number = float(digits)
+    return number if isfinite(number) and Decimal(repr(number)) == Decimal(digits) else digits
+
+
 def _corrected(payload: bytes, correction: Any, *, whole: bool) -> bytes:
-    if whole:
-        content = str(correction).encode()
-    else:
-        media, old = _content(payload)
-        if media != "json":
-            raise ValidationProblem(
-                Text(
-                    "原内容不是 JSON，不能只改部分字段；请给出完整内容 content",
-                    "What came is no JSON, so no members of it can be changed; give the whole `content`",
-                )
-            )
-        content = json.dumps(merged(old, correction), ensure_ascii=False).encode()
+    text = str(correction) if whole else _with_members(payload, correction)
+    content = storable(text).encode()
     if not 1 <= len(content) <= LARGEST_CONTENT:
         raise ValidationProblem(
             Text(f"内容应为 1–{LARGEST_CONTENT} 字节", f"The content must have 1 to {LARGEST_CONTENT:,} bytes")
         )
     return content
+
+
+def _with_members(payload: bytes, changes: Any) -> str:
+    try:
+        return write_exactly(merged(read_exactly(payload.decode()), changes))
+    except (ValueError, RecursionError):
+        raise ValidationProblem(
+            Text(
+                "原内容不是 JSON，不能只改部分字段；请给出完整内容 content",
+                "What came is no JSON, so no members of it can be changed; give the whole `content`",
+            )
+        ) from None
 
 
 def _still_unreadable(why: str) -> ValidationProblem:

@@ -12,6 +12,7 @@ from api.masking import UnmaskFor, disclose
 from api.paging import Instant, PageOf, Paging, RowId, Word
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.exact_json import read_exactly
 from services.quarantine import LARGEST_CONTENT, LONGEST_REASON, QuarantinedPush
 from storage.inbox import StoredPush
 from storage.quarantine import QuarantineFilter
@@ -173,13 +174,16 @@ async def show_quarantined_push(
 
 
 @quarantine.post("/{push_id}/correct", summary="更正并重新解析 · Correct it and read it again")
-async def correct_quarantined_push(push_id: RowId, wanted: CorrectionIn, actor: Sender, deps: Deps) -> CorrectedOut:
+async def correct_quarantined_push(
+    push_id: RowId, wanted: CorrectionIn, actor: Sender, deps: Deps, request: Request
+) -> CorrectedOut:
     """先试着解析：仍不能理解则拒绝，什么都不变；原推送保留。
 
     Tried first: what still cannot be read is refused and changes nothing. The push as it came is kept.
     """
     whole = wanted.content is not None
-    correction = wanted.content if whole else wanted.patch
+    # The body once more: in `wanted` long fractions are floats already.
+    correction = wanted.content if whole else read_exactly((await request.body()).decode())["patch"]
     return CorrectedOut(id=await deps.quarantine.correct(actor, push_id, correction, wanted.reason, whole=whole))
 
 

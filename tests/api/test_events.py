@@ -125,7 +125,7 @@ async def test_pushes_that_cannot_be_read_are_seen_without_their_content(house: 
     async with UnitOfWork(house.database) as work:
         await Inbox(work).add(push)
         (stored,) = await Inbox(work).take_waiting(10, ["youzan"])
-        await Inbox(work).quarantine(stored.id, "no field tid")
+        await Inbox(work).quarantine({stored.id: "no field tid"})
     listed = await house.get("auditor", f"{EVENTS}/quarantine")
     assert [(each["id"], each["kind"], each["reason"]) for each in listed.json()["items"]] == [
         (stored.id, "trade_Odd", "no field tid")
@@ -134,3 +134,21 @@ async def test_pushes_that_cannot_be_read_are_seen_without_their_content(house: 
     retried = await house.post("ops", f"{EVENTS}/quarantine/retry", {"ids": [stored.id]})
     assert retried.json() == {"found": 1, "more": False}
     assert (await house.get("auditor", f"{EVENTS}/quarantine")).json()["items"] == []
+
+
+async def test_a_correction_keeps_the_digits_that_were_sent(house: House) -> None:
+    push = Push("generic", "pos", "d-2", "tandem.records", b'{"type": "order"}', datetime.now(UTC))
+    async with UnitOfWork(house.database) as work:
+        await Inbox(work).add(push)
+        (stored,) = await Inbox(work).take_waiting(10, ["generic"])
+        await Inbox(work).quarantine({stored.id: "no data"})
+
+    async def corrected(paid_minor: str) -> Answer:
+        order = f'{{"order_id": "S1", "status": "paid", "paid_minor": {paid_minor}, "version": 1}}'
+        body = f'{{"patch": {{"data": {order}}}, "reason": "the till left it out"}}'
+        path = f"{EVENTS}/quarantine/{stored.id}/correct"
+        return await house.say("ops", "POST", path, content=body, headers={"Content-Type": "application/json"})
+
+    refused = await corrected("9900.00000000000000000001")
+    assert (refused.status_code, "paid_minor" in refused.text) == (400, True)
+    assert (await corrected("9900")).status_code == 200

@@ -14,12 +14,14 @@ from connectors.webhooks import Verified
 from domain.access import Role, Scope
 from domain.calls import Catalog
 from domain.catalog import CATALOG
+from domain.exact_json import read_exactly
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.audit import AuditTrail
 from services.inbox import InboxService
 from services.push_reading import PushReader
 from services.quarantine import QuarantineService
 from storage.engine import Database
+from storage.inbox import Inbox
 from storage.paging import PageRequest
 from storage.quarantine import QuarantineFilter
 from storage.unit_of_work import UnitOfWork
@@ -118,6 +120,30 @@ async def test_a_correction_is_tried_first_and_keeps_what_came(
     with pytest.raises(NotFoundProblem):
         await quarantine.correct(ADMIN, number, {"msg": message}, "again", whole=False)
     assert not await inbox.accept("youzan", "shop", a_bad_push("202611230959300000000001")), "a repetition is none"
+
+
+async def test_numbers_of_a_corrected_push_stay_as_they_were_written(
+    inbox: InboxService, quarantine: QuarantineService, database: Database
+) -> None:
+    good = json.loads(a_refund_push("202611230959300000000001").payload)["msg"]
+    came = (
+        b'{"type": "trade_refund_BuyerCreated", "msg": "%%", "version": 1, '
+        b'"share": 0.12345678901234567890, "big": 12345678901234567890.10, "tiny": 1.50e-7, "id": 9007199254740993}'
+    )
+    await inbox.accept("youzan", "shop", Verified("trade_refund_BuyerCreated", came, "p1", RECEIVED))
+    await inbox.drain()
+    (number,) = await numbers(quarantine)
+    assert (await quarantine.show(ADMIN, number)).content["share"] == "0.12345678901234567890"
+    assert (await quarantine.show(ADMIN, number)).content["tiny"] == 1.5e-7
+    changes = read_exactly(json.dumps({"msg": good})[:-1] + ', "rate": 3.14159265358979323846, "big": null}')
+    await quarantine.correct(ADMIN, number, changes, "cut off on the way", whole=False)
+    async with UnitOfWork(database) as work:
+        (waiting,) = await Inbox(work).take_waiting(10, ["youzan"])
+    kept = waiting.push.payload.decode()
+    for written in ('"share": 0.12345678901234567890', '"tiny": 1.50e-7', '"id": 9007199254740993'):
+        assert written in kept
+    assert '"rate": 3.14159265358979323846' in kept
+    assert "big" not in kept
 
 
 async def test_what_is_no_json_is_shown_in_clear_only_and_corrected_as_a_whole(
