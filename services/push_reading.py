@@ -7,6 +7,7 @@ import structlog
 from connectors.accounts import Account
 from connectors.canonical_records import RECORDS_KIND, record_events
 from connectors.registry import ConnectorRegistry
+from connectors.single_reads import UNREAD_KIND, refuse_unread
 from connectors.webhooks import Verified
 from domain.events import Event
 from domain.problems import ProblemError
@@ -41,6 +42,8 @@ class PushReader:
             sent_at=push.sent_at,
         )
         account = accounts[f"{push.platform}/{push.account}"]
+        if push.kind == UNREAD_KIND:
+            refuse_unread(verified)
         if push.kind == RECORDS_KIND:
             # Imported for this account: already in our words, whatever its platform's are.
             return record_events(verified, account)

@@ -4,7 +4,6 @@ A batch of messages is confirmed by the next pull, when the caller has kept it; 
 go by windows of half an hour, which the platform prefers to its maximum of a day.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +13,12 @@ from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import CHINA, mapping, optional_mapping, whole_number
+from connectors.single_reads import Found, read_each
 from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.messages import REFUND_KIND, TRADE_KIND, as_payload, message_subject
 from connectors.taobao.records import REFUND_FIELDS, TRADE_FIELDS
 from connectors.webhooks import Verified
-from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from domain.problems import ValidationProblem
 
 MESSAGES = Stream("messages", reaches_back=timedelta(days=3))
 # How far the increments run behind the messages is not published [U].
@@ -60,8 +60,9 @@ class TaobaoReader:
         )
         found = listed_rows(optional_mapping(answer.get("messages")), "tmc_message", PLATFORM)
         mine = [message for message in map(optional_mapping, found) if self._is_mine(message)]
-        limit = asyncio.Semaphore(_AT_ONCE)
-        records = await asyncio.gather(*(self._understood(message, limit) for message in mine))
+        subjects = [_subject_of(message) for message in mine]
+        told = await self._read_subjects([subject for subject in subjects if subject is not None])
+        records = [self._record(message, subject, told) for message, subject in zip(mine, subjects, strict=True)]
         confirm = [str(message["id"]) for message in mine]
         return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(found) >= _BATCH)
 
@@ -76,20 +77,44 @@ class TaobaoReader:
         nick = self._gateway.settings.seller_nick
         return bool(message.get("id")) and (nick is None or message.get("user_nick") in (None, "", nick))
 
-    async def _understood(self, message: Mapping[str, Any], limit: asyncio.Semaphore) -> Verified:
-        """The message with what it is about; alone when that cannot be read, so that it is kept with its reason."""
+    async def _read_subjects(self, subjects: Sequence[tuple[str, str]]) -> Mapping[str, Found]:
+        """The trades and refunds that messages are about; a message whose own cannot be read tells its stage alone."""
+
+        async def read(subject: str) -> Mapping[str, Any]:
+            kind, _, number = subject.partition(":")
+            return await (self.trade(number) if kind == TRADE_KIND else self.refund(number))
+
+        return await read_each([":".join(each) for each in subjects], read, at_once=_AT_ONCE, else_known=True)
+
+    def _record(
+        self, message: Mapping[str, Any], subject: tuple[str, str] | None, told: Mapping[str, Found]
+    ) -> Verified:
         topic = str(message.get("topic"))[:_LONGEST_TOPIC]
         parts: dict[str, Any] = {name: message.get(name) for name in ("id", "topic", "pub_time", "content")}
-        try:
-            parts["content"] = content = parse_json_object(str(message.get("content") or "{}").encode())
-            subject = message_subject(topic, content)
-            if subject is not None:
-                async with limit:
-                    kind, name = subject
-                    parts[kind] = await (self.trade(name) if kind == TRADE_KIND else self.refund(name))
-        except (ValidationProblem, NotFoundProblem, AuthorizationProblem):
-            pass
+        content = _content_of(message)
+        if content is not None:
+            parts["content"] = content
+        row = None if subject is None else told[":".join(subject)]
+        if subject is not None and isinstance(row, Mapping):
+            parts[subject[0]] = row
         return Verified(topic, as_payload(**parts), f"message:{message['id']}", self._gateway.now())
+
+
+def _content_of(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a message says, None when it cannot be read."""
+    try:
+        return parse_json_object(str(message.get("content") or "{}").encode())
+    except ValidationProblem:
+        return None
+
+
+def _subject_of(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What a message is about, None when it says all, or nothing that can be understood."""
+    content = _content_of(message)
+    try:
+        return None if content is None else message_subject(str(message.get("topic"))[:_LONGEST_TOPIC], content)
+    except ValidationProblem:
+        return None
 
 
 class _Increment:

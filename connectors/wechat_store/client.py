@@ -1,6 +1,5 @@
 """What Tandem does in one WeChat Store: the implementation of `domain.catalog.wechat_store`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
+from connectors.single_reads import read_each, unread_record
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from connectors.wechat_store.codes import STORE_CODES
@@ -29,7 +29,7 @@ from domain.catalog.shop_calls import (
     ShipOrderOutput,
     TurnDownRefundArguments,
 )
-from domain.problems import NotFoundProblem, Text, ValidationProblem
+from domain.problems import ProblemError, Text, ValidationProblem
 
 PLATFORM = "wechat_store"
 PAGE_SIZE = 50
@@ -128,35 +128,31 @@ class WechatStore:
         if stream == "orders":
             span = {"update_time_range": {"start_time": since, "end_time": end}, "page_size": PAGE_SIZE}
             answer = await self.api.read("channels/ec/order/list/get", {**span, **place})
-            records = await self._each(answer.get("order_id_list"), self._order, ORDER, "order_id")
+            records = await self._each(answer.get("order_id_list"), self._order, ORDER)
         else:
             span = {"begin_update_time": since, "end_update_time": end}
             answer = await self.api.read("channels/ec/aftersale/getaftersalelist", {**span, **place})
             numbers = answer.get("after_sale_order_id_list")
-            records = await self._each(numbers, self._refund, REFUND, "after_sale_order_id")
+            records = await self._each(numbers, self._refund, REFUND)
         if answer.get("has_more") is True and answer.get("next_key") not in (None, "", window.place):
             return PulledPage(records, window.at(str(answer["next_key"])), more=True)
         behind, more = window.behind(asked)
         return PulledPage(records, behind, more=more)
 
     async def _each(
-        self, numbers: Any, read: Callable[[str], Awaitable[Mapping[str, Any]]], kind: str, name: str
+        self, numbers: Any, read: Callable[[str], Awaitable[Mapping[str, Any]]], kind: str
     ) -> list[Verified]:
-        turn = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(number: str) -> Verified | None:
-            async with turn:
-                try:
-                    row = await read(number)
-                except NotFoundProblem:
-                    return None
-            payload = row_payload(row)
-            key = f"{kind}:{number}:{row.get('update_time')}:{row.get('status')}"
-            return Verified(kind, payload, key[:256], self.api.now())
-
         wanted = [str(number) for number in numbers] if isinstance(numbers, list) else []
-        found = await asyncio.gather(*(one(number) for number in wanted))
-        return [record for record in found if record is not None]
+        found = await read_each(wanted, read, at_once=_AT_ONCE)
+        now = self.api.now()
+        records: list[Verified] = []
+        for number, row in found.items():
+            if isinstance(row, ProblemError):
+                records.append(unread_record(kind, number, row, now))
+            elif row is not None:
+                key = f"{kind}:{number}:{row.get('update_time')}:{row.get('status')}"
+                records.append(Verified(kind, row_payload(row), key[:256], now))
+        return records
 
     async def _order(self, order_id: str) -> Mapping[str, Any]:
         # Tandem needs neither the receiver's name nor the number in clear.

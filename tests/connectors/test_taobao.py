@@ -136,6 +136,21 @@ async def test_a_message_that_cannot_be_understood_is_kept_and_stops_no_other(wo
     assert len(waiting) == 0
 
 
+async def test_a_trade_that_cannot_be_read_is_told_by_its_message_alone_and_stops_no_other(world: Outside) -> None:
+    client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world
+    orders = {trade.pay(state, trade.place_order(state, SHOP)).id for _ in range(3)}
+    # Once a word of the service that nobody listed, then a bad moment of the platform.
+    await world.break_things(
+        {"match": {"platform": "taobao", "api": "taobao.trade.fullinfo.get"}, "fault": "forbidden", "times": 1},
+        {"match": {"platform": "taobao", "api": "taobao.trade.fullinfo.get"}, "fault": "5xx", "times": 2},
+    )
+    records, _ = await pull_all(client, "messages")
+    found = {event.subject: event for event in events_of(records, account) if event.type == "tandem.order.paid"}
+    assert {f"order:{number}" for number in orders} <= found.keys()
+    alone = [subject for subject, event in found.items() if not event.data.get("lines")]
+    assert len(alone) <= 1
+
+
 async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside) -> None:
     since = datetime.now(UTC) - timedelta(minutes=5)
     client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world

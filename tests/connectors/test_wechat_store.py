@@ -8,13 +8,20 @@ from typing import Any
 import pytest
 
 from connectors.accounts import Account
+from connectors.single_reads import UNREAD_KIND, refuse_unread
 from connectors.webhooks import Verified
 from connectors.wechat_store import client as wechat_store
 from connectors.wechat_store.events import ORDER, ORDER_STEPS
 from domain.canonical import OrderData, keys_of
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
-from domain.problems import ValidationProblem
+from domain.problems import (
+    AuthorizationProblem,
+    CommunicationProblem,
+    ProblemError,
+    RateLimitProblem,
+    ValidationProblem,
+)
 from simulator import trade
 from tests.connectors.harness import Outside, connector
 from tests.connectors.pulls import pull_all
@@ -207,3 +214,63 @@ async def test_windows_are_as_long_as_the_platform_allows(world: Outside) -> Non
         await client.pull("orders", {"since": "yesterday"}, now)
     with pytest.raises(ValidationProblem):
         await client.pull("stars", {}, now)
+
+
+async def some_orders(world: Outside, count: int) -> set[str]:
+    """Orders of an hour ago, which are on one page."""
+    simulated, moment = world.sim.app.state.world, datetime.now(UTC) - timedelta(hours=1)
+    with simulated.bulletin.quiet():
+        orders = [await order_of(world) for _ in range(count)]
+        for order in orders:
+            simulated.orders.change(order, created_at=moment, updated_at=moment, paid_at=moment)
+    return {order.id for order in orders}
+
+
+def reads(fault: str, **rule: Any) -> dict[str, Any]:
+    return {"match": {"platform": "wechat_store", "api": "channels/ec/order/get"}, "fault": fault, **rule}
+
+
+async def test_an_order_that_the_platform_does_not_tell_is_set_aside_and_its_page_goes_on(world: Outside) -> None:
+    numbers = await some_orders(world, 6)
+    client, since = await world.open("wechat_store"), datetime.now(UTC) - timedelta(hours=2)
+    await world.break_things(reads("forbidden", times=1))
+    records, _ = await pull_all(client, "orders", since)
+    told = {json.loads(record.payload)["order_id"]: record for record in records if record.kind == ORDER}
+    (aside,) = [record for record in records if record.kind == UNREAD_KIND]
+    assert {*told, json.loads(aside.payload)["number"]} >= numbers
+    assert json.loads(aside.payload)["number"] not in told
+    with pytest.raises(ValidationProblem, match=r"did not tell ec/order/get \d+: .*may not use this interface.*48001"):
+        refuse_unread(aside)
+
+
+async def test_orders_that_came_at_a_bad_moment_are_read_again(world: Outside) -> None:
+    numbers = await some_orders(world, 6)
+    client, since = await world.open("wechat_store"), datetime.now(UTC) - timedelta(hours=2)
+    await world.break_things(reads("5xx", times=3))
+    records, _ = await pull_all(client, "orders", since)
+    assert {record.kind for record in records} == {ORDER}
+    assert {json.loads(record.payload)["order_id"] for record in records} >= numbers
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [("forbidden", AuthorizationProblem), ("quota", RateLimitProblem), ("5xx", CommunicationProblem)],
+)
+async def test_what_stops_every_order_stops_the_pull_and_sets_nothing_aside(
+    world: Outside, fault: str, problem: type[ProblemError]
+) -> None:
+    await some_orders(world, 3)
+    client, since = await world.open("wechat_store"), datetime.now(UTC) - timedelta(hours=2)
+    await world.break_things(reads(fault))
+    with pytest.raises(problem):
+        await client.pull("orders", {"since": since.isoformat()}, datetime.now(UTC))
+
+
+async def test_a_used_up_quota_is_asked_no_more_for_each_order_of_the_page(world: Outside) -> None:
+    await some_orders(world, 30)
+    client, since = await world.open("wechat_store"), datetime.now(UTC) - timedelta(hours=2)
+    await world.break_things(reads("quota"))
+    with pytest.raises(RateLimitProblem):
+        await client.pull("orders", {"since": since.isoformat()}, datetime.now(UTC))
+    rules = (await world.sim.admin("GET", "/faults"))["rules"]
+    assert rules[0]["hit"] <= 5

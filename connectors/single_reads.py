@@ -1,0 +1,116 @@
+"""Things that a platform's list only numbers, read one by one: one that cannot be read stops no other.
+
+What fails in a bad moment of the platform is read again; what then still fails, while others went through, is set
+aside: it goes into the inbox as its number and the reason, and from there into quarantine. What stops every read (a
+quota, a lost authorisation, everything refused alike) is no fault of one thing, and is raised.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import structlog
+
+from connectors.listed_rows import row_payload
+from connectors.payloads import parse_json_object
+from connectors.webhooks import Verified
+from domain.ids import short_digest
+from domain.problems import (
+    AuthenticationProblem,
+    ConfigurationProblem,
+    NotFoundProblem,
+    ProblemError,
+    RateLimitProblem,
+    RuntimeProblem,
+    Text,
+    UnavailableProblem,
+    ValidationProblem,
+)
+
+UNREAD_KIND = "tandem.unread"
+AGAIN_AFTER_S = (0.5, 2.0)
+"""Pauses before what failed in a bad moment is read again."""
+_OF_EVERYTHING = (AuthenticationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem)
+
+log = structlog.get_logger(__name__)
+
+Row = Mapping[str, Any]
+Found = Row | ProblemError | None
+"""What a number stands for; None when the platform knows no such thing; else why it cannot be read."""
+
+
+async def read_each(
+    numbers: Sequence[str],
+    read: Callable[[str], Awaitable[Row]],
+    *,
+    at_once: int,
+    else_known: bool = False,
+) -> Mapping[str, Found]:
+    """What each of these numbers stands for, in their order.
+
+    else_known: enough is known of the things without reading them, so only a bad moment of the platform stops them all.
+    Raises the problem that stops every read: one of the account, or one that none of them escaped.
+    """
+    turn = asyncio.Semaphore(at_once)
+    found: dict[str, Found] = {}
+    stopped: list[ProblemError] = []
+
+    async def one(number: str) -> None:
+        async with turn:
+            if not stopped:
+                found[number] = each = await _read(number, read)
+                stopped.extend([each] if isinstance(each, _OF_EVERYTHING) else [])
+
+    waiting = list(dict.fromkeys(numbers))
+    for pause_s in (*AGAIN_AFTER_S, None):
+        async with asyncio.TaskGroup() as group:
+            for number in waiting:
+                group.create_task(one(number))
+        if stopped:
+            raise stopped[0]
+        waiting = [number for number in waiting if _may_be_read_later(found[number])]
+        if not waiting or pause_s is None:
+            break
+        await asyncio.sleep(pause_s)
+    problems = [each for each in found.values() if isinstance(each, ProblemError)]
+    if problems and len(problems) == len(found) and (waiting or not else_known):
+        raise next((each for each in problems if _may_be_read_later(each)), problems[0])
+    return {number: found[number] for number in numbers}
+
+
+def unread_record(kind: str, number: str, problem: ProblemError, now: datetime) -> Verified:
+    """What the inbox keeps of a thing that could not be read: once a day for each reason."""
+    log.warning("a thing is set aside, the platform does not tell it", kind=kind, number=number, reason=str(problem))
+    payload = row_payload({"kind": kind, "number": number, **problem.text.as_dict()})
+    key = f"{UNREAD_KIND}:{kind}:{number}:{now:%Y-%m-%d}:{short_digest(payload)}"
+    return Verified(UNREAD_KIND, payload, key[:256], now)
+
+
+def refuse_unread(push: Verified) -> NoReturn:
+    """Raises ValidationProblem with the reason for which a thing was set aside."""
+    told = parse_json_object(push.payload)
+    named = f"{told.get('kind')} {told.get('number')}"
+    raise ValidationProblem(
+        Text(
+            f"平台没有给出 {named}：{told.get('zh')}。每晚的比对会再读一次",
+            f"The platform did not tell {named}: {told.get('en')}. The nightly comparison reads it once more",
+        ),
+        retryable=False,
+    )
+
+
+async def _read(number: str, read: Callable[[str], Awaitable[Row]]) -> Found:
+    try:
+        return await read(number)
+    except NotFoundProblem:
+        return None
+    except ProblemError as problem:
+        return problem
+    except Exception as error:  # a connector's bug on one thing must not stop the others
+        said = f"{type(error).__name__}: {error}"
+        return RuntimeProblem(Text(f"内部错误：{said}", f"Internal error: {said}"), retryable=False)
+
+
+def _may_be_read_later(found: Found) -> bool:
+    return isinstance(found, ProblemError) and found.problem.as_dict().get("retryable") is True
