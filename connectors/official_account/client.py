@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.http import Link
-from connectors.listed_rows import row_payload
+from connectors.official_account.followers import STREAMS, FollowerList
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.reading import optional_mapping, optional_text, text, unix_time
-from connectors.webhooks import Verified
+from connectors.reading import optional_text, text, unix_time
 from connectors.wechat.api import WechatApi
 from connectors.wechat.settings import WechatSettings
 from domain.catalog.official_account import (
@@ -20,23 +19,19 @@ from domain.catalog.official_account import (
     SendTextArguments,
     SentOutput,
 )
-from domain.ids import content_digest
-from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, Text
 
 PLATFORM = "official_account"
-FOLLOWERS = "user/info/batchget"
-_BATCH = 100
-# One page of ours: so many followers of the 10,000 that the platform names at once.
-_PAGE = 500
 
 
 class OfficialAccount:
     """One account. Methods raise problems as `connectors.errors` describes them."""
 
-    streams: tuple[Stream, ...] = (Stream("followers", timedelta(days=36_500)),)
+    streams: tuple[Stream, ...] = STREAMS
 
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatSettings), link)
+        self._followers = FollowerList(self.api)
 
     async def get_follower(self, request: FollowerArguments) -> GetFollowerOutput:
         """The user as the account knows them now. Raises NotFoundProblem for an openid of another application."""
@@ -76,39 +71,8 @@ class OfficialAccount:
         return await self._send("cgi-bin/message/custom/send", payload)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
-        """The next followers, in the platform's own order; it tells of no changes, so each round reads all of them.
-
-        See `connectors.pulling.Pullable`.
-        """
-        if stream != "followers":
-            raise ValidationProblem(
-                Text(f"公众号没有数据流 {stream}", f"An Official Account has no stream {stream}"), retryable=False
-            )
-        after = str(cursor.get("next_openid") or "")
-        try:
-            answer = await self.api.get("cgi-bin/user/get", {"next_openid": after} if after else {})
-        except NotFoundProblem:
-            if not after:
-                raise
-            # The one we stopped at has left meanwhile, so nobody can say what comes behind: from the beginning.
-            return PulledPage((), {}, more=True)
-        named = optional_mapping(answer.get("data")).get("openid")
-        # Whether the list begins with `next_openid` or behind it is unverified [U].
-        openids = [str(openid) for openid in (named if isinstance(named, list) else ()) if openid != after]
-        now, chosen = self.api.now(), openids[:_PAGE]
-        records: list[Verified] = []
-        for start in range(0, len(chosen), _BATCH):
-            users = [{"openid": openid, "lang": "zh_CN"} for openid in chosen[start : start + _BATCH]]
-            told = await self.api.read("cgi-bin/user/info/batchget", {"user_list": users})
-            rows = told.get("user_info_list")
-            records += [_record(row, now) for row in (rows if isinstance(rows, list) else ())]
-        total = answer.get("total")
-        return PulledPage(
-            records,
-            {"next_openid": chosen[-1]} if chosen else {},
-            more=bool(chosen),
-            total=total if isinstance(total, int) else None,
-        )
+        """The next followers; see `connectors.official_account.followers`."""
+        return await self._followers.pull(stream, cursor, until)
 
     async def _send(self, path: str, payload: Mapping[str, Any]) -> SentOutput:
         try:
@@ -132,11 +96,3 @@ def read_follower(row: Mapping[str, Any]) -> GetFollowerOutput:
 def _scene_number(row: Mapping[str, Any]) -> str | None:
     number = optional_text(row, "qr_scene", limit=64)
     return None if number == "0" else number
-
-
-def _record(row: Any, now: datetime) -> Verified:
-    user = optional_mapping(row)
-    payload = row_payload(row)
-    number = user.get("openid") or content_digest(payload)
-    key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}"
-    return Verified(FOLLOWERS, payload, key[:256], now)

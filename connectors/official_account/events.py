@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from connectors.accounts import Account
-from connectors.official_account.client import FOLLOWERS, read_follower
+from connectors.official_account.client import read_follower
+from connectors.official_account.followers import FOLLOWERS
 from connectors.payloads import parse_json_object
 from connectors.reading import not_from_the_future, optional_text, text
 from connectors.telling import tell

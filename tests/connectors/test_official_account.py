@@ -16,7 +16,8 @@ from wechatpy.crypto import WeChatCrypto
 from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, callback_signature
 from connectors.errors import raise_for_code
-from connectors.official_account import client as official_account
+from connectors.official_account import followers
+from connectors.pulling import PulledPage
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.wechat.codes import TOKEN_CODES
 from connectors.wechat.settings import WechatSettings
@@ -32,7 +33,7 @@ from domain.problems import (
     ProblemError,
     ValidationProblem,
 )
-from simulator import interactions
+from simulator.platforms import official_account as simulated_account
 from simulator.platforms.official_account import OfficialAccount
 from tests.connectors.harness import Attempts, Outside, connector, perform
 from tests.connectors.pulls import pull_all
@@ -219,18 +220,70 @@ async def test_the_pushed_and_the_listed_follower_are_one_event_and_the_list_kno
 async def test_all_followers_are_read_page_by_page_also_when_one_leaves(
     world: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(official_account, "_PAGE", 4)
+    monkeypatch.setattr(followers, "_PAGE", 4)
+    monkeypatch.setattr(simulated_account, "LIST_PAGE", 10)
     rows = world.sim.app.state.world.followers
     following = {row.id for row in rows.having(account=SLUG) if row.following}
+    assert len(following) > 10
     client = await world.open("official_account")
     records, cursor = await pull_all(client, "followers", cursor={}, until=datetime.now(UTC))
     assert {json.loads(record.payload)["openid"] for record in records} == following
-    assert cursor == {}
+    assert cursor.keys() == {"passed_at"}
     first = await client.pull("followers", {}, datetime.now(UTC))
-    rows.change(rows.get(first.cursor["next_openid"]), following=False)
-    again, _ = await pull_all(client, "followers", cursor=first.cursor, until=datetime.now(UTC))
+    # The last one who was read leaves, then the one whom the platform's next page begins behind.
+    rows.change(rows.get(first.cursor["after"]), following=False)
+    again, _ = await pull_all(await world.open("official_account"), "followers", cursor=first.cursor)
     seen = {json.loads(record.payload)["openid"] for record in (*first.records, *again)}
-    assert seen >= following - {first.cursor["next_openid"]}
+    assert seen >= following - {first.cursor["after"]}
+    place = (await _page_behind(await world.open("official_account"))).cursor
+    rows.change(rows.get(place["list"]), following=False)
+    again, _ = await pull_all(await world.open("official_account"), "followers", cursor=place)
+    seen = {json.loads(record.payload)["openid"] for record in again}
+    assert seen >= following - {first.cursor["after"], place["list"]}
+
+
+async def _page_behind(client: Any) -> PulledPage:
+    """The last page of ours that is of the platform's first."""
+    page = await client.pull("followers", {}, datetime.now(UTC))
+    while not page.cursor.get("list"):
+        page = await client.pull("followers", page.cursor, datetime.now(UTC))
+    assert isinstance(page, PulledPage)
+    return page
+
+
+async def test_followers_are_read_every_few_hours_and_named_once(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followers, "_PAGE", 4)
+    await world.break_things(
+        {"match": {"platform": "official_account", "api": "cgi-bin/user/get"}, "fault": "slow", "seconds": 0}
+    )
+    client, now = await world.open("official_account"), datetime.now(UTC)
+    _, cursor = await pull_all(client, "followers", cursor={}, until=now)
+
+    async def named() -> int:
+        rules = (await world.sim.admin("GET", "/faults"))["rules"]
+        return int(rules[0]["seen"])
+
+    # Once for all of them, once to see that nobody is behind them.
+    assert await named() == 2
+    page = await client.pull("followers", cursor, now + timedelta(hours=2, minutes=50))
+    assert (page.records, page.more, await named()) == ((), False, 2)
+    assert page.reached_at is not None
+    assert abs(page.reached_at - now) < timedelta(minutes=1)
+    page = await client.pull("followers", cursor, now + timedelta(hours=3, minutes=1))
+    assert page.records
+
+
+async def test_one_whom_the_platform_does_not_know_takes_no_batch_along(world: Outside) -> None:
+    state = world.sim.app.state.world
+    following = {row.id for row in state.followers.having(account=SLUG) if row.following}
+    stranger = next(row for row in state.followers.having(account=SLUG) if row.following)
+    state.followers.change(stranger, customer_id="nobody")
+    client = await world.open("official_account")
+    records, cursor = await pull_all(client, "followers", cursor={}, until=datetime.now(UTC))
+    assert {json.loads(record.payload)["openid"] for record in records} == following - {stranger.id}
+    assert cursor.keys() == {"passed_at"}
 
 
 async def test_a_stranger_is_not_found_and_a_former_follower_is_told_apart(world: Outside) -> None:
@@ -268,9 +321,7 @@ async def test_a_template_is_dropped_by_its_key_and_another_key_is_another_messa
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
 async def test_a_service_message_whose_fate_is_unknown_is_not_sent_again(world: Outside, fault: str) -> None:
     client = await world.open("official_account")
-    state = world.sim.app.state.world
-    row = next(row for row in state.followers.having(account=SLUG) if row.following)
-    interactions.write(state, row.customer_id, SLUG, "在吗")
+    row = next(row for row in world.sim.app.state.world.followers.having(account=SLUG) if row.following)
     api = {"platform": "official_account", "api": "cgi-bin/message/custom/send"}
     await world.break_things({"match": api, "fault": fault, "times": 1, "seconds": 1})
     call = CATALOG["official_account.send_text"]
