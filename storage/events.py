@@ -1,5 +1,6 @@
 """Events: an append-only table, and the outbox of those not dispatched yet."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,26 +8,35 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
+from pydantic import ValidationError
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     ForeignKey,
     Identity,
     Index,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
     column,
     delete,
     func,
+    or_,
     text,
+    type_coerce,
     update,
 )
+from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import defer
 from sqlmodel import Field, col, select
 
 from domain.access import EVERYTHING, Scope
 from domain.events import Event
 from domain.ids import derived_id
+from domain.problems import ConfigurationProblem, ProblemError, RuntimeProblem
+from domain.problems import Text as Said
 from storage.bulk import array_literal, fetch
 from storage.encryption import EncryptedJson
 from storage.notifications import EVENTS_CHANNEL, notify
@@ -35,6 +45,8 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
+_MINUTES_FOR_A_KEY = 60
+_FURTHEST_AHEAD = timedelta(minutes=10)
 _ENVELOPE = "events.envelope"
 
 
@@ -149,6 +161,8 @@ _ADD = """
     )
     SELECT seq FROM new
 """
+_ENVELOPES: Any = EventRow.envelope
+_SEALED = type_coerce(col(EventRow.envelope), LargeBinary).label("sealed")
 _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 
 
@@ -193,18 +207,15 @@ class Events(Repository):
 
     async def has_due(self) -> bool:
         """Whether anything waits to be dispatched now."""
-        statement = (
-            select(EventOutboxRow.seq)
-            .where(col(EventOutboxRow.parked_at).is_(None), col(EventOutboxRow.due_at) <= self.now)
-            .limit(1)
-        )
+        statement = select(EventOutboxRow.seq).where(col(EventOutboxRow.parked_at).is_(None), self._is_due()).limit(1)
         return (await self.session.scalar(statement)) is not None
 
     async def claim(self, limit: int, lease: timedelta) -> list[PendingEvent]:
-        """Due events, the longest waiting first; nobody else gets them before the lease is over."""
+        """Due events, the longest waiting first; nobody else gets them before the lease is over. One that cannot be
+        decrypted is parked."""
         due = (
             select(EventOutboxRow.seq)
-            .where(col(EventOutboxRow.parked_at).is_(None), col(EventOutboxRow.due_at) <= self.now)
+            .where(col(EventOutboxRow.parked_at).is_(None), self._is_due())
             .order_by(col(EventOutboxRow.due_at), col(EventOutboxRow.seq))
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -218,20 +229,58 @@ class Events(Repository):
         places = {seq: (attempts, cursor) for seq, attempts, cursor in await self.session.execute(claimed)}
         if not places:
             return []
-        rows = await self.session.scalars(
-            select(EventRow).where(col(EventRow.seq).in_(places)).order_by(col(EventRow.seq))
-        )
-        return [
-            PendingEvent(
-                row.seq,
-                Event.model_validate(row.envelope),
-                row.event_id,
-                _reach_of(row),
-                row.received_at,
-                *places[row.seq],
+        pending: list[PendingEvent] = []
+        for row in await self._rows(places):
+            try:
+                event = self._read(row)
+            except ProblemError as problem:
+                await self._put_aside(row.seq, places[row.seq][0], problem)
+                continue
+            pending.append(
+                PendingEvent(row.seq, event, row.event_id, _reach_of(row.reach), row.received_at, *places[row.seq])
             )
-            for row in rows
-        ]
+        return pending
+
+    def _is_due(self) -> ColumnElement[bool]:
+        # None is put off for so long: what lies further ahead was written before a clock was set back.
+        due_at = col(EventOutboxRow.due_at)
+        return or_(due_at <= self.now, due_at > self.now + _FURTHEST_AHEAD)
+
+    async def readable(self, seqs: Collection[int]) -> dict[int, Event]:
+        """Those of the events that can be read; one that was altered is not among them.
+
+        :raises ConfigurationProblem: one was encrypted with a key that this process does not have.
+        """
+        found: dict[int, Event] = {}
+        for row in await self._rows(seqs):
+            try:
+                found[row.seq] = self._read(row)
+            except RuntimeProblem:
+                continue
+        return found
+
+    async def _put_aside(self, seq: int, attempts: int, problem: ProblemError) -> None:
+        """Park an event that cannot be read; leave one whose key is missing here to another process for an hour: while
+        keys change, processes get the new one after the other."""
+        if isinstance(problem, ConfigurationProblem) and attempts < _MINUTES_FOR_A_KEY:
+            await self.retry(seq, self.now + timedelta(minutes=1), str(problem), count=True)
+        else:
+            await self.park(seq, str(problem))
+
+    async def _rows(self, seqs: Collection[int]) -> Sequence[Any]:
+        """Events as they are stored, in their order: one that cannot be decrypted hides no other."""
+        row = EventRow
+        known = (col(row.seq), col(row.source), col(row.event_id), col(row.type), col(row.reach), col(row.received_at))
+        statement = sa_select(*known, _SEALED).where(col(row.seq).in_(seqs)).order_by(col(row.seq))
+        return (await self.session.execute(statement)).all()
+
+    def _read(self, row: Any) -> Event:
+        """Raises ProblemError for one that was altered, or that is no event."""
+        envelope = json.loads(self.work.database.keyring.decrypt(bytes(row.sealed), _ENVELOPE))
+        try:
+            return Event.model_validate(envelope)
+        except ValidationError as error:
+            raise RuntimeProblem(Said(f"事件无法解读：{error}", f"The event cannot be read: {error}")) from None
 
     async def dispatched(self, seqs: Collection[int]) -> None:
         """Take events off the outbox."""
@@ -255,15 +304,28 @@ class Events(Repository):
     async def parked(self, page: PageRequest) -> Page[ParkedEvent]:
         """Events given up, the oldest first."""
         statement = select(EventRow).join(EventOutboxRow).where(col(EventOutboxRow.parked_at).is_not(None))
-        rows = await paginate(self.session, statement, _IN_ORDER, page, lambda row: row)
+        statement = statement.options(defer(_ENVELOPES, raiseload=True))
+        found = await paginate(self.session, statement, _IN_ORDER, page, lambda row: row.seq)
         outbox = {
             row.seq: row
             for row in await self.session.scalars(
-                select(EventOutboxRow).where(col(EventOutboxRow.seq).in_([row.seq for row in rows.items]))
+                select(EventOutboxRow).where(col(EventOutboxRow.seq).in_(found.items))
             )
         }
-        return Page(
-            [_parked(row, outbox[row.seq]) for row in rows.items if row.seq in outbox], next_cursor=rows.next_cursor
+        rows = [row for row in await self._rows(found.items) if row.seq in outbox]
+        return Page([self._parked(row, outbox[row.seq]) for row in rows], next_cursor=found.next_cursor)
+
+    def _parked(self, row: Any, place: EventOutboxRow) -> ParkedEvent:
+        try:
+            event = self._read(row)
+        except ProblemError:
+            event = Event(id=row.event_id, source=row.source, type=row.type)
+        return ParkedEvent(
+            seq=place.seq,
+            event=event,
+            attempts=place.attempts,
+            reason=place.reason or "",
+            parked_at=place.parked_at or row.received_at,
         )
 
     async def unpark(self, seqs: Collection[int]) -> int:
@@ -286,21 +348,11 @@ def _reach_json(reach: Scope) -> dict[str, Any]:
     return reach.model_dump(mode="json", exclude_defaults=True)
 
 
-def _reach_of(row: EventRow) -> Scope:
-    return EVERYTHING if row.reach is None else Scope.model_validate(row.reach)
+def _reach_of(stored: dict[str, Any] | None) -> Scope:
+    return EVERYTHING if stored is None else Scope.model_validate(stored)
 
 
 def _stored_id(event: Event, reach: Scope) -> str:
     """What the event is known by beside its source: one of a narrow reach never takes the place of another's, nor of
     the platform's own."""
     return event.id if reach == EVERYTHING else derived_id("reach", reach.key, event.id)
-
-
-def _parked(row: EventRow, place: EventOutboxRow) -> ParkedEvent:
-    return ParkedEvent(
-        seq=place.seq,
-        event=Event.model_validate(row.envelope),
-        attempts=place.attempts,
-        reason=place.reason or "",
-        parked_at=place.parked_at or row.received_at,
-    )

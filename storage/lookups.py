@@ -2,23 +2,37 @@
 asked once, so the queue is never longer than the keys are many."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, case, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    case,
+    or_,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
+from domain.problems import ConfigurationProblem, ProblemError
 from storage.bulk import fetch
-from storage.identities import IdentityRow
+from storage.identities import VALUE_CONTEXT, IdentityRow
 from storage.interactions import InteractionRow
 from storage.notifications import LOOKUPS_CHANNEL, notify
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_PROBLEM = 2_000
+_MINUTES_FOR_A_KEY = 60
 
 
 class LookupRow(Table, table=True):
@@ -158,15 +172,23 @@ class Lookups(Repository):
             update(row).where(col(row.identity_id).in_(numbers)).values(claimed_until=self.now + lease)
         )
         found = await self.session.execute(
-            select(row, IdentityRow)
+            select(row, col(IdentityRow.kind), type_coerce(col(IdentityRow.value), LargeBinary))
             .join(IdentityRow, col(IdentityRow.id) == col(row.identity_id))
             .where(col(row.identity_id).in_(numbers))
             .order_by(col(row.due_at))
         )
-        return [
-            Claimed(each.identity_id, each.account_id, key.kind, key.value, each.as_of, each.attempts, self.now)
-            for each, key in found
-        ]
+        claimed: list[Claimed] = []
+        for each, kind, sealed in found:
+            asked = Claimed(each.identity_id, each.account_id, kind, "", each.as_of, each.attempts, self.now)
+            try:
+                value = self.work.database.keyring.decrypt(bytes(sealed), VALUE_CONTEXT).decode()
+            except ProblemError as problem:
+                # One that cannot be decrypted stops no other; another process may have its key.
+                again = isinstance(problem, ConfigurationProblem) and asked.attempts < _MINUTES_FOR_A_KEY
+                await self.failed(asked, str(problem), self.now + timedelta(minutes=1) if again else None)
+                continue
+            claimed.append(replace(asked, value=value))
+        return claimed
 
     async def answered(self, claimed: Claimed) -> None:
         """The platform answered. What was asked for meanwhile stays due."""

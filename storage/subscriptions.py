@@ -22,7 +22,7 @@ from domain.events import Event
 from domain.problems import NotFoundProblem, Text
 from domain.subscriptions import NewSubscription, Start, Subscription
 from storage.encryption import EncryptedJson
-from storage.events import EventRow
+from storage.events import EventRow, Events
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
@@ -213,7 +213,7 @@ class Subscriptions(Repository):
         """What the subscriber did not take, the oldest first."""
         statement = select(DeadLetterRow).where(col(DeadLetterRow.subscription_id) == subscription_id)
         rows = await paginate(self.session, statement, _BY_SEQ, page, lambda row: row)
-        events = await self._events([row.seq for row in rows.items])
+        events = await Events(self.work).readable([row.seq for row in rows.items])
         letters = [
             DeadLetter(row.seq, events[row.seq], row.reason, row.attempts, row.failed_at, row.redriven_at)
             for row in rows.items
@@ -231,10 +231,6 @@ class Subscriptions(Repository):
         if found:
             await self._change(subscription_id, next_attempt_at=self.now)
         return len(found)
-
-    async def _events(self, seqs: Collection[int]) -> dict[int, Event]:
-        statement = select(col(EventRow.seq), col(EventRow.envelope)).where(col(EventRow.seq).in_(seqs))
-        return {seq: Event.model_validate(envelope) for seq, envelope in await self.session.execute(statement)}
 
     async def _change(self, subscription_id: UUID, **values: Any) -> None:
         await self.session.execute(
@@ -274,19 +270,19 @@ class Deliveries(Repository):
         )
         found = (await self.session.execute(statement)).all()
         wanted = [seq for _, seq, type_, source, reach in found if subscription.wants(type_, source, _scope(reach))]
-        events = await Subscriptions(self.work)._events(wanted) if wanted else {}
+        events = await Events(self.work).readable(wanted) if wanted else {}
         return [StreamEvent(Position(xact, seq), events.get(seq)) for xact, seq, *_ in found]
 
     async def redriven(self, subscription_id: UUID, limit: int) -> list[tuple[int, Event]]:
         """Dead letters that somebody wants delivered again, the oldest first."""
         statement = (
-            select(col(EventRow.seq), col(EventRow.envelope))
+            select(col(EventRow.seq))
             .join(DeadLetterRow, col(DeadLetterRow.seq) == col(EventRow.seq))
             .where(col(DeadLetterRow.subscription_id) == subscription_id, col(DeadLetterRow.redriven_at).is_not(None))
             .order_by(col(EventRow.seq))
             .limit(limit)
         )
-        return [(seq, Event.model_validate(envelope)) for seq, envelope in await self.session.execute(statement)]
+        return list((await Events(self.work).readable(list(await self.session.scalars(statement)))).items())
 
     async def advance(self, held: Claimed, position: Position, delivered: int) -> bool:
         """The subscriber is done with everything up to the position; False when the claim is not ours any more, or the

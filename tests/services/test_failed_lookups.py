@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from domain.access import Role, Scope
 from domain.problems import AuthorizationProblem
@@ -55,6 +56,21 @@ async def test_they_are_found_by_reason_and_shown_masked(database: Database) -> 
     assert f"B{refused}" not in (shown.value, *shown.problem.split()), "the key is masked, also in the sentence"
     (second,) = (await service.list(ADMIN, LookupFilter(), PageRequest(1, first.next_cursor))).items
     assert second.id == busy
+
+
+async def test_a_key_that_nobody_can_decrypt_is_given_up_and_holds_up_no_other(database: Database) -> None:
+    async with UnitOfWork(database) as work:
+        numbers = [identity for _, identity in await add_customers(work, 3)]
+        await Lookups(work).ask([Ask(number, "youzan/flagship", work.now) for number in numbers])
+        await work.session.execute(
+            text("UPDATE identities SET value = set_byte(value, 20, 255 - get_byte(value, 20)) WHERE id = :id"),
+            {"id": numbers[1]},
+        )
+    async with UnitOfWork(database) as work:
+        claimed = await Lookups(work).claim("youzan", 9, timedelta(minutes=1))
+    assert {each.identity_id for each in claimed} == {numbers[0], numbers[2]}
+    async with UnitOfWork(database) as work:
+        assert (await Figures(work).collect()).lookups.aside == 1
 
 
 async def test_monitoring_counts_who_is_due_and_who_was_given_up(database: Database, clock: SteppedClock) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from domain.access import Scope
 from domain.events import Event
@@ -11,8 +12,10 @@ from domain.organisation import Placement
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
+from storage.paging import PageRequest
 from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
 from tests.storage.test_scoping import PLACEMENTS, SCOPES
 
 
@@ -95,3 +98,57 @@ async def test_the_same_event_with_another_reach_is_another_event(filled: Databa
         pending = [each for each in await events.claim(100, timedelta()) if each.event.id == "once"]
     assert [each.reach for each in pending] == [Scope.everything(), scopes[0]]
     assert [each.event_id == "once" for each in pending] == [True, False]
+
+
+ALTER = "UPDATE {table} SET {column} = set_byte({column}, 40, 255 - get_byte({column}, 40)) WHERE {which}"
+
+
+async def test_an_event_that_nobody_can_decrypt_is_parked_and_holds_up_no_other(
+    database: Database, clock: SteppedClock
+) -> None:
+    async with UnitOfWork(database) as work:
+        await Events(work).add([an_event("1"), an_event("2"), an_event("3")])
+        await work.session.execute(text(ALTER.format(table="events", column="envelope", which="event_id = '2'")))
+    async with UnitOfWork(database) as work:
+        assert [each.event.id for each in await Events(work).claim(10, timedelta(minutes=1))] == ["1", "3"]
+    async with UnitOfWork(database) as work:
+        (parked,) = (await Events(work).parked(PageRequest())).items
+        assert (parked.event.id, parked.event.type, "was altered" in parked.reason) == ("2", "shop.bell", True)
+    clock.advance(minutes=5)
+    async with UnitOfWork(database) as work:
+        assert [each.event.id for each in await Events(work).claim(10, timedelta(minutes=1))] == ["1", "3"]
+
+
+async def test_a_clock_that_was_set_back_keeps_no_event_waiting(database: Database, clock: SteppedClock) -> None:
+    async with UnitOfWork(database) as work:
+        await Events(work).add([an_event("1")])
+        await Events(work).retry((await Events(work).claim(1, timedelta(0)))[0].seq, work.now, "busy", count=True)
+    clock.advance(hours=-5)
+    async with UnitOfWork(database) as work:
+        assert await Events(work).has_due()
+        assert [each.event.id for each in await Events(work).claim(10, timedelta(minutes=1))] == ["1"]
+    async with UnitOfWork(database) as work:
+        assert not await Events(work).has_due()
+
+
+async def test_an_event_under_a_key_that_is_missing_here_is_left_to_another_process(
+    database: Database, database_url: str, clock: SteppedClock
+) -> None:
+    newer = Database(database_url, Keyring({"k2": b"2" * 32, "k1": b"1" * 32}), pool_size=2, clock=clock)
+    async with UnitOfWork(newer) as work:
+        await Events(work).add([an_event("1")])
+    async with UnitOfWork(database) as work:
+        assert await Events(work).claim(10, timedelta(minutes=1)) == []
+    clock.advance(minutes=2)
+    async with UnitOfWork(newer) as work:
+        assert [each.event.id for each in await Events(work).claim(10, timedelta(minutes=1))] == ["1"]
+        await Events(work).retry(1, work.now, "again", count=False)
+    # Nobody has the key any more: after an hour a person should know.
+    for _ in range(62):
+        clock.advance(minutes=2)
+        async with UnitOfWork(database) as work:
+            await Events(work).claim(10, timedelta(minutes=1))
+    async with UnitOfWork(database) as work:
+        (parked,) = (await Events(work).parked(PageRequest())).items
+    assert "“k2”" in parked.reason
+    await newer.close()
