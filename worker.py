@@ -39,6 +39,7 @@ from runtime.logging import LogContextInterceptor
 from runtime.settings import MOST_INBOX_LANES, Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
 from services.channels import listening
+from services.pacing import AccountPacer
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
@@ -88,7 +89,8 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
     """How to make the worker of each queue."""
     settings, client = application.settings, application.client
     binder = CallBinder(application.database, application.secret_reader)
-    link = Link(await stack.enter_async_context(open_client()), application.platform_tokens)
+    pacer = AccountPacer(application.database)
+    link = Link(await stack.enter_async_context(open_client()), application.platform_tokens, pacer=pacer)
     renderer = await stack.enter_async_context(TemplateRenderer())
     web = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
     stack.push_async_callback(web.aclose)

@@ -169,7 +169,7 @@ class Drains:
 async def work_for_a_round(name: str, step: Callable[[], Awaitable[object]]) -> None:
     """One batch of work after the other for a minute, or until the worker stops; pauses while the database is away."""
     end = time.monotonic() + ROUND_S
-    async with _heart_beating():
+    async with heart_beating():
         while time.monotonic() < end and not activity.is_worker_shutdown():
             try:
                 await step()
@@ -190,7 +190,7 @@ async def pause(seconds: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _heart_beating() -> AsyncIterator[None]:
+async def heart_beating() -> AsyncIterator[None]:
     """Tell the server that this process lives, however long one batch takes: when it dies, another one takes over."""
 
     async def beat() -> None:

@@ -21,13 +21,15 @@ def message_activities(
 
     async def send(request: SendArguments, context: CallContext) -> SendOutput:
         account = await connections.account(wecom.platform, request.account)
-        cause = Cause(context.key, context.run_id, context.reference, f"{wecom.platform}/{account.slug}")
+        account_id = f"{wecom.platform}/{account.slug}"
+        client = wecom.open(account, link.paced(account_id, wecom.requests_per_second))
+        cause = Cause(context.key, context.run_id, context.reference, account_id)
 
         async def render() -> str:
             source = request.text if request.text is not None else await reach.template(request.template or "")
             return await renderer.render(source, request.data)
 
-        return await send_once(wecom.open(account, link), reach, request, render, cause, resumed=context.resumed)
+        return await send_once(client, reach, request, render, cause, resumed=context.resumed)
 
     return [binder.bind(SEND, send)]
 

@@ -23,7 +23,8 @@ def platform_activities(
 def _implementation(connector: Connector, call: AnyCall, connections: Connections, link: Link) -> Implementation:
     async def perform(request: Any, context: CallContext) -> BaseModel:
         account = await connections.account(connector.platform, request.account)
-        client = connector.open(account, link)
+        account_id = f"{account.platform}/{account.slug}"
+        client = connector.open(account, link.paced(account_id, connector.requests_per_second))
         return await call_capability(client, call, request, key=context.key, resumed=context.resumed)
 
     return _typed(perform, call)

@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.binding import failure
+from activities.drains import heart_beating
 from domain.problems import ProblemError
 from services.pulls import PullService
 from workflows import messages
@@ -16,12 +17,12 @@ class PullActivities:
 
     @activity.defn(name=messages.PULL_ACTIVITY)
     async def pull(self, pull: messages.StreamPull) -> messages.PullProgress:
-        """Some pages of a stream, or a whole comparison. Fails as the platform's calls do."""
+        """Some pages of a stream, or of its comparison. Fails as the platform's calls do."""
         try:
-            if pull.task == "compare":
-                found = await self._pulls.compare(pull.account_id, pull.stream, beat=activity.heartbeat)
-                return messages.PullProgress(found.records, found.missing)
-            pulled = await self._pulls.pull(pull.account_id, pull.stream, beat=activity.heartbeat)
+            # A page may wait for its turns longer than it takes to see that a worker died.
+            async with heart_beating():
+                work = self._pulls.compare_on if pull.task == "compare" else self._pulls.pull
+                pulled = await work(pull.account_id, pull.stream)
         except ProblemError as error:
             raise failure(error.problem) from error
         return messages.PullProgress(pulled.records, pulled.missed, pulled.more)

@@ -60,6 +60,9 @@ class Metrics:
         self._accuracy = self._gauge(
             "comparison_accuracy", "Share of the platform's records that were here as it has them", "platform"
         )
+        self._unfinished = self._gauge("comparisons_unfinished", "Comparisons that came to no end", "platform")
+        self._turns = self._gauge("platform_requests", "Turns that requests to accounts took, so far", "platform")
+        self._delays = self._gauge("platform_delays", "How often there was no turn yet, so far", "platform")
         self._purged = self._gauge("purged_rows", "Rows deleted after their time, so far", "kind")
         self._oldest = self._gauge("oldest_row_seconds", "How long ago the oldest kept row ended", "kind")
         self._read_at: float | None = None
@@ -103,6 +106,13 @@ class Metrics:
         self._accuracy.clear()
         for platform, share in figures.accuracy.items():
             self._accuracy.labels(platform).set(share)
+        self._unfinished.clear()
+        for platform, count in figures.unfinished.items():
+            self._unfinished.labels(platform).set(count)
+        for platform, count in figures.requests.items():
+            self._turns.labels(platform).set(count)
+        for platform, count in figures.delays.items():
+            self._delays.labels(platform).set(count)
         for kind, rows in figures.purged.items():
             self._purged.labels(kind.value).set(rows)
         self._oldest.clear()

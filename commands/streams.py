@@ -62,7 +62,10 @@ def list_comparisons(account: Account = None, name: Name = None, newest: Newest 
                     "records": each.records,
                     "missing": each.missing,
                     "differing": each.differing,
+                    "unread": each.unread,
                     "accuracy": each.accuracy,
+                    "state": each.state,
+                    "problem": each.problem,
                 }
                 for each in found.items
             ],

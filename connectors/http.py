@@ -16,6 +16,7 @@ import httpx
 import structlog
 
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
+from connectors.pacing import Pace, Pacer
 from connectors.payloads import exact_fraction
 from connectors.retry_after import asked_wait_s
 from connectors.tokens import MemoryTokenStore, TokenStore
@@ -47,13 +48,22 @@ def wall_clock() -> datetime:
 class Link:
     """What a connector needs to reach the outside: a client, the tokens, the time, and how long it may wait.
 
-    answer_timeout_s bounds one request; keep it well below the calls' `timeout_s`.
+    answer_timeout_s bounds one request; keep it well below the calls' `timeout_s`. pacer: who gives out turns; pace:
+    those of the account that this link is for. Without them every request goes out at once.
     """
 
     http: httpx.AsyncClient
     tokens: TokenStore
     now: Callable[[], datetime] = wall_clock
     answer_timeout_s: float = 10.0
+    pacer: Pacer | None = None
+    pace: Pace | None = None
+
+    def paced(self, account_id: str, per_second: float, *, bulk: bool = False) -> Self:
+        """The same for one account, whose requests wait for their turns. bulk: nobody waits for them."""
+        if self.pacer is None:
+            return self
+        return replace(self, pace=Pace(self.pacer, account_id, per_second, bulk))
 
     def without_tokens(self) -> Self:
         """The same, knowing no token: a connection test tries the secret itself, not what an earlier one fetched."""
@@ -126,10 +136,15 @@ class PlatformHttp:
         headers: Mapping[str, str] | None = None,
         largest: int = MAX_ANSWER_BYTES,
     ) -> tuple[int, httpx.Headers, bytes]:
-        """The status, headers and content of any answer up to `largest` bytes, for platforms that speak by status."""
+        """The status, headers and content of any answer up to `largest` bytes, for platforms that speak by status.
+
+        Goes out when it is the account's turn. Raises RateLimitProblem when that takes too long.
+        """
         kind = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
         timeout = httpx.Timeout(self._link.answer_timeout_s, connect=min(5.0, self._link.answer_timeout_s))
         content = bytearray()
+        if self._link.pace is not None:
+            await self._link.pace.turn()
         try:
             async with (
                 asyncio.timeout(self._link.answer_timeout_s),

@@ -34,7 +34,8 @@ class Connector(Protocol):
 
     @property
     def requests_per_second(self) -> float:
-        """The rate limit of that queue, all workers together: calls started a second."""
+        """How fast the platform may be asked, all workers together: calls of the queue started a second, and requests
+        to one account a second, those within calls and pulls included (`connectors.pacing`)."""
 
     @property
     def settings(self) -> type[AccountSettings]:

@@ -60,7 +60,8 @@ async def read_each(
         async with turn:
             if not stopped:
                 found[number] = each = await _read(number, read)
-                stopped.extend([each] if isinstance(each, _OF_EVERYTHING) else [])
+                if isinstance(each, _OF_EVERYTHING) and not _is_brief(each):
+                    stopped.append(each)
 
     waiting = list(dict.fromkeys(numbers))
     for pause_s in (*AGAIN_AFTER_S, None):
@@ -110,6 +111,12 @@ async def _read(number: str, read: Callable[[str], Awaitable[Row]]) -> Found:
     except Exception as error:  # a connector's bug on one thing must not stop the others
         said = f"{type(error).__name__}: {error}"
         return RuntimeProblem(Text(f"内部错误：{said}", f"Internal error: {said}"), retryable=False)
+
+
+def _is_brief(problem: ProblemError) -> bool:
+    """Whether the platform was asked too often for a moment only."""
+    waits_s = problem.problem.as_dict().get("retry_after_s")
+    return isinstance(problem, RateLimitProblem) and isinstance(waits_s, int | float) and waits_s <= AGAIN_AFTER_S[-1]
 
 
 def _may_be_read_later(found: Found) -> bool:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     TOKENS = "tokens"
     LOGIN_ATTEMPTS = "login_attempts"
     IDEMPOTENCY_KEYS = "idempotency_keys"
+    COMPARISONS = "comparisons"
 
 
 TITLES: Mapping[Kind, Text] = {
@@ -35,10 +36,12 @@ TITLES: Mapping[Kind, Text] = {
     Kind.TOKENS: Text("过期的会话与令牌", "expired sessions and tokens"),
     Kind.LOGIN_ATTEMPTS: Text("登录尝试计数", "counters of login attempts"),
     Kind.IDEMPOTENCY_KEYS: Text("过期的幂等键", "expired idempotency keys"),
+    Kind.COMPARISONS: Text("每夜的比对结果", "nightly comparisons"),
 }
 
 # Longer than any window that attempts are counted in.
 _LOGIN_ATTEMPTS_DAYS = 1
+_COMPARISONS_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class RetentionPolicy:
             Kind.TOKENS: self.tokens_days,
             Kind.LOGIN_ATTEMPTS: _LOGIN_ATTEMPTS_DAYS,
             Kind.IDEMPOTENCY_KEYS: 0,
+            Kind.COMPARISONS: _COMPARISONS_DAYS,
         }[kind]
 
     def cutoff(self, kind: Kind, now: datetime) -> datetime:

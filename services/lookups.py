@@ -141,7 +141,9 @@ class LookupService:
     async def _look_up(self, platform: str, claimed: Claimed) -> None:
         slug = claimed.account_id.partition("/")[2]
         account = await self._connections.account(platform, slug)
-        client = self._connectors.for_platform(platform).open(account, self._link)
+        connector = self._connectors.for_platform(platform)
+        link = self._link.paced(claimed.account_id, connector.requests_per_second, bulk=True)
+        client = connector.open(account, link)
         found = LookedUp(None)
         if isinstance(client, LooksUp) and client.looks_up == claimed.kind:
             async with UnitOfWork(self._database) as work:

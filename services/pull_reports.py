@@ -1,9 +1,10 @@
 """How well platforms are read: where each stream stands, and what the nightly comparisons found."""
 
 from domain.access import Actor, Permission
+from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database
 from storage.paging import Page, PageRequest
-from storage.pulls import ComparisonRow, StreamRow, Streams
+from storage.pulls import StreamRow, Streams
 from storage.unit_of_work import UnitOfWork
 
 
@@ -25,4 +26,4 @@ class PullReports:
         """Comparisons, the newest first."""
         actor.require(Permission.ACCOUNTS_READ)
         async with UnitOfWork(self._database) as work:
-            return await Streams(work).comparisons(actor.scope, page, account_id=account_id, stream=stream)
+            return await Comparisons(work).list(actor.scope, page, account_id=account_id, stream=stream)

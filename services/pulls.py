@@ -4,7 +4,8 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,21 +16,24 @@ from connectors.accounts import Account
 from connectors.http import Link
 from connectors.pulling import Pullable, PulledPage, Stream
 from connectors.registry import ConnectorRegistry
-from connectors.webhooks import Verified
-from domain.customers.folding import fold
-from domain.customers.records import Record, record_of
 from domain.events import rfc3339
-from domain.ids import content_digest
 from domain.organisation import Placement
-from domain.problems import CommunicationProblem, NotFoundProblem, ProblemError, Text, UnavailableProblem
-from domain.storable import is_storable
+from domain.problems import (
+    CommunicationProblem,
+    NotFoundProblem,
+    ProblemError,
+    RateLimitProblem,
+    Text,
+    UnavailableProblem,
+)
 from services.connections import Connections
+from services.pulled_pages import Wrong, compared_with_list, compared_with_rows, pushes_of, told_by
 from services.unlisted import ask_about_unlisted
+from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database
-from storage.inbox import Inbox, Push
-from storage.interactions import Interactions
+from storage.inbox import Inbox
 from storage.placements import Placements
-from storage.pulls import ComparisonRow, Streams
+from storage.pulls import Streams
 from storage.record_comparison import Difference, RecordComparison
 from storage.unit_of_work import UnitOfWork
 
@@ -41,6 +45,10 @@ MOST_WAITING = 200_000
 FIRST_REACH = timedelta(days=731)
 """How far back a stream is read when its account is connected, where the platform lets one."""
 COMPARED = timedelta(days=2)
+_HELD_S = 60.0
+_CLOCKS_DIFFER = timedelta(minutes=1)
+_READ_AGAIN = timedelta(hours=1)
+_PASSES = (CommunicationProblem, RateLimitProblem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +60,6 @@ class Pulled:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrong:
-    """What of a page is not here, or otherwise: the keys of its pushes; and the records that rows are compared with."""
-
-    pushes: frozenset[str]
-    records: Sequence[Record] = ()
-
-
 class PullService:
     """Streams of connected accounts, read by whoever serves the platform's queue."""
 
@@ -69,79 +69,105 @@ class PullService:
         self._connections = connections
         self._link = link
 
-    async def pull(
-        self, account_id: str, stream: str, *, pages: int = 20, beat: Callable[[], None] = lambda: None
-    ) -> Pulled:
-        """Read some pages on from where the stream stands, and let the inbox have them. beat: called at every page.
+    async def pull(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
+        """Read some pages on from where the stream stands, and let the inbox have them.
 
         Raises NotFoundProblem for an account or stream that is not there, UnavailableProblem while the inbox is full,
         and problems as `connectors.errors` describes them; the stream remembers why it stopped.
         """
-        account, client, kind = await self._open(account_id, stream)
-        cursor = await self._cursor(account_id, stream, kind)
+        kind = self._stream(account_id, stream)
+        account, client = await self._open(account_id)
+        until = self._link.now().replace(microsecond=0)
+        cursor = _within(await self._cursor(account_id, stream, kind), until)
         records = missed = 0
         more = True
-        until = self._link.now().replace(microsecond=0)
         for turn in range(pages):
             try:
-                page = await client.pull(stream, cursor, until)
+                page = await self._page(client, account_id, stream, cursor, until)
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
-                if turn and isinstance(problem, CommunicationProblem) and problem.problem.as_dict().get("retryable"):
+                if turn and isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable"):
                     break  # a bad moment of the platform: what was read is kept, and the next go tries again
                 raise
             missed += await self._keep(account, kind, page, until)
             records += len(page.records)
             cursor, more = page.cursor, page.more
-            beat()
             if not more:
                 break
         return Pulled(records, missed, more)
 
-    async def compare(self, account_id: str, stream: str, *, beat: Callable[[], None] = lambda: None) -> ComparisonRow:
+    async def compare(self, account_id: str, stream: str) -> ComparisonRow:
         """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
         mended by the inbox, also where the inbox read the same before. Raises as `pull` does."""
-        account, client, kind = await self._open(account_id, stream)
+        row, _ = await self._compare(account_id, stream, None)
+        return row
+
+    async def compare_on(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
+        """Some pages of `compare`, from where it stopped. missed: records that were not here.
+
+        Raises as `pull` does; the comparison remembers why it stopped.
+        """
+        row, before = await self._compare(account_id, stream, pages)
+        return Pulled(row.records - before.records, row.missing - before.missing, row.cursor is not None)
+
+    async def _compare(self, account_id: str, stream: str, pages: int | None) -> tuple[ComparisonRow, Difference]:
+        kind = self._stream(account_id, stream)
         until = self._link.now().replace(microsecond=0)
         since = until - COMPARED
-        cursor: Mapping[str, Any] = {"since": rfc3339(since)}
-        total, more = Difference(), True
-        while more:
-            asked_at = self._link.now()
-            page = await client.pull(stream, cursor, until)
-            difference, page, wrong = await self._difference(account, kind, page)
-            total += difference
-            await self._mend(account, page, wrong, asked_at)
-            cursor, more = page.cursor, page.more
-            beat()
         async with UnitOfWork(self._database) as work:
             place = await self._place(work, account_id)
-            row = ComparisonRow(
-                account_id=account_id,
-                unit_path=place.unit_path,
-                stream=stream,
-                since=since,
-                until=until,
-                records=total.records,
-                missing=total.missing,
-                differing=total.differing,
-                compared_at=work.now,
-            )
-            await Streams(work).insert(row)
-        log.info("stream compared", account=account_id, stream=stream, missing=total.missing, differing=total.differing)
-        return row
+            begin = {"since": rfc3339(since)}
+            row = await Comparisons(work).begin(account_id, stream, place.unit_path, since, until, begin)
+        before = row.found
+        try:
+            account, client = await self._open(account_id)
+            while row.cursor is not None and (pages is None or pages > 0):
+                row = await self._compare_page(row, account, client, kind)
+                pages = None if pages is None else pages - 1
+        except Exception as error:
+            with suppress(UnavailableProblem):
+                async with UnitOfWork(self._database) as work:
+                    await Comparisons(work).stopped(row, _why(error))
+            raise
+        if row.cursor is None:
+            log.info("stream compared", account=account_id, stream=stream, missing=row.missing, differing=row.differing)
+        return row, before
+
+    async def _compare_page(
+        self, row: ComparisonRow, account: Account, client: Pullable, kind: Stream
+    ) -> ComparisonRow:
+        """Count and mend one page; where the comparison stands then."""
+        asked_at, cursor = self._link.now(), row.cursor or {}
+        await self._refuse_when_full()
+        page = await self._page(client, _id(account), row.stream, cursor, row.until)
+        told, unread = told_by(self._connectors.for_platform(account.platform), account, page)
+        async with UnitOfWork(self._database) as work:
+            wrong = Wrong(frozenset())
+            if kind.lists_everything:
+                found, page = await compared_with_list(work, _id(account), page, told)
+                readable = {pulled.dedupe_key for pulled, some in told if some}
+                wrong = Wrong(frozenset(readable & {each.dedupe_key for each in page.records}))
+            else:
+                found, wrong = await compared_with_rows(work, told)
+            found = row.found + found + Difference(records=unread, unread=unread)
+        async with UnitOfWork(self._database) as work:
+            gone_on = await Comparisons(work).advance(row, found, page.cursor if page.more else None)
+            if gone_on is None:
+                raise UnavailableProblem(
+                    Text("另一个进程正在做同一次比对", "Another process is at the same comparison"), retry_after_s=60
+                )
+            await _mend(work, account, page, wrong, asked_at)
+        return gone_on
 
     def streams_of(self, platform: str) -> tuple[Stream, ...]:
         """What can be read of a platform; empty when nothing can, or nobody knows it."""
         connector = self._connectors.get(platform)
         return tuple(getattr(connector.client, "streams", ())) if connector is not None else ()
 
-    async def _open(self, account_id: str, stream: str) -> tuple[Account, Pullable, Stream]:
-        platform, _, slug = account_id.partition("/")
+    def _stream(self, account_id: str, stream: str) -> Stream:
+        platform = account_id.partition("/")[0]
         kind = next((each for each in self.streams_of(platform) if each.name == stream), None)
-        account = await self._connections.account(platform, slug)
-        client = self._connectors.for_platform(platform).open(account, self._link)
-        if kind is None or not isinstance(client, Pullable):
+        if kind is None:
             known = ", ".join(each.name for each in self.streams_of(platform)) or "–"
             raise NotFoundProblem(
                 Text(
@@ -150,9 +176,38 @@ class PullService:
                 ),
                 retryable=False,
             )
-        return account, client, kind
+        return kind
+
+    async def _open(self, account_id: str) -> tuple[Account, Pullable]:
+        """An account and the client that reads in bulk for it."""
+        platform, _, slug = account_id.partition("/")
+        account = await self._connections.account(platform, slug)
+        connector = self._connectors.for_platform(platform)
+        client: Pullable = connector.open(
+            account, self._link.paced(account_id, connector.requests_per_second, bulk=True)
+        )
+        return account, client
+
+    async def _page(
+        self, client: Pullable, account_id: str, stream: str, cursor: Mapping[str, Any], until: datetime
+    ) -> PulledPage:
+        try:
+            return await client.pull(stream, cursor, until)
+        except RateLimitProblem as problem:
+            told = problem.problem.as_dict()
+            if self._link.pacer is not None and told.get("platform_code"):
+                # Its own word, no pace of ours: asking on would use up what calls need, or get the account blocked.
+                await self._link.pacer.hold(account_id, float(told.get("retry_after_s") or _HELD_S))
+            raise
 
     async def _cursor(self, account_id: str, stream: str, kind: Stream) -> Mapping[str, Any]:
+        await self._refuse_when_full()
+        async with UnitOfWork(self._database) as work:
+            row = await Streams(work).stand(account_id, stream)
+            start = work.now - min(kind.reaches_back, FIRST_REACH)
+            return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
+
+    async def _refuse_when_full(self) -> None:
         async with UnitOfWork(self._database) as work:
             if await Inbox(work).is_fuller_than(MOST_WAITING):
                 raise UnavailableProblem(
@@ -162,20 +217,17 @@ class PullService:
                     ),
                     retry_after_s=60,
                 )
-            row = await Streams(work).stand(account_id, stream)
-            start = work.now - min(kind.reaches_back, FIRST_REACH)
-            return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
 
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
         records, keys = len(page.records), set[str]()
         if kind.lists_everything:
-            told = self._told(account, page)
+            told, _ = told_by(self._connectors.for_platform(account.platform), account, page)
             keys = {each.key[2] for _, records_of in told for each in records_of}
             async with UnitOfWork(self._database) as work:
-                _, page = await _compared_with_list(work, _id(account), page, told)
+                _, page = await compared_with_list(work, _id(account), page, told)
         async with UnitOfWork(self._database) as work:
-            new = await Inbox(work).add_many(_pushes(account, page))
+            new = await Inbox(work).add_many(pushes_of(account, page))
             await ask_about_unlisted(work, _id(account), kind.name, page, keys)
             place = await self._place(work, _id(account))
             await Streams(work).note(
@@ -189,16 +241,6 @@ class PullService:
             )
         return new
 
-    async def _mend(self, account: Account, page: PulledPage, wrong: _Wrong, asked_at: datetime) -> None:
-        """Let the inbox have what is wrong here although it may have had it before, and whatever else is new to it."""
-        again = [each for each in page.records if each.dedupe_key in wrong.pushes]
-        others = [each for each in page.records if each.dedupe_key not in wrong.pushes]
-        async with UnitOfWork(self._database) as work:
-            await Inbox(work).add_many(_pushes(account, replace(page, records=others)))
-            # Pushes before records, as whoever drains takes them.
-            await Inbox(work).read_again(_pushes(account, replace(page, records=again)))
-            await RecordComparison(work).give_way(wrong.records, asked_at)
-
     async def _note(self, account: Account, stream: str, cursor: Mapping[str, Any], *, problem: str) -> None:
         async with UnitOfWork(self._database) as work:
             place = await self._place(work, _id(account))
@@ -206,57 +248,8 @@ class PullService:
                 _id(account), stream, place.unit_path, cursor, reached_at=_reached(cursor), problem=problem
             )
 
-    async def _difference(
-        self, account: Account, kind: Stream, page: PulledPage
-    ) -> tuple[Difference, PulledPage, _Wrong]:
-        """How a page compares with what is here; the page, of a list of everything without what is known; and what of
-        it is wrong here."""
-        told = self._told(account, page)
-        async with UnitOfWork(self._database) as work:
-            if kind.lists_everything:
-                difference, page = await _compared_with_list(work, _id(account), page, told)
-                readable = {pulled.dedupe_key for pulled, some in told if some}
-                return difference, page, _Wrong(frozenset(readable & {each.dedupe_key for each in page.records}))
-            folded = fold(each for _, records in told for each in records)
-            difference, wrong = await RecordComparison(work).difference(folded)
-        things = {(each.shelf, each.key) for each in wrong}
-        pushes = (pulled.dedupe_key for pulled, some in told if any((each.shelf, each.key) in things for each in some))
-        return difference, page, _Wrong(frozenset(pushes), wrong)
-
-    def _told(self, account: Account, page: PulledPage) -> list[tuple[Verified, list[Record]]]:
-        """The records of a page, none of what cannot be read."""
-        connector = self._connectors.for_platform(account.platform)
-        told: list[tuple[Verified, list[Record]]] = []
-        for pulled in page.records:
-            try:
-                events = connector.to_events(pulled, account)
-                told.append((pulled, [each for event in events if (each := record_of(event, pulled.received_at))]))
-            except Exception:  # also a connector's bug on one row: the inbox puts it into quarantine with its reason
-                told.append((pulled, []))
-        return told
-
     async def _place(self, work: UnitOfWork, account_id: str) -> Placement:
         return (await Placements(work).of_accounts([account_id]))[account_id]
-
-
-async def _compared_with_list(
-    work: UnitOfWork, account_id: str, page: PulledPage, told: Sequence[tuple[Verified, Sequence[Record]]]
-) -> tuple[Difference, PulledPage]:
-    keys: dict[str, set[str]] = {}
-    for _, records in told:
-        for each in records:
-            keys.setdefault(each.kind, set()).add(each.key[2])
-    known = {kind: await Interactions(work).seen(account_id, kind, some) for kind, some in keys.items()}
-    total, kept = Difference(), []
-    for pulled, records in told:
-        here = [(each, known[each.kind].get(each.key[2])) for each in records]
-        missing = sum(found is None for _, found in here)
-        said = [(found, (each.values["state"], each.values["details"].get("seen"))) for each, found in here]
-        differing = sum(found is not None and found != now for found, now in said)
-        total += Difference(len(records), missing, differing)
-        if missing or differing or not records:
-            kept.append(pulled)
-    return total, replace(page, records=kept)
 
 
 def _id(account: Account) -> str:
@@ -268,20 +261,25 @@ def _reached(cursor: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(since) if isinstance(since, str) else None
 
 
-def _storable(key: str) -> str:
-    return key if is_storable(key) else content_digest(key.encode("utf-8", "surrogatepass"))
+def _within(cursor: Mapping[str, Any], until: datetime) -> Mapping[str, Any]:
+    """The cursor; one that lies ahead of us, because a clock was fast when it was written, as far back instead: what
+    changed since then was not read, however far it says that it was."""
+    since = _reached(cursor)
+    if since is None or since <= until + _CLOCKS_DIFFER:
+        return cursor
+    log.warning("a stream was read up to an instant to come, it is read again", since=rfc3339(since))
+    return {"since": rfc3339(until - (since - until) - _READ_AGAIN)}
 
 
-def _pushes(account: Account, page: PulledPage) -> list[Push]:
-    return [
-        Push(
-            platform=account.platform,
-            account=account.slug,
-            dedupe_key=_storable(each.dedupe_key),
-            kind=each.kind,
-            payload=each.payload,
-            received_at=each.received_at,
-            sent_at=each.sent_at,
-        )
-        for each in page.records
-    ]
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, ProblemError) else f"{type(error).__name__}: {error}"
+
+
+async def _mend(work: UnitOfWork, account: Account, page: PulledPage, wrong: Wrong, asked_at: datetime) -> None:
+    """Let the inbox have what is wrong here although it may have had it before, and whatever else is new to it."""
+    again = [each for each in page.records if each.dedupe_key in wrong.pushes]
+    others = [each for each in page.records if each.dedupe_key not in wrong.pushes]
+    await Inbox(work).add_many(pushes_of(account, replace(page, records=others)))
+    # Pushes before records, as whoever drains takes them.
+    await Inbox(work).read_again(pushes_of(account, replace(page, records=again)))
+    await RecordComparison(work).give_way(wrong.records, asked_at)

@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 BATCH = 1_000
 _MOST_HELD = 10_000
 _OF_RUNS = frozenset({Kind.EFFECTS, Kind.PAYMENTS})
-# Counters and leases of minutes: nobody will ask when they went.
-_NOT_AUDITED = frozenset({Kind.LOGIN_ATTEMPTS, Kind.IDEMPOTENCY_KEYS})
+# Counters, leases of minutes, old figures: nobody will ask when they went.
+_NOT_AUDITED = frozenset({Kind.LOGIN_ATTEMPTS, Kind.IDEMPOTENCY_KEYS, Kind.COMPARISONS})
 
 
 @dataclass(slots=True)

@@ -9,12 +9,14 @@ from sqlmodel import col
 
 from domain.retention import Kind
 from storage.accounts import AccountRow
+from storage.comparisons import ComparisonRow, accuracy_of
 from storage.effects import UNSETTLED, EffectRow
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
 from storage.lookups import LookupRow
-from storage.pulls import ComparisonRow, StreamRow, accuracy_of
+from storage.pulls import StreamRow
+from storage.request_paces import RequestPaceRow
 from storage.retention import Retention
 from storage.runs import RunRow
 from storage.subscriptions import DeadLetterRow, SubscriptionRow
@@ -51,7 +53,9 @@ class FigureSet:
     though their run has ended.
 
     read_until: by platform, up to when all streams of its active accounts were read. accuracy: by platform, the share
-    of the records in the newest comparison of each stream that were here as the platform has them.
+    of the records in the newest finished comparison of each stream that were here as the platform has them. unfinished:
+    by platform, comparisons that stopped or were given up. requests, delays: by platform, turns that were taken, and
+    those that had to be waited for.
     kept_since: when the oldest row of a kind ended that is still there. purged: rows deleted so far.
     """
 
@@ -65,6 +69,9 @@ class FigureSet:
     unsettled: dict[str, int] = field(default_factory=dict)
     read_until: dict[str, datetime] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
+    unfinished: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    delays: dict[str, int] = field(default_factory=dict)
     kept_since: dict[Kind, datetime] = field(default_factory=dict)
     purged: dict[Kind, int] = field(default_factory=dict)
 
@@ -84,15 +91,24 @@ class Figures(Repository):
             unsettled=await self._unsettled(),
             read_until=await self._read_until(),
             accuracy=await self._accuracy(),
+            unfinished=await self._unfinished(),
+            **await self._paces(),
             kept_since=await Retention(self.work).oldest(),
             purged=await Retention(self.work).counted(),
         )
 
     async def _inbox(self) -> Backlog:
-        waiting = select(func.count(), func.min(InboxRow.received_at)).where(col(InboxRow.state) == "waiting")
+        waiting = select(func.count()).where(col(InboxRow.state) == "waiting")
+        # The first that came, not the least instant of all: a million wait on a day of promotions.
+        first = (
+            select(col(InboxRow.received_at))
+            .where(col(InboxRow.state) == "waiting")
+            .order_by(col(InboxRow.id))
+            .limit(1)
+        )
         aside = select(func.count()).select_from(InboxRow).where(col(InboxRow.state) == "quarantined")
-        count, oldest = (await self.session.execute(waiting)).one()
-        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+        count = await self.session.scalar(waiting) or 0
+        return Backlog(count, await self.session.scalar(first), await self.session.scalar(aside) or 0)
 
     async def _events(self) -> Backlog:
         parked = col(EventOutboxRow.parked_at)
@@ -174,13 +190,19 @@ class Figures(Repository):
         newest = (
             select(row)
             .ext(distinct_on(*stream))
-            .where(col(row.compared_at) > self.now - _COMPARED_WITHIN)
+            .where(
+                col(row.compared_at) > self.now - _COMPARED_WITHIN,
+                col(row.cursor).is_(None),
+                col(row.problem).is_(None),
+            )
             .order_by(*stream, col(row.compared_at).desc())
             .subquery()
         )
         statement = (
             select(
-                col(AccountRow.platform), func.sum(newest.c.records), func.sum(newest.c.missing + newest.c.differing)
+                col(AccountRow.platform),
+                func.sum(newest.c.records),
+                func.sum(newest.c.missing + newest.c.differing + newest.c.unread),
             )
             .join(newest, newest.c.account_id == col(AccountRow.id))
             .where(col(AccountRow.active))
@@ -191,3 +213,24 @@ class Figures(Repository):
             for platform, records, wrong in await self.session.execute(statement)
         }
         return {platform: share for platform, share in shares.items() if share is not None}
+
+    async def _unfinished(self) -> dict[str, int]:
+        row = ComparisonRow
+        statement = (
+            select(col(AccountRow.platform), func.count())
+            .join(row, col(row.account_id) == col(AccountRow.id))
+            .where(col(AccountRow.active), col(row.compared_at) > self.now - _COMPARED_WITHIN)
+            .where(col(row.problem).is_not(None))
+            .group_by(col(AccountRow.platform))
+        )
+        return {str(platform): int(count) for platform, count in await self.session.execute(statement)}
+
+    async def _paces(self) -> dict[str, dict[str, int]]:
+        row = RequestPaceRow
+        platform = func.split_part(col(row.account_id), "/", 1)
+        statement = select(platform, func.sum(col(row.requests)), func.sum(col(row.delays))).group_by(platform)
+        found = [(str(name), int(made), int(put_off)) for name, made, put_off in await self.session.execute(statement)]
+        return {
+            "requests": {name: made for name, made, _ in found},
+            "delays": {name: put_off for name, _, put_off in found},
+        }

@@ -1,18 +1,17 @@
-"""Where each stream of each account stands, and what its nightly comparison found."""
+"""Where each stream of each account stands."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, case, func, select
+from sqlalchemy import BigInteger, case, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col
 
 from domain.access import Scope
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import ScopedColumns, visible
-from storage.tables import Table, identifier, instant
+from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 _LONGEST_PROBLEM = 2_000
@@ -37,42 +36,11 @@ class StreamRow(ScopedColumns, Table, table=True):
     pulled_at: datetime = instant()
 
 
-class ComparisonRow(ScopedColumns, Table, table=True):
-    """One comparison of a stream over `[since, until)`: how many records the platform has, how many of them Tandem did
-    not have (`missing`) or had otherwise (`differing`) before they were mended."""
-
-    __tablename__ = "comparisons"
-    id: UUID = identifier()
-    stream: str
-    since: datetime = instant()
-    until: datetime = instant()
-    records: int
-    missing: int
-    differing: int
-    compared_at: datetime = instant()
-
-    @property
-    def accuracy(self) -> float | None:
-        """The share of the records that Tandem had as the platform has them; None when there were none."""
-        return accuracy_of(self.records, self.missing + self.differing)
-
-    __table_args__ = (
-        Index("ix_comparisons_account_id_compared_at_id", "account_id", "compared_at", "id"),
-        Index("ix_comparisons_compared_at_id", "compared_at", "id"),
-    )
-
-
-def accuracy_of(records: int, wrong: int) -> float | None:
-    """The share of records that were right, None for no records."""
-    return 1 - wrong / records if records else None
-
-
-_NEWEST_FIRST = Order("comparisons", (ComparisonRow.compared_at, ComparisonRow.id))
 _BY_NAME = Order("streams", (StreamRow.account_id, StreamRow.stream), descending=False)
 
 
 class Streams(Repository):
-    """Streams and their comparisons."""
+    """Streams of accounts."""
 
     async def stand(self, account_id: str, stream: str) -> StreamRow | None:
         """Where a stream stands, None when it was never read."""
@@ -131,14 +99,3 @@ class Streams(Repository):
         if account_id is not None:
             statement = statement.where(col(StreamRow.account_id) == account_id)
         return await paginate(self.session, statement, _BY_NAME, page, lambda row: row)
-
-    async def comparisons(
-        self, scope: Scope, page: PageRequest, *, account_id: str | None = None, stream: str | None = None
-    ) -> Page[ComparisonRow]:
-        """Comparisons within a data scope, the newest first."""
-        statement = select(ComparisonRow).where(visible(ComparisonRow, scope))
-        if account_id is not None:
-            statement = statement.where(col(ComparisonRow.account_id) == account_id)
-        if stream is not None:
-            statement = statement.where(col(ComparisonRow.stream) == stream)
-        return await paginate(self.session, statement, _NEWEST_FIRST, page, lambda row: row)

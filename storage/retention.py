@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Field, col
 
 from domain.retention import Kind
+from storage.comparisons import ComparisonRow
 from storage.effects import EffectRow
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskCommandRow, HumanTaskRow
@@ -82,6 +83,7 @@ _OVER: Mapping[Kind, _Over] = {
     Kind.TOKENS: _Over(TokenRow, col(TokenRow.expires_at)),
     Kind.LOGIN_ATTEMPTS: _Over(LoginAttemptRow, col(LoginAttemptRow.window_started_at)),
     Kind.IDEMPOTENCY_KEYS: _Over(IdempotencyKeyRow, col(IdempotencyKeyRow.expires_at)),
+    Kind.COMPARISONS: _Over(ComparisonRow, col(ComparisonRow.compared_at)),
 }
 
 

@@ -12,6 +12,8 @@ with workflow.unsafe.imports_passed_through():
 
 GOES = 200
 """Goes of one pull, some pages each; what is left then is read after the next stroke of the clock."""
+COMPARED_GOES = 1_000
+"""Of a comparison, whose next stroke is the next night's."""
 
 ROUNDS = 200
 """Rounds before a drain continues as new, so that its history stays short."""
@@ -52,16 +54,15 @@ class PullWorkflow:
     async def run(self, pull: messages.StreamPull) -> messages.PullProgress:
         """What came in all. Fails when the platform refuses for good; the next stroke of the clock tries again."""
         total = messages.PullProgress()
-        for _ in range(GOES):
+        for _ in range(COMPARED_GOES if pull.task == "compare" else GOES):
             progress: messages.PullProgress = await workflow.execute_activity(
                 messages.PULL_ACTIVITY,
                 pull,
                 task_queue=pull.queue,
                 result_type=messages.PullProgress,
-                # A comparison reads two days from their beginning: it cannot be done by parts.
-                start_to_close_timeout=timedelta(hours=1) if pull.task == "compare" else timedelta(minutes=5),
+                start_to_close_timeout=timedelta(minutes=5),
                 schedule_to_close_timeout=timedelta(hours=2),
-                heartbeat_timeout=timedelta(seconds=90),
+                heartbeat_timeout=timedelta(seconds=30),
                 retry_policy=RetryPolicy(
                     initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5), maximum_attempts=30
                 ),

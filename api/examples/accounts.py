@@ -71,7 +71,12 @@ RESPONSES: dict[str, Any] = {
             "records": 2_000,
             "missing": 1,
             "differing": 2,
+            "unread": 0,
+            "parts": {"status": 1, "lines": 1},
             "accuracy": 0.9985,
+            "state": "done",
+            "problem": None,
+            "begun_at": AT,
             "compared_at": AT,
         }
     ),

@@ -1,6 +1,6 @@
 """How well platforms are read: where each stream of each account stands, and what comparing it found."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -38,7 +38,11 @@ class StreamOut(BaseModel):
 
 class ComparisonOut(BaseModel):
     """What comparing a stream over `[since, until)` found before it was mended. records: the platform's; missing: not
-    here; differing: otherwise here; accuracy: the share of the others, null when there were no records."""
+    here; differing: otherwise here; unread: not to be understood; accuracy: the share of the others, null when there
+    were no records. parts: in how many of the differing ones what differed (`status`, `lines`, `buyer` …).
+
+    state: `done`; `under_way`; `stopped`, for the problem, and it will be gone on with; `failed`, it was given up.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -50,7 +54,12 @@ class ComparisonOut(BaseModel):
     records: int
     missing: int
     differing: int
+    unread: int
+    parts: dict[str, int]
     accuracy: float | None
+    state: Literal["under_way", "stopped", "failed", "done"]
+    problem: str | None
+    begun_at: AwareDatetime
     compared_at: AwareDatetime
 
 
@@ -68,9 +77,10 @@ async def list_streams(actor: Reader, deps: Deps, page: Paging, account: Word | 
 async def list_comparisons(
     actor: Reader, deps: Deps, page: Paging, account: Word | None = None, stream: Word | None = None
 ) -> PageOf[ComparisonOut]:
-    """每夜与平台比对的结果：缺失、不符与准确率，最新的在前。
+    """每夜与平台比对的结果：缺失、不符、无法解析与准确率，没有完成的也在内并注明原因，最新的在前。
 
-    What the nightly comparisons with the platforms found, the newest first: missing, differing, accuracy.
+    What the nightly comparisons with the platforms found, the newest first: missing, differing, unread, accuracy. Those
+    that came to no end are among them, with the reason.
     """
     found: Any = await deps.pull_reports.comparisons(actor, page, account_id=account, stream=stream)
     return PageOf[ComparisonOut].model_validate(found)

@@ -8,7 +8,8 @@ import pytest
 from domain.access import Role, Scope
 from domain.accounts import NewAccount
 from services.accounts import PlatformAccounts
-from storage.pulls import ComparisonRow, Streams
+from storage.comparisons import ComparisonRow
+from storage.pulls import Streams
 from storage.unit_of_work import UnitOfWork
 from tests.api.house import METRICS_TOKEN, SYSTEM, House
 
@@ -26,8 +27,15 @@ def _compared(account_id: str, stream: str, at: datetime, records: int, missing:
         records=records,
         missing=missing,
         differing=differing,
+        begun_at=at,
         compared_at=at,
     )
+
+
+def _failed(account_id: str, stream: str, at: datetime) -> ComparisonRow:
+    row = _compared(account_id, stream, at, 50, 25, 0)
+    row.problem = "no permission"
+    return row
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +57,7 @@ async def shops(house: House) -> House:
             _compared(EAST, "orders", now - timedelta(hours=2), 300, 1, 2),
             _compared(EAST, "refunds", now - timedelta(hours=1), 100, 0, 1),
             _compared(WEST, "orders", now - timedelta(minutes=30), 0, 0, 0),
+            _failed(EAST, "orders", now - timedelta(minutes=90)),
         ):
             await streams.insert(row)
     await house.add_user("east-reader", Role.AUDITOR, scope=Scope.of_branch("/east/"))
@@ -77,7 +86,9 @@ async def test_where_each_stream_stands(shops: House) -> None:
 
 async def test_comparisons_come_the_newest_first_with_their_accuracy(shops: House) -> None:
     found = await _items(shops, "auditor", f"/api/v1/comparisons?account={EAST}&stream=orders")
-    assert [each["accuracy"] for each in found] == pytest.approx([0.99, 0.8, 0.5])
+    assert [each["accuracy"] for each in found] == pytest.approx([0.5, 0.99, 0.8, 0.5])
+    assert [each["state"] for each in found] == ["failed", "done", "done", "done"]
+    assert found[0]["problem"] == "no permission"
     nothing, refunds = (await _items(shops, "auditor", "/api/v1/comparisons"))[:2]
     assert (nothing["account_id"], nothing["accuracy"]) == (WEST, None)
     assert (refunds["stream"], refunds["records"], refunds["missing"], refunds["differing"]) == ("refunds", 100, 0, 1)
@@ -88,7 +99,7 @@ async def test_comparisons_come_the_newest_first_with_their_accuracy(shops: Hous
         if page["next_cursor"] is None:
             break
         cursor = f"&cursor={page['next_cursor']}"
-    assert seen == 5
+    assert seen == 6
 
 
 @pytest.mark.parametrize("path", ["/api/v1/streams", "/api/v1/comparisons"])
@@ -111,7 +122,8 @@ async def test_prometheus_is_told_who_is_behind_and_how_right_it_was(
     found = await told()
     assert found['tandem_stream_read_lag_seconds{platform="youzan"}'] == pytest.approx(540, abs=60)
     assert found['tandem_stream_read_lag_seconds{platform="taobao"}'] == pytest.approx(0, abs=60)
-    assert found['tandem_comparison_accuracy{platform="youzan"}'] == pytest.approx(0.99)
+    assert found['tandem_comparison_accuracy{platform="youzan"}'] == pytest.approx(0.99), "of those that were finished"
+    assert found['tandem_comparisons_unfinished{platform="youzan"}'] == 1
     assert 'tandem_comparison_accuracy{platform="taobao"}' not in found, "nothing was compared"
     await PlatformAccounts(shops.database).set_active(SYSTEM, EAST, False)
     assert not [name for name in await told() if 'platform="youzan"' in name and "webhook" not in name]

@@ -8,9 +8,10 @@ import pytest
 import typer
 
 from commands.streams import stream
+from storage.comparisons import ComparisonRow
 from storage.encryption import Keyring
 from storage.engine import Database
-from storage.pulls import ComparisonRow, Streams
+from storage.pulls import Streams
 from storage.unit_of_work import UnitOfWork
 from tests.commands.terminal import printed, run
 
@@ -39,6 +40,7 @@ async def _two_nights(url: str) -> None:
                 records=10,
                 missing=0,
                 differing=differing,
+                begun_at=at,
                 compared_at=at,
             )
             await Streams(work).insert(row)

@@ -243,10 +243,11 @@ async def test_an_order_that_the_platform_does_not_tell_is_set_aside_and_its_pag
         refuse_unread(aside)
 
 
-async def test_orders_that_came_at_a_bad_moment_are_read_again(world: Outside) -> None:
+@pytest.mark.parametrize("fault", [{"fault": "5xx"}, {"fault": "429", "seconds": 1}])
+async def test_orders_that_came_at_a_bad_moment_are_read_again(world: Outside, fault: dict[str, Any]) -> None:
     numbers = await some_orders(world, 6)
     client, since = await world.open("wechat_store"), datetime.now(UTC) - timedelta(hours=2)
-    await world.break_things(reads("5xx", times=3))
+    await world.break_things(reads(**fault, times=3))
     records, _ = await pull_all(client, "orders", since)
     assert {record.kind for record in records} == {ORDER}
     assert {json.loads(record.payload)["order_id"] for record in records} >= numbers

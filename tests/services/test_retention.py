@@ -18,6 +18,7 @@ from services.access import Access
 from services.people import People
 from services.retention import RetentionService
 from storage.audit import AuditEntryRow
+from storage.comparisons import Comparisons
 from storage.effects import EffectRow, Effects
 from storage.engine import Database
 from storage.events import EventRow, Events
@@ -106,7 +107,7 @@ async def a_push(database: Database, number: str, state: str = "done") -> None:
         if state == "done":
             await inbox.done([stored.id])
         elif state == "quarantined":
-            await inbox.quarantine(stored.id, "unreadable")
+            await inbox.quarantine({stored.id: "unreadable"})
 
 
 async def dispatched(database: Database, *numbers: str) -> list[int]:
@@ -152,6 +153,7 @@ async def one_of_everything(database: Database) -> None:
     await access.issue_token(PROGRAM, "import", login="li", life=timedelta(days=1))
     async with UnitOfWork(database) as work:
         await LoginAttempts(work).count("somebody", timedelta(minutes=15))
+        await Comparisons(work).begin("youzan/shop", "orders", "/", work.now - timedelta(days=2), work.now, {})
         await IdempotencyKeys(work).begin("li", "key", "sha256:0")
 
 
@@ -164,6 +166,7 @@ LAST_DAYS = {
     # The token was good for a day.
     51: {Kind.TOKENS},
     200: {Kind.PAYMENTS},
+    400: {Kind.COMPARISONS},
 }
 
 
@@ -362,6 +365,7 @@ INDEXES = {
     Kind.TOKENS: "ix_tokens_expires_at",
     Kind.LOGIN_ATTEMPTS: "ix_login_attempts_window_started_at",
     Kind.IDEMPOTENCY_KEYS: "ix_idempotency_keys_expires_at",
+    Kind.COMPARISONS: "ix_comparisons_compared_at_id",
 }
 
 

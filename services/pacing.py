@@ -1,0 +1,86 @@
+"""Turns of accounts, shared by all processes: a few are taken from the database at once and given out one by one."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from domain.problems import RateLimitProblem, Text
+from storage.engine import Database
+from storage.request_paces import Rate, RequestPaces
+from storage.unit_of_work import UnitOfWork
+
+BULK_SHARE = 0.5
+"""Of an account's rate, for reading in bulk: hourly quotas are often half of what the minute's allow."""
+PATIENCE_S, BULK_PATIENCE_S = 5.0, 10.0
+"""How long a request waits for its turn; those in bulk are read again later, and lose nothing."""
+_AHEAD_S = 1.0
+_TAKEN_FOR_S = 0.2
+_GOOD_FOR_S = 1.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Turns that were taken and not given out yet."""
+
+    left: int = 0
+    until: float = 0.0
+
+
+class AccountPacer:
+    """The `connectors.pacing.Pacer` over PostgreSQL."""
+
+    def __init__(
+        self, database: Database, *, patience_s: float = PATIENCE_S, bulk_patience_s: float = BULK_PATIENCE_S
+    ) -> None:
+        self._database = database
+        self._patience_s = {False: patience_s, True: bulk_patience_s}
+        self._taken: dict[tuple[str, bool], _Taken] = {}
+        self._turns: dict[tuple[str, bool], asyncio.Lock] = {}
+
+    async def turn(self, account_id: str, per_second: float, *, bulk: bool) -> None:
+        """Whoever waits in this process is served in the order in which they came."""
+        key = account_id, bulk
+        taken = self._taken.setdefault(key, _Taken())
+        try:
+            async with asyncio.timeout(self._patience_s[bulk]), self._turns.setdefault(key, asyncio.Lock()):
+                while not taken.left or time.monotonic() > taken.until:
+                    taken.left = await self._take(account_id, per_second, bulk)
+                    taken.until = time.monotonic() + _GOOD_FOR_S
+                    if not taken.left:
+                        await asyncio.sleep(min(max(1 / per_second, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
+                taken.left -= 1
+        except TimeoutError:
+            raise _too_many(account_id, per_second) from None
+
+    async def hold(self, account_id: str, seconds: float) -> None:
+        """For all processes; turns that were taken already are given out within a second."""
+        async with UnitOfWork(self._database) as work:
+            await RequestPaces(work).hold(account_id, seconds)
+
+    async def _take(self, account_id: str, per_second: float, bulk: bool) -> int:
+        rate = _rate(per_second)
+        wanted = max(1, int(per_second * _TAKEN_FOR_S * (BULK_SHARE if bulk else 1)))
+        async with UnitOfWork(self._database) as work:
+            return await RequestPaces(work).take(
+                account_id, wanted, rate, _rate(per_second * BULK_SHARE) if bulk else None
+            )
+
+
+def _rate(per_second: float) -> Rate:
+    # However slow: room for one in bulk, and for one beside it.
+    return Rate(per_second, max(_AHEAD_S, 2 / per_second))
+
+
+def _too_many(account_id: str, per_second: float) -> RateLimitProblem:
+    return RateLimitProblem(
+        Text(
+            f"账号 {account_id} 的请求已达每秒 {per_second:g} 次的上限，稍后自动重试",
+            f"Requests to {account_id} have reached {per_second:g} a second, the most it may take; "
+            "it is tried again later",
+        ),
+        account=account_id,
+        retryable=True,
+        outcome="not_done",
+        retry_after_s=5.0,
+    )
