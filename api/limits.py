@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import TooLargeProblem, problem_response
 from api.push_refusals import PushRefusals
 from connectors.site.events import LARGEST_BODY as LARGEST_SITE_BYTES
+from connectors.site.settings import PLATFORM as SITE
 from connectors.webhooks import MAX_BODY_BYTES as LARGEST_PUSH_BYTES
 from domain.problems import ProblemError, RateLimitProblem, Text, TimeoutProblem, UnavailableProblem, ValidationProblem
 
@@ -47,6 +48,7 @@ class Bounds:
 
 
 _PUSHES = "/hooks/"
+_SITES = ("/collect/", "/pixel/")
 # A platform that hears nothing within five seconds sends again: better to say so in time.
 _BOUNDS: tuple[tuple[str, Bounds], ...] = (
     (_PUSHES, Bounds(LARGEST_PUSH_BYTES, 4.5, "webhooks")),
@@ -161,6 +163,8 @@ class RequestBounds:
             platform = scope["path"].removeprefix(_PUSHES).partition("/")[0]
             response = self._push_refusals.answer(platform, problem)
         else:
+            if scope["path"].startswith(_SITES):
+                self._push_refusals.count(SITE, problem)
             languages = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
             response = problem_response(problem, languages)
         if problem.problem.status in (408, 413):

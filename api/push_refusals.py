@@ -67,11 +67,7 @@ class PushRefusals:
 
     def answer(self, platform: str, problem: ProblemError) -> Response:
         """The answer to a push that was not taken for this problem; counted, and its reason logged."""
-        connector = self._connectors.get(platform)
-        known, reason = platform if connector else "unknown", reason_of(problem)
-        self._metrics.webhooks.labels(known, "failed" if problem.problem.status >= 500 else "refused").inc()
-        self._metrics.webhook_refusals.labels(known, reason.value).inc()
-        log.warning("push refused", platform=known, reason=reason.value, detail=str(problem))
+        connector, reason = self._connectors.get(platform), self.count(platform, problem)
         if connector is None:
             return problem_response(_no_such_platform() if reason in _STRANGERS else problem, None)
         said = connector.refuse(_for_strangers() if reason in _STRANGERS else problem)
@@ -79,6 +75,14 @@ class PushRefusals:
         if "retry_after_s" in (members := problem.problem.as_dict()):
             headers.setdefault("Retry-After", str(max(1, round(float(members["retry_after_s"])))))
         return Response(said.body, said.status, headers, said.media_type)
+
+    def count(self, platform: str, problem: ProblemError) -> Refusal:
+        """Counts a push that was not taken, and logs why; the reason."""
+        known, reason = platform if platform in self._connectors else "unknown", reason_of(problem)
+        self._metrics.webhooks.labels(known, "failed" if problem.problem.status >= 500 else "refused").inc()
+        self._metrics.webhook_refusals.labels(known, reason.value).inc()
+        log.warning("push refused", platform=known, reason=reason.value, detail=str(problem))
+        return reason
 
 
 def reason_of(problem: ProblemError) -> Refusal:

@@ -54,9 +54,12 @@ class TokenDesk:
         )
 
     def by_refresh_token(self, refresh_token: str) -> Token | None:
-        """The newest token that this refresh token came with; None once it was used or killed."""
+        """The newest token that this refresh token came with; None once it was used or killed, or grew twice as old as
+        the token itself may."""
+        now = self._world.clock.now()
         for token in self._mine():
-            if token.refresh_token == refresh_token and not token.killed:
+            is_alive = not token.killed and token.expires_at + self._life > now
+            if token.refresh_token == refresh_token and is_alive:
                 return token
         return None
 

@@ -5,13 +5,13 @@ Answered with a 1×1 GIF that nobody keeps; no cookie is set, and a visitor who 
 
 from typing import Annotated, Any
 
-import structlog
 from fastapi import Path, Request, Response
 
 from api.auth import PUBLIC
 from api.deps import ApiDependencies, Deps
 from api.limits import RateLimiter
 from api.metrics import Metrics
+from api.push_refusals import PushRefusals
 from api.routing import router
 from connectors.site.settings import PLATFORM
 from connectors.webhooks import WebhookRequest
@@ -42,8 +42,6 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-
-log = structlog.get_logger(__name__)
 
 
 @sites.get(
@@ -80,10 +78,9 @@ async def _take(account: str, request: Request, deps: ApiDependencies) -> Respon
     try:
         response, outcome = await _accept(account, request, deps)
     except ProblemError as problem:
-        outcome = "failed" if problem.problem.status >= 500 else "refused"
-        metrics.webhooks.labels(PLATFORM, outcome).inc()
+        refusals: PushRefusals = request.app.state.push_refusals
+        refusals.count(PLATFORM, problem)
         if isinstance(problem, NotFoundProblem | ConfigurationProblem):
-            log.warning("site events refused", outcome=outcome)
             raise NotFoundProblem(Text("没有这个站点", "There is no such site")) from None
         raise
     metrics.webhooks.labels(PLATFORM, outcome).inc()

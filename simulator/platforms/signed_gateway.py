@@ -112,6 +112,12 @@ def masked(name: str) -> str:
     return f"{name[:1]}**"
 
 
+def only(row: Json, fields: str) -> Json:
+    """Of a row, the fields that were asked for, by names with commas between."""
+    asked = {name.strip() for name in fields.split(",")}
+    return {name: value for name, value in row.items() if name in asked}
+
+
 def page_of(rows: list[Json], page: int, size: int) -> list[Json]:
     """One page of rows, from 1."""
     return rows[(page - 1) * size : page * size]

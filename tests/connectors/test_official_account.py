@@ -33,6 +33,7 @@ from domain.problems import (
     ProblemError,
     ValidationProblem,
 )
+from simulator import interactions
 from simulator.platforms import official_account as simulated_account
 from simulator.platforms.official_account import OfficialAccount
 from tests.connectors.harness import Attempts, Outside, connector, perform
@@ -321,7 +322,9 @@ async def test_a_template_is_dropped_by_its_key_and_another_key_is_another_messa
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
 async def test_a_service_message_whose_fate_is_unknown_is_not_sent_again(world: Outside, fault: str) -> None:
     client = await world.open("official_account")
-    row = next(row for row in world.sim.app.state.world.followers.having(account=SLUG) if row.following)
+    state = world.sim.app.state.world
+    row = next(row for row in state.followers.having(account=SLUG) if row.following)
+    interactions.write(state, row.customer_id, SLUG, "在吗")
     api = {"platform": "official_account", "api": "cgi-bin/message/custom/send"}
     await world.break_things({"match": api, "fault": fault, "times": 1, "seconds": 1})
     call = CATALOG["official_account.send_text"]

@@ -121,8 +121,8 @@ async def test_taobao_lists_a_day_of_the_last_three_months(taobao: Caller, back:
 async def test_taobao_counts_or_says_whether_there_is_more_but_not_both(taobao: Caller) -> None:
     now = datetime.now(UTC)
     window: dict[str, Any] = {"start_modified": china(now - timedelta(hours=1)), "end_modified": china(now)}
-    counted = await taobao.taobao("taobao.trades.sold.increment.get", use_has_next="false", **window)
-    quick = await taobao.taobao("taobao.trades.sold.increment.get", use_has_next="true", **window)
+    counted = await taobao.taobao("taobao.trades.sold.increment.get", use_has_next="false", fields="tid", **window)
+    quick = await taobao.taobao("taobao.trades.sold.increment.get", use_has_next="true", fields="tid", **window)
     assert {"total_results", "has_next"} & set(counted["trades_sold_increment_get_response"]) == {"total_results"}
     assert {"total_results", "has_next"} & set(quick["trades_sold_increment_get_response"]) == {"has_next"}
 
@@ -142,9 +142,10 @@ async def test_jd_misspells_its_answer_and_wants_a_state(jd: Caller) -> None:
 async def test_pinduoduo_lists_half_an_hour(pinduoduo: Caller) -> None:
     now = int(datetime.now(UTC).timestamp())
     kind = "pdd.order.number.list.increment.get"
-    wide = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1801), end_updated_at=str(now))
+    states: dict[str, Any] = {"order_status": "5", "refund_status": "5", "is_lucky_flag": "0"}
+    wide = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1801), end_updated_at=str(now), **states)
     assert wide["error_response"]["error_code"] == 10000
-    good = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1800), end_updated_at=str(now))
+    good = await pinduoduo.pinduoduo(kind, start_updated_at=str(now - 1800), end_updated_at=str(now), **states)
     assert "total_count" in good["order_sn_increment_get_response"]
 
 

@@ -77,6 +77,8 @@ class Jd(SignedGateway):
         state, token = self.tokens.check(params.get(self.authorised_by))
         if token is None:
             return JSONResponse(_refusal(*TOKEN_ERRORS[state]))
+        if self.shop(token.account).client_id != params.get("app_key"):
+            return JSONResponse(_refusal(*TOKEN_ERRORS[TokenState.UNKNOWN]))
         if not self.quotas.take(f"{token.account}:{method}", self.world.clock.wall()):
             return JSONResponse(_refusal(2, "限制时间内调用次数超限"))
         handler, result = APIS[method]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund, RefundStatus
-from simulator.platforms.signed_gateway import Call, china_time, local, masked, page_of, whole_second, yuan
+from simulator.platforms.signed_gateway import Call, china_time, local, masked, only, page_of, whole_second, yuan
 
 if TYPE_CHECKING:
     from simulator.platforms.jd import Jd
@@ -74,14 +74,15 @@ def order_search(platform: Jd, call: Call) -> Json:
     found = call.world.orders.between(moment, start, end, shop=call.shop.id)
     rows = [order for order in found if STATES[order.status] in states]
     page, size = _paging(call, "page", "page_size")
-    shown = [_order(platform, order) for order in rows[(page - 1) * size : page * size]]
+    asked = _fields(call)
+    shown = [only(_order(platform, order), asked) for order in rows[(page - 1) * size : page * size]]
     return {"apiResult": {"success": True, "numberCode": 0}, "orderInfoList": shown, "orderTotal": len(rows)}
 
 
 def order_get(platform: Jd, call: Call) -> Json:
     """One order."""
     order = _find_order(call, call.params.get("order_id", ""))
-    return {"apiResult": {"success": True, "numberCode": 0}, "orderInfo": _order(platform, order)}
+    return {"apiResult": {"success": True, "numberCode": 0}, "orderInfo": only(_order(platform, order), _fields(call))}
 
 
 def shipment(_platform: Jd, call: Call) -> Json:
@@ -292,6 +293,13 @@ def _find_order(call: Call, number: str) -> Order:
     if order is None or order.shop != call.shop.id:
         raise ApiError(10300001, "订单不存在")
     return order
+
+
+def _fields(call: Call) -> str:
+    asked = call.params.get("optional_fields", "")
+    if not asked:
+        raise ApiError(10100002, "optional_fields不能为空")
+    return asked
 
 
 def _window(

@@ -19,6 +19,8 @@ LIST_PAGE = 10_000
 BATCH = 100
 REPEAT_WINDOW = timedelta(minutes=10)
 SCENE_PREFIX = "qrscene_"
+TALKING = timedelta(hours=48)
+"""How long after a follower's last word the account may write to them [O]."""
 
 
 def list_followers(call: Call) -> Json:
@@ -65,10 +67,12 @@ def send_template(call: Call) -> Json:
 
 
 def send_service_message(call: Call) -> Json:
-    """cgi-bin/message/custom/send; that the user wrote within 48 hours is taken for granted of followers."""
+    """cgi-bin/message/custom/send: to who follows, and wrote, scanned or began to follow within 48 hours."""
     openid = call.text("touser")
     follower = call.world.followers.get(openid)
-    code = 40003 if _customer(call, openid) is None else 45015 if follower is None or not follower.following else 0
+    code = 40003 if _customer(call, openid) is None else 0
+    if code == 0 and (follower is None or not follower.following or not _is_talking(call, follower)):
+        code = 45015
     call.record("service_message", {"openid": openid}, code=code)
     return answer(code)
 
@@ -133,6 +137,14 @@ class OfficialAccount(WechatPlatform):
             "Ticket": "TICKET" if row.scene else "",
         }
         return self._at(self.callback(row.account, "subscribe", row.id, fields), row.followed_at)
+
+
+def _is_talking(call: Call, follower: Follower) -> bool:
+    since = call.world.clock.now() - TALKING
+    chats = call.world.chats.between("sent", since, None, account=call.shop.id)
+    scans = call.world.scans.between("scanned", since, None, account=call.shop.id)
+    did = {*(row.customer_id for row in chats), *(row.customer_id for row in scans)}
+    return follower.followed_at >= since or follower.customer_id in did
 
 
 def _info(call: Call, openid: str) -> Json:

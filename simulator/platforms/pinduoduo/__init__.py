@@ -165,9 +165,11 @@ class Pinduoduo(MessageGateway):
             state, token = self.tokens.check(params.get(self.authorised_by))
             if token is None:
                 raise TOKEN_ERRORS[state]
+            if token.account != shop.id:
+                raise TOKEN_ERRORS[TokenState.UNKNOWN]
             self._count(token.account, kind)
             handler, response = APIS[kind]
-            found = handler(self, Call(self.world, self.shop(token.account), params))
+            found = handler(self, Call(self.world, shop, params))
         except ApiError as error:
             return JSONResponse(_refusal(error))
         return JSONResponse({response: found})

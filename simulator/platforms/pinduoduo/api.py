@@ -43,6 +43,7 @@ def mall_info(_platform: Pinduoduo, call: Call) -> Json:
 
 def orders_increment(platform: Pinduoduo, call: Call) -> Json:
     """Orders by the time of their last change, newest first; one that nobody paid does not exist for the shop."""
+    _needs(call, "order_status", "refund_status", "is_lucky_flag")
     start, end = _window(platform, call)
     found = call.world.orders.between("updated", start, end, shop=call.shop.id)
     rows = [render.order(platform, order) for order in reversed(found) if order.paid_at is not None]
@@ -56,6 +57,7 @@ def order_get(platform: Pinduoduo, call: Call) -> Json:
 
 def refunds_increment(platform: Pinduoduo, call: Call) -> Json:
     """After-sale applications by the time of their last change, newest first."""
+    _needs(call, "after_sales_status", "after_sales_type")
     start, end = _window(platform, call)
     found = call.world.refunds.between("modified", start, end, shop=call.shop.id)
     return _listed(call, [render.refund(row) for row in reversed(found)], "refund_list")
@@ -149,6 +151,12 @@ def _refund(call: Call) -> Refund:
     if row is None or row.shop != call.shop.id:
         raise ApiError(50001, "业务服务错误", "refund-not-exist")
     return row
+
+
+def _needs(call: Call, *names: str) -> None:
+    for name in names:
+        if not call.params.get(name):
+            raise ApiError(10001, f"参数不能为空: {name}")
 
 
 def _window(platform: Pinduoduo, call: Call) -> tuple[datetime, datetime]:

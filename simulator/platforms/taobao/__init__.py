@@ -162,7 +162,10 @@ class Taobao(MessageGateway):
             raise SESSION_ERRORS[state]
         if not self.quotas.take(f"{token.account}:{method}", self.world.clock.wall()):
             raise ApiError(7, "App Call Limited", "accesscontrol.limited-by-api-access-count")
-        return OF_SHOPS[method](self, Call(self.world, self.shop(token.account), params))
+        if token.account != shop.id:
+            # A session is one application's; with another application's key it is nothing.
+            raise SESSION_ERRORS[TokenState.UNKNOWN]
+        return OF_SHOPS[method](self, Call(self.world, shop, params))
 
     def _refresh(self, shop: Shop, refresh_token: str) -> Json:
         known = self.tokens.by_refresh_token(refresh_token)

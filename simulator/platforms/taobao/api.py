@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund
-from simulator.platforms.signed_gateway import Call, china_time, page_of, whole_second
+from simulator.platforms.signed_gateway import Call, china_time, only, page_of, whole_second
 from simulator.platforms.taobao import render
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def seller_get(_platform: Taobao, call: Call) -> Json:
 
 def trade_fullinfo_get(platform: Taobao, call: Call) -> Json:
     """One trade."""
-    return {"trade": render.trade(platform, _order(call))}
+    return {"trade": only(render.trade(platform, _order(call)), _fields(call))}
 
 
 def trades_increment_get(platform: Taobao, call: Call) -> Json:
@@ -63,7 +63,7 @@ def refunds_receive_get(platform: Taobao, call: Call) -> Json:
 
 def refund_get(platform: Taobao, call: Call) -> Json:
     """One refund, with the version that the next step needs."""
-    return {"refund": render.refund(platform, _refund(call))}
+    return {"refund": only(render.refund(platform, _refund(call)), _fields(call))}
 
 
 def refunds_agree(_platform: Taobao, call: Call) -> Json:
@@ -162,6 +162,14 @@ def _refund(call: Call, refund_id: str | None = None) -> Refund:
     return row
 
 
+def _fields(call: Call) -> str:
+    """What is to be told: nothing else is, and somebody who does not say so is refused."""
+    asked = call.params.get("fields", "")
+    if not asked:
+        raise ApiError(40, "Missing required arguments:fields")
+    return asked
+
+
 def _window(platform: Taobao, call: Call) -> tuple[datetime, datetime]:
     start = china_time(call.params.get("start_modified", ""))
     end = china_time(call.params.get("end_modified", ""))
@@ -178,7 +186,8 @@ def _listed(call: Call, rows: list[Json], outer: str, inner: str) -> Json:
     page, size = call.params.get("page_no", "1"), call.params.get("page_size", "40")
     if not page.isdigit() or not size.isdigit() or not 1 <= int(size) <= SIZE_LIMIT or int(page) < 1:
         raise ApiError(41, "Invalid arguments:page_no, page_size")
-    shown: Json = {outer: {inner: page_of(rows, int(page), int(size))}}
+    asked = _fields(call)
+    shown: Json = {outer: {inner: [only(row, asked) for row in page_of(rows, int(page), int(size))]}}
     if call.params.get("use_has_next") == "true":
         return {**shown, "has_next": int(page) * int(size) < len(rows)}
     return {**shown, "total_results": len(rows)}

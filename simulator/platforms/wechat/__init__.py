@@ -19,13 +19,15 @@ from simulator.entities import Push, Shop
 from simulator.faults import Fault
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wecom import crypto
-from simulator.quotas import Limit
+from simulator.quotas import Limit, Quotas
 from simulator.tokens import TokenState
 from simulator.world import World
 
 APP = "app"
 FORCED_APART = timedelta(seconds=30)
 FORCED_A_DAY = 20
+TOKENS_ASKED = (Limit(10_000, 60.0, 60.0), Limit(500_000, 86_400.0, 3600.0))
+"""How often the desk may be asked; how long a breach blocks is not documented [U]."""
 TOKEN_ERRORS = {TokenState.MISSING: 41001, TokenState.UNKNOWN: 40001, TokenState.EXPIRED: 42001}
 MESSAGES = {
     0: "ok",
@@ -104,6 +106,7 @@ class WechatPlatform(PlatformBase):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._forced: dict[str, list[datetime]] = {}
+        self._desk = Quotas(TOKENS_ASKED)
 
     def router(self) -> APIRouter:
         """POST /cgi-bin/stable_token, the older GET /cgi-bin/token, and everything in `apis`."""
@@ -189,6 +192,8 @@ class WechatPlatform(PlatformBase):
     def _granted(self, params: Mapping[str, Any], *, force: bool, spared: bool = False) -> JSONResponse:
         if params.get("grant_type") != "client_credential":
             return JSONResponse(answer(40097, "grant_type"))
+        if not self._desk.take(str(params.get("appid")), self.world.clock.wall()):
+            return JSONResponse(answer(45011))
         shop = self.shop_of_client(str(params.get("appid")))
         if shop is None or shop.platform != self.name:
             return JSONResponse(answer(40013))

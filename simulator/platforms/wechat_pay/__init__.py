@@ -28,6 +28,8 @@ SCHEME = "WECHATPAY2-SHA256-RSA2048"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092026110100000000000001"
 CLOCK_TOLERANCE_S = 300
 NAME_REQUIRED_FROM = 200_000
+QUERIED = timedelta(days=30)
+"""How far back transfers can be asked about [O]."""
 UNCLAIMED = timedelta(hours=24)
 TRANSFER_API = "transfer-bills"
 FINISHED = "MCHTRANSFER.BILL.FINISHED"
@@ -241,9 +243,9 @@ class WechatPay(PlatformBase):
 
     def _query(self, shop: Shop, number: str) -> Json:
         row = self.transfers.get(f"{shop.id}/{number}")
-        if row is None:
-            raise Refused(404, "NOT_FOUND", "记录不存在")
         now = self.world.clock.now()
+        if row is None or now - row.created_at > QUERIED:
+            raise Refused(404, "NOT_FOUND", "记录不存在")
         if row.state == "WAIT_USER_CONFIRM" and now - row.created_at > UNCLAIMED:
             row = self.transfers.change(row, state="FAIL", updated_at=now, fail_reason="OVERDUE_CLOSE")
         return {"mch_id": str(shop.number), "appid": shop.client_id, **_shown(row)}

@@ -1,0 +1,439 @@
+"""Bad input at every address that platforms push to: refused or set aside with its reason, counted, never a lost
+neighbour, and never our fault."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+import pytest
+from sqlalchemy import text
+from standardwebhooks.webhooks import Webhook
+
+from connectors.accounts import secret_fields
+from connectors.channels import Listens
+from connectors.taobao.messages import as_payload
+from connectors.webhooks import Verified
+from domain.accounts import NewAccount
+from services.accounts import PlatformAccounts
+from simulator import interactions, trade
+from simulator.entities import Push, Refund
+from simulator.happenings import Happening
+from simulator.platforms.base import PlatformBase, PushRequest
+from simulator.platforms.wechat_pay import WechatPay
+from simulator.platforms.wechat_pay.transfers import Transfer
+from simulator.platforms.youzan import wire
+from simulator.registry import all_platforms
+from simulator.settings import Settings
+from simulator.world import World
+from storage.unit_of_work import UnitOfWork
+from tests.api.house import METRICS_TOKEN, SYSTEM, House
+from tests.connectors.cases import PUSHING
+from tests.connectors.harness import NOT_SETTINGS
+
+Json = dict[str, Any]
+PERSON = "c000001"
+GENERIC_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+FUTURE = datetime.now(UTC) + timedelta(days=400)
+LATER, LOCAL, ISO = int(FUTURE.timestamp()), f"{FUTURE:%Y-%m-%d %H:%M:%S}", FUTURE.isoformat()
+
+
+class Form(NamedTuple):
+    """How what a push says is taken out of it, and put back."""
+
+    read: Callable[[Json], Json]
+    write: Callable[[Json, Json], Json]
+
+
+PLAIN = Form(dict, lambda _payload, said: said)
+
+
+def within(name: str) -> Form:
+    return Form(lambda payload: dict(payload[name]), lambda payload, said: {**payload, name: said})
+
+
+def text_within(name: str) -> Form:
+    return Form(
+        lambda payload: dict(json.loads(payload[name])),
+        lambda payload, said: {**payload, name: json.dumps(said, ensure_ascii=False)},
+    )
+
+
+YOUZAN = Form(
+    lambda payload: dict(json.loads(unquote_plus(payload["msg"]))),
+    lambda payload, said: {**payload, "msg": wire.url_encoded(wire.compact(said))},
+)
+PINDUODUO = Form(
+    lambda payload: dict(json.loads(payload["message"]["content"])),
+    lambda payload, said: {**payload, "message": {**payload["message"], "content": json.dumps(said)}},
+)
+SITE = Form(
+    lambda payload: dict(payload["told"]["events"][0]),
+    lambda payload, said: {**payload, "told": {**payload["told"], "events": [said]}},
+)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One platform's pushes. does: what makes it tell something. spoiled: by what is wrong, fields and values of it."""
+
+    form: Form
+    does: Callable[["Teller"], object]
+    spoiled: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Teller:
+    """The platforms of the simulator, telling what one wants to hear."""
+
+    def __init__(self) -> None:
+        self.world = World(Settings(push_base=None, customers=30))
+        self.platforms: dict[str, PlatformBase] = all_platforms(self.world)
+        self.told: list[Push] = []
+        self.world.bulletin.listen(self._hear)
+
+    def _hear(self, happening: Happening) -> None:
+        self.told += self.platforms[self.world.platform_of(happening.account)].pushes_for(happening)
+
+    def refund(self, shop: str) -> Refund:
+        paid = trade.pay(self.world, trade.place_order(self.world, shop, customer_id=PERSON))
+        return trade.request_refund(self.world, paid)
+
+    def genuine(self, platform: str) -> Push:
+        """The newest thing that the platform tells."""
+        self.told.clear()
+        found = WIRES[platform].does(self)
+        return found if isinstance(found, Push) else [push for push in self.told if push.platform == platform][-1]
+
+    def spoil(self, platform: str, values: Json) -> Push:
+        push, form = self.genuine(platform), WIRES[platform].form
+        said = form.read(push.payload)
+        for path, value in values.items():
+            *parents, name = path.split(".")
+            holder = said
+            for parent in parents:
+                holder = holder[parent]
+            assert name in holder, f"{platform} tells no {path}"
+            holder[name] = value
+        return push.replaced(payload=form.write(push.payload, said))
+
+    def signed(self, push: Push) -> PushRequest:
+        return self.platforms[push.platform].sign(push)
+
+    def payout(self) -> Push:
+        number, now = f"T{self.world.next('test-payout')}", self.world.clock.now()
+        pay = self.platforms["wechat_pay"]
+        assert isinstance(pay, WechatPay)
+        transfer = Transfer(
+            id=f"demo-wechat-pay/{number}",
+            account="demo-wechat-pay",
+            out_bill_no=number,
+            transfer_bill_no=f"13{number}",
+            openid="o1",
+            amount_minor=100,
+            remark="r",
+            payee_name="",
+            state="WAIT_USER_CONFIRM",
+            created_at=now,
+            updated_at=now,
+        )
+        pay.transfers.put(transfer)
+        return pay.event("demo-wechat-pay", "SUCCESS", {"out_bill_no": number})
+
+    def stock(self) -> Push:
+        goods = self.world.goods.having(shop="demo-douyin")[0]
+        goods = trade.set_stock(self.world, goods, int(self.world.next("test-stock")))
+        return self.platforms["erp"].event("demo-erp", "stock", {"shop": "demo-douyin", "sku_id": goods.sku_id})
+
+
+def follows(teller: Teller) -> object:
+    interactions.follow(teller.world, PERSON, "demo-official-account")
+    return interactions.write(teller.world, PERSON, "demo-official-account", "有优惠吗")
+
+
+def befriends(teller: Teller) -> Push:
+    corp, contact = next(iter(teller.world.corps)), next(iter(teller.world.contacts))
+    teller.world.contacts.change(contact, state=f"counter-{teller.world.next('test-contact')}")
+    return teller.platforms["wecom"].event(corp.id, "add_external_contact", {"external_userid": contact.id})
+
+
+WIRES: Mapping[str, Wire] = {
+    "youzan": Wire(
+        YOUZAN,
+        lambda teller: teller.refund("demo-apparel"),
+        {
+            "future": {"update_time": LOCAL},
+            "negative": {"refunded_fee": "-1.00"},
+            "beyond belief": {"refunded_fee": "99999999999999999.00"},
+            "nobody's": {"refund_id": ""},
+        },
+    ),
+    "wecom": Wire(
+        PLAIN,
+        befriends,
+        {"future": {"CreateTime": LATER}, "unknown": {"ChangeType": "abducted"}, "nobody's": {"ExternalUserID": ""}},
+    ),
+    "official_account": Wire(
+        PLAIN,
+        follows,
+        {"future": {"CreateTime": LATER}, "unknown": {"MsgType": "telepathy"}, "nobody's": {"FromUserName": ""}},
+    ),
+    "wechat_store": Wire(
+        PLAIN,
+        lambda teller: interactions.take_coupon(teller.world, PERSON, "demo-wechat-store"),
+        {
+            "future": {"receive_info.receive_time": str(LATER)},
+            "unknown": {"Event": "channels_ec_coupon_eaten"},
+            "nobody's": {"FromUserName": ""},
+        },
+    ),
+    "douyin": Wire(
+        text_within("data"),
+        lambda teller: teller.refund("demo-douyin"),
+        {
+            "future": {"apply_time": LATER},
+            "negative": {"refund_amount": -1},
+            "unknown": {"aftersale_status": 9_999},
+            "nobody's": {"aftersale_id": ""},
+        },
+    ),
+    "wechat_pay": Wire(
+        within("resource"),
+        Teller.payout,
+        {
+            "future": {"update_time": ISO},
+            "negative": {"transfer_amount": -1},
+            "unknown": {"state": "PERHAPS"},
+            "nobody's": {"out_bill_no": ""},
+        },
+    ),
+    "meituan": Wire(
+        within("data"),
+        lambda teller: teller.refund("demo-meituan"),
+        {
+            "future": {"utime": LATER},
+            "negative": {"money": "-1.00"},
+            "unknown": {"res_type": 9_999},
+            "nobody's": {"refund_id": ""},
+        },
+    ),
+    "eleme": Wire(
+        within("data"),
+        lambda teller: teller.refund("demo-eleme"),
+        {
+            "future": {"updatedAt": LATER},
+            "negative": {"totalPrice": "-1.00"},
+            "unknown": {"refundStatus": "perhaps"},
+            "nobody's": {"refundId": ""},
+        },
+    ),
+    "erp": Wire(
+        within("data"),
+        Teller.stock,
+        {"future": {"changed_at": ISO}, "nobody's": {"item_id": ""}},
+    ),
+    "site": Wire(
+        SITE,
+        lambda teller: interactions.fill_cart(
+            teller.world, PERSON, "demo-site", (teller.world.goods.having(shop="demo-apparel")[0].sku_id,)
+        ),
+        {
+            "future": {"at": ISO},
+            "negative": {"total_minor": -1},
+            "unknown": {"state": "stolen"},
+            "nobody's": {"id": ""},
+        },
+    ),
+    "taobao": Wire(
+        text_within("content"),
+        lambda teller: teller.refund("demo-taobao"),
+        {"future": {"modified": LOCAL}, "negative": {"refund_fee": "-1.00"}, "nobody's": {"refund_id": ""}},
+    ),
+    "pinduoduo": Wire(
+        PINDUODUO,
+        lambda teller: teller.refund("demo-pinduoduo"),
+        {"future": {"modified": LATER}, "negative": {"refund_fee": "-1.00"}, "nobody's": {"refund_id": ""}},
+    ),
+}
+BAD = [(platform, what) for platform, each in WIRES.items() for what in each.spoiled]
+
+
+@pytest.fixture(scope="module")
+async def teller(house: House) -> Teller:
+    """All accounts are connected, and those that pushes are not for."""
+    teller, strangers = Teller(), {case.platform: pushes.stranger for case, pushes in PUSHING}
+    for platform in teller.platforms.values():
+        for shown in platform.accounts("http://127.0.0.1:9"):
+            settings = {name: value for name, value in shown.items() if name not in NOT_SETTINGS}
+            await _connect(house, shown["platform"], shown["account"], settings)
+            if stranger := strangers.get(shown["platform"]):
+                await _connect(house, shown["platform"], f"other-{shown['account']}", {**settings, **stranger})
+    await _connect(house, "generic", "demo-generic", {"secret": GENERIC_SECRET})
+    return teller
+
+
+async def _connect(house: House, platform: str, slug: str, settings: Json) -> None:
+    secrets = secret_fields(house.deps.connectors[platform].settings)
+    shown = {name: value for name, value in settings.items() if name not in secrets}
+    hidden = {name: str(value) for name, value in settings.items() if name in secrets}
+    new = NewAccount(platform=platform, slug=slug, name=slug, settings=shown, credentials=hidden)
+    await PlatformAccounts(house.database).connect(SYSTEM, new)
+
+
+async def _arrives(house: House, teller: Teller, push: Push) -> int:
+    """The push comes in, whichever way the platform's come; the status of the answer."""
+    now = datetime.now(UTC)
+    if push.platform == "taobao":
+        parts = {**push.payload, "content": json.loads(push.payload["content"])}
+        payload = as_payload(**{name: parts[name] for name in ("id", "topic", "pub_time", "content")})
+        verified = Verified(push.event, payload, f"message:{push.message_id}", now)
+        await house.deps.inbox.accept("taobao", push.account, verified)
+        return 200
+    if push.platform == "pinduoduo":
+        connector = house.deps.connectors["pinduoduo"]
+        assert isinstance(connector, Listens)
+        channel = connector.channel(await house.deps.connections.account("pinduoduo", push.account))
+        frame = channel.read(json.dumps(push.payload), now)
+        assert frame.record is not None
+        await house.deps.inbox.accept("pinduoduo", push.account, frame.record)
+        return 200
+    return await _post(house, push.platform, push.account, teller.signed(push))
+
+
+async def _post(house: House, platform: str, account: str, request: PushRequest) -> int:
+    path = f"/hooks/{platform}/{account}"
+    answer = await house.say(
+        None, "POST", path, params=dict(request.query), headers=dict(request.headers), content=request.body
+    )
+    return answer.status_code
+
+
+async def _since(house: House, last: int) -> list[tuple[str, str | None]]:
+    """State and reason of every push that came after one."""
+    async with UnitOfWork(house.database) as work:
+        found = await work.session.execute(text("SELECT state, reason FROM inbox WHERE id > :last"), {"last": last})
+        return [(row.state, row.reason) for row in found]
+
+
+async def _last(house: House) -> int:
+    async with UnitOfWork(house.database) as work:
+        return int(await work.session.scalar(text("SELECT coalesce(max(id), 0) FROM inbox")) or 0)
+
+
+async def _refused(house: House, platform: str) -> float:
+    """How many pushes of the platform were refused so far, by its counters."""
+    said = (await house.get(None, "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})).text
+    label = f'tandem_webhooks_total{{outcome="refused",platform="{platform}"}} '
+    return sum(float(line.removeprefix(label)) for line in said.splitlines() if line.startswith(label))
+
+
+def test_every_platform_that_pushes_is_in_the_table() -> None:
+    assert {case.platform for case, _ in PUSHING} <= WIRES.keys()
+
+
+@pytest.mark.parametrize(("platform", "what"), BAD, ids=[f"{platform}-{what}" for platform, what in BAD])
+async def test_what_is_wrong_is_refused_or_set_aside_with_its_reason_and_its_neighbour_lands(
+    house: House, teller: Teller, platform: str, what: str
+) -> None:
+    last, before = await _last(house), await _refused(house, platform)
+    status = await _arrives(house, teller, teller.spoil(platform, WIRES[platform].spoiled[what]))
+    assert await _arrives(house, teller, teller.genuine(platform)) == 200
+    await house.deps.inbox.drain()
+    stored = await _since(house, last)
+    if status != 200:
+        assert 400 <= status < 500, status
+        assert [state for state, _ in stored] == ["done"]
+        assert await _refused(house, platform) == before + 1
+        return
+    aside = [reason for state, reason in stored if state == "quarantined"]
+    if what == "unknown" and not aside:
+        assert [state for state, _ in stored] == ["done", "done"], "a state or kind that is new waits for a release"
+        return
+    assert sorted(state for state, _ in stored) == ["done", "quarantined"]
+    assert aside[0]
+    listed = (await house.get("admin", "/api/v1/events/quarantine")).json()["items"]
+    assert aside[0] in [each["reason"] for each in listed]
+
+
+HOSTILE: Mapping[str, bytes] = {
+    "nothing": b"",
+    "a document type": b'<!DOCTYPE x [<!ENTITY a "b">]><xml><Encrypt>&a;</Encrypt></xml>',
+    "an outside entity": b'<!DOCTYPE x SYSTEM "http://203.0.113.1/x"><xml><Encrypt>a</Encrypt></xml>',
+    "many entities": b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><xml>&b;</xml>',
+    "GB 18030": '{"msg":"中文"}'.encode("gb18030"),
+    "UTF-16": '{"msg":"中文"}'.encode("utf-16"),
+    "deep JSON": b"[" * 100_000,
+    "deep XML": b"<a>" * 100_000,
+    "deep, and whole": b'{"a":' * 200 + b"1" + b"}" * 200,
+    "half a surrogate": b'{"msg_id": "\\ud800"}',
+    "a huge number": b'{"version": 1e99999999999999999999}',
+    "one megabyte and a byte": b"x" * 1_048_577,
+}
+ADDRESSES = [
+    *(
+        f"/hooks/{platform}/demo-{platform.replace('_', '-')}"
+        for platform in WIRES
+        if platform not in ("youzan", "wecom")
+    ),
+    "/hooks/youzan/demo-apparel",
+    "/hooks/wecom/demo-corp",
+    "/hooks/generic/demo-generic",
+    "/collect/demo-site",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_what_cannot_be_read_is_refused_at_every_address(house: House, teller: Teller, address: str) -> None:
+    platform = "site" if address.startswith("/collect/") else address.split("/")[2]
+    last, before = await _last(house), await _refused(house, platform)
+    for name, body in HOSTILE.items():
+        answer = await house.say(None, "POST", address, content=body)
+        assert 400 <= answer.status_code < 500, f"{name}: {answer.status_code} {answer.text[:200]}"
+        assert answer.content, name
+    assert await _since(house, last) == []
+    assert await _refused(house, platform) == before + len(HOSTILE)
+
+
+STRANGERS = sorted(case.platform for case, pushes in PUSHING if pushes.stranger)
+
+
+@pytest.mark.parametrize("platform", STRANGERS)
+async def test_what_is_for_another_account_is_refused_there_and_counted(
+    house: House, teller: Teller, platform: str
+) -> None:
+    push = teller.genuine(platform)
+    last, before = await _last(house), await _refused(house, platform)
+    assert await _post(house, platform, f"other-{push.account}", teller.signed(push)) in (401, 403)
+    assert await _since(house, last) == []
+    assert await _refused(house, platform) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("future", {"occurred_at": ISO}),
+        ("negative", {"paid_minor": -1}),
+        ("unknown", {"status": "abducted"}),
+        ("nobody's", {"order_id": ""}),
+    ],
+)
+async def test_a_signed_record_with_a_wrong_field_is_refused_by_its_name(
+    house: House, teller: Teller, what: str, change: Json
+) -> None:
+    good = {"order_id": f"S-{what}", "status": "paid", "paid_minor": 9900, "version": 1}
+    last = await _last(house)
+    answers = []
+    for number, data in enumerate(({**good, **change}, good)):
+        body, name, now = json.dumps({"type": "order", "data": data}), f"{what}-{number}", datetime.now(UTC)
+        headers = {
+            "webhook-id": name,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(GENERIC_SECRET).sign(name, now, body),
+        }
+        answers.append(await house.say(None, "POST", "/hooks/generic/demo-generic", content=body, headers=headers))
+    assert answers[0].status_code == 400, answers[0].text
+    assert next(iter(change)) in answers[0].text
+    assert answers[1].status_code == 200, answers[1].text
+    await house.deps.inbox.drain()
+    assert [state for state, _ in await _since(house, last)] == ["done"]
