@@ -14,6 +14,7 @@ from storage.accounts import Accounts
 from storage.customer_scope import first_seen
 from storage.engine import Database
 from storage.identities import Identities
+from storage.key_scope import KeyScopes
 from storage.paging import Page, PageRequest, wrong_cursor
 from storage.profile import Profiles
 from storage.unit_of_work import UnitOfWork
@@ -77,7 +78,10 @@ class CustomerSearch:
         if name == "nickname":
             return await Profiles(work).customers_named(value, actor.scope, _MOST_LOOKED_AT)
         keys = [_phone(value)] if name == "phone" else await _keys(work, value)
-        return {stored.customer_id for stored in (await Identities(work).find(keys)).values()}
+        stored = (await Identities(work).find(keys)).values()
+        shared = [each.id for each in stored if each.kind in _SHARED]
+        beside = await KeyScopes(work).customers_beside(shared, actor.scope, _MOST_LOOKED_AT) if shared else set()
+        return {each.customer_id for each in stored} | beside
 
     async def _holders(self, work: UnitOfWork, actor: Actor, tag: str, page: PageRequest) -> Page[FoundCustomer]:
         after = _after(page.cursor)
@@ -90,6 +94,8 @@ class CustomerSearch:
         return Page(shown, str(found[-1] if is_full else holders[-1]))
 
 
+_SHARED = ("phone", "device")
+"""What several people may have: it may belong to none of those who were seen with it."""
 _QUESTIONS = ("phone", "order", "nickname", "tag", "key")
 
 
@@ -121,7 +127,7 @@ async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
 
 
 async def _shown(work: UnitOfWork, actor: Actor, customer: UUID) -> FoundCustomer:
-    keys = await Profiles(work).keys_within(customer, actor.scope, _MOST_KEYS)
+    keys = await KeyScopes(work).of_customer(customer, actor.scope, _MOST_KEYS)
     return FoundCustomer(customer, [shown_key(row, clear=False) for row in keys])
 
 

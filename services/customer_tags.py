@@ -1,11 +1,12 @@
 """Tags as people handle them: look, ask why, see what a rule would change, give, take, exclude."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Actor, Permission, system_actor
+from domain.access import Actor, Permission, Scope, system_actor
 from domain.catalog.customers import TagOutput
 from domain.dsl.source import read_source
 from domain.problems import NotFoundProblem, Text, ValidationProblem
@@ -20,6 +21,7 @@ from domain.tags.views import (
     RuleReason,
     RuleState,
     TagsOfCustomer,
+    without_values,
 )
 from services.customer_facts import customer_named
 from services.grading import explain_grades
@@ -32,6 +34,7 @@ from storage.customer_tags import CustomerTags
 from storage.customer_traits import CustomerTraits
 from storage.engine import Database
 from storage.events import Events
+from storage.key_scope import KeyScopes
 from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
@@ -93,7 +96,8 @@ class CustomerTagService:
         return found
 
     async def of_customer(self, actor: Actor, customer: UUID) -> TagsOfCustomer:
-        """What a customer carries and why; an id from before a merge finds who took its place.
+        """What a customer carries and why; an id from before a merge finds who took its place. The values that rules
+        saw are over all records: they are shown to who sees all of the customer's.
 
         :raises NotFoundProblem: there is none within the data scope.
         """
@@ -115,10 +119,13 @@ class CustomerTagService:
                 if mark.kind == "add" and mark.tag not in without
             ]
             grades = await CustomerGrades(work).of_customer(present)
+            if not await KeyScopes(work).whole([present], actor.scope):
+                carried = [replace(each, why=without_values(each.why)) for each in carried]
         return TagsOfCustomer(present, carried, excluded, grades)
 
     async def explain(self, actor: Actor, customer: UUID, tag: str) -> Explanation:
-        """Why a customer carries a tag or a grade, or does not: every rule, grading and decision that gives it."""
+        """Why a customer carries a tag or a grade, or does not: every rule, grading and decision that gives it. Values
+        are shown as by `of_customer`."""
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
@@ -130,7 +137,8 @@ class CustomerTagService:
             carried = bool(await tags.tags_elsewhere([(present, tag)]))
             gradings = [each.grading for each in await self._book.gradings(work)]
             grades = await explain_grades(work, gradings, present, tag)
-        rules = []
+            is_whole = bool(await KeyScopes(work).whole([present], actor.scope))
+        rules: list[RuleReason] = []
         for name in sorted({*live, *written}):
             rule, row, seen = live.get(name), written.get(name), now.get(name)
             rules.append(
@@ -150,13 +158,19 @@ class CustomerTagService:
                 Text(f"没有规则、分级或人给出“{tag}”", f"No rule, no grading and nobody gives “{tag}”"), tag=tag
             )
         carried = carried or any(each.grade == tag for each in grades)
+        if not is_whole:
+            rules = [replace(each, why=without_values(each.why), now=without_values(each.now)) for each in rules]
+            grades = [
+                replace(each, steps=[replace(step, seen=without_values(step.seen)) for step in each.steps])
+                for each in grades
+            ]
         return Explanation(present, tag, carried, rules, marks, grades)
 
     async def preview(self, actor: Actor, text: str, *, budget_s: float = 20.0) -> Preview:
         """What the rule in a text would change if it were published; nothing is written.
 
         budget_s: no batch of customers begins later than this; the oldest customers come first. Samples are customers
-        within the actor's data scope, figures are over all.
+        of whom the actor sees every record, figures are over all.
 
         :raises ValidationProblem: the text is no tag rule, or a broken one.
         :raises AuthorizationProblem: the actor does not write rules, or does not see customers: a rule can ask
@@ -180,12 +194,8 @@ class CustomerTagService:
                 found = await tags.compare([rule], batch) if batch else []
                 gaining = [each.customer_id for each in found if each.holds and not each.was_held]
                 losing = [each.customer_id for each in found if each.was_held and not each.holds]
-                gained_samples += await first_seen(
-                    work, gaining[:_MOST_LOOKED_AT], actor.scope, _MOST_SAMPLES - len(gained_samples)
-                )
-                lost_samples += await first_seen(
-                    work, losing[:_MOST_LOOKED_AT], actor.scope, _MOST_SAMPLES - len(lost_samples)
-                )
+                for samples, some in ((gained_samples, gaining), (lost_samples, losing)):
+                    samples.extend(await _samples(work, some, actor.scope, _MOST_SAMPLES - len(samples)))
             complete = len(batch) < _PREVIEW_AT_ONCE
             cursor = batch[-1] if batch else cursor
             examined += len(batch)
@@ -301,6 +311,15 @@ class _Decided:
     by: str
     reason: str
     details: dict[str, str]
+
+
+async def _samples(work: UnitOfWork, customers: Sequence[UUID], scope: Scope, most: int) -> list[UUID]:
+    """A few of these customers of whom a scope shows everything."""
+    if most <= 0:
+        return []
+    some = await first_seen(work, customers[:_MOST_LOOKED_AT], scope, _MOST_LOOKED_AT)
+    whole = await KeyScopes(work).whole(some, scope)
+    return [each for each in some if each in whole][:most]
 
 
 def _rule_in(text: str) -> LiveRule:

@@ -32,6 +32,7 @@ from storage.identity_reviews import (
     IdentitySuggestionRow,
     IdentitySuggestions,
 )
+from storage.key_scope import KeyScopes
 from storage.paging import Page, PageRequest
 from storage.unit_of_work import UnitOfWork
 
@@ -138,28 +139,44 @@ class CustomerService:
         self._database = database
 
     async def explain(self, actor: Actor, customer_id: UUID) -> Explanation:
-        """Everything that says whose the keys of a customer are; a former id stands for who it is now."""
+        """What says whose the keys of a customer are, as far as the actor's data scope lets see it: keys that records
+        within it know, evidence of its shops, decisions and history about these keys. A former id stands for who it is
+        now."""
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             customer = await require_customer(work, customer_id, actor.scope)
-            own = {row.id: row for row in await Identities(work).of_customers([customer])}
+            scopes, scope = KeyScopes(work), actor.scope
+            own = {row.id: row for row in await scopes.of_customer(customer, scope, MOST_KEYS)}
             links = await IdentityLinks(work).of(own)
             decisions = await IdentityDecisions(work).about(own)
             sides = await IdentityDecisions(work).sides([each.id for each in decisions])
             suggestions = await IdentitySuggestions(work).about(own)
             linked = [(each.low, each.high) for each in links] + [(each.low, each.high) for each in suggestions]
             named = {end for each in (linked, *sides.values()) for keys in each for end in keys}
-            others = await Identities(work).rows(named - own.keys())
+            seen = await scopes.seen(own.keys() | named, scope) | own.keys()
+            others = await Identities(work).rows(seen - own.keys())
             keys = {number: _shown_key(row) for number, row in {**own, **others}.items()}
+            moves = [each for each in await IdentityMoves(work).of(own, customer) if each.identity_id in keys]
+            accounts = {each.account_id for each in links} | {each for move in moves for each in _tellers(move)}
+            shops = await scopes.shops(accounts, own, scope)
+            decided = [
+                _shown_decision(each, about)
+                for each in decisions
+                if (about := _seen_sides(each, sides.get(each.id, ()), keys)) or scope.kind == "everything"
+            ]
             return Explanation(
                 customer,
                 (await Customers(work).aliases([customer])).get(customer, ()),
                 [keys[number] for number in own],
                 [keys[number] for number in sorted(others)],
-                [_shown_link(each) for each in links],
-                [_shown_decision(each, sides.get(each.id, ())) for each in decisions],
-                [_shown_move(each) for each in await IdentityMoves(work).of(own, customer)],
-                [_shown_suggestion(each, keys) for each in suggestions],
+                [
+                    _shown_link(each)
+                    for each in links
+                    if each.account_id in shops and keys.keys() >= {each.low, each.high}
+                ],
+                decided,
+                [_shown_move(each, shops) for each in moves],
+                [_shown_suggestion(each, keys) for each in suggestions if keys.keys() >= {each.low, each.high}],
             )
 
     async def merge(self, actor: Actor, customer_id: UUID, others: Collection[UUID], reason: str) -> Decided:
@@ -179,13 +196,14 @@ class CustomerService:
             customer = await require_customer(work, customer_id, actor.scope)
             keys = {row.id for row in await Identities(work).of_customers([customer])}
             chosen = set(identities)
-            if not chosen or not chosen < keys:
+            unknown = chosen - await KeyScopes(work).seen(keys, actor.scope)
+            if unknown or not chosen or not chosen < keys:
                 raise ValidationProblem(
                     Text(
                         "请选择该客户的一部分标识：至少一个，且不能是全部",
                         "Choose some of this customer's identities: at least one, and not all of them",
                     ),
-                    unknown=sorted(chosen - keys),
+                    unknown=sorted(unknown),
                 )
             return await _decide(work, actor, Decision("part", sorted(chosen), sorted(keys - chosen)), reason)
 
@@ -227,9 +245,11 @@ class CustomerService:
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             found = await IdentitySuggestions(work).list(page, actor.scope)
-            rows = await Identities(work).rows({end for each in found.items for end in (each.low, each.high)})
+            ends = {end for each in found.items for end in (each.low, each.high)}
+            rows = await Identities(work).rows(await KeyScopes(work).seen(ends, actor.scope))
             keys = {number: _shown_key(row) for number, row in rows.items()}
-        return Page([_shown_suggestion(each, keys) for each in found.items], found.next_cursor)
+        both = [each for each in found.items if keys.keys() >= {each.low, each.high}]
+        return Page([_shown_suggestion(each, keys) for each in both], found.next_cursor)
 
     async def settle(self, actor: Actor, suggestion_id: UUID, verdict: Verdict, reason: str) -> Decided:
         """Answer a suggestion: the two keys are one person's, or they are not."""
@@ -356,8 +376,29 @@ def _shown_decision(row: IdentityDecisionRow, sides: Sequence[Sequence[int]]) ->
     )
 
 
-def _shown_move(row: IdentityMoveRow) -> ShownMove:
-    return ShownMove(row.identity_id, row.from_customer, row.to_customer, row.cause, row.detail, row.moved_at)
+def _seen_sides(
+    row: IdentityDecisionRow, sides: Sequence[Sequence[int]], seen: Collection[int]
+) -> Sequence[Sequence[int]]:
+    """What a decision says of keys that are seen; nothing when it is about no two of them."""
+    found = [kept for side in sides if (kept := [key for key in side if key in seen])]
+    says_something = len(found) == 2 if row.verdict == "part" else any(len(side) > 1 for side in found)
+    return found if says_something else []
+
+
+def _shown_move(row: IdentityMoveRow, shops: Collection[str]) -> ShownMove:
+    detail = dict(row.detail)
+    if records := detail.get("records"):
+        detail["records"] = [each for each in records if _teller(each) in shops]
+    return ShownMove(row.identity_id, row.from_customer, row.to_customer, row.cause, detail, row.moved_at)
+
+
+def _tellers(row: IdentityMoveRow) -> Iterable[str]:
+    return map(_teller, row.detail.get("records", ()))
+
+
+def _teller(record: str) -> str:
+    """The account whose record it is: history keeps `account record`."""
+    return record.partition(" ")[0]
 
 
 def _shown_suggestion(row: IdentitySuggestionRow, keys: Mapping[int, ShownKey]) -> ShownSuggestion:

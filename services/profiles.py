@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
-from domain.tags.views import CustomerGrade, TagMark
+from domain.tags.views import CustomerGrade, TagMark, without_values
 from services.consents import Consent, consents_of
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.suppressions import Silenced, silenced
@@ -22,6 +22,7 @@ from storage.engine import Database
 from storage.human_tasks import HumanTaskRow
 from storage.identities import Customers, IdentityRow
 from storage.interactions import InteractionRow
+from storage.key_scope import KeyScopes
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import Page, PageRequest
 from storage.profile import KINDS, Kind, Profiles, Subject, Totals, cursor_of, place_of
@@ -149,6 +150,8 @@ class ProfileService:
             lines = await profiles.lines([row.id for row in rows["order"]])
             totals = await profiles.totals(subject)
             tags = await self._tags.held(work, customer)
+            if not await KeyScopes(work).whole([customer], actor.scope):
+                tags = [replace(each, why=without_values(each.why)) for each in tags]
             grades = await self._tags.grades(work, customer)
             rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
             agreed = (await consents_of(work, customer))[:MOST_OF_A_KIND]
@@ -204,7 +207,7 @@ class ProfileService:
     ) -> tuple[UUID, Sequence[UUID], Sequence[IdentityRow], Subject]:
         customer = await require_customer(work, customer_id, actor.scope)
         aliases = (await Customers(work).aliases([customer])).get(customer, ())
-        keys = await Profiles(work).keys_within(customer, actor.scope, MOST_KEYS)
+        keys = await KeyScopes(work).of_customer(customer, actor.scope, MOST_KEYS)
         if unmask_for is not None:
             await record_unmasking(work, actor, "customer", str(customer), unmask_for, Placement())
         own_only = actor.may(Permission.TASKS_WORK) and not actor.may(Permission.TASKS_MANAGE)

@@ -29,7 +29,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
@@ -40,7 +39,6 @@ from domain.access import Scope
 from domain.tags.facts import PAID_STATUSES
 from storage.human_tasks import HumanTaskRow
 from storage.identities import IdentityRow
-from storage.identity_links import IdentityLinkRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import wanted_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
@@ -65,7 +63,6 @@ _TABLES: Mapping[Kind, type[Any]] = {
     "order": OrderRow,
 }
 MOST_LINES = 50
-_MOST_NEIGHBOURS = 1_000
 _BYTES = "C"
 
 
@@ -192,24 +189,6 @@ class Profiles(Repository):
         )
         return [Totals(*values) for values in await self.session.execute(statement)]
 
-    async def keys_within(self, customer: UUID, scope: Scope, limit: int) -> list[IdentityRow]:
-        """The customer's keys that the scope lets see: those that a record within it points at, and those that some
-        record named beside one of these."""
-        key = IdentityRow
-        statement = select(key).where(col(key.customer_id) == customer)
-        if scope.kind != "everything":
-            every = list(await self.session.scalars(select(col(key.id)).where(col(key.customer_id) == customer)))
-            named = list(await self.session.scalars(_pointed_at(every, scope)))
-            link = IdentityLinkRow
-            beside = union(
-                select(col(link.low)).where(col(link.high) == func.any(_bigints(named))),
-                select(col(link.high)).where(col(link.low) == func.any(_bigints(named))),
-            )
-            near = (await self.session.scalars(beside.limit(_MOST_NEIGHBOURS))).all()
-            statement = statement.where(col(key.id).in_({*named, *near}))
-        # By an expression: with the column itself the planner walks all keys in their order, hoping to find these soon.
-        return list(await self.session.scalars(statement.order_by(col(key.id) + 0).limit(limit)))
-
     async def customers_of_order(self, order_id: str, scope: Scope, limit: int) -> set[UUID]:
         """Whose an order number is, at any shop of the scope."""
         row = OrderRow
@@ -224,22 +203,6 @@ class Profiles(Repository):
         statement = select(col(IdentityRow.customer_id)).join(row, col(row.identity_id) == col(IdentityRow.id))
         statement = statement.where(col(row.names).op("&&")(digests), visible(row, scope))
         return set(await self.session.scalars(statement.limit(limit)))
-
-
-def _pointed_at(identities: Sequence[int], scope: Scope) -> Select[Any]:
-    """Those of the keys that a record within the scope points at; one record of each is looked for."""
-    keys = _listed(_bigints(identities))
-    records: tuple[type[Any], ...] = (OrderRow, RefundRow, InteractionRow)
-    each = [
-        select(literal(1).label("one"))
-        .where(col(row.identity_id) == keys.c.value, visible(row, scope))
-        .limit(1)
-        .correlate(keys)
-        .subquery()
-        for row in records
-    ]
-    one = union_all(*(select(some.c.one) for some in each)).limit(1).lateral()
-    return select(keys.c.value).select_from(keys).join(one, true())
 
 
 def _id_of(kind: Kind, key: str) -> Any:

@@ -10,6 +10,11 @@ LONGEST_TAG = 30
 LONGEST_REASON = 500
 
 
+def without_values(seen: Sequence[Any]) -> list[Any]:
+    """What a rule saw, without the values: for who may not see all records that went into them."""
+    return [{**each, "value": None} if isinstance(each, dict) and "value" in each else each for each in seen]
+
+
 @dataclass(frozen=True, slots=True)
 class TagMark:
     """What somebody decided. kind: `add` or `exclude`. ended_at, ended_by: when and by whom it was taken back."""

@@ -6,8 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from domain.access import Role, Scope
+from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from services.customer_tags import CustomerTagService
+from services.profiles import ProfileService
+from services.tag_book import StoredTags
 from services.tagging import Tagging
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -129,3 +132,28 @@ async def test_only_whose_records_are_within_the_scope_is_found(database: Databa
             await tags.of_customer(actor, wanted)
     with pytest.raises(AuthorizationProblem):
         await tags.decide(an_actor("c", Role.AUDITOR), customer, "x", "add", "y")
+
+
+async def test_values_over_records_of_other_shops_are_for_who_sees_them(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, rule(THREE, tag="高价值"))
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    tags = CustomerTagService(database)
+    here = an_actor("a", Role.AGENT, scope=Scope.of_accounts("youzan/flagship"))
+    author = an_actor("b", Role.OPS, scope=Scope.of_accounts("youzan/flagship"))
+    stricter = rule(THREE.replace("3", "9"), tag="高价值", version="1.1.0").text
+    assert [each["value"] for each in (await tags.of_customer(here, customer)).carried[0].why] == [3]
+    assert (await tags.preview(author, stricter)).lost_samples == [customer]
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE orders SET account_id = 'youzan/other' WHERE order_id = 'E0'"))
+    (carried,) = (await tags.of_customer(here, customer)).carried
+    assert (carried.tag, [(each["value"], each["met"]) for each in carried.why]) == ("高价值", [(None, True)])
+    (reason,) = (await tags.explain(here, customer, "高价值")).rules
+    assert [each["value"] for each in (*reason.why, *reason.now)] == [None, None]
+    shown = await ProfileService(database, CATALOG.masking(), StoredTags()).show(here, customer)
+    assert [each["value"] for each in shown.tags[0].why] == [None]
+    assert (await tags.preview(author, stricter)).lost_samples == [], "whom it samples tells of other shops"
+    whole = await tags.explain(AGENT, customer, "高价值")
+    assert [each["value"] for each in whole.rules[0].why] == [3]

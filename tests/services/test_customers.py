@@ -7,10 +7,12 @@ import pytest
 from sqlmodel import col, delete, func, select
 
 from domain.access import Actor, Role, Scope, system_actor
+from domain.canonical.keys import IdentityKey
 from domain.customers.identity import Verdict
 from domain.customers.strength import Tier
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from services.customers import CustomerService, Explanation
+from services.identities import IdentityService, Sighting
 from storage.audit import AuditEntryRow
 from storage.engine import Database
 from storage.erasing import Erasing
@@ -21,7 +23,7 @@ from storage.orders import OrderRow
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.services.test_identities import NOW, any_records, doubts, expected, owner, people, told
+from tests.services.test_identities import NOW, SCOPES, any_records, doubts, expected, owner, people, told
 
 SUPERVISOR = an_actor("wang", Role.SUPERVISOR)
 AGENT = an_actor("li", Role.AGENT)
@@ -308,3 +310,66 @@ async def test_customers_of_other_shops_are_not_there(database: Database, custom
     await _order(database, await number(database, "P1"), "taobao/b")
     wider: Actor = an_actor("zhao", Role.SUPERVISOR, scope=Scope.of_accounts("taobao/a", "taobao/b"))
     assert len((await customers.review(wider, PageRequest())).items) == 1
+
+
+async def _at(database: Database, account_id: str, *names: str) -> None:
+    """One record, told by a shop, that names these keys; its order points at the first."""
+    async with UnitOfWork(database) as work:
+        keys = tuple(IdentityKey(*SCOPES[name[0]], name) for name in names)
+        said = f"order:{account_id}-{'-'.join(names)}"
+        assigned = await IdentityService().assign(work, [Sighting(keys, account_id, said, NOW)])
+        row = OrderRow(
+            order_id="-".join(names), identity_id=assigned.identities[keys[0]], version=1, detail_version=1,
+            status="paid", told_at=NOW, recorded_at=NOW,
+        )  # fmt: skip
+        row.account_id = account_id
+        if account_id == "pinduoduo/b":
+            row.customer_owner = "zhao"
+        work.session.add(row)
+
+
+async def test_why_tells_nothing_of_other_shops(database: Database, customers: CustomerService) -> None:
+    await _at(database, "jd/a", "J1")
+    await _at(database, "pinduoduo/b", "G1", "P1")
+    await _at(database, "jd/a", "J1", "P1")
+    await _at(database, "wecom/c", "E1", "P1")
+    await _at(database, "taobao/d", "T1", "P1")
+    await _at(database, "taobao/d", "T2", "P1")
+    customer = next(iter((await _owners(database, "J1")).values()))
+    keys = [await number(database, name) for name in ("J1", "E1")]
+    await customers.decide(SUPERVISOR, "join", keys, "店员说是同一人")
+    whole = await customers.explain(AGENT, customer)
+    assert "wecom/c" in repr(whole)
+    for scope in (Scope.of_accounts("jd/a"), Scope.of_own_customers("zhao")):
+        mine = "jd/a" if scope.kind == "accounts" else "pinduoduo/b"
+        reader = an_actor("zhao", Role.SUPERVISOR, scope=scope)
+        seen = next(iter((await _owners(database, "J1" if scope.kind == "accounts" else "G1")).values()))
+        why = await customers.explain(reader, seen)
+        assert len(why.keys) == 1, why.keys
+        assert {each.account_id for each in why.links} == {mine}
+        for shop in {"jd/a", "pinduoduo/b", "wecom/c", "taobao/d"} - {mine}:
+            assert shop not in repr(why), (scope, shop)
+        assert "****1" in repr(why.others), "the phone that the shop itself told of"
+        assert not {"external_userid"} & {each.kind for each in (*why.keys, *why.others)}
+        assert why.decisions == []
+        assert {each.kind for each in why.others} == {"phone"}
+
+
+async def test_a_phone_that_a_shop_knows_does_not_tell_where_else_they_buy(
+    database: Database, customers: CustomerService
+) -> None:
+    await _at(database, "jd/a", "J1", "P1")
+    await _at(database, "erp/main", "P1")
+    customer = next(iter((await _owners(database, "P1")).values()))
+    reader: Actor = an_actor("zhao", Role.SUPERVISOR, scope=Scope.of_accounts("erp/main"))
+    assert keys_of(await customers.explain(reader, customer)) == {"phone ****1"}
+    buyer = await number(database, "J1")
+    with pytest.raises(ValidationProblem) as refused:
+        await customers.split(reader, customer, [buyer], "不认识")
+    assert refused.value.problem.model_dump()["unknown"] == [buyer]
+
+
+async def _owners(database: Database, *names: str) -> dict[str, UUID]:
+    async with UnitOfWork(database) as work:
+        rows = await work.session.scalars(select(IdentityRow))
+        return {row.value: row.customer_id for row in rows if row.value in names}

@@ -25,6 +25,7 @@ from storage.engine import Database
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.identities import VALUE_CONTEXT, Identities
 from storage.interactions import InteractionRow
+from storage.key_scope import KeyScopes
 from storage.nickname_digests import digest_anew, name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import PageRequest
@@ -343,7 +344,7 @@ async def test_a_full_table_is_never_read_through(database: Database) -> None:
             await profiles.newest_interactions(subject, 20)
             await profiles.totals(subject)
             await work.session.execute(select(customer_visible(customer, scope)))
-            await profiles.keys_within(customer, scope, 50)
+            await KeyScopes(work).of_customer(customer, scope, 50)
             await profiles.customers_of_order(f"F{number}-1", scope, 50)
             await profiles.customers_named("张三", scope, 50)
             await Identities(work).find([IdentityKey("phone", "", PHONE)])
@@ -445,3 +446,28 @@ async def test_names_are_found_under_a_new_key(database: Database, database_url:
     only = Database(database_url, Keyring({"k2": b"2" * 32}))
     assert await _found(only, SUPERVISOR, nickname="张三丰") == [person.customer]
     await only.close()
+
+
+async def test_a_phone_that_two_people_share_finds_both(database: Database) -> None:
+    phone = IdentityKey("phone", "", PHONE)
+    buyers = [IdentityKey("buyer", "taobao", f"tb-{number}") for number in (1, 2)]
+    async with UnitOfWork(database) as work:
+        sightings = [
+            Sighting((each, phone), f"taobao/{place}", f"order:{each.value}", NOW)
+            for place, each in zip("ab", buyers, strict=True)
+        ]
+        owners = (await IdentityService().assign(work, sightings)).customers
+        owned = (await Identities(work).find(buyers)).items()
+        for number, (key, stored) in enumerate(owned):
+            shop = "taobao/a" if key == buyers[0] else "taobao/b"
+            work.session.add(
+                OrderRow(
+                    account_id=shop, order_id=f"S{number}", identity_id=stored.id, version=1, detail_version=1,
+                    status="paid", told_at=NOW, recorded_at=NOW,
+                )
+            )  # fmt: skip
+    both = {owners[each] for each in buyers}
+    assert both <= set(await _found(database, SUPERVISOR, phone="13800138000"))
+    assert both <= set(await _found(database, SUPERVISOR, key=f"phone//{PHONE}"))
+    one = an_actor("a", Role.AGENT, scope=Scope.of_accounts("taobao/a"))
+    assert await _found(database, one, phone=PHONE) == [owners[buyers[0]]]
