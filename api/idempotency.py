@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from domain.ids import content_digest
 from domain.problems import ProblemError, Text, ValidationProblem
@@ -73,9 +73,10 @@ async def once(
     except Exception:  # whatever it was, the request may be sent again
         await _give_back(repeated, login, key)
         raise
-    if 200 <= response.status_code < 300:
+    if 200 <= response.status_code < 300 and not isinstance(response, StreamingResponse):
         await repeated.complete(login, key, StoredAnswer(response.status_code, _kept(response, shown_once)))
     else:
+        # An answer that flows is kept nowhere: whoever repeats the request gets a new one.
         await _give_back(repeated, login, key)
     return response
 

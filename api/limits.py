@@ -65,6 +65,8 @@ _BOUNDS: tuple[tuple[str, Bounds], ...] = (
 _ELSEWHERE = Bounds(body_bytes=0)
 BODY_S = 20.0
 """How long a sender may take to send a body."""
+PART_S = 60.0
+"""How long each part of an answer may take, until it is there and until the caller has taken it."""
 
 
 def bounds_of(path: str) -> Bounds:
@@ -132,16 +134,19 @@ class RequestBounds:
             return
         bounds = bounds_of(scope["path"])
         started = False
+        waiting = asyncio.timeout(bounds.answer_s)
 
         async def observe(message: Message) -> None:
             nonlocal started
             started = True
+            # From now on it is each part that has to come, and to be taken, in time.
+            waiting.reschedule(asyncio.get_running_loop().time() + PART_S)
             await send(message)
 
         try:
             self._check_address(scope, bounds)
             replay = await _read_body(scope, receive, bounds.body_bytes)
-            async with asyncio.timeout(bounds.answer_s):
+            async with waiting:
                 await self._app(scope, replay, observe)
         except ProblemError as problem:
             await self._refuse(problem, scope)(scope, receive, send)

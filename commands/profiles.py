@@ -1,9 +1,12 @@
 """`tandem customer show|find|export|erase`: a customer from all sides, and the rights of the person behind it."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -13,11 +16,13 @@ from commands.listing import all_pages, show_rows
 from domain.catalog import CATALOG
 from domain.events import rfc3339
 from domain.money import major_from_minor
-from domain.problems import Text, ValidationProblem
+from domain.problems import Problem, Text, ValidationProblem
+from runtime.application import connect_temporal
 from runtime.settings import Settings
 from services.customer_search import CustomerSearch, Wanted
 from services.erasure import ErasureService
 from services.export import ExportService
+from services.orchestrator import Orchestrator, error_of
 from services.profiles import Entry, Profile, ProfileService
 from services.tag_book import StoredTags
 from storage.engine import Database
@@ -147,26 +152,35 @@ def export(
     reason: Why,
     file: Annotated[Path | None, typer.Option("--file", help="写入文件 / write to a file")] = None,
 ) -> None:
-    """导出该客户的全部数据，明文 / everything about a customer, in clear."""
+    """导出该客户的全部数据，明文，每行一个 JSON / everything about a customer, in clear, one JSON value a line."""
 
     async def work(database: Database, settings: Settings) -> None:
-        found = await ExportService(database, StoredTags()).export(command_line_actor(), customer_id, reason)
-        text = json.dumps(found, ensure_ascii=False, indent=2, default=str)
-        if file is None:
-            typer.echo(text)
-            return
-        _write_privately(file, text)
-        say(settings, Text(f"已写入 {file}", f"written to {file}"), err=True)
+        exports = ExportService(database, Orchestrator(await connect_temporal(settings, database)))
+        found = await exports.export(command_line_actor(), customer_id, reason)
+        last = b"{}"
+        with _opened(file) as out:
+            async for last in found.lines:
+                out.write(last)
+        if problem := json.loads(last).get("problem"):
+            raise error_of(Problem.model_validate(problem))
+        if file is not None:
+            say(settings, Text(f"已写入 {file}", f"written to {file}"), err=True)
 
     with_database(work)
 
 
-def _write_privately(file: Path, text: str) -> None:
-    """For the eyes of this account only, whoever could read a file of that name before."""
+@contextmanager
+def _opened(file: Path | None) -> Iterator[BinaryIO]:
+    """Where lines go: the output, or a file for the eyes of this account only, whoever could read it before."""
+    if file is None:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
     try:
         file.touch(mode=0o600)
         file.chmod(0o600)
-        file.write_text(text + "\n", encoding="utf-8")
+        with file.open("wb") as out:
+            yield out
     except OSError as failure:
         raise ValidationProblem(
             Text(f"无法写入 {file}：{failure.strerror}", f"{file} cannot be written: {failure.strerror}")

@@ -152,7 +152,7 @@ class Application:
 
     @cached_property
     def exports(self) -> ExportService:
-        return ExportService(self.database, StoredTags())
+        return ExportService(self.database, self.orchestrator)
 
     @cached_property
     def identities(self) -> IdentityService:

@@ -15,6 +15,7 @@ from domain.catalog.goods import GoodsCheckArguments
 from storage.customer_facts import CustomerFacts
 from storage.customer_tags import CustomerTags
 from storage.engine import Database
+from storage.erasures import Erasures
 from storage.identities import Customers, Identities
 from storage.unit_of_work import UnitOfWork
 
@@ -32,7 +33,7 @@ class CustomerFactsService:
         """
         async with UnitOfWork(self._database) as work:
             customer = await customer_named(work, name)
-            if customer is None:
+            if customer is None or await Erasures(work).of(customer) is not None:
                 return ProfileOutput(known=False)
             profiles = CustomerFacts(work)
             figures = await profiles.figures(customer)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.access import Actor, Permission
+from domain.access import Actor, Permission, Scope
 from domain.customers.identity import Decision, Verdict
 from domain.customers.strength import Tier
 from domain.privacy import masked_key
@@ -162,7 +162,7 @@ class CustomerService:
             decided = [
                 _shown_decision(each, about)
                 for each in decisions
-                if (about := _seen_sides(each, sides.get(each.id, ()), keys)) or scope.kind == "everything"
+                if (about := _seen_sides(each, sides.get(each.id, ()), keys, scope))
             ]
             return Explanation(
                 customer,
@@ -377,9 +377,11 @@ def _shown_decision(row: IdentityDecisionRow, sides: Sequence[Sequence[int]]) ->
 
 
 def _seen_sides(
-    row: IdentityDecisionRow, sides: Sequence[Sequence[int]], seen: Collection[int]
+    row: IdentityDecisionRow, sides: Sequence[Sequence[int]], seen: Collection[int], scope: Scope
 ) -> Sequence[Sequence[int]]:
     """What a decision says of keys that are seen; nothing when it is about no two of them."""
+    if scope.kind == "everything":
+        return sides
     found = [kept for side in sides if (kept := [key for key in side if key in seen])]
     says_something = len(found) == 2 if row.verdict == "part" else any(len(side) > 1 for side in found)
     return found if says_something else []

@@ -15,9 +15,7 @@ from uuid import UUID
 import structlog
 
 from domain.access import Actor, Permission, system_actor
-from domain.canonical.keys import KINDS, IdentityKey
 from domain.customers.tombstones import ErasedKey, order_key
-from domain.customers.traces import Traces
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
 from services.orchestrator import Orchestrator
 from storage.audit import AuditLog
@@ -25,12 +23,12 @@ from storage.engine import Database
 from storage.erasing import Erasing, Swept
 from storage.erasures import ErasedKeys, ErasureRow, Erasures
 from storage.identities import Customers, Identities, IdentityRow
+from storage.personal import MOST_ORDERS, Person, Personal, person_of
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 LONGEST_REASON = 500
-MOST_ORDERS = 20_000
 BATCH = 200
 _LEASE = timedelta(seconds=60)
 _SECOND_LOOK = timedelta(seconds=60)
@@ -61,19 +59,6 @@ class Traits(Protocol):
         """Delete everything about customers; how many rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """Whom an erasure is about, as they are known until the end."""
-
-    keys: Sequence[IdentityRow]
-    names: Sequence[UUID]
-    traces: Traces
-
-    @property
-    def identities(self) -> list[int]:
-        return [row.id for row in self.keys]
-
-
 class ErasureService:
     """Raises AuthorizationProblem without `customers.erase` and a scope that sees everything."""
 
@@ -95,23 +80,34 @@ class ErasureService:
                 return _shown(existing)
             keys = await Identities(work).of_customers([customer])
             names = [customer, *(await Customers(work).aliases([customer])).get(customer, ())]
-            row = ErasureRow(
-                customer_id=customer,
-                identities=[each.id for each in keys],
-                names=names,
-                requested_by=actor.login,
-                requested_at=work.now,
-                step=FIRST_STEP,
-                due_at=work.now,
-            )
-            await Erasures(work).insert(row)
-            orders = await Erasing(work).orders_of(row.identities, MOST_ORDERS)
-            erased: list[ErasedKey] = [(key.kind, key.scope, key.value) for key in keys]
-            erased += [order_key(account, order) for account, order in orders]
-            await ErasedKeys(work).add(row.id, erased)
             # Who, whom and why; nothing about the person but their id.
-            await AuditLog(work).record(actor, "customer.erase", f"customer:{customer}", {"reason": reason.strip()})
+            row = await self._begin(work, actor, keys, names, {"reason": reason.strip()})
+            for left in await Erasing(work).ownerless_beside(row.identities):
+                # A number that only they were known to share is theirs, whoever it was given to.
+                told = {"reason": reason.strip(), "shared_with": str(customer)}
+                if await Erasures(work).of(left.customer_id) is None:
+                    await self._begin(work, actor, [left], [left.customer_id], told)
             return _shown(row)
+
+    async def _begin(
+        self, work: UnitOfWork, actor: Actor, keys: Sequence[IdentityRow], names: Sequence[UUID], why: dict[str, str]
+    ) -> ErasureRow:
+        row = ErasureRow(
+            customer_id=names[0],
+            identities=[each.id for each in keys],
+            names=list(names),
+            requested_by=actor.login,
+            requested_at=work.now,
+            step=FIRST_STEP,
+            due_at=work.now,
+        )
+        await Erasures(work).insert(row)
+        orders = await Personal(work).orders_of(row.identities, MOST_ORDERS)
+        erased: list[ErasedKey] = [(key.kind, key.scope, key.value) for key in keys]
+        erased += [order_key(account, order) for account, order in orders]
+        await ErasedKeys(work).add(row.id, erased)
+        await AuditLog(work).record(actor, "customer.erase", f"customer:{names[0]}", why)
+        return row
 
     async def show(self, actor: Actor, customer_id: UUID) -> Erasure:
         """How far the erasure of a customer is; raises NotFoundProblem when nobody asked for one."""
@@ -169,7 +165,7 @@ class ErasureWorker:
                 case "answers":
                     _read(row, "idempotency_keys", await erasing.sweep_answers(traces, cursor, batch), work.now)
                 case "touches":
-                    gone = await erasing.delete_touches([key.value for key in person.keys], batch)
+                    gone = await erasing.delete_touches(person.values, batch)
                     _emptied(row, {"touches": gone}, gone == 0, work.now)
                 case "records":
                     changed = await erasing.empty_records(person.identities, batch)
@@ -268,17 +264,9 @@ async def _current(work: UnitOfWork, customer_id: UUID) -> UUID:
     return current
 
 
-async def _person(work: UnitOfWork, erasure: ErasureRow) -> _Person:
+async def _person(work: UnitOfWork, erasure: ErasureRow) -> Person:
     """The person as they were when the erasure was asked for, whatever people decided about their keys since."""
-    keys = list((await Identities(work).rows(erasure.identities)).values())
-    names = erasure.names
-    orders = await Erasing(work).orders_of(erasure.identities, MOST_ORDERS)
-    traces = Traces(
-        [IdentityKey(KINDS[row.kind], row.scope, row.value) for row in keys],
-        map(str, names),
-        [order for _, order in orders],
-    )
-    return _Person(keys, names, traces)
+    return await person_of(work, erasure.identities, erasure.names)
 
 
 def _shown(row: ErasureRow) -> Erasure:

@@ -1,47 +1,75 @@
-"""Everything that is stored about one person, in clear, as one document for them."""
+"""Everything that is stored about one person, in clear, for them: line by line, so that it may be of any size.
 
-from collections.abc import Sequence
-from dataclasses import asdict
+What is shown is what erasure takes out (`storage.personal`): what points at the person, what mentions them, and the
+histories of their runs in Temporal. Of what is about others as well only the objects that name the person are shown.
+The last line says that it is complete: without it, it is not.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.access import Actor, Permission
+from pydantic_core import to_jsonable_python
+
+from domain.access import EVERYTHING, Actor, Permission
+from domain.customers.traces import Traces
 from domain.events import rfc3339
 from domain.organisation import Placement
-from domain.problems import Text, ValidationProblem
-from domain.tags.views import TagMark
-from services.consents import Consent, consents_of
-from services.profiles import TagBook, entry_of
-from services.suppressions import Silenced, silenced
+from domain.problems import ConflictProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
+from services.histories import history_of
+from services.orchestrator import Orchestrator
 from storage.audit import AuditLog
 from storage.customer_scope import require_customer
 from storage.engine import Database
-from storage.human_tasks import HumanTaskRow
+from storage.erasing import Erasing, is_theirs
+from storage.erasures import Erasures
 from storage.identities import Customers, Identities
-from storage.identity_links import IdentityLinks
-from storage.profile import Place, Profiles, Subject
-from storage.runs import RunRow, run_of
-from storage.suppressions import Suppressions
+from storage.mentions import Mention, Mentions
+from storage.paging import PageRequest
+from storage.personal import FOLLOWING, MENTIONING, POINTING, Person, Personal, in_clear, person_of
+from storage.recordsets import table_of
+from storage.runs import RunRow
+from storage.tables import Table
 from storage.unit_of_work import UnitOfWork
 
 LONGEST_REASON = 500
-MOST_RECORDS = 50_000
+HISTORY = "temporal_history"
+AUDIT = "audit_entries"
 _PAGE = 500
+_SWEEP = 200
+_STILL_THERE_S = 5.0
+
+
+@dataclass(slots=True)
+class Export:
+    """An export that was allowed and audited. `lines` may be read once; nothing in them is masked."""
+
+    customer: UUID
+    aliases: Sequence[UUID]
+    begun_at: datetime
+    person: Person
+    lines: AsyncIterator[bytes] = field(init=False)
+    masked: bool = False
 
 
 class ExportService:
     """Raises AuthorizationProblem without `customers.export`; it is for who sees everything."""
 
-    def __init__(self, database: Database, tags: TagBook) -> None:
+    def __init__(self, database: Database, orchestrator: Orchestrator) -> None:
         self._database = database
-        self._tags = tags
+        self._orchestrator = orchestrator
 
-    async def export(self, actor: Actor, customer_id: UUID, reason: str) -> dict[str, Any]:
-        """Identities with the evidence between them, tags and what people decided about them, what they are left alone
-        about, what they agreed to, and every record with all that is known of it, newest first.
+    async def export(self, actor: Actor, customer_id: UUID, reason: str) -> Export:
+        """What is known of a customer, as lines of JSON: `{"export": …}` first, then `{"table": …, "data": …}` for each
+        row, at last `{"end": …}`; or `{"problem": …}`, when it cannot go on. A former id stands for who it is now.
 
-        :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason, or more records than
-            one document holds.
+        :raises NotFoundProblem: there is no such customer. :raises ValidationProblem: no reason.
+        :raises UnavailableProblem: Temporal does not answer, so that histories could not be shown.
         """
         actor.require(Permission.CUSTOMERS_EXPORT)
         actor.require_everything()
@@ -52,102 +80,184 @@ class ExportService:
                     f"Say why (1 to {LONGEST_REASON} characters); it is audited",
                 )
             )
+        if not await self._orchestrator.healthy():
+            raise UnavailableProblem(
+                Text(
+                    "流程引擎暂时没有响应，运行历史无法导出，请稍后重试",
+                    "The flow engine does not answer, so that histories of runs cannot be exported; try again shortly",
+                )
+            )
         async with UnitOfWork(self._database) as work:
             customer = await require_customer(work, customer_id, actor.scope)
-            keys = await Identities(work).of_customers([customer])
             aliases = (await Customers(work).aliases([customer])).get(customer, ())
-            links = await IdentityLinks(work).of([row.id for row in keys])
-            tags = await self._tags.held(work, customer)
-            decisions = await self._tags.decisions(work, customer)
-            grades = await self._tags.grades(work, customer)
-            suppressions = silenced(await Suppressions(work).of(customer, actor.scope))
-            subject = Subject(
-                [row.id for row in keys],
-                [str(each) for each in (customer, *aliases)],
-                sorted({row.value for row in keys}),
-                actor.scope,
-            )
-            records = await _records(work, subject)
+            keys = await Identities(work).of_customers([customer])
+            person = await person_of(work, [row.id for row in keys], [customer, *aliases])
             await AuditLog(work).record(
                 actor, "customer.export", f"customer:{customer}", {"reason": reason.strip()}, Placement()
             )
-            return {
-                "customer": str(customer),
-                "aliases": [str(each) for each in aliases],
-                "exported_at": rfc3339(work.now),
-                "identities": [row.model_dump(mode="json", exclude={"digest", "customer_id", "home"}) for row in keys],
-                "evidence": [row.model_dump(mode="json") for row in links],
-                "tags": [
-                    {
-                        "tag": each.tag,
-                        "since": rfc3339(each.since),
-                        "why": list(each.why),
-                        "rule": each.rule,
-                        "version": each.version,
-                    }
-                    for each in tags
-                ],
-                "tag_decisions": [_decided(each) for each in decisions],
-                "grades": [
-                    {"grading": each.grading, "grade": each.grade, "score": each.score, "since": rfc3339(each.since)}
-                    for each in grades
-                ],
-                "suppressions": [_told(each) for each in suppressions],
-                "consents": [_said(each) for each in await consents_of(work, customer)],
-                "records": records,
+            export = Export(customer, aliases, work.now, person)
+        export.lines = _Telling(self._database, self._orchestrator, export).lines()
+        return export
+
+
+class _Telling:
+    """One export under way. Each page is a unit of work of its own, so that no slow reader holds the database."""
+
+    def __init__(self, database: Database, orchestrator: Orchestrator, export: Export) -> None:
+        self._database = database
+        self._orchestrator = orchestrator
+        self._export = export
+        self._person = export.person
+        self._told: Counter[str] = Counter()
+        self._runs: set[str] = set()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        export = self._export
+        yield _line(
+            {
+                "export": {
+                    "customer": str(export.customer),
+                    "aliases": [str(each) for each in export.aliases],
+                    "begun_at": rfc3339(export.begun_at),
+                }
             }
+        )
+        try:
+            for row in POINTING:
+                async for line in self._pointing(row):
+                    yield line
+            for row in MENTIONING:
+                async for line in self._mentioning(row):
+                    yield line
+            async for line in self._audited():
+                yield line
+            await self._require_unerased()
+        except ProblemError as problem:
+            yield _line({"problem": problem.problem.as_dict()})
+            return
+        yield _line({"end": {"rows": dict(sorted(self._told.items()))}})
 
+    async def _pointing(self, row: type[Table]) -> AsyncIterator[bytes]:
+        after: tuple[Any, ...] | None = None
+        while True:
+            async with UnitOfWork(self._database) as work:
+                rows, after = await Personal(work).page(row, POINTING[row](self._person), after, _PAGE)
+                lines = [self._line_of(each) for each in rows]
+            for line in lines:
+                yield line
+            if after is None:
+                return
 
-def _decided(each: TagMark) -> dict[str, Any]:
-    ended_at = rfc3339(each.ended_at) if each.ended_at else None
-    data = asdict(each) | {"marked_at": rfc3339(each.marked_at), "ended_at": ended_at}
-    return {name: value for name, value in data.items() if name != "id" and value is not None}
+    async def _mentioning(self, row: type[Table]) -> AsyncIterator[bytes]:
+        cursor: str | None = ""
+        read, said_at = 0, time.monotonic()
+        while cursor is not None:
+            async with UnitOfWork(self._database) as work:
+                found, cursor = await Mentions(work).after(row, MENTIONING[row], cursor, _SWEEP, self._person.traces)
+                theirs, lines = await self._found(work, row, found)
+            for line in lines:
+                yield line
+            for run in theirs:
+                async for line in self._history(run):
+                    yield line
+            read += _SWEEP
+            if time.monotonic() > said_at + _STILL_THERE_S:
+                # Whoever reads along sees that it goes on, however long nothing is found.
+                yield _line({"reading": {"table": _name(row), "rows": read}})
+                said_at = time.monotonic()
 
+    async def _found(
+        self, work: UnitOfWork, row: type[Table], found: Sequence[Mention]
+    ) -> tuple[list[str], list[bytes]]:
+        """The runs among what was found that are about the person, and what is said of all of it."""
+        if row is RunRow:
+            return await self._runs_found(work, found)
+        keys = [each.key for each in found]
+        lines: list[bytes] = []
+        for each in await _by_keys(work, row, keys):
+            if getattr(each, "run_id", None) in self._runs:
+                continue
+            lines.append(self._line_of(each, self._person.traces))
+        for next_row, column in FOLLOWING.get(row, {}).items():
+            lines += [self._line_of(each) for each in await Personal(work).rows(next_row, column, keys)]
+        return [], lines
 
-def _told(each: Silenced) -> dict[str, Any]:
-    data = asdict(each) | {"until": rfc3339(each.until) if each.until else None, "made_at": rfc3339(each.made_at)}
-    return {name: value for name, value in data.items() if name != "id" and value is not None}
+    async def _runs_found(self, work: UnitOfWork, found: Sequence[Mention]) -> tuple[list[str], list[bytes]]:
+        about = [each.key for each in found if is_theirs(each)]
+        parts = await Erasing(work).children_of(about)
+        theirs = [run for run in dict.fromkeys([*about, *parts]) if run not in self._runs]
+        self._runs |= set(theirs)
+        personal = Personal(work)
+        lines = [self._line_of(each) for each in await personal.rows(RunRow, "id", theirs)]
+        for row, column in FOLLOWING[RunRow].items():
+            some = await personal.rows(row, column, theirs)
+            lines += [self._line_of(each) for each in some]
+            for next_row, name in FOLLOWING.get(row, {}).items():
+                lines += [self._line_of(each) for each in await personal.rows(next_row, name, [one.id for one in some])]
+        others = [each.key for each in found if each.key not in self._runs]
+        lines += [self._line_of(each, self._person.traces) for each in await personal.rows(RunRow, "id", others)]
+        return theirs, lines
 
+    async def _audited(self) -> AsyncIterator[bytes]:
+        """What people did about the customer: it outlives what it was about, such as a suppression that was lifted."""
+        for name in self._person.names:
+            page = PageRequest(_SWEEP)
+            while True:
+                async with UnitOfWork(self._database) as work:
+                    found = await AuditLog(work).list(EVERYTHING, page, target=f"customer:{name}")
+                for each in found.items:
+                    self._told[AUDIT] += 1
+                    did = {"at": rfc3339(each.at), "actor": each.actor, "action": each.action, "target": each.target}
+                    yield _line({"table": AUDIT, "data": {**did, "detail": to_jsonable_python(each.detail)}})
+                if found.next_cursor is None:
+                    break
+                page = PageRequest(_SWEEP, found.next_cursor)
 
-def _said(each: Consent) -> dict[str, Any]:
-    data = asdict(each) | {"at": rfc3339(each.at), "recorded_at": rfc3339(each.recorded_at)}
-    return {name: value for name, value in data.items() if value is not None}
+    async def _history(self, run_id: str) -> AsyncIterator[bytes]:
+        async for event in history_of(self._orchestrator, run_id):
+            self._told[HISTORY] += 1
+            yield _line({"table": HISTORY, "data": {"run": run_id, **event}})
 
-
-async def _records(work: UnitOfWork, subject: Subject) -> list[dict[str, Any]]:
-    profiles = Profiles(work)
-    records: list[dict[str, Any]] = []
-    before: Place | None = None
-    while True:
-        places: Sequence[Place] = await profiles.timeline(subject, before, _PAGE)
-        rows = await profiles.rows(places)
-        lines = await profiles.lines([row.id for place, row in rows.items() if place.kind == "order"])
-        records.extend(_record(rows[place], lines, place) for place in places if place in rows)
-        if len(records) > MOST_RECORDS:
-            raise ValidationProblem(
-                Text(
-                    f"该客户的记录超过 {MOST_RECORDS} 条，无法放入一个文档",
-                    f"This customer has more than {MOST_RECORDS:,} records, which is too much for one document",
+    async def _require_unerased(self) -> None:
+        async with UnitOfWork(self._database) as work:
+            if await Erasures(work).of(self._export.customer) is not None:
+                raise ConflictProblem(
+                    Text(
+                        "导出期间有人申请了删除，内容可能不完整",
+                        "Somebody asked to erase this customer meanwhile: this may not be everything",
+                    )
                 )
-            )
-        if len(places) < _PAGE:
-            return records
-        before = places[-1]
+
+    def _line_of(self, row: Table, shared: Traces | None = None) -> bytes:
+        """One row; shared: it is about others as well, and only what names the person is shown."""
+        data = in_clear(row)
+        if shared is not None:
+            data = {name: kept for name, each in data.items() if (kept := _shown(name, each, shared)) is not None}
+        self._told[_name(type(row))] += 1
+        return _line({"table": _name(type(row)), "data": data})
 
 
-def _record(row: Any, lines: Any, place: Place) -> dict[str, Any]:
-    """A record with everything of it; of a run and a task also what is in them."""
-    if isinstance(row, HumanTaskRow):
-        data = row.model_dump(mode="json", exclude={"form", "id", "account_id"})
-        return {"kind": "task", "at": rfc3339(place.at), "key": row.id, "account_id": row.account_id, "data": data}
-    entry = entry_of(row, lines)
-    data = dict(entry.data)
-    if isinstance(row, RunRow):
-        data = run_of(row).model_dump(mode="json", exclude={"id", "account_id", "live", "masked"})
-    return {
-        "kind": entry.kind,
-        "at": rfc3339(entry.at),
-        "key": entry.key,
-        "account_id": entry.account_id,
-        "data": data,
-    }
+async def _by_keys(work: UnitOfWork, row: type[Table], keys: Collection[Any]) -> list[Any]:
+    names = MENTIONING[row]
+    if len(names) == 1:
+        return await Personal(work).rows(row, names[0], keys)
+    return [found for key in keys if (found := await work.session.get(row, key)) is not None]
+
+
+def _shown(name: str, value: Any, traces: Traces) -> Any:
+    """A column of a row that is about others as well."""
+    if isinstance(value, dict | list) or name in _TEXTS:
+        return traces.only(value)
+    return value
+
+
+_TEXTS = frozenset({"title", "comment", "subject", "reason", "start_problem", "payload", "answer", "body", "input"})
+"""Columns that may hold a text about anybody."""
+
+
+def _name(row: type[Table]) -> str:
+    return str(table_of(row).name)
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -191,15 +191,21 @@ class Orchestrator:
 
         The server deletes in its own time: ask again until it is True. One that still runs is ended by it.
         """
+        left = await self.executions(run_id)
         with problems(run_id):
-            name = run_id.replace("'", "''")
-            left = [each.run_id async for each in self.client.list_workflows(f"WorkflowId = '{name}'")]
-            if not left:
-                newest = await self._newest_execution(run_id)
-                left = [newest] if newest else []
             for execution in left:
                 await self._delete(run_id, execution)
         return not left
+
+    async def executions(self, run_id: str) -> list[str]:
+        """The ids of all executions of a run that the server knows, the newest first."""
+        with problems(run_id):
+            name = run_id.replace("'", "''")
+            known = [each.run_id async for each in self.client.list_workflows(f"WorkflowId = '{name}'")]
+            if not known:
+                newest = await self._newest_execution(run_id)
+                known = [newest] if newest else []
+        return known
 
     async def _newest_execution(self, run_id: str) -> str | None:
         try:

@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
 from domain.privacy import Masking, masked_key
-from domain.tags.views import CustomerGrade, TagMark, without_values
+from domain.tags.views import CustomerGrade, without_values
 from services.consents import Consent, consents_of
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
 from services.suppressions import Silenced, silenced
@@ -57,9 +57,6 @@ class TagBook(Protocol):
 
     async def held(self, work: UnitOfWork, customer: UUID) -> Sequence[HeldTag]:
         """The tags of a customer."""
-
-    async def decisions(self, work: UnitOfWork, customer: UUID) -> Sequence[TagMark]:
-        """What was decided about a customer's tags by anybody, taken back or not."""
 
     async def grades(self, work: UnitOfWork, customer: UUID) -> Sequence[CustomerGrade]:
         """The grades of a customer, by grading."""

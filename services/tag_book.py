@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.tags.views import CustomerGrade, TagMark
+from domain.tags.views import CustomerGrade
 from services.profiles import HeldTag
 from storage.customer_grades import CustomerGrades
 from storage.customer_tags import CustomerTags
@@ -29,10 +29,6 @@ class StoredTags:
             if mark.kind == "add"
         ]
         return [tag for tag in (*by_rules, *by_people) if tag.tag not in excluded]
-
-    async def decisions(self, work: UnitOfWork, customer: UUID) -> Sequence[TagMark]:
-        """What people and platforms decided, exclusions and what was taken back as well, the newest first."""
-        return await CustomerTags(work).marks(customer, ended=True)
 
     async def grades(self, work: UnitOfWork, customer: UUID) -> Sequence[CustomerGrade]:
         """By grading, with the steps that were met."""

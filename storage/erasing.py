@@ -1,30 +1,30 @@
 """Taking one person out of the tables, a batch at a time.
 
-What points at the person is found by its indexes. What only mentions them (pushes, events, runs, answers) is read
-through, decrypted and looked at, in the order of its key: nothing about the content has to be known beforehand.
+What points at the person is found by its indexes, what only mentions them (pushes, events, runs, answers) is read
+through (`storage.mentions`). What goes from here is in an export as well (`storage.personal`); a test compares both.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, and_, delete, func, or_, select, tuple_, type_coerce, update
+from sqlalchemy import and_, delete, func, or_, select, tuple_, union, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.customers.traces import Traces
 from storage.effects import EffectRow
-from storage.encryption import encrypted_type
+from storage.erasures import ErasureRow
 from storage.events import EventRow
 from storage.human_tasks import HumanTaskRow
 from storage.idempotency import IdempotencyKeyRow
 from storage.identities import IdentityRow
-from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow
+from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow, IdentityLinkRow
 from storage.identity_reviews import IdentityMoveRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
+from storage.mentions import Mention, Mentions
 from storage.orders import OrderRow, RefundRow, ShipmentRow
 from storage.reach import TouchRow
 from storage.recordsets import table_of
@@ -46,15 +46,15 @@ class Erasing(Repository):
 
     async def sweep_events(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete events that name the person, with their places in the outbox and what triggers remember of them."""
-        found, last = await self._mentions(EventRow, ("seq",), cursor, size, traces)
-        gone = [key for key, _ in found]
+        found, last = await Mentions(self.work).after(EventRow, ("seq",), cursor, size, traces)
+        gone = [each.key for each in found]
         await self.session.execute(delete(EventRow).where(col(EventRow.seq).in_(gone)))
         return Swept(last, len(gone))
 
     async def sweep_inbox(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Empty pushes that name the person; those that wait are emptied when they are read."""
-        found, last = await self._mentions(InboxRow, ("id",), cursor, size, traces)
-        row, ids = InboxRow, [key for key, _ in found]
+        found, last = await Mentions(self.work).after(InboxRow, ("id",), cursor, size, traces)
+        row, ids = InboxRow, [each.key for each in found]
         statement = (
             update(row)
             .where(col(row.id).in_(ids), col(row.state) != "waiting")
@@ -66,24 +66,24 @@ class Erasing(Repository):
     async def sweep_answers(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete kept answers of the API that name the person."""
         row = IdempotencyKeyRow
-        found, last = await self._mentions(row, ("login", "key"), cursor, size, traces)
-        taken = tuple_(col(row.login), col(row.key)).in_([key for key, _ in found])
+        found, last = await Mentions(self.work).after(row, ("login", "key"), cursor, size, traces)
+        taken = tuple_(col(row.login), col(row.key)).in_([each.key for each in found])
         return Swept(last, await self._delete(row, taken) if found else 0)
 
     async def sweep_effects(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Empty answers of effects that name the person. That the effect was done, and when, stays."""
         row = EffectRow
-        found, last = await self._mentions(row, ("key",), cursor, size, traces)
-        keys = [key for key, _ in found]
+        found, last = await Mentions(self.work).after(row, ("key",), cursor, size, traces)
+        keys = [each.key for each in found]
         statement = update(row).where(col(row.key).in_(keys), col(row.answer).is_not(None)).values(answer=None)
         changed = (await self.session.scalars(statement.returning(col(row.key)))).all()
         return Swept(last, len(changed))
 
     async def sweep_tasks(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Take the person out of human tasks of runs that are about others too."""
-        found, last = await self._mentions(HumanTaskRow, ("id",), cursor, size, traces)
-        for key, _ in found:
-            row = await self.session.get_one(HumanTaskRow, key)
+        found, last = await Mentions(self.work).after(HumanTaskRow, ("id",), cursor, size, traces)
+        for each in found:
+            row = await self.session.get_one(HumanTaskRow, each.key)
             row.title = "" if traces.are_in(row.title) else row.title
             row.comment = None if traces.are_in(row.comment) else row.comment
             row.subject = "" if traces.are_in(row.subject) else row.subject
@@ -94,9 +94,12 @@ class Erasing(Repository):
 
     async def runs_naming(self, traces: Traces, cursor: str, size: int) -> tuple[list[str], list[str], str | None]:
         """Runs that are about the person; runs about others, or about many, that mention them; the last one read."""
-        found, last = await self._mentions(RunRow, ("id",), cursor, size, traces)
-        theirs = [key for key, places in found if places & _ABOUT]
-        return theirs, [key for key, places in found if not places & _ABOUT], last
+        found, last = await Mentions(self.work).after(RunRow, ("id",), cursor, size, traces)
+        return (
+            [each.key for each in found if is_theirs(each)],
+            [each.key for each in found if not is_theirs(each)],
+            last,
+        )
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
         """Runs that these started, and those that they started: what is known of the person was handed to them."""
@@ -185,52 +188,54 @@ class Erasing(Repository):
         await self._delete(IdentityMoveRow, moves)
         return {"identities": keys}
 
-    async def orders_of(self, identities: Sequence[int], limit: int) -> list[tuple[str, str]]:
-        """Account and number of the orders that point at these keys."""
-        row = OrderRow
-        statement = select(col(row.account_id), col(row.order_id)).where(col(row.identity_id).in_(identities))
-        # By an expression, so that no planner walks all orders in their order.
-        found = await self.session.execute(statement.order_by(col(row.id) + 0).limit(limit))
-        return [(account or "", order) for account, order in found]
+    async def ownerless_beside(self, identities: Sequence[int]) -> list[IdentityRow]:
+        """Phones and devices that nobody is left to have when these keys go: they belong to no person, no record points
+        at them, and only these keys and keys that are being erased were ever seen with them."""
+        beside = union(
+            select(col(IdentityLinkRow.high)).where(col(IdentityLinkRow.low).in_(identities)),
+            select(col(IdentityLinkRow.low)).where(col(IdentityLinkRow.high).in_(identities)),
+        )
+        shared = select(IdentityRow).where(
+            col(IdentityRow.id).in_(beside),
+            col(IdentityRow.id).not_in(identities),
+            col(IdentityRow.kind).in_(_SHARED),
+        )
+        found = list(await self.session.scalars(shared.order_by(col(IdentityRow.id))))
+        if not found:
+            return []
+        going = select(func.unnest(col(ErasureRow.identities))).where(col(ErasureRow.ended_at).is_(None))
+        mine = [each.id for each in found]
+        kept: set[int] = set()
+        for near, far in ((IdentityLinkRow.low, IdentityLinkRow.high), (IdentityLinkRow.high, IdentityLinkRow.low)):
+            known = select(col(near)).where(col(near).in_(mine), col(far).not_in([*identities, *mine]))
+            kept |= set(await self.session.scalars(known.where(col(far).not_in(going)).distinct()))
+        for row in (OrderRow, RefundRow, InteractionRow):
+            kept |= set(
+                await self.session.scalars(
+                    select(col(row.identity_id)).where(col(row.identity_id).in_(mine)).distinct()
+                )
+            )
+        # One that somebody was found to be keeps that person's other keys company.
+        owners = {each.customer_id for each in found}
+        others = select(col(IdentityRow.customer_id)).where(
+            col(IdentityRow.customer_id).in_(owners), col(IdentityRow.id).not_in(mine)
+        )
+        owned = set(await self.session.scalars(others.distinct()))
+        return [each for each in found if each.id not in kept and each.customer_id not in owned]
 
     async def _delete(self, row: type[Table], *conditions: Any) -> int:
         statement = delete(row).where(*conditions).returning(*table_of(row).primary_key.columns)
         return len((await self.session.execute(statement, execution_options={"synchronize_session": False})).all())
 
-    async def _mentions(
-        self, row: type[Table], keys: tuple[str, ...], cursor: str, size: int, traces: Traces
-    ) -> tuple[list[tuple[Any, frozenset[str]]], str | None]:
-        """Of the next rows in the order of a key those that name the person, with the columns in which they do; and the
-        last key, None at the end."""
-        table = table_of(row)
-        names = [table.c[name] for name in keys]
-        texts = [each for each in table.columns if each.name in _PLAIN]
-        sealed = [each for each in table.columns if encrypted_type(each.type)]
-        columns = [*texts, *(type_coerce(each, LargeBinary).label(each.name) for each in sealed)]
-        statement = select(*names, *columns).order_by(*names).limit(size)
-        if cursor:
-            statement = statement.where(tuple_(*names) > tuple_(*json.loads(cursor)))
-        rows = (await self.session.execute(statement)).mappings().all()
-        keyring = self.work.database.keyring
-        found = []
-        for one in rows:
-            places = {each.name for each in texts if traces.are_in(_text(one[each.name]))}
-            for each in sealed:
-                stored, context = one[each.name], f"{table.name}.{each.name}"
-                if stored is not None and traces.are_in(keyring.decrypt(bytes(stored), context)):
-                    places.add(each.name)
-            key = tuple(one[name] for name in keys)
-            if any(traces.are_in(str(part)) for part in key):
-                places.add("id")
-            if places:
-                found.append((key if len(key) > 1 else key[0], frozenset(places)))
-        return found, (json.dumps([rows[-1][name] for name in keys]) if len(rows) == size else None)
 
-
-_PLAIN = frozenset({"subject", "subjects", "customer", "ticket", "reason", "start_problem", "event_id", "source"})
-_ABOUT = frozenset({"id", "subject", "subjects", "customer", "ticket", "input", "trigger"})
+_ABOUT = frozenset({"id", "subject", "subjects", "customer", "enrolled", "ticket", "input", "trigger"})
 """Columns of a run of which one that names the person makes the run theirs."""
 
 
-def _text(value: Any) -> str | None:
-    return "\n".join(value) if isinstance(value, list) else value
+_SHARED = ("phone", "device")
+"""Kinds of keys that several people may have, and then are nobody's."""
+
+
+def is_theirs(run: Mention) -> bool:
+    """Whether a run that mentions the person is about them."""
+    return bool(run.columns & _ABOUT)

@@ -134,19 +134,8 @@ RESPONSES: dict[str, Any] = {
     },
     "list_customer_timeline": {**page(_ORDER_ENTRY), "masked": True},
     "export_customer": {
-        "customer": _CUSTOMER,
-        "aliases": [],
-        "exported_at": AT,
-        "identities": [{"kind": "phone", "scope": "", "value": "+8613800138000"}],
-        "evidence": [],
-        "tags": [],
-        "tag_decisions": [
-            {"tag": "VIP", "kind": "add", "source": "manual", "actor": "wang.wei", "reason": "老客户", "marked_at": AT}
-        ],
-        "grades": [],
-        "suppressions": [{"reason": "manual", "note": "客户要求不再联系", "made_by": "wang.wei", "made_at": AT}],
-        "consents": [{"state": "given", "purpose": "marketing", "source": "门店登记表", "at": AT, "in_force": True}],
-        "records": [_ORDER_ENTRY],
+        "table": "orders",
+        "data": {"id": 7, "account_id": "jd/flagship", "order_id": "290001234567", "paid_minor": 19900},
     },
     "erase_customer": _ERASURE,
     "show_customer_erasure": {**_ERASURE, "state": "done", "ended_at": AT, "changed": {"orders": 3, "events": 12}},

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
@@ -17,6 +18,8 @@ from api.routing import router
 from domain.access import Actor, Permission
 from services.customer_search import Wanted
 from services.erasure import LONGEST_REASON
+
+EXPORT_TYPE = "application/x-ndjson"
 
 profiles = router("/api/v1/customers", "customers")
 
@@ -124,21 +127,15 @@ class TimelineOut(PageOf[EntryOut]):
     masked: bool
 
 
-class ExportOut(_Out):
-    """Everything that is stored about the customer, in clear."""
+class ExportLineOut(_Out):
+    """One line of an export: who it is about, a row of a table, how far it is, that it is complete, or why not."""
 
-    customer: UUID
-    aliases: list[UUID]
-    exported_at: AwareDatetime
-    identities: list[dict[str, Any]]
-    evidence: list[dict[str, Any]]
-    tags: list[dict[str, Any]]
-    tag_decisions: list[dict[str, Any]]
-    grades: list[dict[str, Any]]
-    suppressions: list[dict[str, Any]]
-    consents: list[dict[str, Any]]
-    records: list[EntryOut]
-    masked: Literal[False] = Field(default=False, exclude=True)
+    export: dict[str, Any] | None = None
+    table: str | None = None
+    data: dict[str, Any] | None = None
+    reading: dict[str, Any] | None = None
+    end: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
 
 
 class ErasureOut(_Out):
@@ -201,16 +198,27 @@ async def list_customer_timeline(
     return TimelineOut.model_validate(disclose(request, found))
 
 
-@profiles.post("/{customer_id}/export", summary="导出个人信息 · Export a person's data")
+@profiles.post(
+    "/{customer_id}/export",
+    summary="导出个人信息 · Export a person's data",
+    response_class=StreamingResponse,
+    responses={200: {"content": {EXPORT_TYPE: {"schema": ExportLineOut.model_json_schema()}}}},
+)
 async def export_customer(
     customer_id: UUID, wanted: ReasonIn, actor: Exporter, deps: Deps, request: Request
-) -> ExportOut:
-    """该客户的全部数据，明文，写入审计（PIPL 第四十五条、GDPR 第十五条）。
+) -> StreamingResponse:
+    """该客户的全部数据，明文，写入审计（PIPL 第四十五条、GDPR 第十五条）；每行一个 JSON，末行 end 表示完整。
 
-    All that is stored about the customer, in clear; audited (PIPL article 45, GDPR article 15).
+    All that is stored about the customer, in clear; audited (PIPL article 45, GDPR article 15). One JSON value a line;
+    it is complete when the last one is `end`.
     """
     found = await deps.exports.export(actor, customer_id, wanted.reason)
-    return disclose(request, ExportOut.model_validate(found))
+    disclose(request, found)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="customer-{found.customer}.ndjson"',
+    }
+    return StreamingResponse(found.lines, media_type=EXPORT_TYPE, headers=headers)
 
 
 @profiles.post("/{customer_id}/erase", summary="删除个人信息 · Erase a person's data")

@@ -46,6 +46,19 @@ class Traces:
         shown = self._without(value)
         return type(value)() if shown is None and isinstance(value, dict | list) else shown
 
+    def only(self, value: Any) -> Any:
+        """A JSON value with what is about the person: an object that names them is whole; of what is around it stay its
+        plain members, and of a list those that name them. None when nothing does."""
+        if isinstance(value, dict):
+            if any(self.are_in(str(each)) for pair in value.items() for each in pair if _is_plain(each)):
+                return value
+            found = {name: each if _is_plain(each) else self.only(each) for name, each in value.items()}
+            is_about = any(found[name] is not None for name, each in value.items() if not _is_plain(each))
+            return {name: each for name, each in found.items() if each is not None} if is_about else None
+        if isinstance(value, list):
+            return [kept for each in value if (kept := self.only(each)) is not None] or None
+        return value if value is not None and self.are_in(str(value)) else None
+
     def _without(self, value: Any) -> Any:
         if isinstance(value, dict):
             if any(self.are_in(each) for pair in value.items() for each in pair if isinstance(each, str)):
@@ -56,6 +69,10 @@ class Traces:
         if isinstance(value, str | int) and not isinstance(value, bool):
             return None if self.are_in(str(value)) else value
         return value
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
 
 
 def _spellings(value: str) -> set[bytes]:

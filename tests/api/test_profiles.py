@@ -1,6 +1,9 @@
 """Profiles over HTTP: who sees what, in clear only with a reason, and who may export and erase."""
 
+import json
 from datetime import UTC, datetime
+
+from sqlalchemy import text
 
 from domain.access import Role, Scope
 from domain.accounts import NewAccount
@@ -95,8 +98,21 @@ async def test_export_and_erase(house: House) -> None:
                 assert answer.status_code == 403, role
     exported = await house.post("admin", f"{CUSTOMERS}/{customer}/export", {"reason": "本人申请"})
     assert exported.status_code == 200, exported.text
-    assert exported.json()["identities"][0]["value"] == phone
-    assert phone.removeprefix("+86") in exported.json()["records"][0]["data"]["text"]
+    assert exported.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in exported.text.splitlines()]
+    assert [each["data"]["value"] for each in lines if each.get("table") == "identities"] == [phone]
+    (act,) = [each["data"] for each in lines if each.get("table") == "interactions"]
+    assert phone.removeprefix("+86") in act["personal"]["text"]
+    assert lines[-1]["end"]["rows"]["interactions"] == 1
+    again = [
+        await house.post(
+            "admin", f"{CUSTOMERS}/{customer}/export", {"reason": "本人申请"}, headers={"Idempotency-Key": "x"}
+        )
+        for _ in range(2)
+    ]
+    assert [each.status_code for each in again] == [200, 200]
+    async with UnitOfWork(house.database) as work:
+        assert await work.session.scalar(text("SELECT count(*) FROM idempotency_keys")) == 0, "kept nowhere"
     erased = await house.post("admin", f"{CUSTOMERS}/{customer}/erase", {"reason": "本人申请"})
     assert erased.json()["state"] == "working"
     assert (await house.get("admin", f"{CUSTOMERS}/{customer}/erasure")).json()["step"] == "events"

@@ -12,6 +12,7 @@ import typer
 
 from commands.consents import customer
 from domain.problems import NotFoundProblem, ValidationProblem
+from runtime.embedded.temporal import EmbeddedTemporal
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.commands.terminal import printed
@@ -71,17 +72,24 @@ def test_the_review_list(database_url: str) -> None:
     assert json.loads(tandem("review", "--json")) == []
 
 
-def test_show_find_export_and_erase(database_url: str, tmp_path: Path) -> None:
+def test_show_find_export_and_erase(
+    database_url: str, tmp_path: Path, temporal_server: EmbeddedTemporal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANDEM_TEMPORAL_ADDRESS", temporal_server.address)
+    monkeypatch.setenv("TANDEM_TEMPORAL_NAMESPACE", temporal_server.namespace)
     (found,) = given(database_url, "U1 J1")
     assert json.loads(tandem("show", found, "--json"))["customer"] == found
     assert "unionid" in tandem("show", found)
     assert json.loads(tandem("find", "--key", "unionid//U1", "--json"))[0]["customer"] == found
     assert tandem("find", "--order", "none") == ""
-    file = tmp_path / "export.json"
+    file = tmp_path / "export.ndjson"
     file.write_text("older")
     file.chmod(0o644)
     tandem("export", found, "--reason", "本人申请", "--file", str(file))
-    assert {key["value"] for key in json.loads(file.read_text())["identities"]} == {"U1", "J1"}
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {each["data"]["value"] for each in lines if each.get("table") == "identities"} == {"U1", "J1"}
+    assert "end" in lines[-1]
+    assert tandem("export", found, "--reason", "本人申请").startswith('{"export":')
     assert file.stat().st_mode & 0o077 == 0
     with pytest.raises(ValidationProblem, match="cannot be written"):
         tandem("export", found, "--reason", "本人申请", "--file", str(tmp_path / "no folder" / "export.json"))

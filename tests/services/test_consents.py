@@ -1,5 +1,6 @@
 """Who agreed to marketing, in which channel, how and when; and that nobody is written to who took it back."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
+from temporalio.client import Client
 
 from domain.access import Role
 from domain.canonical import Buyer, ConsentData, ContactData
@@ -23,6 +25,7 @@ from services.customers import CustomerService
 from services.export import ExportService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
+from services.orchestrator import Orchestrator
 from services.profiles import ProfileService
 from services.reach import Cause, ReachService
 from services.tag_book import StoredTags
@@ -169,16 +172,18 @@ async def test_consent_follows_its_person_through_a_merge_and_a_split(database: 
 
 
 async def test_profile_and_copy_show_it_the_audit_log_keeps_it_and_it_goes_with_its_person(
-    database: Database, customer: UUID
+    database: Database, customer: UUID, temporal: Client
 ) -> None:
     await ConsentService(database).record(SUPERVISOR, customer, "given", "短信回复 13800138000")
     profiles = ProfileService(database, CATALOG.masking(), StoredTags())
     (shown,) = (await profiles.show(SUPERVISOR, customer)).consents
     assert (shown.state, shown.source) == ("given", "短信回复 138****8000")
-    copy = await ExportService(database, StoredTags()).export(ADMIN, customer, "本人要求")
-    assert [(each["state"], each["source"], each["made_by"]) for each in copy["consents"]] == [
+    copy = await ExportService(database, Orchestrator(temporal)).export(ADMIN, customer, "本人要求")
+    lines = [json.loads(line) async for line in copy.lines]
+    told = [each["data"] for each in lines if each.get("table") == "consents"]
+    assert {(each["state"], each["source"], each["made_by"]) for each in told} == {
         ("given", "短信回复 13800138000", "zhou")
-    ]
+    }
     async with UnitOfWork(database) as work:
         entries = list(await work.session.scalars(select(AuditEntryRow)))
         keys = [row.id for row in await Identities(work).of_customers([customer])]

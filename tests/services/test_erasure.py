@@ -25,7 +25,6 @@ from services.intake import Arrival, Intake
 from services.profiles import ProfileService
 from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
-from storage.customer_tags import CustomerTags
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
@@ -174,7 +173,7 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
     assert [tuple(each) for each in audited] == [("customer.erase", target), ("customer.erased", target)]
     for question in (
         ProfileService(database, CATALOG.masking(), StoredTags()).show(ADMIN, person.customer),
-        ExportService(database, StoredTags()).export(ADMIN, person.customer, "x"),
+        ExportService(database, house.orchestrator).export(ADMIN, person.customer, "x"),
     ):
         with pytest.raises(NotFoundProblem):
             await question
@@ -311,7 +310,7 @@ async def test_an_open_run_is_ended_and_forgotten(house: House, database: Databa
 
 async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
     person = await a_person(database)
-    service, exports = ErasureService(database), ExportService(database, StoredTags())
+    service, exports = ErasureService(database), ExportService(database, house.orchestrator)
     for actor in (an_actor("li", Role.SUPERVISOR), an_actor("li", scope=Scope.of_accounts("jd/flagship"))):
         with pytest.raises(AuthorizationProblem):
             await service.erase(actor, person.customer, "x")
@@ -324,24 +323,52 @@ async def test_it_is_for_who_sees_everything_and_says_why(house: House, database
         await service.show(ADMIN, person.customer)
 
 
-async def test_an_export_holds_every_record_in_clear(database: Database) -> None:
+async def test_a_phone_that_two_shared_goes_with_the_last_of_them(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    phone = IdentityKey("phone", "", "+8613700137000")
+    first, second = (IdentityKey("buyer", "taobao", f"tb-buyer-{number}") for number in (1, 2))
+    device = IdentityKey("device", "", "shared-device-1")
+    async with UnitOfWork(database) as work:
+        sightings = [
+            Sighting((each, phone, device), "taobao/a", f"order:{each.value}", NOW) for each in (first, second)
+        ]
+        owners = (await IdentityService().assign(work, sightings)).customers
+    search, service = CustomerSearch(database, StoredTags()), ErasureService(database)
+
+    async def found() -> set[UUID]:
+        page = await search.find(ADMIN, Wanted(phone=phone.value), PageRequest())
+        return {each.customer for each in page.items}
+
+    both = await found()
+    assert {owners[first], owners[second]} <= both
+    await service.erase(ADMIN, owners[first], "本人要求")
+    assert owners[first] not in await found()
+    await worked_off(house, clock)
+    assert owners[second] in await found(), "the other one still has it"
+    assert phone.value in await everything(database)
+    await service.erase(ADMIN, owners[second], "本人要求")
+    assert await found() == set()
+    await worked_off(house, clock)
+    after = await everything(database)
+    for gone in (phone.value, device.value, first.value, second.value):
+        assert gone not in after, gone
+    assert await found() == set()
+
+
+async def test_a_shared_phone_that_a_record_points_at_is_somebody_s(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
     person = await a_person(database)
+    phone = IdentityKey("phone", "", OTHER_PHONE)
     async with UnitOfWork(database) as work:
-        await Suppressions(work).silence(person.keys.values(), None, "来电要求", "li", None)
-        tags, identity = CustomerTags(work), min(person.keys.values())
-        await tags.mark(identity, "VIP", "add", "manual", "li", "老客户")
-        await tags.unmark(person.customer, "VIP", "add", None, "wang")
-        await tags.mark(identity, "犹豫型", "exclude", "manual", "li", "本人更正")
-    document = await ExportService(database, StoredTags()).export(ADMIN, person.customer, "本人申请")
-    whole = json.dumps(document, ensure_ascii=False)
-    for secret in SECRETS:
-        assert secret in whole, secret
-    (silenced,) = document["suppressions"]
-    assert (silenced["reason"], silenced["note"], silenced["made_by"]) == ("manual", "来电要求", "li")
-    decided = {each["tag"]: (each["kind"], each["reason"], each.get("ended_by")) for each in document["tag_decisions"]}
-    assert decided == {"VIP": ("add", "老客户", "wang"), "犹豫型": ("exclude", "本人更正", None)}
-    kinds = {each["kind"] for each in document["records"]}
-    assert kinds == {"order", "refund", "parcel", "chat", "contact", "coupon", "visit", "run", "task", "touch"}
-    async with UnitOfWork(database) as work:
-        found = await work.session.execute(text("SELECT action, target FROM audit_entries"))
-    assert [tuple(row) for row in found] == [("customer.export", f"customer:{person.customer}")]
+        buyers = [IdentityKey("buyer", "taobao", f"tb-buyer-{number}") for number in (1, 2)]
+        sightings = [Sighting((each, phone), "taobao/a", f"order:{each.value}", NOW) for each in buyers]
+        owners = await IdentityService().assign(work, sightings)
+        statement = text("UPDATE interactions SET identity_id = :phone WHERE kind = 'visit'")
+        await work.session.execute(statement, {"phone": owners.identities[phone]})
+    for buyer in buyers:
+        await ErasureService(database).erase(ADMIN, owners.customers[buyer], "本人要求")
+    await worked_off(house, clock)
+    assert OTHER_PHONE in await everything(database)
+    assert person.customer

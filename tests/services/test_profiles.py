@@ -13,7 +13,7 @@ from domain.access import Actor, Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
-from domain.tags.views import CustomerGrade, TagMark
+from domain.tags.views import CustomerGrade
 from services.customer_facts import CustomerFactsService
 from services.customer_search import CustomerSearch, Wanted
 from services.identities import IdentityService, Sighting
@@ -378,9 +378,6 @@ class _OneTag:
 
     async def held(self, work: UnitOfWork, customer: UUID) -> list[HeldTag]:
         return [HeldTag("vip", NOW, ["3 orders"])]
-
-    async def decisions(self, work: UnitOfWork, customer: UUID) -> list[TagMark]:
-        return []
 
     async def grades(self, work: UnitOfWork, customer: UUID) -> list[CustomerGrade]:
         return []
