@@ -21,6 +21,7 @@ from services.goods import GoodsService
 from storage.consents import Consents
 from storage.definitions import Definitions
 from storage.engine import Database
+from storage.erasures import ErasedKeys
 from storage.identities import Identities, StoredKey
 from storage.interactions import GONE, Interactions
 from storage.orders import OrderRow
@@ -87,7 +88,7 @@ class ReachService:
             recipient = await _recipient(work, request, cause)
             people = {each for each in (named, recipient and recipient.customer_id) if each is not None}
             customer = Customer(
-                contact_gone=await _is_gone(work, request, cause, recipient),
+                contact_gone=await _is_gone(work, request, cause, recipient) or await _is_erased(work, request, cause),
                 marketing_sent_at=sent_at,
                 not_about_this=await _is_suppressed(work, about, people),
                 consent=await _consent(work, request, people),
@@ -101,8 +102,10 @@ class ReachService:
             return reason
 
     async def record(self, request: SendArguments, output: SendOutput, cause: Cause) -> None:
-        """Note the touch, once per key."""
+        """Note the touch, once per key; of who was erased nothing is noted."""
         async with UnitOfWork(self._database) as work:
+            if await _is_erased(work, request, cause):
+                return
             recipient = await _recipient(work, request, cause)
             await Touches(work).record(
                 TouchRow(
@@ -168,6 +171,12 @@ async def _is_gone(work: UnitOfWork, request: SendArguments, cause: Cause, recip
     if request.sender is not None and request.sender in states:
         return states[request.sender] in GONE
     return bool(states) and all(state in GONE for state in states.values())
+
+
+async def _is_erased(work: UnitOfWork, request: SendArguments, cause: Cause) -> bool:
+    """Whether the one who is written to asked to be erased: a run that was about many may still know how to."""
+    keys = [(kind, cause.account_id, request.to) for kind in ("external_userid", "openid")]
+    return bool(await ErasedKeys(work).find(keys))
 
 
 async def _is_settled(work: UnitOfWork, order: UnpaidOrder | None) -> bool:

@@ -13,7 +13,9 @@ from temporalio.client import Client
 from domain.access import Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
+from domain.catalog.messages import SendArguments, SendOutput
 from domain.events import Event
+from domain.journeys.reach import ReachPolicy
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from services.customer_search import CustomerSearch, Wanted
 from services.customer_tags import CustomerTagService
@@ -23,6 +25,7 @@ from services.export import ExportService
 from services.identities import Assigned, IdentityService, Sighting
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
+from services.reach import Cause, ReachService
 from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
 from storage.effects import EffectRow
@@ -372,3 +375,17 @@ async def test_a_shared_phone_that_a_record_points_at_is_somebody_s(
     await worked_off(house, clock)
     assert OTHER_PHONE in await everything(database)
     assert person.customer
+
+
+async def test_nothing_is_sent_to_them_and_nothing_noted(house: House, database: Database, clock: SteppedClock) -> None:
+    person = await a_person(database)
+    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+    letter = SendArguments(channel="wecom", to=CONTACT, template="hello", purpose="service")
+    cause = Cause("flow/brief/morning/2", "flow/brief/morning/2", "/do/0", "wecom/main")
+    assert await reach.refusal(letter, cause) is None
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    assert await reach.refusal(letter, cause) == "contact_gone"
+    await worked_off(house, clock)
+    assert await reach.refusal(letter, cause) == "contact_gone", "also when nobody knows their keys any more"
+    await reach.record(letter, SendOutput(sent=False, skipped_reason="contact_gone"), cause)
+    assert CONTACT not in await everything(database)
