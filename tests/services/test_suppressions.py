@@ -15,10 +15,11 @@ from connectors.webhooks import Verified
 from domain.access import Role
 from domain.calls import Catalog
 from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
+from domain.canonical.consents import Purpose
 from domain.canonical.orders import OrderStatus, RefundStatus
 from domain.catalog.coupons import CouponCheckArguments
 from domain.catalog.goods import GoodsCheckArguments
-from domain.catalog.messages import About, Purpose, SendArguments, SendOutput, UnpaidOrder
+from domain.catalog.messages import About, SendArguments, SendOutput, UnpaidOrder
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
 from domain.problems import (
