@@ -1,7 +1,7 @@
 """How fast an account may be asked: every request of every process waits for its turn.
 
-What a person or a flow waits for goes first. Reading in bulk (pulls, comparisons, questions about people) has half of
-the account's rate, and leaves what is booked ahead to the others.
+What a person or a flow waits for goes first. Reading in bulk (pulls, comparisons, questions about people) makes one
+request for two calls that may be started, and leaves what is booked ahead to the others.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Pacer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The turns of one account. per_second: requests, in bulk and others together."""
+    """The turns of one account. per_second: calls that may be started; each makes up to four requests."""
 
     pacer: Pacer
     account_id: str

@@ -34,8 +34,11 @@ class Connector(Protocol):
 
     @property
     def requests_per_second(self) -> float:
-        """How fast the platform may be asked, all workers together: calls of the queue started a second, and requests
-        to one account a second, those within calls and pulls included (`connectors.pacing`)."""
+        """How fast the platform may be asked, all workers together: calls of the queue started a second.
+
+        Requests to one account, those within calls and pulls included, are held to four times that
+        (`connectors.pacing`).
+        """
 
     @property
     def settings(self) -> type[AccountSettings]:

@@ -9,8 +9,10 @@ from storage.engine import Database
 from storage.request_paces import Rate, RequestPaces
 from storage.unit_of_work import UnitOfWork
 
+REQUESTS_IN_A_CALL = 4
+"""At most: so the calls that a queue starts never wait for turns of their own."""
 BULK_SHARE = 0.5
-"""Of an account's rate, for reading in bulk: hourly quotas are often half of what the minute's allow."""
+"""Requests in bulk for each call that may be started: hourly quotas are often half of what the minute's allow."""
 PATIENCE_S, BULK_PATIENCE_S = 5.0, 10.0
 """How long a request waits for its turn; those in bulk are read again later, and lose nothing."""
 _AHEAD_S = 1.0
@@ -48,7 +50,7 @@ class AccountPacer:
                     taken.left = await self._take(account_id, per_second, bulk)
                     taken.until = time.monotonic() + _GOOD_FOR_S
                     if not taken.left:
-                        await asyncio.sleep(min(max(1 / per_second, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
+                        await asyncio.sleep(min(max(1 / _most(per_second), _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
                 taken.left -= 1
         except TimeoutError:
             raise _too_many(account_id, per_second) from None
@@ -59,12 +61,17 @@ class AccountPacer:
             await RequestPaces(work).hold(account_id, seconds)
 
     async def _take(self, account_id: str, per_second: float, bulk: bool) -> int:
-        rate = _rate(per_second)
-        wanted = max(1, int(per_second * _TAKEN_FOR_S * (BULK_SHARE if bulk else 1)))
+        slow = per_second * BULK_SHARE
+        wanted = max(1, int(_TAKEN_FOR_S * (slow if bulk else _most(per_second))))
         async with UnitOfWork(self._database) as work:
             return await RequestPaces(work).take(
-                account_id, wanted, rate, _rate(per_second * BULK_SHARE) if bulk else None
+                account_id, wanted, _rate(_most(per_second)), _rate(slow) if bulk else None
             )
+
+
+def _most(per_second: float) -> float:
+    """Requests a second to an account whose calls may be started so often."""
+    return per_second * REQUESTS_IN_A_CALL
 
 
 def _rate(per_second: float) -> Rate:
@@ -75,8 +82,8 @@ def _rate(per_second: float) -> Rate:
 def _too_many(account_id: str, per_second: float) -> RateLimitProblem:
     return RateLimitProblem(
         Text(
-            f"账号 {account_id} 的请求已达每秒 {per_second:g} 次的上限，稍后自动重试",
-            f"Requests to {account_id} have reached {per_second:g} a second, the most it may take; "
+            f"账号 {account_id} 的请求已达每秒 {_most(per_second):g} 次的上限，稍后自动重试",
+            f"Requests to {account_id} have reached {_most(per_second):g} a second, the most it may take; "
             "it is tried again later",
         ),
         account=account_id,

@@ -39,10 +39,10 @@ async def asked_for(seconds: float, pacer: AccountPacer, rate: float, *, bulk: b
 async def test_two_processes_together_ask_no_faster_than_one_may(live: Database) -> None:
     began = time.monotonic()
     turns = await asyncio.gather(
-        *(asked_for(2.0, pacer, 40, bulk=False) for pacer in (AccountPacer(live), AccountPacer(live)) for _ in range(3))
+        *(asked_for(2.0, pacer, 10, bulk=False) for pacer in (AccountPacer(live), AccountPacer(live)) for _ in range(3))
     )
     made, took = sum(map(len, turns)), time.monotonic() - began
-    # A second's requests may be booked ahead; what six askers take while the time runs out is theirs too.
+    # Four requests a call, a second's may be booked ahead, and six askers take one each while the time runs out.
     assert 40 * 1.5 <= made <= 40 * (took + 1) + 6, f"{made} requests in {took:.1f} s"
     async with UnitOfWork(live) as work:
         told = (await work.session.execute(text("SELECT account_id, requests, delays > 0 FROM request_paces"))).one()
@@ -69,10 +69,10 @@ async def test_reading_in_bulk_takes_half_and_keeps_no_call_waiting(live: Databa
 async def test_a_wait_for_a_turn_ends(live: Database) -> None:
     pacer = AccountPacer(live, patience_s=0.4, bulk_patience_s=0.2)
     for _ in range(2):
-        await pacer.turn(SHOP, 1, bulk=False)
+        await pacer.turn(SHOP, 0.25, bulk=False)
     for bulk in (False, True):
         with pytest.raises(RateLimitProblem, match="1 a second") as refused:
-            await pacer.turn(SHOP, 1, bulk=bulk)
+            await pacer.turn(SHOP, 0.25, bulk=bulk)
         told = refused.value.problem.as_dict()
         assert (told["retryable"], told["outcome"]) == (True, "not_done")
 
