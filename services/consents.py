@@ -6,11 +6,11 @@ is left alone at once: journeys that wait hear `tandem.customer.suppressed`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from domain.access import Actor, Permission
+from domain.access import Actor, Permission, Scope
 from domain.canonical.consents import LONGEST_SOURCE, Channel, ConsentState, Purpose
 from domain.canonical.records import FUTURE_TOLERANCE
 from domain.customers.consents import CHANNELS, Statement, consent_to, in_force
@@ -25,6 +25,7 @@ from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Identities
+from storage.key_scope import KeyScopes
 from storage.suppressions import NewSuppression
 from storage.unit_of_work import UnitOfWork
 
@@ -58,7 +59,7 @@ class ConsentService:
         actor.require(Permission.CUSTOMERS_READ)
         async with UnitOfWork(self._database) as work:
             customer = await require_customer(work, customer_id, actor.scope)
-            return await consents_of(work, customer)
+            return await consents_of(work, customer, actor.scope)
 
     async def record(
         self,
@@ -104,13 +105,22 @@ class ConsentService:
             await Events(work).add(await _silencing(work, new))
             detail = {"state": state, "purpose": purpose, "channel": channel, "source": how, "at": rfc3339(moment)}
             await AuditLog(work).record(actor, "customer.consent", f"customer:{customer}", detail)
-            return await consents_of(work, customer)
+            return await consents_of(work, customer, actor.scope)
 
 
-async def consents_of(work: UnitOfWork, customer: UUID) -> list[Consent]:
-    """What a customer agreed to or took back, as people see it, the newest first."""
+async def consents_of(work: UnitOfWork, customer: UUID, scope: Scope) -> list[Consent]:
+    """What a customer agreed to or took back, as people see it, the newest first; which account told it, and how it
+    knew, of accounts whose evidence a scope shows."""
     statements = (await Consents(work).of([customer]))[customer]
-    return [_shown(*each) for each in zip(statements, in_force(statements), strict=True)]
+    found = [_shown(*each) for each in zip(statements, in_force(statements), strict=True)]
+    if scope.kind == "everything":
+        return found
+    keys = [row.id for row in await Identities(work).of_customers([customer])]
+    shops = await KeyScopes(work).shops({each.account_id for each in found if each.account_id}, keys, scope)
+    return [
+        each if each.account_id is None or each.account_id in shops else replace(each, account_id=None, source="")
+        for each in found
+    ]
 
 
 async def note_consents(

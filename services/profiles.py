@@ -151,7 +151,7 @@ class ProfileService:
                 tags = [replace(each, why=without_values(each.why)) for each in tags]
             grades = await self._tags.grades(work, customer)
             rhythms = await PurchaseRhythms(work).of([row.id for row in keys], actor.scope)
-            agreed = (await consents_of(work, customer))[:MOST_OF_A_KIND]
+            agreed = (await consents_of(work, customer, actor.scope))[:MOST_OF_A_KIND]
             left_alone = silenced(await Suppressions(work).of(customer, actor.scope))
         clear = unmask_for is not None
         entries = {kind: [self._entry(row, lines, work.now, clear) for row in some] for kind, some in rows.items()}

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from temporalio.client import Client
 
-from domain.access import Role
+from domain.access import Role, Scope
 from domain.canonical import Buyer, ConsentData, ContactData
 from domain.canonical.announcing import announce
 from domain.canonical.consents import ConsentState, Purpose
@@ -219,3 +219,14 @@ def test_of_several_statements_the_newest_that_speaks_of_it_holds() -> None:
     for order in (same_time, same_time[::-1]):
         assert consent_to(order, "marketing", "wecom") == "withdrawn", "of two at one moment the withdrawal"
     assert in_force(newest_first([statement("withdrawn", 3, "wecom"), all_given, none_wecom])) == [True, True, False]
+
+
+async def test_which_shop_it_was_said_to_is_for_who_sees_the_shop(database: Database, customer: UUID) -> None:
+    await take_in(database, said("given"))
+    (told,) = await ConsentService(database).of_customer(ADMIN, customer)
+    assert (told.account_id, bool(told.source)) == ("generic/crm", True)
+    here = an_actor("li", Role.AGENT, scope=Scope.of_accounts("wecom/corp"))
+    (seen,) = await ConsentService(database).of_customer(here, customer)
+    assert (seen.state, seen.in_force, seen.account_id, seen.source) == ("given", True, None, "")
+    (shown,) = (await ProfileService(database, CATALOG.masking(), StoredTags()).show(here, customer)).consents
+    assert (shown.account_id, shown.source) == (None, "")
