@@ -1,8 +1,10 @@
 """How many, how large, how long; and what every answer carries."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -84,6 +86,36 @@ async def test_work_that_does_not_end_is_answered_in_time(house: House, monkeypa
         answer = await client.get("/api/v1/runs", headers={"Authorization": f"Bearer {house.tokens['ops']}"})
     assert answer.status_code == 503
     assert "0.05" in problem(answer)["detail"]
+
+
+async def test_an_answer_that_flows_may_take_long_but_not_stall(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flowing:
+        masked = False
+        customer = uuid4()
+
+        def __init__(self, pauses_s: Sequence[float]) -> None:
+            self._pauses_s = pauses_s
+
+        async def export(self, *_: Any) -> "Flowing":
+            return self
+
+        @property
+        async def lines(self) -> AsyncIterator[bytes]:
+            for pause_s in self._pauses_s:
+                yield b"{}\n"
+                await asyncio.sleep(pause_s)
+
+    monkeypatch.setattr("api.limits._BOUNDS", (("/api/", replace(bounds_of("/api/v1/runs"), answer_s=0.5)),))
+    monkeypatch.setattr("api.limits.PART_S", 0.4)
+    path, admin = f"/api/v1/customers/{uuid4()}/export", {"Authorization": f"Bearer {house.tokens['admin']}"}
+    app, _ = house.with_other(exports=Flowing([0.1] * 10))
+    async with house.client_of(app) as client:
+        answer = await client.post(path, json={"reason": "本人申请"}, headers=admin)
+    assert (answer.status_code, answer.text) == (200, "{}\n" * 10)
+    app, _ = house.with_other(exports=Flowing([30]))
+    async with house.client_of(app) as client:
+        with pytest.raises(TimeoutError):
+            await client.post(path, json={"reason": "本人申请"}, headers=admin)
 
 
 async def test_a_page_has_bounds(house: House) -> None:
