@@ -1,7 +1,14 @@
-"""`goods.check`: whether an article can be sold, as the shop told last."""
+"""Calls about goods, as their shops told last."""
 
 from activities.binding import Activity, CallBinder, CallContext
-from domain.catalog.goods import GOODS_CHECK, GoodsCheckArguments, GoodsCheckOutput
+from domain.catalog.goods import (
+    GOODS_CHECK,
+    GOODS_OF_VIDEO,
+    GoodsCheckArguments,
+    GoodsCheckOutput,
+    GoodsOfVideoArguments,
+    GoodsOfVideoOutput,
+)
 from services.goods import GoodsService
 
 
@@ -11,4 +18,7 @@ def goods_activities(binder: CallBinder, goods: GoodsService) -> list[Activity]:
     async def check(request: GoodsCheckArguments, _: CallContext) -> GoodsCheckOutput:
         return await goods.check(request)
 
-    return [binder.bind(GOODS_CHECK, check)]
+    async def of_video(request: GoodsOfVideoArguments, _: CallContext) -> GoodsOfVideoOutput:
+        return await goods.of_video(request)
+
+    return [binder.bind(GOODS_CHECK, check), binder.bind(GOODS_OF_VIDEO, of_video)]

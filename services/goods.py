@@ -1,9 +1,23 @@
-"""Goods as their shops told them last."""
+"""Goods as their shops, and the warehouses behind them, told last."""
 
-from domain.catalog.goods import GoodsCheckArguments, GoodsCheckOutput
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from domain.catalog.goods import (
+    GoodsCheckArguments,
+    GoodsCheckOutput,
+    GoodsOfVideoArguments,
+    GoodsOfVideoOutput,
+    ShownGoods,
+)
+from domain.goods_stock import Voice, Word, codes_voice, least, total
 from storage.engine import Database
-from storage.goods import Goods
+from storage.goods import Goods, GoodsRow, StockRow
 from storage.unit_of_work import UnitOfWork
+
+MOST_SHOWN = 20
+"""How many articles of one video are told."""
 
 
 class GoodsService:
@@ -15,24 +29,91 @@ class GoodsService:
     async def check(self, request: GoodsCheckArguments) -> GoodsCheckOutput:
         """Whether the article, or the one variant that is named, can be sold now.
 
-        An article without a named variant can be sold while one of its variants can.
+        An article without a named variant can be sold while one of its variants can. What the shop says is out, or the
+        warehouse that knows it by the merchant's code, is out.
         """
-        async with UnitOfWork(self._database) as work:
-            rows = await Goods(work).of_item(f"{request.platform}/{request.account}", request.item_id)
-        variants = {row.sku_id: row for row in rows}
+        told = await self._told(request)
+        variants = {row.sku_id: row for row in told.goods}
         whole = variants.pop("", None)
-        if request.sku_id is not None:
-            variants = {name: row for name, row in variants.items() if name == request.sku_id}
-            if not variants:
-                return GoodsCheckOutput(known=False, sellable=False)
-        elif not variants and whole is None:
-            return GoodsCheckOutput(known=False, sellable=False)
+        shop = Voice(map(_word, told.stock))
+        behind = [codes_voice(words, told.article_code, told.variant_codes) for words in _by_account(told.elsewhere)]
         is_listed = whole is None or whole.on_sale
-        offered = [row for row in variants.values() if row.on_sale] if is_listed else []
-        on_sale = bool(offered) if variants else is_listed
-        told = [row.available for row in offered if row.available is not None]
-        available = sum(told) if told and len(told) == len(offered) else None
-        if not variants and whole is not None:
-            available = whole.available
+        names = {*variants, *shop.skus}
+        offered = {name for name in names if is_listed and (name not in variants or variants[name].on_sale)}
+        if request.sku_id is not None:
+            available = _of_variant(shop, behind, request.sku_id)
+            is_known = request.sku_id in names or not is_listed or available == 0
+            on_sale = request.sku_id in offered
+        else:
+            available = _of_article(shop, behind, offered) if offered or not names else None
+            is_known = bool(told.goods or told.stock) or available is not None
+            on_sale = bool(offered) if names else is_listed
+        if not is_known:
+            return GoodsCheckOutput(known=False, sellable=False)
         sellable = on_sale and (available is None or available > 0)
         return GoodsCheckOutput(known=True, sellable=sellable, on_sale=on_sale, available=available)
+
+    async def of_video(self, request: GoodsOfVideoArguments) -> GoodsOfVideoOutput:
+        """The articles that a video shows, those that can be sold first."""
+        shop_id = f"{request.platform}/{request.account}"
+        async with UnitOfWork(self._database) as work:
+            rows = await Goods(work).of_video(shop_id, request.video_id, MOST_SHOWN)
+        shown = []
+        for row in rows:
+            shop = {"platform": request.platform, "account": request.account, "item_id": row.item_id}
+            state = await self.check(GoodsCheckArguments(**shop))
+            told = {"title": row.title, "category": row.category, "price_minor": row.price_minor}
+            shown.append(ShownGoods(**shop, **told, sellable=state.sellable))
+        shown.sort(key=lambda each: not each.sellable)
+        return GoodsOfVideoOutput(items=tuple(shown), sellable=any(each.sellable for each in shown))
+
+    async def warehouses(self, request: GoodsCheckArguments) -> set[tuple[str, str]]:
+        """The warehouses whose word on the article counts, by platform and account."""
+        told = await self._told(request)
+        accounts = (row.account_id.partition("/") for row in told.elsewhere)
+        return {(platform, slug) for platform, _, slug in accounts}
+
+    async def _told(self, request: GoodsCheckArguments) -> "_Told":
+        shop_id = f"{request.platform}/{request.account}"
+        async with UnitOfWork(self._database) as work:
+            goods = await Goods(work).of_items(shop_id, [request.item_id])
+            stock = await Goods(work).stock_of_items(shop_id, [request.item_id])
+            codes = {row.sku_id: row.merchant_code for row in goods}
+            names = {*codes, *(row.sku_id for row in stock), request.sku_id or ""} - {""}
+            article, variants = codes.get("") or request.item_id, {name: codes.get(name) or name for name in names}
+            elsewhere = await Goods(work).stock_of_codes({article, *variants.values()}, shop_id)
+        return _Told(goods, stock, elsewhere, article, variants)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An article's rows, its shop's word on stock, and that of warehouses on its codes.
+
+    A code is the merchant's, else the shop's own number, by which shipping orders name what has none.
+    """
+
+    goods: Sequence[GoodsRow]
+    stock: Sequence[StockRow]
+    elsewhere: Sequence[StockRow]
+    article_code: str
+    variant_codes: Mapping[str, str]
+
+
+def _of_variant(shop: Voice, behind: Sequence[Voice], sku_id: str) -> int | None:
+    return least((shop.of_variant(sku_id), total(voice.of_variant(sku_id) for voice in behind)))
+
+
+def _of_article(shop: Voice, behind: Sequence[Voice], offered: set[str]) -> int | None:
+    """The article's pieces: variant by variant what neither denies, and no more than either says of the whole."""
+    each = [_of_variant(shop, behind, sku_id) for sku_id in offered]
+    summed = total(each) if None not in each else None
+    return least((summed, shop.of_article(offered), total(voice.of_article(offered) for voice in behind)))
+
+
+def _by_account(rows: Sequence[StockRow]) -> list[list[Word]]:
+    ordered = sorted(rows, key=lambda row: row.account_id)
+    return [list(map(_word, rows)) for _, rows in groupby(ordered, key=lambda row: row.account_id)]
+
+
+def _word(row: StockRow) -> Word:
+    return Word(row.item_id, row.sku_id, row.warehouse, row.available, row.version)

@@ -1,7 +1,7 @@
 """A page that was read of a platform: what it says, how that compares with what is here, and its way to the inbox."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from connectors.accounts import Account
 from connectors.pulling import PulledPage
@@ -13,7 +13,6 @@ from domain.customers.records import Record, record_of
 from domain.ids import content_digest
 from domain.storable import is_storable
 from storage.inbox import Push
-from storage.interactions import Interactions
 from storage.record_comparison import Difference, RecordComparison
 from storage.unit_of_work import UnitOfWork
 
@@ -52,27 +51,6 @@ async def compared_with_rows(work: UnitOfWork, told: Told) -> tuple[Difference, 
     things = {(each.shelf, each.key) for each in wrong}
     pushes = (pulled.dedupe_key for pulled, some in told if any((each.shelf, each.key) in things for each in some))
     return difference, Wrong(frozenset(pushes), wrong)
-
-
-async def compared_with_list(
-    work: UnitOfWork, account_id: str, page: PulledPage, told: Told
-) -> tuple[Difference, PulledPage]:
-    """How a list of everything compares with what is here; the page without what is known."""
-    keys: dict[str, set[str]] = {}
-    for _, records in told:
-        for each in records:
-            keys.setdefault(each.kind, set()).add(each.key[2])
-    known = {kind: await Interactions(work).seen(account_id, kind, some) for kind, some in keys.items()}
-    total, kept = Difference(), []
-    for pulled, records in told:
-        here = [(each, known[each.kind].get(each.key[2])) for each in records]
-        missing = sum(found is None for _, found in here)
-        said = [(found, (each.values["state"], each.values["details"].get("seen"))) for each, found in here]
-        differing = sum(found is not None and found != now for found, now in said)
-        total += Difference(len(records), missing, differing)
-        if missing or differing or not records:
-            kept.append(pulled)
-    return total, replace(page, records=kept)
 
 
 def pushes_of(account: Account, page: PulledPage) -> list[Push]:

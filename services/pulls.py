@@ -27,7 +27,8 @@ from domain.problems import (
     UnavailableProblem,
 )
 from services.connections import Connections
-from services.pulled_pages import Wrong, compared_with_list, compared_with_rows, pushes_of, told_by
+from services.listed import compared_with_list
+from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
 from services.unlisted import ask_about_unlisted
 from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database

@@ -63,11 +63,12 @@ class ReachService:
     async def refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
         """Why the message must not go out now; None when it may.
 
-        Marketing is judged by everything that the shops of its goods, coupon and order told before.
+        Marketing is judged by everything that the shops of its goods, coupon and order told before, and the warehouses
+        behind them.
 
         :raises UnavailableProblem: what they told is not read yet; try again later, nothing was sent.
         """
-        if shops := _shops(request):
+        if shops := await self._tellers(request):
             reason = await self._refusal(request, cause)
             if reason is not None:
                 return reason
@@ -123,6 +124,17 @@ class ReachService:
                 )
             )
 
+    async def _tellers(self, request: SendArguments) -> set[Shop]:
+        """The shops and warehouses whose word counts for a message."""
+        about = request.about
+        if request.purpose != "marketing" or about is None:
+            return set()
+        single = [each for each in (about.coupon, about.unpaid_order) if each is not None]
+        shops = {(each.platform, each.account) for each in (*about.items, *single)}
+        for item in about.items:
+            shops |= await GoodsService(self._database).warehouses(item)
+        return shops
+
     async def _is_out_of_stock(self, about: About) -> bool:
         """Goods that no shop ever told of are given the benefit of the doubt, and so are coupons."""
         states = [await GoodsService(self._database).check(item) for item in about.items]
@@ -133,15 +145,6 @@ class ReachService:
             return False
         state = await CouponService(self._database).check(about.coupon)
         return not state.usable and state.state != "unknown"
-
-
-def _shops(request: SendArguments) -> set[Shop]:
-    """The shops whose word counts for a message."""
-    about = request.about
-    if request.purpose != "marketing" or about is None:
-        return set()
-    single = [each for each in (about.coupon, about.unpaid_order) if each is not None]
-    return {(each.platform, each.account) for each in (*about.items, *single)}
 
 
 def _not_read_yet(shops: Collection[Shop]) -> UnavailableProblem:

@@ -30,7 +30,7 @@ from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.article_categories import ArticleCategories
 from storage.bulk import fetch
-from storage.goods import GoodsRow
+from storage.goods import GoodsRow, StockRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import name_digests
 from storage.order_lines import rank_of_lines, write_lines
@@ -100,14 +100,17 @@ _INTERACTION = (
 _COLUMNS = {"people": "identity_id"}
 _BORROWED = (-(2**63), -1)
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
+_GOODS = ("title", "category", "price_minor", "on_sale", "merchant_code", "video_ids")
 _PLACES: Mapping[Shelf, _Place] = {
     "goods": _Place(
         GoodsRow,
-        Guard(_GOODS_KEY, (("version", ("title", "category", "price_minor", "on_sale", "video_ids")),)),
+        Guard(_GOODS_KEY, (("version", _GOODS),)),
         has_person=False,
         scoped=False,
     ),
-    "stock": _Place(GoodsRow, Guard(_GOODS_KEY, (("stock_version", ("available",)),)), has_person=False, scoped=False),
+    "stock": _Place(
+        StockRow, Guard((*_GOODS_KEY, "warehouse"), (("version", ("available",)),)), has_person=False, scoped=False
+    ),
     "orders": _Place(
         OrderRow,
         Guard(

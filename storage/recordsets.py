@@ -129,8 +129,9 @@ def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
             takes[name] = and_(after.is_not(None), or_(before.is_(None), group.is_newer_in(name)))
             changes[name] = case((takes[name], new[name]), else_=old[name])
             reasons.append(takes[name])
-            gaps += [name, group.gap(name, takes[name], before.is_not(None))]
-            gapless.append(group.is_whole(before.is_not(None), after.is_not(None)))
+            if guard.has_gaps:
+                gaps += [name, group.gap(name, takes[name], before.is_not(None))]
+                gapless.append(group.is_whole(before.is_not(None), after.is_not(None)))
     for name in guard.earliest:
         changes[name] = func.least(old[name], new[name])
         reasons.append(or_(new[name] < old[name], and_(old[name].is_(None), new[name].is_not(None))))

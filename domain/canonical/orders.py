@@ -19,7 +19,7 @@ OrderStatus = Literal["unpaid", "paid", "shipped", "completed", "closed", "unkno
 class OrderLine(Result):
     """One article of an order; `price_minor` is one piece, `total_minor` what the line was sold for.
 
-    category: the shop's own word for the kind of goods.
+    category: the shop's own word for the kind of goods. merchant_code: what the merchant's systems call the variant.
     """
 
     line_id: str
@@ -27,6 +27,7 @@ class OrderLine(Result):
     sku_id: str | None = None
     title: str
     sku: str | None = None
+    merchant_code: str | None = None
     category: str | None = None
     quantity: int
     price_minor: AmountMinor

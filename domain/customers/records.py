@@ -225,12 +225,14 @@ def _goods(data: GoodsData) -> tuple[tuple[str, ...], dict[str, Any]]:
         "category": data.category,
         "price_minor": data.price_minor,
         "on_sale": data.on_sale,
+        "merchant_code": data.merchant_code,
         "video_ids": list(data.video_ids),
     }
 
 
 def _stock(data: StockData) -> tuple[tuple[str, ...], dict[str, Any]]:
-    return (data.account_id, data.item_id, data.sku_id or ""), {"available": data.available}
+    key = (data.account_id, data.item_id, data.sku_id or "", data.warehouse or "")
+    return key, {"available": data.available}
 
 
 def _check_amounts(event_type: str, data: Origin) -> None:

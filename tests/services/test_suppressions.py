@@ -13,8 +13,9 @@ from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.access import Role
+from domain.accounts import NewAccount
 from domain.calls import Catalog
-from domain.canonical import Buyer, ContactData, CouponData, OrderData, OrderLine, RefundData, StockData
+from domain.canonical import Buyer, ContactData, CouponData, GoodsData, OrderData, OrderLine, RefundData, StockData
 from domain.canonical.consents import Purpose
 from domain.canonical.orders import OrderStatus, RefundStatus
 from domain.catalog.coupons import CouponCheckArguments
@@ -29,6 +30,7 @@ from domain.problems import (
     UnavailableProblem,
     ValidationProblem,
 )
+from services.accounts import PlatformAccounts
 from services.customer_facts import CustomerFactsService
 from services.customers import CustomerService
 from services.identities import IdentityService
@@ -176,6 +178,24 @@ async def test_neither_another_shop_nor_what_comes_later_holds_a_message_up(data
     await inbox.drain(limit=2)
     await inbox.accept("youzan", "flagship", told(StockData(**SHOP, version=2, item_id="coat", available=6)))
     assert await sending is None
+
+
+async def test_what_the_warehouse_is_out_of_is_not_advertised_also_while_its_word_waits(database: Database) -> None:
+    article = GoodsData(**SHOP, version=1, item_id="hat", title="渔夫帽", merchant_code="MZ-1")
+    await take_in(database, contact__added=CONTACT, goods__updated=article)
+    await PlatformAccounts(database).connect(
+        an_actor("root"), NewAccount(platform="erp", slug="main", name="仓库", credentials={"secret": "x"})
+    )
+    out = StockData(platform="erp", account="main", version=1, item_id="MZ-1", available=0, occurred_at=NOW)
+    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.2)
+    assert await refusal(hasty, "hat") is None
+    await take_in(database, stock__changed=out.model_copy(update={"version": 0, "available": 8}))
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    await inbox.accept("erp", "main", told(out, "main"))
+    with pytest.raises(UnavailableProblem):
+        await refusal(hasty, "hat")
+    assert (await inbox.drain()).quarantined == 0
+    assert await refusal(hasty, "hat") == "out_of_stock"
 
 
 @pytest.mark.parametrize("status", ["closed", "refused", "return_refused"])

@@ -334,3 +334,22 @@ async def test_a_second_key_of_a_customer_counts(database: Database, clock: Step
         second = await add_identity(work, customer)
     await happens(database, customer, identity, order("E1", clock.now), order("E2", clock.now))
     assert await happens(database, customer, second, order("T3", clock.now)) == ["+高价值"]
+
+
+async def test_who_and_what_sold_the_goods_is_a_tag(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+
+    def sold(number: str, **by: str) -> tuple[str, Any, dict[str, Any]]:
+        name, at, data = order(number, clock.now)
+        return name, at, {**data, **by}
+
+    customer, identity = await somebody(database)
+    assert await happens(database, customer, identity, sold("E1")) == []
+    live = sold("E2", influencer_id="70001", channel="live")
+    assert set(await happens(database, customer, identity, live)) == {"+达人带货", "+直播间"}
+    video = sold("E3", influencer_id="70001", channel="short_video", video_id="7301")
+    assert "+短视频" in await happens(database, customer, identity, video)
+    fan, key = await somebody(database)
+    first, second = sold("F1", influencer_id="70001"), sold("F2", influencer_id="70001")
+    assert "+达人忠粉" in await happens(database, fan, key, first, second)
+    assert "-达人忠粉" in await happens(database, fan, key, sold("F3", influencer_id="70002"))

@@ -13,7 +13,7 @@ from domain.customers.folding import fold
 from domain.customers.records import Record, record_of
 from domain.events import Event
 from storage.engine import Database
-from storage.goods import GoodsRow
+from storage.goods import GoodsRow, StockRow
 from storage.identities import IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
@@ -73,7 +73,7 @@ REFUNDS = saying(
 )
 SHIPMENTS = saying("shipment", company=WORDS, state=st.sampled_from(["in_transit", "signed"]))
 MEMBERS = saying("member", grade=WORDS, name=WORDS, birthday=st.just("2000-01-01"), attributes=st.just({"pet": "cat"}))
-GOODS = saying("goods", category=WORDS, price_minor=AMOUNTS, video_ids=st.lists(WORDS, max_size=2))
+GOODS = saying("goods", category=WORDS, price_minor=AMOUNTS, merchant_code=WORDS, video_ids=st.lists(WORDS, max_size=2))
 STOCK = st.tuples(st.just("stock"), st.integers(1, 4), st.fixed_dictionaries({"available": st.integers(0, 3)}))
 TELLINGS = st.lists(st.one_of(ORDERS, REFUNDS, SHIPMENTS, MEMBERS, GOODS, STOCK), min_size=2, max_size=7)
 NEEDED: Mapping[str, Mapping[str, Any]] = {
@@ -118,7 +118,7 @@ async def after(database: Database, batches: Sequence[Sequence[Telling]]) -> lis
 async def stored(database: Database, account_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     async with UnitOfWork(database) as work:
-        for model in (OrderRow, RefundRow, ShipmentRow, InteractionRow, GoodsRow):
+        for model in (OrderRow, RefundRow, ShipmentRow, InteractionRow, GoodsRow, StockRow):
             rows: Sequence[Any] = (
                 await work.session.scalars(select(model).where(model.account_id == account_id))
             ).all()

@@ -109,16 +109,15 @@ async def test_refund_and_order_find_each_other_whoever_comes_first(database: Da
         assert (await order(database))["refunded_minor"] == 10_000
 
 
-async def test_stock_and_goods_share_a_row_and_guard_themselves(database: Database) -> None:
-    stock = [
-        of("stock.changed", StockData(**ORIGIN, version=version, item_id="I1", sku_id="S1", available=left))
-        for version, left in ((7, 3), (9, 0), (8, 5))
-    ]
-    for each in stock:
-        await write(database, [each])
+async def test_stock_is_kept_by_warehouse_and_the_newest_of_each_stays(database: Database) -> None:
+    told = ((7, "north", 3), (9, "north", 0), (8, "north", 5), (6, "south", 4), (5, None, 9))
+    for version, warehouse, left in told:
+        data = StockData(**ORIGIN, version=version, item_id="I1", sku_id="S1", warehouse=warehouse, available=left)
+        await write(database, [of("stock.changed", data)])
     async with UnitOfWork(database) as work:
-        found = (await work.session.execute(text("SELECT available, title, version FROM goods"))).one()
-    assert tuple(found) == (0, "", 0)
+        found = (await work.session.execute(text("SELECT warehouse, available FROM stock ORDER BY warehouse"))).all()
+        assert (await work.session.execute(text("SELECT count(*) FROM goods"))).scalar_one() == 0
+    assert list(map(tuple, found)) == [("", 9), ("north", 0), ("south", 4)]
 
 
 @pytest.mark.parametrize("unstorable", ["\x00", "\ud800"])

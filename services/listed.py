@@ -1,0 +1,64 @@
+"""Lists of everything beside what is here: what is known already need not go through the inbox."""
+
+from dataclasses import replace
+
+from connectors.pulling import PulledPage
+from domain.customers.records import Record
+from services.pulled_pages import Told
+from storage.goods import Goods
+from storage.interactions import Interactions
+from storage.record_comparison import Difference
+from storage.unit_of_work import UnitOfWork
+
+GOODS_SHELVES = ("goods", "stock")
+
+
+async def compared_with_list(
+    work: UnitOfWork, account_id: str, page: PulledPage, told: Told
+) -> tuple[Difference, PulledPage]:
+    """How a page of a list compares with what is here, and the page without what is known.
+
+    Stock that moved is kept, and is no difference: between two readings it always does.
+    """
+    keys: dict[str, set[str]] = {}
+    for _, records in told:
+        for each in records:
+            if each.shelf not in GOODS_SHELVES:
+                keys.setdefault(each.kind, set()).add(each.key[2])
+    known = {kind: await Interactions(work).seen(account_id, kind, some) for kind, some in keys.items()}
+    goods = await _goods_here(work, account_id, told)
+    total, kept = Difference(), []
+    for pulled, records in told:
+        of_goods = [each for each in records if each.shelf in GOODS_SHELVES]
+        others = [each for each in records if each.shelf not in GOODS_SHELVES]
+        here = [(each, known[each.kind].get(each.key[2])) for each in others]
+        missing = sum(found is None for _, found in here)
+        said = [(found, (each.values["state"], each.values["details"].get("seen"))) for each, found in here]
+        differing = sum(found is not None and found != now for found, now in said)
+        unknown = [each for each in of_goods if not _is_here(each, goods.get((each.shelf, *each.key)))]
+        articles = [each for each in unknown if each.shelf == "goods"]
+        new = sum((each.shelf, *each.key) not in goods for each in articles)
+        counted = len(others) + sum(each.shelf == "goods" for each in of_goods)
+        total += Difference(counted, missing + new, differing + len(articles) - new)
+        if missing or differing or unknown or not records:
+            kept.append(pulled)
+    return total, replace(page, records=kept)
+
+
+Known = dict[tuple[str, ...], dict[str, object]]
+
+
+async def _goods_here(work: UnitOfWork, account_id: str, told: Told) -> Known:
+    items = {each.key[1] for _, records in told for each in records if each.shelf in GOODS_SHELVES}
+    if not items:
+        return {}
+    goods, stock = await Goods(work).of_items(account_id, items), await Goods(work).stock_of_items(account_id, items)
+    found: Known = {("goods", account_id, row.item_id, row.sku_id): row.model_dump() for row in goods}
+    return found | {("stock", account_id, row.item_id, row.sku_id, row.warehouse): row.model_dump() for row in stock}
+
+
+def _is_here(record: Record, row: dict[str, object] | None) -> bool:
+    """Whether all that a record says stands in its row."""
+    if row is None:
+        return False
+    return all(value in (None, []) or row[name] == value for name, value in record.values.items())
