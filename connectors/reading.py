@@ -17,6 +17,7 @@ FUTURE_TOLERANCE = timedelta(hours=1)
 _LAST_SECOND = 4_102_444_800
 _YUAN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2}0{0,6})?")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_LONGEST_CODE, _LONGEST_TEXT = 64, 100_000
 _MOST_PIECES = 1_000_000
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
@@ -66,6 +67,16 @@ def optional_text(source: Mapping[str, Any], field: str, *, limit: int = 2048) -
     if len(value) > limit:
         raise anomaly(field, Text(f"超过 {limit} 个字符", f"is longer than {limit} characters"))
     return value
+
+
+def merchant_code(source: Mapping[str, Any], *fields: str) -> str | None:
+    """What the merchant calls an article, from the first of these fields that says it; a text too long for a code says
+    nothing."""
+    for field in fields:
+        told = optional_text(source, field, limit=_LONGEST_TEXT)
+        if told is not None and (code := told.strip()):
+            return code if len(code) <= _LONGEST_CODE else None
+    return None
 
 
 def whole_number(source: Mapping[str, Any], field: str, default: int | None = None) -> int:

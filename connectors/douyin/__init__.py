@@ -6,6 +6,7 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.douyin.client import DouyinShop
 from connectors.douyin.gateway import PLATFORM
+from connectors.douyin.goods import GOODS_KINDS, goods_events
 from connectors.douyin.pages import page_events
 from connectors.douyin.pushes import push_events, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
@@ -56,6 +57,8 @@ class DouyinConnector:
         return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
+        if record.kind in GOODS_KINDS:
+            return goods_events(record, account)
         if "." in record.kind:
             return page_events(record, account)
         return push_events(record, account)

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.douyin import goods, pages
 from connectors.douyin.carriers import carrier_code
 from connectors.douyin.gateway import PLATFORM, DouyinGateway
-from connectors.douyin.pages import STREAMS, pull
 from connectors.douyin.records import read_order, read_refund
 from connectors.douyin.settlement import settled_lines
+from connectors.goods_lists import GOODS
 from connectors.http import Link
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, optional_mapping, text
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
 from domain.catalog.douyin import SettlementArguments, SettlementOutput
@@ -38,14 +39,16 @@ _DONE = 0
 class DouyinShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
-    streams: tuple[Stream, ...] = STREAMS
+    streams: tuple[Stream, ...] = (*pages.STREAMS, GOODS)
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = DouyinGateway(account, link)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """See `connectors.pulling.Pullable`."""
-        return await pull(self.gateway, stream, cursor, until)
+        if stream_named(self.streams, stream) is GOODS:
+            return await goods.pull(self.gateway, cursor, until)
+        return await pages.pull(self.gateway, stream, cursor, until)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""

@@ -9,30 +9,28 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from connectors.accounts import Account
-from connectors.douyin.gateway import PLATFORM, DouyinGateway
+from connectors.douyin.gateway import DouyinGateway
 from connectors.douyin.records import read_order, read_refund
 from connectors.listed_rows import row_payload
 from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
-from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import (
     mapping,
-    not_from_the_future,
     optional_mapping,
-    optional_minor,
     optional_text,
     text,
     unix_time,
     whole_number,
 )
 from connectors.shop_records import changed_at, dated_order_event, dated_refund_event
-from connectors.telling import tell, tell_parcel, version_of
+from connectors.telling import tell_parcel, version_of
 from connectors.webhooks import Verified
-from domain.canonical import GoodsData, ShipmentData
+from domain.canonical import ShipmentData
 from domain.catalog.shop_calls import OrderOutput
 from domain.events import Event
 from domain.ids import content_digest
-from domain.problems import Text, ValidationProblem
+from domain.problems import ValidationProblem
 
 PAGE_SIZE = 100
 MOST_ROWS = 10_000
@@ -42,8 +40,7 @@ LONGEST_WINDOW = timedelta(days=7)
 
 ORDERS = Stream("orders", timedelta(days=90), LAG)
 REFUNDS = Stream("refunds", timedelta(days=90), LAG)
-GOODS = Stream("goods", timedelta(days=3650), LAG)
-STREAMS = (ORDERS, REFUNDS, GOODS)
+STREAMS = (ORDERS, REFUNDS)
 
 
 class _Events(Protocol):
@@ -69,12 +66,8 @@ class _List:
 
 async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
     """See `connectors.pulling.Pullable`."""
-    chosen = next((each for each in STREAMS if each.name == stream), None)
-    if chosen is None:
-        raise ValidationProblem(
-            Text(f"抖店没有数据流 {stream}", f"Douyin has no stream {stream}"), platform=PLATFORM, retryable=False
-        )
-    listing = _LISTS[stream]
+    chosen = stream_named(STREAMS, stream)
+    listing = _LISTS[chosen.name]
 
     async def count(window: Window) -> int:
         return whole_number(await _read(gateway, listing, window, 1), "total", 0)
@@ -149,43 +142,6 @@ def _refund_events(item: Mapping[str, Any], record: Verified, account: Account) 
     yield dated_refund_event(read_refund(item), record, account, field="update_time")
 
 
-def _goods_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
-    """An article with the short videos that show it, so that an order's `video_id` leads to it and back."""
-    changed = unix_time(item, "update_time") or record.received_at
-    goods = GoodsData(
-        platform=account.platform,
-        account=account.slug,
-        version=version_of(changed, "", full=True),
-        occurred_at=not_from_the_future(changed, record.received_at, "update_time"),
-        item_id=text(item, "product_id"),
-        title=text(item, "name", limit=512),
-        category=_category(optional_mapping(item.get("category_detail"))),
-        price_minor=optional_minor(item, "discount_price") or optional_minor(item, "market_price"),
-        on_sale=str(item.get("status", "0")) == "0",
-        video_ids=tuple(_videos(item)),
-    )
-    subject = f"goods:{account.platform}/{goods.item_id}"
-    yield tell("goods.updated", subject, goods, record, account, parts=(str(goods.version),))
-
-
-def _category(detail: Mapping[str, Any]) -> str | None:
-    """The finest category that has a name."""
-    names = [optional_text(detail, f"{level}_cname", limit=64) for level in ("fourth", "third", "second", "first")]
-    return next((name for name in names if name), None)
-
-
-# Where an article names its videos is unverified [U].
-_VIDEO_FIELDS = ("video_ids", "material_video_id")
-
-
-def _videos(item: Mapping[str, Any]) -> Iterator[str]:
-    for field in _VIDEO_FIELDS:
-        value = item.get(field)
-        for number in value if isinstance(value, list) else [value]:
-            if number not in (None, "", 0, "0") and isinstance(number, str | int) and not isinstance(number, bool):
-                yield str(number)[:64]
-
-
 _LISTS: Mapping[str, _List] = {
     "orders": _List(
         method="order.searchList",
@@ -207,15 +163,5 @@ _LISTS: Mapping[str, _List] = {
         key=lambda row: text(mapping(row.get("aftersale_info"), "aftersale_info"), "aftersale_id"),
         changed=lambda row: unix_time(mapping(row.get("aftersale_info"), "aftersale_info"), "update_time"),
         events=_refund_events,
-    ),
-    "goods": _List(
-        method="product.listV2",
-        since="update_start_time",
-        until="update_end_time",
-        rows="data",
-        first_page=1,
-        key=lambda row: text(row, "product_id"),
-        changed=lambda row: unix_time(row, "update_time"),
-        events=_goods_events,
     ),
 }

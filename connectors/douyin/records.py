@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.reading import (
     mapping,
+    merchant_code,
     optional_mapping,
     optional_minor,
     optional_text,
@@ -123,6 +124,7 @@ def _line(row: Mapping[str, Any]) -> OrderLine:
         sku_id=_number(row, "sku_id"),
         title=text(row, "product_name", limit=512),
         sku=" ".join(specs) or None,
+        merchant_code=merchant_code(row, "code", "out_sku_id"),
         quantity=quantity,
         price_minor=optional_minor(row, "origin_amount") or 0,
         total_minor=optional_minor(row, "pay_amount") or 0,

@@ -7,6 +7,7 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.jd.client import JdShop
 from connectors.jd.gateway import PLATFORM
+from connectors.jd.goods import GOODS_KIND, goods_events
 from connectors.jd.pulling import AFTERSALE_KIND, ORDER_KIND, REFUND_KIND, SERVICE_KIND, VENDER_INFO
 from connectors.jd.records import read_aftersale, read_order, read_refund, read_service_order
 from connectors.jd.settings import JdSettings
@@ -57,6 +58,8 @@ class JdConnector(Unpushed):
         if record.kind == AFTERSALE_KIND:
             aftersale = read_aftersale(parse_json_object(record.payload))
             return [refund_event(aftersale, record, account, field="completeTime")]
+        if record.kind == GOODS_KIND:
+            return goods_events(record, account)
         if record.kind == SERVICE_KIND:
             service = read_service_order(parse_json_object(record.payload))
             return [refund_event(service, record, account, field="updateDate")] if service is not None else []

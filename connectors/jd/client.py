@@ -6,12 +6,14 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.errors import raise_for_code
+from connectors.goods_lists import GOODS
 from connectors.http import Link
+from connectors.jd import goods
 from connectors.jd.codes import BUSINESS_CODES
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.jd.pulling import STREAMS, JdReader
 from connectors.jd.records import AFTERSALE_PREFIX, read_order, read_refund
-from connectors.pulling import Cursor, PulledPage
+from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
 from domain.catalog.shop_calls import (
@@ -35,7 +37,7 @@ _NO_SUCH_REFUND = 10500001
 class JdShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
-    streams = STREAMS
+    streams = (*STREAMS, GOODS)
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = JdGateway(account, link)
@@ -43,6 +45,8 @@ class JdShop:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of a stream; see `connectors.pulling.Pullable`."""
+        if stream_named(self.streams, stream) is GOODS:
+            return await goods.pull(self.gateway, cursor, until)
         return await self._reader.pull(stream, cursor, until)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:

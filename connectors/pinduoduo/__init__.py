@@ -8,6 +8,7 @@ from connectors.http import Link
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.client import PinduoduoShop
 from connectors.pinduoduo.gateway import PLATFORM
+from connectors.pinduoduo.goods import GOODS_KIND, goods_events
 from connectors.pinduoduo.messages import record_events
 from connectors.pinduoduo.settings import PinduoduoSettings
 from connectors.unpushed import Unpushed
@@ -53,7 +54,7 @@ class PinduoduoConnector(Unpushed):
     client = PinduoduoShop
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
-        return record_events(record, account)
+        return goods_events(record, account) if record.kind == GOODS_KIND else record_events(record, account)
 
     def open(self, account: Account, link: Link) -> PinduoduoShop:
         return PinduoduoShop(account, link)

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.goods_lists import GOODS
 from connectors.http import Link
+from connectors.pinduoduo import goods
 from connectors.pinduoduo.decryption import DecryptionQuota
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
 from connectors.pinduoduo.records import read_order, read_refund
-from connectors.pulling import Cursor, PulledPage
+from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
 from domain.canonical import Delivery
@@ -33,7 +35,7 @@ from domain.problems import NotFoundProblem, Text
 class PinduoduoShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
-    streams = (ORDERS, REFUNDS)
+    streams = (ORDERS, REFUNDS, GOODS)
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = PinduoduoGateway(account, link)
@@ -41,7 +43,9 @@ class PinduoduoShop:
         self._decryptions = DecryptionQuota(account.slug, link)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
-        """The next page of `orders` or `refunds`; see `connectors.pulling.Pullable`."""
+        """The next page of `orders`, `refunds` or `goods`; see `connectors.pulling.Pullable`."""
+        if stream_named(self.streams, stream) is GOODS:
+            return await goods.pull(self.gateway, cursor, until)
         return await self._reader.pull(stream, cursor, until)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:

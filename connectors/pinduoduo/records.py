@@ -6,7 +6,17 @@ Receivers are ciphertext, and blank once the order is shipped: blank means that 
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.reading import china_time, fen, objects, optional_fen, optional_text, pieces, text, whole_number
+from connectors.reading import (
+    china_time,
+    fen,
+    merchant_code,
+    objects,
+    optional_fen,
+    optional_text,
+    pieces,
+    text,
+    whole_number,
+)
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 
@@ -106,6 +116,7 @@ def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:
                 sku_id=optional_text(row, "sku_id", limit=64),
                 title=text(row, "goods_name", limit=512),
                 sku=optional_text(row, "goods_spec"),
+                merchant_code=merchant_code(row, "outer_id", "outer_goods_id"),
                 quantity=count,
                 price_minor=price,
                 total_minor=price * count,

@@ -7,6 +7,7 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.taobao.client import TaobaoShop
 from connectors.taobao.gateway import PLATFORM
+from connectors.taobao.goods import GOODS_KIND, goods_events
 from connectors.taobao.messages import record_events
 from connectors.taobao.settings import TaobaoSettings
 from connectors.unpushed import Unpushed
@@ -47,7 +48,7 @@ class TaobaoConnector(Unpushed):
     client = TaobaoShop
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
-        return record_events(record, account)
+        return goods_events(record, account) if record.kind == GOODS_KIND else record_events(record, account)
 
     def open(self, account: Account, link: Link) -> TaobaoShop:
         return TaobaoShop(account, link)

@@ -6,10 +6,12 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, raise_for_code
+from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import optional_mapping, optional_text, whole_number
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
+from connectors.taobao import goods
 from connectors.taobao.codes import SUB_CODES
 from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.pulling import MESSAGES, REFUNDS, TRADES, TaobaoReader
@@ -33,17 +35,19 @@ _DEFAULT_PHASE = "onsale"
 class TaobaoShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
-    streams = (MESSAGES, TRADES, REFUNDS)
+    streams = (MESSAGES, TRADES, REFUNDS, GOODS)
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = TaobaoGateway(account, link)
         self._reader = TaobaoReader(self.gateway)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
-        """The next page of `messages`, `orders` or `refunds`; see `connectors.pulling.Pullable`."""
+        """The next page of `messages`, `orders`, `refunds` or `goods`; see `connectors.pulling.Pullable`."""
         known = stream_named(self.streams, stream)
         if known is MESSAGES:
             return await self._reader.pull_messages(cursor)
+        if known is GOODS:
+            return await goods.pull(self.gateway, cursor, until)
         return await self._reader.pull_changes(known, cursor, until)
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:

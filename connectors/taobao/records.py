@@ -10,6 +10,7 @@ from typing import Any
 from connectors.reading import (
     china_time,
     fen,
+    merchant_code,
     objects,
     optional_fen,
     optional_mapping,
@@ -115,7 +116,8 @@ def _line(line: Mapping[str, Any]) -> OrderLine:
         item_id=optional_text(line, "num_iid", limit=64),
         sku_id=optional_text(line, "sku_id", limit=64),
         title=text(line, "title", limit=512),
-        sku=_sku(optional_text(line, "sku_properties_name")),
+        sku=sku_name(optional_text(line, "sku_properties_name")),
+        merchant_code=merchant_code(line, "outer_sku_id", "outer_iid"),
         category=optional_text(line, "cid", limit=64),
         quantity=pieces(line, "num"),
         price_minor=fen(line, "price"),
@@ -123,8 +125,8 @@ def _line(line: Mapping[str, Any]) -> OrderLine:
     )
 
 
-def _sku(properties: str | None) -> str | None:
-    """`颜色:驼色;尺码:M` as `驼色 M`."""
+def sku_name(properties: str | None) -> str | None:
+    """What a variant is called: `颜色:驼色;尺码:M` as `驼色 M`."""
     if properties is None:
         return None
     return " ".join(part.rpartition(":")[2] for part in properties.split(";") if part) or None

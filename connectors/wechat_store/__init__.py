@@ -8,6 +8,7 @@ from connectors.wechat.answering import TakesCallbacks
 from connectors.wechat.settings import nobodys_account
 from connectors.wechat_store.client import PLATFORM, WechatStore
 from connectors.wechat_store.events import store_events, uses_push
+from connectors.wechat_store.goods import GOODS_KIND, goods_events
 from connectors.wechat_store.settings import WechatStoreSettings
 from domain.calls import AnyCall
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS, WECHAT_STORE_QUEUE
@@ -40,7 +41,7 @@ class WechatStoreConnector(TakesCallbacks):
         return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
-        return store_events(record, account)
+        return goods_events(record, account) if record.kind == GOODS_KIND else store_events(record, account)
 
     def open(self, account: Account, link: Link) -> WechatStore:
         return WechatStore(account, link)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.keyed_windows import settled, window_of
 from connectors.listed_rows import row_payload
@@ -14,6 +15,7 @@ from connectors.shop_effects import let_return_once, pay_back_once, refuse_once,
 from connectors.single_reads import read_each, unread_record
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
+from connectors.wechat_store import goods
 from connectors.wechat_store.codes import STORE_CODES
 from connectors.wechat_store.events import ORDER, REFUND
 from connectors.wechat_store.records import products_of, read_order, read_refund
@@ -49,7 +51,7 @@ _LONGEST = {"orders": timedelta(days=7), "refunds": timedelta(hours=24)}
 class WechatStore:
     """One store. Methods raise problems as `connectors.errors` describes them."""
 
-    streams: tuple[Stream, ...] = (ORDERS, REFUNDS)
+    streams: tuple[Stream, ...] = (ORDERS, REFUNDS, GOODS)
 
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatStoreSettings), link, STORE_CODES)
@@ -119,6 +121,8 @@ class WechatStore:
             raise ValidationProblem(
                 Text(f"微信小店没有数据流 {stream}", f"A WeChat Store has no stream {stream}"), retryable=False
             )
+        if chosen is GOODS:
+            return await goods.pull(self.api, PLATFORM, cursor, until)
         asked = settled(until, chosen, self.api.now())
         window = window_of(cursor, asked, chosen, longest=_LONGEST[stream], now=self.api.now())
         if window.until <= window.since:

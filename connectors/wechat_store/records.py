@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.reading import (
     mapping,
+    merchant_code,
     optional_mapping,
     optional_minor,
     optional_text,
@@ -119,6 +120,7 @@ def _line(row: Mapping[str, Any]) -> OrderLine:
         sku_id=optional_text(row, "sku_id", limit=64),
         title=text(row, "title", limit=512),
         sku=" ".join(names) or None,
+        merchant_code=merchant_code(row, "sku_code", "out_sku_id"),
         quantity=quantity,
         price_minor=price,
         total_minor=price * quantity if total is None else total,

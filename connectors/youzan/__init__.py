@@ -8,7 +8,9 @@ from connectors.http import Link
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from connectors.youzan.buyers import BUYER_READ, buyer_events
 from connectors.youzan.client import YouzanShop
+from connectors.youzan.coupon_lists import PULLED_COUPON, coupon_list_events
 from connectors.youzan.gateway import PLATFORM
+from connectors.youzan.goods import GOODS_READ, goods_events
 from connectors.youzan.pushes import push_events, uses_push, verify_push
 from connectors.youzan.settings import YouzanSettings
 from domain.calls import AnyCall
@@ -57,6 +59,10 @@ class YouzanConnector:
         return uses_push(kind)
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
+        if record.kind == PULLED_COUPON:
+            return coupon_list_events(record, account)
+        if record.kind == GOODS_READ:
+            return goods_events(record, account)
         return buyer_events(record, account) if record.kind == BUYER_READ else push_events(record, account)
 
     def open(self, account: Account, link: Link) -> YouzanShop:

@@ -5,16 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from connectors.accounts import Account
+from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
 from connectors.payloads import parse_json
-from connectors.pulling import Cursor, PulledPage
+from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
+from connectors.youzan import coupon_lists, goods
 from connectors.youzan.buyers import buyer_record
-from connectors.youzan.codes import TRADE_CODES
+from connectors.youzan.codes import ITEM_CODES, TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.pulling import STREAMS, pull
 from connectors.youzan.records import read_order, read_refund
+from connectors.youzan.return_rules import WEB_SHOP, read_return_rule
 from domain.canonical import KeyKind, RefundStatus
 from domain.catalog.youzan import (
     AgreeRefundArguments,
@@ -24,6 +27,8 @@ from domain.catalog.youzan import (
     RefundArguments,
     RefuseRefundArguments,
     RefuseRefundOutput,
+    ReturnRuleArguments,
+    ReturnRuleOutput,
     TrackWaybillOutput,
     TradeArguments,
 )
@@ -39,14 +44,19 @@ _OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed
 class YouzanShop:
     """One shop. Methods raise problems as `connectors.errors` describes them."""
 
-    streams = STREAMS
+    streams = (*STREAMS, GOODS, coupon_lists.COUPONS)
     looks_up: KeyKind = "buyer"
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = YouzanGateway(account, link)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
-        """A page of orders or refunds; see `connectors.pulling`."""
+        """A page of orders, refunds, goods or coupons; see `connectors.pulling`."""
+        known = stream_named(self.streams, stream)
+        if known is GOODS:
+            return await goods.pull(self.gateway, cursor, until)
+        if known is coupon_lists.COUPONS:
+            return await coupon_lists.pull(self.gateway, cursor, until)
         return await pull(self.gateway, stream, cursor, until)
 
     async def look_up(self, value: str, known: KnownContact) -> LookedUp:
@@ -100,6 +110,12 @@ class YouzanShop:
             last_trace=optional_text(latest, "context"),
             last_trace_at=china_time(latest, "time"),
         )
+
+    async def get_return_rule(self, request: ReturnRuleArguments) -> ReturnRuleOutput:
+        """Whether an article may come back without a reason, as the shop has it now."""
+        wanted = {"kdt_id": self.gateway.settings.kdt_id, "item_id": request.item_id, "channel": WEB_SHOP}
+        data = await self.gateway.call("youzan.item.itemdetail.get", "1.0.0", {"request": wanted}, codes=ITEM_CODES)
+        return read_return_rule(request.item_id, data)
 
     async def agree_refund(self, request: AgreeRefundArguments, *, key: str, resumed: bool) -> AgreeRefundOutput:
         """Pay a refund back, once.

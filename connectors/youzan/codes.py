@@ -26,6 +26,8 @@ BUSINESS_CODES = {
 }
 # 5000 is the platform's word for many things; from youzan.trade.get it says that the order is not there.
 TRADE_CODES = {**BUSINESS_CODES, 5000: CodeMeaning("not_found", Text("没有这笔订单", "There is no such order"))}
+# What the item interfaces say of an article that is not there is in no document at hand [U].
+ITEM_CODES = {**BUSINESS_CODES, 5000: CodeMeaning("not_found", Text("没有这个商品", "There is no such article"))}
 TOKEN_CODES = {
     1000: CodeMeaning("credentials", Text("client_id 或 client_secret 不正确", "Wrong client_id or client_secret")),
     1103: CodeMeaning("credentials", Text("店铺没有授权给该应用", "The shop has not authorised the application")),

@@ -9,6 +9,7 @@ from connectors.reading import (
     china_time,
     fen,
     mapping,
+    merchant_code,
     optional_fen,
     optional_mapping,
     optional_text,
@@ -90,7 +91,8 @@ def read_line(line: Mapping[str, Any]) -> OrderLine:
         item_id=optional_text(line, "item_id", limit=64),
         sku_id=optional_text(line, "sku_id", limit=64),
         title=text(line, "title", limit=512),
-        sku=_sku_name(optional_text(line, "sku_properties_name")),
+        sku=sku_name(optional_text(line, "sku_properties_name")),
+        merchant_code=merchant_code(line, "outer_sku_id", "outer_item_id"),
         quantity=pieces(line, "num"),
         price_minor=fen(line, "price"),
         total_minor=fen(line, "total_fee"),
@@ -120,8 +122,8 @@ def read_delivery(address: Mapping[str, Any]) -> Delivery | None:
 
 
 @lru_cache(maxsize=4_096)
-def _sku_name(properties: str | None) -> str | None:
-    """`[{"k": "颜色", "v": "驼色"}]` as `驼色`; text that is no such list stays as it is."""
+def sku_name(properties: str | None) -> str | None:
+    """What a variant is called: `[{"k": "颜色", "v": "驼色"}]` as `驼色`; text that is no such list stays as it is."""
     if properties is None:
         return None
     try:

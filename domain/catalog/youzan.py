@@ -192,10 +192,38 @@ YOUZAN_REFUSE_REFUND: Call[RefuseRefundArguments, RefuseRefundOutput] = changing
     {"refund_id": "202611230001", "status": "refused", "already": False},
 )
 
+
+class ReturnRuleArguments(PlatformArguments):
+    """One article of the shop."""
+
+    item_id: str = Field(min_length=1, max_length=64, description="商品编号 · The article's number")
+
+
+class ReturnRuleOutput(Result):
+    """What the shop lets buyers do with an article they do not want. NULL: the platform does not say.
+
+    unconditional: it may be sent back without a reason, for so many `days`. exchangeable: it may be exchanged.
+    """
+
+    item_id: str
+    unconditional: bool | None = None
+    days: int | None = None
+    exchangeable: bool | None = None
+
+
+YOUZAN_GET_RETURN_RULE: Call[ReturnRuleArguments, ReturnRuleOutput] = reading(
+    "youzan.get_return_rule",
+    Text("读取有赞商品退货规则", "Read the return rule of a Youzan article"),
+    ReturnRuleArguments,
+    ReturnRuleOutput,
+    {"item_id": "2001000000", "unconditional": True, "days": 7, "exchangeable": True},
+)
+
 YOUZAN_CALLS = (
     YOUZAN_GET_REFUND,
     YOUZAN_GET_TRADE,
     YOUZAN_TRACK_WAYBILL,
+    YOUZAN_GET_RETURN_RULE,
     YOUZAN_AGREE_REFUND,
     YOUZAN_REFUSE_REFUND,
 )

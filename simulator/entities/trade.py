@@ -12,7 +12,10 @@ from simulator.entities.row import Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goods(Row):
-    """One variant of an article; `id` is shop/sku_id. Ids are digits. stock: pieces that can be sold now."""
+    """One variant of an article; `id` is shop/sku_id. Ids are digits. stock: pieces that can be sold now.
+
+    article_code, code: what the merchant's own systems call the article and the variant.
+    """
 
     shop: str
     item_id: str
@@ -24,6 +27,8 @@ class Goods(Row):
     stock: int
     updated_at: AwareDatetime
     on_sale: bool = True
+    article_code: str = ""
+    code: str = ""
     video_ids: tuple[str, ...] = ()
 
 

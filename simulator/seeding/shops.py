@@ -137,6 +137,8 @@ def goods_of(world: World, shop: ShopSeed) -> list[Goods]:
             price_minor=article.price_minor,
             stock=200 + int(world.token("stock", shop.slug, sku_id)[:4], 16) % 800,
             updated_at=world.epoch,
+            article_code=f"SQ{SHOP_NUMBERS[shop.slug]:02d}-{index + 1:03d}",
+            code=f"SQ{SHOP_NUMBERS[shop.slug]:02d}-{index + 1:03d}-{turn + 1}",
             video_ids=article.videos,
         )
         for index, article in enumerate(shop.articles)

@@ -109,6 +109,7 @@ def test_a_paid_order_reads_with_its_lines_and_its_buyer() -> None:
         "sku_id": None,
         "title": "羊毛大衣",
         "sku": "驼色 M",
+        "merchant_code": None,
         "category": None,
         "quantity": 1,
         "price_minor": 29900,

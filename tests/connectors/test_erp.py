@@ -67,7 +67,7 @@ async def test_stock_that_changes_while_it_is_read_is_not_missed(world: Outside)
     again, _ = await pull_all(client, "stock", cursor=cursor, until=datetime.now(UTC) + LATER)
     found = [event.data for event in events_of([*records, *again], account)]
     assert len({(data["item_id"], data["sku_id"]) for data in found}) == len(simulated.goods)
-    assert [data["available"] for data in found if data["sku_id"] == goods.sku_id][-1] == 7
+    assert [data["available"] for data in found if data["sku_id"] == goods.code][-1] == 7
     assert {record.kind for record in records} == {"stock"}
 
 

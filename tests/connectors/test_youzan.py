@@ -12,6 +12,7 @@ from connectors.reading import CHINA
 from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Verified
 from connectors.youzan.codes import BUSINESS_CODES
+from connectors.youzan.return_rules import read_return_rule
 from domain.catalog.youzan import RefundArguments
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
 from tests.connectors.harness import Outside, connector, perform
@@ -204,3 +205,26 @@ async def _events_of(requests: list[Any]) -> list[Any]:
     account = Account("youzan", "demo-apparel", {})
     records = [Verified(json.loads(each.body)["type"], each.body, "key", each.received_at) for each in requests]
     return [event for record in records for event in connector("youzan").to_events(record, account)]
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "comes_back"),
+    [("demo-apparel", "羊毛混纺针织开衫", True), ("demo-beauty", "丝绒哑光口红", False)],
+)
+async def test_the_return_rule_of_an_article_is_its_shop_s(
+    world: Outside, slug: str, title: str, comes_back: bool
+) -> None:
+    shown = next(each for each in (await world.sim.admin("GET", "/accounts"))["accounts"] if each["account"] == slug)
+    settings = {name: shown[name] for name in ("base_url", "client_id", "client_secret", "kdt_id")}
+    client = connector("youzan").open(Account("youzan", slug, settings), world.link)
+    item = next(row.item_id for row in world.sim.app.state.world.goods.having(shop=slug) if row.title == title)
+    rule = await perform(client, "youzan.get_return_rule", item_id=item)
+    assert (rule.unconditional, rule.days, rule.exchangeable) == (comes_back, 7 if comes_back else None, comes_back)
+    with pytest.raises(NotFoundProblem):
+        await perform(client, "youzan.get_return_rule", item_id="1")
+
+
+@pytest.mark.parametrize("mark", [None, "", "no JSON", {}, {"is_support_unconditional_return": "yes"}])
+def test_a_rule_that_is_not_told_is_unknown(mark: Any) -> None:
+    rule = read_return_rule("1", {"unconditional_return_mark": mark})
+    assert (rule.unconditional, rule.days, rule.exchangeable) == (None, None, None)

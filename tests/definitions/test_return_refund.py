@@ -19,6 +19,7 @@ from domain.problems import (
     ConflictProblem,
     ProblemError,
     RateLimitProblem,
+    Text,
     TimeoutProblem,
 )
 
@@ -101,6 +102,34 @@ def test_refunds_over_the_limit_wait_for_finance() -> None:
 
 def test_exactly_the_limit_needs_no_finance() -> None:
     result = play(person(60, "inspect", grade="A"), amount_minor=50_000)
+    assert result.output["result"] == "refunded"
+
+
+SOLD = {
+    **CATALOG["youzan.get_trade"].example,
+    "lines": [{**line, "item_id": "2001000000"} for line in CATALOG["youzan.get_trade"].example["lines"]],
+}
+
+
+@pytest.mark.parametrize(("unconditional", "asked"), [(False, True), (True, False), (None, False)])
+def test_what_the_shop_does_not_take_back_without_a_reason_needs_finance(
+    unconditional: bool | None, asked: bool
+) -> None:
+    rule = {"item_id": "2001000000", "unconditional": unconditional}
+    answers: Answers = {"youzan.get_trade": SOLD, "youzan.get_return_rule": rule}
+    events = person(60, "inspect", grade="A"), person(120, "approve", approved=True)
+    result = play(*events, answers=answers)
+    assert result.output["result"] == "refunded"
+    assert calls(result, "youzan.get_return_rule")[0]["item_id"] == "2001000000"
+    assert ("approve" in {task["name"] for task in result.tasks}) is asked
+
+
+def test_a_rule_that_cannot_be_read_keeps_nobody_waiting() -> None:
+    def silent() -> dict[str, Any]:
+        raise AuthorizationProblem(Text("没有权限", "Not permitted"), retryable=False)
+
+    answers: Answers = {"youzan.get_trade": SOLD, "youzan.get_return_rule": silent}
+    result = play(person(60, "inspect", grade="A"), answers=answers)
     assert result.output["result"] == "refunded"
 
 

@@ -392,7 +392,7 @@ async def test_a_shop_that_was_connected_is_scheduled_at_once(
 async def test_schedules_follow_the_accounts(pulls: PullService, live: Database, temporal: Client) -> None:
     schedules = PullSchedules(live, temporal, CONNECTORS)
     identity = f"stream/pull/{SHOP}/orders"
-    assert await schedules.sync() == 4
+    assert await schedules.sync() == 2 * len(pulls.streams_of("youzan"))
     assert (await temporal.get_schedule_handle(identity).describe()).schedule.policy.overlap.name == "SKIP"
     older = PullSchedules(live, temporal, ConnectorRegistry())
     assert await older.sync() == 0, "a process that does not know the platform"

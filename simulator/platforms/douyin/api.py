@@ -137,6 +137,15 @@ def list_goods(call: Call) -> Json:
     return {"page": page, "size": size, "total": len(articles), "data": [render.goods(each) for each in shown]}
 
 
+def product_detail(call: Call) -> Json:
+    """product.detail: one article with its variants."""
+    number = call.text("product_id")
+    rows = [row for row in call.world.goods.having(shop=call.shop.id) if row.item_id == number]
+    if not rows:
+        raise ApiError(50002, "isv.business-failed:product-not-exist", "商品不存在")
+    return render.product(rows)
+
+
 def list_settled(call: Call) -> Json:
     """order.getSettleBillDetailV3: lines by the time they were settled; an index means something only with its time."""
     index, start = str(call.params.get("start_index") or ""), _local(call, "start_time")
@@ -165,6 +174,7 @@ APIS: dict[str, Handler] = {
     "afterSale.List": list_refunds,
     "afterSale.Operate": operate_refund,
     "product.listV2": list_goods,
+    "product.detail": product_detail,
     "order.getSettleBillDetailV3": list_settled,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from simulator.entities import Buyer, Customer, Goods, Order, OrderLine, OrderStatus, Refund, RefundStatus, Shop
+from simulator.platforms.articles import code_of
 from simulator.platforms.base import Json
 from simulator.platforms.douyin.wire import ADDRESS, PHONE, TEXT, conceal, number, seconds
 from simulator.seeding import CHINA
@@ -78,7 +79,7 @@ def order(world: World, shop: Shop, row: Order, customer: Customer, buyer: Buyer
             "encrypt_detail": conceal(shop.data_key, customer.street, ADDRESS, row.id),
         },
         "logistics_info": _parcels(world, row),
-        "sku_order_list": [_line(row, line) for line in row.lines],
+        "sku_order_list": [_line(world, row, line) for line in row.lines],
     }
 
 
@@ -127,9 +128,28 @@ def goods(rows: list[Goods]) -> Json:
         "market_price": first.price_minor,
         "discount_price": min(row.price_minor for row in rows),
         "category_detail": {"first_cname": "美妆", "second_cname": first.category},
+        "outer_product_id": first.article_code,
         "video_ids": list(first.video_ids),
         "create_time": seconds(first.updated_at),
         "update_time": seconds(max(row.updated_at for row in rows)),
+    }
+
+
+def product(rows: list[Goods]) -> Json:
+    """An article of product.detail, with its variants."""
+    return {
+        **goods(rows),
+        "product_id_str": rows[0].item_id,
+        "spec_prices": [
+            {
+                "sku_id": number(row.sku_id),
+                "spec_detail_ids": [number(row.sku_id) % 1000],
+                "price": row.price_minor,
+                "stock_num": row.stock,
+                "code": row.code,
+            }
+            for row in rows
+        ],
     }
 
 
@@ -154,7 +174,7 @@ def local(at: datetime | None) -> str:
     return f"{at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
-def _line(row: Order, line: OrderLine) -> Json:
+def _line(world: World, row: Order, line: OrderLine) -> Json:
     return {
         "order_id": line.oid,
         "parent_order_id": row.id,
@@ -163,6 +183,7 @@ def _line(row: Order, line: OrderLine) -> Json:
         "product_id_str": line.item_id,
         "product_name": line.title,
         "sku_id": number(line.sku_id),
+        "code": code_of(world, row.shop, line.sku_id),
         "spec": [{"name": "规格", "value": line.sku}],
         "item_num": line.count,
         "origin_amount": line.price_minor,

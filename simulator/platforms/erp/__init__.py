@@ -141,7 +141,7 @@ class Erp(PlatformBase):
         return {"client_id": shop.client_id, "secret": wire.secret_of(shop.client_secret)}
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """A waybill for each shipping order that left; stock as it changes."""
+        """A waybill for each shipping order that left."""
         row = happening.row
         if isinstance(row, ErpOrder):
             return [self.make_push(happening.account, "waybill", {"type": "waybill", "data": waybill(row)})]
@@ -297,10 +297,10 @@ def waybill(order: ErpOrder) -> Json:
 
 
 def stock(goods: Goods) -> Json:
-    """How much of a variant is left, on the wire."""
+    """How much of a variant is left, on the wire, by the merchant's codes."""
     return {
-        "item_id": goods.item_id,
-        "sku_id": goods.sku_id,
+        "item_id": goods.article_code,
+        "sku_id": goods.code,
         "warehouse": "main",
         "available": goods.stock,
         "version": int(goods.updated_at.timestamp() * 1000),

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulator import trade
-from simulator.entities import Order, OrderStatus, Refund, RefundStatus
+from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
+from simulator.platforms.articles import code_of
 from simulator.platforms.signed_gateway import Call, china_time, local, masked, only, page_of, whole_second, yuan
 
 if TYPE_CHECKING:
@@ -164,6 +165,15 @@ def service_list(platform: Jd, call: Call) -> Json:
     }
 
 
+def sku_list(_platform: Jd, call: Call) -> Json:
+    """The shop's variants, a row each."""
+    page, size = _paging(call, "pageNo", "pageSize")
+    found = call.world.goods.having(shop=call.shop.id)
+    asked = call.params.get("field", "")
+    shown = page_of([only(_sku(row), asked) for row in found], page, size)
+    return {"data": shown, "totalItem": len(found), "pageNo": page, "pageSize": size}
+
+
 def refund_reply(_platform: Jd, call: Call) -> Json:
     """The shop agrees (1) or refuses (2)."""
     row = call.world.refunds.get(call.params.get("id", ""))
@@ -192,6 +202,7 @@ APIS: dict[str, tuple[Handler, str]] = {
     "jingdong.pop.afs.soa.refundapply.queryPageList": (refund_list, "queryResult"),
     "jingdong.asc.serviceAndRefund.view": (aftersale_list, "pageResult"),
     "jingdong.asc.sync.list": (service_list, "pageResult"),
+    "jingdong.sku.read.searchSkuList": (sku_list, "page"),
     "jingdong.pop.afs.refundapply.replyRefund": (refund_reply, "replyResult"),
 }
 
@@ -229,12 +240,27 @@ def _order(platform: Jd, order: Order) -> Json:
             {
                 "skuId": line.sku_id,
                 "wareId": line.item_id,
+                "outerSkuId": code_of(platform.world, order.shop, line.sku_id),
                 "skuName": f"{line.title} {line.sku}",
                 "jdPrice": yuan(line.price_minor),
                 "itemTotal": str(line.count),
             }
             for line in order.lines
         ],
+    }
+
+
+def _sku(row: Goods) -> Json:
+    return {
+        "wareId": int(row.item_id),
+        "skuId": int(row.sku_id),
+        "skuName": f"{row.title} {row.sku}",
+        "status": 1 if row.on_sale else 2,
+        "jdPrice": yuan(row.price_minor),
+        "outerId": row.code,
+        "stockNum": row.stock,
+        "categoryId": row.category,
+        "modified": local(row.updated_at),
     }
 
 

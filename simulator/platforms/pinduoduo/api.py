@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund
+from simulator.platforms.articles import articles
 from simulator.platforms.pinduoduo import render
 from simulator.platforms.signed_gateway import Call, page_of, unix, whole_second
 from simulator.platforms.youzan.wire import reveal
@@ -110,6 +111,16 @@ def online_send(_platform: Pinduoduo, call: Call) -> Json:
     return {"is_success": True}
 
 
+def goods_list(_platform: Pinduoduo, call: Call) -> Json:
+    """Articles with their variants, pages of up to 100."""
+    page, size = call.params.get("page", "1"), call.params.get("page_size", "100")
+    if not page.isdigit() or not size.isdigit() or int(page) < 1 or not 1 <= int(size) <= SIZE_LIMIT:
+        raise ApiError(10000, "参数错误: page, page_size")
+    found = articles(call.world, call.shop)
+    shown = page_of([render.goods(rows) for rows in found], int(page), int(size))
+    return {"goods_list": shown, "total_count": len(found)}
+
+
 def decrypt_batch(platform: Pinduoduo, call: Call) -> Json:
     """Plain texts of this shop's ciphertexts; each use counts against the quota, and is in the ledger."""
     try:
@@ -135,6 +146,7 @@ APIS: dict[str, tuple[Handler, str]] = {
     "pdd.refund.agree": (refund_agree, "refund_agree_response"),
     "pdd.refund.reject": (refund_reject, "refund_reject_response"),
     "pdd.logistics.online.send": (online_send, "logistics_online_send_response"),
+    "pdd.goods.list.get": (goods_list, "goods_list_get_response"),
     "pdd.open.decrypt.batch": (decrypt_batch, "open_decrypt_batch_response"),
 }
 

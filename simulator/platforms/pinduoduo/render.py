@@ -8,7 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from simulator.entities import Order, OrderStatus, Refund, RefundStatus
+from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
+from simulator.platforms.articles import code_of
 from simulator.platforms.base import PlatformBase
 from simulator.platforms.signed_gateway import local
 from simulator.platforms.youzan.wire import conceal
@@ -66,6 +67,7 @@ def order(platform: PlatformBase, row: Order) -> Json:
                 "sku_id": int(line.sku_id),
                 "goods_name": line.title,
                 "goods_spec": line.sku,
+                "outer_id": code_of(platform.world, row.shop, line.sku_id),
                 "goods_count": line.count,
                 "goods_price": _yuan(line.price_minor),
             }
@@ -97,3 +99,26 @@ def _yuan(amount_minor: int) -> float:
     """Yuan as a JSON number, as this platform writes orders' amounts; refunds' are texts. The shortest digits that
     make a double, which is what JSON writes, are those of the amount, up to 15 of them."""
     return float(Decimal(amount_minor) / 100)
+
+
+def goods(rows: list[Goods]) -> Json:
+    """An article as goods.list.get shows it; its variants are rows of the world."""
+    first = rows[0]
+    return {
+        "goods_id": int(first.item_id),
+        "goods_name": first.title,
+        "goods_quantity": sum(row.stock for row in rows),
+        "is_onsale": int(any(row.on_sale for row in rows)),
+        "is_more_sku": int(len(rows) > 1),
+        "sku_list": [
+            {
+                "sku_id": int(row.sku_id),
+                "sku_quantity": row.stock,
+                "spec": row.sku,
+                "outer_id": row.code,
+                "outer_goods_id": row.article_code,
+                "is_sku_onsale": int(row.on_sale),
+            }
+            for row in rows
+        ],
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund
+from simulator.platforms.articles import articles
 from simulator.platforms.signed_gateway import Call, china_time, only, page_of, whole_second
 from simulator.platforms.taobao import render
 
@@ -96,6 +97,25 @@ def refund_refuse(platform: Taobao, call: Call) -> Json:
     return {"is_success": True, "refund": render.refund(platform, refused)}
 
 
+def items_onsale(_platform: Taobao, call: Call) -> Json:
+    """Articles on sale."""
+    return _items(call, on_sale=True)
+
+
+def items_inventory(_platform: Taobao, call: Call) -> Json:
+    """Articles that were put away."""
+    return _items(call, on_sale=False)
+
+
+def item_skus(_platform: Taobao, call: Call) -> Json:
+    """The variants of up to 40 articles."""
+    wanted = call.params.get("num_iids", "").split(",")
+    if not 1 <= len(wanted) <= 40:
+        raise ApiError(41, "Invalid arguments:num_iids")
+    rows = [row for row in call.world.goods.having(shop=call.shop.id) if row.item_id in wanted]
+    return {"skus": {"sku": [only(render.sku(row), _fields(call)) for row in rows]}} if rows else {}
+
+
 def offline_send(_platform: Taobao, call: Call) -> Json:
     """Ships an order that was handed to a carrier."""
     order = _order(call)
@@ -134,6 +154,9 @@ OF_SHOPS: dict[str, Handler] = {
     "taobao.refund.get": refund_get,
     "taobao.rp.refunds.agree": refunds_agree,
     "taobao.refund.refuse": refund_refuse,
+    "taobao.items.onsale.get": items_onsale,
+    "taobao.items.inventory.get": items_inventory,
+    "taobao.item.skus.get": item_skus,
     "taobao.logistics.offline.send": offline_send,
 }
 OF_APPLICATIONS: dict[str, Handler] = {
@@ -191,6 +214,15 @@ def _listed(call: Call, rows: list[Json], outer: str, inner: str) -> Json:
     if call.params.get("use_has_next") == "true":
         return {**shown, "has_next": int(page) * int(size) < len(rows)}
     return {**shown, "total_results": len(rows)}
+
+
+def _items(call: Call, *, on_sale: bool) -> Json:
+    page, size = call.params.get("page_no", "1"), call.params.get("page_size", "40")
+    if not page.isdigit() or not size.isdigit() or not 1 <= int(size) <= 200 or int(page) < 1:
+        raise ApiError(41, "Invalid arguments:page_no, page_size")
+    found = [rows for rows in articles(call.world, call.shop) if any(row.on_sale for row in rows) is on_sale]
+    shown = page_of([only(render.item(rows), _fields(call)) for rows in found], int(page), int(size))
+    return {**({"items": {"item": shown}} if shown else {}), "total_results": len(found)}
 
 
 def _attempt(call: Call, kind: str, subjects: dict[str, str], refusal: trade.TradeRefusal) -> ApiError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulator.entities import Order, OrderStatus, Refund, RefundStatus
+from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
+from simulator.platforms.articles import code_of
 from simulator.platforms.base import PlatformBase
 from simulator.platforms.signed_gateway import local, masked, yuan
 
@@ -68,6 +69,7 @@ def trade(platform: PlatformBase, order: Order) -> Json:
                     "cid": line.category,
                     "title": line.title,
                     "sku_properties_name": f"规格:{line.sku}",
+                    "outer_sku_id": code_of(platform.world, order.shop, line.sku_id),
                     "num": line.count,
                     "price": yuan(line.price_minor),
                     "total_fee": yuan(line.amount_minor),
@@ -104,3 +106,30 @@ def refund(platform: PlatformBase, row: Refund) -> Json:
 def _moments(order: Order) -> Json:
     moments = {"pay_time": order.paid_at, "consign_time": order.shipped_at, "end_time": order.finished_at}
     return {name: local(at) for name, at in moments.items() if at is not None}
+
+
+def item(rows: list[Goods]) -> Json:
+    """An article as the lists of goods show it; its variants are rows of the world."""
+    first = rows[0]
+    return {
+        "num_iid": int(first.item_id),
+        "title": first.title,
+        "cid": first.category,
+        "price": yuan(min(row.price_minor for row in rows)),
+        "num": sum(row.stock for row in rows),
+        "outer_id": first.article_code,
+        "modified": local(max(row.updated_at for row in rows)),
+    }
+
+
+def sku(row: Goods) -> Json:
+    """A variant as item.skus.get shows it."""
+    return {
+        "sku_id": int(row.sku_id),
+        "num_iid": int(row.item_id),
+        "price": yuan(row.price_minor),
+        "quantity": row.stock,
+        "outer_id": row.code,
+        "properties_name": f"1:2:规格:{row.sku}",
+        "status": "normal" if row.on_sale else "delete",
+    }

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import trade
-from simulator.entities import Coupon, Order, OrderStatus, Push, Refund, RefundStatus
+from simulator.entities import Coupon, Goods, Order, OrderStatus, Push, Refund, RefundStatus
 from simulator.happenings import Happening, What
+from simulator.platforms.articles import articles, code_of
 from simulator.platforms.base import Json
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
 
@@ -22,6 +23,7 @@ UNVERIFIED = (
     "that getaftersalelist takes begin_update_time and end_update_time, at most 24 hours apart",
     "order_scene's numbers: 2 live, 3 short video",
 )
+LISTED, DELISTED = 5, 11
 LONGEST_WINDOW = timedelta(days=7)
 LONGEST_REFUND_WINDOW = timedelta(hours=24)
 ORDER_WORDS = {
@@ -134,6 +136,27 @@ def reject_refund(call: Call) -> Json:
     return answer()
 
 
+def list_products(call: Call) -> Json:
+    """channels/ec/product/list/get: numbers of articles, up to 30 a page."""
+    size = call.params.get("page_size", 10)
+    if not isinstance(size, int) or not 1 <= size <= 30:
+        raise ErrCode(10020051, "page_size")
+    found = [rows[0].item_id for rows in articles(call.world, call.shop)]
+    behind = [number for number in found if number > str(call.params.get("next_key") or "")]
+    shown = behind[:size]
+    following = shown[-1] if len(behind) > size else ""
+    return answer(product_ids=[int(number) for number in shown], total_num=len(found), next_key=following)
+
+
+def get_product(call: Call) -> Json:
+    """channels/ec/product/get: an article with its variants."""
+    wanted = str(call.params.get("product_id"))
+    rows = next((rows for rows in articles(call.world, call.shop) if rows[0].item_id == wanted), None)
+    if rows is None:
+        raise ErrCode(10020052)
+    return answer(product=_article(rows))
+
+
 class WechatStore(WechatPlatform):
     """The platform; what its API does is pushed as well."""
 
@@ -147,6 +170,8 @@ class WechatStore(WechatPlatform):
         "channels/ec/aftersale/getaftersaleorder": ("POST", get_refund),
         "channels/ec/aftersale/acceptapply": ("POST", accept_refund),
         "channels/ec/aftersale/rejectapply": ("POST", reject_refund),
+        "channels/ec/product/list/get": ("POST", list_products),
+        "channels/ec/product/get": ("POST", get_product),
     }
 
     def pushes_for(self, happening: Happening) -> list[Push]:
@@ -241,6 +266,7 @@ def _order(call: Call, row: Order) -> Json:
                     "sale_price": line.price_minor,
                     "real_price": line.amount_minor,
                     "estimate_price": line.amount_minor,
+                    "sku_code": code_of(call.world, row.shop, line.sku_id),
                     "sku_attrs": [{"attr_key": "规格", "attr_value": line.sku}],
                 }
                 for line in row.lines
@@ -297,6 +323,29 @@ def _refund(call: Call, row: Refund) -> Json:
 
 def _product(item_id: str, sku_id: str, count: int) -> Json:
     return {"product_id": item_id, "sku_id": sku_id, "product_cnt": count}
+
+
+def _article(rows: list[Goods]) -> Json:
+    first = rows[0]
+    return {
+        "product_id": first.item_id,
+        "out_product_id": first.article_code,
+        "title": first.title,
+        "status": LISTED if any(row.on_sale for row in rows) else DELISTED,
+        "min_price": min(row.price_minor for row in rows),
+        "skus": [
+            {
+                "sku_id": row.sku_id,
+                "out_sku_id": row.code,
+                "sku_code": row.code,
+                "sale_price": row.price_minor,
+                "stock_num": row.stock,
+                "status": LISTED if row.on_sale else DELISTED,
+                "sku_attrs": [{"attr_key": "规格", "attr_value": row.sku}],
+            }
+            for row in rows
+        ],
+    }
 
 
 def _order_row(call: Call) -> Order:

@@ -12,6 +12,7 @@ from typing import Any
 
 from simulator import trade
 from simulator.entities import Buyer, Order, OrderStatus, Refund, RefundStatus, Shop
+from simulator.platforms.articles import articles
 from simulator.platforms.youzan import render, wire
 from simulator.world import World
 
@@ -24,6 +25,8 @@ UNVERIFIED = frozenset(
         "youzan.logistics.goodsexpress.get/3.0.0",  # name and fields from old SDKs; stations' JSON is assumed
         "youzan.users.info.query/1.0.1",  # path to union_id within user_list is assumed
         "trade_refund_RefundSellerRefuse",  # the event of a plain refusal; its neighbours' names are documented
+        "youzan.ump.coupon.consume.fetchlogs.get/3.0.2",  # that its people are named by yz_open_id
+        "youzan.item.itemdetail.get/1.0.0",  # its marks are named as in youzan.item.common.update
         "youzan.cloud.secret.decrypt.single/1.0.0",
         "youzan.cloud.secret.decrypt.batch/1.0.0",
         "gateway 4301",  # the code for a missing permission, and for an address that is not on the shop's list
@@ -226,6 +229,57 @@ def users_info_query(call: Call) -> Json:
     raise ApiError(10002, "yz_open_id、mobile、weixin_union_id、weixin_open_id 至少传一个")
 
 
+def items_onsale_get(call: Call) -> Json:
+    """Articles on sale, pages of up to 300."""
+    return _items(call, on_sale=True)
+
+
+def items_inventory_get(call: Call) -> Json:
+    """Articles that were put away, pages of up to 300."""
+    return _items(call, on_sale=False)
+
+
+def coupon_search(call: Call) -> Json:
+    """The coupons that the shop gives out, a group each."""
+    page, size = call.number("page_no", 1), call.number("page_size", 20)
+    groups = {row.batch: row for row in call.world.coupons.having(shop=call.shop.id)}
+    shown = sorted(groups)[(page - 1) * size : page * size]
+    return {"total": len(groups), "groups": [render.coupon_group(call.shop, groups[name]) for name in shown]}
+
+
+def coupon_fetchlogs(call: Call) -> Json:
+    """Who took coupons of a group within a time, and whether they used them."""
+    page, size = call.number("page_no", 1), call.number("page_size", 20)
+    window = _window(call.params, "start_taked", "end_taked")
+    if window is None:
+        raise ApiError(5001, "start_taked、end_taked 缺失")
+    found = call.world.coupons.between("taken", *window, shop=call.shop.id)
+    rows = [row for row in found if row.batch == str(call.params.get("coupon_group_id"))]
+    shown = [render.coupon_log(call.world, row) for row in rows[(page - 1) * size : page * size]]
+    return {"total_results": len(rows), "fetchlogs": shown}
+
+
+def itemdetail_get(call: Call) -> Json:
+    """One article with its marks: what may be sent back and exchanged."""
+    request = call.params.get("request")
+    wanted = request if isinstance(request, dict) else {}
+    rows = next(
+        (rows for rows in articles(call.world, call.shop) if rows[0].item_id == str(wanted.get("item_id"))), None
+    )
+    if rows is None:
+        raise ApiError(5000, "商品不存在")
+    return render.item_detail(rows)
+
+
+def item_get(call: Call) -> Json:
+    """One article with its variants."""
+    number = str(call.number("item_id"))
+    rows = next((rows for rows in articles(call.world, call.shop) if rows[0].item_id == number), None)
+    if rows is None:
+        raise ApiError(5001, "商品不存在")
+    return {"item": {**render.item(rows), "skus": [render.sku(row) for row in rows]}}
+
+
 def decrypt_single(call: Call) -> Json:
     """The plaintext of one ciphertext of this shop; every use is in the ledger."""
     plain = _reveal(call, call.text("source"))
@@ -255,6 +309,12 @@ APIS: dict[tuple[str, str], Handler] = {
     ("youzan.logistics.express.get", "3.0.0"): express_get,
     ("youzan.logistics.online.confirm", "3.0.0"): online_confirm,
     ("youzan.users.info.query", "1.0.1"): users_info_query,
+    ("youzan.items.onsale.get", "3.0.0"): items_onsale_get,
+    ("youzan.items.inventory.get", "3.0.0"): items_inventory_get,
+    ("youzan.item.get", "3.0.0"): item_get,
+    ("youzan.item.itemdetail.get", "1.0.0"): itemdetail_get,
+    ("youzan.ump.coupon.search", "3.0.0"): coupon_search,
+    ("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2"): coupon_fetchlogs,
     ("youzan.cloud.secret.decrypt.single", "1.0.0"): decrypt_single,
     ("youzan.cloud.secret.decrypt.batch", "1.0.0"): decrypt_batch,
 }
@@ -304,6 +364,15 @@ def _refund(call: Call, effect: str | None = None) -> Refund:
     if effect is not None:
         _record(call, effect, {"refund_id": refund_id}, code=error.code)
     raise error
+
+
+def _items(call: Call, *, on_sale: bool) -> Json:
+    page, size = call.number("page_no", 1), call.number("page_size", 20)
+    if page < 1 or not 1 <= size <= 300:
+        raise ApiError(5001, "page_no、page_size 不正确")
+    found = [rows for rows in articles(call.world, call.shop) if any(row.on_sale for row in rows) is on_sale]
+    shown = found[(page - 1) * size : page * size]
+    return {"count": len(found), "items": [render.item(rows) for rows in shown]}
 
 
 def _version(call: Call) -> int:

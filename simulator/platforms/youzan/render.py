@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from simulator.entities import Buyer, Customer, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
+from simulator.entities import Buyer, Coupon, Customer, Goods, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
+from simulator.platforms.articles import code_of
 from simulator.platforms.youzan import wire
 from simulator.trade import trace
 from simulator.world import World
 
 Json = dict[str, Any]
 
+NOT_RETURNED = frozenset({"彩妆", "眼部护理"})
 ORDER_WORDS = {
     OrderStatus.UNPAID: "WAIT_BUYER_PAY",
     OrderStatus.PAID: "WAIT_SELLER_SEND_GOODS",
@@ -79,8 +81,8 @@ def trade(world: World, shop: Shop, order: Order, at: datetime | None = None) ->
                     "total_fee": wire.yuan(line.amount_minor),
                     "payment": wire.yuan(line.amount_minor),
                     "discount_price": wire.yuan(line.price_minor),
-                    "outer_item_id": f"SPU{line.item_id}",
-                    "outer_sku_id": f"SKU{line.sku_id}",
+                    "outer_item_id": code_of(world, order.shop, line.sku_id).rpartition("-")[0],
+                    "outer_sku_id": code_of(world, order.shop, line.sku_id),
                     "item_type": 0,
                     "is_present": False,
                     "buyer_messages": "",
@@ -275,4 +277,75 @@ def _address(shop: Shop, customer: Customer | None, order: Order) -> Json:
         "delivery_postal_code": "",
         "address_extra": wire.compact({"areaCode": "330106", "lon": 0.0, "lat": 0.0}),
         "self_fetch_info": "",
+    }
+
+
+def item(rows: list[Goods]) -> Json:
+    """An article as the lists of goods show it; its variants are rows of the world."""
+    first = rows[0]
+    return {
+        "item_id": int(first.item_id),
+        "alias": f"a{first.item_id}",
+        "title": first.title,
+        "price": min(row.price_minor for row in rows),
+        "quantity": sum(row.stock for row in rows),
+        "item_no": first.article_code,
+        "item_type": 0,
+        "created_time": wire.local(first.updated_at),
+        "update_time": wire.local(max(row.updated_at for row in rows)),
+    }
+
+
+def sku(row: Goods) -> Json:
+    """A variant as youzan.item.get shows it."""
+    return {
+        "sku_id": int(row.sku_id),
+        "item_id": int(row.item_id),
+        "price": row.price_minor,
+        "quantity": row.stock,
+        "item_no": row.code,
+        "properties_name_json": wire.compact([{"k": "规格", "v": row.sku}]),
+    }
+
+
+def item_detail(rows: list[Goods]) -> Json:
+    """An article as youzan.item.itemdetail.get shows it; what was on somebody's skin does not come back."""
+    comes_back = rows[0].category not in NOT_RETURNED
+    return {
+        "item_id": int(rows[0].item_id),
+        "title": rows[0].title,
+        "unconditional_return_mark": wire.compact({"is_support_unconditional_return": comes_back}),
+        "barter_mark": wire.compact({"support_barter": int(comes_back)}),
+        "skus": [sku(row) for row in rows],
+    }
+
+
+def coupon_group(shop: Shop, row: Coupon) -> Json:
+    """A coupon as the shop gives it out, after one of those that were taken."""
+    return {
+        "id": row.batch,
+        "kdt_id": shop.number,
+        "group_type": 7,
+        "title": f"满{row.threshold_minor // 100}减{row.value_minor // 100}",
+        "preferential_type": 1,
+        "denominations": row.value_minor,
+        "condition": row.threshold_minor,
+        "date_type": 2,
+        "fixed_term": (row.expires_at - row.taken_at).days,
+        "fixed_begin_term": 0,
+    }
+
+
+def coupon_log(world: World, row: Coupon) -> Json:
+    """A coupon in somebody's hands."""
+    buyer = world.buyers.get(row.buyer)
+    is_used = row.state == "used"
+    return {
+        "promocard_id": row.id,
+        "title": f"满{row.threshold_minor // 100}减{row.value_minor // 100}",
+        "taked_at": wire.local(row.taken_at),
+        "is_used": int(is_used),
+        "used_at": wire.local(row.updated_at) if is_used else "",
+        "used_in_order_no": row.order_id if is_used else "",
+        "yz_open_id": buyer.buyer_id if buyer else "",
     }

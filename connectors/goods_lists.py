@@ -1,0 +1,146 @@
+"""A shop's goods, read as a whole again and again: lists of changes leave out that something was sold.
+
+What is as it was stays out of the inbox (`connectors.pulling.Stream.lists_everything`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from connectors.accounts import Account
+from connectors.listed_rows import row_payload
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.shop_records import moment_version
+from connectors.telling import tell
+from connectors.webhooks import Verified
+from domain.canonical import GoodsData, StockData
+from domain.events import Event, rfc3339
+from domain.ids import content_digest
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GOODS = Stream("goods", timedelta(days=36_500), lists_everything=True)
+EVERY = timedelta(minutes=10)
+"""How often all goods of a shop are read."""
+
+_LONGEST_TITLE = 512
+AT_ONCE = 8
+"""How many articles are asked about at a time, where a list leaves out their variants."""
+
+ReadPage = Callable[[Cursor, datetime], Awaitable[PulledPage]]
+"""A page from a place, which is empty at the beginning; the instant is when it is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One variant of an article. available: pieces that can be sold now, None when it was not told."""
+
+    sku_id: str
+    name: str = ""
+    price_minor: int | None = None
+    on_sale: bool = True
+    merchant_code: str | None = None
+    available: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """An article as its shop lists it. available: of one without variants."""
+
+    item_id: str
+    title: str
+    category: str | None = None
+    price_minor: int | None = None
+    on_sale: bool = True
+    merchant_code: str | None = None
+    available: int | None = None
+    video_ids: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+
+async def pull_goods(cursor: Cursor, until: datetime, now: datetime, read: ReadPage) -> PulledPage:
+    """The next page of a pass through all goods; between passes, nothing is to be had. See `connectors.pulling`."""
+    passed = cursor.get("passed_at")
+    if isinstance(passed, str) and until - datetime.fromisoformat(passed) < EVERY:
+        return PulledPage((), cursor, more=False, reached_at=datetime.fromisoformat(passed))
+    start = str(cursor.get("pass") or rfc3339(now))
+    page = await read(cursor.get("place") or {}, now)
+    if page.more:
+        return PulledPage(page.records, {"pass": start, "place": page.cursor}, more=True)
+    return PulledPage(page.records, {"passed_at": start}, more=False, reached_at=datetime.fromisoformat(start))
+
+
+def goods_record(kind: str, row: Any, asked_at: datetime) -> Verified:
+    """A row as it was then; the same again, after it was otherwise, is something new.
+
+    asked_at: before the row was asked for, so that what is pushed while it travels is newer.
+    """
+    payload = row_payload(row, sort_keys=True)
+    key = f"{kind}:{content_digest(payload)}:{int(asked_at.timestamp() * 1000)}"
+    return Verified(kind, payload, key, asked_at)
+
+
+async def each_at_once(rows: Sequence[T], read: Callable[[T], Awaitable[R]]) -> list[R]:
+    """What is read about each row, some at a time, in the order of the rows."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: T) -> R:
+        async with turn:
+            return await read(row)
+
+    return list(await asyncio.gather(*map(one, rows)))
+
+
+def article_events(article: Article, record: Verified, account: Account) -> list[Event]:
+    """The events of an article as it was when it was read: itself, its variants, and how many are left."""
+    told = [_goods(article.item_id, record, account, **_said(article), video_ids=article.video_ids)]
+    if article.available is not None and not article.variants:
+        told.append(_stock(article.item_id, None, article.available, record, account))
+    for each in article.variants:
+        named = replace(each, name=f"{article.title} {each.name}".strip()[:_LONGEST_TITLE])
+        told += variant_events(article.item_id, named, article.category, record, account)
+    return told
+
+
+def variant_events(
+    item_id: str, variant: Variant, category: str | None, record: Verified, account: Account
+) -> list[Event]:
+    """The events of one variant, whose name is a title by itself, and of how many are left of it."""
+    said = {**_said(variant), "title": variant.name, "category": category}
+    told = [_goods(item_id, record, account, sku_id=variant.sku_id, **said)]
+    if variant.available is not None:
+        told.append(_stock(item_id, variant.sku_id, variant.available, record, account))
+    return told
+
+
+def _said(told: Article | Variant) -> dict[str, Any]:
+    names = ("title", "category", "price_minor", "on_sale", "merchant_code")
+    return {name: getattr(told, name) for name in names if hasattr(told, name)}
+
+
+def _goods(item_id: str, record: Verified, account: Account, **said: Any) -> Event:
+    return _tell("goods.updated", GoodsData(**_origin(item_id, record, account), **said), record, account)
+
+
+def _stock(item_id: str, sku_id: str | None, available: int, record: Verified, account: Account) -> Event:
+    data = StockData(**_origin(item_id, record, account), sku_id=sku_id, available=available)
+    return _tell("stock.changed", data, record, account)
+
+
+def _origin(item_id: str, record: Verified, account: Account) -> dict[str, Any]:
+    return {
+        "platform": account.platform,
+        "account": account.slug,
+        "version": moment_version(record.received_at),
+        "occurred_at": record.received_at,
+        "item_id": item_id,
+    }
+
+
+def _tell(name: str, data: GoodsData | StockData, record: Verified, account: Account) -> Event:
+    subject = f"goods:{account.platform}/{data.item_id}"
+    keys = (f"sku:{account.platform}/{data.sku_id}",) if data.sku_id else ()
+    return tell(name, subject, data, record, account, keys=keys, parts=(data.sku_id or "", str(data.version)))

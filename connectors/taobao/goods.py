@@ -1,0 +1,97 @@
+"""A Taobao shop's articles, on sale and put away, with the variants' codes and stock.
+
+Source: open.taobao.com, taobao.items.onsale.get and taobao.items.inventory.get (page_size ≤ 200), taobao.item.skus.get
+(≤ 40 articles), second-hand [S].
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.listed_rows import listed_rows
+from connectors.payloads import parse_json_object
+from connectors.pulling import Cursor, PulledPage
+from connectors.reading import merchant_code, objects, optional_fen, optional_mapping, optional_text, text, whole_number
+from connectors.taobao.gateway import PLATFORM, TaobaoGateway
+from connectors.taobao.records import sku_name
+from connectors.webhooks import Verified
+from domain.events import Event
+
+GOODS_KIND = "goods"
+_LISTS = ("taobao.items.onsale.get", "taobao.items.inventory.get")
+_ITEM_FIELDS = "num_iid,title,cid,price,num,outer_id,modified"
+_SKU_FIELDS = "sku_id,num_iid,outer_id,quantity,price,properties_name,status"
+_PAGE_SIZE = 100
+_MOST_ITEMS = 40
+
+
+async def pull(gateway: TaobaoGateway, cursor: Cursor, until: datetime) -> PulledPage:
+    """See `connectors.goods_lists.pull_goods`."""
+
+    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
+        turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
+        params = {"fields": _ITEM_FIELDS, "page_no": str(page), "page_size": str(_PAGE_SIZE)}
+        found = await gateway.call(_LISTS[turn], params)
+        rows = listed_rows(optional_mapping(found.get("items")), "item", PLATFORM)
+        skus = await _skus(gateway, rows)
+        records = [
+            goods_record(GOODS_KIND, {"item": row, "on_sale": turn == 0, "skus": skus.get(_number(row), [])}, asked_at)
+            for row in rows
+        ]
+        if rows and page * _PAGE_SIZE < whole_number(found, "total_results", 0):
+            return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
+        return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(_LISTS))
+
+    return await pull_goods(cursor, until, gateway.now(), read)
+
+
+def goods_events(record: Verified, account: Account) -> list[Event]:
+    """The canonical events of an article."""
+    body = parse_json_object(record.payload)
+    item = optional_mapping(body.get("item"))
+    article = Article(
+        item_id=text(item, "num_iid"),
+        title=text(item, "title", limit=512),
+        category=optional_text(item, "cid", limit=64),
+        price_minor=optional_fen(item, "price"),
+        on_sale=body.get("on_sale") is not False,
+        merchant_code=merchant_code(item, "outer_id"),
+        available=whole_number(item, "num") if item.get("num") is not None else None,
+        variants=tuple(map(_variant, objects(body, "skus"))),
+    )
+    return article_events(article, record, account)
+
+
+def _variant(row: Mapping[str, Any]) -> Variant:
+    return Variant(
+        sku_id=text(row, "sku_id"),
+        name=sku_name(optional_text(row, "properties_name", limit=4096)) or "",
+        price_minor=optional_fen(row, "price"),
+        on_sale=row.get("status", "normal") == "normal",
+        merchant_code=merchant_code(row, "outer_id"),
+        available=whole_number(row, "quantity") if row.get("quantity") is not None else None,
+    )
+
+
+async def _skus(gateway: TaobaoGateway, rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """The variants of articles, by the article's number."""
+    numbers = [number for row in rows if (number := _number(row))]
+    parts = [numbers[place : place + _MOST_ITEMS] for place in range(0, len(numbers), _MOST_ITEMS)]
+
+    async def some(part: list[str]) -> list[Any]:
+        found = await gateway.call("taobao.item.skus.get", {"fields": _SKU_FIELDS, "num_iids": ",".join(part)})
+        return listed_rows(optional_mapping(found.get("skus")), "sku", PLATFORM)
+
+    by_item: dict[str, list[Any]] = {}
+    for found in await each_at_once(parts, some):
+        for row in found:
+            by_item.setdefault(_number(row), []).append(row)
+    return by_item
+
+
+def _number(row: Any) -> str:
+    """The article's number; empty for what is no row of an article."""
+    number = row.get("num_iid") if isinstance(row, Mapping) else None
+    return str(number) if isinstance(number, str | int) and not isinstance(number, bool) else ""

@@ -1,0 +1,91 @@
+"""A Youzan shop's articles, on sale and put away, with the variants' codes and stock.
+
+Source: youzan.items.onsale.get and youzan.items.inventory.get 3.0.0 (page_size ≤ 300), youzan.item.get 3.0.0, as quoted
+by public notes and SDKs [S].
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from connectors.accounts import Account
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.listed_rows import listed_rows
+from connectors.payloads import parse_json_object
+from connectors.pulling import Cursor, PulledPage
+from connectors.reading import (
+    merchant_code,
+    objects,
+    optional_mapping,
+    optional_minor,
+    optional_text,
+    text,
+    whole_number,
+)
+from connectors.webhooks import Verified
+from connectors.youzan.gateway import PLATFORM, YouzanGateway
+from connectors.youzan.records import sku_name
+from domain.events import Event
+from domain.problems import NotFoundProblem, ValidationProblem
+
+GOODS_READ = "goods.read"
+_LISTS = ("youzan.items.onsale.get", "youzan.items.inventory.get")
+_PAGE_SIZE = 100
+
+
+async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> PulledPage:
+    """See `connectors.goods_lists.pull_goods`."""
+
+    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
+        turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
+        found = await gateway.call(_LISTS[turn], "3.0.0", {"page_no": page, "page_size": _PAGE_SIZE})
+        rows = listed_rows(found, "items", PLATFORM)
+
+        async def whole(row: Any) -> Verified:
+            seen = {"item": row, "on_sale": turn == 0, **await _with_variants(gateway, row)}
+            return goods_record(GOODS_READ, seen, asked_at)
+
+        records = await each_at_once(rows, whole)
+        if rows and page * _PAGE_SIZE < whole_number(found, "count", 0):
+            return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
+        return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(_LISTS))
+
+    return await pull_goods(cursor, until, gateway.now(), read)
+
+
+def goods_events(record: Verified, account: Account) -> list[Event]:
+    """The canonical events of an article."""
+    body = parse_json_object(record.payload)
+    item, on_sale = optional_mapping(body.get("item")), body.get("on_sale") is not False
+    article = Article(
+        item_id=text(item, "item_id"),
+        title=text(item, "title", limit=512),
+        price_minor=optional_minor(item, "price"),
+        on_sale=on_sale,
+        merchant_code=merchant_code(item, "item_no"),
+        available=whole_number(item, "quantity") if item.get("quantity") is not None else None,
+        variants=tuple(map(_variant, objects(body, "skus"))),
+    )
+    return article_events(article, record, account)
+
+
+def _variant(row: Mapping[str, Any]) -> Variant:
+    return Variant(
+        sku_id=text(row, "sku_id"),
+        name=sku_name(optional_text(row, "properties_name_json", limit=4096)) or "",
+        price_minor=optional_minor(row, "price"),
+        merchant_code=merchant_code(row, "item_no", "sku_no"),
+        available=whole_number(row, "quantity") if row.get("quantity") is not None else None,
+    )
+
+
+async def _with_variants(gateway: YouzanGateway, row: Any) -> Mapping[str, Any]:
+    """`skus` of the article; nothing when it cannot be asked about."""
+    number = row.get("item_id") if isinstance(row, Mapping) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        return {}
+    try:
+        found = await gateway.call("youzan.item.get", "3.0.0", {"item_id": number})
+    except (NotFoundProblem, ValidationProblem):
+        return {}
+    return {"skus": optional_mapping(found.get("item")).get("skus") or []}

@@ -1,0 +1,97 @@
+"""A shop's goods and an ERP's stock, read from the simulator, meet by the merchant's codes."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from connectors.goods_lists import EVERY
+from connectors.loading import load_connectors
+from domain.accounts import NewAccount
+from domain.calls import Catalog
+from domain.catalog.goods import GoodsCheckArguments
+from services.accounts import PlatformAccounts
+from services.connections import Connections
+from services.goods import GoodsService
+from services.inbox import InboxService
+from services.pulls import PullService
+from simulator.trade import set_stock
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.connectors.harness import Outside, outside
+
+CONNECTORS = load_connectors(Catalog())
+SHOP, WAREHOUSE = "youzan/demo-apparel", "erp/demo-erp"
+SECRETS = {"client_secret", "secret"}
+
+
+@pytest.fixture(scope="module")
+async def world() -> AsyncIterator[Outside]:
+    async with outside() as running:
+        yield running
+
+
+@pytest.fixture
+async def pulls(database: Database, world: Outside) -> PullService:
+    for platform in ("youzan", "erp"):
+        account = await world.account(platform)
+        settings = dict(account.settings)
+        credentials = {name: str(settings.pop(name)) for name in SECRETS & settings.keys()}
+        new = NewAccount(
+            platform=platform, slug=account.slug, name=account.slug, settings=settings, credentials=credentials
+        )
+        await PlatformAccounts(database, CONNECTORS).connect(an_actor("root"), new)
+    return PullService(database, CONNECTORS, Connections(database), world.link)
+
+
+async def read(database: Database, pulls: PullService, account_id: str, stream: str) -> int:
+    """How many records were new to the inbox."""
+    missed, more = 0, True
+    while more:
+        pulled = await pulls.pull(account_id, stream)
+        missed, more = missed + pulled.missed, pulled.more
+    inbox = InboxService(database, CONNECTORS)
+    while (drained := await inbox.drain()).read:
+        assert drained.quarantined == 0
+    return missed
+
+
+async def test_what_the_erp_sells_out_is_no_longer_sellable_in_the_shop(
+    database: Database, pulls: PullService, world: Outside
+) -> None:
+    simulated = world.sim.app.state.world
+    goods = simulated.goods.having(shop="demo-apparel")
+    articles = {row.item_id for row in goods}
+    assert await read(database, pulls, SHOP, "goods") == len(articles)
+    sold = goods[0]
+    asked = GoodsCheckArguments(platform="youzan", account="demo-apparel", item_id=sold.item_id, sku_id=sold.sku_id)
+    before = await GoodsService(database).check(asked)
+    assert (before.sellable, before.available) == (True, sold.stock)
+    set_stock(simulated, sold, 0)
+    assert await read(database, pulls, WAREHOUSE, "stock") > 0
+    assert (await GoodsService(database).check(asked)).sellable is False
+    set_stock(simulated, sold, 40)
+
+
+async def test_goods_that_are_as_they_were_stay_out_of_the_inbox(
+    database: Database, pulls: PullService, world: Outside
+) -> None:
+    simulated = world.sim.app.state.world
+    assert await read(database, pulls, SHOP, "goods") > 0
+    later = replace(world.link, now=lambda: datetime.now(UTC) + EVERY)
+    again = PullService(database, CONNECTORS, Connections(database), later)
+    assert (await again.pull(SHOP, "goods")).missed == 0, "nothing was sold"
+    sold = simulated.goods.having(shop="demo-apparel")[0]
+    set_stock(simulated, sold, sold.stock - 1)
+    later = replace(world.link, now=lambda: datetime.now(UTC) + 2 * EVERY + timedelta(minutes=1))
+    again = PullService(database, CONNECTORS, Connections(database), later)
+    assert await read(database, again, SHOP, "goods") == 1
+    compared = await again.compare(SHOP, "goods")
+    assert (compared.missing, compared.differing) == (0, 0)
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("DELETE FROM goods WHERE sku_id = ''"))
+    compared = await again.compare(SHOP, "goods")
+    assert compared.missing == len({row.item_id for row in simulated.goods.having(shop="demo-apparel")})
