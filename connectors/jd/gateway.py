@@ -73,6 +73,7 @@ class JdGateway:
             "refresh_token": refresh,
         }
         answer = await self._oauth.exchange("POST", "/oauth2/refresh_token", form=request)
+        _raise_if_refused(answer, effect=False)
         value, life, renewed = (answer.get(name) for name in ("access_token", "expires_in", "refresh_token"))
         if not isinstance(value, str) or not value:
             said = str(answer.get("msg") or answer.get("zh_desc") or "")
@@ -91,11 +92,16 @@ class JdGateway:
         return f"{now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d}+0800"
 
 
-def _found(answer: Mapping[str, Any], method: str, result: str, *, effect: bool) -> Mapping[str, Any]:
+def _raise_if_refused(answer: Mapping[str, Any], *, effect: bool) -> None:
+    """The gateway's own word, which stands before every service, that for tokens included."""
     refusal = answer.get("error_response")
     if isinstance(refusal, Mapping):
         said = str(refusal.get("zh_desc") or refusal.get("en_desc") or "")
         raise_for_code(PLATFORM, str(refusal.get("code")), said, GATEWAY_CODES, effect=effect)
+
+
+def _found(answer: Mapping[str, Any], method: str, result: str, *, effect: bool) -> Mapping[str, Any]:
+    _raise_if_refused(answer, effect=effect)
     name = method.replace(".", "_")
     body = answer.get(f"{name}_responce", answer.get(f"{name}_response"))
     if not isinstance(body, Mapping):

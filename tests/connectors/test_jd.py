@@ -10,7 +10,7 @@ from connectors.accounts import Account
 from connectors.jd.codes import GATEWAY_CODES
 from connectors.webhooks import Verified, WebhookRequest
 from domain.events import Event
-from domain.problems import AuthenticationProblem, ValidationProblem
+from domain.problems import AuthenticationProblem, ProblemError, ValidationProblem
 from simulator import trade
 from tests.connectors.harness import Outside, connector, perform
 from tests.connectors.pulls import events_of, pull_all
@@ -206,3 +206,14 @@ def test_a_service_order_that_says_nonsense_is_refused(wrong: dict[str, Any]) ->
     bill = {"serviceId": 234, "orderId": 289000000001, "afsApplyTime": "2026-11-20 09:00:00"}
     with pytest.raises(ValidationProblem):
         told("aftersale", {"status": 13, "refoundAmount": "1.00", "sameOrderServiceBill": bill, **wrong})
+
+
+@pytest.mark.parametrize(("fault", "code"), [("busy", "65"), ("quota", "2")])
+async def test_a_busy_token_desk_is_asked_again_later(world: Outside, fault: str, code: str) -> None:
+    """The gateway stands before it too, and refuses in its own words."""
+    client = await world.open("jd")
+    await world.break_things({"match": {"platform": "jd", "api": "oauth2/refresh_token"}, "fault": fault})
+    with pytest.raises(ProblemError) as refused:
+        await pull_all(client, "orders", datetime.now(UTC) - timedelta(minutes=5))
+    told = refused.value.problem.as_dict()
+    assert (told["retryable"], told["platform_code"]) == (True, code)
