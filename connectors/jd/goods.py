@@ -1,15 +1,16 @@
 """A JD shop's variants (SKUs), with their codes and stock; a row each, articles have none of their own.
 
-Source: jingdong.sku.read.searchSkuList, its fields as read in public SDKs [S]; that `stockNum` is what can be sold is
-unverified [U].
+Source: jingdong.sku.read.searchSkuList, jingdong.category.read.findById, their fields as read in public SDKs [S]; that
+`stockNum` is what can be sold is unverified [U].
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.goods_lists import Variant, goods_record, pull_goods, variant_events
+from connectors.category_names import CategoryNames
+from connectors.goods_lists import Variant, each_at_once, goods_record, pull_goods, variant_events
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
@@ -17,11 +18,15 @@ from connectors.pulling import Cursor, PulledPage
 from connectors.reading import merchant_code, optional_fen, optional_text, text, whole_number
 from connectors.webhooks import Verified
 from domain.events import Event
+from domain.problems import NotFoundProblem
 
 GOODS_KIND = "goods"
 _FIELDS = "wareId,skuId,skuName,status,jdPrice,outerId,stockNum,categoryId,modified"
 _PAGE_SIZE = 50
 _ON_SALE = "1"
+_NAMES = CategoryNames()
+_NAME = "tandem_category"
+"""Ours, beside the platform's fields of a row."""
 
 
 async def pull(gateway: JdGateway, cursor: Cursor, until: datetime) -> PulledPage:
@@ -31,7 +36,9 @@ async def pull(gateway: JdGateway, cursor: Cursor, until: datetime) -> PulledPag
         page = whole_number(place, "page", 1)
         params = {"field": _FIELDS, "pageNo": page, "pageSize": _PAGE_SIZE}
         found = await gateway.call("jingdong.sku.read.searchSkuList", params, "page")
-        records = [goods_record(GOODS_KIND, row, asked_at) for row in listed_rows(found, "data", PLATFORM)]
+        rows = listed_rows(found, "data", PLATFORM)
+        names = await _names(gateway, rows)
+        records = [goods_record(GOODS_KIND, _named(row, names), asked_at) for row in rows]
         more = page * _PAGE_SIZE < whole_number(found, "totalItem", 0) and bool(records)
         return PulledPage(records, {"page": page + 1}, more=more)
 
@@ -49,4 +56,32 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
         merchant_code=merchant_code(row, "outerId"),
         available=whole_number(row, "stockNum") if row.get("stockNum") is not None else None,
     )
-    return variant_events(text(row, "wareId"), variant, optional_text(row, "categoryId", limit=64), record, account)
+    category = optional_text(row, _NAME, limit=64) or optional_text(row, "categoryId", limit=64)
+    return variant_events(text(row, "wareId"), variant, category, record, account)
+
+
+async def _names(gateway: JdGateway, rows: Sequence[Any]) -> Mapping[str, str]:
+    """The names of the variants' categories, by number."""
+
+    async def one(number: str) -> tuple[str, str]:
+        asked = {"cid": int(number), "field": "id,name"}
+        try:
+            found = await gateway.call("jingdong.category.read.findById", asked, "category")
+        except NotFoundProblem:
+            return number, ""
+        return number, optional_text(found, "name", limit=64) or ""
+
+    async def ask(numbers: Collection[str]) -> Mapping[str, str]:
+        return dict(await each_at_once(list(numbers), one))
+
+    numbers = {number for row in rows if (number := _category_of(row)).isdigit()}
+    return await _NAMES.of(PLATFORM, sorted(numbers), ask, gateway.now())
+
+
+def _named(row: Any, names: Mapping[str, str]) -> Any:
+    name = names.get(_category_of(row))
+    return {**row, _NAME: name} if name else row
+
+
+def _category_of(row: Any) -> str:
+    return str(row.get("categoryId", "")) if isinstance(row, Mapping) else ""

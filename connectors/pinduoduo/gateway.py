@@ -26,6 +26,7 @@ class PinduoduoGateway:
 
     def __init__(self, account: Account, link: Link) -> None:
         self.settings = account.parse_settings(PinduoduoSettings)
+        self.shop = account.slug
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
         self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)

@@ -1,14 +1,19 @@
 """A Pinduoduo shop's articles, with the variants' codes and stock.
 
-Source: open.pinduoduo.com, pdd.goods.list.get (page_size ≤ 100), as read in public SDKs [S].
+The list leaves out what kind of goods an article is; its detail has the number, and the shop's own tree of categories
+the name.
+
+Source: open.pinduoduo.com, pdd.goods.list.get (page_size ≤ 100), pdd.goods.detail.get, pdd.goods.authorization.cats, as
+read in public SDKs [S].
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.goods_lists import Article, Variant, article_events, goods_record, pull_goods
+from connectors.category_names import CategoryNames
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
@@ -16,9 +21,15 @@ from connectors.pulling import Cursor, PulledPage
 from connectors.reading import merchant_code, objects, optional_text, text, whole_number
 from connectors.webhooks import Verified
 from domain.events import Event
+from domain.problems import NotFoundProblem
 
 GOODS_KIND = "goods"
 _PAGE_SIZE = 100
+_MOST_BRANCHES = 300
+"""How many times the tree of categories is asked for: a shop sells in a few branches of it."""
+_NUMBERS, _NAMES = CategoryNames(), CategoryNames()
+_NAME = "tandem_category"
+"""Ours, beside the platform's fields of an article."""
 
 
 async def pull(gateway: PinduoduoGateway, cursor: Cursor, until: datetime) -> PulledPage:
@@ -28,7 +39,9 @@ async def pull(gateway: PinduoduoGateway, cursor: Cursor, until: datetime) -> Pu
         page = whole_number(place, "page", 1)
         params = {"page": str(page), "page_size": str(_PAGE_SIZE)}
         found = await gateway.call("pdd.goods.list.get", params, "goods_list_get_response")
-        records = [goods_record(GOODS_KIND, row, asked_at) for row in listed_rows(found, "goods_list", PLATFORM)]
+        rows = listed_rows(found, "goods_list", PLATFORM)
+        categories = await _categories(gateway, rows)
+        records = [goods_record(GOODS_KIND, _named(row, categories), asked_at) for row in rows]
         more = page * _PAGE_SIZE < whole_number(found, "total_count", 0) and bool(records)
         return PulledPage(records, {"page": page + 1}, more=more)
 
@@ -45,11 +58,64 @@ def _article(row: Mapping[str, Any]) -> Article:
     return Article(
         item_id=text(row, "goods_id"),
         title=text(row, "goods_name", limit=512),
+        category=optional_text(row, _NAME, limit=64),
         on_sale=str(row.get("is_onsale", 1)) == "1",
         available=whole_number(row, "goods_quantity") if row.get("goods_quantity") is not None else None,
         merchant_code=next((code for each in objects(row, "sku_list") if (code := _article_code(each))), None),
         variants=variants,
     )
+
+
+async def _categories(gateway: PinduoduoGateway, rows: Sequence[Any]) -> Mapping[str, str]:
+    """The names of the articles' categories, else their numbers, by article."""
+
+    async def one(article: str) -> tuple[str, str]:
+        try:
+            found = await gateway.call("pdd.goods.detail.get", {"goods_id": article}, "goods_detail_get_response")
+        except NotFoundProblem:
+            return article, ""
+        return article, optional_text(found, "cat_id", limit=64) or ""
+
+    async def ask_numbers(articles: Collection[str]) -> Mapping[str, str]:
+        return dict(await each_at_once(list(articles), one))
+
+    async def ask_names(wanted: Collection[str]) -> Mapping[str, str]:
+        return await _tree(gateway, wanted)
+
+    now = gateway.now()
+    articles = [number for row in rows if (number := _number(row))]
+    numbers = await _NUMBERS.of(PLATFORM, articles, ask_numbers, now)
+    names = await _NAMES.of(f"{PLATFORM}/{gateway.shop}", sorted(set(numbers.values())), ask_names, now)
+    return {article: names.get(number, number) for article, number in numbers.items()}
+
+
+async def _tree(gateway: PinduoduoGateway, wanted: Collection[str]) -> Mapping[str, str]:
+    """Names of the categories that the shop may sell in, from the top on until all that are wanted were met."""
+    names: dict[str, str] = {}
+    branches = ["0"]
+    for _ in range(_MOST_BRANCHES):
+        if not branches or names.keys() >= set(wanted):
+            break
+        parent = branches.pop(0)
+        found = await gateway.call(
+            "pdd.goods.authorization.cats", {"parent_cat_id": parent}, "goods_auth_cats_get_response"
+        )
+        for row in objects(found, "goods_cats_list"):
+            number = text(row, "cat_id", limit=64)
+            names[number] = optional_text(row, "cat_name", limit=64) or ""
+            if row.get("leaf") is not True:
+                branches.append(number)
+    return names
+
+
+def _number(row: Any) -> str:
+    number = row.get("goods_id") if isinstance(row, Mapping) else None
+    return str(number) if isinstance(number, str | int) and not isinstance(number, bool) else ""
+
+
+def _named(row: Any, categories: Mapping[str, str]) -> Any:
+    name = categories.get(_number(row))
+    return {**row, _NAME: name} if name else row
 
 
 def _article_code(sku: Mapping[str, Any]) -> str | None:

@@ -1,14 +1,15 @@
 """A Taobao shop's articles, on sale and put away, with the variants' codes and stock.
 
 Source: open.taobao.com, taobao.items.onsale.get and taobao.items.inventory.get (page_size ≤ 200), taobao.item.skus.get
-(≤ 40 articles), second-hand [S].
+(≤ 40 articles), taobao.itemcats.get, second-hand [S].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.category_names import CategoryNames
 from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
@@ -25,6 +26,7 @@ _ITEM_FIELDS = "num_iid,title,cid,price,num,outer_id,modified"
 _SKU_FIELDS = "sku_id,num_iid,outer_id,quantity,price,properties_name,status"
 _PAGE_SIZE = 100
 _MOST_ITEMS = 40
+_NAMES = CategoryNames()
 
 
 async def pull(gateway: TaobaoGateway, cursor: Cursor, until: datetime) -> PulledPage:
@@ -35,11 +37,12 @@ async def pull(gateway: TaobaoGateway, cursor: Cursor, until: datetime) -> Pulle
         params = {"fields": _ITEM_FIELDS, "page_no": str(page), "page_size": str(_PAGE_SIZE)}
         found = await gateway.call(_LISTS[turn], params)
         rows = listed_rows(optional_mapping(found.get("items")), "item", PLATFORM)
-        skus = await _skus(gateway, rows)
-        records = [
-            goods_record(GOODS_KIND, {"item": row, "on_sale": turn == 0, "skus": skus.get(_number(row), [])}, asked_at)
-            for row in rows
-        ]
+        skus, names = await _skus(gateway, rows), await _names(gateway, rows)
+        records = []
+        for row in rows:
+            seen = {"item": row, "on_sale": turn == 0, "skus": skus.get(_number(row), [])}
+            named = names.get(_number(row, "cid"))
+            records.append(goods_record(GOODS_KIND, {**seen, **({"category": named} if named else {})}, asked_at))
         if rows and page * _PAGE_SIZE < whole_number(found, "total_results", 0):
             return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
         return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(_LISTS))
@@ -54,7 +57,7 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
     article = Article(
         item_id=text(item, "num_iid"),
         title=text(item, "title", limit=512),
-        category=optional_text(item, "cid", limit=64),
+        category=optional_text(body, "category", limit=64) or optional_text(item, "cid", limit=64),
         price_minor=optional_fen(item, "price"),
         on_sale=body.get("on_sale") is not False,
         merchant_code=merchant_code(item, "outer_id"),
@@ -91,7 +94,20 @@ async def _skus(gateway: TaobaoGateway, rows: Sequence[Any]) -> dict[str, list[A
     return by_item
 
 
-def _number(row: Any) -> str:
-    """The article's number; empty for what is no row of an article."""
-    number = row.get("num_iid") if isinstance(row, Mapping) else None
+async def _names(gateway: TaobaoGateway, rows: Sequence[Any]) -> Mapping[str, str]:
+    """The names of the articles' categories, by number."""
+
+    async def ask(numbers: Collection[str]) -> Mapping[str, str]:
+        params = {"fields": "cid,name", "cids": ",".join(numbers)}
+        found = await gateway.call("taobao.itemcats.get", params)
+        told = listed_rows(optional_mapping(found.get("item_cats")), "item_cat", PLATFORM)
+        return {_number(row, "cid"): str(row["name"]) for row in told if isinstance(row, Mapping) and row.get("name")}
+
+    numbers = {number for row in rows if (number := _number(row, "cid"))}
+    return await _NAMES.of(PLATFORM, sorted(numbers), ask, gateway.now())
+
+
+def _number(row: Any, field: str = "num_iid") -> str:
+    """The article's number, or its category's; empty for what is no row of an article."""
+    number = row.get(field) if isinstance(row, Mapping) else None
     return str(number) if isinstance(number, str | int) and not isinstance(number, bool) else ""

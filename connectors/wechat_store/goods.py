@@ -1,14 +1,15 @@
 """A WeChat Store's articles, with the variants' codes and stock.
 
-Source: developers.weixin.qq.com, channels/ec/product/list/get (page_size ≤ 30) and channels/ec/product/get, as read in
-public SDKs [S].
+Source: developers.weixin.qq.com, channels/ec/product/list/get (page_size ≤ 30), channels/ec/product/get and
+channels/ec/category/all, as read in public SDKs [S].
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.category_names import CategoryNames, named_within
 from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
@@ -22,6 +23,9 @@ from domain.problems import NotFoundProblem
 GOODS_KIND = "goods"
 _PAGE_SIZE = 30
 _ONLINE, _LISTED = 1, 5
+_NAMES = CategoryNames()
+_NAME = "tandem_category"
+"""Ours, beside the platform's fields of an article."""
 
 
 async def pull(api: WechatApi, platform: str, cursor: Cursor, until: datetime) -> PulledPage:
@@ -31,17 +35,19 @@ async def pull(api: WechatApi, platform: str, cursor: Cursor, until: datetime) -
         asked = {"page_size": _PAGE_SIZE, **({"next_key": place["next_key"]} if place.get("next_key") else {})}
         answer = await api.read("channels/ec/product/list/get", asked)
 
-        async def whole(number: Any) -> Verified | None:
+        async def whole(number: Any) -> Any:
             try:
                 found = await api.read("channels/ec/product/get", {"product_id": str(number), "data_type": _ONLINE})
             except NotFoundProblem:
                 return None
-            return goods_record(GOODS_KIND, found.get("product"), asked_at)
+            return found.get("product") or {}
 
-        found = await each_at_once(listed_rows(answer, "product_ids", platform), whole)
+        products = await each_at_once(listed_rows(answer, "product_ids", platform), whole)
+        names = await _names(api, platform, products)
+        found = [goods_record(GOODS_KIND, _named(each, names), asked_at) for each in products if each is not None]
         following = answer.get("next_key")
-        more = bool(found) and following not in (None, "", place.get("next_key"))
-        return PulledPage([each for each in found if each is not None], {"next_key": following}, more=more)
+        more = bool(products) and following not in (None, "", place.get("next_key"))
+        return PulledPage(found, {"next_key": following}, more=more)
 
     return await pull_goods(cursor, until, api.now(), read)
 
@@ -52,12 +58,35 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
     article = Article(
         item_id=text(product, "product_id"),
         title=text(product, "title", limit=512),
+        category=optional_text(product, _NAME, limit=64) or _category_of(product) or None,
         price_minor=optional_minor(product, "min_price"),
         on_sale=whole_number(product, "status", _LISTED) == _LISTED,
         merchant_code=merchant_code(product, "spu_code", "out_product_id"),
         variants=tuple(map(_variant, objects(product, "skus"))),
     )
     return article_events(article, record, account)
+
+
+async def _names(api: WechatApi, platform: str, products: Sequence[Any]) -> Mapping[str, str]:
+    """The names of the articles' categories, by number."""
+
+    async def ask(_numbers: Collection[str]) -> Mapping[str, str]:
+        return named_within(await api.get("channels/ec/category/all", {}), "cat_id", "name")
+
+    numbers = {number for each in products if (number := _category_of(each))}
+    return await _NAMES.of(platform, sorted(numbers), ask, api.now())
+
+
+def _category_of(product: Any) -> str:
+    """The finest category: they are listed from the coarsest on."""
+    found = product.get("cats_v2") or product.get("cats") if isinstance(product, Mapping) else None
+    finest = found[-1] if isinstance(found, list) and found else None
+    return str(finest.get("cat_id") or "") if isinstance(finest, Mapping) else ""
+
+
+def _named(product: Any, names: Mapping[str, str]) -> Any:
+    name = names.get(_category_of(product))
+    return {**product, _NAME: name} if name else product
 
 
 def _variant(row: Mapping[str, Any]) -> Variant:

@@ -1,14 +1,15 @@
 """A Youzan shop's articles, on sale and put away, with the variants' codes and stock.
 
-Source: youzan.items.onsale.get and youzan.items.inventory.get 3.0.0 (page_size ≤ 300), youzan.item.get 3.0.0, as quoted
-by public notes and SDKs [S].
+Source: youzan.items.onsale.get and youzan.items.inventory.get 3.0.0 (page_size ≤ 300), youzan.item.get 3.0.0,
+youzan.itemcategories.get 3.0.0, as quoted by public notes and SDKs [S].
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connectors.accounts import Account
+from connectors.category_names import CategoryNames, named_within
 from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
@@ -31,6 +32,7 @@ from domain.problems import NotFoundProblem, ValidationProblem
 GOODS_READ = "goods.read"
 _LISTS = ("youzan.items.onsale.get", "youzan.items.inventory.get")
 _PAGE_SIZE = 100
+_NAMES = CategoryNames()
 
 
 async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> PulledPage:
@@ -40,10 +42,12 @@ async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> Pulle
         turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
         found = await gateway.call(_LISTS[turn], "3.0.0", {"page_no": page, "page_size": _PAGE_SIZE})
         rows = listed_rows(found, "items", PLATFORM)
+        names = await _names(gateway, rows)
 
         async def whole(row: Any) -> Verified:
             seen = {"item": row, "on_sale": turn == 0, **await _with_variants(gateway, row)}
-            return goods_record(GOODS_READ, seen, asked_at)
+            named = names.get(_category_of(row))
+            return goods_record(GOODS_READ, {**seen, **({"category": named} if named else {})}, asked_at)
 
         records = await each_at_once(rows, whole)
         if rows and page * _PAGE_SIZE < whole_number(found, "count", 0):
@@ -60,6 +64,7 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
     article = Article(
         item_id=text(item, "item_id"),
         title=text(item, "title", limit=512),
+        category=optional_text(body, "category", limit=64) or optional_text(item, "cid", limit=64),
         price_minor=optional_minor(item, "price"),
         on_sale=on_sale,
         merchant_code=merchant_code(item, "item_no"),
@@ -77,6 +82,21 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         merchant_code=merchant_code(row, "item_no", "sku_no"),
         available=whole_number(row, "quantity") if row.get("quantity") is not None else None,
     )
+
+
+async def _names(gateway: YouzanGateway, rows: Sequence[Any]) -> Mapping[str, str]:
+    """The names of the articles' categories, by number."""
+
+    async def ask(_numbers: Collection[str]) -> Mapping[str, str]:
+        found = await gateway.call("youzan.itemcategories.get", "3.0.0", {})
+        return named_within(found, "cid", "name")
+
+    numbers = {number for row in rows if (number := _category_of(row))}
+    return await _NAMES.of(f"{PLATFORM}/{gateway.settings.kdt_id}", sorted(numbers), ask, gateway.now())
+
+
+def _category_of(row: Any) -> str:
+    return str(row.get("cid") or "") if isinstance(row, Mapping) else ""
 
 
 async def _with_variants(gateway: YouzanGateway, row: Any) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +41,8 @@ async def test_goods_come_with_codes_and_stock_and_again_when_they_are_sold(worl
     sold = goods[0]
     trade.set_stock(world.sim.app.state.world, sold, 0)
     assert await pull_all(client, "goods", cursor=position, until=now + EVERY / 2) == ([], position)
-    again, _ = await pull_all(client, "goods", cursor=position, until=now + EVERY)
+    # The pass began a moment after `now`.
+    again, _ = await pull_all(client, "goods", cursor=position, until=now + EVERY + timedelta(seconds=10))
     newest = events_of(again, account)
     assert told(newest, "stock.changed", "available")[sold.sku_id] == 0
     assert {each.id for each in newest}.isdisjoint({each.id for each in events}), "another moment, another event"

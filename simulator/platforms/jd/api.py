@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import trade
 from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
 from simulator.platforms.articles import code_of
+from simulator.platforms.categories import categories_of, number_of
 from simulator.platforms.signed_gateway import Call, china_time, local, masked, only, page_of, whole_second, yuan
 
 if TYPE_CHECKING:
@@ -174,6 +175,13 @@ def sku_list(_platform: Jd, call: Call) -> Json:
     return {"data": shown, "totalItem": len(found), "pageNo": page, "pageSize": size}
 
 
+def category_find(_platform: Jd, call: Call) -> Json:
+    """The name of one category."""
+    number = str(call.params.get("cid", ""))
+    name = categories_of(call.world, call.shop).get(int(number) if number.isdigit() else 0)
+    return {"id": int(number), "name": name} if name else {}
+
+
 def refund_reply(_platform: Jd, call: Call) -> Json:
     """The shop agrees (1) or refuses (2)."""
     row = call.world.refunds.get(call.params.get("id", ""))
@@ -203,6 +211,7 @@ APIS: dict[str, tuple[Handler, str]] = {
     "jingdong.asc.serviceAndRefund.view": (aftersale_list, "pageResult"),
     "jingdong.asc.sync.list": (service_list, "pageResult"),
     "jingdong.sku.read.searchSkuList": (sku_list, "page"),
+    "jingdong.category.read.findById": (category_find, "category"),
     "jingdong.pop.afs.refundapply.replyRefund": (refund_reply, "replyResult"),
 }
 
@@ -259,7 +268,7 @@ def _sku(row: Goods) -> Json:
         "jdPrice": yuan(row.price_minor),
         "outerId": row.code,
         "stockNum": row.stock,
-        "categoryId": row.category,
+        "categoryId": number_of(row.category),
         "modified": local(row.updated_at),
     }
 

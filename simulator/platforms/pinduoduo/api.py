@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund
 from simulator.platforms.articles import articles
+from simulator.platforms.categories import TOP, categories_of, number_of
 from simulator.platforms.pinduoduo import render
 from simulator.platforms.signed_gateway import Call, page_of, unix, whole_second
 from simulator.platforms.youzan.wire import reveal
@@ -121,6 +122,24 @@ def goods_list(_platform: Pinduoduo, call: Call) -> Json:
     return {"goods_list": shown, "total_count": len(found)}
 
 
+def goods_detail(_platform: Pinduoduo, call: Call) -> Json:
+    """One article with the number of its category."""
+    wanted = call.params.get("goods_id", "")
+    found = [rows for rows in articles(call.world, call.shop) if rows[0].item_id == wanted]
+    if not found:
+        raise ApiError(50001, "商品不存在", "50001")
+    return {**render.goods(found[0]), "cat_id": number_of(found[0][0].category)}
+
+
+def authorization_cats(_platform: Pinduoduo, call: Call) -> Json:
+    """The categories below one that the shop may sell in; 0 is the top."""
+    if call.params.get("parent_cat_id") == "0":
+        return {"goods_cats_list": [{"cat_id": number_of(TOP), "cat_name": TOP, "leaf": False}]}
+    known = categories_of(call.world, call.shop) if call.params.get("parent_cat_id") == str(number_of(TOP)) else {}
+    rows = [{"cat_id": number, "cat_name": name, "leaf": True} for number, name in sorted(known.items())]
+    return {"goods_cats_list": rows}
+
+
 def decrypt_batch(platform: Pinduoduo, call: Call) -> Json:
     """Plain texts of this shop's ciphertexts; each use counts against the quota, and is in the ledger."""
     try:
@@ -147,6 +166,8 @@ APIS: dict[str, tuple[Handler, str]] = {
     "pdd.refund.reject": (refund_reject, "refund_reject_response"),
     "pdd.logistics.online.send": (online_send, "logistics_online_send_response"),
     "pdd.goods.list.get": (goods_list, "goods_list_get_response"),
+    "pdd.goods.detail.get": (goods_detail, "goods_detail_get_response"),
+    "pdd.goods.authorization.cats": (authorization_cats, "goods_auth_cats_get_response"),
     "pdd.open.decrypt.batch": (decrypt_batch, "open_decrypt_batch_response"),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import trade
 from simulator.entities import Order, OrderStatus, Refund
 from simulator.platforms.articles import articles
+from simulator.platforms.categories import categories_of
 from simulator.platforms.signed_gateway import Call, china_time, only, page_of, whole_second
 from simulator.platforms.taobao import render
 
@@ -116,6 +117,14 @@ def item_skus(_platform: Taobao, call: Call) -> Json:
     return {"skus": {"sku": [only(render.sku(row), _fields(call)) for row in rows]}} if rows else {}
 
 
+def itemcats_get(_platform: Taobao, call: Call) -> Json:
+    """The names of categories; those that nobody knows are left out."""
+    wanted = call.params.get("cids", "").split(",")
+    known = categories_of(call.world, call.shop)
+    rows = [{"cid": number, "name": name} for number, name in sorted(known.items()) if str(number) in wanted]
+    return {"item_cats": {"item_cat": [only(row, _fields(call)) for row in rows]}} if rows else {}
+
+
 def offline_send(_platform: Taobao, call: Call) -> Json:
     """Ships an order that was handed to a carrier."""
     order = _order(call)
@@ -157,6 +166,7 @@ OF_SHOPS: dict[str, Handler] = {
     "taobao.items.onsale.get": items_onsale,
     "taobao.items.inventory.get": items_inventory,
     "taobao.item.skus.get": item_skus,
+    "taobao.itemcats.get": itemcats_get,
     "taobao.logistics.offline.send": offline_send,
 }
 OF_APPLICATIONS: dict[str, Handler] = {

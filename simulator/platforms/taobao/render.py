@@ -8,6 +8,7 @@ from typing import Any
 from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
 from simulator.platforms.articles import code_of
 from simulator.platforms.base import PlatformBase
+from simulator.platforms.categories import number_of
 from simulator.platforms.signed_gateway import local, masked, yuan
 
 Json = dict[str, Any]
@@ -66,7 +67,7 @@ def trade(platform: PlatformBase, order: Order) -> Json:
                     "oid": line.oid,
                     "num_iid": int(line.item_id),
                     "sku_id": line.sku_id,
-                    "cid": line.category,
+                    "cid": number_of(line.category),
                     "title": line.title,
                     "sku_properties_name": f"规格:{line.sku}",
                     "outer_sku_id": code_of(platform.world, order.shop, line.sku_id),
@@ -114,7 +115,7 @@ def item(rows: list[Goods]) -> Json:
     return {
         "num_iid": int(first.item_id),
         "title": first.title,
-        "cid": first.category,
+        "cid": number_of(first.category),
         "price": yuan(min(row.price_minor for row in rows)),
         "num": sum(row.stock for row in rows),
         "outer_id": first.article_code,

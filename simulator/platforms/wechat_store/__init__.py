@@ -16,6 +16,7 @@ from simulator.entities import Coupon, Goods, Order, OrderStatus, Push, Refund, 
 from simulator.happenings import Happening, What
 from simulator.platforms.articles import articles, code_of
 from simulator.platforms.base import Json
+from simulator.platforms.categories import TOP, categories_of, number_of
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
 
 UNVERIFIED = (
@@ -157,6 +158,16 @@ def get_product(call: Call) -> Json:
     return answer(product=_article(rows))
 
 
+def all_categories(call: Call) -> Json:
+    """channels/ec/category/all: every category with what it takes to sell there."""
+    known = {number_of(TOP): TOP, **categories_of(call.world, call.shop)}
+    cats = [
+        {"cat": {"cat_id": str(number), "f_cat_id": "0" if name == TOP else str(number_of(TOP)), "name": name}}
+        for number, name in known.items()
+    ]
+    return answer(cats=[{"cat_and_qua": cats}])
+
+
 class WechatStore(WechatPlatform):
     """The platform; what its API does is pushed as well."""
 
@@ -172,6 +183,7 @@ class WechatStore(WechatPlatform):
         "channels/ec/aftersale/rejectapply": ("POST", reject_refund),
         "channels/ec/product/list/get": ("POST", list_products),
         "channels/ec/product/get": ("POST", get_product),
+        "channels/ec/category/all": ("GET", all_categories),
     }
 
     def pushes_for(self, happening: Happening) -> list[Push]:
@@ -331,6 +343,7 @@ def _article(rows: list[Goods]) -> Json:
         "product_id": first.item_id,
         "out_product_id": first.article_code,
         "title": first.title,
+        "cats": [{"cat_id": str(number)} for number in (number_of(TOP), number_of(first.category))],
         "status": LISTED if any(row.on_sale for row in rows) else DELISTED,
         "min_price": min(row.price_minor for row in rows),
         "skus": [

@@ -13,6 +13,7 @@ from typing import Any
 from simulator import trade
 from simulator.entities import Buyer, Order, OrderStatus, Refund, RefundStatus, Shop
 from simulator.platforms.articles import articles
+from simulator.platforms.categories import TOP, categories_of, number_of
 from simulator.platforms.youzan import render, wire
 from simulator.world import World
 
@@ -280,6 +281,15 @@ def item_get(call: Call) -> Json:
     return {"item": {**render.item(rows), "skus": [render.sku(row) for row in rows]}}
 
 
+def itemcategories_get(call: Call) -> Json:
+    """The tree of categories."""
+    leaves = [
+        {"cid": number, "name": name, "parent_cid": number_of(TOP), "is_parent": False}
+        for number, name in sorted(categories_of(call.world, call.shop).items())
+    ]
+    return {"categories": [{"cid": number_of(TOP), "name": TOP, "is_parent": True, "sub_categories": leaves}]}
+
+
 def decrypt_single(call: Call) -> Json:
     """The plaintext of one ciphertext of this shop; every use is in the ledger."""
     plain = _reveal(call, call.text("source"))
@@ -315,6 +325,7 @@ APIS: dict[tuple[str, str], Handler] = {
     ("youzan.item.itemdetail.get", "1.0.0"): itemdetail_get,
     ("youzan.ump.coupon.search", "3.0.0"): coupon_search,
     ("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2"): coupon_fetchlogs,
+    ("youzan.itemcategories.get", "3.0.0"): itemcategories_get,
     ("youzan.cloud.secret.decrypt.single", "1.0.0"): decrypt_single,
     ("youzan.cloud.secret.decrypt.batch", "1.0.0"): decrypt_batch,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.entities import Buyer, Coupon, Customer, Goods, Order, OrderStatus, Refund, RefundStatus, Shop, Waybill
 from simulator.platforms.articles import code_of
+from simulator.platforms.categories import number_of
 from simulator.platforms.youzan import wire
 from simulator.trade import trace
 from simulator.world import World
@@ -290,6 +291,7 @@ def item(rows: list[Goods]) -> Json:
         "price": min(row.price_minor for row in rows),
         "quantity": sum(row.stock for row in rows),
         "item_no": first.article_code,
+        "cid": number_of(first.category),
         "item_type": 0,
         "created_time": wire.local(first.updated_at),
         "update_time": wire.local(max(row.updated_at for row in rows)),
