@@ -97,8 +97,10 @@ class Drains:
         await work_for_a_round(drain.name, step)
 
     async def _drain_inbox(self) -> bool:
-        if read := (await self._inbox.drain()).read:
-            if read < BATCH:
+        drained = await self._inbox.drain()
+        self._pull_schedules.begin(drained.announced)
+        if drained.read:
+            if drained.read < BATCH:
                 await pause(GATHER_S)
             return True
         return await self._inbox.wait_for_work(IDLE_S)

@@ -23,12 +23,14 @@ class Stream:
 
     reaches_back: how far the platform lets one read. lag: how long after a change it may still be missing there.
     lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
+    announced_by: kinds of pushes that tell nothing but that there is something new; it is read at once then.
     """
 
     name: str
     reaches_back: timedelta
     lag: timedelta = timedelta()
     lists_everything: bool = False
+    announced_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ class Pullable(Protocol):
 
         cursor may hold `since` (RFC 3339) alone: start there. Raises problems as `connectors.errors` describes them.
         """
+
+
+def streams_announced(client: type[Any], kind: str) -> tuple[str, ...]:
+    """The names of a client's streams that have something new when a push of this kind comes."""
+    streams: Sequence[Stream] = getattr(client, "streams", ())
+    return tuple(stream.name for stream in streams if kind in stream.announced_by)
 
 
 def stream_named(streams: Sequence[Stream], name: str) -> Stream:

@@ -75,7 +75,10 @@ class Connector(Protocol):
         """
 
     def uses(self, kind: str) -> bool:
-        """Whether Tandem has a use for pushes of this kind; any other is taken, and becomes no event."""
+        """Whether Tandem has a use for pushes of this kind; any other is taken, and becomes no event.
+
+        Kinds that only announce what a stream has are no business of it (`connectors.pulling.Stream`).
+        """
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         """The canonical events of a push, the same on every call.

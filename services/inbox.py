@@ -51,12 +51,16 @@ _TURN = "inbox-turn"
 
 @dataclass(frozen=True, slots=True)
 class InboxDrained:
-    """What one round of reading did. seconds: what it took, by stage; the commit is not in it."""
+    """What one round of reading did. seconds: what it took, by stage; the commit is not in it.
+
+    announced: what pushes said that there is something new in, by account id and stream.
+    """
 
     read: int = 0
     events: int = 0
     quarantined: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    announced: frozenset[tuple[str, str]] = frozenset()
 
     def __add__(self, other: "InboxDrained") -> "InboxDrained":
         return InboxDrained(
@@ -64,6 +68,7 @@ class InboxDrained:
             self.events + other.events,
             self.quarantined + other.quarantined,
             added(self.seconds, other.seconds),
+            self.announced | other.announced,
         )
 
 
@@ -83,6 +88,8 @@ class InboxService:
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
 
+        One that only announces is read again when it comes again: two of one second look like one that was sent twice.
+
         :raises UnavailableProblem: it was not stored; the platform should send it again.
         """
         await self._refuse_when_full()
@@ -96,7 +103,10 @@ class InboxService:
             sent_at=verified.sent_at,
         )
         async with UnitOfWork(self._database) as work:
-            return await Inbox(work).add(push)
+            is_new = await Inbox(work).add(push)
+            if not is_new and self._reader.announced(push):
+                await Inbox(work).wait_again(push)
+            return is_new
 
     async def _refuse_when_full(self) -> None:
         if time.monotonic() >= self._measured_at + _LOOKS_EVERY_S:
@@ -226,6 +236,7 @@ class InboxService:
         done: list[int] = []
         aside: dict[int, str] = {}
         pushed_by: list[tuple[EventName, int]] = []
+        announced: set[tuple[str, str]] = set()
         with times.of("parse"):
             accounts = await self._reader.accounts(work, [stored.push for stored in waiting])
             for place, stored in enumerate(waiting):
@@ -239,6 +250,7 @@ class InboxService:
                     arrived = self._reader.arrivals(stored.push, accounts)
                     arrivals += arrived
                     done.append(stored.id)
+                    announced.update(self._reader.announced(stored.push))
                     pushed_by += [(each.name, stored.id) for each in arrived]
                 except Exception as error:  # a connector's bug on one push must not stop the others
                     aside[stored.id] = _reason_of(error)
@@ -249,7 +261,8 @@ class InboxService:
         with times.of("inbox"):
             await inbox.done(done)
             await inbox.empty({push for name, push in pushed_by if name in taken.erased})
-        return InboxDrained(len(waiting), taken.events, len(aside), times.seconds), taken.orders
+        drained = InboxDrained(len(waiting), taken.events, len(aside), times.seconds, frozenset(announced))
+        return drained, taken.orders
 
 
 def _may_be_of_a_push(error: Exception) -> bool:

@@ -2,10 +2,16 @@
 
 It is scheduled as soon as the account is connected and read every five minutes; once a night, in the quiet hours, the
 last two days are compared. A stroke that comes while the one before is still at work is left out.
+
+Where a push says that a stream has something new, it is read at once, out of turn; while it is being read, once more
+afterwards, however many say so meanwhile. What gets lost of this waits for the next stroke.
 """
 
+import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 
+import structlog
 from temporalio.client import (
     Client,
     Schedule,
@@ -19,6 +25,7 @@ from temporalio.client import (
 
 from connectors.registry import ConnectorRegistry
 from domain.access import Scope
+from domain.problems import ProblemError
 from services.orchestrator import DEADLINE_S, problems
 from storage.accounts import Accounts
 from storage.engine import Database
@@ -32,6 +39,10 @@ COMPARED_AT = timedelta(hours=19, minutes=30)
 """Into the day, UTC: half past three at night in China."""
 
 _DEADLINE = timedelta(seconds=DEADLINE_S)
+_APART_S = 1.0
+"""Between two readings of a stream out of turn that one process asks for."""
+
+log = structlog.get_logger(__name__)
 
 
 class PullSchedules:
@@ -42,6 +53,8 @@ class PullSchedules:
         self._client = client
         self._connectors = connectors
         self._synced: list[StreamPull] | None = None
+        self._beginning: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._once_more: set[tuple[str, str]] = set()
 
     async def follow(self) -> None:
         """Bring the schedules in line when accounts have changed since this was asked last.
@@ -50,6 +63,32 @@ class PullSchedules:
         """
         if (await self._wanted())[0] != self._synced:
             await self.sync()
+
+    def begin(self, announced: Iterable[tuple[str, str]]) -> None:
+        """Let these streams (account id and name) be read now. Waits for nothing; what fails is logged."""
+        for each in announced:
+            if each in self._beginning:
+                self._once_more.add(each)
+            else:
+                self._beginning[each] = asyncio.create_task(self._begin(*each))
+
+    async def _begin(self, account_id: str, stream: str) -> None:
+        identity, each = f"{PREFIX}pull/{account_id}/{stream}", (account_id, stream)
+        try:
+            while True:
+                self._once_more.discard(each)
+                with problems(identity):
+                    await self._client.get_schedule_handle(identity).trigger(
+                        overlap=ScheduleOverlapPolicy.BUFFER_ONE, rpc_timeout=_DEADLINE
+                    )
+                await asyncio.sleep(_APART_S)
+                if each not in self._once_more:
+                    break
+        except ProblemError as problem:
+            log.warning("a stream is read later, in its turn", account=account_id, stream=stream, reason=str(problem))
+        finally:
+            self._once_more.discard(each)
+            del self._beginning[each]
 
     async def sync(self) -> int:
         """Make the schedules that are missing and delete those of accounts that are gone; how many there are.

@@ -6,6 +6,7 @@ import structlog
 
 from connectors.accounts import Account
 from connectors.canonical_records import RECORDS_KIND, record_events
+from connectors.pulling import streams_announced
 from connectors.registry import ConnectorRegistry
 from connectors.single_reads import UNREAD_KIND, refuse_unread
 from connectors.webhooks import Verified
@@ -24,6 +25,12 @@ class PushReader:
 
     def __init__(self, connectors: ConnectorRegistry) -> None:
         self._connectors = connectors
+
+    def announced(self, push: Push) -> list[tuple[str, str]]:
+        """What a push says that there is something new in: account ids and streams."""
+        connector = self._connectors.get(push.platform)
+        streams = streams_announced(connector.client, push.kind) if connector is not None else ()
+        return [(f"{push.platform}/{push.account}", stream) for stream in streams]
 
     async def read(self, work: UnitOfWork, push: Push) -> list[Arrival]:
         """What one push says; raises whatever its connector does when it cannot be read."""

@@ -144,6 +144,14 @@ _TAKE = """
 _DONE = """
     UPDATE inbox SET state = 'done', reason = NULL, changed_at = %(now)b::timestamptz WHERE id = ANY(%(ids)b::bigint[])
 """
+_WAIT_AGAIN = """
+    UPDATE inbox SET state = 'waiting', received_at = %(received_at)b::timestamptz, changed_at = %(now)b::timestamptz
+    WHERE id IN (
+        SELECT id FROM inbox
+        WHERE platform = %(platform)b::text AND account = %(account)b::text AND dedupe_key = %(key)b::text
+            AND state = 'done' FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+"""
 _QUARANTINE = """
     UPDATE inbox SET state = 'quarantined', reason = put.reason, changed_at = %(now)b::timestamptz
     FROM unnest(%(ids)b::bigint[], %(reasons)b::text[]) AS put (id, reason) WHERE inbox.id = put.id
@@ -168,6 +176,15 @@ class Inbox(Repository):
         One that waits stays as it is, and so does one in whose place a person put a corrected push: their word holds.
         """
         return await self._insert(_insert_again(), pushes)
+
+    async def wait_again(self, push: Push) -> None:
+        """Let a push that was read wait once more, with nothing but its time changed. Wakes the drainer.
+
+        One that waits, or that somebody is reading, stays as it is, and is not waited for.
+        """
+        named = {"platform": push.platform, "account": push.account, "key": push.dedupe_key}
+        if await fetch(self.work, _WAIT_AGAIN, {**named, "received_at": push.received_at, "now": self.now}):
+            await notify(self.work, INBOX_CHANNEL)
 
     async def _insert(self, statement: Insert, pushes: Sequence[Push]) -> int:
         rows = [

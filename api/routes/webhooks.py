@@ -17,6 +17,7 @@ from api.metrics import Metrics
 from api.problems import unexpected
 from api.push_refusals import DESCRIPTIONS, PushRefusals
 from api.routing import router
+from connectors.pulling import streams_announced
 from connectors.registry import Connector
 from connectors.webhooks import WebhookRequest
 from domain.problems import AuthenticationProblem, ConfigurationProblem, NotFoundProblem, ProblemError
@@ -100,7 +101,8 @@ async def _accept(platform: str, account: str, request: Request, deps: ApiDepend
     outcome = "echo"
     if verified.echo is None:
         is_new = await deps.inbox.accept(platform, account, verified)
-        outcome = "duplicate" if not is_new else "accepted" if connector.uses(verified.kind) else "unsupported"
+        is_used = connector.uses(verified.kind) or streams_announced(connector.client, verified.kind)
+        outcome = "duplicate" if not is_new else "accepted" if is_used else "unsupported"
     answer = connector.acknowledge(verified, connected)
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type), outcome
 

@@ -1,9 +1,10 @@
 """A corp's chat archive: what customers and members wrote to each other.
 
-WeCom pushes no message, only that there are some (`msgaudit_notify`); they are fetched by number, at most 1,000 at
-once, for five days. It gives them out by a native library alone, which also opens them by the corp's private key. So
-the library stands behind a port: `POST {archive_url}/chatdata` with `seq` and `limit` answers what the library's
-GetChatData does, with each message opened as `msg`. The port is ours [U]; a message's fields are WeCom's [O].
+WeCom pushes no message, only that there are some (`msgaudit_notify`), which makes them be read at once; they are
+fetched by number, at most 1,000 at once, for five days. It gives them out by a native library alone, which also opens
+them by the corp's private key. So the library stands behind a port: `POST {archive_url}/chatdata` with `seq` and
+`limit` answers what the library's GetChatData does, with each message opened as `msg`. The port is ours [U]; a
+message's fields are WeCom's [O].
 Source: developer.work.weixin.qq.com/document/path/91774.
 """
 
@@ -37,7 +38,7 @@ from domain.events import Event
 from domain.problems import Text
 
 ARCHIVED = "archive.message"
-CHATS = Stream("chats", timedelta(days=5))
+CHATS = Stream("chats", timedelta(days=5), announced_by=("msgaudit_notify",))
 _AT_ONCE = 1_000
 _LAST_MILLISECOND = 4_102_444_800_000
 _LONGEST_TEXT = 4_096

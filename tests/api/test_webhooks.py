@@ -307,6 +307,23 @@ async def test_a_kind_without_use_is_taken_and_counted_apart_from_what_cannot_be
     assert counted[unreadable] == before.get(unreadable, 0) + 1
 
 
+async def test_a_push_that_only_announces_is_of_use_and_stored_once(shops: House) -> None:
+    stored, before = await _inbox(shops), await _counted(shops)
+    told = _contact().replace(b"change_external_contact", b"msgaudit_notify")
+    told = told.replace(b"<ChangeType>add_external_contact</ChangeType>", b"")
+    for _ in range(2):
+        query, encrypted = _wecom(told)
+        xml = f"<xml><Encrypt>{encrypted}</Encrypt></xml>".encode()
+        assert (await shops.say(None, "POST", "/hooks/wecom/demo", params=query, content=xml)).content == b"success"
+    counted = await _counted(shops)
+    for outcome in ("accepted", "duplicate"):
+        name = f'webhooks_total{{outcome="{outcome}",platform="wecom"}}'
+        assert counted[name] == before.get(name, 0) + 1
+    assert await _inbox(shops) == stored + 1
+    drained = await shops.deps.inbox.drain()
+    assert ("wecom/demo", "chats") in drained.announced
+
+
 async def _counted(house: House) -> dict[str, float]:
     """The counters of pushes, by name and labels."""
     text = (await house.get(None, "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})).text

@@ -1,15 +1,23 @@
 """What people do beside buying, from the platform that tells of it to the tag: coupons, carts and chats."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from temporalio.client import Client, ScheduleHandle
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import Worker
 
+from activities.pulls import PullActivities
 from connectors.accounts import secret_fields
 from connectors.loading import load_connectors
+from connectors.webhooks import WebhookRequest
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from services.accounts import PlatformAccounts
@@ -21,10 +29,16 @@ from services.pulls import PullService
 from services.tagging import Tagging
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.inbox import Inbox
 from storage.unit_of_work import UnitOfWork
+from tests.activities.test_drains import drains_of
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
+from tests.services.house import House as Services
+from tests.services.house import eventually
 from tests.services.test_tagging import SHIPPED, publish
+from workflows.housekeeping import PullWorkflow
+from workflows.messages import FLOWS_QUEUE, Drain
 
 ADMIN = an_actor("root")
 CONNECTORS = load_connectors(Catalog())
@@ -79,16 +93,22 @@ class House:
             await self.inbox.accept(platform, account.slug, verified)
         await self.drain()
 
+    @property
+    def pull_service(self) -> PullService:
+        return PullService(self.database, CONNECTORS, Connections(self.database), self.world.link)
+
     async def pulls(self, account: str, stream: str) -> int:
-        pulled = await PullService(self.database, CONNECTORS, Connections(self.database), self.world.link).pull(
-            account, stream
-        )
+        pulled = await self.pull_service.pull(account, stream)
         await self.drain()
         return pulled.missed
 
     async def drain(self) -> None:
         while (read := await self.inbox.drain()).read:
             assert read.quarantined == 0
+
+    async def is_behind(self) -> bool:
+        async with UnitOfWork(self.database) as work:
+            return await Inbox(work).has_waiting(["wecom"])
 
     async def later(self, **time: float) -> None:
         """So much time passes here, and tags are looked at that time alone changes."""
@@ -190,8 +210,9 @@ async def test_what_a_contact_writes_to_a_member_is_fetched_from_the_archive(hou
     said = {"customer_id": friend["id"], "does": "chat", "text": "有的，满减券发您了", "direction": "out"}
     await house.world.sim.admin("POST", "/doings", json=said)
     (told, *_) = await house.world.pushes("wecom", 4)
-    kind = CONNECTORS["wecom"].verify(told, await house.world.account("wecom")).kind
-    assert (kind, CONNECTORS["wecom"].uses(kind)) == ("msgaudit_notify", False), "it says that there is something"
+    account = await house.world.account("wecom")
+    verified = CONNECTORS["wecom"].verify(told, account)
+    assert (verified.kind, CONNECTORS["wecom"].to_events(verified, account)) == ("msgaudit_notify", [])
     assert await house.pulls(corp, "chats") == 4
     assert await house.pulls(corp, "chats") == 0, "read on from the last one"
     assert sorted(row[0] for row in await house.rows("chat")) == ["in", "in", "in", "out"]
@@ -202,3 +223,94 @@ async def test_a_corp_without_an_archive_has_no_chats_and_no_error(house: House)
     corp = await house.connect("wecom", archive_url=None, archive_secret=None)
     assert await house.pulls(corp, "chats") == 0
     assert await house.rows("chat") == []
+
+
+async def _chats(house: House, count: int) -> list[WebhookRequest]:
+    """So many chats are said; what the platform pushes of them."""
+    house.world.receiver.pushes.clear()
+    friend = await house.world.sim.friend()
+    for number in range(count):
+        doing = {"customer_id": friend["id"], "does": "chat", "text": f"第 {number} 句"}
+        await house.world.sim.admin("POST", "/doings", json=doing)
+    return await house.world.pushes("wecom", count)
+
+
+async def _accepts(house: House, request: WebhookRequest) -> bool:
+    account = await house.world.account("wecom")
+    return await house.inbox.accept("wecom", account.slug, CONNECTORS["wecom"].verify(request, account))
+
+
+def _has_chats(house: House, count: int) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return len(await house.rows("chat")) == count
+
+    return look
+
+
+@asynccontextmanager
+async def _draining(services: Services, house: House) -> AsyncIterator[None]:
+    stage = ActivityEnvironment()
+    drain = asyncio.create_task(stage.run(drains_of(services, house.inbox).drain, Drain("inbox")))
+    yield
+    stage.worker_shutdown()
+    await drain
+
+
+@asynccontextmanager
+async def _working(house: House, temporal: Client) -> AsyncIterator[ScheduleHandle]:
+    """The workers, the drain, and the schedule of the corp's chats, whose strokes do not come."""
+    corp = await house.connect("wecom")
+    services = Services(house.database, temporal)
+    await services.pull_schedules.sync()
+    schedule = temporal.get_schedule_handle(f"stream/pull/{corp}/chats")
+    await schedule.pause()
+    flows = Worker(temporal, task_queue=FLOWS_QUEUE, workflows=[PullWorkflow])
+    platform = Worker(temporal, task_queue="platform.wecom", activities=[PullActivities(house.pull_service).pull])
+    async with flows, platform, _draining(services, house):
+        yield schedule
+    await PlatformAccounts(house.database, CONNECTORS).set_active(ADMIN, corp, False)
+    await services.pull_schedules.sync()
+    await services.close()
+
+
+async def test_a_chat_is_here_within_seconds_of_the_push_that_says_there_is_one(house: House, temporal: Client) -> None:
+    house.world.sim.app.state.world.chats.clear()
+    async with _working(house, temporal):
+        (told,) = await _chats(house, 1)
+        assert await _accepts(house, told)
+        await eventually(_has_chats(house, 1), seconds=10)
+        await _chats(house, 1)
+        assert not await _accepts(house, told), "one of the same second looks the same"
+        await eventually(_has_chats(house, 2), seconds=10)
+
+
+async def test_twenty_pushes_in_a_moment_make_few_readings(house: House, temporal: Client) -> None:
+    house.world.sim.app.state.world.chats.clear()
+    async with _working(house, temporal) as schedule:
+        for told in await _chats(house, 20):
+            await _accepts(house, told)
+        await eventually(_has_chats(house, 20), seconds=10)
+        await asyncio.sleep(3)
+        actions = (await schedule.describe()).info.num_actions
+        assert 1 <= actions <= 3
+        (told,) = await _chats(house, 1)
+        await _accepts(house, told)
+        await eventually(_has_chats(house, 21), seconds=10)
+
+
+async def test_while_temporal_is_away_pushes_are_read_and_chats_come_in_their_turn(house: House) -> None:
+    corp = await house.connect("wecom")
+    house.world.sim.app.state.world.chats.clear()
+    (told,) = await _chats(house, 1)
+    away = Services(house.database, await Client.connect("127.0.0.1:1", lazy=True))
+    began = time.monotonic()
+    async with _draining(away, house):
+        await _accepts(house, told)
+
+        async def is_read() -> bool:
+            return not await house.is_behind()
+
+        await eventually(is_read)
+        assert time.monotonic() - began < 2
+        await asyncio.sleep(0.5)
+    assert await house.pulls(corp, "chats") == 1
