@@ -135,10 +135,10 @@ async def test_a_run_that_an_event_starts_hears_what_came_after_it_whatever_is_d
     opened = Event(id="o1", source="/test", type="shop.opened", subject="order:1")
     await house.events.publish(ADMIN, [opened])
     async with UnitOfWork(house.database) as work:
-        await work.session.execute(text("UPDATE event_outbox SET due_at = due_at + interval '1 hour'"))
+        await work.session.execute(text("UPDATE event_outbox SET due_at = due_at + interval '5 minutes'"))
     await house.emit(a_bell(2))
     async with UnitOfWork(house.database) as work:
-        await work.session.execute(text("UPDATE event_outbox SET due_at = due_at - interval '1 hour'"))
+        await work.session.execute(text("UPDATE event_outbox SET due_at = due_at - interval '5 minutes'"))
     async with house.worker():
         assert (await house.dispatcher.drain()).started == 1
         run = await _one(house, "triggered")
