@@ -14,7 +14,7 @@ from uuid import UUID
 from domain.access import Actor, Permission, Scope
 from domain.customers.identity import Decision, Verdict
 from domain.customers.strength import Tier
-from domain.privacy import masked_key
+from domain.privacy import masked_key, masked_record
 from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.tags import EVERY_KIND
 from services.identity_resolution import moved_in, resolve_again
@@ -367,7 +367,8 @@ def _shown_key(row: IdentityRow) -> ShownKey:
 
 
 def _shown_link(row: IdentityLinkRow) -> ShownLink:
-    return ShownLink(row.low, row.high, Tier(row.tier).name.lower(), row.account_id, row.record, row.seen_at)
+    record = masked_record(row.record)
+    return ShownLink(row.low, row.high, Tier(row.tier).name.lower(), row.account_id, record, row.seen_at)
 
 
 def _shown_decision(row: IdentityDecisionRow, sides: Sequence[Sequence[int]]) -> ShownDecision:
@@ -390,7 +391,7 @@ def _seen_sides(
 def _shown_move(row: IdentityMoveRow, shops: Collection[str]) -> ShownMove:
     detail = dict(row.detail)
     if records := detail.get("records"):
-        detail["records"] = [each for each in records if _teller(each) in shops]
+        detail["records"] = [masked_record(each) for each in records if _teller(each) in shops]
     return ShownMove(row.identity_id, row.from_customer, row.to_customer, row.cause, detail, row.moved_at)
 
 

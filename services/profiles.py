@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain.access import EVERY_QUEUE, Actor, Permission
 from domain.organisation import Placement
-from domain.privacy import Masking, masked_key
+from domain.privacy import Masking, masked_key, masked_record_key
 from domain.tags.views import CustomerGrade, without_values
 from services.consents import Consent, consents_of
 from services.disclosure import Disclosure, record_unmasking, require_unmasking
@@ -227,7 +227,8 @@ class ProfileService:
         entry = entry_of(row, lines)
         if clear:
             return entry
-        return Entry(entry.kind, entry.at, entry.key, entry.account_id, self._masking.mask(dict(entry.data)))
+        key = masked_record_key(entry.kind, entry.key)
+        return Entry(entry.kind, entry.at, key, entry.account_id, self._masking.mask(dict(entry.data)))
 
 
 _INTERACTION: Kind = "interaction"

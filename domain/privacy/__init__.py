@@ -1,7 +1,7 @@
 """Personal data: what counts as such, how it looks masked, and what happens when a mask comes back."""
 
 from domain.privacy.declared import Personal, Shape, declared_in, misplaced_in, shapes_of
-from domain.privacy.kinds import KINDS, Kind, masked_key, masked_text
+from domain.privacy.kinds import KINDS, Kind, masked_key, masked_record, masked_record_key, masked_text
 from domain.privacy.masking import Masking
 from domain.privacy.restoring import restored
 
@@ -13,6 +13,8 @@ __all__ = [
     "Shape",
     "declared_in",
     "masked_key",
+    "masked_record",
+    "masked_record_key",
     "masked_text",
     "misplaced_in",
     "restored",

@@ -39,6 +39,11 @@ _REGION = re.compile(
     rf"[\s,，/-]*(?:{_IN_A_CITY}{{2,4}}?市|{_IN_A_CITY}{{2,9}}?(?:自治州|地区|盟))?"
 )
 
+# Contacts, followers and members go by whom they are about; one that only a phone names, by a number of ours.
+_KEPT_BY_PERSON = frozenset({"contact", "follow", "member"})
+_BY_NUMBER = "identity"
+_INTERACTION = re.compile(r"interactions:[^/ ]+/[^/ ]+/([a-z_]+)/(.+)\Z")
+
 
 def masked(kind: Kind, text: str) -> str:
     """A piece of personal data of a kind as everybody may see it; nothing but white space stays as it is."""
@@ -63,6 +68,20 @@ def masked_key(kind: str, value: str) -> str:
     if len(value) >= 12:
         return value[:4] + HIDDEN + value[-4:]
     return HIDDEN + value[-1:]
+
+
+def masked_record_key(kind: str, key: str) -> str:
+    """The key of an interaction, with the person masked by whose key contacts, followers and members go."""
+    person, slash, rest = key.partition("/")
+    if kind not in _KEPT_BY_PERSON or person == _BY_NUMBER:
+        return key
+    return masked_key(kind, person) + slash + rest
+
+
+def masked_record(name: str) -> str:
+    """A record as evidence names it (`interactions:wecom/corp/contact/wm1…/lin`), the person in it masked."""
+    found = _INTERACTION.search(name)
+    return name if found is None else name[: found.start(2)] + masked_record_key(found[1], found[2])
 
 
 def _phone(text: str) -> str:
