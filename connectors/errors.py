@@ -79,7 +79,7 @@ def raise_meaning(
         meaning = CodeMeaning("failed", Text("平台拒绝了请求", "The platform refused"))
     if meaning.verdict == "refresh":
         raise TokenDied
-    said = f"{message[:200]} ({platform} {code})"
+    said = f"{message[:200]} ({platform} {code})".lstrip()
     raise _CLASSES[meaning.verdict](
         Text(f"{meaning.text.zh}：{said}", f"{meaning.text.en}: {said}"),
         platform=platform,

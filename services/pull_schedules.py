@@ -1,6 +1,6 @@
 """When platforms are read again: a Temporal Schedule for every stream of every connected account.
 
-It is scheduled as soon as the account is connected and read every five minutes; once a night, in the quiet hours, the
+It is read as soon as the account is connected, then every five minutes; once a night, in the quiet hours, the
 last two days are compared. A stroke that comes while the one before is still at work is left out.
 
 Where a push says that a stream has something new, it is read at once, out of turn; while it is being read, once more
@@ -102,7 +102,11 @@ class PullSchedules:
             for identity in wanted.keys() - known:
                 try:
                     await self._client.create_schedule(
-                        identity, _schedule(identity, wanted[identity]), rpc_timeout=_DEADLINE
+                        identity,
+                        _schedule(identity, wanted[identity]),
+                        # Whoever connects a shop wants to see it fill, not to wait for the next stroke.
+                        trigger_immediately=wanted[identity].task == "pull",
+                        rpc_timeout=_DEADLINE,
                     )
                 except ScheduleAlreadyRunningError:
                     continue

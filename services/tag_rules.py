@@ -14,13 +14,13 @@ from domain.tags import Condition, LiveGrading, LiveRule, rhythms_of
 from domain.tags.grading import conditions_of
 from storage.definitions import Definitions
 from storage.grading_breaks import GradingBreaks
+from storage.measuring import MEASURE_EVERY
 from storage.purchase_rhythms import PurchaseRhythms
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
 _MOST_REMEMBERED = 2_000
-MEASURE_EVERY = timedelta(hours=24)
 
 L = TypeVar("L")
 

@@ -13,6 +13,7 @@ from domain.tags.rfm import Breaks
 from storage.customer_tag_tables import GradingBreaksRow
 from storage.fact_columns import shelf_of
 from storage.identities import IdentityRow
+from storage.measuring import Measuring
 from storage.recordsets import table_of
 from storage.unit_of_work import Repository
 
@@ -32,9 +33,10 @@ class GradingBreaks(Repository):
         }
 
     async def is_due(self, grading: LiveGrading, older_than: timedelta) -> bool:
-        """Whether a grading's version was never measured, or not for so long."""
+        """Whether a grading's version was never measured, or not for so long; at first sooner, see `Measuring`."""
         row = await self.session.get(GradingBreaksRow, grading.name)
-        return row is None or row.version != grading.version or row.measured_at <= self.now - older_than
+        known = row is not None and row.version == grading.version
+        return await Measuring(self.work).is_due(row.measured_at if row and known else None, older_than)
 
     async def measure(self, grading: LiveGrading) -> bool:
         """Measure over everybody who bought within the window; False when nobody did."""

@@ -30,13 +30,13 @@ from sqlmodel import Field, col
 
 from domain.access import Scope
 from domain.tags.facts import PAID_STATUSES
+from storage.measuring import Measuring
 from storage.orders import OrderLineRow, OrderRow
 from storage.recordsets import table_of
 from storage.scoping import visible
 from storage.tables import Instant, Table, instant
 from storage.unit_of_work import Repository
 
-MEASURE_EVERY = timedelta(hours=24)
 LEAST_CUSTOMERS = 5
 """How many have to have bought again before an interval counts as usual: fewer would speak of single people."""
 MOST_CATEGORIES = 200
@@ -151,9 +151,9 @@ class PurchaseRhythms(Repository):
         return {row.category: row.days for row in rows}
 
     async def measure(self) -> bool:
-        """Measure what is usual over the orders of two years, unless that was done within a day."""
-        measured_at = await self.measured_at()
-        if measured_at is not None and measured_at > self.now - MEASURE_EVERY:
+        """Measure what is usual over the orders of two years, unless that was done within a day; in the first days
+        sooner, see `Measuring`."""
+        if not await Measuring(self.work).is_due(await self.measured_at()):
             return False
         await self.session.execute(_LONGEST)
         await self.session.execute(

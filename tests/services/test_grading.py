@@ -141,3 +141,34 @@ async def test_rfm_ranks_among_everybody_and_follows_every_order(database: Datab
     clock.advance(days=60)
     await tagging.check_due()
     assert (await grades(database, poorest))["rfm"][0] == "重要挽留"
+
+
+async def test_ranks_do_not_hold_for_a_day_while_the_past_still_comes_in(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    tagging = Tagging(database)
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("first", clock.now - timedelta(days=1), 9_900))
+    assert (await tagging.measure(), await tagging.measure()) == (1, 0), "the first buyer is the best there is"
+    await _past_comes_in(database, clock)
+    clock.advance(minutes=2)
+    assert (await tagging.measure(), await tagging.measure()) == (1, 0)
+    while not (await tagging.backfill()).complete:
+        pass
+    assert (await grades(database, customer))["rfm"][0] == "一般发展"
+    clock.advance(minutes=1)
+    assert await tagging.measure() == 0, "twice as late each time"
+    clock.advance(days=3)
+    assert await tagging.measure() == 1
+    clock.advance(hours=23)
+    assert await tagging.measure() == 0
+    clock.advance(hours=1)
+    assert await tagging.measure() == 1
+
+
+async def _past_comes_in(database: Database, clock: SteppedClock) -> None:
+    async with UnitOfWork(database) as work:
+        for place, (_, identity) in enumerate(await add_customers(work, 9)):
+            at = clock.now - timedelta(days=100 - place)
+            await add_records(work, [(identity, *order(f"P{place}-{each}", at, 50_000)) for each in range(3)])
