@@ -13,7 +13,8 @@ from domain.customers.identity import Verdict
 from domain.events import rfc3339
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
-from services.customers import CustomerService, Decided, Explanation
+from services.customers import CustomerService, Decided
+from services.identity_evidence import Explanation
 from storage.engine import Database
 
 customer = typer.Typer(help="客户与标识 / customers and their identities", no_args_is_help=True)

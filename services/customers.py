@@ -6,30 +6,36 @@ gain or lose keys are told by events, as when evidence did it.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from domain.access import Actor, Permission, Scope
+from domain.access import Actor, Permission
 from domain.customers.identity import Decision, Verdict
-from domain.customers.strength import Tier
-from domain.privacy import masked_key, masked_record
 from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.tags import EVERY_KIND
+from services.identity_evidence import (
+    Explanation,
+    ShownSuggestion,
+    seen_sides,
+    shown_decision,
+    shown_key,
+    shown_link,
+    shown_move,
+    shown_suggestion,
+    tellers,
+)
 from services.identity_resolution import moved_in, resolve_again
 from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.customer_scope import require_customer
 from storage.engine import Database
 from storage.events import Events
-from storage.identities import Customers, Identities, IdentityRow
-from storage.identity_links import IdentityDecisionRow, IdentityLinkRow, IdentityLinks
+from storage.identities import Customers, Identities
+from storage.identity_links import IdentityDecisionRow, IdentityLinks
 from storage.identity_reviews import (
     IdentityDecisions,
-    IdentityMoveRow,
     IdentityMoves,
-    IdentitySuggestionRow,
     IdentitySuggestions,
 )
 from storage.key_scope import KeyScopes
@@ -41,86 +47,6 @@ MOST_KEYS = 10_000
 _MOST_TOLD = 100
 LONGEST_REASON = 500
 _STATES: Mapping[Verdict, Literal["joined", "parted"]] = {"join": "joined", "part": "parted"}
-
-
-@dataclass(frozen=True, slots=True)
-class ShownKey:
-    """A key as people see it: its value masked. crowded: a crowd uses it, so that it says nothing about anybody."""
-
-    id: int
-    kind: str
-    scope: str
-    value: str
-    customer: UUID
-    first_seen_at: datetime
-    crowded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ShownLink:
-    """Evidence: the first record that named both keys. strength: that of the weaker key (`union` … `device`)."""
-
-    low: int
-    high: int
-    strength: str
-    account_id: str
-    record: str
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ShownDecision:
-    """What somebody decided about keys. sides: the keys of one person for `join`, those of two for `part`."""
-
-    id: UUID
-    verdict: str
-    sides: Sequence[Sequence[int]]
-    actor: str
-    reason: str
-    decided_at: datetime
-    undone_at: datetime | None
-    undone_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownMove:
-    """A key that went from one customer to another. detail: the records or the decision that caused it."""
-
-    identity: int
-    from_customer: UUID
-    to_customer: UUID
-    cause: str
-    detail: Mapping[str, Any]
-    moved_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSuggestion:
-    """Two keys that may be one person's, with what is known of each."""
-
-    id: UUID
-    why: str
-    made_at: datetime
-    low: ShownKey
-    high: ShownKey
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why these keys are one customer: keys, the evidence between them, decisions, history, open questions.
-
-    aliases: earlier ids of the customer. others: keys of other customers that the evidence, a decision or a question
-    names as well.
-    """
-
-    customer: UUID
-    aliases: Sequence[UUID]
-    keys: Sequence[ShownKey]
-    others: Sequence[ShownKey]
-    links: Sequence[ShownLink]
-    decisions: Sequence[ShownDecision]
-    moves: Sequence[ShownMove]
-    suggestions: Sequence[ShownSuggestion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +81,14 @@ class CustomerService:
             named = {end for each in (linked, *sides.values()) for keys in each for end in keys}
             seen = await scopes.seen(own.keys() | named, scope) | own.keys()
             others = await Identities(work).rows(seen - own.keys())
-            keys = {number: _shown_key(row) for number, row in {**own, **others}.items()}
+            keys = {number: shown_key(row) for number, row in {**own, **others}.items()}
             moves = [each for each in await IdentityMoves(work).of(own, customer) if each.identity_id in keys]
-            accounts = {each.account_id for each in links} | {each for move in moves for each in _tellers(move)}
+            accounts = {each.account_id for each in links} | {each for move in moves for each in tellers(move)}
             shops = await scopes.shops(accounts, own, scope)
             decided = [
-                _shown_decision(each, about)
+                shown_decision(each, about)
                 for each in decisions
-                if (about := _seen_sides(each, sides.get(each.id, ()), keys, scope))
+                if (about := seen_sides(each, sides.get(each.id, ()), keys, scope))
             ]
             return Explanation(
                 customer,
@@ -170,13 +96,13 @@ class CustomerService:
                 [keys[number] for number in own],
                 [keys[number] for number in sorted(others)],
                 [
-                    _shown_link(each)
+                    shown_link(each)
                     for each in links
                     if each.account_id in shops and keys.keys() >= {each.low, each.high}
                 ],
                 decided,
-                [_shown_move(each, shops) for each in moves],
-                [_shown_suggestion(each, keys) for each in suggestions if keys.keys() >= {each.low, each.high}],
+                [shown_move(each, shops) for each in moves],
+                [shown_suggestion(each, keys) for each in suggestions if keys.keys() >= {each.low, each.high}],
             )
 
     async def merge(self, actor: Actor, customer_id: UUID, others: Collection[UUID], reason: str) -> Decided:
@@ -247,9 +173,9 @@ class CustomerService:
             found = await IdentitySuggestions(work).list(page, actor.scope)
             ends = {end for each in found.items for end in (each.low, each.high)}
             rows = await Identities(work).rows(await KeyScopes(work).seen(ends, actor.scope))
-            keys = {number: _shown_key(row) for number, row in rows.items()}
+            keys = {number: shown_key(row) for number, row in rows.items()}
         both = [each for each in found.items if keys.keys() >= {each.low, each.high}]
-        return Page([_shown_suggestion(each, keys) for each in both], found.next_cursor)
+        return Page([shown_suggestion(each, keys) for each in both], found.next_cursor)
 
     async def settle(self, actor: Actor, suggestion_id: UUID, verdict: Verdict, reason: str) -> Decided:
         """Answer a suggestion: the two keys are one person's, or they are not."""
@@ -359,50 +285,3 @@ async def _follow(
     target = f"customer:{customers[0]}" if customers else f"identity-decision:{decision.id}"
     await AuditLog(work).record(actor, what, target, told)
     return Decided(decision.id, decision.verdict, customers)
-
-
-def _shown_key(row: IdentityRow) -> ShownKey:
-    value = masked_key(row.kind, row.value)
-    return ShownKey(row.id, row.kind, row.scope, value, row.customer_id, row.first_seen_at, bool(row.crowded))
-
-
-def _shown_link(row: IdentityLinkRow) -> ShownLink:
-    record = masked_record(row.record)
-    return ShownLink(row.low, row.high, Tier(row.tier).name.lower(), row.account_id, record, row.seen_at)
-
-
-def _shown_decision(row: IdentityDecisionRow, sides: Sequence[Sequence[int]]) -> ShownDecision:
-    return ShownDecision(
-        row.id, row.verdict, sides, row.actor, row.reason, row.decided_at, row.undone_at, row.undone_by
-    )
-
-
-def _seen_sides(
-    row: IdentityDecisionRow, sides: Sequence[Sequence[int]], seen: Collection[int], scope: Scope
-) -> Sequence[Sequence[int]]:
-    """What a decision says of keys that are seen; nothing when it is about no two of them."""
-    if scope.kind == "everything":
-        return sides
-    found = [kept for side in sides if (kept := [key for key in side if key in seen])]
-    says_something = len(found) == 2 if row.verdict == "part" else any(len(side) > 1 for side in found)
-    return found if says_something else []
-
-
-def _shown_move(row: IdentityMoveRow, shops: Collection[str]) -> ShownMove:
-    detail = dict(row.detail)
-    if records := detail.get("records"):
-        detail["records"] = [masked_record(each) for each in records if _teller(each) in shops]
-    return ShownMove(row.identity_id, row.from_customer, row.to_customer, row.cause, detail, row.moved_at)
-
-
-def _tellers(row: IdentityMoveRow) -> Iterable[str]:
-    return map(_teller, row.detail.get("records", ()))
-
-
-def _teller(record: str) -> str:
-    """The account whose record it is: history keeps `account record`."""
-    return record.partition(" ")[0]
-
-
-def _shown_suggestion(row: IdentitySuggestionRow, keys: Mapping[int, ShownKey]) -> ShownSuggestion:
-    return ShownSuggestion(row.id, row.why, row.made_at, keys[row.low], keys[row.high])

@@ -11,8 +11,9 @@ from domain.canonical.keys import IdentityKey
 from domain.customers.identity import Verdict
 from domain.customers.strength import Tier
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
-from services.customers import CustomerService, Explanation
+from services.customers import CustomerService
 from services.identities import IdentityService, Sighting
+from services.identity_evidence import Explanation
 from storage.audit import AuditEntryRow
 from storage.engine import Database
 from storage.erasing import Erasing
