@@ -26,8 +26,7 @@ _MOST_RECORDS_NAMED = 5
 
 
 class Sighting(NamedTuple):
-    """Keys that one record named together. record: the record's name, `order:E2026…`; at: the earliest instant that it
-    tells of them."""
+    """Keys that one record named together. record: the record's name, `order:E2026…`; at: when it happened."""
 
     keys: tuple[IdentityKey, ...]
     account_id: str
@@ -90,10 +89,6 @@ class _Batch:
         known = await self._identities.find(self._first_seen)
         for key, stored in known.items():
             self._know(key, stored)
-        earlier = {
-            stored.id: seen for key, stored in known.items() if (seen := self._first_seen[key]) < stored.first_seen_at
-        }
-        await self._identities.seen_earlier(earlier)
         missing = [key for key in self._first_seen if key not in known]
         apart = await self._store(missing, known) if missing else set()
         added = await self._link()

@@ -6,7 +6,7 @@ at once wait for each other and never embrace.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -32,10 +32,6 @@ from storage.unit_of_work import UnitOfWork
 TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
 
-
-_BEGINNINGS = ("created_at", "paid_at", "requested_at")
-_NO_SHOP_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
-"""An earlier instant in an order is how some platform says that it does not know."""
 
 EventName = tuple[str, str]
 """Source and id of an event."""
@@ -83,14 +79,6 @@ class Arrival:
     @property
     def name(self) -> EventName:
         return self.event.source, self.event.id
-
-    @property
-    def knows_them_since(self) -> datetime:
-        """The earliest instant at which, by this event, its person had to do with the shop."""
-        at = self.event.time or self.received_at
-        values = self.record.values if self.record is not None else {}
-        told = [moment for name in _BEGINNINGS if (moment := values.get(name)) is not None]
-        return min((moment for moment in told if _NO_SHOP_BEFORE <= moment < at), default=at)
 
     @property
     def is_history(self) -> bool:
@@ -215,7 +203,7 @@ class Intake:
 
     async def _assign(self, work: UnitOfWork, arrivals: Sequence[Arrival]) -> Assigned:
         sightings = [
-            Sighting(record.people, record.account_id, record.name, arrival.knows_them_since)
+            Sighting(record.people, record.account_id, record.name, arrival.event.time or arrival.received_at)
             for arrival in arrivals
             if (record := arrival.record) is not None and record.people
         ]

@@ -1,6 +1,7 @@
 """A customer's figures over the records of all their keys."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,10 +26,19 @@ _FIGURES = text(
         min(paid_at) AS first_paid_at,
         (SELECT count(*) FROM refunds WHERE identity_id IN (SELECT id FROM keys)
             AND status IN ('requested', 'awaiting_return', 'returned')) AS open_refunds,
-        (SELECT min(first_seen_at) FROM identities WHERE customer_id = :customer) AS since
+        (SELECT min(at) FROM (
+            SELECT first_seen_at AS at FROM identities WHERE customer_id = :customer
+            UNION ALL SELECT told.at FROM orders, unnest(ARRAY[created_at, paid_at, told_at]) AS told (at)
+                WHERE identity_id IN (SELECT id FROM keys)
+            UNION ALL SELECT told.at FROM refunds, unnest(ARRAY[requested_at, told_at]) AS told (at)
+                WHERE identity_id IN (SELECT id FROM keys)
+            UNION ALL SELECT occurred_at FROM interactions WHERE identity_id IN (SELECT id FROM keys)
+        ) AS told WHERE at >= :earliest) AS since
     FROM paid
     """
 )
+_NO_SHOP_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
+"""An earlier instant is how some platform says that it does not know."""
 _LAST_ORDER = text(
     """
     SELECT account_id, order_id, status, paid_minor, coalesce(paid_at, created_at, told_at) AS paid_at, array(
@@ -79,9 +89,10 @@ class CustomerFacts(Repository):
     async def figures(self, customer: UUID) -> dict[str, Any]:
         """`orders`, `paid_minor`, `refunded_minor`, `first_paid_at`, `open_refunds`, `since`.
 
-        Amounts are of orders in the merchant's own currency; all orders are counted.
+        Amounts are of orders in the merchant's own currency; all orders are counted. since: the earliest that any
+        record tells of the customer, however late it came in.
         """
-        names = {"customer": customer, "paid": _PAID, "home": HOME_CURRENCY}
+        names = {"customer": customer, "paid": _PAID, "home": HOME_CURRENCY, "earliest": _NO_SHOP_BEFORE}
         return {**(await self.session.execute(_FIGURES, names)).mappings().one()}
 
     async def last_order(self, customer: UUID, categories: Sequence[str] = ()) -> dict[str, Any] | None:

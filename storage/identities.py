@@ -64,7 +64,6 @@ class StoredKey(NamedTuple):
     customer_id: UUID
     home: UUID | None
     crowded: int
-    first_seen_at: datetime
 
     @property
     def tier(self) -> Tier:
@@ -93,7 +92,7 @@ class Placed(NamedTuple):
 
 
 _FIND = """
-    SELECT digest, id, kind, scope, customer_id, home, crowded, first_seen_at FROM identities
+    SELECT digest, id, kind, scope, customer_id, home, crowded FROM identities
     WHERE digest = ANY(%(digests)b::bytea[])
 """
 _ADD = """
@@ -108,15 +107,6 @@ _PLACE = """
     UPDATE identities SET customer_id = new.customer, home = new.home
     FROM unnest(%(ids)b::bigint[], %(customers)b::uuid[], %(homes)b::uuid[]) AS new (id, customer, home)
     WHERE identities.id = new.id
-    """
-# In the order of ids, as every other batch does.
-_SEEN_EARLIER = """
-    WITH held AS (
-        SELECT identities.id, new.seen
-        FROM unnest(%(ids)b::bigint[], %(seen)b::timestamptz[]) AS new (id, seen) JOIN identities USING (id)
-        WHERE new.seen < identities.first_seen_at ORDER BY id FOR NO KEY UPDATE OF identities
-    )
-    UPDATE identities SET first_seen_at = held.seen FROM held WHERE identities.id = held.id
     """
 _CROWD = """
     UPDATE identities SET crowded = identities.crowded | new.bits
@@ -181,11 +171,6 @@ class Identities(Repository):
         if placed:
             ids, customers, homes = zip(*placed, strict=True)
             await fetch(self.work, _PLACE, {"ids": list(ids), "customers": list(customers), "homes": list(homes)})
-
-    async def seen_earlier(self, seen: Mapping[int, datetime]) -> None:
-        """Note of keys that records tell of them from before the first that was known."""
-        if seen:
-            await fetch(self.work, _SEEN_EARLIER, {"ids": list(seen), "seen": list(seen.values())})
 
     async def mark_crowded(self, bits: Mapping[int, int]) -> None:
         """Note in which tiers keys turned out to be a crowd's; that never ends."""

@@ -131,7 +131,7 @@ _REACH = """
         LEFT JOIN LATERAL (SELECT id, crowded FROM identities WHERE identities.id = near.id OFFSET 0) AS far ON true
         WHERE near.tier IS NULL OR far.crowded >> near.tier & 1 = 0
     )
-    SELECT id, kind, scope, customer_id, home, crowded, first_seen_at FROM identities
+    SELECT id, kind, scope, customer_id, home, crowded FROM identities
     WHERE id IN (SELECT id FROM reached) ORDER BY id FOR NO KEY UPDATE
     """
 _LINKS = """

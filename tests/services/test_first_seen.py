@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlmodel import select
 
 from domain.events import Event
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
+from storage.customer_facts import CustomerFacts
 from storage.engine import Database
+from storage.identities import IdentityRow
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
 
@@ -29,8 +31,9 @@ async def order_comes(database: Database, number: str, told_at: datetime, **inst
     async with UnitOfWork(database) as work:
         await Intake(IdentityService()).take_in(work, [Arrival.of(event, work.now)])
     async with UnitOfWork(database) as work:
-        seen: datetime | None = await work.session.scalar(text("SELECT first_seen_at FROM identities"))
-        assert seen is not None
+        customer = await work.session.scalar(select(IdentityRow.customer_id))
+        assert customer is not None
+        seen: datetime = (await CustomerFacts(work).figures(customer))["since"]
         return seen
 
 

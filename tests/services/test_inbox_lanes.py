@@ -99,7 +99,9 @@ async def what_is_known(database: Database) -> dict[str, Any]:
         "refunds": "SELECT refund_id, status, identity_id IS NOT NULL, unsettled FROM refunds",
         "interactions": "SELECT kind, key, version FROM interactions",
         "people": "SELECT array_agg(digest ORDER BY digest) FROM identities GROUP BY customer_id",
-        "tags": f"SELECT {owner}, rule, held FROM customer_tags WHERE held",
+        # What merged customers carried when they did stays with them.
+        "tags": f"SELECT {owner}, rule FROM customer_tags JOIN customers c ON c.id = customer_id "
+        "WHERE held AND c.merged_into IS NULL",
         "events": f"SELECT source, event_id, type FROM events WHERE type NOT LIKE '{MAY_DIFFER}'",
         "inbox": "SELECT state, count(*) FROM inbox GROUP BY state",
     }
