@@ -14,8 +14,9 @@ from simulator.entities import Coupon, Order, Push, Refund, RefundStatus, Shop
 from simulator.faults import Fault
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
-from simulator.platforms.youzan import api, render, wire
-from simulator.platforms.youzan.api import APIS, ApiError, Call
+from simulator.platforms.youzan import render, wire
+from simulator.platforms.youzan.api import APIS
+from simulator.platforms.youzan.call import ApiError, Call, Handler
 from simulator.quotas import Limit, Quotas
 from simulator.tokens import TokenDesk, TokenState
 from simulator.world import World
@@ -253,7 +254,7 @@ class Youzan(PlatformBase):
             return JSONResponse(self._gateway_error(4101, "请求太频繁"))
         return JSONResponse(self._run(handler, Call(self._world, self.shop(token.account), params)))
 
-    def _run(self, handler: api.Handler, call: Call) -> Json:
+    def _run(self, handler: Handler, call: Call) -> Json:
         try:
             data = handler(call)
         except ApiError as error:

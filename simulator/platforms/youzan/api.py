@@ -6,18 +6,13 @@ Source: doc.youzanyun.com as quoted by public notes and SDKs [S]; what no source
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 from simulator import trade
-from simulator.entities import Buyer, Order, OrderStatus, Refund, RefundStatus, Shop
-from simulator.platforms.articles import articles
-from simulator.platforms.categories import TOP, categories_of, number_of
-from simulator.platforms.youzan import render, wire
+from simulator.entities import Buyer, Order, OrderStatus, Refund, RefundStatus
+from simulator.platforms.youzan import goods, render, wire
+from simulator.platforms.youzan.call import ApiError, Call, Handler, Json
 from simulator.world import World
-
-Json = dict[str, Any]
 
 UNVERIFIED = frozenset(
     {
@@ -38,46 +33,6 @@ UNVERIFIED = frozenset(
 PAGE_LIMIT = 100
 SIZE_LIMIT = 100
 SEARCH_DEPTH = 3000
-WINDOW = timedelta(days=93)
-
-
-class ApiError(Exception):
-    """A business error: HTTP 200 with `success: false`."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call: the shop whose token it carries and the JSON parameters."""
-
-    world: World
-    shop: Shop
-    params: Json
-
-    def text(self, name: str) -> str:
-        """A parameter that must be a non-empty string. ApiError 5001 otherwise, as the gateway does for types."""
-        value = self.params.get(name)
-        if not isinstance(value, str) or not value:
-            raise ApiError(5001, f"参数 {name} 缺失或类型不正确")
-        return value
-
-    def number(self, name: str, default: int | None = None) -> int:
-        """An integer parameter. ApiError 5001 when it is missing or of another type."""
-        value = self.params.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ApiError(5001, f"参数 {name} 缺失或类型不正确")
-        return value
-
-    def visible(self, created: datetime) -> bool:
-        """Whether a row is old enough for the platform's lagging reads."""
-        return self.world.clock.now() - created >= timedelta(seconds=self.world.settings.youzan_read_lag_s)
-
-
-Handler = Callable[[Call], Json]
 
 
 def trades_sold_get(call: Call) -> Json:
@@ -210,10 +165,10 @@ def online_confirm(call: Call) -> Json:
     number = "" if call.params.get("is_no_express") == 1 else call.text("out_sid")
     if order.status is not OrderStatus.PAID:
         code = 102570007 if order.shipped_at else 102570020
-        _record(call, "shipped", {"tid": tid}, code=code)
+        call.record("shipped", {"tid": tid}, code=code)
         raise ApiError(code, "不能重复提交已发过货的商品" if order.shipped_at else "订单没有可发货的商品")
     trade.ship(call.world, order, number)
-    _record(call, "shipped", {"tid": tid, "waybill": number})
+    call.record("shipped", {"tid": tid, "waybill": number})
     return {"is_success": True}
 
 
@@ -230,70 +185,10 @@ def users_info_query(call: Call) -> Json:
     raise ApiError(10002, "yz_open_id、mobile、weixin_union_id、weixin_open_id 至少传一个")
 
 
-def items_onsale_get(call: Call) -> Json:
-    """Articles on sale, pages of up to 300."""
-    return _items(call, on_sale=True)
-
-
-def items_inventory_get(call: Call) -> Json:
-    """Articles that were put away, pages of up to 300."""
-    return _items(call, on_sale=False)
-
-
-def coupon_search(call: Call) -> Json:
-    """The coupons that the shop gives out, a group each."""
-    page, size = call.number("page_no", 1), call.number("page_size", 20)
-    groups = {row.batch: row for row in call.world.coupons.having(shop=call.shop.id)}
-    shown = sorted(groups)[(page - 1) * size : page * size]
-    return {"total": len(groups), "groups": [render.coupon_group(call.shop, groups[name]) for name in shown]}
-
-
-def coupon_fetchlogs(call: Call) -> Json:
-    """Who took coupons of a group within a time, and whether they used them."""
-    page, size = call.number("page_no", 1), call.number("page_size", 20)
-    window = _window(call.params, "start_taked", "end_taked")
-    if window is None:
-        raise ApiError(5001, "start_taked、end_taked 缺失")
-    found = call.world.coupons.between("taken", *window, shop=call.shop.id)
-    rows = [row for row in found if row.batch == str(call.params.get("coupon_group_id"))]
-    shown = [render.coupon_log(call.world, row) for row in rows[(page - 1) * size : page * size]]
-    return {"total_results": len(rows), "fetchlogs": shown}
-
-
-def itemdetail_get(call: Call) -> Json:
-    """One article with its marks: what may be sent back and exchanged."""
-    request = call.params.get("request")
-    wanted = request if isinstance(request, dict) else {}
-    rows = next(
-        (rows for rows in articles(call.world, call.shop) if rows[0].item_id == str(wanted.get("item_id"))), None
-    )
-    if rows is None:
-        raise ApiError(5000, "商品不存在")
-    return render.item_detail(rows)
-
-
-def item_get(call: Call) -> Json:
-    """One article with its variants."""
-    number = str(call.number("item_id"))
-    rows = next((rows for rows in articles(call.world, call.shop) if rows[0].item_id == number), None)
-    if rows is None:
-        raise ApiError(5001, "商品不存在")
-    return {"item": {**render.item(rows), "skus": [render.sku(row) for row in rows]}}
-
-
-def itemcategories_get(call: Call) -> Json:
-    """The tree of categories."""
-    leaves = [
-        {"cid": number, "name": name, "parent_cid": number_of(TOP), "is_parent": False}
-        for number, name in sorted(categories_of(call.world, call.shop).items())
-    ]
-    return {"categories": [{"cid": number_of(TOP), "name": TOP, "is_parent": True, "sub_categories": leaves}]}
-
-
 def decrypt_single(call: Call) -> Json:
     """The plaintext of one ciphertext of this shop; every use is in the ledger."""
     plain = _reveal(call, call.text("source"))
-    _record(call, "decrypted", {"count": "1"})
+    call.record("decrypted", {"count": "1"})
     return {"plaintext": plain}
 
 
@@ -303,7 +198,7 @@ def decrypt_batch(call: Call) -> Json:
     if not isinstance(sources, list) or not sources or len(sources) > 100:
         raise ApiError(5001, "sources 必须是 1 至 100 个密文")
     plain = {str(source): _reveal(call, str(source)) for source in sources}
-    _record(call, "decrypted", {"count": str(len(plain))})
+    call.record("decrypted", {"count": str(len(plain))})
     return {"plaintexts": plain}
 
 
@@ -319,13 +214,13 @@ APIS: dict[tuple[str, str], Handler] = {
     ("youzan.logistics.express.get", "3.0.0"): express_get,
     ("youzan.logistics.online.confirm", "3.0.0"): online_confirm,
     ("youzan.users.info.query", "1.0.1"): users_info_query,
-    ("youzan.items.onsale.get", "3.0.0"): items_onsale_get,
-    ("youzan.items.inventory.get", "3.0.0"): items_inventory_get,
-    ("youzan.item.get", "3.0.0"): item_get,
-    ("youzan.item.itemdetail.get", "1.0.0"): itemdetail_get,
-    ("youzan.ump.coupon.search", "3.0.0"): coupon_search,
-    ("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2"): coupon_fetchlogs,
-    ("youzan.itemcategories.get", "3.0.0"): itemcategories_get,
+    ("youzan.items.onsale.get", "3.0.0"): goods.items_onsale_get,
+    ("youzan.items.inventory.get", "3.0.0"): goods.items_inventory_get,
+    ("youzan.item.get", "3.0.0"): goods.item_get,
+    ("youzan.item.itemdetail.get", "1.0.0"): goods.itemdetail_get,
+    ("youzan.ump.coupon.search", "3.0.0"): goods.coupon_search,
+    ("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2"): goods.coupon_fetchlogs,
+    ("youzan.itemcategories.get", "3.0.0"): goods.itemcategories_get,
     ("youzan.cloud.secret.decrypt.single", "1.0.0"): decrypt_single,
     ("youzan.cloud.secret.decrypt.batch", "1.0.0"): decrypt_batch,
 }
@@ -373,17 +268,8 @@ def _refund(call: Call, effect: str | None = None) -> Refund:
     else:
         return row
     if effect is not None:
-        _record(call, effect, {"refund_id": refund_id}, code=error.code)
+        call.record(effect, {"refund_id": refund_id}, code=error.code)
     raise error
-
-
-def _items(call: Call, *, on_sale: bool) -> Json:
-    page, size = call.number("page_no", 1), call.number("page_size", 20)
-    if page < 1 or not 1 <= size <= 300:
-        raise ApiError(5001, "page_no、page_size 不正确")
-    found = [rows for rows in articles(call.world, call.shop) if any(row.on_sale for row in rows) is on_sale]
-    shown = found[(page - 1) * size : page * size]
-    return {"count": len(found), "items": [render.item(rows) for rows in shown]}
 
 
 def _version(call: Call) -> int:
@@ -395,19 +281,13 @@ def _version(call: Call) -> int:
 
 def _attempt(call: Call, kind: str, row: Refund, refusal: trade.TradeRefusal) -> ApiError:
     code, message = _REFUSALS[refusal.why]
-    _record(call, kind, {"refund_id": row.id, "tid": row.tid}, code=code)
+    call.record(kind, {"refund_id": row.id, "tid": row.tid}, code=code)
     return ApiError(code, message)
 
 
 def _effect(call: Call, kind: str, row: Refund) -> None:
     amount = row.amount_minor if row.status is RefundStatus.REFUNDED else None
-    _record(call, kind, {"refund_id": row.id, "tid": row.tid}, amount_minor=amount)
-
-
-def _record(call: Call, kind: str, subjects: dict[str, str], *, code: int = 0, amount_minor: int | None = None) -> None:
-    call.world.ledger.record(
-        kind, "youzan", call.shop.id, request=call.params, subjects=subjects, code=code, amount_minor=amount_minor
-    )
+    call.record(kind, {"refund_id": row.id, "tid": row.tid}, amount_minor=amount)
 
 
 def _reveal(call: Call, ciphertext: str) -> str:
@@ -422,7 +302,7 @@ def _orders(call: Call) -> tuple[list[Order], Callable[[Order], datetime | None]
     rows: list[Order] | None = None
     sorted_by = _WINDOWS["created"][1]
     for suffix, (index, moment) in _WINDOWS.items():
-        window = _window(call.params, f"start_{suffix}", f"end_{suffix}")
+        window = call.window(f"start_{suffix}", f"end_{suffix}")
         if window is None:
             continue
         sorted_by = moment
@@ -433,18 +313,3 @@ def _orders(call: Call) -> tuple[list[Order], Callable[[Order], datetime | None]
     if rows is None:
         rows = call.world.orders.having(shop=call.shop.id)
     return [order for order in rows if call.visible(order.created_at)], sorted_by
-
-
-def _window(params: Json, start_name: str, end_name: str) -> tuple[datetime, datetime] | None:
-    start, end = params.get(start_name), params.get(end_name)
-    if start is None or end is None:
-        return None
-    try:
-        window = wire.instant(str(start)), wire.instant(str(end))
-    except ValueError:
-        raise ApiError(5001, "时间格式应为 yyyy-MM-dd HH:mm:ss") from None
-    if window[0] > window[1]:
-        raise ApiError(5000, "开始时间不能大于结束时间")
-    if window[1] - window[0] > WINDOW:
-        raise ApiError(5000, "时间跨度不能超过3个月")
-    return window
