@@ -12,39 +12,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import trade
-from simulator.entities import Coupon, Goods, Order, OrderStatus, Push, Refund, RefundStatus
+from simulator.entities import Coupon, Order, Push, Refund, RefundStatus
 from simulator.happenings import Happening, What
-from simulator.platforms.articles import articles, code_of
+from simulator.platforms.articles import articles
 from simulator.platforms.base import Json
 from simulator.platforms.categories import TOP, categories_of, number_of
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
+from simulator.platforms.wechat_store import render
 
 UNVERIFIED = (
     "the error codes 10020051 to 10020055",
     "that getaftersalelist takes begin_update_time and end_update_time, at most 24 hours apart",
     "order_scene's numbers: 2 live, 3 short video",
 )
-LISTED, DELISTED = 5, 11
 LONGEST_WINDOW = timedelta(days=7)
 LONGEST_REFUND_WINDOW = timedelta(hours=24)
-ORDER_WORDS = {
-    OrderStatus.UNPAID: 10,
-    OrderStatus.PAID: 20,
-    OrderStatus.SHIPPED: 30,
-    OrderStatus.COMPLETED: 100,
-    OrderStatus.CLOSED: 250,
-}
-REFUNDED = 200
-SCENES = {"live": 2, "short_video": 3}
-REFUND_WORDS = {
-    RefundStatus.REQUESTED: "MERCHANT_PROCESSING",
-    RefundStatus.AWAITING_RETURN: "USER_WAIT_RETURN",
-    RefundStatus.RETURNED: "MERCHANT_WAIT_RECEIPT",
-    RefundStatus.REFUSED: "MERCHANT_REJECT_REFUND",
-    RefundStatus.RETURN_REFUSED: "MERCHANT_REJECT_RETURN",
-    RefundStatus.CLOSED: "USER_CANCELD",
-    RefundStatus.REFUNDED: "MERCHANT_REFUND_SUCCESS",
-}
 ORDER_EVENTS = {
     What.ORDER_CREATED: "channels_ec_order_new",
     What.ORDER_PAID: "channels_ec_order_pay",
@@ -75,7 +57,7 @@ def list_orders(call: Call) -> Json:
 
 def get_order(call: Call) -> Json:
     """channels/ec/order/get."""
-    return answer(order=_order(call, _order_row(call)))
+    return answer(order=render.order(call, _order_row(call)))
 
 
 def send_delivery(call: Call) -> Json:
@@ -107,7 +89,7 @@ def list_refunds(call: Call) -> Json:
 
 def get_refund(call: Call) -> Json:
     """channels/ec/aftersale/getaftersaleorder."""
-    return answer(after_sale_order=_refund(call, _refund_row(call)))
+    return answer(after_sale_order=render.refund(call, _refund_row(call)))
 
 
 def accept_refund(call: Call) -> Json:
@@ -155,7 +137,7 @@ def get_product(call: Call) -> Json:
     rows = next((rows for rows in articles(call.world, call.shop) if rows[0].item_id == wanted), None)
     if rows is None:
         raise ErrCode(10020052)
-    return answer(product=_article(rows))
+    return answer(product=render.article(rows))
 
 
 def all_categories(call: Call) -> Json:
@@ -211,7 +193,7 @@ class WechatStore(WechatPlatform):
     def _order_push(self, account: str, event: str, row: Order, at: datetime) -> Push:
         info: Json = {"order_id": int(row.id) if row.id.isdigit() else row.id}
         if event == "channels_ec_order_pay":
-            info["pay_time"] = _seconds(row.paid_at or at)
+            info["pay_time"] = render.seconds(row.paid_at or at)
         if event == "channels_ec_order_deliver":
             info["finish_delivery"] = 1
         if event == "channels_ec_order_confirm":
@@ -219,19 +201,19 @@ class WechatStore(WechatPlatform):
         if event == "channels_ec_order_cancel":
             info["cancel_type"] = 2 if row.refunded_minor else 1
         if event == "channels_ec_order_settle":
-            info["settle_time"] = _seconds(at)
+            info["settle_time"] = render.seconds(at)
         return self._at(self.callback(account, event, self._buyer(row), {"order_info": info}), at)
 
     def _coupon_push(self, account: str, what: What, row: Coupon, at: datetime) -> Push:
         event, within, moment = COUPON_EVENTS[what]
-        info: Json = {"coupon_id": row.batch, "user_coupon_id": row.id, moment: str(_seconds(at))}
+        info: Json = {"coupon_id": row.batch, "user_coupon_id": row.id, moment: str(render.seconds(at))}
         if row.order_id:
             info["order_id"] = row.order_id
         buyer = self.world.buyers.get(row.buyer)
         return self._at(self.callback(account, event, buyer.openid if buyer else "", {within: info}), at)
 
     def _refund_push(self, account: str, row: Refund, at: datetime) -> Push:
-        info = {"status": REFUND_WORDS[row.status], "after_sale_order_id": row.id, "order_id": row.tid}
+        info = {"status": render.REFUND_WORDS[row.status], "after_sale_order_id": row.id, "order_id": row.tid}
         order = self.world.orders.get(row.tid)
         sender = self._buyer(order) if order is not None else ""
         push = self.callback(account, REFUND_EVENT, sender, {"finder_shop_aftersale_status_update": info})
@@ -239,126 +221,6 @@ class WechatStore(WechatPlatform):
 
     def _buyer(self, row: Order) -> str:
         return self.who(row)[1].openid
-
-
-def _order(call: Call, row: Order) -> Json:
-    customer, buyer = call.platform.who(row)
-    closed = REFUNDED if row.status is OrderStatus.CLOSED and row.refunded_minor else ORDER_WORDS[row.status]
-    source = {
-        "account_type": 1,
-        "account_id": row.influencer_id,
-        "account_nickname": "",
-        "content_type": SCENES.get(row.channel, 0),
-        "content_id": row.video_id,
-    }
-    parcels = [
-        {
-            "waybill_id": row.waybill,
-            "delivery_id": "SF",
-            "delivery_name": "顺丰速运",
-            "delivery_time": _seconds(row.shipped_at),
-            "deliver_type": 1,
-            "product_infos": [_product(line.item_id, line.sku_id, line.count) for line in row.lines],
-        }
-    ]
-    return {
-        "order_id": row.id,
-        "status": closed,
-        "openid": buyer.openid,
-        "unionid": customer.unionid,
-        "create_time": _seconds(row.created_at),
-        "update_time": _seconds(row.updated_at),
-        "order_detail": {
-            "product_infos": [
-                {
-                    "product_id": line.item_id,
-                    "sku_id": line.sku_id,
-                    "sku_cnt": line.count,
-                    "title": line.title,
-                    "sale_price": line.price_minor,
-                    "real_price": line.amount_minor,
-                    "estimate_price": line.amount_minor,
-                    "sku_code": code_of(call.world, row.shop, line.sku_id),
-                    "sku_attrs": [{"attr_key": "规格", "attr_value": line.sku}],
-                }
-                for line in row.lines
-            ],
-            "price_info": {
-                "product_price": row.goods_minor,
-                "order_price": row.paid_minor,
-                "freight": row.postage_minor,
-                "discounted_price": row.discount_minor,
-                "is_discounted": row.discount_minor > 0,
-            },
-            "pay_info": {"pay_time": _seconds(row.paid_at), "transaction_id": f"42{row.id}" if row.paid_at else ""},
-            "delivery_info": {
-                "address_info": {
-                    "province_name": customer.province,
-                    "city_name": customer.city,
-                    "county_name": customer.district,
-                    "user_name": f"{customer.name[0]}**",
-                    "tel_number": f"{row.phone[:3]}****{row.phone[-4:]}",
-                },
-                "delivery_product_info": parcels if row.waybill else [],
-            },
-            "coupon_info": {"user_coupon_id": row.coupon_ids[0] if row.coupon_ids else ""},
-            "ext_info": {
-                "order_scene": SCENES.get(row.channel, 1),
-                "confirm_receipt_time": _seconds(row.finished_at if row.status is OrderStatus.COMPLETED else None),
-            },
-            "source_infos": [source] if row.influencer_id else [],
-        },
-    }
-
-
-def _refund(call: Call, row: Refund) -> Json:
-    order = call.world.orders.get(row.tid)
-    customer, buyer = call.platform.who(order) if order is not None else (None, None)
-    line = next((line for line in order.lines if line.oid == row.oid), None) if order is not None else None
-    return {
-        "after_sale_order_id": row.id,
-        "order_id": row.tid,
-        "status": REFUND_WORDS[row.status],
-        "type": "RETURN" if row.returns_goods else "REFUND",
-        "openid": buyer.openid if buyer else "",
-        "unionid": customer.unionid if customer else "",
-        "reason": "QUALITY_ISSUES",
-        "reason_text": row.reason_text,
-        "details": {"desc": row.reason_text},
-        "product_info": _product(line.item_id, line.sku_id, line.count) if line else {},
-        "refund_info": {"amount": row.amount_minor},
-        "return_info": {"waybill_id": row.waybill or "", "delivery_id": "SF" if row.waybill else ""},
-        "create_time": _seconds(row.created_at),
-        "update_time": _seconds(row.modified_at),
-    }
-
-
-def _product(item_id: str, sku_id: str, count: int) -> Json:
-    return {"product_id": item_id, "sku_id": sku_id, "product_cnt": count}
-
-
-def _article(rows: list[Goods]) -> Json:
-    first = rows[0]
-    return {
-        "product_id": first.item_id,
-        "out_product_id": first.article_code,
-        "title": first.title,
-        "cats": [{"cat_id": str(number)} for number in (number_of(TOP), number_of(first.category))],
-        "status": LISTED if any(row.on_sale for row in rows) else DELISTED,
-        "min_price": min(row.price_minor for row in rows),
-        "skus": [
-            {
-                "sku_id": row.sku_id,
-                "out_sku_id": row.code,
-                "sku_code": row.code,
-                "sale_price": row.price_minor,
-                "stock_num": row.stock,
-                "status": LISTED if row.on_sale else DELISTED,
-                "sku_attrs": [{"attr_key": "规格", "attr_value": row.sku}],
-            }
-            for row in rows
-        ],
-    }
 
 
 def _order_row(call: Call) -> Order:
@@ -404,7 +266,3 @@ def _page(rows: list[tuple[datetime, str]], call: Call, size: int) -> tuple[list
     if shown:
         key = base64.urlsafe_b64encode(json.dumps([shown[-1][0].isoformat(), shown[-1][1]]).encode()).decode()
     return shown, {"next_key": key, "has_more": len(rows) > size}
-
-
-def _seconds(at: datetime | None) -> int:
-    return int(at.timestamp()) if at else 0
