@@ -19,7 +19,8 @@ from services.run_starts import NewRun
 from storage.definitions import Definitions
 from storage.identities import Customers
 from storage.locks import lock_all
-from storage.runs import EnrolledRun, RunRow, Runs
+from storage.run_enrolments import EnrolledRun, RunEnrolments
+from storage.runs import RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 
 _CUSTOMER = f"{CUSTOMER}:"
@@ -132,7 +133,7 @@ async def is_doubled(work: UnitOfWork, run_id: str) -> bool:
         return False
     version = await Definitions(work).get(("flow", run.namespace, run.name, run.version))
     rule = version.traits.enrolment if version is not None else None
-    idle = await Runs(work).idle([each.id for each in found if not each.is_open])
+    idle = await RunEnrolments(work).idle([each.id for each in found if not each.is_open])
     return run.id in {each.id for each in _surplus(found, rule, idle)}
 
 
@@ -144,12 +145,12 @@ async def reaches(work: UnitOfWork, run_id: str) -> None:
     run = await _enrolled_root(work, run_id)
     if run is None or run.reached_at is not None:
         return
-    await Runs(work).note_reached(run.id)
+    await RunEnrolments(work).note_reached(run.id)
     before = [
         each.id for each in await _beside(work, run) if each.id != run.id and not each.is_open and each.reached_at
     ]
     if before:
-        await Runs(work).release(await Runs(work).idle(before))
+        await RunEnrolments(work).release(await RunEnrolments(work).idle(before))
 
 
 async def _beside(work: UnitOfWork, run: RunRow) -> list[EnrolledRun]:
@@ -158,7 +159,7 @@ async def _beside(work: UnitOfWork, run: RunRow) -> list[EnrolledRun]:
     customer = _customer_id(run.enrolled or "")
     if customer is None:
         return []
-    found = await Runs(work).enrolled(await _locked_names(work, customer))
+    found = await RunEnrolments(work).enrolled(await _locked_names(work, customer))
     return [each for each in found if (each.namespace, each.name) == (run.namespace, run.name)]
 
 
@@ -190,16 +191,16 @@ async def doubled_by_merge(
     asked = {each for subjects in merges.values() for subject in subjects if (each := _customer_id(subject))}
     known = await _names_of(work, sorted(asked))
     doubled: dict[int, list[EnrolledRun]] = {}
-    if not await Runs(work).enrolled({name for names in known.values() for name in names}, is_open=True):
+    if not await RunEnrolments(work).enrolled({name for names in known.values() for name in names}, is_open=True):
         return doubled
     await lock_all(work, sorted({f"enrolment:{name}" for names in known.values() for name in names}))
     for number, subjects in merges.items():
         named = {name for subject in subjects if (each := _customer_id(subject)) for name in known.get(each, ())}
         by_flow: dict[tuple[str, str], list[EnrolledRun]] = defaultdict(list)
-        for run in await Runs(work).enrolled(named):
+        for run in await RunEnrolments(work).enrolled(named):
             by_flow[run.namespace, run.name].append(run)
         ended = [run.id for found in by_flow.values() if len(found) > 1 for run in found if not run.is_open]
-        idle = await Runs(work).idle(ended)
+        idle = await RunEnrolments(work).idle(ended)
         surplus = [run for flow, found in by_flow.items() for run in _surplus(found, rule_of(*flow), idle)]
         if surplus:
             doubled[number] = surplus
@@ -234,7 +235,7 @@ async def _entered(work: UnitOfWork, applicants: Iterable[_Applicant]) -> dict[_
     names = {name for each in applicants for name in each.names}
     await lock_all(work, sorted(f"enrolment:{name}" for name in names))
     entered: dict[_Key, list[_Entry]] = defaultdict(list)
-    for found in await Runs(work).enrolled(names):
+    for found in await RunEnrolments(work).enrolled(names):
         entry = _Entry(found.id, found.entered_at, found.is_open, found.account_id)
         entered[found.namespace, found.name, found.enrolled].append(entry)
     return entered

@@ -38,7 +38,8 @@ from storage.notifications import EVENTS_CHANNEL, wait_for_notification
 from storage.paging import PageRequest
 from storage.placements import Placements
 from storage.releases import Trigger
-from storage.runs import Delivery, EnrolledRun, RunRow, Runs
+from storage.run_enrolments import EnrolledRun
+from storage.runs import Delivery, RunRow, Runs
 from storage.trigger_matches import TriggerMatches
 from storage.unit_of_work import UnitOfWork
 

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index, Text, and_, text, update
-from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col, select
 
 from domain.access import Scope
-from domain.catalog.customers import TAG, UNTAG
 from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
 from storage.effects import UNSETTLED, EffectRow
@@ -129,24 +127,6 @@ class Delivery:
     place: Placement
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolledRun:
-    """A run that took somebody in. enrolled: as it was called then. is_open: whether it has not ended. account_id: the
-    shop that it belongs to, None when to none.
-
-    reached_at: when it first was about to write to them; None when it never was, or left it to another run.
-    """
-
-    id: str
-    namespace: str
-    name: str
-    enrolled: str
-    entered_at: datetime
-    is_open: bool
-    account_id: str | None = None
-    reached_at: datetime | None = None
-
-
 _NEWEST_FIRST = Order("runs", (RunRow.created_at, RunRow.id))
 
 # A child is started by its parent, a moment after its row is there: it is known to have begun by its first report.
@@ -178,29 +158,6 @@ _LISTENING = """
     WHERE ended_at IS NULL AND listens && ARRAY[:type, '*']::text[] AND id > :after {condition}
     ORDER BY id LIMIT :size
     """.replace("{started}", _STARTED)
-# Before a run writes, its effect is there. One of which none is left any more may have written long ago.
-_IDLE = text(
-    """
-    WITH RECURSIVE parts (root, id, ended_at) AS (
-        SELECT id, id, ended_at FROM runs WHERE id = ANY(:ids)
-        UNION ALL
-        SELECT parts.root, child.id, child.ended_at FROM parts JOIN runs child ON child.parent_id = parts.id
-    ),
-    done AS (
-        SELECT parts.root, parts.ended_at IS NULL
-            OR EXISTS (SELECT FROM human_tasks WHERE run_id = parts.id)
-            OR EXISTS (
-                SELECT FROM effects WHERE run_id = parts.id AND state <> 'failed' AND NOT call = ANY(:harmless)
-                AND NOT (state = 'finished' AND EXISTS (
-                    SELECT FROM touches WHERE touches.key = effects.key AND skipped_reason IS NOT NULL))
-            ) AS something,
-            EXISTS (SELECT FROM effects WHERE run_id = parts.id) AS is_on_record
-        FROM parts
-    )
-    SELECT root FROM done JOIN runs ON runs.id = root
-    GROUP BY root, reached_at HAVING NOT bool_or(something) AND (reached_at IS NULL OR bool_or(is_on_record))
-    """
-)
 _WITHOUT_SUBJECT = "AND subjects = '{}'"
 _ANYBODY_LISTENING = """
     SELECT wanted.type
@@ -280,49 +237,6 @@ class Runs(Repository):
             left = select(col(EffectRow.run_id)).where(UNSETTLED)
             statement = statement.where(col(RunRow.ended_at).is_not(None), col(RunRow.id).in_(left))
         return await paginate(self.session, statement, _NEWEST_FIRST, page, summary_of)
-
-    async def enrolled(self, names: Collection[str], *, is_open: bool = False) -> list[EnrolledRun]:
-        """The runs that took in one of these (`customer:{id}`), the oldest first; with `is_open` those not ended."""
-        row = RunRow
-        statement = (
-            sa_select(
-                col(row.id),
-                col(row.namespace),
-                col(row.name),
-                col(row.enrolled),
-                col(row.created_at),
-                col(row.ended_at).is_(None),
-                col(row.account_id),
-                col(row.reached_at),
-            )
-            .where(col(row.enrolled).in_(names))
-            .order_by(col(row.created_at), col(row.id))
-        )
-        if is_open:
-            statement = statement.where(col(row.ended_at).is_(None))
-        rows = (await self.session.execute(statement)) if names else ()
-        return [
-            EnrolledRun(run, flow, name, enrolled or "", at, still, shop, reached)
-            for run, flow, name, enrolled, at, still, shop, reached in rows
-        ]
-
-    async def idle(self, run_ids: Collection[str]) -> set[str]:
-        """Those of the runs that ended, and all that they started, without having done anything for whom they took in:
-        no person's task, and no effect but tags, what certainly failed, and messages that were not sent."""
-        if not run_ids:
-            return set()
-        given = {"ids": list(run_ids), "harmless": [TAG.name, UNTAG.name]}
-        return set(await self.session.scalars(_IDLE, given))
-
-    async def release(self, run_ids: Collection[str]) -> None:
-        """Let runs that ended not be the ones that write any more; another one is."""
-        statement = update(RunRow).where(col(RunRow.id).in_(run_ids), col(RunRow.ended_at).is_not(None))
-        await self.session.execute(statement.values(reached_at=None))
-
-    async def note_reached(self, run_id: str) -> None:
-        """Remember that this run writes to whom it took in; the first time counts."""
-        statement = update(RunRow).where(col(RunRow.id) == run_id, col(RunRow.reached_at).is_(None))
-        await self.session.execute(statement.values(reached_at=self.now))
 
     async def claim_unstarted(self, limit: int, until: datetime) -> list[RunRow]:
         """Runs whose start is due; nobody else gets them before `until`."""

@@ -24,6 +24,7 @@ from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.effects import Effects
 from storage.paging import PageRequest
+from storage.run_enrolments import RunEnrolments
 from storage.runs import RunFilter, RunRow, Runs
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -103,7 +104,7 @@ async def test_two_shops_that_count_alike_have_an_order_each(house: House) -> No
         await take_in(house, *(an_order(version, Buyer(buyer_id="B1"), shop=shop) for shop in shops))
     assert [run.subject for run in await runs(house, "ship")] == ["order:E1"] * 3
     async with UnitOfWork(house.database) as work:
-        entered = await Runs(work).enrolled(["order:E1"])
+        entered = await RunEnrolments(work).enrolled(["order:E1"])
     assert {each.account_id for each in entered} == set(shops)
     with pytest.raises(ConflictProblem):
         # Whoever does not say which shop's order it is may mean any of them.
