@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from connectors.accounts import Account
 from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.reading import whole_number
 from connectors.shop_records import moment_version
 from connectors.telling import tell
 from connectors.webhooks import Verified
@@ -32,6 +33,9 @@ AT_ONCE = 8
 
 ReadPage = Callable[[Cursor, datetime], Awaitable[PulledPage]]
 """A page from a place, which is empty at the beginning; the instant is when it is asked for."""
+
+ReadNumbered = Callable[[int, datetime], Awaitable[tuple[Sequence[Verified], int]]]
+"""The records of page n of a list, from 1, and how many rows it has in all; the instant is when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,21 @@ async def pull_goods(cursor: Cursor, until: datetime, now: datetime, read: ReadP
     if page.more:
         return PulledPage(page.records, {"pass": start, "place": page.cursor}, more=True)
     return PulledPage(page.records, {"passed_at": start}, more=False, reached_at=datetime.fromisoformat(start))
+
+
+async def pull_lists(
+    cursor: Cursor, until: datetime, now: datetime, page_size: int, *lists: ReadNumbered
+) -> PulledPage:
+    """The next page of a pass through lists that tell page n of a total, one list after the other. See `pull_goods`."""
+
+    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
+        turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
+        records, total = await lists[turn](page, asked_at)
+        if records and page * page_size < total:
+            return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
+        return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(lists))
+
+    return await pull_goods(cursor, until, now, read)
 
 
 def goods_record(kind: str, row: Any, asked_at: datetime) -> Verified:

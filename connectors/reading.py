@@ -89,6 +89,11 @@ def whole_number(source: Mapping[str, Any], field: str, default: int | None = No
     return int(str(value))
 
 
+def optional_whole_number(source: Mapping[str, Any], field: str) -> int | None:
+    """As `whole_number`, or None when it is missing."""
+    return whole_number(source, field) if source.get(field) is not None else None
+
+
 def pieces(source: Mapping[str, Any], field: str) -> int:
     """How many pieces of an article a line is of: one at least, fewer than a million."""
     count = whole_number(source, field)

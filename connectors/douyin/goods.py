@@ -20,6 +20,7 @@ from connectors.reading import (
     optional_mapping,
     optional_minor,
     optional_text,
+    optional_whole_number,
     text,
     whole_number,
 )
@@ -82,7 +83,7 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         sku_id=text(row, "sku_id"),
         price_minor=optional_minor(row, "price"),
         merchant_code=merchant_code(row, "code"),
-        available=whole_number(row, "stock_num") if row.get("stock_num") is not None else None,
+        available=optional_whole_number(row, "stock_num"),
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Variant, each_at_once, goods_record, pull_goods, variant_events
+from connectors.goods_lists import Variant, each_at_once, goods_record, pull_lists, variant_events
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
-from connectors.reading import merchant_code, optional_fen, optional_text, text, whole_number
+from connectors.reading import merchant_code, optional_fen, optional_text, optional_whole_number, text, whole_number
 from connectors.webhooks import Verified
 from domain.events import Event
 from domain.problems import NotFoundProblem
@@ -30,19 +30,17 @@ _NAME = "tandem_category"
 
 
 async def pull(gateway: JdGateway, cursor: Cursor, until: datetime) -> PulledPage:
-    """See `connectors.goods_lists.pull_goods`."""
+    """See `connectors.goods_lists.pull_lists`."""
 
-    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
-        page = whole_number(place, "page", 1)
+    async def read(page: int, asked_at: datetime) -> tuple[list[Verified], int]:
         params = {"field": _FIELDS, "pageNo": page, "pageSize": _PAGE_SIZE}
         found = await gateway.call("jingdong.sku.read.searchSkuList", params, "page")
         rows = listed_rows(found, "data", PLATFORM)
         names = await _names(gateway, rows)
         records = [goods_record(GOODS_KIND, _named(row, names), asked_at) for row in rows]
-        more = page * _PAGE_SIZE < whole_number(found, "totalItem", 0) and bool(records)
-        return PulledPage(records, {"page": page + 1}, more=more)
+        return records, whole_number(found, "totalItem", 0)
 
-    return await pull_goods(cursor, until, gateway.now(), read)
+    return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, read)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:
@@ -54,7 +52,7 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
         price_minor=optional_fen(row, "jdPrice"),
         on_sale=str(row.get("status", _ON_SALE)) == _ON_SALE,
         merchant_code=merchant_code(row, "outerId"),
-        available=whole_number(row, "stockNum") if row.get("stockNum") is not None else None,
+        available=optional_whole_number(row, "stockNum"),
     )
     category = optional_text(row, _NAME, limit=64) or optional_text(row, "categoryId", limit=64)
     return variant_events(text(row, "wareId"), variant, category, record, account)

@@ -13,12 +13,12 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pulling import Cursor, PulledPage
-from connectors.reading import merchant_code, objects, optional_text, text, whole_number
+from connectors.reading import merchant_code, objects, optional_text, optional_whole_number, text, whole_number
 from connectors.webhooks import Verified
 from domain.events import Event
 from domain.problems import NotFoundProblem
@@ -33,19 +33,17 @@ _NAME = "tandem_category"
 
 
 async def pull(gateway: PinduoduoGateway, cursor: Cursor, until: datetime) -> PulledPage:
-    """See `connectors.goods_lists.pull_goods`."""
+    """See `connectors.goods_lists.pull_lists`."""
 
-    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
-        page = whole_number(place, "page", 1)
+    async def read(page: int, asked_at: datetime) -> tuple[list[Verified], int]:
         params = {"page": str(page), "page_size": str(_PAGE_SIZE)}
         found = await gateway.call("pdd.goods.list.get", params, "goods_list_get_response")
         rows = listed_rows(found, "goods_list", PLATFORM)
         categories = await _categories(gateway, rows)
         records = [goods_record(GOODS_KIND, _named(row, categories), asked_at) for row in rows]
-        more = page * _PAGE_SIZE < whole_number(found, "total_count", 0) and bool(records)
-        return PulledPage(records, {"page": page + 1}, more=more)
+        return records, whole_number(found, "total_count", 0)
 
-    return await pull_goods(cursor, until, gateway.now(), read)
+    return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, read)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:
@@ -60,7 +58,7 @@ def _article(row: Mapping[str, Any]) -> Article:
         title=text(row, "goods_name", limit=512),
         category=optional_text(row, _NAME, limit=64),
         on_sale=str(row.get("is_onsale", 1)) == "1",
-        available=whole_number(row, "goods_quantity") if row.get("goods_quantity") is not None else None,
+        available=optional_whole_number(row, "goods_quantity"),
         merchant_code=next((code for each in objects(row, "sku_list") if (code := _article_code(each))), None),
         variants=variants,
     )
@@ -129,5 +127,5 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         name=optional_text(row, "spec") or "",
         on_sale=str(row.get("is_sku_onsale", 1)) == "1",
         merchant_code=merchant_code(row, "outer_id"),
-        available=whole_number(row, "sku_quantity") if row.get("sku_quantity") is not None else None,
+        available=optional_whole_number(row, "sku_quantity"),
     )

@@ -6,22 +6,32 @@ Source: open.taobao.com, taobao.items.onsale.get and taobao.items.inventory.get 
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
-from connectors.reading import merchant_code, objects, optional_fen, optional_mapping, optional_text, text, whole_number
+from connectors.reading import (
+    merchant_code,
+    objects,
+    optional_fen,
+    optional_mapping,
+    optional_text,
+    optional_whole_number,
+    text,
+    whole_number,
+)
 from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.records import sku_name
 from connectors.webhooks import Verified
 from domain.events import Event
 
 GOODS_KIND = "goods"
-_LISTS = ("taobao.items.onsale.get", "taobao.items.inventory.get")
+_ON_SALE, _PUT_AWAY = "taobao.items.onsale.get", "taobao.items.inventory.get"
 _ITEM_FIELDS = "num_iid,title,cid,price,num,outer_id,modified"
 _SKU_FIELDS = "sku_id,num_iid,outer_id,quantity,price,properties_name,status"
 _PAGE_SIZE = 100
@@ -30,24 +40,22 @@ _NAMES = CategoryNames()
 
 
 async def pull(gateway: TaobaoGateway, cursor: Cursor, until: datetime) -> PulledPage:
-    """See `connectors.goods_lists.pull_goods`."""
+    """See `connectors.goods_lists.pull_lists`."""
 
-    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
-        turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
+    async def read(listing: str, page: int, asked_at: datetime) -> tuple[list[Verified], int]:
         params = {"fields": _ITEM_FIELDS, "page_no": str(page), "page_size": str(_PAGE_SIZE)}
-        found = await gateway.call(_LISTS[turn], params)
+        found = await gateway.call(listing, params)
         rows = listed_rows(optional_mapping(found.get("items")), "item", PLATFORM)
         skus, names = await _skus(gateway, rows), await _names(gateway, rows)
         records = []
         for row in rows:
-            seen = {"item": row, "on_sale": turn == 0, "skus": skus.get(_number(row), [])}
+            seen = {"item": row, "on_sale": listing == _ON_SALE, "skus": skus.get(_number(row), [])}
             named = names.get(_number(row, "cid"))
             records.append(goods_record(GOODS_KIND, {**seen, **({"category": named} if named else {})}, asked_at))
-        if rows and page * _PAGE_SIZE < whole_number(found, "total_results", 0):
-            return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
-        return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(_LISTS))
+        return records, whole_number(found, "total_results", 0)
 
-    return await pull_goods(cursor, until, gateway.now(), read)
+    lists = (partial(read, listing) for listing in (_ON_SALE, _PUT_AWAY))
+    return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, *lists)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:
@@ -61,7 +69,7 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
         price_minor=optional_fen(item, "price"),
         on_sale=body.get("on_sale") is not False,
         merchant_code=merchant_code(item, "outer_id"),
-        available=whole_number(item, "num") if item.get("num") is not None else None,
+        available=optional_whole_number(item, "num"),
         variants=tuple(map(_variant, objects(body, "skus"))),
     )
     return article_events(article, record, account)
@@ -74,7 +82,7 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         price_minor=optional_fen(row, "price"),
         on_sale=row.get("status", "normal") == "normal",
         merchant_code=merchant_code(row, "outer_id"),
-        available=whole_number(row, "quantity") if row.get("quantity") is not None else None,
+        available=optional_whole_number(row, "quantity"),
     )
 
 

@@ -14,7 +14,16 @@ from connectors.goods_lists import Article, Variant, article_events, each_at_onc
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
-from connectors.reading import mapping, merchant_code, objects, optional_minor, optional_text, text, whole_number
+from connectors.reading import (
+    mapping,
+    merchant_code,
+    objects,
+    optional_minor,
+    optional_text,
+    optional_whole_number,
+    text,
+    whole_number,
+)
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from domain.events import Event
@@ -97,5 +106,5 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         price_minor=optional_minor(row, "sale_price"),
         on_sale=whole_number(row, "status", _LISTED) == _LISTED,
         merchant_code=merchant_code(row, "sku_code", "out_sku_id"),
-        available=whole_number(row, "stock_num") if row.get("stock_num") is not None else None,
+        available=optional_whole_number(row, "stock_num"),
     )

@@ -6,11 +6,12 @@ youzan.itemcategories.get 3.0.0, as quoted by public notes and SDKs [S].
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames, named_within
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
@@ -20,6 +21,7 @@ from connectors.reading import (
     optional_mapping,
     optional_minor,
     optional_text,
+    optional_whole_number,
     text,
     whole_number,
 )
@@ -30,31 +32,28 @@ from domain.events import Event
 from domain.problems import NotFoundProblem, ValidationProblem
 
 GOODS_READ = "goods.read"
-_LISTS = ("youzan.items.onsale.get", "youzan.items.inventory.get")
+_ON_SALE, _PUT_AWAY = "youzan.items.onsale.get", "youzan.items.inventory.get"
 _PAGE_SIZE = 100
 _NAMES = CategoryNames()
 
 
 async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> PulledPage:
-    """See `connectors.goods_lists.pull_goods`."""
+    """See `connectors.goods_lists.pull_lists`."""
 
-    async def read(place: Cursor, asked_at: datetime) -> PulledPage:
-        turn, page = whole_number(place, "list", 0), whole_number(place, "page", 1)
-        found = await gateway.call(_LISTS[turn], "3.0.0", {"page_no": page, "page_size": _PAGE_SIZE})
+    async def read(listing: str, page: int, asked_at: datetime) -> tuple[list[Verified], int]:
+        found = await gateway.call(listing, "3.0.0", {"page_no": page, "page_size": _PAGE_SIZE})
         rows = listed_rows(found, "items", PLATFORM)
         names = await _names(gateway, rows)
 
         async def whole(row: Any) -> Verified:
-            seen = {"item": row, "on_sale": turn == 0, **await _with_variants(gateway, row)}
+            seen = {"item": row, "on_sale": listing == _ON_SALE, **await _with_variants(gateway, row)}
             named = names.get(_category_of(row))
             return goods_record(GOODS_READ, {**seen, **({"category": named} if named else {})}, asked_at)
 
-        records = await each_at_once(rows, whole)
-        if rows and page * _PAGE_SIZE < whole_number(found, "count", 0):
-            return PulledPage(records, {"list": turn, "page": page + 1}, more=True)
-        return PulledPage(records, {"list": turn + 1, "page": 1}, more=turn + 1 < len(_LISTS))
+        return await each_at_once(rows, whole), whole_number(found, "count", 0)
 
-    return await pull_goods(cursor, until, gateway.now(), read)
+    lists = (partial(read, listing) for listing in (_ON_SALE, _PUT_AWAY))
+    return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, *lists)
 
 
 def goods_events(record: Verified, account: Account) -> list[Event]:
@@ -68,7 +67,7 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
         price_minor=optional_minor(item, "price"),
         on_sale=on_sale,
         merchant_code=merchant_code(item, "item_no"),
-        available=whole_number(item, "quantity") if item.get("quantity") is not None else None,
+        available=optional_whole_number(item, "quantity"),
         variants=tuple(map(_variant, objects(body, "skus"))),
     )
     return article_events(article, record, account)
@@ -80,7 +79,7 @@ def _variant(row: Mapping[str, Any]) -> Variant:
         name=sku_name(optional_text(row, "properties_name_json", limit=4096)) or "",
         price_minor=optional_minor(row, "price"),
         merchant_code=merchant_code(row, "item_no", "sku_no"),
-        available=whole_number(row, "quantity") if row.get("quantity") is not None else None,
+        available=optional_whole_number(row, "quantity"),
     )
 
 
