@@ -14,6 +14,7 @@ from simulator import trade
 from simulator.entities import Order, Push, Refund, RefundStatus, Shop
 from simulator.happenings import Happening, What
 from simulator.platforms.base import Json, PlatformBase
+from simulator.platforms.signed_gateway import whole_second
 from simulator.trade import STALE_STATUS, TradeRefusal
 
 LARGEST_PAGE = 50
@@ -103,7 +104,7 @@ class CateringPlatform(PlatformBase):
     def _page(self, shop: Shop, name: str, params: Mapping[str, Any]) -> Json:
         try:
             start, end = (datetime.fromtimestamp(int(params[part]), UTC) for part in ("start_time", "end_time"))
-            page, size = int(params["page"]), int(params["page_size"])
+            end, page, size = whole_second(end), int(params["page"]), int(params["page_size"])
         except (KeyError, ValueError):
             raise ApiError("invalid", "分页参数不正确") from None
         if not (page >= 1 and 1 <= size <= LARGEST_PAGE):

@@ -72,6 +72,15 @@ async def test_history_tells_takeaway_from_dine_in(world: Outside, platform: str
         )
 
 
+async def test_the_second_that_a_window_ends_with_is_read_whole(world: Outside, platform: str) -> None:
+    simulated = world.sim.app.state.world
+    order = trade.pay(simulated, trade.place_order(simulated, shop_of(platform)))
+    until = order.updated_at.replace(microsecond=0)
+    records, _ = await pull_all(await world.open(platform), "orders", until - timedelta(hours=1), until=until)
+    found = {event.data["order_id"] for event in events_of(records, await world.account(platform))}
+    assert order.id in found, "else it comes with the next reading, although nothing has changed"
+
+
 async def test_nothing_is_missed_while_the_list_changes(world: Outside, platform: str) -> None:
     simulated, shop = world.sim.app.state.world, shop_of(platform)
     client, account = await world.open(platform), await world.account(platform)
