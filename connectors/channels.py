@@ -63,14 +63,15 @@ class Channel(Protocol):
         """One frame. Raises ValidationProblem for what is none."""
 
 
-Keep = Callable[[str, Verified], Awaitable[bool]]
+Keep = Callable[[str, Verified], Awaitable[None]]
 
 
 async def listen(channel: Channel, connection: Connection, keep: Keep, now: Callable[[], datetime]) -> None:
     """Take frames until the other side closes. A record is acknowledged when it is kept, not before.
 
-    keep: stores a record of a shop and commits; False when the shop is not ours, and the record is left to others. A
-    frame that cannot be read is left out and logged: without its number it cannot be acknowledged, and it comes again.
+    keep: stores a record of a shop and commits, or refuses one of a shop that is not ours: that is acknowledged too, as
+    sending it again would not help. A frame that cannot be read is left out and logged: without its number it cannot be
+    acknowledged, and it comes again.
     Raises UnavailableProblem when the other side falls silent, and what `keep` raises.
     """
     beating = asyncio.create_task(_beat(channel, connection, now))
@@ -88,8 +89,8 @@ async def listen(channel: Channel, connection: Connection, keep: Keep, now: Call
             except ProblemError as problem:
                 _log.warning("channel.unreadable", problem=str(problem), characters=len(text))
                 continue
-            if frame.record is not None and not await keep(frame.owner, frame.record):
-                continue
+            if frame.record is not None:
+                await keep(frame.owner, frame.record)
             if frame.answer is not None:
                 await connection.send(frame.answer)
     finally:

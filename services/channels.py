@@ -1,11 +1,13 @@
 """Platforms that push over a connection which we open: listened to for all accounts of an application at once.
 
 A record enters the inbox, and is acknowledged then; what was not acknowledged comes again over the next connection. So
-whoever listens may end at any moment, and a second one at the same time costs nothing but duplicates.
+whoever listens may end at any moment, and a second one at the same time costs nothing but duplicates. What is told of a
+shop that is not connected is refused: once the shop is, its past is read.
 """
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +15,7 @@ import structlog
 
 from connectors.channels import Channel, Listens, listen
 from connectors.registry import ConnectorRegistry
-from connectors.webhooks import Verified
+from connectors.webhooks import Refusal, Verified
 from connectors.websocket import host_of, open_websocket
 from domain.problems import ProblemError
 from services.connections import Connections
@@ -77,19 +79,25 @@ class ChannelService:
     async def _listen_once(self, platform: str, application: _Application) -> None:
         clock = self._database.clock
         address = application.channel.address(clock())
+        refused = Counter[str]()
 
-        async def keep(owner: str, record: Verified) -> bool:
+        async def keep(owner: str, record: Verified) -> None:
             slug = application.slugs.get(owner)
-            if slug is None:
-                return False
-            await self._inbox.accept(platform, slug, record)
-            return True
+            if slug is not None:
+                await self._inbox.accept(platform, slug, record)
+                return
+            refused[owner] += 1
+            if refused[owner] == 1:
+                log.warning("push refused", platform=platform, reason=Refusal.RECEIVER.value, owner=owner)
 
-        async with open_websocket(address) as connection:
-            log.info(
-                "channel.open", platform=platform, host=host_of(address), accounts=sorted(application.slugs.values())
-            )
-            await listen(application.channel, connection, keep, clock)
+        try:
+            async with open_websocket(address) as connection:
+                accounts = sorted(application.slugs.values())
+                log.info("channel.open", platform=platform, host=host_of(address), accounts=accounts)
+                await listen(application.channel, connection, keep, clock)
+        finally:
+            if refused:
+                log.warning("pushes refused", platform=platform, reason=Refusal.RECEIVER.value, owners=dict(refused))
 
     async def _applications(self, platform: str) -> Sequence[_Application]:
         connector = self._connectors[platform]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -119,6 +120,30 @@ async def test_a_shop_whose_number_is_not_known_is_left_to_pulling(
 ) -> None:
     await connected(live, world, mall_id=None)
     assert await channels.listen("pinduoduo", 60) == 0
+
+
+async def test_messages_of_a_shop_that_is_not_connected_are_refused_once_and_its_past_is_read_later(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    mall = (await world.account("pinduoduo")).settings["mall_id"]
+    await connected(live, world, mall_id=1)
+    sold(world, 3)
+    with capture_logs() as logged:
+        listening = asyncio.ensure_future(channels.listen("pinduoduo", 60))
+
+        async def all_acknowledged() -> bool:
+            return unacknowledged(world) == 0
+
+        await eventually(all_acknowledged, 20)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    assert await kept(live) == 0
+    counted = [each["owners"] for each in logged if each["event"] == "pushes refused"]
+    assert counted == [{str(mall): 3}]
+    assert [each["reason"] for each in logged if each["event"] == "push refused"] == ["wrong-receiver"]
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(minutes=4))
+    pulls = PullService(live, CONNECTORS, Connections(live), later)
+    assert (await pulls.compare(f"pinduoduo/{SHOP}", "orders")).missing >= 3
 
 
 async def test_a_worker_listens_and_another_one_goes_on(
