@@ -46,9 +46,14 @@ STREAMS = (
     AFTERSALES_CHANGED,
 )
 
-# A month is allowed; a day keeps the number of pages, and with it the time in which they can shift, small.
-_WIDEST = timedelta(days=1)
-_WIDEST_APPROVED = timedelta(days=10)
+_DAY = timedelta(days=1)
+# How wide windows may be; of the other lists nothing is told [U], and a day does.
+_WIDEST = {
+    ORDERS: timedelta(days=28),
+    ORDERS_CREATED: timedelta(days=28),
+    AFTERSALES_REQUESTED: timedelta(days=7),
+    AFTERSALES_APPROVED: timedelta(days=10),
+}
 
 
 class JdReader:
@@ -70,8 +75,8 @@ class JdReader:
         """The next page of a stream."""
         known = stream_named(STREAMS, stream)
         listing = self._listings[known.name]
-        widest = _WIDEST_APPROVED if known is AFTERSALES_APPROVED else _WIDEST
-        return await WindowedReader(known, widest, listing.page_size).pull(cursor, until, listing.count, listing.read)
+        reader = WindowedReader(known, _WIDEST.get(known, _DAY), listing.page_size, narrow=_DAY)
+        return await reader.pull(cursor, until, listing.count, listing.read)
 
     async def order(self, order_id: str) -> Mapping[str, Any]:
         """One order."""

@@ -1,7 +1,7 @@
 """What can be read again of a Taobao shop: its messages, and the increments of trades and refunds.
 
 A batch of messages is confirmed by the next pull, when the caller has kept it; unconfirmed ones come again. Increments
-go by windows of half an hour, which the platform prefers to its maximum of a day.
+go by windows of half an hour, which the platform prefers, and of up to its maximum of a day where little changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ MESSAGES = Stream("messages", reaches_back=timedelta(days=3))
 TRADES = Stream("orders", reaches_back=timedelta(days=90), lag=timedelta(minutes=2))
 REFUNDS = Stream("refunds", reaches_back=timedelta(days=90), lag=timedelta(minutes=2))
 
-_HALF_HOUR = timedelta(minutes=30)
+_WIDEST, _NARROW = timedelta(days=1), timedelta(minutes=30)
 _PAGE_SIZE = 50
 _BATCH = 100
 _AT_ONCE = 8
@@ -68,7 +68,7 @@ class TaobaoReader:
 
     async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed trades or refunds."""
-        reader = WindowedReader(stream, _HALF_HOUR, _PAGE_SIZE)
+        reader = WindowedReader(stream, _WIDEST, _PAGE_SIZE, narrow=_NARROW)
         increment = _TradeIncrement(self._gateway) if stream is TRADES else _RefundIncrement(self._gateway)
         return await reader.pull(cursor, until, increment.count, increment.read)
 

@@ -108,6 +108,33 @@ async def test_an_empty_cursor_begins_as_far_back_as_the_platform_reaches() -> N
     assert (page.more, page.total) == (True, 0)
 
 
+async def test_windows_grow_while_little_changed_and_shrink_where_much_did() -> None:
+    hour, asked = timedelta(hours=1), list[Window]()
+    sale = Window(NOW - 20 * hour, NOW - 19 * hour)
+
+    async def count(window: Window) -> int:
+        asked.append(window)
+        # A change every four minutes in an hour of a sale, else none.
+        return max(int((min(window.end, sale.end) - max(window.start, sale.start)).total_seconds()) // 240, 0) * 20
+
+    async def read(window: Window, page: int) -> Sequence[Verified]:
+        assert page <= 60, "no window of more than twenty pages, but for the narrowest"
+        return ()
+
+    reader = WindowedReader(STREAM, 24 * hour, 3, narrow=hour / 2)
+    position: Cursor = {"since": rfc3339(NOW - 72 * hour)}
+    more = True
+    while more:
+        page = await reader.pull(position, NOW, count, read)
+        position, more = page.cursor, page.more
+    widths = [(window.end - window.start) / hour for window in asked]
+    assert widths[:6] == [0.5, 1, 2, 4, 8, 16]
+    assert max(widths) <= 24
+    assert widths[-1] < 1, "near to now, no more than what may be missing"
+    assert set(position) == {"since"}
+    assert len(asked) < 40
+
+
 @pytest.mark.parametrize("since", ["yesterday", "2026-11-11T00:00:00", 5])
 async def test_a_cursor_that_is_none_of_ours_is_refused(since: object) -> None:
     async def never(*_arguments: object) -> NoReturn:

@@ -14,7 +14,9 @@ from domain.events import rfc3339
 
 START = datetime(2026, 11, 11, tzinfo=UTC)
 UNTIL = START + timedelta(hours=2)
-READER = WindowedReader(Stream("rows", timedelta(days=1)), timedelta(hours=1), 3, most=9)
+ROWS = Stream("rows", timedelta(days=1))
+READER = WindowedReader(ROWS, timedelta(hours=1), 3, most=9)
+WIDENING = WindowedReader(ROWS, timedelta(hours=1), 3, most=9, narrow=timedelta(minutes=2))
 
 
 class Shop:
@@ -55,15 +57,18 @@ def record(number: int, at: int) -> Verified:
 @given(
     st.lists(st.integers(0, 7_200), max_size=60),
     st.lists(st.lists(st.integers(0, 59), max_size=4), max_size=30),
+    st.sampled_from([READER, WIDENING]),
 )
-async def test_every_record_that_did_not_change_meanwhile_is_seen(changed: list[int], changes: list[list[int]]) -> None:
+async def test_every_record_that_did_not_change_meanwhile_is_seen(
+    changed: list[int], changes: list[list[int]], reader: WindowedReader
+) -> None:
     shop = Shop(changed, changes)
     before = dict(shop.changed)
     cursor: Mapping[str, Any] = {"since": rfc3339(START)}
     seen: set[str] = set()
     more = True
     while more:
-        page = await READER.pull(cursor, UNTIL, shop.count, shop.read_page)
+        page = await reader.pull(cursor, UNTIL, shop.count, shop.read_page)
         seen |= {each.dedupe_key for each in page.records}
         cursor, more = page.cursor, page.more
         assert shop.reads < 5_000
