@@ -31,7 +31,8 @@ class Window(NamedTuple):
     end: datetime
 
 
-Count = Callable[[Window], Awaitable[int]]
+FirstPage = Callable[[Window], Awaitable[tuple[int, Sequence[Verified]]]]
+"""How many records a window holds, and those on its first page."""
 ReadPage = Callable[[Window, int], Awaitable[Sequence[Verified]]]
 
 
@@ -52,31 +53,37 @@ class WindowedReader:
     most: int | None = None
     narrow: timedelta | None = None
 
-    async def pull(self, cursor: Cursor, until: datetime, count: Count, read_page: ReadPage) -> PulledPage:
+    async def pull(self, cursor: Cursor, until: datetime, first_page: FirstPage, read_page: ReadPage) -> PulledPage:
         """The next page; see `connectors.pulling.Pullable`.
 
         cursor: `since`, how many seconds `wide` the next window is, and while one is open `until`, `page` and whether
-        it is read `again`. count: how many records a window holds. read_page: the records of one page, from 1.
+        it is read `again`. first_page: it is all that a window of one page is asked for. read_page: the records of one
+        page, from 1.
         """
         oldest = until - self.stream.reaches_back
         start = max(_instant(cursor, "since") or oldest, oldest)
         end = _instant(cursor, "until")
         if end is not None and end > start:
-            return await self._page(Window(start, end), int(cursor["page"]), bool(cursor.get("again")), read_page, None)
+            window, number = Window(start, end), int(cursor["page"])
+            return self._page(window, number, bool(cursor.get("again")), await read_page(window, number), None)
         settled, latest = until - self.stream.lag, until - self.settles
         again = start > settled - _WORTH_A_WINDOW
         end = min(start + self.widest, latest) if again else min(start + self._width(cursor), settled)
         if end <= start:
             return PulledPage((), {"since": rfc3339(start)}, more=False)
         window = Window(start, end)
-        total = await count(window)
+        total, records = await first_page(window)
         while self._holds_too_much(window, total, again):
             window = _half(window, total)
-            total = await count(window)
-        return await self._page(window, -(-total // self.page_size), again, read_page, total)
+            total, records = await first_page(window)
+        number = -(-total // self.page_size)
+        if number > 1:
+            records = await read_page(window, number)
+        return self._page(window, number, again, records, total)
 
-    async def _page(self, window: Window, page: int, again: bool, read_page: ReadPage, total: int | None) -> PulledPage:
-        records = await read_page(window, page) if page > 0 else ()
+    def _page(
+        self, window: Window, page: int, again: bool, records: Sequence[Verified], total: int | None
+    ) -> PulledPage:
         if page > 1:
             still = {"since": rfc3339(window.start), "until": rfc3339(window.end), "page": page - 1, "again": again}
             return PulledPage(records, still, more=True, total=total)

@@ -88,16 +88,21 @@ class CateringShop:
         kind: Kind = "order" if stream == "orders" else "refund"
         api = self._wire.apis.list_orders if kind == "order" else self._wire.apis.list_refunds
 
-        async def count(window: Window) -> int:
-            return whole_number(await self._page(api, window, 1, size=1), self._wire.total)
+        async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
+            found = await self._page(api, window, 1, size=self._wire.page_size)
+            total = whole_number(found, self._wire.total)
+            return total, records(found) if total else ()
 
         async def read_page(window: Window, page: int) -> Sequence[Verified]:
-            rows = (await self._page(api, window, page, size=self._wire.page_size)).get(self._wire.items)
+            return records(await self._page(api, window, page, size=self._wire.page_size))
+
+        def records(found: Mapping[str, Any]) -> Sequence[Verified]:
+            rows = found.get(self._wire.items)
             if not isinstance(rows, list):
                 raise missing_in_answer(self._wire.platform, self._wire.items)
             return [pulled(kind, row, self._link.now()) for row in rows]
 
-        return await reader.pull(cursor, until, count, read_page)
+        return await reader.pull(cursor, until, first_page, read_page)
 
     async def probe(self) -> None:
         """Reads one row of the newest window, for connection tests."""

@@ -42,18 +42,24 @@ async def pull(gateway: DouyinGateway, cursor: Cursor, until: datetime) -> Pulle
     """See `connectors.goods_lists.pull_goods`."""
 
     async def read(place: Cursor, asked_at: datetime) -> PulledPage:
-        async def count(window: Window) -> int:
-            return whole_number(await _list(gateway, window, 1), "total", 0)
+        async def first_page(window: Window) -> tuple[int, list[Verified]]:
+            found = await _list(gateway, window, 1)
+            total = whole_number(found, "total", 0)
+            # Of several pages this one is listed again, last, and its articles are asked about then.
+            return total, await records(found) if total <= PAGE_SIZE else []
 
         async def page(window: Window, number: int) -> list[Verified]:
-            rows = (await _list(gateway, window, number)).get("data")
+            return await records(await _list(gateway, window, number))
+
+        async def records(found: Mapping[str, Any]) -> list[Verified]:
+            rows = found.get("data")
 
             async def whole(row: Any) -> Verified:
                 return goods_record(KIND, await _with_variants(gateway, row), asked_at)
 
             return await each_at_once(rows if isinstance(rows, list) else [], whole)
 
-        return await _ALL.pull(place, until.replace(microsecond=0), count, page)
+        return await _ALL.pull(place, until.replace(microsecond=0), first_page, page)
 
     return await pull_goods(cursor, until, gateway.now(), read)
 

@@ -69,15 +69,19 @@ async def pull(gateway: DouyinGateway, stream: str, cursor: Cursor, until: datet
     chosen = stream_named(STREAMS, stream)
     listing = _LISTS[chosen.name]
 
-    async def count(window: Window) -> int:
-        return whole_number(await _read(gateway, listing, window, 1), "total", 0)
+    async def first_page(window: Window) -> tuple[int, list[Verified]]:
+        found = await _read(gateway, listing, window, 1)
+        return whole_number(found, "total", 0), records(found)
 
     async def read_page(window: Window, page: int) -> list[Verified]:
-        rows = (await _read(gateway, listing, window, page)).get(listing.rows)
+        return records(await _read(gateway, listing, window, page))
+
+    def records(found: Mapping[str, Any]) -> list[Verified]:
+        rows = found.get(listing.rows)
         return [_record(listing, row, gateway.now()) for row in (rows if isinstance(rows, list) else ())]
 
     reader = WindowedReader(chosen, LONGEST_WINDOW, PAGE_SIZE, most=MOST_ROWS)
-    return await reader.pull(cursor, until, count, read_page)
+    return await reader.pull(cursor, until, first_page, read_page)
 
 
 async def _read(gateway: DouyinGateway, listing: _List, window: Window, page: int) -> Mapping[str, Any]:

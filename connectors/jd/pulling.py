@@ -76,7 +76,7 @@ class JdReader:
         known = stream_named(STREAMS, stream)
         listing = self._listings[known.name]
         reader = WindowedReader(known, _WIDEST.get(known, _DAY), listing.page_size, narrow=_DAY)
-        return await reader.pull(cursor, until, listing.count, listing.read)
+        return await reader.pull(cursor, until, listing.first_page, listing.read)
 
     async def order(self, order_id: str) -> Mapping[str, Any]:
         """One order."""
@@ -105,24 +105,27 @@ class _Listing(ABC):
         self.by = by
 
     @abstractmethod
-    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+    def params(self, window: Window, page: int) -> Mapping[str, Any]:
         """How the interface is asked for a page, counted from 1."""
 
     async def who_asks(self) -> Mapping[str, Any]:
         """What the interface wants to know of the shop, beside its token."""
         return {}
 
-    async def count(self, window: Window) -> int:
-        return whole_number(await self._ask(window, 1, 1), self.total)
+    async def first_page(self, window: Window) -> tuple[int, Sequence[Verified]]:
+        found = await self._ask(window, 1)
+        return whole_number(found, self.total), self._records(found)
 
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
-        found = await self._ask(window, page, self.page_size)
+        return self._records(await self._ask(window, page))
+
+    def _records(self, found: Mapping[str, Any]) -> Sequence[Verified]:
         now = self._gateway.now()
         rows = listed_rows(found, self.listed, PLATFORM)
         return [listed_record(self.kind, row, self.told_apart_by, now) for row in rows]
 
-    async def _ask(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
-        params = {**await self.who_asks(), **self.params(window, page, size)}
+    async def _ask(self, window: Window, page: int) -> Mapping[str, Any]:
+        params = {**await self.who_asks(), **self.params(window, page)}
         return await self._gateway.call(self.method, params, self.answer)
 
 
@@ -135,14 +138,14 @@ class _Orders(_Listing):
     told_apart_by = ("orderId", "orderState", "modified")
     page_size = 100
 
-    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+    def params(self, window: Window, page: int) -> Mapping[str, Any]:
         return {
             "start_date": _local(window.start),
             "end_date": _local(window.end),
             "order_state": ALL_STATES,
             "optional_fields": ORDER_FIELDS,
             "page": str(page),
-            "page_size": str(size),
+            "page_size": str(self.page_size),
             "dateType": self.by,
         }
 
@@ -155,12 +158,12 @@ class _Refunds(_Listing):
     kind = REFUND_KIND
     told_apart_by = ("id", "status", "checkTime")
 
-    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+    def params(self, window: Window, page: int) -> Mapping[str, Any]:
         return {
             f"{self.by}Start": _local(window.start),
             f"{self.by}End": _local(window.end),
             "pageIndex": page,
-            "pageSize": size,
+            "pageSize": self.page_size,
         }
 
 
@@ -171,12 +174,12 @@ class _Services(_Listing):
     total = "totalCount"
     listed = "data"
 
-    def params(self, window: Window, page: int, size: int) -> Mapping[str, Any]:
+    def params(self, window: Window, page: int) -> Mapping[str, Any]:
         return {
             f"{self.by}Begin": _local(window.start),
             f"{self.by}End": _local(window.end),
             "pageNumber": page,
-            "pageSize": size,
+            "pageSize": self.page_size,
         }
 
 

@@ -77,28 +77,28 @@ class PinduoduoReader:
         known = stream_named((ORDERS, REFUNDS), stream)
         increment = _INCREMENTS[known.name]
 
-        async def count(window: Window) -> int:
-            found = await self._ask(increment, window, page=1, size=1, use_has_next=False)
-            return whole_number(found, "total_count")
+        async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
+            found = await self._ask(increment, window, page=1, use_has_next=False)
+            return whole_number(found, "total_count"), records(found)
 
         async def read(window: Window, page: int) -> Sequence[Verified]:
-            found = await self._ask(increment, window, page=page, size=_PAGE_SIZE, use_has_next=True)
+            return records(await self._ask(increment, window, page=page, use_has_next=True))
+
+        def records(found: Mapping[str, Any]) -> Sequence[Verified]:
             now = self._gateway.now()
             told_apart_by = (increment.number, *increment.status, increment.changed)
             rows = listed_rows(found, increment.rows, PLATFORM)
             return [listed_record(increment.record, row, told_apart_by, now) for row in rows]
 
-        return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, count, read)
+        return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, first_page, read)
 
-    async def _ask(
-        self, increment: _Increment, window: Window, *, page: int, size: int, use_has_next: bool
-    ) -> Mapping[str, Any]:
+    async def _ask(self, increment: _Increment, window: Window, *, page: int, use_has_next: bool) -> Mapping[str, Any]:
         params = {
             **increment.filters,
             "start_updated_at": str(int(window.start.timestamp())),
             "end_updated_at": str(int(window.end.timestamp())),
             "page": str(page),
-            "page_size": str(size),
+            "page_size": str(_PAGE_SIZE),
             "use_has_next": "true" if use_has_next else "false",
         }
         return await self._gateway.call(increment.method, params, increment.response)

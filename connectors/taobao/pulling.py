@@ -70,7 +70,7 @@ class TaobaoReader:
         """The next page of changed trades or refunds."""
         reader = WindowedReader(stream, _WIDEST, _PAGE_SIZE, narrow=_NARROW)
         increment = _TradeIncrement(self._gateway) if stream is TRADES else _RefundIncrement(self._gateway)
-        return await reader.pull(cursor, until, increment.count, increment.read)
+        return await reader.pull(cursor, until, increment.first_page, increment.read)
 
     def _is_mine(self, message: Mapping[str, Any]) -> bool:
         """Whether a message is this shop's; one without a number cannot be confirmed, and comes again."""
@@ -129,21 +129,23 @@ class _Increment:
     def __init__(self, gateway: TaobaoGateway) -> None:
         self._gateway = gateway
 
-    async def count(self, window: Window) -> int:
-        """How many changes there are; counting is slow there, so only the first call of a window does."""
-        answer = await self._ask(window, page=1, size=1, use_has_next=False)
-        return whole_number(answer, "total_results")
+    async def first_page(self, window: Window) -> tuple[int, Sequence[Verified]]:
+        """See `FirstPage`; counting is slow there, so only the first call of a window does."""
+        answer = await self._ask(window, page=1, use_has_next=False)
+        return whole_number(answer, "total_results"), self._records(answer)
 
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
         """One page of changes."""
-        answer = await self._ask(window, page=page, size=_PAGE_SIZE, use_has_next=True)
+        return self._records(await self._ask(window, page=page, use_has_next=True))
+
+    def _records(self, answer: Mapping[str, Any]) -> Sequence[Verified]:
         outer, inner = self.listed
         now = self._gateway.now()
         rows = listed_rows(optional_mapping(answer.get(outer)), inner, PLATFORM)
         told_apart_by = (self.number, "status", "modified")
         return [listed_record(self.kind, row, told_apart_by, now, within=self.kind) for row in rows]
 
-    async def _ask(self, window: Window, *, page: int, size: int, use_has_next: bool) -> Mapping[str, Any]:
+    async def _ask(self, window: Window, *, page: int, use_has_next: bool) -> Mapping[str, Any]:
         return await self._gateway.call(
             self.method,
             {
@@ -151,7 +153,7 @@ class _Increment:
                 "start_modified": _local(window.start),
                 "end_modified": _local(window.end),
                 "page_no": str(page),
-                "page_size": str(size),
+                "page_size": str(_PAGE_SIZE),
                 "use_has_next": "true" if use_has_next else "false",
             },
         )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.listed_rows import listed_rows, row_payload
-from connectors.page_windows import Count, ReadPage, Window, WindowedReader
+from connectors.page_windows import FirstPage, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
 from connectors.webhooks import Verified
@@ -37,35 +37,45 @@ async def pull(gateway: YouzanGateway, stream: str, cursor: Cursor, until: datet
     return await _REFUNDS.pull(cursor, until, *_refunds(gateway))
 
 
-def _orders(gateway: YouzanGateway) -> tuple[Count, ReadPage]:
-    async def ask(window: Window, page: int, size: int) -> Mapping[str, Any]:
+def _orders(gateway: YouzanGateway) -> tuple[FirstPage, ReadPage]:
+    async def ask(window: Window, page: int) -> Mapping[str, Any]:
         params = {"start_update": _local(window.start), "end_update": _local(window.end)}
-        return await gateway.call("youzan.trades.sold.get", "4.0.4", {"page_no": page, "page_size": size, **params})
+        pages = {"page_no": page, "page_size": _ORDERS.page_size}
+        return await gateway.call("youzan.trades.sold.get", "4.0.4", {**pages, **params})
 
-    async def count(window: Window) -> int:
-        return whole_number(await ask(window, 1, 1), "total_results")
-
-    async def read_page(window: Window, page: int) -> Sequence[Verified]:
-        rows = listed_rows(await ask(window, page, _ORDERS.page_size), "full_order_info_list", PLATFORM)
+    def records(found: Mapping[str, Any]) -> Sequence[Verified]:
+        rows = listed_rows(found, "full_order_info_list", PLATFORM)
         return [_record(PULLED_ORDER, row, gateway.now()) for row in rows]
 
-    return count, read_page
-
-
-def _refunds(gateway: YouzanGateway) -> tuple[Count, ReadPage]:
-    async def ask(window: Window, page: int, size: int) -> Mapping[str, Any]:
-        start, end = int(window.start.timestamp()), int(window.end.timestamp())
-        params = {"update_time_start": start, "update_time_end": end}
-        return await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": page, "page_size": size, **params})
-
-    async def count(window: Window) -> int:
-        return whole_number(await ask(window, 1, 1), "total")
+    async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
+        found = await ask(window, 1)
+        return whole_number(found, "total_results"), records(found)
 
     async def read_page(window: Window, page: int) -> Sequence[Verified]:
-        rows = listed_rows(await ask(window, page, _REFUNDS.page_size), "refunds", PLATFORM)
+        return records(await ask(window, page))
+
+    return first_page, read_page
+
+
+def _refunds(gateway: YouzanGateway) -> tuple[FirstPage, ReadPage]:
+    async def ask(window: Window, page: int) -> Mapping[str, Any]:
+        start, end = int(window.start.timestamp()), int(window.end.timestamp())
+        params = {"update_time_start": start, "update_time_end": end}
+        pages = {"page_no": page, "page_size": _REFUNDS.page_size}
+        return await gateway.call("youzan.trade.refund.search", "3.0.1", {**pages, **params})
+
+    def records(found: Mapping[str, Any]) -> Sequence[Verified]:
+        rows = listed_rows(found, "refunds", PLATFORM)
         return [_record(PULLED_REFUND, row, gateway.now()) for row in rows]
 
-    return count, read_page
+    async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
+        found = await ask(window, 1)
+        return whole_number(found, "total"), records(found)
+
+    async def read_page(window: Window, page: int) -> Sequence[Verified]:
+        return records(await ask(window, page))
+
+    return first_page, read_page
 
 
 def order_version(info: Mapping[str, Any]) -> int:

@@ -11,11 +11,11 @@ from tests.connectors.pulls import events_of, pull_all
 @pytest.mark.parametrize(
     ("platform", "api", "days", "most"),
     [
-        ("taobao", "taobao.trades.sold.increment.get", 90, 150),
-        ("jd", "jingdong.pop.order.enSearch", 180, 60),
-        ("youzan", "youzan.trades.sold.get", 730, 100),
-        ("douyin", "order.searchList", 90, 60),
-        ("meituan", "order/list", 90, 150),
+        ("taobao", "taobao.trades.sold.increment.get", 90, 110),
+        ("jd", "jingdong.pop.order.enSearch", 180, 20),
+        ("youzan", "youzan.trades.sold.get", 730, 40),
+        ("douyin", "order.searchList", 90, 25),
+        ("meituan", "order/list", 90, 100),
     ],
 )
 async def test_the_past_of_a_quiet_shop_takes_few_requests(

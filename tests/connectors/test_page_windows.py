@@ -39,8 +39,8 @@ class Changing:
         rows = [n for n, at in self.changed.items() if window.start <= at <= window.end and at <= visible]
         return sorted(rows, key=lambda number: (self.changed[number], number), reverse=True)
 
-    async def count(self, window: Window) -> int:
-        return len(self._listed(window))
+    async def first_page(self, window: Window) -> tuple[int, Sequence[Verified]]:
+        return len(self._listed(window)), await self.read(window, 1)
 
     async def read(self, window: Window, page: int) -> Sequence[Verified]:
         rows = self._listed(window)[(page - 1) * 3 : page * 3]
@@ -58,14 +58,14 @@ async def test_no_last_change_is_missed_while_changes_go_on(seed: int, count: in
     world, cursor = Changing(seed, count), {"since": rfc3339(NOW - timedelta(hours=3))}
     position: Cursor = cursor
     for _ in range(40):
-        page = await READER.pull(position, world.now, world.count, world.read)
+        page = await READER.pull(position, world.now, world.first_page, world.read)
         position = page.cursor
     final = dict(world.changed)
     world.now += timedelta(hours=1)
     world.at_rest = True
     more = True
     while more:
-        page = await READER.pull(position, world.now, world.count, world.read)
+        page = await READER.pull(position, world.now, world.first_page, world.read)
         position, more = page.cursor, page.more
     assert [number for number, at in final.items() if at not in world.told[number]] == []
     assert world.widest <= timedelta(minutes=30)
@@ -74,8 +74,8 @@ async def test_no_last_change_is_missed_while_changes_go_on(seed: int, count: in
 async def test_pages_are_read_from_the_last_to_the_first() -> None:
     asked: list[tuple[Window, int]] = []
 
-    async def count(window: Window) -> int:
-        return 7
+    async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
+        return 7, ()
 
     async def read(window: Window, page: int) -> Sequence[Verified]:
         asked.append((window, page))
@@ -84,7 +84,7 @@ async def test_pages_are_read_from_the_last_to_the_first() -> None:
     position: Cursor = {"since": rfc3339(NOW - timedelta(minutes=20))}
     more, turns = True, 0
     while more and turns < 10:
-        page = await READER.pull(position, NOW, count, read)
+        page = await READER.pull(position, NOW, first_page, read)
         position, more, turns = page.cursor, page.more, turns + 1
     done = Window(NOW - timedelta(minutes=20), NOW - LAG)
     fresh = Window(NOW - LAG, NOW - timedelta(minutes=3))
@@ -96,14 +96,14 @@ async def test_pages_are_read_from_the_last_to_the_first() -> None:
 async def test_an_empty_cursor_begins_as_far_back_as_the_platform_reaches() -> None:
     windows: list[Window] = []
 
-    async def count(window: Window) -> int:
+    async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
         windows.append(window)
-        return 0
+        return 0, ()
 
     async def read(window: Window, page: int) -> Sequence[Verified]:
         raise AssertionError("there is nothing to read")
 
-    page = await READER.pull({}, NOW, count, read)
+    page = await READER.pull({}, NOW, first_page, read)
     assert windows == [Window(NOW - timedelta(days=90), NOW - timedelta(days=90) + timedelta(minutes=30))]
     assert (page.more, page.total) == (True, 0)
 
@@ -112,10 +112,11 @@ async def test_windows_grow_while_little_changed_and_shrink_where_much_did() -> 
     hour, asked = timedelta(hours=1), list[Window]()
     sale = Window(NOW - 20 * hour, NOW - 19 * hour)
 
-    async def count(window: Window) -> int:
+    async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
         asked.append(window)
-        # A change every four minutes in an hour of a sale, else none.
-        return max(int((min(window.end, sale.end) - max(window.start, sale.start)).total_seconds()) // 240, 0) * 20
+        # Twenty changes every four minutes in an hour of a sale, else none.
+        shared = min(window.end, sale.end) - max(window.start, sale.start)
+        return max(int(shared.total_seconds()) // 240, 0) * 20, ()
 
     async def read(window: Window, page: int) -> Sequence[Verified]:
         assert page <= 60, "no window of more than twenty pages, but for the narrowest"
@@ -125,7 +126,7 @@ async def test_windows_grow_while_little_changed_and_shrink_where_much_did() -> 
     position: Cursor = {"since": rfc3339(NOW - 72 * hour)}
     more = True
     while more:
-        page = await reader.pull(position, NOW, count, read)
+        page = await reader.pull(position, NOW, first_page, read)
         position, more = page.cursor, page.more
     widths = [(window.end - window.start) / hour for window in asked]
     assert widths[:6] == [0.5, 1, 2, 4, 8, 16]
