@@ -30,6 +30,7 @@ from services.enrolments import admit, doubled_by_merge
 from services.identity_resolution import SOURCE as IDENTITIES
 from services.orchestrator import Orchestrator
 from services.release_book import ReleaseSnapshot
+from services.run_customers import with_customers
 from services.run_starts import EventKey, NewRun, RunStarter, event_key
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -141,7 +142,8 @@ class EventDispatcher:
                     raise
                 except Exception as error:  # one trigger's trouble, even a bug, must not hold up other events
                     batch.failures[pending.seq] = _as_problem(error)
-        new = {run.id: run.row(work.now) for run in await admit(work, list(wanted.values()))}
+        known = await with_customers(work, list(wanted.values()))
+        new = {run.id: run.row(work.now) for run in await admit(work, known)}
         batch.own_runs |= {(causes[run_id], run_id) for run_id in new}
         added = await Runs(work).add(list(new.values()))
         batch.rows = [row for run_id, row in new.items() if run_id in added]

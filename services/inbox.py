@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.problems import ConfigurationProblem, ProblemError, Text, UnavailableProblem
-from services.intake import MOST_MET, Arrival, EventName, Intake, OrderName
+from services.intake import MOST_MET, Arrival, EventName, Intake
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
@@ -31,6 +31,7 @@ from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
 from storage.quarantine import Quarantine, QuarantineFilter
+from storage.records import OrderName
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)

@@ -19,13 +19,14 @@ from services.consents import note_consents
 from services.identities import Assigned, IdentityService, Sighting
 from services.identity_resolution import moved_in
 from services.missed_contacts import missed_contacts
+from services.run_customers import take_customers
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
 from storage.placements import Placements
-from storage.records import RecordName, Records, Written
+from storage.records import OrderName, RecordName, Records, Written
 from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
@@ -35,9 +36,6 @@ TRIGGERS_WITHIN = timedelta(days=2)
 
 EventName = tuple[str, str]
 """Source and id of an event."""
-
-OrderName = tuple[str, str]
-"""Account and number of an order."""
 
 
 class Tagging(Protocol):
@@ -139,6 +137,8 @@ class Intake:
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
             withdrawn = await note_consents(work, records, owners)
         with times.of("events"):
+            if written.owned:
+                await take_customers(work, written.owned)
             left_alone = [event for event, at in withdrawn if work.now - at <= TRIGGERS_WITHIN]
             first = [*assigned.events, *await suppressed_events(work, lately), *left_alone]
             told_now = [each for each in arrivals if each.name not in erased]

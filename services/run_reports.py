@@ -146,7 +146,8 @@ class RunReports:
             None,
             parent.started_by if parent else "system:parent",
             request.subject,
-            tuple(request.subjects),
+            # Whose the parent's order is may have become known since the parent began.
+            tuple(dict.fromkeys((*request.subjects, *(parent.subjects if parent else ())))),
             placement=parent.placement if parent else Placement(),
             parent_id=request.parent_id,
             hears_from=datetime.fromisoformat(request.at) if request.at else None,

@@ -165,12 +165,21 @@ _MET = """
     ) AS owner
     ORDER BY unsettled.recorded_at LIMIT %(limit)b::bigint
 """
+# In the order of keys, in which batches take them too.
+_OWNERS = """
+    SELECT account_id, order_id, identity_id FROM orders
+    WHERE (account_id, order_id) IN (SELECT * FROM unnest(%(accounts)b::text[], %(numbers)b::text[]))
+    ORDER BY account_id, order_id FOR SHARE
+"""
 _OF_NO_ORDER = {"accounts": None, "numbers": None}
 _OF_NO_TIME = {"since": None, "shops": None}
 
 
 RecordName = tuple[Shelf, tuple[str, ...]]
 """The shelf and the key of a record."""
+
+OrderName = tuple[str, str]
+"""Account and number of an order."""
 
 
 @dataclass(slots=True)
@@ -179,12 +188,14 @@ class Written:
 
     others: by record, whom it changed something of and does not name itself: the identities that its row belonged to
     before or that a newer telling gave it to, and those that an order and its refunds have from each other.
+    owned: orders that were nobody's before.
     """
 
     new: int = 0
     changed: int = 0
     stale: int = 0
     others: dict[RecordName, set[int]] = field(default_factory=dict)
+    owned: set[OrderName] = field(default_factory=set)
 
     def note(self, name: RecordName, identities: Iterable[int | None]) -> None:
         """Note whom a record changed something of."""
@@ -238,6 +249,8 @@ class Records(Repository):
                 _note_others(written, shelf, place.guard.key, found, changed)
             if shelf == "orders":
                 changed_orders = len(changed) - new
+                found_owner = (row for row in changed if row.was is None and row.whose is not None and not row.is_new)
+                written.owned = {(row.account_id, row.order_id) for row in found_owner} if changed_orders else set()
         # Before the lines: they take their category from there.
         await ArticleCategories(self.work).tell({(each.key[0], each.key[1]) for each, _ in shelves.get("goods", [])})
         orders = [record for record, _ in shelves.get("orders", [])]
@@ -282,6 +295,15 @@ class Records(Repository):
         paid_back = await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
         settled = [Settled(row.account_id, row.order_id, (row.was, row.whose)) for row in lent if row.was != row.whose]
         return settled + [Settled(row.account_id, row.order_id, (row.identity_id,)) for row in paid_back]
+
+    async def owners(self, orders: Collection[OrderName]) -> Mapping[OrderName, int]:
+        """The identity of each order that has one. Nobody else writes any of these orders until the transaction ends;
+        what others are writing is waited for."""
+        if not orders:
+            return {}
+        accounts, numbers = zip(*orders, strict=True)
+        rows = await fetch(self.work, _OWNERS, {"accounts": list(accounts), "numbers": list(numbers)})
+        return {(account_id, order_id): owner for account_id, order_id, owner in rows if owner is not None}
 
     async def met(self, orders: Collection[tuple[str, str]], limit: int) -> list[Met]:
         """Refunds of these orders (account, number) that were written while nobody saw their order, which is here now:

@@ -1,6 +1,6 @@
-"""Whom runs took in, and which of them writes to somebody who is in several."""
+"""Whom runs took in, or whose they turn out to be, and which of them writes to somebody who is in several."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 from sqlmodel import col
 
 from domain.catalog.customers import TAG, UNTAG
+from storage.bulk import array_literal, fetch
 from storage.runs import RunRow
 from storage.unit_of_work import Repository
 
@@ -54,6 +55,15 @@ _IDLE = text(
     GROUP BY root, reached_at HAVING NOT bool_or(something) AND (reached_at IS NULL OR bool_or(is_on_record))
     """
 )
+
+_TAKE_SUBJECTS = """
+    UPDATE runs SET subjects = runs.subjects || given.more::text[], customer = coalesce(runs.customer, given.id)
+    FROM unnest(%(accounts)b::text[], %(subjects)b::text[], %(more)b::text[], %(ids)b::text[])
+        AS given (account_id, subject, more, id)
+    WHERE runs.ended_at IS NULL AND runs.account_id = given.account_id AND runs.subjects @> ARRAY[given.subject]
+        AND NOT EXISTS (SELECT FROM unnest(runs.subjects) AS one
+            WHERE starts_with(one, %(kind)b::text || ':') AND strpos(one, '/') = 0)
+"""
 
 
 class RunEnrolments(Repository):
@@ -101,3 +111,18 @@ class RunEnrolments(Repository):
         """Remember that this run writes to whom it took in; the first time counts."""
         statement = update(RunRow).where(col(RunRow.id) == run_id, col(RunRow.reached_at).is_(None))
         await self.session.execute(statement.values(reached_at=self.now))
+
+    async def take_subjects(self, known: Mapping[tuple[str, str], Sequence[str]], kind: str) -> None:
+        """Let open runs of an account about a subject be about these of one kind too (at least one, its id today the
+        first), unless they are about one of that kind already that Tandem itself numbers."""
+        if not known:
+            return
+        accounts, subjects = zip(*known, strict=True)
+        given = {
+            "accounts": list(accounts),
+            "subjects": list(subjects),
+            "more": [array_literal(names) for names in known.values()],
+            "ids": [names[0].partition(":")[2] for names in known.values()],
+            "kind": kind,
+        }
+        await fetch(self.work, _TAKE_SUBJECTS, given)
