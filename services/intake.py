@@ -118,8 +118,10 @@ class Intake:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
         times = times or StageTimes()
         with times.of("identity"):
-            found, again = await missed_contacts(work, [arrival.event for arrival in arrivals])
-            arrivals = [*arrivals, *(Arrival.of(event, work.now) for event in found)]
+            missed = await missed_contacts(work, [arrival.event for arrival in arrivals])
+            if missed.repeated:
+                arrivals = [arrival for arrival in arrivals if arrival.name not in missed.repeated]
+            arrivals = [*arrivals, *(Arrival.of(event, work.now) for event in missed.found)]
             arrivals, erased = await _without_erased(work, arrivals)
             assigned = await self._assign(work, arrivals)
         with times.of("records"):
@@ -142,7 +144,7 @@ class Intake:
             left_alone = [event for event, at in withdrawn if work.now - at <= TRIGGERS_WITHIN]
             first = [*assigned.events, *await suppressed_events(work, lately), *left_alone]
             told_now = [each for each in arrivals if each.name not in erased]
-            new = await _remember(work, first, told_now, assigned, again)
+            new = await _remember(work, first, told_now, assigned, missed.again)
         # Last, because customers are held from here until the commit.
         with times.of("tags"):
             kinds = frozenset(record.kind for record in records)

@@ -10,10 +10,10 @@ from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, check_callback_signature
 from connectors.payloads import parse_flat_xml
 from connectors.reading import not_from_the_future, optional_text, text, whole_number
-from connectors.telling import tell
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.wecom.settings import WecomSettings
-from domain.canonical import ContactData, GroupData, Origin, ScanData, TagData
+from domain.canonical import ContactData, GroupData, Origin, TagData
+from domain.canonical.announcing import announce_scan
 from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.problems import AuthenticationProblem, Text, ValidationProblem
@@ -101,16 +101,8 @@ def _contact_events(name: str, record: Verified, account: Account) -> list[Event
     )
     subject = f"customer:{account.platform}/{data.external_userid}"
     told = _event(name, subject, data, record, account)
-    if name != "contact.added" or data.state is None:
-        return [told]
-    scan = ScanData(
-        **_origin(fields, record, account),
-        external_userid=data.external_userid,
-        scan_id=derived_id(account.source, data.external_userid, data.userid or "", data.state, str(data.version)),
-        code=data.state,
-    )
-    keys = (subject, f"code:{account.platform}/{data.state}")
-    return [told, tell("scan.made", f"scan:{scan.account_id}/{scan.scan_id}", scan, record, account, keys=keys)]
+    scan = announce_scan(data) if name == "contact.added" else None
+    return [told] if scan is None else [told, scan]
 
 
 def _group_event(name: str, record: Verified, account: Account) -> Event:

@@ -75,6 +75,36 @@ def announce(record: Origin, received_at: datetime, *, past: bool = False) -> Ev
     )
 
 
+def announce_scan(contact: ContactData) -> Event | None:
+    """The scan of the channel code that a contact came by; None when they came without one.
+
+    The same whether the callback tells of it or the contact is read, as long as both know one time (the version).
+    """
+    if contact.state is None:
+        return None
+    source, member = f"/{contact.account_id}", contact.userid or ""
+    scan = ScanData(
+        platform=contact.platform,
+        account=contact.account,
+        version=contact.version,
+        occurred_at=contact.occurred_at,
+        external_userid=contact.external_userid,
+        scan_id=derived_id(source, contact.external_userid, member, contact.state, str(contact.version)),
+        code=contact.state,
+    )
+    subject = f"scan:{scan.account_id}/{scan.scan_id}"
+    return Event(
+        id=derived_id(source, "scan.made", subject),
+        source=source,
+        type="tandem.scan.made",
+        subject=subject,
+        time=scan.occurred_at,
+        datacontenttype="application/json",
+        data=scan.model_dump(mode="json"),
+        tandemkeys=(*_buyer(scan), f"code:{scan.platform}/{scan.code}"),
+    )
+
+
 def _order(record: OrderData) -> _About:
     return _About(f"order.{ORDER_EVENTS[record.status]}", f"order:{record.order_id}", _buyer(record))
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.canonical import ContactData
+from domain.canonical.announcing import announce_scan
 from domain.events import Event
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
@@ -38,7 +39,14 @@ async def connect(database: Database, *, days_ago: float = 30) -> None:
         work.session.add(row)
 
 
-def told(kind: str, added_at: datetime | None, number: int = 1, userid: str = "lin", contact: str = "wm1") -> Event:
+def told(
+    kind: str,
+    added_at: datetime | None,
+    number: int = 1,
+    userid: str = "lin",
+    contact: str = "wm1",
+    code: str | None = None,
+) -> Event:
     data = ContactData(
         platform="wecom",
         account="corp",
@@ -48,6 +56,7 @@ def told(kind: str, added_at: datetime | None, number: int = 1, userid: str = "l
         userid=userid,
         unionid=f"U-{contact}",
         tags=None if kind == "added" else (),
+        state=code,
     )
     return Event(
         # Runs are named after events, and the server is shared with other tests.
@@ -92,6 +101,58 @@ async def test_who_is_found_by_reading_is_told_of_once_and_a_late_callback_start
         subjects = await work.session.scalar(text("SELECT subjects FROM events WHERE starts_with(event_id, 'found-')"))
         customer = await work.session.scalar(text("SELECT id FROM customers"))
     assert subjects == ["customer:wecom/wm1", f"customer:{customer}"]
+
+
+def called(added_at: datetime, number: int = 1, userid: str = "lin", code: str = "counter-3") -> tuple[Event, ...]:
+    """What a callback tells of who came by a channel code."""
+    event = told("added", added_at, number, userid, code=code)
+    scan = announce_scan(ContactData.model_validate(event.data))
+    assert scan is not None
+    return event, scan
+
+
+async def scans(database: Database) -> list[tuple[Any, ...]]:
+    """The code of every scan that rules count, and of every event of one, with whether it waits to be dispatched."""
+    statement = """SELECT channel, NULL FROM interactions WHERE kind = 'scan' UNION ALL
+        SELECT subjects[3], event_outbox.seq IS NOT NULL FROM events LEFT JOIN event_outbox USING (seq)
+        WHERE type = 'tandem.scan.made'"""
+    async with UnitOfWork(database) as work:
+        return [tuple(row) for row in await work.session.execute(text(statement))]
+
+
+ONE_SCAN = [("counter-3", None), ("code:wecom/counter-3", True)]
+
+
+@pytest.mark.parametrize("kind", ["listed", "read"])
+@pytest.mark.parametrize("late_by_s", [0, 20])
+async def test_the_scan_of_a_lost_callback_is_told_once_also_when_it_comes_after_all(
+    database: Database, kind: str, late_by_s: int
+) -> None:
+    await connect(database)
+    await take_in(database, told(kind, NOW - HOUR, code="counter-3"))
+    assert await scans(database) == ONE_SCAN
+    await take_in(database, told("listed", NOW - HOUR, 2, code="counter-3"))
+    await take_in(database, *called(NOW - HOUR + timedelta(seconds=late_by_s), 3))
+    assert await scans(database) == ONE_SCAN
+    await take_in(database, *called(NOW - timedelta(minutes=1), 4))
+    assert len(await scans(database)) == 4, "who left and came again scanned again"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_scan_that_a_callback_told_of_is_not_told_again_by_reading(database: Database, at_once: bool) -> None:
+    await connect(database)
+    pushed, read = called(NOW - HOUR), told("read", NOW - HOUR, 2, code="counter-3")
+    for batch in ([read, *pushed],) if at_once else (list(pushed), [read]):
+        await take_in(database, *batch)
+    assert await scans(database) == ONE_SCAN
+
+
+async def test_the_code_that_only_a_late_callback_knows_is_a_scan(database: Database) -> None:
+    await connect(database)
+    await take_in(database, told("read", NOW - HOUR))
+    assert await scans(database) == []
+    await take_in(database, *called(NOW - HOUR, 2))
+    assert await scans(database) == ONE_SCAN
 
 
 @pytest.mark.parametrize("at_once", [True, False])
