@@ -72,6 +72,7 @@ _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "refunded": _ORDERS.c.refunded_minor,
     "kept": func.greatest(_ORDERS.c.paid_minor - _ORDERS.c.refunded_minor, 0),
 }
+_HOME: ColumnElement[Any] = literal_column(f"'{HOME_CURRENCY}'")
 _ordered_in = (
     select(_ORDERS.c.currency)
     .where(_ORDERS.c.account_id == _REFUNDS.c.account_id, _ORDERS.c.order_id == _REFUNDS.c.order_id)
@@ -105,7 +106,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "status": _REFUNDS.c.status,
             "reason": _REFUNDS.c.reason,
             "returns_goods": _REFUNDS.c.returns_goods,
-            "currency": func.coalesce(_REFUNDS.c.currency, _ordered_in, literal_column(f"'{HOME_CURRENCY}'")),
+            "currency": func.coalesce(_REFUNDS.c.currency, _ordered_in, _HOME),
             "amount": _REFUNDS.c.amount_minor,
         },
     ),
@@ -120,6 +121,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "channel": _INTERACTIONS.c.channel,
             "item": _INTERACTIONS.c.item_id,
             "category": _INTERACTIONS.c.category,
+            "currency": func.coalesce(_INTERACTIONS.c.details["currency"].astext, _HOME),
             "amount": _INTERACTIONS.c.amount_minor,
             "topics": _INTERACTIONS.c.details["topics"],
             "tags": _INTERACTIONS.c.details["tags"],

@@ -16,7 +16,7 @@ from connectors.site.settings import SiteSettings
 from connectors.site.visitors import Visitor, read_visitor
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from domain.ids import canonical_json, content_digest, derived_id
-from domain.money import AmountMinor
+from domain.money import HOME_CURRENCY, AmountMinor
 from domain.problems import AuthenticationProblem, Text, ValidationProblem
 from domain.validation_texts import explain
 
@@ -49,7 +49,7 @@ class SiteEvent(BaseModel):
     """One thing that happened. id: the page's own, so that telling it again changes nothing. at: when, if not just now.
 
     visit: `name` (`page_view`, `search` …), with item, category, channel. scan: `code`, with place. cart: its `state`,
-    with lines and total in fen; `id` is the cart's.
+    with lines and total in fen, or the smallest unit of its `currency`; `id` is the cart's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +64,7 @@ class SiteEvent(BaseModel):
     code: Short | None = None
     place: Short | None = None
     state: Literal["open", "ordered", "cleared"] = "open"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = HOME_CURRENCY
     total_minor: AmountMinor | None = Field(default=None, ge=0, le=10**12)
     lines: tuple[CartLine, ...] = Field(default=(), max_length=100)
     attributes: dict[Word, Annotated[str, Field(max_length=100)] | int | bool] = Field(default={}, max_length=10)
@@ -195,6 +196,8 @@ def _record(event: SiteEvent, buyer: dict[str, Any], number: str, received_at: d
             for place, line in enumerate(event.lines, 1)
         ]
         data |= {"cart_id": number, "state": event.state, "lines": lines, "total_minor": event.total_minor}
+        if event.currency != HOME_CURRENCY:
+            data["currency"] = event.currency
     else:
         data |= {
             "visit_id": number,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from domain.canonical.keys import IdentityKey, key
 from domain.canonical.orders import Buyer, OrderLine
 from domain.canonical.origin import Origin
-from domain.money import AmountMinor
+from domain.money import HOME_CURRENCY, AmountMinor
 
 CouponState = Literal["taken", "used", "expired", "returned"]
 
@@ -58,6 +58,7 @@ class CartData(Interaction):
 
     cart_id: str
     state: Literal["open", "ordered", "cleared"] = "open"
+    currency: str = HOME_CURRENCY
     lines: tuple[OrderLine, ...] = ()
     total_minor: AmountMinor | None = None
 
@@ -73,6 +74,7 @@ class CouponData(Interaction):
     batch_id: str
     state: CouponState
     source: str | None = None
+    currency: str = HOME_CURRENCY
     value_minor: AmountMinor | None = None
     threshold_minor: AmountMinor | None = None
     order_id: str | None = None

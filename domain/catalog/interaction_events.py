@@ -46,7 +46,7 @@ _CHAT = {
 }
 _SCAN = {**_FOLLOWER, "scan_id": "scanEXAMPLE0001", "code": "counter-3"}
 _VISIT = {**_ORIGIN, **_WHO, "visit_id": "v1", "name": "page_view", "item_id": "2019000001"}
-_CART = {**_ORIGIN, **_WHO, "cart_id": "E20261115093000900000001", "state": "open", "lines": [_LINE]}
+_CART = {**_ORIGIN, **_WHO, "cart_id": "E20261115093000900000001", "state": "open", "currency": "CNY", "lines": [_LINE]}
 _COUPON = {
     **_ORIGIN,
     **_WHO,
@@ -55,6 +55,7 @@ _COUPON = {
     "batch_id": "b1",
     "state": "taken",
     "source": "live",
+    "currency": "CNY",
     "value_minor": 2000,
 }
 _LIFE = {**_ORIGIN, **_WHO, "event_id": "l1", "name": "pregnancy", "due_on": "2027-05-01"}

@@ -16,6 +16,7 @@ from domain.canonical import (
 )
 from domain.canonical.origin import Origin
 from domain.ids import canonical_json, short_digest
+from domain.money import HOME_CURRENCY
 from domain.tags.topics import topics_of
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
@@ -36,6 +37,10 @@ def _row(data: Origin, at: datetime, kind: str, key: str, **values: Any) -> Row:
         "details": details,
         "personal": personal or None,
     }
+
+
+def _foreign(currency: str) -> str | None:
+    return None if currency == HOME_CURRENCY else currency
 
 
 def chat_row(data: ChatData, at: datetime) -> Row:
@@ -73,7 +78,7 @@ def visit_row(data: VisitData, at: datetime) -> Row:
 
 
 def cart_row(data: CartData, at: datetime) -> Row:
-    """A cart."""
+    """A cart. currency in details: unless it is the merchant's own."""
     items = [{"item_id": line.item_id, "quantity": line.quantity} for line in data.lines]
     return _row(
         data,
@@ -84,12 +89,12 @@ def cart_row(data: CartData, at: datetime) -> Row:
         amount_minor=data.total_minor,
         item_id=data.lines[0].item_id if data.lines else None,
         category=data.lines[0].category if data.lines else None,
-        details={"items": items} if items else {},
+        details={"items": items or None, "currency": _foreign(data.currency)},
     )
 
 
 def coupon_row(data: CouponData, at: datetime) -> Row:
-    """A coupon in somebody's hands. channel: where they took it."""
+    """A coupon in somebody's hands. channel: where they took it. currency in details: as of a cart."""
     return _row(
         data,
         at,
@@ -103,6 +108,7 @@ def coupon_row(data: CouponData, at: datetime) -> Row:
             "threshold_minor": data.threshold_minor,
             "order_id": data.order_id,
             "expires_on": data.expires_on.isoformat() if data.expires_on else None,
+            "currency": _foreign(data.currency),
         },
         personal={"code": data.code},
     )

@@ -186,6 +186,33 @@ async def test_what_counts_is_the_part_that_one_way_of_dining_has(database: Data
     assert (await Tagging(database).check_due()).gained == 1
 
 
+async def test_coupons_and_carts_keep_to_one_currency(database: Database, clock: SteppedClock) -> None:
+    def worth(fact: str, currency: str = "") -> str:
+        return f"all: [ {{ {fact}: {{ {currency} sum: {{ of: amount, at-least: '50.00' }} }} }} ]"
+
+    abroad = "where: { currency: USD },"
+    await publish(
+        database,
+        rule(worth("coupons"), name="coupons", tag="大额券"),
+        rule(worth("coupons", abroad), name="coupons-abroad", tag="美元大额券"),
+        rule(worth("carts"), name="carts", tag="大额购物车"),
+        rule(worth("carts", abroad), name="carts-abroad", tag="美元大额购物车"),
+    )
+    customer, identity = await somebody(database)
+
+    def coupon(number: int, **more: str) -> tuple[str, Any, dict[str, Any]]:
+        told = {"coupon_id": f"C{number}", "batch_id": "b1", "state": "taken", "value_minor": 3_000, **more}
+        return "coupon.taken", clock.now, told
+
+    def cart(number: int, **more: str) -> tuple[str, Any, dict[str, Any]]:
+        return "cart.updated", clock.now, {"cart_id": f"K{number}", "total_minor": 3_000, **more}
+
+    mixed = coupon(1), coupon(2, currency="USD"), cart(1), cart(2, currency="USD")
+    assert await happens(database, customer, identity, *mixed) == [], "thirty yuan and thirty dollars are not sixty"
+    more = coupon(3, currency="CNY"), cart(3, currency="USD")
+    assert await happens(database, customer, identity, *more) == ["+大额券", "+美元大额购物车"]
+
+
 async def test_amounts_of_two_currencies_are_never_added_up(database: Database, clock: SteppedClock) -> None:
     dollars = "all: [ { orders: { where: { currency: USD }, sum: { of: kept, at-least: '1500.00' } } } ]"
     back = "all: [ { refunds: { where: { currency: USD }, sum: { of: amount, at-least: '5.00' } } } ]"
