@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain.money import HOME_CURRENCY
 from domain.tags.conditions import RecordTest
 from domain.tags.facts import DETAIL_PREFIX, FACTS, Fact, Source
+from storage.article_categories import ArticleCategoryRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow
 from storage.purchase_rhythms import AT_RHYTHM, DUE, FIELDS, ORDER_AT
@@ -34,6 +35,7 @@ from storage.recordsets import table_of
 
 _ORDERS, _LINES = table_of(OrderRow), table_of(OrderLineRow)
 _REFUNDS, _INTERACTIONS = table_of(RefundRow), table_of(InteractionRow)
+_ARTICLES = table_of(ArticleCategoryRow)
 _DAY_ZONE = "Asia/Shanghai"
 _DAYS: Mapping[str, str] = {"due": "due_on", "expires": "expires_on"}
 
@@ -79,6 +81,13 @@ _ordered_in = (
     .correlate(_REFUNDS)
     .scalar_subquery()
 )
+_of_article = (
+    select(_ARTICLES.c.category)
+    .where(_ARTICLES.c.account_id == _INTERACTIONS.c.account_id, _ARTICLES.c.item_id == _INTERACTIONS.c.item_id)
+    .correlate(_INTERACTIONS)
+    .scalar_subquery()
+)
+"""Looked up when a rule asks and not when a visit comes: there are far more visits than rules ask about."""
 _SHELVES: Mapping[Source, Shelf] = {
     "orders": Shelf(_ORDERS, _ORDERS.c.identity_id, ORDER_AT, _ORDER_FIELDS),
     "order_lines": Shelf(
@@ -120,7 +129,7 @@ _SHELVES: Mapping[Source, Shelf] = {
             "state": _INTERACTIONS.c.state,
             "channel": _INTERACTIONS.c.channel,
             "item": _INTERACTIONS.c.item_id,
-            "category": _INTERACTIONS.c.category,
+            "category": func.coalesce(_of_article, _INTERACTIONS.c.category),
             "currency": func.coalesce(_INTERACTIONS.c.details["currency"].astext, _HOME),
             "amount": _INTERACTIONS.c.amount_minor,
             "topics": _INTERACTIONS.c.details["topics"],

@@ -106,6 +106,32 @@ async def test_a_line_has_the_category_of_its_article_however_the_two_come(
     assert (await categories(database))["before"] == "咖啡"
 
 
+async def test_visits_and_carts_go_by_the_category_of_their_article(database: Database, clock: SteppedClock) -> None:
+    await publish(
+        database,
+        rule("all: [ { visits: { where: { category: 猫粮 }, within: P30D } } ]", name="looked", tag="看过猫粮"),
+        rule("all: [ { carts: { where: { category: 猫粮, state: open } } } ]", name="put", tag="加购猫粮"),
+        rule("all: [ { carts: { where: { category: 狗粮 } } } ]", name="dogs", tag="加购狗粮"),
+    )
+    buyer = {"buyer_id": "B1"}
+    line = {"line_id": "1", "title": "粮", "quantity": 1, "price_minor": 100, "total_minor": 100}
+
+    def visit(number: int, **more: Any) -> tuple[str, Any, Any]:
+        told = {"visit_id": f"v{number}", "name": "page_view", "version": number, "buyer": buyer, **more}
+        return "visit.made", clock.now, told
+
+    def cart(number: int, item_id: str, category: str | None = None) -> tuple[str, Any, Any]:
+        lines = [{**line, "item_id": item_id, "category": category}]
+        return "cart.updated", clock.now, {"cart_id": f"c{number}", "version": number, "buyer": buyer, "lines": lines}
+
+    await take_in(database, sold("猫粮"), visit(1, item_id="other"), cart(2, "dog", "狗粮"))
+    assert await tags(database) == ["加购狗粮"], "what the page says counts while the goods say nothing"
+    await take_in(database, visit(3, item_id="i1"), cart(4, "i1", "50012345"))
+    assert await tags(database) == ["加购狗粮", "加购猫粮", "看过猫粮"]
+    await take_in(database, sold("狗粮", version=5), visit(6), cart(7, "other"))
+    assert await tags(database) == ["加购狗粮"], "another category counts from the next visit and cart on"
+
+
 async def test_what_an_order_says_counts_while_the_goods_say_nothing(database: Database, clock: SteppedClock) -> None:
     await take_in(database, bought("E1", clock.now, category="50012345"), sold(None))
     await follow(database)
