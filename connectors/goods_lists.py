@@ -3,25 +3,23 @@
 What is as it was stays out of the inbox (`connectors.pulling.Stream.lists_everything`).
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from connectors.accounts import Account
 from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.reading import whole_number
+from connectors.reading import optional_text, whole_number
 from connectors.shop_records import moment_version
+from connectors.single_reads import Row, may_be_read_later, read_each
 from connectors.telling import tell
 from connectors.webhooks import Verified
 from domain.canonical import GoodsData, StockData
 from domain.events import Event, rfc3339
 from domain.ids import content_digest
-
-T = TypeVar("T")
-R = TypeVar("R")
+from domain.problems import ProblemError
 
 GOODS = Stream("goods", timedelta(days=36_500), lists_everything=True)
 EVERY = timedelta(minutes=10)
@@ -29,7 +27,7 @@ EVERY = timedelta(minutes=10)
 
 _LONGEST_TITLE = 512
 AT_ONCE = 8
-"""How many articles are asked about at a time, where a list leaves out their variants."""
+"""How many things are asked about at a time, where a list leaves something out."""
 
 ReadPage = Callable[[Cursor, datetime], Awaitable[PulledPage]]
 """A page from a place, which is empty at the beginning; the instant is when it is asked for."""
@@ -102,15 +100,17 @@ def goods_record(kind: str, row: Any, asked_at: datetime) -> Verified:
     return Verified(kind, payload, key, asked_at)
 
 
-async def each_at_once(rows: Sequence[T], read: Callable[[T], Awaitable[R]]) -> list[R]:
-    """What is read about each row, some at a time, in the order of the rows."""
-    turn = asyncio.Semaphore(AT_ONCE)
+async def read_texts(numbers: Sequence[str], read: Callable[[str], Awaitable[Row]], field: str) -> Mapping[str, str]:
+    """One text of what each number stands for, those left out that the platform does not tell it of.
 
-    async def one(row: T) -> R:
-        async with turn:
-            return await read(row)
-
-    return list(await asyncio.gather(*map(one, rows)))
+    Raises the problem of a bad moment.
+    """
+    found = await read_each(numbers, read, at_once=AT_ONCE, else_known=True)
+    for each in found.values():
+        if isinstance(each, ProblemError) and may_be_read_later(each):
+            raise each
+    texts = {number: optional_text(row, field, limit=64) for number, row in found.items() if isinstance(row, Mapping)}
+    return {number: told for number, told in texts.items() if told}
 
 
 def article_events(article: Article, record: Verified, account: Account) -> list[Event]:

@@ -18,6 +18,7 @@ from connectors.webhooks import Verified
 from domain.ids import short_digest
 from domain.problems import (
     AuthenticationProblem,
+    AuthorizationProblem,
     ConfigurationProblem,
     NotFoundProblem,
     ProblemError,
@@ -50,7 +51,7 @@ async def read_each(
     """What each of these numbers stands for, in their order.
 
     else_known: enough is known of the things without reading them, so only a bad moment of the platform stops them all.
-    Raises the problem that stops every read: one of the account, or one that none of them escaped.
+    Raises the problem that stops every read: one of the account, or one that none of several escaped.
     """
     turn = asyncio.Semaphore(at_once)
     found: dict[str, Found] = {}
@@ -70,14 +71,23 @@ async def read_each(
                 group.create_task(one(number))
         if stopped:
             raise stopped[0]
-        waiting = [number for number in waiting if _may_be_read_later(found[number])]
+        waiting = [number for number in waiting if may_be_read_later(found[number])]
         if not waiting or pause_s is None:
             break
         await asyncio.sleep(pause_s)
     problems = [each for each in found.values() if isinstance(each, ProblemError)]
-    if problems and len(problems) == len(found) and (waiting or not else_known):
-        raise next((each for each in problems if _may_be_read_later(each)), problems[0])
+    if problems and len(problems) == len(found):
+        worst = next((each for each in problems if may_be_read_later(each)), problems[0])
+        # Of one alone nobody knows whether others would be told; a page of it must not be read for ever.
+        is_of_it = len(problems) == 1 and not isinstance(worst, AuthorizationProblem)
+        if waiting or not (else_known or is_of_it):
+            raise worst
     return {number: found[number] for number in numbers}
+
+
+def may_be_read_later(found: Found) -> bool:
+    """Whether a thing was asked about in a bad moment of the platform."""
+    return isinstance(found, ProblemError) and found.problem.as_dict().get("retryable") is True
 
 
 def unread_record(kind: str, number: str, problem: ProblemError, now: datetime) -> Verified:
@@ -117,7 +127,3 @@ def _is_brief(problem: ProblemError) -> bool:
     """Whether the platform was asked too often for a moment only."""
     waits_s = problem.problem.as_dict().get("retry_after_s")
     return isinstance(problem, RateLimitProblem) and isinstance(waits_s, int | float) and waits_s <= AGAIN_AFTER_S[-1]
-
-
-def _may_be_read_later(found: Found) -> bool:
-    return isinstance(found, ProblemError) and found.problem.as_dict().get("retryable") is True

@@ -3,14 +3,14 @@
 Source: op.jinritemai.com, product.listV2 and product.detail, as read in public SDKs [S].
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.douyin.gateway import DouyinGateway
 from connectors.douyin.pages import MOST_ROWS, PAGE_SIZE
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, goods_record, pull_goods
 from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
@@ -24,9 +24,10 @@ from connectors.reading import (
     text,
     whole_number,
 )
+from connectors.single_reads import Found, Row, read_each, unread_record
 from connectors.webhooks import Verified
 from domain.events import Event
-from domain.problems import NotFoundProblem
+from domain.problems import ProblemError
 
 KIND = "product.detail"
 GOODS_KINDS = (KIND, "product.listV2")
@@ -52,12 +53,10 @@ async def pull(gateway: DouyinGateway, cursor: Cursor, until: datetime) -> Pulle
             return await records(await _list(gateway, window, number))
 
         async def records(found: Mapping[str, Any]) -> list[Verified]:
-            rows = found.get("data")
-
-            async def whole(row: Any) -> Verified:
-                return goods_record(KIND, await _with_variants(gateway, row), asked_at)
-
-            return await each_at_once(rows if isinstance(rows, list) else [], whole)
+            data = found.get("data")
+            rows = data if isinstance(data, list) else []
+            details = await _details(gateway, [number for row in rows if (number := _number(row))])
+            return [_record(row, details.get(_number(row)), asked_at) for row in rows]
 
         return await _ALL.pull(place, until.replace(microsecond=0), first_page, page)
 
@@ -98,16 +97,27 @@ async def _list(gateway: DouyinGateway, window: Window, page: int) -> Mapping[st
     return await gateway.call("product.listV2", {**span, "page": page, "size": PAGE_SIZE})
 
 
-async def _with_variants(gateway: DouyinGateway, row: Any) -> Any:
+async def _details(gateway: DouyinGateway, numbers: Sequence[str]) -> Mapping[str, Found]:
+    async def detail(number: str) -> Row:
+        return await gateway.call("product.detail", {"product_id": number, "show_draft": "false"})
+
+    return await read_each(numbers, detail, at_once=AT_ONCE)
+
+
+def _record(row: Any, detail: Found, asked_at: datetime) -> Verified:
     """The row as it came when nothing can be asked about it: the inbox says what is wrong with it."""
+    if isinstance(detail, ProblemError):
+        return unread_record(KIND, _number(row), detail, asked_at)
+    if detail is None:
+        return goods_record(KIND, row, asked_at)
+    more = {name: detail[name] for name in ("outer_product_id", "spec_prices") if name in detail}
+    return goods_record(KIND, {**row, **more}, asked_at)
+
+
+def _number(row: Any) -> str:
+    """The article's number; empty for what is no row of an article."""
     number = row.get("product_id") if isinstance(row, Mapping) else None
-    if not isinstance(number, str | int) or isinstance(number, bool):
-        return row
-    try:
-        detail = await gateway.call("product.detail", {"product_id": str(number), "show_draft": "false"})
-    except NotFoundProblem:
-        return row
-    return {**row, **{name: detail[name] for name in ("outer_product_id", "spec_prices") if name in detail}}
+    return str(number) if isinstance(number, str | int) and not isinstance(number, bool) else ""
 
 
 def _category(detail: Mapping[str, Any]) -> str | None:

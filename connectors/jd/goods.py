@@ -10,15 +10,15 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Variant, each_at_once, goods_record, pull_lists, variant_events
+from connectors.goods_lists import Variant, goods_record, pull_lists, read_texts, variant_events
 from connectors.jd.gateway import PLATFORM, JdGateway
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import merchant_code, optional_fen, optional_text, optional_whole_number, text, whole_number
+from connectors.single_reads import Row
 from connectors.webhooks import Verified
 from domain.events import Event
-from domain.problems import NotFoundProblem
 
 GOODS_KIND = "goods"
 _FIELDS = "wareId,skuId,skuName,status,jdPrice,outerId,stockNum,categoryId,modified"
@@ -61,16 +61,12 @@ def goods_events(record: Verified, account: Account) -> list[Event]:
 async def _names(gateway: JdGateway, rows: Sequence[Any]) -> Mapping[str, str]:
     """The names of the variants' categories, by number."""
 
-    async def one(number: str) -> tuple[str, str]:
+    async def category(number: str) -> Row:
         asked = {"cid": int(number), "field": "id,name"}
-        try:
-            found = await gateway.call("jingdong.category.read.findById", asked, "category")
-        except NotFoundProblem:
-            return number, ""
-        return number, optional_text(found, "name", limit=64) or ""
+        return await gateway.call("jingdong.category.read.findById", asked, "category")
 
     async def ask(numbers: Collection[str]) -> Mapping[str, str]:
-        return dict(await each_at_once(list(numbers), one))
+        return await read_texts(list(numbers), category, "name")
 
     numbers = {number for row in rows if (number := _category_of(row)).isdigit()}
     return await _NAMES.of(PLATFORM, sorted(numbers), ask, gateway.now())

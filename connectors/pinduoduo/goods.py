@@ -13,15 +13,15 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
+from connectors.goods_lists import Article, Variant, article_events, goods_record, pull_lists, read_texts
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pulling import Cursor, PulledPage
 from connectors.reading import merchant_code, objects, optional_text, optional_whole_number, text, whole_number
+from connectors.single_reads import Row
 from connectors.webhooks import Verified
 from domain.events import Event
-from domain.problems import NotFoundProblem
 
 GOODS_KIND = "goods"
 _PAGE_SIZE = 100
@@ -67,15 +67,11 @@ def _article(row: Mapping[str, Any]) -> Article:
 async def _categories(gateway: PinduoduoGateway, rows: Sequence[Any]) -> Mapping[str, str]:
     """The names of the articles' categories, else their numbers, by article."""
 
-    async def one(article: str) -> tuple[str, str]:
-        try:
-            found = await gateway.call("pdd.goods.detail.get", {"goods_id": article}, "goods_detail_get_response")
-        except NotFoundProblem:
-            return article, ""
-        return article, optional_text(found, "cat_id", limit=64) or ""
+    async def detail(article: str) -> Row:
+        return await gateway.call("pdd.goods.detail.get", {"goods_id": article}, "goods_detail_get_response")
 
     async def ask_numbers(articles: Collection[str]) -> Mapping[str, str]:
-        return dict(await each_at_once(list(articles), one))
+        return await read_texts(list(articles), detail, "cat_id")
 
     async def ask_names(wanted: Collection[str]) -> Mapping[str, str]:
         return await _tree(gateway, wanted)

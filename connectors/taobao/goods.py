@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
+from connectors.goods_lists import Article, Variant, article_events, goods_record, pull_lists
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
@@ -89,15 +89,11 @@ def _variant(row: Mapping[str, Any]) -> Variant:
 async def _skus(gateway: TaobaoGateway, rows: Sequence[Any]) -> dict[str, list[Any]]:
     """The variants of articles, by the article's number."""
     numbers = [number for row in rows if (number := _number(row))]
-    parts = [numbers[place : place + _MOST_ITEMS] for place in range(0, len(numbers), _MOST_ITEMS)]
-
-    async def some(part: list[str]) -> list[Any]:
-        found = await gateway.call("taobao.item.skus.get", {"fields": _SKU_FIELDS, "num_iids": ",".join(part)})
-        return listed_rows(optional_mapping(found.get("skus")), "sku", PLATFORM)
-
     by_item: dict[str, list[Any]] = {}
-    for found in await each_at_once(parts, some):
-        for row in found:
+    for place in range(0, len(numbers), _MOST_ITEMS):
+        asked = ",".join(numbers[place : place + _MOST_ITEMS])
+        found = await gateway.call("taobao.item.skus.get", {"fields": _SKU_FIELDS, "num_iids": asked})
+        for row in listed_rows(optional_mapping(found.get("skus")), "sku", PLATFORM):
             by_item.setdefault(_number(row), []).append(row)
     return by_item
 

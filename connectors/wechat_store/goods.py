@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames, named_within
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_goods
+from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, goods_record, pull_goods
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
@@ -18,16 +18,18 @@ from connectors.reading import (
     mapping,
     merchant_code,
     objects,
+    optional_mapping,
     optional_minor,
     optional_text,
     optional_whole_number,
     text,
     whole_number,
 )
+from connectors.single_reads import Row, read_each, unread_record
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from domain.events import Event
-from domain.problems import NotFoundProblem
+from domain.problems import ProblemError
 
 GOODS_KIND = "goods"
 _PAGE_SIZE = 30
@@ -44,18 +46,22 @@ async def pull(api: WechatApi, platform: str, cursor: Cursor, until: datetime) -
         asked = {"page_size": _PAGE_SIZE, **({"next_key": place["next_key"]} if place.get("next_key") else {})}
         answer = await api.read("channels/ec/product/list/get", asked)
 
-        async def whole(number: Any) -> Any:
-            try:
-                found = await api.read("channels/ec/product/get", {"product_id": str(number), "data_type": _ONLINE})
-            except NotFoundProblem:
-                return None
-            return found.get("product") or {}
+        async def whole(number: str) -> Row:
+            found = await api.read("channels/ec/product/get", {"product_id": number, "data_type": _ONLINE})
+            return optional_mapping(found.get("product"))
 
-        products = await each_at_once(listed_rows(answer, "product_ids", platform), whole)
-        names = await _names(api, platform, products)
-        found = [goods_record(GOODS_KIND, _named(each, names), asked_at) for each in products if each is not None]
+        numbers = [str(each) for each in listed_rows(answer, "product_ids", platform)]
+        products = await read_each(numbers, whole, at_once=AT_ONCE)
+        names = await _names(api, platform, list(products.values()))
+        found = [
+            unread_record(GOODS_KIND, number, each, asked_at)
+            if isinstance(each, ProblemError)
+            else goods_record(GOODS_KIND, _named(each, names), asked_at)
+            for number, each in products.items()
+            if each is not None
+        ]
         following = answer.get("next_key")
-        more = bool(products) and following not in (None, "", place.get("next_key"))
+        more = bool(numbers) and following not in (None, "", place.get("next_key"))
         return PulledPage(found, {"next_key": following}, more=more)
 
     return await pull_goods(cursor, until, api.now(), read)

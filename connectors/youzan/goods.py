@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.category_names import CategoryNames, named_within
-from connectors.goods_lists import Article, Variant, article_events, each_at_once, goods_record, pull_lists
+from connectors.goods_lists import AT_ONCE, Article, Variant, article_events, goods_record, pull_lists
 from connectors.listed_rows import listed_rows
 from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage
@@ -25,11 +25,12 @@ from connectors.reading import (
     text,
     whole_number,
 )
+from connectors.single_reads import Found, Row, read_each, unread_record
 from connectors.webhooks import Verified
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.records import sku_name
 from domain.events import Event
-from domain.problems import NotFoundProblem, ValidationProblem
+from domain.problems import ProblemError, ValidationProblem
 
 GOODS_READ = "goods.read"
 _ON_SALE, _PUT_AWAY = "youzan.items.onsale.get", "youzan.items.inventory.get"
@@ -44,13 +45,17 @@ async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> Pulle
         found = await gateway.call(listing, "3.0.0", {"page_no": page, "page_size": _PAGE_SIZE})
         rows = listed_rows(found, "items", PLATFORM)
         names = await _names(gateway, rows)
-
-        async def whole(row: Any) -> Verified:
-            seen = {"item": row, "on_sale": listing == _ON_SALE, **await _with_variants(gateway, row)}
-            named = names.get(_category_of(row))
-            return goods_record(GOODS_READ, {**seen, **({"category": named} if named else {})}, asked_at)
-
-        return await each_at_once(rows, whole), whole_number(found, "count", 0)
+        details = await _details(gateway, [number for row in rows if (number := _number(row))])
+        records = []
+        for row in rows:
+            detail, named = details.get(_number(row)), names.get(_category_of(row))
+            if isinstance(detail, ProblemError) and not isinstance(detail, ValidationProblem):
+                records.append(unread_record(GOODS_READ, _number(row), detail, asked_at))
+                continue
+            seen = {"item": row, "on_sale": listing == _ON_SALE, **({"category": named} if named else {})}
+            skus = {"skus": detail.get("skus") or []} if isinstance(detail, Mapping) else {}
+            records.append(goods_record(GOODS_READ, {**seen, **skus}, asked_at))
+        return records, whole_number(found, "count", 0)
 
     lists = (partial(read, listing) for listing in (_ON_SALE, _PUT_AWAY))
     return await pull_lists(cursor, until, gateway.now(), _PAGE_SIZE, *lists)
@@ -98,13 +103,17 @@ def _category_of(row: Any) -> str:
     return str(row.get("cid") or "") if isinstance(row, Mapping) else ""
 
 
-async def _with_variants(gateway: YouzanGateway, row: Any) -> Mapping[str, Any]:
-    """`skus` of the article; nothing when it cannot be asked about."""
+async def _details(gateway: YouzanGateway, numbers: Sequence[str]) -> Mapping[str, Found]:
+    """The articles with their variants; one that is gone meanwhile may be none, or a wrong parameter."""
+
+    async def detail(number: str) -> Row:
+        found = await gateway.call("youzan.item.get", "3.0.0", {"item_id": int(number)})
+        return optional_mapping(found.get("item"))
+
+    return await read_each(numbers, detail, at_once=AT_ONCE)
+
+
+def _number(row: Any) -> str:
+    """The article's number; empty for what is no row of an article."""
     number = row.get("item_id") if isinstance(row, Mapping) else None
-    if not isinstance(number, int) or isinstance(number, bool):
-        return {}
-    try:
-        found = await gateway.call("youzan.item.get", "3.0.0", {"item_id": number})
-    except (NotFoundProblem, ValidationProblem):
-        return {}
-    return {"skus": optional_mapping(found.get("item")).get("skus") or []}
+    return str(number) if isinstance(number, int) and not isinstance(number, bool) else ""

@@ -1,5 +1,6 @@
 """Every shop's goods are read as they stand: with the merchant's codes, and how many of each are left."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from connectors.goods_lists import EVERY, GOODS
+from connectors.single_reads import UNREAD_KIND
 from domain.events import Event
 from simulator import trade
-from tests.connectors.harness import CONNECTORS, Outside, perform
+from tests.connectors.harness import CONNECTORS, Outside, connector, perform
+from tests.connectors.names import forget_names
 from tests.connectors.pulls import events_of, pull_all
 
 LISTING = sorted(name for name, each in CONNECTORS.items() if GOODS in getattr(each.client, "streams", ()))
@@ -72,3 +75,28 @@ async def test_lines_of_orders_name_the_merchant_s_code(world: Outside, platform
     call = "youzan.get_trade" if platform == "youzan" else f"{platform}.get_order"
     found = await perform(await world.open(platform), call, order_id=order.id)
     assert [line.merchant_code for line in found.lines] == [code]
+
+
+@pytest.mark.parametrize(
+    ("platform", "api"),
+    [
+        ("douyin", "product.detail"),
+        ("pinduoduo", "pdd.goods.detail.get"),
+        ("wechat_store", "channels/ec/product/get"),
+        ("youzan", "youzan.item.get"),
+    ],
+)
+async def test_an_article_that_the_platform_does_not_tell_stops_no_other(
+    world: Outside, monkeypatch: pytest.MonkeyPatch, platform: str, api: str
+) -> None:
+    forget_names(monkeypatch)
+    account = await world.account(platform)
+    articles = {row.item_id for row in world.sim.app.state.world.goods.having(shop=account.slug)}
+    await world.break_things({"match": {"platform": platform, "api": api}, "fault": "forbidden", "times": 1})
+    records, _ = await pull_all(connector(platform).open(account, world.link), "goods", until=datetime.now(UTC))
+    aside = [json.loads(each.payload)["number"] for each in records if each.kind == UNREAD_KIND]
+    events = events_of([each for each in records if each.kind != UNREAD_KIND], account)
+    assert {event.data["item_id"] for event in events} | set(aside) == articles
+    nameless = {each.data["item_id"] for each in events if "title" in each.data and not each.data["category"]}
+    # Pinduoduo's list tells all of it but the category.
+    assert (len(aside), len(nameless)) == ((0, 1) if platform == "pinduoduo" else (1, 0))

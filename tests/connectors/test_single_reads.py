@@ -1,0 +1,44 @@
+"""Things read one by one: what is refused for itself stops no other, what is refused alike stops the read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from connectors.single_reads import read_each
+from domain.problems import AuthorizationProblem, CommunicationProblem, ProblemError, Text, ValidationProblem
+
+SAID = Text("拒绝", "refused")
+REFUSED = CommunicationProblem(SAID, retryable=False)
+
+
+class Platform:
+    def __init__(self, refused: Mapping[str, ProblemError]) -> None:
+        self._refused = refused
+
+    async def __call__(self, number: str) -> Mapping[str, Any]:
+        if number in self._refused:
+            raise self._refused[number]
+        return {"number": number}
+
+
+async def test_what_is_refused_among_others_is_told_with_its_reason() -> None:
+    found = await read_each(["1", "2"], Platform({"1": REFUSED}), at_once=2)
+    assert found == {"1": REFUSED, "2": {"number": "2"}}
+
+
+async def test_what_is_refused_alone_on_its_page_does_not_stop_the_stream_for_ever() -> None:
+    assert await read_each(["1"], Platform({"1": REFUSED}), at_once=2) == {"1": REFUSED}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"1": AuthorizationProblem(SAID)},
+        {"1": ValidationProblem(SAID), "2": ValidationProblem(SAID)},
+    ],
+    ids=["who may not ask at all", "a question that is wrong for everything"],
+)
+async def test_what_is_no_fault_of_one_thing_stops_the_read(refused: Mapping[str, ProblemError]) -> None:
+    with pytest.raises(ProblemError):
+        await read_each(list(refused), Platform(refused), at_once=2)
