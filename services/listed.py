@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 from connectors.pulling import PulledPage
+from connectors.single_reads import UNREAD_KIND
+from connectors.webhooks import Verified
 from domain.customers.records import Record
+from domain.ids import content_digest
 from services.pulled_pages import Told
 from storage.goods import Goods
 from storage.interactions import Interactions
@@ -40,9 +43,18 @@ async def compared_with_list(
         new = sum((each.shelf, *each.key) not in goods for each in articles)
         counted = len(others) + sum(each.shelf == "goods" for each in of_goods)
         total += Difference(counted, missing + new, differing + len(articles) - new)
-        if missing or differing or unknown or not records:
+        if not records:
+            kept.append(_once(pulled))
+        elif missing or differing or unknown:
             kept.append(pulled)
     return total, replace(page, records=kept)
+
+
+def _once(pulled: Verified) -> Verified:
+    """What cannot be read is set aside once while it stays as it is, however often it is listed."""
+    if pulled.kind == UNREAD_KIND:
+        return pulled
+    return replace(pulled, dedupe_key=f"{pulled.kind}:{content_digest(pulled.payload)}")
 
 
 Known = dict[tuple[str, ...], dict[str, object]]

@@ -95,3 +95,30 @@ async def test_goods_that_are_as_they_were_stay_out_of_the_inbox(
         await work.session.execute(text("DELETE FROM goods WHERE sku_id = ''"))
     compared = await again.compare(SHOP, "goods")
     assert compared.missing == len({row.item_id for row in simulated.goods.having(shop="demo-apparel")})
+
+
+async def test_an_article_that_cannot_be_read_is_set_aside_once_however_often_it_is_listed(
+    database: Database, pulls: PullService, world: Outside
+) -> None:
+    simulated = world.sim.app.state.world
+    article = simulated.goods.having(shop="demo-apparel")[0]
+    rows = [row for row in simulated.goods.having(shop="demo-apparel") if row.item_id == article.item_id]
+    for row in rows:
+        simulated.goods.change(row, title="长" * 600)
+    try:
+        await pull_all(pulls)
+        later = replace(world.link, now=lambda: datetime.now(UTC) + EVERY + timedelta(minutes=1))
+        await pull_all(PullService(database, CONNECTORS, Connections(database), later))
+    finally:
+        for row in rows:
+            simulated.goods.change(simulated.goods.get(row.id), title=row.title)
+    while (await InboxService(database, CONNECTORS).drain()).read:
+        pass
+    async with UnitOfWork(database) as work:
+        aside = await work.session.scalars(text("SELECT reason FROM inbox WHERE state = 'quarantined'"))
+    assert len(list(aside)) == 1, "it is set aside once"
+
+
+async def pull_all(pulls: PullService) -> None:
+    while (await pulls.pull(SHOP, "goods")).more:
+        pass
