@@ -50,6 +50,26 @@ def test_every_encrypted_column_is_bound_to_its_own_name() -> None:
     assert all(context == place for context, place in encrypted)
 
 
+def test_long_ciphertext_is_not_compressed_and_an_event_stays_in_its_row(database_url: str) -> None:
+    long = "a" * 3_500
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO inbox (platform, account, dedupe_key, kind, state, received_at, changed_at, payload) "
+            "VALUES ('youzan', 'shop', 'k', 'order', 'waiting', now(), now(), %s)",
+            [long.encode()],
+        )
+        connection.execute(
+            "INSERT INTO events (source, event_id, type, subjects, received_at, envelope) "
+            "VALUES ('/youzan/shop', 'e', 'order', '{}', now(), %s)",
+            [long.encode()],
+        )
+        sizes = connection.execute(
+            "SELECT (SELECT pg_column_size(payload) FROM inbox), (SELECT pg_column_size(envelope) FROM events), "
+            "(SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'events'::regclass)"
+        ).fetchone()
+    assert sizes == (3_500, 3_504, 0)
+
+
 async def test_two_upgrades_at_once_do_the_work_once(empty_database_url: str) -> None:
     waiting = pending(empty_database_url)
     assert waiting[0] == "0001_access"
