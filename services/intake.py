@@ -20,6 +20,7 @@ from services.identities import Assigned, IdentityService, Sighting
 from services.identity_resolution import moved_in
 from services.missed_contacts import missed_contacts
 from services.run_customers import take_customers
+from services.shop_stock import shop_stock_events
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
@@ -144,6 +145,7 @@ class Intake:
             left_alone = [event for event, at in withdrawn if work.now - at <= TRIGGERS_WITHIN]
             first = [*assigned.events, *await suppressed_events(work, lately), *left_alone]
             told_now = [each for each in arrivals if each.name not in erased]
+            first += await shop_stock_events(work, [each.event for each in arrivals if not each.is_history])
             new = await _remember(work, first, told_now, assigned, missed.again)
         # Last, because customers are held from here until the commit.
         with times.of("tags"):

@@ -64,7 +64,8 @@ async def _goods_here(work: UnitOfWork, account_id: str, told: Told) -> Known:
     items = {each.key[1] for _, records in told for each in records if each.shelf in GOODS_SHELVES}
     if not items:
         return {}
-    goods, stock = await Goods(work).of_items(account_id, items), await Goods(work).stock_of_items(account_id, items)
+    articles = [(account_id, item_id) for item_id in items]
+    goods, stock = await Goods(work).of_items(articles), await Goods(work).stock_of_items(articles)
     found: Known = {("goods", account_id, row.item_id, row.sku_id): row.model_dump() for row in goods}
     return found | {("stock", account_id, row.item_id, row.sku_id, row.warehouse): row.model_dump() for row in stock}
 

@@ -1,11 +1,25 @@
 """Goods of every shop, and how many of each can be sold."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Text, func, literal, or_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Index,
+    Text,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    text,
+    tuple_,
+)
+from sqlalchemy import select as sa_select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, col, select
 
 from domain.goods_stock import WAREHOUSE_PLATFORM
@@ -13,12 +27,21 @@ from storage.accounts import AccountRow
 from storage.tables import Table, gap_versions, instant, tie
 from storage.unit_of_work import Repository
 
+ArticleName = tuple[str, str]
+"""A shop's account and the number of an article in it."""
+
+_CODE = "coalesce(nullif(merchant_code, ''), nullif(sku_id, ''), item_id)"
+"""What the merchant's systems call it: what has no code goes by the shop's own number."""
+
 
 class GoodsRow(Table, table=True):
     """One variant of an article (`sku_id` is empty for the article as a whole)."""
 
     __tablename__ = "goods"
-    __table_args__ = (Index("ix_goods_video_ids", "video_ids", postgresql_using="gin"),)
+    __table_args__ = (
+        Index("ix_goods_video_ids", "video_ids", postgresql_using="gin"),
+        Index("ix_goods_code", text(_CODE)),
+    )
     account_id: str = Field(primary_key=True)
     item_id: str = Field(primary_key=True)
     sku_id: str = Field(primary_key=True, default="")
@@ -54,10 +77,9 @@ class StockRow(Table, table=True):
 class Goods(Repository):
     """Goods by article."""
 
-    async def of_items(self, account_id: str, item_ids: Collection[str]) -> Sequence[GoodsRow]:
+    async def of_items(self, articles: Collection[ArticleName]) -> Sequence[GoodsRow]:
         """The articles as a whole, when they were told, and their variants."""
-        statement = select(GoodsRow).where(col(GoodsRow.account_id) == account_id, _is_any(GoodsRow.item_id, item_ids))
-        return list(await self.session.scalars(statement))
+        return list(await self.session.scalars(select(GoodsRow).where(_is_of(GoodsRow, articles))))
 
     async def of_video(self, account_id: str, video_id: str, limit: int) -> Sequence[GoodsRow]:
         """The articles of a shop that a video shows, in the order of their numbers."""
@@ -70,26 +92,64 @@ class Goods(Repository):
         )
         return list(await self.session.scalars(statement))
 
-    async def stock_of_items(self, account_id: str, item_ids: Collection[str]) -> Sequence[StockRow]:
-        """What the shop itself told of the articles' stock."""
-        statement = select(StockRow).where(col(StockRow.account_id) == account_id, _is_any(StockRow.item_id, item_ids))
-        return list(await self.session.scalars(statement))
+    async def stock_of_items(self, articles: Collection[ArticleName]) -> Sequence[StockRow]:
+        """What the shops themselves told of the articles' stock."""
+        return list(await self.session.scalars(select(StockRow).where(_is_of(StockRow, articles))))
 
-    async def stock_of_codes(self, codes: Collection[str], shop_id: str) -> Sequence[StockRow]:
-        """What connected warehouses of the shop's unit, or of one above it, told of articles with these codes."""
-        unit = select(AccountRow.unit_path).where(col(AccountRow.id) == shop_id).scalar_subquery()
-        speaks = (
-            col(AccountRow.id) != shop_id,
-            col(AccountRow.platform) == WAREHOUSE_PLATFORM,
-            col(AccountRow.active),
-            func.starts_with(func.coalesce(unit, literal("/")), col(AccountRow.unit_path)),
-        )
+    async def stock_of_codes(self, codes: Collection[str], shop_ids: Collection[str]) -> Sequence[tuple[str, StockRow]]:
+        """What connected warehouses of each shop's unit, or of one above it, told of articles with these codes."""
+        shops = func.unnest(_texts(shop_ids)).table_valued("id", name="shops").render_derived()
+        shop, warehouse = aliased(AccountRow), aliased(AccountRow)
         statement = (
-            select(StockRow)
-            .join(AccountRow, col(AccountRow.id) == col(StockRow.account_id))
-            .where(*speaks, or_(_is_any(StockRow.item_id, codes), _is_any(StockRow.sku_id, codes)))
+            select(shops.c.id, StockRow)
+            .select_from(StockRow)
+            .join(warehouse, col(warehouse.id) == col(StockRow.account_id))
+            .join(shops, shops.c.id != col(warehouse.id))
+            .outerjoin(shop, col(shop.id) == shops.c.id)
+            .where(*_speaks(warehouse, shop), or_(_is_any(StockRow.item_id, codes), _is_any(StockRow.sku_id, codes)))
         )
-        return list(await self.session.scalars(statement))
+        return [(shop_id, row) for shop_id, row in (await self.session.execute(statement)).all()]
+
+    async def with_codes(self, told: Collection[tuple[str, str]]) -> Sequence[tuple[str, str, GoodsRow]]:
+        """The goods of connected shops that warehouses speak of. told: warehouse and code; so is the answer, with each
+        of the goods."""
+        accounts, codes = [account for account, _ in told], [code for _, code in told]
+        words = (
+            func.unnest(_texts(accounts), _texts(codes))
+            .table_valued("account_id", "code", name="words")
+            .render_derived()
+        )
+        shop, warehouse = aliased(AccountRow), aliased(AccountRow)
+        statement = (
+            select(words.c.account_id, words.c.code, GoodsRow)
+            .select_from(words)
+            .join(warehouse, col(warehouse.id) == words.c.account_id)
+            .join(GoodsRow, literal_column(_CODE) == words.c.code)
+            .join(shop, and_(col(shop.id) == col(GoodsRow.account_id), col(shop.id) != col(warehouse.id)))
+            .where(*_speaks(warehouse, shop), col(shop.active))
+        )
+        return [(account, code, row) for account, code, row in (await self.session.execute(statement)).all()]
+
+
+def _speaks(warehouse: type[AccountRow], shop: type[AccountRow]) -> tuple[ColumnElement[bool], ...]:
+    """Whether the account is a warehouse whose word counts for the shop."""
+    unit = func.coalesce(col(shop.unit_path), literal("/"))
+    return (
+        col(warehouse.platform) == WAREHOUSE_PLATFORM,
+        col(warehouse.active).is_(True),
+        func.starts_with(unit, col(warehouse.unit_path)).is_(True),
+    )
+
+
+def _texts(values: Iterable[str]) -> ColumnElement[Any]:
+    return literal(list(values), ARRAY(Text))
+
+
+def _is_of(table: type[GoodsRow] | type[StockRow], articles: Collection[ArticleName]) -> ColumnElement[bool]:
+    """Two parameters, however many articles."""
+    names = func.unnest(_texts(account for account, _ in articles), _texts(item for _, item in articles))
+    wanted = names.table_valued("account_id", "item_id", name="wanted").render_derived()
+    return tuple_(col(table.account_id), col(table.item_id)).in_(sa_select(wanted.c.account_id, wanted.c.item_id))
 
 
 def _is_any(column: str, values: Collection[str]) -> ColumnElement[bool]:
