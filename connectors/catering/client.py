@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from connectors.accounts import Account
+from connectors.catering.goods import GOODS_KIND
 from connectors.catering.pushes import pulled
 from connectors.catering.records import order_output, read_order, read_refund, refund_output
 from connectors.catering.wire import CateringWire, Kind
 from connectors.errors import missing_in_answer
+from connectors.goods_lists import GOODS, goods_record, pull_lists
 from connectors.http import Link
+from connectors.listed_rows import listed_rows
 from connectors.page_windows import Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import whole_number
@@ -34,8 +37,12 @@ class Gateway(Protocol):
         """What the platform answered. Raises problems as `connectors.errors` describes them."""
 
 
-def streams_of(wire: CateringWire) -> tuple[Stream, Stream]:
+def streams_of(wire: CateringWire) -> tuple[Stream, ...]:
     """What can be read again of a platform."""
+    return *_changes_of(wire), GOODS
+
+
+def _changes_of(wire: CateringWire) -> tuple[Stream, Stream]:
     return Stream("orders", wire.reaches_back, wire.lag), Stream("refunds", wire.reaches_back, wire.lag)
 
 
@@ -50,7 +57,7 @@ class CateringShop:
         self._link = link
         self._wire = wire
         self._readers = {
-            stream.name: WindowedReader(stream, wire.widest, wire.page_size) for stream in streams_of(wire)
+            stream.name: WindowedReader(stream, wire.widest, wire.page_size) for stream in _changes_of(wire)
         }
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
@@ -82,6 +89,8 @@ class CateringShop:
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page, each window from its last page to its first; see `connectors.page_windows`."""
+        if stream == GOODS.name:
+            return await pull_lists(cursor, until, self._link.now(), self._wire.page_size, self._dishes)
         reader = self._readers.get(stream)
         if reader is None:
             raise ConfigurationProblem(Text(f"没有数据流 {stream}", f"There is no stream {stream}"), retryable=False)
@@ -108,6 +117,11 @@ class CateringShop:
         """Reads one row of the newest window, for connection tests."""
         now = self._link.now()
         await self._page(self._wire.apis.list_refunds, Window(now - self._wire.widest, now), 1, size=1)
+
+    async def _dishes(self, page: int, asked_at: datetime) -> tuple[list[Verified], int]:
+        found = await self._record(self._wire.apis.list_goods, {"page": page, "page_size": self._wire.page_size})
+        rows = listed_rows(found, self._wire.items, self._wire.platform)
+        return [goods_record(GOODS_KIND, row, asked_at) for row in rows], whole_number(found, self._wire.total)
 
     async def _page(self, api: str, window: Window, page: int, *, size: int) -> Mapping[str, Any]:
         params = {

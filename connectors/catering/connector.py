@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from connectors.accounts import Account
 from connectors.catering.client import CateringShop
+from connectors.catering.goods import GOODS_KIND, goods_events
 from connectors.catering.pushes import PULLED, events_of
 from connectors.catering.wire import CateringWire
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
@@ -36,9 +37,11 @@ class CateringConnector(ABC):
         return PushAnswer(200, self.acknowledgement, "application/json")
 
     def uses(self, kind: str) -> bool:
-        return kind in PULLED or kind in self.wire.pushes
+        return kind in PULLED or kind == GOODS_KIND or kind in self.wire.pushes
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
+        if record.kind == GOODS_KIND:
+            return goods_events(record, account, self.wire)
         if record.kind in PULLED:
             return events_of(PULLED[record.kind], parse_json_object(record.payload), self.wire, record, account)
         kind = self.wire.pushes.get(record.kind)

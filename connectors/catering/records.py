@@ -9,6 +9,7 @@ from connectors.catering.wire import CateringWire
 from connectors.reading import (
     anomaly,
     mapping,
+    merchant_code,
     not_from_the_future,
     optional_fen,
     optional_minor,
@@ -139,6 +140,7 @@ def _line(data: Mapping[str, Any], wire: CateringWire) -> OrderLine:
         line_id=record.text("line_id"),
         item_id=record.optional_text("item_id"),
         sku_id=record.optional_text("sku_id"),
+        merchant_code=merchant_code(data, wire.line["merchant_code"]),
         title=record.optional_text("title", limit=512) or "",
         sku=record.optional_text("sku", limit=512),
         category=record.optional_text("category"),

@@ -21,13 +21,15 @@ class Apis:
     list_refunds: str
     agree_refund: str
     refuse_refund: str
+    list_goods: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CateringWire:
     """Everything that one platform's contract is taken to be.
 
-    order, line, refund: the platform's name of each of our fields. *_words: what its words for a state mean. pushes:
+    order, line, refund, dish, variant: the platform's name of each of our fields. offered: its word for a dish that is
+    on sale. *_words: what its words for a state mean. pushes:
     which record a kind of push carries. amounts: whether they are whole fen or yuan. window: how far a push's time may
     be off. widest, lag, reaches_back: of the lists.
     """
@@ -37,6 +39,9 @@ class CateringWire:
     order: Mapping[str, str]
     line: Mapping[str, str]
     refund: Mapping[str, str]
+    dish: Mapping[str, str]
+    variant: Mapping[str, str]
+    offered: str
     order_words: Mapping[str, OrderStatus]
     refund_words: Mapping[str, RefundStatus]
     dining_words: Mapping[str, Dining]

@@ -64,6 +64,7 @@ UNVERIFIED = Eleme(
             list_refunds="eleme.order.getRefundOrders",
             agree_refund="eleme.order.agreeRefund",
             refuse_refund="eleme.order.disagreeRefund",
+            list_goods="eleme.product.item.queryItemByPage",
         ),
         order=MappingProxyType(
             {
@@ -91,6 +92,7 @@ UNVERIFIED = Eleme(
                 "line_id": "id",
                 "item_id": "extendCode",
                 "sku_id": "skuId",
+                "merchant_code": "barCode",
                 "title": "name",
                 "sku": "spec",
                 "category": "categoryName",
@@ -109,6 +111,27 @@ UNVERIFIED = Eleme(
                 "updated_at": "updatedAt",
             }
         ),
+        dish=MappingProxyType(
+            {
+                "item_id": "extendCode",
+                "title": "name",
+                "category": "categoryName",
+                "price_minor": "price",
+                "on_sale": "isValid",
+                "merchant_code": "barCode",
+                "variants": "specs",
+            }
+        ),
+        variant=MappingProxyType(
+            {
+                "sku_id": "specId",
+                "name": "name",
+                "price_minor": "price",
+                "merchant_code": "barCode",
+                "available": "stock",
+            }
+        ),
+        offered="1",
         order_words=MappingProxyType(
             {
                 "pending": "unpaid",

@@ -54,6 +54,7 @@ UNVERIFIED = Meituan(
             list_refunds="order/refund/list",
             agree_refund="order/refund/agree",
             refuse_refund="order/refund/reject",
+            list_goods="food/list",
         ),
         order=MappingProxyType(
             {
@@ -81,6 +82,7 @@ UNVERIFIED = Meituan(
                 "line_id": "item_id",
                 "item_id": "app_food_code",
                 "sku_id": "sku_id",
+                "merchant_code": "upc",
                 "title": "food_name",
                 "sku": "spec",
                 "category": "category_name",
@@ -99,6 +101,27 @@ UNVERIFIED = Meituan(
                 "updated_at": "utime",
             }
         ),
+        dish=MappingProxyType(
+            {
+                "item_id": "app_food_code",
+                "title": "name",
+                "category": "category_name",
+                "price_minor": "price",
+                "on_sale": "is_sold_out",
+                "merchant_code": "upc",
+                "variants": "skus",
+            }
+        ),
+        variant=MappingProxyType(
+            {
+                "sku_id": "sku_id",
+                "name": "spec",
+                "price_minor": "price",
+                "merchant_code": "upc",
+                "available": "stock",
+            }
+        ),
+        offered="0",
         order_words=MappingProxyType(
             {"1": "unpaid", "2": "paid", "4": "paid", "6": "shipped", "8": "completed", "9": "closed"}
         ),

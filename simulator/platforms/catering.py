@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from simulator import trade
-from simulator.entities import Order, Push, Refund, RefundStatus, Shop
+from simulator.entities import Goods, Order, Push, Refund, RefundStatus, Shop
 from simulator.happenings import Happening, What
+from simulator.platforms.articles import articles
 from simulator.platforms.base import Json, PlatformBase
 from simulator.platforms.signed_gateway import whole_second
 from simulator.trade import STALE_STATUS, TradeRefusal
@@ -34,7 +35,8 @@ class CateringPlatform(PlatformBase):
     refund_id: ClassVar[str]
     order_id: ClassVar[str]
     apis: ClassVar[Mapping[str, str]]
-    """The platform's name of each interface: get_order, list_orders, get_refund, list_refunds, agree, refuse."""
+    """The platform's name of each interface: get_order, list_orders, get_refund, list_refunds, agree, refuse,
+    list_goods."""
     total: ClassVar[str]
 
     def accepts(self, status: int, body: bytes) -> bool:
@@ -48,6 +50,10 @@ class CateringPlatform(PlatformBase):
     @abstractmethod
     def show_refund(self, refund: Refund) -> Json:
         """A refund on the wire."""
+
+    @abstractmethod
+    def show_dish(self, rows: list[Goods]) -> Json:
+        """A dish with its variants on the wire."""
 
     @abstractmethod
     def push_order(self, shop: Shop, what: What, order: Order) -> Push:
@@ -82,6 +88,8 @@ class CateringPlatform(PlatformBase):
         name = next((name for name, wire in self.apis.items() if wire == api), None)
         if name is None:
             raise ApiError("denied", f"没有接口 {api}")
+        if name == "list_goods":
+            return self._dishes(shop, params)
         if name in ("list_orders", "list_refunds"):
             return self._page(shop, name, params)
         if name == "get_order":
@@ -102,13 +110,12 @@ class CateringPlatform(PlatformBase):
         return self.show_refund(refund)
 
     def _page(self, shop: Shop, name: str, params: Mapping[str, Any]) -> Json:
+        page, size = _asked(params)
         try:
             start, end = (datetime.fromtimestamp(int(params[part]), UTC) for part in ("start_time", "end_time"))
-            end, page, size = whole_second(end), int(params["page"]), int(params["page_size"])
+            end = whole_second(end)
         except (KeyError, ValueError):
-            raise ApiError("invalid", "分页参数不正确") from None
-        if not (page >= 1 and 1 <= size <= LARGEST_PAGE):
-            raise ApiError("invalid", f"page_size 最大 {LARGEST_PAGE}")
+            raise ApiError("invalid", "时间参数不正确") from None
         rows: list[Json]
         if name == "list_orders":
             orders = self.world.orders.between("updated", start, end, shop=shop.id)
@@ -117,6 +124,14 @@ class CateringPlatform(PlatformBase):
             refunds = self.world.refunds.between("modified", start, end, shop=shop.id)
             total, rows = len(refunds), [self.show_refund(row) for row in refunds[(page - 1) * size : page * size]]
         return {self.total: total, "list": rows}
+
+    def _dishes(self, shop: Shop, params: Mapping[str, Any]) -> Json:
+        page, size = _asked(params)
+        dishes = articles(self.world, shop)
+        return {
+            self.total: len(dishes),
+            "list": [self.show_dish(rows) for rows in dishes[(page - 1) * size : page * size]],
+        }
 
     def _settle(self, refund: Refund, kind: str, step: Callable[[], Refund]) -> str:
         subjects = {"refund_id": refund.id, "tid": refund.tid}
@@ -129,6 +144,17 @@ class CateringPlatform(PlatformBase):
         amount = settled.amount_minor if settled.status is RefundStatus.REFUNDED else None
         self.world.ledger.record(kind, self.name, refund.shop, request={}, subjects=subjects, amount_minor=amount)
         return "ok"
+
+
+def _asked(params: Mapping[str, Any]) -> tuple[int, int]:
+    """The page that is asked for, from 1, and its size."""
+    try:
+        page, size = int(params["page"]), int(params["page_size"])
+    except (KeyError, ValueError):
+        raise ApiError("invalid", "分页参数不正确") from None
+    if not (page >= 1 and 1 <= size <= LARGEST_PAGE):
+        raise ApiError("invalid", f"page_size 最大 {LARGEST_PAGE}")
+    return page, size
 
 
 def seconds(at: datetime | None) -> int | None:

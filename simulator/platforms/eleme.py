@@ -10,9 +10,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import Order, OrderStatus, Push, Refund, RefundStatus, Shop
+from simulator.entities import Goods, Order, OrderStatus, Push, Refund, RefundStatus, Shop
 from simulator.faults import Fault
 from simulator.happenings import What
+from simulator.platforms.articles import code_of
 from simulator.platforms.base import Incoming, Json, PushRequest
 from simulator.platforms.catering import ApiError, CateringPlatform, seconds, yuan
 from simulator.tokens import TokenState
@@ -73,6 +74,7 @@ class Eleme(CateringPlatform):
         "list_refunds": "eleme.order.getRefundOrders",
         "agree": "eleme.order.agreeRefund",
         "refuse": "eleme.order.disagreeRefund",
+        "list_goods": "eleme.product.item.queryItemByPage",
     }
 
     def router(self) -> APIRouter:
@@ -141,6 +143,7 @@ class Eleme(CateringPlatform):
                     "id": line.oid,
                     "extendCode": line.item_id,
                     "skuId": line.sku_id,
+                    "barCode": code_of(self.world, order.shop, line.sku_id),
                     "name": line.title,
                     "spec": line.sku,
                     "categoryName": line.category,
@@ -160,6 +163,27 @@ class Eleme(CateringPlatform):
             "reason": refund.reason_text,
             "returnsGoods": refund.returns_goods,
             "updatedAt": seconds(refund.modified_at),
+        }
+
+    def show_dish(self, rows: list[Goods]) -> Json:
+        dish = rows[0]
+        return {
+            "extendCode": dish.item_id,
+            "name": dish.title,
+            "categoryName": dish.category,
+            "price": yuan(min(row.price_minor for row in rows)),
+            "isValid": 1 if any(row.on_sale for row in rows) else 0,
+            "barCode": dish.article_code,
+            "specs": [
+                {
+                    "specId": row.sku_id,
+                    "name": row.sku,
+                    "barCode": row.code,
+                    "price": yuan(row.price_minor),
+                    "stock": row.stock,
+                }
+                for row in rows
+            ],
         }
 
     def push_order(self, shop: Shop, what: What, order: Order) -> Push:

@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from simulator.entities import Order, OrderStatus, Push, Refund, RefundStatus, Shop
+from simulator.entities import Goods, Order, OrderStatus, Push, Refund, RefundStatus, Shop
 from simulator.faults import Fault
 from simulator.happenings import What
+from simulator.platforms.articles import code_of
 from simulator.platforms.base import Incoming, Json, PushRequest
 from simulator.platforms.catering import ApiError, CateringPlatform, seconds, yuan
 
@@ -50,6 +51,7 @@ class Meituan(CateringPlatform):
         "list_refunds": "order/refund/list",
         "agree": "order/refund/agree",
         "refuse": "order/refund/reject",
+        "list_goods": "food/list",
     }
 
     def router(self) -> APIRouter:
@@ -119,6 +121,7 @@ class Meituan(CateringPlatform):
                     "item_id": line.oid,
                     "app_food_code": line.item_id,
                     "sku_id": line.sku_id,
+                    "upc": code_of(self.world, order.shop, line.sku_id),
                     "food_name": line.title,
                     "spec": line.sku,
                     "category_name": line.category,
@@ -138,6 +141,27 @@ class Meituan(CateringPlatform):
             "reason": refund.reason_text,
             "returns_goods": refund.returns_goods,
             "utime": seconds(refund.modified_at),
+        }
+
+    def show_dish(self, rows: list[Goods]) -> Json:
+        dish = rows[0]
+        return {
+            "app_food_code": dish.item_id,
+            "name": dish.title,
+            "category_name": dish.category,
+            "price": yuan(min(row.price_minor for row in rows)),
+            "is_sold_out": 0 if any(row.on_sale for row in rows) else 1,
+            "upc": dish.article_code,
+            "skus": [
+                {
+                    "sku_id": row.sku_id,
+                    "spec": row.sku,
+                    "upc": row.code,
+                    "price": yuan(row.price_minor),
+                    "stock": str(row.stock),
+                }
+                for row in rows
+            ],
         }
 
     def push_order(self, shop: Shop, what: What, order: Order) -> Push:

@@ -41,7 +41,7 @@ def platform(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_sync_can_see_what_there_is_to_read_again(platform: str) -> None:
-    assert [stream.name for stream in connector(platform).client.streams] == ["orders", "refunds"]
+    assert [stream.name for stream in connector(platform).client.streams] == ["orders", "refunds", "goods"]
 
 
 async def test_an_order_reads_in_tandems_words(world: Outside, platform: str) -> None:

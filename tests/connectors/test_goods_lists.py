@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def told(events: Iterable[Event], name: str, field: str) -> dict[str, Any]:
 
 
 def test_every_shop_with_a_list_of_goods_is_here() -> None:
-    assert LISTING == ["douyin", "jd", "pinduoduo", "taobao", "wechat_store", "youzan"]
+    assert LISTING == ["douyin", "eleme", "jd", "meituan", "pinduoduo", "taobao", "wechat_store", "youzan"]
 
 
 @pytest.mark.parametrize("platform", LISTING)
@@ -55,14 +56,17 @@ async def test_goods_come_with_codes_and_stock_and_again_when_they_are_sold(worl
 async def test_a_list_of_several_pages_is_read_to_its_end(
     world: Outside, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = __import__(f"connectors.{platform}.goods", fromlist=["goods"])
-    if platform == "douyin":
+    client = await world.open(platform)
+    if platform in ("eleme", "meituan"):
+        monkeypatch.setattr(client, "_wire", replace(client._wire, page_size=1))
+    elif platform == "douyin":
+        module = import_module("connectors.douyin.goods")
         monkeypatch.setattr(module, "PAGE_SIZE", 1)
         monkeypatch.setattr(module, "_ALL", replace(module._ALL, page_size=1))
     else:
-        monkeypatch.setattr(module, "_PAGE_SIZE", 1)
+        monkeypatch.setattr(import_module(f"connectors.{platform}.goods"), "_PAGE_SIZE", 1)
     account = await world.account(platform)
-    records, _ = await pull_all(await world.open(platform), "goods", until=datetime.now(UTC))
+    records, _ = await pull_all(client, "goods", until=datetime.now(UTC))
     goods = world.sim.app.state.world.goods.having(shop=account.slug)
     assert told(events_of(records, account), "stock.changed", "available").keys() == {row.sku_id for row in goods}
 
