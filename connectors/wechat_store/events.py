@@ -16,6 +16,7 @@ from connectors.webhooks import Verified
 from connectors.wechat.callbacks import created_at, read_fields
 from connectors.wechat_store.coupons import COUPON_STEPS, coupon_event
 from connectors.wechat_store.records import REFUND_STATUSES, read_order, read_refund
+from connectors.wechat_store.running_low import RUNNING_LOW, running_low_event
 from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, ShipmentData
 from domain.catalog.shop_calls import OrderOutput
 from domain.events import Event
@@ -43,7 +44,7 @@ REFUND_STEP = "channels_ec_aftersale_update"
 
 def uses_push(kind: str) -> bool:
     """Whether a callback of this kind becomes an event."""
-    return kind in ORDER_STEPS or kind == REFUND_STEP or kind in COUPON_STEPS
+    return kind in ORDER_STEPS or kind in (REFUND_STEP, RUNNING_LOW) or kind in COUPON_STEPS
 
 
 def store_events(record: Verified, account: Account) -> list[Event]:
@@ -58,6 +59,8 @@ def store_events(record: Verified, account: Account) -> list[Event]:
         return [_refund_step(read_fields(record.payload), record, account)]
     if record.kind in COUPON_STEPS:
         return [coupon_event(record, account)]
+    if record.kind == RUNNING_LOW:
+        return [running_low_event(record, account)]
     return []
 
 

@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import trade
-from simulator.entities import Coupon, Order, Push, Refund, RefundStatus
+from simulator.entities import Coupon, Goods, Order, Push, Refund, RefundStatus
 from simulator.happenings import Happening, What
 from simulator.platforms.articles import articles
 from simulator.platforms.base import Json
 from simulator.platforms.categories import TOP, categories_of, number_of
 from simulator.platforms.wechat import Call, ErrCode, WechatPlatform, answer
 from simulator.platforms.wechat_store import render
+from simulator.platforms.wechat_store.running_low import EVENT as LOW_EVENT
+from simulator.platforms.wechat_store.running_low import RunningLow, low
+from simulator.world import World
 
 UNVERIFIED = (
     "the error codes 10020051 to 10020055",
@@ -168,13 +171,20 @@ class WechatStore(WechatPlatform):
         "channels/ec/category/all": ("GET", all_categories),
     }
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.running_low = RunningLow()
+
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """What happens to orders, refunds and coupons."""
+        """What happens to orders, refunds and coupons, and that goods run low."""
         row = happening.row
         if isinstance(row, Order) and happening.what in ORDER_EVENTS:
             return [self._order_push(happening.account, ORDER_EVENTS[happening.what], row, happening.at)]
         if isinstance(row, Refund):
             return [self._refund_push(happening.account, row, happening.at)]
+        if isinstance(row, Goods) and self.running_low.crosses(row):
+            sender = "o_wechat_team"
+            return [self._at(self.callback(happening.account, LOW_EVENT, sender, low(row)), happening.at)]
         if isinstance(row, Coupon) and happening.what in COUPON_EVENTS:
             return [self._coupon_push(happening.account, happening.what, row, happening.at)]
         return []
