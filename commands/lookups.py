@@ -44,7 +44,7 @@ def list_lookups(
                     "id": each.id,
                     "account": each.account_id,
                     "customer": str(each.customer),
-                    "key": f"{each.kind}/{each.value}",
+                    "key": f"{each.kind}/{each.value or '?'}",
                     "state": each.state,
                     "attempts": each.attempts,
                     "problem": each.problem,

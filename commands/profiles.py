@@ -195,7 +195,7 @@ def erase(
 ) -> None:
     """删除该客户的个人信息，不可撤销 / erase a customer's personal data; it cannot be taken back."""
 
-    async def work(database: Database, _: Settings) -> None:
+    async def work(database: Database, settings: Settings) -> None:
         service, actor = ErasureService(database), command_line_actor()
         if reason:
             found = await service.erase(actor, customer_id, reason)
@@ -208,6 +208,16 @@ def erase(
             "since": rfc3339(found.requested_at),
         }
         show_rows([row | dict(found.changed)], as_json=False)
+        if found.unreadable:
+            rows = ", ".join(f"{name} {count}" for name, count in found.unreadable.items())
+            say(
+                settings,
+                Text(
+                    f"有记录已损坏、无法解密，其中可能仍含该客户的信息：{rows}。日志列有其编号，请删除这些记录",
+                    f"Rows are damaged and cannot be decrypted, so that they may still name this customer: {rows}. "
+                    "The log tells their keys; delete these rows",
+                ),
+            )
 
     if reason and not yes:
         typer.confirm("不可撤销，确定删除？/ This cannot be taken back. Erase?", abort=True)

@@ -41,7 +41,8 @@ FIRST_STEP = _READING[0]
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """How far the erasure of a customer is. changed: rows that were deleted or emptied, by table."""
+    """How far the erasure of a customer is. changed: rows that were deleted or emptied, by table; unreadable: rows that
+    nobody can decrypt, so that they may still name the person: with such the state is `incomplete` in the end."""
 
     customer: UUID
     state: str
@@ -50,6 +51,7 @@ class Erasure:
     requested_at: datetime
     ended_at: datetime | None
     changed: Mapping[str, int]
+    unreadable: Mapping[str, int]
 
 
 class Traits(Protocol):
@@ -175,15 +177,14 @@ class ErasureWorker:
                     _emptied(row, {"traits": sum(forgotten)}, True, work.now)
                 case "keys":
                     _emptied(row, await erasing.delete_keys(person.identities, person.names), True, work.now)
-                    await AuditLog(work).record(
-                        _ERASURE, "customer.erased", f"customer:{row.customer_id}", {"rows": row.changed}
-                    )
+                    told = {"rows": row.changed} | ({"unreadable": row.unreadable} if row.unreadable else {})
+                    await AuditLog(work).record(_ERASURE, "customer.erased", f"customer:{row.customer_id}", told)
 
     async def _runs(self, claimed: ErasureRow, batch: int) -> None:
         """End and forget the runs of the next batch: first in Temporal, then here."""
         async with UnitOfWork(self._database) as work:
             person = await _person(work, claimed)
-            theirs, others, last = await Erasing(work).runs_naming(person.traces, claimed.cursor, batch)
+            theirs, others, looked = await Erasing(work).runs_naming(person.traces, claimed.cursor, batch)
             theirs += await Erasing(work).children_of(theirs)
         forgotten = [run for run in dict.fromkeys(theirs) if await self._forget(run, claimed.requested_at)]
         async with UnitOfWork(self._database) as work:
@@ -194,7 +195,7 @@ class ErasureWorker:
                 _count(row, changed)
                 row.due_at = work.now + _ASK_AGAIN
             else:
-                _read(row, "runs", Swept(last, changed["runs"]), work.now)
+                _read(row, "runs", Swept(looked.cursor, changed["runs"], looked.unreadable), work.now)
 
     async def _forget(self, run_id: str, since: datetime) -> bool:
         """Whether a run is over and gone from Temporal. An open one is cancelled first, and gets a minute to end its
@@ -214,6 +215,8 @@ class ErasureWorker:
 def _read(row: ErasureRow, table: str, swept: Swept, now: datetime) -> None:
     """Note a batch of a table that is read through."""
     _count(row, {table: swept.changed})
+    if swept.unreadable:
+        row.unreadable = {**row.unreadable, table: row.unreadable.get(table, 0) + swept.unreadable}
     row.problem, row.due_at = None, now
     if swept.cursor is not None:
         row.cursor = swept.cursor
@@ -223,7 +226,7 @@ def _read(row: ErasureRow, table: str, swept: Swept, now: datetime) -> None:
     if place < len(_READING):
         row.step = _READING[place]
     elif row.round == 1:
-        row.step, row.round, row.due_at = _READING[0], 2, now + _SECOND_LOOK
+        row.step, row.round, row.due_at, row.unreadable = _READING[0], 2, now + _SECOND_LOOK, {}
     else:
         row.step = _EMPTYING[0]
 
@@ -270,7 +273,14 @@ async def _person(work: UnitOfWork, erasure: ErasureRow) -> Person:
 
 
 def _shown(row: ErasureRow) -> Erasure:
-    state = "done" if row.ended_at is not None else "working"
+    over = "incomplete" if row.unreadable else "done"
     return Erasure(
-        row.customer_id, state, row.step, row.requested_by, row.requested_at, row.ended_at, dict(row.changed)
+        row.customer_id,
+        "working" if row.ended_at is None else over,
+        row.step,
+        row.requested_by,
+        row.requested_at,
+        row.ended_at,
+        dict(row.changed),
+        dict(row.unreadable),
     )

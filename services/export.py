@@ -109,6 +109,7 @@ class _Telling:
         self._export = export
         self._person = export.person
         self._told: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
         self._runs: set[str] = set()
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -135,7 +136,9 @@ class _Telling:
         except ProblemError as problem:
             yield _line({"problem": problem.problem.as_dict()})
             return
-        yield _line({"end": {"rows": dict(sorted(self._told.items()))}})
+        end = {"rows": dict(sorted(self._told.items()))}
+        unreadable = {name: count for name, count in sorted(self._unreadable.items()) if count}
+        yield _line({"end": end | ({"unreadable": unreadable} if unreadable else {})})
 
     async def _pointing(self, row: type[Table]) -> AsyncIterator[bytes]:
         after: tuple[Any, ...] | None = None
@@ -153,8 +156,11 @@ class _Telling:
         read, said_at = 0, time.monotonic()
         while cursor is not None:
             async with UnitOfWork(self._database) as work:
-                found, cursor = await Mentions(work).after(row, MENTIONING[row], cursor, _SWEEP, self._person.traces)
-                theirs, lines = await self._found(work, row, found)
+                looked = await Mentions(work).after(row, MENTIONING[row], cursor, _SWEEP, self._person.traces)
+                readable = [each for each in looked.found if not each.damaged]
+                self._unreadable[_name(row)] += looked.unreadable + len(looked.found) - len(readable)
+                theirs, lines = await self._found(work, row, readable)
+                cursor = looked.cursor
             for line in lines:
                 yield line
             for run in theirs:

@@ -42,6 +42,8 @@ def _require(actor: Actor, permission: Permission) -> None:
 
 
 def _masked(lookup: FailedLookup) -> FailedLookup:
+    if lookup.value is None:
+        return lookup
     hidden = masked_key(lookup.kind, lookup.value)
     return replace(lookup, value=hidden, problem=lookup.problem.replace(lookup.value, hidden))
 

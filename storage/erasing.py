@@ -24,7 +24,7 @@ from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow, 
 from storage.identity_reviews import IdentityMoveRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
-from storage.mentions import Mention, Mentions
+from storage.mentions import Looked, Mention, Mentions
 from storage.orders import OrderRow, RefundRow, ShipmentRow
 from storage.reach import TouchRow
 from storage.recordsets import table_of
@@ -35,10 +35,12 @@ from storage.unit_of_work import Repository
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One batch of reading through. cursor: the last key that was looked at, None at the end of the table."""
+    """One batch of reading through. cursor: the last key that was looked at, None at the end of the table; unreadable:
+    rows that nobody can decrypt, so that nobody knows whom they name."""
 
     cursor: str | None
     changed: int = 0
+    unreadable: int = 0
 
 
 class Erasing(Repository):
@@ -46,43 +48,44 @@ class Erasing(Repository):
 
     async def sweep_events(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete events that name the person, with their places in the outbox and what triggers remember of them."""
-        found, last = await Mentions(self.work).after(EventRow, ("seq",), cursor, size, traces)
-        gone = [each.key for each in found]
+        looked = await Mentions(self.work).after(EventRow, ("seq",), cursor, size, traces)
+        gone = [each.key for each in looked.found]
         await self.session.execute(delete(EventRow).where(col(EventRow.seq).in_(gone)))
-        return Swept(last, len(gone))
+        return Swept(looked.cursor, len(gone), looked.unreadable)
 
     async def sweep_inbox(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Empty pushes that name the person; those that wait are emptied when they are read."""
-        found, last = await Mentions(self.work).after(InboxRow, ("id",), cursor, size, traces)
-        row, ids = InboxRow, [each.key for each in found]
+        looked = await Mentions(self.work).after(InboxRow, ("id",), cursor, size, traces)
+        row, ids = InboxRow, [each.key for each in looked.found]
         statement = (
             update(row)
             .where(col(row.id).in_(ids), col(row.state) != "waiting")
             .values(payload=b"", reason=None, state="done", changed_at=self.now)
             .returning(col(row.id))
         )
-        return Swept(last, len((await self.session.scalars(statement)).all()))
+        return Swept(looked.cursor, len((await self.session.scalars(statement)).all()), looked.unreadable)
 
     async def sweep_answers(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete kept answers of the API that name the person."""
         row = IdempotencyKeyRow
-        found, last = await Mentions(self.work).after(row, ("login", "key"), cursor, size, traces)
-        taken = tuple_(col(row.login), col(row.key)).in_([each.key for each in found])
-        return Swept(last, await self._delete(row, taken) if found else 0)
+        looked = await Mentions(self.work).after(row, ("login", "key"), cursor, size, traces)
+        taken = tuple_(col(row.login), col(row.key)).in_([each.key for each in looked.found])
+        return Swept(looked.cursor, await self._delete(row, taken) if looked.found else 0, looked.unreadable)
 
     async def sweep_effects(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Empty answers of effects that name the person. That the effect was done, and when, stays."""
         row = EffectRow
-        found, last = await Mentions(self.work).after(row, ("key",), cursor, size, traces)
-        keys = [each.key for each in found]
+        looked = await Mentions(self.work).after(row, ("key",), cursor, size, traces)
+        keys = [each.key for each in looked.found]
         statement = update(row).where(col(row.key).in_(keys), col(row.answer).is_not(None)).values(answer=None)
         changed = (await self.session.scalars(statement.returning(col(row.key)))).all()
-        return Swept(last, len(changed))
+        return Swept(looked.cursor, len(changed), looked.unreadable)
 
     async def sweep_tasks(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Take the person out of human tasks of runs that are about others too."""
-        found, last = await Mentions(self.work).after(HumanTaskRow, ("id",), cursor, size, traces)
-        for each in found:
+        looked = await Mentions(self.work).after(HumanTaskRow, ("id",), cursor, size, traces)
+        await Mentions(self.work).empty_damaged(HumanTaskRow, looked.found)
+        for each in looked.found:
             row = await self.session.get_one(HumanTaskRow, each.key)
             row.title = "" if traces.are_in(row.title) else row.title
             row.comment = None if traces.are_in(row.comment) else row.comment
@@ -90,16 +93,13 @@ class Erasing(Repository):
             for name in ("data", "draft", "output"):
                 setattr(row, name, traces.without(getattr(row, name)))
         await self.session.flush()
-        return Swept(last, len(found))
+        return Swept(looked.cursor, len(looked.found), looked.unreadable)
 
-    async def runs_naming(self, traces: Traces, cursor: str, size: int) -> tuple[list[str], list[str], str | None]:
-        """Runs that are about the person; runs about others, or about many, that mention them; the last one read."""
-        found, last = await Mentions(self.work).after(RunRow, ("id",), cursor, size, traces)
-        return (
-            [each.key for each in found if is_theirs(each)],
-            [each.key for each in found if not is_theirs(each)],
-            last,
-        )
+    async def runs_naming(self, traces: Traces, cursor: str, size: int) -> tuple[list[str], list[Mention], Looked]:
+        """Runs that are about the person; runs about others, or about many, that mention them; all that was seen."""
+        looked = await Mentions(self.work).after(RunRow, ("id",), cursor, size, traces)
+        others = [each for each in looked.found if not is_theirs(each)]
+        return [each.key for each in looked.found if is_theirs(each)], others, looked
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
         """Runs that these started, and those that they started: what is known of the person was handed to them."""
@@ -108,14 +108,16 @@ class Erasing(Repository):
         tree = tree.union(select(col(part.id)).join(tree, col(part.parent_id) == tree.c.id))
         return list(await self.session.scalars(select(tree.c.id)))
 
-    async def leave_runs(self, runs: Collection[str], traces: Traces) -> int:
+    async def leave_runs(self, others: Sequence[Mention], traces: Traces) -> int:
         """Take the person out of runs that are about others."""
-        for row in await self.session.scalars(select(RunRow).where(col(RunRow.id).in_(runs)).with_for_update()):
+        await Mentions(self.work).empty_damaged(RunRow, others)
+        runs = select(RunRow).where(col(RunRow.id).in_([each.key for each in others]))
+        for row in await self.session.scalars(runs.with_for_update()):
             for name in ("output", "error", "continuation", "tasks"):
                 setattr(row, name, traces.without(getattr(row, name)))
             row.start_problem = None if traces.are_in(row.start_problem) else row.start_problem
         await self.session.flush()
-        return len(runs)
+        return len(others)
 
     async def delete_runs(self, runs: Collection[str]) -> Mapping[str, int]:
         """Delete runs with their human tasks and effects; records of payments stay, without their answers."""

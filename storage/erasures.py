@@ -26,7 +26,7 @@ class ErasureRow(Table, table=True):
     identities, names: the numbers of the keys and the ids of the customer when it was asked for. step: what is worked
     on; cursor: how far that is; round: everything is read through twice, because what was under way when it began may
     have written behind the first reading. due_at: when it goes on, NULL when it is over. changed: how many rows of each
-    table were emptied or deleted.
+    table were emptied or deleted; unreadable: how many nobody could decrypt when they were read last.
     """
 
     __tablename__ = "erasures"
@@ -41,6 +41,9 @@ class ErasureRow(Table, table=True):
     round: int = Field(default=1, sa_type=SmallInteger)
     due_at: datetime | None = instant(optional=True)
     changed: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, nullable=False)
+    unreadable: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": "{}"}
+    )
     problem: str | None = None
     ended_at: datetime | None = instant(optional=True)
 

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, LargeBinary, type_coerce, update
+from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 
-from storage.identities import IdentityRow
+from domain.problems import ProblemError
+from storage.identities import VALUE_CONTEXT, IdentityRow
 from storage.lookups import LookupRow
 from storage.notifications import LOOKUPS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
@@ -54,7 +56,8 @@ class LookupFilter:
 
 @dataclass(frozen=True, slots=True)
 class FailedLookup:
-    """A key that was asked about in vain. id: of the identity; kind, scope, value: the key, in clear.
+    """A key that was asked about in vain. id: of the identity; kind, scope, value: the key, in clear; a value that
+    cannot be decrypted is None, and problem says why.
 
     attempts: since the platform answered last. next_at: when it is tried again, None when it was given up.
     """
@@ -64,7 +67,7 @@ class FailedLookup:
     customer: UUID
     kind: str
     scope: str
-    value: str
+    value: str | None
     problem: str
     attempts: int
     asked_at: datetime
@@ -85,11 +88,34 @@ class FailedLookups(Repository):
             self.session, select(LookupRow).where(*wanted.conditions()), _OLDEST_FIRST, page, lambda row: row
         )
         numbers = [row.identity_id for row in rows.items]
-        keys = await self.session.scalars(select(IdentityRow).where(col(IdentityRow.id).in_(numbers)))
-        by_id = {key.id: key for key in keys}
+        key = IdentityRow
+        sealed = type_coerce(col(key.value), LargeBinary)
+        keys = sa_select(col(key.id), col(key.customer_id), col(key.kind), col(key.scope), sealed)
+        found = await self.session.execute(keys.where(col(key.id).in_(numbers)))
+        by_id = {number: (customer, kind, scope, value) for number, customer, kind, scope, value in found}
         # An erasure may have taken a key away between the two questions.
-        shown = [_shown(row, by_id[row.identity_id]) for row in rows.items if row.identity_id in by_id]
+        shown = [self._shown(row, *by_id[row.identity_id]) for row in rows.items if row.identity_id in by_id]
         return Page(shown, rows.next_cursor)
+
+    def _shown(self, row: LookupRow, customer: UUID, kind: str, scope: str, sealed: bytes) -> FailedLookup:
+        value, problem = None, row.problem or ""
+        try:
+            value = self.work.database.keyring.decrypt(bytes(sealed), VALUE_CONTEXT).decode()
+        except ProblemError as error:
+            problem = f"{error.text.zh} / {error.text.en}"
+        return FailedLookup(
+            row.identity_id,
+            row.account_id,
+            customer,
+            kind,
+            scope,
+            value,
+            problem,
+            row.attempts,
+            row.as_of,
+            row.answered_at,
+            row.due_at,
+        )
 
     async def ask_again(self, wanted: LookupFilter, limit: int) -> int:
         """Let the first of them be due now; how many there were."""
@@ -111,19 +137,3 @@ class FailedLookups(Repository):
         if found:
             await notify(self.work, LOOKUPS_CHANNEL)
         return found
-
-
-def _shown(row: LookupRow, key: IdentityRow) -> FailedLookup:
-    return FailedLookup(
-        key.id,
-        row.account_id,
-        key.customer_id,
-        key.kind,
-        key.scope,
-        key.value,
-        row.problem or "",
-        row.attempts,
-        row.as_of,
-        row.answered_at,
-        row.due_at,
-    )

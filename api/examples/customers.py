@@ -65,6 +65,7 @@ _ERASURE: dict[str, Any] = {
     "requested_at": AT,
     "ended_at": None,
     "changed": {},
+    "unreadable": {},
 }
 
 REQUESTS: dict[str, Any] = {

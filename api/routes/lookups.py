@@ -22,7 +22,8 @@ Sender = Annotated[Actor, requires(Permission.EVENTS_PUBLISH)]
 
 
 class FailedLookupOut(BaseModel):
-    """A key that a platform gave no answer about. id: the key's number; value: masked. problem: what the platform said.
+    """A key that a platform gave no answer about. id: the key's number; value: masked, null when nobody can decrypt it.
+    problem: what the platform said.
 
     state: `given_up`, or `retrying` by itself at `next_at`. attempts: since it answered last. asked_at: when that
     happened because of which it is asked.
@@ -35,7 +36,7 @@ class FailedLookupOut(BaseModel):
     customer: UUID
     kind: str
     scope: str
-    value: str
+    value: str | None
     state: LookupState
     problem: str
     attempts: int

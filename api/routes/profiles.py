@@ -139,15 +139,17 @@ class ExportLineOut(_Out):
 
 
 class ErasureOut(_Out):
-    """How far an erasure is. changed: rows that were deleted or emptied, by table."""
+    """How far an erasure is. changed: rows that were deleted or emptied, by table. state: `incomplete` when it is over
+    and rows are left that nobody can decrypt (`unreadable`, by table), so that they may still name the person."""
 
     customer: UUID
-    state: Literal["working", "done"]
+    state: Literal["working", "done", "incomplete"]
     step: str
     requested_by: str
     requested_at: AwareDatetime
     ended_at: AwareDatetime | None
     changed: dict[str, int]
+    unreadable: dict[str, int]
 
 
 class ReasonIn(BaseModel):

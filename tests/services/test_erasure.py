@@ -17,6 +17,7 @@ from domain.catalog.messages import SendArguments, SendOutput
 from domain.events import Event
 from domain.journeys.reach import ReachPolicy
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from services.audit import AuditTrail
 from services.customer_search import CustomerSearch, Wanted
 from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
@@ -180,6 +181,43 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
     ):
         with pytest.raises(NotFoundProblem):
             await question
+
+
+_SPOIL = "UPDATE {} SET {column} = set_byte({column}, 30, 255 - get_byte({column}, 30)) WHERE {}"
+
+
+async def spoil(database: Database, table: str, column: str, condition: str) -> None:
+    """Damage the ciphertext of a column."""
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text(_SPOIL.format(table, condition, column=column)))
+
+
+async def test_rows_that_nobody_can_decrypt_hold_nothing_up_and_are_told_of(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        work.session.add_all(list(plant(person.customer)))
+        await Events(work).add([an_order("E1")])
+    # The first names the person by its reason, and a task and a run by another column; of the others nobody can tell.
+    await spoil(database, "inbox", "payload", "dedupe_key IN ('p2', 'p3')")
+    await spoil(database, "human_tasks", "title", "id = 't2'")
+    await spoil(database, "idempotency_keys", "body", "key = 'k1'")
+    await spoil(database, "effects", "answer", "key = 'e3'")
+    service, exports = ErasureService(database), ExportService(database, house.orchestrator)
+    lines = [json.loads(each) async for each in (await exports.export(ADMIN, person.customer, "x")).lines]
+    assert lines[-1]["end"]["unreadable"] == {"effects": 1, "human_tasks": 1, "idempotency_keys": 1, "inbox": 2}
+    await service.erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+    shown = await service.show(ADMIN, person.customer)
+    assert (shown.state, shown.unreadable) == ("incomplete", {"effects": 1, "idempotency_keys": 1, "inbox": 1})
+    for table in ("inbox WHERE dedupe_key = 'p3'", "idempotency_keys", "effects WHERE key = 'e3'"):
+        async with UnitOfWork(database) as work:
+            await work.session.execute(text(f"DELETE FROM {table}"))
+    after = await everything(database)
+    assert not [secret for secret in SECRETS if secret in after]
+    (entry,) = (await AuditTrail(database).list(ADMIN, PageRequest(1), action="customer.erased")).items
+    assert entry.detail["unreadable"] == shown.unreadable
 
 
 async def test_nobody_finds_or_decides_about_a_person_from_the_moment_it_is_asked_for(

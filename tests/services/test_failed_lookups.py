@@ -70,7 +70,14 @@ async def test_a_key_that_nobody_can_decrypt_is_given_up_and_holds_up_no_other(d
         claimed = await Lookups(work).claim("youzan", 9, timedelta(minutes=1))
     assert {each.identity_id for each in claimed} == {numbers[0], numbers[2]}
     async with UnitOfWork(database) as work:
-        assert (await Figures(work).collect()).lookups.aside == 1
+        await Lookups(work).failed(min(claimed, key=lambda each: each.identity_id), "too many requests", None)
+    async with UnitOfWork(database) as work:
+        assert (await Figures(work).collect()).lookups.aside == 2
+    first, second = (await FailedLookupService(database).list(ADMIN, LookupFilter(), PageRequest())).items
+    assert (first.problem, second.value) == ("too many requests", None)
+    assert second.id == numbers[1]
+    assert "无法读取" in second.problem
+    assert "cannot be read" in second.problem
 
 
 async def test_monitoring_counts_who_is_due_and_who_was_given_up(database: Database, clock: SteppedClock) -> None:
