@@ -94,6 +94,8 @@ class Drains:
         step = self._steps.get(drain.name)
         if step is None:
             raise ApplicationError(f"there is no drain {drain.name}", non_retryable=True)
+        if drain.name == "inbox" and activity.info().attempt > 1:
+            await self._inbox.suspect()
         await work_for_a_round(drain.name, step)
 
     async def _drain_inbox(self) -> bool:

@@ -4,6 +4,11 @@ A batch is one transaction. When one record in it is refused by the database, or
 is cut in halves until that record stands alone and goes to quarantine: it holds up no other. A batch that the database
 cannot finish in time is tried as a smaller one.
 
+A push may also end the process that reads it, out of memory or by a crash, so that nobody is left to put it aside. Then
+whoever takes over suspects the oldest that wait (`InboxService.suspect`): they are read in small groups, then alone,
+each try noted before it begins; one that was there at the third end goes to quarantine. As long as no process ends,
+nothing is written for this.
+
 Several batches may be read at once, in one process or in many: while one waits for the database, another is read. They
 are taken one after the other, so of two events the one whose push came first carries the earlier instant, whichever
 batch is done first; by that instant runs are told what they missed. Batches that want the same customers crosswise
@@ -48,6 +53,14 @@ _TRIES = 5
 _SMALLER = 4
 _MOST_RELEASED = 10_000
 _TURN = "inbox-turn"
+_SUSPECTS_TURN = "inbox-suspects"
+_MOST_SUSPECTED = 2 * BATCH
+_SUSPECTS_AT_ONCE = 100
+_SUSPECTS_S = 5.0
+MOST_TRIES = 3
+"""So many processes a push may take with it."""
+DEADLY = f"{MOST_TRIES} processes ended while they read it: out of memory, or a crash"
+"""The reason in quarantine of a push that did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,8 @@ class InboxService:
         self._is_full, self._measured_at = False, -_LOOKS_EVERY_S
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
+        self._suspects_turn = asyncio.Lock()
+        self._outlived: list[int] = []
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
@@ -146,6 +161,13 @@ class InboxService:
         await self._settle()
         return await self._drain(limit, None)
 
+    async def suspect(self) -> None:
+        """Read the oldest pushes with care from now on: a reader ended without a word, maybe because of one of them."""
+        async with UnitOfWork(self._database) as work:
+            count = await Inbox(work).suspect(_MOST_SUSPECTED)
+        if count:
+            log.warning("a reader of the inbox ended without a word, the oldest pushes are read with care", count=count)
+
     async def _release_known_keys(self) -> None:
         for key in self._database.keyring.ids:
             wanted, found = QuarantineFilter(reason=KEY_MISSING.format(key=key)), _MOST_RELEASED
@@ -197,11 +219,15 @@ class InboxService:
 
     async def _drain_once(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
         taken: list[int] = []
+        suspects: list[int] = []
         times = StageTimes()
         try:
             async with AsyncExitStack() as stack:
                 with times.of("inbox"):
                     work, waiting = await self._take(stack, limit, ids)
+                if ids is None:
+                    suspects = [stored.id for stored in waiting if stored.tries]
+                    waiting = [stored for stored in waiting if not stored.tries]
                 taken = [stored.id for stored in waiting]
                 drained, told = await self._read(work, waiting, times)
         except Exception as error:
@@ -218,7 +244,38 @@ class InboxService:
             return InboxDrained(read=1, quarantined=1)
         # After the commit: whoever holds it against the others must see it.
         self._told |= told
-        return drained
+        return drained + await self._read_suspects(suspects) if suspects else drained
+
+    async def _read_suspects(self, suspects: Sequence[int]) -> InboxDrained:
+        """Those that were never tried since they are suspected in groups, the others one by one. By one process at a
+        time, so that each end counts for those that it read."""
+        async with self._suspects_turn, UnitOfWork(self._database) as turn:
+            await lock(turn, _SUSPECTS_TURN)
+            async with UnitOfWork(self._database) as work:
+                await Inbox(work).count_tries(self._outlived, -1)
+                tries = await Inbox(work).tries_of(suspects)
+                deadly = [number for number, count in tries.items() if count >= MOST_TRIES]
+                await Inbox(work).quarantine(dict.fromkeys(deadly, DEADLY))
+            self._outlived.clear()
+            for number in deadly:
+                log.error("push quarantined", id=number, reason=DEADLY)
+            drained = InboxDrained(read=len(deadly), quarantined=len(deadly))
+            new = [number for number, count in tries.items() if count == 1]
+            groups = [new[at : at + _SUSPECTS_AT_ONCE] for at in range(0, len(new), _SUSPECTS_AT_ONCE)]
+            groups += [[number] for number, count in tries.items() if 1 < count < MOST_TRIES]
+            end = time.monotonic() + _SUSPECTS_S
+            for group in groups:
+                if time.monotonic() >= end:
+                    break
+                async with UnitOfWork(self._database) as work:
+                    await Inbox(work).count_tries(group, 1)
+                try:
+                    drained += await self._drain(len(group), group)
+                except (Exception, asyncio.CancelledError):
+                    # The database is away, or the worker stops: that is no end of the process.
+                    self._outlived += group
+                    raise
+            return drained
 
     async def _take(
         self, stack: AsyncExitStack, limit: int, ids: Sequence[int] | None

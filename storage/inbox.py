@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Insert,
+    SmallInteger,
     UniqueConstraint,
     and_,
     func,
@@ -45,7 +46,8 @@ KEY_MISSING = "the key {key} is missing: "
 
 
 class InboxRow(Table, table=True):
-    """One push. state: waiting, done, or quarantined with its reason."""
+    """One push. state: waiting, done, or quarantined with its reason. tries: readers that ended in the midst of it, or
+    may have; 0 unless it waits."""
 
     __tablename__ = "inbox"
     id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
@@ -58,6 +60,7 @@ class InboxRow(Table, table=True):
     received_at: datetime = instant()
     state: str = "waiting"
     reason: str | None = None
+    tries: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
     changed_at: datetime = instant()
 
     __table_args__ = (
@@ -83,11 +86,12 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class StoredPush:
-    """A push in the inbox, and why it is, or belongs, in quarantine, if it does."""
+    """A push in the inbox, and why it is, or belongs, in quarantine, if it does. tries: as in `InboxRow`."""
 
     id: int
     push: Push
     reason: str | None = None
+    tries: int = 0
 
 
 _COLUMNS = (
@@ -122,7 +126,7 @@ def _insert_again() -> Insert:
     is_replaced = func.coalesce(table.c.reason, "").startswith(REPLACED_BY)
     return fresh.on_conflict_do_update(
         index_elements=list(key),
-        set_={name: fresh.excluded[name] for name in _COLUMNS[3:]} | {"reason": None},
+        set_={name: fresh.excluded[name] for name in _COLUMNS[3:]} | {"reason": None, "tries": 0},
         where=and_(table.c.state != "waiting", ~is_replaced),
     ).returning(table.c.id)
 
@@ -138,11 +142,22 @@ _TAKE = """
         SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM head) AS sizes
         WHERE before < %(bytes)b::bigint
     )
-    SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at
+    SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at, tries
     FROM inbox WHERE id IN (SELECT id FROM within) ORDER BY id
 """
 _DONE = """
-    UPDATE inbox SET state = 'done', reason = NULL, changed_at = %(now)b::timestamptz WHERE id = ANY(%(ids)b::bigint[])
+    UPDATE inbox SET state = 'done', reason = NULL, tries = 0, changed_at = %(now)b::timestamptz
+    WHERE id = ANY(%(ids)b::bigint[])
+"""
+_SUSPECT = """
+    UPDATE inbox SET tries = 1 WHERE tries = 0 AND id IN (
+        SELECT id FROM inbox WHERE state = 'waiting' ORDER BY id LIMIT %(limit)b::bigint FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+"""
+_TRIES = "SELECT id, tries FROM inbox WHERE id = ANY(%(ids)b::bigint[]) AND state = 'waiting' ORDER BY id"
+_TRY = """
+    UPDATE inbox SET tries = greatest(tries + %(count)b::bigint, 1)
+    WHERE id = ANY(%(ids)b::bigint[]) AND state = 'waiting' RETURNING id
 """
 _WAIT_AGAIN = """
     UPDATE inbox SET state = 'waiting', received_at = %(received_at)b::timestamptz, changed_at = %(now)b::timestamptz
@@ -153,7 +168,7 @@ _WAIT_AGAIN = """
     ) RETURNING id
 """
 _QUARANTINE = """
-    UPDATE inbox SET state = 'quarantined', reason = put.reason, changed_at = %(now)b::timestamptz
+    UPDATE inbox SET state = 'quarantined', reason = put.reason, tries = 0, changed_at = %(now)b::timestamptz
     FROM unnest(%(ids)b::bigint[], %(reasons)b::text[]) AS put (id, reason) WHERE inbox.id = put.id
 """
 
@@ -248,10 +263,10 @@ class Inbox(Repository):
         }
         found = await fetch(self.work, _TAKE, named)
         taken: list[StoredPush] = []
-        for number, platform, account, key, kind, payload, received_at, sent_at in found:
+        for number, platform, account, key, kind, payload, received_at, sent_at, tries in found:
             content, reason = self._decrypted(payload)
             push = Push(platform, account, key, kind, content, received_at, sent_at)
-            taken.append(StoredPush(number, push, reason))
+            taken.append(StoredPush(number, push, reason, tries))
         return taken
 
     def _decrypted(self, payload: bytes) -> tuple[bytes, str | None]:
@@ -261,6 +276,19 @@ class Inbox(Repository):
             return b"", KEY_MISSING.format(key=problem.problem.as_dict().get("key")) + str(problem)
         except ProblemError as problem:
             return b"", str(problem)
+
+    async def suspect(self, limit: int) -> int:
+        """Let the oldest pushes that wait be suspected of having ended whoever read them; how many were not before."""
+        return len(await fetch(self.work, _SUSPECT, {"limit": limit}))
+
+    async def tries_of(self, ids: Collection[int]) -> dict[int, int]:
+        """Tries of those of the pushes that still wait, the oldest first."""
+        return dict(await fetch(self.work, _TRIES, {"ids": list(ids)}))
+
+    async def count_tries(self, ids: Collection[int], count: int) -> None:
+        """Note that these suspected pushes were tried, or with -1 that whoever tried lives on; one stays."""
+        if ids:
+            await fetch(self.work, _TRY, {"ids": list(ids), "count": count})
 
     async def done(self, ids: Collection[int]) -> None:
         if ids:

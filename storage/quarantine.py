@@ -149,7 +149,7 @@ class Quarantine(Repository):
         statement = (
             update(InboxRow)
             .where(col(InboxRow.id).in_(oldest))
-            .values(state=state, reason=reason, changed_at=self.now)
+            .values(state=state, reason=reason, tries=0, changed_at=self.now)
             .returning(col(InboxRow.id))
         )
         return len(list(await self.session.scalars(statement)))

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from connectors.accounts import Account
 from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
@@ -17,11 +18,13 @@ from domain.calls import Catalog
 from domain.events import Event
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from services import inbox as inboxes
-from services.inbox import InboxService
+from services.inbox import DEADLY, InboxService
+from services.intake import Arrival
+from services.push_reading import PushReader
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
-from storage.inbox import KEY_MISSING, StoredPush
+from storage.inbox import KEY_MISSING, Push, StoredPush
 from storage.paging import PageRequest
 from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
@@ -312,3 +315,52 @@ async def test_a_record_that_was_handed_in_for_a_shop_is_read_beside_its_pushes(
     drained = await inbox.drain()
     assert (drained.read, drained.events, drained.quarantined) == (2, 1, 1)
     assert await _claimed(database) == ["tandem.order.updated"]
+
+
+class Killed(BaseException):
+    """What a process that is killed does: it ends, and nothing of it handles that."""
+
+
+async def test_a_push_that_kills_its_readers_goes_to_quarantine_and_takes_no_other_along(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, deaths = PushReader.arrivals, 0
+
+    def arrivals(self: PushReader, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
+        if push.dedupe_key == "push-R150":
+            raise Killed
+        return read(self, push, accounts)
+
+    monkeypatch.setattr(PushReader, "arrivals", arrivals)
+    first = InboxService(database, load_connectors(Catalog()))
+    for number in range(300):
+        await first.accept("youzan", "flagship", a_refund_push(f"R{number}"))
+    events = 0
+    while deaths < 9:
+        # Each is a process of its own, started in the place of one that was killed.
+        inbox = InboxService(database, load_connectors(Catalog()))
+        if deaths:
+            await inbox.suspect()
+        try:
+            while (drained := await inbox.drain()).read:
+                events += drained.events
+            break
+        except Killed:
+            deaths += 1
+    (found,) = await in_quarantine(database)
+    assert (deaths, found.push.dedupe_key, found.reason) == (3, "push-R150", DEADLY)
+    async with UnitOfWork(database) as work:
+        assert await work.session.scalar(text("SELECT count(*) FROM inbox WHERE state = 'done' AND tries = 0")) == 299
+        assert await Quarantine(work).release(QuarantineFilter(), 9) == 1
+    monkeypatch.undo()
+    drained = await InboxService(database, load_connectors(Catalog())).drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0), "a mended reader reads it"
+
+
+async def test_pushes_that_were_only_there_when_a_process_ended_are_read(database: Database) -> None:
+    for _ in range(4):
+        inbox = InboxService(database, load_connectors(Catalog()))
+        await inbox.accept("youzan", "flagship", a_refund_push("R1", RECEIVED))
+        await inbox.suspect()
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
