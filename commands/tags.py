@@ -17,7 +17,9 @@ from commands.listing import show_rows
 from commands.yaml_files import read_file
 from domain.dsl.findings import Finding
 from domain.dsl.source import decode_source
+from domain.money import HOME_CURRENCY, major_from_minor
 from domain.problems import Text, ValidationProblem
+from domain.tags.facts import FACTS, field_of
 from domain.tags.views import Explanation, RuleState, TagsOfCustomer
 from runtime.settings import Settings
 from services.customer_tags import CustomerTagService, Decision
@@ -95,8 +97,11 @@ def preview_rule(
 def _decide(customer: UUID, name: str, decision: Decision, reason: str) -> None:
     async def work(database: Database, settings: Settings) -> None:
         found = await CustomerTagService(database).decide(command_line_actor(), customer, name, decision, reason)
-        carried = ", ".join(dict.fromkeys(each.tag for each in found.carried)) or "-"
-        say(settings, Text(f"现有标签：{carried}", f"tags now: {carried}"))
+        carried = ", ".join(dict.fromkeys(each.tag for each in found.carried))
+        if carried:
+            say(settings, Text(f"现有标签：{carried}", f"tags now: {carried}"))
+        else:
+            say(settings, Text("该客户现在没有标签", "the customer carries no tag now"))
 
     with_database(work)
 
@@ -204,9 +209,19 @@ def _show_explanation(found: Explanation) -> None:
 
 
 def _in_words(seen: Sequence[dict[str, Any]]) -> str:
-    """`orders.count=3 ✓, refunds.sum(amount)=0 ✗`; amounts in minor units."""
+    """`orders.count=3 ✓, refunds.sum(amount)=¥0.00 ✗`."""
     return ", ".join(
-        f"{each['fact']}.{each['measure']}{'(' + each['of'] + ')' if each['of'] else ''}={each['value']}"
+        f"{each['fact']}.{each['measure']}{'(' + each['of'] + ')' if each['of'] else ''}={_value(each)}"
         f" {'✓' if each['met'] else '✗'}"
         for each in seen
     )
+
+
+def _value(seen: dict[str, Any]) -> Any:
+    """An amount in the major units of its currency; another value as it is."""
+    value, fact = seen["value"], FACTS.get(seen["fact"])
+    known = field_of(fact, seen["of"]) if fact is not None and seen["measure"] == "sum" else None
+    if known is None or known.type != "money" or not isinstance(value, int):
+        return value
+    currency = seen.get("currency", HOME_CURRENCY)
+    return ("¥" if currency == HOME_CURRENCY else f"{currency} ") + major_from_minor(value, currency)

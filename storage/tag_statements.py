@@ -28,7 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from domain.money import HOME_CURRENCY
 from domain.tags import Condition, Leaf, LiveRule, leaves
+from domain.tags.currencies import currency_of
 from storage.customer_tag_tables import CustomerTagRow, TagMarkRow
 from storage.measures import NEVER, NOW, Measures, customers_given, keys_of
 from storage.recordsets import table_of
@@ -173,6 +175,8 @@ def _why(rule: LiveRule, measures: Measures, facts: CTE) -> ColumnElement[Any]:
     for leaf in leaves(rule.condition):
         value, met, _ = (facts.c[each.key or ""] for each in measures[leaf])
         words = {"place": leaf.pointer, "fact": leaf.fact, "measure": leaf.measure, "of": leaf.of}
+        if (currency := currency_of(leaf)) not in (None, HOME_CURRENCY):
+            words["currency"] = currency
         pairs = [cast(literal(part, Text), Text) for word in words.items() for part in word]
         seen.append(
             func.jsonb_build_object(

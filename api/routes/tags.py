@@ -28,7 +28,8 @@ class _Out(BaseModel):
 
 
 class SeenOut(BaseModel):
-    """What a rule saw: a measure of a fact's records, and whether that met its condition. Amounts are minor units."""
+    """What a rule saw: a measure of a fact's records, and whether that met its condition. Amounts are minor units of
+    `currency`, the merchant's own when there is none."""
 
     place: str
     fact: str
@@ -36,6 +37,7 @@ class SeenOut(BaseModel):
     of: str
     value: int | str | None
     met: bool
+    currency: str | None = None
 
 
 class CarriedTagOut(_Out):

@@ -9,8 +9,8 @@ from typing import Any
 from domain.dsl.findings import child
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
-from domain.tags.conditions import RecordTest
-from domain.tags.facts import Fact, field_of
+from domain.tags.conditions import Leaf, RecordTest
+from domain.tags.facts import FACTS, Fact, field_of
 from domain.tags.remarks import Remarks
 
 FIELD = "currency"
@@ -23,6 +23,15 @@ def currency_named(where: Any) -> str:
     if isinstance(given, list) and len(given) == 1:
         given = given[0]
     return given if isinstance(given, str) else HOME_CURRENCY
+
+
+def currency_of(leaf: Leaf) -> str | None:
+    """The currency of the value that a condition measures; None when that is no amount."""
+    known = field_of(FACTS[leaf.fact], leaf.of)
+    if leaf.measure != "sum" or known is None or known.type != "money":
+        return None
+    named = [str(test.values[0]) for test in leaf.tests if test.field == FIELD and test.values]
+    return named[0] if named else HOME_CURRENCY
 
 
 def speaks_of_amounts(fact: Fact, fields: Iterable[str]) -> bool:

@@ -35,7 +35,9 @@ async def test_a_customer_s_tags_their_reasons_and_decisions(database: Database,
     assert "orders.count=3 ✓" in await tandem("why", str(customer), "高价值")
     found = json.loads(await tandem("why", str(customer), "高价值", "--json"))
     assert found["rules"][0]["held"] is True
-    assert "-" in await tandem("exclude", str(customer), "高价值", "--reason", "员工")
+    told = await tandem("exclude", str(customer), "高价值", "--reason", "员工")
+    assert "该客户现在没有标签" in told
+    assert "carries no tag now" in told
     assert "✗ 高价值" in await tandem("list", str(customer))
     await tandem("exclude", str(customer), "高价值", "--reason", "离职", "--undo")
     assert "熟客" in await tandem("add", str(customer), "熟客", "--reason", "电话")
@@ -54,3 +56,13 @@ async def test_a_preview_reads_a_file(database: Database, clock: SteppedClock, t
     with pytest.raises(ValidationProblem, match="there is no such file"):
         await tandem("preview", str(tmp_path / "missing.yaml"))
     assert json.loads(await tandem("list", "--json")) == []
+
+
+async def test_amounts_are_told_in_their_currency(database: Database, clock: SteppedClock) -> None:
+    home = rule("all: [ { orders: { sum: { of: paid, at-least: '100.00' } } } ]", name="home", tag="大额")
+    dollars = "all: [ { orders: { where: { currency: USD }, sum: { of: paid, at-least: '1.00' } } } ]"
+    await publish(database, home, rule(dollars, name="dollars", tag="美元"))
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now, paid_minor=29900))
+    assert "orders.sum(paid)=¥299.00 ✓" in await tandem("why", str(customer), "大额")
+    assert "orders.sum(paid)=USD 0.00 ✗" in await tandem("why", str(customer), "美元")
