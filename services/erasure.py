@@ -187,11 +187,14 @@ class ErasureWorker:
             theirs, others, looked = await Erasing(work).runs_naming(person.traces, claimed.cursor, batch)
             theirs += await Erasing(work).children_of(theirs)
         forgotten = [run for run in dict.fromkeys(theirs) if await self._forget(run, claimed.requested_at)]
+        # Before their rows change: by these the runs are found, also after a crash.
+        emptied = [await self._forget_history(each.key) for each in others if each.key not in theirs]
         async with UnitOfWork(self._database) as work:
             row = await Erasures(work).locked(claimed.id)
             changed = dict(await Erasing(work).delete_runs(forgotten))
-            await Erasing(work).leave_runs(others, person.traces)
-            if len(forgotten) < len(set(theirs)):
+            if all(emptied):
+                await Erasing(work).leave_runs(others, person.traces)
+            if len(forgotten) < len(set(theirs)) or not all(emptied):
                 _count(row, changed)
                 row.due_at = work.now + _ASK_AGAIN
             else:
@@ -204,6 +207,14 @@ class ErasureWorker:
         if situation is not None and situation.situation == "running" and self._database.clock() < since + _LEASE:
             await self._orchestrator.cancel(run_id, "the customer is erased")
             return False
+        return await self._orchestrator.forget(run_id)
+
+    async def _forget_history(self, run_id: str) -> bool:
+        """Whether Temporal keeps nothing of a run that is over. One that is open goes on, with what it knows."""
+        situation = await self._orchestrator.situation(run_id)
+        if situation is not None and situation.situation == "running":
+            log.warning("an open run of others keeps its history", run=run_id)
+            return True
         return await self._orchestrator.forget(run_id)
 
     async def _wait(self, erasure: UUID, pause: timedelta, problem: str) -> None:

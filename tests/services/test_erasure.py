@@ -349,6 +349,39 @@ async def test_an_open_run_is_ended_and_forgotten(house: House, database: Databa
     assert PHONE not in await everything(database)
 
 
+TELLS = """
+- tell:
+    set: "${ .input }"
+"""
+
+
+async def test_a_run_about_others_that_is_over_loses_its_history(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    person = await a_person(database)
+    await house.publish(a_flow("tells", TELLS))
+    async with house.worker():
+        run = await house.runs.start(ADMIN, "shop", "tells", {"day": "monday"}, subject="order:E999999")
+        await house.until(run.id, "completed")
+    async with UnitOfWork(database) as work:
+        row = await work.session.get_one(RunRow, run.id)
+        row.output = {"sent": [{"phone": PHONE}, {"phone": OTHER_PHONE}]}
+    assert await house.orchestrator.situation(run.id) is not None
+    service, worker = ErasureService(database), ErasureWorker(database, house.orchestrator)
+    await service.erase(ADMIN, person.customer, "本人要求")
+
+    async def done() -> bool:
+        if not await worker.work():
+            clock.advance(seconds=6)
+        return (await service.show(ADMIN, person.customer)).state == "done"
+
+    await eventually(done, seconds=60)
+    assert await house.orchestrator.situation(run.id) is None
+    async with UnitOfWork(database) as work:
+        row = await work.session.get_one(RunRow, run.id)
+        assert (row.phase, row.output) == ("completed", {"sent": [{"phone": OTHER_PHONE}]})
+
+
 async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
     person = await a_person(database)
     service, exports = ErasureService(database), ExportService(database, house.orchestrator)
