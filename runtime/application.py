@@ -277,6 +277,7 @@ class Application:
             self.database,
             self.connectors,
             Intake(IdentityService(), self.tagging, LookupDesk(looked_up(self.connectors))),
+            most_quarantined=self.settings.quarantine_limit,
         )
 
     def lookups(self, link: Link) -> LookupService:

@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     inbox_lanes: int = Field(default=2, ge=1, le=MOST_INBOX_LANES)
     """Batches of the inbox that are read at once, by all workers together; the same for all of them."""
 
+    quarantine_limit: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Pushes of one account that may be in quarantine; while they are, no more of the account are taken."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     otel_endpoint: str | None = None

@@ -45,6 +45,9 @@ BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 MOST_WAITING = 5_000_000
 """Pushes that may wait: a day of promotions many times over. More are refused, and the platforms send them again."""
+MOST_QUARANTINED = 100_000
+"""Pushes of one account that may be in quarantine, unless the settings say otherwise. None of them is ever given up for
+another: beyond that the account's pushes are refused, and its platform sends them again or is read again."""
 _LOOKS_EVERY_S = 10.0
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
@@ -87,8 +90,17 @@ class InboxDrained:
 
 
 class InboxService:
-    def __init__(self, database: Database, connectors: ConnectorRegistry, intake: Intake | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connectors: ConnectorRegistry,
+        intake: Intake | None = None,
+        *,
+        most_quarantined: int = MOST_QUARANTINED,
+    ) -> None:
         self._database = database
+        self._most_quarantined = most_quarantined
+        self._full_accounts: frozenset[tuple[str, str]] = frozenset()
         self._reader = PushReader(connectors)
         self._platforms = tuple(connectors)
         self._intake = intake or Intake()
@@ -108,7 +120,7 @@ class InboxService:
 
         :raises UnavailableProblem: it was not stored; the platform should send it again.
         """
-        await self._refuse_when_full()
+        await self._refuse_when_full(platform, account)
         push = Push(
             platform=platform,
             account=account,
@@ -124,16 +136,30 @@ class InboxService:
                 await Inbox(work).wait_again(push)
             return is_new
 
-    async def _refuse_when_full(self) -> None:
+    async def _refuse_when_full(self, platform: str, account: str) -> None:
         if time.monotonic() >= self._measured_at + _LOOKS_EVERY_S:
             self._measured_at = time.monotonic()
             async with UnitOfWork(self._database) as work:
                 self._is_full = await Inbox(work).is_fuller_than(MOST_WAITING)
+                self._full_accounts = await Quarantine(work).full(self._most_quarantined)
+            for full in sorted(self._full_accounts):
+                log.error("quarantine is full, pushes are refused", account="/".join(full), most=self._most_quarantined)
         if self._is_full:
             raise UnavailableProblem(
                 Text(
                     f"收件箱中等待处理的推送超过 {MOST_WAITING} 条，请稍后重发",
                     f"More than {MOST_WAITING:,} pushes wait to be read; send it again later",
+                ),
+                retry_after_s=60,
+            )
+
+        if (platform, account) in self._full_accounts:
+            raise UnavailableProblem(
+                Text(
+                    f"{platform}/{account} 的隔离推送已达 {self._most_quarantined} 条，暂不接收新推送；"
+                    "请查看 tandem quarantine groups，排除原因后重新解析或搁置",
+                    f"{self._most_quarantined:,} pushes of {platform}/{account} are in quarantine, so that no more are "
+                    "taken: see tandem quarantine groups, and read them again or put them away",
                 ),
                 retry_after_s=60,
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, func, literal_column, update
 from sqlalchemy import select as sa_select
 from sqlalchemy.orm import defer
 from sqlmodel import col, select
@@ -85,6 +85,16 @@ class Quarantine(Repository):
             .limit(_MOST_GROUPS)
         )
         return [QuarantineGroup(*row) for row in await self.session.execute(statement)]
+
+    async def full(self, limit: int) -> frozenset[tuple[str, str]]:
+        """Platform and account of which so many pushes, or more, are here. Counts by account only when all together
+        are that many."""
+        quarantined = col(InboxRow.state) == literal_column("'quarantined'")
+        if await self.session.scalar(select(InboxRow.id).where(quarantined).offset(limit - 1).limit(1)) is None:
+            return frozenset()
+        account = (col(InboxRow.platform), col(InboxRow.account))
+        statement = sa_select(*account).where(quarantined).group_by(*account).having(func.count() >= limit)
+        return frozenset((platform, slug) for platform, slug in await self.session.execute(statement))
 
     async def require(self, push_id: int) -> StoredPush:
         """One quarantined push, locked until the unit ends.

@@ -198,6 +198,23 @@ async def test_an_inbox_that_is_full_takes_no_more_until_it_was_read(
     assert await inbox.accept("youzan", "shop", an_order_push("E3"))
 
 
+async def test_an_account_whose_quarantine_is_full_is_refused_and_loses_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "_LOOKS_EVERY_S", 0.0)
+    inbox = InboxService(database, load_connectors(Catalog()), most_quarantined=2)
+    for number in range(2):
+        await inbox.accept("youzan", "shop", a_refund_push(f"R{number}", refunded_fee="much"))
+        assert (await inbox.drain()).quarantined == 1
+    with pytest.raises(UnavailableProblem, match="2 pushes of youzan/shop are in quarantine"):
+        await inbox.accept("youzan", "shop", a_refund_push("R3"))
+    assert await inbox.accept("youzan", "other", a_refund_push("R3"))
+    assert len(await in_quarantine(database)) == 2
+    async with UnitOfWork(database) as work:
+        await Quarantine(work).put_away(QuarantineFilter(), 1, "no use")
+    assert await inbox.accept("youzan", "shop", a_refund_push("R3"))
+
+
 async def test_two_drainers_never_read_the_same_push(inbox: InboxService, database: Database) -> None:
     for number in range(40):
         await inbox.accept("youzan", "shop", a_refund_push(f"2026112309593000000000{number:02}"))
