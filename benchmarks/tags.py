@@ -77,7 +77,7 @@ async def _measure(database: Database) -> list[Figure]:
         version = uploaded.version
         await definitions.publish(_ACTOR, (version.kind, version.namespace, version.name, version.version))
     async with UnitOfWork(database) as work:
-        rules = [each.rule for each in await RuleBook().current(work)]
+        rules = [each.live for each in await RuleBook().current(work)]
         customers = list(await work.session.scalars(text("SELECT id FROM customers ORDER BY id")))
     tagging = Tagging(database)
     begun = time.perf_counter()

@@ -30,7 +30,11 @@ class FlowTraits(BaseModel):
 
 
 class DefinitionVersion(BaseModel):
-    """One immutable text under its name and version. namespace is empty for forms, queues and messages."""
+    """One immutable text under its name and version. namespace is empty for forms, queues and messages.
+
+    share_percent: of a tag rule's or grading's version that is tried out, the share of customers who have it; 0 after
+    it was taken back.
+    """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -44,6 +48,7 @@ class DefinitionVersion(BaseModel):
     uploaded_at: datetime
     published_by: str | None = None
     published_at: datetime | None = None
+    share_percent: float | None = None
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @property

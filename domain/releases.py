@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.ids import bucket
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConflictProblem, Text, ValidationProblem
 
 ReleaseAction = Literal["release", "rollback"]
 
-_BUCKETS = 10_000
+BUCKETS = 10_000
 
 
 class ReleaseState(BaseModel):
@@ -40,9 +40,27 @@ def choose_version(state: ReleaseState, flow: str, subject: str) -> str | None:
 
     flow: `namespace/name`, the salt of the draw. subject: `kind:id`.
     """
-    if state.candidate is not None and bucket(subject, flow, size=_BUCKETS) < round(state.share_percent * 100):
+    if state.candidate is not None and bucket_of(flow, subject) < buckets(state.share_percent):
         return state.candidate
     return state.stable
+
+
+def bucket_of(salt: str, subject: str) -> int:
+    """The place of a subject, 0 to 9,999, in the draw for one flow, rule or grading."""
+    return bucket(subject, salt, size=BUCKETS)
+
+
+def buckets(share_percent: float) -> int:
+    """How many of all buckets, the first ones, a share is."""
+    return round(share_percent * 100)
+
+
+def require_share(share_percent: float) -> None:
+    """Raises ValidationProblem unless it is 0 to 100 percent."""
+    if not 0 <= share_percent <= 100:
+        raise ValidationProblem(
+            Text("放量比例应在 0 到 100 之间", "The share must be 0 to 100 percent"), share_percent=share_percent
+        )
 
 
 def released(state: ReleaseState, version: str, share_percent: float) -> ReleaseState:

@@ -10,8 +10,10 @@ from domain.access import Actor, Permission, Scope, system_actor
 from domain.catalog.customers import TagOutput
 from domain.dsl.source import read_source
 from domain.problems import NotFoundProblem, Text, ValidationProblem
+from domain.releases import buckets, require_share
 from domain.resources import parse_resource, resource_kind
 from domain.tags import LiveRule
+from domain.tags.in_force import InForce
 from domain.tags.views import (
     LONGEST_REASON,
     LONGEST_TAG,
@@ -36,7 +38,7 @@ from storage.engine import Database
 from storage.events import Events
 from storage.key_scope import KeyScopes
 from storage.lookups import Lookups
-from storage.tag_backfills import TagBackfills
+from storage.tag_backfills import TagBackfills, spread_of
 from storage.unit_of_work import UnitOfWork
 
 MANUAL = "manual"
@@ -75,11 +77,11 @@ class CustomerTagService:
         async with UnitOfWork(self._database) as work:
             backfills = {each.rule: each for each in await TagBackfills(work).all()}
             current = await self._book.current(work)
-            holders = await CustomerTags(work).count_holders({each.rule.tag for each in current})
+            holders = await CustomerTags(work).count_holders({each.live.tag for each in current})
         found = []
         for each in current:
-            rule, backfill = each.rule, backfills.get(each.rule.name)
-            is_same = backfill is not None and (backfill.digest, backfill.version) == (each.digest, rule.version)
+            rule, backfill = each.live, backfills.get(each.key)
+            is_same = backfill is not None and spread_of(backfill) == each.spread
             found.append(
                 RuleState(
                     rule.name,
@@ -91,6 +93,8 @@ class CustomerTagService:
                     backfill.seen if backfill and is_same else 0,
                     bool(backfill and is_same and backfill.ended_at),
                     holders.get(rule.tag, 0),
+                    each.candidate.version if each.candidate else None,
+                    each.share_percent,
                 )
             )
         return found
@@ -130,27 +134,35 @@ class CustomerTagService:
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
             present = await require_customer(work, customer, actor.scope)
-            live = {each.rule.name: each.rule for each in await self._book.current(work) if each.rule.tag == tag}
+            current = {each.key: each for each in await self._book.current(work)}
+            decides = {name: each.decides_about(present) for name, each in current.items()}
+            live = {name: rule for name, rule in decides.items() if rule is not None and rule.tag == tag}
             written = {row.rule: row for row in await tags.by_rules(present, tag)}
             now = {each.rule: each for each in await tags.compare(list(live.values()), [present])}
             marks = await tags.marks(present, tag)
             carried = bool(await tags.tags_elsewhere([(present, tag)]))
-            gradings = [each.grading for each in await self._book.gradings(work)]
+            deciding = [each.decides_about(present) for each in await self._book.gradings(work)]
+            gradings = [each for each in deciding if each is not None]
             grades = await explain_grades(work, gradings, present, tag)
             is_whole = bool(await KeyScopes(work).whole([present], actor.scope))
         rules: list[RuleReason] = []
-        for name in sorted({*live, *written}):
+        tried = {name for name, each in current.items() if tag in {version.tag for version in each.versions}}
+        for name in sorted({*tried, *live, *written}):
             rule, row, seen = live.get(name), written.get(name), now.get(name)
+            known = current.get(name)
+            decided = decides.get(name)
             rules.append(
                 RuleReason(
                     name,
                     row.version if row else (rule.version if rule else ""),
-                    rule.title if rule else name,
+                    known.live.title if known else name,
                     bool(row and row.held),
                     row.since if row else None,
                     row.why if row else (),
                     seen.why if seen else (),
                     seen.turns_at if seen else None,
+                    decided.version if decided else None,
+                    known.share_percent if known else None,
                 )
             )
         if not rules and not marks and not grades:
@@ -166,8 +178,9 @@ class CustomerTagService:
             ]
         return Explanation(present, tag, carried, rules, marks, grades)
 
-    async def preview(self, actor: Actor, text: str, *, budget_s: float = 20.0) -> Preview:
-        """What the rule in a text would change if it were published; nothing is written.
+    async def preview(self, actor: Actor, text: str, *, share_percent: float = 100, budget_s: float = 20.0) -> Preview:
+        """What the rule in a text would change if it were published, or tried out on a share of the customers; nothing
+        is written.
 
         budget_s: no batch of customers begins later than this; the oldest customers come first. Samples are customers
         of whom the actor sees every record, figures are over all.
@@ -178,7 +191,9 @@ class CustomerTagService:
         """
         actor.require(Permission.DEFINITIONS_DRAFT)
         actor.require(Permission.CUSTOMERS_READ)
+        require_share(share_percent)
         rule = _rule_in(text)
+        tried = InForce(rule, "")
         end = time.monotonic() + budget_s
         holds = gained = lost = examined = 0
         gained_samples: list[UUID] = []
@@ -191,7 +206,8 @@ class CustomerTagService:
             async with UnitOfWork(self._database) as work:
                 tags = CustomerTags(work)
                 batch = await tags.after(cursor, _PREVIEW_AT_ONCE)
-                found = await tags.compare([rule], batch) if batch else []
+                drawn = [each for each in batch if tried.bucket(each) < buckets(share_percent)]
+                found = await tags.compare([rule], drawn) if drawn else []
                 gaining = [each.customer_id for each in found if each.holds and not each.was_held]
                 losing = [each.customer_id for each in found if each.was_held and not each.holds]
                 for samples, some in ((gained_samples, gaining), (lost_samples, losing)):
@@ -213,6 +229,7 @@ class CustomerTagService:
             lost,
             gained_samples,
             lost_samples,
+            share_percent,
         )
 
     async def decide(self, actor: Actor, customer: UUID, tag: str, decision: Decision, reason: str) -> TagsOfCustomer:
@@ -265,7 +282,8 @@ class CustomerTagService:
         if not await self._decide(tags, present, tag, decision, decided):
             return before
         current = await self._book.current(work)
-        rules = [each.rule for each in current if each.rule.tag == tag]
+        deciding = [each.version_for(present) for each in current]
+        rules = [each for each in deciding if each.tag == tag]
         if rules:
             await CustomerTraits(work).bring_up_to_date(rules, [], [present], exact=True)
         after = bool(await tags.tags_elsewhere([(present, tag)]))

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from domain.access import Actor, Permission
 from domain.definitions import DefinitionVersion
-from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem, ValidationProblem
-from domain.releases import ReleaseAction, ReleaseState, released, rolled_back
+from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem
+from domain.releases import ReleaseAction, ReleaseState, released, require_share, rolled_back
 from storage.audit import AuditLog
 from storage.definitions import Definitions
 from storage.engine import Database
@@ -41,10 +41,7 @@ class ReleaseService:
         :raises ConflictProblem: it is not published, or a share of the stable version was asked for.
         """
         actor.require(Permission.RELEASES_MANAGE)
-        if not 0 <= share_percent <= 100:
-            raise ValidationProblem(
-                Text("放量比例应在 0 到 100 之间", "The share must be 0 to 100 percent"), share_percent=share_percent
-            )
+        require_share(share_percent)
         async with UnitOfWork(self._database) as work:
             await Releases(work).lock()
             await _require_published(work, namespace, name, version)

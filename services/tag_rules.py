@@ -1,17 +1,19 @@
 """The tag rules and gradings in force, read once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import structlog
 
-from domain.definitions import DefinitionKind
+from domain.definitions import DefinitionKind, DefinitionVersion
 from domain.ids import content_digest
 from domain.problems import ProblemError
+from domain.releases import buckets
 from domain.tags import Condition, LiveGrading, LiveRule, rhythms_of
-from domain.tags.grading import conditions_of
+from domain.tags.in_force import InForce, L
+from domain.tags.rfm import Breaks
 from storage.definitions import Definitions
 from storage.grading_breaks import GradingBreaks
 from storage.measuring import MEASURE_EVERY
@@ -22,52 +24,48 @@ log = structlog.get_logger(__name__)
 
 _MOST_REMEMBERED = 2_000
 
-L = TypeVar("L")
-
-
-@dataclass(frozen=True, slots=True)
-class RuleInForce:
-    """A rule, and the digest of its text."""
-
-    rule: LiveRule
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class GradingInForce:
-    """A grading, and the digest of its text."""
-
-    grading: LiveGrading
-    digest: str
-
 
 class _Texts(Generic[L]):
     """What the texts of one kind of definition say, each read once."""
 
     def __init__(self, kind: DefinitionKind, read: Callable[[Mapping[str, Any]], L]) -> None:
         self._kind = kind
-        self._read = read
+        self._read: Callable[[Mapping[str, Any]], L] = read
         self._known: dict[str, L | None] = {}
 
-    async def in_force(self, work: UnitOfWork) -> list[tuple[str, L]]:
-        """Digest and meaning of each in force, by name. One that this Tandem cannot read is left out, and said in the
-        log once."""
+    async def in_force(self, work: UnitOfWork) -> list[InForce[L]]:
+        """What each says, by name. One that this Tandem cannot read is left out, and said in the log once."""
         if len(self._known) > _MOST_REMEMBERED:
             self._known.clear()
-        found: list[tuple[str, L]] = []
+        found: dict[str, InForce[L]] = {}
+        unread: set[str] = set()
         for version in await Definitions(work).all_in_force(self._kind):
-            key = f"{version.digest}/{version.version}"
-            if key not in self._known:
-                try:
-                    self._known[key] = self._read(version.properties)
-                except ProblemError as problem:
-                    named = {"kind": self._kind, "name": version.name, "version": version.version}
-                    log.warning("definition cannot be read", **named, reason=str(problem))
-                    self._known[key] = None
-            meaning = self._known[key]
-            if meaning is not None:
-                found.append((version.digest, meaning))
-        return found
+            meaning, share = self._meaning(version), version.share_percent
+            if meaning is None:
+                unread.add(version.name)
+            elif share is None:
+                found[version.name] = InForce(meaning, version.digest)
+            elif version.name not in unread:
+                live = found.get(version.name) or InForce(meaning.switched_off(), "")
+                found[version.name] = _tried(live, meaning, version.digest, share)
+        return list(found.values())
+
+    def _meaning(self, version: DefinitionVersion) -> L | None:
+        key = f"{version.digest}/{version.version}"
+        if key not in self._known:
+            try:
+                self._known[key] = self._read(version.properties)
+            except ProblemError as problem:
+                named = {"kind": self._kind, "name": version.name, "version": version.version}
+                log.warning("definition cannot be read", **named, reason=str(problem))
+                self._known[key] = None
+        return self._known[key]
+
+
+def _tried(live: InForce[L], candidate: L, digest: str, share_percent: float) -> InForce[L]:
+    """Live beside a candidate; a share of nothing is none."""
+    drawn = buckets(share_percent)
+    return replace(live, candidate=candidate, candidate_digest=digest, buckets=drawn) if drawn else live
 
 
 class RuleBook:
@@ -78,20 +76,21 @@ class RuleBook:
         self._gradings = _Texts("grading", LiveGrading.of)
         self._usual: tuple[datetime | None, Mapping[str, int]] = (None, {})
 
-    async def current(self, work: UnitOfWork) -> list[RuleInForce]:
+    async def current(self, work: UnitOfWork) -> list[InForce[LiveRule]]:
         """Every rule in force that can be read, by name."""
-        found: list[RuleInForce] = []
-        for digest, rule in await self._rules.in_force(work):
-            conditions = () if rule.condition is None else (rule.condition,)
-            found.append(RuleInForce(rule, await self._digest(work, digest, conditions)))
-        return found
+        return [await self._with_intervals(work, each) for each in await self._rules.in_force(work)]
 
-    async def gradings(self, work: UnitOfWork) -> list[GradingInForce]:
+    async def gradings(self, work: UnitOfWork) -> list[InForce[LiveGrading]]:
         """Every grading in force that can be read, by name."""
-        found: list[GradingInForce] = []
-        for digest, grading in await self._gradings.in_force(work):
-            found.append(GradingInForce(grading, await self._digest(work, digest, conditions_of(grading))))
+        found = [await self._with_intervals(work, each) for each in await self._gradings.in_force(work)]
         return await self._with_breaks(work, found)
+
+    async def _with_intervals(self, work: UnitOfWork, each: InForce[L]) -> InForce[L]:
+        digest = each.digest and await self._digest(work, each.digest, each.live.conditions)
+        if each.candidate is None:
+            return replace(each, digest=digest)
+        tried = await self._digest(work, each.candidate_digest, each.candidate.conditions)
+        return replace(each, digest=digest, candidate_digest=tried)
 
     async def _digest(self, work: UnitOfWork, digest: str, conditions: Sequence[Condition]) -> str:
         """Of a text and of the usual intervals it goes by: when they change, everybody is looked at anew."""
@@ -109,19 +108,22 @@ class RuleBook:
         )
         return content_digest(f"{digest} {known}")
 
-    async def _with_breaks(self, work: UnitOfWork, found: list[GradingInForce]) -> list[GradingInForce]:
+    async def _with_breaks(self, work: UnitOfWork, found: list[InForce[LiveGrading]]) -> list[InForce[LiveGrading]]:
         """RFM gradings with their segments by the values last measured; without any they wait for the measuring."""
-        if not any(each.grading.rfm for each in found):
+        if not any(version.rfm for each in found for version in each.versions):
             return found
         breaks = await GradingBreaks(work).all()
-        ready: list[GradingInForce] = []
+        ready: list[InForce[LiveGrading]] = []
         for each in found:
-            known = breaks.get((each.grading.name, each.grading.version))
-            if each.grading.rfm is None:
-                ready.append(each)
-            elif known is not None:
-                digest = content_digest(f"{each.digest} {known}")
-                ready.append(GradingInForce(each.grading.with_breaks(known), digest))
+            live, candidate = _ranked(each.live, each.digest, breaks), None
+            if each.candidate is not None:
+                candidate = _ranked(each.candidate, each.candidate_digest, breaks)
+            if each.digest and live is None:
+                continue
+            now = InForce(*live) if live else InForce(each.live, "")
+            if candidate is not None:
+                now = replace(now, candidate=candidate[0], candidate_digest=candidate[1], buckets=each.buckets)
+            ready.append(now)
         return ready
 
     async def measure(self, work: UnitOfWork, older_than: timedelta = MEASURE_EVERY) -> int:
@@ -129,13 +131,23 @@ class RuleBook:
         for them, the usual purchase intervals; how many."""
         breaks = GradingBreaks(work)
         measured = int(await self._has_rhythms(work) and await PurchaseRhythms(work).measure())
-        for _, grading in await self._gradings.in_force(work):
-            if grading.rfm is not None and await breaks.is_due(grading, older_than):
-                measured += await breaks.measure(grading)
+        for each in await self._gradings.in_force(work):
+            for grading in each.versions:
+                if grading.active and grading.rfm is not None and await breaks.is_due(grading, older_than):
+                    measured += await breaks.measure(grading)
         return measured
 
     async def _has_rhythms(self, work: UnitOfWork) -> bool:
-        conditions = [each.rule.condition for each in await self.current(work) if each.rule.condition is not None]
-        for each in await self.gradings(work):
-            conditions += conditions_of(each.grading)
+        everything: list[InForce[Any]] = [*await self.current(work), *await self.gradings(work)]
+        conditions = [condition for each in everything for version in each.versions for condition in version.conditions]
         return rhythms_of(conditions) != frozenset()
+
+
+def _ranked(
+    grading: LiveGrading, digest: str, breaks: Mapping[tuple[str, str], Breaks]
+) -> tuple[LiveGrading, str] | None:
+    """A grading by the values last measured; None while it waits for some."""
+    known = breaks.get((grading.name, grading.version))
+    if grading.rfm is None:
+        return grading, digest
+    return None if known is None else (grading.with_breaks(known), content_digest(f"{digest} {known}"))

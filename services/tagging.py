@@ -6,14 +6,18 @@ a tag is gained exactly once however orders, checks and backfills fall together.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
+from domain.tags import LiveRule
+from domain.tags.in_force import InForce
 from services.grading import graded_events
-from services.tag_rules import RuleBook, RuleInForce
+from services.tag_evaluation import bring_up_to_date, is_among
+from services.tag_rules import RuleBook
 from storage.customer_tags import CustomerTags
-from storage.customer_traits import CustomerTraits, GradeChange, TagChange
+from storage.customer_traits import GradeChange, TagChange
 from storage.engine import Database
 from storage.events import Events
 from storage.identities import Customers
@@ -61,9 +65,9 @@ class Tagging:
         if not customers:
             return []
         current = await self._book.current(work)
-        rules, shared = [each.rule for each in current], shared_tags(current)
-        gradings = [each.grading for each in await self._book.gradings(work)]
-        if not rules and not gradings:
+        shared = shared_tags(current)
+        gradings = await self._book.gradings(work)
+        if not current and not gradings:
             return []
         tags = CustomerTags(work)
         found = await tags.lock(customers)
@@ -71,12 +75,8 @@ class Tagging:
         present = {customer for customer, target in found.items() if target is None}
         # What changed while somebody was part of another, they were not looked at for.
         anew = survivors | (present & moved)
-        traits = CustomerTraits(work)
-        touched = [rule for rule in rules if rule.looks_at & kinds]
-        turned = await traits.bring_up_to_date(
-            touched, [each for each in gradings if each.looks_at & kinds], present - anew
-        )
-        survived = await traits.bring_up_to_date(rules, gradings, anew)
+        turned = await bring_up_to_date(work, current, gradings, present - anew, kinds=kinds)
+        survived = await bring_up_to_date(work, current, gradings, anew)
         events = await _events(work, [*turned.tags, *survived.tags], shared)
         if shared:
             await Lookups(work).ask_about_contacts_of(moved)
@@ -88,8 +88,8 @@ class Tagging:
             tags = CustomerTags(work)
             due = await tags.due(limit)
             current = await self._book.current(work)
-            rules = {each.rule.name: each.rule for each in current}
-            gradings = {each.grading.key: each.grading for each in await self._book.gradings(work)}
+            rules = {each.key: each for each in current}
+            gradings = {each.key: each for each in await self._book.gradings(work)}
             # Whom a batch holds at this moment is left for the next round: nobody waits for anybody.
             waiting = {customer for customers in due.values() for customer in customers}
             held = await tags.lock(waiting, skip_locked=True) if waiting else {}
@@ -101,7 +101,7 @@ class Tagging:
                 await tags.forget_checks(mine, names)
                 present = [customer for customer in mine if held[customer] is None]
                 regraded = [gradings[name] for name in names if name in gradings]
-                turned = await CustomerTraits(work).bring_up_to_date(live, regraded, present)
+                turned = await bring_up_to_date(work, live, regraded, present)
                 changes += turned.tags
                 graded += turned.grades
             told = await _events(work, changes, shared_tags(current))
@@ -115,7 +115,7 @@ class Tagging:
             return await self._book.measure(work)
 
     async def backfill(self, limit: int = BACKFILL_AT_ONCE) -> Checked:
-        """Look at the next customers with the rules whose newest version not everybody was looked at with.
+        """Look at the next customers for whom another version of a rule counts than they were looked at with.
 
         Their events are remembered and start nothing: a new rule must not send everybody a message.
         """
@@ -125,27 +125,30 @@ class Tagging:
             current = await self._book.current(work)
             graded = await self._book.gradings(work)
             await backfills.begin(
-                {each.rule.name: (each.digest, each.rule.version) for each in current}
-                | {each.grading.key: (each.digest, each.grading.version) for each in graded}
+                {each.key: (each.spread, each.live.version) for each in current}
+                | {each.key: (each.spread, each.live.version) for each in graded}
             )
             rules, cursor = await backfills.next()
-            live = [each.rule for each in current if each.rule.name in rules]
-            gradings = [each.grading for each in graded if each.grading.key in rules]
+            live = [each for each in current if each.key in rules]
+            gradings = [each for each in graded if each.key in rules]
             if not live and not gradings:
                 return Checked()
             customers = await tags.after(cursor, limit)
-            held = await tags.lock(customers) if customers else {}
+            moved = [each for each in customers if is_among(each, [*live, *gradings], rules)]
+            held = await tags.lock(moved) if moved else {}
             present = [customer for customer, target in held.items() if target is None]
-            turned = await CustomerTraits(work).bring_up_to_date(live, gradings, present, exact=True)
+            turned = await bring_up_to_date(work, live, gradings, present, among=rules, exact=True)
             changes = turned.tags
             events = [*await _events(work, changes, shared_tags(current)), *graded_events(work, turned.grades)]
             await Events(work).add(await under_every_id(work, events), queue=False)
-            if newly := [rule.tag for rule in live if rule.share]:
-                # It may be that what they carry is shared from this version on.
-                carrying = await tags.tags_elsewhere([(customer, tag) for customer in present for tag in newly])
+            if newly := {version.tag for each in live for version in each.versions if version.share}:
+                # It may be that what they carry is shared from this version on, also where the version is the same.
+                carrying = await tags.tags_elsewhere([(customer, tag) for customer in customers for tag in newly])
                 await Lookups(work).ask_about_contacts_of({customer for customer, _ in carrying})
             last = customers[-1] if customers else cursor
-            await backfills.advance(rules, last, len(present), changes, is_last=len(customers) < limit)
+            both: list[InForce[Any]] = [*live, *gradings]
+            seen = {each.key: sum(is_among(customer, [each], rules) for customer in present) for each in both}
+            await backfills.advance(seen, last, changes, is_last=len(customers) < limit)
         return _checked(len(present), changes, complete=False)
 
 
@@ -220,12 +223,14 @@ def mark_event(work: UnitOfWork, customer: UUID, tag: str, source: str, *, gaine
     )
 
 
-def shared_tags(rules: Iterable[RuleInForce]) -> dict[str, str]:
-    """The tags that go to chat platforms, each with its group there."""
+def shared_tags(rules: Iterable[InForce[LiveRule]]) -> dict[str, str]:
+    """The tags that go to chat platforms, each with its group there. Of one tag the version in force says, not the one
+    that is tried out."""
     shared: dict[str, str] = {}
     for each in rules:
-        if each.rule.share:
-            shared.setdefault(each.rule.tag, each.rule.group or OWN_GROUP)
+        for version in each.versions:
+            if version.share and (version is each.live or version.tag != each.live.tag):
+                shared.setdefault(version.tag, version.group or OWN_GROUP)
     return shared
 
 

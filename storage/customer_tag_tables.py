@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
+from domain.releases import BUCKETS
 from storage.tables import Table, identifier, instant
 
 
@@ -95,11 +96,11 @@ class CustomerGradeRow(Table, table=True):
 
 
 class GradingBreaksRow(Table, table=True):
-    """The values at the quantiles of an RFM grading, when last measured: see `domain.tags.rfm.Breaks`."""
+    """The values at the quantiles of an RFM grading's version, when last measured: see `domain.tags.rfm.Breaks`."""
 
     __tablename__ = "grading_breaks"
     grading: str = Field(primary_key=True)
-    version: str
+    version: str = Field(primary_key=True)
     days: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
     orders: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
     kept_minor: list[int] = Field(sa_type=ARRAY(BigInteger), nullable=False)
@@ -107,12 +108,20 @@ class GradingBreaksRow(Table, table=True):
 
 
 class TagBackfillRow(Table, table=True):
-    """How far everybody was looked at with a rule's newest version. cursor: the last customer, NULL at first."""
+    """How far everybody whose version of a rule is another one was looked at. cursor: the last customer, NULL at first.
+
+    digest, version: in force. candidate: digest of what is tried out, on the first `buckets` of all buckets (see
+    `domain.tags.in_force`). first_bucket, end_bucket: whose version is another one.
+    """
 
     __tablename__ = "tag_backfills"
     rule: str = Field(primary_key=True)
     digest: str
     version: str
+    candidate: str = ""
+    buckets: int = 0
+    first_bucket: int = 0
+    end_bucket: int = BUCKETS
     cursor: UUID | None = None
     started_at: datetime = instant()
     ended_at: datetime | None = instant(optional=True)

@@ -53,6 +53,9 @@ class Turned:
     tags: list[TagChange]
     grades: list[GradeChange]
 
+    def __add__(self, other: "Turned") -> "Turned":
+        return Turned([*self.tags, *other.tags], [*self.grades, *other.grades])
+
 
 class CustomerTraits(Repository):
     """Tags by rules, grades, and the checks that time makes due."""

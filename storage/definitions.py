@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Text, tuple_
+from sqlalchemy import ForeignKey, Index, Text, or_, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlmodel import Field, col, select
 
@@ -37,7 +37,19 @@ class DefinitionVersionRow(Table, table=True):
     uploaded_at: datetime = instant()
     published_by: str | None = None
     published_at: datetime | None = instant(optional=True)
+    share_percent: float | None = None
     properties: dict[str, Any] = Field(sa_type=JSONB)
+
+    __table_args__ = (
+        Index(
+            "uq_definition_versions_tried_kind_namespace_name",
+            "kind",
+            "namespace",
+            "name",
+            unique=True,
+            postgresql_where=text("share_percent IS NOT NULL"),
+        ),
+    )
 
 
 _NEWEST_FIRST = Order(
@@ -93,11 +105,23 @@ class Definitions(Repository):
         return _value(row) if row else None
 
     async def publish(self, key: VersionKey, by: str) -> DefinitionVersion:
-        """Mark a version, which must exist, as published now."""
+        """Mark a version, which must exist, as published now. Nothing of its name is tried out any more."""
+        await self.try_out(key, None)
         row = await self.session.get_one(DefinitionVersionRow, key)
         row.published_by, row.published_at = by, self.now
         await self.session.flush()
         return _value(row)
+
+    async def try_out(self, key: VersionKey, share_percent: float | None) -> None:
+        """Afterwards this version, and no other of its name, is tried out on this share of the customers."""
+        await self.session.execute(
+            update(DefinitionVersionRow)
+            .where(tuple_(*_KEY[:3]) == key[:3], col(DefinitionVersionRow.share_percent).is_not(None))
+            .values(share_percent=None)
+        )
+        if share_percent is not None:
+            (await self.session.get_one(DefinitionVersionRow, key)).share_percent = share_percent
+            await self.session.flush()
 
     async def versions(self, kind: DefinitionKind, namespace: str, name: str) -> list[DefinitionVersion]:
         """All versions of one definition, the newest upload first; at most 1,000."""
@@ -148,14 +172,17 @@ class Definitions(Repository):
         return {f"{namespace}/{name}" if namespace else name for namespace, name in rows}
 
     async def all_in_force(self, kind: DefinitionKind) -> list[DefinitionVersion]:
-        """For each name of a kind of resource the version that was published last, by name."""
+        """For each name of a kind of resource the version that was published last, and after it the one that is tried
+        out (it has a share), by name."""
+        is_tried = col(DefinitionVersionRow.share_percent).is_not(None)
         statement = (
             select(DefinitionVersionRow)
             .where(DefinitionVersionRow.kind == kind, DefinitionVersionRow.namespace == "")
-            .where(col(DefinitionVersionRow.published_at).is_not(None))
-            .ext(distinct_on(col(DefinitionVersionRow.name)))
+            .where(or_(col(DefinitionVersionRow.published_at).is_not(None), is_tried))
+            .ext(distinct_on(col(DefinitionVersionRow.name), is_tried))
             .order_by(
                 col(DefinitionVersionRow.name),
+                is_tried,
                 col(DefinitionVersionRow.published_at).desc(),
                 col(DefinitionVersionRow.version).desc(),
             )

@@ -22,7 +22,7 @@ _IDENTITIES = table_of(IdentityRow)
 
 
 class GradingBreaks(Repository):
-    """One row a grading."""
+    """One row a version of a grading."""
 
     async def all(self) -> dict[tuple[str, str], Breaks]:
         """What was measured, by name and version of the grading."""
@@ -34,9 +34,8 @@ class GradingBreaks(Repository):
 
     async def is_due(self, grading: LiveGrading, older_than: timedelta) -> bool:
         """Whether a grading's version was never measured, or not for so long; at first sooner, see `Measuring`."""
-        row = await self.session.get(GradingBreaksRow, grading.name)
-        known = row is not None and row.version == grading.version
-        return await Measuring(self.work).is_due(row.measured_at if row and known else None, older_than)
+        row = await self.session.get(GradingBreaksRow, (grading.name, grading.version))
+        return await Measuring(self.work).is_due(row.measured_at if row else None, older_than)
 
     async def measure(self, grading: LiveGrading) -> bool:
         """Measure over everybody who bought within the window; False when nobody did."""
@@ -84,9 +83,11 @@ class GradingBreaks(Repository):
             kept_minor=kept_minor,
             measured_at=self.now,
         )
-        names = ("version", "days", "orders", "kept_minor", "measured_at")
+        names = ("days", "orders", "kept_minor", "measured_at")
         changes = {name: new.excluded[name] for name in names}
         await self.session.execute(
-            new.on_conflict_do_update(index_elements=[col(GradingBreaksRow.grading)], set_=changes)
+            new.on_conflict_do_update(
+                index_elements=[col(GradingBreaksRow.grading), col(GradingBreaksRow.version)], set_=changes
+            )
         )
         return True

@@ -66,6 +66,15 @@ class LiveGrading:
         """How checks and backfills call it, so that no tag rule has the same name."""
         return f"{GRADING}:{self.name}"
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What its steps ask."""
+        return tuple(conditions_of(self))
+
+    def switched_off(self) -> "LiveGrading":
+        """The same for nobody: it takes the grade from who has one, and no record calls for it."""
+        return replace(self, active=False, looks_at=frozenset())
+
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> "LiveGrading":
         """The grading of a stored version's properties. Raises RuntimeProblem when this Tandem cannot read it."""

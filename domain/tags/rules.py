@@ -1,7 +1,7 @@
 """A tag rule in force: its condition read, and which records it looks at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.dsl.findings import child
@@ -28,6 +28,20 @@ class LiveRule:
     title: str = ""
     group: str | None = None
     share: bool = False
+
+    @property
+    def key(self) -> str:
+        """How checks and backfills call it."""
+        return self.name
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What it asks, none when it is switched off."""
+        return () if self.condition is None else (self.condition,)
+
+    def switched_off(self) -> "LiveRule":
+        """The same for nobody: it takes the tag from who has it, and no record calls for it."""
+        return replace(self, condition=None, looks_at=frozenset())
 
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> "LiveRule":

@@ -70,7 +70,11 @@ class TagsOfCustomer:
 @dataclass(frozen=True, slots=True)
 class RuleReason:
     """What a rule says of a customer. why: as the answer last turned; now: at this moment, `{place, fact, measure, of,
-    value, met}`. next_check_at: when time alone may change it."""
+    value, met}`. next_check_at: when time alone may change it.
+
+    version: what gave that answer. decides: the version that counts for the customer now, None where none does.
+    share_percent: of the version that is tried out, None when none is.
+    """
 
     rule: str
     version: str
@@ -80,6 +84,8 @@ class RuleReason:
     why: Sequence[dict[str, Any]]
     now: Sequence[dict[str, Any]]
     next_check_at: datetime | None
+    decides: str | None = None
+    share_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,8 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a rule would change. examined of customers: how many were looked at before the time was up.
+    """What a rule would change. examined of customers: how many were looked at before the time was up; share_percent:
+    of these, for how many it would count.
 
     holds: customers that would carry the tag by it; gained, lost: against the version in force, with a few of them.
     """
@@ -136,13 +143,15 @@ class Preview:
     lost: int
     gained_samples: Sequence[UUID]
     lost_samples: Sequence[UUID]
+    share_percent: float = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
     """A rule in force. customers: how many were looked at with it so far; complete: whether those were all.
 
-    holders: customers who carry the tag by rules; 10,000 stands for so many and more.
+    holders: customers who carry the tag by rules; 10,000 stands for so many and more. candidate: the version that is
+    tried out on `share_percent` of the customers, None when none is.
     """
 
     rule: str
@@ -154,3 +163,5 @@ class RuleState:
     customers: int
     complete: bool
     holders: int
+    candidate: str | None = None
+    share_percent: float | None = None
