@@ -39,7 +39,7 @@ from api.routes.sites import sites
 from api.routes.streams import comparisons, streams
 from api.routes.subscriptions import subscriptions
 from api.routes.suppressions import suppressions
-from api.routes.tags import customer_tags, tag_rules
+from api.routes.tags import customer_tags, gradings, tag_rules
 from api.routes.webhooks import webhooks
 
 ROUTERS = (
@@ -48,6 +48,7 @@ ROUTERS = (
     resources,
     customer_tags,
     tag_rules,
+    gradings,
     releases,
     runs,
     human_tasks,

@@ -37,6 +37,7 @@ from services.runs import RunService
 from services.secrets import SecretStore
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
+from services.tag_trials import TagTrials
 from services.vitals import Vitals
 from storage.engine import Database
 
@@ -74,6 +75,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     customer_tags: CustomerTagService
+    tag_trials: TagTrials
     suppressions: SuppressionService
     consents: ConsentService
     subscriptions: SubscriptionService

@@ -17,13 +17,21 @@ from domain.problems import ProblemError, Text, ValidationProblem
 from runtime.application import Application
 from runtime.configuration import connected_settings
 from services.definition_sources import SourceText
+from services.tag_trials import TRIED_KINDS
 
 
 def push(
     places: Annotated[list[Path], typer.Argument(help="YAML 文件或目录 / YAML files or folders")],
     publish: Annotated[bool, typer.Option("--publish", help="上传后发布 / publish after the upload")] = False,
     release: Annotated[
-        float | None, typer.Option("--release", min=0, max=100, help="放量百分比 / release to this share of new runs")
+        float | None,
+        typer.Option(
+            "--release",
+            min=0,
+            max=100,
+            help="放量百分比：流程按新运行，标签规则与分级按客户 / "
+            "release flows to this share of new runs, tag rules and gradings to this share of customers",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
@@ -79,7 +87,10 @@ async def _push(
     for uploaded in await application.definitions.upload(actor, texts):
         version = uploaded.version
         state = "draft"
-        if publish:
+        if share is not None and version.kind in TRIED_KINDS:
+            await application.tag_trials.release(actor, version.kind, version.name, version.version, share)
+            state = f"released {share:g} %"
+        elif publish:
             await application.definitions.publish(
                 actor, (version.kind, version.namespace, version.name, version.version)
             )

@@ -20,9 +20,11 @@ from domain.dsl.source import decode_source
 from domain.money import HOME_CURRENCY, major_from_minor
 from domain.problems import Text, ValidationProblem
 from domain.tags.facts import FACTS, field_of
-from domain.tags.views import Explanation, RuleState, TagsOfCustomer
+from domain.tags.views import Explanation, RuleReason, RuleState, TagsOfCustomer
 from runtime.settings import Settings
 from services.customer_tags import CustomerTagService, Decision
+from services.definitions import DefinitionService
+from services.tag_trials import TagTrials, TriedKind
 from storage.customer_tags import MOST_COUNTED
 from storage.engine import Database
 
@@ -74,6 +76,9 @@ def explain_tag(customer: Customer, name: Name, as_json: AsJson = False) -> None
 @tag.command("preview")
 def preview_rule(
     file: Annotated[Path, typer.Argument(help="一条规则的 YAML 文件 / a YAML file with one rule")],
+    share: Annotated[
+        float, typer.Option("--share", min=0, max=100, help="只看这个比例的客户 / for this share of customers only")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """发布前看规则会改变什么；不写入 / see what a rule would change; nothing is written."""
@@ -82,7 +87,8 @@ def preview_rule(
         raise ValidationProblem(text.message, file=str(file))
 
     async def work(database: Database, _: Settings) -> None:
-        found = await CustomerTagService(database).preview(command_line_actor(), text, budget_s=600)
+        tags = CustomerTagService(database)
+        found = await tags.preview(command_line_actor(), text, share_percent=share, budget_s=600)
         row = asdict(found)
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False, indent=2, default=str))
@@ -90,6 +96,34 @@ def preview_rule(
         for name in ("gained_samples", "lost_samples"):
             row[name] = ", ".join(map(str, row[name])) or None
         show_rows([{"": name, "value": value} for name, value in row.items()], as_json=False)
+
+    with_database(work)
+
+
+@tag.command("release")
+def release_version(
+    name: Annotated[str, typer.Argument(help="规则或分级的名称 / of the rule or grading")],
+    version: Annotated[str, typer.Argument(help="已上传的版本 / an uploaded version")],
+    share: Annotated[
+        float,
+        typer.Option(
+            "--share",
+            min=0,
+            max=100,
+            help="客户的百分比；0 撤回，100 发布 / percent of the customers; 0 takes it back, 100 publishes it",
+        ),
+    ],
+    grading: Annotated[bool, typer.Option("--grading", help="是分级 / it is a grading")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="原因，写入审计 / the reason, audited")] = None,
+) -> None:
+    """让一部分客户先用一个版本 / let a share of the customers have a version first."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        four_eyes = settings.four_eyes_publish
+        trials = TagTrials(database, DefinitionService(database, four_eyes=four_eyes), four_eyes=four_eyes)
+        kind: TriedKind = "grading" if grading else "tag-rule"
+        found = await trials.release(command_line_actor(), kind, name, version, share, reason)
+        say(settings, Text(f"{found.label}：{share:g}% 的客户", f"{found.label}: {share:g} % of the customers"))
 
     with_database(work)
 
@@ -169,6 +203,7 @@ def _rule_row(rule: RuleState) -> dict[str, Any]:
         "tag": rule.tag,
         "customers": holders,
         "rule": f"{rule.rule} {rule.version}",
+        "tried out": f"{rule.candidate} {rule.share_percent:g}%" if rule.candidate else None,
         "group": rule.group,
         "title": rule.title,
         "state": ("✓" if rule.complete else f"… {rule.customers}") if rule.active else "✗",
@@ -178,7 +213,8 @@ def _rule_row(rule: RuleState) -> dict[str, Any]:
 def _show_explanation(found: Explanation) -> None:
     rows: list[dict[str, Any]] = [
         {
-            "rule": f"{each.rule} {each.version}",
+            "rule": f"{each.rule} {each.version}".strip(),
+            "decides": _deciding(each),
             "held": "✓" if each.held else "✗",
             "since": each.since.isoformat(timespec="seconds") if each.since else None,
             "then": _in_words(each.why),
@@ -206,6 +242,12 @@ def _show_explanation(found: Explanation) -> None:
         typer.echo(
             f"{mark.kind} {mark.source} {mark.actor} {mark.marked_at.isoformat(timespec='seconds')} {mark.reason}"
         )
+
+
+def _deciding(reason: RuleReason) -> str:
+    """The version that counts for the customer now, and whether another is being tried out."""
+    share = "" if reason.share_percent is None else f" ({reason.share_percent:g}%)"
+    return f"{reason.decides or '-'}{share}"
 
 
 def _in_words(seen: Sequence[dict[str, Any]]) -> str:

@@ -74,6 +74,7 @@ from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
 from services.tag_rules import RuleBook
+from services.tag_trials import TagTrials
 from services.tagging import Tagging
 from storage.definitions import Definitions
 from storage.encryption import Keyring
@@ -217,6 +218,10 @@ class Application:
             allowed_hosts=self.settings.http_allowed_hosts or None,
             four_eyes=self.settings.four_eyes_publish,
         )
+
+    @cached_property
+    def tag_trials(self) -> TagTrials:
+        return TagTrials(self.database, self.definitions, four_eyes=self.settings.four_eyes_publish)
 
     @cached_property
     def events(self) -> EventService:

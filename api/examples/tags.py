@@ -34,14 +34,30 @@ _GRADE = {
 }
 _TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK], "grades": [_GRADE]}
 
+_VERSION: dict[str, Any] = {
+    "namespace": "",
+    "version": "1.1.0",
+    "digest": "sha256:" + "0" * 64,
+    "author": "ops",
+    "uploaded_at": AT,
+    "published_by": None,
+    "published_at": None,
+    "share_percent": 10.0,
+    "properties": {},
+}
+
 REQUESTS: dict[str, Any] = {
     "decide_customer_tag": {"tag": "断粮", "decision": "exclude", "reason": "宠物已送人"},
+    "release_tag_rule": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
+    "release_grading": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
     "preview_tag_rule": {
         "text": "tag-rule:\n  name: high-value\n  version: 1.1.0\n  tag: 高价值\n  title: 下单五次以上\n"
         "  when:\n    all:\n      - orders: { count: { at-least: 5 } }\n"
     },
 }
 RESPONSES: dict[str, Any] = {
+    "release_tag_rule": {**_VERSION, "kind": "tag-rule", "name": "high-value", "title": "下单五次以上"},
+    "release_grading": {**_VERSION, "kind": "grading", "name": "vip", "title": "会员等级"},
     "list_customer_tags": _TAGS,
     "decide_customer_tag": _TAGS,
     "explain_customer_tag": {
@@ -58,6 +74,8 @@ RESPONSES: dict[str, Any] = {
                 "why": [_SEEN],
                 "now": [{**_SEEN, "value": 4}],
                 "next_check_at": None,
+                "decides": "1.0.0",
+                "share_percent": None,
             }
         ],
         "marks": [],
@@ -75,6 +93,8 @@ RESPONSES: dict[str, Any] = {
                 "customers": 120000,
                 "complete": True,
                 "holders": 7500,
+                "candidate": "1.1.0",
+                "share_percent": 10.0,
             }
         ]
     },
@@ -90,5 +110,6 @@ RESPONSES: dict[str, Any] = {
         "lost": 5400,
         "gained_samples": [],
         "lost_samples": [_CUSTOMER],
+        "share_percent": 100.0,
     },
 }

@@ -21,7 +21,8 @@ Reason = Annotated[str | None, Field(max_length=500)]
 
 
 class ReleaseIn(BaseModel):
-    """A published version and the share of new runs that get it; at 100 it becomes the stable version."""
+    """A version and the share (of new runs; of customers, for tag rules and gradings) that gets it; at 100 it becomes
+    the stable version. A flow's has to be published before."""
 
     model_config = ConfigDict(extra="forbid")
 

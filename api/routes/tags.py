@@ -3,18 +3,22 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Path
+from fastapi import Path, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
 from api.deps import Deps
+from api.routes.definitions import Name
+from api.routes.releases import ReleaseIn, Releaser
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.definitions import DefinitionVersion
 from domain.tags.views import LONGEST_REASON, LONGEST_TAG
 from services.customer_tags import Decision
 
 customer_tags = router("/api/v1/customers/{customer_id}/tags", "tags")
 tag_rules = router("/api/v1/tag-rules", "tags", authored=True)
+gradings = router("/api/v1/gradings", "tags", authored=True)
 
 Customer = Annotated[UUID, Path(examples=["0199c0de-0000-7000-8000-000000000001"])]
 Tag = Annotated[str, Path(min_length=1, max_length=LONGEST_TAG, examples=["高价值"])]
@@ -92,7 +96,11 @@ class CustomerTagsOut(_Out):
 
 
 class RuleReasonOut(_Out):
-    """A rule's answer. why: what it saw when the answer last turned; now: what it sees at this moment."""
+    """A rule's answer. why: what `version` saw when the answer last turned; now: what `decides` sees at this moment.
+
+    decides: the version that counts for this customer, null where none does; share_percent: of a version that is tried
+    out, null when none is.
+    """
 
     rule: str
     version: str
@@ -102,6 +110,8 @@ class RuleReasonOut(_Out):
     why: list[SeenOut]
     now: list[SeenOut]
     next_check_at: AwareDatetime | None
+    decides: str | None
+    share_percent: float | None
 
 
 class StepReasonOut(_Out):
@@ -150,7 +160,8 @@ class TagDecisionIn(BaseModel):
 class TagRuleOut(_Out):
     """A rule in force. complete: whether everybody was looked at with this version; customers: how many were.
 
-    holders: customers who carry the tag by rules; 10,000 stands for so many and more.
+    holders: customers who carry the tag by rules; 10,000 stands for so many and more. candidate: the version that is
+    tried out on `share_percent` of the customers, null when none is.
     """
 
     rule: str
@@ -162,6 +173,8 @@ class TagRuleOut(_Out):
     customers: int
     complete: bool
     holders: int
+    candidate: str | None
+    share_percent: float | None
 
 
 class TagRuleList(BaseModel):
@@ -169,11 +182,12 @@ class TagRuleList(BaseModel):
 
 
 class TagPreviewIn(BaseModel):
-    """The YAML text of one tag rule."""
+    """The YAML text of one tag rule, and for which share of the customers it would count."""
 
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(min_length=1, max_length=65_536)]
+    share_percent: Annotated[float, Field(ge=0, le=100)] = 100
 
 
 class TagPreviewOut(_Out):
@@ -190,6 +204,7 @@ class TagPreviewOut(_Out):
     lost: int
     gained_samples: list[UUID]
     lost_samples: list[UUID]
+    share_percent: float
 
 
 @customer_tags.get("", summary="客户标签 · Tags of a customer")
@@ -231,4 +246,25 @@ async def preview_tag_rule(wanted: TagPreviewIn, actor: Author, deps: Deps) -> T
 
     How many customers would gain or lose the tag if the rule were published; nothing is written.
     """
-    return TagPreviewOut.model_validate(await deps.customer_tags.preview(actor, wanted.text))
+    found = await deps.customer_tags.preview(actor, wanted.text, share_percent=wanted.share_percent)
+    return TagPreviewOut.model_validate(found)
+
+
+@tag_rules.post("/{name}/release", status_code=status.HTTP_201_CREATED, summary="规则放量 · Release a rule")
+async def release_tag_rule(name: Name, wanted: ReleaseIn, actor: Releaser, deps: Deps) -> DefinitionVersion:
+    """按客户编号的稳定哈希，一部分客户用这个版本，其余用生效的版本；0 为撤回，100 为发布。
+
+    A share of the customers, drawn by a stable hash of their id, has this version, the others have the one in force; 0
+    takes it back, 100 publishes it.
+    """
+    released = deps.tag_trials.release
+    return await released(actor, "tag-rule", name, wanted.version, wanted.share_percent, wanted.reason)
+
+
+@gradings.post(
+    "/{name}/release", status_code=status.HTTP_201_CREATED, summary="分级放量 · Release a grading to a share"
+)
+async def release_grading(name: Name, wanted: ReleaseIn, actor: Releaser, deps: Deps) -> DefinitionVersion:
+    """与规则放量相同。· As a rule is released to a share."""
+    released = deps.tag_trials.release
+    return await released(actor, "grading", name, wanted.version, wanted.share_percent, wanted.reason)

@@ -60,6 +60,8 @@ NEEDS = {
     "DELETE /api/v1/customers/{customer_id}/suppressions/{suppression_id}": {_P.CUSTOMERS_SUPPRESS},
     "GET /api/v1/tag-rules": {_P.DEFINITIONS_READ},
     "POST /api/v1/tag-rules/preview": {_P.DEFINITIONS_DRAFT},
+    "POST /api/v1/tag-rules/{name}/release": {_P.RELEASES_MANAGE},
+    "POST /api/v1/gradings/{name}/release": {_P.RELEASES_MANAGE},
     "POST /api/v1/releases/{namespace}/{name}": {_P.RELEASES_MANAGE},
     "POST /api/v1/releases/{namespace}/{name}/rollback": {_P.RELEASES_MANAGE},
     "GET /api/v1/releases/{namespace}/{name}": {_P.DEFINITIONS_READ},

@@ -53,3 +53,21 @@ async def test_a_broken_rule_is_refused_with_its_places(house: House) -> None:
     assert (refused["status"], refused["errors"][0]["place"]) == (400, "tag-rule.when.all.0.ordrs")
     wrong = problem(await house.post("agent", f"/api/v1/customers/{uuid4()}/tags", {"tag": " ", "decision": "add"}))
     assert wrong["status"] in (400, 422)
+
+
+async def test_a_rule_is_released_to_a_share_of_the_customers(house: House) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    await house.post("ops", "/api/v1/definitions", headers=yaml, content=RULE.replace("loyal", "tried").encode())
+    wanted = {"version": "1.0.0", "share_percent": 12.5, "reason": "先试"}
+    assert (await house.post("agent", "/api/v1/tag-rules/tried/release", wanted)).status_code == 403
+    released = await house.post("ops", "/api/v1/tag-rules/tried/release", wanted)
+    assert (released.status_code, released.json()["share_percent"]) == (201, 12.5)
+    rules = (await house.get("ops", "/api/v1/tag-rules")).json()["items"]
+    (rule,) = (each for each in rules if each["rule"] == "tried")
+    assert (rule["candidate"], rule["share_percent"], rule["active"]) == ("1.0.0", 12.5, False)
+    refused = problem(await house.post("ops", "/api/v1/gradings/tried/release", wanted))
+    assert refused["status"] == 404
+    published = await house.post("ops", "/api/v1/tag-rules/tried/release", {**wanted, "share_percent": 100})
+    assert (published.json()["published_by"], published.json()["share_percent"]) == ("ops", None)
+    again = problem(await house.post("ops", "/api/v1/tag-rules/tried/release", wanted))
+    assert again["status"] == 409

@@ -11,6 +11,7 @@ from commands.flow_push import push
 from domain.problems import ConfigurationProblem, ConflictProblem, ValidationProblem
 from runtime.embedded import EmbeddedTemporal
 from services.release_book import ReleaseBook
+from services.tag_rules import RuleBook
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -65,6 +66,20 @@ async def test_what_is_pushed_may_be_released_at_once(folder: Path, database_url
     await database.close()
     taken = [snapshot.choose("shop", "first", f"customer:{number}") is not None for number in range(400)]
     assert 60 < sum(taken) < 140
+
+
+async def test_a_rule_that_is_released_to_a_share_is_not_in_force_for_everybody(
+    folder: Path, database_url: str
+) -> None:
+    (folder / "rule.yaml").write_text(
+        "tag-rule: { name: loyal, version: 1.0.0, tag: 高价值, title: t, when: { all: [ { orders: {} } ] } }", "utf-8"
+    )
+    assert (await outcomes(folder, "--release", "10"))["tag-rule loyal 1.0.0"] == ("created", "released 10 %")
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    async with UnitOfWork(database) as work:
+        (rule,) = await RuleBook().current(work)
+    await database.close()
+    assert (rule.digest, rule.share_percent) == ("", 10)
 
 
 async def test_one_broken_file_and_nothing_changes(folder: Path) -> None:

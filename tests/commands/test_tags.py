@@ -9,11 +9,12 @@ import typer
 
 from commands.tags import tag
 from domain.problems import NotFoundProblem, ValidationProblem
+from services.definitions import DefinitionService
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.commands.terminal import run_beside
 from tests.people import order
-from tests.services.test_tagging import happens, publish, rule, somebody
+from tests.services.test_tagging import OPS, happens, publish, rule, somebody
 
 app = typer.Typer()
 app.add_typer(tag, name="tag")
@@ -66,3 +67,16 @@ async def test_amounts_are_told_in_their_currency(database: Database, clock: Ste
     await happens(database, customer, identity, order("E1", clock.now, paid_minor=29900))
     assert "orders.sum(paid)=¥299.00 ✓" in await tandem("why", str(customer), "大额")
     assert "orders.sum(paid)=USD 0.00 ✗" in await tandem("why", str(customer), "美元")
+
+
+async def test_a_rule_is_released_to_a_share_and_taken_back(database: Database, clock: SteppedClock) -> None:
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, *(order(f"E{number}", clock.now) for number in range(3)))
+    await DefinitionService(database).upload(OPS, [RULE])
+    assert "tag-rule loyal 1.0.0: 10 % of the customers" in await tandem("release", "loyal", "1.0.0", "--share", "10")
+    assert "1.0.0 10%" in await tandem("list")
+    assert "(10%)" in await tandem("why", str(customer), "高价值")
+    await tandem("release", "loyal", "1.0.0", "--share", "0", "--reason", "先不要")
+    assert "10%" not in await tandem("list")
+    with pytest.raises(NotFoundProblem):
+        await tandem("release", "loyal", "1.0.0", "--share", "10", "--grading")
