@@ -68,11 +68,16 @@ async def pull_goods(cursor: Cursor, until: datetime, now: datetime, read: ReadP
     passed = cursor.get("passed_at")
     if isinstance(passed, str) and until - datetime.fromisoformat(passed) < EVERY:
         return PulledPage((), cursor, more=False, reached_at=datetime.fromisoformat(passed))
-    start = str(cursor.get("pass") or rfc3339(now))
-    page = await read(cursor.get("place") or {}, now)
+    start, before = str(cursor.get("pass") or rfc3339(now)), passed or cursor.get("before")
+    since = datetime.fromisoformat(start)
+    page = replace(
+        await read(cursor.get("place") or {}, now),
+        listed_since=since,
+        listed_before=datetime.fromisoformat(before) if isinstance(before, str) else None,
+    )
     if page.more:
-        return PulledPage(page.records, {"pass": start, "place": page.cursor}, more=True)
-    return PulledPage(page.records, {"passed_at": start}, more=False, reached_at=datetime.fromisoformat(start))
+        return replace(page, cursor={"pass": start, "before": before, "place": page.cursor})
+    return replace(page, cursor={"passed_at": start}, reached_at=since, is_last=True)
 
 
 async def pull_lists(

@@ -40,6 +40,7 @@ class PulledPage:
     cursor: where to go on, also after a crash: reading a page again is harmless. more: whether to go on at once.
     reached_at: everything changed before it was read, where that is another instant than `until`. listed_since: when
     the list of everything was begun that this page is of. is_last: the page ends it; all there is was on its pages.
+    listed_before: when the reading before it was begun, which came to its end.
     """
 
     records: Sequence[Verified]
@@ -49,6 +50,7 @@ class PulledPage:
     reached_at: datetime | None = field(default=None)
     listed_since: datetime | None = field(default=None)
     is_last: bool = field(default=False)
+    listed_before: datetime | None = field(default=None)
 
 
 @runtime_checkable

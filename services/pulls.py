@@ -29,7 +29,7 @@ from domain.problems import (
 from services.connections import Connections
 from services.listed import compared_with_list
 from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
-from services.unlisted import ask_about_unlisted
+from services.unlisted import follow_list, names_in
 from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database
 from storage.inbox import Inbox
@@ -223,13 +223,13 @@ class PullService:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
         records, keys = len(page.records), set[str]()
         if kind.lists_everything:
-            told, _ = told_by(self._connectors.for_platform(account.platform), account, page)
-            keys = {each.key[2] for _, records_of in told for each in records_of}
+            told, unread = told_by(self._connectors.for_platform(account.platform), account, page)
+            keys = names_in(told, unread)
             async with UnitOfWork(self._database) as work:
                 _, page = await compared_with_list(work, _id(account), page, told)
         async with UnitOfWork(self._database) as work:
             new = await Inbox(work).add_many(pushes_of(account, page))
-            await ask_about_unlisted(work, _id(account), kind.name, page, keys)
+            await follow_list(work, account, kind.name, page, keys)
             place = await self._place(work, _id(account))
             await Streams(work).note(
                 _id(account),

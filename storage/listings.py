@@ -1,15 +1,16 @@
-"""What a list of everything has named so far while it is read, so that its end tells who was not in it.
+"""What a list of everything has named so far while it is read, so that its end tells what was not in it.
 
-Rows are digests, and are there for as long as one reading takes.
+Rows are digests, and are there for as long as one reading takes; of goods, until the next is over.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, delete
-from sqlmodel import Field, col
+from sqlalchemy import BigInteger, delete, text
+from sqlmodel import Field, col, select
 
 from storage.bulk import fetch
+from storage.goods import GoodsRow
 from storage.tables import Instant, Table
 from storage.unit_of_work import Repository
 
@@ -38,6 +39,26 @@ _UNLISTED = """
                 AND begun_at = %(begun_at)b::timestamptz AND digest = hashtextextended(key, 0))
     ORDER BY recorded_at, id LIMIT %(limit)b::bigint
 """
+_UNLISTED_GOODS = text(
+    """
+    SELECT goods.* FROM goods
+    WHERE account_id = :account AND on_sale AND recorded_at < :before
+        AND NOT EXISTS (
+            SELECT FROM listed WHERE listed.account_id = goods.account_id AND stream = :stream
+                AND begun_at IN (:before, :begun_at) AND digest = hashtextextended(item_id, 0))
+        AND 2 = (
+            SELECT count(DISTINCT begun_at) FROM listed
+            WHERE account_id = :account AND stream = :stream AND begun_at IN (:before, :begun_at))
+        AND NOT EXISTS (
+            SELECT FROM listed WHERE account_id = :account AND stream = :stream
+                AND begun_at IN (:before, :begun_at) AND digest = hashtextextended(:unread, 0))
+    ORDER BY item_id, sku_id LIMIT :limit
+    """
+)
+
+
+UNREAD = "/"
+"""Named by a page that holds what nobody can read: no article goes by it."""
 
 
 class Listings(Repository):
@@ -55,7 +76,18 @@ class Listings(Repository):
         values = {"account": account_id, "stream": stream, "begun_at": begun_at, "limit": limit}
         return [external_userid for (external_userid,) in await fetch(self.work, _UNLISTED, values)]
 
-    async def end(self, account_id: str, stream: str) -> None:
-        """Forget what this reading named, and what readings before named that never ended."""
+    async def unlisted_goods(
+        self, account_id: str, stream: str, before: datetime, begun_at: datetime, limit: int
+    ) -> Sequence[GoodsRow]:
+        """Goods on sale since before two readings whose article neither of them named, by number. None when one of the
+        two named nothing at all, or held what nobody could read."""
+        values = {"account": account_id, "stream": stream, "before": before, "begun_at": begun_at, "limit": limit}
+        values["unread"] = UNREAD
+        rows = select(GoodsRow).from_statement(_UNLISTED_GOODS.bindparams(**values))
+        return list(await self.session.scalars(rows))
+
+    async def end(self, account_id: str, stream: str, *, keep: datetime | None = None) -> None:
+        """Forget what readings named, also those that never ended, but for one that was begun at `keep`."""
         row = ListedRow
-        await self.session.execute(delete(row).where(col(row.account_id) == account_id, col(row.stream) == stream))
+        gone = delete(row).where(col(row.account_id) == account_id, col(row.stream) == stream)
+        await self.session.execute(gone if keep is None else gone.where(col(row.begun_at) != keep))

@@ -122,3 +122,37 @@ async def test_an_article_that_cannot_be_read_is_set_aside_once_however_often_it
 async def pull_all(pulls: PullService) -> None:
     while (await pulls.pull(SHOP, "goods")).more:
         pass
+
+
+async def test_an_article_that_two_readings_name_no_more_is_not_on_sale_until_one_does(
+    database: Database, pulls: PullService, world: Outside
+) -> None:
+    goods = world.sim.app.state.world.goods
+    gone = goods.having(shop="demo-apparel")[0]
+    rows = [row for row in goods.having(shop="demo-apparel") if row.item_id == gone.item_id]
+    asked = GoodsCheckArguments(platform="youzan", account="demo-apparel", item_id=gone.item_id, sku_id=gone.sku_id)
+    readings = 0
+
+    async def sellable() -> bool:
+        """After one more reading of the list."""
+        nonlocal readings
+        ahead = readings * (EVERY + timedelta(seconds=1))
+        readings += 1
+        link = replace(world.link, now=lambda: datetime.now(UTC) + ahead)
+        await read(database, PullService(database, CONNECTORS, Connections(database), link), SHOP, "goods")
+        return (await GoodsService(database).check(asked)).sellable
+
+    assert await sellable()
+    assert await sellable()
+    for row in rows:
+        goods.change(row, shop="demo-beauty")
+    try:
+        assert await sellable(), "a list may be short for once"
+        assert not await sellable()
+        kept = goods.having(shop="demo-apparel")[0]
+        other = asked.model_copy(update={"item_id": kept.item_id, "sku_id": kept.sku_id})
+        assert (await GoodsService(database).check(other)).sellable
+    finally:
+        for row in rows:
+            goods.change(goods.get(row.id), shop="demo-apparel")
+    assert await sellable()
