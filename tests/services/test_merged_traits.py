@@ -21,8 +21,8 @@ from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
+from tests.services.enrolling import runs
 from tests.services.house import House
-from tests.services.test_enrolments import runs
 from tests.services.test_tagging import publish, rule
 
 SUPERVISOR = an_actor("wang", Role.SUPERVISOR)

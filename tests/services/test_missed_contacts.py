@@ -15,8 +15,8 @@ from services.intake import Arrival, Intake
 from storage.accounts import AccountRow
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
+from tests.services.enrolling import a_flow, runs
 from tests.services.house import House
-from tests.services.test_enrolments import a_flow, runs
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
