@@ -35,8 +35,8 @@ from storage.failures import is_deadlock, is_refused, is_too_slow
 from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
+from storage.orders import OrderName
 from storage.quarantine import Quarantine, QuarantineFilter
-from storage.records import OrderName
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)

@@ -26,8 +26,9 @@ from services.suppressions import suppressed_events
 from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
+from storage.orders import OrderName
 from storage.placements import Placements
-from storage.records import OrderName, RecordName, Records, Written
+from storage.records import RecordName, Records, Written
 from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 

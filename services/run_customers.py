@@ -11,7 +11,8 @@ from uuid import UUID
 from domain.enrolments import CUSTOMER
 from services.run_starts import NewRun
 from storage.identities import Customers, Identities
-from storage.records import OrderName, Records
+from storage.order_owners import OrderOwners
+from storage.orders import OrderName
 from storage.run_enrolments import RunEnrolments
 from storage.unit_of_work import UnitOfWork
 
@@ -46,7 +47,7 @@ def _order_of(run: NewRun) -> OrderName | None:
 
 async def _names_of(work: UnitOfWork, orders: Collection[OrderName]) -> Mapping[OrderName, Sequence[str]]:
     """Each order's customer under all their ids, today's first; without the orders that are nobody's yet."""
-    owners = await Records(work).owners(orders)
+    owners = await OrderOwners(work).of(orders)
     customers = await Identities(work).customers_of(set(owners.values())) if owners else {}
     aliases = await Customers(work).aliases(set(customers.values())) if customers else {}
 

@@ -31,6 +31,10 @@ def _minor(default: int | None = None) -> Any:
     return Field(default=default, sa_type=BigInteger)
 
 
+OrderName = tuple[str, str]
+"""Account and number of an order."""
+
+
 class OrderRow(ScopedColumns, Table, table=True):
     """One order. identity_id: the strongest key it names its buyer by. refunded_minor: what went back so far.
 

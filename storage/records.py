@@ -34,7 +34,7 @@ from storage.goods import GoodsRow, StockRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import name_digests
 from storage.order_lines import rank_of_lines, write_lines
-from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.orders import OrderLineRow, OrderName, OrderRow, RefundRow, ShipmentRow
 from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of, tie_of
 from storage.tables import Table
 from storage.unit_of_work import Repository
@@ -165,21 +165,12 @@ _MET = """
     ) AS owner
     ORDER BY unsettled.recorded_at LIMIT %(limit)b::bigint
 """
-# In the order of keys, in which batches take them too.
-_OWNERS = """
-    SELECT account_id, order_id, identity_id FROM orders
-    WHERE (account_id, order_id) IN (SELECT * FROM unnest(%(accounts)b::text[], %(numbers)b::text[]))
-    ORDER BY account_id, order_id FOR SHARE
-"""
 _OF_NO_ORDER = {"accounts": None, "numbers": None}
 _OF_NO_TIME = {"since": None, "shops": None}
 
 
 RecordName = tuple[Shelf, tuple[str, ...]]
 """The shelf and the key of a record."""
-
-OrderName = tuple[str, str]
-"""Account and number of an order."""
 
 
 @dataclass(slots=True)
@@ -295,15 +286,6 @@ class Records(Repository):
         paid_back = await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
         settled = [Settled(row.account_id, row.order_id, (row.was, row.whose)) for row in lent if row.was != row.whose]
         return settled + [Settled(row.account_id, row.order_id, (row.identity_id,)) for row in paid_back]
-
-    async def owners(self, orders: Collection[OrderName]) -> Mapping[OrderName, int]:
-        """The identity of each order that has one. Nobody else writes any of these orders until the transaction ends;
-        what others are writing is waited for."""
-        if not orders:
-            return {}
-        accounts, numbers = zip(*orders, strict=True)
-        rows = await fetch(self.work, _OWNERS, {"accounts": list(accounts), "numbers": list(numbers)})
-        return {(account_id, order_id): owner for account_id, order_id, owner in rows if owner is not None}
 
     async def met(self, orders: Collection[tuple[str, str]], limit: int) -> list[Met]:
         """Refunds of these orders (account, number) that were written while nobody saw their order, which is here now:

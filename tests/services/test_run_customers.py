@@ -14,8 +14,8 @@ from services.intake import Arrival, Intake
 from services.suppressions import SuppressionService
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.services.enrolling import customer_of, runs, take_in
 from tests.services.house import House
-from tests.services.test_enrolments import customer_of, runs, take_in
 
 UNPAID = """
 document:
