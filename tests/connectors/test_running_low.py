@@ -20,6 +20,8 @@ async def test_a_variant_that_runs_low_is_told_of_with_what_is_left(
 ) -> None:
     monkeypatch.setattr(world.receiver, "answer", "success")
     account, simulated = await world.account("wechat_store"), world.sim.app.state.world
+    trade.set_stock(simulated, simulated.goods.having(shop=account.slug)[0], 5_000)
+    await world.be_new()
     goods = simulated.goods.having(shop=account.slug)[0]
     for left in (100, 21, 20, 11, 9, 8, 200, 0):
         trade.set_stock(simulated, goods, left)

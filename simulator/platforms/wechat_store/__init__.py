@@ -173,6 +173,9 @@ class WechatStore(WechatPlatform):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        world.seeder(self._be_new)
+
+    def _be_new(self) -> None:
         self.running_low = RunningLow()
 
     def pushes_for(self, happening: Happening) -> list[Push]:
