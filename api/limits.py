@@ -190,11 +190,13 @@ async def _read_body(scope: Scope, receive: Receive, most: int) -> Receive:
         async with asyncio.timeout(BODY_S):
             while True:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _cut_off()
                 messages.append(message)
                 size += len(message.get("body", b""))
                 if size > most:
                     raise _too_large(most)
-                if message["type"] != "http.request" or not message.get("more_body", False):
+                if not message.get("more_body", False):
                     break
     except TimeoutError:
         raise TimeoutProblem(
@@ -205,6 +207,12 @@ async def _read_body(scope: Scope, receive: Receive, most: int) -> Receive:
         return messages.popleft() if messages else await receive()
 
     return replay
+
+
+def _cut_off() -> ValidationProblem:
+    return ValidationProblem(
+        Text("请求体还没有发完，连接就断开了", "The connection ended before the whole body was sent"), errors=[]
+    )
 
 
 def _too_large(most: int) -> TooLargeProblem:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect
 
 from simulator.admin import admin_router
 from simulator.gate import FaultGate
@@ -64,9 +65,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(QueueFull, _refused)
     app.add_exception_handler(TradeRefusal, _refused)
     app.add_exception_handler(AlreadyReplaying, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     return app
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     status = next((code for kind, code in REFUSALS.items() if isinstance(error, kind)), 422)
     return JSONResponse({"message": str(error)}, status_code=status)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Whoever asked ended in the midst of asking; nobody reads this."""
+    return Response(status_code=400)

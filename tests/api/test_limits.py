@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from starlette.types import Message
 
 from api.app import create_app
 from api.deps import ApiSettings
@@ -72,6 +73,37 @@ async def test_a_body_that_never_ends_is_given_up(house: House, monkeypatch: pyt
     )
     assert answer.status_code == 408
     assert problem(answer)["title"] == "已超时"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/hooks/youzan/flagship", "/collect/shop"])
+async def test_who_hangs_up_in_the_midst_of_a_body_is_no_bug_of_ours(house: House, path: str) -> None:
+    told: list[Message] = []
+    parts: list[Message] = [
+        {"type": "http.request", "body": b'{"a": ', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"50")],
+        "client": ("198.51.100.7", 4000),
+        "server": ("testserver", 80),
+    }
+    await house.app(scope, receive, send)
+    assert told[0]["status"] == 400
+    assert "断开" in b"".join(message.get("body", b"") for message in told).decode()
 
 
 async def test_work_that_does_not_end_is_answered_in_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
