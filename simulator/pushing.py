@@ -23,6 +23,9 @@ DONE_KEPT = 5_000
 AWAY_LOOK_S = 0.25
 """How often is looked whether a platform that was away is back."""
 
+Line = list[tuple[datetime, int, str]]
+"""What a platform has to push, as a heap: when, in which order, and the id."""
+
 
 class QueueFull(Exception):
     """More pushes wait than the queue holds."""
@@ -31,14 +34,15 @@ class QueueFull(Exception):
 class Pusher:
     """A bounded queue of pushes, delivered by a bounded number of requests at a time.
 
-    What waits is journaled, so a restart goes on; what is done is kept in memory for a while.
+    Platforms take turns, so that one which has an hour to tell keeps no other waiting. What waits is journaled, so a
+    restart goes on; what is done is kept in memory for a while.
     """
 
     def __init__(self, world: World, book: FaultBook, platforms: Mapping[str, PlatformBase]) -> None:
         self._world = world
         self._book = book
         self._platforms = platforms
-        self._heap: list[tuple[datetime, int, str]] = []
+        self._lines: dict[str, Line] = {}
         self._order = 0
         self._wake = asyncio.Event()
         self._landing = asyncio.Event()
@@ -139,7 +143,7 @@ class Pusher:
 
     def forget(self) -> None:
         """Drops everything that waits (reset)."""
-        self._heap.clear()
+        self._lines.clear()
         self.done.clear()
         self.totals.clear()
 
@@ -147,10 +151,8 @@ class Pusher:
         while True:
             self._wake.clear()
             now = self._world.clock.wall()
-            while self._heap and self._heap[0][0] <= now:
-                if len(self._running) >= self.concurrency:
-                    break
-                push = self._world.pushes.get(heapq.heappop(self._heap)[2])
+            while len(self._running) < self.concurrency and (line := self._due(now)) is not None:
+                push = self._world.pushes.get(heapq.heappop(line)[2])
                 if push is None:
                     continue
                 if self._book.is_down(push.platform, push.account):
@@ -161,9 +163,18 @@ class Pusher:
                     self._launch(push)
             await self._sleep(now)
 
+    def _due(self, now: datetime) -> Line | None:
+        """The line of a platform that has something to push by now, which is the last to have a turn again."""
+        for name, line in self._lines.items():
+            if line and line[0][0] <= now:
+                self._lines[name] = self._lines.pop(name)
+                return line
+        return None
+
     async def _sleep(self, now: datetime) -> None:
         busy = len(self._running) >= self.concurrency
-        wait_s = None if busy or not self._heap else max((self._heap[0][0] - now).total_seconds(), 0)
+        heads = [line[0][0] for line in self._lines.values() if line]
+        wait_s = None if busy or not heads else max((min(heads) - now).total_seconds(), 0)
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
@@ -174,7 +185,7 @@ class Pusher:
         """A platform that is away sends nothing, and tries when it is back."""
         self._order += 1
         due = self._world.clock.wall() + timedelta(seconds=AWAY_LOOK_S)
-        heapq.heappush(self._heap, (due, self._order, push.id))
+        heapq.heappush(self._lines.setdefault(push.platform, []), (due, self._order, push.id))
 
     def _launch(self, push: Push) -> None:
         task = asyncio.create_task(self._deliver(push))
@@ -236,7 +247,7 @@ class Pusher:
 
     def _schedule(self, push: Push) -> None:
         self._order += 1
-        heapq.heappush(self._heap, (push.due_at, self._order, push.id))
+        heapq.heappush(self._lines.setdefault(push.platform, []), (push.due_at, self._order, push.id))
         self._wake.set()
 
     def _finish(self, push: Push, state: PushState, error: str) -> Push:

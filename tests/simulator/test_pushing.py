@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
+from simulator import trade
 from simulator.platforms.wecom import crypto
 from tests.simulator.harness import Json, Received, Receiver, Sim, eventually, served, simulator
 
@@ -107,6 +108,15 @@ async def test_a_late_push_is_overtaken(pushed: Pushed) -> None:
     first, second = await sim.refund(push=True), await sim.refund(push=True)
     await receiver.wait_for(2)
     assert [json.loads(push.body)["id"] for push in receiver.pushes] == [second["tid"], first["tid"]]
+
+
+async def test_no_platform_waits_behind_what_another_has_to_tell(pushed: Pushed) -> None:
+    sim, receiver = pushed
+    world, sim.app.state.pusher.concurrency = sim.app.state.world, 1
+    for shop in (*["demo-apparel"] * 30, "demo-meituan"):
+        trade.pay(world, trade.place_order(world, shop))
+    await receiver.wait_for(10)
+    assert "/hooks/meituan/demo-meituan" in [push.path for push in receiver.pushes][:4]
 
 
 async def test_a_customer_event_is_encrypted_and_signed(pushed: Pushed) -> None:

@@ -125,7 +125,7 @@ async def process(state: Path, port: int) -> AsyncIterator[tuple[Process, Sim]]:
         sys.executable, *command, cwd=ROOT, stderr=PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http, asyncio.timeout(30):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http, asyncio.timeout(60):
             while True:
                 try:
                     await http.get("/_sim/health")
@@ -152,4 +152,4 @@ async def test_the_ledger_survives_kill_9_and_a_signal_stops_it(tmp_path: Path, 
         assert (await sim.ledger(kind="refund_agreed", refund_id=made["id"]))["effects"] == 1
         assert (await sim.youzan("youzan.trade.refund.agree", "3.0.1", step))["code"] == 102010002
         running.send_signal(asked)
-        assert await asyncio.wait_for(running.wait(), 10) == 0
+        assert await asyncio.wait_for(running.wait(), 30) == 0
