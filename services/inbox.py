@@ -6,8 +6,8 @@ cannot finish in time is tried as a smaller one.
 
 A push may also end the process that reads it, out of memory or by a crash, so that nobody is left to put it aside. Then
 whoever takes over suspects the oldest that wait (`InboxService.suspect`): they are read in small groups, then alone,
-each try noted before it begins; one that was there at the third end goes to quarantine. As long as no process ends,
-nothing is written for this.
+each try noted before it begins; one that was read alone at three more ends goes to quarantine, as no process that is
+killed for another reason meets the same one three times. As long as no process ends, nothing is written for this.
 
 Several batches may be read at once, in one process or in many: while one waits for the database, another is read. They
 are taken one after the other, so of two events the one whose push came first carries the earlier instant, whichever
@@ -61,8 +61,9 @@ _MOST_SUSPECTED = 2 * BATCH
 _SUSPECTS_AT_ONCE = 100
 _SUSPECTS_S = 5.0
 MOST_TRIES = 3
-"""So many processes a push may take with it."""
-DEADLY = f"{MOST_TRIES} processes ended while they read it: out of memory, or a crash"
+"""So many processes may end while they read a push alone."""
+_TRIED_IN_A_GROUP = 2
+DEADLY = f"{MOST_TRIES} processes ended while they read it alone: out of memory, or a crash"
 """The reason in quarantine of a push that did."""
 
 
@@ -280,7 +281,7 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 await Inbox(work).count_tries(self._outlived, -1)
                 tries = await Inbox(work).tries_of(suspects)
-                deadly = [number for number, count in tries.items() if count >= MOST_TRIES]
+                deadly = [number for number, count in tries.items() if count >= _TRIED_IN_A_GROUP + MOST_TRIES]
                 await Inbox(work).quarantine(dict.fromkeys(deadly, DEADLY))
             self._outlived.clear()
             for number in deadly:
@@ -288,7 +289,7 @@ class InboxService:
             drained = InboxDrained(read=len(deadly), quarantined=len(deadly))
             new = [number for number, count in tries.items() if count == 1]
             groups = [new[at : at + _SUSPECTS_AT_ONCE] for at in range(0, len(new), _SUSPECTS_AT_ONCE)]
-            groups += [[number] for number, count in tries.items() if 1 < count < MOST_TRIES]
+            groups += [[number] for number, count in tries.items() if count > 1 and number not in deadly]
             end = time.monotonic() + _SUSPECTS_S
             for group in groups:
                 if time.monotonic() >= end:
