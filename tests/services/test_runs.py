@@ -98,6 +98,8 @@ async def test_a_started_run_is_found_in_temporal_by_what_it_is_about(house: Hou
     assert described.workflow_type == "shop/waiting"
     assert await described.memo() == {"version": "1.0.0", "digest": run.digest, "attempt": 1}
     async with house.worker():
+        # A run that is over before it ever waited is not shown again.
+        await house.until(run.id, "waiting")
         await house.runs.cancel(ADMIN, run.id)
         await house.until(run.id, "cancelled")
     described = await house.client.get_workflow_handle(run.id).describe()
