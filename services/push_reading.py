@@ -57,15 +57,18 @@ class PushReader:
         return self._connectors.for_platform(push.platform).to_events(verified, account)
 
     async def accounts(self, work: UnitOfWork, pushes: Sequence[Push]) -> dict[str, Account]:
-        """The accounts of these pushes; one that is gone or disconnected keeps its name and has no settings."""
+        """The accounts of these pushes; one that is gone keeps its name and has no settings.
+
+        What came while an account was connected was acknowledged, and is read also when it is connected no more.
+        """
         found: dict[str, Account] = {}
         for push in {(each.platform, each.account) for each in pushes}:
             account_id = "/".join(push)
             settings: dict[str, object] = {}
             try:
                 account = await Accounts(work).require(account_id)
-                settings = {**account.settings, **await Accounts(work).credentials(account_id)}
+                settings = {**account.settings, **await Accounts(work).credentials(account_id, disconnected=True)}
             except ProblemError as problem:
-                log.warning("push of an account that is not connected", account=account_id, reason=str(problem))
+                log.warning("push of an account that is not there", account=account_id, reason=str(problem))
             found[account_id] = Account(push[0], push[1], settings)
         return found

@@ -77,10 +77,10 @@ class Accounts(Repository):
         """The ids of all accounts (`youzan/flagship`), disconnected ones too."""
         return (await self.session.scalars(select(col(AccountRow.id)).order_by(col(AccountRow.id)))).all()
 
-    async def credentials(self, account_id: str) -> Mapping[str, str]:
-        """For connectors only. Raises NotFoundProblem for an unknown or disconnected account."""
+    async def credentials(self, account_id: str, *, disconnected: bool = False) -> Mapping[str, str]:
+        """For connectors only. disconnected: also those of an account that is. Raises NotFoundProblem for others."""
         row = await self._row(account_id, None)
-        if not row.active:
+        if not row.active and not disconnected:
             raise NotFoundProblem(Text(f"账号 {account_id} 已停用", f"The account {account_id} is disconnected"))
         return dict(row.credentials)
 

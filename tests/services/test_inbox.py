@@ -14,10 +14,12 @@ from connectors.accounts import Account
 from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
+from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.events import Event
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from services import inbox as inboxes
+from services.accounts import PlatformAccounts
 from services.inbox import DEADLY, InboxService
 from services.intake import Arrival
 from services.push_reading import PushReader
@@ -332,6 +334,22 @@ async def test_a_record_that_was_handed_in_for_a_shop_is_read_beside_its_pushes(
     drained = await inbox.drain()
     assert (drained.read, drained.events, drained.quarantined) == (2, 1, 1)
     assert await _claimed(database) == ["tandem.order.updated"]
+
+
+async def test_what_came_before_its_account_was_disconnected_is_read_by_its_settings(
+    inbox: InboxService, database: Database
+) -> None:
+    accounts = PlatformAccounts(database)
+    keys = {"client_id": "c-1", "client_secret": "s-1"}
+    shop = NewAccount(platform="youzan", slug="shop", name="Shop", credentials=keys, settings={"kdt_id": 42})
+    await accounts.connect(ADMIN, shop)
+    message = {"type": "COUPON", "status": "CARD_TAKE", "id": "C1", "coupon_group_id": "G1"}
+    body = {"type": "COUPON_CUSTOMER_PROMOTION", "msg": quote_plus(json.dumps(message)), "version": 1}
+    push = Verified("COUPON_CUSTOMER_PROMOTION", json.dumps(body).encode(), "push-1", RECEIVED)
+    assert await inbox.accept("youzan", "shop", push)
+    await accounts.set_active(ADMIN, "youzan/shop", False)
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
 
 
 class Killed(BaseException):
