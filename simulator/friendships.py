@@ -16,7 +16,7 @@ def befriend(world: World, customer_id: str, state: str = "", userid: str = "") 
     """A customer becomes, once more perhaps, the friend of an employee, by the channel code `state`.
 
     userid: the employee; the one whose friend they are or were, or the first of the corp, when left out. Whoever comes
-    back begins anew: without tags, and since now.
+    back begins anew: without tags, and since now. Whoever still is one was away for a moment that nobody told of.
     """
     customer = person(world, customer_id)
     corp = next(iter(world.corps))
@@ -43,7 +43,7 @@ def befriend(world: World, customer_id: str, state: str = "", userid: str = "") 
     elif row.deleted:
         row = world.contacts.change(row, deleted=False, state=state, created_at=now, tag_ids=(), remark_mobile="")
     else:
-        row = world.contacts.change(row, state=state)
+        row = world.contacts.change(row, state=state, created_at=now)
     world.tell(What.CONTACT_ADDED, row.corp, row)
     return row
 

@@ -131,6 +131,19 @@ async def test_callbacks_tell_who_came_by_which_code_and_who_left(world: Outside
     assert keys_of(added) == keys_of(scan)
 
 
+async def test_a_list_dates_a_contact_from_when_they_were_added_last(world: Outside) -> None:
+    """Otherwise a lost callback of who came back could not be told from a contact of long ago."""
+    friend = await world.sim.friend()
+    await do(world, friend["id"], "befriend")
+    [added] = await told(world)
+    records, _ = await pull_all(await world.open("wecom"), "contacts")
+    listed = [contact(event) for event in events_of(records, await world.account("wecom"))]
+    mine = next(each for each in listed if each.external_userid == friend["external_userid"])
+    assert added.time is not None
+    assert mine.occurred_at is not None
+    assert abs(mine.occurred_at - added.time) < timedelta(seconds=2)
+
+
 @pytest.mark.parametrize(
     "change", [{"follow_user": "x"}, {"follow_user": [{"userid": ""}]}, {"external_contact": None}]
 )
