@@ -20,7 +20,7 @@ from typing import Any
 from tests.chaos.house import House, HouseProblem
 from tests.chaos.killer import Killer
 from tests.chaos.table import table
-from tests.journeys.crowd import Person, acted_by, muddled, now, told_of
+from tests.journeys.crowd import Person, acted_by, muddled, now, regulars, told_of
 from tests.journeys.quick import JOURNEYS
 from tests.journeys.stage import FAULTS, Stage
 from tests.journeys.verdict import Account, judge, silenced_within, take_stock
@@ -29,7 +29,7 @@ WAVE = 250
 _LONGEST_EACH_S = 0.2
 """What a customer's way through a journey may take of all servers on two cores, the simulator's work included."""
 _SETTINGS = {
-    "TANDEM_SIMULATOR_YEARS": "0.01",
+    "TANDEM_SIMULATOR_YEARS": "0.001",
     # Caps would hide a message that is sent twice, and the hour of the night is no matter here.
     "TANDEM_REACH_POLICY": '{"quiet_hours": null, "caps": []}',
 }
@@ -42,6 +42,7 @@ async def prove(customers: int, pause_s: int, seed: int, *, kills: bool) -> int:
     async with House(settings) as house, Stage(house, seed) as stage:
         _say(began, f"Tandem runs at {house.api_url}")
         await stage.prepare(pause_s)
+        await stage.tell(list(regulars(60 + customers // 30, now())))
         world = await stage.people()
         people = _people(world, customers)
         known = sum(each["external_userid"] is not None for each in world)
@@ -59,6 +60,7 @@ async def prove(customers: int, pause_s: int, seed: int, *, kills: bool) -> int:
                 (broke,) = await asyncio.gather(killing, return_exceptions=True)
                 struck = killer.findings(broke)
         _say(began, f"everything is told, {len(killer.blows)} kills; now everybody must come to the end")
+        await stage.read_contacts("compare")
         patience_s = 300 + 3 * pause_s + customers * _LONGEST_EACH_S
         await _until(lambda: _over(stage, people), patience_s, "the journeys", fatal=False)
         account = await take_stock(stage, people)

@@ -83,6 +83,22 @@ def told_of(person: Person, pause_s: int, now: datetime) -> Iterator[dict[str, A
                 yield from _order(person, "x", person.other_buyer, long_ago)
 
 
+def regulars(count: int, now: datetime) -> Iterator[dict[str, Any]]:
+    """Two orders each of other customers, who buy the consumable every 20 days, as the rule 断粮 assumes.
+
+    More of them than of those who buy again in `run-out` keep the usual interval what it is: measured in the midst of
+    the run, it moves nobody.
+    """
+    for number in range(count):
+        for which, days in (("first", 21), ("second", 1)):
+            at = now - timedelta(days=days)
+            name = f"regular-{number}-{which}"
+            line = _line(f"{name}-1", CONSUMABLE)
+            data = {"order_id": name, "paid_minor": 9900, "created_at": rfc3339(at), "paid_at": rfc3339(at)}
+            data |= {"lines": [line], "buyer": {"buyer_id": f"regular-{number}"}}
+            yield _record("order", data, 1, at, status="paid")
+
+
 def acted_by(person: Person, now: datetime) -> Iterator[dict[str, Any]]:
     """What a person does while their journey waits, as far as it is told by records."""
     if person.act == "merges":
@@ -117,17 +133,15 @@ def _order(
 
 
 def _of_order(person: Person, which: str, buyer: dict[str, str], at: datetime) -> dict[str, Any]:
-    line = {
-        "line_id": f"{person.name}-{which}-1",
-        "item_id": ARTICLE,
-        "title": "冻干猫粮",
-        "category": CONSUMABLE if person.journey == "run-out" and which != "m" else "coat",
-        "quantity": 1,
-        "price_minor": 9900,
-        "total_minor": 9900,
-    }
+    category = CONSUMABLE if person.journey == "run-out" and which != "m" else "coat"
+    line = _line(f"{person.name}-{which}-1", category)
     number = f"{person.name}-{which}"
     return {"order_id": number, "paid_minor": 9900, "created_at": rfc3339(at), "lines": [line], "buyer": buyer}
+
+
+def _line(number: str, category: str) -> dict[str, Any]:
+    line = {"line_id": number, "item_id": ARTICLE, "title": "冻干猫粮", "category": category, "quantity": 1}
+    return {**line, "price_minor": 9900, "total_minor": 9900}
 
 
 def _coupon(person: Person, version: int, at: datetime, state: str) -> dict[str, Any]:

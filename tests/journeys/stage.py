@@ -82,6 +82,7 @@ class Stage:
             # What the simulated shops' other customers do is no matter here.
             if other["platform"] not in ("wecom", SHOP["platform"]):
                 await self._expect("POST", f"/api/v1/accounts/{other['platform']}/{other['slug']}/disconnect")
+        await self._until_quiet()
         for name in quick.JOURNEYS:
             version = await self._upload(quick.journey(name, pause_s))
             await self._expect("POST", f"/api/v1/definitions/journeys/{name}/{version}/publish")
@@ -90,9 +91,27 @@ class Stage:
         for name, rule in quick.rules(pause_s).items():
             version = await self._upload(rule)
             await self._expect("POST", f"/api/v1/resources/tag-rule/{name}/{version}/publish")
+        await self.read_contacts("pull")
+
+    async def _until_quiet(self) -> None:
+        """Until what those shops told has gone its ways: the journeys that it began are of the shipped versions."""
+        waiting = text(
+            "SELECT (SELECT count(*) FROM inbox WHERE state = 'waiting') + (SELECT count(*) FROM event_outbox)"
+        )
+        quiet, end = 0, time.monotonic() + _PATIENCE_S
+        while quiet < 3:
+            async with UnitOfWork(self.database) as work:
+                quiet = 0 if await work.session.scalar(waiting) else quiet + 1
+            if time.monotonic() > end:
+                raise HouseProblem("the simulated shops do not become quiet")
+            await asyncio.sleep(1)
+
+    async def read_contacts(self, task: str) -> None:
+        """Have the corp's contacts read now. task: `pull`, or `compare` as every night, which finds whom WeCom told of
+        in vain: it calls again for 15 seconds only, and an API that is killed under load may be away for longer."""
         temporal = await TemporalClient.connect(self.house.addresses().temporal_address)
         async for schedule in await temporal.list_schedules():
-            if schedule.id.startswith(f"{PREFIX}pull/wecom/") and schedule.id.endswith("/contacts"):
+            if schedule.id.startswith(f"{PREFIX}{task}/wecom/") and schedule.id.endswith("/contacts"):
                 await temporal.get_schedule_handle(schedule.id).trigger()
 
     async def people(self) -> list[dict[str, Any]]:

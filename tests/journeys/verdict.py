@@ -17,7 +17,7 @@ from storage.runs import RunRow
 from storage.unit_of_work import UnitOfWork
 from tests.chaos.verdict import audit_findings, bugs, left_open
 from tests.journeys.crowd import Person
-from tests.journeys.quick import JOURNEYS
+from tests.journeys.quick import JOURNEYS, PATCH
 from tests.journeys.stage import Stage, patiently
 
 # What each journey's message says and no other's.
@@ -141,6 +141,8 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
         if sent != wanted or sent > 1:
             told = [f"{_result(row)} {row.output} {row.error or ''}".strip() for row in runs]
             wrong.append(f"{person.name} ({person.act}) got {sent} messages instead of {wanted}; runs: {told}")
+    # Those of the shipped versions were begun by the simulated shops, before these were disconnected.
+    strays = [row.id for row in account.unclaimed if row.version.endswith(PATCH)]
     strangers = [name for name in account.sent if name not in {person.name for person in people}]
     faulted = [f"{row.id}: {row.error}" for rows in account.runs.values() for row in rows if row.phase == "faulted"]
     parked = await stage.admin.all("/api/v1/events/parked")
@@ -148,7 +150,7 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
     executions, apart = await _compared(stage, account)
     begun = sum(len(each.begun) for each in executions.values())
     return [
-        ("everybody entered once for their cause", len(people), [*entered, *(row.id for row in account.unclaimed)]),
+        ("everybody entered once for their cause", len(people), [*entered, *strays]),
         ("entered (in Temporal) = left (closed there) + waiting (in the read model)", begun or 1, apart),
         ("sends at the simulator = sends recorded", len(people), [*sends, *strangers]),
         ("one message to whom it is for, none to others", len(people), wrong),
