@@ -84,7 +84,10 @@ async def _fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIte
     name = f"test_{next(_numbers)}"
     await _execute(
         postgres,
-        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)),
+        # By copying files: writing them to the log first, as it is done otherwise, takes four times as long.
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+            sql.Identifier(name), sql.Identifier(template)
+        ),
     )
     yield postgres.url(name)
     await _execute(postgres, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
