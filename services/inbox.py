@@ -297,7 +297,12 @@ class InboxService:
                 async with UnitOfWork(self._database) as work:
                     await Inbox(work).count_tries(group, 1)
                 try:
-                    drained += await self._drain(len(group), group)
+                    got = await self._drain(len(group), group)
+                    drained += got
+                    if got.read < len(group):
+                        # Another lane's batch holds some of them, or the database was too slow: these were not read.
+                        async with UnitOfWork(self._database) as work:
+                            await Inbox(work).count_tries(group, -1)
                 except (Exception, asyncio.CancelledError):
                     # The database is away, or the worker stops: that is no end of the process.
                     self._outlived += group

@@ -26,7 +26,7 @@ from services.push_reading import PushReader
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
-from storage.inbox import KEY_MISSING, Push, StoredPush
+from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.paging import PageRequest
 from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
@@ -395,6 +395,37 @@ async def test_a_push_that_kills_its_readers_goes_to_quarantine_and_takes_no_oth
     monkeypatch.undo()
     drained = await InboxService(database, load_connectors(Catalog())).drain()
     assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0), "a mended reader reads it"
+
+
+async def test_a_push_that_another_lane_holds_is_not_taken_for_deadly(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch holds what it met until it ends, also those pushes that are to be read with care."""
+    take, count_tries, is_tried = InboxService._take, Inbox.count_tries, []
+
+    async def count(self: Inbox, ids: Sequence[int], count: int) -> None:
+        await count_tries(self, ids, count)
+        is_tried[:] = [count > 0]
+
+    async def take_what_is_held(self: InboxService, *given: Any) -> Any:
+        if is_tried != [True]:
+            return await take(self, *given)
+        is_tried.clear()
+        async with UnitOfWork(database) as other:
+            assert await Inbox(other).take_waiting(10, ["youzan"], None)
+            return await take(self, *given)
+
+    monkeypatch.setattr(Inbox, "count_tries", count)
+    monkeypatch.setattr(InboxService, "_take", take_what_is_held)
+    inbox = InboxService(database, load_connectors(Catalog()))
+    await inbox.accept("youzan", "flagship", a_refund_push("R1"))
+    await inbox.suspect()
+    for _ in range(6):
+        drained = await inbox.drain()
+        assert (drained.read, drained.quarantined) == (0, 0)
+    monkeypatch.undo()
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
 
 
 async def test_pushes_that_were_only_there_when_a_process_ended_are_read(database: Database) -> None:

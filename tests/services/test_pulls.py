@@ -399,7 +399,6 @@ async def test_schedules_follow_the_accounts(pulls: PullService, live: Database,
     await temporal.get_schedule_handle(identity).describe()
     await PlatformAccounts(live, CONNECTORS).set_active(ADMIN, SHOP, False)
 
-
     async def is_gone() -> bool:
         """Temporal's list may be some moments behind, so it is asked again, as the worker does."""
         assert await older.sync() == 0
