@@ -401,7 +401,8 @@ async def test_a_push_that_another_lane_holds_is_not_taken_for_deadly(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch holds what it met until it ends, also those pushes that are to be read with care."""
-    take, count_tries, is_tried = InboxService._take, Inbox.count_tries, []
+    take, count_tries = InboxService._take, Inbox.count_tries
+    is_tried: list[bool] = []
 
     async def count(self: Inbox, ids: Sequence[int], count: int) -> None:
         await count_tries(self, ids, count)
