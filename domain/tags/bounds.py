@@ -9,9 +9,9 @@ from domain.dsl.durations import parse_duration
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.money import HOME_CURRENCY, minor_from_major
 from domain.problems import ProblemError, Text
+from domain.remarks import Remarks
 from domain.tags.conditions import Bounds, Leaf, Measure
 from domain.tags.facts import Fact, FieldType, field_of
-from domain.tags.remarks import Remarks
 from domain.tags.shares import read_share
 
 _NUMBER_KEYS = ("at-least", "at-most", "more-than", "less-than", "equals")

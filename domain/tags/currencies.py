@@ -9,9 +9,9 @@ from typing import Any
 from domain.dsl.findings import child
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
+from domain.remarks import Remarks
 from domain.tags.conditions import Leaf, RecordTest
 from domain.tags.facts import FACTS, Fact, field_of
-from domain.tags.remarks import Remarks
 
 FIELD = "currency"
 _HOME = RecordTest(FIELD, "in", (HOME_CURRENCY,))

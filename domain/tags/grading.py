@@ -11,10 +11,10 @@ from typing import Any
 
 from domain.dsl.findings import child, listed
 from domain.problems import RuntimeProblem, Text
+from domain.remarks import Remark, Remarks
 from domain.tags.conditions import Condition, leaves
 from domain.tags.facts import EVERY_KIND, FACTS
 from domain.tags.reading import read_condition
-from domain.tags.remarks import Remarks, RuleRemark
 from domain.tags.rfm import Breaks, Rfm, condition_of, read_rfm
 from domain.tags.sense import holds_for_strangers
 
@@ -103,7 +103,7 @@ def _grades_strangers(steps: Sequence[GradeStep], grades: Sequence[tuple[str, in
     return any(step.condition is None or holds_for_strangers(step.condition) for step in steps)
 
 
-def check_grading(document: Mapping[str, Any]) -> list[RuleRemark]:
+def check_grading(document: Mapping[str, Any]) -> list[Remark]:
     """Everything there is to say about a document with the top key `grading`, but for what its model checks."""
     remarks = Remarks()
     grading, root = document.get(GRADING), child("", GRADING)

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, get_args
 from domain.dsl.durations import parse_duration
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import ProblemError, Text
+from domain.remarks import Remark, Remarks
 from domain.tags.bounds import read_bounds
 from domain.tags.conditions import Bounds, Condition, Group, GroupWord, Leaf, Measure, RecordTest
 from domain.tags.currencies import FIELD, currency_named, in_one_currency, speaks_of_amounts
 from domain.tags.facts import FACTS, PAID_STATUSES, Fact
 from domain.tags.record_tests import read_tests
-from domain.tags.remarks import Remarks, RuleRemark
 
 _WORDS: tuple[GroupWord, ...] = get_args(GroupWord)
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -35,7 +35,7 @@ class ReadCondition(NamedTuple):
     """The tree, None when something in it cannot be read."""
 
     condition: Condition | None
-    remarks: list[RuleRemark]
+    remarks: list[Remark]
 
 
 def read_condition(data: Any, pointer: str) -> ReadCondition:

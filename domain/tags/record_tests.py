@@ -6,10 +6,10 @@ from typing import Any, get_args
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
+from domain.remarks import Remarks
 from domain.tags.bounds import read_number
 from domain.tags.conditions import Operator, RecordTest, Value
 from domain.tags.facts import DETAIL_PREFIX, Fact, FactField, field_of
-from domain.tags.remarks import Remarks
 
 _OPERATORS: tuple[str, ...] = (
     "is",

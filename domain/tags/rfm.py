@@ -20,10 +20,10 @@ from typing import Any
 from domain.dsl.findings import child
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
+from domain.remarks import Remarks
 from domain.tags.conditions import Bounds, Group, Leaf, Measure, RecordTest
 from domain.tags.facts import PAID_STATUSES
 from domain.tags.reading import read_length
-from domain.tags.remarks import Remarks
 
 MOST_SEGMENTS = 30
 _PAID = (RecordTest("status", "in", PAID_STATUSES),)

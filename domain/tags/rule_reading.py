@@ -5,8 +5,8 @@ from typing import Any
 
 from domain.dsl.findings import child, listed
 from domain.problems import Text
+from domain.remarks import Remark, Remarks
 from domain.tags.reading import read_condition
-from domain.tags.remarks import Remarks, RuleRemark
 from domain.tags.sense import outcome
 
 TAG_RULE = "tag-rule"
@@ -14,14 +14,14 @@ KEYS = ("name", "version", "title", "tag", "group", "share", "active", "when")
 _NEEDED = ("name", "title", "tag", "when")
 
 
-def check_rule(document: Mapping[str, Any]) -> list[RuleRemark]:
+def check_rule(document: Mapping[str, Any]) -> list[Remark]:
     """Everything there is to say about a document with the top key `tag-rule`, but for what its model checks."""
     remarks = Remarks()
     rule = document.get(TAG_RULE)
     root = child("", TAG_RULE)
     if not isinstance(rule, Mapping):
         text = Text("tag-rule 下面要写规则", "`tag-rule` needs a rule below it")
-        return [RuleRemark("bad-resource", "error", root, text)]
+        return [Remark("bad-resource", "error", root, text)]
     remarks.unknown_keys(rule, KEYS, root)
     if missing := [key for key in _NEEDED if rule.get(key) is None]:
         remarks.error(

@@ -6,8 +6,8 @@ from typing import Any
 
 from domain.dsl.findings import child, listed
 from domain.problems import Text
+from domain.remarks import Remarks
 from domain.tags.conditions import Bounds
-from domain.tags.remarks import Remarks
 
 WHOLE = 1_000_000
 """Shares are whole millionths: nobody has so many records that a finer one would matter."""

@@ -1,4 +1,4 @@
-"""What is wrong with a rule, gathered while it is read."""
+"""What is wrong with a rule or a scheme, gathered while it is read."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from domain.dsl.findings import Severity, child, did_you_mean, listed
 from domain.problems import ProblemError, Text
 
 
-class RuleRemark(NamedTuple):
+class Remark(NamedTuple):
     """One mistake. pointer: of the document; of_key: the key is meant, not the value."""
 
     code: str
@@ -21,14 +21,14 @@ class Remarks:
     """All mistakes of one document, in the order in which they were met."""
 
     def __init__(self) -> None:
-        self.found: list[RuleRemark] = []
+        self.found: list[Remark] = []
 
     @property
     def has_errors(self) -> bool:
         return any(each.severity == "error" for each in self.found)
 
     def add(self, code: str, severity: Severity, pointer: str, message: Text, *, of_key: bool = False) -> None:
-        self.found.append(RuleRemark(code, severity, pointer, message, of_key))
+        self.found.append(Remark(code, severity, pointer, message, of_key))
 
     def error(self, code: str, pointer: str, message: Text, *, of_key: bool = False) -> None:
         self.add(code, "error", pointer, message, of_key=of_key)
