@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "quarantine": "commands.quarantine:quarantine",
     "lookup": "commands.lookups:lookup",
     "customer": "commands.consents:customer",
+    "settle": "commands.settlement:settle",
 }
 """Where each command, or group of commands, is."""
 

@@ -1,10 +1,11 @@
-"""What operations upload beside flows: forms, queues, message templates, tag rules, gradings.
+"""What operations and finance upload beside flows: forms, queues, message templates, tag rules, gradings, schemes.
 
-Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:` or `grading:`.
+Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:`, `grading:` or `scheme:`.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from jsonschema import Draft202012Validator
@@ -13,13 +14,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.canonical.consents import Channel
 from domain.dsl.model import SEMVER_PATTERN
+from domain.money import HOME_CURRENCY
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
-from domain.tags import RuleRemark, check_grading, check_rule
+from domain.settlement.scheme_reading import LEGAL_LEVELS, check_scheme
+from domain.tags import Remark, check_grading, check_rule
 from domain.validation_texts import explain
 
-ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading"]
-RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading")
+ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading", "scheme"]
+RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading", "scheme")
 
 # What of a pattern matters for how long it may run; an escape and a class of characters are one each.
 _PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?|\{\d*,?\d*\}|[()+*?|]", re.DOTALL)
@@ -93,21 +96,51 @@ class Grading(_Resource):
     rfm: dict[str, Any] | None = None
 
 
-Resource = Form | Queue | Message | TagRule | Grading
+class SettlementScheme(_Resource):
+    """Who earns what by which rule: see `domain.settlement.scheme_reading`, which says what each part may be."""
+
+    active: bool = True
+    currency: str = HOME_CURRENCY
+    cycle: str
+    counts: str = "completed"
+    from_: date = Field(alias="from")
+    until: date | None = None
+    payees: dict[str, Any] | None = None
+    levels: int = LEGAL_LEVELS
+    rounding: dict[str, Any] | None = None
+    earns: list[dict[str, Any]] = Field(min_length=1)
+    floor: str | None = None
+    cap: str | None = None
+    minimum: str | None = None
+    hold_days: int | None = Field(default=None, alias="hold-days")
+    clawback: dict[str, Any] | None = None
+
+
+Resource = Form | Queue | Message | TagRule | Grading | SettlementScheme
 _MODELS: dict[ResourceKind, type[Resource]] = {
     "form": Form,
     "queue": Queue,
     "message": Message,
     "tag-rule": TagRule,
     "grading": Grading,
+    "scheme": SettlementScheme,
 }
-_CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[RuleRemark]]] = {
+_TITLES: dict[ResourceKind, str] = {
+    "form": "表单",
+    "queue": "队列",
+    "message": "消息模板",
+    "tag-rule": "标签规则",
+    "grading": "分级",
+    "scheme": "结算方案",
+}
+_CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[Remark]]] = {
     "tag-rule": check_rule,
     "grading": check_grading,
+    "scheme": check_scheme,
 }
 
 
-def remarks_on(kind: ResourceKind, document: Mapping[str, Any]) -> list[RuleRemark]:
+def remarks_on(kind: ResourceKind, document: Mapping[str, Any]) -> list[Remark]:
     """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place."""
     check = _CHECKS.get(kind)
     return check(document) if check is not None else []
@@ -205,9 +238,8 @@ def _place(pointer: str) -> str:
 
 def _refused(kind: ResourceKind, found: list[tuple[str, Text]]) -> ValidationProblem:
     """Of what was found, place by place."""
-    titles = {"form": "表单", "queue": "队列", "message": "消息模板", "tag-rule": "标签规则", "grading": "分级"}
     place, why = found[0]
     return ValidationProblem(
-        Text(f"{titles[kind]}定义不正确：{place}：{why.zh}", f"Wrong {kind} definition: {place}: {why.en}"),
+        Text(f"{_TITLES[kind]}定义不正确：{place}：{why.zh}", f"Wrong {kind} definition: {place}: {why.en}"),
         errors=[{"place": place, "message": message.as_dict()} for place, message in found[:_MOST_ERRORS]],
     )

@@ -1,0 +1,83 @@
+"""Who is paid: agents, influencers, stores, group leaders, and who brought in whom."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.organisation import HEADQUARTERS, UnitPath
+from domain.problems import Text, ValidationProblem
+from domain.settlement.scheme import Cycle
+
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
+RoleName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+KeyKind = Literal["channel", "influencer", "shop", "unit", "customer"]
+"""What a sale is known to be somebody's by: a channel code, an influencer's id, a shop, a store, a customer who brings
+in others."""
+
+
+class PayoutDetails(BaseModel):
+    """Where the money goes, all of it personal data. openid: of the payee in the WeChat app that pays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    real_name: str | None = Field(default=None, max_length=100)
+    openid: str | None = Field(default=None, max_length=64)
+    merchant_receiver: str | None = Field(default=None, max_length=64)
+    bank_account: str | None = Field(default=None, pattern=r"^[0-9]{8,30}$")
+    bank_name: str | None = Field(default=None, max_length=100)
+
+
+class NewPayee(BaseModel):
+    """A payee to be written down, or how one is from now on. code: the merchant's own number of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    name: str = Field(min_length=1, max_length=100)
+    role: RoleName
+    unit_path: UnitPath = HEADQUARTERS
+    cycle: Cycle | None = None
+    active: bool = True
+    details: PayoutDetails = PayoutDetails()
+
+
+class UplineChange(BaseModel):
+    """Who is above a payee from a day on; nobody when left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    upline: Code | None = None
+    since: date
+
+
+def refuse_circles(uplines: Mapping[int, int], names: Mapping[int, str]) -> None:
+    """Returns when nobody is above themselves. uplines: who is above whom.
+
+    :raises ValidationProblem: somebody is; it names the circle.
+    """
+    done: set[int] = set()
+    for start in uplines:
+        path: list[int] = []
+        seen: set[int] = set()
+        at: int | None = start
+        while at is not None and at not in done and at not in seen:
+            path.append(at)
+            seen.add(at)
+            at = uplines.get(at)
+        if at is not None and at in seen:
+            raise _circle([names.get(each, str(each)) for each in [*path[path.index(at) :], at]])
+        done |= seen
+
+
+def _circle(members: Sequence[str]) -> ValidationProblem:
+    shown = " → ".join(members if len(members) <= 8 else [*members[:4], "…", *members[-3:]])
+    return ValidationProblem(
+        Text(
+            f"上级关系成环：{shown}。请先改正其中一个上级",
+            f"The uplines go round in a circle: {shown}; change one of them",
+        ),
+        circle=list(members[:20]),
+    )

@@ -1,0 +1,42 @@
+"""`tandem settle` as finance uses it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.settlement import settle
+from domain.problems import ValidationProblem
+
+SHIPPED = Path("definitions/schemes/promoters.yaml")
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(settle, [str(each) for each in arguments], catch_exceptions=False)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.stdout
+
+
+def test_a_scheme_is_told_in_the_person_s_own_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "城市返利：下级“推广提成”的返利：第 1 级 30%" in run("scheme", SHIPPED)
+    monkeypatch.setenv("TANDEM_LOCALE", "en")
+    assert "city-share: of what the downline earned by sales: 30% at level 1" in run("scheme", SHIPPED)
+    assert json.loads(run("scheme", SHIPPED, "--json"))[0]["zh"].startswith("推广员与城市两级返利")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("scheme: {name: a}", "结算方案定义不正确"),
+        ("tag-rule: {name: a}", "没有可读的方案"),
+        ("scheme: [", "没有可读的方案"),
+    ],
+)
+def test_what_is_no_scheme_is_refused_in_words(tmp_path: Path, text: str, why: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValidationProblem) as refused:
+        run("scheme", file)
+    assert why in refused.value.text.zh

@@ -1,0 +1,156 @@
+"""A scheme as finance writes it: what is read, and every mistake told at its place in both languages."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+import yaml
+
+from domain.dsl.findings import value_at
+from domain.settlement.exact import RATE
+from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
+from domain.settlement.scheme import Override
+from domain.settlement.scheme_reading import read_scheme
+
+HEAD = "name: agents, title: 代理, cycle: month, from: 2026-01-01"
+
+
+def read(earns: str, head: str = HEAD) -> Any:
+    components = [{"title": "收入", **each} for each in yaml.safe_load(earns)]
+    return read_scheme({"scheme": {**yaml.safe_load(f"{{{head}}}"), "earns": components}})
+
+
+def mistakes(earns: str, head: str = HEAD) -> list[tuple[str, str]]:
+    found = read(earns, head)
+    errors = [each for each in found.remarks if each.severity == "error"]
+    assert (found.scheme is None) == bool(errors)
+    for each in found.remarks:
+        assert each.message.zh
+        assert each.message.en
+    return [(each.code, each.pointer.removeprefix("/scheme")) for each in found.remarks]
+
+
+def test_everything_that_a_scheme_may_say() -> None:
+    scheme = read(
+        """
+        - name: live
+          title: 直播
+          of: kept
+          where: {channel: [live], first: true, order-amount: {at-least: '1000.00'}}
+          weights: [{where: {first: true}, times: '1.5'}, {times: 2}]
+          tiers: {graduated: [{from: '0.00', rate: '5%'}, {from: '10000.00', rate: '8.25%'}]}
+          days: {from: 2026-11-01, until: 2026-11-12}
+          factor: {score: after-sale, steps: [{from: 0, times: '0.8'}, {from: 90, times: 1}]}
+          floor: '10.00'
+          cap: '50000.00'
+        - {name: pieces, title: 件, of: quantity, package: {size: 10, price: '100.00', free: 10}}
+        - {name: deals, title: 单, of: orders, each: '8.00', grain: line, roles: [member]}
+        - {name: step, title: 阶梯, of: kept, bonus: {steps: [{from: '1000.00', pays: '50.00'}], each: true}}
+        - {name: rent, title: 固定, fixed: '3000.00', roles: member}
+        - {name: below, title: 下级, of: paid, level: 1, rate: '7%'}
+        - {name: team, title: 团队, overrides: {of: live, levels: ['10%']}}
+        - {name: parcel, title: 保税仓, of: orders, where: {bonded: true}, each: '3.50', deducts: true}
+        """,
+        f"{HEAD}, until: 2027-01-01, currency: CNY, counts: paid, payees: {{roles: [member, city]}}, levels: 2, "
+        "rounding: {rule: half-even, grain: '0.10'}, minimum: '10.00', hold-days: 15, "
+        "clawback: {instalments: 3, keep: '50%'}",
+    )
+    assert scheme.remarks == []
+    live, pieces, deals, step, rent, below, team, parcel = scheme.scheme.components
+    assert live.formula == Tiers("graduated", (Step(0, 50_000), Step(1_000_000, 82_500)))
+    assert [each.weight for each in live.weightings] == [15_000, 20_000]
+    assert (live.floor, live.cap, live.days) == (1_000, 5_000_000, (date(2026, 11, 1), date(2026, 11, 12)))
+    assert pieces.formula == Package(10, 10_000, 10)
+    assert (deals.formula, deals.grain, deals.roles) == (Proportion(800 * RATE), "line", ("member",))
+    assert step.formula == Bonus((Step(100_000, 5_000),), each=True)
+    assert (rent.formula, rent.base) == (Fixed(300_000), "period")
+    assert (below.level, team.override, parcel.deducts) == (1, Override("live", (100_000,)), True)
+    made = scheme.scheme
+    assert (made.counts, made.rounding, made.grain, made.minimum) == ("paid", "half-even", 10, 1_000)
+    assert (made.hold_days, made.instalments, made.keep, made.roles) == (15, 3, 500_000, ("member", "city"))
+
+
+@pytest.mark.parametrize(
+    ("earns", "wanted"),
+    [
+        ("- {name: a, of: kept, rate: 0.05}", ("unquoted-fraction", "/earns/0/rate")),
+        ("- {name: a, of: kept, rate: '-5%'}", ("bad-rate", "/earns/0/rate")),
+        ("- {name: a, of: kept, rate: '101%'}", ("bad-rate", "/earns/0/rate")),
+        ("- {name: a, of: orders, rate: '5%'}", ("wrong-formula", "/earns/0/rate")),
+        ("- {name: a, of: orders, each: '-1.00'}", ("negative-amount", "/earns/0/each")),
+        ("- {name: a, of: orders, each: 8.00}", ("unquoted-fraction", "/earns/0/each")),
+        ("- {name: a, of: orders, each: '8.005'}", ("bad-amount", "/earns/0/each")),
+        ("- {name: a, of: recruits, each: '10.00'}", ("pay-for-recruiting", "/earns/0/of")),
+        ("- {name: a, of: sold, rate: '5%'}", ("unknown-base", "/earns/0/of")),
+        ("- {name: a, of: kept}", ("one-formula", "/earns/0")),
+        ("- {name: a, of: kept, rate: '5%', fixed: '1.00'}", ("one-formula", "/earns/0/fixed")),
+        ("- {name: a, of: kept, level: 2, rate: '5%'}", ("too-many-levels", "/earns/0/level")),
+        (
+            "- {name: a, of: kept, where: {chanel: live}, rate: '5%'}",
+            ("unknown-field", "/earns/0/where/chanel"),
+        ),
+        ("- {name: a, of: visits, where: {first: true}, each: '5.00'}", ("out-of-place", "/earns/0/where")),
+        ("- {name: a, of: score, each: '5.00'}", ("bad-score", "/earns/0")),
+        (
+            "- {name: a, of: kept, rate: '5%', floor: '9.00', cap: '8.00'}",
+            ("floor-above-cap", "/earns/0/floor"),
+        ),
+        ("- {name: a, fixed: '5.00', deducts: true}", ("never-earns", "/earns")),
+        (
+            "- {name: a, of: kept, tiers: {graduated: [{from: '1.00', rate: '5%'}]}}",
+            ("gap-in-tiers", "/earns/0/tiers/graduated/0/from"),
+        ),
+        (
+            "- {name: a, of: kept, tiers: {volume: [{from: '0.00', rate: '5%'}, {from: '0.00', rate: '6%'}]}}",
+            ("overlapping-tiers", "/earns/0/tiers/volume/1/from"),
+        ),
+        (
+            "- {name: a, of: kept, tiers: {volume: [{from: '0.00', rate: '5%'}, {from: '9.00', rate: '4%'}]}}",
+            ("falling-tiers", "/earns/0/tiers/volume/1"),
+        ),
+        (
+            "- {name: t, overrides: {of: live, levels: ['5%']}}",
+            ("unknown-component", "/earns/0/overrides/of"),
+        ),
+        (
+            "- {name: a, of: kept, days: {from: 2026-11-12, until: 2026-11-11}, rate: '5%'}",
+            ("bad-days", "/earns/0/days"),
+        ),
+        (
+            "- {name: a, of: kept, grain: line, bonus: {steps: [{from: '1.00', pays: '1.00'}]}}",
+            ("bad-grain", "/earns/0/grain"),
+        ),
+    ],
+)
+def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> None:
+    assert mistakes(earns) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [
+        (f"{HEAD}, levels: 3", ("too-many-levels", "/levels")),
+        (f"{HEAD}, until: 2025-01-01", ("bad-days", "/until")),
+        (f"{HEAD}, currency: yuan", ("bad-currency", "/currency")),
+        (f"{HEAD}, rounding: {{rule: nearest}}", ("bad-rounding", "/rounding/rule")),
+        (f"{HEAD}, minimum: 10", ("unquoted-fraction", "/minimum")),
+        (f"{HEAD}, cylce: day", ("unknown-key", "/cylce")),
+        ("name: agents, title: 代理, cycle: month", ("missing-key", "")),
+        ("name: agents, title: 代理, cycle: yearly, from: 2026-01-01", ("bad-choice", "/cycle")),
+    ],
+)
+def test_a_mistake_of_the_scheme_itself(head: str, wanted: tuple[str, str]) -> None:
+    assert mistakes("- {name: a, of: kept, rate: '5%'}", head) == [wanted]
+
+
+def test_three_levels_need_a_setting_that_allows_them() -> None:
+    earns = "earns: [{name: a, title: 收入, of: kept, rate: '5%'}]"
+    document = {"scheme": yaml.safe_load(f"{{{HEAD}, levels: 3, {earns}}}")}
+    assert read_scheme(document).scheme is None
+    assert read_scheme(document, most_levels=3).scheme is not None
+    assert value_at(document, "/scheme/levels") == 3
+
+
+def test_an_override_pays_no_more_levels_than_the_scheme_has() -> None:
+    earns = "- {name: a, of: kept, rate: '5%'}\n- {name: t, overrides: {of: a, levels: ['10%', '5%']}}"
+    assert mistakes(earns) == [("too-many-levels", "/earns/1/overrides/levels")]
