@@ -45,7 +45,7 @@ GRANT USAGE ON SCHEMA public TO tandem_app;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM tandem_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tandem_app;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO tandem_app;
-REVOKE UPDATE, DELETE ON audit_entries, audit_seals FROM tandem_app;
+REVOKE UPDATE, DELETE ON audit_entries, audit_seals, sales, transfers, ledger_accounts FROM tandem_app;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM tandem_app;
 """
 

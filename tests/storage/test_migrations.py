@@ -23,12 +23,16 @@ def test_the_revisions_make_exactly_the_tables_of_the_code(database_url: str) ->
         assert compare_metadata(context, metadata) == []
 
 
+NEVER_DELETED = {"ledger_accounts", "settlement_periods"}
+"""Triggers refuse it, so nobody looks for what points at them."""
+
+
 def test_what_points_at_a_row_is_found_by_an_index() -> None:
     bare = [
         f"{table.name}.{key.parent.name}"
         for table in load_tables().sorted_tables
         for key in table.foreign_keys
-        if key.parent.name not in _leading_columns(table)
+        if key.column.table.name not in NEVER_DELETED and key.parent.name not in _leading_columns(table)
     ]
     assert bare == []
 

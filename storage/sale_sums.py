@@ -1,0 +1,204 @@
+"""What each payee's sales come to, by component of a scheme: the filters of the scheme as SQL over numbered words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Date,
+    Integer,
+    Numeric,
+    SmallInteger,
+    and_,
+    case,
+    cast,
+    column,
+    false,
+    func,
+    literal,
+    select,
+    table,
+    true,
+)
+
+from domain.settlement.exact import EXACT, WEIGHT
+from domain.settlement.formulas import Proportion
+from domain.settlement.scheme import LINE_BASES, Component, LineTest, Scheme
+from storage.sales import WORD_FIELDS, Sales
+from storage.unit_of_work import Repository
+
+_SALES = table(
+    "sales",
+    column("seq", BigInteger),
+    column("order_key", BigInteger),
+    column("line_id"),
+    column("order_minor", BigInteger),
+    column("paid_minor", BigInteger),
+    column("kept_minor", BigInteger),
+    column("payee", Integer),
+    column("day", Date),
+    *(column(name, Integer) for name in WORD_FIELDS),
+    column("quantity", Integer),
+    column("orders", SmallInteger),
+    column("basis", SmallInteger),
+    column("part", SmallInteger),
+    column("is_first", Boolean),
+    column("is_bonded", Boolean),
+)
+_MEASURES: Mapping[str, str] = {
+    "paid": "paid_minor",
+    "kept": "kept_minor",
+    "quantity": "quantity",
+    "orders": "orders",
+}
+_FLAGS = {"first": "is_first", "bonded": "is_bonded"}
+_BASIS = {"paid": 1, "completed": 2}
+
+
+class Extent(NamedTuple):
+    """Which sales: of `[start, end)`, up to a row, of one part; of some payees only, where they are named."""
+
+    start: date
+    end: date
+    watermark: int
+    part: int | None = None
+    payees: Sequence[int] | None = None
+
+
+class Sold(NamedTuple):
+    """bases: by component, in `exact.WEIGHT`. by_line: of components of the grain `line`, in minor units."""
+
+    payee: int
+    bases: Mapping[str, int]
+    by_line: Mapping[str, int]
+
+
+class SaleSums(Repository):
+    """Sums over an extent, payee by payee in the order of their numbers."""
+
+    async def by_payee(self, scheme: Scheme, extent: Extent) -> Iterator[Sold]:
+        """What every payee with sales sold, as the components of the scheme count it."""
+        counted = [each for each in scheme.components if each.base in LINE_BASES]
+        numbers = await self._numbers(counted)
+        lines = [each for each in counted if each.grain == "line"]
+        sums = [func.sum(_weighted(each, numbers)).filter(_passes(each, numbers)).label(each.name) for each in counted]
+        statement = (
+            select(_SALES.c.payee, *sums)
+            .where(*_within(scheme, extent))
+            .group_by(_SALES.c.payee)
+            .order_by(_SALES.c.payee)
+        )
+        rounded = await self._by_line(scheme, lines, numbers, extent) if lines else {}
+        rows = (await self.session.execute(statement)).all()
+        names = [each.name for each in counted]
+        return (
+            Sold(
+                row[0],
+                {name: int(value) for name, value in zip(names, row[1:], strict=True) if value is not None},
+                rounded.get(row[0], {}),
+            )
+            for row in rows
+        )
+
+    async def _by_line(
+        self, scheme: Scheme, lines: Sequence[Component], numbers: Mapping[tuple[str, str], int], extent: Extent
+    ) -> dict[int, dict[str, int]]:
+        """What lines come to when each is rounded by itself, all its differences together."""
+        exact = [
+            func.sum(_weighted(each, numbers) * cast(literal(_rate(each)), Numeric))
+            .filter(_passes(each, numbers))
+            .label(each.name)
+            for each in lines
+        ]
+        inner = (
+            select(_SALES.c.payee, *exact)
+            .where(*_within(scheme, extent))
+            .group_by(_SALES.c.payee, _SALES.c.order_key, _SALES.c.line_id)
+            .subquery()
+        )
+        outer = select(inner.c.payee, *(func.sum(_rounded(inner.c[each.name], scheme)) for each in lines))
+        found: dict[int, dict[str, int]] = {}
+        for row in await self.session.execute(outer.group_by(inner.c.payee)):
+            found[row[0]] = {each.name: int(value or 0) for each, value in zip(lines, row[1:], strict=True)}
+        return found
+
+    async def _numbers(self, components: Sequence[Component]) -> dict[tuple[str, str], int]:
+        tests = [test for each in components for test in (*each.tests, *(t for w in each.weightings for t in w.tests))]
+        words = {(test.field, word) for test in tests for word in test.values}
+        return await Sales(self.work).numbers(words, known_only=True) if words else {}
+
+
+def _within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
+    found = [
+        _SALES.c.basis == _BASIS[scheme.counts],
+        _SALES.c.day >= extent.start,
+        _SALES.c.day < extent.end,
+        _SALES.c.seq <= extent.watermark,
+    ]
+    if extent.part is not None:
+        found.append(_SALES.c.part == extent.part)
+    if extent.payees is not None:
+        found.append(_SALES.c.payee.in_(extent.payees))
+    return found
+
+
+def _passes(component: Component, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[bool]:
+    """Whether a sale counts for a component."""
+    tests = [_holds(test, numbers) for test in component.tests]
+    if component.days is not None:
+        tests += [_SALES.c.day >= component.days[0], _SALES.c.day < component.days[1]]
+    return and_(true(), *tests)
+
+
+def _holds(test: LineTest, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[bool]:
+    if test.flag is not None:
+        flag = _SALES.c[_FLAGS[test.field]]
+        return flag if test.flag else ~flag
+    if test.values:
+        # A word without a number is in no sale yet.
+        known = [numbers[test.field, word] for word in test.values if (test.field, word) in numbers]
+        return _SALES.c[test.field].in_(known) if known else false()
+    bounds: list[ColumnElement[bool]] = []
+    if test.low is not None:
+        bounds.append(_SALES.c.order_minor >= test.low)
+    if test.high is not None:
+        bounds.append(_SALES.c.order_minor < test.high)
+    return and_(true(), *bounds)
+
+
+def _weighted(component: Component, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[int]:
+    """What a sale counts, in `exact.WEIGHT`."""
+    amount = cast(_SALES.c[_MEASURES[str(component.base)]], BigInteger)
+    whens = [
+        (and_(true(), *(_holds(test, numbers) for test in each.tests)), literal(each.weight, BigInteger))
+        for each in component.weightings
+    ]
+    weight = case(*whens, else_=literal(WEIGHT, BigInteger)) if whens else literal(WEIGHT, BigInteger)
+    return amount * weight
+
+
+def _rate(component: Component) -> int:
+    if not isinstance(component.formula, Proportion):
+        raise TypeError("only proportions are rounded line by line")
+    return component.formula.rate
+
+
+def _rounded(exact: ColumnElement[int], scheme: Scheme) -> ColumnElement[int]:
+    """As `domain.settlement.exact.rounded`, in SQL."""
+    unit = cast(literal(EXACT * scheme.grain), Numeric)
+    size = func.abs(exact)
+    whole = func.div(size, unit)
+    rest = func.mod(size, unit)
+    match scheme.rounding:
+        case "half-away":
+            more = rest * 2 >= unit
+        case "half-even":
+            more = (rest * 2 > unit) | ((rest * 2 == unit) & (func.mod(whole, 2) == 1))
+        case "down":
+            more = false()
+        case "up":
+            more = rest > 0
+    return func.sign(exact) * (whole + cast(cast(more, Integer), Numeric)) * scheme.grain

@@ -1,0 +1,63 @@
+"""Periods of a scheme, opened once and closed once; the database itself keeps what is booked out of a closed one."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import Identity, UniqueConstraint, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, col
+
+from domain.problems import ConflictProblem, Text
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+
+class SettlementPeriodRow(Table, table=True):
+    """Shanghai days `[start, end)` of one scheme and cycle."""
+
+    __tablename__ = "settlement_periods"
+    id: int = Field(primary_key=True, sa_column_args=[Identity(always=True)])
+    scheme: str
+    cycle: str
+    start: date
+    end: date
+    currency: str = Field(max_length=3)
+    opened_at: datetime = instant()
+    closed_at: datetime | None = instant(optional=True)
+    closed_by: str | None = None
+
+    __table_args__ = (UniqueConstraint("scheme", "cycle", "start"),)
+
+
+class SettlementPeriods(Repository):
+    """Periods and where they stand."""
+
+    async def open(self, scheme: str, cycle: str, start: date, end: date, currency: str) -> SettlementPeriodRow:
+        """The period, made if it is not there. Raises ConflictProblem for other days or another currency."""
+        row = SettlementPeriodRow
+        values = {"scheme": scheme, "cycle": cycle, "start": start, "end": end, "currency": currency}
+        await self.session.execute(insert(row).values(**values, opened_at=self.now).on_conflict_do_nothing())
+        known = select(row).where(col(row.scheme) == scheme, col(row.cycle) == cycle, col(row.start) == start)
+        found = (await self.session.scalars(known)).one()
+        if (found.end, found.currency) != (end, currency):
+            raise ConflictProblem(
+                Text(
+                    f"方案 {scheme} 从 {start} 开始的账期已存在，截止日或币种不同",
+                    f"A period of {scheme} from {start} is there already, with another end or currency",
+                )
+            )
+        return found
+
+    async def close(self, period: int, by: str) -> None:
+        """Close it for ever; raises ConflictProblem when it is closed already."""
+        row = SettlementPeriodRow
+        closing = update(row).where(col(row.id) == period, col(row.closed_at).is_(None))
+        done = await self.session.execute(closing.values(closed_at=self.now, closed_by=by).returning(col(row.id)))
+        if done.first() is None:
+            raise ConflictProblem(Text(f"账期 {period} 已经关闭", f"The period {period} is closed already"))
+
+    async def closed_of(self, scheme: str) -> Sequence[SettlementPeriodRow]:
+        """The closed periods of a scheme, the earliest first."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.scheme) == scheme, col(row.closed_at).is_not(None))
+        return (await self.session.scalars(statement.order_by(col(row.start), col(row.cycle)))).all()

@@ -1,0 +1,194 @@
+"""What sales come to, against a recomputation by hand; and that sales are never changed."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.settlement.exact import EXACT, WEIGHT, Rounding, rounded
+from domain.settlement.scheme import Component, LineTest, Scheme
+from domain.settlement.scheme_reading import read_scheme
+from storage.engine import Database
+from storage.sale_sums import Extent, SaleSums, Sold
+from storage.sales import PARTS, Basis, Sale, Sales, part_of
+from storage.unit_of_work import UnitOfWork
+
+MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
+
+
+def a_scheme(earns: str, **more: Any) -> Scheme:
+    components = [{"title": each["name"], **each} for each in yaml.safe_load(earns)]
+    head = {"name": "s", "title": "s", "cycle": "month", "from": "2026-01-01", "counts": "paid"}
+    found = read_scheme({"scheme": {**head, **more, "earns": components}})
+    assert found.scheme is not None, found.remarks
+    return found.scheme
+
+
+EVERYTHING = """
+- {name: kept, of: kept, rate: '5%'}
+- {name: paid-live, of: paid, where: {channel: [live, video]}, rate: '5%'}
+- {name: deals, of: orders, each: '8.00'}
+- {name: pieces, of: quantity, where: {category: coat, bonded: false}, each: '1.00'}
+- name: weighted
+  of: kept
+  weights: [{where: {first: true}, times: '1.5'}, {where: {order-amount: {at-least: '5000.00'}}, times: '1.2'}]
+  rate: '3%'
+- {name: festival, of: kept, days: {from: 2026-05-10, until: 2026-05-12}, rate: '1%'}
+- {name: by-line, of: kept, grain: line, rate: '3.3333%'}
+- {name: unheard, of: kept, where: {influencer: nobody}, rate: '1%'}
+"""
+
+
+def some_sales(pick: Random, count: int) -> list[Sale]:
+    """Lines of orders, and differences of some of them."""
+    made: list[Sale] = []
+    for number in range(count):
+        basis: Basis = pick.choice(("paid", "paid", "completed"))
+        amount = pick.randrange(0, 900_000)
+        sale = Sale(
+            basis=basis,
+            day=MAY + timedelta(days=pick.randrange(-3, 35)),
+            payee=pick.randrange(1, 40),
+            order_key=number // 3,
+            line_id=f"l{number}",
+            order_minor=amount * 2,
+            paid_minor=amount,
+            kept_minor=amount,
+            quantity=pick.randrange(1, 5),
+            orders=int(number % 3 == 0),
+            words={"channel": pick.choice(("live", "video", "")), "category": pick.choice(("coat", "shoe"))},
+            is_first=pick.random() < 0.3,
+            is_bonded=pick.random() < 0.2,
+        )
+        made.append(sale)
+        if pick.random() < 0.3:
+            back = pick.randrange(0, amount + 1)
+            change = {"paid_minor": 0, "kept_minor": -back, "quantity": -1, "orders": 0}
+            made.append(Sale(**{**{name: getattr(sale, name) for name in sale.__slots__}, **change}))
+    return made
+
+
+def _passes(sale: Sale, tests: tuple[LineTest, ...]) -> bool:
+    for test in tests:
+        if test.flag is not None:
+            fits = {"first": sale.is_first, "bonded": sale.is_bonded}[test.field] == test.flag
+        elif test.values:
+            fits = sale.words.get(test.field, "") in test.values
+        else:
+            fits = (test.low is None or sale.order_minor >= test.low) and (
+                test.high is None or sale.order_minor < test.high
+            )
+        if not fits:
+            return False
+    return True
+
+
+def _counts(sale: Sale, component: Component) -> int:
+    days = component.days
+    if not _passes(sale, component.tests) or (days and not days[0] <= sale.day < days[1]):
+        return 0
+    measure = {"paid": sale.paid_minor, "kept": sale.kept_minor, "quantity": sale.quantity, "orders": sale.orders}
+    weight = next((each.weight for each in component.weightings if _passes(sale, each.tests)), WEIGHT)
+    return measure[str(component.base)] * weight
+
+
+def by_hand(scheme: Scheme, sales: list[Sale]) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for sale in sales:
+        if sale.basis == scheme.counts and MAY <= sale.day < JUNE:
+            for each in scheme.components:
+                found[sale.payee][each.name] += _counts(sale, each)
+    return found
+
+
+def _half_away(value: Fraction) -> int:
+    size = int(abs(value) + Fraction(1, 2))
+    return -size if value < 0 else size
+
+
+def line_by_line(sales: list[Sale], payee: int, rate: Fraction) -> int:
+    lines: dict[tuple[int, str], int] = defaultdict(int)
+    for sale in sales:
+        if sale.basis == "paid" and sale.payee == payee and MAY <= sale.day < JUNE:
+            lines[sale.order_key, sale.line_id] += sale.kept_minor
+    return sum(_half_away(amount * rate) for amount in lines.values())
+
+
+async def summed(database: Database, scheme: Scheme, watermark: int, part: int | None = None) -> dict[int, Sold]:
+    async with UnitOfWork(database) as work:
+        rows = await SaleSums(work).by_payee(scheme, Extent(MAY, JUNE, watermark, part))
+        return {each.payee: each for each in rows}
+
+
+async def test_sums_are_what_a_recomputation_by_hand_gives(database: Database) -> None:
+    pick = Random(7)
+    sales = some_sales(pick, 1_500)
+    async with UnitOfWork(database) as work:
+        await Sales(work).add(sales)
+    async with UnitOfWork(database) as work:
+        mark = await Sales(work).watermark()
+        await Sales(work).add(some_sales(pick, 50))  # after the freeze: nobody's business
+    scheme = a_scheme(EVERYTHING)
+    found, wanted = await summed(database, scheme, mark), by_hand(scheme, sales)
+    assert set(found) == set(wanted)
+    for payee, sold in found.items():
+        assert {name: sold.bases.get(name, 0) for name in wanted[payee]} == wanted[payee]
+        assert sold.by_line == {"by-line": line_by_line(sales, payee, Fraction(33_333, 1_000_000))}
+    parts: dict[int, Sold] = {}
+    for part in range(PARTS):
+        piece = await summed(database, scheme, mark, part)
+        assert all(part_of(payee) == part for payee in piece)
+        parts |= piece
+    assert parts == found
+
+
+@pytest.mark.parametrize("rule", ["half-away", "half-even", "down", "up"])
+async def test_lines_are_rounded_in_sql_as_elsewhere(database: Database, rule: Rounding) -> None:
+    """Half a cent of five, fifteen, twenty-five, and what goes back of them."""
+    amounts = [5, 15, 25, -5, -15, 7, 0, 999_999_999_999]
+    words = {"channel": "live"}
+    sales = [
+        Sale("paid", MAY, 1, number, "a", amount, amount, amount, 1, 1, words) for number, amount in enumerate(amounts)
+    ]
+    async with UnitOfWork(database) as work:
+        await Sales(work).add(sales)
+    scheme = a_scheme("[{name: x, of: kept, grain: line, rate: '10%'}]", rounding={"rule": rule})
+    found = await summed(database, scheme, 10**6)
+    wanted = sum(rounded(amount * WEIGHT * 100_000, EXACT, rule=rule) for amount in amounts)
+    assert found[1].by_line == {"x": wanted}
+
+
+async def test_nobody_changes_a_sale(database: Database, database_url: str) -> None:
+    """The application may not, and the owner is stopped by the table itself."""
+    async with UnitOfWork(database) as work:
+        await Sales(work).add([Sale("paid", MAY, 1, 1, "a", 1, 1, 1, 1, 1, {})])
+    for statement in (
+        "UPDATE sales SET kept_minor = 0",
+        "DELETE FROM sales",
+        "TRUNCATE sales",
+        "UPDATE sales_2026_05 SET kept_minor = 0",
+        f"DELETE FROM sales_2026_05_{part_of(1):02}",
+        f"TRUNCATE sales_2026_05_{part_of(1):02}",
+    ):
+        with pytest.raises(SQLAlchemyError, match="permission denied"):
+            async with UnitOfWork(database) as work:
+                await work.session.execute(text(statement))
+        with pytest.raises(psycopg.Error, match="only ever added to"):
+            async with await psycopg.AsyncConnection.connect(database_url) as connection:
+                await connection.execute(statement.encode())
+
+
+async def test_months_are_made_as_they_are_needed(database: Database) -> None:
+    days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 2, 28)]
+    async with UnitOfWork(database) as work:
+        await Sales(work).add([])
+        await Sales(work).add([Sale("paid", day, 1, 1, "a", 1, 1, 1, 1, 1, {}) for day in days])
+        await Sales(work).add([Sale("paid", day, 2, 1, "a", 1, 1, 1, 1, 1, {}) for day in days])
+        assert await work.session.scalar(text("SELECT count(*) FROM sales")) == 6
