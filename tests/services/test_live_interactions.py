@@ -293,10 +293,11 @@ async def test_twenty_pushes_in_a_moment_make_few_readings(house: House, tempora
             await _accepts(house, told)
             # Longer than what the drain takes together.
             await asyncio.sleep(0.12)
-        seconds = time.monotonic() - began
         await eventually(_has_chats(house, 20), seconds=10)
         await asyncio.sleep(3)
-        assert 1 <= (await schedule.describe()).info.num_actions - before <= 2 + seconds
+        # One a second, for as long as the drain may have been behind.
+        seconds = time.monotonic() - began
+        assert 1 <= (await schedule.describe()).info.num_actions - before <= 2 + seconds < 15
         (told,) = await _chats(house, 1)
         await _accepts(house, told)
         await eventually(_has_chats(house, 21), seconds=10)
