@@ -24,7 +24,6 @@ AccountKind = Literal[
 """commission: what it costs the merchant; payable: what a payee may have; held: what they may have later; receivable:
 what they owe; paying: what is under way to them; wechat-pay, profit-sharing, bank: what left by a rail; fees: what is
 taken off; exchange: what passes between currencies."""
-OF_PAYEES: frozenset[AccountKind] = frozenset({"payable", "held", "receivable", "paying"})
 
 
 _DEBIT, _CREDIT = "fk_transfers_debit_ledger_accounts", "fk_transfers_credit_ledger_accounts"

@@ -4,50 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    ColumnElement,
-    Date,
-    Integer,
-    Numeric,
-    SmallInteger,
-    and_,
-    case,
-    cast,
-    column,
-    false,
-    func,
-    literal,
-    select,
-    table,
-    true,
-)
+from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, and_, case, cast, false, func, literal, select, true
 
 from domain.settlement.exact import EXACT, WEIGHT
 from domain.settlement.formulas import Proportion
 from domain.settlement.scheme import LINE_BASES, Component, LineTest, Scheme
-from storage.sales import WORD_FIELDS, Sales
+from storage.recordsets import table_of
+from storage.sales import BASES, SaleRow, Sales
 from storage.unit_of_work import Repository
 
-_SALES = table(
-    "sales",
-    column("seq", BigInteger),
-    column("order_key", BigInteger),
-    column("line_id"),
-    column("order_minor", BigInteger),
-    column("paid_minor", BigInteger),
-    column("kept_minor", BigInteger),
-    column("payee", Integer),
-    column("day", Date),
-    *(column(name, Integer) for name in WORD_FIELDS),
-    column("quantity", Integer),
-    column("orders", SmallInteger),
-    column("basis", SmallInteger),
-    column("part", SmallInteger),
-    column("is_first", Boolean),
-    column("is_bonded", Boolean),
-)
+_SALES = table_of(SaleRow)
 _MEASURES: Mapping[str, str] = {
     "paid": "paid_minor",
     "kept": "kept_minor",
@@ -55,7 +21,6 @@ _MEASURES: Mapping[str, str] = {
     "orders": "orders",
 }
 _FLAGS = {"first": "is_first", "bonded": "is_bonded"}
-_BASIS = {"paid": 1, "completed": 2}
 
 
 class Extent(NamedTuple):
@@ -133,7 +98,7 @@ class SaleSums(Repository):
 
 def _within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
     found = [
-        _SALES.c.basis == _BASIS[scheme.counts],
+        _SALES.c.basis == BASES[scheme.counts],
         _SALES.c.day >= extent.start,
         _SALES.c.day < extent.end,
         _SALES.c.seq <= extent.watermark,

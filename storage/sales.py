@@ -20,7 +20,7 @@ PARTS = 16
 """Into how many pieces a month's sales are cut; fixed, because rows are never moved."""
 WORD_FIELDS = ("platform", "shop", "channel", "influencer", "category", "article")
 Basis = Literal["paid", "completed"]
-_BASES: Mapping[Basis, int] = {"paid": 1, "completed": 2}
+BASES: Mapping[Basis, int] = {"paid": 1, "completed": 2}
 _LOCK = "sales"
 
 
@@ -114,7 +114,7 @@ class Sales(Repository):
                 *(numbers[name, each.words.get(name, "")] for name in WORD_FIELDS),
                 each.quantity,
                 each.orders,
-                _BASES[each.basis],
+                BASES[each.basis],
                 part_of(each.payee),
                 each.is_first,
                 each.is_bonded,

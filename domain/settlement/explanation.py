@@ -1,6 +1,6 @@
 """A scheme told back in plain words, each component with a worked example: what finance reads before it is released."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from domain.money import major_from_minor
 from domain.problems import Text
@@ -252,8 +252,3 @@ def _percent(rate: int) -> str:
 
 def _shown(amount: int, scheme: Scheme) -> str:
     return major_from_minor(amount, scheme.currency)
-
-
-def words(said: Sequence[Text], locale: str) -> list[str]:
-    """The sentences in one language."""
-    return [each.zh if locale.startswith("zh") else each.en for each in said]

@@ -50,7 +50,6 @@ BASES: Mapping[Base, str] = {
 MONEY_BASES: frozenset[Base] = frozenset({"paid", "kept", "fx-difference"})
 LINE_BASES: frozenset[Base] = frozenset({"paid", "kept", "quantity", "orders", "fx-difference"})
 """Those that come from order lines, and may be filtered."""
-DEED_BASES: frozenset[Base] = frozenset({"visits", "reviews", "bookings"})
 
 Grain = Literal["payee", "line"]
 

@@ -162,10 +162,8 @@ class _Reader:
         levels = read_count(self._data.get("levels", LEGAL_LEVELS), place, self._remarks, least=1, most=10)
         if levels is not None and levels > most:
             text = Text(
-                f"最多 {most} 级获酬（含销售本人）：《禁止传销条例》与微信分销规则不允许更多级；"
-                "确有依据时由管理员在设置中放宽",
-                f"At most {most} levels may earn by one sale, the seller included: more is pyramid selling. Where "
-                "there is a legal ground, an administrator raises the limit in the settings",
+                f"最多 {most} 级获酬（含销售本人）：《禁止传销条例》与微信分销规则不允许更多级",
+                f"At most {most} levels may earn by one sale, the seller included: more is pyramid selling",
             )
             self._remarks.error("too-many-levels", place, text)
         return levels or LEGAL_LEVELS
