@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from contextlib import ExitStack
 
 import psutil
 
@@ -15,9 +16,16 @@ SIMULATOR = Text("平台模拟器", "the platform simulator")
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Different ports that were free a moment ago; asked for one by one, two may be the same."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
+        for probe in probes:
+            probe.bind((host, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def obstacle(port: int, host: str = "127.0.0.1") -> OSError | None:

@@ -137,10 +137,10 @@ async def test_an_answer_that_flows_may_take_long_but_not_stall(house: House, mo
                 yield b"{}\n"
                 await asyncio.sleep(pause_s)
 
-    monkeypatch.setattr("api.limits._BOUNDS", (("/api/", replace(bounds_of("/api/v1/runs"), answer_s=0.5)),))
-    monkeypatch.setattr("api.limits.PART_S", 0.4)
+    monkeypatch.setattr("api.limits._BOUNDS", (("/api/", replace(bounds_of("/api/v1/runs"), answer_s=3.0)),))
+    monkeypatch.setattr("api.limits.PART_S", 2.0)
     path, admin = f"/api/v1/customers/{uuid4()}/export", {"Authorization": f"Bearer {house.tokens['admin']}"}
-    app, _ = house.with_other(exports=Flowing([0.1] * 10))
+    app, _ = house.with_other(exports=Flowing([0.4] * 10))
     async with house.client_of(app) as client:
         answer = await client.post(path, json={"reason": "本人申请"}, headers=admin)
     assert (answer.status_code, answer.text) == (200, "{}\n" * 10)

@@ -19,7 +19,7 @@ from typing import Self
 import psutil
 
 from runtime.instance import Addresses, read_addresses
-from runtime.ports import free_port
+from runtime.ports import free_ports
 from runtime.processes import ProcessIdentity
 
 _ROOT = Path(__file__).parents[2]
@@ -52,8 +52,7 @@ class House:
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="tandem-chaos-"))
-        self.api_url = f"http://127.0.0.1:{free_port()}"
-        self.simulator_url = f"http://127.0.0.1:{free_port()}"
+        self.api_url, self.simulator_url = (f"http://127.0.0.1:{port}" for port in free_ports(2))
         self.returned: list[Returned] = []
         self.lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.exit_code: int | None = None

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from runtime.ports import free_port
+from runtime.ports import free_ports
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
@@ -55,7 +55,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / ".tandem"
-        self.ports = {name: free_port() for name in ("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI")}
+        self.ports = dict(zip(("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI"), free_ports(4), strict=True))
         bare = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_")}
         ports = {f"TANDEM_{name}_PORT": str(port) for name, port in self.ports.items()}
         self.environment = bare | ports

@@ -20,7 +20,7 @@ from typing import Any
 from tests.chaos.house import House, HouseProblem
 from tests.chaos.killer import Killer
 from tests.chaos.table import table
-from tests.journeys.crowd import Person, acted_by, muddled, now, regulars, told_of
+from tests.journeys.crowd import RUNS_OUT_AFTER, Person, acted_by, muddled, now, regulars, told_of
 from tests.journeys.quick import JOURNEYS
 from tests.journeys.stage import FAULTS, Stage
 from tests.journeys.verdict import Account, judge, silenced_within, take_stock
@@ -143,7 +143,7 @@ async def _act(
     await asyncio.sleep(6)
     await _do(stage, [person for person in wave if person.journey != "run-out"], told, pick)
     # The tag of who ran out comes when so much time has passed; its check looks every five seconds.
-    await asyncio.sleep(pause_s + 12 - 6)
+    await asyncio.sleep(RUNS_OUT_AFTER * pause_s + 12 - 6)
     await _do(stage, slow, told, pick)
 
 

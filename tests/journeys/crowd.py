@@ -57,6 +57,14 @@ class Person:
         return {"buyer_id": f"other-{self.name}"}
 
 
+RUNS_OUT_AFTER = 3
+"""How many pauses before its time is over the order of who runs out is told.
+
+It has to be read by then, also when the worker is killed over it: what is learned of an order whose time was over long
+ago is a shop's past, and sends nobody anything.
+"""
+
+
 def told_of(person: Person, pause_s: int, now: datetime) -> Iterator[dict[str, Any]]:
     """The records that bring a person into their journey; some things are told in two versions."""
     match person.journey:
@@ -76,8 +84,7 @@ def told_of(person: Person, pause_s: int, now: datetime) -> Iterator[dict[str, A
             for version in (1, 2):
                 yield _cart(person, version, now)
         case "run-out":
-            # The tag comes by the passing of time, so long after this.
-            long_ago = now - timedelta(days=30) + timedelta(seconds=pause_s)
+            long_ago = now - timedelta(days=30) + timedelta(seconds=RUNS_OUT_AFTER * pause_s)
             yield from _order(person, "r", person.buyer, long_ago)
             if person.act == "merges":
                 yield from _order(person, "x", person.other_buyer, long_ago)

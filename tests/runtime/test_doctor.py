@@ -13,7 +13,7 @@ import pytest
 from runtime.configuration import with_secrets
 from runtime.doctor import Finding, examine
 from runtime.embedded import EmbeddedTemporal
-from runtime.ports import free_port
+from runtime.ports import free_port, free_ports
 from runtime.settings_source import read_settings
 
 
@@ -22,8 +22,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in os.environ:
         if name.startswith("TANDEM_"):
             monkeypatch.delenv(name)
-    for name in ("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI"):
-        monkeypatch.setenv(f"TANDEM_{name}_PORT", str(free_port()))
+    for name, port in zip(("API", "SIMULATOR", "TEMPORAL", "TEMPORAL_UI"), free_ports(4), strict=True):
+        monkeypatch.setenv(f"TANDEM_{name}_PORT", str(port))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

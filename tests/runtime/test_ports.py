@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from domain.problems import ConfigurationProblem, ConflictProblem, Text
-from runtime.ports import free_port, obstacle, require_free
+from runtime.ports import free_port, free_ports, obstacle, require_free
 
 API = Text("接口服务", "the API")
 
@@ -13,6 +13,10 @@ API = Text("接口服务", "the API")
 def test_a_free_port_has_no_obstacle() -> None:
     require_free(free_port(), "TANDEM_API_PORT", API)
     require_free(free_port(), "TANDEM_API_PORT", API, "0.0.0.0")
+
+
+def test_free_ports_are_different() -> None:
+    assert len(set(free_ports(500))) == 500
 
 
 def test_a_taken_port_is_told_with_its_holder() -> None:
