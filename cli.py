@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "lookup": "commands.lookups:lookup",
     "customer": "commands.consents:customer",
     "settle": "commands.settlement:settle",
+    "payee": "commands.payees:payee",
 }
 """Where each command, or group of commands, is."""
 

@@ -47,7 +47,7 @@ from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRu
 log = structlog.get_logger(__name__)
 
 GRACE = timedelta(seconds=25)
-DRAINS = tuple(messages.Drain(step) for step in ("events", "runs", "tags", "streams"))
+DRAINS = tuple(messages.Drain(step) for step in ("events", "runs", "tags", "streams", "sales"))
 POLLERS = 20
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
@@ -107,6 +107,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.tagging,
         application.erasure_worker,
         await stack.enter_async_context(application.streams()),
+        application.selling,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [

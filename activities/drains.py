@@ -21,6 +21,8 @@ from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.schedules import ScheduleService
+from services.selling import BATCH as SALES_BATCH
+from services.selling import Selling
 from services.streams import StreamDelivery
 from services.tagging import Tagging
 from storage.engine import Database
@@ -66,6 +68,7 @@ class Drains:
         tagging: Tagging,
         erasure: ErasureWorker,
         streams: StreamDelivery,
+        selling: Selling,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -76,7 +79,8 @@ class Drains:
         self._pull_schedules = pull_schedules
         self._retention = retention
         self._tagging = tagging
-        self._categories = CategoryFilling(database, tagging)
+        self._categories = CategoryFilling(database, tagging, selling)
+        self._selling = selling
         self._erasure = erasure
         self._streams = streams
         self._tidied_at = self._followed_at = self._purge_at = 0.0
@@ -86,6 +90,7 @@ class Drains:
             "runs": self._look_after_runs,
             "tags": self._keep_tags,
             "streams": self._deliver_streams,
+            "sales": self._make_sales,
         }
 
     @activity.defn(name=messages.DRAIN_ACTIVITY)
@@ -119,6 +124,13 @@ class Drains:
         began = await self._streams.drain()
         await pause(_STREAM_PAUSE_S)
         return began > 0
+
+    async def _make_sales(self) -> bool:
+        """What happened to orders becomes sales of payees."""
+        looked = await self._selling.drain()
+        if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
+            await pause(GATHER_S if looked.orders else IDLE_S)
+        return bool(looked.orders)
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,

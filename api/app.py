@@ -35,6 +35,7 @@ from api.routes.resources import resources
 from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
+from api.routes.settlement import payees, settlement
 from api.routes.sites import sites
 from api.routes.streams import comparisons, streams
 from api.routes.subscriptions import subscriptions
@@ -57,6 +58,8 @@ ROUTERS = (
     lookups,
     subscriptions,
     imports,
+    payees,
+    settlement,
     accounts,
     streams,
     comparisons,

@@ -21,12 +21,14 @@ from services.customers import CustomerService
 from services.definitions import DefinitionService
 from services.erasure import ErasureService
 from services.events import EventService
+from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
 from services.failed_lookups import FailedLookupService
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
+from services.payees import PayeeRegister
 from services.people import People
 from services.profiles import ProfileService
 from services.pull_reports import PullReports
@@ -34,6 +36,7 @@ from services.quarantine import QuarantineService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
+from services.sale_corrections import SaleCorrectionService
 from services.secrets import SecretStore
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
@@ -84,6 +87,9 @@ class ApiDependencies:
     failed_lookups: FailedLookupService
     pull_reports: PullReports
     imports: Imports
+    payees: PayeeRegister
+    sale_corrections: SaleCorrectionService
+    exchange_rates: ExchangeRateService
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -23,6 +23,7 @@ TAGS = [
     {"name": "tags", "description": "客户标签 · Tags of customers"},
     {"name": "subscriptions", "description": "事件订阅 · Events sent out to subscribers"},
     {"name": "accounts", "description": "平台账号 · Accounts on platforms"},
+    {"name": "settlement", "description": "结算：收款人与归属 · Settlement: payees, and whose orders are"},
     {"name": "customers", "description": "客户与标识 · Customers and their identities"},
     {"name": "secrets", "description": "流程使用的密钥 · Secrets of flows"},
     {"name": "users", "description": "用户与权限 · Users and their rights"},

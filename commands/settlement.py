@@ -1,29 +1,37 @@
-"""`tandem settle …`: schemes told back in words."""
+"""`tandem settle …`: schemes told back in words, whose an order is, exchange rates."""
 
 import json
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from commands.database import command_line_actor, say, with_database
+from commands.listing import show_rows
 from commands.yaml_files import read_file
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, decode_source, read_source
+from domain.money import HOME_CURRENCY
 from domain.problems import Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.settlement.explanation import explained
 from domain.settlement.scheme_reading import scheme_of
+from runtime.settings import Settings
 from runtime.settings_source import read_settings
+from services.exchange_rates import ExchangeRateService, Rate
+from services.sale_corrections import SaleCorrectionService
+from storage.engine import Database
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
-# Keeps it a group of commands even with a single one.
-settle.callback()(lambda: None)
+AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 
 @settle.command("scheme")
 def tell_scheme(
     file: Annotated[Path, typer.Argument(help="方案的 YAML 文件 / a YAML file with schemes")],
-    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """用白话复述方案，每项附算例 / tell a scheme back in plain words, with a worked example of each component."""
     text = decode_source(read_file(file))
@@ -52,3 +60,47 @@ def tell_scheme(
             typer.echo()
         for each in said:
             typer.echo(each.zh if locale == "zh" else each.en)
+
+
+@settle.command("order")
+def show_order(
+    account: Annotated[str, typer.Argument(help="平台/账号，如 youzan/flagship / platform/account")],
+    order_id: Annotated[str, typer.Argument(help="订单号 / its number")],
+    as_json: AsJson = False,
+) -> None:
+    """一单归谁、为什么、折算成多少业绩 / whose an order is, why, and what it comes to."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        view = await SaleCorrectionService(database).order(command_line_actor(), (account, order_id))
+        if as_json:
+            shown = {**asdict(view), "problem": view.problem.as_dict() if view.problem is not None else None}
+            typer.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
+            return
+        if view.problem is not None:
+            say(settings, view.problem, err=True)
+        if not view.evidence:
+            say(settings, Text("还不归任何人", "It is nobody's yet"), err=True)
+        evidence = [{**asdict(each), "share": f"{each.share / 100:g}%"} for each in view.evidence]
+        for rows in (evidence, [asdict(each) for each in view.sales], [asdict(each) for each in view.corrections]):
+            if rows:
+                show_rows(rows, as_json=False)
+                typer.echo()
+
+    with_database(work)
+
+
+@settle.command("rate")
+def note_rate(
+    currency: Annotated[str, typer.Argument(help="币种，如 USD / a currency")],
+    day: Annotated[datetime, typer.Argument(help="从哪天起（上海日期）/ from which day on", formats=["%Y-%m-%d"])],
+    rate: Annotated[str, typer.Argument(help="1 单位外币合多少人民币 / CNY for one unit of it")],
+) -> None:
+    """登记汇率，等它的订单随即计入 / note an exchange rate; orders that waited for it count at once."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        noted = Rate(currency.upper(), day.date(), rate)
+        await ExchangeRateService(database).set(command_line_actor(), [noted])
+        said = f"1 {noted.currency} = {rate} {HOME_CURRENCY}"
+        say(settings, Text(f"自 {noted.day} 起 {said}", f"{said} from {noted.day} on"))
+
+    with_database(work)

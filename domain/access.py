@@ -41,6 +41,8 @@ class Permission(StrEnum):
     CUSTOMERS_SUPPRESS = "customers.suppress"
     CUSTOMERS_EXPORT = "customers.export"
     CUSTOMERS_ERASE = "customers.erase"
+    PAYEES_READ = "payees.read"
+    PAYEES_MANAGE = "payees.manage"
     SETTLEMENTS_READ = "settlements.read"
     SETTLEMENTS_RUN = "settlements.run"
     PAYOUTS_PREPARE = "payouts.prepare"
@@ -133,9 +135,20 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         }
     ),
     Role.FINANCE: frozenset(
-        _AGENT | {_P.SETTLEMENTS_READ, _P.SETTLEMENTS_RUN, _P.PAYOUTS_PREPARE, _P.ACCOUNTS_READ, _P.ORGANISATION_READ}
+        _AGENT
+        | {
+            _P.PAYEES_READ,
+            _P.PAYEES_MANAGE,
+            _P.SETTLEMENTS_READ,
+            _P.SETTLEMENTS_RUN,
+            _P.PAYOUTS_PREPARE,
+            _P.ACCOUNTS_READ,
+            _P.ORGANISATION_READ,
+        }
     ),
-    Role.APPROVER: frozenset(_AGENT | {_P.SETTLEMENTS_READ, _P.PAYOUTS_APPROVE, _P.DEFINITIONS_APPROVE}),
+    Role.APPROVER: frozenset(
+        _AGENT | {_P.PAYEES_READ, _P.SETTLEMENTS_READ, _P.PAYOUTS_APPROVE, _P.DEFINITIONS_APPROVE}
+    ),
     Role.AUDITOR: frozenset(permission for permission in Permission if not permission.changes_something),
 }
 

@@ -50,6 +50,14 @@ def minor_from_major(text: str, currency: str = HOME_CURRENCY) -> int:
     return int(scaled)
 
 
+def minor_rate(rate: Decimal, currency: str) -> tuple[int, int]:
+    """What a minor unit of a currency is in minor units of the merchant's own, as numerator and denominator.
+
+    rate: units of the merchant's currency for one unit of it.
+    """
+    return rate.scaleb(_EXPONENTS.get(HOME_CURRENCY, 2) - _EXPONENTS.get(currency, 2)).as_integer_ratio()
+
+
 def major_from_minor(amount_minor: int, currency: str = HOME_CURRENCY) -> str:
     """The decimal string in major units (29900 → `"299.00"`)."""
     exponent = _EXPONENTS.get(currency, 2)

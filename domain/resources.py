@@ -1,6 +1,8 @@
-"""What operations and finance upload beside flows: forms, queues, message templates, tag rules, gradings, schemes.
+"""What operations and finance upload beside flows: forms, queues, message templates, tag rules, gradings, schemes, and
+whose orders are.
 
-Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:`, `grading:` or `scheme:`.
+Each is a YAML document with one top key, `form:`, `queue:`, `message:`, `tag-rule:`, `grading:`, `scheme:` or
+`attribution:`.
 """
 
 import re
@@ -17,12 +19,21 @@ from domain.dsl.model import SEMVER_PATTERN
 from domain.money import HOME_CURRENCY
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
+from domain.settlement.attribution_reading import check_attribution
 from domain.settlement.scheme_reading import LEGAL_LEVELS, check_scheme
 from domain.tags import Remark, check_grading, check_rule
 from domain.validation_texts import explain
 
-ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading", "scheme"]
-RESOURCE_KINDS: tuple[ResourceKind, ...] = ("form", "queue", "message", "tag-rule", "grading", "scheme")
+ResourceKind = Literal["form", "queue", "message", "tag-rule", "grading", "scheme", "attribution"]
+RESOURCE_KINDS: tuple[ResourceKind, ...] = (
+    "form",
+    "queue",
+    "message",
+    "tag-rule",
+    "grading",
+    "scheme",
+    "attribution",
+)
 
 # What of a pattern matters for how long it may run; an escape and a class of characters are one each.
 _PATTERN_PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?|\{\d*,?\d*\}|[()+*?|]", re.DOTALL)
@@ -116,7 +127,16 @@ class SettlementScheme(_Resource):
     clawback: dict[str, Any] | None = None
 
 
-Resource = Form | Queue | Message | TagRule | Grading | SettlementScheme
+class Attribution(_Resource):
+    """Whose an order is: see `domain.settlement.attribution_reading`, which says what each part may be."""
+
+    since: date
+    counts: list[str] = Field(default=["completed"])
+    roles: dict[str, Any]
+    bonded: dict[str, Any] | None = None
+
+
+Resource = Form | Queue | Message | TagRule | Grading | SettlementScheme | Attribution
 _MODELS: dict[ResourceKind, type[Resource]] = {
     "form": Form,
     "queue": Queue,
@@ -124,6 +144,7 @@ _MODELS: dict[ResourceKind, type[Resource]] = {
     "tag-rule": TagRule,
     "grading": Grading,
     "scheme": SettlementScheme,
+    "attribution": Attribution,
 }
 _TITLES: dict[ResourceKind, str] = {
     "form": "表单",
@@ -132,11 +153,13 @@ _TITLES: dict[ResourceKind, str] = {
     "tag-rule": "标签规则",
     "grading": "分级",
     "scheme": "结算方案",
+    "attribution": "归属规则",
 }
 _CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[Remark]]] = {
     "tag-rule": check_rule,
     "grading": check_grading,
     "scheme": check_scheme,
+    "attribution": check_attribution,
 }
 
 

@@ -25,6 +25,7 @@ from runtime.settings import Settings
 from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
+from services.attribution_book import AttributionBook
 from services.audit import AuditTrail
 from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
@@ -39,6 +40,7 @@ from services.definitions import DefinitionService
 from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
+from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
 from services.failed_lookups import FailedLookupService
 from services.goods import GoodsService
@@ -51,6 +53,7 @@ from services.intake import Intake
 from services.lookups import LookupDesk, LookupService
 from services.orchestrator import Orchestrator
 from services.orders import OrderService
+from services.payees import PayeeRegister
 from services.people import People
 from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
@@ -66,8 +69,10 @@ from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.runs import RunService
+from services.sale_corrections import SaleCorrectionService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
+from services.selling import Selling
 from services.shared_tags import SharedTags
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
@@ -240,6 +245,26 @@ class Application:
         return Tagging(self.database, self.rule_book)
 
     @cached_property
+    def attribution_book(self) -> AttributionBook:
+        return AttributionBook()
+
+    @cached_property
+    def selling(self) -> Selling:
+        return Selling(self.database, self.attribution_book)
+
+    @cached_property
+    def payees(self) -> PayeeRegister:
+        return PayeeRegister(self.database, self.attribution_book)
+
+    @cached_property
+    def sale_corrections(self) -> SaleCorrectionService:
+        return SaleCorrectionService(self.database)
+
+    @cached_property
+    def exchange_rates(self) -> ExchangeRateService:
+        return ExchangeRateService(self.database)
+
+    @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
 
@@ -281,7 +306,7 @@ class Application:
         return InboxService(
             self.database,
             self.connectors,
-            Intake(IdentityService(), self.tagging, LookupDesk(looked_up(self.connectors))),
+            Intake(IdentityService(), self.tagging, LookupDesk(looked_up(self.connectors)), self.selling),
             most_quarantined=self.settings.quarantine_limit,
         )
 

@@ -1,4 +1,4 @@
-"""Lines of orders follow the category of their article, and tags follow the lines.
+"""Lines of orders follow the category of their article, and tags and sales follow the lines.
 
 A platform's list of goods may come after orders that are years old, and an article may stand in a million of them: so
 this is done beside the inbox, some orders at a time, until all have followed.
@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.intake import TRIGGERS_WITHIN, Tagging
+from services.selling import Selling
 from storage.article_categories import ArticleCategories
 from storage.engine import Database
 from storage.events import Events
@@ -19,9 +20,10 @@ _KINDS = frozenset({"orders"})
 
 
 class CategoryFilling:
-    def __init__(self, database: Database, tagging: Tagging) -> None:
+    def __init__(self, database: Database, tagging: Tagging, selling: Selling | None = None) -> None:
         self._database = database
         self._tagging = tagging
+        self._selling = selling
 
     async def fill(self, limit: int = ORDERS_AT_ONCE) -> bool:
         """Let the lines of the next orders follow, so many at most; whether no more can at once.
@@ -34,8 +36,10 @@ class CategoryFilling:
             categories = ArticleCategories(work)
             articles = await categories.behind(_ARTICLES_AT_ONCE)
             for article in articles:
-                seen, changed = await categories.carry(article, left)
-                left -= seen
+                orders, changed = await categories.carry(article, left)
+                left -= len(orders)
+                if self._selling is not None:
+                    await self._selling.note_keys(work, orders)
                 for customer, told_at in changed:
                     whose[customer] = max(told_at, whose.get(customer, told_at))
                 if left <= 0:

@@ -58,12 +58,12 @@ class Disclosure:
         return restored(self._masking, form, _personal_members(row), kept, declared_in(row.form))
 
 
-def require_unmasking(actor: Actor, reason: str) -> None:
+def require_unmasking(actor: Actor, reason: str, permission: Permission = Permission.CUSTOMERS_UNMASK) -> None:
     """Returns when the actor may see clear text for this reason.
 
     :raises AuthorizationProblem: no permission. :raises ValidationProblem: no reason, or too long a one.
     """
-    actor.require(Permission.CUSTOMERS_UNMASK)
+    actor.require(permission)
     if not reason.strip() or len(reason) > LONGEST_REASON:
         raise ValidationProblem(
             Text(
@@ -75,7 +75,8 @@ def require_unmasking(actor: Actor, reason: str) -> None:
 
 
 async def record_unmasking(work: UnitOfWork, actor: Actor, kind: str, key: str, reason: str, place: Placement) -> None:
-    """Write down who read what in clear, and why; `kind` is `task`, `run`, `customer` or `inbox`."""
+    """Write down who read what in clear, and why; `kind` is `task`, `run`, `customer`,
+    `payee` or `inbox`."""
     await AuditLog(work).record(actor, f"{kind}.unmask", f"{kind}:{key}", {"reason": reason.strip()}, place)
 
 

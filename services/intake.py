@@ -98,6 +98,13 @@ class TakenIn:
     orders: frozenset[OrderName] = frozenset()
 
 
+class Selling(Protocol):
+    """Whoever makes sales of orders."""
+
+    async def note(self, work: UnitOfWork, orders: Collection[OrderName]) -> None:
+        """Note that something changed of these orders."""
+
+
 MOST_MET = 500
 _MET_KINDS = frozenset({"orders", "refunds"})
 _NOBODY = Assigned((), {}, {}, {})
@@ -111,10 +118,12 @@ class Intake:
         identities: IdentityService | None = None,
         tagging: Tagging | None = None,
         lookups: Lookups | None = None,
+        selling: Selling | None = None,
     ) -> None:
         self._identities = identities
         self._tagging = tagging
         self._lookups = lookups
+        self._selling = selling
 
     async def take_in(self, work: UnitOfWork, arrivals: Sequence[Arrival], times: StageTimes | None = None) -> TakenIn:
         """Remember the records, find out whose they are, and put the events where triggers and listeners get them."""
@@ -137,6 +146,8 @@ class Intake:
             written = await Records(work).write(records, owners, placements)
             others = await _customers_of(work, written)
             orders = _orders_of(records)
+            if self._selling is not None:
+                await self._selling.note(work, orders)
             silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
             withdrawn = await note_consents(work, records, owners)
@@ -169,6 +180,8 @@ class Intake:
             return 0
         named = {(each.account_id, each.order_id) for each in met}
         settled = await records.settle(named)
+        if self._selling is not None:
+            await self._selling.note(work, named)
         silenced = await Suppressions(work).follow_refunds(named)
         await Events(work).add(
             await suppressed_events(work, [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN])

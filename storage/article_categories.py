@@ -105,8 +105,8 @@ class ArticleCategories(Repository):
         [(is_any,)] = await fetch(self.work, _ANY_LEFT, {})
         return bool(is_any)
 
-    async def carry(self, article: Article, limit: int) -> tuple[int, Sequence[tuple[UUID, datetime]]]:
-        """Let the lines of the next orders follow, so many at most; how many orders were gone through, and whose lines
+    async def carry(self, article: Article, limit: int) -> tuple[list[int], Sequence[tuple[UUID, datetime]]]:
+        """Let the lines of the next orders follow, so many at most; which orders were gone through, and whose lines
         changed, each with when their newest such order was told."""
         named = {"account": article.account_id, "item": article.item_id}
         page = await fetch(self.work, _PAGE, {"item": article.item_id, "after": article.followed_to, "limit": limit})
@@ -116,4 +116,4 @@ class ArticleCategories(Repository):
             rows = await fetch(self.work, _FOLLOW, {**named, "category": article.category, "orders": orders})
             changed = [(customer, told_at) for customer, told_at in rows]
         await fetch(self.work, _ADVANCE, {**named, "reached": orders[-1] if len(orders) == limit else None})
-        return len(orders), changed
+        return orders, changed

@@ -4,13 +4,14 @@ Rows are never changed. They are cut by the month of their day, and within it by
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Identity, SmallInteger, UniqueConstraint, text
+from sqlalchemy import BigInteger, Identity, Index, SmallInteger, UniqueConstraint, text
 from sqlmodel import Field
 
+from domain.settlement.attribution import Basis
+from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
 from storage.bulk import fetch
 from storage.locks import lock, lock_shared
 from storage.tables import Table
@@ -18,9 +19,8 @@ from storage.unit_of_work import Repository
 
 PARTS = 16
 """Into how many pieces a month's sales are cut; fixed, because rows are never moved."""
-WORD_FIELDS = ("platform", "shop", "channel", "influencer", "category", "article")
-Basis = Literal["paid", "completed"]
 BASES: Mapping[Basis, int] = {"paid": 1, "completed": 2}
+_BASIS_OF = {number: basis for basis, number in BASES.items()}
 _LOCK = "sales"
 
 
@@ -44,6 +44,7 @@ class SaleRow(Table, table=True):
     order_minor: int = Field(sa_type=BigInteger)
     paid_minor: int = Field(sa_type=BigInteger)
     kept_minor: int = Field(sa_type=BigInteger)
+    foreign_minor: int = Field(sa_type=BigInteger)
     payee: int
     day: date
     platform: int
@@ -52,6 +53,7 @@ class SaleRow(Table, table=True):
     influencer: int
     category: int
     article: int
+    currency: int
     quantity: int
     orders: int = Field(sa_type=SmallInteger)
     basis: int = Field(sa_type=SmallInteger)
@@ -62,30 +64,10 @@ class SaleRow(Table, table=True):
 
     # No row is ever loaded as an object; the mapper wants a key all the same.
     __mapper_args__: ClassVar[dict[str, Any]] = {"primary_key": ["seq"]}
-    __table_args__ = ({"postgresql_partition_by": "RANGE (day)"},)
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A line that begins to count for a payee, or the difference of one that does: amounts, pieces and orders are
-    signed then.
-
-    words: by field of `WORD_FIELDS`, empty where nothing is known. order_minor: of the whole order.
-    """
-
-    basis: Basis
-    day: date
-    payee: int
-    order_key: int
-    line_id: str
-    order_minor: int
-    paid_minor: int
-    kept_minor: int
-    quantity: int
-    orders: int
-    words: Mapping[str, str]
-    is_first: bool = False
-    is_bonded: bool = False
+    __table_args__ = (
+        Index("ix_sales_order_key", "order_key"),
+        {"postgresql_partition_by": "RANGE (day)"},
+    )
 
 
 def part_of(payee: int) -> int:
@@ -101,29 +83,45 @@ class Sales(Repository):
         if not sales:
             return
         await lock_shared(self.work, _LOCK)
-        await self._open_months({each.day.replace(day=1) for each in sales})
-        numbers = await self.numbers({(name, each.words.get(name, "")) for each in sales for name in WORD_FIELDS})
+        await self._open_months({each.of.day.replace(day=1) for each in sales})
+        numbers = await self.numbers({word for each in sales for word in zip(WORD_FIELDS, each.of.words, strict=True)})
         rows = [
             (
-                each.order_key,
-                each.order_minor,
-                each.paid_minor,
-                each.kept_minor,
-                each.payee,
-                each.day,
-                *(numbers[name, each.words.get(name, "")] for name in WORD_FIELDS),
-                each.quantity,
-                each.orders,
-                BASES[each.basis],
-                part_of(each.payee),
-                each.is_first,
-                each.is_bonded,
-                each.line_id,
+                BASES[of.basis],
+                of.day,
+                of.payee,
+                of.order_key,
+                of.line_id,
+                of.order_minor,
+                *(numbers[word] for word in zip(WORD_FIELDS, of.words, strict=True)),
+                of.is_first,
+                of.is_bonded,
+                *amounts,
+                part_of(of.payee),
             )
-            for each in sales
+            for of, amounts in sales
         ]
         values = {name: list(each) for name, each in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
         await fetch(self.work, _ADD, values)
+
+    async def told(self, orders: Collection[int], days: Collection[date], payees: Collection[int]) -> list[Sale]:
+        """What the sales of these orders come to: their differences added up, without those that are nothing.
+
+        days, payees: all that the orders ever had sales of.
+        """
+        values = {"orders": list(orders), "days": list(days), "parts": sorted({part_of(each) for each in payees})}
+        rows = await fetch(self.work, _TOLD, values)
+        if not rows:
+            return []
+        words = await self._words({number for row in rows for number in row[_WORDS_AT]})
+        found = []
+        for row in rows:
+            basis, day, payee, order_key, line_id, order_minor = row[: _WORDS_AT.start]
+            is_first, is_bonded = row[_WORDS_AT.stop : _AMOUNTS_AT]
+            texts = tuple(words[number] for number in row[_WORDS_AT])
+            of = SaleKey(_BASIS_OF[basis], day, payee, order_key, line_id, order_minor, texts, is_first, is_bonded)
+            found.append(Sale(of, Amounts(*row[_AMOUNTS_AT:])))
+        return found
 
     async def watermark(self) -> int:
         """The number of the last row; no row up to it is still under way. Nobody adds until this unit of work ends."""
@@ -140,6 +138,9 @@ class Sales(Repository):
         found = await fetch(self.work, _WORDS, {"fields": fields, "words": texts})
         return {(field, word): number for field, word, number in found}
 
+    async def _words(self, numbers: Collection[int]) -> dict[int, str]:
+        return dict(await fetch(self.work, _WORDS_OF, {"numbers": list(numbers)}))
+
     async def _open_months(self, months: Collection[date]) -> None:
         """Make the pieces of these months, where they are missing."""
         known = set(await self.session.scalars(text(_MONTHS)))
@@ -148,22 +149,10 @@ class Sales(Repository):
                 await self.session.execute(text("SELECT open_sales_month(:month)"), {"month": month})
 
 
-_COLUMNS = (
-    "order_key",
-    "order_minor",
-    "paid_minor",
-    "kept_minor",
-    "payee",
-    "day",
-    *WORD_FIELDS,
-    "quantity",
-    "orders",
-    "basis",
-    "part",
-    "is_first",
-    "is_bonded",
-    "line_id",
-)
+_OF = ("basis", "day", "payee", "order_key", "line_id", "order_minor", *WORD_FIELDS, "is_first", "is_bonded")
+_COLUMNS = (*_OF, *Amounts._fields, "part")
+_WORDS_AT = slice(_OF.index(WORD_FIELDS[0]), _OF.index(WORD_FIELDS[0]) + len(WORD_FIELDS))
+_AMOUNTS_AT = len(_OF)
 _MONTHS = "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'sales'::regclass"
 _NEW_WORDS = """
     INSERT INTO sale_words (field, word)
@@ -174,16 +163,26 @@ _WORDS = """
     SELECT field, word, number FROM sale_words
     JOIN unnest(%(fields)b::text[], %(words)b::text[]) AS t(field, word) USING (field, word)
 """
+_WORDS_OF = "SELECT number, word FROM sale_words WHERE number = ANY(%(numbers)b::integer[])"
 _ADD = """
     INSERT INTO sales (
-        order_key, order_minor, paid_minor, kept_minor, payee, day, platform, shop, channel, influencer, category,
-        article, quantity, orders, basis, part, is_first, is_bonded, line_id
+        basis, day, payee, order_key, line_id, order_minor, platform, shop, channel, influencer, category, article,
+        currency, is_first, is_bonded, paid_minor, kept_minor, foreign_minor, quantity, orders, part
     )
     SELECT * FROM unnest(
-        %(order_key)b::bigint[], %(order_minor)b::bigint[], %(paid_minor)b::bigint[], %(kept_minor)b::bigint[],
-        %(payee)b::integer[], %(day)b::date[], %(platform)b::integer[], %(shop)b::integer[], %(channel)b::integer[],
-        %(influencer)b::integer[], %(category)b::integer[], %(article)b::integer[], %(quantity)b::integer[],
-        %(orders)b::smallint[], %(basis)b::smallint[], %(part)b::smallint[], %(is_first)b::boolean[],
-        %(is_bonded)b::boolean[], %(line_id)b::text[]
+        %(basis)b::smallint[], %(day)b::date[], %(payee)b::integer[], %(order_key)b::bigint[], %(line_id)b::text[],
+        %(order_minor)b::bigint[], %(platform)b::integer[], %(shop)b::integer[], %(channel)b::integer[],
+        %(influencer)b::integer[], %(category)b::integer[], %(article)b::integer[], %(currency)b::integer[],
+        %(is_first)b::boolean[], %(is_bonded)b::boolean[], %(paid_minor)b::bigint[], %(kept_minor)b::bigint[],
+        %(foreign_minor)b::bigint[], %(quantity)b::integer[], %(orders)b::smallint[], %(part)b::smallint[]
     )
+"""
+_TOLD = """
+    SELECT basis, day, payee, order_key, line_id, order_minor, platform, shop, channel, influencer, category, article,
+        currency, is_first, is_bonded, sum(paid_minor)::bigint AS paid_minor, sum(kept_minor)::bigint AS kept_minor,
+        sum(foreign_minor)::bigint AS foreign_minor, sum(quantity)::integer AS quantity, sum(orders)::integer AS orders
+    FROM sales
+    WHERE order_key = ANY(%(orders)b::bigint[]) AND day = ANY(%(days)b::date[]) AND part = ANY(%(parts)b::smallint[])
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    HAVING (sum(paid_minor), sum(kept_minor), sum(foreign_minor), sum(quantity), sum(orders)) <> (0, 0, 0, 0, 0)
 """

@@ -182,7 +182,7 @@ class ScheduledStart:
 class Drain:
     """One of the drains: `inbox` (pushes become events), `events` (events reach runs), `runs` (runs are looked after),
     `tags` (time gives and takes tags; a rule's new version is filled in for everybody), `streams` (events go out to
-    subscribers).
+    subscribers), `sales` (what happened to orders becomes sales of payees).
 
     `lane` tells several drains of a kind apart; they share the work. queue: for `lookups` (platforms are asked about
     people) and `channels` (platforms push over a connection that we open) the platform's own; empty for what all share.

@@ -1,20 +1,21 @@
 """Who is paid: agents, influencers, stores, group leaders, and who brought in whom."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.organisation import HEADQUARTERS, UnitPath
 from domain.problems import Text, ValidationProblem
+from domain.settlement.exact import WEIGHT
 from domain.settlement.scheme import Cycle
 
-Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s/?#%]+$")]
+Unmasked = Annotated[str, Field(pattern=r"^[^*]*$")]
 RoleName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
-KeyKind = Literal["channel", "influencer", "shop", "unit", "customer"]
-"""What a sale is known to be somebody's by: a channel code, an influencer's id, a shop, a store, a customer who brings
-in others."""
+KeyKind = Literal["channel", "influencer", "shop", "unit"]
+"""What a sale is known to be somebody's by: a channel code, an influencer's id, a shop, a store."""
 
 
 class PayoutDetails(BaseModel):
@@ -25,13 +26,20 @@ class PayoutDetails(BaseModel):
     real_name: str | None = Field(default=None, max_length=100)
     openid: str | None = Field(default=None, max_length=64)
     merchant_receiver: str | None = Field(default=None, max_length=64)
-    bank_account: str | None = Field(default=None, pattern=r"^[0-9]{8,30}$")
+    bank_account: str | None = Field(default=None, max_length=30)
     bank_name: str | None = Field(default=None, max_length=100)
 
 
-class NewPayee(BaseModel):
-    """A payee to be written down, or how one is from now on. code: the merchant's own number of them."""
+class NewPayoutDetails(PayoutDetails):
+    """Where the money goes from now on. What was shown masked is no such thing, and is not taken for it."""
 
+    real_name: Unmasked | None = Field(default=None, max_length=100)
+    openid: Unmasked | None = Field(default=None, max_length=64)
+    merchant_receiver: Unmasked | None = Field(default=None, max_length=64)
+    bank_account: str | None = Field(default=None, pattern=r"^[0-9]{8,30}$")
+
+
+class _Described(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: Code
@@ -40,7 +48,36 @@ class NewPayee(BaseModel):
     unit_path: UnitPath = HEADQUARTERS
     cycle: Cycle | None = None
     active: bool = True
-    details: PayoutDetails = PayoutDetails()
+
+
+class NewPayee(_Described):
+    """A payee to be written down, or how one is from now on. code: the merchant's own number of them."""
+
+    name: Unmasked = Field(min_length=1, max_length=100)
+    details: NewPayoutDetails = NewPayoutDetails()
+
+
+class Payee(_Described):
+    """A payee who is written down. version: grows with every change."""
+
+    details: PayoutDetails
+    id: int
+    version: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class KeyChange(BaseModel):
+    """A key that belongs to a payee on Shanghai days `[since, until)`. share: of what it finds, in ten-thousandths."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    kind: KeyKind
+    value: str = Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
+    share: int = Field(default=WEIGHT, ge=1, le=WEIGHT)
+    since: date
+    until: date | None = None
 
 
 class UplineChange(BaseModel):

@@ -24,6 +24,7 @@ from domain.problems import UnavailableProblem
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
+from services.selling import Selling
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
 from services.tagging import Tagging
@@ -60,6 +61,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),
         streams or StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
+        Selling(house.database),
     )
 
 

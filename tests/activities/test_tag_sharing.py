@@ -25,6 +25,7 @@ from services.inbox import InboxService
 from services.intake import Intake
 from services.lookups import LookupDesk
 from services.retention import RetentionService
+from services.selling import Selling
 from services.streams import StreamDelivery
 from services.tagging import Tagging
 from tests.connectors.harness import CONNECTORS
@@ -136,6 +137,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         tagging,
         ErasureWorker(scene.live, house.orchestrator),
         StreamDelivery(scene.live, subscribers, house.masking),
+        Selling(scene.live),
     )
     lookups = LookupActivities(scene.lookups(), {QUEUE: "wecom"})
     drained = [messages.Drain("inbox"), messages.Drain("tags"), messages.Drain("lookups", queue=QUEUE)]

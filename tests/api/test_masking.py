@@ -16,17 +16,21 @@ from domain.access import Actor, Permission, Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.events import Event
 from domain.problems import ConflictProblem, Text
+from domain.settlement.payees import NewPayee, NewPayoutDetails
 from domain.subscriptions import NewSubscription
 from services.identities import IdentityService, Sighting
+from services.payees import PayeeRegister
 from storage.events import Events
 from storage.inbox import Inbox, Push
 from storage.interactions import InteractionRow
 from storage.subscriptions import DeadLetterRow, Subscriptions
 from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
 from tests.api.house import QUEUES, Answer, House, problem
 from tests.services.house import a_flow, eventually
 
 TASKS, RUNS, STREAMS = "/api/v1/human-tasks", "/api/v1/runs", "/api/v1/subscriptions"
+PAYEES = "/api/v1/payees"
 PERSON = {
     "receiver_name": "张三丰",
     "receiver_phone": "13698765432",
@@ -43,7 +47,7 @@ MASKED = {
     "id_card": "110***********002X",
     "order_id": PERSON["order_id"],
 }
-SECRETS = ("张三丰", "13698765432", "文三路", "zhang.san", PERSON["id_card"], "王小明", "花生")
+SECRETS = ("张三丰", "6222020200112233445", "13698765432", "文三路", "zhang.san", PERSON["id_card"], "王小明", "花生")
 FILLED_IN = {"contact": "王小明", "allergy": "花生", "phone": "13698765432", "note": "打了13698765432"}
 FILLED_IN_MASKED = {"contact": "王**", "allergy": "****", "phone": "136****5432", "note": "打了136****5432"}
 FORM = """
@@ -162,7 +166,18 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         await Inbox(work).add(Push("youzan", "demo", "m-1", "trade_Odd", came, work.now))
         (unreadable,) = await Inbox(work).take_waiting(1, ["youzan"])
         await Inbox(work).quarantine({unreadable.id: "no tid in 13698765432"})
+    payee = NewPayee(
+        code="P1",
+        name="张三丰",
+        role="promoter",
+        details=NewPayoutDetails(real_name="张三丰", bank_account="6222020200112233445"),
+    )
+    await PayeeRegister(desk.database).put(an_actor("qian", Role.FINANCE), [payee])
     planted = {
+        "code": ["P1"],
+        "order_id": ["E1"],
+        "currency": ["USD"],
+        "day": ["2026-05-03"],
         "customer_id": [str(assigned.customers[phone])],
         "task_id": [each.json()["id"] for each in (waiting, done, failed)],
         "run_id": [each.json()["run_id"] for each in (waiting, done, failed)],
@@ -187,6 +202,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
             seen.append((path, answer.status_code))
     shown = {path for path, status in seen if status == 200}
     assert {TASKS, f"{TASKS}/{{task_id}}", RUNS, f"{RUNS}/{{run_id}}", "/api/v1/audit"} <= shown
+    assert {PAYEES, f"{PAYEES}/{{code}}"} <= shown
     assert {f"{STREAMS}/{{subscription_id}}", f"{STREAMS}/{{subscription_id}}/dead-letters"} <= shown
     assert "136****5432" in (await desk.get("everything", STREAMS)).text
     assert {"/api/v1/events/quarantine", "/api/v1/events/quarantine/{push_id}"} <= shown

@@ -12,12 +12,14 @@ import yaml
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.settlement.attribution import Basis
 from domain.settlement.exact import EXACT, WEIGHT, Rounding, rounded
 from domain.settlement.scheme import Component, LineTest, Scheme
 from domain.settlement.scheme_reading import read_scheme
+from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
 from storage.engine import Database
 from storage.sale_sums import Extent, SaleSums, Sold
-from storage.sales import PARTS, Basis, Sale, Sales, part_of
+from storage.sales import PARTS, Sales, part_of
 from storage.unit_of_work import UnitOfWork
 
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
@@ -46,44 +48,47 @@ EVERYTHING = """
 """
 
 
+def the_words(**known: str) -> tuple[str, ...]:
+    return tuple(known.get(field, "") for field in WORD_FIELDS)
+
+
+def a_sale(day: date, amount: int = 1, payee: int = 1, order: int = 1, **known: str) -> Sale:
+    key = SaleKey("paid", day, payee, order, "a", amount, the_words(**known))
+    return Sale(key, Amounts(amount, amount, 0, 1, 1))
+
+
 def some_sales(pick: Random, count: int) -> list[Sale]:
     """Lines of orders, and differences of some of them."""
     made: list[Sale] = []
     for number in range(count):
         basis: Basis = pick.choice(("paid", "paid", "completed"))
         amount = pick.randrange(0, 900_000)
-        sale = Sale(
+        key = SaleKey(
             basis=basis,
             day=MAY + timedelta(days=pick.randrange(-3, 35)),
             payee=pick.randrange(1, 40),
             order_key=number // 3,
             line_id=f"l{number}",
             order_minor=amount * 2,
-            paid_minor=amount,
-            kept_minor=amount,
-            quantity=pick.randrange(1, 5),
-            orders=int(number % 3 == 0),
-            words={"channel": pick.choice(("live", "video", "")), "category": pick.choice(("coat", "shoe"))},
+            words=the_words(channel=pick.choice(("live", "video", "")), category=pick.choice(("coat", "shoe"))),
             is_first=pick.random() < 0.3,
             is_bonded=pick.random() < 0.2,
         )
-        made.append(sale)
+        made.append(Sale(key, Amounts(amount, amount, 0, pick.randrange(1, 5), int(number % 3 == 0))))
         if pick.random() < 0.3:
-            back = pick.randrange(0, amount + 1)
-            change = {"paid_minor": 0, "kept_minor": -back, "quantity": -1, "orders": 0}
-            made.append(Sale(**{**{name: getattr(sale, name) for name in sale.__slots__}, **change}))
+            made.append(Sale(key, Amounts(0, -pick.randrange(0, amount + 1), 0, -1, 0)))
     return made
 
 
 def _passes(sale: Sale, tests: tuple[LineTest, ...]) -> bool:
     for test in tests:
         if test.flag is not None:
-            fits = {"first": sale.is_first, "bonded": sale.is_bonded}[test.field] == test.flag
+            fits = {"first": sale.of.is_first, "bonded": sale.of.is_bonded}[test.field] == test.flag
         elif test.values:
-            fits = sale.words.get(test.field, "") in test.values
+            fits = sale.of.words[WORD_FIELDS.index(test.field)] in test.values
         else:
-            fits = (test.low is None or sale.order_minor >= test.low) and (
-                test.high is None or sale.order_minor < test.high
+            fits = (test.low is None or sale.of.order_minor >= test.low) and (
+                test.high is None or sale.of.order_minor < test.high
             )
         if not fits:
             return False
@@ -92,9 +97,15 @@ def _passes(sale: Sale, tests: tuple[LineTest, ...]) -> bool:
 
 def _counts(sale: Sale, component: Component) -> int:
     days = component.days
-    if not _passes(sale, component.tests) or (days and not days[0] <= sale.day < days[1]):
+    if not _passes(sale, component.tests) or (days and not days[0] <= sale.of.day < days[1]):
         return 0
-    measure = {"paid": sale.paid_minor, "kept": sale.kept_minor, "quantity": sale.quantity, "orders": sale.orders}
+    amounts = sale.amounts
+    measure = {
+        "paid": amounts.paid_minor,
+        "kept": amounts.kept_minor,
+        "quantity": amounts.quantity,
+        "orders": amounts.orders,
+    }
     weight = next((each.weight for each in component.weightings if _passes(sale, each.tests)), WEIGHT)
     return measure[str(component.base)] * weight
 
@@ -102,9 +113,9 @@ def _counts(sale: Sale, component: Component) -> int:
 def by_hand(scheme: Scheme, sales: list[Sale]) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for sale in sales:
-        if sale.basis == scheme.counts and MAY <= sale.day < JUNE:
+        if sale.of.basis == scheme.counts and MAY <= sale.of.day < JUNE:
             for each in scheme.components:
-                found[sale.payee][each.name] += _counts(sale, each)
+                found[sale.of.payee][each.name] += _counts(sale, each)
     return found
 
 
@@ -116,8 +127,8 @@ def _half_away(value: Fraction) -> int:
 def line_by_line(sales: list[Sale], payee: int, rate: Fraction) -> int:
     lines: dict[tuple[int, str], int] = defaultdict(int)
     for sale in sales:
-        if sale.basis == "paid" and sale.payee == payee and MAY <= sale.day < JUNE:
-            lines[sale.order_key, sale.line_id] += sale.kept_minor
+        if sale.of.basis == "paid" and sale.of.payee == payee and MAY <= sale.of.day < JUNE:
+            lines[sale.of.order_key, sale.of.line_id] += sale.amounts.kept_minor
     return sum(_half_away(amount * rate) for amount in lines.values())
 
 
@@ -153,10 +164,7 @@ async def test_sums_are_what_a_recomputation_by_hand_gives(database: Database) -
 async def test_lines_are_rounded_in_sql_as_elsewhere(database: Database, rule: Rounding) -> None:
     """Half a cent of five, fifteen, twenty-five, and what goes back of them."""
     amounts = [5, 15, 25, -5, -15, 7, 0, 999_999_999_999]
-    words = {"channel": "live"}
-    sales = [
-        Sale("paid", MAY, 1, number, "a", amount, amount, amount, 1, 1, words) for number, amount in enumerate(amounts)
-    ]
+    sales = [a_sale(MAY, amount, order=number, channel="live") for number, amount in enumerate(amounts)]
     async with UnitOfWork(database) as work:
         await Sales(work).add(sales)
     scheme = a_scheme("[{name: x, of: kept, grain: line, rate: '10%'}]", rounding={"rule": rule})
@@ -168,7 +176,7 @@ async def test_lines_are_rounded_in_sql_as_elsewhere(database: Database, rule: R
 async def test_nobody_changes_a_sale(database: Database, database_url: str) -> None:
     """The application may not, and the owner is stopped by the table itself."""
     async with UnitOfWork(database) as work:
-        await Sales(work).add([Sale("paid", MAY, 1, 1, "a", 1, 1, 1, 1, 1, {})])
+        await Sales(work).add([a_sale(MAY)])
     for statement in (
         "UPDATE sales SET kept_minor = 0",
         "DELETE FROM sales",
@@ -189,6 +197,6 @@ async def test_months_are_made_as_they_are_needed(database: Database) -> None:
     days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 2, 28)]
     async with UnitOfWork(database) as work:
         await Sales(work).add([])
-        await Sales(work).add([Sale("paid", day, 1, 1, "a", 1, 1, 1, 1, 1, {}) for day in days])
-        await Sales(work).add([Sale("paid", day, 2, 1, "a", 1, 1, 1, 1, 1, {}) for day in days])
+        await Sales(work).add([a_sale(day) for day in days])
+        await Sales(work).add([a_sale(day, payee=2) for day in days])
         assert await work.session.scalar(text("SELECT count(*) FROM sales")) == 6

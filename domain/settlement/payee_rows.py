@@ -1,0 +1,134 @@
+"""Payees from the rows of a table: one row is one payee, with who is above them and what they are known by.
+
+Columns are known by their Chinese or English titles; the order does not matter, and most may be missing. Several keys
+stand in one cell, with semicolons between them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from domain.dsl.findings import did_you_mean
+from domain.imports import Row, RowError, Table
+from domain.imports.cells import cell_value
+from domain.organisation import HEADQUARTERS
+from domain.problems import Text, ValidationProblem
+from domain.settlement.payees import KeyChange, KeyKind, NewPayee, UplineChange
+from domain.validation_texts import explain
+
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+_TITLES: Mapping[str, tuple[str, ...]] = {
+    "code": ("编号", "code"),
+    "name": ("姓名", "名称", "name"),
+    "role": ("角色", "role"),
+    "unit_path": ("组织", "unit"),
+    "cycle": ("周期", "cycle"),
+    "active": ("启用", "active"),
+    "upline": ("上级", "upline"),
+    "since": ("自", "since"),
+    "channel": ("渠道", "channel"),
+    "influencer": ("达人", "influencer"),
+    "shop": ("店铺", "shop"),
+    "unit": ("门店", "store"),
+    "real_name": ("真实姓名", "real_name"),
+    "openid": ("openid",),
+    "merchant_receiver": ("分账商户号", "merchant_receiver"),
+    "bank_account": ("银行账号", "bank_account"),
+    "bank_name": ("开户行", "bank_name"),
+}
+_NEEDED = ("code", "name", "role")
+_KEYS: tuple[KeyKind, ...] = ("channel", "influencer", "shop", "unit")
+_DETAILS = ("real_name", "openid", "merchant_receiver", "bank_account", "bank_name")
+_BETWEEN = re.compile(r"[;；]")
+
+
+class PayeeLine(NamedTuple):
+    """One payee of a table. upline: None where no column says."""
+
+    line: int
+    payee: NewPayee
+    upline: UplineChange | None
+    keys: tuple[KeyChange, ...]
+
+
+def read_payees(table: Table, today: date) -> Iterator[PayeeLine | list[RowError]]:
+    """Each row as a payee, or what is wrong with it. today: from when uplines and keys count that say nothing else.
+
+    :raises ValidationProblem: a needed column is missing, or one is unknown.
+    """
+    places = _places(table.columns)
+    for row in table.rows:
+        if row.fault is not None:
+            yield [RowError(row.line, "", row.fault)]
+        elif any(cell is not None and cell != "" for cell in row.cells):
+            yield _read(row, places, table.columns, today)
+
+
+def _places(columns: tuple[str, ...]) -> dict[str, int]:
+    known = {title: field for field, titles in _TITLES.items() for title in titles}
+    found: dict[str, int] = {}
+    for place, title in enumerate(columns):
+        field = known.get(title.strip().lower())
+        if field is None:
+            near = did_you_mean(title, known)
+            zh, en = "、".join(each[0] for each in _TITLES.values()), ", ".join(each[-1] for each in _TITLES.values())
+            raise ValidationProblem(
+                Text(
+                    f"不认识“{title}”这一列。{near.zh}可用：{zh}",
+                    f"There is no column “{title}”.{near.en} There are: {en}",
+                )
+            )
+        found[field] = place
+    if missing := [field for field in _NEEDED if field not in found]:
+        zh, en = "、".join(_TITLES[field][0] for field in missing), ", ".join(missing)
+        raise ValidationProblem(Text(f"缺少列：{zh}", f"Missing columns: {en}"))
+    return found
+
+
+def _read(row: Row, places: Mapping[str, int], columns: tuple[str, ...], today: date) -> PayeeLine | list[RowError]:
+    errors: list[RowError] = []
+
+    def value(field: str, form: Any = "text") -> Any:
+        place = places.get(field)
+        if place is None or place >= len(row.cells):
+            return None
+        try:
+            return cell_value(row.cells[place], form, _SHANGHAI)
+        except ValueError as error:
+            errors.append(RowError(row.line, columns[place], error.args[0]))
+            return None
+
+    since_text, active = value("since", "date"), value("active", "yes_no")
+    since = date.fromisoformat(since_text) if since_text else today
+    code, upline = value("code"), value("upline")
+    details = {field: given for field in _DETAILS if (given := value(field)) is not None}
+    told = {
+        "code": code,
+        "name": value("name"),
+        "role": value("role"),
+        "unit_path": value("unit_path") or HEADQUARTERS,
+        "cycle": value("cycle"),
+        "active": True if active is None else active,
+        "details": details,
+    }
+    keys = [(kind, each.strip()) for kind in _KEYS for each in _BETWEEN.split(value(kind) or "") if each.strip()]
+    if errors:
+        return errors
+    try:
+        payee = NewPayee.model_validate(told)
+        above = UplineChange(code=payee.code, upline=upline, since=since) if upline is not None else None
+        held = tuple(KeyChange(code=payee.code, kind=kind, value=each, since=since) for kind, each in keys)
+    except ValidationError as error:
+        return [_error(row.line, each, places, columns) for each in error.errors(include_url=False)]
+    return PayeeLine(row.line, payee, above, held)
+
+
+def _error(line: int, found: Any, places: Mapping[str, int], columns: tuple[str, ...]) -> RowError:
+    """At its column where there is one; never with what stands in the cell, which may be somebody's number."""
+    field = str(found["loc"][-1]) if found["loc"] else ""
+    place = places.get(field)
+    return RowError(line, columns[place] if place is not None else field, explain(found))

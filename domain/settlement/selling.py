@@ -1,0 +1,218 @@
+"""What an order comes to in sales: a row for each line, payee and way of counting, as things stand.
+
+Amounts are cut without losing a unit. What went back is taken off the lines that it was for, and never off more than
+was paid for them; nothing depends on the order in which refunds were told.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from domain.settlement.attribution import AttributionRules, Basis, Shares
+from domain.settlement.exact import WEIGHT
+from domain.settlement.splits import allot, split
+
+WORD_FIELDS = ("platform", "shop", "channel", "influencer", "category", "article", "currency")
+"""The texts of a sale, in the order of `Sale.words`."""
+
+
+class SoldLine(NamedTuple):
+    """A line as it was sold. total_minor: before what was taken off the whole order."""
+
+    line_id: str
+    quantity: int
+    total_minor: int
+    category: str | None = None
+    item_id: str | None = None
+
+
+class WentBack(NamedTuple):
+    """A refund that was paid. line_ids: the lines it is for; none: the whole order."""
+
+    refund_id: str
+    amount_minor: int
+    at: datetime | None = None
+    line_ids: tuple[str, ...] = ()
+
+
+class SoldOrder(NamedTuple):
+    """An order, as much of it as sales are made of. Amounts are of its own currency.
+
+    days: on which day it counts, by each way of counting that it has come to. rate: what a minor unit of its currency
+    is in minor units of the merchant's, as numerator and denominator; None when it is the merchant's own.
+    """
+
+    order_key: int
+    shop: str
+    paid_minor: int | None
+    postage_minor: int | None
+    lines: Sequence[SoldLine]
+    refunds: Sequence[WentBack]
+    days: Mapping[Basis, date]
+    currency: str
+    rate: tuple[int, int] | None = None
+    channel: str | None = None
+    influencer: str | None = None
+    is_first: bool = False
+
+
+class SaleKey(NamedTuple):
+    """What a sale is of: a line that counts for a payee.
+
+    words: by field, empty where nothing is known. order_minor: of the whole order.
+    """
+
+    basis: Basis
+    day: date
+    payee: int
+    order_key: int
+    line_id: str
+    order_minor: int
+    words: tuple[str, ...]
+    is_first: bool = False
+    is_bonded: bool = False
+
+
+class Amounts(NamedTuple):
+    """What adds up. foreign_minor: what was kept, in the order's currency, where that is not the merchant's."""
+
+    paid_minor: int = 0
+    kept_minor: int = 0
+    foreign_minor: int = 0
+    quantity: int = 0
+    orders: int = 0
+
+    def plus(self, other: "Amounts") -> "Amounts":
+        return Amounts(*(one + another for one, another in zip(self, other, strict=True)))
+
+    def minus(self, other: "Amounts") -> "Amounts":
+        return Amounts(*(one - another for one, another in zip(self, other, strict=True)))
+
+
+class Sale(NamedTuple):
+    """What a sale comes to, or a difference of one: its amounts are signed then."""
+
+    of: SaleKey
+    amounts: Amounts
+
+
+class _Line(NamedTuple):
+    line: SoldLine
+    paid: int
+    kept: int
+    foreign: int
+    quantity: int
+    orders: int
+    words: tuple[str, ...]
+    is_bonded: bool
+
+
+def sales_of(order: SoldOrder, owners: Sequence[Shares], rules: AttributionRules) -> list[Sale]:
+    """The sales of an order that is these payees'. owners: whose it is in each role.
+
+    Pieces and deals are not cut: of several payees of one role the one with the largest share has them.
+    """
+    lines = _counted(order, rules)
+    whole = sum(each.paid for each in lines)
+    found: list[Sale] = []
+    for basis in rules.counts:
+        day = order.days.get(basis)
+        if day is None:
+            continue
+        for owner in owners:
+            shares = [share for _, share in owner]
+            for each in lines:
+                paid, kept, foreign = (
+                    allot(amount, shares, WEIGHT)[0] for amount in (each.paid, each.kept, each.foreign)
+                )
+                for place, (payee, _) in enumerate(owner):
+                    key = SaleKey(
+                        basis,
+                        day,
+                        payee,
+                        order.order_key,
+                        each.line.line_id,
+                        whole,
+                        each.words,
+                        order.is_first,
+                        each.is_bonded,
+                    )
+                    pieces, deals = (each.quantity, each.orders) if place == 0 else (0, 0)
+                    found.append(Sale(key, Amounts(paid[place], kept[place], foreign[place], pieces, deals)))
+    return found
+
+
+def _counted(order: SoldOrder, rules: AttributionRules) -> list[_Line]:
+    """The lines with what was paid for each and is kept, in the merchant's currency; the deal is with the first."""
+    lines = sorted(order.lines, key=lambda line: line.line_id)
+    if not lines:
+        return []
+    paid = _paid(order, lines)
+    kept = _less_refunds(paid, lines, order.refunds)
+    has_any = any(kept) or not any(paid)
+    platform = order.shop.partition("/")[0]
+    found = []
+    for number, line in enumerate(lines):
+        words = (platform, order.shop, order.channel or "", order.influencer or "", line.category or "")
+        is_kept = kept[number] > 0 if paid[number] > 0 else has_any
+        found.append(
+            _Line(
+                line,
+                paid=_at_home(paid[number], order.rate),
+                kept=_at_home(kept[number], order.rate),
+                foreign=kept[number] if order.rate is not None else 0,
+                quantity=line.quantity if is_kept else 0,
+                orders=int(has_any and number == 0),
+                words=(*words, line.item_id or "", order.currency if order.rate is not None else ""),
+                is_bonded=order.shop in rules.bonded_shops or line.category in rules.bonded_categories,
+            )
+        )
+    return found
+
+
+def _paid(order: SoldOrder, lines: Sequence[SoldLine]) -> list[int]:
+    """What the buyer paid for each line, postage left out."""
+    if order.paid_minor is None:
+        return [line.total_minor for line in lines]
+    goods = max(order.paid_minor - (order.postage_minor or 0), 0)
+    for weights in ([line.total_minor for line in lines], [line.quantity for line in lines]):
+        if sum(weights) > 0:
+            return split(goods, [max(weight, 0) for weight in weights])
+    return split(goods, [1] * len(lines))
+
+
+def _less_refunds(paid: Sequence[int], lines: Sequence[SoldLine], refunds: Sequence[WentBack]) -> list[int]:
+    """What is kept of each line. A refund first takes from the lines it names, then from the others; what is more than
+    all of them was postage."""
+    kept = list(paid)
+    everything = frozenset(line.line_id for line in lines)
+    for refund in sorted(refunds, key=lambda each: (each.at is None, each.at, each.refund_id)):
+        left = refund.amount_minor
+        named = everything.intersection(refund.line_ids) or everything
+        for chosen in (named, everything - named):
+            room = [amount if line.line_id in chosen else 0 for line, amount in zip(lines, kept, strict=True)]
+            taken = min(left, sum(room))
+            if taken > 0:
+                for place, part in enumerate(split(taken, room)):
+                    kept[place] -= part
+                left -= taken
+    return kept
+
+
+def _at_home(amount_minor: int, rate: tuple[int, int] | None) -> int:
+    """The amount in the merchant's currency, to the nearest minor unit, half away from zero."""
+    if rate is None:
+        return amount_minor
+    whole, rest = divmod(abs(amount_minor) * rate[0], rate[1])
+    found = whole + (2 * rest >= rate[1])
+    return -found if amount_minor < 0 else found
+
+
+def differences(now: Sequence[Sale], before: Sequence[Sale]) -> list[Sale]:
+    """The sales that make of what was told before what holds now, in one order whatever the order of the two."""
+    sums: dict[SaleKey, Amounts] = {}
+    for sale in now:
+        sums[sale.of] = sums.get(sale.of, Amounts()).plus(sale.amounts)
+    for sale in before:
+        sums[sale.of] = sums.get(sale.of, Amounts()).minus(sale.amounts)
+    return [Sale(key, amounts) for key, amounts in sorted(sums.items()) if any(amounts)]

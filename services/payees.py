@@ -1,0 +1,336 @@
+"""Who is paid: written down, placed below one another, and known by keys. Every change is audited."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from domain.access import Actor, Permission
+from domain.organisation import Placement
+from domain.privacy.kinds import Kind, masked
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.attribution import Key
+from domain.settlement.exact import WEIGHT
+from domain.settlement.payees import KeyChange, NewPayee, Payee, UplineChange, refuse_circles
+from services.attribution_book import AttributionBook
+from services.disclosure import record_unmasking, require_unmasking
+from storage.audit import AuditLog
+from storage.engine import Database
+from storage.locks import lock
+from storage.organisation import Units
+from storage.paging import Page, PageRequest
+from storage.payees import PayeeKeyRow, PayeeRow, Payees, payee_of
+from storage.sale_queue import SaleQueue
+from storage.unit_of_work import UnitOfWork
+
+MOST_AT_ONCE = 1_000
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+_TREE = "payee-uplines"
+_KINDS: Mapping[str, Kind] = {"real_name": "name", "bank_account": "bank_card"}
+_PUBLIC = frozenset({"bank_name"})
+
+
+@dataclass(frozen=True, slots=True)
+class PutPayees:
+    """What became of payees that were handed in."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeKey:
+    """What a payee's sales are known by on days `[since, until)`."""
+
+    kind: str
+    value: str
+    share: int
+    since: date
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeUpline:
+    """Who is above a payee from a day on, by code."""
+
+    since: date
+    upline: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeView:
+    """A payee as somebody may see them. masked: whether personal data is to be left out."""
+
+    payee: Payee
+    masked: bool
+    uplines: Sequence[PayeeUpline] = ()
+    keys: Sequence[PayeeKey] = ()
+
+
+class PayeeRegister:
+    """Payees within one's data scope."""
+
+    def __init__(self, database: Database, book: AttributionBook | None = None) -> None:
+        self._database = database
+        self._book = book or AttributionBook()
+
+    async def put(self, actor: Actor, payees: Sequence[NewPayee]) -> PutPayees:
+        """Write payees down, or let those of these codes be so from now on; all of them or none.
+
+        :raises AuthorizationProblem: not allowed, or one of them is or was elsewhere.
+        :raises NotFoundProblem: there is no such unit. :raises ValidationProblem: too many, or one twice.
+        """
+        actor.require(Permission.PAYEES_MANAGE)
+        _refuse_too_many(payees)
+        codes = [each.code for each in payees]
+        if twice := sorted({code for code in codes if codes.count(code) > 1}) if len(set(codes)) < len(codes) else []:
+            raise ValidationProblem(Text(f"收款人 {twice[0]} 出现两次", f"The payee {twice[0]} is there twice"))
+        async with UnitOfWork(self._database) as work:
+            known = await Payees(work).rows(codes, for_update=True)
+            for path in {each.unit_path for each in payees}:
+                await Units(work).require(path)
+            for each in payees:
+                for path in {each.unit_path, *([known[each.code].unit_path] if each.code in known else [])}:
+                    if not actor.sees(Placement(path)):
+                        raise _elsewhere(each.code)
+            new = [each for each in payees if each.code not in known]
+            await Payees(work).insert(*(_row(each, work.now) for each in new))
+            changes = {each.code: _apply(known[each.code], each, work.now) for each in payees if each.code in known}
+            changed = {code: fields for code, fields in changes.items() if fields}
+            await self._audit_put(work, actor, new, payees, changed)
+        return PutPayees(len(new), len(changed), len(changes) - len(changed))
+
+    async def show(self, actor: Actor, code: str, *, unmask_for: str | None = None) -> PayeeView:
+        """A payee with who is above them and what they are known by, in clear for who pays and says why; audited.
+
+        :raises NotFoundProblem: there is none within the scope.
+        """
+        actor.require(Permission.PAYEES_READ)
+        if unmask_for is not None:
+            may_approve = actor.may(Permission.PAYOUTS_APPROVE)
+            require_unmasking(
+                actor, unmask_for, Permission.PAYOUTS_APPROVE if may_approve else Permission.PAYOUTS_PREPARE
+            )
+        async with UnitOfWork(self._database) as work:
+            row = await Payees(work).find(code, actor.scope)
+            if row is None:
+                raise _unknown([code])
+            if unmask_for is not None:
+                await record_unmasking(work, actor, "payee", code, unmask_for, row.placement)
+            uplines = await Payees(work).uplines(row.id)
+            codes = await Payees(work).codes({each.upline for each in uplines if each.upline is not None})
+            keys = await Payees(work).keys(row.id)
+            return PayeeView(
+                payee_of(row) if unmask_for is not None else _masked(payee_of(row)),
+                unmask_for is None,
+                [PayeeUpline(each.since, codes.get(each.upline or 0)) for each in uplines],
+                [PayeeKey(each.kind, each.value, each.share, each.since, each.until) for each in keys],
+            )
+
+    async def list(self, actor: Actor, page: PageRequest, *, role: str | None = None) -> Page[PayeeView]:
+        """Payees by code, masked."""
+        actor.require(Permission.PAYEES_READ)
+        async with UnitOfWork(self._database) as work:
+            found = await Payees(work).search(actor.scope, page, role=role)
+        return Page([PayeeView(_masked(each), masked=True) for each in found.items], found.next_cursor)
+
+    async def set_uplines(self, actor: Actor, changes: Sequence[UplineChange]) -> None:
+        """Let payees be below others from a day on; all of them or none.
+
+        :raises ValidationProblem: somebody would be above themselves; it names the circle.
+        :raises NotFoundProblem: one of them is not there, or out of scope.
+        """
+        actor.require(Permission.PAYEES_MANAGE)
+        _refuse_too_many(changes)
+        async with UnitOfWork(self._database) as work:
+            # Two who change the tree at once could close a circle that neither sees.
+            await lock(work, _TREE)
+            rows = await self._rows(work, actor, [each.code for each in changes])
+            above = await Payees(work).rows({each.upline for each in changes if each.upline is not None})
+            if missing := {each.upline for each in changes if each.upline is not None} - above.keys():
+                raise _unknown(sorted(missing))
+            values = [
+                (rows[each.code].id, each.since, above[each.upline].id if each.upline is not None else None)
+                for each in changes
+            ]
+            await Payees(work).set_uplines(values, actor.login)
+            await _refuse_circles(work, {each.since for each in changes})
+            shown = [each.model_dump(mode="json") for each in changes]
+            await AuditLog(work).record(actor, "payee.uplines", _target(changes), {"changes": shown})
+
+    async def set_keys(self, actor: Actor, changes: Sequence[KeyChange]) -> None:
+        """Let keys belong to payees; all of them or none. Orders that were nobody's are looked at again.
+
+        :raises ValidationProblem: on some day more than the whole of a key would be given away.
+        :raises NotFoundProblem: one of the payees is not there, or out of scope.
+        """
+        actor.require(Permission.PAYEES_MANAGE)
+        _refuse_too_many(changes)
+        async with UnitOfWork(self._database) as work:
+            await lock(work, "payee-keys")
+            rows = await self._rows(work, actor, [each.code for each in changes])
+            held = {(each.kind, each.value, each.payee, each.since): each for each in await self._held(work, changes)}
+            fresh: list[PayeeKeyRow] = []
+            for each in changes:
+                name = (each.kind, each.value, rows[each.code].id, each.since)
+                row = held.get(name)
+                if row is None:
+                    row = held[name] = PayeeKeyRow(
+                        kind=each.kind,
+                        value=each.value,
+                        payee=rows[each.code].id,
+                        since=each.since,
+                        share=each.share,
+                        set_at=work.now,
+                        set_by=actor.login,
+                    )
+                    fresh.append(row)
+                row.until, row.share, row.set_at, row.set_by = each.until, each.share, work.now, actor.login
+            _refuse_overgiven(list(held.values()))
+            await Payees(work).insert(*fresh)
+            rules = await self._book.current(work)
+            if rules is not None:
+                since = max(rules.since, min(each.since for each in changes))
+                await SaleQueue(work).ask_for_sweep(since, "keys")
+            shown = [each.model_dump(mode="json") for each in changes]
+            await AuditLog(work).record(actor, "payee.keys", _target(changes), {"changes": shown})
+
+    async def _held(self, work: UnitOfWork, changes: Sequence[KeyChange]) -> Sequence[PayeeKeyRow]:
+        return await Payees(work).holders({Key(each.kind, each.value) for each in changes})
+
+    async def _rows(self, work: UnitOfWork, actor: Actor, codes: Collection[str]) -> dict[str, PayeeRow]:
+        rows = await Payees(work).rows(codes)
+        hidden = {code for code, row in rows.items() if not actor.sees(row.placement)}
+        if missing := (set(codes) - rows.keys()) | hidden:
+            raise _unknown(sorted(missing))
+        return rows
+
+    async def _audit_put(
+        self,
+        work: UnitOfWork,
+        actor: Actor,
+        new: Sequence[NewPayee],
+        payees: Sequence[NewPayee],
+        changed: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Which fields changed, never what they say: much of it is personal data."""
+        if new:
+            detail = {"codes": [each.code for each in new]}
+            await AuditLog(work).record(actor, "payee.add", _target(new), detail)
+        if changed:
+            touched = [each for each in payees if each.code in changed]
+            await AuditLog(work).record(actor, "payee.change", _target(touched), {"changed": changed})
+
+
+def today(now: datetime) -> date:
+    """The Shanghai day of an instant."""
+    return now.astimezone(_SHANGHAI).date()
+
+
+def _row(new: NewPayee, now: datetime) -> PayeeRow:
+    return PayeeRow(
+        code=new.code,
+        name=new.name,
+        role=new.role,
+        unit_path=new.unit_path,
+        cycle=new.cycle,
+        active=new.active,
+        details=_details(new),
+        version=1,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def _apply(row: PayeeRow, new: NewPayee, now: datetime) -> list[str]:
+    """Let a row be as it is told; which fields that changed."""
+    values = {
+        "name": new.name,
+        "role": new.role,
+        "unit_path": new.unit_path,
+        "cycle": new.cycle,
+        "active": new.active,
+        "details": _details(new),
+    }
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, values[name])
+    if changed:
+        row.version, row.changed_at = row.version + 1, now
+    return changed
+
+
+def _details(new: NewPayee) -> dict[str, str] | None:
+    return new.details.model_dump(exclude_none=True) or None
+
+
+async def _refuse_circles(work: UnitOfWork, days: Collection[date]) -> None:
+    """Nobody is above themselves on these days, nor on a later one on which something changes."""
+    payees = Payees(work)
+    for day in sorted({*days, *(await payees.later_uplines(min(days)))}):
+        uplines = await payees.uplines_at(day)
+        try:
+            refuse_circles(uplines, {})
+        except ValidationProblem:
+            refuse_circles(uplines, await payees.codes({*uplines, *uplines.values()}))
+
+
+def _refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:
+    """On no day more than the whole of a key is given away."""
+    by_key: dict[Key, list[PayeeKeyRow]] = defaultdict(list)
+    for each in held:
+        by_key[Key(each.kind, each.value)].append(each)  # type: ignore[arg-type]
+    for key, rows in by_key.items():
+        for day in {each.since for each in rows}:
+            on_day = [each for each in rows if each.since <= day and (each.until is None or day < each.until)]
+            if (given := sum(each.share for each in on_day)) > WEIGHT:
+                raise ConflictProblem(
+                    Text(
+                        f"{key.kind}:{key.value} 在 {day} 已分给收款人 {given / 100:g}%，合计不能超过 100%；"
+                        "请先给原有的归属加上截止日 until",
+                        f"{key.kind}:{key.value} would be given away to {given / 100:g}% on {day}; end the earlier "
+                        "ones by `until` first",
+                    ),
+                    key=f"{key.kind}:{key.value}",
+                    day=str(day),
+                )
+
+
+def _masked(payee: Payee) -> Payee:
+    """The payee as everybody may see them: enough is left to tell two apart."""
+    details = {
+        name: value if name in _PUBLIC else masked(_KINDS.get(name, "other"), value)
+        for name, value in payee.details.model_dump(exclude_none=True).items()
+    }
+    return payee.model_copy(
+        update={"name": masked("name", payee.name), "details": payee.details.model_copy(update=details)}
+    )
+
+
+def _target(changes: Sequence[NewPayee] | Sequence[UplineChange] | Sequence[KeyChange]) -> str:
+    return f"payee:{changes[0].code}" if len(changes) == 1 else "payees"
+
+
+def _refuse_too_many(given: Sequence[object]) -> None:
+    if not 1 <= len(given) <= MOST_AT_ONCE:
+        raise ValidationProblem(
+            Text(f"一次 1 到 {MOST_AT_ONCE} 条，请分批", f"1 to {MOST_AT_ONCE} at once: hand them in in parts")
+        )
+
+
+def _unknown(codes: Sequence[str]) -> NotFoundProblem:
+    shown = ", ".join(codes[:5])
+    return NotFoundProblem(
+        Text(
+            f"没有收款人 {shown}，或不在您的数据范围内", f"No such payee within your data scope: {', '.join(codes[:5])}"
+        ),
+        codes=list(codes[:20]),
+    )
+
+
+def _elsewhere(code: str) -> AuthorizationProblem:
+    return AuthorizationProblem(
+        Text(f"收款人 {code} 的组织不在您的数据范围内", f"The unit of the payee {code} is not within your data scope")
+    )

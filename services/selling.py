@@ -1,0 +1,266 @@
+"""From orders to sales: whose an order is, decided once, and the differences that its newest state makes.
+
+Orders come from a queue that whoever changes one puts it in. Looking twice at the same state adds nothing, so an order
+may be queued as often as one likes.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from domain.money import HOME_CURRENCY, minor_rate
+from domain.problems import Text
+from domain.settlement.attribution import AttributionRules, Basis, Clues, Shares, attribute, keys_of
+from domain.settlement.selling import Sale, SoldOrder, differences, sales_of
+from services.attribution_book import AttributionBook
+from storage.attributions import Attributed, Attributions, Standing
+from storage.engine import Database
+from storage.exchange_rates import ExchangeRates
+from storage.locks import lock
+from storage.orders import OrderName
+from storage.payees import Payees
+from storage.sale_queue import QueuedOrder, SaleQueue
+from storage.sales import Sales
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NO_RATE = "no-rate"
+NO_LINES = "no-lines"
+PROBLEMS: Mapping[str, Text] = {
+    NO_RATE: Text(
+        "订单币种在付款日没有汇率，请补录汇率",
+        "There is no rate of the order's currency on the day it was paid: add one",
+    ),
+    NO_LINES: Text("订单没有商品行", "The order has no lines"),
+}
+"""Why an order that counts has no sales."""
+
+
+@dataclass(slots=True)
+class Looked:
+    """What one round did: orders looked at, rows added to sales, whether a sweep queued more orders."""
+
+    orders: int = 0
+    sales: int = 0
+    swept: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Orders under way. standings: what was found when each began to count; owners: whose each is, by role."""
+
+    orders: Sequence[QueuedOrder]
+    standings: dict[int, Standing]
+    owners: dict[int, dict[str, Shares]] = field(default_factory=dict)
+
+
+class Selling:
+    """The drain of the queue of orders."""
+
+    def __init__(self, database: Database, book: AttributionBook | None = None) -> None:
+        self._database = database
+        self._book = book or AttributionBook()
+
+    async def note(self, work: UnitOfWork, orders: Collection[OrderName]) -> None:
+        """Have orders that this unit of work changes looked at, if anybody is paid by them."""
+        if orders and await self._book.current(work) is not None:
+            await SaleQueue(work).add(orders)
+
+    async def note_keys(self, work: UnitOfWork, orders: Collection[int]) -> None:
+        """As `note`, of orders by their keys."""
+        if orders and await self._book.current(work) is not None:
+            await SaleQueue(work).add_keys(orders)
+
+    async def drain(self, limit: int = BATCH) -> Looked:
+        """Look at the orders that wait longest, and let a sweep queue more when few wait."""
+        async with UnitOfWork(self._database) as work:
+            rules = await self._book.current(work)
+            if rules is None:
+                return Looked()
+            orders = await SaleQueue(work).take(limit)
+            if not orders:
+                return Looked(swept=await self._sweep(work, rules))
+            sales = await self._look_at(work, rules, orders)
+        return Looked(len(orders), sales)
+
+    async def _sweep(self, work: UnitOfWork, rules: AttributionRules) -> bool:
+        """Queue the next orders of a sweep, if there is one; a version of the rules begins with one."""
+        queue = SaleQueue(work)
+        if not await queue.was_swept(_begins(rules)):
+            await lock(work, "sale-sweeps")
+            if not await queue.was_swept(_begins(rules)):
+                await queue.ask_for_sweep(rules.since, _begins(rules))
+        return await queue.sweep(rules.since)
+
+    async def has_work(self) -> bool:
+        """Whether anything is to be looked at."""
+        async with UnitOfWork(self._database) as work:
+            rules, queue = await self._book.current(work), SaleQueue(work)
+            return rules is not None and (await queue.has_work() or not await queue.was_swept(_begins(rules)))
+
+    async def _look_at(self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> int:
+        keys = [each.key for each in orders]
+        standings = await Attributions(work).standings(keys)
+        batch = _Batch(*await _counting(work, rules, orders, standings))
+        ever = await self._attribute(work, rules, batch)
+        now = await self._sales(work, rules, batch)
+        days = {day for standing in standings.values() for day in standing.days.values()}
+        before = await Sales(work).told(keys, days, ever) if days and ever else []
+        changes = differences(now, before)
+        await Sales(work).add(changes)
+        await Attributions(work).counted(batch.standings)
+        return len(changes)
+
+    async def _attribute(self, work: UnitOfWork, rules: AttributionRules, batch: _Batch) -> Collection[int]:
+        """Whose the orders are: as it was decided, and in roles that nobody was found for, as can be said now.
+
+        Gives back everybody who had part in one of them before.
+        """
+        known = await Attributions(work).known([each.key for each in batch.orders])
+        open_to: dict[int, AttributionRules] = {}
+        for each in batch.orders:
+            owners = batch.owners[each.key] = dict(known.owners.get(each.key, {}))
+            if left := {role: ways for role, ways in rules.roles.items() if role not in owners}:
+                open_to[each.key] = rules._replace(roles=left)
+        clues = await self._clues(work, rules, [each for each in batch.orders if each.key in open_to])
+        wanted = {key for order, clue in clues.items() for key in keys_of(open_to[order], clue)}
+        holdings = await Payees(work).holdings(wanted)
+        found = {order: attribute(open_to[order], clue, holdings) for order, clue in clues.items()}
+        for order, owners_found in found.items():
+            batch.owners[order] |= {each.role: each.shares for each in owners_found}
+        await Attributions(work).decide(
+            {
+                order: [
+                    Attributed(each.role, payee, share, each.way, f"{each.key.kind}:{each.key.value}", rules.version)
+                    for each in owners_found
+                    for payee, share in each.shares
+                ]
+                for order, owners_found in found.items()
+            }
+        )
+        return known.ever
+
+    async def _clues(
+        self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]
+    ) -> dict[int, Clues]:
+        """What orders say of whose they are."""
+        scans: dict[int, list[tuple[str, timedelta]]] = defaultdict(list)
+        if rules.furthest_scan:
+            buyers = {each.key: (each.identity_id, _began(each)) for each in orders if each.identity_id is not None}
+            for scan in await SaleQueue(work).scans(buyers, rules.furthest_scan):
+                scans[scan.order_key].append((scan.code, buyers[scan.order_key][1] - scan.at))
+        return {
+            each.key: Clues(
+                day=_day(each.paid_at or _began(each)),
+                shop=each.account_id,
+                unit_path=each.unit_path,
+                channel=each.channel,
+                influencer=_influencer(each),
+                scans=scans[each.key],
+            )
+            for each in orders
+        }
+
+    async def _sales(self, work: UnitOfWork, rules: AttributionRules, batch: _Batch) -> list[Sale]:
+        owned = [each for each in batch.orders if batch.owners[each.key]]
+        keys = [each.key for each in owned]
+        lines, refunds = await SaleQueue(work).lines(keys), await SaleQueue(work).refunds(keys)
+        rates = await self._rates(work, owned)
+        found: list[Sale] = []
+        for each in owned:
+            rate, problem = rates.get(each.key), None
+            if each.currency != HOME_CURRENCY and rate is None:
+                problem = NO_RATE
+            elif not lines.get(each.key):
+                problem = NO_LINES
+            batch.standings[each.key] = batch.standings[each.key]._replace(problem=problem)
+            if problem is None:
+                sold = SoldOrder(
+                    order_key=each.key,
+                    shop=each.account_id,
+                    paid_minor=each.paid_minor,
+                    postage_minor=each.postage_minor,
+                    lines=lines[each.key],
+                    refunds=refunds.get(each.key, ()),
+                    days=batch.standings[each.key].days,
+                    currency=each.currency,
+                    rate=rate,
+                    channel=each.channel,
+                    influencer=_influencer(each),
+                    is_first=batch.standings[each.key].is_first,
+                )
+                found += sales_of(sold, list(batch.owners[each.key].values()), rules)
+        return found
+
+    async def _rates(self, work: UnitOfWork, orders: Sequence[QueuedOrder]) -> dict[int, tuple[int, int]]:
+        """What a minor unit of each order's currency was worth when it was paid, where that is not the merchant's."""
+        wanted = {
+            each.key: (each.currency, _day(each.paid_at or _began(each)))
+            for each in orders
+            if each.currency != HOME_CURRENCY
+        }
+        rates: Mapping[tuple[str, date], Decimal] = await ExchangeRates(work).on(set(wanted.values()))
+        return {key: minor_rate(rates[named], named[0]) for key, named in wanted.items() if named in rates}
+
+
+async def _counting(
+    work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder], standings: Mapping[int, Standing]
+) -> tuple[list[QueuedOrder], dict[int, Standing]]:
+    """Those of the orders that count, and how. What counted once is followed to its end, whatever the rules say since.
+
+    standings: of those that were looked at before.
+    """
+    days = {each.key: _days(each) for each in orders}
+    found = [
+        each for each in orders if each.key in standings or any(day >= rules.since for day in days[each.key].values())
+    ]
+    new = {
+        each.key: (each.identity_id, each.paid_at or _began(each))
+        for each in found
+        if each.key not in standings and each.identity_id is not None
+    }
+    firsts = await SaleQueue(work).firsts(new)
+    stand: dict[int, Standing] = {}
+    for each in found:
+        before = standings.get(each.key, Standing(each.key in firsts))
+        # A day that it counts on stays, also when it is told otherwise later.
+        stand[each.key] = before._replace(
+            paid_on=before.paid_on or days[each.key].get("paid"),
+            completed_on=before.completed_on or days[each.key].get("completed"),
+        )
+    return found, stand
+
+
+def _begins(rules: AttributionRules) -> str:
+    """Why all orders are looked at when a version of the rules comes into force."""
+    return f"rules {rules.version}"
+
+
+def _began(order: QueuedOrder) -> datetime:
+    return order.created_at or order.paid_at or order.told_at
+
+
+def _days(order: QueuedOrder) -> dict[Basis, date]:
+    """On which Shanghai days an order counts, by each way of counting that it has come to."""
+    found: dict[Basis, date] = {}
+    if order.paid_at is not None or order.status in ("paid", "shipped", "completed"):
+        found["paid"] = _day(order.paid_at or _began(order))
+    if order.completed_at is not None or order.status == "completed":
+        found["completed"] = _day(order.completed_at or order.told_at)
+    return found
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(SHANGHAI).date()
+
+
+def _influencer(order: QueuedOrder) -> str | None:
+    return f"{order.account_id.partition('/')[0]}/{order.influencer_id}" if order.influencer_id else None

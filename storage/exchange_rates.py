@@ -1,0 +1,69 @@
+"""What a currency is worth in the merchant's own, day by day."""
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Numeric
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field
+
+from storage.bulk import fetch
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+HOLDS_FOR = timedelta(days=10)
+"""How long a rate holds when none follows: longer than the markets' longest holiday."""
+
+
+class ExchangeRateRow(Table, table=True):
+    """Units of the merchant's currency for one unit of another, from a Shanghai day on."""
+
+    __tablename__ = "exchange_rates"
+    currency: str = Field(primary_key=True, max_length=3)
+    day: date = Field(primary_key=True)
+    rate: Decimal = Field(sa_type=Numeric(20, 10), nullable=False)
+    set_at: datetime = instant()
+    set_by: str
+
+
+class ExchangeRates(Repository):
+    """Rates by currency and day."""
+
+    async def set(self, rates: Mapping[tuple[str, date], Decimal], by: str) -> None:
+        """Note rates; one said again counts anew."""
+        row = ExchangeRateRow
+        values = [
+            {"currency": currency, "day": day, "rate": rate, "set_at": self.now, "set_by": by}
+            for (currency, day), rate in sorted(rates.items())
+        ]
+        if values:
+            statement = insert(row).values(values)
+            new = statement.excluded
+            changes = {"rate": new.rate, "set_at": new.set_at, "set_by": new.set_by}
+            await self.session.execute(
+                statement.on_conflict_do_update(index_elements=["currency", "day"], set_=changes)
+            )
+
+    async def on(self, wanted: Collection[tuple[str, date]]) -> dict[tuple[str, date], Decimal]:
+        """The rate of each currency and day that there is one for: of that day, or the last before it that holds."""
+        if not wanted:
+            return {}
+        named = sorted(wanted)
+        values = {
+            "currencies": [currency for currency, _ in named],
+            "days": [day for _, day in named],
+            "holds": HOLDS_FOR.days,
+        }
+        return {(currency, day): rate for currency, day, rate in await fetch(self.work, _ON, values)}
+
+
+_ON = """
+    SELECT wanted.currency, wanted.day, found.rate
+    FROM unnest(%(currencies)b::text[], %(days)b::date[]) AS wanted (currency, day)
+    CROSS JOIN LATERAL (
+        SELECT rate FROM exchange_rates r
+        WHERE r.currency = wanted.currency AND r.day <= wanted.day AND r.day > wanted.day - %(holds)b::integer
+        ORDER BY r.day DESC LIMIT 1
+    ) AS found
+"""

@@ -1,0 +1,190 @@
+"""Payees, who is above them, and what their sales are known by."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ForeignKey, Identity, Index, func, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, col
+
+from domain.access import Scope
+from domain.settlement.attribution import Holding, Key
+from domain.settlement.payees import Payee, PayoutDetails
+from storage.bulk import fetch
+from storage.encryption import EncryptedJson, EncryptedText
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.scoping import ScopedColumns, visible
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+
+def _of_payee(**more: Any) -> Any:
+    return Field(sa_column_args=[ForeignKey("payees.id")], **more)
+
+
+class PayeeRow(ScopedColumns, Table, table=True):
+    """One payee. code: the merchant's own number. details: where the money goes. version: grows with changes."""
+
+    __tablename__ = "payees"
+    id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
+    code: str = Field(unique=True)
+    name: str = Field(sa_type=EncryptedText("payees.name"))
+    role: str
+    cycle: str | None = None
+    active: bool = True
+    details: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("payees.details"), nullable=True)
+    version: int = 1
+    created_at: datetime = instant()
+    changed_at: datetime = instant()
+
+    __table_args__ = (Index("ix_payees_unit_path_code", "unit_path", "code"),)
+
+
+class PayeeUplineRow(Table, table=True):
+    """Who is above a payee from a Shanghai day on, until the next such row; nobody where it is NULL."""
+
+    __tablename__ = "payee_uplines"
+    payee: int = _of_payee(primary_key=True)
+    since: date = Field(primary_key=True)
+    upline: int | None = _of_payee(default=None, index=True)
+    set_at: datetime = instant()
+    set_by: str
+
+
+class PayeeKeyRow(Table, table=True):
+    """A key (`domain.settlement.attribution.Key`) that belongs to a payee on Shanghai days `[since, until)`."""
+
+    __tablename__ = "payee_keys"
+    kind: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    payee: int = _of_payee(primary_key=True, index=True)
+    since: date = Field(primary_key=True)
+    until: date | None = None
+    share: int
+    set_at: datetime = instant()
+    set_by: str
+
+
+class Upline(NamedTuple):
+    """Who is above a payee from a day on."""
+
+    since: date
+    upline: int | None
+
+
+_BY_CODE = Order("payees", (PayeeRow.code,), descending=False)
+_HOLDINGS = """
+    SELECT k.kind, k.value, k.payee, p.role, k.share, k.since, k.until
+    FROM unnest(%(kinds)b::text[], %(values)b::text[]) AS wanted (kind, value)
+    JOIN payee_keys k ON k.kind = wanted.kind AND k.value = wanted.value
+    JOIN payees p ON p.id = k.payee
+    WHERE p.active
+"""
+_UPLINES_AT = """
+    SELECT DISTINCT ON (payee) payee, upline FROM payee_uplines
+    WHERE since <= %(day)b::date
+    ORDER BY payee, since DESC
+"""
+
+
+def payee_of(row: PayeeRow) -> Payee:
+    """The payee as services know them."""
+    return Payee(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        role=row.role,
+        unit_path=row.unit_path,
+        cycle=row.cycle,
+        active=row.active,
+        details=PayoutDetails.model_validate(row.details or {}),
+        version=row.version,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+    )
+
+
+class Payees(Repository):
+    """Rows of payees. What a person sees goes through `search` and `find`, which take the scope."""
+
+    async def rows(self, codes: Collection[str], *, for_update: bool = False) -> dict[str, PayeeRow]:
+        """Those of the payees that exist, by code."""
+        statement = select(PayeeRow).where(col(PayeeRow.code).in_(codes)).order_by(col(PayeeRow.id))
+        if for_update:
+            statement = statement.with_for_update()
+        return {row.code: row for row in await self.session.scalars(statement)}
+
+    async def find(self, code: str, scope: Scope, *, for_update: bool = False) -> PayeeRow | None:
+        """The payee, if there is one within the scope."""
+        statement = select(PayeeRow).where(col(PayeeRow.code) == code, visible(PayeeRow, scope))
+        if for_update:
+            statement = statement.with_for_update()
+        return (await self.session.scalars(statement)).first()
+
+    async def search(self, scope: Scope, page: PageRequest, *, role: str | None = None) -> Page[Payee]:
+        """Payees within the scope, by code."""
+        statement = select(PayeeRow).where(visible(PayeeRow, scope))
+        if role is not None:
+            statement = statement.where(col(PayeeRow.role) == role)
+        return await paginate(self.session, statement, _BY_CODE, page, payee_of)
+
+    async def codes(self, ids: Collection[int]) -> dict[int, str]:
+        """The codes of payees by their numbers."""
+        statement = select(col(PayeeRow.id), col(PayeeRow.code)).where(col(PayeeRow.id).in_(ids))
+        rows = await self.session.execute(statement)
+        return {row[0]: row[1] for row in rows}
+
+    async def uplines(self, payee: int) -> list[Upline]:
+        """Who was and is above a payee, the latest first."""
+        row = PayeeUplineRow
+        statement = select(row).where(col(row.payee) == payee).order_by(col(row.since).desc())
+        return [Upline(each.since, each.upline) for each in await self.session.scalars(statement)]
+
+    async def uplines_at(self, day: date) -> dict[int, int]:
+        """Who is above whom on a day; without those above whom nobody is."""
+        rows = await fetch(self.work, _UPLINES_AT, {"day": day})
+        return {payee: upline for payee, upline in rows if upline is not None}
+
+    async def later_uplines(self, day: date) -> set[date]:
+        """The days after this one on which somebody's upline changes."""
+        statement = select(col(PayeeUplineRow.since)).where(col(PayeeUplineRow.since) > day).distinct()
+        return set(await self.session.scalars(statement))
+
+    async def set_uplines(self, changes: Sequence[tuple[int, date, int | None]], by: str) -> None:
+        """Note who is above whom from which day on; the same day said again counts anew."""
+        row = PayeeUplineRow
+        values = [
+            {"payee": payee, "since": since, "upline": upline, "set_at": self.now, "set_by": by}
+            for payee, since, upline in changes
+        ]
+        if values:
+            statement = insert(row).values(values)
+            new = statement.excluded
+            changed = {"upline": new.upline, "set_at": new.set_at, "set_by": new.set_by}
+            await self.session.execute(statement.on_conflict_do_update(index_elements=["payee", "since"], set_=changed))
+
+    async def keys(self, payee: int) -> list[PayeeKeyRow]:
+        """What a payee's sales were and are known by."""
+        row = PayeeKeyRow
+        statement = select(row).where(col(row.payee) == payee).order_by(col(row.kind), col(row.value), col(row.since))
+        return list(await self.session.scalars(statement))
+
+    async def holders(self, keys: Collection[Key]) -> list[PayeeKeyRow]:
+        """Everything that is said of these keys, whether the payees are active or not; locked."""
+        row = PayeeKeyRow
+        statement = select(row).where(tuple_(col(row.kind), col(row.value)).in_([tuple(key) for key in keys]))
+        return list(await self.session.scalars(statement.with_for_update()))
+
+    async def holdings(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Holding]]:
+        """Whose these keys are, of active payees."""
+        found: dict[Key, list[Holding]] = {}
+        if keys:
+            values = {"kinds": [key.kind for key in keys], "values": [key.value for key in keys]}
+            for kind, value, *holding in await fetch(self.work, _HOLDINGS, values):
+                found.setdefault(Key(kind, value), []).append(Holding(*holding))
+        return found
+
+    async def count(self) -> int:
+        """How many payees there are."""
+        return int(await self.session.scalar(select(func.count()).select_from(PayeeRow)) or 0)

@@ -1,0 +1,232 @@
+"""Orders whose sales are to be looked at (again), and what is known of them.
+
+An order is put here by the unit of work that changes it, and taken out by the one that looks at it.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Identity, Index, select, text, update
+from sqlmodel import Field, col
+
+from domain.settlement.selling import SoldLine, WentBack
+from storage.bulk import fetch
+from storage.orders import OrderName
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+SWEEP_BATCH = 20_000
+
+
+class SaleQueueRow(Table, table=True):
+    """An order to be looked at."""
+
+    __tablename__ = "sale_queue"
+    order_key: int = Field(primary_key=True, sa_type=BigInteger)
+    queued_at: datetime = instant(index=True)
+
+
+class SaleSweepRow(Table, table=True):
+    """That all orders since a day are to be looked at, and how far that has come. cursor: the last order queued."""
+
+    __tablename__ = "sale_sweeps"
+    id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
+    since: date
+    cursor: int = Field(default=0, sa_type=BigInteger)
+    reason: str
+    asked_at: datetime = instant()
+    done_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (Index("ix_sale_sweeps_open", "id", postgresql_where=text("done_at IS NULL")),)
+
+
+class QueuedOrder(NamedTuple):
+    """An order as it stands now. customer: whose it is, by today's id."""
+
+    key: int
+    account_id: str
+    order_id: str
+    identity_id: int | None
+    unit_path: str
+    status: str
+    currency: str
+    paid_minor: int | None
+    postage_minor: int | None
+    created_at: datetime | None
+    paid_at: datetime | None
+    completed_at: datetime | None
+    told_at: datetime
+    channel: str | None
+    influencer_id: str | None
+
+
+class Scan(NamedTuple):
+    """A code that the buyer of an order scanned before it, and when."""
+
+    order_key: int
+    code: str
+    at: datetime
+
+
+class SaleQueue(Repository):
+    """Putting orders in and taking them out."""
+
+    async def add(self, orders: Collection[OrderName]) -> None:
+        """Have these orders looked at, where they are known."""
+        if orders:
+            named = sorted(orders)
+            values = {"accounts": [each[0] for each in named], "numbers": [each[1] for each in named], "now": self.now}
+            await fetch(self.work, _ADD, values)
+
+    async def add_keys(self, orders: Collection[int]) -> None:
+        """Have orders looked at by their keys."""
+        if orders:
+            await fetch(self.work, _ADD_KEYS, {"keys": sorted(orders), "now": self.now})
+
+    async def has_work(self) -> bool:
+        """Whether an order waits, or a sweep."""
+        sweeps = select(col(SaleSweepRow.id)).where(col(SaleSweepRow.done_at).is_(None))
+        for statement in (select(col(SaleQueueRow.order_key)), sweeps):
+            if (await self.session.scalar(statement.limit(1))) is not None:
+                return True
+        return False
+
+    async def take(self, limit: int) -> list[QueuedOrder]:
+        """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out."""
+        return [QueuedOrder(*row) for row in await fetch(self.work, _TAKE, {"limit": limit})]
+
+    async def lines(self, orders: Collection[int]) -> Mapping[int, Sequence[SoldLine]]:
+        """The lines of orders."""
+        found: dict[int, list[SoldLine]] = defaultdict(list)
+        for order, *line in await fetch(self.work, _LINES, {"keys": list(orders)}):
+            found[order].append(SoldLine(*line))
+        return found
+
+    async def refunds(self, orders: Collection[int]) -> Mapping[int, Sequence[WentBack]]:
+        """What went back of orders."""
+        found: dict[int, list[WentBack]] = defaultdict(list)
+        for order, refund_id, amount, at, lines in await fetch(self.work, _REFUNDS, {"keys": list(orders)}):
+            found[order].append(WentBack(refund_id, amount, at, tuple(lines)))
+        return found
+
+    async def scans(self, orders: Mapping[int, tuple[int, datetime]], within: timedelta) -> Sequence[Scan]:
+        """Codes that the buyers of orders scanned before, the latest first. orders: identity and instant by key."""
+        if not orders:
+            return []
+        keys = list(orders)
+        values = {
+            "keys": keys,
+            "identities": [orders[key][0] for key in keys],
+            "ats": [orders[key][1] for key in keys],
+            "within": within,
+        }
+        return [Scan(*row) for row in await fetch(self.work, _SCANS, values)]
+
+    async def firsts(self, orders: Mapping[int, tuple[int, datetime]]) -> set[int]:
+        """Those of the orders before which their buyer paid for no other. orders: identity and instant by key."""
+        if not orders:
+            return set()
+        keys = list(orders)
+        values = {
+            "keys": keys,
+            "identities": [orders[key][0] for key in keys],
+            "ats": [orders[key][1] for key in keys],
+        }
+        return {key for (key,) in await fetch(self.work, _FIRSTS, values)}
+
+    async def ask_for_sweep(self, since: date, reason: str) -> None:
+        """Have all orders since a day looked at, bit by bit."""
+        await self.insert(SaleSweepRow(since=since, cursor=0, reason=reason, asked_at=self.now))
+
+    async def was_swept(self, reason: str) -> bool:
+        """Whether a sweep was asked for with this reason."""
+        statement = select(col(SaleSweepRow.id)).where(col(SaleSweepRow.reason) == reason).limit(1)
+        return (await self.session.scalar(statement)) is not None
+
+    async def sweep(self, since: date) -> bool:
+        """Queue the next orders of the oldest sweep; False when there is none. None looks further back than `since`."""
+        row = SaleSweepRow
+        oldest = select(row).where(col(row.done_at).is_(None)).order_by(col(row.id)).limit(1)
+        sweep = (await self.session.scalars(oldest.with_for_update(skip_locked=True))).first()
+        if sweep is None:
+            return False
+        values = {"after": sweep.cursor, "since": max(sweep.since, since), "limit": SWEEP_BATCH}
+        ((last, seen),) = await fetch(self.work, _SWEEP, {**values, "now": self.now})
+        changes = {"cursor": last} if seen == SWEEP_BATCH else {"done_at": self.now}
+        await self.session.execute(update(row).where(col(row.id) == sweep.id).values(changes))
+        return True
+
+
+# An order that is queued already is written anew, not passed over: held by who changes it, it is looked at afterwards.
+_ADD = """
+    INSERT INTO sale_queue (order_key, queued_at)
+    SELECT orders.id, %(now)b::timestamptz
+    FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS named (account_id, order_id)
+    JOIN orders USING (account_id, order_id)
+    ORDER BY orders.id
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+"""
+_ADD_KEYS = """
+    INSERT INTO sale_queue (order_key, queued_at)
+    SELECT key, %(now)b::timestamptz FROM unnest(%(keys)b::bigint[]) AS named (key) ORDER BY key
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+"""
+_TAKE = """
+    WITH taken AS (
+        DELETE FROM sale_queue WHERE order_key IN (
+            SELECT order_key FROM sale_queue ORDER BY queued_at LIMIT %(limit)b::integer FOR UPDATE SKIP LOCKED
+        )
+        RETURNING order_key
+    )
+    SELECT o.id, o.account_id, o.order_id, o.identity_id, o.unit_path, o.status, o.currency, o.paid_minor,
+        o.postage_minor, o.created_at, o.paid_at, o.completed_at, o.told_at, o.channel, o.influencer_id
+    FROM taken JOIN orders o ON o.id = taken.order_key
+    ORDER BY o.id
+"""
+_LINES = """
+    SELECT order_key, line_id, quantity, total_minor, category, item_id
+    FROM order_lines WHERE order_key = ANY(%(keys)b::bigint[])
+"""
+_REFUNDS = """
+    SELECT o.id, r.refund_id, r.amount_minor, r.refunded_at, r.line_ids
+    FROM unnest(%(keys)b::bigint[]) AS named (key)
+    JOIN orders o ON o.id = named.key
+    JOIN refunds r ON r.account_id = o.account_id AND r.order_id = o.order_id
+    WHERE r.status = 'refunded' AND r.amount_minor > 0
+"""
+_SCANS = """
+    SELECT named.key, i.channel, i.occurred_at
+    FROM unnest(%(keys)b::bigint[], %(identities)b::bigint[], %(ats)b::timestamptz[]) AS named (key, identity_id, at)
+    JOIN identities own ON own.id = named.identity_id
+    JOIN identities k ON k.customer_id = own.customer_id
+    JOIN interactions i ON i.identity_id = k.id
+    WHERE i.kind IN ('scan', 'contact', 'follow') AND i.channel <> ''
+        AND i.occurred_at <= named.at AND i.occurred_at > named.at - %(within)b::interval
+    ORDER BY i.occurred_at DESC, i.channel
+"""
+_FIRSTS = """
+    SELECT named.key
+    FROM unnest(%(keys)b::bigint[], %(identities)b::bigint[], %(ats)b::timestamptz[]) AS named (key, identity_id, at)
+    WHERE NOT EXISTS (
+        SELECT FROM identities own
+        JOIN identities k ON k.customer_id = own.customer_id
+        JOIN orders o ON o.identity_id = k.id
+        WHERE own.id = named.identity_id AND o.id <> named.key AND o.paid_at IS NOT NULL
+            AND (o.paid_at, o.id) < (named.at, named.key)
+    )
+"""
+_SWEEP = """
+    WITH seen AS (
+        SELECT id, coalesce(paid_at, created_at, told_at) AS at FROM orders
+        WHERE id > %(after)b::bigint ORDER BY id LIMIT %(limit)b::integer
+    ),
+    queued AS (
+        INSERT INTO sale_queue (order_key, queued_at)
+        SELECT id, %(now)b::timestamptz FROM seen
+        WHERE at >= %(since)b::date AT TIME ZONE 'Asia/Shanghai' ORDER BY id
+        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+    )
+    SELECT coalesce(max(id), 0), count(*) FROM seen
+"""

@@ -1,0 +1,79 @@
+"""Payees, keys, disputes and rates over HTTP, each by who may."""
+
+from typing import Any
+
+from tests.api.house import House, problem
+
+PAYEES, SETTLEMENT = "/api/v1/payees", "/api/v1/settlement"
+LI = {
+    "code": "P-1",
+    "name": "李小红",
+    "role": "promoter",
+    "details": {"real_name": "李小红", "bank_account": "6222020200112233445", "bank_name": "招商银行"},
+}
+
+
+async def put(house: House, *payees: dict[str, Any], who: str = "finance") -> Any:
+    return await house.say(who, "PUT", PAYEES, json={"payees": list(payees)})
+
+
+async def test_payees_are_written_down_and_seen_in_clear_with_a_reason(house: House) -> None:
+    assert (await put(house, LI)).json() == {"new": 1, "changed": 0, "unchanged": 0}
+    assert (await put(house, LI)).json() == {"new": 0, "changed": 0, "unchanged": 1}
+    assert (await put(house, {**LI, "active": False})).json()["changed"] == 1
+    shown = (await house.get("auditor", f"{PAYEES}/P-1")).json()["payee"]
+    assert (shown["name"], shown["version"]) == ("李**", 2)
+    assert shown["details"]["bank_account"] != LI["details"]["bank_account"]  # type: ignore[index]
+    assert shown["details"]["bank_name"] == "招商银行"
+    clear = {"unmask": True, "reason": "核对付款"}
+    assert (await house.get("auditor", f"{PAYEES}/P-1", params=clear)).status_code == 403
+    assert (await house.get("finance", f"{PAYEES}/P-1", params={"unmask": True})).status_code == 400
+    seen = (await house.get("finance", f"{PAYEES}/P-1", params=clear)).json()["payee"]
+    assert seen["details"] == {"openid": None, "merchant_receiver": None, **LI["details"]}  # type: ignore[dict-item]
+    audit = (await house.get("auditor", "/api/v1/audit", params={"action": "payee.unmask"})).json()["items"]
+    assert [each["actor"] for each in audit] == ["finance"]
+    assert "李小红" not in (await house.get("auditor", "/api/v1/audit")).text
+
+
+async def test_what_is_wrong_with_payees_changes_nothing(house: House) -> None:
+    one, other = {**LI, "code": "W-1"}, {**LI, "code": "W-2"}
+    assert (await put(house, one, one)).status_code == 400
+    assert (await put(house, one, {**other, "unit_path": "/nowhere/"})).status_code == 404
+    assert (await put(house, one, {**other, "role": "Big Boss"})).status_code == 400
+    assert (await put(house, one, {**other, "details": {"bank_account": "x"}})).status_code == 400
+    # What was seen masked is not written back.
+    assert (await put(house, {**one, "name": "李**"})).status_code == 400
+    assert (await put(house, {**one, "details": {"real_name": "李**"}})).status_code == 400
+    assert (await house.get("finance", f"{PAYEES}/W-1")).status_code == 404
+    await put(house, one, other)
+    circle = [{"code": "W-1", "upline": "W-2", "since": "2026-01-01"}]
+    back = [{"code": "W-2", "upline": "W-1", "since": "2026-03-01"}]
+    assert (await house.say("finance", "PUT", f"{SETTLEMENT}/uplines", json={"changes": circle})).status_code == 204
+    refused = await house.say("finance", "PUT", f"{SETTLEMENT}/uplines", json={"changes": back})
+    assert "W-1 → W-2 → W-1" in problem(refused)["detail"]
+    key = {"code": "W-1", "kind": "channel", "value": "live", "since": "2026-01-01"}
+    assert (await house.say("finance", "PUT", f"{SETTLEMENT}/keys", json={"changes": [key]})).status_code == 204
+    twice = {"changes": [{**key, "code": "W-2"}]}
+    assert (await house.say("finance", "PUT", f"{SETTLEMENT}/keys", json=twice)).status_code == 409
+    shown = (await house.get("approver", f"{PAYEES}/W-1")).json()
+    assert shown["uplines"] == [{"since": "2026-01-01", "upline": "W-2"}]
+    assert [(each["kind"], each["value"], each["share"]) for each in shown["keys"]] == [("channel", "live", 10_000)]
+
+
+async def test_rates_are_plain_decimals_in_quotes(house: House) -> None:
+    rates = {"rates": [{"currency": "USD", "day": "2026-05-01", "rate": "7.1234"}]}
+    assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=rates)).status_code == 204
+    shown = (await house.get("auditor", f"{SETTLEMENT}/rates/USD/2026-05-03")).json()
+    assert shown == {"currency": "USD", "day": "2026-05-03", "rate": "7.1234"}
+    assert (await house.get("auditor", f"{SETTLEMENT}/rates/USD/2026-06-03")).status_code == 404
+    for wrong in (7.1234, "free", "-1"):
+        rates["rates"][0]["rate"] = wrong  # type: ignore[assignment]
+        assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=rates)).status_code == 400
+
+
+async def test_an_order_that_is_not_there_cannot_be_disputed(house: House) -> None:
+    path = f"{SETTLEMENT}/orders/youzan/flagship/E1"
+    wanted = {"role": "promoter", "shares": [], "reason": "刷单"}
+    assert (await house.get("auditor", path)).status_code == 404
+    assert (await house.say("finance", "POST", f"{path}/corrections", json=wanted)).status_code == 404
+    assert (await house.get("approver", f"{SETTLEMENT}/corrections")).json()["items"] == []

@@ -1,0 +1,48 @@
+"""`tandem payee` and what finance asks of orders, as they are run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands.payees import payee
+from commands.settlement import settle
+from domain.problems import NotFoundProblem, ValidationProblem
+from tests.commands.terminal import run
+
+pytestmark = pytest.mark.usefixtures("environment")
+TITLES = "编号,姓名,角色,上级,自,渠道"
+
+
+def write(*rows: str) -> str:
+    Path("payees.csv").write_text("\n".join((TITLES, *rows)), encoding="utf-8-sig")
+    return "payees.csv"
+
+
+def test_a_table_of_payees_is_taken_over_and_shown() -> None:
+    file = write("P1,李小红,promoter,C1,2026-01-01,live-7", "C1,王大明,city,,,")
+    assert "2 行可导入" in run(payee, "import", file, "--dry-run").stdout
+    assert json.loads(run(payee, "list", "--json").stdout) == []
+    assert "新增 2" in run(payee, "import", file).stdout
+    assert "未变 2" in run(payee, "import", file).stdout
+    listed = json.loads(run(payee, "list", "--json").stdout)
+    assert [(each["code"], each["name"]) for each in listed] == [("C1", "王**"), ("P1", "李**")]
+    shown = json.loads(run(payee, "show", "P1", "--json").stdout)
+    assert [(each["what"], each["value"]) for each in shown] == [("upline", "C1"), ("channel", "live-7 100%")]
+
+
+def test_one_wrong_row_changes_nothing() -> None:
+    refused = run(payee, "import", write("P1,李小红,promoter,,,live-7", "P2,王**,promoter,,,"))
+    assert refused.exit_code == 1
+    assert "3  姓名" in refused.stderr
+    assert "未做任何改动" in refused.stderr
+    assert json.loads(run(payee, "list", "--json").stdout) == []
+
+
+def test_rates_and_orders_that_are_not_there() -> None:
+    assert "1 USD = 7.1234 CNY" in run(settle, "rate", "usd", "2026-05-01", "7.1234").stdout
+    with pytest.raises(ValidationProblem):
+        run(settle, "rate", "USD", "2026-05-01", "free")
+    with pytest.raises(NotFoundProblem) as missing:
+        run(settle, "order", "youzan/flagship", "E1")
+    assert "没有订单" in missing.value.text.zh

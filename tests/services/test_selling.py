@@ -1,0 +1,378 @@
+"""From what platforms tell of orders to the sales of payees, through every change of mind in between."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from domain.access import Role, system_actor
+from domain.canonical import Buyer, OrderData, OrderLine, RefundData, ScanData
+from domain.events import Event
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    ValidationProblem,
+)
+from domain.settlement.payees import KeyChange, NewPayee, UplineChange
+from services.definition_sources import SourceText
+from services.definitions import DefinitionService
+from services.exchange_rates import ExchangeRateService, Rate
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from services.payees import PayeeRegister
+from services.sale_corrections import Part, SaleCorrectionService
+from services.selling import Selling
+from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+
+OPS = system_actor("test")
+QIAN, WU = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER)
+NOW = datetime(2026, 5, 3, 4, 0, tzinfo=UTC)
+MAY = date(2026, 5, 3)
+SHOP = {"platform": "youzan", "account": "flagship"}
+RULES = """
+attribution:
+  name: orders
+  version: {version}
+  title: 归属
+  since: 2026-05-01
+  counts: [paid, completed]
+  roles:
+    promoter: [channel, {{ scan: {{ within-days: 30 }} }}]
+    store: shop
+"""
+
+
+def an_order(number: str = "E1", version: int = 1, **more: Any) -> OrderData:
+    lines = (
+        OrderLine(line_id="1", item_id="coat", title="大衣", quantity=2, price_minor=10_000, total_minor=20_000),
+        OrderLine(line_id="2", item_id="hat", title="帽", quantity=1, price_minor=10_000, total_minor=10_000),
+    )
+    head: dict[str, Any] = {
+        **SHOP,
+        "version": version,
+        "order_id": number,
+        "status": "paid",
+        "paid_minor": 30_000,
+        "created_at": NOW,
+        "paid_at": NOW,
+        "channel": "live-7",
+        "buyer": Buyer(unionid="U1"),
+        "lines": lines,
+        "occurred_at": NOW,
+    }
+    return OrderData(**{**head, **more})
+
+
+def a_refund(amount: int, version: int = 1, *lines: str) -> RefundData:
+    told = {"refund_id": "R1", "order_id": "E1", "status": "refunded", "line_ids": lines, "occurred_at": NOW}
+    return RefundData(**SHOP, version=version, amount_minor=amount, **told)
+
+
+class Counter:
+    """A merchant's books: what is told goes in, and what payees sold comes out."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.selling = Selling(database)
+        self.register = PayeeRegister(database)
+        self.corrections = SaleCorrectionService(database)
+        self.rates = ExchangeRateService(database)
+
+    async def publish(self, version: str = "1.0.0", rules: str = RULES) -> None:
+        definitions = DefinitionService(self.database)
+        for uploaded in await definitions.upload(OPS, [SourceText("orders.yaml", rules.format(version=version))]):
+            found = uploaded.version
+            await definitions.publish(OPS, (found.kind, found.namespace, found.name, found.version))
+
+    async def people(self) -> None:
+        payees = [("P1", "promoter"), ("P2", "promoter"), ("S1", "store")]
+        await self.register.put(QIAN, [NewPayee(code=code, name=f"名{code}", role=role) for code, role in payees])
+        await self.register.set_keys(QIAN, [key("P1", "channel", "live-7"), key("S1", "shop", "youzan/flagship")])
+
+    async def told(self, *records: Any, at: datetime = NOW) -> None:
+        """One drained batch, then all that follows from it."""
+        names: dict[Any, str] = {
+            OrderData: "order.changed",
+            RefundData: "refund.changed",
+            ScanData: "scan.made",
+        }
+        async with UnitOfWork(self.database) as work:
+            arrivals = []
+            for number, data in enumerate(records):
+                event = Event(
+                    id=f"{number}-{data.version}-{at.isoformat()}",
+                    source=f"/{data.account_id}",
+                    type=f"tandem.{names[type(data)]}",
+                    time=at,
+                    data=data.model_dump(mode="json"),
+                )
+                arrivals.append(Arrival.of(event, at))
+            await Intake(IdentityService(), selling=self.selling).take_in(work, arrivals)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Everything that waits is looked at."""
+        while await self.selling.has_work():
+            await self.selling.drain()
+
+    async def sold(self) -> dict[str, tuple[int, ...]]:
+        """By payee and way of counting: paid, kept, pieces, deals."""
+        statement = text(
+            "SELECT p.code, s.basis, sum(paid_minor), sum(kept_minor), sum(quantity), sum(orders) FROM sales s "
+            "JOIN payees p ON p.id = s.payee GROUP BY 1, 2"
+        )
+        async with UnitOfWork(self.database) as work:
+            rows = (await work.session.execute(statement)).all()
+        return {f"{code} {'paid' if basis == 1 else 'completed'}": tuple(map(int, sums)) for code, basis, *sums in rows}
+
+    async def rows(self) -> int:
+        async with UnitOfWork(self.database) as work:
+            return int(await work.session.scalar(text("SELECT count(*) FROM sales")) or 0)
+
+    async def days(self) -> set[date]:
+        async with UnitOfWork(self.database) as work:
+            return set(await work.session.scalars(text("SELECT DISTINCT day FROM sales")))
+
+
+def key(code: str, kind: str, value: str, **more: Any) -> KeyChange:
+    return KeyChange(**{"code": code, "kind": kind, "value": value, "since": date(2026, 1, 1), **more})
+
+
+@pytest.fixture
+async def counter(database: Database) -> Counter:
+    found = Counter(database)
+    await found.publish()
+    await found.people()
+    await found.settle()
+    return found
+
+
+WHOLE = (30_000, 30_000, 3, 1)
+
+
+async def test_an_order_is_somebodys_and_counts_as_it_goes_on(counter: Counter) -> None:
+    await counter.told(an_order())
+    assert await counter.sold() == {"P1 paid": WHOLE, "S1 paid": WHOLE}
+    later = NOW + timedelta(days=9)
+    await counter.told(an_order(version=2, status="completed", completed_at=later), at=later)
+    assert await counter.sold() == dict.fromkeys(("P1 paid", "S1 paid", "P1 completed", "S1 completed"), WHOLE)
+    assert await counter.days() == {MAY, MAY + timedelta(days=9)}
+    rows = await counter.rows()
+    await counter.told(an_order(version=3, status="completed", completed_at=later), at=later)
+    assert await counter.rows() == rows, "what changes nothing adds nothing"
+
+
+async def test_a_refund_is_a_difference_on_the_same_day_whenever_it_comes(counter: Counter) -> None:
+    await counter.told(an_order())
+    await counter.told(a_refund(10_000, 1, "2"), at=NOW + timedelta(days=40))
+    assert await counter.sold() == {"P1 paid": (30_000, 20_000, 2, 1), "S1 paid": (30_000, 20_000, 2, 1)}
+    assert await counter.days() == {MAY}
+    await counter.told(a_refund(30_000, 2))
+    assert (await counter.sold())["P1 paid"] == (30_000, 0, 0, 0)
+
+
+async def test_a_refund_that_comes_before_its_order(counter: Counter) -> None:
+    await counter.told(a_refund(10_000, 1, "2"))
+    await counter.told(an_order())
+    assert (await counter.sold())["P1 paid"] == (30_000, 20_000, 2, 1)
+
+
+async def test_an_order_whose_price_was_changed(counter: Counter) -> None:
+    await counter.told(an_order())
+    await counter.told(an_order(version=2, paid_minor=24_000))
+    assert (await counter.sold())["P1 paid"] == (24_000, 24_000, 3, 1)
+
+
+async def test_orders_of_before_and_unpaid_ones_are_no_sales(counter: Counter) -> None:
+    april = datetime(2026, 4, 30, 15, 59, tzinfo=UTC)
+    await counter.told(an_order("E0", created_at=april, paid_at=april), an_order("E9", status="unpaid", paid_at=None))
+    assert await counter.rows() == 0
+    first_of_may = april + timedelta(minutes=1)
+    await counter.told(an_order("E2", created_at=april, paid_at=first_of_may))
+    assert await counter.days() == {date(2026, 5, 1)}
+
+
+async def test_who_scanned_a_code_brings_it_to_whose_code_it_is(counter: Counter) -> None:
+    await counter.register.set_keys(QIAN, [key("P2", "channel", "poster")])
+    scan = ScanData(
+        platform="official_account",
+        account="oa",
+        version=1,
+        scan_id="s1",
+        code="poster",
+        buyer=Buyer(unionid="U1"),
+        occurred_at=NOW - timedelta(days=3),
+    )
+    await counter.told(scan, at=NOW - timedelta(days=3))
+    await counter.told(an_order(channel=None), an_order("E2", channel="live-7"))
+    assert (await counter.sold())["P2 paid"] == WHOLE
+    assert (await counter.sold())["P1 paid"] == WHOLE
+
+
+async def test_a_key_that_is_said_late_finds_orders_that_were_nobodys_and_takes_none_away(counter: Counter) -> None:
+    await counter.told(an_order(channel="new"), an_order("E2"))
+    assert (await counter.sold()).keys() == {"P1 paid", "S1 paid"}
+    await counter.register.set_keys(QIAN, [key("P2", "channel", "new")])
+    await counter.settle()
+    assert (await counter.sold())["P2 paid"] == WHOLE
+    # Whose it was decided to be it stays, also when the key goes to somebody else.
+    await counter.register.set_keys(QIAN, [key("P1", "channel", "live-7", until=date(2026, 2, 1))])
+    await counter.register.set_keys(QIAN, [key("P2", "channel", "live-7", since=date(2026, 2, 1))])
+    await counter.settle()
+    await counter.told(an_order("E2", version=2))
+    assert (await counter.sold())["P1 paid"] == WHOLE
+
+
+async def test_orders_that_were_there_before_the_rules_are_found(database: Database) -> None:
+    counter = Counter(database)
+    await counter.told(an_order())
+    assert await counter.rows() == 0
+    await counter.publish()
+    await counter.people()
+    await counter.settle()
+    assert (await counter.sold())["S1 paid"] == WHOLE
+    await counter.publish("1.1.0", RULES.replace("[paid, completed]", "[completed]"))
+    await counter.settle()
+    assert await counter.sold() == {"P1 paid": (0, 0, 0, 0), "S1 paid": (0, 0, 0, 0)}
+
+
+async def test_the_first_order_of_a_customer_stays_the_first(counter: Counter) -> None:
+    async def firsts() -> dict[str, bool]:
+        statement = text(
+            "SELECT DISTINCT o.order_id, s.is_first FROM sales s JOIN orders o ON o.id = s.order_key ORDER BY 1"
+        )
+        async with UnitOfWork(counter.database) as work:
+            return {row.order_id: row.is_first for row in await work.session.execute(statement)}
+
+    await counter.told(an_order("E1"), an_order("E2", paid_at=NOW + timedelta(hours=1)))
+    assert await firsts() == {"E1": True, "E2": False}
+    # An older order that is read late was not known when these counted.
+    await counter.told(an_order("E0", paid_at=NOW - timedelta(hours=1)))
+    assert await firsts() == {"E0": True, "E1": True, "E2": False}
+    await counter.told(an_order("E1", version=2, paid_minor=20_000))
+    assert (await firsts())["E1"]
+
+
+async def test_another_currency_waits_for_its_rate(counter: Counter) -> None:
+    await counter.told(an_order(currency="USD"))
+    assert await counter.rows() == 0
+    shown = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    assert shown.problem is not None
+    assert "汇率" in shown.problem.zh
+    await counter.rates.set(QIAN, [Rate("USD", date(2026, 5, 1), "7.1234")])
+    await counter.settle()
+    assert (await counter.sold())["P1 paid"] == (213_702, 213_702, 3, 1)
+    for wrong in ("0", "-1", "1e99", "NaN", "7.12345678901", "x"):
+        with pytest.raises(ValidationProblem):
+            await counter.rates.set(QIAN, [Rate("USD", MAY, wrong)])
+
+
+async def test_a_correction_needs_a_second_person_and_moves_the_sales(counter: Counter) -> None:
+    await counter.told(an_order())
+    asked = await counter.corrections.ask(
+        QIAN, ("youzan/flagship", "E1"), "promoter", [Part("P2", 6_000), Part("P1", 4_000)], "直播间合作"
+    )
+    both = an_actor("qian", Role.FINANCE, Role.APPROVER)
+    with pytest.raises(AuthorizationProblem):
+        await counter.corrections.decide(both, asked.id, approve=True)
+    assert (await counter.sold())["P1 paid"] == WHOLE
+    await counter.corrections.decide(WU, asked.id, approve=True)
+    await counter.settle()
+    sold = await counter.sold()
+    assert (sold["P2 paid"], sold["P1 paid"]) == ((18_000, 18_000, 3, 1), (12_000, 12_000, 0, 0))
+    with pytest.raises(ConflictProblem):
+        await counter.corrections.decide(WU, asked.id, approve=False)
+    await counter.told(a_refund(30_000))
+    assert {code: sums[1] for code, sums in (await counter.sold()).items()} == {
+        "P1 paid": 0,
+        "P2 paid": 0,
+        "S1 paid": 0,
+    }
+    shown = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    ways = [(each.payee, each.way, each.ended_at is None) for each in shown.evidence if each.role == "promoter"]
+    assert ways == [("P2", "correction", True), ("P1", "correction", True), ("P1", "channel", False)]
+
+
+async def test_an_order_can_be_made_nobodys_and_stays_it(counter: Counter) -> None:
+    await counter.told(an_order())
+    asked = await counter.corrections.ask(QIAN, ("youzan/flagship", "E1"), "promoter", [], "刷单")
+    await counter.corrections.decide(WU, asked.id, approve=True, note="属实")
+    await counter.settle()
+    await counter.told(an_order(version=2, paid_minor=20_000))
+    assert await counter.sold() == {"P1 paid": (0, 0, 0, 0), "S1 paid": (20_000, 20_000, 3, 1)}
+
+
+@pytest.mark.parametrize(
+    ("shares", "refusal"),
+    [
+        ([Part("P9", 1)], NotFoundProblem),
+        ([Part("S1", 1)], ValidationProblem),
+        ([Part("P1", 6_000), Part("P2", 5_000)], ValidationProblem),
+        ([Part("P1", 6_000), Part("P1", 1_000)], ValidationProblem),
+        ([Part("P1", 0)], ValidationProblem),
+        ([Part("P1", 10_000)], ConflictProblem),
+    ],
+)
+async def test_what_cannot_be_corrected(counter: Counter, shares: Sequence[Part], refusal: type[ProblemError]) -> None:
+    await counter.told(an_order())
+    with pytest.raises(refusal):
+        await counter.corrections.ask(QIAN, ("youzan/flagship", "E1"), "promoter", shares, "r")
+
+
+async def test_one_dispute_at_a_time(counter: Counter) -> None:
+    await counter.told(an_order())
+    name = ("youzan/flagship", "E1")
+    first = await counter.corrections.ask(QIAN, name, "promoter", [Part("P2", 10_000)], "r")
+    with pytest.raises(ConflictProblem):
+        await counter.corrections.ask(QIAN, name, "promoter", [], "r")
+    await counter.corrections.decide(WU, first.id, approve=False)
+    await counter.settle()
+    assert (await counter.sold())["P1 paid"] == WHOLE
+    await counter.corrections.ask(QIAN, name, "promoter", [], "r")
+
+
+async def test_a_key_is_never_given_away_twice(counter: Counter) -> None:
+    with pytest.raises(ConflictProblem) as refused:
+        await counter.register.set_keys(QIAN, [key("P2", "channel", "live-7", share=1)])
+    assert "100.01%" in str(refused.value)
+    await counter.register.set_keys(QIAN, [key("P1", "channel", "live-7", share=9_000)])
+    await counter.register.set_keys(QIAN, [key("P2", "channel", "live-7", share=1_000)])
+    await counter.told(an_order())
+    sold = await counter.sold()
+    assert (sold["P1 paid"][0], sold["P2 paid"][0]) == (27_000, 3_000)
+
+
+async def test_nobody_is_above_themselves(counter: Counter) -> None:
+    def below(code: str, upline: str | None, since: date = MAY) -> UplineChange:
+        return UplineChange(code=code, upline=upline, since=since)
+
+    await counter.register.set_uplines(QIAN, [below("P1", "P2"), below("P2", "S1")])
+    with pytest.raises(ValidationProblem) as refused:
+        await counter.register.set_uplines(QIAN, [below("S1", "P1", MAY + timedelta(days=30))])
+    assert "P1 → P2 → S1 → P1" in str(refused.value) or "S1 → P1 → P2 → S1" in str(refused.value)
+    # It was so before somebody was moved away, and would be on a day in between.
+    await counter.register.set_uplines(QIAN, [below("P2", None, MAY + timedelta(days=60))])
+    with pytest.raises(ValidationProblem):
+        await counter.register.set_uplines(QIAN, [below("S1", "P1", MAY + timedelta(days=30))])
+    await counter.register.set_uplines(QIAN, [below("S1", "P1", MAY + timedelta(days=60))])
+    shown = await counter.register.show(QIAN, "P2")
+    assert [(each.since, each.upline) for each in shown.uplines] == [(MAY + timedelta(days=60), None), (MAY, "S1")]
+
+
+async def test_orders_told_in_any_order_come_to_the_same(database: Database) -> None:
+    told = [an_order(), a_refund(10_000, 1, "2"), an_order(version=2, status="completed", completed_at=NOW)]
+    for turn in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        counter = Counter(database)
+        await counter.publish()
+        await counter.people()
+        for place in turn:
+            await counter.told(told[place])
+        found = await counter.sold()
+        assert found == dict.fromkeys(found, (30000, 20000, 2, 1)), turn
+        assert len(found) == 4
