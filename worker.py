@@ -25,6 +25,7 @@ from activities.orders import order_activities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
 from activities.runs import RunActivities
+from activities.settlement import SettlementActivities
 from activities.web import web_activities
 from connectors.http import Link, open_client
 from connectors.registry import Connector
@@ -43,14 +44,23 @@ from services.pacing import AccountPacer
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
+from workflows.settlement import CalculationWorkflow
 
 log = structlog.get_logger(__name__)
 
 GRACE = timedelta(seconds=25)
 DRAINS = tuple(messages.Drain(step) for step in ("events", "runs", "tags", "streams", "sales"))
 POLLERS = 20
+PARTS_AT_ONCE = 2
+"""Parts of settlements that a worker computes at once; each is the database's work first, then this process's."""
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
+
+
+_WORKFLOWS: Mapping[str, Sequence[type]] = {
+    messages.FLOWS_QUEUE: [FlowWorkflow, DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow],
+    messages.SETTLEMENT_QUEUE: [CalculationWorkflow],
+}
 
 
 async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
@@ -108,6 +118,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.erasure_worker,
         await stack.enter_async_context(application.streams()),
         application.selling,
+        application.settlements,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [
@@ -119,6 +130,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],
         messages.INBOX_QUEUE: [drains.drain],
+        messages.SETTLEMENT_QUEUE: [*SettlementActivities(application.calculation_steps).all],
     }
     pulls = PullActivities(application.pulls(link))
     for connector in application.connectors.values():
@@ -153,10 +165,11 @@ def _maker(
 ) -> Callable[[], Worker]:
     def make() -> Worker:
         flows = queue == messages.FLOWS_QUEUE
+        settlement = queue == messages.SETTLEMENT_QUEUE
         return Worker(
             client,
             task_queue=queue,
-            workflows=[FlowWorkflow, DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow] if flows else [],
+            workflows=_WORKFLOWS.get(queue, []),
             activities=activities,
             # The sandbox belongs in the tests: see docs/adr/0003.
             workflow_runner=UnsandboxedWorkflowRunner(),
@@ -164,6 +177,7 @@ def _maker(
             max_cached_workflows=CACHED_RUNS,
             max_concurrent_workflow_task_polls=POLLERS if flows else 5,
             max_task_queue_activities_per_second=rate,
+            max_concurrent_activities=PARTS_AT_ONCE if settlement else None,
             graceful_shutdown_timeout=GRACE,
         )
 

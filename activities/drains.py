@@ -23,6 +23,7 @@ from services.run_starts import RunStarter
 from services.schedules import ScheduleService
 from services.selling import BATCH as SALES_BATCH
 from services.selling import Selling
+from services.settlements import SettlementService
 from services.streams import StreamDelivery
 from services.tagging import Tagging
 from storage.engine import Database
@@ -69,6 +70,7 @@ class Drains:
         erasure: ErasureWorker,
         streams: StreamDelivery,
         selling: Selling,
+        settlements: SettlementService,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -81,6 +83,7 @@ class Drains:
         self._tagging = tagging
         self._categories = CategoryFilling(database, tagging, selling)
         self._selling = selling
+        self._settlements = settlements
         self._erasure = erasure
         self._streams = streams
         self._tidied_at = self._followed_at = self._purge_at = 0.0
@@ -126,9 +129,10 @@ class Drains:
         return began > 0
 
     async def _make_sales(self) -> bool:
-        """What happened to orders becomes sales of payees."""
+        """What happened to orders becomes sales of payees; settlements that were asked for in vain begin."""
         looked = await self._selling.drain()
         if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
+            await self._settlements.sweep()
             await pause(GATHER_S if looked.orders else IDLE_S)
         return bool(looked.orders)
 

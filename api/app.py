@@ -18,6 +18,7 @@ from api.problems import install_problem_handlers
 from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
+from api.routes.calculations import calculations
 from api.routes.catalog import catalog
 from api.routes.consents import consents
 from api.routes.customers import customers, identity_decisions, identity_suggestions
@@ -60,6 +61,7 @@ ROUTERS = (
     imports,
     payees,
     settlement,
+    calculations,
     accounts,
     streams,
     comparisons,

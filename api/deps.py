@@ -38,6 +38,8 @@ from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
 from services.sale_corrections import SaleCorrectionService
 from services.secrets import SecretStore
+from services.settlement_views import SettlementViews
+from services.settlements import SettlementService
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
 from services.tag_trials import TagTrials
@@ -90,6 +92,8 @@ class ApiDependencies:
     payees: PayeeRegister
     sale_corrections: SaleCorrectionService
     exchange_rates: ExchangeRateService
+    settlements: SettlementService
+    settlement_views: SettlementViews
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

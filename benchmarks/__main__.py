@@ -23,6 +23,7 @@ from benchmarks import (
     memory,
     profile,
     read_model,
+    settlement,
     starts,
     streams,
     tags,
@@ -50,6 +51,7 @@ IN_THIS_PROCESS = {
     "tags": tags,
     "ingest": ingest,
     "streams": streams,
+    "settlement": settlement,
 }
 WITH_WORKER = {"throughput": throughput, "latency": latency, "history": history}
 WITHOUT_WORKER = {"memory": memory}

@@ -8,7 +8,7 @@ from typing import TypeVar
 import typer
 
 from commands.console import both, only_warnings
-from domain.access import Actor, system_actor
+from domain.access import Actor, Role, system_actor
 from domain.problems import Text
 from runtime.configuration import connected_settings, with_secrets
 from runtime.keys import parse_keyring
@@ -61,6 +61,6 @@ def say(settings: Settings, text: Text, *, err: bool = False) -> None:
     typer.echo(both(text, settings.locale), err=err)
 
 
-def command_line_actor() -> Actor:
-    """Whoever sits at this machine: may do everything, and stands in the audit log as `system:cli/<account>`."""
-    return system_actor(f"cli/{getpass.getuser()}")
+def command_line_actor(role: Role = Role.ADMIN) -> Actor:
+    """Whoever sits at this machine, in one role: stands in the audit log as `system:cli/<account>`."""
+    return system_actor(f"cli/{getpass.getuser()}", role)

@@ -10,6 +10,7 @@ from commands.console import both
 from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from connectors.files import open_table
+from domain.access import Role
 from domain.imports import RowError
 from domain.imports.mapping import ImportMapping
 from domain.problems import Text
@@ -64,7 +65,7 @@ def list_payees(
 
     async def work(database: Database, _: Settings) -> None:
         register = PayeeRegister(database)
-        found = await all_pages(lambda page: register.list(command_line_actor(), page, role=role))
+        found = await all_pages(lambda page: register.list(command_line_actor(Role.FINANCE), page, role=role))
         rows = [
             {
                 "code": each.payee.code,
@@ -86,7 +87,7 @@ def show_payee(code: Annotated[str, typer.Argument(help="编号 / their code")],
     """上级与归属键，最近的在前 / who is above them and what they are known by, the latest first."""
 
     async def work(database: Database, _: Settings) -> None:
-        view = await PayeeRegister(database).show(command_line_actor(), code)
+        view = await PayeeRegister(database).show(command_line_actor(Role.FINANCE), code)
         rows = [
             {"since": str(each.since), "until": None, "what": "upline", "value": each.upline} for each in view.uplines
         ]
@@ -106,7 +107,7 @@ def show_payee(code: Annotated[str, typer.Argument(help="编号 / their code")],
 
 async def _put(database: Database, lines: list[PayeeLine]) -> PutPayees:
     """All payees first: somebody's upline may stand further down."""
-    register, actor = PayeeRegister(database), command_line_actor()
+    register, actor = PayeeRegister(database), command_line_actor(Role.FINANCE)
     done = PutPayees()
     for start in range(0, len(lines), MOST_AT_ONCE):
         put = await register.put(actor, [each.payee for each in lines[start : start + MOST_AT_ONCE]])

@@ -101,6 +101,8 @@ def api_dependencies(application: Application) -> ApiDependencies:
         payees=application.payees,
         sale_corrections=application.sale_corrections,
         exchange_rates=application.exchange_rates,
+        settlements=application.settlements,
+        settlement_views=application.settlement_views,
         connections=application.connections,
         connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),

@@ -4,24 +4,28 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID, uuid4
 
 import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
 from commands.yaml_files import read_file
+from domain.access import Role
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, decode_source, read_source
-from domain.money import HOME_CURRENCY
+from domain.money import HOME_CURRENCY, major_from_minor
 from domain.problems import Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.settlement.explanation import explained
 from domain.settlement.scheme_reading import scheme_of
 from runtime.settings import Settings
 from runtime.settings_source import read_settings
+from services.calculations import CalculationSteps, Wanted
 from services.exchange_rates import ExchangeRateService, Rate
 from services.sale_corrections import SaleCorrectionService
+from services.settlement_views import ExplainedEarning, SettlementViews
 from storage.engine import Database
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
@@ -71,7 +75,7 @@ def show_order(
     """一单归谁、为什么、折算成多少业绩 / whose an order is, why, and what it comes to."""
 
     async def work(database: Database, settings: Settings) -> None:
-        view = await SaleCorrectionService(database).order(command_line_actor(), (account, order_id))
+        view = await SaleCorrectionService(database).order(command_line_actor(Role.FINANCE), (account, order_id))
         if as_json:
             shown = {**asdict(view), "problem": view.problem.as_dict() if view.problem is not None else None}
             typer.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
@@ -99,8 +103,70 @@ def note_rate(
 
     async def work(database: Database, settings: Settings) -> None:
         noted = Rate(currency.upper(), day.date(), rate)
-        await ExchangeRateService(database).set(command_line_actor(), [noted])
+        await ExchangeRateService(database).set(command_line_actor(Role.FINANCE), [noted])
         said = f"1 {noted.currency} = {rate} {HOME_CURRENCY}"
         say(settings, Text(f"自 {noted.day} 起 {said}", f"{said} from {noted.day} on"))
 
     with_database(work)
+
+
+@settle.command("preview")
+def preview(
+    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
+    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
+    version: Annotated[str | None, typer.Option("--version", help="未发布的也可 / any uploaded one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """试算一个账期，不记账 / compute a period; nothing is booked."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        actor, calculation = command_line_actor(Role.FINANCE), uuid4()
+        steps = CalculationSteps(database)
+        await steps.ask(actor, calculation, Wanted(scheme, day.date(), "preview", version))
+        await steps.run(calculation)
+        view = await SettlementViews(database).show(actor, calculation)
+        row, sums = view.row, [asdict(each) for each in view.components]
+        if as_json:
+            head = {"id": str(row.id), "version": row.version, "digest": row.digest, "total_minor": row.total_minor}
+            typer.echo(json.dumps({**head, "members": row.members, "components": sums}, ensure_ascii=False, indent=2))
+            return
+        total = major_from_minor(row.total_minor or 0)
+        zh = f"{row.scheme} {row.version}，{row.start} 至 {row.end}（不含），{row.members} 位收款人，合计 {total}"
+        en = f"{row.scheme} {row.version}, {row.start} to {row.end}, {row.members} payees, {total} in all"
+        say(settings, Text(f"{zh}\n摘要 {row.digest}\n编号 {row.id}", f"{en}\ndigest {row.digest}\nid {row.id}"))
+        show_rows([{**each, "amount_minor": major_from_minor(each["amount_minor"])} for each in sums], as_json=False)
+        show_rows([asdict(each) for each in view.highest], as_json=False)
+
+    with_database(work)
+
+
+@settle.command("explain")
+def explain(
+    calculation: Annotated[UUID, typer.Argument(help="试算的编号 / a calculation's id")],
+    payee: Annotated[str, typer.Argument(help="收款人编号 / a payee's code")],
+    as_json: AsJson = False,
+) -> None:
+    """一位收款人的结果为什么是这样，直到每一行订单 / why a payee's sum is what it is, down to order lines."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        found = await SettlementViews(database).explain(command_line_actor(Role.FINANCE), calculation, payee)
+        if as_json:
+            shown = {**asdict(found), "earnings": [_earning(each) for each in found.earnings]}
+            typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+            return
+        total = major_from_minor(found.amount_minor, found.currency)
+        say(settings, Text(f"{payee} 合计 {total}", f"{payee}: {total} in all"))
+        for each in found.earnings:
+            rule = each.rule.zh if settings.locale == "zh" else each.rule.en
+            typer.echo(f"\n{each.title}  {rule}")
+            typer.echo(f"  {each.base} → {major_from_minor(each.amount_minor, found.currency)}")
+            show_rows([asdict(line) for line in each.lines], as_json=False)
+            show_rows([asdict(one) for one in each.below], as_json=False)
+            if each.more_lines:
+                say(settings, Text("还有更多订单行，未列出", "There are more order lines"), err=True)
+
+    with_database(work)
+
+
+def _earning(each: ExplainedEarning) -> dict[str, Any]:
+    return {**asdict(each), "rule": each.rule.as_dict()}

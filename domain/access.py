@@ -313,6 +313,6 @@ def require_second_person(actor: Actor, first: Iterable[str], what: Text) -> Non
         )
 
 
-def system_actor(name: str) -> Actor:
+def system_actor(name: str, role: Role = Role.ADMIN) -> Actor:
     """The program itself, or a person at the server's command line: `system:cli`, `system:migrate`."""
-    return Actor(user_id=None, login=_SYSTEM + name, roles=frozenset({Role.ADMIN}), scope=Scope.everything())
+    return Actor(user_id=None, login=_SYSTEM + name, roles=frozenset({role}), scope=Scope.everything())

@@ -55,7 +55,12 @@ def minor_rate(rate: Decimal, currency: str) -> tuple[int, int]:
 
     rate: units of the merchant's currency for one unit of it.
     """
-    return rate.scaleb(_EXPONENTS.get(HOME_CURRENCY, 2) - _EXPONENTS.get(currency, 2)).as_integer_ratio()
+    return per_minor(rate, currency).as_integer_ratio()
+
+
+def per_minor(rate: Decimal, currency: str) -> Decimal:
+    """As `minor_rate`, as a decimal."""
+    return rate.scaleb(_EXPONENTS.get(HOME_CURRENCY, 2) - _EXPONENTS.get(currency, 2))
 
 
 def major_from_minor(amount_minor: int, currency: str = HOME_CURRENCY) -> str:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     LOGIN_ATTEMPTS = "login_attempts"
     IDEMPOTENCY_KEYS = "idempotency_keys"
     COMPARISONS = "comparisons"
+    CALCULATIONS = "calculations"
 
 
 TITLES: Mapping[Kind, Text] = {
@@ -37,11 +38,13 @@ TITLES: Mapping[Kind, Text] = {
     Kind.LOGIN_ATTEMPTS: Text("登录尝试计数", "counters of login attempts"),
     Kind.IDEMPOTENCY_KEYS: Text("过期的幂等键", "expired idempotency keys"),
     Kind.COMPARISONS: Text("每夜的比对结果", "nightly comparisons"),
+    Kind.CALCULATIONS: Text("结算试算", "settlements that were tried"),
 }
 
 # Longer than any window that attempts are counted in.
 _LOGIN_ATTEMPTS_DAYS = 1
 _COMPARISONS_DAYS = 400
+_CALCULATIONS_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class RetentionPolicy:
             Kind.LOGIN_ATTEMPTS: _LOGIN_ATTEMPTS_DAYS,
             Kind.IDEMPOTENCY_KEYS: 0,
             Kind.COMPARISONS: _COMPARISONS_DAYS,
+            Kind.CALCULATIONS: _CALCULATIONS_DAYS,
         }[kind]
 
     def cutoff(self, kind: Kind, now: datetime) -> datetime:

@@ -27,6 +27,7 @@ from services.access import Access
 from services.accounts import PlatformAccounts
 from services.attribution_book import AttributionBook
 from services.audit import AuditTrail
+from services.calculations import CalculationSteps
 from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
@@ -73,6 +74,8 @@ from services.sale_corrections import SaleCorrectionService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
 from services.selling import Selling
+from services.settlement_views import SettlementViews
+from services.settlements import SettlementService
 from services.shared_tags import SharedTags
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
@@ -259,6 +262,18 @@ class Application:
     @cached_property
     def sale_corrections(self) -> SaleCorrectionService:
         return SaleCorrectionService(self.database)
+
+    @cached_property
+    def calculation_steps(self) -> CalculationSteps:
+        return CalculationSteps(self.database, self.attribution_book)
+
+    @cached_property
+    def settlements(self) -> SettlementService:
+        return SettlementService(self.database, self.orchestrator, self.calculation_steps)
+
+    @cached_property
+    def settlement_views(self) -> SettlementViews:
+        return SettlementViews(self.database)
 
     @cached_property
     def exchange_rates(self) -> ExchangeRateService:

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Field, col
 
 from domain.retention import Kind
+from storage.calculations import CalculationRow
 from storage.comparisons import ComparisonRow
 from storage.effects import EffectRow
 from storage.events import EventOutboxRow, EventRow
@@ -84,6 +85,11 @@ _OVER: Mapping[Kind, _Over] = {
     Kind.LOGIN_ATTEMPTS: _Over(LoginAttemptRow, col(LoginAttemptRow.window_started_at)),
     Kind.IDEMPOTENCY_KEYS: _Over(IdempotencyKeyRow, col(IdempotencyKeyRow.expires_at)),
     Kind.COMPARISONS: _Over(ComparisonRow, col(ComparisonRow.compared_at)),
+    Kind.CALCULATIONS: _Over(
+        CalculationRow,
+        col(CalculationRow.asked_at),
+        (col(CalculationRow.purpose).in_([literal_column("'preview'"), literal_column("'what-if'")]),),
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Identity, Index, select, text, update
+from sqlalchemy import BigInteger, Identity, Index, func, select, text, update
 from sqlmodel import Field, col
 
 from domain.settlement.selling import SoldLine, WentBack
@@ -137,8 +137,12 @@ class SaleQueue(Repository):
         return {key for (key,) in await fetch(self.work, _FIRSTS, values)}
 
     async def ask_for_sweep(self, since: date, reason: str) -> None:
-        """Have all orders since a day looked at, bit by bit."""
-        await self.insert(SaleSweepRow(since=since, cursor=0, reason=reason, asked_at=self.now))
+        """Have all orders since a day looked at, bit by bit; together with what was asked for and has not begun."""
+        row = SaleSweepRow
+        waits = (col(row.done_at).is_(None), col(row.cursor) == 0, col(row.reason) == reason)
+        earlier = update(row).where(*waits).values(since=func.least(col(row.since), since)).returning(col(row.id))
+        if (await self.session.execute(earlier)).first() is None:
+            await self.insert(SaleSweepRow(since=since, cursor=0, reason=reason, asked_at=self.now))
 
     async def was_swept(self, reason: str) -> bool:
         """Whether a sweep was asked for with this reason."""

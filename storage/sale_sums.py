@@ -1,14 +1,18 @@
 """What each payee's sales come to, by component of a scheme: the filters of the scheme as SQL over numbered words."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from typing import NamedTuple
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, and_, case, cast, false, func, literal, select, true
 
+from domain.money import per_minor
 from domain.settlement.exact import EXACT, WEIGHT
 from domain.settlement.formulas import Proportion
 from domain.settlement.scheme import LINE_BASES, Component, LineTest, Scheme
+from storage.orders import OrderRow
 from storage.recordsets import table_of
 from storage.sales import BASES, SaleRow, Sales
 from storage.unit_of_work import Repository
@@ -44,12 +48,21 @@ class Sold(NamedTuple):
 class SaleSums(Repository):
     """Sums over an extent, payee by payee in the order of their numbers."""
 
-    async def by_payee(self, scheme: Scheme, extent: Extent) -> Iterator[Sold]:
-        """What every payee with sales sold, as the components of the scheme count it."""
+    async def by_payee(
+        self, scheme: Scheme, extent: Extent, rates: Mapping[str, Decimal] | None = None
+    ) -> Iterator[Sold]:
+        """What every payee with sales sold, as the components of the scheme count it.
+
+        rates: of other currencies at settlement, for exchange differences.
+        """
         counted = [each for each in scheme.components if each.base in LINE_BASES]
         numbers = await self._numbers(counted)
         lines = [each for each in counted if each.grain == "line"]
-        sums = [func.sum(_weighted(each, numbers)).filter(_passes(each, numbers)).label(each.name) for each in counted]
+        worth = await self._worth(rates or {})
+        sums = [
+            func.sum(_weighted(each, numbers, worth)).filter(_passes(each, numbers)).label(each.name)
+            for each in counted
+        ]
         statement = (
             select(_SALES.c.payee, *sums)
             .where(*_within(scheme, extent))
@@ -62,11 +75,36 @@ class SaleSums(Repository):
         return (
             Sold(
                 row[0],
-                {name: int(value) for name, value in zip(names, row[1:], strict=True) if value is not None},
+                {name: _whole(value) for name, value in zip(names, row[1:], strict=True) if value is not None},
                 rounded.get(row[0], {}),
             )
             for row in rows
         )
+
+    async def lines(
+        self, scheme: Scheme, component: Component, extent: Extent, limit: int
+    ) -> list[tuple[str, str, str, int]]:
+        """The order lines that count for a component, with all their differences: account, order, line, and what they
+        count in `exact.WEIGHT`; without those that come to nothing. Of exchange differences what was kept abroad."""
+        numbers = await self._numbers([component])
+        shown = replace(component, base="kept") if component.base == "fx-difference" else component
+        counted = func.sum(_weighted(shown, numbers)).label("counted")
+        sums = (
+            select(_SALES.c.order_key, _SALES.c.line_id, counted)
+            .where(*_within(scheme, extent), _passes(component, numbers))
+            .group_by(_SALES.c.order_key, _SALES.c.line_id)
+            .having(counted != 0)
+            .order_by(_SALES.c.order_key, _SALES.c.line_id)
+            .limit(limit)
+            .subquery()
+        )
+        orders = table_of(OrderRow)
+        statement = (
+            select(orders.c.account_id, orders.c.order_id, sums.c.line_id, sums.c.counted)
+            .join(orders, orders.c.id == sums.c.order_key)
+            .order_by(sums.c.order_key, sums.c.line_id)
+        )
+        return [(*row[:3], int(row[3])) for row in await self.session.execute(statement)]
 
     async def _by_line(
         self, scheme: Scheme, lines: Sequence[Component], numbers: Mapping[tuple[str, str], int], extent: Extent
@@ -89,6 +127,11 @@ class SaleSums(Repository):
         for row in await self.session.execute(outer.group_by(inner.c.payee)):
             found[row[0]] = {each.name: int(value or 0) for each, value in zip(lines, row[1:], strict=True)}
         return found
+
+    async def _worth(self, rates: Mapping[str, Decimal]) -> Mapping[int, Decimal]:
+        """What a minor unit of each currency is worth in the merchant's, by the number of its word."""
+        words = await Sales(self.work).numbers({("currency", each) for each in rates}, known_only=True)
+        return {number: per_minor(rates[currency], currency) for (_, currency), number in words.items()}
 
     async def _numbers(self, components: Sequence[Component]) -> dict[tuple[str, str], int]:
         tests = [test for each in components for test in (*each.tests, *(t for w in each.weightings for t in w.tests))]
@@ -134,8 +177,17 @@ def _holds(test: LineTest, numbers: Mapping[tuple[str, str], int]) -> ColumnElem
     return and_(true(), *bounds)
 
 
-def _weighted(component: Component, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[int]:
-    """What a sale counts, in `exact.WEIGHT`."""
+def _weighted(
+    component: Component, numbers: Mapping[tuple[str, str], int], worth: Mapping[int, Decimal] | None = None
+) -> ColumnElement[Any]:
+    """What a sale counts, in `exact.WEIGHT`. worth: of a minor unit of other currencies, by their word's number."""
+    if component.base == "fx-difference":
+        now = case(
+            *((_SALES.c.currency == number, literal(each, Numeric)) for number, each in (worth or {}).items()),
+            else_=literal(None, Numeric),
+        )
+        gained = _SALES.c.foreign_minor * now - _SALES.c.kept_minor if worth else literal(0, Numeric)
+        return case((_SALES.c.foreign_minor != 0, gained * WEIGHT), else_=literal(0, Numeric))
     amount = cast(_SALES.c[_MEASURES[str(component.base)]], BigInteger)
     whens = [
         (and_(true(), *(_holds(test, numbers) for test in each.tests)), literal(each.weight, BigInteger))
@@ -167,3 +219,8 @@ def _rounded(exact: ColumnElement[int], scheme: Scheme) -> ColumnElement[int]:
         case "up":
             more = rest > 0
     return func.sign(exact) * (whole + cast(cast(more, Integer), Numeric)) * scheme.grain
+
+
+def _whole(value: Any) -> int:
+    """A sum as a whole number; of exchange differences what is finer than a ten-thousandth is rounded, once."""
+    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP)) if isinstance(value, Decimal) else int(value)

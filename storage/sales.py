@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Identity, Index, SmallInteger, UniqueConstraint, text
-from sqlmodel import Field
+from sqlalchemy import BigInteger, Identity, Index, SmallInteger, UniqueConstraint, select, text
+from sqlmodel import Field, col
 
 from domain.settlement.attribution import Basis
 from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
@@ -124,9 +124,16 @@ class Sales(Repository):
         return found
 
     async def watermark(self) -> int:
-        """The number of the last row; no row up to it is still under way. Nobody adds until this unit of work ends."""
+        """A number that no row is above and that none up to is still under way; nobody adds until this unit of work
+        ends. It is the sequence's, for all pieces would have to be gone through for the last row's."""
         await lock(self.work, _LOCK)
-        return int(await self.session.scalar(text("SELECT coalesce(max(seq), 0) FROM sales")) or 0)
+        return int(await self.session.scalar(text(_LAST)) or 0)
+
+    async def currencies(self) -> set[str]:
+        """The currencies beside the merchant's own in which anything was ever sold."""
+        row = SaleWordRow
+        statement = select(col(row.word)).where(col(row.field) == "currency", col(row.word) != "")
+        return set(await self.session.scalars(statement))
 
     async def numbers(
         self, words: Collection[tuple[str, str]], *, known_only: bool = False
@@ -153,6 +160,7 @@ _OF = ("basis", "day", "payee", "order_key", "line_id", "order_minor", *WORD_FIE
 _COLUMNS = (*_OF, *Amounts._fields, "part")
 _WORDS_AT = slice(_OF.index(WORD_FIELDS[0]), _OF.index(WORD_FIELDS[0]) + len(WORD_FIELDS))
 _AMOUNTS_AT = len(_OF)
+_LAST = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM sales_seq_seq"
 _MONTHS = "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = 'sales'::regclass"
 _NEW_WORDS = """
     INSERT INTO sale_words (field, word)

@@ -194,6 +194,31 @@ class Drain:
 
 
 @dataclass
+class Calculation:
+    """A settlement to be computed, in so many parts. Nothing but numbers and digests goes through a history."""
+
+    id: str
+    parts: int
+
+
+@dataclass
+class CalculationPart:
+    """One part of a pass of a calculation."""
+
+    calculation: str
+    pass_number: int
+    part: int
+
+
+@dataclass
+class CalculationFailure:
+    """Why a calculation ended without a result, as a problem document."""
+
+    calculation: str
+    problem: dict[str, Any]
+
+
+@dataclass
 class StreamPull:
     """A stream of one account to be read on (`pull`), or compared with what is here (`compare`).
 
@@ -247,5 +272,11 @@ PULL_WORKFLOW = "tandem/pull"
 DRAIN_WORKFLOW = "tandem/drain"
 START_SCHEDULED_RUN_WORKFLOW = "tandem/start-scheduled-run"
 
+FREEZE_CALCULATION_ACTIVITY = "settlement.freeze"
+CALCULATE_PART_ACTIVITY = "settlement.calculate-part"
+FINISH_CALCULATION_ACTIVITY = "settlement.finish"
+FAIL_CALCULATION_ACTIVITY = "settlement.fail"
+CALCULATION_WORKFLOW = "settlement/calculation"
+SETTLEMENT_QUEUE = "settlement"
 FLOWS_QUEUE = "flows"
 INBOX_QUEUE = "inbox"

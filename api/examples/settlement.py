@@ -40,7 +40,43 @@ _CORRECTION = {
 _DECIDED = {"decided_by": "wu", "decided_at": "2026-11-12T02:00:00Z", "note": "已核对排班"}
 _APPROVED = {**_CORRECTION, **_DECIDED, "state": "approved"}
 
+_ID = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e55"
+_CALCULATION = {
+    "id": _ID,
+    "scheme": "promoters",
+    "version": "1.0.0",
+    "cycle": "month",
+    "start": "2026-11-01",
+    "end": "2026-12-01",
+    "purpose": "preview",
+    "state": "computed",
+    "asked_by": "qian",
+    "asked_at": "2026-12-01T01:00:00Z",
+    "frozen_at": "2026-12-01T01:00:02Z",
+    "computed_at": "2026-12-01T01:00:21Z",
+    "members": 312,
+    "digest": "5f0c4b7d1e9a2c8834b6f1d07a93e2c5b8d04f61",
+    "total_minor": 68765,
+    "problem": None,
+}
+_SHOWN = {
+    "calculation": _CALCULATION,
+    "parts_done": 32,
+    "parts": 32,
+    "components": [{"component": "sales", "title": "推广提成", "payees": 1, "amount_minor": 68765}],
+    "highest": [{"payee": "P-0137", "amount_minor": 68765}],
+}
+_ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "digest": None}
+_BEGUN = {
+    "calculation": {**_CALCULATION, **_ASKED, "total_minor": None},
+    "parts_done": 0,
+    "parts": 32,
+    "components": [],
+    "highest": [],
+}
+
 REQUESTS: dict[str, Any] = {
+    "calculate": {"scheme": "promoters", "day": "2026-11-11"},
     "put_payees": {"payees": [{"code": "P-0137", "name": "李小红", "role": "promoter", "unit_path": "/east/"}]},
     "set_uplines": {"changes": [{"code": "P-0137", "upline": "C-0002", "since": "2026-11-01"}]},
     "set_keys": {
@@ -56,6 +92,31 @@ REQUESTS: dict[str, Any] = {
     "set_rates": {"rates": [{"currency": "USD", "day": "2026-11-11", "rate": "7.1234"}]},
 }
 RESPONSES: dict[str, Any] = {
+    "calculate": _BEGUN,
+    "list_calculations": {"items": [_CALCULATION], "next_cursor": None},
+    "show_calculation": _SHOWN,
+    "explain_calculation": {
+        "payee": "P-0137",
+        "currency": "CNY",
+        "amount_minor": 68765,
+        "earnings": [
+            {
+                "component": "sales",
+                "title": "推广提成",
+                "rule": {
+                    "zh": "实付减退款，分段计算：0.00 起 5%，10000.00 起 8%",
+                    "en": "of what buyers paid less refunds …",
+                },
+                "base": "12345.67",
+                "amount_minor": 68765,
+                "lines": [
+                    {"account": "youzan/flagship", "order_id": "E20261111000001", "line_id": "1", "counted": "12345.67"}
+                ],
+                "more_lines": False,
+                "below": [],
+            }
+        ],
+    },
     "put_payees": {"new": 1, "changed": 0, "unchanged": 0},
     "list_payees": {"items": [_PAYEE], "next_cursor": None},
     "show_payee": {

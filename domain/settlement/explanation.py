@@ -49,13 +49,16 @@ def explained(scheme: Scheme) -> list[Text]:
     return [*said, *_terms(scheme)]
 
 
-def _component(scheme: Scheme, component: Component) -> Text:
-    what, conditions, example = _rule(scheme, component), _conditions(scheme, component), _example(scheme, component)
+def rule_of(scheme: Scheme, component: Component) -> Text:
+    """The rule of one component, with its conditions."""
+    what, conditions = _rule(scheme, component), _conditions(scheme, component)
     sign = Text("扣减：", "Taken off: ") if component.deducts else Text("", "")
-    return Text(
-        f"{component.title}：{sign.zh}{what.zh}{conditions.zh}。{example.zh}",
-        f"{component.name}: {sign.en}{what.en}{conditions.en}. {example.en}",
-    )
+    return Text(f"{sign.zh}{what.zh}{conditions.zh}", f"{sign.en}{what.en}{conditions.en}")
+
+
+def _component(scheme: Scheme, component: Component) -> Text:
+    rule, example = rule_of(scheme, component), _example(scheme, component)
+    return Text(f"{component.title}：{rule.zh}。{example.zh}", f"{component.name}: {rule.en}. {example.en}")
 
 
 def _rule(scheme: Scheme, component: Component) -> Text:

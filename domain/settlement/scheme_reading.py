@@ -14,7 +14,7 @@ from domain.settlement.exact import ROUNDINGS, Rounding
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate
 from domain.settlement.scheme import CYCLES, Component, Scheme
 
-SCHEME = "scheme"
+SCHEME: Literal["scheme"] = "scheme"
 LEGAL_LEVELS = 2
 """Who may earn by one sale, the seller included: more is pyramid selling (《禁止传销条例》, WeChat's rules for
 distribution)."""

@@ -21,10 +21,12 @@ from connectors.web.guard import HostGuard, WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from domain.problems import UnavailableProblem
+from services.calculations import CalculationSteps
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
 from services.selling import Selling
+from services.settlements import SettlementService
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
 from services.tagging import Tagging
@@ -62,6 +64,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         ErasureWorker(house.database, house.orchestrator),
         streams or StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
         Selling(house.database),
+        SettlementService(house.database, house.orchestrator, CalculationSteps(house.database)),
     )
 
 

@@ -1,5 +1,6 @@
 """`tandem payee` and what finance asks of orders, as they are run."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from commands.payees import payee
 from commands.settlement import settle
 from domain.problems import NotFoundProblem, ValidationProblem
+from storage.encryption import Keyring
+from storage.engine import Database
 from tests.commands.terminal import run
+from tests.services.test_selling import Counter, an_order
 
 pytestmark = pytest.mark.usefixtures("environment")
 TITLES = "编号,姓名,角色,上级,自,渠道"
@@ -37,6 +41,47 @@ def test_one_wrong_row_changes_nothing() -> None:
     assert "3  姓名" in refused.stderr
     assert "未做任何改动" in refused.stderr
     assert json.loads(run(payee, "list", "--json").stdout) == []
+
+
+def test_a_settlement_is_computed_and_explained(database_url: str) -> None:
+    run(payee, "import", write("P1,李小红,promoter,,2026-01-01,live-7"))
+    asyncio.run(_sell(database_url))
+    shown = json.loads(run(settle, "preview", "promoters", "2026-05-20", "--json").stdout)
+    assert (shown["members"], shown["total_minor"]) == (1, 1_500)
+    plain = run(settle, "preview", "promoters", "2026-05-20").stdout
+    assert "合计 15.00" in plain
+    assert shown["digest"] in plain, "computed twice, it is the same"
+    explained = run(settle, "explain", shown["id"], "P1").stdout
+    assert "实付减退款的 5%" in explained
+    assert "300.00 → 15.00" in explained
+    assert "youzan/flagship  E1        1        200.00" in explained
+    earnings = json.loads(run(settle, "explain", shown["id"], "P1", "--json").stdout)["earnings"]
+    assert [each["counted"] for each in earnings[0]["lines"]] == ["200.00", "100.00"]
+    order = run(settle, "order", "youzan/flagship", "E1").stdout
+    assert "channel:live-7" in order
+    assert json.loads(run(settle, "order", "youzan/flagship", "E1", "--json").stdout)["is_first"]
+
+
+async def _sell(database_url: str) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    counter = Counter(database)
+    await counter.publish()
+    await counter.publish("1.0.0", SCHEME)
+    await counter.told(an_order())
+    await database.close()
+
+
+SCHEME = """
+scheme:
+  name: promoters
+  version: {version}
+  title: 推广员
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [promoter] }}
+  earns: [{{ name: sales, title: 推广, of: kept, rate: '5%' }}]
+"""
 
 
 def test_rates_and_orders_that_are_not_there() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -18,6 +19,7 @@ from services.access import Access
 from services.people import People
 from services.retention import RetentionService
 from storage.audit import AuditEntryRow
+from storage.calculations import CalculationRow, Calculations, Purpose
 from storage.comparisons import Comparisons
 from storage.effects import EffectRow, Effects
 from storage.engine import Database
@@ -155,6 +157,27 @@ async def one_of_everything(database: Database) -> None:
         await LoginAttempts(work).count("somebody", timedelta(minutes=15))
         await Comparisons(work).begin("youzan/shop", "orders", "/", work.now - timedelta(days=2), work.now, {})
         await IdempotencyKeys(work).begin("li", "key", "sha256:0")
+        await Calculations(work).add(a_calculation(work.now, "preview"))
+        # What was paid by stays, whatever its age.
+        await Calculations(work).add(a_calculation(work.now, "settlement"))
+
+
+def a_calculation(now: datetime, purpose: Purpose) -> CalculationRow:
+    return CalculationRow(
+        id=uuid4(),
+        scheme="s",
+        version="1.0.0",
+        text_digest="sha256:0",
+        cycle="month",
+        start=date(2026, 5, 1),
+        end=date(2026, 6, 1),
+        purpose=purpose,
+        state="computed",
+        asked_by="qian",
+        asked_at=now,
+        components=[],
+        parts=16,
+    )
 
 
 LAST_DAYS = {
@@ -165,6 +188,7 @@ LAST_DAYS = {
     40: {Kind.EFFECTS},
     # The token was good for a day.
     51: {Kind.TOKENS},
+    90: {Kind.CALCULATIONS},
     200: {Kind.PAYMENTS},
     400: {Kind.COMPARISONS},
 }
@@ -366,6 +390,7 @@ INDEXES = {
     Kind.LOGIN_ATTEMPTS: "ix_login_attempts_window_started_at",
     Kind.IDEMPOTENCY_KEYS: "ix_idempotency_keys_expires_at",
     Kind.COMPARISONS: "ix_comparisons_compared_at_id",
+    Kind.CALCULATIONS: "ix_settlement_calculations_tried",
 }
 
 

@@ -1,0 +1,60 @@
+"""The steps of a settlement's calculation, on a queue of their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.binding import failure
+from activities.drains import heart_beating
+from domain.problems import ProblemError
+from services.calculations import ALONE, CalculationSteps
+from workflows import messages
+
+
+class SettlementActivities:
+    """Each may be repeated, also while an earlier attempt still runs somewhere."""
+
+    def __init__(self, steps: CalculationSteps) -> None:
+        self._steps = steps
+
+    @property
+    def all(self) -> Sequence[Callable[..., Awaitable[Any]]]:
+        return [self.freeze, self.calculate_part, self.finish, self.fail]
+
+    @activity.defn(name=messages.FREEZE_CALCULATION_ACTIVITY)
+    async def freeze(self, calculation: messages.Calculation) -> int:
+        """How many payees take part."""
+        async with _refusing():
+            return await self._steps.freeze(UUID(calculation.id))
+
+    @activity.defn(name=messages.CALCULATE_PART_ACTIVITY)
+    async def calculate_part(self, part: messages.CalculationPart) -> str:
+        """The digest of the part."""
+        async with _refusing():
+            work = self._steps.earn_alone if part.pass_number == ALONE else self._steps.earn_by_downline
+            return (await work(UUID(part.calculation), part.part)).digest
+
+    @activity.defn(name=messages.FINISH_CALCULATION_ACTIVITY)
+    async def finish(self, calculation: messages.Calculation) -> str:
+        """The digest of the whole."""
+        async with _refusing():
+            return await self._steps.finish(UUID(calculation.id))
+
+    @activity.defn(name=messages.FAIL_CALCULATION_ACTIVITY)
+    async def fail(self, failed: messages.CalculationFailure) -> None:
+        """Note why there is no result."""
+        async with _refusing():
+            await self._steps.fail(UUID(failed.calculation), failed.problem)
+
+
+@asynccontextmanager
+async def _refusing() -> AsyncIterator[None]:
+    """Tell the server that this lives, and refusals as it understands them."""
+    try:
+        async with heart_beating():
+            yield
+    except ProblemError as error:
+        raise failure(error.problem) from error

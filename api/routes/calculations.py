@@ -1,0 +1,181 @@
+"""Settlements computed: asked for, watched, and explained down to order lines. Nothing is booked by them."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Path, status
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.deps import Deps
+from api.paging import PageOf, Paging, Word
+from api.routing import router
+from domain.access import Actor, Permission
+from domain.settlement.payees import Code
+from domain.settlement.scheme import Cycle
+from services.calculations import Wanted
+from services.settlement_views import CalculationView, Explanation
+
+calculations = router("/api/v1/settlement/calculations", "settlement")
+
+Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
+Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
+PayeeCode = Annotated[Code, Path(examples=["P-0137"])]
+
+
+class CalculationIn(BaseModel):
+    """What is to be computed. version: the published one when left out; one that is only uploaded may be tried. day:
+    any day of the period. cycle: the scheme's own when left out; payees with a cycle of their own are settled by it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scheme: str = Field(min_length=1, max_length=64)
+    version: str | None = Field(default=None, max_length=64)
+    day: date
+    cycle: Cycle | None = None
+    purpose: Literal["preview", "what-if"] = "preview"
+
+
+class CalculationOut(BaseModel):
+    """A calculation. start, end: Shanghai days, the end not included. digest: the same whenever it is computed anew
+    from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    scheme: str
+    version: str
+    cycle: str
+    start: date
+    end: date
+    purpose: str
+    state: Literal["asked", "frozen", "computed", "failed"]
+    asked_by: str
+    asked_at: AwareDatetime
+    frozen_at: AwareDatetime | None
+    computed_at: AwareDatetime | None
+    members: int | None
+    digest: str | None
+    total_minor: int | None
+    problem: dict[str, Any] | None
+
+
+class ComponentSumOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    component: str
+    title: str
+    payees: int
+    amount_minor: int
+
+
+class PayeeSumOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    payee: str
+    amount_minor: int
+
+
+class CalculationShown(BaseModel):
+    """A calculation, how many of its parts are done, what its components come to, and who earned most."""
+
+    calculation: CalculationOut
+    parts_done: int
+    parts: int
+    components: list[ComponentSumOut]
+    highest: list[PayeeSumOut]
+
+
+class LineOut(BaseModel):
+    """An order line and what it counts of the component's base, refunds taken off."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    account: str
+    order_id: str
+    line_id: str
+    counted: str
+
+
+class EarningOut(BaseModel):
+    """Why a component comes to what it does. below: of what others earned, who they are."""
+
+    component: str
+    title: str
+    rule: dict[str, str]
+    base: str
+    amount_minor: int
+    lines: list[LineOut]
+    more_lines: bool
+    below: list[PayeeSumOut]
+
+
+class ExplanationOut(BaseModel):
+    """A payee's sum, component by component, down to order lines."""
+
+    payee: str
+    currency: str
+    amount_minor: int
+    earnings: list[EarningOut]
+
+
+@calculations.post("", status_code=status.HTTP_202_ACCEPTED, summary="试算 · Compute a settlement")
+async def calculate(wanted: CalculationIn, actor: Asker, deps: Deps) -> CalculationShown:
+    """冻结输入后分片计算，不记账；随时可由冻结的输入重算，结果一致。
+
+    What counts is frozen, then computed part by part. Nothing is booked; done again, it comes to the same digest.
+    """
+    return _shown(await deps.settlements.calculate(actor, Wanted(**wanted.model_dump())))
+
+
+@calculations.get("", summary="查询核算 · List calculations")
+async def list_calculations(
+    actor: Looker, deps: Deps, page: Paging, scheme: Word | None = None
+) -> PageOf[CalculationOut]:
+    """最新的在前。· The newest first."""
+    found: Any = await deps.settlement_views.list(actor, page, scheme=scheme)
+    return PageOf[CalculationOut].model_validate(found)
+
+
+@calculations.get("/{calculation_id}", summary="查看核算 · Show a calculation")
+async def show_calculation(calculation_id: UUID, actor: Looker, deps: Deps) -> CalculationShown:
+    """进度、各项合计、收入最高的收款人。· How far it is, sums by component, who earned most."""
+    return _shown(await deps.settlement_views.show(actor, calculation_id))
+
+
+@calculations.get("/{calculation_id}/payees/{code}", summary="解释一位收款人的结果 · Explain a payee's sum")
+async def explain_calculation(calculation_id: UUID, code: PayeeCode, actor: Looker, deps: Deps) -> ExplanationOut:
+    """逐项的规则、基数、金额，直到每一行订单。· Rule, base and amount of each component, down to order lines."""
+    return _explained(await deps.settlement_views.explain(actor, calculation_id, code))
+
+
+def _shown(view: CalculationView) -> CalculationShown:
+    return CalculationShown(
+        calculation=CalculationOut.model_validate(view.row),
+        parts_done=view.done,
+        parts=view.of,
+        components=[ComponentSumOut.model_validate(each) for each in view.components],
+        highest=[PayeeSumOut.model_validate(each) for each in view.highest],
+    )
+
+
+def _explained(found: Explanation) -> ExplanationOut:
+    return ExplanationOut(
+        payee=found.payee,
+        currency=found.currency,
+        amount_minor=found.amount_minor,
+        earnings=[
+            EarningOut(
+                component=each.component,
+                title=each.title,
+                rule=each.rule.as_dict(),
+                base=each.base,
+                amount_minor=each.amount_minor,
+                lines=[LineOut.model_validate(line) for line in each.lines],
+                more_lines=each.more_lines,
+                below=[PayeeSumOut.model_validate(one) for one in each.below],
+            )
+            for each in found.earnings
+        ],
+    )

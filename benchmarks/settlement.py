@@ -1,0 +1,259 @@
+"""A month's settlement: frozen, computed alone, then by downline, beside the same sums by DuckDB in memory."""
+
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import duckdb
+import psycopg
+from sqlalchemy import text
+
+from benchmarks.figures import Figure
+from domain.access import system_actor
+from domain.settlement.scheme import Scheme
+from domain.settlement.scheme_reading import scheme_of
+from runtime.embedded import EmbeddedPostgres
+from services.calculations import CalculationSteps, Wanted
+from services.definition_sources import SourceText
+from services.definitions import DefinitionService
+from storage.calculations import Calculations
+from storage.definitions import Definitions
+from storage.encryption import Keyring
+from storage.engine import Database
+from storage.migrations import upgrade
+from storage.sales import PARTS
+from storage.unit_of_work import UnitOfWork
+
+SALES = int(os.environ.get("BENCH_SALES", "1000000"))
+PAYEES = int(os.environ.get("BENCH_PAYEES", str(max(SALES * 3 // 100, 1_000))))
+TITLE = f"Settlement: {SALES:,} order lines of {PAYEES:,} payees"
+NOTE = (
+    "one month, five earnings of which one is by the downline, on disk with every constraint; two parts at once; "
+    "BENCH_SALES and BENCH_PAYEES set how many. The floor is the same sums by DuckDB over the same rows in memory"
+)
+_ACTOR = system_actor("benchmarks")
+_DAY = date(2026, 5, 1)
+_AT_ONCE = 2
+_TURNS = 2
+_RULES = "attribution: {name: orders, title: t, since: 2026-05-01, counts: [completed], roles: {promoter: channel}}"
+_SCHEME = """
+scheme:
+  name: bench
+  title: 压测
+  cycle: month
+  from: 2026-01-01
+  payees: { roles: [promoter, city] }
+  earns:
+    - name: sales
+      title: 推广
+      of: kept
+      roles: [promoter]
+      tiers:
+        graduated:
+          - { from: '0.00', rate: '5%' }
+          - { from: '1000.00', rate: '6%' }
+          - { from: '5000.00', rate: '7%' }
+          - { from: '20000.00', rate: '8%' }
+          - { from: '100000.00', rate: '10%' }
+    - { name: live, title: 直播, of: kept, roles: [promoter], where: { channel: [w3, w7] }, rate: '1%' }
+    - { name: first, title: 首单, of: orders, roles: [promoter], where: { first: true }, each: '2.00' }
+    - name: pieces
+      title: 件
+      of: quantity
+      roles: [promoter]
+      where: { category: [w1, w2, w3] }
+      package: { size: 10, price: '5.00' }
+    - { name: city, title: 城市, roles: [city], overrides: { of: sales, levels: ['10%'] } }
+"""
+_SEED = (
+    """
+    INSERT INTO payees (code, name, role, active, version, created_at, changed_at)
+    SELECT 'P' || n, '\\x00', CASE WHEN n <= {cities} THEN 'city' ELSE 'promoter' END, true, 1, now(), now()
+    FROM generate_series(1, {payees}) AS n
+    """,
+    """
+    INSERT INTO payee_uplines (payee, since, upline, set_at, set_by)
+    SELECT id, '2026-01-01', 1 + id % {cities}, now(), 'bench' FROM payees WHERE id > {cities}
+    """,
+    """
+    INSERT INTO sale_words (field, word)
+    SELECT field, word FROM unnest(ARRAY['platform', 'shop', 'channel', 'influencer', 'category', 'article',
+        'currency']) AS field,
+        LATERAL (SELECT '' UNION ALL SELECT 'w' || n FROM generate_series(1, 9) AS n) AS words (word)
+    """,
+    "SELECT open_sales_month('2026-05-01')",
+    """
+    INSERT INTO sales (order_key, order_minor, paid_minor, kept_minor, foreign_minor, payee, day, platform, shop,
+        channel, influencer, category, article, currency, quantity, orders, basis, part, is_first, is_bonded, line_id)
+    SELECT n, amount, amount, amount, 0, payee, '2026-05-01'::date + (h % 31), 1, 11, 21 + (h % 9), 31,
+        41 + (h / 7 % 9), 51 + (h / 11 % 9), 61, 1 + h % 3, 1, 2, (payee::bigint * 2654435761 % 4294967296 * 16) >> 32,
+        h % 4 = 0, false, '1'
+    FROM (
+        SELECT n, abs(hashint4(n)) AS h, (abs(hashint4(n + 7)) % 50000) AS amount,
+            {cities} + 1 + abs(hashint4(n * 3)) % ({payees} - {cities}) AS payee
+        FROM generate_series({start}, {end}) AS n
+    ) AS made
+    """,
+)
+_CHUNK = 1_000_000
+_FLOOR = """
+    SELECT payee, sum(kept_minor), sum(kept_minor) FILTER (channel IN (23, 27)), sum(orders) FILTER (is_first),
+        sum(quantity) FILTER (category IN (42, 43, 44))
+    FROM sales GROUP BY payee
+"""
+
+
+class _Run(NamedTuple):
+    calculation: UUID
+    seconds: Mapping[str, float]
+
+
+async def measure() -> list[Figure]:
+    """Freezing, both passes and the digest, the same done again, then DuckDB's sums."""
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as directory:
+        async with EmbeddedPostgres(Path(directory)) as server:
+            url = server.url("postgres")
+            upgrade(url)
+            database = Database(url, Keyring({"k1": b"1" * 32}), pool_size=8)
+            try:
+                return await _measure(database, url)
+            finally:
+                await database.close()
+
+
+async def _measure(database: Database, url: str) -> list[Figure]:
+    seeded = await asyncio.to_thread(_seed, url)
+    definitions = DefinitionService(database)
+    for uploaded in await definitions.upload(_ACTOR, [SourceText("s.yaml", _SCHEME), SourceText("r.yaml", _RULES)]):
+        version = uploaded.version
+        await definitions.publish(_ACTOR, (version.kind, version.namespace, version.name, version.version))
+    steps = CalculationSteps(database)
+    runs = [await _computed(steps) for _ in range(_TURNS)]
+    floor, differing = await _floor(database, url, runs[0].calculation)
+    rows, digests = await _outcome(database, [each.calculation for each in runs])
+    whole = [sum(each.seconds.values()) for each in runs]
+    return [
+        Figure("rows put into sales, their index kept", [SALES / seeded], "rows/s"),
+        *(Figure(name, [each.seconds[name] for each in runs], "s", better="lower") for name in runs[0].seconds),
+        Figure(
+            f"all of it, {rows:,} earnings written",
+            whole,
+            "s",
+            better="lower",
+            baseline=[floor] * len(whole),
+            against="DuckDB's sums alone, in memory",
+            aim=30.0,
+        ),
+        Figure("lines in a second", [SALES / each for each in whole], "lines/s"),
+        Figure("different digests of these calculations", [float(len(digests))], "", better="lower", aim=1.0),
+        Figure("bases that differ from DuckDB's", [float(differing)], "", better="lower", aim=0.0),
+        Figure("memory of this process at most", [_peak_mb()], "MB", better="lower"),
+    ]
+
+
+def _seed(url: str) -> float:
+    cities = max(PAYEES // 100, 1)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _SEED[:-1]:
+            connection.execute(statement.format(payees=PAYEES, cities=cities))
+        begun = time.perf_counter()
+        for start in range(1, SALES + 1, _CHUNK):
+            end = min(start + _CHUNK - 1, SALES)
+            connection.execute(_SEED[-1].format(payees=PAYEES, cities=cities, start=start, end=end))
+        seeded = time.perf_counter() - begun
+        connection.execute("VACUUM ANALYZE")
+    return seeded
+
+
+async def _computed(steps: CalculationSteps) -> _Run:
+    calculation = uuid4()
+    await steps.ask(_ACTOR, calculation, Wanted("bench", _DAY, "preview"))
+    seconds = {
+        "freezing: payees, uplines, watermark": await _timed(lambda: steps.freeze(calculation)),
+        "first pass: what payees earn alone": await _timed(lambda: _parts(calculation, steps.earn_alone)),
+        "second pass: by the downline": await _timed(lambda: _parts(calculation, steps.earn_by_downline)),
+        "the digest of it all": await _timed(lambda: steps.finish(calculation)),
+    }
+    return _Run(calculation, seconds)
+
+
+async def _parts(calculation: UUID, step: Callable[[UUID, int], Awaitable[Any]]) -> None:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(part: int) -> None:
+        async with slots:
+            await step(calculation, part)
+
+    await asyncio.gather(*(one(part) for part in range(PARTS)))
+
+
+async def _timed(work: Callable[[], Awaitable[Any]]) -> float:
+    begun = time.perf_counter()
+    await work()
+    return time.perf_counter() - begun
+
+
+async def _outcome(database: Database, calculations: Sequence[UUID]) -> tuple[int, set[str | None]]:
+    """How many earnings the first wrote, and all their digests."""
+    count = text("SELECT count(*) FROM settlement_earnings WHERE calculation = :id")
+    async with UnitOfWork(database) as work:
+        found = [await Calculations(work).find(each) for each in calculations]
+        rows = await work.session.scalar(count, {"id": calculations[0]})
+        return int(rows or 0), {each.digest for each in found if each is not None}
+
+
+async def _floor(database: Database, url: str, calculation: UUID) -> tuple[float, int]:
+    """How long DuckDB takes for the sums alone, on two threads, and how many payees it comes to other sums for."""
+    scheme = await _scheme(database)
+    names = [each.name for each in scheme.components[:4]]
+    memory = duckdb.connect(config={"threads": 2})
+    memory.execute(
+        "CREATE TABLE sales (payee INTEGER, kept_minor BIGINT, channel INTEGER, category INTEGER, quantity INTEGER, "
+        "orders SMALLINT, is_first BOOLEAN)"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file, psycopg.connect(url) as connection:
+        with connection.cursor().copy(
+            "COPY (SELECT payee, kept_minor, channel, category, quantity, orders, is_first FROM sales) "
+            "TO STDOUT (FORMAT csv)"
+        ) as copy:
+            for block in copy:
+                file.write(block)
+        file.flush()
+        memory.execute(f"COPY sales FROM '{file.name}' (FORMAT csv, HEADER false)")
+    begun = time.perf_counter()
+    sums = memory.execute(_FLOOR).fetchall()
+    took = time.perf_counter() - begun
+    expected = {
+        (payee, name): int(value or 0) * 10_000
+        for payee, *values in sums
+        for name, value in zip(names, values, strict=True)
+    }
+    async with UnitOfWork(database) as work:
+        row = await Calculations(work).find(calculation)
+        if row is None:
+            raise LookupError(calculation)
+        differing = 0
+        for part in range(PARTS):
+            for each in await Calculations(work).earned(row, part, 1):
+                differing += expected.pop((each.payee, each.component), 0) != each.base
+    return took, differing + sum(1 for value in expected.values() if value)
+
+
+async def _scheme(database: Database) -> Scheme:
+    async with UnitOfWork(database) as work:
+        version = await Definitions(work).in_force("scheme", "bench")
+        if version is None:
+            raise LookupError("bench")
+        return scheme_of(version.properties)
+
+
+def _peak_mb() -> float:
+    """The most that this process held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

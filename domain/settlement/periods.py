@@ -1,0 +1,25 @@
+"""Periods of a cycle: Shanghai days, half-open."""
+
+from datetime import date, timedelta
+
+from domain.settlement.scheme import Cycle
+
+
+def period_of(cycle: Cycle, day: date) -> tuple[date, date]:
+    """The period that a day is in. Weeks begin on Monday; a month has two halves, the first of fifteen days."""
+    match cycle:
+        case "day":
+            return day, day + timedelta(days=1)
+        case "week":
+            start = day - timedelta(days=day.weekday())
+            return start, start + timedelta(days=7)
+        case "half-month":
+            first = day.replace(day=1)
+            middle = first + timedelta(days=15)
+            return (first, middle) if day < middle else (middle, _next_month(day))
+        case "month":
+            return day.replace(day=1), _next_month(day)
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)

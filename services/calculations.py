@@ -1,0 +1,337 @@
+"""Computing a settlement: frozen once, then part by part in two passes, each part a transaction that can be repeated.
+
+Nothing is booked here. A calculation can be done again at any time from what was frozen, and comes to the same digest.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.access import Actor
+from domain.definitions import DefinitionVersion
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.calculation import (
+    BOUNDS,
+    Earned,
+    Known,
+    Member,
+    bounds_of,
+    digest_of,
+    first_pass,
+    second_pass,
+)
+from domain.settlement.exact import WEIGHT
+from domain.settlement.periods import period_of
+from domain.settlement.scheme import Cycle, Scheme
+from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.attribution_book import AttributionBook
+from storage.calculations import CalculationRow, Calculations, Part, Purpose, rates_of
+from storage.definitions import Definitions
+from storage.engine import Database
+from storage.exchange_rates import ExchangeRates
+from storage.payee_facts import DEEDS, PayeeFacts
+from storage.sale_sums import Extent, SaleSums
+from storage.sales import PARTS, Sales
+from storage.unit_of_work import UnitOfWork
+
+ALONE, BY_DOWNLINE = 1, 2
+"""The two passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be computed. version: None for the one in force; day: any of the period."""
+
+    scheme: str
+    day: date
+    purpose: Purpose
+    version: str | None = None
+    cycle: Cycle | None = None
+
+
+class CalculationSteps:
+    """The steps of a calculation; each may be repeated."""
+
+    def __init__(self, database: Database, book: AttributionBook | None = None) -> None:
+        self._database = database
+        self._book = book or AttributionBook()
+        self._schemes: dict[str, Scheme] = {}
+
+    async def ask(self, actor: Actor, calculation: UUID, wanted: Wanted) -> CalculationRow:
+        """Note what is to be computed, under an id that the caller chose; the same again is the same.
+
+        :raises NotFoundProblem: no such scheme or version. :raises ValidationProblem: the scheme is not for this
+            period, or no sales count as it does.
+        """
+        async with UnitOfWork(self._database) as work:
+            found = await Calculations(work).find(calculation)
+            if found is not None:
+                return found
+            version = await _version(work, wanted)
+            scheme = scheme_of(version.properties)
+            cycle = wanted.cycle or scheme.cycle
+            start, end = period_of(cycle, wanted.day)
+            _refuse_other_periods(scheme, start, end)
+            await self._refuse_uncounted(work, scheme)
+            row = CalculationRow(
+                id=calculation,
+                scheme=version.name,
+                version=version.version,
+                text_digest=version.digest,
+                cycle=cycle,
+                start=start,
+                end=end,
+                purpose=wanted.purpose,
+                state="asked",
+                asked_by=actor.login,
+                asked_at=work.now,
+                components=[each.name for each in scheme.components],
+                parts=PARTS,
+            )
+            return await Calculations(work).add(row)
+
+    async def freeze(self, calculation: UUID) -> int:
+        """Fix what counts: payees and their uplines, sales, facts, rates; how many payees there are.
+
+        :raises ValidationProblem: a currency has no rate.
+        """
+        async with UnitOfWork(self._database) as work:
+            row = await _row(work, calculation, for_update=True)
+            if row.state != "asked":
+                return row.members or 0
+            scheme = await self._scheme(work, row)
+            last = row.end - timedelta(days=1)
+            row.rates = await _rates(work, scheme, last)
+            row.members = await Calculations(work).freeze_members(
+                calculation,
+                roles=scheme.roles,
+                cycle=row.cycle,
+                own_cycle=scheme.cycle,
+                day=last,
+                levels=_levels_above(scheme),
+            )
+            # Last: whoever adds sales waits for the rest of this transaction.
+            row.facts_upto = await PayeeFacts(work).watermark()
+            row.sales_upto = await Sales(work).watermark()
+            row.state, row.frozen_at = "frozen", work.now
+            return row.members
+
+    async def earn_alone(self, calculation: UUID, part: int) -> Part:
+        """The first pass over a part: what payees earn by themselves, and what it lets their uplines see."""
+        async with UnitOfWork(self._database) as work:
+            calculations = Calculations(work)
+            row = await _frozen(work, calculation)
+            scheme = await self._scheme(work, row)
+            await calculations.hold(calculation, ALONE, part)
+            members = await calculations.members(calculation, part)
+            known = await _known(work, scheme, row, part, {each.payee for each in members})
+            earned, passed = first_pass(scheme, members, known)
+            await calculations.write_passed(row, part, passed)
+            done = _done(part, members, earned, digest_of([*passed]))
+            await calculations.write(row, ALONE, part, earned, done)
+            return done
+
+    async def earn_by_downline(self, calculation: UUID, part: int) -> Part:
+        """The second pass over a part: what payees earn by those below them, and the scheme's bounds.
+
+        :raises ConflictProblem: the first pass is not over.
+        """
+        async with UnitOfWork(self._database) as work:
+            calculations = Calculations(work)
+            row = await _frozen(work, calculation)
+            if len(await calculations.parts(calculation, ALONE)) < row.parts:
+                raise ConflictProblem(Text("第一遍计算尚未完成", "The first pass is not over"))
+            scheme = await self._scheme(work, row)
+            await calculations.hold(calculation, BY_DOWNLINE, part)
+            members = await calculations.members(calculation, part)
+            own = {each.payee for each in members}
+            known = await _known(work, scheme, row, part, own, only_scores=True)
+            passed = [each for each in await calculations.passed(row, part) if each.upline in own]
+            earned = second_pass(scheme, members, known, passed)
+            totals: dict[int, int] = defaultdict(int, await calculations.totals(row, part, ALONE))
+            for each in earned:
+                totals[each.payee] += each.amount
+            earned += bounds_of(scheme, members, totals)
+            done = _done(part, members, earned, "")
+            await calculations.write(row, BY_DOWNLINE, part, earned, done)
+            return done
+
+    async def finish(self, calculation: UUID) -> str:
+        """The digest of the whole, which is the same whenever and in whatever order its parts were done.
+
+        :raises ConflictProblem: a part is missing, or what was computed before under this id was something else.
+        """
+        async with UnitOfWork(self._database) as work:
+            row = await _row(work, calculation, for_update=True)
+            parts = await Calculations(work).parts(calculation)
+            if len(parts) < 2 * row.parts:
+                missing = 2 * row.parts - len(parts)
+                raise ConflictProblem(Text(f"还有 {missing} 个分片未完成", f"{missing} parts are not done"))
+            digest = _digest(row, parts)
+            if row.digest not in (None, digest):
+                raise ConflictProblem(
+                    Text(
+                        f"重算结果与原来不同：原 {row.digest}，现 {digest}",
+                        f"It comes to something else than before: {row.digest} then, {digest} now",
+                    )
+                )
+            row.digest, row.total_minor = digest, sum(each.amount_minor for _, each in parts)
+            row.state, row.computed_at, row.problem = "computed", work.now, None
+            return digest
+
+    async def fail(self, calculation: UUID, problem: dict[str, Any]) -> None:
+        """Note why it cannot be computed, as a problem document."""
+        async with UnitOfWork(self._database) as work:
+            row = await _row(work, calculation, for_update=True)
+            if row.state != "computed":
+                row.state, row.problem = "failed", problem
+
+    async def run(self, calculation: UUID, parts: Sequence[int] | None = None) -> str:
+        """All steps, one after the other; parts: in which order. For who waits for a small one."""
+        await self.freeze(calculation)
+        for step in (self.earn_alone, self.earn_by_downline):
+            for part in parts if parts is not None else range(PARTS):
+                await step(calculation, part)
+        return await self.finish(calculation)
+
+    async def _scheme(self, work: UnitOfWork, row: CalculationRow) -> Scheme:
+        """As its text says, read once."""
+        key = f"{row.text_digest}/{row.version}"
+        if key not in self._schemes:
+            version = await Definitions(work).get((SCHEME, "", row.scheme, row.version))
+            if version is None or version.digest != row.text_digest:
+                raise NotFoundProblem(
+                    Text(
+                        f"方案 {row.scheme} {row.version} 的文本已不存在",
+                        f"The text of the scheme {row.scheme} {row.version} is not there any more",
+                    )
+                )
+            self._schemes[key] = scheme_of(version.properties)
+        return self._schemes[key]
+
+    async def _refuse_uncounted(self, work: UnitOfWork, scheme: Scheme) -> None:
+        rules = await self._book.current(work)
+        if rules is None or scheme.counts not in rules.counts:
+            raise ValidationProblem(
+                Text(
+                    f"方案按 {scheme.counts} 计业绩，而已发布的归属规则没有这一项；请在 attribution 的 counts 中加上",
+                    f"The scheme counts {scheme.counts} orders, which no attribution in force does: add it to `counts`",
+                )
+            )
+
+
+async def _version(work: UnitOfWork, wanted: Wanted) -> DefinitionVersion:
+    definitions = Definitions(work)
+    if wanted.version is None:
+        found = await definitions.in_force(SCHEME, wanted.scheme)
+    else:
+        found = await definitions.get((SCHEME, "", wanted.scheme, wanted.version))
+    # What is only uploaded may be tried, and not paid by.
+    tries = wanted.purpose in ("preview", "what-if")
+    if found is None or (found.published_at is None and not tries):
+        named = f"{wanted.scheme} {wanted.version or ''}".strip()
+        raise NotFoundProblem(Text(f"没有已发布的方案 {named}", f"There is no published scheme {named}"))
+    return found
+
+
+def _refuse_other_periods(scheme: Scheme, start: date, end: date) -> None:
+    if start < scheme.start or (scheme.end is not None and end > scheme.end):
+        until = scheme.end or "…"
+        raise ValidationProblem(
+            Text(
+                f"方案 {scheme.name} {scheme.version} 适用于 {scheme.start} 至 {until}，不含账期 {start} 至 {end}",
+                f"The scheme {scheme.name} {scheme.version} is for {scheme.start} to {until}, not for {start} to {end}",
+            )
+        )
+
+
+async def _row(work: UnitOfWork, calculation: UUID, *, for_update: bool = False) -> CalculationRow:
+    row = await Calculations(work).find(calculation, for_update=for_update)
+    if row is None:
+        raise NotFoundProblem(Text(f"没有核算 {calculation}", f"There is no calculation {calculation}"))
+    return row
+
+
+async def _frozen(work: UnitOfWork, calculation: UUID) -> CalculationRow:
+    row = await _row(work, calculation)
+    if row.sales_upto is None:
+        raise ConflictProblem(Text("核算的输入尚未冻结", "What counts is not frozen yet"))
+    return row
+
+
+async def _rates(work: UnitOfWork, scheme: Scheme, day: date) -> dict[str, str] | None:
+    """The rates of the last day, of every currency that anything was sold in, where the scheme asks for them."""
+    if all(each.base != "fx-difference" for each in scheme.components):
+        return None
+    currencies = await Sales(work).currencies()
+    rates = await ExchangeRates(work).on({(each, day) for each in currencies})
+    if missing := sorted(currencies - {currency for currency, _ in rates}):
+        raise ValidationProblem(
+            Text(
+                f"{missing[0]} 在 {day} 没有汇率，请先用 tandem settle rate 登记",
+                f"{missing[0]} has no rate on {day}: note one by `tandem settle rate`",
+            ),
+            currencies=missing,
+        )
+    return {currency: format(rate, "f") for (currency, _), rate in rates.items()}
+
+
+def _levels_above(scheme: Scheme) -> int:
+    """How many levels up anything is earned."""
+    overrides = [len(each.override.rates) for each in scheme.components if each.override is not None]
+    return max([*overrides, *(each.level for each in scheme.components)], default=0)
+
+
+async def _known(
+    work: UnitOfWork,
+    scheme: Scheme,
+    row: CalculationRow,
+    part: int,
+    members: Collection[int],
+    *,
+    only_scores: bool = False,
+) -> Mapping[int, Known]:
+    """What the members of a part sold, did and were scored."""
+    facts = PayeeFacts(work)
+    upto = row.facts_upto or 0
+    scores = await facts.of_part(part, row.start, row.end, upto) if _asks_for_scores(scheme) else {}
+    bases: dict[int, dict[str, int]] = defaultdict(dict)
+    by_line: dict[int, Mapping[str, int]] = {}
+    if not only_scores:
+        extent = Extent(row.start, row.end, row.sales_upto or 0, part)
+        for sold in await SaleSums(work).by_payee(scheme, extent, rates_of(row)):
+            if sold.payee in members:
+                bases[sold.payee].update(sold.bases)
+                by_line[sold.payee] = sold.by_line
+        for component in scheme.components:
+            if component.base in DEEDS:
+                start, end = component.days or (row.start, row.end)
+                start, end = max(start, row.start), min(end, row.end)
+                for payee, counts in (await facts.of_part(part, start, end, upto)).items():
+                    if payee in members and component.base in counts:
+                        bases[payee][component.name] = counts[component.base] * WEIGHT
+    return {
+        payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}))
+        for payee in bases.keys() | scores.keys()
+    }
+
+
+def _asks_for_scores(scheme: Scheme) -> bool:
+    return any(each.score is not None or each.factor is not None for each in scheme.components)
+
+
+def _done(part: int, members: Sequence[Member], earned: Sequence[Earned], more: str) -> Part:
+    digest = hashlib.sha256(f"{digest_of(members)} {digest_of(earned)} {more}".encode()).hexdigest()[:40]
+    return Part(part, digest, len({each.payee for each in earned}), sum(each.amount for each in earned))
+
+
+def _digest(row: CalculationRow, parts: Sequence[tuple[int, Part]]) -> str:
+    """Of the scheme's text, the period, and all that came out."""
+    digest = hashlib.sha256(f"{row.text_digest} {row.cycle} {row.start} {row.end} {BOUNDS}".encode())
+    for pass_, part in sorted(parts):
+        digest.update(f"{pass_} {part.number} {part.digest} {part.amount_minor}".encode())
+    return digest.hexdigest()[:40]

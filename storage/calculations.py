@@ -1,0 +1,411 @@
+"""Calculations of settlement: what was frozen, what it came to, part by part.
+
+A part is written whole, in one transaction, and written again by the same rows however often it is done: a calculation
+is never half one thing and half another, and an attempt that comes late changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, Integer, SmallInteger, String, delete, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlmodel import AutoString, Field, col
+
+from domain.settlement.calculation import BOUNDS, Earned, Member, Passed
+from storage.bulk import fetch
+from storage.locks import lock
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.sales import PARTS, part_of
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+Purpose = Literal["preview", "what-if", "settlement", "adjustment"]
+State = Literal["asked", "frozen", "computed", "failed"]
+_BOUNDS = -1
+"""What stands for `BOUNDS` among the numbers of components."""
+
+
+class CalculationRow(Table, table=True):
+    """One calculation. text_digest: of the scheme's text. components: their names, in the order of their numbers.
+    sales_upto, facts_upto: the last rows that count. rates: of other currencies on the last day, as decimals."""
+
+    __tablename__ = "settlement_calculations"
+    id: UUID = Field(primary_key=True)
+    scheme: str
+    version: str
+    text_digest: str
+    cycle: str
+    start: date
+    end: date
+    purpose: Purpose = Field(sa_type=AutoString)
+    state: State = Field(sa_type=AutoString)
+    asked_by: str
+    asked_at: datetime = instant()
+    components: list[str] = Field(sa_type=ARRAY(String), nullable=False)
+    parts: int = Field(sa_type=SmallInteger)
+    sales_upto: int | None = Field(default=None, sa_type=BigInteger)
+    facts_upto: int | None = Field(default=None, sa_type=BigInteger)
+    rates: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    members: int | None = None
+    frozen_at: datetime | None = instant(optional=True)
+    computed_at: datetime | None = instant(optional=True)
+    digest: str | None = None
+    total_minor: int | None = Field(default=None, sa_type=BigInteger)
+    problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+
+    __table_args__ = (
+        Index("ix_settlement_calculations_asked_at_id", "asked_at", "id"),
+        Index("ix_settlement_calculations_scheme_start", "scheme", "start"),
+        Index(
+            "ix_settlement_calculations_tried",
+            "asked_at",
+            postgresql_where=text("purpose IN ('preview', 'what-if')"),
+        ),
+        Index(
+            "ix_settlement_calculations_unfinished",
+            "asked_at",
+            postgresql_where=text("state IN ('asked', 'frozen')"),
+        ),
+    )
+
+
+def _of_calculation() -> Any:
+    key = ForeignKey("settlement_calculations.id", ondelete="CASCADE")
+    return Field(primary_key=True, sa_column_args=[key])
+
+
+class MemberRow(Table, table=True):
+    """Who takes part in a calculation, as they stood when it was frozen."""
+
+    __tablename__ = "settlement_members"
+    calculation: UUID = _of_calculation()
+    part: int = Field(primary_key=True, sa_type=SmallInteger)
+    payee: int = Field(primary_key=True)
+    role: str
+    uplines: list[int] = Field(sa_type=ARRAY(Integer), nullable=False)
+
+
+class EarningRow(Table, table=True):
+    """What a component comes to for a payee. pass_: 1 alone, 2 by the downline and the scheme's bounds."""
+
+    __tablename__ = "settlement_earnings"
+    calculation: UUID = _of_calculation()
+    base: int = Field(sa_type=BigInteger)
+    amount_minor: int = Field(sa_type=BigInteger)
+    payee: int = Field(primary_key=True)
+    part: int = Field(primary_key=True, sa_type=SmallInteger)
+    pass_: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"name": "pass"})
+    component: int = Field(primary_key=True, sa_type=SmallInteger)
+
+
+class PassedRow(Table, table=True):
+    """What an upline of `to_part` gets to see of those below them in `from_part`."""
+
+    __tablename__ = "settlement_passed"
+    calculation: UUID = _of_calculation()
+    base: int = Field(sa_type=BigInteger)
+    earned: int = Field(sa_type=BigInteger)
+    upline: int = Field(primary_key=True)
+    to_part: int = Field(primary_key=True, sa_type=SmallInteger)
+    from_part: int = Field(primary_key=True, sa_type=SmallInteger)
+    component: int = Field(primary_key=True, sa_type=SmallInteger)
+    level: int = Field(primary_key=True, sa_type=SmallInteger)
+
+
+class PartRow(Table, table=True):
+    """That a part of a pass is done, and what it came to."""
+
+    __tablename__ = "settlement_parts"
+    calculation: UUID = _of_calculation()
+    pass_: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"name": "pass"})
+    part: int = Field(primary_key=True, sa_type=SmallInteger)
+    digest: str
+    payees: int
+    amount_minor: int = Field(sa_type=BigInteger)
+    done_at: datetime = instant()
+
+
+class Part(NamedTuple):
+    """What a part of a pass came to."""
+
+    number: int
+    digest: str
+    payees: int
+    amount_minor: int
+
+
+_NEWEST_FIRST = Order("calculations", (CalculationRow.asked_at, CalculationRow.id))
+
+
+class Calculations(Repository):
+    """Calculations and their parts."""
+
+    async def add(self, row: CalculationRow) -> CalculationRow:
+        """The calculation of this id; made now if it is not there."""
+        await self.session.execute(insert(CalculationRow).values(row.model_dump()).on_conflict_do_nothing())
+        found = await self.session.get(CalculationRow, row.id)
+        if found is None:
+            raise LookupError(row.id)
+        return found
+
+    async def find(self, calculation: UUID, *, for_update: bool = False) -> CalculationRow | None:
+        return await self.session.get(CalculationRow, calculation, with_for_update=for_update or None)
+
+    async def search(self, page: PageRequest, *, scheme: str | None = None) -> Page[CalculationRow]:
+        """Calculations, the newest first."""
+        statement = select(CalculationRow)
+        if scheme is not None:
+            statement = statement.where(col(CalculationRow.scheme) == scheme)
+        return await paginate(self.session, statement, _NEWEST_FIRST, page, lambda row: row)
+
+    async def unfinished(self, before: datetime, limit: int) -> list[CalculationRow]:
+        """Calculations asked for before an instant that came to no end yet, the oldest first."""
+        row = CalculationRow
+        statement = select(row).where(col(row.state).in_(("asked", "frozen")), col(row.asked_at) < before)
+        return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
+
+    async def freeze_members(
+        self, calculation: UUID, *, roles: Sequence[str], cycle: str, own_cycle: str, day: date, levels: int
+    ) -> int:
+        """Who takes part: active payees of these roles (any, when there are none) whose cycle is this one, with who is
+        above them on a day, so many levels up; how many there are.
+
+        own_cycle: of payees who have none of their own.
+        """
+        await self.session.execute(delete(MemberRow).where(col(MemberRow.calculation) == calculation))
+        values = {
+            "calculation": calculation,
+            "roles": list(roles),
+            "cycle": cycle,
+            "own": own_cycle,
+            "day": day,
+            "levels": levels,
+            "parts": PARTS,
+        }
+        ((count,),) = await fetch(self.work, _FREEZE, values)
+        return int(count)
+
+    async def members(self, calculation: UUID, part: int) -> list[Member]:
+        """Those of a part, by number."""
+        rows = await fetch(self.work, _MEMBERS, {"calculation": calculation, "part": part})
+        return [Member(payee, role, tuple(uplines)) for payee, role, uplines in rows]
+
+    async def hold(self, calculation: UUID, pass_: int, part: int) -> None:
+        """Let nobody else write this part until the unit of work ends."""
+        await lock(self.work, f"settlement/{calculation}/{pass_}/{part}")
+
+    async def write(self, row: CalculationRow, pass_: int, part: int, earned: Sequence[Earned], done: Part) -> None:
+        """Let a part of a pass be these earnings, and nothing else."""
+        of_part = {"calculation": row.id, "pass": pass_, "part": part}
+        await fetch(self.work, _FORGET, of_part)
+        numbers = _numbers(row)
+        values: dict[str, Any] = {
+            "payees": [each.payee for each in earned],
+            "components": [numbers[each.component] for each in earned],
+            "bases": [each.base for each in earned],
+            "amounts": [each.amount for each in earned],
+        }
+        await fetch(self.work, _WRITE, {**of_part, **values})
+        result = {"digest": done.digest, "members": done.payees, "amount": done.amount_minor, "now": self.now}
+        await fetch(self.work, _DONE, {**of_part, **result})
+
+    async def write_passed(self, row: CalculationRow, part: int, passed: Sequence[Passed]) -> None:
+        """Let what a part lets uplines see be this, and nothing else."""
+        numbers = _numbers(row)
+        values = {
+            "calculation": row.id,
+            "part": part,
+            "uplines": [each.upline for each in passed],
+            "parts": [part_of(each.upline) for each in passed],
+            "components": [numbers[each.component] for each in passed],
+            "levels": [each.level for each in passed],
+            "bases": [each.base for each in passed],
+            "earned": [each.earned for each in passed],
+        }
+        await fetch(self.work, _FORGET_PASSED, {"calculation": row.id, "part": part})
+        await fetch(self.work, _LET_SEE, values)
+
+    async def passed(self, row: CalculationRow, part: int) -> list[Passed]:
+        """What uplines of a part get to see, added up over all parts."""
+        rows = await fetch(self.work, _SEEN, {"calculation": row.id, "part": part})
+        return [
+            Passed(upline, row.components[component], level, base, earned)
+            for upline, component, level, base, earned in rows
+        ]
+
+    async def earned(self, row: CalculationRow, part: int, pass_: int | None = None) -> Iterator[Earned]:
+        """What payees of a part earned, by payee and component; in one pass only, when it is given."""
+        rows = await fetch(self.work, _EARNED, {"calculation": row.id, "part": part, "pass": pass_})
+        names = _names(row)
+        return (Earned(payee, names[component], base, amount) for payee, component, base, amount in rows)
+
+    async def earned_by(self, row: CalculationRow, payee: int) -> list[Earned]:
+        """What one payee earned, in the order of the components."""
+        values = {"calculation": row.id, "part": part_of(payee), "payee": payee}
+        names = _names(row)
+        return [Earned(payee, names[number], *rest) for number, *rest in await fetch(self.work, _EARNED_BY, values)]
+
+    async def totals(self, row: CalculationRow, part: int, pass_: int) -> dict[int, int]:
+        """What each payee of a part earned in a pass."""
+        rows = await fetch(self.work, _TOTALS, {"calculation": row.id, "part": part, "pass": pass_})
+        return {payee: int(amount) for payee, amount in rows}
+
+    async def parts(self, calculation: UUID, pass_: int | None = None) -> list[tuple[int, Part]]:
+        """The parts that are done, by pass and number."""
+        row = PartRow
+        statement = select(row).where(col(row.calculation) == calculation).order_by(col(row.pass_), col(row.part))
+        if pass_ is not None:
+            statement = statement.where(col(row.pass_) == pass_)
+        found = await self.session.scalars(statement)
+        return [(each.pass_, Part(each.part, each.digest, each.payees, each.amount_minor)) for each in found]
+
+    async def by_component(self, row: CalculationRow) -> list[tuple[str, int, int]]:
+        """What each component comes to over all payees: its name, how many payees, the sum."""
+        names = _names(row)
+        rows = await fetch(self.work, _BY_COMPONENT, {"calculation": row.id})
+        return [(names[component], count, int(amount)) for component, count, amount in rows]
+
+    async def downline(self, row: CalculationRow, payee: int, level: int) -> list[int]:
+        """Who was below a payee, so many levels."""
+        values = {"calculation": row.id, "payee": payee, "level": level}
+        return [each for (each,) in await fetch(self.work, _DOWNLINE, values)]
+
+    async def earned_below(
+        self, row: CalculationRow, payee: int, component: str, levels: int, limit: int
+    ) -> list[tuple[int, int]]:
+        """What those below a payee earned by a component, down to so many levels, who earned most first."""
+        values = {
+            "calculation": row.id,
+            "payee": payee,
+            "component": _numbers(row)[component],
+            "levels": levels,
+            "limit": limit,
+        }
+        return [(each, int(amount)) for each, amount in await fetch(self.work, _EARNED_BELOW, values)]
+
+    async def highest(self, row: CalculationRow, limit: int) -> list[tuple[int, int]]:
+        """The payees who earned most, with their sums."""
+        rows = await fetch(self.work, _HIGHEST, {"calculation": row.id, "limit": limit})
+        return [(payee, int(amount)) for payee, amount in rows]
+
+
+def rates_of(row: CalculationRow) -> Mapping[str, Decimal]:
+    """The frozen rates by currency."""
+    return {currency: Decimal(rate) for currency, rate in (row.rates or {}).items()}
+
+
+def _numbers(row: CalculationRow) -> Mapping[str, int]:
+    return {**{name: number for number, name in enumerate(row.components)}, BOUNDS: _BOUNDS}
+
+
+def _names(row: CalculationRow) -> Mapping[int, str]:
+    return {number: name for name, number in _numbers(row).items()}
+
+
+_FREEZE = """
+    WITH RECURSIVE above AS MATERIALIZED (
+        SELECT DISTINCT ON (payee) payee, upline FROM payee_uplines
+        WHERE since <= %(day)b::date ORDER BY payee, since DESC
+    ),
+    chain AS (
+        SELECT payee, upline, 1 AS level FROM above WHERE upline IS NOT NULL AND %(levels)b::integer > 0
+        UNION ALL
+        SELECT chain.payee, above.upline, chain.level + 1
+        FROM chain JOIN above ON above.payee = chain.upline
+        WHERE above.upline IS NOT NULL AND chain.level < %(levels)b::integer
+    ),
+    chains AS (SELECT payee, array_agg(upline ORDER BY level) AS uplines FROM chain GROUP BY payee),
+    new AS (
+        INSERT INTO settlement_members (calculation, part, payee, role, uplines)
+        SELECT %(calculation)b::uuid,
+            ((p.id::bigint * 2654435761) %% 4294967296 * %(parts)b::bigint) >> 32,
+            p.id, p.role, coalesce(chains.uplines, '{}')
+        FROM payees p LEFT JOIN chains ON chains.payee = p.id
+        WHERE p.active AND coalesce(p.cycle, %(own)b::text) = %(cycle)b::text
+            AND (%(roles)b::text[] = '{}' OR p.role = ANY(%(roles)b::text[]))
+        ORDER BY 2, 3
+        RETURNING 1
+    )
+    SELECT count(*) FROM new
+"""
+_MEMBERS = """
+    SELECT payee, role, uplines FROM settlement_members
+    WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint ORDER BY payee
+"""
+_FORGET = """
+    DELETE FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint AND pass = %(pass)b::smallint
+"""
+_WRITE = """
+    INSERT INTO settlement_earnings (calculation, base, amount_minor, payee, part, pass, component)
+    SELECT %(calculation)b::uuid, base, amount, payee, %(part)b::smallint, %(pass)b::smallint, component
+    FROM unnest(
+        %(bases)b::bigint[], %(amounts)b::bigint[], %(payees)b::integer[], %(components)b::smallint[]
+    ) AS t(base, amount, payee, component)
+"""
+_DONE = """
+    INSERT INTO settlement_parts (calculation, pass, part, digest, payees, amount_minor, done_at)
+    VALUES (
+        %(calculation)b::uuid, %(pass)b::smallint, %(part)b::smallint, %(digest)b::text, %(members)b::integer,
+        %(amount)b::bigint, %(now)b::timestamptz
+    )
+    ON CONFLICT (calculation, pass, part) DO UPDATE SET
+        digest = excluded.digest, payees = excluded.payees, amount_minor = excluded.amount_minor,
+        done_at = excluded.done_at
+"""
+_FORGET_PASSED = """
+    DELETE FROM settlement_passed
+    WHERE calculation = %(calculation)b::uuid AND from_part = %(part)b::smallint
+        AND to_part = ANY(SELECT generate_series(0, 15)::smallint)
+"""
+_LET_SEE = """
+    INSERT INTO settlement_passed (calculation, base, earned, upline, to_part, from_part, component, level)
+    SELECT %(calculation)b::uuid, base, earned, upline, to_part, %(part)b::smallint, component, level
+    FROM unnest(
+        %(bases)b::bigint[], %(earned)b::bigint[], %(uplines)b::integer[], %(parts)b::smallint[],
+        %(components)b::smallint[], %(levels)b::smallint[]
+    ) AS t(base, earned, upline, to_part, component, level)
+"""
+_SEEN = """
+    SELECT upline, component, level, sum(base)::bigint, sum(earned)::bigint FROM settlement_passed
+    WHERE calculation = %(calculation)b::uuid AND to_part = %(part)b::smallint
+    GROUP BY upline, component, level ORDER BY upline, component, level
+"""
+_EARNED = """
+    SELECT payee, component, base, amount_minor FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint
+        AND (%(pass)b::smallint IS NULL OR pass = %(pass)b::smallint)
+    ORDER BY payee, pass, component
+"""
+_EARNED_BY = """
+    SELECT component, base, amount_minor FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint AND payee = %(payee)b::integer
+    ORDER BY component < 0, component
+"""
+_TOTALS = """
+    SELECT payee, sum(amount_minor)::bigint FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint AND pass = %(pass)b::smallint
+    GROUP BY payee
+"""
+_BY_COMPONENT = """
+    SELECT component, count(*), sum(amount_minor)::bigint FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid GROUP BY component ORDER BY component < 0, component
+"""
+_DOWNLINE = """
+    SELECT payee FROM settlement_members
+    WHERE calculation = %(calculation)b::uuid AND uplines[%(level)b::integer] = %(payee)b::integer ORDER BY payee
+"""
+_EARNED_BELOW = """
+    SELECT e.payee, e.amount_minor FROM settlement_members m
+    JOIN settlement_earnings e ON e.calculation = m.calculation AND e.part = m.part AND e.payee = m.payee
+    WHERE m.calculation = %(calculation)b::uuid AND %(payee)b::integer = ANY(m.uplines[1:%(levels)b::integer])
+        AND e.component = %(component)b::smallint
+    ORDER BY e.amount_minor DESC, e.payee LIMIT %(limit)b::integer
+"""
+_HIGHEST = """
+    SELECT payee, sum(amount_minor)::bigint AS amount FROM settlement_earnings
+    WHERE calculation = %(calculation)b::uuid GROUP BY payee ORDER BY amount DESC, payee LIMIT %(limit)b::integer
+"""

@@ -1,0 +1,98 @@
+"""What payees did beside selling, and what marks they were given: only ever added to.
+
+Deeds (`visits`, `reviews`, `bookings`) add up; a count below nothing takes one back. Of scores, whatever else they are
+called, the one that was noted last counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlmodel import Field
+
+from storage.bulk import fetch
+from storage.locks import lock, lock_shared
+from storage.sales import part_of
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+DEEDS = ("visits", "reviews", "bookings")
+_LOCK = "payee-facts"
+
+
+class PayeeFactRow(Table, table=True):
+    """One fact. key: names it among those of its name, so that it is noted once."""
+
+    __tablename__ = "payee_facts"
+    seq: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    payee: int = Field(sa_column_args=[ForeignKey("payees.id")])
+    name: str
+    day: date
+    amount: int
+    key: str
+    noted_at: datetime = instant()
+    noted_by: str
+
+    __table_args__ = (
+        UniqueConstraint("name", "key"),
+        Index("ix_payee_facts_payee_day", "payee", "day"),
+        Index("ix_payee_facts_day_name", "day", "name"),
+    )
+
+
+class PayeeFact(NamedTuple):
+    """To be noted."""
+
+    payee: int
+    name: str
+    day: date
+    amount: int
+    key: str
+
+
+class PayeeFacts(Repository):
+    """Facts by payee and day."""
+
+    async def add(self, facts: Sequence[PayeeFact], by: str) -> int:
+        """Note facts; how many that were not noted before."""
+        if not facts:
+            return 0
+        await lock_shared(self.work, _LOCK)
+        values: dict[str, object] = {
+            name: list(each) for name, each in zip(PayeeFact._fields, zip(*facts, strict=True), strict=True)
+        }
+        return len(await fetch(self.work, _ADD, {**values, "by": by, "now": self.now}))
+
+    async def watermark(self) -> int:
+        """The number of the last fact; nobody adds one until this unit of work ends."""
+        await lock(self.work, _LOCK)
+        return int(await self.session.scalar(text("SELECT coalesce(max(seq), 0) FROM payee_facts")) or 0)
+
+    async def of_part(self, part: int, start: date, end: date, upto: int) -> Mapping[int, Mapping[str, int]]:
+        """What payees of a part did and were given on days `[start, end)`, by payee and name."""
+        values = {"start": start, "end": end, "upto": upto, "deeds": list(DEEDS)}
+        found: dict[int, dict[str, int]] = {}
+        for payee, name, amount in await fetch(self.work, _SUMS, values):
+            if part_of(payee) == part:
+                found.setdefault(payee, {})[name] = amount
+        return found
+
+
+_ADD = """
+    INSERT INTO payee_facts (payee, name, day, amount, key, noted_at, noted_by)
+    SELECT payee, name, day, amount, key, %(now)b::timestamptz, %(by)b::text
+    FROM unnest(
+        %(payee)b::integer[], %(name)b::text[], %(day)b::date[], %(amount)b::integer[], %(key)b::text[]
+    ) AS t(payee, name, day, amount, key)
+    ON CONFLICT (name, key) DO NOTHING RETURNING 1
+"""
+_SUMS = """
+    SELECT payee, name,
+        (CASE WHEN name = ANY(%(deeds)b::text[])
+            THEN sum(amount) ELSE (array_agg(amount ORDER BY seq DESC))[1]
+        END)::bigint
+    FROM payee_facts
+    WHERE day >= %(start)b::date AND day < %(end)b::date AND seq <= %(upto)b::bigint
+    GROUP BY payee, name
+"""

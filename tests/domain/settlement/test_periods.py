@@ -1,0 +1,32 @@
+"""Every day is in one period of each cycle, and periods follow one another."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.settlement.periods import period_of
+from domain.settlement.scheme import CYCLES, Cycle
+
+
+@pytest.mark.parametrize(
+    ("cycle", "day", "start", "end"),
+    [
+        ("day", "2026-11-11", "2026-11-11", "2026-11-12"),
+        ("week", "2026-11-11", "2026-11-09", "2026-11-16"),
+        ("half-month", "2026-11-15", "2026-11-01", "2026-11-16"),
+        ("half-month", "2026-02-16", "2026-02-16", "2026-03-01"),
+        ("month", "2026-12-31", "2026-12-01", "2027-01-01"),
+    ],
+)
+def test_periods(cycle: Cycle, day: str, start: str, end: str) -> None:
+    assert period_of(cycle, date.fromisoformat(day)) == (date.fromisoformat(start), date.fromisoformat(end))
+
+
+@given(st.sampled_from(CYCLES), st.dates(date(2000, 1, 1), date(2099, 12, 31)))
+def test_no_day_is_in_two_periods_or_in_none(cycle: Cycle, day: date) -> None:
+    start, end = period_of(cycle, day)
+    assert start <= day < end
+    assert period_of(cycle, start) == period_of(cycle, end - timedelta(days=1)) == (start, end)
+    assert period_of(cycle, end)[0] == end

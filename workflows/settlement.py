@@ -1,0 +1,60 @@
+"""Computing a settlement: freeze, the first pass over all parts, a barrier, the second pass, the digest of it all."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import messages
+
+PASSES = (1, 2)
+_RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=30)
+
+
+@workflow.defn(name=messages.CALCULATION_WORKFLOW)
+class CalculationWorkflow:
+    """One calculation. Each step is an activity that may be repeated; a part that fails is done again alone."""
+
+    @workflow.run
+    async def run(self, calculation: messages.Calculation) -> str:
+        """The digest. Fails when the calculation cannot be done, which is noted at the calculation too."""
+        try:
+            return await _computed(calculation)
+        except ActivityError as error:
+            failure = messages.CalculationFailure(calculation.id, _problem_of(error))
+            await _step(messages.FAIL_CALCULATION_ACTIVITY, failure)
+            raise
+
+
+async def _computed(calculation: messages.Calculation) -> str:
+    await _step(messages.FREEZE_CALCULATION_ACTIVITY, calculation)
+    for number in PASSES:
+        parts = [messages.CalculationPart(calculation.id, number, part) for part in range(calculation.parts)]
+        await asyncio.gather(*(_step(messages.CALCULATE_PART_ACTIVITY, each) for each in parts))
+    digest: str = await _step(messages.FINISH_CALCULATION_ACTIVITY, calculation)
+    return digest
+
+
+async def _step(name: str, argument: Any) -> Any:
+    return await workflow.execute_activity(
+        name,
+        argument,
+        task_queue=messages.SETTLEMENT_QUEUE,
+        start_to_close_timeout=timedelta(minutes=10),
+        schedule_to_close_timeout=timedelta(hours=2),
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=_RETRY,
+    )
+
+
+def _problem_of(error: ActivityError) -> dict[str, Any]:
+    """What the activity refused with; its words alone when it was no refusal."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        return dict(cause.details[0])
+    said = str(cause or error)
+    return {"title": said, "message": {"zh": said, "en": said}}
