@@ -40,6 +40,7 @@ from services.sale_corrections import SaleCorrectionService
 from services.secrets import SecretStore
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
+from services.stream_readings import StreamReadings
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
 from services.tag_trials import TagTrials
@@ -88,6 +89,7 @@ class ApiDependencies:
     quarantine: QuarantineService
     failed_lookups: FailedLookupService
     pull_reports: PullReports
+    stream_readings: StreamReadings
     imports: Imports
     payees: PayeeRegister
     sale_corrections: SaleCorrectionService

@@ -97,6 +97,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         quarantine=application.quarantine,
         failed_lookups=application.failed_lookups,
         pull_reports=application.pull_reports,
+        stream_readings=application.stream_readings,
         imports=application.imports,
         payees=application.payees,
         sale_corrections=application.sale_corrections,

@@ -1,14 +1,19 @@
-"""`tandem stream …`: how well platforms are read."""
+"""`tandem stream …`: how well platforms are read, and reading them now."""
 
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from commands.database import command_line_actor, with_database
+from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
+from connectors.loading import load_connectors
+from domain.catalog import CATALOG
+from domain.problems import Text
+from runtime.application import connect_temporal
 from runtime.settings import Settings
 from services.pull_reports import PullReports
+from services.stream_readings import StreamReadings, Task
 from storage.engine import Database
 from storage.paging import LARGEST_PAGE, PageRequest
 
@@ -17,6 +22,8 @@ stream = typer.Typer(help="平台数据的拉取与比对 / how well platforms a
 Account = Annotated[str | None, typer.Option("--account", help="账号，如 wecom/corp / account, as wecom/corp")]
 Name = Annotated[str | None, typer.Option("--stream", help="数据流，如 orders / stream, as orders")]
 Newest = Annotated[int, typer.Option("--newest", help="最近几次 / how many", min=1, max=LARGEST_PAGE)]
+OneAccount = Annotated[str, typer.Argument(help="账号，如 wecom/corp / account, as wecom/corp")]
+OneStream = Annotated[str, typer.Argument(help="数据流，如 orders / stream, as orders")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 
@@ -44,6 +51,18 @@ def list_streams(account: Account = None, as_json: AsJson = False) -> None:
         )
 
     with_database(work)
+
+
+@stream.command("read")
+def read_stream(account: OneAccount, name: OneStream) -> None:
+    """立即拉取一个数据流 / read a stream now."""
+    _ask(account, name, "pull")
+
+
+@stream.command("compare")
+def compare_stream(account: OneAccount, name: OneStream) -> None:
+    """立即比对最近两天并补正 / compare the last two days of a stream now, and mend what differs."""
+    _ask(account, name, "compare")
 
 
 @stream.command("comparisons")
@@ -77,3 +96,13 @@ def list_comparisons(account: Account = None, name: Name = None, newest: Newest 
 
 def _told(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at is not None else None
+
+
+def _ask(account: str, name: str, task: Task) -> None:
+    async def work(database: Database, settings: Settings) -> None:
+        client = await connect_temporal(settings, database)
+        await StreamReadings(database, client, load_connectors(CATALOG)).ask(command_line_actor(), account, name, task)
+        done = Text("已开始，结果见 tandem stream list、comparisons", "begun; tandem stream list and comparisons tell")
+        say(settings, done)
+
+    with_database(work)

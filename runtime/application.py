@@ -77,6 +77,7 @@ from services.selling import Selling
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
 from services.shared_tags import SharedTags
+from services.stream_readings import StreamReadings
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
@@ -353,6 +354,10 @@ class Application:
     @cached_property
     def pull_schedules(self) -> PullSchedules:
         return PullSchedules(self.database, self.client, self.connectors)
+
+    @cached_property
+    def stream_readings(self) -> StreamReadings:
+        return StreamReadings(self.database, self.client, self.connectors)
 
     @cached_property
     def imports(self) -> Imports:

@@ -31,6 +31,8 @@ REQUESTS: dict[str, Any] = {
 }
 
 RESPONSES: dict[str, Any] = {
+    "read_stream": {"account_id": "youzan/flagship", "stream": "orders"},
+    "compare_stream": {"account_id": "youzan/flagship", "stream": "orders"},
     "connect_account": _ACCOUNT,
     "list_accounts": page(_ACCOUNT),
     "show_account": _ACCOUNT,

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from fastapi import Path, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from api.auth import requires
@@ -10,11 +11,21 @@ from api.deps import Deps
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.organisation import Slug
 
 streams = router("/api/v1/streams", "accounts")
 comparisons = router("/api/v1/comparisons", "accounts")
 
 Reader = Annotated[Actor, requires(Permission.ACCOUNTS_READ)]
+Steward = Annotated[Actor, requires(Permission.ACCOUNTS_MANAGE)]
+Name = Annotated[str, Path(max_length=64, examples=["orders"])]
+
+
+class AskedOut(BaseModel):
+    """What was asked for; it is done in the background."""
+
+    account_id: str
+    stream: str
 
 
 class StreamOut(BaseModel):
@@ -71,6 +82,26 @@ async def list_streams(actor: Reader, deps: Deps, page: Paging, account: Word | 
     """
     found: Any = await deps.pull_reports.streams(actor, page, account_id=account)
     return PageOf[StreamOut].model_validate(found)
+
+
+@streams.post(
+    "/{platform}/{slug}/{stream}/read", status_code=status.HTTP_202_ACCEPTED, summary="立即拉取 · Read a stream now"
+)
+async def read_stream(platform: Slug, slug: Slug, stream: Name, actor: Steward, deps: Deps) -> AskedOut:
+    """不等下一个五分钟；正在拉取时，随后再拉一次。· Now, or once more after the reading that is under way."""
+    await deps.stream_readings.ask(actor, f"{platform}/{slug}", stream, "pull")
+    return AskedOut(account_id=f"{platform}/{slug}", stream=stream)
+
+
+@streams.post(
+    "/{platform}/{slug}/{stream}/compare",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="立即比对 · Compare a stream now",
+)
+async def compare_stream(platform: Slug, slug: Slug, stream: Name, actor: Steward, deps: Deps) -> AskedOut:
+    """不等当夜：比对最近两天并补正，结果见比对列表。· The last two days, now; the comparisons tell what was found."""
+    await deps.stream_readings.ask(actor, f"{platform}/{slug}", stream, "compare")
+    return AskedOut(account_id=f"{platform}/{slug}", stream=stream)
 
 
 @comparisons.get("", summary="查询比对结果 · What comparisons found")

@@ -103,6 +103,8 @@ NEEDS = {
     "GET /api/v1/subscriptions/{subscription_id}/dead-letters": {_P.SUBSCRIPTIONS_READ},
     "POST /api/v1/subscriptions/{subscription_id}/redrive": {_P.SUBSCRIPTIONS_MANAGE},
     "POST /api/v1/imports/{platform}/{slug}": {_P.EVENTS_PUBLISH},
+    "POST /api/v1/streams/{platform}/{slug}/{stream}/read": {_P.ACCOUNTS_MANAGE},
+    "POST /api/v1/streams/{platform}/{slug}/{stream}/compare": {_P.ACCOUNTS_MANAGE},
     "PUT /api/v1/payees": {_P.PAYEES_MANAGE},
     "GET /api/v1/payees": {_P.PAYEES_READ},
     "GET /api/v1/payees/{code}": {_P.PAYEES_READ},

@@ -23,12 +23,19 @@ from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from connectors.wechat.settings import WechatSettings
 from connectors.youzan import pulling as youzan_pulling
+from domain.access import Role, Scope
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.catalog.shop_calls import OrderArguments
 from domain.events import Event
 from domain.privacy import Masking
-from domain.problems import NotFoundProblem, ProblemError
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    UnavailableProblem,
+)
 from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.identities import IdentityService
@@ -40,6 +47,7 @@ from services.pull_schedules import PullSchedules
 from services.pulls import Pulled, PullService
 from services.push_reading import PushReader
 from services.quarantine import QuarantineService
+from services.stream_readings import StreamReadings
 from simulator import trade
 from storage.comparisons import ComparisonRow
 from storage.encryption import Keyring
@@ -450,6 +458,34 @@ async def test_each_night_a_stream_is_compared_and_what_it_lacked_is_told(
         await night.trigger()
         second = await eventually(partial(found, 2))
         assert (second.records, second.accuracy) == (first.records, 1)
+
+
+async def test_a_stream_is_read_and_compared_when_somebody_asks(
+    pulls: PullService, live: Database, world: Outside, temporal: Client
+) -> None:
+    readings = StreamReadings(live, temporal, CONNECTORS)
+    with pytest.raises(UnavailableProblem):
+        await readings.ask(ADMIN, SHOP, "refunds", "compare")
+    await PullSchedules(live, temporal, CONNECTORS).sync()
+    flows = Worker(temporal, task_queue=FLOWS_QUEUE, workflows=[PullWorkflow])
+    platform = Worker(temporal, task_queue="platform.youzan", activities=[PullActivities(pulls).pull])
+
+    async def compared() -> bool:
+        told = (await PullReports(live).comparisons(ADMIN, PageRequest(), account_id=SHOP)).items
+        return [(each.stream, each.state) for each in told] == [("refunds", "done")]
+
+    async with flows, platform:
+        await readings.ask(ADMIN, SHOP, "refunds", "compare")
+        await eventually(compared)
+    with pytest.raises(NotFoundProblem):
+        await readings.ask(ADMIN, SHOP, "chats", "pull")
+    with pytest.raises(NotFoundProblem):
+        await readings.ask(an_actor("li", Role.ADMIN, scope=Scope.of_accounts("jd/other")), SHOP, "refunds", "pull")
+    with pytest.raises(AuthorizationProblem):
+        await readings.ask(an_actor("li", Role.OPS), SHOP, "refunds", "pull")
+    await PlatformAccounts(live, CONNECTORS).set_active(ADMIN, SHOP, False)
+    with pytest.raises(ConflictProblem):
+        await readings.ask(ADMIN, SHOP, "refunds", "pull")
 
 
 def _as_new(account: Account) -> NewAccount:
