@@ -12,7 +12,7 @@ from domain.privacy.kinds import Kind, masked
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
 from domain.settlement.exact import WEIGHT
-from domain.settlement.payees import KeyChange, NewPayee, Payee, UplineChange, refuse_circles
+from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_circles
 from services.attribution_book import AttributionBook
 from services.disclosure import record_unmasking, require_unmasking
 from storage.audit import AuditLog
@@ -20,6 +20,7 @@ from storage.engine import Database
 from storage.locks import lock
 from storage.organisation import Units
 from storage.paging import Page, PageRequest
+from storage.payee_facts import PayeeFact, PayeeFacts
 from storage.payees import PayeeKeyRow, PayeeRow, Payees, payee_of
 from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork
@@ -197,6 +198,22 @@ class PayeeRegister:
             shown = [each.model_dump(mode="json") for each in changes]
             await AuditLog(work).record(actor, "payee.keys", _target(changes), {"changes": shown})
 
+    async def note_facts(self, actor: Actor, facts: Sequence[NewFact]) -> int:
+        """Note what payees did and were given; how many facts that were not noted before. All of them or none.
+
+        :raises NotFoundProblem: one of the payees is not there, or out of scope.
+        """
+        actor.require(Permission.PAYEES_MANAGE)
+        _refuse_too_many(facts)
+        async with UnitOfWork(self._database) as work:
+            rows = await self._rows(work, actor, [each.code for each in facts])
+            noted = [PayeeFact(rows[each.code].id, each.name, each.day, each.amount, each.key) for each in facts]
+            new = await PayeeFacts(work).add(noted, actor.login)
+            if new:
+                shown = [each.model_dump(mode="json") for each in facts]
+                await AuditLog(work).record(actor, "payee.facts", _target(facts), {"facts": shown})
+            return new
+
     async def _held(self, work: UnitOfWork, changes: Sequence[KeyChange]) -> Sequence[PayeeKeyRow]:
         return await Payees(work).holders({Key(each.kind, each.value) for each in changes})
 
@@ -309,7 +326,7 @@ def _masked(payee: Payee) -> Payee:
     )
 
 
-def _target(changes: Sequence[NewPayee] | Sequence[UplineChange] | Sequence[KeyChange]) -> str:
+def _target(changes: Sequence[NewPayee | UplineChange | KeyChange | NewFact]) -> str:
     return f"payee:{changes[0].code}" if len(changes) == 1 else "payees"
 
 

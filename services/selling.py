@@ -16,7 +16,7 @@ import structlog
 from domain.money import HOME_CURRENCY, minor_rate
 from domain.problems import Text
 from domain.settlement.attribution import AttributionRules, Basis, Clues, Shares, attribute, keys_of
-from domain.settlement.selling import Sale, SoldOrder, differences, sales_of
+from domain.settlement.selling import Sale, SoldLine, SoldOrder, differences, sales_of
 from services.attribution_book import AttributionBook
 from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
@@ -59,6 +59,7 @@ class _Batch:
 
     orders: Sequence[QueuedOrder]
     standings: dict[int, Standing]
+    lines: Mapping[int, Sequence[SoldLine]]
     owners: dict[int, dict[str, Shares]] = field(default_factory=dict)
 
 
@@ -109,7 +110,8 @@ class Selling:
     async def _look_at(self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> int:
         keys = [each.key for each in orders]
         standings = await Attributions(work).standings(keys)
-        batch = _Batch(*await _counting(work, rules, orders, standings))
+        counting, stand = await _counting(work, rules, orders, standings)
+        batch = _Batch(counting, stand, await SaleQueue(work).lines([each.key for each in counting]))
         ever = await self._attribute(work, rules, batch)
         now = await self._sales(work, rules, batch)
         days = {day for standing in standings.values() for day in standing.days.values()}
@@ -122,13 +124,15 @@ class Selling:
     async def _attribute(self, work: UnitOfWork, rules: AttributionRules, batch: _Batch) -> Collection[int]:
         """Whose the orders are: as it was decided, and in roles that nobody was found for, as can be said now.
 
-        Gives back everybody who had part in one of them before.
+        Of an order without lines hardly more than its number was told yet: deciding now would be too soon. Gives back
+        everybody who had part in one of them before.
         """
         known = await Attributions(work).known([each.key for each in batch.orders])
         open_to: dict[int, AttributionRules] = {}
         for each in batch.orders:
             owners = batch.owners[each.key] = dict(known.owners.get(each.key, {}))
-            if left := {role: ways for role, ways in rules.roles.items() if role not in owners}:
+            left = {role: ways for role, ways in rules.roles.items() if role not in owners}
+            if left and batch.lines.get(each.key):
                 open_to[each.key] = rules._replace(roles=left)
         clues = await self._clues(work, rules, [each for each in batch.orders if each.key in open_to])
         wanted = {key for order, clue in clues.items() for key in keys_of(open_to[order], clue)}
@@ -170,16 +174,14 @@ class Selling:
         }
 
     async def _sales(self, work: UnitOfWork, rules: AttributionRules, batch: _Batch) -> list[Sale]:
-        owned = [each for each in batch.orders if batch.owners[each.key]]
-        keys = [each.key for each in owned]
-        lines, refunds = await SaleQueue(work).lines(keys), await SaleQueue(work).refunds(keys)
-        rates = await self._rates(work, owned)
+        refunds = await SaleQueue(work).refunds([each.key for each in batch.orders])
+        rates = await self._rates(work, batch.orders)
         found: list[Sale] = []
-        for each in owned:
+        for each in batch.orders:
             rate, problem = rates.get(each.key), None
             if each.currency != HOME_CURRENCY and rate is None:
                 problem = NO_RATE
-            elif not lines.get(each.key):
+            elif not batch.lines.get(each.key):
                 problem = NO_LINES
             batch.standings[each.key] = batch.standings[each.key]._replace(problem=problem)
             if problem is None:
@@ -188,14 +190,14 @@ class Selling:
                     shop=each.account_id,
                     paid_minor=each.paid_minor,
                     postage_minor=each.postage_minor,
-                    lines=lines[each.key],
+                    lines=batch.lines[each.key],
                     refunds=refunds.get(each.key, ()),
                     days=batch.standings[each.key].days,
                     currency=each.currency,
                     rate=rate,
                     channel=each.channel,
                     influencer=_influencer(each),
-                    is_first=batch.standings[each.key].is_first,
+                    is_first=bool(batch.standings[each.key].is_first),
                 )
                 found += sales_of(sold, list(batch.owners[each.key].values()), rules)
         return found
@@ -225,14 +227,15 @@ async def _counting(
     new = {
         each.key: (each.identity_id, each.paid_at or _began(each))
         for each in found
-        if each.key not in standings and each.identity_id is not None
+        if each.identity_id is not None and (each.key not in standings or standings[each.key].is_first is None)
     }
     firsts = await SaleQueue(work).firsts(new)
     stand: dict[int, Standing] = {}
     for each in found:
-        before = standings.get(each.key, Standing(each.key in firsts))
-        # A day that it counts on stays, also when it is told otherwise later.
+        before = standings.get(each.key, Standing())
+        # A day that it counts on stays, also when it is told otherwise later; so does whether it was the first.
         stand[each.key] = before._replace(
+            is_first=each.key in firsts if each.key in new else before.is_first,
             paid_on=before.paid_on or days[each.key].get("paid"),
             completed_on=before.completed_on or days[each.key].get("completed"),
         )

@@ -38,12 +38,12 @@ class AttributionRow(Table, table=True):
 
 
 class SoldOrderRow(Table, table=True):
-    """An order that was looked at. is_first: whether it was its customer's first; paid_on, completed_on: the days that
-    it counts on: all as they were known when it began to count. problem: why it has no sales."""
+    """An order that was looked at. is_first: whether it was its customer's first, None while nobody knows whose it is;
+    paid_on, completed_on: the days that it counts on: all as it was known first. problem: why it has no sales."""
 
     __tablename__ = "sold_orders"
     order_key: int = Field(primary_key=True, sa_type=BigInteger)
-    is_first: bool
+    is_first: bool | None = None
     paid_on: date | None = None
     completed_on: date | None = None
     problem: str | None = None
@@ -76,7 +76,7 @@ class Known(NamedTuple):
 class Standing(NamedTuple):
     """What was found of an order when it began to count, and stays. problem: why it has no sales."""
 
-    is_first: bool
+    is_first: bool | None = None
     paid_on: date | None = None
     completed_on: date | None = None
     problem: str | None = None
@@ -170,6 +170,6 @@ _COUNTED = """
         %(keys)b::bigint[], %(firsts)b::boolean[], %(paid)b::date[], %(completed)b::date[], %(problems)b::text[]
     ) AS t(key, first, paid, completed, problem)
     ON CONFLICT (order_key) DO UPDATE SET
-        paid_on = excluded.paid_on, completed_on = excluded.completed_on, problem = excluded.problem,
-        counted_at = excluded.counted_at
+        is_first = excluded.is_first, paid_on = excluded.paid_on, completed_on = excluded.completed_on,
+        problem = excluded.problem, counted_at = excluded.counted_at
 """

@@ -89,6 +89,9 @@ REQUESTS: dict[str, Any] = {
     },
     "approve_correction": {"note": "已核对排班"},
     "refuse_correction": {"note": "排班表里只有一人"},
+    "note_facts": {
+        "facts": [{"code": "P-0137", "name": "visits", "day": "2026-11-11", "amount": 37, "key": "P-0137/2026-11-11"}]
+    },
     "set_rates": {"rates": [{"currency": "USD", "day": "2026-11-11", "rate": "7.1234"}]},
 }
 RESPONSES: dict[str, Any] = {
@@ -118,6 +121,7 @@ RESPONSES: dict[str, Any] = {
         ],
     },
     "put_payees": {"new": 1, "changed": 0, "unchanged": 0},
+    "note_facts": {"new": 1},
     "list_payees": {"items": [_PAYEE], "next_cursor": None},
     "show_payee": {
         "payee": _PAYEE,

@@ -15,7 +15,7 @@ from api.routing import router
 from domain.access import Actor, Permission
 from domain.organisation import Slug
 from domain.problems import NotFoundProblem, Text
-from domain.settlement.payees import Code, KeyChange, NewPayee, Payee, RoleName, UplineChange
+from domain.settlement.payees import Code, KeyChange, NewFact, NewPayee, Payee, RoleName, UplineChange
 from services.exchange_rates import Rate
 from services.payees import PayeeView
 from services.sale_corrections import Part, SoldOrderView
@@ -66,6 +66,18 @@ class KeysIn(_In):
     """What sales are known by to be somebody's. share: in ten-thousandths."""
 
     changes: list[KeyChange] = Field(min_length=1, max_length=_MOST)
+
+
+class FactsIn(_In):
+    """What payees did beside selling, and what marks they were given."""
+
+    facts: list[NewFact] = Field(min_length=1, max_length=_MOST)
+
+
+class FactsOut(BaseModel):
+    """How many were not noted before."""
+
+    new: int
 
 
 class PayeeUplineOut(_Out):
@@ -221,6 +233,15 @@ async def set_keys(wanted: KeysIn, actor: Keeper, deps: Deps) -> None:
     Whose a channel code, an influencer, a store or a shop is; orders that are nobody's are looked at again.
     """
     await deps.payees.set_keys(actor, wanted.changes)
+
+
+@settlement.post("/facts", summary="记录到店、评价、预约与考核分 · Note visits, reviews, bookings and scores")
+async def note_facts(wanted: FactsIn, actor: Keeper, deps: Deps) -> FactsOut:
+    """同名同 key 只记一次；计数可为负以冲减，考核分以最后一次为准。
+
+    Each is noted once by its name and key. Counts add up, also negative ones; of a score the last one counts.
+    """
+    return FactsOut(new=await deps.payees.note_facts(actor, wanted.facts))
 
 
 @settlement.get("/orders/{platform}/{slug}/{order_id}", summary="订单归属 · Whose an order is")

@@ -80,6 +80,22 @@ class KeyChange(BaseModel):
     until: date | None = None
 
 
+class NewFact(BaseModel):
+    """What a payee did or was given on a Shanghai day: `visits`, `reviews` and `bookings` are counts that add up, less
+    than nothing to take some back; any other name is a score, of which the last one counts.
+
+    key: names the fact among those of its name; told again, it is noted once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    name: RoleName
+    day: date
+    amount: int = Field(ge=-1_000_000_000, le=1_000_000_000)
+    key: str = Field(min_length=1, max_length=200)
+
+
 class UplineChange(BaseModel):
     """Who is above a payee from a day on; nobody when left out."""
 

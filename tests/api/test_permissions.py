@@ -119,6 +119,7 @@ NEEDS = {
     "GET /api/v1/settlement/calculations": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}": {_P.SETTLEMENTS_READ},
+    "POST /api/v1/settlement/facts": {_P.PAYEES_MANAGE},
     "PUT /api/v1/settlement/rates": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/rates/{currency}/{day}": {_P.SETTLEMENTS_READ},
     "POST /api/v1/accounts": {_P.ACCOUNTS_MANAGE},

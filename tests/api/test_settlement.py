@@ -60,6 +60,18 @@ async def test_what_is_wrong_with_payees_changes_nothing(house: House) -> None:
     assert [(each["kind"], each["value"], each["share"]) for each in shown["keys"]] == [("channel", "live", 10_000)]
 
 
+async def test_facts_are_noted_once(house: House) -> None:
+    await put(house, {**LI, "code": "F-1"})
+    fact = {"code": "F-1", "name": "visits", "day": "2026-05-01", "amount": 3, "key": "f-1/1"}
+    path = f"{SETTLEMENT}/facts"
+    assert (await house.say("finance", "POST", path, json={"facts": [fact]})).json() == {"new": 1}
+    other = {**fact, "key": "f-1/2", "amount": -1}
+    assert (await house.say("finance", "POST", path, json={"facts": [fact, other]})).json() == {"new": 1}
+    for wrong in ({"amount": 0.5}, {"name": "Visits!"}, {"day": "soon"}, {"key": ""}):
+        assert (await house.say("finance", "POST", path, json={"facts": [{**fact, **wrong}]})).status_code == 400
+    assert (await house.say("finance", "POST", path, json={"facts": [{**fact, "code": "nobody"}]})).status_code == 404
+
+
 async def test_rates_are_plain_decimals_in_quotes(house: House) -> None:
     rates = {"rates": [{"currency": "USD", "day": "2026-05-01", "rate": "7.1234"}]}
     assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=rates)).status_code == 204

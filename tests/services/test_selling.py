@@ -259,6 +259,24 @@ async def test_the_first_order_of_a_customer_stays_the_first(counter: Counter) -
     assert (await firsts())["E1"]
 
 
+async def test_a_push_that_tells_a_number_only_decides_nothing(counter: Counter) -> None:
+    """The shop alone would be known then: not the channel, not the buyer, not that this is their first order."""
+    await counter.publish("1.0.1", RULES.replace("store: shop", "store: [channel, shop]"))
+    await counter.register.put(QIAN, [NewPayee(code="S2", name="店", role="store")])
+    await counter.register.set_keys(QIAN, [key("S2", "channel", "live-8")])
+    bare: dict[str, Any] = {"lines": (), "channel": None, "buyer": Buyer(), "paid_minor": None, "created_at": None}
+    await counter.told(an_order(version=1, **bare))
+    assert await counter.rows() == 0
+    shown = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    assert (shown.evidence, shown.is_first) == ([], None)
+    assert shown.problem is not None
+    await counter.told(an_order(version=2, channel="live-8"))
+    shown = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
+    assert [(each.role, each.payee) for each in shown.evidence] == [("store", "S2")]
+    assert (shown.is_first, shown.problem) == (True, None)
+    assert await counter.sold() == {"S2 paid": WHOLE}
+
+
 async def test_another_currency_waits_for_its_rate(counter: Counter) -> None:
     await counter.told(an_order(currency="USD"))
     assert await counter.rows() == 0

@@ -83,7 +83,7 @@ CREATE INDEX ix_attributions_payee_decided_at ON attributions (payee, decided_at
 
 CREATE TABLE sold_orders (
     order_key bigint NOT NULL CONSTRAINT pk_sold_orders PRIMARY KEY,
-    is_first boolean NOT NULL,
+    is_first boolean,
     paid_on date,
     completed_on date,
     problem varchar,
