@@ -104,7 +104,7 @@ _SEED = (
 )
 _CHUNK = 1_000_000
 _FLOOR = """
-    SELECT payee, sum(kept_minor), sum(kept_minor) FILTER (channel IN (23, 27)), sum(orders) FILTER (is_first),
+    SELECT payee, sum(kept_minor), sum(kept_minor) FILTER (channel IN (24, 28)), sum(orders) FILTER (is_first),
         sum(quantity) FILTER (category IN (42, 43, 44))
     FROM sales GROUP BY payee
 """
