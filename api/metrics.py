@@ -43,9 +43,11 @@ class Metrics:
             registry=self.registry,
         )
         self._figures_up = self._gauge("figures_up", "Whether the figures below could be read")
-        self._waiting = self._gauge("backlog_waiting", "Pushes, events or lookups that wait to be worked on", "stage")
+        self._waiting = self._gauge(
+            "backlog_waiting", "Pushes, events, lookups, orders that wait to be worked on", "stage"
+        )
         self._lag = self._gauge("backlog_lag_seconds", "How long the oldest of them has waited", "stage")
-        self._aside = self._gauge("backlog_aside", "Pushes, events, lookups put aside for somebody to look at", "stage")
+        self._aside = self._gauge("backlog_aside", "Pushes, events, lookups, orders put aside for somebody", "stage")
         self._stream_lag = self._gauge("stream_lag_seconds", "How long the oldest event waits for a subscriber's turn")
         self._stream_delivered = self._gauge("stream_delivered", "Events that present subscribers took")
         self._stream_dead = self._gauge("stream_dead_letters", "Events that subscribers did not take")
@@ -86,6 +88,7 @@ class Metrics:
         self._set_backlog("inbox", figures.inbox, now)
         self._set_backlog("events", figures.events, now)
         self._set_backlog("lookups", figures.lookups, now)
+        self._set_backlog("sales", figures.sales, now)
         streams = figures.streams
         behind_s = (now - streams.behind_since).total_seconds() if streams.behind_since else 0.0
         self._stream_lag.set(max(0.0, behind_s))

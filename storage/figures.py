@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from domain.retention import Kind
 from storage.accounts import AccountRow
+from storage.attributions import SoldOrderRow
 from storage.comparisons import ComparisonRow, accuracy_of
 from storage.effects import UNSETTLED, EffectRow
 from storage.events import EventOutboxRow, EventRow
@@ -19,10 +20,12 @@ from storage.pulls import StreamRow
 from storage.request_paces import RequestPaceRow
 from storage.retention import Retention
 from storage.runs import RunRow
+from storage.sale_queue import SaleQueueRow
 from storage.subscriptions import DeadLetterRow, SubscriptionRow
 from storage.unit_of_work import Repository
 
 RECENT = timedelta(hours=24)
+_TOLD_WITHIN = timedelta(hours=1)
 _COMPARED_WITHIN = timedelta(hours=50)
 """Two nights: a comparison that failed once is still told by the one before."""
 
@@ -48,9 +51,10 @@ class StreamFigures:
 
 @dataclass(frozen=True, slots=True)
 class FigureSet:
-    """lookups: people whom platforms are to be asked about. open_runs, ended_runs: by phase; the ended ones of the last
-    24 hours. open_tasks: by queue and state. unsettled: effects, by call, of which nobody knows whether they were done,
-    though their run has ended.
+    """lookups: people whom platforms are to be asked about. sales: orders that settlement is to look at; aside, those
+    that count and have had no sales for an hour, for want of a rate or of articles. open_runs, ended_runs: by phase;
+    the ended ones of the last 24 hours. open_tasks: by queue and state. unsettled: effects, by call, of which nobody
+    knows whether they were done, though their run has ended.
 
     read_until: by platform, up to when all streams of its active accounts were read. accuracy: by platform, the share
     of the records in the newest finished comparison of each stream that were here as the platform has them. unfinished:
@@ -62,6 +66,7 @@ class FigureSet:
     inbox: Backlog = field(default_factory=Backlog)
     events: Backlog = field(default_factory=Backlog)
     lookups: Backlog = field(default_factory=Backlog)
+    sales: Backlog = field(default_factory=Backlog)
     streams: StreamFigures = field(default_factory=StreamFigures)
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class Figures(Repository):
             inbox=await self._inbox(),
             events=await self._events(),
             lookups=await self._lookups(),
+            sales=await self._sales(),
             streams=await self._streams(),
             open_runs=await self._runs(ended=False),
             ended_runs=await self._runs(ended=True),
@@ -121,6 +127,14 @@ class Figures(Repository):
         due = col(LookupRow.due_at)
         waiting = select(func.count(), func.min(due)).where(due <= self.now)
         aside = select(func.count()).select_from(LookupRow).where(col(LookupRow.problem).is_not(None), due.is_(None))
+        count, oldest = (await self.session.execute(waiting)).one()
+        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+
+    async def _sales(self) -> Backlog:
+        waiting = select(func.count(), func.min(SaleQueueRow.queued_at)).select_from(SaleQueueRow)
+        # Of most new orders a number is told first, and the rest a moment later.
+        is_old = col(SoldOrderRow.counted_at) < self.now - _TOLD_WITHIN
+        aside = select(func.count()).select_from(SoldOrderRow).where(col(SoldOrderRow.problem).is_not(None), is_old)
         count, oldest = (await self.session.execute(waiting)).one()
         return Backlog(count, oldest, await self.session.scalar(aside) or 0)
 

@@ -100,6 +100,7 @@ async def test_metrics_count_requests_runs_tasks_and_what_waits(house: House, mo
     assert sum(found.get(f'tandem_runs{{phase="{phase}"}}', 0) for phase in ("running", "waiting")) >= 1
     assert found['tandem_backlog_waiting{stage="events"}'] >= 1
     assert found['tandem_backlog_lag_seconds{stage="inbox"}'] == 0
+    assert found['tandem_backlog_waiting{stage="sales"}'] == found['tandem_backlog_aside{stage="sales"}'] == 0
     assert found["tandem_figures_up"] == 1
 
 

@@ -27,6 +27,7 @@ from services.payees import PayeeRegister
 from services.sale_corrections import Part, SaleCorrectionService
 from services.selling import Selling
 from storage.engine import Database
+from storage.figures import Figures
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 
@@ -283,6 +284,11 @@ async def test_another_currency_waits_for_its_rate(counter: Counter) -> None:
     shown = await counter.corrections.order(QIAN, ("youzan/flagship", "E1"))
     assert shown.problem is not None
     assert "汇率" in shown.problem.zh
+    async with UnitOfWork(counter.database) as work:
+        found = (await Figures(work).collect()).sales
+        assert (found.waiting, found.aside) == (0, 0), "told a moment ago"
+        await work.session.execute(text("UPDATE sold_orders SET counted_at = counted_at - interval '61 minutes'"))
+        assert (await Figures(work).collect()).sales.aside == 1
     await counter.rates.set(QIAN, [Rate("USD", date(2026, 5, 1), "7.1234")])
     await counter.settle()
     assert (await counter.sold())["P1 paid"] == (213_702, 213_702, 3, 1)
