@@ -44,7 +44,7 @@ from services.pacing import AccountPacer
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
-from workflows.settlement import CalculationWorkflow
+from workflows.settlement import BookingWorkflow, CalculationWorkflow, SettlementRunWorkflow
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ CACHED_RUNS = 400
 
 _WORKFLOWS: Mapping[str, Sequence[type]] = {
     messages.FLOWS_QUEUE: [FlowWorkflow, DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow],
-    messages.SETTLEMENT_QUEUE: [CalculationWorkflow],
+    messages.SETTLEMENT_QUEUE: [CalculationWorkflow, SettlementRunWorkflow, BookingWorkflow],
 }
 
 
@@ -130,7 +130,9 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],
         messages.INBOX_QUEUE: [drains.drain],
-        messages.SETTLEMENT_QUEUE: [*SettlementActivities(application.calculation_steps).all],
+        messages.SETTLEMENT_QUEUE: [
+            *SettlementActivities(application.calculation_steps, application.settlement_runs).all
+        ],
     }
     pulls = PullActivities(application.pulls(link))
     for connector in application.connectors.values():

@@ -11,18 +11,29 @@ from activities.binding import failure
 from activities.drains import heart_beating
 from domain.problems import ProblemError
 from services.calculations import ALONE, CalculationSteps
+from services.settlement_runs import SettlementRunService
 from workflows import messages
 
 
 class SettlementActivities:
     """Each may be repeated, also while an earlier attempt still runs somewhere."""
 
-    def __init__(self, steps: CalculationSteps) -> None:
+    def __init__(self, steps: CalculationSteps, runs: SettlementRunService) -> None:
         self._steps = steps
+        self._runs = runs
 
     @property
     def all(self) -> Sequence[Callable[..., Awaitable[Any]]]:
-        return [self.freeze, self.calculate_part, self.finish, self.fail]
+        return [
+            self.freeze,
+            self.calculate_part,
+            self.finish,
+            self.fail,
+            self.run_computed,
+            self.run_failed,
+            self.book_part,
+            self.finish_booking,
+        ]
 
     @activity.defn(name=messages.FREEZE_CALCULATION_ACTIVITY)
     async def freeze(self, calculation: messages.Calculation) -> int:
@@ -48,6 +59,30 @@ class SettlementActivities:
         """Note why there is no result."""
         async with _refusing():
             await self._steps.fail(UUID(failed.calculation), failed.problem)
+
+    @activity.defn(name=messages.RUN_COMPUTED_ACTIVITY)
+    async def run_computed(self, run: messages.SettlementRun) -> None:
+        """Note what comes of a run, and who has to approve it."""
+        async with _refusing():
+            await self._runs.computed(UUID(run.id))
+
+    @activity.defn(name=messages.RUN_FAILED_ACTIVITY)
+    async def run_failed(self, failed: messages.RunFailure) -> None:
+        """Note why a run comes to nothing."""
+        async with _refusing():
+            await self._runs.failed(UUID(failed.run), failed.problem)
+
+    @activity.defn(name=messages.BOOK_PART_ACTIVITY)
+    async def book_part(self, part: messages.BookingPart) -> int:
+        """How many transfers there are for the part."""
+        async with _refusing():
+            return await self._runs.book_part(UUID(part.run), UUID(part.calculation), part.part)
+
+    @activity.defn(name=messages.FINISH_BOOKING_ACTIVITY)
+    async def finish_booking(self, run: messages.SettlementRun) -> None:
+        """Note that a run is booked, if its sums tie."""
+        async with _refusing():
+            await self._runs.finish(UUID(run.id))
 
 
 @asynccontextmanager

@@ -37,6 +37,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.settlement import payees, settlement
+from api.routes.settlement_runs import ledger, settlement_periods, settlement_runs
 from api.routes.sites import sites
 from api.routes.streams import comparisons, streams
 from api.routes.subscriptions import subscriptions
@@ -62,6 +63,9 @@ ROUTERS = (
     payees,
     settlement,
     calculations,
+    settlement_runs,
+    settlement_periods,
+    ledger,
     accounts,
     streams,
     comparisons,

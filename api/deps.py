@@ -38,6 +38,7 @@ from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
 from services.sale_corrections import SaleCorrectionService
 from services.secrets import SecretStore
+from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
 from services.stream_readings import StreamReadings
@@ -96,6 +97,7 @@ class ApiDependencies:
     exchange_rates: ExchangeRateService
     settlements: SettlementService
     settlement_views: SettlementViews
+    settlement_runs: SettlementRunService
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -104,6 +104,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         exchange_rates=application.exchange_rates,
         settlements=application.settlements,
         settlement_views=application.settlement_views,
+        settlement_runs=application.settlement_runs,
         connections=application.connections,
         connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),

@@ -25,6 +25,7 @@ from runtime.settings_source import read_settings
 from services.calculations import CalculationSteps, Wanted
 from services.exchange_rates import ExchangeRateService, Rate
 from services.sale_corrections import SaleCorrectionService
+from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import ExplainedEarning, SettlementViews
 from storage.engine import Database
 
@@ -166,6 +167,90 @@ def explain(
                 say(settings, Text("还有更多订单行，未列出", "There are more order lines"), err=True)
 
     with_database(work)
+
+
+@settle.command("run")
+def settle_period(
+    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
+    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
+) -> None:
+    """结算一个账期：核算后等他人批准 / settle a period: computed, then others have to approve."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        steps = CalculationSteps(database)
+        runs = SettlementRunService(database, steps, settings.settlement_approvals)
+        actor = command_line_actor(Role.FINANCE)
+        view = await runs.ask(actor, scheme, day.date())
+        for each in view.calculations:
+            await steps.run(each.id)
+        await runs.computed(view.run.id)
+        _show_run(await runs.show(actor, view.run.id), settings)
+
+    with_database(work)
+
+
+@settle.command("status")
+def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")]) -> None:
+    """一次结算到了哪一步 / how far a settlement is."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        _show_run(await runs.show(command_line_actor(Role.FINANCE), run), settings)
+
+    with_database(work)
+
+
+@settle.command("approve")
+def approve_run(
+    run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
+    note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
+) -> None:
+    """批准一次结算（不能是提出的人），人数够了即记账 / approve; with enough approvals it is booked."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        actor = command_line_actor(Role.APPROVER)
+        view = await runs.decide(actor, run, approve=True, note=note)
+        if view.run.state == "approved":
+            for each in view.calculations:
+                for part in range(each.parts):
+                    await runs.book_part(run, each.id, part)
+            await runs.finish(run)
+        _show_run(await runs.show(actor, run), settings)
+
+    with_database(work)
+
+
+@settle.command("close")
+def close_period(
+    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
+    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
+) -> None:
+    """关闭账期，不能重开 / close a period for ever."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        period = await runs.close(command_line_actor(Role.APPROVER), scheme, day.date())
+        said = f"{period.scheme} {period.start} – {period.end}"
+        say(settings, Text(f"已关闭 {said}", f"closed: {said}"))
+
+    with_database(work)
+
+
+def _show_run(view: RunView, settings: Settings) -> None:
+    run, period = view.run, view.period
+    total = major_from_minor(run.total_minor or 0, period.currency)
+    said = f"{run.scheme} {period.start} – {period.end}: {run.state}, {total}"
+    yes = sum(each.approved for each in view.approvals)
+    zh = f"{said}；批准 {yes}/{run.approvals_needed or '-'}；记账 {view.transfers} 笔"
+    en = f"{said}; approvals {yes}/{run.approvals_needed or '-'}; {view.transfers} transfers"
+    say(settings, Text(zh, en))
+    typer.echo(str(run.id))
+    rows = [
+        {"period": str(each.start), "purpose": each.purpose, "total": each.total_minor, "digest": each.digest}
+        for each in view.calculations
+    ]
+    show_rows(rows, as_json=False)
 
 
 def _earning(each: ExplainedEarning) -> dict[str, Any]:

@@ -74,6 +74,7 @@ from services.sale_corrections import SaleCorrectionService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
 from services.selling import Selling
+from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
 from services.shared_tags import SharedTags
@@ -270,7 +271,11 @@ class Application:
 
     @cached_property
     def settlements(self) -> SettlementService:
-        return SettlementService(self.database, self.orchestrator, self.calculation_steps)
+        return SettlementService(self.database, self.orchestrator, self.calculation_steps, self.settlement_runs)
+
+    @cached_property
+    def settlement_runs(self) -> SettlementRunService:
+        return SettlementRunService(self.database, self.calculation_steps, self.settings.settlement_approvals)
 
     @cached_property
     def settlement_views(self) -> SettlementViews:

@@ -16,6 +16,7 @@ from connectors.web.addresses import HostRules
 from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem
 from domain.retention import RetentionPolicy
+from domain.settlement.approvals import ApprovalPolicy
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
@@ -107,6 +108,9 @@ class Settings(BaseSettings):
     """The same, where it moved money."""
     keep_tokens_days: Days = 90
     """Sessions and tokens, after they expired."""
+
+    settlement_approvals: ApprovalPolicy | None = None
+    """JSON, see `domain.settlement.approvals`; none: one approval, and two from a million yuan on."""
 
     reach_policy: ReachPolicy | None = None
     """JSON, see `domain.journeys.reach`; none: no marketing from 22 to 8, one message a day and four in 31 days."""

@@ -68,31 +68,35 @@ class CalculationSteps:
             period, or no sales count as it does.
         """
         async with UnitOfWork(self._database) as work:
-            found = await Calculations(work).find(calculation)
-            if found is not None:
-                return found
-            version = await _version(work, wanted)
-            scheme = scheme_of(version.properties)
-            cycle = wanted.cycle or scheme.cycle
-            start, end = period_of(cycle, wanted.day)
-            _refuse_other_periods(scheme, start, end)
-            await self._refuse_uncounted(work, scheme)
-            row = CalculationRow(
-                id=calculation,
-                scheme=version.name,
-                version=version.version,
-                text_digest=version.digest,
-                cycle=cycle,
-                start=start,
-                end=end,
-                purpose=wanted.purpose,
-                state="asked",
-                asked_by=actor.login,
-                asked_at=work.now,
-                components=[each.name for each in scheme.components],
-                parts=PARTS,
-            )
-            return await Calculations(work).add(row)
+            return await self.plan(work, actor, calculation, wanted)
+
+    async def plan(self, work: UnitOfWork, actor: Actor, calculation: UUID, wanted: Wanted) -> CalculationRow:
+        """As `ask`, with the caller's unit of work."""
+        found = await Calculations(work).find(calculation)
+        if found is not None:
+            return found
+        version = await _version(work, wanted)
+        scheme = scheme_of(version.properties)
+        cycle = wanted.cycle or scheme.cycle
+        start, end = period_of(cycle, wanted.day)
+        _refuse_other_periods(scheme, start, end)
+        await self._refuse_uncounted(work, scheme)
+        row = CalculationRow(
+            id=calculation,
+            scheme=version.name,
+            version=version.version,
+            text_digest=version.digest,
+            cycle=cycle,
+            start=start,
+            end=end,
+            purpose=wanted.purpose,
+            state="asked",
+            asked_by=actor.login,
+            asked_at=work.now,
+            components=[each.name for each in scheme.components],
+            parts=PARTS,
+        )
+        return await Calculations(work).add(row)
 
     async def freeze(self, calculation: UUID) -> int:
         """Fix what counts: payees and their uplines, sales, facts, rates; how many payees there are.
@@ -103,7 +107,7 @@ class CalculationSteps:
             row = await _row(work, calculation, for_update=True)
             if row.state != "asked":
                 return row.members or 0
-            scheme = await self._scheme(work, row)
+            scheme = await self.scheme(work, row)
             last = row.end - timedelta(days=1)
             row.rates = await _rates(work, scheme, last)
             row.members = await Calculations(work).freeze_members(
@@ -125,7 +129,7 @@ class CalculationSteps:
         async with UnitOfWork(self._database) as work:
             calculations = Calculations(work)
             row = await _frozen(work, calculation)
-            scheme = await self._scheme(work, row)
+            scheme = await self.scheme(work, row)
             await calculations.hold(calculation, ALONE, part)
             members = await calculations.members(calculation, part)
             known = await _known(work, scheme, row, part, {each.payee for each in members})
@@ -145,7 +149,7 @@ class CalculationSteps:
             row = await _frozen(work, calculation)
             if len(await calculations.parts(calculation, ALONE)) < row.parts:
                 raise ConflictProblem(Text("第一遍计算尚未完成", "The first pass is not over"))
-            scheme = await self._scheme(work, row)
+            scheme = await self.scheme(work, row)
             await calculations.hold(calculation, BY_DOWNLINE, part)
             members = await calculations.members(calculation, part)
             own = {each.payee for each in members}
@@ -198,7 +202,7 @@ class CalculationSteps:
                 await step(calculation, part)
         return await self.finish(calculation)
 
-    async def _scheme(self, work: UnitOfWork, row: CalculationRow) -> Scheme:
+    async def scheme(self, work: UnitOfWork, row: CalculationRow) -> Scheme:
         """As its text says, read once."""
         key = f"{row.text_digest}/{row.version}"
         if key not in self._schemes:

@@ -1,7 +1,9 @@
-"""Settlements asked for: each is computed by a workflow of its own, which begins now or soon."""
+"""Settlements asked for, tried, approved: each is computed, and booked, by a workflow that begins now or soon."""
 
-from datetime import timedelta
-from uuid import uuid4
+from collections.abc import Awaitable
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
 from temporalio.client import Client
@@ -10,8 +12,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain.access import Actor, Permission
 from domain.problems import UnavailableProblem
+from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from services.orchestrator import Orchestrator, problems
+from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import CalculationView
 from storage.audit import AuditLog
 from storage.calculations import CalculationRow, Calculations
@@ -28,11 +32,14 @@ _STARTED_AT_ONCE = 20
 class SettlementService:
     """Beginning calculations."""
 
-    def __init__(self, database: Database, orchestrator: Orchestrator, steps: CalculationSteps) -> None:
+    def __init__(
+        self, database: Database, orchestrator: Orchestrator, steps: CalculationSteps, runs: SettlementRunService
+    ) -> None:
         self._database = database
         self._client: Client = orchestrator.client
         self._deadline = timedelta(seconds=orchestrator.deadline_s)
         self._steps = steps
+        self._runs = runs
 
     async def calculate(self, actor: Actor, wanted: Wanted) -> CalculationView:
         """Begin a calculation; nothing is booked. What Temporal does not hear of now is begun soon.
@@ -45,11 +52,21 @@ class SettlementService:
         async with UnitOfWork(self._database) as work:
             detail = {"scheme": row.scheme, "version": row.version, "start": str(row.start), "purpose": row.purpose}
             await AuditLog(work).record(actor, "settlement.calculate", f"calculation:{row.id}", detail)
-        try:
-            await self._start(row)
-        except UnavailableProblem as problem:
-            log.warning("calculation begins later", calculation=str(row.id), reason=str(problem))
+        await self._begin_soon(self._start(row), calculation=str(row.id))
         return CalculationView(row, 0, 2 * row.parts)
+
+    async def settle(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> RunView:
+        """Begin to settle a period; raises as `SettlementRunService.ask`."""
+        view = await self._runs.ask(actor, scheme, day, cycle)
+        await self._begin_soon(self._go_on(view), run=str(view.run.id))
+        return view
+
+    async def decide(self, actor: Actor, run: UUID, *, approve: bool, note: str | None = None) -> RunView:
+        """Approve or refuse a settlement; with enough approvals it is booked now. Raises as the runs' own `decide`."""
+        view = await self._runs.decide(actor, run, approve=approve, note=note)
+        if view.run.state == "approved":
+            await self._begin_soon(self._go_on(view), run=str(run))
+        return view
 
     async def sweep(self) -> int:
         """Begin calculations that Temporal was not told of; how many were tried."""
@@ -57,17 +74,37 @@ class SettlementService:
             rows = await Calculations(work).unfinished(work.now - _START_AGAIN_AFTER, _STARTED_AT_ONCE)
         for row in rows:
             await self._start(row)
-        return len(rows)
+        views = await self._runs.unfinished(_START_AGAIN_AFTER, _STARTED_AT_ONCE)
+        for view in views:
+            await self._go_on(view)
+        return len(rows) + len(views)
+
+    async def _begin_soon(self, beginning: Awaitable[None], **named: str) -> None:
+        """Begin now; the sweep does it when Temporal is away."""
+        try:
+            await beginning
+        except UnavailableProblem as problem:
+            log.warning("settlement begins later", reason=str(problem), **named)
+
+    async def _go_on(self, view: RunView) -> None:
+        """Compute a run, or book it, whatever it stands at."""
+        calculations = [messages.Calculation(str(each.id), each.parts) for each in view.calculations]
+        run = messages.SettlementRun(str(view.run.id), calculations)
+        booking = view.run.state == "approved"
+        name = messages.BOOKING_WORKFLOW if booking else messages.SETTLEMENT_RUN_WORKFLOW
+        await self._start_workflow(name, run, f"settlement/{'booking' if booking else 'run'}/{view.run.id}")
 
     async def _start(self, row: CalculationRow) -> None:
-        run_id = f"settlement/calculation/{row.id}"
         argument = messages.Calculation(str(row.id), row.parts)
-        with problems(run_id):
+        await self._start_workflow(messages.CALCULATION_WORKFLOW, argument, f"settlement/calculation/{row.id}")
+
+    async def _start_workflow(self, name: str, argument: Any, workflow_id: str) -> None:
+        with problems(workflow_id):
             try:
                 await self._client.start_workflow(
-                    messages.CALCULATION_WORKFLOW,
+                    name,
                     argument,
-                    id=run_id,
+                    id=workflow_id,
                     task_queue=messages.SETTLEMENT_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

@@ -162,9 +162,11 @@ class Calculations(Repository):
         return await paginate(self.session, statement, _NEWEST_FIRST, page, lambda row: row)
 
     async def unfinished(self, before: datetime, limit: int) -> list[CalculationRow]:
-        """Calculations asked for before an instant that came to no end yet, the oldest first."""
+        """Calculations that were only tried, asked for before an instant, that came to no end yet, the oldest first;
+        those of a settlement are its own workflow's."""
         row = CalculationRow
-        statement = select(row).where(col(row.state).in_(("asked", "frozen")), col(row.asked_at) < before)
+        tried = (col(row.state).in_(("asked", "frozen")), col(row.purpose).in_(("preview", "what-if")))
+        statement = select(row).where(*tried, col(row.asked_at) < before)
         return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
 
     async def freeze_members(

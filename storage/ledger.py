@@ -169,7 +169,7 @@ _NEW_ACCOUNTS = """
     FROM unnest(%(kinds)b::text[], %(payees)b::integer[], %(currencies)b::text[]) AS t(kind, payee, currency)
     WHERE NOT EXISTS (
         SELECT 1 FROM ledger_accounts a
-        WHERE a.kind = t.kind AND a.payee IS NOT DISTINCT FROM t.payee AND a.currency = t.currency
+        WHERE a.kind = t.kind AND coalesce(a.payee, 0) = coalesce(t.payee, 0) AND a.currency = t.currency
     )
     ON CONFLICT DO NOTHING
 """
@@ -177,7 +177,7 @@ _FIND_ACCOUNTS = """
     SELECT a.kind, a.payee, a.currency, a.id
     FROM unnest(%(kinds)b::text[], %(payees)b::integer[], %(currencies)b::text[]) AS t(kind, payee, currency)
     JOIN ledger_accounts a
-        ON a.kind = t.kind AND a.payee IS NOT DISTINCT FROM t.payee AND a.currency = t.currency
+        ON a.kind = t.kind AND coalesce(a.payee, 0) = coalesce(t.payee, 0) AND a.currency = t.currency
 """
 _BOOK = """
     INSERT INTO transfers (key, amount_minor, booked_at, debit, credit, period, currency, kind, source)

@@ -81,6 +81,11 @@ class SaleSums(Repository):
             for row in rows
         )
 
+    async def any_after(self, start: date, end: date, watermark: int) -> bool:
+        """Whether any sale of these days was added after a row."""
+        statement = select(_SALES.c.seq).where(_SALES.c.day >= start, _SALES.c.day < end, _SALES.c.seq > watermark)
+        return (await self.session.scalar(statement.limit(1))) is not None
+
     async def lines(
         self, scheme: Scheme, component: Component, extent: Extent, limit: int
     ) -> list[tuple[str, str, str, int]]:

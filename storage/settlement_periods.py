@@ -56,6 +56,21 @@ class SettlementPeriods(Repository):
         if done.first() is None:
             raise ConflictProblem(Text(f"账期 {period} 已经关闭", f"The period {period} is closed already"))
 
+    async def require(self, period: int) -> SettlementPeriodRow:
+        """The period; raises LookupError when there is none."""
+        found = await self.session.get(SettlementPeriodRow, period)
+        if found is None:
+            raise LookupError(period)
+        return found
+
+    async def of_day(self, scheme: str, day: date, cycle: str | None = None) -> SettlementPeriodRow | None:
+        """The period of a scheme that a day is in; of one cycle, where several are settled by."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.scheme) == scheme, col(row.start) <= day, col(row.end) > day)
+        if cycle is not None:
+            statement = statement.where(col(row.cycle) == cycle)
+        return (await self.session.scalars(statement.order_by(col(row.end).desc()).limit(1))).first()
+
     async def closed_of(self, scheme: str) -> Sequence[SettlementPeriodRow]:
         """The closed periods of a scheme, the earliest first."""
         row = SettlementPeriodRow

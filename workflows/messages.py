@@ -219,6 +219,31 @@ class CalculationFailure:
 
 
 @dataclass
+class SettlementRun:
+    """A settlement of a period, with the calculations that it books."""
+
+    id: str
+    calculations: list[Calculation]
+
+
+@dataclass
+class BookingPart:
+    """One part of a calculation that a run books."""
+
+    run: str
+    calculation: str
+    part: int
+
+
+@dataclass
+class RunFailure:
+    """Why a run ended without a result, as a problem document."""
+
+    run: str
+    problem: dict[str, Any]
+
+
+@dataclass
 class StreamPull:
     """A stream of one account to be read on (`pull`), or compared with what is here (`compare`).
 
@@ -276,6 +301,12 @@ FREEZE_CALCULATION_ACTIVITY = "settlement.freeze"
 CALCULATE_PART_ACTIVITY = "settlement.calculate-part"
 FINISH_CALCULATION_ACTIVITY = "settlement.finish"
 FAIL_CALCULATION_ACTIVITY = "settlement.fail"
+RUN_COMPUTED_ACTIVITY = "settlement.run-computed"
+RUN_FAILED_ACTIVITY = "settlement.run-failed"
+BOOK_PART_ACTIVITY = "settlement.book-part"
+FINISH_BOOKING_ACTIVITY = "settlement.finish-booking"
+SETTLEMENT_RUN_WORKFLOW = "settlement/run"
+BOOKING_WORKFLOW = "settlement/booking"
 CALCULATION_WORKFLOW = "settlement/calculation"
 SETTLEMENT_QUEUE = "settlement"
 FLOWS_QUEUE = "flows"

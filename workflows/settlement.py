@@ -1,4 +1,5 @@
-"""Computing a settlement: freeze, the first pass over all parts, a barrier, the second pass, the digest of it all."""
+"""Computing a settlement (freeze, the first pass over all parts, a barrier, the second pass, the digest), and booking
+one that was approved."""
 
 import asyncio
 from datetime import timedelta
@@ -28,6 +29,35 @@ class CalculationWorkflow:
             failure = messages.CalculationFailure(calculation.id, _problem_of(error))
             await _step(messages.FAIL_CALCULATION_ACTIVITY, failure)
             raise
+
+
+@workflow.defn(name=messages.SETTLEMENT_RUN_WORKFLOW)
+class SettlementRunWorkflow:
+    """The calculations of a run, one after the other: its own period, and closed ones that changed."""
+
+    @workflow.run
+    async def run(self, run: messages.SettlementRun) -> None:
+        """Fails when one of them cannot be done, which is noted at the run too."""
+        try:
+            for calculation in run.calculations:
+                await _computed(calculation)
+            await _step(messages.RUN_COMPUTED_ACTIVITY, run)
+        except ActivityError as error:
+            await _step(messages.RUN_FAILED_ACTIVITY, messages.RunFailure(run.id, _problem_of(error)))
+            raise
+
+
+@workflow.defn(name=messages.BOOKING_WORKFLOW)
+class BookingWorkflow:
+    """What was approved goes into the ledger, part by part."""
+
+    @workflow.run
+    async def run(self, run: messages.SettlementRun) -> None:
+        """Every part books what it has not booked yet."""
+        for calculation in run.calculations:
+            parts = [messages.BookingPart(run.id, calculation.id, part) for part in range(calculation.parts)]
+            await asyncio.gather(*(_step(messages.BOOK_PART_ACTIVITY, each) for each in parts))
+        await _step(messages.FINISH_BOOKING_ACTIVITY, run)
 
 
 async def _computed(calculation: messages.Calculation) -> str:

@@ -75,7 +75,39 @@ _BEGUN = {
     "highest": [],
 }
 
+_RUN_ID = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e77"
+_PERIOD = {
+    "scheme": "promoters",
+    "cycle": "month",
+    "start": "2026-11-01",
+    "end": "2026-12-01",
+    "currency": "CNY",
+    "closed_at": None,
+    "closed_by": None,
+}
+_RUN = {
+    "id": _RUN_ID,
+    "scheme": "promoters",
+    "cycle": "month",
+    "state": "computed",
+    "asked_by": "qian",
+    "asked_at": "2026-12-01T01:00:00Z",
+    "approvals_needed": 1,
+    "total_minor": 68765,
+    "decided_at": None,
+    "booked_at": None,
+    "booked_minor": None,
+    "problem": None,
+}
+_APPROVED_RUN = {**_RUN, "state": "approved", "decided_at": "2026-12-01T02:00:00Z"}
+_YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "2026-12-01T02:00:00Z"}
+_SETTLED = {"period": _PERIOD, "calculations": [_CALCULATION], "approvals": [], "parts_booked": 0, "transfers": 0}
+
 REQUESTS: dict[str, Any] = {
+    "settle_period": {"scheme": "promoters", "day": "2026-11-11"},
+    "approve_settlement_run": {"note": "已核对"},
+    "refuse_settlement_run": {"note": "少算一位收款人"},
+    "close_period": {"scheme": "promoters", "day": "2026-11-11"},
     "calculate": {"scheme": "promoters", "day": "2026-11-11"},
     "put_payees": {"payees": [{"code": "P-0137", "name": "李小红", "role": "promoter", "unit_path": "/east/"}]},
     "set_uplines": {"changes": [{"code": "P-0137", "upline": "C-0002", "since": "2026-11-01"}]},
@@ -95,6 +127,36 @@ REQUESTS: dict[str, Any] = {
     "set_rates": {"rates": [{"currency": "USD", "day": "2026-11-11", "rate": "7.1234"}]},
 }
 RESPONSES: dict[str, Any] = {
+    "settle_period": {"run": {**_RUN, "state": "computing", "total_minor": None, "approvals_needed": None}, **_SETTLED},
+    "list_settlement_runs": {"items": [_RUN], "next_cursor": None},
+    "show_settlement_run": {"run": _RUN, **_SETTLED},
+    "approve_settlement_run": {"run": _APPROVED_RUN, **_SETTLED, "approvals": [_YES]},
+    "refuse_settlement_run": {
+        "run": {**_APPROVED_RUN, "state": "refused"},
+        **_SETTLED,
+        "approvals": [{**_YES, "approved": False, "note": "少算一位收款人"}],
+    },
+    "close_period": {**_PERIOD, "closed_at": "2026-12-03T02:00:00Z", "closed_by": "wu"},
+    "show_trial_balance": {
+        "items": [
+            {
+                "kind": "commission",
+                "currency": "CNY",
+                "accounts": 1,
+                "debit_minor": 68765,
+                "credit_minor": 0,
+                "balance_minor": -68765,
+            },
+            {
+                "kind": "payable",
+                "currency": "CNY",
+                "accounts": 312,
+                "debit_minor": 0,
+                "credit_minor": 68765,
+                "balance_minor": 68765,
+            },
+        ]
+    },
     "calculate": _BEGUN,
     "list_calculations": {"items": [_CALCULATION], "next_cursor": None},
     "show_calculation": _SHOWN,

@@ -21,12 +21,10 @@ from connectors.web.guard import HostGuard, WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
 from domain.problems import UnavailableProblem
-from services.calculations import CalculationSteps
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
 from services.selling import Selling
-from services.settlements import SettlementService
 from services.streams import StreamDelivery
 from services.subscriptions import SubscriptionService
 from services.tagging import Tagging
@@ -35,6 +33,7 @@ from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
 from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
+from tests.settlements import settlements_of
 from worker import GRACE, end_drains, keep_drains_going
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -64,7 +63,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         ErasureWorker(house.database, house.orchestrator),
         streams or StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
         Selling(house.database),
-        SettlementService(house.database, house.orchestrator, CalculationSteps(house.database)),
+        settlements_of(house.database, house.orchestrator),
     )
 
 

@@ -17,7 +17,6 @@ from connectors.lookups import looked_up
 from connectors.subscribers import Subscribers
 from connectors.web.guard import WebSettings
 from connectors.webhooks import Verified
-from services.calculations import CalculationSteps
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
 from services.erasure import ErasureWorker
@@ -27,12 +26,12 @@ from services.intake import Intake
 from services.lookups import LookupDesk
 from services.retention import RetentionService
 from services.selling import Selling
-from services.settlements import SettlementService
 from services.streams import StreamDelivery
 from services.tagging import Tagging
 from tests.connectors.harness import CONNECTORS
 from tests.services.house import House, eventually
 from tests.services.test_shared_tags import ADMIN, CORP, Scene, running, scene
+from tests.settlements import settlements_of
 from worker import GRACE
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -140,7 +139,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         ErasureWorker(scene.live, house.orchestrator),
         StreamDelivery(scene.live, subscribers, house.masking),
         Selling(scene.live),
-        SettlementService(scene.live, house.orchestrator, CalculationSteps(scene.live)),
+        settlements_of(scene.live, house.orchestrator),
     )
     lookups = LookupActivities(scene.lookups(), {QUEUE: "wecom"})
     drained = [messages.Drain("inbox"), messages.Drain("tags"), messages.Drain("lookups", queue=QUEUE)]

@@ -8,7 +8,7 @@ import pytest
 
 from commands.payees import payee
 from commands.settlement import settle
-from domain.problems import NotFoundProblem, ValidationProblem
+from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.commands.terminal import run
@@ -43,7 +43,7 @@ def test_one_wrong_row_changes_nothing() -> None:
     assert json.loads(run(payee, "list", "--json").stdout) == []
 
 
-def test_a_settlement_is_computed_and_explained(database_url: str) -> None:
+def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run(payee, "import", write("P1,李小红,promoter,,2026-01-01,live-7"))
     asyncio.run(_sell(database_url))
     shown = json.loads(run(settle, "preview", "promoters", "2026-05-20", "--json").stdout)
@@ -57,6 +57,16 @@ def test_a_settlement_is_computed_and_explained(database_url: str) -> None:
     assert "youzan/flagship  E1        1        200.00" in explained
     earnings = json.loads(run(settle, "explain", shown["id"], "P1", "--json").stdout)["earnings"]
     assert [each["counted"] for each in earnings[0]["lines"]] == ["200.00", "100.00"]
+    settled = run(settle, "run", "promoters", "2026-05-20").stdout
+    assert "computed, 15.00" in settled
+    number = next(line for line in settled.splitlines() if line.count("-") == 4 and " " not in line)
+    with pytest.raises(AuthorizationProblem):
+        run(settle, "approve", number)
+    with monkeypatch.context() as other:
+        other.setattr("getpass.getuser", lambda: "wu")
+        assert "booked, 15.00" in run(settle, "approve", number, "--note", "已核对").stdout
+        assert "已关闭 promoters 2026-05-01" in run(settle, "close", "promoters", "2026-05-20").stdout
+    assert "booked" in run(settle, "status", number).stdout
     order = run(settle, "order", "youzan/flagship", "E1").stdout
     assert "channel:live-7" in order
     assert json.loads(run(settle, "order", "youzan/flagship", "E1", "--json").stdout)["is_first"]

@@ -17,6 +17,7 @@ from domain.problems import AuthorizationProblem, NotFoundProblem
 from services.calculations import CalculationSteps, Wanted
 from services.exchange_rates import Rate
 from services.orchestrator import Orchestrator
+from services.settlement_runs import SettlementRunService
 from services.settlement_views import CalculationView, SettlementViews
 from services.settlements import SettlementService
 from storage.calculations import Part
@@ -25,8 +26,9 @@ from tests.actors import an_actor
 from tests.services.house import eventually
 from tests.services.test_calculations import MAY, Office, office
 from tests.services.test_selling import an_order
+from tests.settlements import settlements_of
 from workflows import messages
-from workflows.settlement import CalculationWorkflow
+from workflows.settlement import BookingWorkflow, CalculationWorkflow, SettlementRunWorkflow
 
 __all__ = ["office"]
 QIAN = an_actor("qian", Role.FINANCE)
@@ -48,12 +50,13 @@ class Clumsy(CalculationSteps):
 
 
 @asynccontextmanager
-async def working(temporal: Client, steps: CalculationSteps) -> AsyncIterator[None]:
+async def working(temporal: Client, office: Office, steps: CalculationSteps | None = None) -> AsyncIterator[None]:
+    steps = steps or office.steps
     async with Worker(
         temporal,
         task_queue=messages.SETTLEMENT_QUEUE,
-        workflows=[CalculationWorkflow],
-        activities=SettlementActivities(steps).all,
+        workflows=[CalculationWorkflow, SettlementRunWorkflow, BookingWorkflow],
+        activities=SettlementActivities(steps, SettlementRunService(office.database, steps)).all,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=4,
     ):
@@ -61,7 +64,7 @@ async def working(temporal: Client, steps: CalculationSteps) -> AsyncIterator[No
 
 
 def service(office: Office, temporal: Client) -> SettlementService:
-    return SettlementService(office.database, Orchestrator(temporal), office.steps)
+    return settlements_of(office.database, Orchestrator(temporal))
 
 
 async def computed(office: Office, asked: CalculationView) -> CalculationView:
@@ -81,7 +84,7 @@ async def test_a_calculation_survives_what_happens_to_its_parts(office: Office, 
     settlements = service(office, temporal)
     asked = await settlements.calculate(QIAN, Wanted("promoters", MAY, "preview"))
     assert (asked.done, asked.of) == (0, 32)
-    async with working(temporal, Clumsy(office.database)):
+    async with working(temporal, office, Clumsy(office.database)):
         found = await computed(office, asked)
     assert (found.row.state, found.row.digest, found.done) == ("computed", expected, 32)
     assert {each.component: (each.payees, each.amount_minor) for each in found.components} == {
@@ -100,7 +103,7 @@ async def test_what_was_asked_for_while_temporal_was_away_begins_later(office: O
     assert await settlements.sweep() == 0, "somebody may be beginning it just now"
     office.clock.advance(seconds=31)
     assert await settlements.sweep() == 1
-    async with working(temporal, office.steps):
+    async with working(temporal, office):
         assert (await computed(office, CalculationView(asked, 0, 0))).row.state == "computed"
     assert await settlements.sweep() == 0
 
@@ -111,7 +114,7 @@ async def test_a_calculation_that_cannot_be_done_says_why(office: Office, tempor
     await office.rates.set(QIAN, [Rate("USD", date(2026, 5, 3), "7.1")])
     await office.settle()
     settlements = service(office, temporal)
-    async with working(temporal, office.steps):
+    async with working(temporal, office):
         found = await computed(office, await settlements.calculate(QIAN, Wanted("promoters", MAY, "preview")))
     assert found.row.state == "failed"
     assert found.row.problem is not None
@@ -161,8 +164,26 @@ async def test_a_sum_is_explained_down_to_order_lines(office: Office, temporal: 
 async def test_calculations_at_once_do_not_mix(office: Office, temporal: Client) -> None:
     await office.told(an_order(channel="P1"))
     settlements = service(office, temporal)
-    async with working(temporal, office.steps):
+    async with working(temporal, office):
         asked = [await settlements.calculate(QIAN, Wanted("promoters", MAY, "preview")) for _ in range(3)]
         found = await asyncio.gather(*(computed(office, each) for each in asked))
     assert len({each.row.digest for each in found}) == 1
     assert len({each.row.id for each in found}) == 3
+
+
+async def test_a_settlement_is_computed_approved_and_booked(office: Office, temporal: Client) -> None:
+    for number in range(1, 7):
+        await office.told(an_order(f"E{number}", channel=f"P{number}"))
+    settlements, runs = service(office, temporal), SettlementRunService(office.database, office.steps)
+    wu = an_actor("wu", Role.APPROVER)
+
+    async def stands_at(run: UUID, state: str) -> bool:
+        return (await runs.show(QIAN, run)).run.state == state
+
+    async with working(temporal, office, Clumsy(office.database)):
+        asked = await settlements.settle(QIAN, "promoters", MAY)
+        await eventually(lambda: stands_at(asked.run.id, "computed"), seconds=60)
+        await settlements.decide(wu, asked.run.id, approve=True)
+        await eventually(lambda: stands_at(asked.run.id, "booked"), seconds=60)
+    found = await runs.show(QIAN, asked.run.id)
+    assert (found.run.booked_minor, found.transfers, found.parts_booked) == (11_382, 14, 16)

@@ -1,0 +1,180 @@
+"""Settlements: asked for, approved by others, booked; periods closed; what the ledger holds."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import status
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.deps import Deps
+from api.paging import PageOf, Paging, Word
+from api.routes.calculations import CalculationOut
+from api.routing import router
+from domain.access import Actor, Permission
+from domain.settlement.scheme import Cycle
+from services.settlement_runs import RunView
+
+settlement_runs = router("/api/v1/settlement/runs", "settlement")
+settlement_periods = router("/api/v1/settlement/periods", "settlement")
+ledger = router("/api/v1/settlement/ledger", "settlement")
+
+Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
+Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
+Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
+State = Literal["computing", "computed", "approved", "booked", "refused", "failed"]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class PeriodIn(_In):
+    """A period of a scheme, by any day in it. cycle: the scheme's own when left out."""
+
+    scheme: str = Field(min_length=1, max_length=64)
+    day: date
+    cycle: Cycle | None = None
+
+
+class VerdictIn(_In):
+    note: str | None = Field(default=None, max_length=500)
+
+
+class RunOut(_Out):
+    """A settlement. total_minor: what it pays beyond what was booked; approvals_needed: by how many people."""
+
+    id: UUID
+    scheme: str
+    cycle: str
+    state: State
+    asked_by: str
+    asked_at: AwareDatetime
+    approvals_needed: int | None
+    total_minor: int | None
+    decided_at: AwareDatetime | None
+    booked_at: AwareDatetime | None
+    booked_minor: int | None
+    problem: dict[str, Any] | None
+
+
+class ApprovalOut(_Out):
+    login: str
+    approved: bool
+    note: str | None
+    decided_at: AwareDatetime
+
+
+class PeriodOut(_Out):
+    """A period. start, end: Shanghai days, the end not included."""
+
+    scheme: str
+    cycle: str
+    start: date
+    end: date
+    currency: str
+    closed_at: AwareDatetime | None
+    closed_by: str | None
+
+
+class RunShown(BaseModel):
+    """A settlement with the calculations that it books: its own period's, and those of closed ones that changed."""
+
+    run: RunOut
+    period: PeriodOut
+    calculations: list[CalculationOut]
+    approvals: list[ApprovalOut]
+    parts_booked: int
+    transfers: int
+
+
+class AccountSumOut(BaseModel):
+    """Sums of all accounts of a kind. balance_minor: credits less debits."""
+
+    kind: str
+    currency: str
+    accounts: int
+    debit_minor: int
+    credit_minor: int
+    balance_minor: int
+
+
+class TrialBalanceOut(BaseModel):
+    """Every kind of account; all balances of a currency together are nothing."""
+
+    items: list[AccountSumOut]
+
+
+@settlement_runs.post("", status_code=status.HTTP_202_ACCEPTED, summary="结算一个账期 · Settle a period")
+async def settle_period(wanted: PeriodIn, actor: Asker, deps: Deps) -> RunShown:
+    """核算本期，并重算其后有变化的已关闭账期；由他人批准后记入与此前的差额。
+
+    Computes the period, and closed ones that changed since; once others approve, the differences are booked.
+    """
+    return _shown(await deps.settlements.settle(actor, wanted.scheme, wanted.day, wanted.cycle))
+
+
+@settlement_runs.get("", summary="查询结算 · List settlements")
+async def list_settlement_runs(actor: Looker, deps: Deps, page: Paging, scheme: Word | None = None) -> PageOf[RunOut]:
+    """最新的在前。· The newest first."""
+    found: Any = await deps.settlement_runs.list(actor, page, scheme=scheme)
+    return PageOf[RunOut].model_validate(found)
+
+
+@settlement_runs.get("/{settlement_id}", summary="查看结算 · Show a settlement")
+async def show_settlement_run(settlement_id: UUID, actor: Looker, deps: Deps) -> RunShown:
+    """进度、各账期的核算、复核意见。· How far it is, its calculations, what approvers said."""
+    return _shown(await deps.settlement_runs.show(actor, settlement_id))
+
+
+@settlement_runs.post("/{settlement_id}/approve", summary="批准结算 · Approve a settlement")
+async def approve_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: Decider, deps: Deps) -> RunShown:
+    """提出结算的人不能批准；人数够了即记账。· Never who asked for it; with enough approvals it is booked."""
+    return _shown(await deps.settlements.decide(actor, settlement_id, approve=True, note=wanted.note))
+
+
+@settlement_runs.post("/{settlement_id}/refuse", summary="拒绝结算 · Refuse a settlement")
+async def refuse_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: Decider, deps: Deps) -> RunShown:
+    """不记账；可重新结算。· Nothing is booked, and another one may be asked for."""
+    return _shown(await deps.settlements.decide(actor, settlement_id, approve=False, note=wanted.note))
+
+
+@settlement_periods.post("/close", summary="关闭账期 · Close a period")
+async def close_period(wanted: PeriodIn, actor: Decider, deps: Deps) -> PeriodOut:
+    """由数据库锁定，不能重开；之后的改动在下一期调整。· For ever, by the database; what changes is adjusted later."""
+    return PeriodOut.model_validate(await deps.settlement_runs.close(actor, wanted.scheme, wanted.day, wanted.cycle))
+
+
+@ledger.get("/trial-balance", summary="试算平衡 · The trial balance")
+async def show_trial_balance(actor: Looker, deps: Deps) -> TrialBalanceOut:
+    """各类账户的借贷合计，每种币种之和为零。· Debits and credits by kind of account; each currency sums to nothing."""
+    found = await deps.settlement_runs.trial_balance(actor)
+    return TrialBalanceOut(
+        items=[
+            AccountSumOut(
+                kind=each.kind,
+                currency=each.currency,
+                accounts=each.accounts,
+                debit_minor=each.debit_minor,
+                credit_minor=each.credit_minor,
+                balance_minor=each.credit_minor - each.debit_minor,
+            )
+            for each in found
+        ]
+    )
+
+
+def _shown(view: RunView) -> RunShown:
+    return RunShown(
+        run=RunOut.model_validate(view.run),
+        period=PeriodOut.model_validate(view.period),
+        calculations=[CalculationOut.model_validate(each) for each in view.calculations],
+        approvals=[ApprovalOut.model_validate(each) for each in view.approvals],
+        parts_booked=view.parts_booked,
+        transfers=view.transfers,
+    )

@@ -1,0 +1,325 @@
+"""Settling a period: computed, approved by others than who asked, booked; then closed for ever.
+
+What is booked is the difference to what was booked for the same period before, so a run may be repeated. Periods that
+are closed are computed again when anything of theirs changed since, by the version they were closed with, and the
+difference is booked in the open period: late orders as adjustments, late refunds as clawbacks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID, uuid4, uuid5
+
+from domain.access import Actor, Permission, require_second_person
+from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.settlement.approvals import ApprovalPolicy
+from domain.settlement.scheme import Cycle
+from services.calculations import CalculationSteps, Wanted
+from storage.audit import AuditLog
+from storage.calculations import CalculationRow, Calculations
+from storage.engine import Database
+from storage.ledger import Ledger, LedgerAccount, Transfer
+from storage.paging import Page, PageRequest
+from storage.payee_facts import PayeeFacts
+from storage.sale_sums import SaleSums
+from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
+from storage.settlement_runs import ApprovalRow, RunCalculationRow, SettlementRunRow, SettlementRuns
+from storage.unit_of_work import UnitOfWork
+
+_KEYS = UUID("6f0d0a52-3c1f-5b8e-9d5b-2f7a61c40e11")
+"""The namespace of transfers' keys: which run, calculation, payee and component they are for."""
+_MOST_ADJUSTED = 24
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, with its calculations, what people said of it, and how much is booked."""
+
+    run: SettlementRunRow
+    period: SettlementPeriodRow
+    calculations: Sequence[CalculationRow]
+    approvals: Sequence[ApprovalRow]
+    parts_booked: int
+    transfers: int
+
+
+@dataclass(frozen=True, slots=True)
+class KindSum:
+    """What all accounts of a kind come to in a currency."""
+
+    kind: str
+    currency: str
+    accounts: int
+    debit_minor: int
+    credit_minor: int
+
+
+class SettlementRunService:
+    """Runs for finance, approvers and auditors, each with a scope of everything."""
+
+    def __init__(self, database: Database, steps: CalculationSteps, policy: ApprovalPolicy | None = None) -> None:
+        self._database = database
+        self._steps = steps
+        self._policy = policy or ApprovalPolicy()
+
+    async def ask(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> RunView:
+        """Plan the settlement of the period that a day is in, and of closed ones that changed; a workflow computes it.
+
+        :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
+        :raises ConflictProblem: the period is closed, or a settlement of it is under way.
+        """
+        actor.require(Permission.SETTLEMENTS_RUN)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            own = await self._steps.plan(work, actor, uuid4(), Wanted(scheme, day, "settlement", None, cycle))
+            currency = (await self._steps.scheme(work, own)).currency
+            periods = SettlementPeriods(work)
+            period = await periods.open(scheme, own.cycle, own.start, own.end, currency)
+            if period.closed_at is not None:
+                raise ConflictProblem(
+                    Text(
+                        f"账期 {own.start} 至 {own.end} 已关闭；之后的改动在下一期作为调整结算",
+                        f"The period {own.start} to {own.end} is closed; what changes is adjusted in the next one",
+                    )
+                )
+            closed = [each for each in await periods.closed_of(scheme) if each.cycle == own.cycle][-_MOST_ADJUSTED:]
+            before = await SettlementRuns(work).last_booked([period.id, *(each.id for each in closed)])
+            run = SettlementRunRow(
+                id=uuid4(),
+                scheme=scheme,
+                cycle=own.cycle,
+                period=period.id,
+                state="computing",
+                asked_by=actor.login,
+                asked_at=work.now,
+            )
+            planned = [
+                RunCalculationRow(run=run.id, calculation=own.id, origin=period.id, before=before.get(period.id))
+            ]
+            for each in closed:
+                last = before.get(each.id)
+                again = await self._changed(work, actor, each, last) if last is not None else None
+                if again is not None:
+                    planned.append(RunCalculationRow(run=run.id, calculation=again, origin=each.id, before=last))
+            await SettlementRuns(work).add(run, planned)
+            detail = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1}
+            await AuditLog(work).record(actor, "settlement.run", _target(run.id), detail)
+            return await _view(work, run)
+
+    async def _changed(self, work: UnitOfWork, actor: Actor, period: SettlementPeriodRow, last: UUID) -> UUID | None:
+        """A calculation of a closed period by the version it was closed with, when anything of its days came since."""
+        row = await Calculations(work).find(last)
+        if row is None:
+            return None
+        sold = await SaleSums(work).any_after(period.start, period.end, row.sales_upto or 0)
+        if not sold and not await PayeeFacts(work).any_after(period.start, period.end, row.facts_upto or 0):
+            return None
+        wanted = Wanted(row.scheme, period.start, "adjustment", row.version, period.cycle)  # type: ignore[arg-type]
+        return (await self._steps.plan(work, actor, uuid4(), wanted)).id
+
+    async def computed(self, run_id: UUID) -> None:
+        """Note that all calculations of a run are done, and how many people have to approve what comes of it."""
+        async with UnitOfWork(self._database) as work:
+            run = await _run(work, run_id, for_update=True)
+            if run.state != "computing":
+                return
+            total = 0
+            for each in await SettlementRuns(work).calculations(run_id):
+                now = await Calculations(work).find(each.calculation)
+                then = await Calculations(work).find(each.before) if each.before is not None else None
+                if now is None or now.state != "computed":
+                    raise ConflictProblem(Text("核算尚未完成", "A calculation is not done yet"))
+                total += (now.total_minor or 0) - ((then.total_minor or 0) if then is not None else 0)
+            run.total_minor, run.state = total, "computed"
+            run.approvals_needed = self._policy.needed(total)
+
+    async def failed(self, run_id: UUID, problem: dict[str, object]) -> None:
+        """Note why a run cannot be computed; another one may be asked for."""
+        async with UnitOfWork(self._database) as work:
+            run = await _run(work, run_id, for_update=True)
+            if run.state == "computing":
+                run.state, run.problem = "failed", problem
+
+    async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
+        """Approve or refuse. With enough approvals it is booked; one refusal ends it.
+
+        :raises AuthorizationProblem: who asked for it. :raises ConflictProblem: it is not computed, or decided.
+        """
+        actor.require(Permission.PAYOUTS_APPROVE)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            run = await _run(work, run_id, for_update=True)
+            if run.state != "computed":
+                raise ConflictProblem(
+                    Text(
+                        f"结算处于 {run.state}，不能复核", f"The settlement is {run.state}: there is nothing to approve"
+                    ),
+                    state=run.state,
+                )
+            require_second_person(actor, [run.asked_by], Text("结算", "A settlement"))
+            await SettlementRuns(work).decide(run_id, actor.login, approved=approve, note=note)
+            approvals = await SettlementRuns(work).approvals(run_id)
+            if not approve:
+                run.state, run.decided_at = "refused", work.now
+            elif sum(each.approved for each in approvals) >= (run.approvals_needed or 1):
+                run.state, run.decided_at = "approved", work.now
+            action = "settlement.approve" if approve else "settlement.refuse"
+            await AuditLog(work).record(actor, action, _target(run_id), {"note": note, "state": run.state})
+            return await _view(work, run)
+
+    async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:
+        """Book what a part of a calculation pays more or less than was booked; how many transfers are there for it.
+
+        :raises ConflictProblem: the run is not approved, or its period is closed.
+        """
+        async with UnitOfWork(self._database) as work:
+            run = await _run(work, run_id)
+            if run.state not in ("approved", "booked"):
+                raise ConflictProblem(Text("结算尚未通过复核", "The settlement is not approved"), state=run.state)
+            planned = await SettlementRuns(work).calculations(run_id)
+            each = next(one for one in planned if one.calculation == calculation)
+            transfers = await _transfers(work, self._steps, run, each, part)
+            await Ledger(work).book(transfers)
+            paid = sum(one.amount_minor if one.credit.kind == "payable" else -one.amount_minor for one in transfers)
+            await SettlementRuns(work).note_part(run_id, calculation, part, len(transfers), paid)
+            return len(transfers)
+
+    async def finish(self, run_id: UUID) -> None:
+        """Note that a run is booked. Raises ConflictProblem while a part is missing, or the sums do not tie."""
+        async with UnitOfWork(self._database) as work:
+            run = await _run(work, run_id, for_update=True)
+            if run.state == "booked":
+                return
+            parts = 0
+            for each in await SettlementRuns(work).calculations(run_id):
+                row = await Calculations(work).find(each.calculation)
+                parts += row.parts if row is not None else 0
+            booked = await SettlementRuns(work).booked(run_id)
+            if booked.parts < parts:
+                missing = parts - booked.parts
+                raise ConflictProblem(Text(f"还有 {missing} 个分片未记账", f"{missing} parts are not booked"))
+            if booked.amount_minor != run.total_minor:
+                raise ConflictProblem(
+                    Text(
+                        f"记账合计 {booked.amount_minor} 与批准的 {run.total_minor} 不符",
+                        f"{booked.amount_minor} were booked, and {run.total_minor} approved",
+                    )
+                )
+            run.state, run.booked_at, run.booked_minor = "booked", work.now, booked.amount_minor
+
+    async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
+        """Close a period for ever. Raises ConflictProblem when it was not settled, or a settlement is under way."""
+        actor.require(Permission.PAYOUTS_APPROVE)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            period = await SettlementPeriods(work).of_day(scheme, day, cycle)
+            if period is None or not await SettlementRuns(work).last_booked([period.id]):
+                raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
+            if await SettlementRuns(work).is_under_way(period.id):
+                raise ConflictProblem(Text("账期有结算在进行，不能关闭", "A settlement of the period is under way"))
+            await SettlementPeriods(work).close(period.id, actor.login)
+            target = f"settlement-period:{scheme}/{period.start}"
+            await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle})
+            return period
+
+    async def trial_balance(self, actor: Actor) -> Sequence[KindSum]:
+        """What all accounts of each kind and currency come to."""
+        actor.require(Permission.SETTLEMENTS_READ)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            balances = await Ledger(work).balances()
+        sums: dict[tuple[str, str], KindSum] = {}
+        for each in balances:
+            now = sums.get((each.kind, each.currency), KindSum(each.kind, each.currency, 0, 0, 0))
+            sums[each.kind, each.currency] = KindSum(
+                each.kind,
+                each.currency,
+                now.accounts + 1,
+                now.debit_minor + each.debit_minor,
+                now.credit_minor + each.credit_minor,
+            )
+        return [sums[name] for name in sorted(sums)]
+
+    async def unfinished(self, for_s: timedelta, limit: int) -> Sequence[RunView]:
+        """Runs that have waited so long for a workflow to go on with them."""
+        async with UnitOfWork(self._database) as work:
+            rows = await SettlementRuns(work).unfinished(work.now - for_s, limit)
+            return [await _view(work, each) for each in rows]
+
+    async def show(self, actor: Actor, run_id: UUID) -> RunView:
+        """Raises NotFoundProblem."""
+        actor.require(Permission.SETTLEMENTS_READ)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            return await _view(work, await _run(work, run_id))
+
+    async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
+        """Runs, the newest first."""
+        actor.require(Permission.SETTLEMENTS_READ)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            return await SettlementRuns(work).search(page, scheme=scheme)
+
+
+async def _transfers(
+    work: UnitOfWork, steps: CalculationSteps, run: SettlementRunRow, planned: RunCalculationRow, part: int
+) -> Sequence[Transfer]:
+    """What a part changes in the ledger, payee by payee and component by component."""
+    calculations = Calculations(work)
+    row = await calculations.find(planned.calculation)
+    before = await calculations.find(planned.before) if planned.before is not None else None
+    if row is None:
+        raise NotFoundProblem(Text("核算不存在", "The calculation is not there"))
+    amounts: dict[tuple[int, str], int] = {}
+    for sign, source in ((1, row), (-1, before)):
+        if source is not None:
+            for each in await calculations.earned(source, part):
+                name = (each.payee, each.component)
+                amounts[name] = amounts.get(name, 0) + sign * each.amount
+    currency = (await steps.scheme(work, row)).currency
+    late = planned.origin != run.period
+    found = []
+    for (payee, component), amount in sorted(amounts.items()):
+        if amount == 0:
+            continue
+        payable, commission = LedgerAccount("payable", payee), LedgerAccount("commission")
+        kind = ("adjustment" if amount > 0 else "clawback") if late else "commission"
+        found.append(
+            Transfer(
+                key=uuid5(_KEYS, f"{run.id}/{planned.calculation}/{payee}/{component}"),
+                period=run.period,
+                debit=commission if amount > 0 else payable,
+                credit=payable if amount > 0 else commission,
+                amount_minor=abs(amount),
+                currency=currency,
+                kind=kind,
+                source=f"run/{run.id}/{planned.calculation}/{component}",
+            )
+        )
+    return found
+
+
+async def _run(work: UnitOfWork, run_id: UUID, *, for_update: bool = False) -> SettlementRunRow:
+    run = await SettlementRuns(work).find(run_id, for_update=for_update)
+    if run is None:
+        raise NotFoundProblem(Text(f"没有结算 {run_id}", f"There is no settlement {run_id}"))
+    return run
+
+
+async def _view(work: UnitOfWork, run: SettlementRunRow) -> RunView:
+    runs = SettlementRuns(work)
+    calculations = [await Calculations(work).find(each.calculation) for each in await runs.calculations(run.id)]
+    booked = await runs.booked(run.id)
+    period = await SettlementPeriods(work).require(run.period)
+    return RunView(
+        run,
+        period,
+        [each for each in calculations if each is not None],
+        await runs.approvals(run.id),
+        booked.parts,
+        booked.transfers,
+    )
+
+
+def _target(run_id: UUID) -> str:
+    return f"settlement-run:{run_id}"

@@ -1,0 +1,214 @@
+"""Settlement runs: what they book, who approved it, how far the booking is."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlmodel import AutoString, Field, col
+
+from domain.problems import ConflictProblem, Text
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository, refused
+
+State = Literal["computing", "computed", "approved", "booked", "refused", "failed"]
+_OPEN = "uq_settlement_runs_open"
+
+
+class SettlementRunRow(Table, table=True):
+    """One run. number: grows with each. period: that it books in. total_minor: what it pays beyond what was booked.
+
+    Of one scheme and cycle one run is open at a time: two would book the same difference.
+    """
+
+    __tablename__ = "settlement_runs"
+    id: UUID = Field(primary_key=True)
+    number: int = Field(default=None, sa_column_args=[Identity(always=True)], nullable=False)
+    scheme: str
+    cycle: str
+    period: int = Field(sa_column_args=[ForeignKey("settlement_periods.id")], index=True)
+    state: State = Field(sa_type=AutoString)
+    asked_by: str
+    asked_at: datetime = instant()
+    approvals_needed: int | None = Field(default=None, sa_type=SmallInteger)
+    total_minor: int | None = Field(default=None, sa_type=BigInteger)
+    decided_at: datetime | None = instant(optional=True)
+    booked_at: datetime | None = instant(optional=True)
+    booked_minor: int | None = Field(default=None, sa_type=BigInteger)
+    problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+
+    __table_args__ = (
+        Index(
+            _OPEN,
+            "scheme",
+            "cycle",
+            unique=True,
+            postgresql_where=text("state IN ('computing', 'computed', 'approved')"),
+        ),
+        Index("ix_settlement_runs_asked_at_id", "asked_at", "id"),
+        Index(
+            "ix_settlement_runs_unfinished",
+            "asked_at",
+            postgresql_where=text("state IN ('computing', 'approved')"),
+        ),
+    )
+
+
+class RunCalculationRow(Table, table=True):
+    """A calculation of a run. origin: the period that it is of; before: the calculation that was booked for it last."""
+
+    __tablename__ = "settlement_run_calculations"
+    run: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("settlement_runs.id")])
+    calculation: UUID = Field(primary_key=True)
+    origin: int = Field(sa_column_args=[ForeignKey("settlement_periods.id")], index=True)
+    before: UUID | None = Field(default=None, index=True)
+
+    __table_args__ = (
+        UniqueConstraint("run", "origin"),
+        ForeignKeyConstraint(
+            ["calculation"], ["settlement_calculations.id"], name="fk_settlement_run_calculations_calculation"
+        ),
+        ForeignKeyConstraint(["before"], ["settlement_calculations.id"], name="fk_settlement_run_calculations_before"),
+        Index("ix_settlement_run_calculations_calculation", "calculation"),
+    )
+
+
+class ApprovalRow(Table, table=True):
+    """What somebody said of a run, once."""
+
+    __tablename__ = "settlement_approvals"
+    run: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("settlement_runs.id")])
+    login: str = Field(primary_key=True)
+    approved: bool
+    note: str | None = None
+    decided_at: datetime = instant()
+
+
+class BookedPartRow(Table, table=True):
+    """A part of a calculation that a run has booked."""
+
+    __tablename__ = "settlement_booked_parts"
+    run: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("settlement_runs.id")])
+    calculation: UUID = Field(primary_key=True)
+    part: int = Field(primary_key=True, sa_type=SmallInteger)
+    transfers: int
+    amount_minor: int = Field(sa_type=BigInteger)
+    booked_at: datetime = instant()
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["calculation"], ["settlement_calculations.id"], name="fk_settlement_booked_parts_calculation"
+        ),
+        Index("ix_settlement_booked_parts_calculation", "calculation"),
+    )
+
+
+class Booked(NamedTuple):
+    """How much of a run is booked."""
+
+    parts: int
+    transfers: int
+    amount_minor: int
+
+
+_NEWEST_FIRST = Order("settlement-runs", (SettlementRunRow.asked_at, SettlementRunRow.id))
+
+
+class SettlementRuns(Repository):
+    """Runs, their calculations and approvals."""
+
+    async def add(self, run: SettlementRunRow, calculations: Sequence[RunCalculationRow]) -> None:
+        """Raises ConflictProblem while another run of the same scheme and cycle is under way."""
+        under_way = ConflictProblem(
+            Text(
+                f"方案 {run.scheme} 已有一次结算在进行，先完成或拒绝它",
+                f"A settlement of {run.scheme} is under way: finish or refuse it first",
+            )
+        )
+        with refused(_OPEN, under_way):
+            await self.insert(run)
+        await self.insert(*calculations)
+
+    async def find(self, run: UUID, *, for_update: bool = False) -> SettlementRunRow | None:
+        return await self.session.get(SettlementRunRow, run, with_for_update=for_update or None)
+
+    async def search(self, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
+        """Runs, the newest first."""
+        statement = select(SettlementRunRow)
+        if scheme is not None:
+            statement = statement.where(col(SettlementRunRow.scheme) == scheme)
+        return await paginate(self.session, statement, _NEWEST_FIRST, page, lambda row: row)
+
+    async def unfinished(self, before: datetime, limit: int) -> list[SettlementRunRow]:
+        """Runs asked for before an instant that a workflow has to go on with."""
+        row = SettlementRunRow
+        statement = select(row).where(col(row.state).in_(("computing", "approved")), col(row.asked_at) < before)
+        return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
+
+    async def calculations(self, run: UUID) -> list[RunCalculationRow]:
+        """What the run books, its own period last."""
+        row = RunCalculationRow
+        statement = select(row).where(col(row.run) == run).order_by(col(row.origin))
+        return list(await self.session.scalars(statement))
+
+    async def last_booked(self, origins: Collection[int]) -> Mapping[int, UUID]:
+        """By period, the calculation that was booked for it last."""
+        row, run = RunCalculationRow, SettlementRunRow
+        statement = (
+            select(col(row.origin), col(row.calculation))
+            .join(run, col(run.id) == col(row.run))
+            .where(col(row.origin).in_(origins), col(run.state) == "booked")
+            .order_by(col(run.number))
+        )
+        return {found.origin: found.calculation for found in await self.session.execute(statement)}
+
+    async def decide(self, run: UUID, login: str, *, approved: bool, note: str | None) -> None:
+        """Note what somebody says of a run; what they say again counts anew."""
+        values = {"run": run, "login": login, "approved": approved, "note": note, "decided_at": self.now}
+        statement = insert(ApprovalRow).values(values)
+        changed = {name: statement.excluded[name] for name in ("approved", "note", "decided_at")}
+        await self.session.execute(statement.on_conflict_do_update(index_elements=["run", "login"], set_=changed))
+
+    async def approvals(self, run: UUID) -> list[ApprovalRow]:
+        """What was said of a run, in order."""
+        row = ApprovalRow
+        statement = select(row).where(col(row.run) == run).order_by(col(row.decided_at), col(row.login))
+        return list(await self.session.scalars(statement))
+
+    async def note_part(self, run: UUID, calculation: UUID, part: int, transfers: int, amount_minor: int) -> None:
+        """A part is booked; noted again, the first time counts."""
+        values = {
+            "run": run,
+            "calculation": calculation,
+            "part": part,
+            "transfers": transfers,
+            "amount_minor": amount_minor,
+            "booked_at": self.now,
+        }
+        await self.session.execute(insert(BookedPartRow).values(values).on_conflict_do_nothing())
+
+    async def booked(self, run: UUID) -> Booked:
+        """How much of a run is booked."""
+        rows = list(await self.session.scalars(select(BookedPartRow).where(col(BookedPartRow.run) == run)))
+        return Booked(len(rows), sum(each.transfers for each in rows), sum(each.amount_minor for each in rows))
+
+    async def is_under_way(self, period: int) -> bool:
+        """Whether a run of the period is open."""
+        row = SettlementRunRow
+        statement = select(col(row.id)).where(
+            col(row.period) == period, col(row.state).in_(("computing", "computed", "approved"))
+        )
+        return (await self.session.scalar(statement.limit(1))) is not None

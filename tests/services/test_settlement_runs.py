@@ -1,0 +1,243 @@
+"""Settlements booked: by others' approval, once, in differences; what comes late is adjusted, closed is closed."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.access import Role
+from domain.problems import AuthorizationProblem, ConflictProblem, ProblemError
+from domain.settlement.approvals import ApprovalPolicy, ApprovalStep
+from services.sale_corrections import Part
+from services.settlement_runs import RunView, SettlementRunService
+from storage.ledger import Ledger
+from storage.payees import Payees
+from storage.sales import PARTS
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_calculations import MAY, Office, office
+from tests.services.test_selling import NOW, a_refund, an_order
+
+__all__ = ["office"]
+QIAN, WU, HE = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER), an_actor("he", Role.APPROVER)
+JUNE = date(2026, 6, 1)
+
+
+class Books:
+    """A merchant's settlements, done by hand instead of by workflows."""
+
+    def __init__(self, office: Office, policy: ApprovalPolicy | None = None) -> None:
+        self.office = office
+        self.runs = SettlementRunService(office.database, office.steps, policy)
+
+    async def computed(self, day: date = MAY) -> RunView:
+        view = await self.runs.ask(QIAN, "promoters", day)
+        for each in view.calculations:
+            await self.office.steps.run(each.id)
+        await self.runs.computed(view.run.id)
+        return await self.runs.show(QIAN, view.run.id)
+
+    async def book(self, run: UUID, pick: Random | None = None) -> None:
+        view = await self.runs.show(QIAN, run)
+        parts = [(each.id, part) for each in view.calculations for part in range(PARTS)]
+        for calculation, part in pick.sample(parts, len(parts)) if pick else parts:
+            await self.runs.book_part(run, calculation, part)
+        await self.runs.finish(run)
+
+    async def settled(self, day: date = MAY) -> RunView:
+        """Computed, approved by another, booked."""
+        view = await self.computed(day)
+        await self.runs.decide(WU, view.run.id, approve=True)
+        await self.book(view.run.id)
+        return await self.runs.show(QIAN, view.run.id)
+
+    async def payable(self) -> Mapping[str, int]:
+        """What each payee may have, by code; without those who may have nothing."""
+        async with UnitOfWork(self.office.database) as work:
+            balances = await Ledger(work).balances()
+            assert sum(each.balance_minor for each in balances) == 0, "balanced"
+            codes = await Payees(work).codes({each.payee for each in balances if each.payee is not None})
+            return {
+                codes[each.payee]: each.balance_minor
+                for each in balances
+                if each.kind == "payable" and each.payee is not None and each.balance_minor
+            }
+
+    async def transfers(self) -> list[tuple[str, int]]:
+        async with UnitOfWork(self.office.database) as work:
+            rows = await work.session.execute(text("SELECT kind, amount_minor FROM transfers ORDER BY id"))
+            return [(row.kind, row.amount_minor) for row in rows]
+
+
+@pytest.fixture
+async def books(office: Office) -> Books:
+    return Books(office)
+
+
+P1 = {"P1": 1_537, "C1": 360}
+
+
+async def test_nothing_is_booked_before_another_person_approves(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    assert (view.run.state, view.run.total_minor, view.run.approvals_needed) == ("computed", 1_897, 1)
+    calculation = view.calculations[0].id
+    with pytest.raises(ConflictProblem):
+        await books.runs.book_part(view.run.id, calculation, 0)
+    for who in (QIAN, an_actor("qian", Role.FINANCE, Role.APPROVER)):
+        with pytest.raises(AuthorizationProblem):
+            await books.runs.decide(who, view.run.id, approve=True)
+    assert await books.payable() == {}
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved"
+    await books.book(view.run.id)
+    assert await books.payable() == P1
+    with pytest.raises(ConflictProblem):
+        await books.runs.decide(HE, view.run.id, approve=False)
+
+
+async def test_the_database_itself_lets_nobody_approve_their_own(office: Office, books: Books) -> None:
+    view = await books.computed()
+    own = text("INSERT INTO settlement_approvals VALUES (:run, 'qian', true, NULL, now())")
+    with pytest.raises((SQLAlchemyError, ProblemError)):
+        async with UnitOfWork(office.database) as work:
+            await work.session.execute(own, {"run": view.run.id})
+
+
+async def test_more_money_needs_more_people(office: Office) -> None:
+    steps = (ApprovalStep(), ApprovalStep(above_minor=1_000, approvals=2))
+    books = Books(office, ApprovalPolicy(steps=steps))
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "computed"
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "computed", "one person is one"
+    assert (await books.runs.decide(HE, view.run.id, approve=True)).run.state == "approved"
+
+
+async def test_a_refusal_ends_it_and_another_may_be_asked_for(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    with pytest.raises(ConflictProblem):
+        await books.runs.ask(QIAN, "promoters", MAY + timedelta(days=9))
+    assert (await books.runs.decide(WU, view.run.id, approve=False, note="少一人")).run.state == "refused"
+    assert (await books.settled()).run.state == "booked"
+    assert await books.payable() == P1
+
+
+async def test_two_who_ask_at_once_get_one_settlement(office: Office, books: Books) -> None:
+    asked = await asyncio.gather(*(books.runs.ask(QIAN, "promoters", MAY) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in asked) == ["ConflictProblem"] * 3 + ["RunView"]
+
+
+async def test_parts_booked_again_and_in_any_order_book_nothing_twice(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P4"))
+    view = await books.computed()
+    await books.runs.decide(WU, view.run.id, approve=True)
+    calculation = view.calculations[0].id
+    pick = Random("book")
+    parts = [*range(PARTS), *range(0, PARTS, 2)]
+    pick.shuffle(parts)
+    await asyncio.gather(*(books.runs.book_part(view.run.id, calculation, part) for part in parts))
+    await books.book(view.run.id, pick)
+    before = await books.transfers()
+    await books.runs.book_part(view.run.id, calculation, 3)
+    assert await books.transfers() == before
+    assert sum((await books.payable()).values()) == view.run.total_minor
+
+
+async def test_nothing_is_finished_before_all_is_booked(office: Office, books: Books) -> None:
+    view = await books.computed()
+    await books.runs.decide(WU, view.run.id, approve=True)
+    with pytest.raises(ConflictProblem):
+        await books.runs.finish(view.run.id)
+
+
+async def test_a_second_settlement_of_an_open_period_books_the_difference(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    await books.settled()
+    again = await books.settled()
+    assert (again.run.total_minor, again.transfers) == (0, 0), "nothing happened in between"
+    await office.told(a_refund(10_000, 1, "2"), an_order("E2", channel="P3"))
+    third = await books.settled()
+    assert third.run.total_minor == -500 - 120 + 1_537 + 360
+    assert await books.payable() == {"P1": 1_037, "P3": 1_537, "C1": 600}
+
+
+async def test_what_comes_after_the_closing_is_adjusted_in_the_next_period(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P3"))
+    await books.settled()
+    await books.runs.close(WU, "promoters", MAY)
+    with pytest.raises(ConflictProblem) as closed:
+        await books.runs.ask(QIAN, "promoters", MAY)
+    assert "下一期" in closed.value.text.zh
+    # A refund of May, a late order of May, a correction, and an order of June.
+    late = NOW + timedelta(days=35)
+    await office.told(a_refund(30_000), an_order("E3", channel="P1"), at=late)
+    await office.told(an_order("E4", channel="P2", paid_at=late, created_at=late), at=late)
+    asked = await office.corrections.ask(QIAN, ("youzan/flagship", "E2"), "promoter", [Part("P5", 10_000)], "挂错码")
+    await office.corrections.decide(WU, asked.id, approve=True)
+    await office.settle()
+    view = await books.settled(JUNE)
+    assert [each.purpose for each in view.calculations] == ["adjustment", "settlement"]
+    assert await books.payable() == {"P1": 1_537, "P5": 1_537, "P2": 1_537, "C1": 720, "C2": 360}
+    kinds = [kind for kind, _ in (await books.transfers())[5:]]
+    assert sorted(kinds) == [
+        "adjustment",
+        "adjustment",
+        "clawback",
+        "clawback",
+        "commission",
+        "commission",
+        "commission",
+    ]
+    # Nothing more came: the next settlement adjusts nothing.
+    await books.runs.close(WU, "promoters", JUNE)
+    assert [each.purpose for each in (await books.computed(date(2026, 7, 1))).calculations] == ["settlement"]
+
+
+async def test_a_closed_period_takes_nothing_whoever_asks(office: Office, books: Books) -> None:
+    with pytest.raises(ConflictProblem):
+        await books.runs.close(WU, "promoters", MAY)
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    await books.runs.decide(WU, view.run.id, approve=True)
+    with pytest.raises(ConflictProblem):
+        await books.runs.close(WU, "promoters", MAY)
+    await books.book(view.run.id)
+    with pytest.raises(AuthorizationProblem):
+        await books.runs.close(QIAN, "promoters", MAY)
+    await books.runs.close(WU, "promoters", MAY)
+    for statement in (
+        "UPDATE settlement_periods SET closed_at = NULL",
+        "INSERT INTO transfers (key, amount_minor, booked_at, debit, credit, period, currency, kind, source) "
+        "SELECT uuidv7(), 1, now(), debit, credit, period, currency, kind, source FROM transfers LIMIT 1",
+    ):
+        with pytest.raises((SQLAlchemyError, ProblemError)):
+            async with UnitOfWork(office.database) as work:
+                await work.session.execute(text(statement))
+
+
+async def test_years_of_changes_end_where_one_settlement_would_have(office: Office, books: Books) -> None:
+    """Whatever is told when, settled and closed in between: in the end everybody has what a single one would give."""
+    pick = Random("changes")
+    told: list[Any] = []
+    for number in range(24):
+        order = an_order(f"E{number}", channel=f"P{pick.randrange(1, 7)}", paid_minor=pick.randrange(100, 90_000))
+        told.append(order)
+        if pick.random() < 0.5:
+            refund = a_refund(pick.randrange(1, 60_000))
+            told.append(refund.model_copy(update={"refund_id": f"R{number}", "order_id": f"E{number}"}))
+    pick.shuffle(told)
+    months = [date(2026, 5 + number, 1) for number in range(4)]
+    for number, month in enumerate(months):
+        await office.told(*told[number * len(told) // 4 : (number + 1) * len(told) // 4])
+        await books.settled(month)
+        await books.runs.close(WU, "promoters", month)
+    whole = await office.earned(await office.preview())
+    expected = {code: sum(parts.values()) for code, parts in whole.items()}
+    assert await books.payable() == {code: amount for code, amount in expected.items() if amount}

@@ -1,0 +1,13 @@
+"""Settlements as the processes make them."""
+
+from services.calculations import CalculationSteps
+from services.orchestrator import Orchestrator
+from services.settlement_runs import SettlementRunService
+from services.settlements import SettlementService
+from storage.engine import Database
+
+
+def settlements_of(database: Database, orchestrator: Orchestrator) -> SettlementService:
+    """Over a database of a test."""
+    steps = CalculationSteps(database)
+    return SettlementService(database, orchestrator, steps, SettlementRunService(database, steps))
