@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors.page_windows import Window, WindowedReader
@@ -54,6 +54,7 @@ class Changing:
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 40))
+@example(seed=7088, count=24)
 async def test_no_last_change_is_missed_while_changes_go_on(seed: int, count: int) -> None:
     world, cursor = Changing(seed, count), {"since": rfc3339(NOW - timedelta(hours=3))}
     position: Cursor = cursor
@@ -63,10 +64,12 @@ async def test_no_last_change_is_missed_while_changes_go_on(seed: int, count: in
     final = dict(world.changed)
     world.now += timedelta(hours=1)
     world.at_rest = True
-    more = True
-    while more:
-        page = await READER.pull(position, world.now, world.first_page, world.read)
-        position, more = page.cursor, page.more
+    # The first of two strokes of the clock may only end what was under way.
+    for _ in range(2):
+        more = True
+        while more:
+            page = await READER.pull(position, world.now, world.first_page, world.read)
+            position, more = page.cursor, page.more
     assert [number for number, at in final.items() if at not in world.told[number]] == []
     assert world.widest <= timedelta(minutes=30)
 
