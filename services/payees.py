@@ -298,7 +298,7 @@ def _refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:
     """On no day more than the whole of a key is given away."""
     by_key: dict[Key, list[PayeeKeyRow]] = defaultdict(list)
     for each in held:
-        by_key[Key(each.kind, each.value)].append(each)  # type: ignore[arg-type]
+        by_key[Key(each.kind, each.value)].append(each)
     for key, rows in by_key.items():
         for day in {each.since for each in rows}:
             on_day = [each for each in rows if each.since <= day and (each.until is None or day < each.until)]

@@ -114,7 +114,7 @@ class SettlementRunService:
         sold = await SaleSums(work).any_after(period.start, period.end, row.sales_upto or 0)
         if not sold and not await PayeeFacts(work).any_after(period.start, period.end, row.facts_upto or 0):
             return None
-        wanted = Wanted(row.scheme, period.start, "adjustment", row.version, period.cycle)  # type: ignore[arg-type]
+        wanted = Wanted(row.scheme, period.start, "adjustment", row.version, period.cycle)
         return (await self._steps.plan(work, actor, uuid4(), wanted)).id
 
     async def computed(self, run_id: UUID) -> None:

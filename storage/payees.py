@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ForeignKey, Identity, Index, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field, col
+from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
 from domain.settlement.attribution import Holding, Key
-from domain.settlement.payees import Payee, PayoutDetails
+from domain.settlement.payees import KeyKind, Payee, PayoutDetails
 from storage.bulk import fetch
 from storage.encryption import EncryptedJson, EncryptedText
 from storage.paging import Order, Page, PageRequest, paginate
@@ -56,7 +56,7 @@ class PayeeKeyRow(Table, table=True):
     """A key (`domain.settlement.attribution.Key`) that belongs to a payee on Shanghai days `[since, until)`."""
 
     __tablename__ = "payee_keys"
-    kind: str = Field(primary_key=True)
+    kind: KeyKind = Field(primary_key=True, sa_type=AutoString)
     value: str = Field(primary_key=True)
     payee: int = _of_payee(primary_key=True, index=True)
     since: date = Field(primary_key=True)

@@ -5,9 +5,10 @@ from datetime import date, datetime
 
 from sqlalchemy import Identity, UniqueConstraint, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field, col
+from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
+from domain.settlement.scheme import Cycle
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -18,7 +19,7 @@ class SettlementPeriodRow(Table, table=True):
     __tablename__ = "settlement_periods"
     id: int = Field(primary_key=True, sa_column_args=[Identity(always=True)])
     scheme: str
-    cycle: str
+    cycle: Cycle = Field(sa_type=AutoString)
     start: date
     end: date
     currency: str = Field(max_length=3)

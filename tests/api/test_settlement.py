@@ -5,11 +5,12 @@ from typing import Any
 from tests.api.house import House, problem
 
 PAYEES, SETTLEMENT = "/api/v1/payees", "/api/v1/settlement"
+DETAILS = {"real_name": "李小红", "bank_account": "6222020200112233445", "bank_name": "招商银行"}
 LI = {
     "code": "P-1",
     "name": "李小红",
     "role": "promoter",
-    "details": {"real_name": "李小红", "bank_account": "6222020200112233445", "bank_name": "招商银行"},
+    "details": DETAILS,
 }
 
 
@@ -23,13 +24,13 @@ async def test_payees_are_written_down_and_seen_in_clear_with_a_reason(house: Ho
     assert (await put(house, {**LI, "active": False})).json()["changed"] == 1
     shown = (await house.get("auditor", f"{PAYEES}/P-1")).json()["payee"]
     assert (shown["name"], shown["version"]) == ("李**", 2)
-    assert shown["details"]["bank_account"] != LI["details"]["bank_account"]  # type: ignore[index]
+    assert shown["details"]["bank_account"] != DETAILS["bank_account"]
     assert shown["details"]["bank_name"] == "招商银行"
     clear = {"unmask": True, "reason": "核对付款"}
     assert (await house.get("auditor", f"{PAYEES}/P-1", params=clear)).status_code == 403
     assert (await house.get("finance", f"{PAYEES}/P-1", params={"unmask": True})).status_code == 400
     seen = (await house.get("finance", f"{PAYEES}/P-1", params=clear)).json()["payee"]
-    assert seen["details"] == {"openid": None, "merchant_receiver": None, **LI["details"]}  # type: ignore[dict-item]
+    assert seen["details"] == {"openid": None, "merchant_receiver": None, **DETAILS}
     audit = (await house.get("auditor", "/api/v1/audit", params={"action": "payee.unmask"})).json()["items"]
     assert [each["actor"] for each in audit] == ["finance"]
     assert "李小红" not in (await house.get("auditor", "/api/v1/audit")).text
@@ -79,8 +80,8 @@ async def test_rates_are_plain_decimals_in_quotes(house: House) -> None:
     assert shown == {"currency": "USD", "day": "2026-05-03", "rate": "7.1234"}
     assert (await house.get("auditor", f"{SETTLEMENT}/rates/USD/2026-06-03")).status_code == 404
     for wrong in (7.1234, "free", "-1"):
-        rates["rates"][0]["rate"] = wrong  # type: ignore[assignment]
-        assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=rates)).status_code == 400
+        refused = {"rates": [{"currency": "USD", "day": "2026-05-01", "rate": wrong}]}
+        assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=refused)).status_code == 400
 
 
 async def test_an_order_that_is_not_there_cannot_be_disputed(house: House) -> None:
