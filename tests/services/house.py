@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from temporalio.client import Client
@@ -99,7 +99,7 @@ class House:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
-        """Runs move on inside this block."""
+        """Runs move on inside this block, and one whose start Temporal put off is started again, as a service does."""
         activities = RunActivities(self.reports, self.steps, self.events, self.runs)
         async with Worker(
             self.client,
@@ -108,7 +108,18 @@ class House:
             activities=activities.all,
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
-            yield
+            sweeping = asyncio.create_task(self._sweep())
+            try:
+                yield
+            finally:
+                sweeping.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sweeping
+
+    async def _sweep(self) -> None:
+        while True:
+            await self.starter.sweep()
+            await asyncio.sleep(0.5)
 
     async def until(self, run_id: str, *phases: str, seconds: float = 15) -> Run:
         """The recorded run, once it is in one of the phases."""

@@ -10,6 +10,7 @@ from domain.events import Event
 from domain.organisation import Placement, Unit
 from domain.problems import ConflictProblem, NotFoundProblem, UnavailableProblem, ValidationProblem
 from domain.runs import Run
+from services.run_reports import RunReports
 from services.secrets import SecretStore
 from storage.accounts import Accounts
 from storage.audit import AuditLog
@@ -238,6 +239,26 @@ async def test_a_failed_run_is_taken_up_again_from_the_step_that_failed(house: H
         found = await house.orchestrator.situation(run.id)
         assert found is not None
         assert found.attempt == 3
+
+
+async def test_a_run_is_taken_up_again_though_its_last_attempt_has_not_quite_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run tells its end before Temporal closes it; whoever looks is sometimes faster."""
+    record = RunReports.record
+
+    async def slowly(reports: RunReports, report: RunReport) -> bool:
+        is_new = await record(reports, report)
+        await asyncio.sleep(0.3 if report.phase == "faulted" else 0)
+        return is_new
+
+    monkeypatch.setattr(RunReports, "record", slowly)
+    await house.publish(FRAGILE)
+    run = await house.runs.start(ADMIN, "shop", "fragile", {"n": 1})
+    async with house.worker():
+        await house.until(run.id, "faulted")
+        assert (await house.runs.retry(ADMIN, run.id)).phase == "pending"
+        assert (await house.until(run.id, "faulted")).attempt == 2
 
 
 async def test_a_run_taken_up_again_gets_the_events_that_came_while_it_stood_still(house: House) -> None:
