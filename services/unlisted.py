@@ -2,7 +2,8 @@
 
 A list may be short because it failed, or because somebody came back while it was read. So nobody is taken for gone by
 one. The platform is asked about each contact, and its answer says whether they are. Goods are asked about by their list
-alone: an article that neither of two whole readings named, minutes apart, is no longer on sale, until a list names it.
+alone: an article, or one variant of it, that neither of two whole readings named, minutes apart, is no longer on sale,
+until a list names it.
 """
 
 from collections.abc import Collection
@@ -17,12 +18,11 @@ from connectors.pulling import PulledPage
 from connectors.shop_records import moment_version
 from domain.canonical.keys import IdentityKey
 from domain.events import rfc3339
-from services.listed import GOODS_SHELVES
 from services.pulled_pages import Told, pushes_of
 from storage.goods import GoodsRow
 from storage.identities import Identities
 from storage.inbox import Inbox
-from storage.listings import UNREAD, Listings
+from storage.listings import UNREAD, Listings, goods_name
 from storage.lookups import Ask, Lookups
 from storage.unit_of_work import UnitOfWork
 
@@ -33,9 +33,9 @@ MOST_AT_ONCE = 1_000
 
 
 def names_in(told: Told, unread: int) -> set[str]:
-    """What a page names: articles by their number, contacts by their key."""
-    records = [each for _, some in told for each in some]
-    names = {each.key[1] if each.shelf in GOODS_SHELVES else each.key[2] for each in records}
+    """What a page names: articles and their variants by their numbers, contacts by their key."""
+    records = [each for _, some in told for each in some if each.shelf != "stock"]
+    names = {goods_name(*each.key[1:]) if each.shelf == "goods" else each.key[2] for each in records}
     return names | {UNREAD} if unread else names
 
 

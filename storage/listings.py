@@ -45,7 +45,7 @@ _UNLISTED_GOODS = text(
     WHERE account_id = :account AND on_sale AND recorded_at < :before
         AND NOT EXISTS (
             SELECT FROM listed WHERE listed.account_id = goods.account_id AND stream = :stream
-                AND begun_at IN (:before, :begun_at) AND digest = hashtextextended(item_id, 0))
+                AND begun_at IN (:before, :begun_at) AND digest = hashtextextended(item_id || '/' || sku_id, 0))
         AND 2 = (
             SELECT count(DISTINCT begun_at) FROM listed
             WHERE account_id = :account AND stream = :stream AND begun_at IN (:before, :begun_at))
@@ -59,6 +59,11 @@ _UNLISTED_GOODS = text(
 
 UNREAD = "/"
 """Named by a page that holds what nobody can read: no article goes by it."""
+
+
+def goods_name(item_id: str, sku_id: str) -> str:
+    """What an article (without `sku_id`), or one variant of it, is noted by."""
+    return f"{item_id}/{sku_id}"
 
 
 class Listings(Repository):
@@ -79,8 +84,10 @@ class Listings(Repository):
     async def unlisted_goods(
         self, account_id: str, stream: str, before: datetime, begun_at: datetime, limit: int
     ) -> Sequence[GoodsRow]:
-        """Goods on sale since before two readings whose article neither of them named, by number. None when one of the
-        two named nothing at all, or held what nobody could read."""
+        """Articles and variants on sale since before two readings that neither of them named, by number.
+
+        None when one of the two named nothing at all, or held what nobody could read.
+        """
         values = {"account": account_id, "stream": stream, "before": before, "begun_at": begun_at, "limit": limit}
         values["unread"] = UNREAD
         rows = select(GoodsRow).from_statement(_UNLISTED_GOODS.bindparams(**values))

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
 
 import pytest
 from sqlalchemy import text
@@ -119,6 +121,18 @@ async def test_an_article_that_cannot_be_read_is_set_aside_once_however_often_it
     assert len(list(aside)) == 1, "it is set aside once"
 
 
+async def readings(database: Database, world: Outside) -> AsyncIterator[int]:
+    """The shop's list of goods, read whole once for each step, as often as it is read by itself."""
+    for number in count():
+        ahead = number * (EVERY + timedelta(seconds=1))
+        link = replace(world.link, now=partial(_in, ahead))
+        yield await read(database, PullService(database, CONNECTORS, Connections(database), link), SHOP, "goods")
+
+
+def _in(time: timedelta) -> datetime:
+    return datetime.now(UTC) + time
+
+
 async def pull_all(pulls: PullService) -> None:
     while (await pulls.pull(SHOP, "goods")).more:
         pass
@@ -131,15 +145,11 @@ async def test_an_article_that_two_readings_name_no_more_is_not_on_sale_until_on
     gone = goods.having(shop="demo-apparel")[0]
     rows = [row for row in goods.having(shop="demo-apparel") if row.item_id == gone.item_id]
     asked = GoodsCheckArguments(platform="youzan", account="demo-apparel", item_id=gone.item_id, sku_id=gone.sku_id)
-    readings = 0
+    reading = readings(database, world)
 
     async def sellable() -> bool:
         """After one more reading of the list."""
-        nonlocal readings
-        ahead = readings * (EVERY + timedelta(seconds=1))
-        readings += 1
-        link = replace(world.link, now=lambda: datetime.now(UTC) + ahead)
-        await read(database, PullService(database, CONNECTORS, Connections(database), link), SHOP, "goods")
+        await anext(reading)
         return (await GoodsService(database).check(asked)).sellable
 
     assert await sellable()
@@ -156,3 +166,35 @@ async def test_an_article_that_two_readings_name_no_more_is_not_on_sale_until_on
         for row in rows:
             goods.change(goods.get(row.id), shop="demo-apparel")
     assert await sellable()
+
+
+async def test_a_variant_that_two_readings_name_no_more_is_not_on_sale_while_its_article_stays(
+    database: Database, pulls: PullService, world: Outside
+) -> None:
+    goods = world.sim.app.state.world.goods
+    articles: dict[str, list[str]] = {}
+    for row in goods.having(shop="demo-apparel"):
+        articles.setdefault(row.item_id, []).append(row.id)
+    gone, kept = next(rows for rows in articles.values() if len(rows) > 1)[:2]
+    reading = readings(database, world)
+
+    async def sellable(row_id: str) -> bool:
+        """As the list says that was read last."""
+        row = goods.get(row_id)
+        asked = GoodsCheckArguments(platform="youzan", account="demo-apparel", item_id=row.item_id, sku_id=row.sku_id)
+        return (await GoodsService(database).check(asked)).sellable
+
+    await anext(reading)
+    await anext(reading)
+    assert await sellable(gone)
+    goods.change(goods.get(gone), shop="demo-beauty")
+    try:
+        await anext(reading)
+        assert await sellable(gone), "a list may be short for once"
+        await anext(reading)
+        assert not await sellable(gone)
+        assert await sellable(kept)
+    finally:
+        goods.change(goods.get(gone), shop="demo-apparel")
+    await anext(reading)
+    assert await sellable(gone)
