@@ -22,6 +22,7 @@ from storage.consents import Consents
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.erasures import ErasedKeys
+from storage.goods import Goods
 from storage.identities import Identities, StoredKey
 from storage.interactions import GONE, Interactions
 from storage.orders import OrderRow
@@ -125,12 +126,15 @@ class ReachService:
             )
 
     async def _tellers(self, request: SendArguments) -> set[Shop]:
-        """The shops and warehouses whose word counts for a message."""
+        """The shops and warehouses whose word counts for a message: also of shops that sell the same goods."""
         about = request.about
         if request.purpose != "marketing" or about is None:
             return set()
         single = [each for each in (about.coupon, about.unpaid_order) if each is not None]
-        shops = {(each.platform, each.account) for each in (*about.items, *single)}
+        shops = {(each.platform, each.account) for each in single}
+        async with UnitOfWork(self._database) as work:
+            accounts = [article.account_id.partition("/") for article in await _articles(work, about)]
+        shops |= {(platform, slug) for platform, _, slug in accounts}
         for item in about.items:
             shops |= await GoodsService(self._database).warehouses(item)
         return shops
@@ -191,8 +195,14 @@ async def _is_settled(work: UnitOfWork, order: UnpaidOrder | None) -> bool:
     return status not in (None, "unpaid", "unknown")
 
 
+async def _articles(work: UnitOfWork, about: About) -> list[Article]:
+    """What a message is about, in every shop that sells it under the same code."""
+    named = {(f"{item.platform}/{item.account}", item.item_id) for item in about.items}
+    return [Article(*each) for each in sorted(await Goods(work).alike(named))]
+
+
 async def _is_suppressed(work: UnitOfWork, about: About, customers: Collection[UUID]) -> bool:
-    articles = [Article(f"{item.platform}/{item.account}", item.item_id) for item in about.items]
+    articles = await _articles(work, about)
     for customer in customers:
         if await Suppressions(work).covers(customer, articles):
             return True

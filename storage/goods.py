@@ -29,6 +29,8 @@ from storage.unit_of_work import Repository
 
 ArticleName = tuple[str, str]
 """A shop's account and the number of an article in it."""
+MOST_ALIKE = 200
+"""How many articles with the codes of others are told."""
 
 _CODE = "coalesce(nullif(merchant_code, ''), nullif(sku_id, ''), item_id)"
 """What the merchant's systems call it: what has no code goes by the shop's own number."""
@@ -80,6 +82,22 @@ class Goods(Repository):
     async def of_items(self, articles: Collection[ArticleName]) -> Sequence[GoodsRow]:
         """The articles as a whole, when they were told, and their variants."""
         return list(await self.session.scalars(select(GoodsRow).where(_is_of(GoodsRow, articles))))
+
+    async def alike(self, articles: Collection[ArticleName]) -> set[ArticleName]:
+        """The articles, and those of every shop with a variant to which the merchant gave the code of one of theirs."""
+        codes = {row.merchant_code for row in await self.of_items(articles) if row.merchant_code}
+        if not codes:
+            return set(articles)
+        row = GoodsRow
+        statement = (
+            select(col(row.account_id), col(row.item_id))
+            .where(literal_column(_CODE) == func.any(sorted(codes)), col(row.merchant_code) != "")
+            .order_by(col(row.account_id), col(row.item_id))
+            .distinct()
+            .limit(MOST_ALIKE)
+        )
+        found = await self.session.execute(statement)
+        return {*articles, *((account, item) for account, item in found)}
 
     async def of_video(self, account_id: str, video_id: str, limit: int) -> Sequence[GoodsRow]:
         """The articles of a shop that a video shows, in the order of their numbers."""

@@ -28,8 +28,8 @@ class About(Arguments):
     """What a message advertises; looked up when it is sent.
 
     customer: whom it is for, an id or a subject as in `profile.get`, when `to` does not tell. items: none may be out of
-    stock, or part of a recent refund of theirs. coupon: must not be used, returned or expired.
-    unpaid_order: must not be paid or closed.
+    stock, or part of a recent refund of theirs, at any shop that sells it by the same merchant's code. coupon: must not
+    be used, returned or expired. unpaid_order: must not be paid or closed.
     """
 
     customer: str | None = Field(default=None, min_length=1, max_length=300)
