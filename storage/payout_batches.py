@@ -1,0 +1,215 @@
+"""Batches of payouts: what they pay by, who approved them, how far they are; and which periods' holds are released."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlmodel import AutoString, Field, col
+
+from domain.problems import ConflictProblem, Text
+from storage.bulk import fetch
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository, refused
+
+BatchState = Literal["planning", "planned", "refused", "reserving", "paying", "done", "failed"]
+_ONE_OPEN = "uq_payout_batches_open"
+
+
+class PayoutBatchRow(Table, table=True):
+    """One batch. period: that it books in. day: of the plan, in Shanghai. terms: `domain.settlement.payouts.Terms`.
+
+    Of one scheme and currency one is planned at a time: two would plan the same balance.
+    """
+
+    __tablename__ = "payout_batches"
+    id: UUID = Field(primary_key=True)
+    number: int = Field(default=None, sa_column_args=[Identity(always=True)], nullable=False)
+    scheme: str
+    currency: str = Field(max_length=3)
+    period: int = Field(sa_column_args=[ForeignKey("settlement_periods.id")], index=True)
+    day: date
+    state: BatchState = Field(sa_type=AutoString)
+    terms: dict[str, Any] = Field(sa_type=JSONB)
+    asked_by: str
+    asked_at: datetime = instant()
+    payouts: int | None = None
+    total_minor: int | None = Field(default=None, sa_type=BigInteger)
+    approvals_needed: int | None = Field(default=None, sa_type=SmallInteger)
+    decided_at: datetime | None = instant(optional=True)
+    ended_at: datetime | None = instant(optional=True)
+    problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+
+    __table_args__ = (
+        Index(
+            _ONE_OPEN,
+            "scheme",
+            "currency",
+            unique=True,
+            postgresql_where=text("state IN ('planning', 'planned', 'reserving')"),
+        ),
+        Index("ix_payout_batches_asked_at_id", "asked_at", "id"),
+        Index(
+            "ix_payout_batches_unfinished",
+            "asked_at",
+            postgresql_where=text("state IN ('planning', 'reserving', 'paying')"),
+        ),
+    )
+
+
+class PayoutApprovalRow(Table, table=True):
+    """What somebody said of a batch, once."""
+
+    __tablename__ = "payout_approvals"
+    batch: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("payout_batches.id")])
+    login: str = Field(primary_key=True)
+    approved: bool
+    note: str | None = None
+    decided_at: datetime = instant()
+
+
+class ReleaseRow(Table, table=True):
+    """A period whose holds are over: what is booked in it from then on can be paid at once."""
+
+    __tablename__ = "settlement_releases"
+    period: int = Field(primary_key=True, sa_column_args=[ForeignKey("settlement_periods.id")])
+    released_at: datetime = instant()
+    released_by: str
+
+
+class Owed(NamedTuple):
+    """A payee's accounts in a scheme. debts: what was taken back, and how many periods ago."""
+
+    payee: int
+    payable_minor: int
+    debts: Sequence[tuple[int, int]]
+    repaid_minor: int
+
+
+_BY_TIME = Order("payout_batches", (PayoutBatchRow.asked_at, PayoutBatchRow.id), descending=True)
+
+
+class PayoutBatches(Repository):
+    """Rows of batches."""
+
+    async def add(self, row: PayoutBatchRow) -> None:
+        """Begin one. Raises ConflictProblem when one of the scheme is planned already."""
+        with refused(_ONE_OPEN, _under_way(row.scheme)):
+            self.session.add(row)
+            await self.session.flush()
+
+    async def find(self, batch: UUID, *, for_update: bool = False) -> PayoutBatchRow | None:
+        """One batch."""
+        statement = select(PayoutBatchRow).where(col(PayoutBatchRow.id) == batch)
+        return (await self.session.scalars(statement.with_for_update() if for_update else statement)).first()
+
+    async def search(self, page: PageRequest, *, scheme: str | None = None) -> Page[PayoutBatchRow]:
+        """Batches, the newest first."""
+        statement = select(PayoutBatchRow)
+        if scheme is not None:
+            statement = statement.where(col(PayoutBatchRow.scheme) == scheme)
+        return await paginate(self.session, statement, _BY_TIME, page, lambda row: row)
+
+    async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
+        """Batches that a workflow has to go on with, asked for before an instant."""
+        row = PayoutBatchRow
+        statement = select(row).where(col(row.state).in_(("planning", "reserving", "paying")))
+        statement = statement.where(col(row.asked_at) < before).order_by(col(row.asked_at)).limit(limit)
+        return (await self.session.scalars(statement)).all()
+
+    async def decide(self, batch: UUID, login: str, *, approved: bool, note: str | None) -> None:
+        """Note what somebody said; raises ConflictProblem when they said it already."""
+        values = {"batch": batch, "login": login, "approved": approved, "note": note, "decided_at": self.now}
+        adding = insert(PayoutApprovalRow).values(**values).on_conflict_do_nothing()
+        if (await self.session.execute(adding.returning(col(PayoutApprovalRow.login)))).first() is None:
+            raise ConflictProblem(Text("您已经表过态", "You have decided on it already"))
+
+    async def approvals(self, batch: UUID) -> Sequence[PayoutApprovalRow]:
+        """What people said, in order."""
+        row = PayoutApprovalRow
+        statement = select(row).where(col(row.batch) == batch).order_by(col(row.decided_at), col(row.login))
+        return (await self.session.scalars(statement)).all()
+
+    async def release(self, scheme: str, currency: str, day: date, hold: timedelta, by: str) -> Sequence[int]:
+        """Periods of a scheme whose holds are over on a day and were released by now, each noted once.
+
+        Whoever books in one of them waits, or sees that it is released.
+        """
+        values = {"scheme": scheme, "currency": currency, "upto": day - hold, "now": self.now, "by": by}
+        await fetch(self.work, _RELEASE, values)
+        return [period for (period,) in await fetch(self.work, _RELEASED, values)]
+
+    async def is_released(self, period: int) -> bool:
+        """Whether what is booked in a period can be paid at once. Holds the period until the end of the transaction."""
+        await fetch(self.work, _HOLD_PERIOD, {"period": period})
+        return await self.session.get(ReleaseRow, period) is not None
+
+    async def owed(
+        self, scheme: str, currency: str, day: date, part: int, parts: int, payees: Sequence[int] | None = None
+    ) -> Sequence[Owed]:
+        """The accounts of a part's payees with a balance or a debt in a scheme, by payee."""
+        values = {"scheme": scheme, "currency": currency, "day": day, "part": part, "parts": parts, "payees": payees}
+        return [
+            Owed(payee, payable, [(amount, ago) for amount, ago in debts or ()], repaid)
+            for payee, payable, debts, repaid in await fetch(self.work, _OWED, values)
+        ]
+
+
+_RELEASE = """
+    INSERT INTO settlement_releases (period, released_at, released_by)
+    SELECT id, %(now)b::timestamptz, %(by)b::text FROM (
+        SELECT id FROM settlement_periods p
+        WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text AND "end" <= %(upto)b::date
+            AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
+        ORDER BY id FOR UPDATE
+    ) ended
+    ON CONFLICT DO NOTHING
+"""
+_RELEASED = """
+    SELECT r.period FROM settlement_releases r JOIN settlement_periods p ON p.id = r.period
+    WHERE p.scheme = %(scheme)b::text AND p.currency = %(currency)b::text ORDER BY r.period
+"""
+_HOLD_PERIOD = "SELECT 1 FROM settlement_periods WHERE id = %(period)b::integer FOR SHARE"
+_OWED = """
+    WITH accounts AS (
+        SELECT id, kind, payee FROM ledger_accounts
+        WHERE kind IN ('payable', 'receivable') AND currency = %(currency)b::text
+            AND payee %% %(parts)b::integer = %(part)b::integer
+            AND (%(payees)b::integer[] IS NULL OR payee = ANY(%(payees)b::integer[]))
+    ), periods AS (
+        SELECT p.id, (
+            SELECT count(*) FROM settlement_periods later
+            WHERE later.scheme = p.scheme AND later.cycle = p.cycle AND later.start > p.start
+                AND later.start <= %(day)b::date
+        ) AS ago
+        FROM settlement_periods p WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text
+    ), moves AS (
+        SELECT a.kind, a.payee, periods.ago, t.amount_minor AS credit, 0::bigint AS debit
+        FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.credit
+        UNION ALL
+        SELECT a.kind, a.payee, periods.ago, 0, t.amount_minor
+        FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.debit
+    ), balances AS (
+        SELECT payee,
+            coalesce(sum(credit - debit) FILTER (WHERE kind = 'payable'), 0)::bigint AS payable,
+            coalesce(sum(credit) FILTER (WHERE kind = 'receivable'), 0)::bigint AS repaid
+        FROM moves GROUP BY payee
+    ), debts AS (
+        SELECT payee, jsonb_agg(jsonb_build_array(amount, ago) ORDER BY ago DESC) AS debts FROM (
+            SELECT payee, ago, sum(debit)::bigint AS amount FROM moves
+            WHERE kind = 'receivable' AND debit > 0 GROUP BY payee, ago
+        ) each GROUP BY payee
+    )
+    SELECT payee, payable, debts.debts, repaid FROM balances LEFT JOIN debts USING (payee)
+    WHERE payable <> 0 OR debts.debts IS NOT NULL
+    ORDER BY payee
+"""
+
+
+def _under_way(scheme: str) -> ConflictProblem:
+    return ConflictProblem(
+        Text(f"方案 {scheme} 已有一批付款在计划中", f"Payouts of {scheme} are being planned already: end those first")
+    )

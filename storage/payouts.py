@@ -1,0 +1,214 @@
+"""Payouts, one row each from its number to its end, and who of a batch is not paid."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
+from sqlmodel import AutoString, Field, col
+
+from domain.settlement.payouts import ENDS, FOLLOWERS, Omission, Rail, State
+from storage.bulk import fetch
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+_OPEN = "state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')"
+
+
+class PayoutRow(Table, table=True):
+    """One payout. number: ours, the same for every attempt; rail_number: the rail's. offset_minor: what of the balance
+    went to what the payee owes. pay_on: not before that day. next_at: when the rail is asked next. confirmation: what
+    the payee's app needs. file: the bank file that it was written into. reason: why it ended unpaid.
+    """
+
+    __tablename__ = "payouts"
+    id: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
+    batch: UUID = Field(sa_column_args=[ForeignKey("payout_batches.id")])
+    part: int = Field(sa_type=SmallInteger)
+    number: str = Field(max_length=32, unique=True)
+    payee: int = Field(sa_column_args=[ForeignKey("payees.id")], index=True)
+    rail: Rail = Field(sa_type=AutoString)
+    amount_minor: int = Field(sa_type=BigInteger)
+    offset_minor: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    state: State = Field(sa_type=AutoString)
+    pay_on: date
+    attempts: int = Field(default=0, sa_type=SmallInteger)
+    next_at: datetime = instant()
+    rail_number: str | None = Field(default=None, index=True)
+    confirmation: str | None = None
+    file: str | None = None
+    reason: str | None = None
+    created_at: datetime = instant()
+    changed_at: datetime = instant()
+    ended_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (
+        UniqueConstraint("batch", "payee"),
+        Index("ix_payouts_open", "batch", "id", postgresql_where=text(_OPEN)),
+    )
+
+
+class OmissionRow(Table, table=True):
+    """A payee with a balance who is not paid, and why. amount_minor: what stays."""
+
+    __tablename__ = "payout_omissions"
+    batch: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("payout_batches.id")])
+    payee: int = Field(primary_key=True, sa_column_args=[ForeignKey("payees.id")], index=True)
+    part: int = Field(sa_type=SmallInteger)
+    reason: Omission = Field(sa_type=AutoString)
+    amount_minor: int = Field(sa_type=BigInteger)
+
+
+class StateSum(NamedTuple):
+    """How many payouts of a batch stand where, by rail, and what they come to."""
+
+    rail: str
+    state: str
+    payouts: int
+    amount_minor: int
+
+
+class DaySum(NamedTuple):
+    """What a batch pays on a day by a rail."""
+
+    day: date
+    rail: str
+    payouts: int
+    amount_minor: int
+
+
+_BY_ID = Order("payouts", (PayoutRow.id,), descending=False)
+
+
+class Payouts(Repository):
+    """Rows of payouts. Only a state that may follow is written; what ended stays."""
+
+    async def plan_part(
+        self, batch: UUID, part: int, payouts: Sequence[PayoutRow], omissions: Sequence[OmissionRow]
+    ) -> None:
+        """Write what a part of a plan comes to, in place of what an earlier attempt wrote."""
+        values = {"batch": batch, "part": part}
+        await self.session.execute(text("DELETE FROM payouts WHERE batch = :batch AND part = :part"), values)
+        await self.session.execute(text("DELETE FROM payout_omissions WHERE batch = :batch AND part = :part"), values)
+        self.session.add_all([*payouts, *omissions])
+        await self.session.flush()
+
+    async def of_part(self, batch: UUID, part: int, state: State) -> Sequence[PayoutRow]:
+        """The payouts of a part that stand at a state, locked."""
+        row = PayoutRow
+        statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.state) == state)
+        return (await self.session.scalars(statement.order_by(col(row.id)).with_for_update())).all()
+
+    async def chunks(self, batch: UUID, size: int, rails: Collection[Rail]) -> Sequence[tuple[int, int]]:
+        """First and last number of each so many payouts of some rails that have not ended."""
+        values = {"batch": batch, "size": size, "rails": list(rails)}
+        return [(first, last) for first, last in await fetch(self.work, _CHUNKS, values)]
+
+    async def due(self, batch: UUID, first: int, last: int, rails: Collection[Rail], limit: int) -> Sequence[PayoutRow]:
+        """Payouts of a chunk that a rail is to be asked about now."""
+        row = PayoutRow
+        statement = (
+            select(row)
+            .where(col(row.batch) == batch, col(row.id).between(first, last), col(row.rail).in_(rails))
+            .where(col(row.state).in_(set(FOLLOWERS) - ENDS - {"created"}), col(row.next_at) <= self.now)
+            .order_by(col(row.next_at), col(row.id))
+            .limit(limit)
+        )
+        return (await self.session.scalars(statement)).all()
+
+    async def next_of(self, batch: UUID, first: int, last: int, rails: Collection[Rail]) -> tuple[int, datetime | None]:
+        """How many payouts of a chunk have not ended, and when the first of them is to be asked about."""
+        row = PayoutRow
+        statement = select(func.count(), func.min(col(row.next_at))).where(
+            col(row.batch) == batch,
+            col(row.id).between(first, last),
+            col(row.rail).in_(rails),
+            col(row.state).in_(set(FOLLOWERS) - ENDS),
+        )
+        count, at = (await self.session.execute(statement)).one()
+        return count, at
+
+    async def find(self, number: str, *, for_update: bool = False) -> PayoutRow | None:
+        """One payout by our number."""
+        statement = select(PayoutRow).where(col(PayoutRow.number) == number)
+        return (await self.session.scalars(statement.with_for_update() if for_update else statement)).first()
+
+    def move(self, row: PayoutRow, state: State, **values: Any) -> bool:
+        """Write a locked payout's new state; False when it may not follow (it ended, or somebody was faster)."""
+        if state not in FOLLOWERS[row.state] and state != row.state:
+            return False
+        row.state, row.changed_at = state, self.now
+        for name, value in values.items():
+            setattr(row, name, value)
+        if state in ENDS:
+            row.ended_at = self.now
+        return True
+
+    def wait(self, row: PayoutRow, for_s: float) -> None:
+        """Ask about it again so much later."""
+        row.next_at = self.now + timedelta(seconds=for_s)
+
+    async def sums(self, batch: UUID) -> Sequence[StateSum]:
+        """What a batch comes to, by rail and state."""
+        row = PayoutRow
+        statement = (
+            select(col(row.rail), col(row.state), func.count(), func.sum(col(row.amount_minor)))
+            .where(col(row.batch) == batch)
+            .group_by(col(row.rail), col(row.state))
+            .order_by(col(row.rail), col(row.state))
+        )
+        found = (await self.session.execute(statement)).all()
+        return [StateSum(rail, state, count, int(amount)) for rail, state, count, amount in found]
+
+    async def calendar(self, batch: UUID) -> Sequence[DaySum]:
+        """What a batch pays on which day, by rail."""
+        row = PayoutRow
+        statement = (
+            select(col(row.pay_on), col(row.rail), func.count(), func.sum(col(row.amount_minor)))
+            .where(col(row.batch) == batch)
+            .group_by(col(row.pay_on), col(row.rail))
+            .order_by(col(row.pay_on), col(row.rail))
+        )
+        found = (await self.session.execute(statement)).all()
+        return [DaySum(day, rail, count, int(amount)) for day, rail, count, amount in found]
+
+    async def omitted(self, batch: UUID) -> Mapping[str, tuple[int, int]]:
+        """How many payees are not paid, and what stays, by reason."""
+        row = OmissionRow
+        statement = (
+            select(col(row.reason), func.count(), func.sum(col(row.amount_minor)))
+            .where(col(row.batch) == batch)
+            .group_by(col(row.reason))
+        )
+        found = (await self.session.execute(statement)).all()
+        return {reason: (count, int(amount)) for reason, count, amount in found}
+
+    async def search(
+        self, batch: UUID, page: PageRequest, *, state: State | None = None, rail: Rail | None = None
+    ) -> Page[PayoutRow]:
+        """Payouts of a batch, by number of their rows."""
+        statement = select(PayoutRow).where(col(PayoutRow.batch) == batch)
+        if state is not None:
+            statement = statement.where(col(PayoutRow.state) == state)
+        if rail is not None:
+            statement = statement.where(col(PayoutRow.rail) == rail)
+        return await paginate(self.session, statement, _BY_ID, page, lambda row: row)
+
+    async def omissions(self, batch: UUID, limit: int) -> Sequence[OmissionRow]:
+        """Payees who are not paid, the largest sums first."""
+        row = OmissionRow
+        statement = select(row).where(col(row.batch) == batch).order_by(col(row.amount_minor).desc(), col(row.payee))
+        return (await self.session.scalars(statement.limit(limit))).all()
+
+
+_CHUNKS = """
+    SELECT min(id), max(id) FROM (
+        SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(size)b::bigint AS chunk FROM payouts
+        WHERE batch = %(batch)b::uuid AND rail = ANY(%(rails)b::text[])
+            AND state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
+    ) numbered
+    GROUP BY chunk ORDER BY chunk
+"""
