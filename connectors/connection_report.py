@@ -53,6 +53,10 @@ _HINTS: Hints = {
         "检查本机的网络、DNS 与防火墙，以及账号设置中的 base_url",
         "Check this machine's network, DNS and firewall, and the account's base_url",
     ),
+    ConnectionFault.ADDRESS: Text(
+        "在平台的后台把本机的出口 IP 加入白名单",
+        "Add this server's outgoing IP to the white list in the platform's console",
+    ),
     ConnectionFault.CLOCK: Text("校准服务器时钟（NTP）后重试", "Set this server's clock (NTP), then try again"),
     ConnectionFault.BUSY: Text("设置没有问题，稍后再测", "Nothing is wrong with the settings: test again later"),
     ConnectionFault.PLATFORM: Text(
@@ -70,24 +74,23 @@ _KINDS: tuple[tuple[type[ProblemError], ConnectionFault], ...] = (
 _NO_CONNECTION = 503
 
 
-def explain(error: ProblemError, hints: Hints, codes: Mapping[int, ConnectionFault] | None = None) -> ConnectionReport:
+def explain(error: ProblemError, hints: Hints) -> ConnectionReport:
     """A failed connection test in plain words.
 
-    hints: what to do, by fault, where the platform needs other words than usual. codes: error codes of the platform
-    whose fault is another than that of their problem.
+    hints: what to do, by fault, where the platform needs other words than usual.
     Raises the problem itself when what is away is ours: that tells nothing of the account.
     """
     if isinstance(error, UnavailableProblem):
         raise error
-    fault = _fault_of(error, codes or {})
+    fault = _fault_of(error)
     return ConnectionReport(False, _message(error, fault), hints.get(fault, _HINTS.get(fault)), fault)
 
 
-def _fault_of(error: ProblemError, codes: Mapping[int, ConnectionFault]) -> ConnectionFault:
+def _fault_of(error: ProblemError) -> ConnectionFault:
     members = error.problem.as_dict()
     code = str(members.get("platform_code", ""))
-    if code.isdigit() and int(code) in codes:
-        return codes[int(code)]
+    if "cause" in members:
+        return ConnectionFault(members["cause"])
     if isinstance(error, AuthenticationProblem) and members.get("retryable"):
         # It took the secret, and then refused what it had given out.
         return ConnectionFault.PLATFORM

@@ -7,6 +7,7 @@ outcome         `not_done`, `unknown` or `done`: whether the platform did the wo
 retry_after_s   seconds to wait before the next attempt, when known
 platform        its name
 platform_code   its own error code, when it gave one
+cause           `address` or `clock`, when that is what the platform does not take: no secret and no grant will help
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,17 @@ from domain.problems import (
 
 Outcome = Literal["not_done", "unknown", "done"]
 Verdict = Literal[
-    "refresh", "busy", "rate_limit", "credentials", "permission", "not_found", "conflict", "invalid", "failed"
+    "refresh",
+    "busy",
+    "rate_limit",
+    "credentials",
+    "clock",
+    "permission",
+    "address",
+    "not_found",
+    "conflict",
+    "invalid",
+    "failed",
 ]
 
 
@@ -50,13 +61,16 @@ _CLASSES: Mapping[Verdict, type[ProblemError]] = {
     "busy": CommunicationProblem,
     "rate_limit": RateLimitProblem,
     "credentials": AuthenticationProblem,
+    "clock": AuthenticationProblem,
     "permission": AuthorizationProblem,
+    "address": AuthorizationProblem,
     "not_found": NotFoundProblem,
     "conflict": ConflictProblem,
     "invalid": ValidationProblem,
     "failed": CommunicationProblem,
 }
 _RETRYABLE: frozenset[Verdict] = frozenset({"busy", "rate_limit"})
+_CAUSES: frozenset[Verdict] = frozenset({"address", "clock"})
 
 
 def raise_for_code(
@@ -80,6 +94,7 @@ def raise_meaning(
     if meaning.verdict == "refresh":
         raise TokenDied
     said = f"{message[:200]} ({platform} {code})".lstrip()
+    members = {"cause": meaning.verdict} if meaning.verdict in _CAUSES else {}
     raise _CLASSES[meaning.verdict](
         Text(f"{meaning.text.zh}：{said}", f"{meaning.text.en}: {said}"),
         platform=platform,
@@ -87,6 +102,7 @@ def raise_meaning(
         retryable=meaning.verdict in _RETRYABLE,
         outcome="unknown" if effect and meaning.verdict == "busy" else "not_done",
         retry_after_s=meaning.retry_after_s,
+        **members,
     )
 
 

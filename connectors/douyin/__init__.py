@@ -23,8 +23,8 @@ _HINTS = {
         "Check app_key, app_secret and shop_id, that the shop has authorised the application, and the server's clock",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在抖店开放平台为应用申请订单与售后权限包，并把本机 IP 加入白名单",
-        "Apply for the order and after-sale permissions in the console, and add this server's IP to the white list",
+        "在抖店开放平台为应用申请订单与售后权限包",
+        "Apply for the order and after-sale permissions in the console",
     ),
 }
 

@@ -26,11 +26,11 @@ SUB_CODES: Mapping[str, CodeMeaning] = {
     "isv.app-key": CodeMeaning("credentials", Text("app_key 不正确", "Wrong app_key")),
     "isv.shop": CodeMeaning("credentials", Text("店铺没有授权给该应用", "The shop has not authorised the application")),
     "isv.timestamp": CodeMeaning(
-        "credentials",
+        "clock",
         Text("请求时间与平台相差过大，请校准服务器时钟", "The request's time is too far off; set the server's clock"),
     ),
     "isv.ip": CodeMeaning(
-        "permission", Text("服务器 IP 不在应用的白名单中", "The server's IP is not on the application's list")
+        "address", Text("服务器 IP 不在应用的白名单中", "The server's IP is not on the application's list")
     ),
     "isv.app-permissions": CodeMeaning(
         "permission", Text("应用没有该接口的权限", "The application may not use this interface")

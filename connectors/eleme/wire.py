@@ -40,13 +40,13 @@ UNVERIFIED = Eleme(
                 "credentials", Text("app_secret 不正确（签名错误）", "Wrong app_secret (signature)")
             ),
             "TIMESTAMP_ERROR": CodeMeaning(
-                "credentials", Text("时间戳超出范围：请校准服务器时钟", "The timestamp is off: set the clock right")
+                "clock", Text("时间戳超出范围：请校准服务器时钟", "The timestamp is off: set the clock right")
             ),
             "ACCESS_DENIED": CodeMeaning(
                 "permission", Text("应用没有该接口的权限", "The application may not use this interface")
             ),
             "IP_NOT_ALLOWED": CodeMeaning(
-                "permission", Text("本机的出口 IP 不在白名单中", "This machine's address is not allowed")
+                "address", Text("本机的出口 IP 不在白名单中", "This machine's address is not allowed")
             ),
             "NOT_FOUND": CodeMeaning("not_found", Text("没有这张单", "There is no such order or refund")),
             "STATE_CHANGED": CodeMeaning("conflict", Text("状态已变化", "The state has changed")),

@@ -21,8 +21,8 @@ _HINTS = {
         "核对 client_id 与 secret，并校准两边的时钟", "Check client_id and secret, and set both clocks right"
     ),
     ConnectionFault.PERMISSION: Text(
-        "请 ERP 管理员开放发货单、运单与库存权限，并把本机出口 IP 加入白名单",
-        "Have the ERP's administrator permit shipping orders, waybills and stock, and this machine's address",
+        "请 ERP 管理员开放发货单、运单与库存权限",
+        "Have the ERP's administrator permit shipping orders, waybills and stock",
     ),
 }
 

@@ -53,10 +53,10 @@ CODES: Mapping[str, CodeMeaning] = {
     "unknown_client": CodeMeaning("credentials", Text("client_id 不正确", "Wrong client_id")),
     "wrong_signature": CodeMeaning("credentials", Text("secret 不正确", "Wrong secret")),
     "clock_skew": CodeMeaning(
-        "credentials", Text("请求时间与 ERP 相差超过 5 分钟：请校准服务器时钟", "The clocks differ by over 5 minutes")
+        "clock", Text("请求时间与 ERP 相差超过 5 分钟：请校准服务器时钟", "The clocks differ by over 5 minutes")
     ),
     "address_not_allowed": CodeMeaning(
-        "permission", Text("本机的出口 IP 不在 ERP 白名单中", "This machine's address is not on the ERP's list")
+        "address", Text("本机的出口 IP 不在 ERP 白名单中", "This machine's address is not on the ERP's list")
     ),
     "not_allowed": CodeMeaning("permission", Text("ERP 未开放该权限", "The ERP does not permit this")),
     "not_found": CodeMeaning("not_found", Text("ERP 中没有这张单", "The ERP has no such order")),

@@ -25,12 +25,12 @@ _HINTS = {
         "核对 app_key、app_secret，并确认 refresh_token 来自店铺最近一次授权",
         "Check app_key and app_secret, and that refresh_token came from the shop's latest authorisation",
     ),
-    ConnectionFault.PERMISSION: Text(
-        "为应用申请订单接口权限，把服务器 IP 加入白名单，并确认服务器部署在京东云内",
-        "Apply for the order interfaces, put this server's IP on the application's list, and run it in JD's cloud",
+    ConnectionFault.PERMISSION: Text("为应用申请订单接口权限", "Apply for the order interfaces"),
+    ConnectionFault.ADDRESS: Text(
+        "在应用的后台把服务器 IP 加入白名单，并确认服务器部署在京东云内",
+        "Put this server's IP on the application's list, and run it in JD's cloud",
     ),
 }
-_FAULTS = {8: ConnectionFault.CLOCK}
 
 
 class JdConnector(Unpushed):
@@ -74,5 +74,5 @@ class JdConnector(Unpushed):
             gateway = self.open(account, link).gateway
             await gateway.call(VENDER_INFO, {}, "vender_info_result")
         except ProblemError as error:
-            return explain(error, _HINTS, _FAULTS)
+            return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

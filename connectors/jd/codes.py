@@ -8,7 +8,7 @@ from domain.problems import Text
 GATEWAY_CODES: Mapping[int, CodeMeaning] = {
     2: CodeMeaning("rate_limit", Text("调用过于频繁", "Called too often"), retry_after_s=1.0),
     3: CodeMeaning(
-        "permission",
+        "address",
         Text(
             "请求被禁止：服务器 IP 不在白名单，或不在京东云内",
             "Forbidden: this server's IP is not on the list, or not in JD's cloud",
@@ -16,7 +16,7 @@ GATEWAY_CODES: Mapping[int, CodeMeaning] = {
     ),
     7: CodeMeaning("invalid", Text("缺少时间戳", "No timestamp")),
     8: CodeMeaning(
-        "invalid",
+        "clock",
         Text(
             "时间戳与平台相差超过 6 分钟，请校准服务器时钟",
             "The timestamp is more than 6 minutes off; set this server's clock",

@@ -33,11 +33,11 @@ UNVERIFIED = Meituan(
             701: CodeMeaning("credentials", Text("app_secret 不正确（签名错误）", "Wrong app_secret (signature)")),
             702: CodeMeaning("credentials", Text("app_id 不正确", "Wrong app_id")),
             703: CodeMeaning(
-                "credentials",
+                "clock",
                 Text("时间戳超出范围：请校准服务器时钟", "The timestamp is off: set this machine's clock"),
             ),
             704: CodeMeaning("permission", Text("应用没有该接口的权限", "The application may not use this interface")),
-            705: CodeMeaning("permission", Text("本机的出口 IP 不在白名单中", "This machine's address is not allowed")),
+            705: CodeMeaning("address", Text("本机的出口 IP 不在白名单中", "This machine's address is not allowed")),
             808: CodeMeaning("not_found", Text("没有这张单", "There is no such order or refund")),
             809: CodeMeaning("conflict", Text("状态已变化", "The state has changed")),
             801: CodeMeaning("invalid", Text("参数不正确", "A parameter is wrong")),

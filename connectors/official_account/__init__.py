@@ -16,8 +16,8 @@ from domain.problems import ProblemError, Text
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text("核对公众号的 app_id 与 app_secret", "Check the account's app_id and app_secret"),
     ConnectionFault.PERMISSION: Text(
-        "在公众平台把本机 IP 加入白名单，并确认账号已认证、有用户管理权限",
-        "Add this server's IP to the white list, and check that the account is verified and may manage users",
+        "在公众平台确认账号已认证、有用户管理权限",
+        "Check that the account is verified and may manage users",
     ),
 }
 

@@ -25,11 +25,10 @@ _HINTS = {
         "within 10 minutes",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在开放平台控制台为应用申请订单与售后接口权限，并把服务器 IP 加入白名单",
-        "Apply for the order and refund interfaces in the console, and put this server's IP on the application's list",
+        "在开放平台控制台为应用申请订单与售后接口权限",
+        "Apply for the order and refund interfaces in the console",
     ),
 }
-_FAULTS = {10020: ConnectionFault.CLOCK}
 
 
 class PinduoduoConnector(Unpushed):
@@ -69,5 +68,5 @@ class PinduoduoConnector(Unpushed):
             gateway = self.open(account, link).gateway
             await gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
         except ProblemError as error:
-            return explain(error, _HINTS, _FAULTS)
+            return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

@@ -18,7 +18,7 @@ CODES: Mapping[int, CodeMeaning] = {
     10018: CodeMeaning("credentials", Text("client_id 不正确", "Wrong client_id")),
     10019: CodeMeaning("refresh", Text("访问令牌已过期", "The access token expired")),
     10020: CodeMeaning(
-        "invalid",
+        "clock",
         Text(
             "时间戳与平台相差超过 10 分钟，请校准服务器时钟",
             "The timestamp is more than 10 minutes off; set this server's clock",
@@ -28,7 +28,7 @@ CODES: Mapping[int, CodeMeaning] = {
         "credentials", Text("签名不正确，client_secret 可能有误", "Wrong signature; client_secret may be the wrong one")
     ),
     20005: CodeMeaning(
-        "permission", Text("本机 IP 不在应用的白名单", "This server's IP is not on the application's list")
+        "address", Text("本机 IP 不在应用的白名单", "This server's IP is not on the application's list")
     ),
     20031: CodeMeaning("permission", Text("店铺没有授权该接口", "The shop has not authorised this interface")),
     20032: CodeMeaning("refresh", Text("访问令牌无效", "The access token is not valid")),

@@ -23,11 +23,10 @@ _HINTS = {
         "Check app_key and app_secret, and that session or refresh_token came from the shop's latest authorisation",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在开放平台控制台为应用申请订单与退款接口权限，并把服务器 IP 加入白名单",
-        "Apply for the trade and refund interfaces in the console, and put this server's IP on the application's list",
+        "在开放平台控制台为应用申请订单与退款接口权限",
+        "Apply for the trade and refund interfaces in the console",
     ),
 }
-_FAULTS = {31: ConnectionFault.CLOCK}
 
 
 class TaobaoConnector(Unpushed):
@@ -59,5 +58,5 @@ class TaobaoConnector(Unpushed):
             gateway = self.open(account, link).gateway
             await gateway.call("taobao.user.seller.get", {"fields": "user_id,nick"})
         except ProblemError as error:
-            return explain(error, _HINTS, _FAULTS)
+            return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

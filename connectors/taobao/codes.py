@@ -25,7 +25,7 @@ CODES: Mapping[int, CodeMeaning] = {
     29: CodeMeaning("credentials", Text("app_key 不正确", "Wrong app_key")),
     30: CodeMeaning("invalid", Text("缺少时间戳", "No timestamp")),
     31: CodeMeaning(
-        "invalid",
+        "clock",
         Text(
             "时间戳与平台相差超过 10 分钟，请校准服务器时钟",
             "The timestamp is more than 10 minutes off; set this server's clock",
@@ -44,7 +44,7 @@ SUB_CODES: Mapping[str, CodeMeaning] = {
     "isv.refund-version-error": CodeMeaning("conflict", Text("退款单已被更新", "The refund was changed meanwhile")),
     "isv.trade-status-error": CodeMeaning("conflict", Text("订单状态不允许发货", "The order cannot be shipped now")),
     "isv.permission-ip-whitelist-limit": CodeMeaning(
-        "permission",
+        "address",
         Text("本机 IP 不在应用的白名单", "This server's IP is not on the application's list"),
     ),
     "accesscontrol.limited-by-app-access-count": CodeMeaning(

@@ -6,7 +6,7 @@ from domain.problems import Text
 _DEAD = CodeMeaning("refresh", Text("访问令牌已失效", "The access token is dead"))
 _WRONG_SECRET = CodeMeaning("credentials", Text("app_secret 不正确", "Wrong app_secret"))
 _WRONG_APP = CodeMeaning("credentials", Text("app_id 不正确", "Wrong app_id"))
-_NOT_LISTED = CodeMeaning("permission", Text("服务器 IP 不在白名单中", "The server's IP is not on the white list"))
+_NOT_LISTED = CodeMeaning("address", Text("服务器 IP 不在白名单中", "The server's IP is not on the white list"))
 _TOO_OFTEN = CodeMeaning(
     "rate_limit", Text("接口调用次数超限", "The interface was called too often"), retry_after_s=60.0
 )

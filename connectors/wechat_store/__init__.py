@@ -18,8 +18,8 @@ from domain.problems import ProblemError, Text
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text("核对小店的 app_id 与 app_secret", "Check the store's app_id and app_secret"),
     ConnectionFault.PERMISSION: Text(
-        "在微信小店后台把本机 IP 加入白名单，并授予订单与售后接口权限",
-        "Add this server's IP to the white list in the store's console, and grant orders and after-sale",
+        "在微信小店后台授予订单与售后接口权限",
+        "Grant orders and after-sale in the store's console",
     ),
 }
 

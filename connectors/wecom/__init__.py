@@ -12,7 +12,6 @@ from connectors.wecom.api import PLATFORM
 from connectors.wecom.archive import ARCHIVED, archive_events
 from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
-from connectors.wecom.codes import UNTRUSTED_ADDRESS
 from connectors.wecom.contact_events import READ_KINDS, read_events
 from connectors.wecom.settings import WecomSettings
 from domain.calls import AnyCall
@@ -38,7 +37,6 @@ _ADDRESS_HINTS = {
         "Add the IP in the message to the application's trusted IPs in the admin console",
     ),
 }
-_FAULTS = {UNTRUSTED_ADDRESS: ConnectionFault.ADDRESS}
 
 
 class WecomConnector(AnswersCallbacks):
@@ -84,7 +82,7 @@ class WecomConnector(AnswersCallbacks):
             api = self.open(account, link.without_tokens()).api
             await api.get("externalcontact/get_follow_user_list", {})
         except ProblemError as error:
-            return explain(error, _CONTACT_HINTS | _ADDRESS_HINTS, _FAULTS)
+            return explain(error, _CONTACT_HINTS | _ADDRESS_HINTS)
         if api.settings.agent_secret is None or api.settings.agent_id is None:
             return ConnectionReport(
                 True,
@@ -97,7 +95,7 @@ class WecomConnector(AnswersCallbacks):
         try:
             await api.sign_in("agent")
         except ProblemError as error:
-            return explain(error, _AGENT_HINTS | _ADDRESS_HINTS, _FAULTS)
+            return explain(error, _AGENT_HINTS | _ADDRESS_HINTS)
         return ConnectionReport(
             True,
             Text("连接正常，可以读取客户、通知成员", "It works: customers can be read and staff can be notified"),

@@ -5,7 +5,6 @@ from domain.problems import Text
 
 NOT_A_CONTACT = 84061
 NOBODY_REACHABLE = 41048
-UNTRUSTED_ADDRESS = 60020
 
 CODES = {
     -1: CodeMeaning("busy", Text("平台系统繁忙", "The platform is busy"), retry_after_s=2.0),
@@ -31,8 +30,6 @@ CODES = {
     47001: CodeMeaning("invalid", Text("参数格式不正确", "The parameters have a wrong format")),
     48002: CodeMeaning("permission", Text("应用没有该接口的权限", "The application may not use this interface")),
     60011: CodeMeaning("permission", Text("应用无权操作该成员", "The member is outside the application's scope")),
-    UNTRUSTED_ADDRESS: CodeMeaning(
-        "permission", Text("服务器 IP 不在应用的可信 IP 中", "The server's IP is not a trusted one")
-    ),
+    60020: CodeMeaning("address", Text("服务器 IP 不在应用的可信 IP 中", "The server's IP is not a trusted one")),
     301002: CodeMeaning("permission", Text("应用无权访问", "The application has no access")),
 }

@@ -24,7 +24,9 @@ _HINTS = {
         "Check client_id, client_secret and the shop's kdt_id, and that the shop has authorised the application",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在有赞云控制台为应用申请交易与退款接口权限", "Apply for the trade and refund interfaces in the console"
+        "在有赞云控制台为应用申请交易与退款接口权限；应用限制了 IP 的，把本机 IP 加入白名单",
+        "Apply for the trade and refund interfaces in the console; if the application has a white list, add this "
+        "server's IP",
     ),
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.accounts import Account
 from connectors.catering.connector import CateringConnector
+from connectors.connection_report import ConnectionFault
 from connectors.eleme.gateway import push_sign
 from connectors.meituan.gateway import sign
 from connectors.webhooks import Verified, WebhookRequest
@@ -113,7 +114,7 @@ async def test_a_change_is_one_event_whether_it_was_pushed_or_pulled(world: Outs
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside, platform: str) -> None:
     link = replace(world.link, now=lambda: datetime.now(UTC) - timedelta(minutes=15))
     report = await connector(platform).test_connection(await world.account(platform), link)
-    assert not report.ok
+    assert report.fault is ConnectionFault.CLOCK
     assert "时钟" in report.message.zh
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault
 from connectors.douyin import pages, settlement
 from connectors.douyin.carriers import carrier_code
 from connectors.douyin.codes import meaning_of
@@ -317,7 +318,7 @@ async def test_a_carrier_that_nobody_knows_is_refused_before_anything_is_told(wo
 async def test_a_clock_that_is_wrong_is_said_in_plain_words(world: Outside) -> None:
     link = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=1))
     report = await connector("douyin").test_connection(await world.account("douyin"), link)
-    assert not report.ok
+    assert report.fault is ConnectionFault.CLOCK
     assert "clock" in report.message.en
     assert "时钟" in report.message.zh
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors.connection_report import ConnectionFault
 from connectors.webhooks import Verified
 from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from simulator.trade import set_stock
@@ -105,7 +106,7 @@ async def test_new_kinds_and_states_are_taken_as_they_are(world: Outside) -> Non
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
     link = replace(world.link, now=lambda: datetime.now(UTC) - timedelta(minutes=9))
     report = await connector("erp").test_connection(await world.account("erp"), link)
-    assert not report.ok
+    assert report.fault is ConnectionFault.CLOCK
     assert "时钟" in report.message.zh
     client = connector("erp").open(await world.account("erp"), link)
     with pytest.raises(AuthenticationProblem):

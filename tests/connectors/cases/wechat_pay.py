@@ -51,6 +51,6 @@ CASE = Case(
         answer=b"SUCCESS",
     ),
     tokens=False,
-    faults={"forbidden": ConnectionFault.PERMISSION},
+    faults={"forbidden": ConnectionFault.PERMISSION, "untrusted_ip": ConnectionFault.PERMISSION},
     readable=_made,
 )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from connectors.connection_report import ConnectionFault
 from connectors.webhooks import WebhookRequest
 from tests.connectors.case import Case, Effect, Pushes
 from tests.connectors.harness import Outside
@@ -34,7 +33,6 @@ CASE = Case(
     first_setting="corp_id",
     read="wecom.get_customer",
     tested_api="externalcontact/*",
-    faults={"untrusted_ip": ConnectionFault.ADDRESS},
     subject=_subject,
     effect=Effect(
         call="wecom.send_message",

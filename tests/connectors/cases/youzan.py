@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from connectors.connection_report import ConnectionFault
 from connectors.webhooks import WebhookRequest
 from tests.connectors.case import Case, Effect, Pushes
 from tests.connectors.harness import Outside
@@ -22,6 +23,7 @@ CASE = Case(
     first_setting="client_id",
     read="youzan.get_refund",
     tested_api="youzan.*",
+    faults={"untrusted_ip": ConnectionFault.PERMISSION},
     subject=_subject,
     effect=Effect(
         call="youzan.agree_refund",
