@@ -66,6 +66,7 @@ _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     "province": _ORDERS.c.province,
     "city": _ORDERS.c.city,
     "group": _ORDERS.c.group_id,
+    "parent": _ORDERS.c.parent_order_id,
     "currency": _ORDERS.c.currency,
     "coupons": _ORDERS.c.coupon_ids,
     "paid": _ORDERS.c.paid_minor,

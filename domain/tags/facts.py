@@ -80,6 +80,7 @@ _ORDER: Mapping[str, FactField] = {
     "province": _TEXT,
     "city": _TEXT,
     "group": _TEXT,
+    "parent": _TEXT,
     "currency": _TEXT,
     "coupons": _LIST,
 }

@@ -380,3 +380,14 @@ async def test_who_and_what_sold_the_goods_is_a_tag(database: Database, clock: S
     first, second = sold("F1", influencer_id="70001"), sold("F2", influencer_id="70001")
     assert "+达人忠粉" in await happens(database, fan, key, first, second)
     assert "-达人忠粉" in await happens(database, fan, key, sold("F3", influencer_id="70002"))
+
+
+async def test_who_opened_a_group_is_told_from_who_joined_it(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    leader, leads = await somebody(database)
+    joiner, joins = await somebody(database)
+    name, at, data = order("P1", clock.now)
+    assert await happens(database, leader, leads, (name, at, {**data, "group_id": "g1"})) == ["+拼团团长"]
+    name, at, data = order("P2", clock.now)
+    joined = (name, at, {**data, "group_id": "g1", "parent_order_id": "P1"})
+    assert await happens(database, joiner, joins, joined) == ["+参团"]
