@@ -66,6 +66,14 @@ async def test_points_add_up_to_a_grade_that_says_why(database: Database, clock:
     assert (await grades(database, customer))["vip"] == ("普通", 14)
 
 
+async def test_the_platform_s_own_members_have_points_for_it(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    customer, identity = await somebody(database)
+    name, at, data = order("E1", clock.now, 60_000)
+    await happens(database, customer, identity, (name, at, {**data, "membership": "88VIP"}))
+    assert (await grades(database, customer))["vip"] == ("白银", 26), "six more than without"
+
+
 async def test_a_grade_is_explained_step_by_step(database: Database, clock: SteppedClock) -> None:
     await publish(database, *SHIPPED)
     customer, identity = await somebody(database)
