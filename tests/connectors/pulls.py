@@ -29,7 +29,7 @@ async def pull_all(
     position: Any = cursor if cursor is not None else ({"since": rfc3339(since)} if since else {})
     found: list[Verified] = []
     for turn in range(most):
-        page = await _patiently(client, stream, position, until or datetime.now(UTC))
+        page = await pull_once(client, stream, position, until or datetime.now(UTC))
         found += page.records
         position = json.loads(json.dumps(page.cursor))
         if between is not None:
@@ -39,7 +39,7 @@ async def pull_all(
     raise AssertionError(f"{stream} did not end within {most} pages")
 
 
-async def _patiently(client: Any, stream: str, position: Cursor, until: datetime) -> PulledPage:
+async def pull_once(client: Any, stream: str, position: Cursor, until: datetime) -> PulledPage:
     """A page, tried again while it may be: on a busy machine the simulator, too, may answer late."""
     for left in range(4, -1, -1):
         try:
