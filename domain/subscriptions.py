@@ -3,6 +3,7 @@
 Source: CloudEvents 1.0.2 (JSON format), Standard Webhooks (at least once, in order, retried with growing pauses).
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ _WILDCARD = ".*"
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?|\*")
 # What names an event is the same for every subscriber, or nobody could tell two deliveries from two events.
 _IDENTIFYING = ("specversion", "id", "source", "type", "time")
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")
+_INTEGERS = range(-(2**31), 2**31)
 
 
 def _event_type(text: str) -> str:
@@ -108,11 +111,16 @@ class Subscription(BaseModel):
 def outgoing(event: Event, masking: Masking | None) -> dict[str, Any]:
     """The event in CloudEvents' JSON format; masking: hides the personal data in it, None leaves it in clear.
 
-    `tandemkeys` is joined by commas: an attribute of CloudEvents is a text, a number or a truth value.
+    An attribute of CloudEvents is a text, an integer or a truth value, named by lower-case letters and digits:
+    `tandemkeys` is joined by commas, what else an author put beside `data` goes as JSON, under another name not at all.
     """
     envelope = event.envelope()
     shown = envelope if masking is None else {**masking.mask(envelope), **_identity_of(envelope)}
     keys = shown.pop("tandemkeys", None)
+    for name in event.model_extra or {}:
+        value = shown.pop(name, None)
+        if value is not None and _ATTRIBUTE.fullmatch(name):
+            shown[name] = _attribute(value)
     return {**shown, "tandemkeys": ",".join(keys)} if keys else shown
 
 
@@ -131,6 +139,12 @@ def _matches(pattern: str, type_: str) -> bool:
     if pattern.endswith(_WILDCARD):
         return type_.startswith(pattern.removesuffix("*"))
     return type_ == pattern
+
+
+def _attribute(value: Any) -> str | int:
+    if isinstance(value, str | bool) or (isinstance(value, int) and value in _INTEGERS):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _identity_of(envelope: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,6 +145,8 @@ async def test_events_arrive_in_order_signed_and_only_those_that_are_wanted(stag
     await stage.publish(an_event("elsewhere", source="/youzan/other"), *events[15:])
     await stage.round()
     assert receiver.ids == [event.id for event in events]
+    wire = {"specversion": "1.0", "id": "e0", "source": "/youzan/flagship", "type": "tandem.order.paid"}
+    assert receiver.events[0] == wire
     for headers, body in receiver.requests:
         assert headers["content-type"].startswith("application/cloudevents+json")
         # The library compares with the machine's clock; the stage's stands elsewhere.
