@@ -42,15 +42,7 @@ class YouzanGateway:
             answer = await self._http.exchange(
                 "POST", f"/api/{api}/{version}", query={"access_token": token}, payload=params, effect=effect
             )
-            refusal = answer.get("gw_err_resp")
-            if isinstance(refusal, Mapping):
-                raise_for_code(
-                    PLATFORM,
-                    str(refusal.get("err_code")),
-                    str(refusal.get("err_msg", "")),
-                    GATEWAY_CODES,
-                    effect=effect,
-                )
+            _raise_if_refused(answer, effect=effect)
             if answer.get("success") is not True:
                 raise_for_code(PLATFORM, str(answer.get("code")), str(answer.get("message", "")), codes, effect=effect)
             data = answer.get("data")
@@ -84,6 +76,7 @@ class YouzanGateway:
         settings = self.settings
         application = {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
         answer = await self._http.exchange("POST", "/auth/token", payload={**application, **request})
+        _raise_if_refused(answer, effect=False)
         if answer.get("success") is not True:
             raise_for_code(PLATFORM, str(answer.get("code")), str(answer.get("message", "")), TOKEN_CODES, effect=False)
         data = answer.get("data")
@@ -97,6 +90,14 @@ class YouzanGateway:
             expires_at=_expiry(data.get("expires"), now),
             refresh_value=refresh if isinstance(refresh, str) else None,
         )
+
+
+def _raise_if_refused(answer: Mapping[str, Any], *, effect: bool) -> None:
+    """The gateway's own word, which stands before every interface and before the token desk."""
+    refusal = answer.get("gw_err_resp")
+    if isinstance(refusal, Mapping):
+        code, said = str(refusal.get("err_code")), str(refusal.get("err_msg", ""))
+        raise_for_code(PLATFORM, code, said, GATEWAY_CODES, effect=effect)
 
 
 def _expiry(expires: object, now: datetime) -> datetime:

@@ -1,9 +1,9 @@
-"""One table, platform by check: what every connector must do whatever the platform."""
+"""One table, platform by check: what every connector must do whatever the platform; `test_contract_reading` goes on."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,19 +26,10 @@ from simulator.registry import all_platforms
 from tests.connectors.case import Case, Effect, Pushes
 from tests.connectors.cases import ACTING, CASES, PUSHING, RECEIVING
 from tests.connectors.harness import CONNECTORS, Attempts, Outside, connector, perform
-from tests.connectors.pulls import events_of, pull_all
-
-PULLING = tuple(case for case in CASES if hasattr(CONNECTORS[case.platform].client, "streams"))
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.platform)
 def case(request: pytest.FixtureRequest) -> Case:
-    chosen: Case = request.param
-    return chosen
-
-
-@pytest.fixture(params=PULLING, ids=lambda case: case.platform)
-def pulling(request: pytest.FixtureRequest) -> Case:
     chosen: Case = request.param
     return chosen
 
@@ -386,24 +377,6 @@ async def test_an_old_timestamp_is_refused(world: Outside, pushing: tuple[Case, 
     # Clocks that disagree by less than that are believed.
     for off in (pushes.window - timedelta(minutes=1), -pushes.window + timedelta(minutes=1)):
         assert connector(case.platform).verify(replace(request, received_at=request.received_at + off), account)
-
-
-async def test_every_stream_is_read_to_its_end_and_no_further(world: Outside, pulling: Case) -> None:
-    client, account = await world.open(pulling.platform), await world.account(pulling.platform)
-    await pulling.subject(world)
-    for stream in client.streams:
-        since = datetime.now(UTC) - timedelta(hours=2)
-        records, position = await pull_all(client, stream.name, since)
-        assert {event.type for event in events_of(records, account)} <= set(KNOWN_EVENT_TYPES)
-        # Nothing has changed: whatever comes again is known by its key.
-        again, _ = await pull_all(client, stream.name, cursor=position)
-        assert {record.dedupe_key for record in again} <= {record.dedupe_key for record in records}
-
-
-async def test_a_stream_that_is_none_is_refused(world: Outside, pulling: Case) -> None:
-    client = await world.open(pulling.platform)
-    with pytest.raises(ProblemError, match="no such stream"):
-        await client.pull("no such stream", {}, datetime.now(UTC))
 
 
 async def test_nothing_secret_reaches_logs_or_problems(
