@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from simulator.faults import Fault, FaultRule
+from tests.accuracy.faults import FAULTS, NEEDS_A_PERSON
 from tests.accuracy.truth import Held, Key, compare_orders, compare_people, owners, phantoms
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 
@@ -128,6 +130,11 @@ def test_a_genuine_record_in_quarantine_and_a_fault_that_never_struck_are_compla
     assert judged(faults=never) == "the fault quota was set and never struck"
     of_one = {"match": {"platform": "jd"}, "fault": "busy", "hit": 0}
     assert judged(faults=[of_one]) == "the fault busy of jd was set and never struck"
+
+
+def test_all_faults_are_all_that_the_simulator_has() -> None:
+    rules = [FaultRule.model_validate(rule) for rule in FAULTS]
+    assert {rule.fault for rule in rules} == set(Fault) - NEEDS_A_PERSON
 
 
 def test_what_was_forged_and_never_refused_is_a_complaint() -> None:
