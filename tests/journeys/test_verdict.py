@@ -1,16 +1,22 @@
-"""The judge of `make journeys` holds the read model against Temporal, and asks that whoever was killed came back."""
+"""The judge of `make journeys` counts runs and messages of each person, holds the read model against Temporal and asks
+that faults struck and whoever was killed came back."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from storage.runs import RunRow
 from tests.chaos.house import House
 from tests.chaos.killer import Blow, Killer
-from tests.journeys.quick import JOURNEYS
-from tests.journeys.verdict import Account, Executions, departures
+from tests.journeys.crowd import Person
+from tests.journeys.quick import JOURNEYS, PATCH
+from tests.journeys.verdict import Account, Executions, departures, of_people, spared
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -90,3 +96,98 @@ async def test_a_server_that_stayed_away_and_a_killer_that_broke_are_complaints(
     assert killer.findings(None) == [away]
     assert killer.findings(OSError("no such process")) == ["the killer broke: OSError: no such process", away]
     assert killer.findings(asyncio.CancelledError()) == ["the killer broke: CancelledError: ", away]
+
+
+def person(number: int) -> Person:
+    """In `run-out`: 0 does nothing, 1 buys again, 3 turns out to be two, 7 is silenced."""
+    return Person("run-out", number, f"c{number}", f"u{number}", f"x{number}")
+
+
+PEOPLE = tuple(person(number) for number in (0, 1, 3, 7))
+QUIET, BUYER, TWO, SILENCED = (each.name for each in PEOPLE)
+RUNS: Mapping[str, Sequence[RunRow]] = {each.name: [row("run-out", each.name)] for each in PEOPLE}
+RIGHT = Account(
+    {},
+    RUNS,
+    [],
+    Counter({QUIET: 1, TWO: 1}),
+    {QUIET: [AT], TWO: [AT]},
+    {SILENCED: AT},
+    frozenset(),
+)
+ENTERED, AGREE, ONE, LATE = (
+    "everybody entered once for their cause",
+    "sends at the simulator = sends recorded",
+    "one message to whom it is for, none to others",
+    "no message after somebody was silenced",
+)
+
+
+def broken(judged: Account) -> set[str]:
+    return {claim for claim, _, bad in of_people(PEOPLE, judged) if bad}
+
+
+def sent(*messages: tuple[str, datetime]) -> Account:
+    """What is right, and these messages beside."""
+    recorded: dict[str, list[datetime]] = {name: list(times) for name, times in RIGHT.recorded.items()}
+    for name, at in messages:
+        recorded.setdefault(name, []).append(at)
+    return replace(RIGHT, sent=Counter({name: len(times) for name, times in recorded.items()}), recorded=recorded)
+
+
+def test_a_crowd_that_was_served_once_is_not_complained_of() -> None:
+    assert broken(RIGHT) == set()
+    before = AT - timedelta(seconds=1)
+    assert broken(sent((SILENCED, before))) == set(), "who was written to before they were silenced"
+    two = replace(RIGHT, runs={**RUNS, TWO: [row("run-out", "a"), row("run-out", "b")]})
+    assert broken(two) == set(), "two who turn out to be one may both have entered"
+
+
+@pytest.mark.parametrize(
+    ("judged", "claims"),
+    [
+        (sent((QUIET, AT)), {ONE}),
+        (sent((BUYER, AT)), {ONE}),
+        (sent((SILENCED, AT)), {ONE, LATE}),
+        (replace(RIGHT, sent=Counter({TWO: 1}), recorded={TWO: [AT]}), {ONE}),
+        (replace(RIGHT, sent=Counter({QUIET: 2, TWO: 1})), {AGREE, ONE}),
+        (replace(RIGHT, recorded={QUIET: [AT]}), {AGREE}),
+        (replace(RIGHT, sent=RIGHT.sent + Counter({"run-out to nobody": 1})), {AGREE}),
+        (replace(RIGHT, runs={**RUNS, QUIET: []}), {ENTERED}),
+        (replace(RIGHT, runs={**RUNS, QUIET: [row("run-out", "a"), row("run-out", "b")]}), {ENTERED}),
+    ],
+    ids=[
+        "one got two",
+        "one that bought was reminded",
+        "one was written to after they were silenced",
+        "one got nothing",
+        "a message is not recorded",
+        "a record has no message",
+        "a stranger was written to",
+        "one did not enter",
+        "one entered twice",
+    ],
+)
+def test_whoever_got_too_much_or_too_little_is_a_complaint(judged: Account, claims: set[str]) -> None:
+    assert broken(judged) == claims
+
+
+def test_a_run_of_nobody_and_one_that_failed_are_complaints() -> None:
+    stray = row("run-out", "stray")
+    assert broken(replace(RIGHT, unclaimed=[stray])) == set(), "of a shipped version, from before the drill"
+    stray.version = f"1.3{PATCH}"
+    assert broken(replace(RIGHT, unclaimed=[stray])) == {ENTERED}
+    failed = row("run-out", "failed")
+    failed.phase = "faulted"
+    assert broken(replace(RIGHT, runs={**RUNS, QUIET: [failed]})) == {"no run failed"}
+
+
+def fault(seen: int, hit: int, probability: float = 0.01) -> dict[str, Any]:
+    return {"fault": "busy", "match": {"api": "*"}, "seen": seen, "hit": hit, "probability": probability}
+
+
+def test_a_fault_that_struck_nobody_is_a_complaint_unless_few_came_by() -> None:
+    assert spared([fault(1_000, 9), fault(100, 0)]) == []
+    assert spared([fault(1_000, 0)]) == ["busy of * met 1000 and struck nobody"]
+    assert spared([fault(0, 0)]) == ["busy of * met 0 and struck nobody"]
+    assert spared([]) == ["no fault was set"]

@@ -31,6 +31,10 @@ _SAYS = {
 }
 _BEHIND_S = 30
 """How many seconds Temporal's list may be behind its histories."""
+_SURELY = 5
+"""Of so many expected strikes at least one comes."""
+Claim = tuple[str, int, list[str]]
+"""What is claimed, of how many, and every departure from it."""
 
 
 @dataclass
@@ -119,8 +123,26 @@ async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
     return Account(standings, runs, unclaimed, await _sent(stage, of_person), recorded, silenced_at, open_runs)
 
 
-async def judge(stage: Stage, people: Sequence[Person], account: Account) -> list[tuple[str, int, list[str]]]:
+async def judge(stage: Stage, people: Sequence[Person], account: Account) -> list[Claim]:
     """Each claim with of how many it is made, and every departure from it."""
+    parked = await stage.admin.all("/api/v1/events/parked")
+    aside = await stage.admin.all("/api/v1/events/quarantine")
+    executions, apart = await _compared(stage, account)
+    begun = sum(len(each.begun) for each in executions.values())
+    rules = (await stage.sim("GET", "/faults"))["rules"]
+    return [
+        *of_people(people, account),
+        ("entered (in Temporal) = left (closed there) + waiting (in the read model)", begun or 1, apart),
+        ("every fault that was set struck", len(rules) or 1, spared(rules)),
+        ("no event or push set aside", 1, [str(each.get("reason")) for each in (*parked, *aside)]),
+        ("nothing is left half done", 1, await left_open(stage.house)),
+        ("the audit chain verifies", 1, await audit_findings(stage.house)),
+        ("no bug in the logs, no answer that a client should never get", 1, [*bugs(stage.house), *stage.surprises]),
+    ]
+
+
+def of_people(people: Sequence[Person], account: Account) -> list[Claim]:
+    """What is claimed of each person: entered once, written to once or not at all, and as it is recorded."""
     entered, sends, wrong, late = [], [], [], []
     for person in people:
         runs, sent = account.runs.get(person.name, ()), account.sent[person.name]
@@ -143,23 +165,26 @@ async def judge(stage: Stage, people: Sequence[Person], account: Account) -> lis
             wrong.append(f"{person.name} ({person.act}) got {sent} messages instead of {wanted}; runs: {told}")
     # Those of the shipped versions were begun by the simulated shops, before these were disconnected.
     strays = [row.id for row in account.unclaimed if row.version.endswith(PATCH)]
-    strangers = [name for name in account.sent if name not in {person.name for person in people}]
+    names = {person.name for person in people}
+    strangers = [name for name in account.sent if name not in names]
     faulted = [f"{row.id}: {row.error}" for rows in account.runs.values() for row in rows if row.phase == "faulted"]
-    parked = await stage.admin.all("/api/v1/events/parked")
-    aside = await stage.admin.all("/api/v1/events/quarantine")
-    executions, apart = await _compared(stage, account)
-    begun = sum(len(each.begun) for each in executions.values())
     return [
         ("everybody entered once for their cause", len(people), [*entered, *strays]),
-        ("entered (in Temporal) = left (closed there) + waiting (in the read model)", begun or 1, apart),
         ("sends at the simulator = sends recorded", len(people), [*sends, *strangers]),
         ("one message to whom it is for, none to others", len(people), wrong),
         ("no message after somebody was silenced", len(account.silenced_at), late),
         ("no run failed", len(people), faulted),
-        ("no event or push set aside", 1, [str(each.get("reason")) for each in (*parked, *aside)]),
-        ("nothing is left half done", 1, await left_open(stage.house)),
-        ("the audit chain verifies", 1, await audit_findings(stage.house)),
-        ("no bug in the logs, no answer that a client should never get", 1, [*bugs(stage.house), *stage.surprises]),
+    ]
+
+
+def spared(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Faults that met nobody, though enough came by for some to be struck; none at all is not enough."""
+    if not rules:
+        return ["no fault was set"]
+    return [
+        f"{each['fault']} of {each['match']['api']} met {each['seen']} and struck nobody"
+        for each in rules
+        if not each["hit"] and (not each["seen"] or each["seen"] * each["probability"] >= _SURELY)
     ]
 
 
