@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from temporalio.testing import WorkflowEnvironment
 
+from connectors.templates import TemplateRenderer
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.definition import parse_definition
@@ -105,6 +107,23 @@ def test_what_was_ordered_or_taken_is_checked_when_it_is_sent() -> None:
     assert coupon["about"]["coupon"]["coupon_id"] == example("tandem.coupon.taken")["coupon_id"]
 
 
+@pytest.mark.parametrize(
+    ("told", "read", "code"), [("LIVE20", "LIVE21", "LIVE21"), ("LIVE20", None, "LIVE20"), (None, "LIVE21", "LIVE21")]
+)
+def test_the_tutorial_brings_the_code_as_it_was_read_last(told: str | None, read: str | None, code: str) -> None:
+    known = {"coupon.check": {**CATALOG["coupon.check"].example, "code": read}}
+    (message,) = sent(play("live-coupon", cause("tandem.coupon.taken", code=told), answers=known))
+    assert (message["template"], message["data"]) == ("live-coupon-tutorial", {"code": code})
+
+
+async def test_the_tutorial_shows_its_code_and_does_without_one() -> None:
+    shipped = yaml.safe_load_all(Path("definitions/journeys/messages.yaml").read_text(encoding="utf-8"))
+    text = {each["message"]["name"]: each["message"]["text"] for each in shipped}["live-coupon-tutorial"]
+    async with TemplateRenderer() as renderer:
+        assert "输入券码 LIVE20" in await renderer.render(text, {"code": "LIVE20"})
+        assert "券码" not in await renderer.render(text, {"code": None})
+
+
 def test_a_new_customer_has_the_gift_within_two_days() -> None:
     result = play("new-customer-gift", cause("tandem.contact.added"))
     assert result.output == {"result": "given", "reason": None}
@@ -160,6 +179,24 @@ ALL = {
 AT_ONCE = ("third-order", "cart-waiting")
 """Those that try once before they wait."""
 ABOUT_GOODS = ("unpaid-order", "run-out")
+SAYS = {
+    "unpaid-order": "unpaid-discount",
+    "live-coupon": "live-coupon-tutorial",
+    "new-customer-gift": "new-customer-gift",
+    "third-order": "vip-welcome",
+    "run-out": "run-out-reminder",
+    "cart-waiting": "cart-discount",
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_says_what_it_is_for(name: str) -> None:
+    given, known, _ = ALL[name]
+    shipped = yaml.safe_load_all(Path("definitions/journeys/messages.yaml").read_text(encoding="utf-8"))
+    assert SAYS[name] in {each["message"]["name"] for each in shipped}
+    for answer in (NOT_NOW, {**NOT_NOW, "sent": True, "skipped_reason": None}):
+        said = sent(play(name, given, answers={"profile.get": known, "send": answer}))
+        assert {message["template"] for message in said} == {SAYS[name]}, "the second time too"
 
 
 @pytest.mark.parametrize("name", ALL)
