@@ -8,7 +8,7 @@ difference is booked in the open period: late orders as adjustments, late refund
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, NotFoundProblem, Text
@@ -18,16 +18,16 @@ from services.calculations import CalculationSteps, Wanted
 from storage.audit import AuditLog
 from storage.calculations import CalculationRow, Calculations
 from storage.engine import Database
-from storage.ledger import Ledger, LedgerAccount, Transfer
+from storage.ledger import AccountKind, Ledger
 from storage.paging import Page, PageRequest
 from storage.payee_facts import PayeeFacts
+from storage.payout_batches import PayoutBatches
 from storage.sale_sums import SaleSums
+from storage.settlement_booking import Difference, SettlementBooking
 from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
 from storage.settlement_runs import ApprovalRow, RunCalculationRow, SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
-_KEYS = UUID("6f0d0a52-3c1f-5b8e-9d5b-2f7a61c40e11")
-"""The namespace of transfers' keys: which run, calculation, payee and component they are for."""
 _MOST_ADJUSTED = 24
 
 
@@ -178,11 +178,10 @@ class SettlementRunService:
                 raise ConflictProblem(Text("结算尚未通过复核", "The settlement is not approved"), state=run.state)
             planned = await SettlementRuns(work).calculations(run_id)
             each = next(one for one in planned if one.calculation == calculation)
-            transfers = await _transfers(work, self._steps, run, each, part)
-            await Ledger(work).book(transfers)
-            paid = sum(one.amount_minor if one.credit.kind == "payable" else -one.amount_minor for one in transfers)
-            await SettlementRuns(work).note_part(run_id, calculation, part, len(transfers), paid)
-            return len(transfers)
+            difference = await _difference(work, self._steps, run, each)
+            booked = await SettlementBooking(work).book(difference, part)
+            await SettlementRuns(work).note_part(run_id, calculation, part, booked.transfers, booked.amount_minor)
+            return booked.transfers
 
     async def finish(self, run_id: UUID) -> None:
         """Note that a run is booked. Raises ConflictProblem while a part is missing, or the sums do not tie."""
@@ -261,42 +260,33 @@ class SettlementRunService:
             return await SettlementRuns(work).search(page, scheme=scheme)
 
 
-async def _transfers(
-    work: UnitOfWork, steps: CalculationSteps, run: SettlementRunRow, planned: RunCalculationRow, part: int
-) -> Sequence[Transfer]:
-    """What a part changes in the ledger, payee by payee and component by component."""
-    calculations = Calculations(work)
-    row = await calculations.find(planned.calculation)
-    before = await calculations.find(planned.before) if planned.before is not None else None
+async def _difference(
+    work: UnitOfWork, steps: CalculationSteps, run: SettlementRunRow, planned: RunCalculationRow
+) -> Difference:
+    """What a calculation changes, and between which accounts.
+
+    What a closed period takes back is owed: it is taken off later, as the scheme says. Everything else of a period
+    that holds money back is held, until the period is released.
+    """
+    row = await Calculations(work).find(planned.calculation)
     if row is None:
         raise NotFoundProblem(Text("核算不存在", "The calculation is not there"))
-    amounts: dict[tuple[int, str], int] = {}
-    for sign, source in ((1, row), (-1, before)):
-        if source is not None:
-            for each in await calculations.earned(source, part):
-                name = (each.payee, each.component)
-                amounts[name] = amounts.get(name, 0) + sign * each.amount
-    currency = (await steps.scheme(work, row)).currency
+    scheme = await steps.scheme(work, row)
     late = planned.origin != run.period
-    found = []
-    for (payee, component), amount in sorted(amounts.items()):
-        if amount == 0:
-            continue
-        payable, commission = LedgerAccount("payable", payee), LedgerAccount("commission")
-        kind = ("adjustment" if amount > 0 else "clawback") if late else "commission"
-        found.append(
-            Transfer(
-                key=uuid5(_KEYS, f"{run.id}/{planned.calculation}/{payee}/{component}"),
-                period=run.period,
-                debit=commission if amount > 0 else payable,
-                credit=payable if amount > 0 else commission,
-                amount_minor=abs(amount),
-                currency=currency,
-                kind=kind,
-                source=f"run/{run.id}/{planned.calculation}/{component}",
-            )
-        )
-    return found
+    own: AccountKind = "payable"
+    if scheme.hold_days and not await PayoutBatches(work).is_released(run.period):
+        own = "held"
+    return Difference(
+        source=f"run/{run.id}/{planned.calculation}",
+        calculation=planned.calculation,
+        before=planned.before,
+        period=run.period,
+        currency=scheme.currency,
+        more=own,
+        less="receivable" if late else own,
+        more_kind="adjustment" if late else "commission",
+        less_kind="clawback" if late else "commission",
+    )
 
 
 async def _run(work: UnitOfWork, run_id: UUID, *, for_update: bool = False) -> SettlementRunRow:

@@ -8,6 +8,15 @@ branch_labels = None
 depends_on = None
 
 _STATEMENTS = """
+CREATE FUNCTION earned_difference(calculation uuid, before uuid, part smallint)
+RETURNS TABLE (payee integer, amount bigint) LANGUAGE sql STABLE AS $$
+    SELECT payee, sum(amount_minor)::bigint FROM (
+        SELECT payee, amount_minor FROM settlement_earnings e WHERE e.calculation = $1 AND e.part = $3
+        UNION ALL
+        SELECT payee, -amount_minor FROM settlement_earnings e WHERE e.calculation = $2 AND e.part = $3
+    ) earned GROUP BY payee HAVING sum(amount_minor) <> 0
+$$;
+
 CREATE TABLE settlement_releases (
     period integer NOT NULL CONSTRAINT pk_settlement_releases PRIMARY KEY,
     released_at timestamptz NOT NULL,
