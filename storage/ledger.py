@@ -139,6 +139,10 @@ class Ledger(Repository):
                 )
         return booked
 
+    async def periods_of(self, keys: Collection[UUID]) -> Mapping[UUID, int]:
+        """The periods that transfers are booked in, by their keys; without those that are not booked."""
+        return dict(await fetch(self.work, _PERIODS_OF, {"keys": list(keys)}))
+
     async def balances(
         self, *, periods: Collection[int] | None = None, payees: Collection[int] | None = None
     ) -> Sequence[Balance]:
@@ -199,6 +203,7 @@ _OTHERWISE = """
         IS DISTINCT FROM (t.amount, t.debit, t.credit, t.period, t.currency)
     LIMIT 1
 """
+_PERIODS_OF = "SELECT key, period FROM transfers WHERE key = ANY(%(keys)b::uuid[])"
 _BALANCES = """
     SELECT a.kind, a.payee, a.currency, sum(side.debit)::bigint, sum(side.credit)::bigint
     FROM (

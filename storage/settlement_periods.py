@@ -72,6 +72,12 @@ class SettlementPeriods(Repository):
             statement = statement.where(col(row.cycle) == cycle)
         return (await self.session.scalars(statement.order_by(col(row.end).desc()).limit(1))).first()
 
+    async def last_of(self, scheme: str) -> SettlementPeriodRow | None:
+        """The period of a scheme that begins last."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.scheme) == scheme).order_by(col(row.start).desc(), col(row.end).desc())
+        return (await self.session.scalars(statement.limit(1))).first()
+
     async def closed_of(self, scheme: str) -> Sequence[SettlementPeriodRow]:
         """The closed periods of a scheme, the earliest first."""
         row = SettlementPeriodRow

@@ -1,0 +1,112 @@
+"""What the end of a payout books: `paying` goes to the rail that paid it, or back to `payable`; and only once.
+
+Both ends of a payout are booked under one key, so the ledger itself refuses the second of two that contradict.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.settlement.periods import period_of
+from domain.settlement.scheme import Cycle
+from domain.settlement.scheme_reading import SCHEME, scheme_of
+from storage.definitions import Definitions
+from storage.ledger import AccountKind, Ledger, LedgerAccount, Transfer
+from storage.payout_batches import PayoutBatches
+from storage.payouts import PayoutRow
+from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
+from storage.unit_of_work import UnitOfWork
+
+_KEYS = UUID("0f2a6c1e-58d7-5c0b-9b3e-7d1f4a9c2e60")
+"""The namespace of transfers' keys: which payout they end."""
+_MOST_CLOSED_AHEAD = 400
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+async def booking_period(work: UnitOfWork, scheme: str, day: date) -> SettlementPeriodRow:
+    """The period of a scheme's own cycle that a Shanghai day is in, or the first after it that is not closed.
+
+    :raises NotFoundProblem: nothing was ever settled by such a scheme. :raises ConflictProblem: all of the next
+        hundreds of periods are closed.
+    """
+    periods = SettlementPeriods(work)
+    cycle, currency = await _cycle_of(work, scheme)
+    for _ in range(_MOST_CLOSED_AHEAD):
+        start, end = period_of(cycle, day)
+        found = await periods.open(scheme, cycle, start, end, currency)
+        if found.closed_at is None:
+            return found
+        day = end
+    raise ConflictProblem(
+        Text(f"方案 {scheme} 到 {day} 的账期都已关闭", f"All periods of {scheme} up to {day} are closed")
+    )
+
+
+async def settle_paid(work: UnitOfWork, payout: PayoutRow, rail_account: AccountKind) -> None:
+    """Book that a locked payout was paid: `paying` to the rail. Booked already, it stays as it is.
+
+    :raises ConflictProblem: it was returned before.
+    """
+    await settle(work, [(payout, rail_account)])
+
+
+async def settle_returned(work: UnitOfWork, payout: PayoutRow) -> None:
+    """Book that a locked payout was not paid: `paying` back to `payable`. Booked already, it stays as it is.
+
+    :raises ConflictProblem: it was paid before.
+    """
+    await settle(work, [(payout, "payable")])
+
+
+async def settle(work: UnitOfWork, ends: Sequence[tuple[PayoutRow, AccountKind]]) -> int:
+    """Book the ends of many locked payouts: the rail that paid each, or `payable`. How many were not booked before.
+
+    What is booked stays in its period. :raises ConflictProblem: one of them ended otherwise before; nothing is booked.
+    """
+    keys = {payout.number: uuid5(_KEYS, f"{payout.number}/end") for payout, _ in ends}
+    booked = await Ledger(work).periods_of(keys.values())
+    open_periods: dict[UUID, int] = {}
+    transfers = []
+    for payout, target in ends:
+        period = booked.get(keys[payout.number])
+        if period is None:
+            if payout.batch not in open_periods:
+                open_periods[payout.batch] = (await _period_of_batch(work, payout.batch)).id
+            period = open_periods[payout.batch]
+        transfers.append(_transfer(payout, target, keys[payout.number], period))
+    return await Ledger(work).book(transfers)
+
+
+def _transfer(payout: PayoutRow, target: AccountKind, key: UUID, period: int) -> Transfer:
+    returned = target == "payable"
+    return Transfer(
+        key=key,
+        period=period,
+        debit=LedgerAccount("paying", payout.payee),
+        credit=LedgerAccount("payable", payout.payee) if returned else LedgerAccount(target),
+        amount_minor=payout.amount_minor,
+        currency=payout.currency,
+        kind="payout-returned" if returned else "payout-paid",
+        source=f"payout/{payout.number}",
+    )
+
+
+async def _period_of_batch(work: UnitOfWork, batch: UUID) -> SettlementPeriodRow:
+    found = await PayoutBatches(work).find(batch)
+    if found is None:
+        raise NotFoundProblem(Text(f"没有付款批次 {batch}", f"There is no batch of payouts {batch}"))
+    return await booking_period(work, found.scheme, work.now.astimezone(_SHANGHAI).date())
+
+
+async def _cycle_of(work: UnitOfWork, scheme: str) -> tuple[Cycle, str]:
+    """As the scheme says that is in force; one that nobody publishes any more goes on as it was settled last."""
+    version = await Definitions(work).in_force(SCHEME, scheme)
+    if version is not None:
+        found = scheme_of(version.properties)
+        return found.cycle, found.currency
+    last = await SettlementPeriods(work).last_of(scheme)
+    if last is None:
+        raise NotFoundProblem(Text(f"没有已发布的方案 {scheme}", f"There is no published scheme {scheme}"))
+    return last.cycle, last.currency
