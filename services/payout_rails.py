@@ -1,0 +1,49 @@
+"""How a payout is handed to a rail, and what a rail says of it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import State
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutOrder:
+    """A payout as its rail needs it. number: ours, the same for every attempt. account: whose platform account pays;
+    the platform's only one when none is named. rail_number: the rail's own, once it said one. remark: for the payee.
+    """
+
+    id: int
+    number: str
+    payee: int
+    amount_minor: int
+    currency: str
+    details: PayoutDetails
+    remark: str
+    account: str | None
+    rail_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RailAnswer:
+    """Where a payout stands, as its rail says. `reserved`: the rail certainly did not take it, and it can be tried
+    again; `unknown`: nobody knows. retry_after_s: when the rail wants to be asked next, in seconds.
+    """
+
+    state: State
+    rail_number: str | None = None
+    confirmation: str | None = None
+    reason: str | None = None
+    retry_after_s: float | None = None
+
+
+class PayoutRail(Protocol):
+    """One way for money to reach a payee. Neither method raises for what a rail may answer: its refusals are states."""
+
+    async def pay(self, order: PayoutOrder, *, resumed: bool) -> RailAnswer:
+        """Have it paid. resumed: an earlier attempt may have reached the rail, so it is asked by number first."""
+        ...
+
+    async def ask(self, order: PayoutOrder) -> RailAnswer:
+        """Where it stands; nothing is paid by asking."""
+        ...
