@@ -28,6 +28,9 @@ class PayoutOrder:
 class RailAnswer:
     """Where a payout stands, as its rail says. `reserved`: the rail certainly did not take it, and it can be tried
     again; `unknown`: nobody knows. retry_after_s: when the rail wants to be asked next, in seconds.
+
+    paid_minor: what of it reached the payee although it `failed`, where a rail pays in pieces and only some of them
+    went through. That much left for good; only the rest goes back to the payee's balance.
     """
 
     state: State
@@ -35,6 +38,7 @@ class RailAnswer:
     confirmation: str | None = None
     reason: str | None = None
     retry_after_s: float | None = None
+    paid_minor: int = 0
 
 
 class PayoutRail(Protocol):
@@ -45,5 +49,6 @@ class PayoutRail(Protocol):
         ...
 
     async def ask(self, order: PayoutOrder) -> RailAnswer:
-        """Where it stands; nothing is paid by asking."""
+        """Where it stands. What pay() never handed over stays so; a rail that pays in pieces goes on with those of a
+        payout that it took."""
         ...
