@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "quarantine": "commands.quarantine:quarantine",
     "lookup": "commands.lookups:lookup",
     "customer": "commands.consents:customer",
-    "settle": "commands.settlement:settle",
+    "settle": "commands.settle:settle",
     "payee": "commands.payees:payee",
 }
 """Where each command, or group of commands, is."""

@@ -22,6 +22,7 @@ from activities.goods import goods_activities
 from activities.lookups import LookupActivities
 from activities.messages import message_activities
 from activities.orders import order_activities
+from activities.payouts import PayoutActivities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
 from activities.runs import RunActivities
@@ -44,6 +45,7 @@ from services.pacing import AccountPacer
 from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
+from workflows.payouts import PayingWorkflow, PayoutChunkWorkflow, PayoutPlanWorkflow
 from workflows.settlement import BookingWorkflow, CalculationWorkflow, SettlementRunWorkflow
 
 log = structlog.get_logger(__name__)
@@ -59,7 +61,14 @@ CACHED_RUNS = 400
 
 _WORKFLOWS: Mapping[str, Sequence[type]] = {
     messages.FLOWS_QUEUE: [FlowWorkflow, DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow],
-    messages.SETTLEMENT_QUEUE: [CalculationWorkflow, SettlementRunWorkflow, BookingWorkflow],
+    messages.SETTLEMENT_QUEUE: [
+        CalculationWorkflow,
+        SettlementRunWorkflow,
+        BookingWorkflow,
+        PayoutPlanWorkflow,
+        PayingWorkflow,
+        PayoutChunkWorkflow,
+    ],
 }
 
 
@@ -119,6 +128,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         await stack.enter_async_context(application.streams()),
         application.selling,
         application.settlements,
+        application.payout_starts,
     )
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [
@@ -131,7 +141,8 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         ],
         messages.INBOX_QUEUE: [drains.drain],
         messages.SETTLEMENT_QUEUE: [
-            *SettlementActivities(application.calculation_steps, application.settlement_runs).all
+            *SettlementActivities(application.calculation_steps, application.settlement_runs).all,
+            *PayoutActivities(application.payout_planning, application.paying(link)).all,
         ],
     }
     pulls = PullActivities(application.pulls(link))

@@ -16,6 +16,7 @@ from services.category_filling import CategoryFilling
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import BATCH, InboxService
+from services.payout_starts import PayoutStarts
 from services.pull_schedules import PullSchedules
 from services.retention import RetentionService
 from services.run_reports import RunReports
@@ -71,6 +72,7 @@ class Drains:
         streams: StreamDelivery,
         selling: Selling,
         settlements: SettlementService,
+        payouts: PayoutStarts,
     ) -> None:
         self._database = database
         self._inbox = inbox
@@ -84,6 +86,7 @@ class Drains:
         self._categories = CategoryFilling(database, tagging, selling)
         self._selling = selling
         self._settlements = settlements
+        self._payouts = payouts
         self._erasure = erasure
         self._streams = streams
         self._tidied_at = self._followed_at = self._purge_at = 0.0
@@ -129,10 +132,11 @@ class Drains:
         return began > 0
 
     async def _make_sales(self) -> bool:
-        """What happened to orders becomes sales of payees; settlements that were asked for in vain begin."""
+        """What happened to orders becomes sales of payees; settlements and payouts asked for in vain begin."""
         looked = await self._selling.drain()
         if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
             await self._settlements.sweep()
+            await self._payouts.sweep()
             await pause(GATHER_S if looked.orders else IDLE_S)
         return bool(looked.orders)
 

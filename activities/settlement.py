@@ -38,55 +38,55 @@ class SettlementActivities:
     @activity.defn(name=messages.FREEZE_CALCULATION_ACTIVITY)
     async def freeze(self, calculation: messages.Calculation) -> int:
         """How many payees take part."""
-        async with _refusing():
+        async with refusing():
             return await self._steps.freeze(UUID(calculation.id))
 
     @activity.defn(name=messages.CALCULATE_PART_ACTIVITY)
     async def calculate_part(self, part: messages.CalculationPart) -> str:
         """The digest of the part."""
-        async with _refusing():
+        async with refusing():
             work = self._steps.earn_alone if part.pass_number == ALONE else self._steps.earn_by_downline
             return (await work(UUID(part.calculation), part.part)).digest
 
     @activity.defn(name=messages.FINISH_CALCULATION_ACTIVITY)
     async def finish(self, calculation: messages.Calculation) -> str:
         """The digest of the whole."""
-        async with _refusing():
+        async with refusing():
             return await self._steps.finish(UUID(calculation.id))
 
     @activity.defn(name=messages.FAIL_CALCULATION_ACTIVITY)
     async def fail(self, failed: messages.CalculationFailure) -> None:
         """Note why there is no result."""
-        async with _refusing():
+        async with refusing():
             await self._steps.fail(UUID(failed.calculation), failed.problem)
 
     @activity.defn(name=messages.RUN_COMPUTED_ACTIVITY)
     async def run_computed(self, run: messages.SettlementRun) -> None:
         """Note what comes of a run, and who has to approve it."""
-        async with _refusing():
+        async with refusing():
             await self._runs.computed(UUID(run.id))
 
     @activity.defn(name=messages.RUN_FAILED_ACTIVITY)
     async def run_failed(self, failed: messages.RunFailure) -> None:
         """Note why a run comes to nothing."""
-        async with _refusing():
+        async with refusing():
             await self._runs.failed(UUID(failed.run), failed.problem)
 
     @activity.defn(name=messages.BOOK_PART_ACTIVITY)
     async def book_part(self, part: messages.BookingPart) -> int:
         """How many transfers there are for the part."""
-        async with _refusing():
+        async with refusing():
             return await self._runs.book_part(UUID(part.run), UUID(part.calculation), part.part)
 
     @activity.defn(name=messages.FINISH_BOOKING_ACTIVITY)
     async def finish_booking(self, run: messages.SettlementRun) -> None:
         """Note that a run is booked, if its sums tie."""
-        async with _refusing():
+        async with refusing():
             await self._runs.finish(UUID(run.id))
 
 
 @asynccontextmanager
-async def _refusing() -> AsyncIterator[None]:
+async def refusing() -> AsyncIterator[None]:
     """Tell the server that this lives, and refusals as it understands them."""
     try:
         async with heart_beating():

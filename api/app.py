@@ -28,6 +28,7 @@ from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
+from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
 from api.routes.quarantine import quarantine
@@ -66,6 +67,7 @@ ROUTERS = (
     settlement_runs,
     settlement_periods,
     ledger,
+    payouts,
     accounts,
     streams,
     comparisons,

@@ -29,6 +29,8 @@ from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.payees import PayeeRegister
+from services.payout_starts import PayoutStarts
+from services.payouts import PayoutService
 from services.people import People
 from services.profiles import ProfileService
 from services.pull_reports import PullReports
@@ -98,6 +100,8 @@ class ApiDependencies:
     settlements: SettlementService
     settlement_views: SettlementViews
     settlement_runs: SettlementRunService
+    payouts: PayoutService
+    payout_starts: PayoutStarts
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

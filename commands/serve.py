@@ -105,6 +105,8 @@ def api_dependencies(application: Application) -> ApiDependencies:
         settlements=application.settlements,
         settlement_views=application.settlement_views,
         settlement_runs=application.settlement_runs,
+        payouts=application.payouts,
+        payout_starts=application.payout_starts,
         connections=application.connections,
         connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),

@@ -22,12 +22,11 @@ from domain.privacy import Masking
 from runtime.keys import parse_keyring
 from runtime.payload_codecs import data_converter
 from runtime.settings import Settings
+from runtime.settlement_services import SettlementServices
 from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
-from services.attribution_book import AttributionBook
 from services.audit import AuditTrail
-from services.calculations import CalculationSteps
 from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
@@ -41,7 +40,6 @@ from services.definitions import DefinitionService
 from services.erasure import ErasureService, ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.events import EventService
-from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
 from services.failed_lookups import FailedLookupService
 from services.goods import GoodsService
@@ -54,7 +52,6 @@ from services.intake import Intake
 from services.lookups import LookupDesk, LookupService
 from services.orchestrator import Orchestrator
 from services.orders import OrderService
-from services.payees import PayeeRegister
 from services.people import People
 from services.platform_tokens import StoredTokens
 from services.profiles import ProfileService
@@ -70,13 +67,8 @@ from services.retention import RetentionService
 from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.runs import RunService
-from services.sale_corrections import SaleCorrectionService
 from services.schedules import ScheduleService
 from services.secrets import SecretReader, SecretStore
-from services.selling import Selling
-from services.settlement_runs import SettlementRunService
-from services.settlement_views import SettlementViews
-from services.settlements import SettlementService
 from services.shared_tags import SharedTags
 from services.stream_readings import StreamReadings
 from services.streams import StreamDelivery
@@ -97,7 +89,7 @@ CONNECTIONS = 10
 """To the database, beside those of the lanes of the inbox."""
 
 
-class Application:
+class Application(SettlementServices):
     """The composition root that the API, the workers and the commands share.
 
     Services are made when they are first asked for; `close` ends what was opened.
@@ -248,42 +240,6 @@ class Application:
     @cached_property
     def tagging(self) -> Tagging:
         return Tagging(self.database, self.rule_book)
-
-    @cached_property
-    def attribution_book(self) -> AttributionBook:
-        return AttributionBook()
-
-    @cached_property
-    def selling(self) -> Selling:
-        return Selling(self.database, self.attribution_book)
-
-    @cached_property
-    def payees(self) -> PayeeRegister:
-        return PayeeRegister(self.database, self.attribution_book)
-
-    @cached_property
-    def sale_corrections(self) -> SaleCorrectionService:
-        return SaleCorrectionService(self.database)
-
-    @cached_property
-    def calculation_steps(self) -> CalculationSteps:
-        return CalculationSteps(self.database, self.attribution_book)
-
-    @cached_property
-    def settlements(self) -> SettlementService:
-        return SettlementService(self.database, self.orchestrator, self.calculation_steps, self.settlement_runs)
-
-    @cached_property
-    def settlement_runs(self) -> SettlementRunService:
-        return SettlementRunService(self.database, self.calculation_steps, self.settings.settlement_approvals)
-
-    @cached_property
-    def settlement_views(self) -> SettlementViews:
-        return SettlementViews(self.database)
-
-    @cached_property
-    def exchange_rates(self) -> ExchangeRateService:
-        return ExchangeRateService(self.database)
 
     @cached_property
     def customer_tags(self) -> CustomerTagService:

@@ -17,6 +17,7 @@ from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem
 from domain.retention import RetentionPolicy
 from domain.settlement.approvals import ApprovalPolicy
+from domain.settlement.payouts import Rail, RailQuota
 from runtime.keys import parse_keyring
 
 ENVIRONMENT_PREFIX = "TANDEM_"
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
 
     settlement_approvals: ApprovalPolicy | None = None
     """JSON, see `domain.settlement.approvals`; none: one approval, and two from a million yuan on."""
+
+    payout_quotas: dict[Rail, RailQuota] = {}
+    """JSON: what a rail takes in a day, `{"wechat-pay": {"payouts": 10000, "amount_minor": 100000000}}`; none: all."""
 
     reach_policy: ReachPolicy | None = None
     """JSON, see `domain.journeys.reach`; none: no marketing from 22 to 8, one message a day and four in 31 days."""

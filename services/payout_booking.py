@@ -60,6 +60,26 @@ async def settle_returned(work: UnitOfWork, payout: PayoutRow) -> None:
     await settle(work, [(payout, "payable")])
 
 
+async def settle_part(work: UnitOfWork, payout: PayoutRow, rail_account: AccountKind, paid_minor: int) -> None:
+    """Book a locked payout that its rail paid in part, for good: that much to the rail, the rest back to `payable`.
+
+    :raises ConflictProblem: it ended otherwise before.
+    """
+    keys = {
+        target: uuid5(_KEYS, f"{payout.number}/{name}") for target, name in ((rail_account, "part"), ("payable", "end"))
+    }
+    period = (await _period_of_batch(work, payout.batch)).id
+    booked = await Ledger(work).periods_of(keys.values())
+    amounts: dict[AccountKind, int] = {rail_account: paid_minor, "payable": payout.amount_minor - paid_minor}
+    await Ledger(work).book(
+        [
+            _transfer(payout, target, key, booked.get(key, period), amounts[target])
+            for target, key in keys.items()
+            if amounts[target]
+        ]
+    )
+
+
 async def settle(work: UnitOfWork, ends: Sequence[tuple[PayoutRow, AccountKind]]) -> int:
     """Book the ends of many locked payouts: the rail that paid each, or `payable`. How many were not booked before.
 
@@ -79,14 +99,16 @@ async def settle(work: UnitOfWork, ends: Sequence[tuple[PayoutRow, AccountKind]]
     return await Ledger(work).book(transfers)
 
 
-def _transfer(payout: PayoutRow, target: AccountKind, key: UUID, period: int) -> Transfer:
+def _transfer(
+    payout: PayoutRow, target: AccountKind, key: UUID, period: int, amount_minor: int | None = None
+) -> Transfer:
     returned = target == "payable"
     return Transfer(
         key=key,
         period=period,
         debit=LedgerAccount("paying", payout.payee),
         credit=LedgerAccount("payable", payout.payee) if returned else LedgerAccount(target),
-        amount_minor=payout.amount_minor,
+        amount_minor=payout.amount_minor if amount_minor is None else amount_minor,
         currency=payout.currency,
         kind="payout-returned" if returned else "payout-paid",
         source=f"payout/{payout.number}",

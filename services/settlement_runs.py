@@ -216,6 +216,10 @@ class SettlementRunService:
                 raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
             if await SettlementRuns(work).is_under_way(period.id):
                 raise ConflictProblem(Text("账期有结算在进行，不能关闭", "A settlement of the period is under way"))
+            if await PayoutBatches(work).is_planned(period.id):
+                raise ConflictProblem(
+                    Text("账期有付款在计划中，不能关闭", "Payouts that are booked in the period are being planned")
+                )
             await SettlementPeriods(work).close(period.id, actor.login)
             target = f"settlement-period:{scheme}/{period.start}"
             await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle})

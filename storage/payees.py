@@ -129,6 +129,11 @@ class Payees(Repository):
             statement = statement.where(col(PayeeRow.role) == role)
         return await paginate(self.session, statement, _BY_CODE, page, payee_of)
 
+    async def by_ids(self, ids: Collection[int]) -> Mapping[int, Payee]:
+        """Payees by the number of their rows."""
+        found = await self.session.scalars(select(PayeeRow).where(col(PayeeRow.id).in_(ids)))
+        return {row.id: payee_of(row) for row in found}
+
     async def codes(self, ids: Collection[int]) -> dict[int, str]:
         """The codes of payees by their numbers."""
         statement = select(col(PayeeRow.id), col(PayeeRow.code)).where(col(PayeeRow.id).in_(ids))

@@ -5,13 +5,15 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, select, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, and_, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
+from domain.settlement.payouts import ENDS
 from storage.bulk import fetch
 from storage.paging import Order, Page, PageRequest, paginate
+from storage.payouts import PayoutRow
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository, refused
 
@@ -114,9 +116,15 @@ class PayoutBatches(Repository):
         return await paginate(self.session, statement, _BY_TIME, page, lambda row: row)
 
     async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
-        """Batches that a workflow has to go on with, asked for before an instant."""
-        row = PayoutBatchRow
-        statement = select(row).where(col(row.state).in_(("planning", "reserving", "paying")))
+        """Batches that a workflow has to go on with, asked for before an instant; one of which only the bank has
+        something waits for people."""
+        row, payout = PayoutBatchRow, PayoutRow
+        paying = select(col(payout.id)).where(
+            col(payout.batch) == col(row.id), col(payout.rail) != "bank", col(payout.state).not_in(ENDS)
+        )
+        statement = select(row).where(
+            or_(col(row.state).in_(("planning", "reserving")), and_(col(row.state) == "paying", paying.exists()))
+        )
         statement = statement.where(col(row.asked_at) < before).order_by(col(row.asked_at)).limit(limit)
         return (await self.session.scalars(statement)).all()
 
@@ -134,13 +142,29 @@ class PayoutBatches(Repository):
         return (await self.session.scalars(statement)).all()
 
     async def release(self, scheme: str, currency: str, day: date, hold: timedelta, by: str) -> Sequence[int]:
-        """Periods of a scheme whose holds are over on a day and were released by now, each noted once.
+        """The periods of a scheme whose holds are over on a day, each noted once, by who released it.
 
-        Whoever books in one of them waits, or sees that it is released.
+        Whoever books in one of them waits, or sees that it is released. One that is being settled waits for its turn.
         """
         values = {"scheme": scheme, "currency": currency, "upto": day - hold, "now": self.now, "by": by}
-        await fetch(self.work, _RELEASE, values)
-        return [period for (period,) in await fetch(self.work, _RELEASED, values)]
+        return [period for (period,) in await fetch(self.work, _RELEASE, values)]
+
+    async def held(self, batch: UUID, currency: str, part: int, parts: int) -> Sequence[tuple[int, int, int]]:
+        """What a batch releases of a part's payees: period, payee, amount, less than nothing where it was taken off."""
+        values = {"by": str(batch), "currency": currency, "part": part, "parts": parts}
+        return [(period, payee, amount) for period, payee, amount in await fetch(self.work, _HELD, values)]
+
+    async def end_finished(self) -> int:
+        """End the batches all of whose payouts have ended; how many."""
+        return len(await fetch(self.work, _END_FINISHED, {"now": self.now}))
+
+    async def is_planned(self, period: int) -> bool:
+        """Whether a batch that books in a period has not taken its sums out of the balances yet."""
+        row = PayoutBatchRow
+        statement = select(col(row.id)).where(
+            col(row.period) == period, col(row.state).in_(("planning", "planned", "reserving"))
+        )
+        return (await self.session.scalar(statement.limit(1))) is not None
 
     async def is_released(self, period: int) -> bool:
         """Whether what is booked in a period can be paid at once. Holds the period until the end of the transaction."""
@@ -164,13 +188,37 @@ _RELEASE = """
         SELECT id FROM settlement_periods p
         WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text AND "end" <= %(upto)b::date
             AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
+            AND NOT EXISTS (
+                SELECT FROM settlement_runs s
+                WHERE s.period = p.id AND s.state IN ('computing', 'computed', 'approved')
+            )
         ORDER BY id FOR UPDATE
     ) ended
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING period
 """
-_RELEASED = """
-    SELECT r.period FROM settlement_releases r JOIN settlement_periods p ON p.id = r.period
-    WHERE p.scheme = %(scheme)b::text AND p.currency = %(currency)b::text ORDER BY r.period
+_HELD = """
+    SELECT moves.period, moves.payee, sum(moves.amount)::bigint FROM (
+        SELECT t.period, a.payee, t.amount_minor AS amount FROM settlement_releases r
+        JOIN transfers t ON t.period = r.period AND t.kind <> 'release'
+        JOIN ledger_accounts a ON a.id = t.credit AND a.kind = 'held'
+        WHERE r.released_by = %(by)b::text AND a.currency = %(currency)b::text
+        UNION ALL
+        SELECT t.period, a.payee, -t.amount_minor FROM settlement_releases r
+        JOIN transfers t ON t.period = r.period AND t.kind <> 'release'
+        JOIN ledger_accounts a ON a.id = t.debit AND a.kind = 'held'
+        WHERE r.released_by = %(by)b::text AND a.currency = %(currency)b::text
+    ) moves
+    WHERE moves.payee %% %(parts)b::integer = %(part)b::integer
+    GROUP BY moves.period, moves.payee HAVING sum(moves.amount) <> 0
+    ORDER BY moves.payee, moves.period
+"""
+_END_FINISHED = """
+    UPDATE payout_batches SET state = 'done', ended_at = %(now)b::timestamptz
+    WHERE state = 'paying' AND NOT EXISTS (
+        SELECT FROM payouts WHERE payouts.batch = payout_batches.id
+            AND state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
+    )
+    RETURNING 1
 """
 _HOLD_PERIOD = "SELECT 1 FROM settlement_periods WHERE id = %(period)b::integer FOR SHARE"
 _OWED = """

@@ -52,7 +52,8 @@ class PayoutRow(Table, table=True):
 
 
 class OmissionRow(Table, table=True):
-    """A payee with a balance who is not paid, and why. amount_minor: what stays."""
+    """A payee with a balance who is not paid, and why. amount_minor: what stays; offset_minor: what of the balance goes
+    to what they owe."""
 
     __tablename__ = "payout_omissions"
     batch: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("payout_batches.id")])
@@ -60,6 +61,7 @@ class OmissionRow(Table, table=True):
     part: int = Field(sa_type=SmallInteger)
     reason: Omission = Field(sa_type=AutoString)
     amount_minor: int = Field(sa_type=BigInteger)
+    offset_minor: int = Field(sa_type=BigInteger)
 
 
 class StateSum(NamedTuple):
@@ -101,6 +103,26 @@ class Payouts(Repository):
         row = PayoutRow
         statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.state) == state)
         return (await self.session.scalars(statement.order_by(col(row.id)).with_for_update())).all()
+
+    async def omissions_of_part(self, batch: UUID, part: int) -> Sequence[OmissionRow]:
+        """Those of a part who owe something that is taken off now."""
+        row = OmissionRow
+        statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.offset_minor) > 0)
+        return (await self.session.scalars(statement.order_by(col(row.payee)))).all()
+
+    async def to_place(self, batch: UUID) -> Sequence[tuple[int, Rail, int]]:
+        """The payouts of a plan in their order: row, rail, amount."""
+        rows = await fetch(self.work, _TO_PLACE, {"batch": batch})
+        return [(row, rail, amount) for row, rail, amount in rows]
+
+    async def place(self, days: Mapping[int, date]) -> None:
+        """Put off payouts to later days."""
+        if days:
+            await fetch(self.work, _PLACE, {"ids": list(days), "days": list(days.values())})
+
+    async def cancel_all(self, batch: UUID, reason: str) -> None:
+        """End the payouts of a plan that comes to nothing."""
+        await fetch(self.work, _CANCEL, {"batch": batch, "reason": reason, "now": self.now})
 
     async def chunks(self, batch: UUID, size: int, rails: Collection[Rail]) -> Sequence[tuple[int, int]]:
         """First and last number of each so many payouts of some rails that have not ended."""
@@ -211,4 +233,15 @@ _CHUNKS = """
             AND state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
     ) numbered
     GROUP BY chunk ORDER BY chunk
+"""
+_TO_PLACE = "SELECT id, rail, amount_minor FROM payouts WHERE batch = %(batch)b::uuid ORDER BY payee"
+_PLACE = """
+    UPDATE payouts SET pay_on = placed.day
+    FROM unnest(%(ids)b::bigint[], %(days)b::date[]) AS placed (id, day)
+    WHERE payouts.id = placed.id AND payouts.state = 'created'
+"""
+_CANCEL = """
+    UPDATE payouts SET state = 'cancelled', reason = %(reason)b::text, changed_at = %(now)b::timestamptz,
+        ended_at = %(now)b::timestamptz
+    WHERE batch = %(batch)b::uuid AND state = 'created'
 """

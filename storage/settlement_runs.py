@@ -175,6 +175,17 @@ class SettlementRuns(Repository):
         )
         return {found.origin: found.calculation for found in await self.session.execute(statement)}
 
+    async def last_of_scheme(self, scheme: str) -> UUID | None:
+        """The calculation of a scheme's own period that was booked last."""
+        row, run = RunCalculationRow, SettlementRunRow
+        statement = (
+            select(col(row.calculation))
+            .join(run, col(run.id) == col(row.run))
+            .where(col(run.scheme) == scheme, col(run.state) == "booked", col(row.origin) == col(run.period))
+            .order_by(col(run.number).desc())
+        )
+        return await self.session.scalar(statement.limit(1))
+
     async def decide(self, run: UUID, login: str, *, approved: bool, note: str | None) -> None:
         """Note what somebody says of a run; what they say again counts anew."""
         values = {"run": run, "login": login, "approved": approved, "note": note, "decided_at": self.now}

@@ -2,6 +2,8 @@
 
 from services.calculations import CalculationSteps
 from services.orchestrator import Orchestrator
+from services.payout_starts import PayoutStarts
+from services.payouts import PayoutService
 from services.settlement_runs import SettlementRunService
 from services.settlements import SettlementService
 from storage.engine import Database
@@ -11,3 +13,8 @@ def settlements_of(database: Database, orchestrator: Orchestrator) -> Settlement
     """Over a database of a test."""
     steps = CalculationSteps(database)
     return SettlementService(database, orchestrator, steps, SettlementRunService(database, steps))
+
+
+def payouts_of(database: Database, orchestrator: Orchestrator) -> PayoutStarts:
+    """Over a database of a test."""
+    return PayoutStarts(database, orchestrator, PayoutService(database, CalculationSteps(database)))

@@ -202,6 +202,47 @@ class Calculation:
 
 
 @dataclass
+class PayoutBatch:
+    """A batch of payouts, planned and reserved in so many parts."""
+
+    id: str
+    parts: int
+
+
+@dataclass
+class PayoutPart:
+    """One part of a batch."""
+
+    batch: str
+    part: int
+
+
+@dataclass
+class PayoutChunk:
+    """Some payouts of a batch, by the first and the last of their rows."""
+
+    batch: str
+    first: int
+    last: int
+
+
+@dataclass
+class PayoutsOpen:
+    """Payouts that have not ended, and how long nobody has to be asked about any, in seconds."""
+
+    open: int
+    wait_s: float
+
+
+@dataclass
+class PayoutFailure:
+    """Why a batch cannot be planned, as a problem document."""
+
+    batch: str
+    problem: dict[str, Any]
+
+
+@dataclass
 class CalculationPart:
     """One part of a pass of a calculation."""
 
@@ -308,6 +349,16 @@ FINISH_BOOKING_ACTIVITY = "settlement.finish-booking"
 SETTLEMENT_RUN_WORKFLOW = "settlement/run"
 BOOKING_WORKFLOW = "settlement/booking"
 CALCULATION_WORKFLOW = "settlement/calculation"
+PAYOUT_PLAN_WORKFLOW = "settlement/payout-plan"
+PAYING_WORKFLOW = "settlement/paying"
+PAYOUT_CHUNK_WORKFLOW = "settlement/payout-chunk"
+PLAN_PAYOUTS_ACTIVITY = "plan-payouts"
+FINISH_PAYOUT_PLAN_ACTIVITY = "finish-payout-plan"
+FAIL_PAYOUT_PLAN_ACTIVITY = "fail-payout-plan"
+RESERVE_PAYOUTS_ACTIVITY = "reserve-payouts"
+FINISH_RESERVING_ACTIVITY = "finish-reserving"
+PAYOUT_CHUNKS_ACTIVITY = "payout-chunks"
+PAY_CHUNK_ACTIVITY = "pay-chunk"
 SETTLEMENT_QUEUE = "settlement"
 FLOWS_QUEUE = "flows"
 INBOX_QUEUE = "inbox"

@@ -26,8 +26,8 @@ class CalculationWorkflow:
         try:
             return await _computed(calculation)
         except ActivityError as error:
-            failure = messages.CalculationFailure(calculation.id, _problem_of(error))
-            await _step(messages.FAIL_CALCULATION_ACTIVITY, failure)
+            failure = messages.CalculationFailure(calculation.id, problem_of(error))
+            await step(messages.FAIL_CALCULATION_ACTIVITY, failure)
             raise
 
 
@@ -41,9 +41,9 @@ class SettlementRunWorkflow:
         try:
             for calculation in run.calculations:
                 await _computed(calculation)
-            await _step(messages.RUN_COMPUTED_ACTIVITY, run)
+            await step(messages.RUN_COMPUTED_ACTIVITY, run)
         except ActivityError as error:
-            await _step(messages.RUN_FAILED_ACTIVITY, messages.RunFailure(run.id, _problem_of(error)))
+            await step(messages.RUN_FAILED_ACTIVITY, messages.RunFailure(run.id, problem_of(error)))
             raise
 
 
@@ -56,23 +56,25 @@ class BookingWorkflow:
         """Every part books what it has not booked yet."""
         for calculation in run.calculations:
             parts = [messages.BookingPart(run.id, calculation.id, part) for part in range(calculation.parts)]
-            await asyncio.gather(*(_step(messages.BOOK_PART_ACTIVITY, each) for each in parts))
-        await _step(messages.FINISH_BOOKING_ACTIVITY, run)
+            await asyncio.gather(*(step(messages.BOOK_PART_ACTIVITY, each) for each in parts))
+        await step(messages.FINISH_BOOKING_ACTIVITY, run)
 
 
 async def _computed(calculation: messages.Calculation) -> str:
-    await _step(messages.FREEZE_CALCULATION_ACTIVITY, calculation)
+    await step(messages.FREEZE_CALCULATION_ACTIVITY, calculation)
     for number in PASSES:
         parts = [messages.CalculationPart(calculation.id, number, part) for part in range(calculation.parts)]
-        await asyncio.gather(*(_step(messages.CALCULATE_PART_ACTIVITY, each) for each in parts))
-    digest: str = await _step(messages.FINISH_CALCULATION_ACTIVITY, calculation)
+        await asyncio.gather(*(step(messages.CALCULATE_PART_ACTIVITY, each) for each in parts))
+    digest: str = await step(messages.FINISH_CALCULATION_ACTIVITY, calculation)
     return digest
 
 
-async def _step(name: str, argument: Any) -> Any:
+async def step(name: str, argument: Any, *, result_type: type[Any] | None = None) -> Any:
+    """What an activity of a settlement gives; a refusal that may pass is tried again for some hours."""
     return await workflow.execute_activity(
         name,
         argument,
+        result_type=result_type,
         task_queue=messages.SETTLEMENT_QUEUE,
         start_to_close_timeout=timedelta(minutes=10),
         schedule_to_close_timeout=timedelta(hours=2),
@@ -81,7 +83,7 @@ async def _step(name: str, argument: Any) -> Any:
     )
 
 
-def _problem_of(error: ActivityError) -> dict[str, Any]:
+def problem_of(error: ActivityError) -> dict[str, Any]:
     """What the activity refused with; its words alone when it was no refusal."""
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):

@@ -33,7 +33,7 @@ from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.house import House, eventually
 from tests.services.test_streams import ADMIN, Receiver, an_event, wanted
-from tests.settlements import settlements_of
+from tests.settlements import payouts_of, settlements_of
 from worker import GRACE, end_drains, keep_drains_going
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -64,6 +64,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         streams or StreamDelivery(house.database, Subscribers(WebSettings((), False)), house.masking),
         Selling(house.database),
         settlements_of(house.database, house.orchestrator),
+        payouts_of(house.database, house.orchestrator),
     )
 
 

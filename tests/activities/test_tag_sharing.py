@@ -31,7 +31,7 @@ from services.tagging import Tagging
 from tests.connectors.harness import CONNECTORS
 from tests.services.house import House, eventually
 from tests.services.test_shared_tags import ADMIN, CORP, Scene, running, scene
-from tests.settlements import settlements_of
+from tests.settlements import payouts_of, settlements_of
 from worker import GRACE
 from workflows import messages
 from workflows.housekeeping import DrainWorkflow
@@ -140,6 +140,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         StreamDelivery(scene.live, subscribers, house.masking),
         Selling(scene.live),
         settlements_of(scene.live, house.orchestrator),
+        payouts_of(scene.live, house.orchestrator),
     )
     lookups = LookupActivities(scene.lookups(), {QUEUE: "wecom"})
     drained = [messages.Drain("inbox"), messages.Drain("tags"), messages.Drain("lookups", queue=QUEUE)]

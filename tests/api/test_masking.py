@@ -178,6 +178,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "order_id": ["E1"],
         "calculation_id": [str(subscription.id)],
         "settlement_id": [str(subscription.id)],
+        "batch_id": [str(subscription.id)],
         "currency": ["USD"],
         "day": ["2026-05-03"],
         "customer_id": [str(assigned.customers[phone])],

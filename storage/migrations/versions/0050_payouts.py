@@ -126,6 +126,7 @@ CREATE TABLE payout_omissions (
     part smallint NOT NULL,
     reason varchar NOT NULL,
     amount_minor bigint NOT NULL,
+    offset_minor bigint NOT NULL,
     CONSTRAINT pk_payout_omissions PRIMARY KEY (batch, payee),
     CONSTRAINT fk_payout_omissions_batch_payout_batches FOREIGN KEY (batch) REFERENCES payout_batches (id),
     CONSTRAINT fk_payout_omissions_payee_payees FOREIGN KEY (payee) REFERENCES payees (id)

@@ -1,0 +1,65 @@
+"""Examples of payouts' operations."""
+
+from typing import Any
+
+_BATCH = {
+    "id": "0199f3a2-b1c0-7a3e-8f11-2c4d6e8f0a12",
+    "scheme": "promoters",
+    "currency": "CNY",
+    "day": "2026-12-08",
+    "state": "planned",
+    "asked_by": "qian",
+    "asked_at": "2026-12-08T01:00:00Z",
+    "payouts": 2,
+    "total_minor": 88_765,
+    "approvals_needed": 1,
+    "decided_at": None,
+    "ended_at": None,
+    "problem": None,
+}
+_APPROVED = {**_BATCH, "state": "reserving", "decided_at": "2026-12-08T01:20:00Z"}
+_YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "2026-12-08T01:20:00Z"}
+_PAYOUT = {
+    "number": "P4d7a1c9e0b3f58264a9c7e1d0f3b582",
+    "payee": "P-0137",
+    "rail": "wechat-pay",
+    "amount_minor": 68_765,
+    "offset_minor": 0,
+    "currency": "CNY",
+    "state": "awaiting_user",
+    "pay_on": "2026-12-08",
+    "attempts": 2,
+    "rail_number": "1330000071100999991182020050700019480001",
+    "reason": None,
+    "changed_at": "2026-12-08T01:21:00Z",
+    "ended_at": None,
+}
+_SUM = {"rail": "wechat-pay", "payouts": 1, "amount_minor": 68_765}
+_BANK = {"rail": "bank", "payouts": 1, "amount_minor": 20_000}
+
+REQUESTS: dict[str, Any] = {
+    "plan_payouts": {
+        "scheme": "promoters",
+        "rails": ["wechat-pay", "bank"],
+        "quotas": {"wechat-pay": {"payouts": 10_000, "amount_minor": 100_000_000}},
+        "accounts": {"wechat-pay": "main"},
+    },
+    "approve_payouts": {"note": "已核对"},
+    "refuse_payouts": {"note": "少算一位收款人"},
+}
+
+RESPONSES: dict[str, Any] = {
+    "plan_payouts": {**_BATCH, "state": "planning", "payouts": None, "total_minor": None, "approvals_needed": None},
+    "list_payout_batches": {"items": [_BATCH], "next_cursor": None},
+    "show_payout_batch": {
+        "batch": {**_APPROVED, "state": "paying"},
+        "approvals": [_YES],
+        "sums": [{**_SUM, "state": "awaiting_user"}, {**_BANK, "state": "reserved"}],
+        "calendar": [{**_SUM, "day": "2026-12-08"}, {**_BANK, "day": "2026-12-08"}],
+        "omitted": [{"reason": "no-account", "payees": 3, "amount_minor": 1_204}],
+    },
+    "approve_payouts": _APPROVED,
+    "refuse_payouts": {**_APPROVED, "state": "refused", "ended_at": "2026-12-08T01:20:00Z"},
+    "list_payouts": {"items": [_PAYOUT], "next_cursor": None},
+    "list_omissions": {"items": [{"payee": "P-0138", "reason": "no-account", "amount_minor": 804}]},
+}

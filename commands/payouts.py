@@ -1,0 +1,96 @@
+"""`tandem settle pay|payouts`: batches of payouts, planned here and paid by the worker."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from commands.database import command_line_actor, say, with_database
+from commands.listing import show_rows
+from commands.settlement import settle
+from domain.access import Role
+from domain.money import major_from_minor
+from domain.problems import Text
+from domain.settlement.payouts import RAILS, Rail
+from runtime.settings import Settings
+from services.calculations import CalculationSteps
+from services.payout_planning import PARTS, PayoutPlanning
+from services.payouts import BatchView, PayoutService, PayoutWish
+from storage.engine import Database
+
+
+@settle.command("pay")
+def plan_payouts(
+    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
+    rail: Annotated[
+        list[str] | None,
+        typer.Option("--rail", help="付款渠道，按先后 / rails in order: wechat-pay, profit-sharing, bank"),
+    ] = None,
+) -> None:
+    """按余额计划一批付款，等他人批准后由 worker 付出 / plan payouts; once others approve, the worker pays."""
+    rails: list[Rail] = [each for each in RAILS if rail is None or each in rail]
+    if rail is not None:
+        rails.sort(key=rail.index)
+
+    async def work(database: Database, settings: Settings) -> None:
+        service = _service(database, settings)
+        planning = PayoutPlanning(database, settings.settlement_approvals)
+        actor = command_line_actor(Role.FINANCE)
+        batch = await service.ask(actor, PayoutWish(scheme=scheme, rails=rails))
+        for part in range(PARTS):
+            await planning.plan_part(batch.id, part)
+        await planning.finish_plan(batch.id)
+        _show(await service.show(actor, batch.id), settings)
+
+    with_database(work)
+
+
+@settle.command("payouts")
+def show_payouts(batch: Annotated[UUID, typer.Argument(help="批次的编号 / a batch's id")]) -> None:
+    """一批付款到了哪一步、哪天付完、谁没付 / how far a batch is, its last day, who is not paid."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        _show(await _service(database, settings).show(command_line_actor(Role.FINANCE), batch), settings)
+
+    with_database(work)
+
+
+@settle.command("approve-payouts")
+def approve_payouts(
+    batch: Annotated[UUID, typer.Argument(help="批次的编号 / a batch's id")],
+    note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="拒绝 / refuse it")] = False,
+) -> None:
+    """批准（或拒绝）一批付款，不能是提出的人 / approve or refuse a batch; never who asked for it."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        service, actor = _service(database, settings), command_line_actor(Role.APPROVER)
+        await service.decide(actor, batch, approve=not refuse, note=note)
+        _show(await service.show(actor, batch), settings)
+
+    with_database(work)
+
+
+def _service(database: Database, settings: Settings) -> PayoutService:
+    return PayoutService(database, CalculationSteps(database), settings.payout_quotas)
+
+
+def _show(view: BatchView, settings: Settings) -> None:
+    batch = view.batch
+    total = major_from_minor(batch.total_minor or 0, batch.currency)
+    last = view.calendar[-1].day if view.calendar else batch.day
+    yes = sum(each.approved for each in view.approvals)
+    said = f"{batch.scheme} {batch.day}: {batch.state}, {batch.payouts or 0}, {total} {batch.currency}"
+    zh = f"{said}；批准 {yes}/{batch.approvals_needed or '-'}；最后一笔 {last}"
+    en = f"{said}; approvals {yes}/{batch.approvals_needed or '-'}; the last is paid on {last}"
+    say(settings, Text(zh, en))
+    typer.echo(str(batch.id))
+    rows = [
+        {"rail": each.rail, "state": each.state, "payouts": each.payouts, "amount": each.amount_minor}
+        for each in view.sums
+    ]
+    rows += [
+        {"rail": "-", "state": reason, "payouts": count, "amount": amount}
+        for reason, (count, amount) in sorted(view.omitted.items())
+    ]
+    show_rows(rows, as_json=False)

@@ -1,0 +1,90 @@
+"""The services of settlement, made when they are first asked for."""
+
+from functools import cached_property
+
+from connectors.http import Link
+from runtime.settings import Settings
+from services.attribution_book import AttributionBook
+from services.calculations import CalculationSteps
+from services.connections import Connections
+from services.exchange_rates import ExchangeRateService
+from services.orchestrator import Orchestrator
+from services.payees import PayeeRegister
+from services.paying import Paying
+from services.payout_planning import PayoutPlanning
+from services.payout_starts import PayoutStarts
+from services.payouts import PayoutService
+from services.sale_corrections import SaleCorrectionService
+from services.selling import Selling
+from services.settlement_runs import SettlementRunService
+from services.settlement_views import SettlementViews
+from services.settlements import SettlementService
+from services.wechat_pay_rail import WechatPayRail
+from storage.engine import Database
+
+
+class SettlementServices:
+    """The part of the composition root that settlement is made in."""
+
+    settings: Settings
+    database: Database
+
+    @cached_property
+    def orchestrator(self) -> Orchestrator:
+        raise NotImplementedError
+
+    @cached_property
+    def connections(self) -> Connections:
+        raise NotImplementedError
+
+    @cached_property
+    def attribution_book(self) -> AttributionBook:
+        return AttributionBook()
+
+    @cached_property
+    def selling(self) -> Selling:
+        return Selling(self.database, self.attribution_book)
+
+    @cached_property
+    def payees(self) -> PayeeRegister:
+        return PayeeRegister(self.database, self.attribution_book)
+
+    @cached_property
+    def sale_corrections(self) -> SaleCorrectionService:
+        return SaleCorrectionService(self.database)
+
+    @cached_property
+    def calculation_steps(self) -> CalculationSteps:
+        return CalculationSteps(self.database, self.attribution_book)
+
+    @cached_property
+    def settlements(self) -> SettlementService:
+        return SettlementService(self.database, self.orchestrator, self.calculation_steps, self.settlement_runs)
+
+    @cached_property
+    def settlement_runs(self) -> SettlementRunService:
+        return SettlementRunService(self.database, self.calculation_steps, self.settings.settlement_approvals)
+
+    @cached_property
+    def settlement_views(self) -> SettlementViews:
+        return SettlementViews(self.database)
+
+    @cached_property
+    def exchange_rates(self) -> ExchangeRateService:
+        return ExchangeRateService(self.database)
+
+    @cached_property
+    def payouts(self) -> PayoutService:
+        return PayoutService(self.database, self.calculation_steps, self.settings.payout_quotas)
+
+    @cached_property
+    def payout_starts(self) -> PayoutStarts:
+        return PayoutStarts(self.database, self.orchestrator, self.payouts)
+
+    @cached_property
+    def payout_planning(self) -> PayoutPlanning:
+        return PayoutPlanning(self.database, self.settings.settlement_approvals)
+
+    def paying(self, link: Link) -> Paying:
+        """Paying by rails over a link of the caller's."""
+        return Paying(self.database, {"wechat-pay": WechatPayRail(self.connections, link)})

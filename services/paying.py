@@ -1,0 +1,177 @@
+"""Payouts on their way: each is handed to its rail, followed until it ends, and booked; thousands at a time.
+
+A payout's next state is written down before its rail is asked and again after; what the process loses in between is
+asked about by number. Whoever takes a payout puts off its next turn first, so two never ask at once.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from domain.problems import ProblemError
+from domain.settlement.payees import Payee
+from domain.settlement.payouts import ENDS, Rail, State, Terms
+from services.payout_booking import settle_paid, settle_part, settle_returned
+from services.payout_planning import batch_of
+from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
+from storage.engine import Database
+from storage.payees import Payees
+from storage.payouts import PayoutRow, Payouts
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 1_000
+AT_ONCE = 16
+MOST_TRIES = 200
+"""How often a rail that does not take a payout is tried: with pauses of ten minutes, more than a day."""
+NEVER_AGAIN_AFTER = timedelta(days=25)
+"""Rails can be asked about a number for thirty days. Later, one that they do not know may have been paid."""
+_LEASE_S = 120.0
+_READ_AT_ONCE = 200
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+_PAUSES: Mapping[State, tuple[float, float]] = {
+    "reserved": (2.0, 600.0),
+    "accepted": (2.0, 600.0),
+    "unknown": (5.0, 1_800.0),
+    "awaiting_user": (30.0, 1_800.0),
+}
+"""How long until a payout is looked at again, at first and at most, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Payouts of a chunk that have not ended, and when the first of them is to be asked about."""
+
+    open: int
+    next_at: datetime | None
+
+
+class Paying:
+    """The steps of paying, for a workflow."""
+
+    def __init__(self, database: Database, rails: Mapping[Rail, PayoutRail]) -> None:
+        self._database = database
+        self._rails = rails
+
+    async def chunks(self, batch_id: UUID) -> Sequence[tuple[int, int]]:
+        """First and last row of each thousand payouts that a rail has to be asked for."""
+        async with UnitOfWork(self._database) as work:
+            return await Payouts(work).chunks(batch_id, CHUNK, self._rails)
+
+    async def pay_chunk(self, batch_id: UUID, first: int, last: int) -> Standing:
+        """Take every payout of a chunk as far as it goes now."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id)
+        terms, turns = Terms.model_validate(batch.terms), asyncio.Semaphore(AT_ONCE)
+
+        async def go_on(number: str) -> None:
+            async with turns:
+                await self._go_on(number, batch.scheme, terms)
+
+        while True:
+            async with UnitOfWork(self._database) as work:
+                due = await Payouts(work).due(batch_id, first, last, self._rails, _READ_AT_ONCE)
+                numbers = [each.number for each in due]
+            if not numbers:
+                break
+            await asyncio.gather(*(go_on(number) for number in numbers))
+        async with UnitOfWork(self._database) as work:
+            return Standing(*await Payouts(work).next_of(batch_id, first, last, self._rails))
+
+    async def _go_on(self, number: str, scheme: str, terms: Terms) -> None:
+        """One turn of one payout."""
+        taken = await self._take(number)
+        if taken is None:
+            return
+        row, payee, before = taken
+        rail = self._rails[row.rail]
+        order = _order(row, payee, scheme, terms)
+        try:
+            if before in ("accepted", "awaiting_user"):
+                answer = await rail.ask(order)
+            else:
+                answer = await rail.pay(order, resumed=before != "reserved")
+        except ProblemError as problem:
+            # The rail's own refusals are answers; this is our database or Temporal being away: ask again by number.
+            log.warning("a payout is asked about again", number=number, reason=str(problem))
+            answer = RailAnswer("unknown", reason=str(problem))
+        await self._note(number, answer)
+
+    async def _take(self, number: str) -> tuple[PayoutRow, Payee, State] | None:
+        """The payout with its payee and where it stood, for whoever asks the rail now; None when nobody has to."""
+        async with UnitOfWork(self._database) as work:
+            payouts = Payouts(work)
+            row = await payouts.find(number, for_update=True)
+            if row is None or row.state in ENDS or row.next_at > work.now:
+                return None
+            begins = datetime.combine(row.pay_on, time(), _SHANGHAI).astimezone(UTC)
+            if row.state == "reserved" and begins > work.now:
+                row.next_at = begins
+                return None
+            before: State = row.state
+            if before == "unknown" and work.now - row.created_at > NEVER_AGAIN_AFTER:
+                row.reason = "unknown for too long: see the rail's bill"
+                payouts.wait(row, 86_400)
+                return None
+            if before in ("reserved", "unknown"):
+                payouts.move(row, "submitting")
+            row.attempts = min(row.attempts + 1, 30_000)
+            payouts.wait(row, _LEASE_S)
+            payee = (await Payees(work).by_ids([row.payee]))[row.payee]
+            return row, payee, before
+
+    async def _note(self, number: str, answer: RailAnswer) -> None:
+        """Write what a rail said, and book it when it is an end."""
+        async with UnitOfWork(self._database) as work:
+            payouts = Payouts(work)
+            row = await payouts.find(number, for_update=True)
+            if row is None or row.state in ENDS:
+                return
+            state = answer.state
+            if state == "reserved" and row.attempts >= MOST_TRIES:
+                state = "failed"
+            elif state == "unknown" and row.state in ("accepted", "awaiting_user"):
+                # The rail took it and could not be asked: it stands where it stood.
+                state = row.state
+            confirmation = answer.confirmation or row.confirmation
+            told = {
+                "rail_number": answer.rail_number or row.rail_number,
+                "confirmation": None if state in ENDS else confirmation,
+                "reason": answer.reason,
+            }
+            if not payouts.move(row, state, **told):
+                return
+            match state:
+                case "paid":
+                    await settle_paid(work, row, row.rail)
+                case "failed" | "cancelled" if answer.paid_minor:
+                    await settle_part(work, row, row.rail, answer.paid_minor)
+                case "failed" | "cancelled":
+                    await settle_returned(work, row)
+                case _:
+                    payouts.wait(row, answer.retry_after_s or _pause(state, row.attempts))
+
+
+def _pause(state: State, attempts: int) -> float:
+    first, most = _PAUSES.get(state, (5.0, 600.0))
+    return float(min(most, first * 2 ** min(attempts - 1, 12)))
+
+
+def _order(row: PayoutRow, payee: Payee, scheme: str, terms: Terms) -> PayoutOrder:
+    return PayoutOrder(
+        id=row.id,
+        number=row.number,
+        payee=row.payee,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        details=payee.details,
+        remark=f"{scheme} 结算",
+        account=terms.accounts.get(row.rail),
+        rail_number=row.rail_number,
+    )

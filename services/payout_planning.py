@@ -1,0 +1,218 @@
+"""The steps of a batch: released holds, what each payee is paid, the days; then each sum out of its balance.
+
+Every step may be repeated, also while an earlier attempt still runs somewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.settlement.approvals import ApprovalPolicy
+from domain.settlement.payees import Payee
+from domain.settlement.payouts import (
+    Calendar,
+    Debt,
+    Omission,
+    Planned,
+    Rail,
+    RailQuota,
+    Standing,
+    Terms,
+    number_of,
+    planned,
+    rail_of,
+)
+from storage.engine import Database
+from storage.ledger import Ledger, LedgerAccount, Transfer
+from storage.payees import Payees
+from storage.payout_batches import Owed, PayoutBatches, PayoutBatchRow
+from storage.payouts import OmissionRow, PayoutRow, Payouts
+from storage.unit_of_work import UnitOfWork
+
+PARTS = 16
+_KEYS = UUID("3b3d1d0e-8f43-5d55-9a7c-0c2f5e1d7a64")
+"""The namespace of transfers' keys: which release, offset or payout they are for."""
+
+
+class PayoutPlanning:
+    """Planning and reserving, part by part."""
+
+    def __init__(self, database: Database, policy: ApprovalPolicy | None = None) -> None:
+        self._database = database
+        self._policy = policy or ApprovalPolicy()
+
+    async def plan_part(self, batch_id: UUID, part: int) -> int:
+        """Release what is held no longer, and write down who of a part is paid what; how many are."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id)
+            if batch.state != "planning":
+                return 0
+            await Ledger(work).book(await _releases(work, batch, part))
+            terms = Terms.model_validate(batch.terms)
+            owed = await PayoutBatches(work).owed(batch.scheme, batch.currency, batch.day, part, PARTS)
+            payees = await Payees(work).by_ids({each.payee for each in owed})
+            payouts: list[PayoutRow] = []
+            omissions: list[OmissionRow] = []
+            for each in owed:
+                plan = planned(_standing(each), terms)
+                rail, reason = _way(payees[each.payee], plan, terms)
+                if rail is not None:
+                    payouts.append(_payout(batch, part, each.payee, plan, rail, work.now))
+                elif each.payable_minor > 0:
+                    left = each.payable_minor - plan.offset_minor
+                    omissions.append(_omission(batch, part, each.payee, plan, reason, left))
+            await Payouts(work).plan_part(batch_id, part, payouts, omissions)
+            return len(payouts)
+
+    async def finish_plan(self, batch_id: UUID) -> None:
+        """Spread the payouts over days as the rails' quotas want it, and note what the plan comes to."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id, for_update=True)
+            if batch.state != "planning":
+                return
+            terms, payouts = Terms.model_validate(batch.terms), Payouts(work)
+            calendars = {rail: Calendar(batch.day, terms.quotas.get(rail, RailQuota())) for rail in terms.rails}
+            rows = await payouts.to_place(batch_id)
+            days = {row: calendars[rail].place(amount) for row, rail, amount in rows}
+            await payouts.place({row: day for row, day in days.items() if day != batch.day})
+            batch.payouts, batch.total_minor = len(rows), sum(amount for _, _, amount in rows)
+            batch.approvals_needed = self._policy.needed(batch.total_minor)
+            batch.state = "planned"
+
+    async def reserve_part(self, batch_id: UUID, part: int) -> int:
+        """Take a part's sums out of the balances; how many payouts go on. One that is no longer covered ends here."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id)
+            if batch.state not in ("reserving", "paying"):
+                raise ConflictProblem(Text("付款批次尚未通过复核", "The batch is not approved"), state=batch.state)
+            payouts = Payouts(work)
+            rows = await payouts.of_part(batch_id, part, "created")
+            owing = await payouts.omissions_of_part(batch_id, part)
+            ids = [*(row.payee for row in rows), *(each.payee for each in owing)]
+            found = await PayoutBatches(work).owed(batch.scheme, batch.currency, batch.day, part, PARTS, ids)
+            balances = {each.payee: each.payable_minor for each in found}
+            transfers: list[Transfer] = []
+            going = 0
+            for row in rows:
+                if balances.get(row.payee, 0) < row.amount_minor + row.offset_minor:
+                    payouts.move(row, "cancelled", reason="balance-changed")
+                    continue
+                going += payouts.move(row, "reserved")
+                transfers += _offset(batch, row.payee, row.offset_minor)
+                transfers.append(_reserve(batch, row))
+            for each in owing:
+                if balances.get(each.payee, 0) >= each.offset_minor:
+                    transfers += _offset(batch, each.payee, each.offset_minor)
+            await Ledger(work).book(transfers)
+            return going
+
+    async def finish_reserving(self, batch_id: UUID) -> None:
+        """Let the rails begin."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id, for_update=True)
+            if batch.state == "reserving":
+                batch.state = "paying"
+
+    async def fail(self, batch_id: UUID, problem: Mapping[str, Any]) -> None:
+        """Note why a plan comes to nothing; another one may be asked for."""
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id, for_update=True)
+            if batch.state == "planning":
+                batch.state, batch.problem, batch.ended_at = "failed", dict(problem), work.now
+
+
+async def batch_of(work: UnitOfWork, batch_id: UUID, *, for_update: bool = False) -> PayoutBatchRow:
+    """The batch; raises NotFoundProblem."""
+    found = await PayoutBatches(work).find(batch_id, for_update=for_update)
+    if found is None:
+        raise NotFoundProblem(Text(f"没有付款批次 {batch_id}", f"There is no batch of payouts {batch_id}"))
+    return found
+
+
+def _standing(owed: Owed) -> Standing:
+    return Standing(owed.payable_minor, [Debt(*each) for each in owed.debts], owed.repaid_minor)
+
+
+def _way(payee: Payee, plan: Planned, terms: Terms) -> tuple[Rail | None, Omission]:
+    """The rail that pays somebody, or why nothing is paid."""
+    if plan.amount_minor == 0:
+        return None, "owes" if plan.offset_minor else "below-minimum"
+    if not payee.active:
+        return None, "inactive"
+    rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails)
+    return rail, reason or "no-account"
+
+
+def _payout(batch: PayoutBatchRow, part: int, payee: int, plan: Planned, rail: Rail, now: datetime) -> PayoutRow:
+    return PayoutRow(
+        batch=batch.id,
+        part=part,
+        number=number_of(str(batch.id), payee),
+        payee=payee,
+        rail=rail,
+        amount_minor=plan.amount_minor,
+        offset_minor=plan.offset_minor,
+        currency=batch.currency,
+        state="created",
+        pay_on=batch.day,
+        next_at=now,
+        created_at=now,
+        changed_at=now,
+    )
+
+
+def _omission(batch: PayoutBatchRow, part: int, payee: int, plan: Planned, reason: Omission, left: int) -> OmissionRow:
+    return OmissionRow(
+        batch=batch.id, payee=payee, part=part, reason=reason, amount_minor=left, offset_minor=plan.offset_minor
+    )
+
+
+async def _releases(work: UnitOfWork, batch: PayoutBatchRow, part: int) -> Sequence[Transfer]:
+    found = []
+    for period, payee, amount in await PayoutBatches(work).held(batch.id, batch.currency, part, PARTS):
+        held, payable = LedgerAccount("held", payee), LedgerAccount("payable", payee)
+        found.append(
+            Transfer(
+                key=uuid5(_KEYS, f"release/{period}/{payee}"),
+                period=batch.period,
+                debit=held if amount > 0 else payable,
+                credit=payable if amount > 0 else held,
+                amount_minor=abs(amount),
+                currency=batch.currency,
+                kind="release",
+                source=f"period/{period}",
+            )
+        )
+    return found
+
+
+def _offset(batch: PayoutBatchRow, payee: int, amount_minor: int) -> Sequence[Transfer]:
+    if not amount_minor:
+        return []
+    return [
+        Transfer(
+            key=uuid5(_KEYS, f"offset/{batch.id}/{payee}"),
+            period=batch.period,
+            debit=LedgerAccount("payable", payee),
+            credit=LedgerAccount("receivable", payee),
+            amount_minor=amount_minor,
+            currency=batch.currency,
+            kind="offset",
+            source=f"batch/{batch.id}",
+        )
+    ]
+
+
+def _reserve(batch: PayoutBatchRow, row: PayoutRow) -> Transfer:
+    return Transfer(
+        key=uuid5(_KEYS, f"reserve/{row.number}"),
+        period=batch.period,
+        debit=LedgerAccount("payable", row.payee),
+        credit=LedgerAccount("paying", row.payee),
+        amount_minor=row.amount_minor,
+        currency=batch.currency,
+        kind="payout-reserved",
+        source=f"payout/{row.number}",
+    )

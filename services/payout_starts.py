@@ -1,0 +1,54 @@
+"""Payouts asked for and approved: a workflow plans them, and another pays them, now or soon."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from domain.access import Actor
+from services.orchestrator import Orchestrator
+from services.payout_planning import PARTS
+from services.payouts import PayoutService, PayoutWish
+from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
+from storage.engine import Database
+from storage.payout_batches import PayoutBatchRow
+from workflows import messages
+
+FOLLOWED_FOR = timedelta(days=60)
+"""Twice as long as a rail can be asked about a payout, and time for its quotas."""
+
+
+class PayoutStarts:
+    """Beginning what batches wait for."""
+
+    def __init__(self, database: Database, orchestrator: Orchestrator, payouts: PayoutService) -> None:
+        self._database = database
+        self._workflows = SettlementWorkflows(orchestrator)
+        self._payouts = payouts
+
+    async def ask(self, actor: Actor, wish: PayoutWish) -> PayoutBatchRow:
+        """Begin to plan a batch; raises as `PayoutService.ask`."""
+        batch = await self._payouts.ask(actor, wish)
+        await begin_soon(self._go_on(batch), batch=str(batch.id))
+        return batch
+
+    async def decide(self, actor: Actor, batch_id: UUID, *, approve: bool, note: str | None = None) -> PayoutBatchRow:
+        """Approve or refuse a batch; with enough approvals it is paid now. Raises as `PayoutService.decide`."""
+        batch = await self._payouts.decide(actor, batch_id, approve=approve, note=note)
+        if batch.state == "reserving":
+            await begin_soon(self._go_on(batch), batch=str(batch.id))
+        return batch
+
+    async def sweep(self) -> int:
+        """Begin what Temporal was not told of, and end batches whose payouts have all ended; how many were tried."""
+        before = self._database.clock() - START_AGAIN_AFTER
+        rows = await self._payouts.unfinished(before, STARTED_AT_ONCE)
+        for row in rows:
+            await self._go_on(row)
+        return len(rows)
+
+    async def _go_on(self, batch: PayoutBatchRow) -> None:
+        argument = messages.PayoutBatch(str(batch.id), PARTS)
+        if batch.state == "planning":
+            await self._workflows.start(messages.PAYOUT_PLAN_WORKFLOW, argument, f"payouts/plan/{batch.id}")
+        else:
+            name, workflow_id = messages.PAYING_WORKFLOW, f"payouts/pay/{batch.id}"
+            await self._workflows.start(name, argument, workflow_id, within=FOLLOWED_FOR)

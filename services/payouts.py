@@ -1,0 +1,218 @@
+"""Batches of payouts for people: asked for by finance, approved by others, looked at by auditors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from domain.access import Actor, Permission, require_second_person
+from domain.problems import ConflictProblem, Text
+from domain.settlement.payouts import RAILS, Rail, RailQuota, State, Terms
+from domain.settlement.scheme import Scheme
+from services.calculations import CalculationSteps
+from services.payout_booking import booking_period
+from services.payout_planning import batch_of
+from storage.audit import AuditLog
+from storage.calculations import Calculations
+from storage.engine import Database
+from storage.paging import Page, PageRequest
+from storage.payees import Payees
+from storage.payout_batches import PayoutApprovalRow, PayoutBatches, PayoutBatchRow
+from storage.payouts import DaySum, PayoutRow, Payouts, StateSum
+from storage.settlement_runs import SettlementRuns
+from storage.unit_of_work import UnitOfWork
+
+MOST_OMITTED = 1_000
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutWish:
+    """What finance asks for. rails: the first that a payee has an account for pays. quotas: what a rail takes in a day.
+    accounts: the slug of the platform account that pays, by rail, where several are connected."""
+
+    scheme: str
+    rails: Sequence[Rail] = RAILS
+    quotas: Mapping[Rail, RailQuota] = field(default_factory=dict)
+    accounts: Mapping[Rail, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch, what people said of it, where its payouts stand, on which days they are made, and who is left out."""
+
+    batch: PayoutBatchRow
+    approvals: Sequence[PayoutApprovalRow]
+    sums: Sequence[StateSum]
+    calendar: Sequence[DaySum]
+    omitted: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPayout:
+    """A payout and the merchant's number of its payee."""
+
+    payout: PayoutRow
+    payee: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOmission:
+    """A payee who is not paid, why, and what stays."""
+
+    payee: str
+    reason: str
+    amount_minor: int
+
+
+class PayoutService:
+    """Everybody here has a scope of everything."""
+
+    def __init__(
+        self,
+        database: Database,
+        steps: CalculationSteps,
+        quotas: Mapping[Rail, RailQuota] | None = None,
+    ) -> None:
+        self._database = database
+        self._steps = steps
+        self._quotas = quotas or {}
+
+    async def ask(self, actor: Actor, wish: PayoutWish) -> PayoutBatchRow:
+        """Begin a batch of what a scheme's payees may have by now; a workflow plans it.
+
+        :raises ConflictProblem: nothing of the scheme is booked, or a batch of it is planned already.
+        """
+        actor.require(Permission.PAYOUTS_PREPARE)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            scheme = await self._scheme(work, wish.scheme)
+            day = work.now.astimezone(_SHANGHAI).date()
+            terms = Terms(
+                minimum_minor=scheme.minimum,
+                instalments=scheme.instalments,
+                keep=scheme.keep,
+                rails=list(dict.fromkeys(wish.rails)),
+                quotas={**self._quotas, **dict(wish.quotas)},
+                accounts=dict(wish.accounts),
+            )
+            batch = PayoutBatchRow(
+                id=uuid4(),
+                scheme=wish.scheme,
+                currency=scheme.currency,
+                period=(await booking_period(work, wish.scheme, day)).id,
+                day=day,
+                state="planning",
+                terms=terms.model_dump(mode="json"),
+                asked_by=actor.login,
+                asked_at=work.now,
+            )
+            await PayoutBatches(work).add(batch)
+            hold = timedelta(days=scheme.hold_days)
+            released = await PayoutBatches(work).release(scheme.name, scheme.currency, day, hold, str(batch.id))
+            detail = {"scheme": scheme.name, "released": len(released), "rails": list(terms.rails)}
+            await AuditLog(work).record(actor, "payouts.plan", _target(batch.id), detail)
+            return batch
+
+    async def decide(self, actor: Actor, batch_id: UUID, *, approve: bool, note: str | None = None) -> PayoutBatchRow:
+        """Approve or refuse a plan. With enough approvals it is paid; one refusal ends it.
+
+        :raises AuthorizationProblem: who asked for it. :raises ConflictProblem: it is not planned, or decided.
+        """
+        actor.require(Permission.PAYOUTS_APPROVE)
+        actor.require_everything()
+        async with UnitOfWork(self._database) as work:
+            batch = await batch_of(work, batch_id, for_update=True)
+            if batch.state != "planned":
+                raise ConflictProblem(
+                    Text(
+                        f"付款批次处于 {batch.state}，不能复核",
+                        f"The batch is {batch.state}: there is nothing to approve",
+                    ),
+                    state=batch.state,
+                )
+            require_second_person(actor, [batch.asked_by], Text("付款", "A payout"))
+            await PayoutBatches(work).decide(batch_id, actor.login, approved=approve, note=note)
+            approvals = await PayoutBatches(work).approvals(batch_id)
+            if not approve:
+                batch.state, batch.decided_at, batch.ended_at = "refused", work.now, work.now
+                await Payouts(work).cancel_all(batch_id, "refused")
+            elif sum(each.approved for each in approvals) >= (batch.approvals_needed or 1):
+                batch.state, batch.decided_at = "reserving", work.now
+            action = "payouts.approve" if approve else "payouts.refuse"
+            await AuditLog(work).record(actor, action, _target(batch_id), {"note": note, "state": batch.state})
+            return batch
+
+    async def show(self, actor: Actor, batch_id: UUID) -> BatchView:
+        """Where a batch stands. Raises NotFoundProblem."""
+        _require_reading(actor)
+        async with UnitOfWork(self._database) as work:
+            batch, payouts = await batch_of(work, batch_id), Payouts(work)
+            return BatchView(
+                batch,
+                await PayoutBatches(work).approvals(batch_id),
+                await payouts.sums(batch_id),
+                await payouts.calendar(batch_id),
+                await payouts.omitted(batch_id),
+            )
+
+    async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[PayoutBatchRow]:
+        """Batches, the newest first."""
+        _require_reading(actor)
+        async with UnitOfWork(self._database) as work:
+            return await PayoutBatches(work).search(page, scheme=scheme)
+
+    async def payouts(
+        self,
+        actor: Actor,
+        batch_id: UUID,
+        page: PageRequest,
+        *,
+        state: State | None = None,
+        rail: Rail | None = None,
+    ) -> Page[NamedPayout]:
+        """Payouts of a batch, in one state or by one rail where it is given. Raises NotFoundProblem."""
+        _require_reading(actor)
+        async with UnitOfWork(self._database) as work:
+            await batch_of(work, batch_id)
+            found = await Payouts(work).search(batch_id, page, state=state, rail=rail)
+            codes = await Payees(work).codes({each.payee for each in found.items})
+            return Page([NamedPayout(each, codes[each.payee]) for each in found.items], found.next_cursor)
+
+    async def omissions(self, actor: Actor, batch_id: UUID) -> Sequence[NamedOmission]:
+        """Who of a batch is not paid, the largest sums first. Raises NotFoundProblem."""
+        _require_reading(actor)
+        async with UnitOfWork(self._database) as work:
+            await batch_of(work, batch_id)
+            rows = await Payouts(work).omissions(batch_id, MOST_OMITTED)
+            codes = await Payees(work).codes({each.payee for each in rows})
+            return [NamedOmission(codes[each.payee], each.reason, each.amount_minor) for each in rows]
+
+    async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
+        """Batches that a workflow has to go on with; those whose payouts have all ended are ended."""
+        async with UnitOfWork(self._database) as work:
+            await PayoutBatches(work).end_finished()
+            return await PayoutBatches(work).unfinished(before, limit)
+
+    async def _scheme(self, work: UnitOfWork, name: str) -> Scheme:
+        """By the version of what was booked last: who earned by it is paid by it."""
+        last = await SettlementRuns(work).last_of_scheme(name)
+        row = await Calculations(work).find(last) if last is not None else None
+        if row is None:
+            raise ConflictProblem(
+                Text(
+                    f"方案 {name} 还没有记账的结算，没有可付的款",
+                    f"No settlement of {name} is booked: nothing is to be paid",
+                )
+            )
+        return await self._steps.scheme(work, row)
+
+
+def _require_reading(actor: Actor) -> None:
+    actor.require(Permission.SETTLEMENTS_READ)
+    actor.require_everything()
+
+
+def _target(batch_id: UUID) -> str:
+    return f"payout-batch:{batch_id}"

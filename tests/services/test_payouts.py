@@ -1,0 +1,312 @@
+"""Payouts from a booked settlement to their ends: nothing is lost, nothing is paid twice, every sum is somewhere."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from random import Random
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from domain.access import Role
+from domain.problems import AuthorizationProblem, CommunicationProblem, ConflictProblem, Text
+from domain.settlement.payees import NewPayee, NewPayoutDetails
+from domain.settlement.payouts import Rail, RailQuota
+from services.paying import Paying
+from services.payout_planning import PARTS, PayoutPlanning
+from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
+from services.payouts import BatchView, PayoutService, PayoutWish
+from storage.ledger import Ledger
+from storage.payees import Payees
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_calculations import MAY, SCHEME, Office, office
+from tests.services.test_selling import NOW, a_refund, an_order
+from tests.services.test_settlement_runs import JUNE, QIAN, WU, Books
+
+__all__ = ["office"]
+PROMOTERS = PayoutWish(scheme="promoters")
+TERMS = "  cap: '9000.00'\n"
+
+
+class FakeRail:
+    """A rail that remembers what it paid, and answers as it is told to. answers: by payee, the last one again."""
+
+    def __init__(self, answers: Mapping[int, Sequence[RailAnswer | Exception]] | None = None) -> None:
+        self.answers = {payee: list(some) for payee, some in (answers or {}).items()}
+        self.paid: dict[str, int] = {}
+        self.asked = Counter[str]()
+
+    async def pay(self, order: PayoutOrder, *, resumed: bool) -> RailAnswer:
+        return await self.ask(order)
+
+    async def ask(self, order: PayoutOrder) -> RailAnswer:
+        self.asked[order.number] += 1
+        some = self.answers.get(order.payee, [RailAnswer("paid", rail_number=f"R{order.number}")])
+        answer = some.pop(0) if len(some) > 1 else some[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.state == "paid":
+            assert self.paid.setdefault(order.number, order.amount_minor) == order.amount_minor
+        return answer
+
+
+class Cashier(Books):
+    """A merchant's settlements and payouts, done by hand instead of by workflows."""
+
+    def __init__(self, office: Office, rails: Mapping[Rail, PayoutRail] | None = None) -> None:
+        super().__init__(office)
+        self.service = PayoutService(office.database, office.steps)
+        self.planning = PayoutPlanning(office.database)
+        self.rail = FakeRail()
+        self.paying = Paying(office.database, rails or {"wechat-pay": self.rail})
+
+    async def planned(self, wish: PayoutWish = PROMOTERS) -> BatchView:
+        batch = await self.service.ask(QIAN, wish)
+        for part in range(PARTS):
+            await self.planning.plan_part(batch.id, part)
+        await self.planning.finish_plan(batch.id)
+        return await self.service.show(QIAN, batch.id)
+
+    async def reserved(self, batch: UUID) -> None:
+        await self.service.decide(WU, batch, approve=True)
+        for part in range(PARTS):
+            await self.planning.reserve_part(batch, part)
+        await self.planning.finish_reserving(batch)
+
+    async def pay(self, batch: UUID) -> BatchView:
+        """As far as it goes now."""
+        for first, last in await self.paying.chunks(batch):
+            await self.paying.pay_chunk(batch, first, last)
+        await self.service.unfinished(self.office.database.clock(), 10)
+        return await self.service.show(QIAN, batch)
+
+    async def paid(self) -> BatchView:
+        view = await self.planned()
+        await self.reserved(view.batch.id)
+        return await self.pay(view.batch.id)
+
+    async def accounts(self) -> dict[str, dict[str, int]]:
+        """Balances by kind of account and payee; all of them together are nothing."""
+        async with UnitOfWork(self.office.database) as work:
+            balances = await Ledger(work).balances()
+            codes = await Payees(work).codes({each.payee for each in balances if each.payee is not None})
+        assert sum(each.balance_minor for each in balances) == 0
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for each in balances:
+            if each.balance_minor:
+                found[each.kind][codes.get(each.payee or 0, "")] = each.balance_minor
+        return dict(found)
+
+    async def payee(self, code: str, **details: str) -> int:
+        await self.office.register.put(
+            QIAN,
+            [
+                NewPayee(
+                    code=code,
+                    name=code,
+                    role="city" if code[0] == "C" else "promoter",
+                    details=NewPayoutDetails(**details),
+                )
+            ],
+        )
+        async with UnitOfWork(self.office.database) as work:
+            return (await Payees(work).rows([code]))[code].id
+
+    async def states(self, view: BatchView) -> dict[str, int]:
+        return {each.state: each.payouts for each in view.sums}
+
+
+@pytest.fixture
+async def cashier(office: Office) -> Cashier:
+    found = Cashier(office)
+    for code in ("P1", "P2", "C1", "C2"):
+        await found.payee(code, openid=f"o-{code}", real_name=f"名{code}")
+    return found
+
+
+async def test_a_settlement_is_paid_to_the_cent(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    with pytest.raises(ConflictProblem):
+        await cashier.planned()
+    await cashier.settled()
+    view = await cashier.planned()
+    assert (view.batch.state, view.batch.payouts, view.batch.total_minor) == ("planned", 4, 3_794)
+    assert (await cashier.accounts())["payable"] == {"P1": 1_537, "C1": 360, "P2": 1_537, "C2": 360}
+    with pytest.raises(ConflictProblem):
+        await cashier.planned()
+    for who in (QIAN, an_actor("qian", Role.APPROVER)):
+        with pytest.raises(AuthorizationProblem):
+            await cashier.service.decide(who, view.batch.id, approve=True)
+    with pytest.raises(ConflictProblem):
+        await cashier.planning.reserve_part(view.batch.id, 0)
+    await cashier.reserved(view.batch.id)
+    assert sum((await cashier.accounts())["paying"].values()) == 3_794
+    done = await cashier.pay(view.batch.id)
+    assert (done.batch.state, await cashier.states(done)) == ("done", {"paid": 4})
+    assert await cashier.accounts() == {"commission": {"": -3_794}, "wechat-pay": {"": 3_794}}
+    assert sum(cashier.rail.paid.values()) == 3_794
+    again = await cashier.planned()
+    assert (again.batch.payouts, again.batch.total_minor) == (0, 0), "there is nothing more to pay"
+
+
+async def test_who_cannot_be_paid_is_named_with_the_reason_and_keeps_the_balance(
+    office: Office, cashier: Cashier
+) -> None:
+    orders = [an_order(f"E{number}", channel=f"P{number}") for number in range(1, 5)]
+    await office.told(*orders, an_order("E9", channel="P5", paid_minor=9_000_000))
+    await cashier.payee("P3")
+    await cashier.payee("P5", openid="o5")
+    await cashier.settled()
+    await office.register.put(
+        QIAN, [NewPayee(code="P4", name="P4", role="promoter", active=False, details=NewPayoutDetails(openid="o4"))]
+    )
+    view = await cashier.paid()
+    reasons = {each.payee: each.reason for each in await cashier.service.omissions(QIAN, view.batch.id)}
+    assert reasons == {"P3": "no-account", "P4": "inactive", "P5": "no-real-name"}
+    assert set((await cashier.accounts())["payable"]) == set(reasons)
+    await cashier.payee("P3", bank_account="6222000011112222", real_name="三")
+    later = await cashier.planned()
+    assert [(each.rail, each.payouts) for each in later.sums] == [("bank", 1)]
+
+
+async def test_a_period_is_held_until_its_time_and_released_once(office: Office, cashier: Cashier) -> None:
+    await office.scheme("2.0.0", text=SCHEME.replace(TERMS, TERMS + "  hold-days: 7\n"))
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    assert (await cashier.accounts())["held"] == {"P1": 1_537, "C1": 360}
+    office.clock.now = office.clock.now.replace(year=2026, month=6, day=5)
+    early = await cashier.planned()
+    assert early.batch.payouts == 0
+    await cashier.service.decide(WU, early.batch.id, approve=False)
+    office.clock.now = office.clock.now.replace(day=9)
+    first = await cashier.paid()
+    assert await cashier.states(first) == {"paid": 2}
+    await office.told(an_order("E2", channel="P2"))
+    await cashier.settled()
+    assert (await cashier.accounts())["payable"] == {"P2": 1_537, "C2": 360}, "its time is over: nothing is held"
+    assert (await cashier.paid()).batch.total_minor == 1_897
+
+
+async def test_what_a_closed_period_takes_back_is_taken_off_by_instalments(office: Office, cashier: Cashier) -> None:
+    clawback = "  clawback: {{ instalments: 3, keep: '50%' }}\n  minimum: '1.00'\n"
+    await office.scheme("2.0.0", text=SCHEME.replace(TERMS, TERMS + clawback))
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    await cashier.paid()
+    await cashier.runs.close(WU, "promoters", MAY)
+    late = NOW + timedelta(days=35)
+    await office.told(a_refund(30_000), at=late)
+    for number, month in enumerate((JUNE, date(2026, 7, 1), date(2026, 8, 1), date(2026, 9, 1))):
+        office.clock.now = office.clock.now.replace(year=2026, month=month.month, day=28)
+        at = NOW.replace(month=month.month, day=10)
+        await office.told(an_order(f"N{number}", channel="P1", paid_minor=20_000, paid_at=at, created_at=at), at=at)
+        await cashier.settled(month)
+        await cashier.paid()
+    accounts = await cashier.accounts()
+    assert "receivable" not in accounts, "all of it is repaid"
+    async with UnitOfWork(office.database) as work:
+        rows = await work.session.execute(
+            text(
+                "SELECT amount_minor FROM transfers JOIN ledger_accounts a ON a.id = credit "
+                "WHERE transfers.kind = 'offset' AND amount_minor > 200 ORDER BY transfers.id"
+            )
+        )
+        taken = [amount for (amount,) in rows]
+    # Of 15.37 owed a third is due in each month; of the month's 10.37 half is left.
+    assert taken == [512, 512, 513]
+    assert await cashier.accounts() | {"commission": {}, "wechat-pay": {}} == {"commission": {}, "wechat-pay": {}}
+
+
+async def test_a_plan_that_is_not_covered_any_more_pays_nothing_of_it(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    await cashier.settled()
+    view = await cashier.planned()
+    await office.told(a_refund(30_000))
+    await cashier.settled()
+    await cashier.reserved(view.batch.id)
+    done = await cashier.pay(view.batch.id)
+    assert await cashier.states(done) == {"cancelled": 2, "paid": 2}
+    assert sum(cashier.rail.paid.values()) == 1_897
+    assert set(await cashier.accounts()) == {"commission", "wechat-pay"}
+
+
+async def test_whatever_a_rail_says_every_sum_is_somewhere_and_nothing_is_paid_twice(
+    office: Office, cashier: Cashier
+) -> None:
+    await office.told(*(an_order(f"E{number}", channel=f"P{number}") for number in range(1, 7)))
+    ids = {code: await cashier.payee(code, openid=f"o-{code}") for code in ("P1", "P2", "P3", "P4", "P5", "P6")}
+    away = CommunicationProblem(Text("连接断开", "The connection broke"))
+    unknown, waiting = RailAnswer("unknown", retry_after_s=1), RailAnswer("awaiting_user", retry_after_s=1)
+    paid = RailAnswer("paid")
+    cashier.rail.answers = {
+        ids["P1"]: [away, unknown, paid],
+        ids["P2"]: [RailAnswer("reserved", retry_after_s=1), waiting, unknown, paid],
+        ids["P3"]: [RailAnswer("failed", reason="账户已注销")],
+        ids["P4"]: [waiting, RailAnswer("cancelled", reason="撤销")],
+        ids["P5"]: [RailAnswer("failed", paid_minor=500)],
+        ids["P6"]: [unknown],
+    }
+    await cashier.settled()
+    view = await cashier.planned()
+    await cashier.reserved(view.batch.id)
+    pick = Random("crowd")
+    for _ in range(12):
+        await asyncio.gather(*(cashier.pay(view.batch.id) for _ in range(pick.randrange(1, 4))))
+        office.clock.now += timedelta(seconds=200)
+    done = await cashier.pay(view.batch.id)
+    assert (done.batch.state, await cashier.states(done)) == (
+        "paying",
+        {"cancelled": 1, "failed": 2, "paid": 4, "unknown": 1},
+    )
+    accounts = await cashier.accounts()
+    assert accounts["paying"] == {"P6": 1_537}, "nobody knows, so it stays"
+    assert accounts["payable"] == {"P3": 1_537, "P4": 1_537, "P5": 1_037}
+    assert accounts["wechat-pay"] == {"": 2 * 1_537 + 2 * 1_080 + 500}
+    # What failed is paid by the next batch under another number; what is unknown is not touched.
+    cashier.rail.answers = {ids["P6"]: [unknown]}
+    second = await cashier.paid()
+    assert await cashier.states(second) == {"paid": 3}
+    cashier.rail.answers = {}
+    office.clock.now += timedelta(hours=1)
+    assert (await cashier.pay(view.batch.id)).batch.state == "done"
+    assert set(await cashier.accounts()) == {"commission", "wechat-pay"}
+
+
+async def test_quotas_put_payouts_off_and_the_calendar_tells_the_last_day(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    await cashier.settled()
+    view = await cashier.planned(PayoutWish(scheme="promoters", quotas={"wechat-pay": RailQuota(payouts=3)}))
+    assert [each.payouts for each in view.calendar] == [3, 1]
+    assert view.calendar[1].day == view.batch.day + timedelta(days=1)
+    await cashier.reserved(view.batch.id)
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"paid": 3, "reserved": 1}
+    office.clock.now += timedelta(days=1)
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"paid": 4}
+
+
+async def test_a_refusal_ends_the_batch_and_leaves_the_balances(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    view = await cashier.planned()
+    with pytest.raises(ConflictProblem):
+        await cashier.runs.close(WU, "promoters", view.batch.day)
+    assert (await cashier.service.decide(WU, view.batch.id, approve=False)).state == "refused"
+    assert await cashier.states(await cashier.service.show(QIAN, view.batch.id)) == {"cancelled": 2}
+    assert (await cashier.paid()).batch.total_minor == 1_897
+
+
+async def test_the_database_itself_keeps_numbers_amounts_and_ends(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    await cashier.paid()
+    for statement in (
+        "UPDATE payouts SET state = 'reserved'",
+        "UPDATE payouts SET amount_minor = amount_minor + 1",
+        "INSERT INTO payout_approvals SELECT id, asked_by, true, NULL, now() FROM payout_batches",
+    ):
+        with pytest.raises(Exception, match=r"privilege|once|approves"):
+            async with UnitOfWork(office.database) as work:
+                await work.session.execute(text(statement))
