@@ -1,7 +1,6 @@
 """The steps of payouts, on the queue of settlements."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -73,5 +72,4 @@ class PayoutActivities:
         """What is left of the chunk."""
         async with refusing():
             left = await self._paying.pay_chunk(UUID(chunk.batch), chunk.first, chunk.last)
-            wait_s = (left.next_at - datetime.now(UTC)).total_seconds() if left.next_at is not None else 0.0
-            return messages.PayoutsOpen(left.open, max(wait_s, 0.0))
+            return messages.PayoutsOpen(left.open, left.wait_s)

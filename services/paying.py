@@ -46,10 +46,10 @@ _PAUSES: Mapping[State, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Payouts of a chunk that have not ended, and when the first of them is to be asked about."""
+    """Payouts of a chunk that have not ended, and in how many seconds the first of them is to be asked about."""
 
     open: int
-    next_at: datetime | None
+    wait_s: float
 
 
 class Paying:
@@ -82,7 +82,8 @@ class Paying:
                 break
             await asyncio.gather(*(go_on(number) for number in numbers))
         async with UnitOfWork(self._database) as work:
-            return Standing(*await Payouts(work).next_of(batch_id, first, last, self._rails))
+            count, next_at = await Payouts(work).next_of(batch_id, first, last, self._rails)
+            return Standing(count, max((next_at - work.now).total_seconds(), 0.0) if next_at is not None else 0.0)
 
     async def _go_on(self, number: str, scheme: str, terms: Terms) -> None:
         """One turn of one payout."""
