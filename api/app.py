@@ -28,6 +28,7 @@ from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
+from api.routes.payee_accounts import payee_accounts
 from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
@@ -68,6 +69,7 @@ ROUTERS = (
     settlement_periods,
     ledger,
     payouts,
+    payee_accounts,
     accounts,
     streams,
     comparisons,

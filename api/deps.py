@@ -28,6 +28,7 @@ from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
+from services.payee_accounts import PayeeAccounts
 from services.payees import PayeeRegister
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
@@ -101,6 +102,7 @@ class ApiDependencies:
     settlement_views: SettlementViews
     settlement_runs: SettlementRunService
     payouts: PayoutService
+    payee_accounts: PayeeAccounts
     payout_starts: PayoutStarts
     connections: Connections
     connection_tests: ConnectionTests

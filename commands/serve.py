@@ -106,6 +106,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         settlement_views=application.settlement_views,
         settlement_runs=application.settlement_runs,
         payouts=application.payouts,
+        payee_accounts=application.payee_accounts,
         payout_starts=application.payout_starts,
         connections=application.connections,
         connection_tests=application.connection_tests,

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
@@ -26,7 +26,7 @@ from services.calculations import CalculationSteps, Wanted
 from services.exchange_rates import ExchangeRateService, Rate
 from services.sale_corrections import SaleCorrectionService
 from services.settlement_runs import RunView, SettlementRunService
-from services.settlement_views import ExplainedEarning, SettlementViews
+from services.settlement_views import SettlementViews
 from storage.engine import Database
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
@@ -141,34 +141,6 @@ def preview(
     with_database(work)
 
 
-@settle.command("explain")
-def explain(
-    calculation: Annotated[UUID, typer.Argument(help="试算的编号 / a calculation's id")],
-    payee: Annotated[str, typer.Argument(help="收款人编号 / a payee's code")],
-    as_json: AsJson = False,
-) -> None:
-    """一位收款人的结果为什么是这样，直到每一行订单 / why a payee's sum is what it is, down to order lines."""
-
-    async def work(database: Database, settings: Settings) -> None:
-        found = await SettlementViews(database).explain(command_line_actor(Role.FINANCE), calculation, payee)
-        if as_json:
-            shown = {**asdict(found), "earnings": [_earning(each) for each in found.earnings]}
-            typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
-            return
-        total = major_from_minor(found.amount_minor, found.currency)
-        say(settings, Text(f"{payee} 合计 {total}", f"{payee}: {total} in all"))
-        for each in found.earnings:
-            rule = each.rule.zh if settings.locale == "zh" else each.rule.en
-            typer.echo(f"\n{each.title}  {rule}")
-            typer.echo(f"  {each.base} → {major_from_minor(each.amount_minor, found.currency)}")
-            show_rows([asdict(line) for line in each.lines], as_json=False)
-            show_rows([asdict(one) for one in each.below], as_json=False)
-            if each.more_lines:
-                say(settings, Text("还有更多订单行，未列出", "There are more order lines"), err=True)
-
-    with_database(work)
-
-
 @settle.command("run")
 def settle_period(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
@@ -251,7 +223,3 @@ def _show_run(view: RunView, settings: Settings) -> None:
         for each in view.calculations
     ]
     show_rows(rows, as_json=False)
-
-
-def _earning(each: ExplainedEarning) -> dict[str, Any]:
-    return {**asdict(each), "rule": each.rule.as_dict()}

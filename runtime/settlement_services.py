@@ -9,6 +9,7 @@ from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
 from services.orchestrator import Orchestrator
+from services.payee_accounts import PayeeAccounts
 from services.payees import PayeeRegister
 from services.paying import Paying
 from services.payout_planning import PayoutPlanning
@@ -72,6 +73,10 @@ class SettlementServices:
     @cached_property
     def exchange_rates(self) -> ExchangeRateService:
         return ExchangeRateService(self.database)
+
+    @cached_property
+    def payee_accounts(self) -> PayeeAccounts:
+        return PayeeAccounts(self.database)
 
     @cached_property
     def payouts(self) -> PayoutService:

@@ -111,7 +111,7 @@ class SettlementViews:
             done = len(await Calculations(work).parts(calculation))
             if row.state != "computed":
                 return CalculationView(row, done, 2 * row.parts)
-            titles = _titles(await _scheme(work, row))
+            titles = _titles(await scheme_in(work, row))
             components = [
                 ComponentSum(name, titles[name], payees, amount)
                 for name, payees, amount in await Calculations(work).by_component(row)
@@ -134,53 +134,52 @@ class SettlementViews:
                 raise NotFoundProblem(Text(f"没有收款人 {code}", f"There is no payee {code}"))
             if row.state != "computed":
                 raise ConflictProblem(Text("尚未算完", "It is not computed yet"))
-            scheme = await _scheme(work, row)
+            scheme = await scheme_in(work, row)
             earned = await Calculations(work).earned_by(row, payee.id)
-            found = [await self._explained(work, row, scheme, each) for each in earned]
+            found = [await explained_earning(work, row, scheme, each) for each in earned]
             return Explanation(code, scheme.currency, sum(each.amount for each in earned), found)
 
-    async def _explained(
-        self, work: UnitOfWork, row: CalculationRow, scheme: Scheme, earned: Earned
-    ) -> ExplainedEarning:
-        component = next((each for each in scheme.components if each.name == earned.component), None)
-        if component is None:
-            bounds = Text("方案的保底与封顶", "the scheme's floor and cap")
-            base = major_from_minor(earned.base, scheme.currency)
-            return ExplainedEarning(earned.component, bounds.zh, bounds, base, earned.amount, (), more_lines=False)
-        sellers: Sequence[int] = [earned.payee]
-        below: Sequence[PayeeSum] = ()
-        if component.override is not None:
-            below = await self._below(
-                work, row, earned.payee, component.override.component, len(component.override.rates)
-            )
-            sellers = []
-        elif component.level > 0:
-            sellers = await Calculations(work).downline(row, earned.payee, component.level)
-        lines: list[tuple[str, str, str, int]] = []
-        if component.base in LINE_BASES:
-            extent = Extent(row.start, row.end, row.sales_upto or 0, None, sellers)
-            lines = await SaleSums(work).lines(scheme, component, extent, MOST_ORDERS_SHOWN + 1)
-        return ExplainedEarning(
-            component.name,
-            component.title,
-            rule_of(scheme, component),
-            _shown(component, scheme, earned.base),
-            earned.amount,
-            [
-                Line(account, order_id, line_id, _shown(component, scheme, counted))
-                for account, order_id, line_id, counted in lines[:MOST_ORDERS_SHOWN]
-            ],
-            more_lines=len(lines) > MOST_ORDERS_SHOWN,
-            below=below,
-        )
 
-    async def _below(
-        self, work: UnitOfWork, row: CalculationRow, payee: int, component: str, levels: int
-    ) -> Sequence[PayeeSum]:
-        """What those below a payee earned by a component, who earned most first."""
-        found = await Calculations(work).earned_below(row, payee, component, levels, MOST_ORDERS_SHOWN)
-        codes = await Payees(work).codes({each for each, _ in found})
-        return [PayeeSum(codes[each], amount) for each, amount in found]
+async def explained_earning(
+    work: UnitOfWork, row: CalculationRow, scheme: Scheme, earned: Earned, since: int = 0
+) -> ExplainedEarning:
+    """Why a component comes to what it does. since: only lines of sales that were added after that one."""
+    component = next((each for each in scheme.components if each.name == earned.component), None)
+    if component is None:
+        bounds = Text("方案的保底与封顶", "the scheme's floor and cap")
+        base = major_from_minor(earned.base, scheme.currency)
+        return ExplainedEarning(earned.component, bounds.zh, bounds, base, earned.amount, (), more_lines=False)
+    sellers: Sequence[int] = [earned.payee]
+    below: Sequence[PayeeSum] = ()
+    if component.override is not None:
+        below = await _below(work, row, earned.payee, component.override.component, len(component.override.rates))
+        sellers = []
+    elif component.level > 0:
+        sellers = await Calculations(work).downline(row, earned.payee, component.level)
+    lines: list[tuple[str, str, str, int]] = []
+    if component.base in LINE_BASES:
+        extent = Extent(row.start, row.end, row.sales_upto or 0, None, sellers, since)
+        lines = await SaleSums(work).lines(scheme, component, extent, MOST_ORDERS_SHOWN + 1)
+    return ExplainedEarning(
+        component.name,
+        component.title,
+        rule_of(scheme, component),
+        _shown(component, scheme, earned.base),
+        earned.amount,
+        [
+            Line(account, order_id, line_id, _shown(component, scheme, counted))
+            for account, order_id, line_id, counted in lines[:MOST_ORDERS_SHOWN]
+        ],
+        more_lines=len(lines) > MOST_ORDERS_SHOWN,
+        below=below,
+    )
+
+
+async def _below(work: UnitOfWork, row: CalculationRow, payee: int, component: str, levels: int) -> Sequence[PayeeSum]:
+    """What those below a payee earned by a component, who earned most first."""
+    found = await Calculations(work).earned_below(row, payee, component, levels, MOST_ORDERS_SHOWN)
+    codes = await Payees(work).codes({each for each, _ in found})
+    return [PayeeSum(codes[each], amount) for each, amount in found]
 
 
 async def _row(work: UnitOfWork, calculation: UUID) -> CalculationRow:
@@ -190,7 +189,8 @@ async def _row(work: UnitOfWork, calculation: UUID) -> CalculationRow:
     return row
 
 
-async def _scheme(work: UnitOfWork, row: CalculationRow) -> Scheme:
+async def scheme_in(work: UnitOfWork, row: CalculationRow) -> Scheme:
+    """As the calculation's own version says. Raises NotFoundProblem."""
     version = await Definitions(work).get((SCHEME, "", row.scheme, row.version))
     if version is None:
         raise NotFoundProblem(Text(f"没有方案 {row.scheme}", f"There is no scheme {row.scheme}"))

@@ -28,13 +28,15 @@ _FLAGS = {"first": "is_first", "bonded": "is_bonded"}
 
 
 class Extent(NamedTuple):
-    """Which sales: of `[start, end)`, up to a row, of one part; of some payees only, where they are named."""
+    """Which sales: of `[start, end)`, up to a row, of one part; of some payees only, where they are named; since: after
+    that row."""
 
     start: date
     end: date
     watermark: int
     part: int | None = None
     payees: Sequence[int] | None = None
+    since: int = 0
 
 
 class Sold(NamedTuple):
@@ -151,6 +153,8 @@ def _within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
         _SALES.c.day < extent.end,
         _SALES.c.seq <= extent.watermark,
     ]
+    if extent.since:
+        found.append(_SALES.c.seq > extent.since)
     if extent.part is not None:
         found.append(_SALES.c.part == extent.part)
     if extent.payees is not None:

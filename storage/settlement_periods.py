@@ -78,6 +78,12 @@ class SettlementPeriods(Repository):
         statement = select(row).where(col(row.scheme) == scheme).order_by(col(row.start).desc(), col(row.end).desc())
         return (await self.session.scalars(statement.limit(1))).first()
 
+    async def with_day(self, day: date) -> Sequence[SettlementPeriodRow]:
+        """The periods of all schemes that a day is in, by scheme and cycle."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.start) <= day, col(row.end) > day)
+        return (await self.session.scalars(statement.order_by(col(row.scheme), col(row.cycle)))).all()
+
     async def closed_of(self, scheme: str) -> Sequence[SettlementPeriodRow]:
         """The closed periods of a scheme, the earliest first."""
         row = SettlementPeriodRow

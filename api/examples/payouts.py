@@ -37,6 +37,17 @@ _PAYOUT = {
 _SUM = {"rail": "wechat-pay", "payouts": 1, "amount_minor": 68_765}
 _BANK = {"rail": "bank", "payouts": 1, "amount_minor": 20_000}
 
+_EARNING = {
+    "component": "sales",
+    "title": "推广提成",
+    "rule": {"zh": "实付减退款，分段计算：0.00 起 5%，10000.00 起 8%", "en": "of what buyers paid less refunds …"},
+    "base": "12220.67",
+    "amount_minor": 67_765,
+    "lines": [{"account": "youzan/flagship", "order_id": "E20261111000001", "line_id": "1", "counted": "-125.00"}],
+    "more_lines": False,
+    "below": [],
+}
+
 REQUESTS: dict[str, Any] = {
     "plan_payouts": {
         "scheme": "promoters",
@@ -62,4 +73,28 @@ RESPONSES: dict[str, Any] = {
     "refuse_payouts": {**_APPROVED, "state": "refused", "ended_at": "2026-12-08T01:20:00Z"},
     "list_payouts": {"items": [_PAYOUT], "next_cursor": None},
     "list_omissions": {"items": [{"payee": "P-0138", "reason": "no-account", "amount_minor": 804}]},
+    "explain_payee_account": {
+        "payee": "P-0137",
+        "scheme": "promoters",
+        "currency": "CNY",
+        "start": "2026-12-01",
+        "end": "2027-01-01",
+        "closed_at": None,
+        "opening_minor": 68_765,
+        "closing_minor": -1_000,
+        "entries": [
+            {
+                **{"kind": "payout-paid", "given": "wechat-pay", "taken": "paying"},
+                **{"amount_minor": 68_765, "net_minor": -68_765, "booked_at": "2026-12-08T01:22:00Z"},
+                **{"start": None, "end": None, "changes": []},
+                "payout": {"number": _PAYOUT["number"], "rail": "wechat-pay", "state": "paid"},
+            },
+            {
+                **{"kind": "clawback", "given": "commission", "taken": "receivable"},
+                **{"amount_minor": 1_000, "net_minor": -1_000, "booked_at": "2027-01-03T01:00:00Z"},
+                **{"start": "2026-11-01", "end": "2026-12-01", "payout": None},
+                "changes": [{"before_minor": 68_765, "change_minor": -1_000, "earning": _EARNING}],
+            },
+        ],
+    },
 }

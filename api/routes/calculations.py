@@ -15,7 +15,7 @@ from domain.access import Actor, Permission
 from domain.settlement.payees import Code
 from domain.settlement.scheme import Cycle
 from services.calculations import Wanted
-from services.settlement_views import CalculationView, Explanation
+from services.settlement_views import CalculationView, ExplainedEarning, Explanation
 
 calculations = router("/api/v1/settlement/calculations", "settlement")
 
@@ -165,17 +165,19 @@ def _explained(found: Explanation) -> ExplanationOut:
         payee=found.payee,
         currency=found.currency,
         amount_minor=found.amount_minor,
-        earnings=[
-            EarningOut(
-                component=each.component,
-                title=each.title,
-                rule=each.rule.as_dict(),
-                base=each.base,
-                amount_minor=each.amount_minor,
-                lines=[LineOut.model_validate(line) for line in each.lines],
-                more_lines=each.more_lines,
-                below=[PayeeSumOut.model_validate(one) for one in each.below],
-            )
-            for each in found.earnings
-        ],
+        earnings=[earning_out(each) for each in found.earnings],
+    )
+
+
+def earning_out(told: ExplainedEarning) -> EarningOut:
+    """As the API shows it."""
+    return EarningOut(
+        component=told.component,
+        title=told.title,
+        rule=told.rule.as_dict(),
+        base=told.base,
+        amount_minor=told.amount_minor,
+        lines=[LineOut.model_validate(line) for line in told.lines],
+        more_lines=told.more_lines,
+        below=[PayeeSumOut.model_validate(one) for one in told.below],
     )

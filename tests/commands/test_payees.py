@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands.payees import payee
-from commands.settlement import settle
+from commands.settle import settle
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -51,11 +51,11 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     plain = run(settle, "preview", "promoters", "2026-05-20").stdout
     assert "合计 15.00" in plain
     assert shown["digest"] in plain, "computed twice, it is the same"
-    explained = run(settle, "explain", shown["id"], "P1").stdout
+    explained = run(settle, "explain", "P1", shown["id"]).stdout
     assert "实付减退款的 5%" in explained
     assert "300.00 → 15.00" in explained
     assert "youzan/flagship  E1        1        200.00" in explained
-    earnings = json.loads(run(settle, "explain", shown["id"], "P1", "--json").stdout)["earnings"]
+    earnings = json.loads(run(settle, "explain", "P1", shown["id"], "--json").stdout)["earnings"]
     assert [each["counted"] for each in earnings[0]["lines"]] == ["200.00", "100.00"]
     settled = run(settle, "run", "promoters", "2026-05-20").stdout
     assert "computed, 15.00" in settled

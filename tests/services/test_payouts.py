@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from domain.access import Role
-from domain.problems import AuthorizationProblem, CommunicationProblem, ConflictProblem, Text
+from domain.problems import AuthorizationProblem, CommunicationProblem, ConflictProblem, NotFoundProblem, Text
 from domain.settlement.payees import NewPayee, NewPayoutDetails
 from domain.settlement.payouts import Rail, RailQuota
+from services.payee_accounts import PayeeAccounts
 from services.paying import Paying
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
@@ -218,6 +219,36 @@ async def test_what_a_closed_period_takes_back_is_taken_off_by_instalments(offic
     # Of 15.37 owed a third is due in each month; of the month's 10.37 half is left.
     assert taken == [512, 512, 513]
     assert await cashier.accounts() | {"commission": {}, "wechat-pay": {}} == {"commission": {}, "wechat-pay": {}}
+
+
+async def test_a_payees_account_explains_what_was_taken_back_by_the_refund_behind_it(
+    office: Office, cashier: Cashier
+) -> None:
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    await cashier.paid()
+    await cashier.runs.close(WU, "promoters", MAY)
+    await office.told(a_refund(10_000, 1, "2"), at=NOW + timedelta(days=35))
+    at = NOW.replace(month=6, day=10)
+    await office.told(an_order("N1", channel="P1", paid_at=at, created_at=at), at=at)
+    await cashier.settled(JUNE)
+    accounts = PayeeAccounts(office.database)
+    may = await accounts.explain(QIAN, "promoters", MAY, "P1")
+    assert (may.opening_minor, [each.entry.kind for each in may.entries]) == (0, ["commission"])
+    assert may.closed_at is not None
+    june = await accounts.explain(QIAN, "promoters", JUNE, "P1")
+    back = next(each for each in june.entries if each.entry.kind == "clawback")
+    assert (back.entry.net_minor, back.start, back.end) == (-500, MAY, JUNE)
+    (change,) = back.changes
+    assert (change.earning.title, change.before_minor, change.change_minor) == ("推广", 1_500, -500)
+    lines = [(each.order_id, each.line_id, each.counted) for each in change.earning.lines]
+    assert lines == [("E1", "2", "-100.00")], "the refund alone came in between"
+    assert june.opening_minor == may.closing_minor
+    assert june.closing_minor == june.opening_minor + 1_537 - 500
+    with pytest.raises(NotFoundProblem):
+        await accounts.explain(QIAN, "promoters", MAY, "nobody")
+    with pytest.raises(NotFoundProblem):
+        await accounts.explain(QIAN, "promoters", date(2020, 1, 1), "P1")
 
 
 async def test_a_plan_that_is_not_covered_any_more_pays_nothing_of_it(office: Office, cashier: Cashier) -> None:
