@@ -29,7 +29,8 @@ from domain.settlement.periods import period_of
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
-from storage.calculations import CalculationRow, Calculations, Part, Purpose, rates_of
+from storage.calculation_tables import CalculationRow, Purpose
+from storage.calculations import Calculations, Part, rates_of
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates

@@ -16,7 +16,8 @@ from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from storage.audit import AuditLog
-from storage.calculations import CalculationRow, Calculations
+from storage.calculation_tables import CalculationRow
+from storage.calculations import Calculations
 from storage.engine import Database
 from storage.ledger import AccountKind, Ledger
 from storage.paging import Page, PageRequest

@@ -13,7 +13,8 @@ from domain.settlement.exact import WEIGHT
 from domain.settlement.explanation import rule_of
 from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
-from storage.calculations import CalculationRow, Calculations
+from storage.calculation_tables import CalculationRow
+from storage.calculations import Calculations
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.paging import Page, PageRequest

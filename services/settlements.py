@@ -11,7 +11,8 @@ from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import CalculationView
 from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
 from storage.audit import AuditLog
-from storage.calculations import CalculationRow, Calculations
+from storage.calculation_tables import CalculationRow
+from storage.calculations import Calculations
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from workflows import messages

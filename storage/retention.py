@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Field, col
 
 from domain.retention import Kind
-from storage.calculations import CalculationRow
+from storage.calculation_tables import CalculationRow
 from storage.comparisons import ComparisonRow
 from storage.effects import EffectRow
 from storage.events import EventOutboxRow, EventRow

@@ -24,24 +24,37 @@ Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
 PayeeCode = Annotated[Code, Path(examples=["P-0137"])]
 
 
-class CalculationIn(BaseModel):
-    """What is to be computed. version: the published one when left out; one that is only uploaded may be tried. day:
-    any day of the period. cycle: the scheme's own when left out; payees with a cycle of their own are settled by it."""
+class Given(BaseModel):
+    """What a request may say, and nothing else."""
 
     model_config = ConfigDict(extra="forbid")
 
+
+class Shown(BaseModel):
+    """What an answer takes over from the fields of what a service returned."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class PeriodIn(Given):
+    """A period of a scheme, by any day in it. cycle: the scheme's own when left out; payees with a cycle of their own
+    are settled by it."""
+
     scheme: str = Field(min_length=1, max_length=64)
-    version: str | None = Field(default=None, max_length=64)
     day: date
     cycle: Cycle | None = None
+
+
+class CalculationIn(PeriodIn):
+    """What is to be computed. version: the published one when left out; one that is only uploaded may be tried."""
+
+    version: str | None = Field(default=None, max_length=64)
     purpose: Literal["preview", "what-if"] = "preview"
 
 
-class CalculationOut(BaseModel):
+class CalculationOut(Shown):
     """A calculation. start, end: Shanghai days, the end not included. digest: the same whenever it is computed anew
     from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     scheme: str
@@ -61,18 +74,14 @@ class CalculationOut(BaseModel):
     problem: dict[str, Any] | None
 
 
-class ComponentSumOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class ComponentSumOut(Shown):
     component: str
     title: str
     payees: int
     amount_minor: int
 
 
-class PayeeSumOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class PayeeSumOut(Shown):
     payee: str
     amount_minor: int
 
@@ -87,10 +96,8 @@ class CalculationShown(BaseModel):
     highest: list[PayeeSumOut]
 
 
-class LineOut(BaseModel):
+class LineOut(Shown):
     """An order line and what it counts of the component's base, refunds taken off."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     account: str
     order_id: str

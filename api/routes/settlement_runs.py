@@ -5,48 +5,29 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging, Word
-from api.routes.calculations import CalculationOut
+from api.routes.calculations import Asker, CalculationOut, Given, Looker, PeriodIn, Shown
 from api.routing import router
 from domain.access import Actor, Permission
-from domain.settlement.scheme import Cycle
 from services.settlement_runs import RunView
 
 settlement_runs = router("/api/v1/settlement/runs", "settlement")
 settlement_periods = router("/api/v1/settlement/periods", "settlement")
 ledger = router("/api/v1/settlement/ledger", "settlement")
 
-Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
-Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
 Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 State = Literal["computing", "computed", "approved", "booked", "refused", "failed"]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Out(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class PeriodIn(_In):
-    """A period of a scheme, by any day in it. cycle: the scheme's own when left out."""
-
-    scheme: str = Field(min_length=1, max_length=64)
-    day: date
-    cycle: Cycle | None = None
-
-
-class VerdictIn(_In):
+class VerdictIn(Given):
     note: str | None = Field(default=None, max_length=500)
 
 
-class RunOut(_Out):
+class RunOut(Shown):
     """A settlement. total_minor: what it pays beyond what was booked; approvals_needed: by how many people."""
 
     id: UUID
@@ -63,14 +44,14 @@ class RunOut(_Out):
     problem: dict[str, Any] | None
 
 
-class ApprovalOut(_Out):
+class ApprovalOut(Shown):
     login: str
     approved: bool
     note: str | None
     decided_at: AwareDatetime
 
 
-class PeriodOut(_Out):
+class PeriodOut(Shown):
     """A period. start, end: Shanghai days, the end not included."""
 
     scheme: str

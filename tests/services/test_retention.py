@@ -19,7 +19,8 @@ from services.access import Access
 from services.people import People
 from services.retention import RetentionService
 from storage.audit import AuditEntryRow
-from storage.calculations import CalculationRow, Calculations, Purpose
+from storage.calculation_tables import CalculationRow, Purpose
+from storage.calculations import Calculations
 from storage.comparisons import Comparisons
 from storage.effects import EffectRow, Effects
 from storage.engine import Database
