@@ -54,9 +54,9 @@ def tell_scheme(
             ),
             findings=[found.as_dict(str(file)) for found in findings],
         )
-    locale = read_settings().locale
+    settings = read_settings()
     for place, document in enumerate(documents):
-        resource = parse_resource("scheme", document.data)
+        resource = parse_resource("scheme", document.data, settings.level_rail)
         said = explained(scheme_of(resource.model_dump(mode="json", by_alias=True)))
         if as_json:
             typer.echo(json.dumps([each.as_dict() for each in said], ensure_ascii=False))
@@ -64,7 +64,7 @@ def tell_scheme(
         if place:
             typer.echo()
         for each in said:
-            typer.echo(each.zh if locale == "zh" else each.en)
+            typer.echo(each.zh if settings.locale == "zh" else each.en)
 
 
 @settle.command("order")

@@ -20,7 +20,8 @@ from domain.money import HOME_CURRENCY
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
 from domain.settlement.attribution_reading import check_attribution
-from domain.settlement.scheme_reading import LEGAL_LEVELS, check_scheme
+from domain.settlement.levels import LAW, LEGAL_LEVELS, LevelRail
+from domain.settlement.scheme_reading import check_scheme
 from domain.tags import Remark, check_grading, check_rule
 from domain.validation_texts import explain
 
@@ -158,13 +159,15 @@ _TITLES: dict[ResourceKind, str] = {
 _CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[Remark]]] = {
     "tag-rule": check_rule,
     "grading": check_grading,
-    "scheme": check_scheme,
     "attribution": check_attribution,
 }
 
 
-def remarks_on(kind: ResourceKind, document: Mapping[str, Any]) -> list[Remark]:
-    """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place."""
+def remarks_on(kind: ResourceKind, document: Mapping[str, Any], rail: LevelRail = LAW) -> list[Remark]:
+    """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place. rail: of
+    schemes, how many levels they may have."""
+    if kind == "scheme":
+        return check_scheme(document, rail)
     check = _CHECKS.get(kind)
     return check(document) if check is not None else []
 
@@ -176,8 +179,8 @@ def resource_kind(document: Any) -> ResourceKind | None:
     return next((kind for kind in RESOURCE_KINDS if kind in document and "document" not in document), None)
 
 
-def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
-    """The typed resource.
+def parse_resource(kind: ResourceKind, document: Mapping[str, Any], rail: LevelRail = LAW) -> Resource:
+    """The typed resource. rail: as of `remarks_on`.
 
     :raises ValidationProblem: something is missing or wrong; `errors` lists `{place, message: {zh, en}}`.
     """
@@ -185,7 +188,7 @@ def parse_resource(kind: ResourceKind, document: Mapping[str, Any]) -> Resource:
     if surplus:
         advice = Text(f"请删除：最上层只能有 {kind}", f"remove it: only `{kind}` belongs at the top")
         raise _refused(kind, [(surplus[0], advice)])
-    if wrong := [each for each in remarks_on(kind, document) if each.severity == "error"]:
+    if wrong := [each for each in remarks_on(kind, document, rail) if each.severity == "error"]:
         raise _refused(kind, [(_place(each.pointer), each.message) for each in wrong])
     try:
         resource = _MODELS[kind].model_validate(document[kind])

@@ -17,6 +17,7 @@ from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem
 from domain.retention import RetentionPolicy
 from domain.settlement.approvals import ApprovalPolicy
+from domain.settlement.levels import AllowedLevels, LevelRail, read_allowed_levels
 from domain.settlement.payouts import Rail, RailQuota
 from runtime.keys import parse_keyring
 
@@ -116,6 +117,9 @@ class Settings(BaseSettings):
     payout_quotas: dict[Rail, RailQuota] = {}
     """JSON: what a rail takes in a day, `{"wechat-pay": {"payouts": 10000, "amount_minor": 100000000}}`; none: all."""
 
+    settlement_levels: Annotated[AllowedLevels | None, NoDecode] = None
+    """`levels:who:why`, see `domain.settlement.levels`; none: the two levels that the law allows."""
+
     reach_policy: ReachPolicy | None = None
     """JSON, see `domain.journeys.reach`; none: no marketing from 22 to 8, one message a day and four in 31 days."""
 
@@ -162,6 +166,16 @@ class Settings(BaseSettings):
         except ConfigurationProblem as error:
             raise _refused(*error.text) from None
         return value
+
+    @field_validator("settlement_levels", mode="before")
+    @classmethod
+    def _levels(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return read_allowed_levels(value)
+        except ConfigurationProblem as error:
+            raise _refused(*error.text) from None
 
     @field_validator("database_url")
     @classmethod
@@ -309,6 +323,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def level_rail(self) -> LevelRail:
+        """How many levels a settlement's scheme may have here."""
+        return LevelRail(self.settlement_levels)
+
+    @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 
@@ -333,6 +352,8 @@ class Settings(BaseSettings):
                 text = value.get_secret_value()
             elif isinstance(value, tuple):
                 text = ",".join(value)
+            elif isinstance(value, AllowedLevels):
+                text = value.written()
             elif isinstance(value, BaseModel):
                 text = value.model_dump_json()
             else:

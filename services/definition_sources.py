@@ -13,6 +13,7 @@ from domain.enrolments import read_enrolment
 from domain.ids import content_digest
 from domain.problems import ProblemError, Text
 from domain.resources import ResourceKind, parse_resource, resource_kind
+from domain.settlement.levels import ANY_LEVELS
 from storage.definitions import VersionKey
 
 
@@ -97,7 +98,8 @@ def _read_one(file: str, document: SourceDocument) -> UploadedDocument:
 
 
 def _read_resource(file: str, kind: ResourceKind, document: SourceDocument) -> UploadedDocument:
-    resource = parse_resource(kind, document.data)
+    # How many levels a scheme may have is the linter's to say, by the settings.
+    resource = parse_resource(kind, document.data, ANY_LEVELS)
     return UploadedDocument(
         file=file,
         key=(kind, "", resource.name, resource.version),

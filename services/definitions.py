@@ -23,6 +23,7 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.resources import RESOURCE_KINDS
+from domain.settlement.levels import LAW, LevelRail
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
@@ -50,7 +51,8 @@ class Uploaded:
 
 
 class DefinitionService:
-    """allowed_hosts: where http calls may go, for the linter. four_eyes: whoever wrote a version may not publish it."""
+    """allowed_hosts: where http calls may go, for the linter. four_eyes: whoever wrote a version may not publish it.
+    rail: how many levels a settlement's scheme may have."""
 
     def __init__(
         self,
@@ -59,11 +61,13 @@ class DefinitionService:
         catalog: Catalog = CATALOG,
         allowed_hosts: Collection[str] | None = None,
         four_eyes: bool = False,
+        rail: LevelRail = LAW,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._allowed_hosts = allowed_hosts
         self._four_eyes = four_eyes
+        self._rail = rail
         self._dry_runs = asyncio.Semaphore(_DRY_RUNS_AT_ONCE)
         self._drawings = asyncio.Semaphore(_DRAWINGS_AT_ONCE)
 
@@ -116,7 +120,8 @@ class DefinitionService:
         """Let a flow's version be released, or put a resource's version in force; doing it twice changes nothing.
 
         :raises AuthorizationProblem: four eyes, or a call in it is reserved for other roles.
-        :raises NotFoundProblem: there is no such version.
+        :raises NotFoundProblem: there is no such version. :raises ConflictProblem: a scheme has more levels than the
+            settings allow by now.
         """
         actor.require(Permission.DEFINITIONS_PUBLISH)
         return await self._put_in_force(actor, key, "publish", second_person=self._four_eyes)
@@ -146,8 +151,10 @@ class DefinitionService:
                 require_second_person(
                     actor, [version.author], Text(f"发布 {version.label}", f"Publishing {version.label}")
                 )
+            answer = self._answer_for_levels(version)
             published = await definitions.publish(key, actor.login)
-            await AuditLog(work).record(actor, f"definition.{action}", _target(version), {"digest": version.digest})
+            details = {"digest": version.digest, **answer}
+            await AuditLog(work).record(actor, f"definition.{action}", _target(version), details)
         return published
 
     async def get(self, actor: Actor, key: VersionKey) -> tuple[DefinitionVersion, str]:
@@ -227,8 +234,22 @@ class DefinitionService:
             flows=names["flow"],
             secrets={each.name for each in await Secrets(work).describe()},
             allowed_hosts=self._allowed_hosts,
+            rail=self._rail,
             catalog=self._catalog,
         )
+
+    def _answer_for_levels(self, version: DefinitionVersion) -> dict[str, Any]:
+        """Who answers for a scheme's levels, for the audit; the setting may have changed since it was uploaded."""
+        levels = int(version.properties.get("levels") or 0) if version.kind == "scheme" else 0
+        if levels > self._rail.most:
+            refusal = self._rail.refusal()
+            raise ConflictProblem(
+                Text(
+                    f"{version.label} 有 {levels} 级：{refusal.zh}",
+                    f"{version.label} has {levels} levels. {refusal.en}",
+                )
+            )
+        return self._rail.answer_for(levels)
 
     def _refuse_reserved_calls(self, actor: Actor, definition: Definition) -> None:
         for name in sorted(definition.calls_used):

@@ -11,13 +11,11 @@ from domain.problems import RuntimeProblem, Text
 from domain.remarks import Remark, Remarks
 from domain.settlement.component_reading import Surroundings, read_component, read_roles
 from domain.settlement.exact import ROUNDINGS, Rounding
+from domain.settlement.levels import ANY_LEVELS, LAW, LEGAL_LEVELS, MOST_LEVELS, LevelRail
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate
 from domain.settlement.scheme import CYCLES, Component, Scheme
 
 SCHEME: Literal["scheme"] = "scheme"
-LEGAL_LEVELS = 2
-"""Who may earn by one sale, the seller included: more is pyramid selling (《禁止传销条例》, WeChat's rules for
-distribution)."""
 MOST_COMPONENTS = 30
 _KEYS = (
     "name",
@@ -51,8 +49,8 @@ class ReadScheme(NamedTuple):
     remarks: list[Remark]
 
 
-def read_scheme(document: Mapping[str, Any], *, most_levels: int = LEGAL_LEVELS) -> ReadScheme:
-    """The scheme of a document with the top key `scheme`. most_levels: what the settings of this Tandem allow."""
+def read_scheme(document: Mapping[str, Any], *, rail: LevelRail = LAW) -> ReadScheme:
+    """The scheme of a document with the top key `scheme`. rail: how many levels the settings of this Tandem allow."""
     remarks = Remarks()
     data = document.get(SCHEME)
     root = child("", SCHEME)
@@ -63,13 +61,13 @@ def read_scheme(document: Mapping[str, Any], *, most_levels: int = LEGAL_LEVELS)
     if missing := [key for key in _NEEDED if data.get(key) is None]:
         text = Text(f"还要写：{listed(missing)}", f"Missing: {listed(missing)}")
         remarks.error("missing-key", root, text, of_key=True)
-    scheme = _Reader(data, root, remarks).scheme(most_levels)
+    scheme = _Reader(data, root, remarks).scheme(rail)
     return ReadScheme(None if remarks.has_errors else scheme, remarks.found)
 
 
-def check_scheme(document: Mapping[str, Any]) -> list[Remark]:
+def check_scheme(document: Mapping[str, Any], rail: LevelRail = LAW) -> list[Remark]:
     """Everything there is to say about a document with the top key `scheme`, but for what its model checks."""
-    return read_scheme(document).remarks
+    return read_scheme(document, rail=rail).remarks
 
 
 def scheme_of(properties: Mapping[str, Any]) -> Scheme:
@@ -78,7 +76,7 @@ def scheme_of(properties: Mapping[str, Any]) -> Scheme:
     Whatever the settings allow now: it was checked when it was uploaded, and what was released stays in force.
     """
     given = {key: value for key, value in properties.items() if value is not None}
-    scheme, remarks = read_scheme({SCHEME: given}, most_levels=10)
+    scheme, remarks = read_scheme({SCHEME: given}, rail=ANY_LEVELS)
     if scheme is None:
         first = next(each for each in remarks if each.severity == "error")
         name, version = properties.get("name"), properties.get("version")
@@ -97,13 +95,13 @@ class _Reader:
         self._root = root
         self._remarks = remarks
 
-    def scheme(self, most_levels: int) -> Scheme:
+    def scheme(self, rail: LevelRail) -> Scheme:
         """What can be read of it."""
         currency = self._currency()
         start, end = self._day("from"), self._day("until")
         if start is not None and end is not None and start >= end:
             self._error("bad-days", "until", Text("until 要晚于 from", "`until` has to be after `from`"))
-        levels = self._levels(most_levels)
+        levels = self._levels(rail)
         payees = self._section("payees", ("roles",))
         roles = read_roles(payees.get("roles"), (), child(self._at("payees"), "roles"), self._remarks)
         rounding = self._section("rounding", ("rule", "grain"))
@@ -157,15 +155,11 @@ class _Reader:
             self._remarks.error("never-earns", place, text)
         return tuple(read.values())
 
-    def _levels(self, most: int) -> int:
+    def _levels(self, rail: LevelRail) -> int:
         place = self._at("levels")
-        levels = read_count(self._data.get("levels", LEGAL_LEVELS), place, self._remarks, least=1, most=10)
-        if levels is not None and levels > most:
-            text = Text(
-                f"最多 {most} 级获酬（含销售本人）：《禁止传销条例》与微信分销规则不允许更多级",
-                f"At most {most} levels may earn by one sale, the seller included: more is pyramid selling",
-            )
-            self._remarks.error("too-many-levels", place, text)
+        levels = read_count(self._data.get("levels", LEGAL_LEVELS), place, self._remarks, least=1, most=MOST_LEVELS)
+        if levels is not None and levels > rail.most:
+            self._remarks.error("too-many-levels", place, rail.refusal())
         return levels or LEGAL_LEVELS
 
     def _currency(self) -> str:

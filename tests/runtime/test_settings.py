@@ -57,6 +57,8 @@ def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TANDEM_OTEL_ENDPOINT", "collector:4318", "http://", "http://"),
         ("TANDEM_HTTP_ALLOWED_HOSTS", "api.example.com,https://b.example/", "不是主机名", "not a host name"),
         ("TANDEM_SIMULATOR_CUSTOMERS", "200001", "不能大于 200000", "at most 200000"),
+        ("TANDEM_SETTLEMENT_LEVELS", "3", "级数:何人允许:理由", "levels:who:why"),
+        ("TANDEM_SETTLEMENT_LEVELS", "2:legal:why", "级数 3 到 10", "3 to 10 levels"),
         ("TANDEM_REACH_POLICY", "{bad", "应为对象", "must be an object"),
         (
             "TANDEM_REACH_POLICY",
@@ -83,6 +85,14 @@ def test_a_wrong_value_is_refused_by_name_in_both_languages(
     assert variable in message["en"]
     assert zh in message["zh"]
     assert en in message["en"]
+
+
+def test_who_allowed_more_levels_is_told_to_children_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().level_rail.most == 2
+    monkeypatch.setenv("TANDEM_SETTLEMENT_LEVELS", "3:legal@corp.example:opinion of 2026-07")
+    settings = read_settings()
+    assert settings.level_rail.most == 3
+    assert settings.environment()["TANDEM_SETTLEMENT_LEVELS"] == "3:legal@corp.example:opinion of 2026-07"
 
 
 OUTSIDE = {"temporal_address": "temporal.example:7233"}
