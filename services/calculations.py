@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -306,12 +307,13 @@ async def _known(
     scores = await facts.of_part(part, row.start, row.end, upto) if _asks_for_scores(scheme) else {}
     bases: dict[int, dict[str, int]] = defaultdict(dict)
     by_line: dict[int, Mapping[str, int]] = {}
+    unrounded: dict[int, Mapping[str, Fraction]] = {}
     if not only_scores:
         extent = Extent(row.start, row.end, row.sales_upto or 0, part)
         for sold in await SaleSums(work).by_payee(scheme, extent, rates_of(row)):
             if sold.payee in members:
                 bases[sold.payee].update(sold.bases)
-                by_line[sold.payee] = sold.by_line
+                by_line[sold.payee], unrounded[sold.payee] = sold.by_line, sold.unrounded
         for component in scheme.components:
             if component.base in DEEDS:
                 start, end = component.days or (row.start, row.end)
@@ -320,7 +322,7 @@ async def _known(
                     if payee in members and component.base in counts:
                         bases[payee][component.name] = counts[component.base] * WEIGHT
     return {
-        payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}))
+        payee: Known(bases.get(payee, {}), by_line.get(payee, {}), scores.get(payee, {}), unrounded.get(payee, {}))
         for payee in bases.keys() | scores.keys()
     }
 

@@ -13,7 +13,7 @@ from sqlmodel import Field, col
 
 from storage.bulk import fetch
 from storage.locks import lock, lock_shared
-from storage.sales import part_of
+from storage.sales import PARTS
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -77,11 +77,10 @@ class PayeeFacts(Repository):
 
     async def of_part(self, part: int, start: date, end: date, upto: int) -> Mapping[int, Mapping[str, int]]:
         """What payees of a part did and were given on days `[start, end)`, by payee and name."""
-        values = {"start": start, "end": end, "upto": upto, "deeds": list(DEEDS)}
+        values = {"start": start, "end": end, "upto": upto, "deeds": list(DEEDS), "part": part, "parts": PARTS}
         found: dict[int, dict[str, int]] = {}
         for payee, name, amount in await fetch(self.work, _SUMS, values):
-            if part_of(payee) == part:
-                found.setdefault(payee, {})[name] = amount
+            found.setdefault(payee, {})[name] = amount
         return found
 
 
@@ -100,5 +99,6 @@ _SUMS = """
         END)::bigint
     FROM payee_facts
     WHERE day >= %(start)b::date AND day < %(end)b::date AND seq <= %(upto)b::bigint
+        AND (payee::bigint * 2654435761 %% 4294967296 * %(parts)b::bigint) >> 32 = %(part)b::bigint
     GROUP BY payee, name
 """

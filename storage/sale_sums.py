@@ -1,9 +1,10 @@
 """What each payee's sales come to, by component of a scheme: the filters of the scheme as SQL over numbered words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, and_, case, cast, false, func, literal, select, true
@@ -40,11 +41,13 @@ class Extent(NamedTuple):
 
 
 class Sold(NamedTuple):
-    """bases: by component, in `exact.WEIGHT`. by_line: of components of the grain `line`, in minor units."""
+    """bases: by component, in `exact.WEIGHT`. by_line: of components of the grain `line`, in minor units. unrounded:
+    of exchange differences, which may be finer than that, what `bases` has rounded."""
 
     payee: int
     bases: Mapping[str, int]
     by_line: Mapping[str, int]
+    unrounded: Mapping[str, Fraction] = {}
 
 
 class SaleSums(Repository):
@@ -71,17 +74,11 @@ class SaleSums(Repository):
             .group_by(_SALES.c.payee)
             .order_by(_SALES.c.payee)
         )
-        rounded = await self._by_line(scheme, lines, numbers, extent) if lines else {}
+        rounded = await self._by_line(scheme, lines, numbers, worth, extent) if lines else {}
         rows = (await self.session.execute(statement)).all()
         names = [each.name for each in counted]
-        return (
-            Sold(
-                row[0],
-                {name: _whole(value) for name, value in zip(names, row[1:], strict=True) if value is not None},
-                rounded.get(row[0], {}),
-            )
-            for row in rows
-        )
+        gains = {each.name for each in counted if each.base == "fx-difference"}
+        return (_sold(row[0], dict(zip(names, row[1:], strict=True)), rounded.get(row[0], {}), gains) for row in rows)
 
     async def any_after(self, start: date, end: date, watermark: int) -> bool:
         """Whether any sale of these days was added after a row."""
@@ -94,11 +91,16 @@ class SaleSums(Repository):
         """The order lines that count for a component, with all their differences: account, order, line, and what they
         count in `exact.WEIGHT`; without those that come to nothing. Of exchange differences what was kept abroad."""
         numbers = await self._numbers([component])
-        shown = replace(component, base="kept") if component.base == "fx-difference" else component
-        counted = func.sum(_weighted(shown, numbers)).label("counted")
+        chosen = [*_within(scheme, extent), _passes(component, numbers)]
+        shown = component
+        if component.base == "fx-difference":
+            shown = replace(component, base="kept")
+            home = await Sales(self.work).numbers({("currency", "")}, known_only=True)
+            chosen.append(_SALES.c.currency.not_in(home.values()))
+        counted = func.sum(_weighted(shown, numbers, {})).label("counted")
         sums = (
             select(_SALES.c.order_key, _SALES.c.line_id, counted)
-            .where(*_within(scheme, extent), _passes(component, numbers))
+            .where(*chosen)
             .group_by(_SALES.c.order_key, _SALES.c.line_id)
             .having(counted != 0)
             .order_by(_SALES.c.order_key, _SALES.c.line_id)
@@ -114,11 +116,16 @@ class SaleSums(Repository):
         return [(*row[:3], int(row[3])) for row in await self.session.execute(statement)]
 
     async def _by_line(
-        self, scheme: Scheme, lines: Sequence[Component], numbers: Mapping[tuple[str, str], int], extent: Extent
+        self,
+        scheme: Scheme,
+        lines: Sequence[Component],
+        numbers: Mapping[tuple[str, str], int],
+        worth: Mapping[int, Decimal],
+        extent: Extent,
     ) -> dict[int, dict[str, int]]:
         """What lines come to when each is rounded by itself, all its differences together."""
         exact = [
-            func.sum(_weighted(each, numbers) * cast(literal(_rate(each)), Numeric))
+            func.sum(_weighted(each, numbers, worth) * cast(literal(_rate(each)), Numeric))
             .filter(_passes(each, numbers))
             .label(each.name)
             for each in lines
@@ -187,23 +194,30 @@ def _holds(test: LineTest, numbers: Mapping[tuple[str, str], int]) -> ColumnElem
 
 
 def _weighted(
-    component: Component, numbers: Mapping[tuple[str, str], int], worth: Mapping[int, Decimal] | None = None
+    component: Component, numbers: Mapping[tuple[str, str], int], worth: Mapping[int, Decimal]
 ) -> ColumnElement[Any]:
     """What a sale counts, in `exact.WEIGHT`. worth: of a minor unit of other currencies, by their word's number."""
-    if component.base == "fx-difference":
-        now = case(
-            *((_SALES.c.currency == number, literal(each, Numeric)) for number, each in (worth or {}).items()),
-            else_=literal(None, Numeric),
-        )
-        gained = _SALES.c.foreign_minor * now - _SALES.c.kept_minor if worth else literal(0, Numeric)
-        return case((_SALES.c.foreign_minor != 0, gained * WEIGHT), else_=literal(0, Numeric))
-    amount = cast(_SALES.c[_MEASURES[str(component.base)]], BigInteger)
+    amount = (
+        _gained(worth)
+        if component.base == "fx-difference"
+        else cast(_SALES.c[_MEASURES[str(component.base)]], BigInteger)
+    )
     whens = [
         (and_(true(), *(_holds(test, numbers) for test in each.tests)), literal(each.weight, BigInteger))
         for each in component.weightings
     ]
     weight = case(*whens, else_=literal(WEIGHT, BigInteger)) if whens else literal(WEIGHT, BigInteger)
     return amount * weight
+
+
+def _gained(worth: Mapping[int, Decimal]) -> ColumnElement[Any]:
+    """What a sale is worth more at settlement than on the day of its order, in minor units, to their last decimal;
+    nothing for what was sold in the merchant's own currency."""
+    whens = [
+        (_SALES.c.currency == number, _SALES.c.foreign_minor * literal(each, Numeric) - _SALES.c.kept_minor)
+        for number, each in worth.items()
+    ]
+    return case(*whens, else_=literal(0, Numeric)) if whens else literal(0, Numeric)
 
 
 def _rate(component: Component) -> int:
@@ -230,6 +244,16 @@ def _rounded(exact: ColumnElement[int], scheme: Scheme) -> ColumnElement[int]:
     return func.sign(exact) * (whole + cast(cast(more, Integer), Numeric)) * scheme.grain
 
 
+def _sold(payee: int, sums: Mapping[str, Any], by_line: Mapping[str, int], gains: Collection[str]) -> Sold:
+    found = {name: value for name, value in sums.items() if value is not None}
+    return Sold(
+        payee,
+        {name: _whole(value) for name, value in found.items()},
+        by_line,
+        {name: Fraction(value) for name, value in found.items() if name in gains},
+    )
+
+
 def _whole(value: Any) -> int:
-    """A sum as a whole number; of exchange differences what is finer than a ten-thousandth is rounded, once."""
+    """A sum as a whole number; of exchange differences what is finer than a ten-thousandth is rounded."""
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP)) if isinstance(value, Decimal) else int(value)

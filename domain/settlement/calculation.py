@@ -7,6 +7,7 @@ again, alone and in any order, and comes to the same.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from domain.settlement.evaluation import Doings, Downline, Earning, bounded, earned_alone, earned_by_downline
@@ -44,11 +45,13 @@ class Passed(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a payee's period beside who they are. bases, by_line: of sales and deeds; scores: by name."""
+    """What is known of a payee's period beside who they are. bases, by_line: of sales and deeds; scores: by name;
+    unrounded: as in `evaluation.Doings`."""
 
     bases: Mapping[str, int] = {}
     by_line: Mapping[str, int] = {}
     scores: Mapping[str, int] = {}
+    unrounded: Mapping[str, Fraction] = {}
 
 
 _NOTHING = Known()
@@ -115,7 +118,7 @@ def digest_of(rows: Sequence[Earned] | Sequence[Passed] | Sequence[Member]) -> s
 
 
 def _doings(member: Member, known: Known) -> Doings:
-    return Doings(member.role, known.bases, known.by_line, known.scores)
+    return Doings(member.role, known.bases, known.by_line, known.scores, known.unrounded)
 
 
 def _worth_telling(payee: int, earnings: Sequence[Earning]) -> list[Earned]:

@@ -115,10 +115,11 @@ class _Reader:
                 f"No component above is called “{name}”.{near.en} There are: {listed(self._around.before) or 'none'}",
             )
             self._error("unknown-component", child(place, "of"), text)
-        elif known is not None and (known.override is not None or known.deducts):
+        elif known is not None and (known.override is not None or known.level > 0 or known.deducts):
             text = Text(
-                f"“{name}”是返利或扣款，不能再按它返利",
-                f"“{name}” is an override or a deduction itself; overrides are of what was earned",
+                f"“{name}”是返利、下级业绩或扣款，不能再按它返利",
+                f"“{name}” is an override, of what others sold, or a deduction itself; overrides are of what somebody "
+                "earned by their own",
             )
             self._error("override-of-override", child(place, "of"), text)
         rates = self._level_rates(data.get("levels"), child(place, "levels"))
@@ -153,6 +154,8 @@ class _Reader:
         if base == "fx-difference" and formula is not None and not isinstance(formula, Proportion):
             text = Text("汇兑差额可正可负，只能按比例（rate）", "An FX difference may be negative: only `rate` fits it")
             self._error("wrong-formula", self._at(words[0]), text, of_key=True)
+        if base == "fx-difference":
+            self._refuse(("level",), base)
         return self._made(base, formula, None)
 
     def _made(self, base: Base | None, formula: Formula | None, override: Override | None) -> Component | None:

@@ -5,6 +5,7 @@ come to the same. What an upline needs of a downline is added up in between.
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import NamedTuple
 
 from domain.settlement.exact import EXACT, RATE, WEIGHT, rounded
@@ -27,13 +28,15 @@ class Doings(NamedTuple):
     """What is known of a payee's own period.
 
     bases: by component, in `exact.WEIGHT`. by_line: by component of the grain `line`, what its lines came to, rounded
-    one by one, in minor units. scores: by name.
+    one by one, in minor units. scores: by name. unrounded: bases that are finer than `exact.WEIGHT`, as exchange
+    differences are, to their last decimal.
     """
 
     role: str
     bases: Mapping[str, int]
     by_line: Mapping[str, int] = {}
     scores: Mapping[str, int] = {}
+    unrounded: Mapping[str, Fraction] = {}
 
 
 class Downline(NamedTuple):
@@ -99,8 +102,11 @@ def _earning(scheme: Scheme, component: Component, base: int, doings: Doings) ->
     if component.grain == "line":
         amount = _settled(scheme, component, doings.by_line.get(component.name, 0), 1, doings.scores)
     else:
-        exact = component.formula.earned(base) if component.formula is not None else 0
-        amount = _settled(scheme, component, exact, EXACT, doings.scores)
+        # What is finer than a base can be is earned in proportion: numerator and denominator go their ways.
+        fine = doings.unrounded.get(component.name)
+        whole, parts = (base, 1) if fine is None else (fine.numerator, fine.denominator)
+        exact = component.formula.earned(whole) if component.formula is not None else 0
+        amount = _settled(scheme, component, exact, EXACT * parts, doings.scores)
     return Earning(component.name, base, amount)
 
 

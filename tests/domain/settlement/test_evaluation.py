@@ -1,5 +1,6 @@
 """What payees earn by a scheme: the sources' examples with worked numbers."""
 
+from fractions import Fraction
 from typing import Any
 
 import yaml
@@ -86,6 +87,14 @@ def test_a_fee_is_taken_off_and_bounds_hold() -> None:
     assert alone(scheme, sales=1_000, parcel=2) == {"sales": 500, "parcel": -700}
     assert alone(scheme, sales=900_000, parcel=0) == {"sales": 2_000, "parcel": 0}
     assert [bounded(scheme, total) for total in (-200, 700, 2_000)] == [100, 700, 1_500]
+
+
+def test_an_exchange_difference_is_rounded_once_however_fine_it_is() -> None:
+    """Rounded to a ten-thousandth first, 0.99999996 would be a whole unit, and half of it would be rounded up."""
+    scheme = a_scheme("[{name: fx, of: fx-difference, rate: '50%'}]")
+    fine = {"fx": Fraction(99_999_996, 10**8) * WEIGHT}
+    assert earned_alone(scheme, Doings("", {"fx": WEIGHT}, unrounded=fine)) == [("fx", WEIGHT, 0)]
+    assert earned_alone(scheme, Doings("", {"fx": WEIGHT})) == [("fx", WEIGHT, 1)]
 
 
 def test_what_was_rounded_line_by_line_is_taken_as_it_is() -> None:

@@ -114,6 +114,11 @@ def test_everything_that_a_scheme_may_say() -> None:
             "- {name: t, overrides: {of: live, levels: ['5%']}}",
             ("unknown-component", "/earns/0/overrides/of"),
         ),
+        ("- {name: a, of: fx-difference, level: 1, rate: '5%'}", ("out-of-place", "/earns/0/level")),
+        (
+            "- {name: a, of: kept, level: 1, rate: '5%'}\n- {name: t, overrides: {of: a, levels: ['5%']}}",
+            ("override-of-override", "/earns/1/overrides/of"),
+        ),
         (
             "- {name: a, of: kept, days: {from: 2026-11-12, until: 2026-11-11}, rate: '5%'}",
             ("bad-days", "/earns/0/days"),
