@@ -159,6 +159,17 @@ async def test_what_comes_after_the_freezing_counts_for_the_next(office: Office)
     assert await office.digest(await office.preview()) != digest
 
 
+async def test_an_order_that_is_edited_after_the_freezing_counts_as_it_was(office: Office) -> None:
+    await office.told(an_order(channel="P1"))
+    calculation = uuid4()
+    await office.steps.ask(QIAN, calculation, Wanted("promoters", MAY, "preview"))
+    await office.steps.freeze(calculation)
+    await office.told(an_order(version=2, channel="P1", paid_minor=10))
+    assert await office.steps.run(calculation) == await office.steps.run(calculation)
+    assert await office.earned(calculation) == {"P1": {"sales": 1_500, "deals": 37}, "C1": {"city": 360}}
+    assert (await office.earned(await office.preview()))["P1"] == {"sales": 1, "deals": 37}
+
+
 async def test_parts_in_any_order_and_at_once_and_again(office: Office) -> None:
     pick = Random("parts")
     for number in range(30):
@@ -248,7 +259,9 @@ scheme:
     await office.told(an_order(channel="P1", currency="USD"), an_order("E2", channel="P2"))
     with pytest.raises(ValidationProblem) as refused:
         await office.preview()
-    assert "USD" in refused.value.text.zh
+    assert "USD 在 2026-05-31 没有汇率" in refused.value.text.zh
+    assert "USD has no rate on 2026-05-31" in refused.value.text.en
+    assert refused.value.problem.as_dict()["currencies"] == ["USD"]
     await office.rates.set(QIAN, [Rate("USD", date(2026, 5, 31), "7.2345")])
     found = await office.earned(await office.preview())
     assert found == {"P1": {"sales": 21_300, "fx": 4_035}, "P2": {"sales": 3_000}}

@@ -1,6 +1,7 @@
 """What a base earns: the examples that others published, and the laws that hold for every scheme."""
 
 from fractions import Fraction
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -72,11 +73,35 @@ def test_graduated_tiers_never_fall(one: int, other: int, rows: list[tuple[int, 
 def test_increments_over_any_cut_of_a_period_come_to_the_whole(parts: list[int], rows: list[tuple[int, int]]) -> None:
     marks = dict(rows)
     formula = Tiers("graduated", (Step(0, 10_000), *(Step(mark, marks[mark]) for mark in sorted(marks))))
-    booked = base = 0
-    for part in parts:
-        base += part
-        booked += rounded(formula.earned(base)) - booked
-    assert booked == rounded(formula.earned(sum(parts)))
+    bases = list(accumulate(parts, initial=0))
+    increments = [rounded(formula.earned(now)) - rounded(formula.earned(before)) for before, now in pairwise(bases)]
+    assert sum(increments) == rounded(formula.earned(sum(parts)))
+    assert all(each >= 0 for each in increments)
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(0, 10**9)), min_size=1, max_size=8), RATES, RATES)
+def test_a_refund_is_a_recomputed_difference_and_a_full_one_undoes_everything(
+    orders: list[tuple[int, int]], low: int, high: int
+) -> None:
+    """Never the average rate: what a partial refund takes back depends on the tier that the base falls to."""
+    formula = Tiers("graduated", (Step(0, low), Step(10**6, high)))
+    base = booked = 0
+    for sold, _ in orders:
+        base += sold * WEIGHT
+        booked = rounded(formula.earned(base))
+    for sold, back in orders:
+        base -= min(back, sold) * WEIGHT
+        difference = rounded(formula.earned(base)) - booked
+        assert difference <= 0
+        booked += difference
+    left = sum(sold - min(back, sold) for sold, back in orders)
+    assert booked == rounded(formula.earned(left * WEIGHT))
+    assert rounded(formula.earned(base - left * WEIGHT)) == 0
+
+
+def test_volume_tiers_may_drop_at_a_mark_where_rates_fall() -> None:
+    formula = Tiers("volume", (Step(0, 50_000), Step(1_000, 40_000)))
+    assert formula.earned(999 * WEIGHT) > formula.earned(1_000 * WEIGHT)
 
 
 @given(BASES, RATES)

@@ -89,9 +89,10 @@ def test_several_share_amounts_and_one_has_the_deal() -> None:
 
 
 def test_an_order_in_another_currency_is_worth_what_it_was_then() -> None:
-    order = an_order(line(total=10_000), currency="USD", rate=(8_242_135, 1_000_000))
+    """TigerBeetle's example: 100.00 at 82.42135 are 8242.14, half a unit rounded away from zero."""
+    order = an_order(line(total=10_000), currency="USD", rate=(8_242_135, 100_000))
     (sale,) = sales_of(order, ALONE, RULES)
-    assert sale.amounts == Amounts(82_421, 82_421, 10_000, 1, 1)
+    assert sale.amounts == Amounts(824_214, 824_214, 10_000, 1, 1)
     assert sale.of.words[WORD_FIELDS.index("currency")] == "USD"
 
 

@@ -15,6 +15,8 @@ WEIGHTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any)
     ("total", "weights", "wanted"),
     [
         (15, [80, 8, 12], [12, 1, 2]),
+        # Numscript itself rounds down and serves in the order listed: 13/2/0. Here the largest remainder has the rest.
+        (15, [80, 15, 5], [12, 2, 1]),
         (100, [1, 1, 1], [34, 33, 33]),
         (101, [3, 7], [30, 71]),
         (0, [1, 2], [0, 0]),

@@ -1,0 +1,1 @@
+"""The independent oracle of settlement: another program, which comes to the same cents."""

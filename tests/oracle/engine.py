@@ -1,0 +1,126 @@
+"""The engine under test: the crowd's lines go into the real tables of sales, and the real steps compute them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import islice
+from typing import NamedTuple, TypeVar
+from uuid import uuid4
+
+from domain.access import Role
+from domain.settlement.attribution import Basis
+from domain.settlement.levels import AllowedLevels, LevelRail
+from domain.settlement.payees import NewFact, NewPayee, UplineChange
+from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
+from services.calculations import CalculationSteps, Wanted
+from services.definition_sources import SourceText
+from services.definitions import DefinitionService
+from services.exchange_rates import ExchangeRateService, Rate
+from services.payees import PayeeRegister
+from storage.calculations import Calculations
+from storage.engine import Database
+from storage.payees import Payees
+from storage.sales import PARTS, Sales
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.oracle.books import Line
+from tests.oracle.crowd import Crowd
+from tests.oracle.recompute import Cents
+from tests.oracle.shapes import Shape
+
+_FINANCE, _ADMIN = an_actor("oracle", Role.FINANCE), an_actor("oracle-admin")
+_RULES = (
+    "attribution: {name: orders, title: t, since: 2026-01-01, counts: [paid, completed], roles: {promoter: channel}}"
+)
+_RAIL = LevelRail(AllowedLevels(levels=3, allowed_by="oracle", reason="three levels are computed too"))
+_CHUNK = 10_000
+
+Thing = TypeVar("Thing")
+
+
+class Computed(NamedTuple):
+    """cents: by payee and component, without those of nothing; total: what the calculation says of itself."""
+
+    cents: Cents
+    total: int
+
+
+class Engine:
+    """A database with a crowd in it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._steps = CalculationSteps(database)
+        self._definitions = DefinitionService(database, rail=_RAIL)
+        self._numbers: Mapping[str, int] = {}
+
+    async def take_in(self, crowd: Crowd) -> None:
+        """Write people, sales, deeds, scores and rates down, as Tandem would."""
+        register, books = PayeeRegister(self._database), crowd.books
+        for people in _in_chunks(books.people, 1_000):
+            payees = [
+                NewPayee(code=each.code, name=each.code, role=each.role, active=each.active, cycle=each.cycle)
+                for each in people
+            ]
+            await register.put(_FINANCE, payees)
+        changes = [
+            UplineChange(code=each.code, upline=upline, since=since)
+            for each in books.people
+            for since, upline in each.above
+        ]
+        for above in _in_chunks(changes, 1_000):
+            await register.set_uplines(_FINANCE, above)
+        facts = [
+            NewFact(code=each.payee, name=each.name, day=each.day, amount=each.amount, key=str(number))
+            for number, each in enumerate(books.noted)
+        ]
+        for noted in _in_chunks(facts, 1_000):
+            await register.note_facts(_FINANCE, noted)
+        rates = [Rate(currency, day, format(rate, "f")) for (currency, day), rate in books.rates.items()]
+        await ExchangeRateService(self._database).set(_FINANCE, rates)
+        async with UnitOfWork(self._database) as work:
+            rows = await Payees(work).rows([each.code for each in books.people])
+            self._numbers = {code: row.id for code, row in rows.items()}
+        for lines in _in_chunks(crowd.told, _CHUNK):
+            async with UnitOfWork(self._database) as work:
+                await Sales(work).add([self._sale(each) for each in lines])
+        await self._publish(_RULES)
+
+    async def computed(self, shape: Shape, name: str, day: date) -> Computed:
+        """What a published scheme comes to for the period of a day."""
+        calculation = uuid4()
+        wanted = Wanted(name, day, "settlement", cycle=shape.cycle)
+        await self._steps.ask(_FINANCE, calculation, wanted)
+        await self._steps.run(calculation)
+        codes = {number: code for code, number in self._numbers.items()}
+        async with UnitOfWork(self._database) as work:
+            row = await Calculations(work).find(calculation)
+            if row is None or row.total_minor is None:
+                raise LookupError(calculation)
+            cents: Cents = {}
+            for part in range(PARTS):
+                for each in await Calculations(work).earned(row, part):
+                    cents[codes[each.payee], each.component] = each.amount
+            return Computed(cents, row.total_minor)
+
+    async def publish(self, shape: Shape) -> str:
+        """Lint, store and publish a shape's scheme; its name."""
+        return await self._publish(shape.text)
+
+    async def _publish(self, text: str) -> str:
+        (uploaded,) = await self._definitions.upload(_ADMIN, [SourceText("oracle.yaml", text)])
+        found = uploaded.version
+        await self._definitions.publish(_ADMIN, (found.kind, found.namespace, found.name, found.version))
+        return found.name
+
+    def _sale(self, line: Line) -> Sale:
+        basis: Basis = "paid" if line.basis == "paid" else "completed"
+        words = tuple({**line.words, "currency": line.currency}.get(field, "") for field in WORD_FIELDS)
+        payee, order, line_id = self._numbers[line.payee], line.number // 3, f"{line.number}"
+        of = SaleKey(basis, line.day, payee, order, line_id, line.order, words, line.first, line.bonded)
+        return Sale(of, Amounts(line.paid, line.kept, line.foreign, line.quantity, line.orders))
+
+
+def _in_chunks(things: Sequence[Thing], size: int) -> Iterator[list[Thing]]:
+    left = iter(things)
+    while chunk := list(islice(left, size)):
+        yield chunk

@@ -1,0 +1,285 @@
+"""What a scheme pays, recomputed line by line from its YAML: plain, slow, and independent of the engine.
+
+Nothing of Tandem is imported, and nothing is looked up there: percentages, periods, tiers and chains are understood
+once more, from the documents. Numbers are decimals, in a context that refuses to round; the one rounding is written
+out. `tests/oracle/test_oracle.py` holds that.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tests.oracle.books import Books, Line, Noted, Person
+
+Cents = dict[tuple[str, str], int]
+"""By payee and component."""
+_DEEDS = ("visits", "reviews", "bookings")
+_OF_LINES: Mapping[str, Callable[[Line], int]] = {
+    "paid": lambda line: line.paid,
+    "kept": lambda line: line.kept,
+    "quantity": lambda line: line.quantity,
+    "orders": lambda line: line.orders,
+}
+_DECIMALS_ABROAD = {"USD": 2, "JPY": 0, "KWD": 3}
+_BOUNDS = "floor-and-cap"
+_EXACT = Context(prec=80, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+
+
+def recomputed(text: str, day: date, books: Books, cycle: str | None = None) -> tuple[Cents, int]:
+    """Every payee's cents by component for the period that a day is in, and how many order lines that looked at."""
+    scheme = yaml.safe_load(text)["scheme"]
+    with localcontext(_EXACT):
+        found = _Recomputation(scheme, day, books, cycle or scheme["cycle"])
+        return found.cents(), found.looked_at
+
+
+def period(cycle: str, day: date) -> tuple[date, date]:
+    """First day, and the first day after."""
+    begin = day
+    while not _begins(cycle, begin):
+        begin -= timedelta(days=1)
+    end = day + timedelta(days=1)
+    while not _begins(cycle, end):
+        end += timedelta(days=1)
+    return begin, end
+
+
+def _begins(cycle: str, day: date) -> bool:
+    """Whether a day is the first of a period."""
+    return {"day": True, "week": day.isoweekday() == 1, "half-month": day.day in (1, 16), "month": day.day == 1}[cycle]
+
+
+class _Recomputation:
+    def __init__(self, scheme: Mapping[str, Any], day: date, books: Books, cycle: str) -> None:
+        self._scheme = scheme
+        self._books = books
+        self._begin, self._end = period(cycle, day)
+        roles = (scheme.get("payees") or {}).get("roles")
+        self._members = {
+            each.code: each
+            for each in books.people
+            if each.active and (not roles or each.role in roles) and (each.cycle or scheme["cycle"]) == cycle
+        }
+        basis = scheme.get("counts", "completed")
+        self._lines: dict[str, list[Line]] = defaultdict(list)
+        for line in books.lines:
+            if line.payee in self._members and line.basis == basis and self._begin <= line.day < self._end:
+                self._lines[line.payee].append(line)
+        self.looked_at = sum(map(len, self._lines.values()))
+        self._below = _below(books.people, self._members, self._end - timedelta(days=1))
+        self._rates: dict[str, Decimal] = {}
+        self._by_name: dict[tuple[str, str], list[Noted]] = defaultdict(list)
+        for each in books.noted:
+            self._by_name[each.payee, each.name].append(each)
+        rounding = scheme.get("rounding") or {}
+        self._rule, self._grain = rounding.get("rule", "half-away"), int(_fen(rounding.get("grain", "0.01")))
+
+    def cents(self) -> Cents:
+        found: Cents = {}
+        for component in self._scheme["earns"]:
+            for code, person in self._members.items():
+                if not component.get("roles") or person.role in _listed(component["roles"]):
+                    found[code, component["name"]] = self._earned(component, code, found)
+        sums: dict[str, int] = dict.fromkeys(self._members, 0)
+        for (code, _), amount in found.items():
+            sums[code] += amount
+        for code, total in sums.items():
+            found[code, _BOUNDS] = _within(self._scheme, total) - total
+        return found
+
+    def _earned(self, component: Mapping[str, Any], code: str, before: Cents) -> int:
+        exact = self._exact(component, code, before)
+        if "factor" in component:
+            score = self._score(code, component["factor"]["score"])
+            reached = [step for step in component["factor"]["steps"] if score >= step["from"]]
+            exact *= Decimal(str(reached[-1]["times"])) if reached else 0
+        amount = _within(component, self._rounded(exact))
+        return -amount if component.get("deducts") else amount
+
+    def _exact(self, component: Mapping[str, Any], code: str, before: Cents) -> Decimal:
+        """What a component comes to before it is rounded."""
+        if "overrides" in component:
+            of, levels = component["overrides"]["of"], component["overrides"]["levels"]
+            return sum(
+                (
+                    before.get((each, of), 0) * _part(rate)
+                    for level, rate in enumerate(levels, start=1)
+                    for each in self._below.get((code, level), ())
+                ),
+                Decimal(0),
+            )
+        level = component.get("level", 0)
+        sellers: Iterable[str] = self._below.get((code, level), ()) if level else (code,)
+        if component.get("grain") == "line":
+            return Decimal(
+                sum(
+                    self._rounded(_paid_by(component, self._worth(component, line)))
+                    for each in sellers
+                    for line in self._lines.get(each, ())
+                )
+            )
+        return _paid_by(component, sum((self._base(component, each) for each in sellers), Decimal(0)))
+
+    def _base(self, component: Mapping[str, Any], code: str) -> Decimal:
+        of = component.get("of", "period")
+        if of == "period":
+            return Decimal(1)
+        if of == "score":
+            return Decimal(self._score(code, component["score"]))
+        if of in _DEEDS:
+            return Decimal(
+                sum(
+                    each.amount
+                    for each in self._noted(code, of)
+                    if "days" not in component or component["days"]["from"] <= each.day < component["days"]["until"]
+                )
+            )
+        return Decimal(sum(self._worth(component, line) for line in self._lines.get(code, ())))
+
+    def _worth(self, component: Mapping[str, Any], line: Line) -> Decimal | int:
+        """What a line counts for a component."""
+        days = component.get("days")
+        if days is not None and not days["from"] <= line.day < days["until"]:
+            return 0
+        if "where" in component and not _fits(component["where"], line):
+            return 0
+        of = component["of"]
+        worth = self._gain(line) if of == "fx-difference" else _OF_LINES[of](line)
+        for each in component.get("weights", ()):
+            if _fits(each.get("where", {}), line):
+                return worth * Decimal(str(each["times"]))
+        return worth
+
+    def _gain(self, line: Line) -> Decimal | int:
+        """What a line in another currency is worth more on the last day than on that of the order."""
+        if not line.currency:
+            return 0
+        return line.foreign * self._rate(line.currency).scaleb(2 - _DECIMALS_ABROAD[line.currency]) - line.kept
+
+    def _rate(self, currency: str) -> Decimal:
+        if currency not in self._rates:
+            self._rates[currency] = self._looked_up(currency)
+        return self._rates[currency]
+
+    def _looked_up(self, currency: str) -> Decimal:
+        last = self._end - timedelta(days=1)
+        for before in range(10):
+            if (rate := self._books.rates.get((currency, last - timedelta(days=before)))) is not None:
+                return rate
+        raise LookupError(f"{currency} has no rate on {last}")
+
+    def _score(self, code: str, name: str) -> int:
+        return next((each.amount for each in reversed(self._noted(code, name))), 0)
+
+    def _noted(self, code: str, name: str) -> list[Noted]:
+        return [each for each in self._by_name.get((code, name), ()) if self._begin <= each.day < self._end]
+
+    def _rounded(self, exact: Decimal) -> int:
+        """To a multiple of the grain, by the rule."""
+        whole, rest = divmod(abs(exact), self._grain)
+        up = {
+            "half-away": rest * 2 >= self._grain,
+            "half-even": rest * 2 > self._grain or (rest * 2 == self._grain and whole % 2 == 1),
+            "down": False,
+            "up": rest > 0,
+        }[self._rule]
+        amount = (int(whole) + int(up)) * self._grain
+        return amount if exact >= 0 else -amount
+
+
+def _below(people: Sequence[Person], members: Mapping[str, Person], day: date) -> dict[tuple[str, int], list[str]]:
+    """By payee and level, which members are below them on a day."""
+    above = {
+        each.code: next((code for since, code in sorted(each.above, reverse=True) if since <= day), None)
+        for each in people
+    }
+    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for code in members:
+        level, at = 1, above.get(code)
+        while at is not None and level <= 10:
+            found[at, level].append(code)
+            level, at = level + 1, above.get(at)
+    return found
+
+
+def _fits(where: Mapping[str, Any], line: Line) -> bool:
+    for field, wanted in where.items():
+        if field == "first":
+            fits = line.first is wanted
+        elif field == "bonded":
+            fits = line.bonded is wanted
+        elif field == "order-amount":
+            fits = _fen(wanted.get("at-least", "0")) <= line.order and (
+                "less-than" not in wanted or line.order < _fen(wanted["less-than"])
+            )
+        else:
+            fits = line.words.get(field, "") in _listed(wanted)
+        if not fits:
+            return False
+    return True
+
+
+def _paid_by(component: Mapping[str, Any], base: Decimal | int) -> Decimal:
+    """What a base earns, in minor units."""
+    if "rate" in component:
+        return base * _part(component["rate"])
+    if "each" in component:
+        return base * _fen(component["each"])
+    if "fixed" in component:
+        return _fen(component["fixed"])
+    if "package" in component:
+        package, paid, begun = component["package"], base - component["package"].get("free", 0), 0
+        while begun * package["size"] < paid:
+            begun += 1
+        return begun * _fen(package["price"])
+    if "bonus" in component:
+        reached = [_fen(step["pays"]) for step in component["bonus"]["steps"] if base >= _mark(step["from"])]
+        if component["bonus"].get("each"):
+            return sum(reached, Decimal(0))
+        return reached[-1] if reached else Decimal(0)
+    return _by_tiers(component["tiers"], Decimal(base))
+
+
+def _by_tiers(tiers: Mapping[str, Any], base: Decimal) -> Decimal:
+    """All at the rate that was reached; or what lies above each mark, at what the rate rises by there."""
+    rows = [
+        (_mark(row["from"]), _part(row["rate"]) if "rate" in row else _fen(row["each"]))
+        for row in next(iter(tiers.values()))
+    ]
+    if "volume" in tiers:
+        reached = [rate for mark, rate in rows if base >= mark]
+        return base * reached[-1] if reached else Decimal(0)
+    total, last = Decimal(0), Decimal(0)
+    for mark, rate in rows:
+        total += max(base - mark, Decimal(0)) * (rate - last)
+        last = rate
+    return total
+
+
+def _within(bounds: Mapping[str, Any], amount: int) -> int:
+    amount = max(amount, int(_fen(bounds["floor"]))) if "floor" in bounds else amount
+    return min(amount, int(_fen(bounds["cap"]))) if "cap" in bounds else amount
+
+
+def _mark(given: str | int) -> Decimal:
+    """Marks of amounts are written as such; those of counts are whole numbers."""
+    return _fen(given) if isinstance(given, str) else Decimal(given)
+
+
+@cache
+def _part(percentage: str) -> Decimal:
+    return Decimal(percentage.removesuffix("%")).scaleb(-2)
+
+
+@cache
+def _fen(amount: str) -> Decimal:
+    return Decimal(amount).scaleb(2)
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]
