@@ -40,7 +40,7 @@ def lint_files(
             unreadable = True
             continue
         text = decode_source(raw)
-        resources = LintResources(file_name=path.name, allowed_hosts=allowed, rail=settings.level_rail)
+        resources = LintResources(file_name=path.name, allowed_hosts=allowed, level_limit=settings.level_limit)
         findings = [text] if isinstance(text, Finding) else lint(text, resources=resources)
         failed = failed or has_errors(findings)
         if as_json:

@@ -56,7 +56,7 @@ def tell_scheme(
         )
     settings = read_settings()
     for place, document in enumerate(documents):
-        resource = parse_resource("scheme", document.data, settings.level_rail)
+        resource = parse_resource("scheme", document.data, settings.level_limit)
         said = explained(scheme_of(resource.model_dump(mode="json", by_alias=True)))
         if as_json:
             typer.echo(json.dumps([each.as_dict() for each in said], ensure_ascii=False))

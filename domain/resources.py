@@ -20,7 +20,7 @@ from domain.money import HOME_CURRENCY
 from domain.privacy import misplaced_in
 from domain.problems import Text, ValidationProblem
 from domain.settlement.attribution_reading import check_attribution
-from domain.settlement.levels import LAW, LEGAL_LEVELS, LevelRail
+from domain.settlement.levels import LAW, LEGAL_LEVELS, LevelLimit
 from domain.settlement.scheme_reading import check_scheme
 from domain.tags import Remark, check_grading, check_rule
 from domain.validation_texts import explain
@@ -163,11 +163,13 @@ _CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[Remark]]] = {
 }
 
 
-def remarks_on(kind: ResourceKind, document: Mapping[str, Any], rail: LevelRail = LAW) -> list[Remark]:
-    """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place. rail: of
-    schemes, how many levels they may have."""
+def remarks_on(kind: ResourceKind, document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> list[Remark]:
+    """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place.
+
+    level_limit: how many levels schemes may have.
+    """
     if kind == "scheme":
-        return check_scheme(document, rail)
+        return check_scheme(document, level_limit)
     check = _CHECKS.get(kind)
     return check(document) if check is not None else []
 
@@ -179,8 +181,8 @@ def resource_kind(document: Any) -> ResourceKind | None:
     return next((kind for kind in RESOURCE_KINDS if kind in document and "document" not in document), None)
 
 
-def parse_resource(kind: ResourceKind, document: Mapping[str, Any], rail: LevelRail = LAW) -> Resource:
-    """The typed resource. rail: as of `remarks_on`.
+def parse_resource(kind: ResourceKind, document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> Resource:
+    """The typed resource. level_limit: as of `remarks_on`.
 
     :raises ValidationProblem: something is missing or wrong; `errors` lists `{place, message: {zh, en}}`.
     """
@@ -188,7 +190,7 @@ def parse_resource(kind: ResourceKind, document: Mapping[str, Any], rail: LevelR
     if surplus:
         advice = Text(f"请删除：最上层只能有 {kind}", f"remove it: only `{kind}` belongs at the top")
         raise _refused(kind, [(surplus[0], advice)])
-    if wrong := [each for each in remarks_on(kind, document, rail) if each.severity == "error"]:
+    if wrong := [each for each in remarks_on(kind, document, level_limit) if each.severity == "error"]:
         raise _refused(kind, [(_place(each.pointer), each.message) for each in wrong])
     try:
         resource = _MODELS[kind].model_validate(document[kind])

@@ -219,7 +219,7 @@ class Application(SettlementServices):
             self.database,
             allowed_hosts=self.settings.http_allowed_hosts or None,
             four_eyes=self.settings.four_eyes_publish,
-            rail=self.settings.level_rail,
+            level_limit=self.settings.level_limit,
         )
 
     @cached_property

@@ -17,7 +17,7 @@ from domain.journeys.reach import ReachPolicy
 from domain.problems import ConfigurationProblem
 from domain.retention import RetentionPolicy
 from domain.settlement.approvals import ApprovalPolicy
-from domain.settlement.levels import AllowedLevels, LevelRail, read_allowed_levels
+from domain.settlement.levels import AllowedLevels, LevelLimit, read_allowed_levels
 from domain.settlement.payouts import Rail, RailQuota
 from runtime.keys import parse_keyring
 
@@ -323,9 +323,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def level_rail(self) -> LevelRail:
+    def level_limit(self) -> LevelLimit:
         """How many levels a settlement's scheme may have here."""
-        return LevelRail(self.settlement_levels)
+        return LevelLimit(self.settlement_levels)
 
     @property
     def logs_dir(self) -> Path:

@@ -23,7 +23,7 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.resources import RESOURCE_KINDS
-from domain.settlement.levels import LAW, LevelRail
+from domain.settlement.levels import LAW, LevelLimit
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
@@ -52,7 +52,7 @@ class Uploaded:
 
 class DefinitionService:
     """allowed_hosts: where http calls may go, for the linter. four_eyes: whoever wrote a version may not publish it.
-    rail: how many levels a settlement's scheme may have."""
+    level_limit: how many levels a settlement's scheme may have."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class DefinitionService:
         catalog: Catalog = CATALOG,
         allowed_hosts: Collection[str] | None = None,
         four_eyes: bool = False,
-        rail: LevelRail = LAW,
+        level_limit: LevelLimit = LAW,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._allowed_hosts = allowed_hosts
         self._four_eyes = four_eyes
-        self._rail = rail
+        self._level_limit = level_limit
         self._dry_runs = asyncio.Semaphore(_DRY_RUNS_AT_ONCE)
         self._drawings = asyncio.Semaphore(_DRAWINGS_AT_ONCE)
 
@@ -234,22 +234,22 @@ class DefinitionService:
             flows=names["flow"],
             secrets={each.name for each in await Secrets(work).describe()},
             allowed_hosts=self._allowed_hosts,
-            rail=self._rail,
+            level_limit=self._level_limit,
             catalog=self._catalog,
         )
 
     def _answer_for_levels(self, version: DefinitionVersion) -> dict[str, Any]:
         """Who answers for a scheme's levels, for the audit; the setting may have changed since it was uploaded."""
         levels = int(version.properties.get("levels") or 0) if version.kind == "scheme" else 0
-        if levels > self._rail.most:
-            refusal = self._rail.refusal()
+        if levels > self._level_limit.most:
+            refusal = self._level_limit.refusal()
             raise ConflictProblem(
                 Text(
                     f"{version.label} 有 {levels} 级：{refusal.zh}",
                     f"{version.label} has {levels} levels. {refusal.en}",
                 )
             )
-        return self._rail.answer_for(levels)
+        return self._level_limit.answer_for(levels)
 
     def _refuse_reserved_calls(self, actor: Actor, definition: Definition) -> None:
         for name in sorted(definition.calls_used):

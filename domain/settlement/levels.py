@@ -44,7 +44,7 @@ def read_allowed_levels(text: str) -> AllowedLevels:
         ) from None
 
 
-class LevelRail(NamedTuple):
+class LevelLimit(NamedTuple):
     """How many levels a scheme may have here. override: who allowed more than the law does, if anybody."""
 
     override: AllowedLevels | None = None
@@ -69,6 +69,6 @@ class LevelRail(NamedTuple):
         )
 
 
-LAW = LevelRail()
-ANY_LEVELS = LevelRail(AllowedLevels(levels=MOST_LEVELS, allowed_by="nobody", reason="to read what was stored"))
+LAW = LevelLimit()
+ANY_LEVELS = LevelLimit(AllowedLevels(levels=MOST_LEVELS, allowed_by="nobody", reason="to read what was stored"))
 """For texts that were checked when they came in."""

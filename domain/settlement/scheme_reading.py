@@ -11,7 +11,7 @@ from domain.problems import RuntimeProblem, Text
 from domain.remarks import Remark, Remarks
 from domain.settlement.component_reading import Surroundings, read_component, read_roles
 from domain.settlement.exact import ROUNDINGS, Rounding
-from domain.settlement.levels import ANY_LEVELS, LAW, LEGAL_LEVELS, MOST_LEVELS, LevelRail
+from domain.settlement.levels import ANY_LEVELS, LAW, LEGAL_LEVELS, MOST_LEVELS, LevelLimit
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate
 from domain.settlement.scheme import CYCLES, Component, Scheme
 
@@ -49,8 +49,8 @@ class ReadScheme(NamedTuple):
     remarks: list[Remark]
 
 
-def read_scheme(document: Mapping[str, Any], *, rail: LevelRail = LAW) -> ReadScheme:
-    """The scheme of a document with the top key `scheme`. rail: how many levels the settings of this Tandem allow."""
+def read_scheme(document: Mapping[str, Any], *, level_limit: LevelLimit = LAW) -> ReadScheme:
+    """The scheme of a document with the top key `scheme`. level_limit: how many levels this Tandem's settings allow."""
     remarks = Remarks()
     data = document.get(SCHEME)
     root = child("", SCHEME)
@@ -61,13 +61,13 @@ def read_scheme(document: Mapping[str, Any], *, rail: LevelRail = LAW) -> ReadSc
     if missing := [key for key in _NEEDED if data.get(key) is None]:
         text = Text(f"还要写：{listed(missing)}", f"Missing: {listed(missing)}")
         remarks.error("missing-key", root, text, of_key=True)
-    scheme = _Reader(data, root, remarks).scheme(rail)
+    scheme = _Reader(data, root, remarks).scheme(level_limit)
     return ReadScheme(None if remarks.has_errors else scheme, remarks.found)
 
 
-def check_scheme(document: Mapping[str, Any], rail: LevelRail = LAW) -> list[Remark]:
+def check_scheme(document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> list[Remark]:
     """Everything there is to say about a document with the top key `scheme`, but for what its model checks."""
-    return read_scheme(document, rail=rail).remarks
+    return read_scheme(document, level_limit=level_limit).remarks
 
 
 def scheme_of(properties: Mapping[str, Any]) -> Scheme:
@@ -76,7 +76,7 @@ def scheme_of(properties: Mapping[str, Any]) -> Scheme:
     Whatever the settings allow now: it was checked when it was uploaded, and what was released stays in force.
     """
     given = {key: value for key, value in properties.items() if value is not None}
-    scheme, remarks = read_scheme({SCHEME: given}, rail=ANY_LEVELS)
+    scheme, remarks = read_scheme({SCHEME: given}, level_limit=ANY_LEVELS)
     if scheme is None:
         first = next(each for each in remarks if each.severity == "error")
         name, version = properties.get("name"), properties.get("version")
@@ -95,13 +95,13 @@ class _Reader:
         self._root = root
         self._remarks = remarks
 
-    def scheme(self, rail: LevelRail) -> Scheme:
+    def scheme(self, level_limit: LevelLimit) -> Scheme:
         """What can be read of it."""
         currency = self._currency()
         start, end = self._day("from"), self._day("until")
         if start is not None and end is not None and start >= end:
             self._error("bad-days", "until", Text("until 要晚于 from", "`until` has to be after `from`"))
-        levels = self._levels(rail)
+        levels = self._levels(level_limit)
         payees = self._section("payees", ("roles",))
         roles = read_roles(payees.get("roles"), (), child(self._at("payees"), "roles"), self._remarks)
         rounding = self._section("rounding", ("rule", "grain"))
@@ -155,11 +155,11 @@ class _Reader:
             self._remarks.error("never-earns", place, text)
         return tuple(read.values())
 
-    def _levels(self, rail: LevelRail) -> int:
+    def _levels(self, level_limit: LevelLimit) -> int:
         place = self._at("levels")
         levels = read_count(self._data.get("levels", LEGAL_LEVELS), place, self._remarks, least=1, most=MOST_LEVELS)
-        if levels is not None and levels > rail.most:
-            self._remarks.error("too-many-levels", place, rail.refusal())
+        if levels is not None and levels > level_limit.most:
+            self._remarks.error("too-many-levels", place, level_limit.refusal())
         return levels or LEGAL_LEVELS
 
     def _currency(self) -> str:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from domain.access import Role
 from domain.settlement.attribution import Basis
-from domain.settlement.levels import AllowedLevels, LevelRail
+from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.payees import NewFact, NewPayee, UplineChange
 from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
 from services.calculations import CalculationSteps, Wanted
@@ -31,7 +31,7 @@ _FINANCE, _ADMIN = an_actor("oracle", Role.FINANCE), an_actor("oracle-admin")
 _RULES = (
     "attribution: {name: orders, title: t, since: 2026-01-01, counts: [paid, completed], roles: {promoter: channel}}"
 )
-_RAIL = LevelRail(AllowedLevels(levels=3, allowed_by="oracle", reason="three levels are computed too"))
+_LIMIT = LevelLimit(AllowedLevels(levels=3, allowed_by="oracle", reason="three levels are computed too"))
 _CHUNK = 10_000
 
 Thing = TypeVar("Thing")
@@ -50,7 +50,7 @@ class Engine:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._steps = CalculationSteps(database)
-        self._definitions = DefinitionService(database, rail=_RAIL)
+        self._definitions = DefinitionService(database, level_limit=_LIMIT)
         self._numbers: Mapping[str, int] = {}
 
     async def take_in(self, crowd: Crowd) -> None:

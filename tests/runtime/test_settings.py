@@ -88,10 +88,10 @@ def test_a_wrong_value_is_refused_by_name_in_both_languages(
 
 
 def test_who_allowed_more_levels_is_told_to_children_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_settings().level_rail.most == 2
+    assert read_settings().level_limit.most == 2
     monkeypatch.setenv("TANDEM_SETTLEMENT_LEVELS", "3:legal@corp.example:opinion of 2026-07")
     settings = read_settings()
-    assert settings.level_rail.most == 3
+    assert settings.level_limit.most == 3
     assert settings.environment()["TANDEM_SETTLEMENT_LEVELS"] == "3:legal@corp.example:opinion of 2026-07"
 
 

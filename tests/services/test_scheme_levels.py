@@ -4,7 +4,7 @@ import pytest
 
 from domain.access import Role, Scope
 from domain.problems import ConflictProblem, ValidationProblem
-from domain.settlement.levels import AllowedLevels, LevelRail
+from domain.settlement.levels import AllowedLevels, LevelLimit
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
 from storage.audit import AuditLog
@@ -15,7 +15,7 @@ from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 
 OPS = an_actor("ops-li", Role.OPS)
-RAIL = LevelRail(AllowedLevels(levels=3, allowed_by="legal@corp.example", reason="opinion of 2026-07"))
+LIMIT = LevelLimit(AllowedLevels(levels=3, allowed_by="legal@corp.example", reason="opinion of 2026-07"))
 KEY: VersionKey = ("scheme", "", "chain", "1.0.0")
 
 
@@ -42,11 +42,11 @@ async def published(database: Database) -> dict[str, object]:
     return dict(entry.detail)
 
 
-@pytest.mark.parametrize(("rail", "levels", "most"), [(LevelRail(), 3, 2), (RAIL, 4, 3)])
+@pytest.mark.parametrize(("level_limit", "levels", "most"), [(LevelLimit(), 3, 2), (LIMIT, 4, 3)])
 async def test_more_levels_than_are_allowed_are_refused_at_their_place(
-    database: Database, rail: LevelRail, levels: int, most: int
+    database: Database, level_limit: LevelLimit, levels: int, most: int
 ) -> None:
-    definitions = DefinitionService(database, rail=rail)
+    definitions = DefinitionService(database, level_limit=level_limit)
     with pytest.raises(ValidationProblem) as refused:
         await definitions.upload(OPS, [a_scheme(levels)])
     (finding,) = refused.value.problem.as_dict()["findings"]
@@ -55,7 +55,7 @@ async def test_more_levels_than_are_allowed_are_refused_at_their_place(
 
 
 async def test_a_scheme_beyond_the_law_is_published_with_the_name_of_who_allowed_it(database: Database) -> None:
-    definitions = DefinitionService(database, rail=RAIL)
+    definitions = DefinitionService(database, level_limit=LIMIT)
     (uploaded,) = await definitions.upload(OPS, [a_scheme(3)])
     await definitions.publish(OPS, KEY)
     assert await published(database) == {
@@ -66,14 +66,14 @@ async def test_a_scheme_beyond_the_law_is_published_with_the_name_of_who_allowed
 
 
 async def test_who_stays_within_the_law_needs_no_name(database: Database) -> None:
-    definitions = DefinitionService(database, rail=RAIL)
+    definitions = DefinitionService(database, level_limit=LIMIT)
     (uploaded,) = await definitions.upload(OPS, [a_scheme(2)])
     await definitions.publish(OPS, KEY)
     assert await published(database) == {"digest": uploaded.version.digest}
 
 
 async def test_what_was_uploaded_is_not_published_once_the_permission_is_gone(database: Database) -> None:
-    await DefinitionService(database, rail=RAIL).upload(OPS, [a_scheme(3)])
+    await DefinitionService(database, level_limit=LIMIT).upload(OPS, [a_scheme(3)])
     with pytest.raises(ConflictProblem) as refused:
         await DefinitionService(database).publish(OPS, KEY)
     assert "3 级" in refused.value.text.zh

@@ -55,13 +55,13 @@ def lint(text: str, *, resources: LintResources = UNKNOWN) -> list[Finding]:
 def _document_findings(source: Source, document: SourceDocument, resources: LintResources) -> Iterator[Finding]:
     kind = resource_kind(document.data)
     if kind is not None:
-        remarks = remarks_on(kind, document.data, resources.rail)
+        remarks = remarks_on(kind, document.data, resources.level_limit)
         for each in remarks:
             yield document.finding(each.code, each.severity, each.pointer, each.message, of_key=each.of_key)
         if any(each.severity == "error" for each in remarks):
             return
         try:
-            parse_resource(kind, document.data, resources.rail)
+            parse_resource(kind, document.data, resources.level_limit)
         except ProblemError as problem:
             yield from _resource_findings(document, problem)
         return

@@ -14,7 +14,7 @@ from domain.dsl.lint.expression_places import ExpressionPlace, expression_places
 from domain.dsl.lint.outline import Outline
 from domain.dsl.source import Source, SourceDocument
 from domain.problems import Text
-from domain.settlement.levels import LAW, LevelRail
+from domain.settlement.levels import LAW, LevelLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class LintResources:
 
     forms, queues, templates, flows (`namespace/name`), secrets: names that exist. allowed_hosts: where http and openapi
     calls may go, `*.example.com` included. event_types: types known besides Tandem's own. file_name: without folders.
-    rail: how many levels a scheme may have.
+    level_limit: how many levels a scheme may have.
     """
 
     forms: Collection[str] | None = None
@@ -34,7 +34,7 @@ class LintResources:
     allowed_hosts: Collection[str] | None = None
     event_types: Collection[str] = ()
     file_name: str | None = None
-    rail: LevelRail = LAW
+    level_limit: LevelLimit = LAW
     catalog: Catalog = field(default_factory=lambda: CATALOG)
 
 

@@ -20,11 +20,11 @@ from domain.settlement.calculation import (
     second_pass,
 )
 from domain.settlement.exact import WEIGHT
-from domain.settlement.levels import AllowedLevels, LevelRail
+from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.scheme import Scheme
 from domain.settlement.scheme_reading import read_scheme
 
-THREE_LEVELS = LevelRail(AllowedLevels(levels=3, allowed_by="legal", reason="a test"))
+THREE_LEVELS = LevelLimit(AllowedLevels(levels=3, allowed_by="legal", reason="a test"))
 TEXT = """
 scheme:
   name: s
@@ -48,7 +48,7 @@ scheme:
 
 
 def the_scheme() -> Scheme:
-    found = read_scheme(yaml.safe_load(TEXT), rail=THREE_LEVELS)
+    found = read_scheme(yaml.safe_load(TEXT), level_limit=THREE_LEVELS)
     assert found.scheme is not None, found.remarks
     return found.scheme
 

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.problems import ConfigurationProblem
-from domain.settlement.levels import ANY_LEVELS, LAW, AllowedLevels, LevelRail, read_allowed_levels
+from domain.settlement.levels import ANY_LEVELS, LAW, AllowedLevels, LevelLimit, read_allowed_levels
 
 THREE = AllowedLevels(levels=3, allowed_by="legal@corp.example", reason="opinion of 2026-07: see archive")
 
@@ -22,10 +22,10 @@ def test_without_a_name_a_reason_or_a_need_it_is_refused(wrong: str) -> None:
 
 
 def test_only_what_goes_beyond_the_law_is_answered_for() -> None:
-    rail = LevelRail(THREE)
-    assert (LAW.most, rail.most, ANY_LEVELS.most) == (2, 3, 10)
-    assert rail.answer_for(2) == LAW.answer_for(2) == {}
-    assert rail.answer_for(3) == {
+    level_limit = LevelLimit(THREE)
+    assert (LAW.most, level_limit.most, ANY_LEVELS.most) == (2, 3, 10)
+    assert level_limit.answer_for(2) == LAW.answer_for(2) == {}
+    assert level_limit.answer_for(3) == {
         "levels": 3,
         "levels_allowed": {
             "levels": 3,
@@ -33,5 +33,5 @@ def test_only_what_goes_beyond_the_law_is_answered_for() -> None:
             "reason": "opinion of 2026-07: see archive",
         },
     }
-    assert "最多 3 级" in rail.refusal().zh
+    assert "最多 3 级" in level_limit.refusal().zh
     assert "TANDEM_SETTLEMENT_LEVELS" in LAW.refusal().en

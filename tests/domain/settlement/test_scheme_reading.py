@@ -9,11 +9,11 @@ import yaml
 from domain.dsl.findings import value_at
 from domain.settlement.exact import RATE
 from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
-from domain.settlement.levels import AllowedLevels, LevelRail
+from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.scheme import Override
 from domain.settlement.scheme_reading import read_scheme
 
-THREE_LEVELS = LevelRail(AllowedLevels(levels=3, allowed_by="legal", reason="a test"))
+THREE_LEVELS = LevelLimit(AllowedLevels(levels=3, allowed_by="legal", reason="a test"))
 HEAD = "name: agents, title: 代理, cycle: month, from: 2026-01-01"
 
 
@@ -154,7 +154,7 @@ def test_three_levels_need_a_setting_that_allows_them() -> None:
     earns = "earns: [{name: a, title: 收入, of: kept, rate: '5%'}]"
     document = {"scheme": yaml.safe_load(f"{{{HEAD}, levels: 3, {earns}}}")}
     assert read_scheme(document).scheme is None
-    assert read_scheme(document, rail=THREE_LEVELS).scheme is not None
+    assert read_scheme(document, level_limit=THREE_LEVELS).scheme is not None
     assert value_at(document, "/scheme/levels") == 3
 
 
