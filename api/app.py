@@ -18,6 +18,7 @@ from api.problems import install_problem_handlers
 from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
+from api.routes.bank_payouts import bank_files
 from api.routes.calculations import calculations
 from api.routes.catalog import catalog
 from api.routes.consents import consents
@@ -70,6 +71,7 @@ ROUTERS = (
     ledger,
     payouts,
     payee_accounts,
+    bank_files,
     accounts,
     streams,
     comparisons,

@@ -12,6 +12,8 @@ from domain.privacy import Masking
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
+from services.bank_answers import BankAnswers
+from services.bank_payouts import BankPayouts
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.consents import ConsentService
@@ -104,6 +106,8 @@ class ApiDependencies:
     payouts: PayoutService
     payee_accounts: PayeeAccounts
     payout_starts: PayoutStarts
+    bank_payouts: BankPayouts
+    bank_answers: BankAnswers
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -108,6 +108,8 @@ def api_dependencies(application: Application) -> ApiDependencies:
         payouts=application.payouts,
         payee_accounts=application.payee_accounts,
         payout_starts=application.payout_starts,
+        bank_payouts=application.bank_payouts,
+        bank_answers=application.bank_answers,
         connections=application.connections,
         connection_tests=application.connection_tests,
         repeated_requests=RepeatedRequests(application.database),

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import typer
 
+from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
 from commands.yaml_files import read_file
@@ -30,6 +31,9 @@ from services.settlement_views import SettlementViews
 from storage.engine import Database
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
+settle.command("bank-file")(bank_file)
+settle.command("bank-check")(bank_check)
+settle.command("bank-answer")(bank_answer)
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 

@@ -5,6 +5,8 @@ from functools import cached_property
 from connectors.http import Link
 from runtime.settings import Settings
 from services.attribution_book import AttributionBook
+from services.bank_answers import BankAnswers
+from services.bank_payouts import BankPayouts
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
@@ -69,6 +71,14 @@ class SettlementServices:
     @cached_property
     def settlement_views(self) -> SettlementViews:
         return SettlementViews(self.database)
+
+    @cached_property
+    def bank_payouts(self) -> BankPayouts:
+        return BankPayouts(self.database)
+
+    @cached_property
+    def bank_answers(self) -> BankAnswers:
+        return BankAnswers(self.database)
 
     @cached_property
     def exchange_rates(self) -> ExchangeRateService:

@@ -6,12 +6,12 @@ Both ends of a payout are booked under one key, so the ledger itself refuses the
 from collections.abc import Sequence
 from datetime import date
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import Cycle
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.payees import today
 from storage.definitions import Definitions
 from storage.ledger import AccountKind, Ledger, LedgerAccount, Transfer
 from storage.payout_batches import PayoutBatches
@@ -22,7 +22,6 @@ from storage.unit_of_work import UnitOfWork
 _KEYS = UUID("0f2a6c1e-58d7-5c0b-9b3e-7d1f4a9c2e60")
 """The namespace of transfers' keys: which payout they end."""
 _MOST_CLOSED_AHEAD = 400
-_SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 async def booking_period(work: UnitOfWork, scheme: str, day: date) -> SettlementPeriodRow:
@@ -119,7 +118,7 @@ async def _period_of_batch(work: UnitOfWork, batch: UUID) -> SettlementPeriodRow
     found = await PayoutBatches(work).find(batch)
     if found is None:
         raise NotFoundProblem(Text(f"没有付款批次 {batch}", f"There is no batch of payouts {batch}"))
-    return await booking_period(work, found.scheme, work.now.astimezone(_SHANGHAI).date())
+    return await booking_period(work, found.scheme, today(work.now))
 
 
 async def _cycle_of(work: UnitOfWork, scheme: str) -> tuple[Cycle, str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
 from sqlmodel import AutoString, Field, col
 
-from domain.settlement.payouts import ENDS, FOLLOWERS, Omission, Rail, State
+from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, Omission, Rail, State
 from storage.bulk import fetch
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, instant
@@ -80,6 +80,25 @@ class DaySum(NamedTuple):
     rail: str
     payouts: int
     amount_minor: int
+
+
+class Reserved(NamedTuple):
+    """A payout that waits to be written into a file."""
+
+    id: int
+    number: str
+    payee: int
+    amount_minor: int
+
+
+class End(NamedTuple):
+    """How a payout ended, as its rail says. at: when, if the rail says it."""
+
+    payout: int
+    state: State
+    rail_number: str | None
+    reason: str | None
+    at: datetime | None
 
 
 _BY_ID = Order("payouts", (PayoutRow.id,), descending=False)
@@ -158,6 +177,50 @@ class Payouts(Repository):
         statement = select(PayoutRow).where(col(PayoutRow.number) == number)
         return (await self.session.scalars(statement.with_for_update() if for_update else statement)).first()
 
+    async def locked(self, numbers: Collection[str]) -> Mapping[str, PayoutRow]:
+        """Those of the payouts that exist, by our numbers, locked in one order."""
+        statement = select(PayoutRow).where(col(PayoutRow.number).in_(numbers)).order_by(col(PayoutRow.id))
+        return {row.number: row for row in await self.session.scalars(statement.with_for_update())}
+
+    async def reserved_by(self, batch: UUID, rail: Rail, day: date, limit: int) -> Sequence[Reserved]:
+        """Payouts of a rail that are reserved and may be paid on a day, locked."""
+        row = PayoutRow
+        statement = (
+            select(col(row.id), col(row.number), col(row.payee), col(row.amount_minor))
+            .where(col(row.batch) == batch, col(row.rail) == rail, col(row.state) == "reserved")
+            .where(col(row.pay_on) <= day)
+            .order_by(col(row.id))
+            .limit(limit)
+            .with_for_update()
+        )
+        return [Reserved(*found) for found in await self.session.execute(statement)]
+
+    async def next_day(self, batch: UUID, rail: Rail) -> date | None:
+        """The first day on which reserved payouts of a rail may be paid."""
+        row = PayoutRow
+        statement = select(func.min(col(row.pay_on))).where(
+            col(row.batch) == batch, col(row.rail) == rail, col(row.state) == "reserved"
+        )
+        return await self.session.scalar(statement)
+
+    async def write_into_file(self, payouts: Sequence[int], file: str) -> int:
+        """Note that reserved payouts stand in a file from now on; how many they are."""
+        return len(await fetch(self.work, _INTO_FILE, {"ids": list(payouts), "file": file, "now": self.now}))
+
+    async def end(self, ends: Sequence[End]) -> int:
+        """Write the ends of locked payouts that a rail may have; how many that were. Rows that were read before do not
+        show it."""
+        values = {
+            "ids": [each.payout for each in ends],
+            "states": [each.state for each in ends],
+            "numbers": [each.rail_number for each in ends],
+            "reasons": [each.reason for each in ends],
+            "at": [each.at or self.now for each in ends],
+            "now": self.now,
+            "under_way": sorted(UNDER_WAY),
+        }
+        return len(await fetch(self.work, _END, values))
+
     def move(self, row: PayoutRow, state: State, **values: Any) -> bool:
         """Write a locked payout's new state; False when it may not follow (it ended, or somebody was faster)."""
         if state not in FOLLOWERS[row.state] and state != row.state:
@@ -226,6 +289,18 @@ class Payouts(Repository):
         return (await self.session.scalars(statement.limit(limit))).all()
 
 
+_END = """
+    UPDATE payouts SET state = t.state, rail_number = coalesce(t.number, rail_number), reason = t.reason,
+        changed_at = %(now)b::timestamptz, ended_at = t.at
+    FROM unnest(
+        %(ids)b::bigint[], %(states)b::text[], %(numbers)b::text[], %(reasons)b::text[], %(at)b::timestamptz[]
+    ) AS t(id, state, number, reason, at)
+    WHERE payouts.id = t.id AND payouts.state = ANY(%(under_way)b::text[]) RETURNING 1
+"""
+_INTO_FILE = """
+    UPDATE payouts SET state = 'submitting', file = %(file)b::text, attempts = attempts + 1, changed_at = %(now)b
+    WHERE id = ANY(%(ids)b::bigint[]) AND state = 'reserved' RETURNING 1
+"""
 _CHUNKS = """
     SELECT min(id), max(id) FROM (
         SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(size)b::bigint AS chunk FROM payouts

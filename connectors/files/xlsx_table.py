@@ -59,8 +59,9 @@ def sheet_rows(workbook: Any, sheet: str | None) -> Iterator[Row]:
 def _rows(worksheet: Any) -> Iterator[Row]:
     line = 0
     try:
-        for line, cells in enumerate(worksheet.iter_rows(max_col=MOST_COLUMNS + 1), 1):
-            values = tuple(_value(cell) for cell in cells)
+        for line, cells in enumerate(worksheet.iter_rows(), 1):
+            # Each row is as long as what stands in it: asked for so many columns, each would be filled up to them.
+            values = tuple(_value(cell) for cell in cells[: MOST_COLUMNS + 1])
             if any(value not in (None, "") for value in values):
                 yield Row(line, values)
     except _BROKEN as error:

@@ -49,6 +49,8 @@ ABOUT_NOBODY = {
     "accounts",
     "article_categories",
     "attributions",
+    "bank_file_lines",
+    "bank_files",
     "category_rhythms",
     "comparisons",
     "definition_texts",
