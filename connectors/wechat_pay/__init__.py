@@ -1,4 +1,4 @@
-"""WeChat Pay (微信支付): transfers to WeChat users, and the day's bills."""
+"""WeChat Pay (微信支付): transfers to WeChat users, payments shared with others, and the day's bills."""
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
@@ -10,6 +10,7 @@ from connectors.wechat_pay.notices import notice_events, uses_push, verify_notic
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.calls import AnyCall
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS, WECHAT_PAY_QUEUE
+from domain.catalog.wechat_pay_sharing import WECHAT_PAY_SHARING_CALLS
 from domain.events import Event
 from domain.problems import NotFoundProblem, ProblemError, Text
 
@@ -37,7 +38,7 @@ class WechatPayConnector:
     requests_per_second = 50.0
     settings = WechatPaySettings
     nobody = nobodys_account()
-    calls: tuple[AnyCall, ...] = WECHAT_PAY_CALLS
+    calls: tuple[AnyCall, ...] = (*WECHAT_PAY_CALLS, *WECHAT_PAY_SHARING_CALLS)
     client = WechatPayMerchant
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:

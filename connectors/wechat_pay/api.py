@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.errors import http_refusal, raise_meaning, unreadable_answer
+from connectors.errors import CodeMeaning, http_refusal, raise_meaning, unreadable_answer
 from connectors.http import Link, PlatformHttp, retry_after
 from connectors.payloads import parse_json_object
 from connectors.wechat_pay.codes import CODES
@@ -16,6 +16,7 @@ from connectors.wechat_pay.keys import PLATFORM, MerchantKeys
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.problems import AuthenticationProblem, CommunicationProblem, Text, ValidationProblem
 
+Codes = Mapping[str, CodeMeaning]
 _GOOD = range(200, 300)
 
 
@@ -29,13 +30,13 @@ class WechatPayApi:
         self._link = link
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
 
-    async def get(self, target: str) -> dict[str, Any]:
-        """The answer of a GET; `target` is the path with its query."""
-        return await self._call("GET", target, None, effect=False)
+    async def get(self, target: str, codes: Codes = CODES) -> dict[str, Any]:
+        """The answer of a GET; `target` is the path with its query, `codes` what its refusals mean."""
+        return await self._call("GET", target, None, codes, effect=False)
 
-    async def change(self, target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    async def change(self, target: str, payload: Mapping[str, Any], codes: Codes = CODES) -> dict[str, Any]:
         """The answer of a POST that changes something; it is sent once."""
-        return await self._call("POST", target, payload, effect=True)
+        return await self._call("POST", target, payload, codes, effect=True)
 
     async def download(self, url: str, largest: int) -> bytes:
         """The file behind an address that the platform gave; its answer is not signed, its digest was.
@@ -54,9 +55,9 @@ class WechatPayApi:
         return content
 
     async def _call(
-        self, method: str, target: str, payload: Mapping[str, Any] | None, *, effect: bool
+        self, method: str, target: str, payload: Mapping[str, Any] | None, codes: Codes, *, effect: bool
     ) -> dict[str, Any]:
-        headers, content = await self._send(method, target, payload, effect=effect)
+        headers, content = await self._send(method, target, payload, codes, effect=effect)
         try:
             self.keys.check(headers, content)
             return parse_json_object(content) if content else {}
@@ -72,6 +73,7 @@ class WechatPayApi:
         method: str,
         target: str,
         payload: Mapping[str, Any] | None,
+        codes: Codes = CODES,
         *,
         effect: bool,
         largest: int | None = None,
@@ -89,17 +91,17 @@ class WechatPayApi:
         )
         if status in _GOOD:
             return {name.lower(): value for name, value in answered.items()}, content
-        self._refuse(status, content, retry_after(answered, self._link), effect=effect)
+        self._refuse(status, content, codes, retry_after(answered, self._link), effect=effect)
         raise AssertionError("unreachable")
 
-    def _refuse(self, status: int, content: bytes, wait_s: float | None, *, effect: bool) -> None:
+    def _refuse(self, status: int, content: bytes, codes: Codes, wait_s: float | None, *, effect: bool) -> None:
         try:
             told = parse_json_object(content)
         except ValidationProblem:
             told = {}
         code = told.get("code")
-        if isinstance(code, str) and code in CODES:
-            raise_meaning(PLATFORM, code, str(told.get("message", "")), CODES[code], effect=effect)
+        if isinstance(code, str) and code in codes:
+            raise_meaning(PLATFORM, code, str(told.get("message", "")), codes[code], effect=effect)
         if isinstance(code, str) and status < 500 and status != 429:
             raise_meaning(PLATFORM, code, str(told.get("message", "")), None, effect=effect)
         raise http_refusal(PLATFORM, status, effect=effect, retry_after_s=wait_s)

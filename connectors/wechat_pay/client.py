@@ -3,17 +3,15 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from connectors.accounts import Account
 from connectors.errors import still_unknown
-from connectors.http import Link
 from connectors.reading import anomaly, optional_minor, optional_text, text
-from connectors.wechat_pay.api import WechatPayApi
 from connectors.wechat_pay.bills import Bill, read_bill
 from connectors.wechat_pay.codes import NO_BILL
+from connectors.wechat_pay.instants import moment
 from connectors.wechat_pay.keys import PLATFORM
+from connectors.wechat_pay.sharing import ProfitSharing
 from domain.canonical.payouts import PayoutState
 from domain.catalog.wechat_pay import (
     BillArguments,
@@ -38,11 +36,8 @@ STATES: Mapping[str, PayoutState] = {
 }
 
 
-class WechatPayMerchant:
+class WechatPayMerchant(ProfitSharing):
     """One merchant. Methods raise problems as `connectors.errors` describes them."""
-
-    def __init__(self, account: Account, link: Link) -> None:
-        self.api = WechatPayApi(account, link)
 
     async def transfer(self, request: TransferArguments, *, key: str, resumed: bool) -> TransferOutput:
         """Transfer money once per number, which is the platform's idempotency key.
@@ -179,17 +174,3 @@ def _read(answer: Mapping[str, Any], number: str) -> TransferOutput:
         created_at=moment(answer, "create_time"),
         updated_at=moment(answer, "update_time"),
     )
-
-
-def moment(source: Mapping[str, Any], field: str) -> datetime | None:
-    """An RFC 3339 instant, or None when it is missing."""
-    value = optional_text(source, field, limit=40)
-    if value is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise anomaly(field, Text("不是有效的时间", "is no valid time"))
-    return instant

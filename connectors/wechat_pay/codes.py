@@ -44,5 +44,20 @@ CODES: Mapping[str, CodeMeaning] = {
     "STATEMENT_CREATING": CodeMeaning(
         "busy", Text("账单还在生成", "The bill is still being made"), retry_after_s=300.0
     ),
+    "RESOURCE_NOT_EXISTS": CodeMeaning("not_found", Text("单据不存在", "There is no such thing")),
     "SYSTEM_ERROR": CodeMeaning("busy", Text("平台系统繁忙", "The platform is busy"), retry_after_s=2.0),
 }
+SHARING_CODES: Mapping[str, CodeMeaning] = {
+    **CODES,
+    "RATELIMIT_EXCEED": _TOO_OFTEN,
+    # Of a payment, not of the account: waiting puts no more into it.
+    "NOT_ENOUGH": CodeMeaning("conflict", Text("这笔支付的剩余待分金额不足", "Too little of this payment is left")),
+    "RULE_LIMIT": CodeMeaning(
+        "conflict",
+        Text(
+            "超出分账规则（比例、次数、期限或接收方），请在商户平台核对",
+            "A rule of profit sharing (ratio, number, time, receiver) forbids it; see the merchant console",
+        ),
+    ),
+}
+"""What the same codes mean of profit sharing."""

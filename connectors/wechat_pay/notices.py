@@ -10,7 +10,8 @@ from connectors.payloads import parse_json_object
 from connectors.reading import mapping, not_from_the_future, optional_minor, optional_text, text
 from connectors.telling import tell, version_of
 from connectors.webhooks import Refusal, Verified, WebhookRequest
-from connectors.wechat_pay.client import STATES, moment
+from connectors.wechat_pay.client import STATES
+from connectors.wechat_pay.instants import moment
 from connectors.wechat_pay.keys import MerchantKeys
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.canonical.payouts import PayoutData, PayoutState

@@ -1,5 +1,7 @@
 """What Tandem must be told about a WeChat Pay merchant."""
 
+from typing import Annotated
+
 from pydantic import Field, SecretStr
 
 from connectors.accounts import AccountSettings
@@ -13,6 +15,10 @@ class WechatPaySettings(AccountSettings):
     public_key and public_key_id: WeChat Pay's own public key, by which answers and notices are verified; merchants who
     still work with platform certificates apply for it in the merchant console. notify_url: where the platform tells how
     transfers ended, `https://your.host/hooks/wechat_pay/{account}`. scene_id: the transfer scene that was granted.
+
+    profit_sharing: whether payees may be paid out of the payments of their own orders. profit_sharing_percent: the most
+    of a payment that may be shared, as the merchant console says. shops: whose payments this merchant takes
+    (`wechat_store/main`); all shops' when none is named.
     """
 
     mch_id: str = Field(min_length=1, max_length=32)
@@ -24,4 +30,7 @@ class WechatPaySettings(AccountSettings):
     public_key_id: str = Field(min_length=1, max_length=64)
     scene_id: str = Field(default="1000", min_length=1, max_length=16)
     notify_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$")
+    profit_sharing: bool = False
+    profit_sharing_percent: int = Field(default=30, ge=1, le=100)
+    shops: tuple[Annotated[str, Field(pattern=r"^[a-z_]+/[^\s/]{1,64}$")], ...] = Field(default=(), max_length=100)
     base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$")

@@ -16,6 +16,7 @@ from domain.catalog.pinduoduo import PINDUODUO_CALLS
 from domain.catalog.taobao import TAOBAO_CALLS
 from domain.catalog.web import WEB_CALLS
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS
+from domain.catalog.wechat_pay_sharing import WECHAT_PAY_SHARING_CALLS
 from domain.catalog.wechat_store import WECHAT_STORE_CALLS
 from domain.catalog.wecom import WECOM_CALLS
 from domain.catalog.youzan import YOUZAN_CALLS
@@ -35,6 +36,7 @@ CATALOG = Catalog(
         *OFFICIAL_ACCOUNT_CALLS,
         *WECHAT_STORE_CALLS,
         *WECHAT_PAY_CALLS,
+        *WECHAT_PAY_SHARING_CALLS,
         *PINDUODUO_CALLS,
         *MEITUAN_CALLS,
         *ELEME_CALLS,

@@ -58,6 +58,7 @@ def changing(
     *,
     deadline_s: float = EFFECT_DEADLINE_S,
     grants: frozenset[str] = frozenset(),
+    moves_money: bool = False,
 ) -> Call[In, Out]:
     """The declaration of a platform's call that changes something, once per key."""
     return Call(
@@ -72,6 +73,6 @@ def changing(
         retry=EFFECT_RETRY,
         grants=grants,
         # What is told an amount pays it: its records are kept as those of payments are.
-        moves_money="amount_minor" in takes.model_fields,
+        moves_money=moves_money or "amount_minor" in takes.model_fields,
         example=example,
     )

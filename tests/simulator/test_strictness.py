@@ -10,7 +10,8 @@ import pytest
 from simulator import interactions, trade
 from simulator.entities import Order
 from simulator.platforms.official_account import OfficialAccount
-from simulator.platforms.wechat_pay import Refused, WechatPay
+from simulator.platforms.wechat_pay import WechatPay
+from simulator.platforms.wechat_pay.refusals import Refused
 from simulator.platforms.wechat_pay.transfers import Transfer
 from simulator.settings import Settings
 from simulator.tokens import TokenDesk

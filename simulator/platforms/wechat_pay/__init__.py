@@ -1,4 +1,4 @@
-"""WeChat Pay API v3: merchant transfers, bills, notices; everything signed and verified with RSA.
+"""WeChat Pay API v3: merchant transfers, profit sharing, bills, notices; everything signed and verified with RSA.
 
 Source: pay.weixin.qq.com, API v3 conventions, merchant transfer and bills [O].
 """
@@ -18,6 +18,8 @@ from simulator.entities import Push, Shop
 from simulator.faults import Fault
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wechat_pay import bills, keys
+from simulator.platforms.wechat_pay.refusals import Refused
+from simulator.platforms.wechat_pay.sharing import Sharing
 from simulator.platforms.wechat_pay.transfers import Transfer
 from simulator.quotas import Limit
 from simulator.seeding import CHINA
@@ -34,18 +36,9 @@ UNCLAIMED = timedelta(hours=24)
 TRANSFER_API = "transfer-bills"
 FINISHED = "MCHTRANSFER.BILL.FINISHED"
 _TRANSFERS = "/v3/fund-app/mch-transfer/transfer-bills"
+_SHARING = "/v3/profitsharing"
 _OUT_BILL_NO = re.compile(r"[A-Za-z0-9]{1,32}")
 _AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
-
-
-class Refused(Exception):
-    """A refusal: an HTTP status with a code."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 class WechatPay(PlatformBase):
@@ -58,6 +51,7 @@ class WechatPay(PlatformBase):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.transfers = world.shelf("wechat_pay_transfer", Transfer, by={"account": lambda row: row.account})
+        self.sharing = Sharing(world, world.settings.calls_per_second.get(self.name))
 
     def router(self) -> APIRouter:
         """Everything below /v3."""
@@ -66,8 +60,13 @@ class WechatPay(PlatformBase):
         return router
 
     def api_of(self, incoming: Incoming) -> str | None:
-        """The path without numbers: `transfer-bills`, `transfer-bills/out-bill-no`, `bill/tradebill` …"""
+        """The path without numbers: `transfer-bills`, `transfer-bills/out-bill-no`, `bill/tradebill`,
+        `profitsharing/orders`, `profitsharing/orders/out-order-no` …"""
         path = f"/{incoming.path.strip('/')}"
+        if path.startswith(f"{_SHARING}/orders/") and path != f"{_SHARING}/orders/unfreeze":
+            return "profitsharing/orders/out-order-no"
+        if path.startswith(f"{_SHARING}/transactions/"):
+            return "profitsharing/transactions/amounts"
         if path.startswith(f"{_TRANSFERS}/"):
             return f"{TRANSFER_API}/out-bill-no"
         return TRANSFER_API if path == _TRANSFERS else path.removeprefix("/v3/")
@@ -170,6 +169,8 @@ class WechatPay(PlatformBase):
             return _json(self._transfer(shop, body))
         if request.method == "GET" and path.startswith(f"{_TRANSFERS}/out-bill-no/"):
             return _json(self._query(shop, path.rpartition("/")[2]))
+        if path.startswith(f"{_SHARING}/"):
+            return _json(self._shared(shop, request.method, path.removeprefix(_SHARING), query, body))
         if request.method == "GET" and path in ("/v3/bill/tradebill", "/v3/bill/fundflowbill"):
             kind, day = path.rpartition("/")[2], query.get("bill_date", "")
             text = self._bill(shop, kind, day)
@@ -180,6 +181,23 @@ class WechatPay(PlatformBase):
         if request.method == "GET" and path == "/v3/billdownload/file":
             kind, _, day = query.get("token", "").partition(".")
             return self._bill(shop, kind, day).encode(), "text/plain"
+        raise Refused(404, "RESOURCE_NOT_EXISTS", f"no interface {path}")
+
+    def _shared(self, shop: Shop, method: str, path: str, query: Mapping[str, str], body: str) -> Json:
+        first, last = path.rsplit("/", 1)
+        match method, first, last:
+            case "POST", "/receivers", "add":
+                wanted = _object(body)
+                name = "" if wanted.get("name") is None else self._opened(wanted["name"])
+                return self.sharing.add_receiver(shop, wanted, name)
+            case "POST", "", "orders":
+                return self.sharing.share(shop, _object(body))
+            case "POST", "/orders", "unfreeze":
+                return self.sharing.unfreeze(shop, _object(body))
+            case "GET", "/orders", number:
+                return self.sharing.query(shop, number, query.get("transaction_id", ""))
+            case "GET", transaction, "amounts":
+                return self.sharing.amounts(shop, transaction.removeprefix("/transactions/"))
         raise Refused(404, "RESOURCE_NOT_EXISTS", f"no interface {path}")
 
     def _caller(self, method: str, target: str, authorization: str, body: str) -> Shop:
@@ -236,10 +254,13 @@ class WechatPay(PlatformBase):
             if amount >= NAME_REQUIRED_FROM:
                 raise Refused(400, "PARAM_ERROR", "转账金额大于等于 2000 元时必须填写收款人姓名")
             return ""
+        return self._opened(sealed)
+
+    def _opened(self, sealed: Any) -> str:
         try:
             return keys.opened(self._platform_key(), str(sealed))
         except ValueError:
-            raise Refused(400, "PARAM_ERROR", "user_name 解密失败") from None
+            raise Refused(400, "PARAM_ERROR", "姓名解密失败") from None
 
     def _query(self, shop: Shop, number: str) -> Json:
         row = self.transfers.get(f"{shop.id}/{number}")
@@ -267,7 +288,9 @@ class WechatPay(PlatformBase):
         if kind == "tradebill":
             text = bills.trade_bill(self.world, str(shop.number), shop.client_id, day)
         else:
-            text = bills.fund_bill(self.world, day, self.transfers.having(account=shop.id))
+            text = bills.fund_bill(
+                self.world, day, self.transfers.having(account=shop.id), self.sharing.shared(shop.id)
+            )
         if text is None:
             raise Refused(400, "NO_STATEMENT_EXIST", "账单不存在")
         return text

@@ -1,6 +1,7 @@
 """A day's bills as the platform writes them: CSV, values behind a back-quote, sums at the end.
 
-What was traded follows from the orders of the merchant's WeChat Store, the money that moved also from transfers.
+What was traded follows from the orders of the merchant's WeChat Store, the money that moved also from transfers
+and what was shared.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def trade_bill(world: World, mch_id: str, app_id: str, day: date) -> str | None:
     return _written(TRADE, rows, TRADE_SUMS, sums)
 
 
-def fund_bill(world: World, day: date, transfers: Sequence[Transfer]) -> str | None:
+def fund_bill(
+    world: World, day: date, transfers: Sequence[Transfer], shared: Sequence[tuple[datetime, str, int]]
+) -> str | None:
     """The fund-flow bill of the basic account of a day; None when nothing moved."""
     orders, refunds = _traded(world, day)
     start, end = _span(day)
@@ -49,6 +52,7 @@ def fund_bill(world: World, day: date, transfers: Sequence[Transfer]) -> str | N
     moves = [(order.paid_at or start, f"42{order.id}", "交易", "收入", order.paid_minor) for order in orders]
     moves += [(row.succeeded_at or start, f"50{row.id}", "退款", "支出", row.amount_minor) for row in refunds]
     moves += [(row.updated_at, row.transfer_bill_no, "转账", "支出", row.amount_minor) for row in paid_out]
+    moves += [(at, number, "分账", "支出", amount) for at, number, amount in shared if start <= at < end]
     if not moves:
         return None
     moves.sort()
