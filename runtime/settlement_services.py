@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from connectors.http import Link
+from domain.settlement.payouts import Rail
 from runtime.settings import Settings
 from services.attribution_book import AttributionBook
 from services.bank_answers import BankAnswers
@@ -15,8 +16,10 @@ from services.payee_accounts import PayeeAccounts
 from services.payees import PayeeRegister
 from services.paying import Paying
 from services.payout_planning import PayoutPlanning
+from services.payout_rails import PayoutRail
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
+from services.profit_sharing_rail import ProfitSharingRail
 from services.sale_corrections import SaleCorrectionService
 from services.selling import Selling
 from services.settlement_runs import SettlementRunService
@@ -102,4 +105,8 @@ class SettlementServices:
 
     def paying(self, link: Link) -> Paying:
         """Paying by rails over a link of the caller's."""
-        return Paying(self.database, {"wechat-pay": WechatPayRail(self.connections, link)})
+        rails: dict[Rail, PayoutRail] = {
+            "wechat-pay": WechatPayRail(self.connections, link),
+            "profit-sharing": ProfitSharingRail(self.database, self.connections, link),
+        }
+        return Paying(self.database, rails)

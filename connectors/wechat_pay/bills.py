@@ -61,27 +61,27 @@ def _row(heading: Sequence[str], line: Sequence[str]) -> dict[str, str]:
 
 def _trade(rows: Sequence[Row]) -> Bill:
     """Refunds stand in rows of their own; a payment that was refunded stays a payment."""
-    paid = sum(_fen(row, "应结订单金额") for row in rows if row["交易状态"] == "SUCCESS")
-    refunded = sum(_fen(row, "退款金额") for row in rows)
-    fees = sum(_fen(row, "手续费") for row in rows)
+    paid = sum(fen_of(row, "应结订单金额") for row in rows if row["交易状态"] == "SUCCESS")
+    refunded = sum(fen_of(row, "退款金额") for row in rows)
+    fees = sum(fen_of(row, "手续费") for row in rows)
     return Bill(rows, paid, refunded, fees)
 
 
 def _funds(rows: Sequence[Row]) -> Bill:
     def moved(direction: str) -> Iterator[int]:
-        return (_fen(row, "收支金额(元)") for row in rows if row["收支类型"] == direction)
+        return (fen_of(row, "收支金额(元)") for row in rows if row["收支类型"] == direction)
 
     return Bill(rows, sum(moved("收入")), sum(moved("支出")))
 
 
 def _told(sums: Row, kind: Kind) -> tuple[int, int, int, int]:
     if kind == "trade":
-        money = [_fen(sums, name) for name in ("应结订单总金额", "退款总金额", "手续费总金额")]
+        money = [fen_of(sums, name) for name in ("应结订单总金额", "退款总金额", "手续费总金额")]
         return int(sums["总交易单数"]), money[0], money[1], money[2]
-    return int(sums["资金流水总笔数"]), _fen(sums, "收入金额"), _fen(sums, "支出金额"), 0
+    return int(sums["资金流水总笔数"]), fen_of(sums, "收入金额"), fen_of(sums, "支出金额"), 0
 
 
-def _fen(row: Row, name: str) -> int:
+def fen_of(row: Row, name: str) -> int:
     """An amount in yuan; the trade bill writes fees with five digits, the last three of them zero."""
     whole, _, fraction = row[name].partition(".")
     return minor_from_major(f"{whole}.{fraction.rstrip('0')}" if fraction.rstrip("0") else whole)

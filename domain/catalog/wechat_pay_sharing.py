@@ -16,7 +16,8 @@ from domain.privacy import Personal
 from domain.problems import Text
 
 MOST_RECEIVERS = 50
-NUMBER = r"^[A-Za-z0-9_|*@-]{1,64}$"
+NUMBER = r"^[A-Za-z0-9_-]{1,64}$"
+"""The platform takes `|`, `*` and `@` too; they would have to be escaped in addresses, which are signed."""
 TRANSACTION = r"^[A-Za-z0-9]{1,32}$"
 ReceiverKind = Literal["merchant", "openid"]
 """A merchant by its number, or a person by their openid in the merchant's app."""
@@ -32,7 +33,7 @@ class ReceiverArguments(PlatformArguments):
     kind: ReceiverKind = Field(description="merchant 商户号，openid 个人 · A merchant, or a person")
     receiver: str = Field(min_length=1, max_length=64, description="商户号或 openid · The number or openid")
     name: Annotated[str | None, Personal("name")] = Field(
-        default=None, min_length=1, max_length=64, description="商户全称（必填）或姓名 · Required for merchants"
+        default=None, min_length=1, max_length=100, description="商户全称（必填）或姓名 · Required for merchants"
     )
     relation: Relation = Field(default="DISTRIBUTOR", description="与分账方的关系 · What they are to the merchant")
 
