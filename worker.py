@@ -25,6 +25,7 @@ from activities.orders import order_activities
 from activities.payouts import PayoutActivities
 from activities.platforms import platform_activities
 from activities.pulls import PullActivities
+from activities.reconciliation import BillActivities, ReconciliationActivities
 from activities.runs import RunActivities
 from activities.settlement import SettlementActivities
 from activities.web import web_activities
@@ -46,6 +47,7 @@ from workflows import messages
 from workflows.flow import FlowWorkflow
 from workflows.housekeeping import DrainWorkflow, PullWorkflow, StartScheduledRunWorkflow
 from workflows.payouts import PayingWorkflow, PayoutChunkWorkflow, PayoutPlanWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
 from workflows.settlement import BookingWorkflow, CalculationWorkflow, SettlementRunWorkflow
 
 log = structlog.get_logger(__name__)
@@ -68,6 +70,7 @@ _WORKFLOWS: Mapping[str, Sequence[type]] = {
         PayoutPlanWorkflow,
         PayingWorkflow,
         PayoutChunkWorkflow,
+        ReconciliationWorkflow,
     ],
 }
 
@@ -122,6 +125,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.run_reports,
         application.schedules,
         application.pull_schedules,
+        application.bill_schedules,
         application.retention,
         application.tagging,
         application.erasure_worker,
@@ -143,13 +147,17 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         messages.SETTLEMENT_QUEUE: [
             *SettlementActivities(application.calculation_steps, application.settlement_runs).all,
             *PayoutActivities(application.payout_planning, application.paying(link)).all,
+            *ReconciliationActivities(application.reconciliation).all,
         ],
     }
     pulls = PullActivities(application.pulls(link))
+    bills = BillActivities(application.bill_reader(link))
     for connector in application.connectors.values():
         by_queue[connector.queue] = platform_activities(connector, binder, application.connections, link)
         if getattr(connector.client, "streams", ()):
             by_queue[connector.queue].append(pulls.pull)
+        if getattr(connector.client, "bill_kinds", None):
+            by_queue[connector.queue].append(bills.take)
     asked = {connector.queue: name for name, connector in application.connectors.items() if _can_be_asked(connector)}
     lookups = LookupActivities(application.lookups(link), asked)
     for queue in asked:

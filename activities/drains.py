@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from domain.access import system_actor
 from domain.problems import UnavailableProblem
 from services.audit import seal_pending
+from services.bill_schedules import BillSchedules
 from services.category_filling import CategoryFilling
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
@@ -66,6 +67,7 @@ class Drains:
         reports: RunReports,
         schedules: ScheduleService,
         pull_schedules: PullSchedules,
+        bill_schedules: BillSchedules,
         retention: RetentionService,
         tagging: Tagging,
         erasure: ErasureWorker,
@@ -81,6 +83,7 @@ class Drains:
         self._reports = reports
         self._schedules = schedules
         self._pull_schedules = pull_schedules
+        self._bill_schedules = bill_schedules
         self._retention = retention
         self._tagging = tagging
         self._categories = CategoryFilling(database, tagging, selling)
@@ -152,6 +155,7 @@ class Drains:
             await self._reports.reconcile()
             await self._schedules.sync_all()
             await self._pull_schedules.sync()
+            await self._bill_schedules.sync()
             self._tidied_at = time.monotonic()
         elif time.monotonic() - self._followed_at > IDLE_S:
             await self._pull_schedules.follow()

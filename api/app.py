@@ -34,6 +34,7 @@ from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
 from api.routes.quarantine import quarantine
+from api.routes.reconciliation import bill_terms, bills, breaks, reconciliations
 from api.routes.releases import releases
 from api.routes.resources import resources
 from api.routes.runs import runs
@@ -72,6 +73,10 @@ ROUTERS = (
     payouts,
     payee_accounts,
     bank_files,
+    bills,
+    bill_terms,
+    reconciliations,
+    breaks,
     accounts,
     streams,
     comparisons,

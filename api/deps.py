@@ -14,6 +14,8 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
+from services.bills import BillService
+from services.breaks import BreakService
 from services.connection_tests import ConnectionTests
 from services.connections import Connections
 from services.consents import ConsentService
@@ -38,6 +40,7 @@ from services.people import People
 from services.profiles import ProfileService
 from services.pull_reports import PullReports
 from services.quarantine import QuarantineService
+from services.reconciliation import ReconciliationService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
 from services.runs import RunService
@@ -108,6 +111,9 @@ class ApiDependencies:
     payout_starts: PayoutStarts
     bank_payouts: BankPayouts
     bank_answers: BankAnswers
+    bills: BillService
+    reconciliation: ReconciliationService
+    breaks: BreakService
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -1,4 +1,4 @@
-"""`tandem settle …`: schemes told back in words, whose an order is, exchange rates."""
+"""`tandem settle …`: schemes told back in words, whose an order is, exchange rates, settlements, bills."""
 
 import json
 from dataclasses import asdict
@@ -12,6 +12,7 @@ import typer
 from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
+from commands.reconciliation import bill_terms, list_breaks, reconcile
 from commands.yaml_files import read_file
 from domain.access import Role
 from domain.dsl.findings import Finding
@@ -34,6 +35,9 @@ settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
 settle.command("bank-file")(bank_file)
 settle.command("bank-check")(bank_check)
 settle.command("bank-answer")(bank_answer)
+settle.command("reconcile")(reconcile)
+settle.command("breaks")(list_breaks)
+settle.command("terms")(bill_terms)
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 

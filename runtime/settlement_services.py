@@ -2,12 +2,18 @@
 
 from functools import cached_property
 
+from temporalio.client import Client
+
 from connectors.http import Link
+from connectors.registry import ConnectorRegistry
 from domain.settlement.payouts import Rail
 from runtime.settings import Settings
 from services.attribution_book import AttributionBook
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
+from services.bill_schedules import BillSchedules
+from services.bills import BillReader, BillService
+from services.breaks import BreakService
 from services.calculations import CalculationSteps
 from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
@@ -20,6 +26,7 @@ from services.payout_rails import PayoutRail
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
 from services.profit_sharing_rail import ProfitSharingRail
+from services.reconciliation import ReconciliationService
 from services.sale_corrections import SaleCorrectionService
 from services.selling import Selling
 from services.settlement_runs import SettlementRunService
@@ -34,6 +41,8 @@ class SettlementServices:
 
     settings: Settings
     database: Database
+    client: Client
+    connectors: ConnectorRegistry
 
     @cached_property
     def orchestrator(self) -> Orchestrator:
@@ -110,3 +119,23 @@ class SettlementServices:
             "profit-sharing": ProfitSharingRail(self.database, self.connections, link),
         }
         return Paying(self.database, rails)
+
+    @cached_property
+    def bills(self) -> BillService:
+        return BillService(self.database)
+
+    def bill_reader(self, link: Link) -> BillReader:
+        """Fetching bills over a link of the caller's."""
+        return BillReader(self.database, self.connectors, self.connections, link)
+
+    @cached_property
+    def bill_schedules(self) -> BillSchedules:
+        return BillSchedules(self.database, self.client, self.connectors)
+
+    @cached_property
+    def reconciliation(self) -> ReconciliationService:
+        return ReconciliationService(self.database)
+
+    @cached_property
+    def breaks(self) -> BreakService:
+        return BreakService(self.database)

@@ -84,6 +84,7 @@ class OrderRow(ScopedColumns, Table, table=True):
         UniqueConstraint("account_id", "order_id"),
         Index("ix_orders_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_orders_order_id", "order_id"),
+        Index("ix_orders_account_id_paid_at", "account_id", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
     )
 
 
@@ -141,6 +142,12 @@ class RefundRow(ScopedColumns, Table, table=True):
         Index("ix_refunds_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_refunds_account_id_order_id", "account_id", "order_id"),
         Index("ix_refunds_unsettled", "recorded_at", postgresql_where=text("unsettled")),
+        Index(
+            "ix_refunds_account_id_refunded_at",
+            "account_id",
+            "refunded_at",
+            postgresql_where=text("refunded_at IS NOT NULL"),
+        ),
     )
 
 

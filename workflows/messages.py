@@ -285,6 +285,22 @@ class RunFailure:
 
 
 @dataclass
+class AccountBills:
+    """Bills of an account to be taken and reconciled. queue: the platform's own, where they are fetched."""
+
+    account_id: str
+    queue: str
+
+
+@dataclass
+class BillDay:
+    """One Shanghai day of an account, as an ISO date."""
+
+    account_id: str
+    day: str
+
+
+@dataclass
 class StreamPull:
     """A stream of one account to be read on (`pull`), or compared with what is here (`compare`).
 
@@ -346,6 +362,10 @@ RUN_COMPUTED_ACTIVITY = "settlement.run-computed"
 RUN_FAILED_ACTIVITY = "settlement.run-failed"
 BOOK_PART_ACTIVITY = "settlement.book-part"
 FINISH_BOOKING_ACTIVITY = "settlement.finish-booking"
+BILLS_DUE_ACTIVITY = "bills.due"
+TAKE_BILLS_ACTIVITY = "bills.take"
+RECONCILE_ACTIVITY = "bills.reconcile"
+RECONCILIATION_WORKFLOW = "settlement/reconciliation"
 SETTLEMENT_RUN_WORKFLOW = "settlement/run"
 BOOKING_WORKFLOW = "settlement/booking"
 CALCULATION_WORKFLOW = "settlement/calculation"

@@ -2,9 +2,33 @@
 
 from typing import Any
 
-from api.examples import accounts, bank_payouts, customers, definitions, events, payouts, people, runs, settlement, tags
+from api.examples import (
+    accounts,
+    bank_payouts,
+    customers,
+    definitions,
+    events,
+    payouts,
+    people,
+    reconciliation,
+    runs,
+    settlement,
+    tags,
+)
 
-_AREAS = (accounts, bank_payouts, customers, definitions, events, payouts, people, runs, settlement, tags)
+_AREAS = (
+    accounts,
+    bank_payouts,
+    customers,
+    definitions,
+    events,
+    payouts,
+    people,
+    reconciliation,
+    runs,
+    settlement,
+    tags,
+)
 
 REQUESTS: dict[str, Any] = {name: body for area in _AREAS for name, body in area.REQUESTS.items()}
 RESPONSES: dict[str, Any] = {name: body for area in _AREAS for name, body in area.RESPONSES.items()}

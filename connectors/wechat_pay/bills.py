@@ -47,15 +47,15 @@ def _tables(text: str, kind: Kind) -> tuple[list[dict[str, str]], Row]:
     rows: list[dict[str, str]] = []
     for line in lines:
         if line and line[0].strip() == _SUMS_BEGIN[kind]:
-            return rows, _row([name.strip() for name in line], next(lines))
+            return rows, _row([name.strip() for name in line], next(lines), lines.line_num)
         if line:
-            rows.append(_row(heading, line))
+            rows.append(_row(heading, line, lines.line_num))
     raise KeyError(_SUMS_BEGIN[kind])
 
 
-def _row(heading: Sequence[str], line: Sequence[str]) -> dict[str, str]:
+def _row(heading: Sequence[str], line: Sequence[str], number: int) -> dict[str, str]:
     if len(line) < len(heading):
-        raise ValueError("a line is too short")
+        raise ValueError(f"row {number} is too short: there is nothing under {heading[len(line)]}")
     return {name: value.strip().removeprefix("`") for name, value in zip(heading, line, strict=False)}
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import Any, ClassVar
 
 from connectors.errors import still_unknown
 from connectors.reading import anomaly, optional_minor, optional_text, text
+from connectors.wechat_pay.bill_lines import bill_lines
 from connectors.wechat_pay.bills import Bill, read_bill
 from connectors.wechat_pay.codes import NO_BILL
 from connectors.wechat_pay.instants import moment
@@ -21,6 +23,7 @@ from domain.catalog.wechat_pay import (
     TransferOutput,
 )
 from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, ProblemError, Text
+from domain.settlement.bills import BillKind, DayBill
 
 TRANSFERS = "/v3/fund-app/mch-transfer/transfer-bills"
 MAX_BILL_BYTES = 67_108_864
@@ -38,6 +41,9 @@ STATES: Mapping[str, PayoutState] = {
 
 class WechatPayMerchant(ProfitSharing):
     """One merchant. Methods raise problems as `connectors.errors` describes them."""
+
+    bill_kinds: ClassVar[tuple[BillKind, ...]] = ("trade", "funds")
+    """See `connectors.billing.Billing`."""
 
     async def transfer(self, request: TransferArguments, *, key: str, resumed: bool) -> TransferOutput:
         """Transfer money once per number, which is the platform's idempotency key.
@@ -106,6 +112,11 @@ class WechatPayMerchant(ProfitSharing):
                 retry_after_s=5.0,
             )
         return read_bill(content.decode("utf-8", "replace"), request.kind), digest
+
+    async def day_bill(self, day: date, kind: BillKind) -> DayBill:
+        """A day's bill, line by line. Raises as `download_bill`, and ValidationProblem with row and column."""
+        bill, digest = await self.download_bill(BillArguments(day=day, kind=kind))
+        return DayBill(bill_lines(bill, kind, day, self.api.settings.mch_id), digest)
 
     async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
         """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.

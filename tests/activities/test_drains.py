@@ -58,6 +58,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         house.reports,
         house.schedules,
         house.pull_schedules,
+        house.bill_schedules,
         RetentionService(house.database),
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),

@@ -134,6 +134,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         house.reports,
         house.schedules,
         house.pull_schedules,
+        house.bill_schedules,
         RetentionService(scene.live),
         tagging,
         ErasureWorker(scene.live, house.orchestrator),

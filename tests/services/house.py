@@ -21,6 +21,7 @@ from domain.dsl.program import Program
 from domain.events import Event
 from domain.runs import Run
 from runtime.payload_codecs import TandemCodec
+from services.bill_schedules import BillSchedules
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService, Uploaded
 from services.event_dispatch import EventDispatcher
@@ -69,6 +70,7 @@ class House:
         self.definitions = DefinitionService(database)
         self.schedules = ScheduleService(database, self.client, self.book)
         self.pull_schedules = PullSchedules(database, client, load_connectors(Catalog()))
+        self.bill_schedules = BillSchedules(database, client, load_connectors(Catalog()))
         self.releases = ReleaseService(database, self.schedules.sync)
         self.masking = CATALOG.masking()
         self.runs = RunService(database, self.orchestrator, self.starter, self.masking)

@@ -25,7 +25,11 @@ from simulator.quotas import Limit
 from simulator.seeding import CHINA
 from simulator.world import World
 
-UNVERIFIED = ("the caps of a transfer", "that 24 hours without confirmation end in FAIL")
+UNVERIFIED = (
+    "the caps of a transfer",
+    "that 24 hours without confirmation end in FAIL",
+    "that the fund-flow bill names the merchant's own number as its voucher",
+)
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092026110100000000000001"
 CLOCK_TOLERANCE_S = 300

@@ -49,16 +49,18 @@ def fund_bill(
     orders, refunds = _traded(world, day)
     start, end = _span(day)
     paid_out = [row for row in transfers if row.state == "SUCCESS" and start <= row.updated_at < end]
-    moves = [(order.paid_at or start, f"42{order.id}", "交易", "收入", order.paid_minor) for order in orders]
-    moves += [(row.succeeded_at or start, f"50{row.id}", "退款", "支出", row.amount_minor) for row in refunds]
-    moves += [(row.updated_at, row.transfer_bill_no, "转账", "支出", row.amount_minor) for row in paid_out]
-    moves += [(at, number, "分账", "支出", amount) for at, number, amount in shared if start <= at < end]
+    moves = [(order.paid_at or start, f"42{order.id}", order.id, "交易", "收入", order.paid_minor) for order in orders]
+    moves += [(row.succeeded_at or start, f"50{row.id}", row.id, "退款", "支出", row.amount_minor) for row in refunds]
+    moves += [
+        (row.updated_at, row.transfer_bill_no, row.out_bill_no, "转账", "支出", row.amount_minor) for row in paid_out
+    ]
+    moves += [(at, number, number, "分账", "支出", amount) for at, number, amount in shared if start <= at < end]
     if not moves:
         return None
     moves.sort()
     rows = [
-        (_local(at), number, number, name, name, direction, _yuan(amount), _yuan(0), "system", "", number)
-        for at, number, name, direction, amount in moves
+        (_local(at), number, number, name, name, direction, _yuan(amount), _yuan(0), "system", "", voucher)
+        for at, number, voucher, name, direction, amount in moves
     ]
     came = [amount for *_, direction, amount in moves if direction == "收入"]
     went = [amount for *_, direction, amount in moves if direction == "支出"]

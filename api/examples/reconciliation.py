@@ -1,0 +1,85 @@
+"""Examples of reconciling bills of platforms."""
+
+from typing import Any
+
+from api.examples.parts import DIGEST, page
+
+_BILL = {
+    "account": "wechat_pay/main",
+    "day": "2026-11-11",
+    "kind": "trade",
+    "source": "platform",
+    "digest": "5f0c4b7d1e9a2c8834b6f1d07a93e2c5b8d04f61",
+    "rows": 1284,
+    "in_minor": 38_412_900,
+    "out_minor": 1_205_700,
+    "fee_minor": 223_243,
+    "taken_by": "system:bills",
+    "taken_at": "2026-11-12T02:41:07Z",
+}
+_TERMS = {"account": "wechat_pay/main", "shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3}
+_BREAK = {
+    "id": "0f9e2a6c-54a1-5f5e-8c31-2f7a61c40e11",
+    "account": "wechat_pay/main",
+    "day": "2026-11-11",
+    "kind": "amount",
+    "family": "payment",
+    "shop": "wechat_store/main",
+    "number": "E20261111000001",
+    "lines": [[311, 27, "payment"]],
+    "our_minor": 29900,
+    "their_minor": 29800,
+    "difference_minor": -100,
+    "suggestion": None,
+    "state": "open",
+    "opened_at": "2026-11-12T02:41:09Z",
+    "assignee": None,
+    "ticket": None,
+    "reason": None,
+    "note": None,
+    "explained_by": None,
+    "explained_at": None,
+    "solved_by": None,
+    "solved_at": None,
+}
+_EXPLAINED = {
+    **_BREAK,
+    "state": "explained",
+    "reason": "agreed",
+    "note": "改价后客服退差 1 元",
+    "explained_by": "qian",
+    "explained_at": "2026-11-12T03:10:00Z",
+}
+
+REQUESTS: dict[str, Any] = {
+    "set_bill_terms": {"shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3},
+    "assign_break": {"to": "qian", "ticket": "T20261112000004"},
+    "explain_break": {"reason": "agreed", "note": "改价后客服退差 1 元"},
+    "solve_break": {"note": "已核对聊天记录"},
+    "refuse_break": {"note": "请附聊天记录"},
+}
+RESPONSES: dict[str, Any] = {
+    "list_bills": page(_BILL),
+    "take_bill": {"bill": {**_BILL, "source": "file", "digest": DIGEST, "taken_by": "qian"}, "new": True},
+    "show_bill_terms": _TERMS,
+    "set_bill_terms": _TERMS,
+    "reconcile_day": {
+        "account": "wechat_pay/main",
+        "day": "2026-11-11",
+        "rows": 1296,
+        "matched": 1295,
+        "breaks": 1,
+        "not_compared": [],
+        "digest": DIGEST,
+        "changed": True,
+    },
+    "list_breaks": page(_BREAK),
+    "list_aged_breaks": {
+        "items": [{"account": "wechat_pay/main", "kind": "amount", "age": "0-1", "breaks": 1, "difference_minor": 100}]
+    },
+    "show_break": _BREAK,
+    "assign_break": {**_BREAK, "assignee": "qian", "ticket": "T20261112000004"},
+    "explain_break": _EXPLAINED,
+    "solve_break": {**_EXPLAINED, "state": "solved", "solved_by": "wu", "solved_at": "2026-11-12T05:00:00Z"},
+    "refuse_break": {**_BREAK, "note": "请附聊天记录"},
+}

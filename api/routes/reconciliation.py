@@ -1,0 +1,286 @@
+"""Bills of platforms, and where they differ from our books."""
+
+import io
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import requires
+from api.bodies import uploaded_files
+from api.deps import Deps
+from api.paging import PageOf, Paging, Word
+from api.routing import router
+from domain.access import Actor, Permission
+from domain.organisation import AccountId, Slug
+from domain.settlement.bill_rows import parse_columns
+from domain.settlement.bills import BillKind, Told
+from domain.settlement.reconciliation import WINDOW_DAYS, BreakKind, Family
+from services.bills import BillTerms
+from storage.breaks import BreakFilter, Reason, State
+
+bills = router("/api/v1/settlement/bills", "settlement")
+bill_terms = router("/api/v1/settlement/bill-terms", "settlement")
+reconciliations = router("/api/v1/settlement/reconciliations", "settlement")
+breaks = router("/api/v1/settlement/breaks", "settlement")
+
+Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
+Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
+Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
+BillDay = Annotated[date, Path(examples=["2026-11-11"])]
+BreakId = Annotated[UUID, Path()]
+Fen = Annotated[int | None, Query(ge=-(10**15), le=10**15)]
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["columns", "bill"],
+                    "properties": {
+                        "columns": {"type": "string", "format": "binary"},
+                        "bill": {"type": "string", "format": "binary"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class BillOut(_Out):
+    """A bill. digest: of its file; null for a day on which the platform says that nothing happened. Sums in fen."""
+
+    account: str
+    day: date
+    kind: BillKind
+    source: Literal["platform", "file"]
+    digest: str | None
+    rows: int
+    in_minor: int
+    out_minor: int
+    fee_minor: int
+    taken_by: str
+    taken_at: AwareDatetime
+
+
+class TakenOut(BaseModel):
+    """A bill, and whether it was taken now; one that is there already is not taken again."""
+
+    bill: BillOut
+    new: bool
+
+
+class TermsIn(_In):
+    """What an account bills. shops: whose orders are paid through it. fee_bps: the agreed rate in ten-thousandths;
+    null: fees are not compared. window_days: how much later than the books a bill may be."""
+
+    shops: list[AccountId] = Field(max_length=200)
+    fee_bps: int | None = Field(default=None, ge=0, le=10_000)
+    window_days: int = Field(default=WINDOW_DAYS, ge=1, le=15)
+
+
+class TermsOut(_Out):
+    """What an account bills: see the request."""
+
+    account: str
+    shops: list[str]
+    fee_bps: int | None
+    window_days: int
+
+
+class ReconciledOut(_Out):
+    """What came of a day. not_compared: what has nothing here to be compared with. changed: since the last time."""
+
+    account: str
+    day: date
+    rows: int
+    matched: int
+    breaks: int
+    not_compared: list[str]
+    digest: str
+    changed: bool
+
+
+class BreakOut(_Out):
+    """A difference. number: our order, refund or payout, else the bill's. lines: bill, row and kind of each of theirs.
+    Sums in fen, below nothing for what goes out; difference: what the bill has more. solved_by: null when bill and
+    books agree by themselves now. suggestion: a number that might belong to it."""
+
+    id: UUID
+    account: str
+    day: date
+    kind: BreakKind
+    family: Family
+    shop: str | None
+    number: str | None
+    lines: list[list[int | str]]
+    our_minor: int
+    their_minor: int
+    difference_minor: int
+    suggestion: str | None
+    state: State
+    opened_at: AwareDatetime
+    assignee: str | None
+    ticket: str | None
+    reason: Reason | None
+    note: str | None
+    explained_by: str | None
+    explained_at: AwareDatetime | None
+    solved_by: str | None
+    solved_at: AwareDatetime | None
+
+
+class AgedOut(_Out):
+    """What is not solved, by days since the bill's day. difference_minor: without signs."""
+
+    account: str
+    kind: BreakKind
+    age: Literal["0-1", "2-3", "4-7", "8-30", ">30"]
+    breaks: int
+    difference_minor: int
+
+
+class AgedList(BaseModel):
+    """Every account, kind and age that there are breaks of."""
+
+    items: list[AgedOut]
+
+
+class AssignmentIn(_In):
+    """Whose it is now; nobody's where `to` is null. ticket: where it is worked on."""
+
+    to: str | None = Field(max_length=64)
+    ticket: str | None = Field(default=None, max_length=200)
+
+
+class ExplanationIn(_In):
+    """Why it is there."""
+
+    reason: Reason
+    note: str = Field(min_length=1, max_length=500)
+
+
+class VerdictIn(_In):
+    note: str | None = Field(default=None, max_length=500)
+
+
+@bills.get("", summary="查询账单 · List bills")
+async def list_bills(actor: Looker, deps: Deps, page: Paging, account: Word | None = None) -> PageOf[BillOut]:
+    """最近的在前。· The latest day first."""
+    found: Any = await deps.bills.list(actor, page, account=account)
+    return PageOf[BillOut].model_validate(found)
+
+
+@bills.post("/{platform}/{slug}/{day}", openapi_extra=_FORM, summary="导入账单 · Take a bill from a file")
+async def take_bill(
+    platform: Slug,
+    slug: Slug,
+    day: BillDay,
+    request: Request,
+    actor: Asker,
+    deps: Deps,
+    digest: Annotated[str | None, Query(max_length=128)] = None,
+    rows: Fen = None,
+    in_minor: Fen = None,
+    out_minor: Fen = None,
+    fee_minor: Fen = None,
+) -> TakenOut:
+    """上传账单（bill，CSV 或 XLSX）与列映射（columns），并附平台给出的摘要或合计（分）；有一处不对就整份拒绝。
+
+    A bill (CSV or XLSX) with the mapping of its columns, and the digest or the sums (in fen) that the platform tells of
+    it. Refused as a whole when anything is wrong, with row and column. Bills are never revised.
+    """
+    columns, bill = await uploaded_files(request, ("columns", "bill"))
+    taken = await deps.bills.take_file(
+        actor,
+        f"{platform}/{slug}",
+        day,
+        parse_columns(columns.content, columns.name),
+        io.BytesIO(bill.content),
+        digest=digest,
+        told=Told(rows, in_minor, out_minor, fee_minor),
+    )
+    return TakenOut(bill=BillOut.model_validate(taken.bill), new=taken.new)
+
+
+@bill_terms.get("/{platform}/{slug}", summary="查看账单约定 · What an account bills")
+async def show_bill_terms(platform: Slug, slug: Slug, actor: Looker, deps: Deps) -> TermsOut:
+    """为哪些店铺收款、费率、可迟几天。· Whose orders, at which rate, how late."""
+    return TermsOut.model_validate(await deps.bills.terms(actor, f"{platform}/{slug}"))
+
+
+@bill_terms.put("/{platform}/{slug}", summary="设置账单约定 · Say what an account bills")
+async def set_bill_terms(platform: Slug, slug: Slug, wanted: TermsIn, actor: Asker, deps: Deps) -> TermsOut:
+    """一个店铺只归一个收款账号。· A shop is billed by one account."""
+    terms = BillTerms(f"{platform}/{slug}", wanted.shops, wanted.fee_bps, wanted.window_days)
+    return TermsOut.model_validate(await deps.bills.set_terms(actor, terms))
+
+
+@reconciliations.post("/{platform}/{slug}/{day}", summary="对账 · Reconcile a day")
+async def reconcile_day(platform: Slug, slug: Slug, day: BillDay, actor: Asker, deps: Deps) -> ReconciledOut:
+    """可重复执行，没有变化就什么都不变。· Again at any time; nothing changes when nothing changed."""
+    found = await deps.reconciliation.reconcile(actor, f"{platform}/{slug}", day)
+    return ReconciledOut.model_validate(found)
+
+
+@breaks.get("", summary="查询差异 · List breaks")
+async def list_breaks(
+    actor: Looker,
+    deps: Deps,
+    page: Paging,
+    account: Word | None = None,
+    state: State | None = None,
+    kind: BreakKind | None = None,
+    assignee: Word | None = None,
+) -> PageOf[BreakOut]:
+    """最早的在前；不写 state 时为未解决的。· The oldest first; without `state` those that are not solved."""
+    found: Any = await deps.breaks.list(actor, page, BreakFilter(account, state, kind, assignee))
+    return PageOf[BreakOut].model_validate(found)
+
+
+@breaks.get("/aged", summary="差异账龄 · The aged list")
+async def list_aged_breaks(actor: Looker, deps: Deps) -> AgedList:
+    """未解决的差异，按账号、类别与账龄。· What is not solved, by account, kind and age."""
+    return AgedList(items=[AgedOut.model_validate(each) for each in await deps.breaks.aged(actor)])
+
+
+@breaks.get("/{break_id}", summary="查看差异 · Show a break")
+async def show_break(break_id: BreakId, actor: Looker, deps: Deps) -> BreakOut:
+    """一条差异。· One difference."""
+    return BreakOut.model_validate(await deps.breaks.show(actor, break_id))
+
+
+@breaks.post("/{break_id}/assign", summary="分派差异 · Assign a break")
+async def assign_break(break_id: BreakId, wanted: AssignmentIn, actor: Asker, deps: Deps) -> BreakOut:
+    """交给某人处理，可附工单号。· To somebody, with a ticket if there is one."""
+    return BreakOut.model_validate(await deps.breaks.assign(actor, break_id, wanted.to, wanted.ticket))
+
+
+@breaks.post("/{break_id}/explain", summary="说明差异 · Explain a break")
+async def explain_break(break_id: BreakId, wanted: ExplanationIn, actor: Asker, deps: Deps) -> BreakOut:
+    """说明原因，等另一人核销。· Says why; another person lets it go."""
+    return BreakOut.model_validate(await deps.breaks.explain(actor, break_id, wanted.reason, wanted.note))
+
+
+@breaks.post("/{break_id}/solve", summary="核销差异 · Solve a break")
+async def solve_break(break_id: BreakId, wanted: VerdictIn, actor: Decider, deps: Deps) -> BreakOut:
+    """说明的人不能核销。· Never who explained it."""
+    return BreakOut.model_validate(await deps.breaks.solve(actor, break_id, wanted.note))
+
+
+@breaks.post("/{break_id}/refuse", summary="退回说明 · Send an explanation back")
+async def refuse_break(break_id: BreakId, wanted: VerdictIn, actor: Decider, deps: Deps) -> BreakOut:
+    """差异重新打开。· The break is open again."""
+    return BreakOut.model_validate(await deps.breaks.refuse(actor, break_id, wanted.note))

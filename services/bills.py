@@ -1,0 +1,291 @@
+"""Bills of platforms, taken in: fetched from those that make one of each day, or from a file that a person exported.
+
+A bill is taken as a whole, once; one that cannot be believed leaves nothing behind.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import BinaryIO, Literal
+
+from connectors.billing import Billing
+from connectors.files import open_table
+from connectors.http import Link
+from connectors.registry import ConnectorRegistry
+from domain.access import Actor, Permission, system_actor
+from domain.accounts import Account
+from domain.ids import content_digest
+from domain.organisation import Placement
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.bill_rows import BillColumns, read_bill_table
+from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Told, check_sums, day_of, sums_of
+from domain.settlement.reconciliation import WINDOW_DAYS
+from services.connections import Connections
+from storage.accounts import Accounts
+from storage.audit import AuditLog
+from storage.bills import BillRow, Bills, BillTermsRow, Source
+from storage.engine import Database
+from storage.locks import lock
+from storage.paging import Page, PageRequest
+from storage.payouts import PayoutRow, Payouts
+from storage.unit_of_work import UnitOfWork
+
+COLLECTORS = frozenset({"wechat_pay"})
+"""Platforms that collect for shops elsewhere: their accounts have no orders of their own."""
+READY_AT = time(10)
+CLAIMED_WITHIN = timedelta(days=2)
+"""A transfer that its payee did not claim ends within a day; then it stands in no later bill."""
+_READER = system_actor("bills")
+_HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
+PayoutWord = Literal["paid", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A bill, and whether it was new."""
+
+    bill: BillRow
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BillTerms:
+    """What an account bills: whose orders, at which rate, and how much later than the books it may be."""
+
+    account: str
+    shops: Sequence[str]
+    fee_bps: int | None = None
+    window_days: int = WINDOW_DAYS
+
+
+class BillService:
+    """Bills as people see them and hand them in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take_file(
+        self,
+        actor: Actor,
+        account_id: str,
+        day: date,
+        columns: BillColumns,
+        file: BinaryIO,
+        *,
+        digest: str | None = None,
+        told: Told | None = None,
+    ) -> Taken:
+        """Take a bill that somebody exported. digest, told: what the platform says of it; one of them is needed.
+
+        :raises ValidationProblem: the file is not what its digest says, its rows do not come to what was told, or a row
+            is wrong (`errors` by line and column). Nothing is taken then.
+        :raises ConflictProblem: another bill of that day was taken, or the day is not over.
+        """
+        actor.require(Permission.SETTLEMENTS_RUN)
+        if digest is None and (told is None or told == Told()):
+            raise ValidationProblem(
+                Text(
+                    "账单须附平台给出的摘要（MD5、SHA-1 或 SHA-256）或合计，以便核对",
+                    "Say what the platform tells of the bill, a digest (MD5, SHA-1, SHA-256) or sums, to check it by",
+                ),
+                errors=[],
+            )
+        content = await asyncio.to_thread(_checked, file, digest)
+        await self._account(actor, account_id, day)
+
+        def read() -> list[BillLine]:
+            with open_table(file, columns.layout) as table:
+                return read_bill_table(table, columns, day)
+
+        lines = await asyncio.to_thread(read)
+        check_sums(sums_of(lines), told or Told())
+        return await take(self._database, actor, account_id, day, columns.kind, "file", content, lines)
+
+    async def list(self, actor: Actor, page: PageRequest, *, account: str | None = None) -> Page[BillRow]:
+        """Bills within one's scope, the latest day first."""
+        actor.require(Permission.SETTLEMENTS_READ)
+        async with UnitOfWork(self._database) as work:
+            return await Bills(work).search(actor.scope, page, account=account)
+
+    async def terms(self, actor: Actor, account_id: str) -> BillTerms:
+        """What an account bills."""
+        actor.require(Permission.SETTLEMENTS_READ)
+        async with UnitOfWork(self._database) as work:
+            await Accounts(work).require(account_id, actor.scope)
+            return await terms_of(work, account_id)
+
+    async def set_terms(self, actor: Actor, terms: BillTerms) -> BillTerms:
+        """Say what an account bills. Raises NotFoundProblem, or ConflictProblem when another account bills a shop."""
+        actor.require(Permission.SETTLEMENTS_RUN)
+        async with UnitOfWork(self._database) as work:
+            await lock(work, "bill-terms")
+            account = await Accounts(work).require(terms.account, actor.scope)
+            for shop in terms.shops:
+                await Accounts(work).require(shop, actor.scope)
+            other = await Bills(work).biller_of(terms.shops, terms.account)
+            if other is not None:
+                raise ConflictProblem(
+                    Text(
+                        f"店铺 {other[0]} 已归 {other[1]} 收款，一个店铺只能归一个商户号对账",
+                        f"{other[0]} is billed by {other[1]} already; a shop is reconciled with one account",
+                    )
+                )
+            row = BillTermsRow(
+                account=terms.account,
+                shops=sorted(set(terms.shops)),
+                fee_bps=terms.fee_bps,
+                window_days=terms.window_days,
+                changed_by=actor.login,
+                changed_at=work.now,
+            )
+            await work.session.merge(row)
+            detail = {"shops": row.shops, "fee_bps": row.fee_bps, "window_days": row.window_days}
+            await AuditLog(work).record(actor, "bill.terms", f"account:{terms.account}", detail, _place(account))
+            return terms
+
+    async def payout_word(self, number: str) -> PayoutWord | None:
+        """What bills say of a WeChat Pay transfer by our number of it; None while they do not say.
+
+        paid: a bill has it, with its amount. absent: it stands in none of the bills of all days on which it could.
+        Another amount is no word, but a break.
+        """
+        async with UnitOfWork(self._database) as work:
+            row = await Payouts(work).find(number)
+            if row is None or row.rail != "wechat-pay":
+                return None
+            amounts = await Bills(work).transferred({row.number, row.rail_number or row.number})
+            if amounts:
+                return "paid" if amounts == [row.amount_minor] else None
+            return "absent" if await self._told_of_all(work, row) else None
+
+    async def _told_of_all(self, work: UnitOfWork, row: PayoutRow) -> bool:
+        start, end = day_of(row.created_at), day_of(row.changed_at) + CLAIMED_WITHIN
+        merchants = await Bills(work).payers(row.batch)
+        wanted = {start + timedelta(days=number) for number in range((end - start).days + 1)}
+        for merchant in merchants:
+            if wanted - set((await Bills(work).days(merchant, start, end))["funds"]):
+                return False
+        return bool(merchants)
+
+    async def _account(self, actor: Actor, account_id: str, day: date) -> Account:
+        async with UnitOfWork(self._database) as work:
+            refuse_early(day, work.now)
+            return await Accounts(work).require(account_id, actor.scope)
+
+
+class BillReader:
+    """Fetches the bills of connected accounts, where the platform's queue is served."""
+
+    def __init__(self, database: Database, connectors: ConnectorRegistry, connections: Connections, link: Link) -> None:
+        self._database = database
+        self._connectors = connectors
+        self._connections = connections
+        self._link = link
+
+    async def take_day(self, account_id: str, day: date) -> Sequence[Taken]:
+        """Take what there is not yet of a day's bills.
+
+        Raises NotFoundProblem for a platform without bills, and problems as `connectors.errors` describes them.
+        """
+        platform, _, slug = account_id.partition("/")
+        connector = self._connectors.for_platform(platform)
+        if getattr(connector.client, "bill_kinds", None) is None:
+            raise NotFoundProblem(
+                Text(f"平台 {platform} 没有账单接口，请导入文件", f"{platform} gives no bills: import a file"),
+                retryable=False,
+            )
+        client: Billing = connector.open(await self._connections.account(platform, slug), self._link)
+        async with UnitOfWork(self._database) as work:
+            refuse_early(day, work.now)
+            known = {kind: await Bills(work).find(account_id, day, kind) for kind in client.bill_kinds}
+        taken = []
+        for kind, row in known.items():
+            if row is not None:
+                taken.append(Taken(row, False))
+                continue
+            bill = await client.day_bill(day, kind)
+            taken.append(
+                await take(self._database, _READER, account_id, day, kind, "platform", bill.digest, bill.lines)
+            )
+        return taken
+
+
+async def take(
+    database: Database,
+    actor: Actor,
+    account_id: str,
+    day: date,
+    kind: BillKind,
+    source: Source,
+    digest: str | None,
+    lines: Sequence[BillLine],
+) -> Taken:
+    """Keep a bill that was read and believed; raises ConflictProblem when another one is there."""
+    sums = sums_of(lines)
+    async with UnitOfWork(database) as work:
+        await lock(work, f"bills/{account_id}")
+        account = await Accounts(work).require(account_id)
+        row = BillRow(
+            account=account_id,
+            day=day,
+            kind=kind,
+            source=source,
+            digest=digest,
+            rows=sums.rows,
+            in_minor=sums.in_minor,
+            out_minor=sums.out_minor,
+            fee_minor=sums.fee_minor,
+            taken_by=actor.login,
+            taken_at=work.now,
+        )
+        found, new = await Bills(work).take(row, lines)
+        if new:
+            detail = {"day": str(day), "kind": kind, "source": source, "digest": digest, "rows": sums.rows}
+            await AuditLog(work).record(actor, "bill.take", f"account:{account_id}", detail, _place(account))
+        return Taken(found, new)
+
+
+async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
+    """What an account bills; a shop bills itself where nothing was said."""
+    row = await Bills(work).terms(account_id)
+    if row is not None:
+        return BillTerms(account_id, row.shops, row.fee_bps, row.window_days)
+    collects = account_id.partition("/")[0] in COLLECTORS
+    return BillTerms(account_id, () if collects else (account_id,))
+
+
+def refuse_early(day: date, now: datetime) -> None:
+    """Raises ConflictProblem before ten o'clock of the next morning in Shanghai."""
+    ready = datetime.combine(day + timedelta(days=1), READY_AT, SHANGHAI)
+    if now < ready:
+        raise ConflictProblem(
+            Text(
+                f"{day} 的账单在次日 10 点（上海）之后才有",
+                f"The bill of {day} is there from ten o'clock of the next day in Shanghai on",
+            ),
+            retryable=False,
+        )
+
+
+def _place(account: Account) -> Placement:
+    return Placement(account.unit_path, account.id)
+
+
+def _checked(file: BinaryIO, told: str | None) -> str:
+    """The file's own digest. Raises ValidationProblem when it is not the one that was told."""
+    file.seek(0)
+    content = file.read()
+    if told is not None:
+        plain = told.strip().lower().removeprefix("sha256:")
+        name = _HASHES.get(len(plain))
+        if name is None or hashlib.new(name, content, usedforsecurity=False).hexdigest() != plain:
+            raise ValidationProblem(
+                Text(
+                    "账单文件与摘要不符，可能不完整或被改动；未导入",
+                    "The file is not what its digest says: cut short, or changed; nothing was taken",
+                ),
+                errors=[],
+            )
+    return content_digest(content)

@@ -1,0 +1,259 @@
+"""Reconciling a day: its bills against what our books say became money, and every difference a break.
+
+It may be done again at any time, and changes nothing when nothing changed. Whatever a later bill or a later telling
+settles is solved by itself; what a person explained stays explained while it stands as it did.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from domain.access import Actor, Permission
+from domain.ids import canonical_json, content_digest, derived_id
+from domain.organisation import Placement
+from domain.problems import ConflictProblem, Text
+from domain.settlement.bill_extras import compared_discounts, compared_fees
+from domain.settlement.bills import BillKind, day_of
+from domain.settlement.reconciliation import (
+    Break,
+    Family,
+    Match,
+    Ours,
+    Outcome,
+    Theirs,
+    bill_of,
+    reconciled,
+)
+from services.bills import COLLECTORS, BillTerms, terms_of
+from storage.accounts import Accounts
+from storage.audit import AuditLog
+from storage.billed_books import BilledBooks
+from storage.bills import Bills, ReconciliationRow
+from storage.breaks import BreakRow, Breaks
+from storage.engine import Database
+from storage.locks import lock
+from storage.unit_of_work import UnitOfWork
+
+LOOKED_BACK = timedelta(days=14)
+"""How far back days are caught up with that were not reconciled; a person may do older ones."""
+MOST_DAYS = 7
+"""Days that are caught up with at a time."""
+_COMPARED: tuple[Family, ...] = ("payment", "refund", "transfer")
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What came of a day. changed: whether it is anything else than the last time."""
+
+    account: str
+    day: date
+    rows: int
+    matched: int
+    breaks: int
+    not_compared: Sequence[str]
+    digest: str
+    changed: bool
+
+
+class ReconciliationService:
+    """By account and Shanghai day."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def reconcile(self, actor: Actor, account_id: str, day: date) -> Reconciled:
+        """Reconcile a day of an account. Raises NotFoundProblem, or ConflictProblem when no bill of it was taken."""
+        actor.require(Permission.SETTLEMENTS_RUN)
+        async with UnitOfWork(self._database) as work:
+            account = await Accounts(work).require(account_id, actor.scope)
+            await lock(work, f"bills/{account_id}")
+            terms = await terms_of(work, account_id)
+            start = day - timedelta(days=terms.window_days)
+            days = await Bills(work).days(account_id, start, day)
+            if not any(day in found for found in days.values()):
+                raise ConflictProblem(
+                    Text(f"{account_id} 还没有 {day} 的账单", f"There is no bill of {account_id} for {day} yet"),
+                    retryable=False,
+                )
+            lines = await Bills(work).lines(account_id, start, day)
+            outcome, not_compared = await self._compared(work, terms, day, days, lines)
+            digest = _digest(outcome, not_compared)
+            last = await Bills(work).reconciled(account_id, day)
+            changed = last is None or last.digest != digest
+            if changed:
+                await Bills(work).note(account_id, day, outcome.matches)
+            changed |= await self._keep_breaks(work, account_id, start, day, outcome)
+            row = ReconciliationRow(
+                account=account_id,
+                day=day,
+                rows=sum(each.day == day for each in lines),
+                matched=sum(each.day == day for match in outcome.matches for each in match.theirs),
+                breaks=len(outcome.breaks),
+                digest=digest,
+                not_compared=not_compared,
+                done_at=work.now,
+            )
+            if changed:
+                await Bills(work).conclude(row)
+                detail = {"day": str(day), "rows": row.rows, "matched": row.matched, "breaks": row.breaks}
+                place = Placement(account.unit_path, account.id)
+                await AuditLog(work).record(actor, "bill.reconcile", f"account:{account_id}", detail, place)
+            return Reconciled(account_id, day, row.rows, row.matched, row.breaks, not_compared, digest, changed)
+
+    async def due(self, account_id: str) -> Sequence[date]:
+        """Days up to yesterday that were not reconciled since the account was connected, the oldest first; a bounded
+        number of them, not too far back."""
+        async with UnitOfWork(self._database) as work:
+            account = await Accounts(work).require(account_id)
+            today = day_of(work.now)
+            first = max(today - LOOKED_BACK, day_of(account.created_at))
+            done = await Bills(work).reconciled_days(account_id, first)
+        days = [first + timedelta(days=number) for number in range((today - first).days)]
+        return [each for each in days if each not in done][:MOST_DAYS]
+
+    async def _compared(
+        self,
+        work: UnitOfWork,
+        terms: BillTerms,
+        day: date,
+        days: Mapping[BillKind, Collection[date]],
+        lines: Sequence[Theirs],
+    ) -> tuple[Outcome, list[str]]:
+        families = [each for each in _COMPARED if _is_compared(each, terms)]
+        not_compared: list[str] = [each for each in _COMPARED if each not in families]
+        ours: dict[tuple[Family, str, str], Ours] = {}
+        theirs = [each for each in lines if each.family in families]
+        for family in families:
+            numbers = {number for each in theirs if each.family == family for number in _numbers(each)}
+            books = BilledBooks(work)
+            for of in sorted(days[bill_of(family)]):
+                for one in await books.expected(family, terms.account, terms.shops, day, of):
+                    ours[family, one.shop, one.number] = one
+                    numbers -= {one.number}
+            for one in await books.named(family, terms.account, terms.shops, day, numbers):
+                ours.setdefault((family, one.shop, one.number), one)
+        through = await Bills(work).last_days(terms.account)
+        outcome = reconciled(ours.values(), theirs, through, terms.window_days)
+        if "payment" not in families:
+            return outcome, not_compared
+        extras = [await self._discounts(work, terms, lines), _fees(terms, outcome.matches, lines)]
+        matches = [*outcome.matches, *(each for one in extras for each in one.matches)]
+        return Outcome(matches, [*outcome.breaks, *(each for one in extras for each in one.breaks)]), not_compared
+
+    async def _discounts(self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]) -> Outcome:
+        told = [each for each in lines if each.family == "discount"]
+        numbers = {each.number for each in told if each.number is not None}
+        return compared_discounts(await BilledBooks(work).discounts(terms.shops, numbers), told)
+
+    async def _keep_breaks(self, work: UnitOfWork, account: str, start: date, day: date, outcome: Outcome) -> bool:
+        """Open what is new, open again what stands otherwise, solve what is none any more; whether anything changed."""
+        found = {_break_id(account, each): each for each in outcome.breaks}
+        breaks = Breaks(work)
+        known = await breaks.known(list(found))
+        gone = [each for each in await breaks.unsolved(account, start, day) if each.id not in found]
+        settled = {(one.family, one.shop, one.number) for match in outcome.matches for one in match.ours}
+        gone += [each for each in await breaks.unsolved_of(account, settled) if each.id not in found]
+        changed = bool(gone)
+        for row in gone:
+            row.state, row.solved_by, row.solved_at, row.changed_at = "solved", None, work.now, work.now
+        new = []
+        for break_id, each in found.items():
+            stands = known.get(break_id)
+            if stands is None:
+                new.append(_row(break_id, account, each, work))
+            elif _stands_otherwise(stands, each):
+                _open_again(stands, each, work)
+                changed = True
+        await breaks.add(new)
+        return changed or bool(new)
+
+
+def _is_compared(family: Family, terms: BillTerms) -> bool:
+    """Payouts stand in the bills of who pays them; orders in those of their shops, or of who collects for them."""
+    if family == "transfer":
+        return terms.account.partition("/")[0] in COLLECTORS
+    return bool(terms.shops)
+
+
+def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -> Outcome:
+    if terms.fee_bps is None:
+        return Outcome((), ())
+    return compared_fees(matches, [each for each in lines if each.family == "fee"], terms.fee_bps)
+
+
+def _numbers(line: Theirs) -> list[str]:
+    return [each for each in (line.number, line.channel_number) if each is not None]
+
+
+def _break_id(account: str, each: Break) -> UUID:
+    """The same for the same order, refund or payout, or the same line, however often it is found."""
+    if each.ours:
+        return UUID(derived_id("break", account, each.family, each.ours[0].shop, each.ours[0].number))
+    line = each.theirs[0]
+    return UUID(derived_id("break", account, each.family, "line", str(line.bill), str(line.line), line.kind))
+
+
+def _row(break_id: UUID, account: str, each: Break, work: UnitOfWork) -> BreakRow:
+    first = each.theirs[0] if each.theirs else None
+    return BreakRow(
+        id=break_id,
+        account=account,
+        day=each.day,
+        kind=each.kind,
+        family=each.family,
+        shop=each.ours[0].shop if each.ours else None,
+        number=each.ours[0].number if each.ours else first and (first.number or first.channel_number),
+        lines=_lines(each),
+        our_minor=each.our_minor,
+        their_minor=each.their_minor,
+        suggestion=each.suggestion,
+        opened_at=work.now,
+        changed_at=work.now,
+    )
+
+
+def _stands_otherwise(row: BreakRow, each: Break) -> bool:
+    by_itself = row.state == "solved" and row.solved_by is None
+    return by_itself or (row.kind, row.our_minor, row.their_minor) != (each.kind, each.our_minor, each.their_minor)
+
+
+def _open_again(row: BreakRow, each: Break, work: UnitOfWork) -> None:
+    """What was said of it was said of something else; the audit log still has it."""
+    row.kind, row.our_minor, row.their_minor = each.kind, each.our_minor, each.their_minor
+    row.day, row.lines, row.suggestion = each.day, _lines(each), each.suggestion
+    row.state, row.reason, row.note, row.changed_at = "open", None, None, work.now
+    row.explained_by = row.explained_at = row.solved_by = row.solved_at = None
+
+
+def _lines(each: Break) -> list[list[int | str]]:
+    return [[line.bill, line.line, line.kind] for line in each.theirs]
+
+
+def _digest(outcome: Outcome, not_compared: Sequence[str]) -> str:
+    matches = sorted(
+        [
+            [match.rule, sorted([one.family, one.shop, one.number] for one in match.ours), sorted(_names(match.theirs))]
+            for match in outcome.matches
+        ]
+    )
+    breaks = sorted(
+        [
+            [
+                each.kind,
+                each.family,
+                str(each.day),
+                sorted([one.shop, one.number] for one in each.ours),
+                sorted(_names(each.theirs)),
+                each.our_minor,
+                each.their_minor,
+            ]
+            for each in outcome.breaks
+        ],
+        key=repr,
+    )
+    return content_digest(canonical_json([matches, breaks, list(not_compared)]))
+
+
+def _names(lines: Sequence[Theirs]) -> list[list[int | str]]:
+    return [[each.bill, each.line, each.kind] for each in lines]

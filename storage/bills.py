@@ -1,0 +1,290 @@
+"""Bills of platforms as they were taken, never changed, and what each line was matched with."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
+from sqlalchemy import String as SqlString
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlmodel import AutoString, Field, col
+
+from domain.access import Scope
+from domain.problems import ConflictProblem, Text
+from domain.settlement.bills import BillKind, BillLine
+from domain.settlement.reconciliation import FAMILIES, WINDOW_DAYS, Match, Theirs
+from storage.accounts import AccountRow
+from storage.bulk import fetch
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.scoping import visible
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+Source = Literal["platform", "file"]
+
+
+class BillTermsRow(Table, table=True):
+    """What an account bills. shops: whose orders are paid through it. fee_bps: what was agreed, None: not compared.
+    window_days: how much later than the books a bill may be."""
+
+    __tablename__ = "bill_terms"
+    account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
+    shops: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
+    fee_bps: int | None = None
+    window_days: int = Field(default=WINDOW_DAYS, sa_type=SmallInteger)
+    changed_by: str
+    changed_at: datetime = instant()
+
+
+class BillRow(Table, table=True):
+    """One bill. digest: None for a day on which the platform says that nothing happened."""
+
+    __tablename__ = "bills"
+    id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
+    account: str = Field(sa_column_args=[ForeignKey("accounts.id")])
+    day: date
+    kind: BillKind = Field(sa_type=AutoString)
+    source: Source = Field(sa_type=AutoString)
+    digest: str | None = None
+    rows: int
+    in_minor: int = Field(sa_type=BigInteger)
+    out_minor: int = Field(sa_type=BigInteger)
+    fee_minor: int = Field(sa_type=BigInteger)
+    taken_by: str
+    taken_at: datetime = instant()
+
+    __table_args__ = (UniqueConstraint("account", "day", "kind"), Index("ix_bills_day_id", "day", "id"))
+
+
+class BillLineRow(Table, table=True):
+    """One line: see `domain.settlement.bills.BillLine`."""
+
+    __tablename__ = "bill_lines"
+    bill: int = Field(primary_key=True, sa_column_args=[ForeignKey("bills.id")])
+    line: int = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    direction: str
+    amount_minor: int = Field(sa_type=BigInteger)
+    fee_minor: int = Field(sa_type=BigInteger)
+    at: datetime = instant()
+    number: str | None = None
+    channel_number: str | None = None
+
+    __table_args__ = (
+        Index("ix_bill_lines_number", "number", postgresql_where=text("number IS NOT NULL")),
+        Index("ix_bill_lines_channel_number", "channel_number", postgresql_where=text("channel_number IS NOT NULL")),
+    )
+
+
+class BillMatchRow(Table, table=True):
+    """That a line and something of ours belong together. day: of the reconciliation that found it."""
+
+    __tablename__ = "bill_matches"
+    bill: int = Field(primary_key=True, sa_column_args=[ForeignKey("bills.id")])
+    line: int = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    account: str
+    day: date
+    family: str
+    shop: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    rule: str
+
+    __table_args__ = (
+        Index("ix_bill_matches_account_day", "account", "day"),
+        Index("ix_bill_matches_number_family", "number", "family"),
+    )
+
+
+class ReconciliationRow(Table, table=True):
+    """What came of reconciling a day. digest: of all matches and breaks. not_compared: families that have nothing here
+    to be compared with."""
+
+    __tablename__ = "reconciliations"
+    account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
+    day: date = Field(primary_key=True)
+    rows: int
+    matched: int
+    breaks: int
+    digest: str
+    not_compared: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
+    done_at: datetime = instant()
+
+
+_NEWEST = Order("bills", (BillRow.day, BillRow.id))
+
+
+class Bills(Repository):
+    """Taking bills, reading their lines, noting matches."""
+
+    async def find(self, account: str, day: date, kind: BillKind) -> BillRow | None:
+        """The bill of a day, if it was taken."""
+        row = BillRow
+        statement = select(row).where(col(row.account) == account, col(row.day) == day, col(row.kind) == kind)
+        return (await self.session.scalars(statement)).first()
+
+    async def take(self, row: BillRow, lines: Sequence[BillLine]) -> tuple[BillRow, bool]:
+        """Keep a bill with its lines; the row, and whether it is new. One with the same digest is there already.
+
+        Raises ConflictProblem when another one of that day was taken: bills are never revised.
+        """
+        known = await self.find(row.account, row.day, row.kind)
+        if known is not None:
+            if known.digest == row.digest:
+                return known, False
+            raise ConflictProblem(
+                Text(
+                    f"{row.account} {row.day} 的账单已导入且内容不同；账单不会修订，请核对来源",
+                    f"Another bill of {row.account} for {row.day} was taken; bills are never revised: check where this "
+                    "one is from",
+                ),
+                digest=known.digest,
+            )
+        await self.insert(row)
+        if lines:
+            values = {
+                "bill": row.id,
+                "line": [each.line for each in lines],
+                "kind": [each.kind for each in lines],
+                "direction": [each.direction for each in lines],
+                "amount": [each.amount_minor for each in lines],
+                "fee": [each.fee_minor for each in lines],
+                "at": [each.at for each in lines],
+                "number": [each.number for each in lines],
+                "channel": [each.channel_number for each in lines],
+            }
+            await fetch(self.work, _ADD_LINES, values)
+        return row, True
+
+    async def days(self, account: str, start: date, end: date) -> Mapping[BillKind, Collection[date]]:
+        """The days of `[start, end]` that there are bills of, by kind."""
+        row = BillRow
+        statement = select(col(row.kind), col(row.day)).where(
+            col(row.account) == account, col(row.day).between(start, end)
+        )
+        found: dict[BillKind, set[date]] = {"trade": set(), "funds": set()}
+        for kind, day in await self.session.execute(statement):
+            found[kind].add(day)
+        return found
+
+    async def last_days(self, account: str) -> Mapping[BillKind, date]:
+        """The last day that there is a bill of, by kind."""
+        row = BillRow
+        statement = select(col(row.kind), func.max(col(row.day)).label("day"))
+        statement = statement.where(col(row.account) == account).group_by(col(row.kind))
+        return {each.kind: each.day for each in await self.session.execute(statement)}
+
+    async def lines(self, account: str, start: date, day: date) -> Sequence[Theirs]:
+        """Lines of the days `[start, day]` that can be compared and that no other day's reconciliation has matched."""
+        values = {"account": account, "start": start, "day": day}
+        found = []
+        for of, bill, line, kind, direction, amount, at, number, channel, fee in await fetch(self.work, _LINES, values):
+            family = FAMILIES.get(kind, "fee" if kind == "fee" else "discount")
+            found.append(Theirs(of, bill, line, kind, family, direction, amount, at, number, channel, fee))
+        return found
+
+    async def transferred(self, numbers: Collection[str]) -> Sequence[int]:
+        """What the transfers with these numbers come to, one by one."""
+        found = await fetch(self.work, _TRANSFERRED, {"numbers": list(numbers)})
+        return [amount for (amount,) in found]
+
+    async def payers(self, batch: UUID) -> Sequence[str]:
+        """The accounts by which a batch pays its WeChat Pay transfers."""
+        return [account for (account,) in await fetch(self.work, _PAYERS, {"batch": batch})]
+
+    async def note(self, account: str, day: date, matches: Sequence[Match]) -> None:
+        """Write the matches that a day's reconciliation found, in place of those that it found before."""
+        rows = [(theirs, ours, match.rule) for match in matches for theirs in match.theirs for ours in match.ours]
+        values = {
+            "account": account,
+            "day": day,
+            "bill": [theirs.bill for theirs, _, _ in rows],
+            "line": [theirs.line for theirs, _, _ in rows],
+            "kind": [theirs.kind for theirs, _, _ in rows],
+            "family": [ours.family for _, ours, _ in rows],
+            "shop": [ours.shop for _, ours, _ in rows],
+            "number": [ours.number for _, ours, _ in rows],
+            "rule": [rule for _, _, rule in rows],
+        }
+        await fetch(self.work, _FORGET, {"account": account, "day": day})
+        await fetch(self.work, _MATCH, values)
+
+    async def reconciled(self, account: str, day: date) -> ReconciliationRow | None:
+        """What came of a day, if it was reconciled."""
+        return await self.session.get(ReconciliationRow, (account, day))
+
+    async def conclude(self, row: ReconciliationRow) -> None:
+        """Note what came of a day."""
+        names = ("rows", "matched", "breaks", "digest", "not_compared", "done_at")
+        told = {name: getattr(row, name) for name in names}
+        statement = insert(ReconciliationRow).values(account=row.account, day=row.day, **told)
+        await self.session.execute(statement.on_conflict_do_update(index_elements=["account", "day"], set_=told))
+
+    async def reconciled_days(self, account: str, start: date) -> Collection[date]:
+        """The days from a day on that were reconciled."""
+        row = ReconciliationRow
+        statement = select(col(row.day)).where(col(row.account) == account, col(row.day) >= start)
+        return set(await self.session.scalars(statement))
+
+    async def search(self, scope: Scope, page: PageRequest, *, account: str | None = None) -> Page[BillRow]:
+        """Bills of accounts within a scope, the latest day first."""
+        statement = select(BillRow).join(AccountRow, col(AccountRow.id) == col(BillRow.account))
+        statement = statement.where(visible(AccountRow, scope))
+        if account is not None:
+            statement = statement.where(col(BillRow.account) == account)
+        return await paginate(self.session, statement, _NEWEST, page, lambda row: row)
+
+    async def terms(self, account: str) -> BillTermsRow | None:
+        """What was said of an account's bills, if anything was."""
+        return await self.session.get(BillTermsRow, account)
+
+    async def biller_of(self, shops: Collection[str], but: str) -> tuple[str, str] | None:
+        """A shop among these that another account bills, and that account."""
+        found = await fetch(self.work, _BILLER, {"shops": list(shops), "but": but})
+        return (found[0][0], found[0][1]) if found else None
+
+
+_ADD_LINES = """
+    INSERT INTO bill_lines (bill, line, kind, direction, amount_minor, fee_minor, at, number, channel_number)
+    SELECT %(bill)b::integer, line, kind, direction, amount, fee, at, number, channel
+    FROM unnest(
+        %(line)b::integer[], %(kind)b::text[], %(direction)b::text[], %(amount)b::bigint[], %(fee)b::bigint[],
+        %(at)b::timestamptz[], %(number)b::text[], %(channel)b::text[]
+    ) AS t(line, kind, direction, amount, fee, at, number, channel)
+"""
+_LINES = """
+    SELECT b.day, l.bill, l.line, l.kind, l.direction, l.amount_minor, l.at, l.number, l.channel_number, l.fee_minor
+    FROM bills b JOIN bill_lines l ON l.bill = b.id
+    WHERE b.account = %(account)b AND b.day BETWEEN %(start)b::date AND %(day)b::date AND l.amount_minor > 0
+        AND (CASE b.kind WHEN 'funds' THEN l.kind = 'transfer' ELSE l.kind <> 'other' END)
+        AND NOT EXISTS (
+            SELECT FROM bill_matches m
+            WHERE m.bill = l.bill AND m.line = l.line AND m.kind = l.kind AND m.day <> %(day)b::date
+        )
+"""
+_BILLER = """
+    SELECT shop, account FROM bill_terms, unnest(shops) AS shop
+    WHERE shop = ANY(%(shops)b::text[]) AND account <> %(but)b ORDER BY shop LIMIT 1
+"""
+_TRANSFERRED = """
+    SELECT l.amount_minor FROM bill_lines l
+    WHERE l.kind = 'transfer' AND l.direction = 'out'
+        AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
+"""
+_PAYERS = """
+    SELECT a.id FROM accounts a JOIN payout_batches b ON b.id = %(batch)b::uuid
+    WHERE a.platform = 'wechat_pay'
+        AND coalesce(
+            b.terms->'accounts'->>'wechat-pay', (SELECT min(id) FROM accounts WHERE platform = 'wechat_pay')
+        ) IN (a.id, a.slug)
+"""
+_FORGET = "DELETE FROM bill_matches WHERE account = %(account)b AND day = %(day)b::date"
+_MATCH = """
+    INSERT INTO bill_matches (bill, line, kind, account, day, family, shop, number, rule)
+    SELECT bill, line, kind, %(account)b, %(day)b::date, family, shop, number, rule
+    FROM unnest(
+        %(bill)b::integer[], %(line)b::integer[], %(kind)b::text[], %(family)b::text[], %(shop)b::text[],
+        %(number)b::text[], %(rule)b::text[]
+    ) AS t(bill, line, kind, family, shop, number, rule)
+"""

@@ -1,0 +1,160 @@
+"""Where a platform's bill and our books differ, until somebody or a later bill has settled it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import AutoString, Field, col
+
+from domain.access import Scope
+from domain.settlement.reconciliation import BreakKind, Family
+from storage.accounts import AccountRow
+from storage.paging import Order, Page, PageRequest, paginate
+from storage.scoping import visible
+from storage.tables import Table, instant
+from storage.unit_of_work import Repository
+
+State = Literal["open", "explained", "solved"]
+Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off"]
+
+
+class BreakRow(Table, table=True):
+    """One break. shop, number: of ours, or of the line where there is nothing of ours. lines: of the bill, as
+    `[bill, line, kind]`. Sums are signed, below nothing for what goes out. solved_by: None when bill and books agree
+    now by themselves."""
+
+    __tablename__ = "breaks"
+    id: UUID = Field(primary_key=True)
+    account: str = Field(sa_column_args=[ForeignKey("accounts.id")])
+    day: date
+    kind: BreakKind = Field(sa_type=AutoString)
+    family: Family = Field(sa_type=AutoString)
+    shop: str | None = None
+    number: str | None = None
+    lines: list[Any] = Field(sa_type=JSONB, nullable=False)
+    our_minor: int = Field(sa_type=BigInteger)
+    their_minor: int = Field(sa_type=BigInteger)
+    suggestion: str | None = None
+    state: State = Field(default="open", sa_type=AutoString)
+    opened_at: datetime = instant()
+    changed_at: datetime = instant()
+    assignee: str | None = None
+    ticket: str | None = None
+    reason: Reason | None = Field(default=None, sa_type=AutoString)
+    note: str | None = None
+    explained_by: str | None = None
+    explained_at: datetime | None = instant(optional=True)
+    solved_by: str | None = None
+    solved_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (
+        CheckConstraint("solved_by <> explained_by", name="second_person"),
+        Index("ix_breaks_account_day", "account", "day"),
+        Index("ix_breaks_day_id", "day", "id"),
+        Index("ix_breaks_number", "number"),
+    )
+
+    @property
+    def difference_minor(self) -> int:
+        """What the bill has more than the books."""
+        return self.their_minor - self.our_minor
+
+
+class BreakFilter(NamedTuple):
+    """Which breaks are wanted; None: any."""
+
+    account: str | None = None
+    state: State | None = None
+    kind: BreakKind | None = None
+    assignee: str | None = None
+
+
+class DaySum(NamedTuple):
+    """Breaks that are not solved, of one account, day and kind."""
+
+    account: str
+    day: date
+    kind: BreakKind
+    breaks: int
+    difference_minor: int
+
+
+_OLDEST = Order("breaks", (BreakRow.day, BreakRow.id), descending=False)
+
+
+class Breaks(Repository):
+    """Breaks by the accounts that they are of."""
+
+    async def add(self, rows: Sequence[BreakRow]) -> None:
+        """Write new ones."""
+        self.session.add_all(rows)
+        await self.session.flush()
+
+    async def known(self, ids: Collection[UUID]) -> Mapping[UUID, BreakRow]:
+        """Breaks by their ids, locked."""
+        row = BreakRow
+        statement = select(row).where(col(row.id).in_(ids)).with_for_update()
+        return {each.id: each for each in await self.session.scalars(statement)} if ids else {}
+
+    async def unsolved(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
+        """What is not solved of the days `[start, end]`, locked."""
+        row = BreakRow
+        statement = (
+            select(row)
+            .where(col(row.account) == account, col(row.day).between(start, end), col(row.state) != "solved")
+            .with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
+
+    async def unsolved_of(self, account: str, wanted: Collection[tuple[Family, str, str]]) -> Sequence[BreakRow]:
+        """What is not solved of these families, shops and numbers, locked."""
+        row = BreakRow
+        left = select(row).where(col(row.account) == account, col(row.state) != "solved")
+        # Few are open, and thousands are matched.
+        names, open_rows = set(wanted), await self.session.scalars(left)
+        found = [each.id for each in open_rows if (each.family, each.shop or "", each.number or "") in names]
+        return list((await self.known(found)).values())
+
+    async def find(self, break_id: UUID, scope: Scope, *, for_update: bool = False) -> BreakRow | None:
+        """One within a scope."""
+        statement = _visible(scope).where(col(BreakRow.id) == break_id)
+        if for_update:
+            statement = statement.with_for_update(of=BreakRow)
+        return (await self.session.scalars(statement)).first()
+
+    async def search(self, scope: Scope, page: PageRequest, wanted: BreakFilter) -> Page[BreakRow]:
+        """Those within a scope, the oldest first; without a state those that are not solved."""
+        row = BreakRow
+        statement = _visible(scope)
+        if wanted.account is not None:
+            statement = statement.where(col(row.account) == wanted.account)
+        if wanted.kind is not None:
+            statement = statement.where(col(row.kind) == wanted.kind)
+        if wanted.assignee is not None:
+            statement = statement.where(col(row.assignee) == wanted.assignee)
+        state = col(row.state)
+        statement = statement.where(state == wanted.state if wanted.state is not None else state != "solved")
+        return await paginate(self.session, statement, _OLDEST, page, lambda each: each)
+
+    async def unsolved_by_day(self, scope: Scope) -> Sequence[DaySum]:
+        """How many are not solved, and what they come to, by account, day and kind."""
+        row = BreakRow
+        by = (col(row.account), col(row.day), col(row.kind))
+        absolute = func.sum(func.abs(col(row.their_minor) - col(row.our_minor)))
+        statement = (
+            select(*by, func.count(), absolute)
+            .join(AccountRow, col(AccountRow.id) == col(row.account))
+            .where(visible(AccountRow, scope), col(row.state) != "solved")
+            .group_by(*by)
+            .order_by(*by)
+        )
+        found = (await self.session.execute(statement)).all()
+        return [DaySum(account, day, kind, count, int(sum_minor)) for account, day, kind, count, sum_minor in found]
+
+
+def _visible(scope: Scope) -> Any:
+    joined = select(BreakRow).join(AccountRow, col(AccountRow.id) == col(BreakRow.account))
+    return joined.where(visible(AccountRow, scope))
