@@ -258,8 +258,7 @@ async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
 
 def refuse_early(day: date, now: datetime) -> None:
     """Raises ConflictProblem before ten o'clock of the next morning in Shanghai."""
-    ready = datetime.combine(day + timedelta(days=1), READY_AT, SHANGHAI)
-    if now < ready:
+    if not is_ready(day, now):
         raise ConflictProblem(
             Text(
                 f"{day} 的账单在次日 10 点（上海）之后才有",
@@ -267,6 +266,11 @@ def refuse_early(day: date, now: datetime) -> None:
             ),
             retryable=False,
         )
+
+
+def is_ready(day: date, now: datetime) -> bool:
+    """Whether platforms have the bill of a day."""
+    return now >= datetime.combine(day + timedelta(days=1), READY_AT, SHANGHAI)
 
 
 def _place(account: Account) -> Placement:

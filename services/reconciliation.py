@@ -4,6 +4,7 @@ It may be done again at any time, and changes nothing when nothing changed. What
 settles is solved by itself; what a person explained stays explained while it stands as it did.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,7 +26,7 @@ from domain.settlement.reconciliation import (
     bill_of,
     reconciled,
 )
-from services.bills import COLLECTORS, BillTerms, terms_of
+from services.bills import COLLECTORS, BillTerms, is_ready, terms_of
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.billed_books import BilledBooks
@@ -78,7 +79,7 @@ class ReconciliationService:
                 )
             lines = await Bills(work).lines(account_id, start, day)
             outcome, not_compared = await self._compared(work, terms, day, days, lines)
-            digest = _digest(outcome, not_compared)
+            digest = await asyncio.to_thread(_digest, outcome, not_compared)
             last = await Bills(work).reconciled(account_id, day)
             changed = last is None or last.digest != digest
             if changed:
@@ -102,15 +103,15 @@ class ReconciliationService:
             return Reconciled(account_id, day, row.rows, row.matched, row.breaks, not_compared, digest, changed)
 
     async def due(self, account_id: str) -> Sequence[date]:
-        """Days up to yesterday that were not reconciled since the account was connected, the oldest first; a bounded
-        number of them, not too far back."""
+        """Days with bills that were not reconciled since the account was connected, the oldest first; a bounded number
+        of them, not too far back."""
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).require(account_id)
-            today = day_of(work.now)
+            now, today = work.now, day_of(work.now)
             first = max(today - LOOKED_BACK, day_of(account.created_at))
             done = await Bills(work).reconciled_days(account_id, first)
         days = [first + timedelta(days=number) for number in range((today - first).days)]
-        return [each for each in days if each not in done][:MOST_DAYS]
+        return [each for each in days if each not in done and is_ready(each, now)][:MOST_DAYS]
 
     async def _compared(
         self,
@@ -134,7 +135,8 @@ class ReconciliationService:
             for one in await books.named(family, terms.account, terms.shops, day, numbers):
                 ours.setdefault((family, one.shop, one.number), one)
         through = await Bills(work).last_days(terms.account)
-        outcome = reconciled(ours.values(), theirs, through, terms.window_days)
+        # In a thread: a hundred thousand rows take seconds, and whoever waits for a heartbeat must hear one.
+        outcome = await asyncio.to_thread(reconciled, ours.values(), theirs, through, terms.window_days)
         if "payment" not in families:
             return outcome, not_compared
         extras = [await self._discounts(work, terms, lines), _fees(terms, outcome.matches, lines)]
@@ -231,28 +233,17 @@ def _lines(each: Break) -> list[list[int | str]]:
 
 
 def _digest(outcome: Outcome, not_compared: Sequence[str]) -> str:
-    matches = sorted(
-        [
-            [match.rule, sorted([one.family, one.shop, one.number] for one in match.ours), sorted(_names(match.theirs))]
-            for match in outcome.matches
-        ]
-    )
-    breaks = sorted(
-        [
-            [
-                each.kind,
-                each.family,
-                str(each.day),
-                sorted([one.shop, one.number] for one in each.ours),
-                sorted(_names(each.theirs)),
-                each.our_minor,
-                each.their_minor,
-            ]
-            for each in outcome.breaks
-        ],
-        key=repr,
-    )
+    """Of all matches and breaks, which come in an order of their own."""
+    matches = [[match.rule, _ours(match.ours), _names(match.theirs)] for match in outcome.matches]
+    breaks = [
+        [each.kind, each.family, str(each.day), _ours(each.ours), _names(each.theirs), each.our_minor, each.their_minor]
+        for each in outcome.breaks
+    ]
     return content_digest(canonical_json([matches, breaks, list(not_compared)]))
+
+
+def _ours(ours: Sequence[Ours]) -> list[list[str]]:
+    return [[each.family, each.shop, each.number] for each in ours]
 
 
 def _names(lines: Sequence[Theirs]) -> list[list[int | str]]:

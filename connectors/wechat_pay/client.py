@@ -1,5 +1,6 @@
 """What Tandem does for one WeChat Pay merchant: the implementation of `domain.catalog.wechat_pay`."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -111,12 +112,13 @@ class WechatPayMerchant(ProfitSharing):
                 outcome="not_done",
                 retry_after_s=5.0,
             )
-        return read_bill(content.decode("utf-8", "replace"), request.kind), digest
+        return await asyncio.to_thread(read_bill, content.decode("utf-8", "replace"), request.kind), digest
 
     async def day_bill(self, day: date, kind: BillKind) -> DayBill:
         """A day's bill, line by line. Raises as `download_bill`, and ValidationProblem with row and column."""
         bill, digest = await self.download_bill(BillArguments(day=day, kind=kind))
-        return DayBill(bill_lines(bill, kind, day, self.api.settings.mch_id), digest)
+        lines = await asyncio.to_thread(bill_lines, bill, kind, day, self.api.settings.mch_id)
+        return DayBill(lines, digest)
 
     async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
         """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.

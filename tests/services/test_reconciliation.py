@@ -4,6 +4,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha1
+from time import process_time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -509,11 +510,11 @@ async def test_a_hundred_thousand_rows_are_taken_and_reconciled_in_seconds(desk:
         at=NOON,
     )
     rows = [told(f"E{number}", f"{number // 100}.{number % 100:02d}") for number in range(1, 100_001)]
-    began = datetime.now(UTC)
+    began = process_time()
     found = await desk.file(DAY, *rows)
-    took_s = (datetime.now(UTC) - began).total_seconds()
-    print(f"100,000 rows: taken and reconciled in {took_s:.1f} s")
+    took_s = process_time() - began
+    print(f"100,000 rows: {took_s:.1f} s of this process to take and reconcile them")
     assert (found.matched, found.breaks) == (100_000, 0)
     again = await desk.reconciliation.reconcile(QIAN, POS, DAY)
     assert (again.changed, again.digest) == (False, found.digest)
-    assert took_s < 60
+    assert took_s < 30

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -179,9 +179,9 @@ def test_a_hundred_thousand_lines_take_seconds() -> None:
     theirs = [line(place, each.number, each.amount_minor) for place, each in enumerate(ours, 2)]
     lost, wrong = theirs.pop(), theirs.pop()
     pick.shuffle(theirs)
-    began = perf_counter()
+    began = process_time()
     outcome = compare(ours, [*theirs, wrong._replace(amount_minor=wrong.amount_minor + 1)])
-    took_s = perf_counter() - began
+    took_s = process_time() - began
     assert (len(outcome.matches), sorted(kinds(outcome))) == (99_998, ["amount", "timing"])
     assert outcome.breaks[-1].ours[0].number == lost.number
     assert took_s < 10, f"{took_s:.1f} s"
