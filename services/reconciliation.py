@@ -5,12 +5,15 @@ settles is solved by itself; what a person explained stays explained while it st
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.access import Actor, Permission
+from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
@@ -33,6 +36,7 @@ from storage.billed_books import BilledBooks
 from storage.bills import Bills, ReconciliationRow
 from storage.breaks import BreakRow, Breaks
 from storage.engine import Database
+from storage.events import Events
 from storage.locks import lock
 from storage.unit_of_work import UnitOfWork
 
@@ -84,7 +88,10 @@ class ReconciliationService:
             changed = last is None or last.digest != digest
             if changed:
                 await Bills(work).note(account_id, day, outcome.matches)
-            changed |= await self._keep_breaks(work, account_id, start, day, outcome)
+            kept = await self._keep_breaks(work, account_id, start, day, outcome)
+            changed |= kept.changed
+            if opened := [each for each in kept.opened if each.kind != "timing"]:
+                await Events(work).add([_told(account_id, day, digest, opened, work)])
             row = ReconciliationRow(
                 account=account_id,
                 day=day,
@@ -148,27 +155,55 @@ class ReconciliationService:
         numbers = {each.number for each in told if each.number is not None}
         return compared_discounts(await BilledBooks(work).discounts(terms.shops, numbers), told)
 
-    async def _keep_breaks(self, work: UnitOfWork, account: str, start: date, day: date, outcome: Outcome) -> bool:
-        """Open what is new, open again what stands otherwise, solve what is none any more; whether anything changed."""
+    async def _keep_breaks(self, work: UnitOfWork, account: str, start: date, day: date, outcome: Outcome) -> "_Kept":
+        """Open what is new, open again what stands otherwise, solve what is none any more."""
         found = {_break_id(account, each): each for each in outcome.breaks}
         breaks = Breaks(work)
         known = await breaks.known(list(found))
         gone = [each for each in await breaks.unsolved(account, start, day) if each.id not in found]
         settled = {(one.family, one.shop, one.number) for match in outcome.matches for one in match.ours}
         gone += [each for each in await breaks.unsolved_of(account, settled) if each.id not in found]
-        changed = bool(gone)
         for row in gone:
             row.state, row.solved_by, row.solved_at, row.changed_at = "solved", None, work.now, work.now
-        new = []
+        new: list[BreakRow] = []
+        again: list[BreakRow] = []
         for break_id, each in found.items():
             stands = known.get(break_id)
             if stands is None:
                 new.append(_row(break_id, account, each, work))
             elif _stands_otherwise(stands, each):
                 _open_again(stands, each, work)
-                changed = True
+                again.append(stands)
         await breaks.add(new)
-        return changed or bool(new)
+        return _Kept([*new, *again], bool(gone or new or again))
+
+
+class _Kept(NamedTuple):
+    """opened: breaks that are new, or stand otherwise than before."""
+
+    opened: Sequence[BreakRow]
+    changed: bool
+
+
+def _told(account: str, day: date, digest: str, opened: Sequence[BreakRow], work: UnitOfWork) -> Event:
+    """`tandem.breaks.opened`, one for a day: a ticket for each of ten thousand would help nobody."""
+    platform, _, slug = account.partition("/")
+    return Event(
+        id=derived_id("breaks-opened", account, str(day), digest),
+        source=f"/{account}",
+        type="tandem.breaks.opened",
+        time=work.now,
+        subject=f"bill:{account}/{day}",
+        datacontenttype="application/json",
+        data={
+            "platform": platform,
+            "account": slug,
+            "day": str(day),
+            "breaks": len(opened),
+            "difference_minor": sum(abs(each.difference_minor) for each in opened),
+            "kinds": dict(sorted(Counter(each.kind for each in opened).items())),
+        },
+    )
 
 
 def _is_compared(family: Family, terms: BillTerms) -> bool:

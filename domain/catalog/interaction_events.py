@@ -73,6 +73,14 @@ _PAYOUT = {
     "currency": "CNY",
 }
 _CUSTOMER = {"customer": "0199c0de-0000-7000-8000-000000000001"}
+_BREAKS = {
+    "platform": "wechat_pay",
+    "account": "main",
+    "day": "2026-11-11",
+    "breaks": 2,
+    "difference_minor": 10100,
+    "kinds": {"amount": 1, "missing-ours": 1},
+}
 _TAG = {**_CUSTOMER, "tag": "高价值", "rule": "tags/high-value", "version": "1.0.0", "why": {"orders": 3}}
 
 _GRADE = {**_CUSTOMER, "grading": "life-cycle", "version": "1.0.0", "grade": "沉睡", "was": "活跃", "score": 0}
@@ -118,6 +126,7 @@ INTERACTION_EVENT_TYPES: tuple[EventType, ...] = tuple(
             "A payee did not get the money",
             {**_PAYOUT, "state": "failed", "fail_reason": "PAYEE_ACCOUNT_ABNORMAL"},
         ),
+        ("breaks.opened", "账单与账簿有差异", "A bill and the books differ", _BREAKS),
         ("customer.tag-gained", "客户获得标签", "A customer gained a tag", _TAG),
         ("customer.tag-lost", "客户失去标签", "A customer lost a tag", _TAG),
         ("customer.graded", "客户分级变化", "A customer's grade changed", _GRADE),

@@ -37,6 +37,7 @@ from simulator.platforms.wechat_pay import bills as simulated
 from storage.accounts import Accounts
 from storage.breaks import BreakFilter, BreakRow
 from storage.engine import Database
+from storage.events import Events
 from storage.orders import OrderRow, RefundRow
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
@@ -216,6 +217,27 @@ async def test_every_kind_of_break_of_a_shop_s_orders(desk: Desk) -> None:
     assert await desk.open_breaks() == []
     solved = (await desk.breaks.list(QIAN, PageRequest(), BreakFilter(state="solved"))).items
     assert {each.solved_by for each in solved} == {None}
+
+
+async def test_finance_is_told_once_of_a_day_that_differs(desk: Desk) -> None:
+    await desk.write(an_order("E1", 100, NOON), an_order("E2", 100, NOON))
+    await desk.file(DAY, told("E1", "1.05"), told("X", "2.00"))
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    async with UnitOfWork(desk.database) as work:
+        (event,) = [each.event for each in await Events(work).claim(10, timedelta(minutes=1))]
+    assert (event.type, event.source, event.subject) == (
+        "tandem.breaks.opened",
+        "/generic/pos",
+        f"bill:{POS}/{DAY}",
+    )
+    assert event.data == {
+        "platform": "generic",
+        "account": "pos",
+        "day": str(DAY),
+        "breaks": 2,
+        "difference_minor": 205,
+        "kinds": {"amount": 1, "missing-ours": 1},
+    }, "what may still come is told of to nobody"
 
 
 async def test_fees_beside_the_agreed_rate_are_breaks(desk: Desk) -> None:
