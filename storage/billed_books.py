@@ -119,7 +119,8 @@ _PAYOUT: LiteralString = (
 # Whoever named no merchant has one, and it is the first.
 _OWN_PAYOUT: LiteralString = """
     p.rail = 'wechat-pay' AND p.currency = 'CNY' AND coalesce(
-        b.terms->'accounts'->>'wechat-pay', (SELECT min(id) FROM accounts WHERE platform = 'wechat_pay')
+        b.terms->'accounts'->>'wechat-pay',
+        (SELECT id FROM accounts WHERE platform = 'wechat_pay' ORDER BY active DESC, id LIMIT 1)
     ) IN (%(account)b::text, split_part(%(account)b::text, '/', 2))
 """
 _EXPECTED: dict[Family, LiteralString] = {

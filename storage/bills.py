@@ -276,7 +276,8 @@ _PAYERS = """
     SELECT a.id FROM accounts a JOIN payout_batches b ON b.id = %(batch)b::uuid
     WHERE a.platform = 'wechat_pay'
         AND coalesce(
-            b.terms->'accounts'->>'wechat-pay', (SELECT min(id) FROM accounts WHERE platform = 'wechat_pay')
+            b.terms->'accounts'->>'wechat-pay',
+            (SELECT id FROM accounts WHERE platform = 'wechat_pay' ORDER BY active DESC, id LIMIT 1)
         ) IN (a.id, a.slug)
 """
 _FORGET = "DELETE FROM bill_matches WHERE account = %(account)b AND day = %(day)b::date"
