@@ -7,7 +7,6 @@ import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
-from commands.settlement import settle
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text
@@ -19,7 +18,6 @@ from services.payouts import BatchView, PayoutService, PayoutWish
 from storage.engine import Database
 
 
-@settle.command("pay")
 def plan_payouts(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
     rail: Annotated[
@@ -45,7 +43,6 @@ def plan_payouts(
     with_database(work)
 
 
-@settle.command("payouts")
 def show_payouts(batch: Annotated[UUID, typer.Argument(help="批次的编号 / a batch's id")]) -> None:
     """一批付款到了哪一步、哪天付完、谁没付 / how far a batch is, its last day, who is not paid."""
 
@@ -55,7 +52,6 @@ def show_payouts(batch: Annotated[UUID, typer.Argument(help="批次的编号 / a
     with_database(work)
 
 
-@settle.command("approve-payouts")
 def approve_payouts(
     batch: Annotated[UUID, typer.Argument(help="批次的编号 / a batch's id")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,

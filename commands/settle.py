@@ -1,6 +1,38 @@
-"""`tandem settle …`: settlement and payouts, one group of commands."""
+"""`tandem settle …`: settlement, payouts and reconciliation, one group of commands."""
 
-from commands import payouts, settlement_explain
-from commands.settlement import settle
+import typer
 
-__all__ = ["payouts", "settle", "settlement_explain"]
+from commands.bank_payouts import bank_answer, bank_check, bank_file
+from commands.payouts import approve_payouts, plan_payouts, show_payouts
+from commands.reconciliation import bill_terms, list_breaks, reconcile
+from commands.settlement import (
+    approve_run,
+    close_period,
+    note_rate,
+    preview,
+    settle_period,
+    show_order,
+    show_run,
+    tell_scheme,
+)
+from commands.settlement_explain import explain
+
+settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
+settle.command("scheme")(tell_scheme)
+settle.command("order")(show_order)
+settle.command("rate")(note_rate)
+settle.command("preview")(preview)
+settle.command("run")(settle_period)
+settle.command("status")(show_run)
+settle.command("approve")(approve_run)
+settle.command("close")(close_period)
+settle.command("explain")(explain)
+settle.command("pay")(plan_payouts)
+settle.command("payouts")(show_payouts)
+settle.command("approve-payouts")(approve_payouts)
+settle.command("bank-file")(bank_file)
+settle.command("bank-check")(bank_check)
+settle.command("bank-answer")(bank_answer)
+settle.command("reconcile")(reconcile)
+settle.command("breaks")(list_breaks)
+settle.command("terms")(bill_terms)

@@ -9,10 +9,8 @@ from uuid import UUID, uuid4
 
 import typer
 
-from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
-from commands.reconciliation import bill_terms, list_breaks, reconcile
 from commands.yaml_files import read_file
 from domain.access import Role
 from domain.dsl.findings import Finding
@@ -31,17 +29,9 @@ from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import SettlementViews
 from storage.engine import Database
 
-settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
-settle.command("bank-file")(bank_file)
-settle.command("bank-check")(bank_check)
-settle.command("bank-answer")(bank_answer)
-settle.command("reconcile")(reconcile)
-settle.command("breaks")(list_breaks)
-settle.command("terms")(bill_terms)
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 
-@settle.command("scheme")
 def tell_scheme(
     file: Annotated[Path, typer.Argument(help="方案的 YAML 文件 / a YAML file with schemes")],
     as_json: AsJson = False,
@@ -75,7 +65,6 @@ def tell_scheme(
             typer.echo(each.zh if settings.locale == "zh" else each.en)
 
 
-@settle.command("order")
 def show_order(
     account: Annotated[str, typer.Argument(help="平台/账号，如 youzan/flagship / platform/account")],
     order_id: Annotated[str, typer.Argument(help="订单号 / its number")],
@@ -102,7 +91,6 @@ def show_order(
     with_database(work)
 
 
-@settle.command("rate")
 def note_rate(
     currency: Annotated[str, typer.Argument(help="币种，如 USD / a currency")],
     day: Annotated[datetime, typer.Argument(help="从哪天起（上海日期）/ from which day on", formats=["%Y-%m-%d"])],
@@ -119,7 +107,6 @@ def note_rate(
     with_database(work)
 
 
-@settle.command("preview")
 def preview(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
     day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
@@ -149,7 +136,6 @@ def preview(
     with_database(work)
 
 
-@settle.command("run")
 def settle_period(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
     day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
@@ -169,7 +155,6 @@ def settle_period(
     with_database(work)
 
 
-@settle.command("status")
 def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")]) -> None:
     """一次结算到了哪一步 / how far a settlement is."""
 
@@ -180,7 +165,6 @@ def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settl
     with_database(work)
 
 
-@settle.command("approve")
 def approve_run(
     run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
@@ -201,7 +185,6 @@ def approve_run(
     with_database(work)
 
 
-@settle.command("close")
 def close_period(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
     day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],

@@ -11,7 +11,7 @@ import typer
 
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
-from commands.settlement import AsJson, settle
+from commands.settlement import AsJson
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
@@ -21,7 +21,6 @@ from services.settlement_views import ExplainedEarning, SettlementViews
 from storage.engine import Database
 
 
-@settle.command("explain")
 def explain(
     payee: Annotated[str, typer.Argument(help="收款人编号 / a payee's code")],
     period: Annotated[

@@ -118,7 +118,7 @@ class SettlementServices:
             "wechat-pay": WechatPayRail(self.connections, link),
             "profit-sharing": ProfitSharingRail(self.database, self.connections, link),
         }
-        return Paying(self.database, rails)
+        return Paying(self.database, rails, self.bills.payout_word)
 
     @cached_property
     def bills(self) -> BillService:

@@ -5,9 +5,10 @@ asked about by number. Whoever takes a payout puts off its next turn first, so t
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,9 @@ from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
+
+AskBills = Callable[[str], Awaitable[Literal["paid", "absent"] | None]]
+"""What a rail's bills say of a payout, by its number; None while they do not say."""
 
 CHUNK = 1_000
 AT_ONCE = 16
@@ -55,9 +59,10 @@ class Standing:
 class Paying:
     """The steps of paying, for a workflow."""
 
-    def __init__(self, database: Database, rails: Mapping[Rail, PayoutRail]) -> None:
+    def __init__(self, database: Database, rails: Mapping[Rail, PayoutRail], bills: AskBills | None = None) -> None:
         self._database = database
         self._rails = rails
+        self._bills = bills
 
     async def chunks(self, batch_id: UUID) -> Sequence[tuple[int, int]]:
         """First and last row of each thousand payouts that a rail has to be asked for."""
@@ -91,6 +96,9 @@ class Paying:
         if taken is None:
             return
         row, payee, before = taken
+        if row.state == "unknown":
+            await self._ask_bills(number)
+            return
         rail = self._rails[row.rail]
         order = _order(row, payee, scheme, terms)
         try:
@@ -119,13 +127,20 @@ class Paying:
             if before == "unknown" and work.now - row.created_at > NEVER_AGAIN_AFTER:
                 row.reason = "unknown for too long: see the rail's bill"
                 payouts.wait(row, 86_400)
-                return None
-            if before in ("reserved", "unknown"):
+            elif before in ("reserved", "unknown"):
                 payouts.move(row, "submitting")
-            row.attempts = min(row.attempts + 1, 30_000)
-            payouts.wait(row, _LEASE_S)
+            if row.state != "unknown":
+                row.attempts = min(row.attempts + 1, 30_000)
+                payouts.wait(row, _LEASE_S)
             payee = (await Payees(work).by_ids([row.payee]))[row.payee]
             return row, payee, before
+
+    async def _ask_bills(self, number: str) -> None:
+        """Of a payout that the rail cannot be asked about any more, its bills tell the end."""
+        word = await self._bills(number) if self._bills is not None else None
+        if word is not None:
+            state: State = "paid" if word == "paid" else "failed"
+            await self._note(number, RailAnswer(state, reason=f"{word} by the rail's bills"))
 
     async def _note(self, number: str, answer: RailAnswer) -> None:
         """Write what a rail said, and book it when it is an end."""

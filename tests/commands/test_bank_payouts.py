@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.settlement import settle
+from commands.settle import settle
 from domain.problems import ConflictProblem, ValidationProblem
 from domain.settlement.payees import NewPayee
 from storage.encryption import Keyring

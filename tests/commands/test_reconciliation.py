@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.settlement import settle
+from commands.settle import settle
 from domain.accounts import NewAccount
 from domain.problems import NotFoundProblem, ValidationProblem
 from storage.accounts import Accounts

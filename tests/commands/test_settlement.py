@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from commands.settlement import settle
+from commands.settle import settle
 from domain.problems import ValidationProblem
 
 SHIPPED = Path("definitions/schemes/promoters.yaml")

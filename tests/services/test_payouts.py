@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from random import Random
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from services.payout_planning import PARTS, PayoutPlanning
 from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
 from services.payouts import BatchView, PayoutService, PayoutWish
 from storage.ledger import Ledger
+from storage.paging import PageRequest
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -304,6 +306,33 @@ async def test_whatever_a_rail_says_every_sum_is_somewhere_and_nothing_is_paid_t
     office.clock.now += timedelta(hours=1)
     assert (await cashier.pay(view.batch.id)).batch.state == "done"
     assert set(await cashier.accounts()) == {"commission", "wechat-pay"}
+
+
+async def test_what_a_rail_cannot_be_asked_about_any_more_ends_by_its_bills(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    ids = {code: await cashier.payee(code, openid=f"o-{code}", real_name=code) for code in ("P1", "P2", "C1")}
+    words: dict[str, Literal["paid", "absent"]] = {}
+
+    async def bills(number: str) -> Literal["paid", "absent"] | None:
+        return words.get(number)
+
+    cashier.rail.answers = {payee: [RailAnswer("unknown")] for payee in ids.values()}
+    cashier.paying = Paying(office.database, {"wechat-pay": cashier.rail}, bills)
+    await cashier.settled()
+    view = await cashier.paid()
+    asked = cashier.rail.asked.total()
+    for _ in range(3):
+        office.clock.now += timedelta(days=26)
+        await cashier.pay(view.batch.id)
+    assert cashier.rail.asked.total() == asked, "it might be paid a second time"
+    payouts = (await cashier.service.payouts(QIAN, view.batch.id, PageRequest(), state="unknown")).items
+    numbers = {each.payee: each.payout.number for each in payouts}
+    words |= {numbers["P1"]: "paid", numbers["P2"]: "absent"}
+    office.clock.now += timedelta(days=2)
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"failed": 1, "paid": 2, "unknown": 1}
+    accounts = await cashier.accounts()
+    assert accounts["payable"] == {"P2": 1_537}
+    assert accounts["paying"] == {"C1": 360}
 
 
 async def test_quotas_put_payouts_off_and_the_calendar_tells_the_last_day(office: Office, cashier: Cashier) -> None:
