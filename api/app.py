@@ -41,6 +41,7 @@ from api.routes.runs import runs
 from api.routes.secrets import secrets
 from api.routes.session import session
 from api.routes.settlement import payees, settlement
+from api.routes.settlement_reports import settlement_reports
 from api.routes.settlement_runs import ledger, settlement_periods, settlement_runs
 from api.routes.sites import sites
 from api.routes.streams import comparisons, streams
@@ -77,6 +78,7 @@ ROUTERS = (
     bill_terms,
     reconciliations,
     breaks,
+    settlement_reports,
     accounts,
     streams,
     comparisons,

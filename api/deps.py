@@ -33,6 +33,7 @@ from services.imports import Imports
 from services.inbox import InboxService
 from services.organisation import OrganisationTree
 from services.payee_accounts import PayeeAccounts
+from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
@@ -43,9 +44,11 @@ from services.quarantine import QuarantineService
 from services.reconciliation import ReconciliationService
 from services.releases import ReleaseService
 from services.repeated_requests import RepeatedRequests
+from services.report_files import ReportFiles
 from services.runs import RunService
 from services.sale_corrections import SaleCorrectionService
 from services.secrets import SecretStore
+from services.settlement_reports import ReportService
 from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
@@ -114,6 +117,9 @@ class ApiDependencies:
     bills: BillService
     reconciliation: ReconciliationService
     breaks: BreakService
+    reports: ReportService
+    report_files: ReportFiles
+    payee_statements: PayeeStatements
     connections: Connections
     connection_tests: ConnectionTests
     repeated_requests: RepeatedRequests

@@ -16,6 +16,7 @@ from commands.settlement import (
     tell_scheme,
 )
 from commands.settlement_explain import explain
+from commands.settlement_reports import list_reports, make_statement, show_report, show_tie_out
 
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
 settle.command("scheme")(tell_scheme)
@@ -36,3 +37,7 @@ settle.command("bank-answer")(bank_answer)
 settle.command("reconcile")(reconcile)
 settle.command("breaks")(list_breaks)
 settle.command("terms")(bill_terms)
+settle.command("reports")(list_reports)
+settle.command("report")(show_report)
+settle.command("statement")(make_statement)
+settle.command("tie-out")(show_tie_out)

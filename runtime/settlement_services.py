@@ -19,6 +19,7 @@ from services.connections import Connections
 from services.exchange_rates import ExchangeRateService
 from services.orchestrator import Orchestrator
 from services.payee_accounts import PayeeAccounts
+from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
 from services.paying import Paying
 from services.payout_planning import PayoutPlanning
@@ -27,8 +28,10 @@ from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
 from services.profit_sharing_rail import ProfitSharingRail
 from services.reconciliation import ReconciliationService
+from services.report_files import ReportFiles
 from services.sale_corrections import SaleCorrectionService
 from services.selling import Selling
+from services.settlement_reports import ReportService
 from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
@@ -79,6 +82,18 @@ class SettlementServices:
     @cached_property
     def settlement_runs(self) -> SettlementRunService:
         return SettlementRunService(self.database, self.calculation_steps, self.settings.settlement_approvals)
+
+    @cached_property
+    def reports(self) -> ReportService:
+        return ReportService(self.database)
+
+    @cached_property
+    def report_files(self) -> ReportFiles:
+        return ReportFiles(self.database, self.reports)
+
+    @cached_property
+    def payee_statements(self) -> PayeeStatements:
+        return PayeeStatements(self.database, self.reports)
 
     @cached_property
     def settlement_views(self) -> SettlementViews:

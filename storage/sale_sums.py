@@ -50,6 +50,15 @@ class Sold(NamedTuple):
     unrounded: Mapping[str, Fraction] = {}
 
 
+class LineCount(NamedTuple):
+    """How a component counts order lines. weight: what a sale counts, in `exact.WEIGHT`; of exchange differences what
+    was kept abroad. passes: whether it counts at all."""
+
+    component: Component
+    weight: ColumnElement[Any]
+    passes: ColumnElement[bool]
+
+
 class SaleSums(Repository):
     """Sums over an extent, payee by payee in the order of their numbers."""
 
@@ -70,7 +79,7 @@ class SaleSums(Repository):
         ]
         statement = (
             select(_SALES.c.payee, *sums)
-            .where(*_within(scheme, extent))
+            .where(*within(scheme, extent))
             .group_by(_SALES.c.payee)
             .order_by(_SALES.c.payee)
         )
@@ -79,6 +88,19 @@ class SaleSums(Repository):
         names = [each.name for each in counted]
         gains = {each.name for each in counted if each.base == "fx-difference"}
         return (_sold(row[0], dict(zip(names, row[1:], strict=True)), rounded.get(row[0], {}), gains) for row in rows)
+
+    async def line_counts(self, scheme: Scheme) -> list[LineCount]:
+        """How each component that counts order lines does it, in the order of the scheme."""
+        return [await self._counted(each) for each in scheme.components if each.base in LINE_BASES]
+
+    async def _counted(self, component: Component) -> LineCount:
+        numbers = await self._numbers([component])
+        passes = _passes(component, numbers)
+        if component.base != "fx-difference":
+            return LineCount(component, _weighted(component, numbers, {}), passes)
+        home = await Sales(self.work).numbers({("currency", "")}, known_only=True)
+        weight = _weighted(replace(component, base="kept"), numbers, {})
+        return LineCount(component, weight, passes & _SALES.c.currency.not_in(home.values()))
 
     async def any_after(self, start: date, end: date, watermark: int) -> bool:
         """Whether any sale of these days was added after a row."""
@@ -90,14 +112,9 @@ class SaleSums(Repository):
     ) -> list[tuple[str, str, str, int]]:
         """The order lines that count for a component, with all their differences: account, order, line, and what they
         count in `exact.WEIGHT`; without those that come to nothing. Of exchange differences what was kept abroad."""
-        numbers = await self._numbers([component])
-        chosen = [*_within(scheme, extent), _passes(component, numbers)]
-        shown = component
-        if component.base == "fx-difference":
-            shown = replace(component, base="kept")
-            home = await Sales(self.work).numbers({("currency", "")}, known_only=True)
-            chosen.append(_SALES.c.currency.not_in(home.values()))
-        counted = func.sum(_weighted(shown, numbers, {})).label("counted")
+        _, weight, passes = await self._counted(component)
+        chosen = [*within(scheme, extent), passes]
+        counted = func.sum(weight).label("counted")
         sums = (
             select(_SALES.c.order_key, _SALES.c.line_id, counted)
             .where(*chosen)
@@ -132,7 +149,7 @@ class SaleSums(Repository):
         ]
         inner = (
             select(_SALES.c.payee, *exact)
-            .where(*_within(scheme, extent))
+            .where(*within(scheme, extent))
             .group_by(_SALES.c.payee, _SALES.c.order_key, _SALES.c.line_id)
             .subquery()
         )
@@ -153,7 +170,8 @@ class SaleSums(Repository):
         return await Sales(self.work).numbers(words, known_only=True) if words else {}
 
 
-def _within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
+def within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
+    """Whether a sale is of an extent, and counts as the scheme does."""
     found = [
         _SALES.c.basis == BASES[scheme.counts],
         _SALES.c.day >= extent.start,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<path>[^)#\s]*)(?:#(?P<heading>[^)\s]*))?\)")
 _COMMAND = re.compile(r"(?<![\w./-])tandem (?P<words>[a-z][^\n;|&`#]*)")
-_TARGET = re.compile(r"(?:^\s*|`|&& )make (?P<target>[a-z]+)", re.MULTILINE)
+_TARGET = re.compile(r"(?:^\s*|`|&& )make (?P<target>[a-z]+(?:-[a-z]+)*)", re.MULTILINE)
 
 
 def documents() -> list[Path]:

@@ -22,6 +22,7 @@ from domain.dsl.source import read_source
 from domain.dsl.web_arguments import arguments_model
 from domain.imports.mapping import parse_mapping
 from domain.resources import RESOURCE_KINDS
+from domain.settlement.report_kinds import REPORTS
 from runtime.settings import Settings, variable
 from storage.audit import DETAIL_CONTEXT
 from storage.encryption import encrypted_type
@@ -179,6 +180,18 @@ def test_the_permissions_of_the_roles_are_as_they_are() -> None:
     }
     held = {permission: {role for role in Role if permission in ROLE_PERMISSIONS[role]} for permission in Permission}
     assert told == held
+
+
+def test_the_reports_are_complete_with_what_they_tie_with() -> None:
+    told = {cells[0].strip("`"): (cells[1], cells[2]) for cells in table(read("docs/reports.md"), "## 种类 · Kinds")}
+    assert told == {
+        each.name: (
+            f"{each.title.zh} · {each.title.en}："
+            + "、".join(f"**{of.title.zh}**" if of.name == each.tie.column else of.title.zh for of in each.columns),
+            f"{each.tie.said.zh} · {each.tie.said.en}",
+        )
+        for each in REPORTS.values()
+    }
 
 
 def test_every_encrypted_column_is_named() -> None:

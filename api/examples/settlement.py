@@ -103,6 +103,15 @@ _APPROVED_RUN = {**_RUN, "state": "approved", "decided_at": "2026-12-01T02:00:00
 _YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "2026-12-01T02:00:00Z"}
 _SETTLED = {"period": _PERIOD, "calculations": [_CALCULATION], "approvals": [], "parts_booked": 0, "transfers": 0}
 
+_TITLE = {"zh": "收款人收入", "en": "Earned by payee"}
+_TIED = {"zh": "分录：计入成本的净额", "en": "journal: net of what was booked as cost"}
+_COLUMNS = [
+    {"name": "payee", "kind": "payee", "title": {"zh": "收款人", "en": "Payee"}},
+    {"name": "payee_name", "kind": "text", "title": {"zh": "姓名", "en": "Name"}},
+    {"name": "currency", "kind": "text", "title": {"zh": "币种", "en": "Currency"}},
+    {"name": "earned", "kind": "money", "title": {"zh": "收入", "en": "Earned"}},
+]
+
 REQUESTS: dict[str, Any] = {
     "settle_period": {"scheme": "promoters", "day": "2026-11-11"},
     "approve_settlement_run": {"note": "已核对"},
@@ -137,6 +146,39 @@ RESPONSES: dict[str, Any] = {
         "approvals": [{**_YES, "approved": False, "note": "少算一位收款人"}],
     },
     "close_period": {**_PERIOD, "closed_at": "2026-12-03T02:00:00Z", "closed_by": "wu"},
+    "list_report_kinds": {
+        "items": [
+            {
+                "name": "payees",
+                "title": _TITLE,
+                "group": {"zh": "收入", "en": "What was earned"},
+                "columns": _COLUMNS,
+                "ties": "earned",
+                "ties_with": _TIED,
+            }
+        ]
+    },
+    "show_report": {
+        "report": "payees",
+        "start": "2026-11-01",
+        "end": "2026-12-01",
+        "columns": _COLUMNS,
+        "items": [{"payee": "P-0137", "payee_name": "李**", "currency": "CNY", "earned": 68765}],
+        "next_cursor": None,
+    },
+    "tie_out": {
+        "items": [
+            {
+                "report": "payees",
+                "currency": "CNY",
+                "rows": 312,
+                "total": 68765,
+                "journal": 68765,
+                "difference": 0,
+                "ties_with": _TIED,
+            }
+        ]
+    },
     "show_trial_balance": {
         "items": [
             {

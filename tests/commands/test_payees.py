@@ -67,9 +67,29 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
         assert "booked, 15.00" in run(settle, "approve", number, "--note", "已核对").stdout
         assert "已关闭 promoters 2026-05-01" in run(settle, "close", "promoters", "2026-05-20").stdout
     assert "booked" in run(settle, "status", number).stdout
+    _report()
     order = run(settle, "order", "youzan/flagship", "E1").stdout
     assert "channel:live-7" in order
     assert json.loads(run(settle, "order", "youzan/flagship", "E1", "--json").stdout)["is_first"]
+
+
+def _report() -> None:
+    """What was booked, on the screen, in files, and beside the journal."""
+    frame = ("promoters", "2026-05-20")
+    assert "15.00" in run(settle, "report", "payees", *frame).stdout
+    assert "2 行" in run(settle, "report", "goods", *frame, "--format", "csv", "--out", "goods.csv").stdout
+    assert "youzan/flagship,coat,CNY,1,200.00,10.00" in Path("goods.csv").read_text(encoding="utf-8-sig")
+    assert run(settle, "report", "goods", *frame, "--format", "xlsx", "--out", "goods.xlsx").exit_code == 0
+    assert Path("goods.xlsx").read_bytes().startswith(b"PK")
+    assert run(settle, "statement", "P1", *frame, "--out", "P1.pdf").exit_code == 0
+    assert Path("P1.pdf").read_bytes().startswith(b"%PDF")
+    assert run(settle, "statement", "-", *frame, "--out", "all.zip").exit_code == 0
+    assert Path("all.zip").read_bytes().startswith(b"PK")
+    tied = run(settle, "tie-out", "-", "2026-05-20", "--span", "year")
+    assert tied.exit_code == 0
+    assert "15.00" in tied.stdout
+    with pytest.raises(NotFoundProblem):
+        run(settle, "report", "nothing", *frame)
 
 
 async def _sell(database_url: str) -> None:

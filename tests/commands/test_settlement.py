@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from commands.settle import settle
 from domain.problems import ValidationProblem
+from domain.settlement.report_kinds import REPORTS
 
 SHIPPED = Path("definitions/schemes/promoters.yaml")
 
@@ -40,3 +41,10 @@ def test_what_is_no_scheme_is_refused_in_words(tmp_path: Path, text: str, why: s
     with pytest.raises(ValidationProblem) as refused:
         run("scheme", file)
     assert why in refused.value.text.zh
+
+
+def test_the_reports_are_listed_with_what_ties() -> None:
+    told = run("reports")
+    assert "channels" in told
+    assert "按渠道" in told
+    assert len(told.splitlines()) == len(REPORTS) + 1

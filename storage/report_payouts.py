@@ -1,0 +1,106 @@
+"""Reports of payouts, of batches, of runs and who approved them, and of disputes."""
+
+from collections.abc import Mapping
+
+from storage.report_texts import filled
+
+PAYOUTS_OF_FRAME = """
+    SELECT p.id, p.number, b.number AS batch, b.scheme, p.payee, p.rail, p.state, p.pay_on, p.ended_at,
+        coalesce(p.rail_number, '') AS rail_number, coalesce(p.reason, '') AS reason, p.currency,
+        p.amount_minor AS amount,
+        CASE WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor ELSE booked.paid END AS paid,
+        CASE WHEN booked.reserved THEN p.amount_minor ELSE 0 END - coalesce(booked.returned, 0) AS taken
+    FROM payouts p
+    JOIN payout_batches b ON b.id = p.batch
+    LEFT JOIN (
+        SELECT t.source, bool_or(t.kind = 'payout-reserved') AS reserved,
+            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-paid'))::bigint AS paid,
+            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-returned'))::bigint AS returned
+        FROM transfers t
+        WHERE t.period = ANY(CAST(:inside AS integer[]))
+            AND t.kind IN ('payout-reserved', 'payout-paid', 'payout-returned')
+        GROUP BY t.source
+    ) booked ON booked.source = 'payout/' || p.number
+    WHERE (b.period = ANY(CAST(:inside AS integer[])) OR booked.source IS NOT NULL)
+        AND (CAST(:payee AS integer) IS NULL OR p.payee = CAST(:payee AS integer))
+"""
+"""Payouts of the frame's batches, and those that ended in it. paid, taken: what was booked of it in the frame; of a
+payout that was paid its own amount, so that the journal can say something else."""
+_APPROVED = """
+    (SELECT string_agg(a.login, ', ' ORDER BY a.decided_at, a.login) FROM {approvals} a
+     WHERE a.{of} = r.id AND a.approved = {yes})
+"""
+_RUN = "settlement_approvals"
+
+PAYOUTS: Mapping[str, str] = {
+    "payouts": PAYOUTS_OF_FRAME,
+    "payout-states": filled(
+        """
+        SELECT rail, state, currency, count(*) AS count, sum(amount)::bigint AS amount, sum(taken)::bigint AS taken
+        FROM ({payouts}) p GROUP BY rail, state, currency
+        """,
+        payouts=PAYOUTS_OF_FRAME,
+    ),
+    "payout-calendar": filled(
+        """
+        SELECT pay_on, rail, currency, count(*) AS count, sum(amount)::bigint AS amount, sum(taken)::bigint AS taken
+        FROM ({payouts}) p GROUP BY pay_on, rail, currency
+        """,
+        payouts=PAYOUTS_OF_FRAME,
+    ),
+    "batches": filled(
+        """
+        SELECT r.number AS batch, r.scheme, r.day, r.state, r.asked_by, coalesce({approved}, '') AS approved_by,
+            r.currency, count(p.number) AS count, coalesce(sum(p.amount), 0)::bigint AS amount,
+            coalesce(sum(p.paid), 0)::bigint AS paid
+        FROM payout_batches r LEFT JOIN ({payouts}) p ON p.batch = r.number
+        WHERE r.period = ANY(CAST(:inside AS integer[])) OR p.number IS NOT NULL
+        GROUP BY r.id
+        """,
+        payouts=PAYOUTS_OF_FRAME,
+        approved=filled(_APPROVED, approvals="payout_approvals", of="batch", yes="true"),
+    ),
+    "tax-base": filled(
+        """
+        SELECT payee, rail, currency,
+            date_trunc('month', coalesce(ended_at AT TIME ZONE 'Asia/Shanghai', pay_on))::date AS month,
+            count(*) AS count, sum(paid)::bigint AS paid
+        FROM ({payouts}) p WHERE paid <> 0 GROUP BY 1, 2, 3, 4
+        """,
+        payouts=PAYOUTS_OF_FRAME,
+    ),
+}
+CONTROL: Mapping[str, str] = {
+    "approvals": filled(
+        """
+        SELECT r.number, r.scheme, p.start AS period_start, r.state, r.asked_by, r.asked_at,
+            coalesce({yes}, '') AS approved_by, coalesce({no}, '') AS refused_by, p.currency,
+            coalesce(r.total_minor, 0) AS total, coalesce(r.booked_minor, 0) AS booked
+        FROM settlement_runs r JOIN settlement_periods p ON p.id = r.period
+        WHERE r.period = ANY(CAST(:inside AS integer[]))
+        """,
+        yes=filled(_APPROVED, approvals=_RUN, of="run", yes="true"),
+        no=filled(_APPROVED, approvals=_RUN, of="run", yes="false"),
+    ),
+    "calculations": """
+        SELECT r.number, r.scheme, k.version, origin.start AS period_start, k.purpose,
+            k.id::text AS calculation, coalesce(k.digest, '') AS digest, p.currency,
+            coalesce(k.total_minor, 0) AS total, coalesce(was.total_minor, 0) AS before,
+            coalesce(k.total_minor, 0) - coalesce(was.total_minor, 0) AS amount
+        FROM settlement_runs r
+        JOIN settlement_periods p ON p.id = r.period
+        JOIN settlement_run_calculations c ON c.run = r.id
+        JOIN settlement_periods origin ON origin.id = c.origin
+        JOIN settlement_calculations k ON k.id = c.calculation
+        LEFT JOIN settlement_calculations was ON was.id = c.before
+        WHERE r.state = 'booked' AND r.period = ANY(CAST(:inside AS integer[]))
+    """,
+    "corrections": """
+        SELECT asked_at, id::text AS correction, account_id || '/' || order_id AS "order", role, state, asked_by,
+            coalesce(decided_by, '') AS decided_by, reason, coalesce(note, '') AS note, 1::bigint AS count
+        FROM sale_corrections
+        WHERE asked_at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+            AND asked_at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+    """,
+}
+"""The statements of these reports, by name."""

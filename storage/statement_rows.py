@@ -1,0 +1,53 @@
+"""What a statement needs beside its lines: where balances are, and payouts wherever they stand."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from storage.ledger import Ledger
+from storage.report_frames import ReportFrame
+from storage.report_payouts import PAYOUTS_OF_FRAME
+from storage.report_texts import filled, run
+from storage.unit_of_work import Repository
+
+
+class StatedPayout(NamedTuple):
+    """A payout of the frame. day: when it ended, else when it is planned for."""
+
+    payee: int
+    currency: str
+    number: str
+    rail: str
+    state: str
+    day: date
+    amount_minor: int
+
+
+class StatementRows(Repository):
+    """Of some payees at once."""
+
+    async def balances(
+        self, frame: ReportFrame, payees: Collection[int]
+    ) -> Mapping[tuple[int, str], Mapping[str, int]]:
+        """What accounts hold at the end of a frame, by payee and currency, then by kind."""
+        found: dict[tuple[int, str], dict[str, int]] = {}
+        periods = [*frame.kept.before, *frame.kept.inside]
+        for each in await Ledger(self.work).balances(periods=periods, payees=payees):
+            if each.payee is not None:
+                found.setdefault((each.payee, each.currency), {})[each.kind] = each.balance_minor
+        return found
+
+    async def payouts(self, frame: ReportFrame, payees: Collection[int]) -> Sequence[StatedPayout]:
+        """Payouts that were planned or ended in the frame; of one that was paid what was paid."""
+        values = {**frame.values, "payees": list(payees)}
+        return [StatedPayout(*row) for row in await run(self.work, _STATED, values)]
+
+
+_STATED = filled(
+    """
+    SELECT payee, currency, number, rail, state, coalesce((ended_at AT TIME ZONE 'Asia/Shanghai')::date, pay_on),
+        CASE WHEN paid <> 0 THEN paid ELSE amount END
+    FROM ({payouts}) p WHERE payee = ANY(CAST(:payees AS integer[])) ORDER BY payee, id
+    """,
+    payouts=PAYOUTS_OF_FRAME,
+)
