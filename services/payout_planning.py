@@ -63,6 +63,10 @@ class PayoutPlanning:
                 elif each.payable_minor > 0:
                     left = each.payable_minor - plan.offset_minor
                     omissions.append(_omission(batch, part, each.payee, plan, reason, left))
+            # Somebody else may have planned this part meanwhile, and the batch may be approved by now.
+            await PayoutBatches(work).hold(batch_id, part)
+            if not await PayoutBatches(work).stands_at(batch_id, "planning"):
+                return 0
             await Payouts(work).plan_part(batch_id, part, payouts, omissions)
             return len(payouts)
 

@@ -12,6 +12,7 @@ from sqlmodel import AutoString, Field, col
 from domain.problems import ConflictProblem, Text
 from domain.settlement.payouts import ENDS
 from storage.bulk import fetch
+from storage.locks import lock
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.payouts import PayoutRow
 from storage.tables import Table, instant
@@ -107,6 +108,15 @@ class PayoutBatches(Repository):
         """One batch."""
         statement = select(PayoutBatchRow).where(col(PayoutBatchRow.id) == batch)
         return (await self.session.scalars(statement.with_for_update() if for_update else statement)).first()
+
+    async def hold(self, batch: UUID, part: int) -> None:
+        """Let nobody else plan this part until the unit of work ends."""
+        await lock(self.work, f"payouts/{batch}/{part}")
+
+    async def stands_at(self, batch: UUID, state: str) -> bool:
+        """Whether a batch is at a state, and stays so until the unit of work ends."""
+        statement = select(col(PayoutBatchRow.state)).where(col(PayoutBatchRow.id) == batch)
+        return (await self.session.scalar(statement.with_for_update(read=True))) == state
 
     async def search(self, page: PageRequest, *, scheme: str | None = None) -> Page[PayoutBatchRow]:
         """Batches, the newest first."""

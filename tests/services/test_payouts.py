@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from random import Random
 from typing import Literal
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from domain.access import Role
 from domain.problems import AuthorizationProblem, CommunicationProblem, ConflictProblem, NotFoundProblem, Text
-from domain.settlement.payees import NewPayee, NewPayoutDetails
+from domain.settlement.payees import NewPayee, NewPayoutDetails, Payee
 from domain.settlement.payouts import Rail, RailQuota
 from services.payee_accounts import PayeeAccounts
 from services.paying import Paying
@@ -370,3 +370,31 @@ async def test_the_database_itself_keeps_numbers_amounts_and_ends(office: Office
         with pytest.raises(Exception, match=r"privilege|once|approves"):
             async with UnitOfWork(office.database) as work:
                 await work.session.execute(text(statement))
+
+
+async def test_a_stale_attempt_to_plan_leaves_a_plan_that_was_approved_alone(
+    office: Office, cashier: Cashier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    batch = await cashier.service.ask(QIAN, PROMOTERS)
+    part = await cashier.payee("P1", openid="o-P1", real_name="名P1") % PARTS
+    reading, over, read = asyncio.Event(), asyncio.Event(), Payees.by_ids
+
+    async def slowly(self: Payees, ids: Collection[int]) -> Mapping[int, Payee]:
+        monkeypatch.setattr(Payees, "by_ids", read)
+        reading.set()
+        await over.wait()
+        return await read(self, ids)
+
+    monkeypatch.setattr(Payees, "by_ids", slowly)
+    stale = asyncio.create_task(cashier.planning.plan_part(batch.id, part))
+    await reading.wait()
+    for number in range(PARTS):
+        await cashier.planning.plan_part(batch.id, number)
+    await cashier.planning.finish_plan(batch.id)
+    await cashier.reserved(batch.id)
+    over.set()
+    assert await stale == 0
+    assert await cashier.states(await cashier.service.show(QIAN, batch.id)) == {"reserved": 2}
+    assert await cashier.states(await cashier.pay(batch.id)) == {"paid": 2}
