@@ -116,6 +116,8 @@ class Settings(BaseSettings):
 
     payout_quotas: dict[Rail, RailQuota] = {}
     """JSON: what a rail takes in a day, `{"wechat-pay": {"payouts": 10000, "amount_minor": 100000000}}`; none: all."""
+    payout_longest_pause_s: float = Field(default=1_800.0, ge=5)
+    """A rail is asked about a payout under way at least so often: how late it is known that a payee confirmed."""
 
     settlement_levels: Annotated[AllowedLevels | None, NoDecode] = None
     """`levels:who:why`, see `domain.settlement.levels`; none: the two levels that the law allows."""

@@ -133,7 +133,8 @@ class SettlementServices:
             "wechat-pay": WechatPayRail(self.connections, link),
             "profit-sharing": ProfitSharingRail(self.database, self.connections, link),
         }
-        return Paying(self.database, rails, self.bills.payout_word)
+        longest_pause_s = self.settings.payout_longest_pause_s
+        return Paying(self.database, rails, self.bills.payout_word, longest_pause_s=longest_pause_s)
 
     @cached_property
     def bills(self) -> BillService:

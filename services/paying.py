@@ -46,6 +46,7 @@ _PAUSES: Mapping[State, tuple[float, float]] = {
     "awaiting_user": (30.0, 1_800.0),
 }
 """How long until a payout is looked at again, at first and at most, in seconds."""
+LONGEST_PAUSE_S = max(most for _, most in _PAUSES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,24 @@ class Standing:
 
 
 class Paying:
-    """The steps of paying, for a workflow."""
+    """The steps of paying, for a workflow.
 
-    def __init__(self, database: Database, rails: Mapping[Rail, PayoutRail], bills: AskBills | None = None) -> None:
+    longest_pause_s: a rail that is not waited for is asked about a payout again after so long, whatever it said before;
+    so is one whose answer was lost. Shorter than a call takes, two may ask at once, which the number makes harmless.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rails: Mapping[Rail, PayoutRail],
+        bills: AskBills | None = None,
+        *,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
         self._database = database
         self._rails = rails
         self._bills = bills
+        self._longest_pause_s = longest_pause_s
 
     async def chunks(self, batch_id: UUID) -> Sequence[tuple[int, int]]:
         """First and last row of each thousand payouts that a rail has to be asked for."""
@@ -131,7 +144,7 @@ class Paying:
                 payouts.move(row, "submitting")
             if row.state != "unknown":
                 row.attempts = min(row.attempts + 1, 30_000)
-                payouts.wait(row, _LEASE_S)
+                payouts.wait(row, min(_LEASE_S, self._longest_pause_s))
             payee = (await Payees(work).by_ids([row.payee]))[row.payee]
             return row, payee, before
 
@@ -171,7 +184,8 @@ class Paying:
                 case "failed" | "cancelled":
                     await settle_returned(work, row)
                 case _:
-                    payouts.wait(row, answer.retry_after_s or _pause(state, row.attempts))
+                    pause_s = min(_pause(state, row.attempts), self._longest_pause_s)
+                    payouts.wait(row, answer.retry_after_s or pause_s)
 
 
 def _pause(state: State, attempts: int) -> float:

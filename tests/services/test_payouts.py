@@ -398,3 +398,21 @@ async def test_a_stale_attempt_to_plan_leaves_a_plan_that_was_approved_alone(
     assert await stale == 0
     assert await cashier.states(await cashier.service.show(QIAN, batch.id)) == {"reserved": 2}
     assert await cashier.states(await cashier.pay(batch.id)) == {"paid": 2}
+
+
+async def test_a_rail_is_asked_again_as_late_as_is_wished_and_no_later(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    waiting = RailAnswer("awaiting_user")
+    cashier.rail.answers = {await cashier.payee("P1", openid="o-P1"): [waiting, waiting, RailAnswer("paid")]}
+    cashier.paying = Paying(office.database, {"wechat-pay": cashier.rail}, longest_pause_s=6)
+    view = await cashier.paid()
+    assert await cashier.states(view) == {"awaiting_user": 1, "paid": 1}
+    for seconds, states in (
+        (5, {"awaiting_user": 1, "paid": 1}),
+        (1, {"awaiting_user": 1, "paid": 1}),
+        (6, {"paid": 2}),
+    ):
+        office.clock.now += timedelta(seconds=seconds)
+        assert await cashier.states(await cashier.pay(view.batch.id)) == states
+    assert max(cashier.rail.asked.values()) == 3
