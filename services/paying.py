@@ -19,7 +19,7 @@ from domain.settlement.payees import Payee
 from domain.settlement.payouts import ENDS, Rail, State, Terms
 from services.payout_booking import settle_paid, settle_part, settle_returned
 from services.payout_planning import batch_of
-from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
+from services.payout_rails import LEASE_S, PayoutOrder, PayoutRail, RailAnswer
 from storage.engine import Database
 from storage.payees import Payees
 from storage.payouts import PayoutRow, Payouts
@@ -36,7 +36,6 @@ MOST_TRIES = 200
 """How often a rail that does not take a payout is tried: with pauses of ten minutes, more than a day."""
 NEVER_AGAIN_AFTER = timedelta(days=25)
 """Rails can be asked about a number for thirty days. Later, one that they do not know may have been paid."""
-_LEASE_S = 120.0
 _READ_AT_ONCE = 200
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _PAUSES: Mapping[State, tuple[float, float]] = {
@@ -55,6 +54,16 @@ class Standing:
 
     open: int
     wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A payout in somebody's hands. before: where it stood. is_forgotten: no rail can be asked about it any more."""
+
+    row: PayoutRow
+    payee: Payee
+    before: State
+    is_forgotten: bool
 
 
 class Paying:
@@ -108,25 +117,24 @@ class Paying:
         taken = await self._take(number)
         if taken is None:
             return
-        row, payee, before = taken
-        if row.state == "unknown":
+        if taken.is_forgotten:
             await self._ask_bills(number)
             return
-        rail = self._rails[row.rail]
-        order = _order(row, payee, scheme, terms)
+        row = taken.row
+        rail, order = self._rails[row.rail], _order(row, taken.payee, scheme, terms)
         try:
-            if before in ("accepted", "awaiting_user"):
+            if taken.before in ("accepted", "awaiting_user") or row.refused_at is not None:
                 answer = await rail.ask(order)
             else:
-                answer = await rail.pay(order, resumed=before != "reserved")
+                answer = await rail.pay(order, resumed=taken.before != "reserved")
         except ProblemError as problem:
             # The rail's own refusals are answers; this is our database or Temporal being away: ask again by number.
             log.warning("a payout is asked about again", number=number, reason=str(problem))
             answer = RailAnswer("unknown", reason=str(problem))
         await self._note(number, answer)
 
-    async def _take(self, number: str) -> tuple[PayoutRow, Payee, State] | None:
-        """The payout with its payee and where it stood, for whoever asks the rail now; None when nobody has to."""
+    async def _take(self, number: str) -> _Turn | None:
+        """A turn for whoever asks the rail now; None when nobody has to."""
         async with UnitOfWork(self._database) as work:
             payouts = Payouts(work)
             row = await payouts.find(number, for_update=True)
@@ -137,16 +145,16 @@ class Paying:
                 row.next_at = begins
                 return None
             before: State = row.state
-            if before == "unknown" and work.now - row.created_at > NEVER_AGAIN_AFTER:
-                row.reason = "unknown for too long: see the rail's bill"
+            is_forgotten = before != "reserved" and work.now - row.created_at > NEVER_AGAIN_AFTER
+            if is_forgotten:
                 payouts.wait(row, 86_400)
-            elif before in ("reserved", "unknown"):
-                payouts.move(row, "submitting")
-            if row.state != "unknown":
+            else:
+                if before in ("reserved", "unknown"):
+                    payouts.move(row, "submitting")
                 row.attempts = min(row.attempts + 1, 30_000)
-                payouts.wait(row, min(_LEASE_S, self._longest_pause_s))
+                payouts.wait(row, min(LEASE_S, self._longest_pause_s))
             payee = (await Payees(work).by_ids([row.payee]))[row.payee]
-            return row, payee, before
+            return _Turn(row, payee, before, is_forgotten)
 
     async def _ask_bills(self, number: str) -> None:
         """Of a payout that the rail cannot be asked about any more, its bills tell the end."""
@@ -162,10 +170,23 @@ class Paying:
             row = await payouts.find(number, for_update=True)
             if row is None or row.state in ENDS:
                 return
-            state = answer.state
-            if state == "reserved" and row.attempts >= MOST_TRIES:
-                state = "failed"
-            elif state == "unknown" and row.state in ("accepted", "awaiting_user"):
+            state, is_refused = answer.state, answer.refused
+            certain_after_s = self._rails[row.rail].certain_after_s
+            if state == "reserved" and (row.attempts >= MOST_TRIES or row.refused_at) and certain_after_s is not None:
+                state, is_refused = "failed", True
+            if is_refused and row.rail_number is not None:
+                # It took the payout once, and does not know it any more: that says nothing.
+                state, is_refused = "unknown", False
+            if is_refused and certain_after_s is not None:
+                row.refused_at = row.refused_at or work.now
+                if work.now < row.refused_at + timedelta(seconds=certain_after_s):
+                    # Somebody who was held up may still send it, and that may be taken.
+                    payouts.move(row, "unknown", reason=answer.reason)
+                    payouts.wait(row, certain_after_s)
+                    return
+            elif state != "unknown":
+                row.refused_at = None
+            if state == "unknown" and row.state in ("accepted", "awaiting_user"):
                 # The rail took it and could not be asked: it stands where it stood.
                 state = row.state
             confirmation = answer.confirmation or row.confirmation
@@ -204,4 +225,5 @@ def _order(row: PayoutRow, payee: Payee, scheme: str, terms: Terms) -> PayoutOrd
         remark=f"{scheme} 结算",
         account=terms.accounts.get(row.rail),
         rail_number=row.rail_number,
+        until=row.next_at,
     )

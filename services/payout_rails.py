@@ -1,16 +1,21 @@
 """How a payout is handed to a rail, and what a rail says of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import State
+
+LEASE_S = 120.0
+"""How long whoever takes a payout may take for it, before somebody else goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
     """A payout as its rail needs it. number: ours, the same for every attempt. account: whose platform account pays;
     the platform's only one when none is named. rail_number: the rail's own, once it said one. remark: for the payee.
+    until: after that somebody else may have taken the payout over, and nothing more of it may be sent.
     """
 
     id: int
@@ -22,6 +27,7 @@ class PayoutOrder:
     remark: str
     account: str | None
     rail_number: str | None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class RailAnswer:
 
     paid_minor: what of it reached the payee although it `failed`, where a rail pays in pieces and only some of them
     went through. That much left for good; only the rest goes back to the payee's balance.
+
+    refused: it `failed` because the rail did not take it, or does not know it, and not because the rail ended it.
     """
 
     state: State
@@ -39,10 +47,17 @@ class RailAnswer:
     reason: str | None = None
     retry_after_s: float | None = None
     paid_minor: int = 0
+    refused: bool = False
 
 
 class PayoutRail(Protocol):
-    """One way for money to reach a payee. Neither method raises for what a rail may answer: its refusals are states."""
+    """One way for money to reach a payee. Neither method raises for what a rail may answer: its refusals are states.
+
+    certain_after_s: how long after a refusal nothing that was sent before it can be taken any more. None: the rail says
+    itself when something has failed for certain, and when it gives up.
+    """
+
+    certain_after_s: float | None
 
     async def pay(self, order: PayoutOrder, *, resumed: bool) -> RailAnswer:
         """Have it paid. resumed: an earlier attempt may have reached the rail, so it is asked by number first."""

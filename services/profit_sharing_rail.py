@@ -43,6 +43,8 @@ class _Merchant:
 class ProfitSharingRail:
     """See `services.payout_rails.PayoutRail`."""
 
+    certain_after_s: float | None = None
+
     def __init__(
         self, database: Database, connections: Connections, link: Link, bills: TradeBills | None = None
     ) -> None:

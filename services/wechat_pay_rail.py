@@ -10,7 +10,7 @@ from domain.catalog.wechat_pay import TransferArguments, TransferNumberArguments
 from domain.problems import AuthenticationProblem, AuthorizationProblem, NotFoundProblem, ProblemError
 from domain.settlement.payouts import NAMED_FROM_MINOR, State
 from services.connections import Connections
-from services.payout_rails import PayoutOrder, RailAnswer
+from services.payout_rails import LEASE_S, PayoutOrder, RailAnswer
 
 _REMARK = 32
 _STATES: Mapping[PayoutState, State] = {
@@ -28,7 +28,12 @@ _MENDED_S = 600.0
 
 
 class WechatPayRail:
-    """See `services.payout_rails.PayoutRail`."""
+    """See `services.payout_rails.PayoutRail`.
+
+    A request is signed when it is sent, and its signature lives for five minutes.
+    """
+
+    certain_after_s: float | None = LEASE_S + 360.0
 
     def __init__(self, connections: Connections, link: Link) -> None:
         self._connections = connections
@@ -49,6 +54,8 @@ class WechatPayRail:
                 out_bill_no=order.number,
             )
             client = self._connector.open(account, self._link)
+            if order.until is not None and self._link.now() >= order.until:
+                return RailAnswer("unknown", reason="somebody else goes on with it")
             return _answer(await client.transfer(request, key=order.number, resumed=resumed))
         except ProblemError as problem:
             return _refusal(problem)
@@ -59,6 +66,8 @@ class WechatPayRail:
             account = await self._connections.account(PLATFORM, order.account)
             request = TransferNumberArguments(account=account.slug, out_bill_no=order.number)
             return _answer(await self._connector.open(account, self._link).get_transfer(request))
+        except NotFoundProblem as problem:
+            return RailAnswer("failed", reason=str(problem), refused=True)
         except ProblemError as problem:
             # It took the payout once: whatever keeps us from asking, nothing is known to have failed.
             wait = problem.problem.as_dict().get("retry_after_s")
@@ -82,4 +91,4 @@ def _refusal(problem: ProblemError) -> RailAnswer:
         return RailAnswer("reserved", reason=str(problem), retry_after_s=after)
     if isinstance(problem, _OURS):
         return RailAnswer("reserved", reason=str(problem), retry_after_s=_MENDED_S)
-    return RailAnswer("failed", reason=str(problem))
+    return RailAnswer("failed", reason=str(problem), refused=True)

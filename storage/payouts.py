@@ -20,7 +20,8 @@ _OPEN = "state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_us
 class PayoutRow(Table, table=True):
     """One payout. number: ours, the same for every attempt; rail_number: the rail's. offset_minor: what of the balance
     went to what the payee owes. pay_on: not before that day. next_at: when the rail is asked next. confirmation: what
-    the payee's app needs. file: the bank file that it was written into. reason: why it ended unpaid.
+    the payee's app needs. file: the bank file that it was written into. reason: why it ended unpaid. refused_at: when
+    its rail did not take it; that is certain once nothing that was sent before can be taken any more.
     """
 
     __tablename__ = "payouts"
@@ -41,6 +42,7 @@ class PayoutRow(Table, table=True):
     confirmation: str | None = None
     file: str | None = None
     reason: str | None = None
+    refused_at: datetime | None = instant(optional=True)
     created_at: datetime = instant()
     changed_at: datetime = instant()
     ended_at: datetime | None = instant(optional=True)

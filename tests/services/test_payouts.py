@@ -37,6 +37,8 @@ TERMS = "  cap: '9000.00'\n"
 class FakeRail:
     """A rail that remembers what it paid, and answers as it is told to. answers: by payee, the last one again."""
 
+    certain_after_s: float | None = 480.0
+
     def __init__(self, answers: Mapping[int, Sequence[RailAnswer | Exception]] | None = None) -> None:
         self.answers = {payee: list(some) for payee, some in (answers or {}).items()}
         self.paid: dict[str, int] = {}
@@ -306,6 +308,36 @@ async def test_whatever_a_rail_says_every_sum_is_somewhere_and_nothing_is_paid_t
     office.clock.now += timedelta(hours=1)
     assert (await cashier.pay(view.batch.id)).batch.state == "done"
     assert set(await cashier.accounts()) == {"commission", "wechat-pay"}
+
+
+async def test_a_refusal_is_believed_when_nothing_that_was_sent_before_can_be_taken_any_more(
+    office: Office, cashier: Cashier
+) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    ids = {code: await cashier.payee(code, openid=f"o-{code}", real_name=code) for code in ("P1", "P2", "C1", "C2")}
+    refused, taken = RailAnswer("failed", reason="参数错误", refused=True), RailAnswer("accepted", rail_number="R1")
+    cashier.rail.answers = {
+        # Refused, and not known later either.
+        ids["P1"]: [refused],
+        # Refused by one worker; another, who was held up, had it taken after all.
+        ids["P2"]: [refused, taken, RailAnswer("paid", rail_number="R1")],
+        # Taken once, and forgotten by the rail: that is no refusal.
+        ids["C1"]: [taken, refused],
+        # Ended by the rail itself.
+        ids["C2"]: [taken, RailAnswer("failed", rail_number="R2", reason="账户异常")],
+    }
+    await cashier.settled()
+    view = await cashier.paid()
+    assert await cashier.states(view) == {"accepted": 2, "unknown": 2}
+    office.clock.now += timedelta(seconds=400)
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"accepted": 1, "failed": 1, "unknown": 2}
+    for _ in range(3):
+        office.clock.now += timedelta(seconds=481)
+        view = await cashier.pay(view.batch.id)
+    assert await cashier.states(view) == {"accepted": 1, "failed": 2, "paid": 1}
+    accounts = await cashier.accounts()
+    assert accounts["payable"] == {"P1": 1_537, "C2": 360}
+    assert accounts["paying"] == {"C1": 360}
 
 
 async def test_what_a_rail_cannot_be_asked_about_any_more_ends_by_its_bills(office: Office, cashier: Cashier) -> None:

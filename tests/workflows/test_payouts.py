@@ -16,11 +16,13 @@ from activities.payouts import PayoutActivities
 from connectors.loading import load_connectors
 from domain.accounts import NewAccount
 from domain.calls import Catalog
+from domain.settlement.payees import PayoutDetails
 from services import paying
 from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.orchestrator import Orchestrator
 from services.paying import Paying, Standing
+from services.payout_rails import PayoutOrder
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutWish
 from services.wechat_pay_rail import WechatPayRail
@@ -62,8 +64,11 @@ class Clumsy(Paying):
 async def working(temporal: Client, cashier: Cashier, rails: Paying) -> AsyncIterator[None]:
     """A worker, and time that goes on."""
 
+    clock = cashier.office.clock
+    # What is paid is signed by the real clock.
+    clock.now = max(clock.now, datetime.now(UTC))
+
     async def tick() -> None:
-        clock = cashier.office.clock
         ahead = clock.now - datetime.now(UTC)
         while True:
             clock.now = datetime.now(UTC) + ahead
@@ -86,7 +91,7 @@ async def test_payouts_reach_their_ends_whatever_happens_on_the_way(
     office: Office, temporal: Client, world: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paying, "_PAUSES", dict.fromkeys(paying._PAUSES, (0.3, 1.0)))
-    monkeypatch.setattr(paying, "_LEASE_S", 2.0)
+    monkeypatch.setattr(paying, "LEASE_S", 10.0)
     account = await world.account("wechat_pay")
     settings = dict(account.settings)
     credentials = {name: str(settings.pop(name)) for name in SECRETS & settings.keys()}
@@ -101,6 +106,9 @@ async def test_payouts_reach_their_ends_whatever_happens_on_the_way(
         await cashier.payee(code, openid=f"o-{code}", real_name=f"名{code}")
     await office.told(*(an_order(f"E{code}", channel=code) for code in people))
     await cashier.settled()
+
+    late = PayoutOrder(1, "L" * 32, 1, 100, "CNY", PayoutDetails(openid="o"), "晚", None, None, datetime.now(UTC))
+    assert (await rail.pay(late, resumed=False)).state == "unknown", "somebody else has it by now"
 
     await world.break_things(
         {"match": {"platform": "wechat_pay"}, "fault": "timeout_after", "probability": 0.3},

@@ -92,6 +92,7 @@ CREATE TABLE payouts (
     confirmation varchar,
     file varchar,
     reason varchar,
+    refused_at timestamptz,
     created_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
     ended_at timestamptz,
