@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from domain.catalog import CATALOG
-from domain.problems import ConflictProblem
+from domain.problems import CommunicationProblem, ConflictProblem
 
 _FOLDERS = (Path(__file__).parent / "cases", Path(__file__).parents[1] / "definitions" / "cases")
 _DEFINITIONS = Path(__file__).parents[2] / "definitions"
@@ -18,7 +18,8 @@ class Case:
     """head: parts of the definition beside `do`. took: virtual seconds. ran: names of the tasks that started.
 
     definition: a shipped one instead of `do`, as `operations/erp-loop`. answers: what a call says instead of its
-    example, one after the other when it is a list; `{refused: …}` is a conflict. called: names of the calls, in order.
+    example, one after the other when it is a list; `{refused: …}` is a conflict, `{away: …}` a platform that
+        did not answer however often it was asked. called: names of the calls, in order.
     flows: the tasks of other flows of the namespace, by name.
     """
 
@@ -69,6 +70,8 @@ class Answers:
         changes = {} if left is None else left.pop(0) if len(left) > 1 else left[0]
         if "refused" in changes:
             raise ConflictProblem(changes["refused"], retryable=False)
+        if "away" in changes:
+            raise CommunicationProblem(changes["away"], retryable=False)
         return {**CATALOG[call].example, **changes}
 
 
