@@ -17,7 +17,7 @@ from services.bills import BillReader, Taken
 from storage.paging import PageRequest
 from tests.clock import SteppedClock
 from tests.connectors.harness import CONNECTORS
-from tests.services.test_reconciliation import PAY, QIAN, Desk, desk, seed, simulator
+from tests.services.reconciling import PAY, QIAN, Desk, desk, seed, simulator
 from workflows import messages
 from workflows.reconciliation import ReconciliationWorkflow
 

@@ -1,0 +1,98 @@
+"""Breaks as people work through them, and who is told of them."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.access import Actor, Role, Scope
+from domain.problems import (
+    AuthorizationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+)
+from services.breaks import AGES, age_of
+from storage.breaks import BreakFilter
+from storage.events import Events
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.reconciling import DAY, NOON, POS, QIAN, STORE, WU, Desk, an_order, desk, simulator, told
+
+__all__ = ["desk", "simulator"]
+
+
+async def test_finance_is_told_once_of_a_day_that_differs(desk: Desk) -> None:
+    await desk.write(an_order("E1", 100, NOON), an_order("E2", 100, NOON))
+    await desk.file(DAY, told("E1", "1.05"), told("X", "2.00"))
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    async with UnitOfWork(desk.database) as work:
+        (event,) = [each.event for each in await Events(work).claim(10, timedelta(minutes=1))]
+    assert (event.type, event.source, event.subject) == (
+        "tandem.breaks.opened",
+        "/generic/pos",
+        f"bill:{POS}/{DAY}",
+    )
+    assert event.data == {
+        "platform": "generic",
+        "account": "pos",
+        "day": str(DAY),
+        "breaks": 2,
+        "difference_minor": 205,
+        "kinds": {"amount": 1, "missing-ours": 1},
+    }, "what may still come is told of to nobody"
+
+
+async def one_break(desk: Desk) -> UUID:
+    await desk.write(an_order("E1", 100, NOON))
+    await desk.file(DAY, told("E1", "1.05"))
+    return (await desk.open_breaks())[0].id
+
+
+async def test_a_difference_goes_by_two_people(desk: Desk) -> None:
+    each = await one_break(desk)
+    with pytest.raises(ConflictProblem):
+        await desk.breaks.solve(WU, each)
+    with pytest.raises(NotFoundProblem):
+        await desk.breaks.assign(QIAN, each, "nobody")
+    assert (await desk.breaks.assign(QIAN, each, None, "T-1")).ticket == "T-1"
+    assert (await desk.breaks.explain(QIAN, each, "write-off", "五分钱尾差")).state == "explained"
+    both = an_actor("qian", Role.FINANCE, Role.APPROVER)
+    for who in (QIAN, both):
+        with pytest.raises(AuthorizationProblem):
+            await desk.breaks.solve(who, each)
+    with pytest.raises((SQLAlchemyError, ProblemError)):
+        await desk.change("UPDATE breaks SET state = 'solved', solved_by = 'qian'")
+    assert (await desk.breaks.refuse(WU, each, "请附凭证")).state == "open"
+    await desk.breaks.explain(QIAN, each, "write-off", "五分钱尾差，凭证 12")
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (await desk.breaks.show(QIAN, each)).state == "explained", "it stands as it did"
+    assert (await desk.breaks.solve(WU, each)).solved_by == "wu"
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (await desk.breaks.show(QIAN, each)).state == "solved"
+    with pytest.raises(ConflictProblem):
+        await desk.breaks.explain(QIAN, each, "agreed", "再说一次")
+    # Another difference is another matter.
+    await desk.change("UPDATE orders SET paid_minor = 99")
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    row = await desk.breaks.show(QIAN, each)
+    assert (row.state, row.difference_minor, row.solved_by, row.reason) == ("open", 6, None, None)
+
+
+async def test_breaks_age_and_are_seen_by_who_sees_the_account(desk: Desk) -> None:
+    each = await one_break(desk)
+    (aged,) = await desk.breaks.aged(QIAN)
+    assert (aged.account, aged.kind, aged.age, aged.breaks, aged.difference_minor) == (POS, "amount", ">30", 1, 5)
+    elsewhere: Actor = an_actor("ma", Role.FINANCE, scope=Scope.of_accounts(STORE))
+    assert await desk.breaks.aged(elsewhere) == []
+    assert (await desk.breaks.list(elsewhere, PageRequest(), BreakFilter())).items == []
+    assert (await desk.bills.list(elsewhere, PageRequest())).items == []
+    with pytest.raises(NotFoundProblem):
+        await desk.breaks.show(elsewhere, each)
+    with pytest.raises(NotFoundProblem):
+        await desk.reconciliation.reconcile(elsewhere, POS, DAY)
+    ages = [age_of(DAY - timedelta(days=days), DAY) for days in (0, 1, 2, 3, 4, 7, 8, 30, 31)]
+    assert ages == ["0-1", "0-1", "2-3", "2-3", "4-7", "4-7", "8-30", "8-30", ">30"]
+    assert [name for name, _ in AGES] == ["0-1", "2-3", "4-7", "8-30", ">30"]

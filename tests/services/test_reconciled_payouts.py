@@ -1,0 +1,78 @@
+"""Payouts against the bill of who paid them, and what it says of those that nobody knows the end of."""
+
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from domain.settlement.bills import day_of
+from domain.settlement.payees import NewPayee
+from services.payees import PayeeRegister
+from tests.connectors.harness import perform
+from tests.services.reconciling import MERCHANT, QIAN, Desk, desk, seed, simulator
+
+__all__ = ["desk", "simulator"]
+
+
+async def a_payout(desk: Desk, number: str, state: str, at: datetime, amount: int, rail: str | None = None) -> None:
+    await PayeeRegister(desk.database).put(QIAN, [NewPayee(code=number, name="李小红", role="promoter")])
+    values = {"batch": uuid4(), "number": number, "at": at, "amount": amount, "state": state, "rail": rail}
+    await desk.change(
+        """
+        WITH period AS (
+            INSERT INTO settlement_periods (scheme, cycle, start, "end", currency, opened_at)
+            VALUES (:number, 'month', '2026-01-01', '2026-02-01', 'CNY', :at) RETURNING id
+        ), batch AS (
+            INSERT INTO payout_batches (id, scheme, currency, period, day, state, terms, asked_by, asked_at)
+            SELECT :batch, :number, 'CNY', id, current_date, 'paying', '{}', 'qian', :at FROM period RETURNING id
+        )
+        INSERT INTO payouts (
+            batch, part, number, payee, rail, amount_minor, offset_minor, currency, state, pay_on, attempts, next_at,
+            rail_number, created_at, changed_at, ended_at
+        )
+        SELECT batch.id, 0, :number, payees.id, 'wechat-pay', :amount, 0, 'CNY', CAST(:state AS text), current_date, 1,
+            :at, :rail, :at, :at, CASE WHEN CAST(:state AS text) IN ('paid', 'failed') THEN CAST(:at AS timestamptz) END
+        FROM batch, payees WHERE payees.code = :number
+        """,
+        **values,
+    )
+
+
+async def paid_transfer(desk: Desk, number: str, amount: int) -> str:
+    """A transfer that its payee took; the platform's number of it."""
+    client = await desk.world.open("wechat_pay")
+    arguments = {"openid": "oPayee", "amount_minor": amount, "remark": "佣金", "out_bill_no": number}
+    made = await perform(client, "wechat_pay.transfer", key=number, **arguments)
+    body = {"platform": "wechat_pay", "account": MERCHANT, "event": "SUCCESS", "subjects": {"out_bill_no": number}}
+    await desk.world.sim.admin("POST", "/push", json=body)
+    return str(made.payout_id)
+
+
+async def test_payouts_against_the_bill_and_what_it_says_of_those_that_nobody_knows_of(desk: Desk) -> None:
+    await seed(desk)
+    now = desk.clock()
+    known = await paid_transfer(desk, "PKNOWN", 1_200)
+    for number, amount in (("PUNKNOWN", 1_300), ("PFAILED", 1_400), ("PSTRANGE", 1_500), ("PLESS", 1_600)):
+        await paid_transfer(desk, number, amount)
+    await a_payout(desk, "PKNOWN", "paid", now, 1_200, known)
+    await a_payout(desk, "PUNKNOWN", "unknown", now, 1_300)
+    await a_payout(desk, "PFAILED", "failed", now, 1_400)
+    await a_payout(desk, "PLESS", "unknown", now, 1_601)
+    await a_payout(desk, "PNEVER", "unknown", now, 1_700)
+    await a_payout(desk, "PGONE", "paid", now, 1_800)
+    for number in ("PUNKNOWN", "PNEVER"):
+        assert await desk.bills.payout_word(number) is None, "no bill has told yet"
+    desk.clock.advance(days=5)
+    day = day_of(now)
+    # The simulator's clock goes on with real time: its days after today are not over.
+    await desk.world.sim.admin("POST", "/advance", json={"seconds": 5 * 86_400})
+    for later in range(4):
+        await desk.day(day + timedelta(days=later))
+    assert [each for each in await desk.kinds() if each[0] == "transfer"] == sorted(
+        [
+            ("transfer", "state", "PFAILED", -1_400),
+            ("transfer", "missing-ours", "PSTRANGE", -1_500),
+            ("transfer", "amount", "PLESS", 1),
+            ("transfer", "missing-theirs", "PGONE", 1_800),
+        ]
+    )
+    words = {each: await desk.bills.payout_word(each) for each in ("PUNKNOWN", "PKNOWN", "PNEVER", "PLESS", "NONE")}
+    assert words == {"PUNKNOWN": "paid", "PKNOWN": "paid", "PNEVER": "absent", "PLESS": None, "NONE": None}
