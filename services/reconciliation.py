@@ -19,6 +19,7 @@ from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bill_extras import compared_discounts, compared_fees
 from domain.settlement.bills import BillKind, day_of
+from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
 from domain.settlement.reconciliation import (
     Break,
     Family,
@@ -37,6 +38,7 @@ from storage.bills import Bills, ReconciliationRow
 from storage.breaks import BreakRow, Breaks
 from storage.engine import Database
 from storage.events import Events
+from storage.leftovers import Days, Leftovers
 from storage.locks import lock
 from storage.unit_of_work import UnitOfWork
 
@@ -81,14 +83,16 @@ class ReconciliationService:
                     Text(f"{account_id} 还没有 {day} 的账单", f"There is no bill of {account_id} for {day} yet"),
                     retryable=False,
                 )
+            of = Days(account_id, start, day)
             lines = await Bills(work).lines(account_id, start, day)
-            outcome, not_compared = await self._compared(work, terms, day, days, lines)
+            outcome, not_compared, left, old = await self._compared(work, terms, of, days, lines)
             digest = await asyncio.to_thread(_digest, outcome, not_compared)
             last = await Bills(work).reconciled(account_id, day)
             changed = last is None or last.digest != digest
             if changed:
                 await Bills(work).note(account_id, day, outcome.matches)
-            kept = await self._keep_breaks(work, account_id, start, day, outcome)
+            kept = await self._keep_breaks(work, of, outcome, old)
+            await Leftovers(work).keep(of, left, outcome.matches, old)
             changed |= kept.changed
             if opened := [each for each in kept.opened if each.kind != "timing"]:
                 await Events(work).add([_told(account_id, day, digest, opened, work)])
@@ -124,58 +128,91 @@ class ReconciliationService:
         self,
         work: UnitOfWork,
         terms: BillTerms,
-        day: date,
+        of: Days,
         days: Mapping[BillKind, Collection[date]],
         lines: Sequence[Theirs],
-    ) -> tuple[Outcome, list[str]]:
+    ) -> "_Compared":
         families = [each for each in _COMPARED if _is_compared(each, terms)]
         not_compared: list[str] = [each for each in _COMPARED if each not in families]
         ours: dict[tuple[Family, str, str], Ours] = {}
+        books = BilledBooks(work)
+        for family in families:
+            for on in sorted(days[bill_of(family)]):
+                for one in await books.expected(family, terms.account, terms.shops, of.day, on):
+                    ours[family, one.shop, one.number] = one
+        # Several of one number belong together however far apart they are billed.
+        named = {name for one in ours.values() for name in _names(one)} | {
+            name for each in lines for name in _names(each)
+        }
+        old = await Leftovers(work).lines(of, named)
+        lines = [*lines, *old]
         theirs = [each for each in lines if each.family in families]
         for family in families:
-            numbers = {number for each in theirs if each.family == family for number in _numbers(each)}
-            books = BilledBooks(work)
-            for of in sorted(days[bill_of(family)]):
-                for one in await books.expected(family, terms.account, terms.shops, day, of):
-                    ours[family, one.shop, one.number] = one
-                    numbers -= {one.number}
-            for one in await books.named(family, terms.account, terms.shops, day, numbers):
+            numbers = {number for each in theirs if each.family == family for number in _names(each)}
+            numbers -= {number for known, _, number in ours if known == family}
+            for one in await books.named(family, terms.account, terms.shops, of.day, numbers):
                 ours.setdefault((family, one.shop, one.number), one)
         through = await Bills(work).last_days(terms.account)
         # In a thread: a hundred thousand rows take seconds, and whoever waits for a heartbeat must hear one.
         outcome = await asyncio.to_thread(reconciled, ours.values(), theirs, through, terms.window_days)
+        left = await asyncio.to_thread(left_over, ours.values(), theirs, outcome)
         if "payment" not in families:
-            return outcome, not_compared
+            return _Compared(outcome, not_compared, left, old)
         extras = [await self._discounts(work, terms, lines), _fees(terms, outcome.matches, lines)]
-        matches = [*outcome.matches, *(each for one in extras for each in one.matches)]
-        return Outcome(matches, [*outcome.breaks, *(each for one in extras for each in one.breaks)]), not_compared
+        matches = [*outcome.matches, *(each for one, _ in extras for each in one.matches)]
+        breaks = [*outcome.breaks, *(each for one, _ in extras for each in one.breaks)]
+        left = [*left, *(each for _, more in extras for each in more)]
+        return _Compared(Outcome(matches, breaks), not_compared, left, old)
 
-    async def _discounts(self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]) -> Outcome:
+    async def _discounts(
+        self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]
+    ) -> tuple[Outcome, Sequence[Leftover]]:
         told = [each for each in lines if each.family == "discount"]
         numbers = {each.number for each in told if each.number is not None}
-        return compared_discounts(await BilledBooks(work).discounts(terms.shops, numbers), told)
+        orders = await BilledBooks(work).discounts(terms.shops, numbers)
+        outcome = compared_discounts(orders, told)
+        return outcome, discounts_left_over(orders, told, outcome)
 
-    async def _keep_breaks(self, work: UnitOfWork, account: str, start: date, day: date, outcome: Outcome) -> "_Kept":
+    async def _keep_breaks(self, work: UnitOfWork, of: Days, outcome: Outcome, old: Sequence[Theirs]) -> "_Kept":
         """Open what is new, open again what stands otherwise, solve what is none any more."""
-        found = {_break_id(account, each): each for each in outcome.breaks}
+        found = {_break_id(of.account, each): each for each in outcome.breaks}
         breaks = Breaks(work)
         known = await breaks.known(list(found))
-        gone = [each for each in await breaks.unsolved(account, start, day) if each.id not in found]
+        gone = [each for each in await breaks.standing(*of) if each.id not in found]
+        fees = {_order(each) for each in gone if each.family == "fee"}
+        elsewhere = await Bills(work).fees_elsewhere(of.account, of.day, fees)
+        gone = [each for each in gone if each.family != "fee" or _order(each) not in elsewhere]
         settled = {(one.family, one.shop, one.number) for match in outcome.matches for one in match.ours}
-        gone += [each for each in await breaks.unsolved_of(account, settled) if each.id not in found]
+        settled |= {("fee", shop, number) for family, shop, number in settled if family == "payment"}
+        gone += [each for each in await breaks.standing_of(of.account, settled, old) if each.id not in found]
         for row in gone:
-            row.state, row.solved_by, row.solved_at, row.changed_at = "solved", None, work.now, work.now
+            row.stands, row.changed_at = False, work.now
+            if row.state != "solved":
+                row.state, row.solved_by, row.solved_at = "solved", None, work.now
         new: list[BreakRow] = []
         again: list[BreakRow] = []
+        back = False
         for break_id, each in found.items():
-            stands = known.get(break_id)
-            if stands is None:
-                new.append(_row(break_id, account, each, work))
-            elif _stands_otherwise(stands, each):
-                _open_again(stands, each, work)
-                again.append(stands)
+            kept = known.get(break_id)
+            if kept is None:
+                new.append(_row(break_id, of.account, each, work))
+                continue
+            if _stands_otherwise(kept, each):
+                _open_again(kept, each, work)
+                again.append(kept)
+            back |= not kept.stands
+            kept.stands, kept.day, kept.lines = True, each.day, _lines(each)
         await breaks.add(new)
-        return _Kept([*new, *again], bool(gone or new or again))
+        return _Kept([*new, *again], bool(gone or new or again or back))
+
+
+class _Compared(NamedTuple):
+    """left: what nothing was matched with. old: lines of other days that were looked at."""
+
+    outcome: Outcome
+    not_compared: list[str]
+    left: Sequence[Leftover]
+    old: Sequence[Theirs]
 
 
 class _Kept(NamedTuple):
@@ -213,14 +250,20 @@ def _is_compared(family: Family, terms: BillTerms) -> bool:
     return bool(terms.shops)
 
 
-def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -> Outcome:
+def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -> tuple[Outcome, Sequence[Leftover]]:
     if terms.fee_bps is None:
-        return Outcome((), ())
-    return compared_fees(matches, [each for each in lines if each.family == "fee"], terms.fee_bps)
+        return Outcome((), ()), ()
+    charged = [each for each in lines if each.family == "fee"]
+    return compared_fees(matches, charged, terms.fee_bps), fees_left_over(matches, charged, terms.fee_bps)
 
 
-def _numbers(line: Theirs) -> list[str]:
-    return [each for each in (line.number, line.channel_number) if each is not None]
+def _names(each: Ours | Theirs) -> list[str]:
+    group = each.group if isinstance(each, Ours) else None
+    return [name for name in (each.number, each.channel_number, group) if name is not None]
+
+
+def _order(row: BreakRow) -> tuple[str, str]:
+    return row.shop or "", row.number or ""
 
 
 def _break_id(account: str, each: Break) -> UUID:
@@ -269,9 +312,9 @@ def _lines(each: Break) -> list[list[int | str]]:
 
 def _digest(outcome: Outcome, not_compared: Sequence[str]) -> str:
     """Of all matches and breaks, which come in an order of their own."""
-    matches = [[match.rule, _ours(match.ours), _names(match.theirs)] for match in outcome.matches]
+    matches = [[match.rule, _ours(match.ours), _named(match.theirs)] for match in outcome.matches]
     breaks = [
-        [each.kind, each.family, str(each.day), _ours(each.ours), _names(each.theirs), each.our_minor, each.their_minor]
+        [each.kind, each.family, str(each.day), _ours(each.ours), _named(each.theirs), each.our_minor, each.their_minor]
         for each in outcome.breaks
     ]
     return content_digest(canonical_json([matches, breaks, list(not_compared)]))
@@ -281,5 +324,5 @@ def _ours(ours: Sequence[Ours]) -> list[list[str]]:
     return [[each.family, each.shop, each.number] for each in ours]
 
 
-def _names(lines: Sequence[Theirs]) -> list[list[int | str]]:
+def _named(lines: Sequence[Theirs]) -> list[list[int | str]]:
     return [[each.bill, each.line, each.kind] for each in lines]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
@@ -177,12 +177,7 @@ class Bills(Repository):
 
     async def lines(self, account: str, start: date, day: date) -> Sequence[Theirs]:
         """Lines of the days `[start, day]` that can be compared and that no other day's reconciliation has matched."""
-        values = {"account": account, "start": start, "day": day}
-        found = []
-        for of, bill, line, kind, direction, amount, at, number, channel, fee in await fetch(self.work, _LINES, values):
-            family = FAMILIES.get(kind, "fee" if kind == "fee" else "discount")
-            found.append(Theirs(of, bill, line, kind, family, direction, amount, at, number, channel, fee))
-        return found
+        return lines_of(await fetch(self.work, _LINES, {"account": account, "start": start, "day": day}))
 
     async def transferred(self, numbers: Collection[str]) -> Sequence[int]:
         """What the transfers with these numbers come to, one by one."""
@@ -209,6 +204,15 @@ class Bills(Repository):
         }
         await fetch(self.work, _FORGET, {"account": account, "day": day})
         await fetch(self.work, _MATCH, values)
+
+    async def fees_elsewhere(
+        self, account: str, day: date, orders: Collection[tuple[str, str]]
+    ) -> Collection[tuple[str, str]]:
+        """Which of these orders, by shop and number, another day's reconciliation has matched: it compares their
+        fees."""
+        values = {"account": account, "day": day, "shops": [shop for shop, _ in orders]}
+        values["numbers"] = [number for _, number in orders]
+        return {(shop, number) for shop, number in await fetch(self.work, _ELSEWHERE, values)} if orders else set()
 
     async def reconciled(self, account: str, day: date) -> ReconciliationRow | None:
         """What came of a day, if it was reconciled."""
@@ -245,6 +249,15 @@ class Bills(Repository):
         return (found[0][0], found[0][1]) if found else None
 
 
+def lines_of(rows: Sequence[tuple[Any, ...]]) -> Sequence[Theirs]:
+    """Lines as they are compared."""
+    found = []
+    for day, bill, line, kind, direction, amount, at, number, channel, fee in rows:
+        family = FAMILIES.get(kind, "fee" if kind == "fee" else "discount")
+        found.append(Theirs(day, bill, line, kind, family, direction, amount, at, number, channel, fee))
+    return found
+
+
 _ADD_LINES = """
     INSERT INTO bill_lines (bill, line, kind, direction, amount_minor, fee_minor, at, number, channel_number)
     SELECT %(bill)b::integer, line, kind, direction, amount, fee, at, number, channel
@@ -279,6 +292,12 @@ _PAYERS = """
             b.terms->'accounts'->>'wechat-pay',
             (SELECT id FROM accounts WHERE platform = 'wechat_pay' ORDER BY active DESC, id LIMIT 1)
         ) IN (a.id, a.slug)
+"""
+_ELSEWHERE = """
+    SELECT DISTINCT m.shop, m.number
+    FROM unnest(%(shops)b::text[], %(numbers)b::text[]) AS wanted(shop, number)
+    JOIN bill_matches m ON m.number = wanted.number AND m.shop = wanted.shop
+    WHERE m.family = 'payment' AND m.account = %(account)b AND m.day <> %(day)b::date
 """
 _FORGET = "DELETE FROM bill_matches WHERE account = %(account)b AND day = %(day)b::date"
 _MATCH = """

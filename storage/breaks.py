@@ -1,17 +1,19 @@
 """Where a platform's bill and our books differ, until somebody or a later bill has settled it."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, select
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
-from domain.settlement.reconciliation import BreakKind, Family
+from domain.settlement.reconciliation import BreakKind, Family, Theirs
 from storage.accounts import AccountRow
+from storage.bulk import fetch
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import visible
 from storage.tables import Table, instant
@@ -24,7 +26,7 @@ Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off"]
 class BreakRow(Table, table=True):
     """One break. shop, number: of ours, or of the line where there is nothing of ours. lines: of the bill, as
     `[bill, line, kind]`. Sums are signed, below nothing for what goes out. solved_by: None when bill and books agree
-    now by themselves."""
+    now by themselves. stands: whether they still differ, solved or not."""
 
     __tablename__ = "breaks"
     id: UUID = Field(primary_key=True)
@@ -49,10 +51,12 @@ class BreakRow(Table, table=True):
     explained_at: datetime | None = instant(optional=True)
     solved_by: str | None = None
     solved_at: datetime | None = instant(optional=True)
+    stands: bool = True
 
     __table_args__ = (
         CheckConstraint("solved_by <> explained_by", name="second_person"),
         Index("ix_breaks_account_day", "account", "day"),
+        Index("ix_breaks_account_standing", "account", postgresql_where=text("stands")),
         Index("ix_breaks_day_id", "day", "id"),
         Index("ix_breaks_number", "number"),
     )
@@ -99,23 +103,26 @@ class Breaks(Repository):
         statement = select(row).where(col(row.id).in_(ids)).with_for_update()
         return {each.id: each for each in await self.session.scalars(statement)} if ids else {}
 
-    async def unsolved(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
-        """What is not solved of the days `[start, end]`, locked."""
+    async def standing(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
+        """What stands of the days `[start, end]`, locked."""
         row = BreakRow
-        statement = (
-            select(row)
-            .where(col(row.account) == account, col(row.day).between(start, end), col(row.state) != "solved")
-            .with_for_update()
+        statement = select(row).where(
+            col(row.account) == account, col(row.day).between(start, end), col(row.stands).is_(True)
         )
-        return (await self.session.scalars(statement)).all()
+        return (await self.session.scalars(statement.with_for_update())).all()
 
-    async def unsolved_of(self, account: str, wanted: Collection[tuple[Family, str, str]]) -> Sequence[BreakRow]:
-        """What is not solved of these families, shops and numbers, locked."""
-        row = BreakRow
-        left = select(row).where(col(row.account) == account, col(row.state) != "solved")
-        # Few are open, and thousands are matched.
-        names, open_rows = set(wanted), await self.session.scalars(left)
-        found = [each.id for each in open_rows if (each.family, each.shop or "", each.number or "") in names]
+    async def standing_of(
+        self, account: str, wanted: Collection[tuple[Family, str, str]], lines: Sequence[Theirs]
+    ) -> Sequence[BreakRow]:
+        """What stands of these families, shops and numbers, or with one of these lines, locked."""
+        values = {
+            "account": account,
+            "families": [family for family, _, _ in wanted],
+            "shops": [shop for _, shop, _ in wanted],
+            "numbers": [number for _, _, number in wanted],
+            "lines": [json.dumps([each.bill, each.line, each.kind]) for each in lines],
+        }
+        found = [each for (each,) in await fetch(self.work, _STANDING_OF, values)]
         return list((await self.known(found)).values())
 
     async def find(self, break_id: UUID, scope: Scope, *, for_update: bool = False) -> BreakRow | None:
@@ -153,6 +160,21 @@ class Breaks(Repository):
         )
         found = (await self.session.execute(statement)).all()
         return [DaySum(account, day, kind, count, int(sum_minor)) for account, day, kind, count, sum_minor in found]
+
+
+# Few stand, and thousands are matched.
+_STANDING_OF = """
+    SELECT id FROM breaks
+    WHERE account = %(account)b AND stands AND (
+        (family, coalesce(shop, ''), coalesce(number, '')) IN (
+            SELECT family, shop, number
+            FROM unnest(%(families)b::text[], %(shops)b::text[], %(numbers)b::text[]) AS t(family, shop, number)
+        )
+        OR EXISTS (
+            SELECT FROM jsonb_array_elements(lines) one WHERE one = ANY(CAST(%(lines)b::text[] AS jsonb[]))
+        )
+    )
+"""
 
 
 def _visible(scope: Scope) -> Any:

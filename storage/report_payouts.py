@@ -1,4 +1,4 @@
-"""Reports of payouts, of batches, of runs and who approved them, and of disputes."""
+"""Reports of payouts, of batches, of runs and who approved them, of disputes, and of breaks."""
 
 from collections.abc import Mapping
 
@@ -101,6 +101,14 @@ CONTROL: Mapping[str, str] = {
         FROM sale_corrections
         WHERE asked_at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
             AND asked_at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+    """,
+    "breaks": """
+        SELECT day, id::text AS break, account, kind, family, coalesce(shop, '') AS shop,
+            coalesce(number, '') AS number, state, coalesce(assignee, '') AS assignee,
+            coalesce(explained_by, '') AS explained_by, coalesce(solved_by, '') AS solved_by,
+            coalesce(reason, '') AS reason, our_minor AS ours, their_minor AS theirs,
+            CASE WHEN stands THEN their_minor - our_minor ELSE 0 END AS difference, 'CNY' AS currency
+        FROM breaks WHERE day >= CAST(:start AS date) AND day < CAST(:end AS date)
     """,
 }
 """The statements of these reports, by name."""

@@ -27,6 +27,10 @@ _LOGGED = """
     WHERE action = :action AND at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
         AND at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
 """
+_LEFT_OVER = """
+    SELECT 'CNY', sum(difference_minor)::bigint FROM bill_leftovers
+    WHERE day >= CAST(:start AS date) AND day < CAST(:end AS date) HAVING count(*) > 0
+"""
 
 
 class ReportTies(Repository):
@@ -46,6 +50,8 @@ class ReportTies(Repository):
         values: dict[str, Any] = {**frame.values, "periods": _periods(tie, frame)}
         if tie.logged is not None:
             return dict(await run(self.work, _LOGGED, {**values, "action": tie.logged}))
+        if tie.left_over:
+            return dict(await run(self.work, _LEFT_OVER, values))
         if tie.turnover:
             return dict(await run(self.work, _TURNOVER, values))
         values |= {"accounts": list(tie.accounts), "transfers": list(tie.transfers)}

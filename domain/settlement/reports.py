@@ -45,6 +45,7 @@ class Tie(NamedTuple):
 
     less: without what the journal cannot tell apart: `rest` is what the other components earned, added up by itself.
     turnover: all transfers, whatever their accounts. logged: nothing that is booked, but counted in the audit log.
+    left_over: nothing that is booked, but what bills and books have left over.
     """
 
     column: str
@@ -56,6 +57,7 @@ class Tie(NamedTuple):
     rest: bool = False
     turnover: bool = False
     logged: str | None = None
+    left_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

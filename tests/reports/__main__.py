@@ -20,7 +20,8 @@ from storage.engine import Database
 from storage.migrations import upgrade
 from tests.chaos.table import table
 from tests.clock import SteppedClock
-from tests.reports.year import QIAN, a_year
+from tests.reports.year import a_year
+from tests.reports.year_bills import QIAN
 
 _HEAD = ("report", "title", "rows", "total", "journal", "difference", "ties with")
 

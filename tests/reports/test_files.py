@@ -25,7 +25,7 @@ from storage.engine import Database
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.reports.year import QIAN, WU
+from tests.reports.year_bills import QIAN, WU
 
 YEAR = Wanted(date(2026, 3, 9), None, "year")
 MARCH = Wanted(date(2026, 3, 9), "promoters")

@@ -7,7 +7,7 @@ import pytest
 from domain.settlement.report_kinds import REPORTS
 from services.settlement_reports import ReportService, Wanted
 from storage.engine import Database
-from tests.reports.year import QIAN
+from tests.reports.year_bills import QIAN
 
 FRAMES = {
     "a month of a scheme": Wanted(date(2026, 3, 9), "promoters"),

@@ -1,4 +1,4 @@
-"""A merchant's year: three schemes, refunds, late orders, disputes, another currency, payouts of every outcome.
+"""A merchant's year: three schemes, refunds, late orders, disputes, another currency, payouts of every outcome, bills.
 
 Everything goes the way that it goes in life, but for the rails: how a payout ends is drawn.
 """
@@ -32,9 +32,9 @@ from storage.sales import PARTS
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
+from tests.reports.year_bills import QIAN, WU, YearBills
 from tests.services.test_selling import Counter, key
 
-QIAN, WU = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER)
 RULES = """
 attribution:
   name: orders
@@ -150,9 +150,11 @@ class Year(Counter):
         self.runs = SettlementRunService(database, self.steps)
         self.pick = Random("a year")
         self.told_orders: list[OrderData] = []
+        self.bills = YearBills(database)
 
     async def begin(self) -> None:
-        """Rules, schemes, payees, rates."""
+        """Rules, schemes, payees, rates, a shop that is billed."""
+        await self.bills.begin()
         await self.publish("1.0.0", RULES)
         definitions = DefinitionService(self.database)
         texts = enumerate((PROMOTERS, STORES, INFLUENCERS))
@@ -182,11 +184,12 @@ class Year(Counter):
         await self.settle()
 
     async def month(self, number: int, *, is_last: bool = False) -> None:
-        """Orders of a month with what came late of earlier ones, settled, closed and paid; of the last one something is
-        still held."""
+        """Orders of a month with what came late of earlier ones, billed, settled, closed and paid; of the last one
+        something is still held."""
         first = date(2026, number, 1)
         self.clock.now = datetime(2026, number, 28, 6, tzinfo=UTC)
         await self._sell(first)
+        await self.bills.month(first, self.told_orders)
         for scheme, cycle in CYCLES.items():
             start, end = period_of(cycle, first)
             while start.month == number:

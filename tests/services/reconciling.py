@@ -18,6 +18,7 @@ from services.bills import BillReader, BillService, BillTerms
 from services.breaks import BreakService
 from services.connections import Connections
 from services.reconciliation import Reconciled, ReconciliationService
+from services.settlement_reports import ReportService, TieLine, Wanted
 from simulator.platforms.wechat_pay import bills as simulated
 from storage.accounts import Accounts
 from storage.breaks import BreakFilter, BreakRow
@@ -41,6 +42,7 @@ kinds: { 交易: payment, 退款: refund, 优惠券: coupon, 积分: points, 服
 )
 DAY = date(2026, 6, 1)
 NOON = datetime(2026, 6, 1, 4, tzinfo=UTC)
+A_YEAR = timedelta(days=365)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +99,19 @@ class Desk:
         told = {"told": Told(rows=len(rows))} | more
         await self.bills.take_file(QIAN, account, day, COLUMNS, io.BytesIO(content), **told)
 
+    async def untied(self) -> Sequence[TieLine]:
+        """The years and months whose breaks do not come to what bills and books have left over."""
+        reports, today = ReportService(self.database), self.clock().date()
+        frames = [Wanted(DAY, None, "month"), *(Wanted(each, None, "year") for each in (today, today - A_YEAR))]
+        found = [await reports.tie_out(QIAN, each, ["breaks"]) for each in frames]
+        return [each for lines in found for each in lines if each.difference]
+
     async def open_breaks(self) -> Sequence[BreakRow]:
         return (await self.breaks.list(QIAN, PageRequest(200), BreakFilter())).items
 
     async def kinds(self) -> list[tuple[str, str, str | None, int]]:
+        """What is open, by family, kind, number and difference; whatever is done, the report of breaks has to tie."""
+        assert await self.untied() == []
         return sorted((each.family, each.kind, each.number, each.difference_minor) for each in await self.open_breaks())
 
 

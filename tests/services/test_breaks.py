@@ -1,4 +1,4 @@
-"""Breaks as people work through them, and who is told of them."""
+"""Breaks as people work through them, and what they come to."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from domain.problems import (
     NotFoundProblem,
     ProblemError,
 )
+from services.bills import BillTerms
 from services.breaks import AGES, age_of
 from storage.breaks import BreakFilter
 from storage.events import Events
@@ -96,3 +97,70 @@ async def test_breaks_age_and_are_seen_by_who_sees_the_account(desk: Desk) -> No
     ages = [age_of(DAY - timedelta(days=days), DAY) for days in (0, 1, 2, 3, 4, 7, 8, 30, 31)]
     assert ages == ["0-1", "0-1", "2-3", "2-3", "4-7", "4-7", "8-30", "8-30", ">30"]
     assert [name for name, _ in AGES] == ["0-1", "2-3", "4-7", "8-30", ">30"]
+
+
+async def days_after(desk: Desk, *numbers: int) -> None:
+    """Bills of later days, that tell of nothing here."""
+    for number in numbers:
+        day = DAY + timedelta(days=number)
+        await desk.file(day, told(f"X{number}", "0.00", day=day))
+
+
+async def test_a_break_that_is_lost_is_noticed(desk: Desk) -> None:
+    await one_break(desk)
+    assert await desk.untied() == []
+    await desk.change("DELETE FROM breaks")
+    assert {each.difference for each in await desk.untied()} == {-5}
+
+
+async def test_a_fee_that_differs_stays_a_break_on_later_days(desk: Desk) -> None:
+    await desk.bills.set_terms(QIAN, BillTerms(POS, (POS,), fee_bps=60))
+    await desk.write(an_order("E1", 10_000, NOON), an_order("E2", 10_000, NOON))
+    await desk.file(DAY, told("E1", "100.00", fee="0.61"), told("E2", "100.00", fee="0.60"))
+    await days_after(desk, 1, 2, 5)
+    assert await desk.kinds() == [("fee", "amount", "E1", -1)]
+    await desk.bills.set_terms(QIAN, BillTerms(POS, (POS,), fee_bps=61))
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert await desk.kinds() == [("fee", "amount", "E2", 1)]
+
+
+async def test_lines_of_one_order_stay_one_break_whichever_day_is_looked_at_again(desk: Desk) -> None:
+    await desk.write(an_order("E1", 600, NOON))
+    await desk.file(DAY, told("E1", "1.00"))
+    for number, sum_minor in ((1, -300), (9, -200)):
+        day = DAY + timedelta(days=number)
+        await desk.file(day, told("E1", "2.00" if number == 1 else "1.00", day=day))
+        for again in (DAY, day):
+            await desk.reconciliation.reconcile(QIAN, POS, again)
+            assert await desk.kinds() == [("payment", "amount", "E1", sum_minor)]
+    last = DAY + timedelta(days=20)
+    await desk.file(last, told("E1", "2.00", day=last))
+    for again in (last, DAY, DAY + timedelta(days=1), DAY + timedelta(days=9), last):
+        await desk.reconciliation.reconcile(QIAN, POS, again)
+        assert await desk.kinds() == []
+
+
+async def test_an_order_that_is_told_late_solves_the_line_that_only_the_bill_had(desk: Desk) -> None:
+    await desk.file(DAY, told("E1", "1.00"))
+    await days_after(desk, 1, 2, 3, 4, 5)
+    assert await desk.kinds() == [("payment", "missing-ours", "E1", 100)]
+    await desk.write(an_order("E1", 100, NOON + timedelta(days=5)))
+    await desk.reconciliation.reconcile(QIAN, POS, DAY + timedelta(days=5))
+    assert await desk.kinds() == []
+
+
+async def test_what_was_let_go_and_agrees_after_all_is_no_difference_any_more(desk: Desk) -> None:
+    each = await one_break(desk)
+    await desk.breaks.explain(QIAN, each, "write-off", "五分钱尾差")
+    await desk.breaks.solve(WU, each)
+    assert await desk.kinds() == [], "it still counts: bill and books differ"
+    await desk.change("UPDATE orders SET paid_minor = 105")
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    row = await desk.breaks.show(QIAN, each)
+    assert (row.state, row.solved_by, row.stands) == ("solved", "wu", False)
+    assert await desk.kinds() == []
+    await desk.change("UPDATE orders SET paid_minor = 100")
+    assert (await desk.reconciliation.reconcile(QIAN, POS, DAY)).changed
+    row = await desk.breaks.show(QIAN, each)
+    assert (row.state, row.solved_by, row.stands) == ("solved", "wu", True), "it stands as it did"
+    assert await desk.kinds() == []

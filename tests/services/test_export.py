@@ -51,6 +51,7 @@ ABOUT_NOBODY = {
     "attributions",
     "bank_file_lines",
     "bank_files",
+    "bill_leftovers",
     "bill_lines",
     "bill_matches",
     "bill_terms",
