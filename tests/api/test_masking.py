@@ -179,6 +179,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "calculation_id": [str(subscription.id)],
         "settlement_id": [str(subscription.id)],
         "batch_id": [str(subscription.id)],
+        "break_id": [str(subscription.id)],
         "file_number": ["B1-1"],
         "currency": ["USD"],
         "day": ["2026-05-03"],
