@@ -56,15 +56,19 @@ class SettlementBooking(Repository):
 
 _ACCOUNTS = """
     INSERT INTO ledger_accounts (kind, payee, currency)
-    SELECT kind, payee, %(currency)b::text FROM (
-        SELECT CASE WHEN amount > 0 THEN %(more)b::text ELSE %(less)b::text END, payee
+    SELECT wanted.kind, wanted.payee, %(currency)b::text FROM (
+        SELECT CASE WHEN amount > 0 THEN %(more)b::text ELSE %(less)b::text END AS kind, payee
         FROM earned_difference(%(calculation)b::uuid, %(before)b::uuid, %(part)b::smallint)
-        UNION ALL
-        SELECT 'commission', NULL
-    ) AS wanted (kind, payee)
+    ) wanted
     WHERE NOT EXISTS (
         SELECT FROM ledger_accounts a
-        WHERE a.kind = wanted.kind AND a.payee IS NOT DISTINCT FROM wanted.payee AND a.currency = %(currency)b::text
+        WHERE a.kind = wanted.kind AND a.payee = wanted.payee AND a.currency = %(currency)b::text
+    )
+    UNION ALL
+    SELECT 'commission', NULL, %(currency)b::text
+    WHERE NOT EXISTS (
+        SELECT FROM ledger_accounts a
+        WHERE a.kind = 'commission' AND a.payee IS NULL AND a.currency = %(currency)b::text
     )
     ON CONFLICT DO NOTHING
 """
