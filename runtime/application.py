@@ -29,7 +29,6 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.channels import ChannelService
 from services.connection_tests import ConnectionTests
-from services.connections import Connections
 from services.consents import ConsentService
 from services.coupons import CouponService
 from services.customer_facts import CustomerFactsService
@@ -50,7 +49,6 @@ from services.imports import Imports
 from services.inbox import InboxService
 from services.intake import Intake
 from services.lookups import LookupDesk, LookupService
-from services.orchestrator import Orchestrator
 from services.orders import OrderService
 from services.people import People
 from services.platform_tokens import StoredTokens
@@ -174,20 +172,12 @@ class Application(SettlementServices):
         return SecretReader(self.database)
 
     @cached_property
-    def connections(self) -> Connections:
-        return Connections(self.database)
-
-    @cached_property
     def platform_tokens(self) -> StoredTokens:
         return StoredTokens(self.database)
 
     @cached_property
     def connection_tests(self) -> ConnectionTests:
         return ConnectionTests(self.database, self.connectors, self.platform_tokens)
-
-    @cached_property
-    def orchestrator(self) -> Orchestrator:
-        return Orchestrator(self.client)
 
     @cached_property
     def release_book(self) -> ReleaseBook:

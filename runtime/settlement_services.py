@@ -49,11 +49,11 @@ class SettlementServices:
 
     @cached_property
     def orchestrator(self) -> Orchestrator:
-        raise NotImplementedError
+        return Orchestrator(self.client)
 
     @cached_property
     def connections(self) -> Connections:
-        raise NotImplementedError
+        return Connections(self.database)
 
     @cached_property
     def attribution_book(self) -> AttributionBook:
