@@ -6,6 +6,7 @@ client of the real server, `time_skipping` an environment in which 30 days pass 
 
 import asyncio
 import os
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -32,6 +33,8 @@ settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
 _TEMPLATE = "tandem_template"
+_MEMORY = Path("/dev/shm")
+_ROOM_FOR_SERVERS = 4 << 30
 _numbers = count(1)
 
 
@@ -60,9 +63,14 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     Not in pytest's folder: the next pytest of the same user closes that one to others, and the server is another user
     when root runs the tests.
     """
-    with tempfile.TemporaryDirectory(prefix="tandem-test-") as directory:
-        async with EmbeddedPostgres(Path(directory), durable=False) as server:
+    with tempfile.TemporaryDirectory(prefix="tandem-test-", dir=_memory()) as directory:
+        async with EmbeddedPostgres(Path(directory), durable=False, settings={"max_wal_size": "256MB"}) as server:
             yield server
+
+
+def _memory() -> Path | None:
+    """A folder held in memory with room for some servers, where there is one: thousands of databases are made here."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_FOR_SERVERS else None
 
 
 @pytest.fixture(scope="session")
