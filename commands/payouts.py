@@ -60,7 +60,7 @@ def approve_payouts(
     """批准（或拒绝）一批付款，不能是提出的人 / approve or refuse a batch; never who asked for it."""
 
     async def work(database: Database, settings: Settings) -> None:
-        service, actor = _service(database, settings), command_line_actor(Role.APPROVER)
+        service, actor = _service(database, settings), command_line_actor(Role.DIRECTOR)
         await service.decide(actor, batch, approve=not refuse, note=note)
         _show(await service.show(actor, batch), settings)
 
@@ -68,7 +68,7 @@ def approve_payouts(
 
 
 def _service(database: Database, settings: Settings) -> PayoutService:
-    return PayoutService(database, CalculationSteps(database), settings.payout_quotas)
+    return PayoutService(database, CalculationSteps(database), settings.payout_quotas, settings.settlement_approvals)
 
 
 def _show(view: BatchView, settings: Settings) -> None:

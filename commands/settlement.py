@@ -173,7 +173,7 @@ def approve_run(
 
     async def work(database: Database, settings: Settings) -> None:
         runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
-        actor = command_line_actor(Role.APPROVER)
+        actor = command_line_actor(Role.DIRECTOR)
         view = await runs.decide(actor, run, approve=True, note=note)
         if view.run.state == "approved":
             for each in view.calculations:
@@ -193,7 +193,7 @@ def close_period(
 
     async def work(database: Database, settings: Settings) -> None:
         runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
-        period = await runs.close(command_line_actor(Role.APPROVER), scheme, day.date())
+        period = await runs.close(command_line_actor(Role.DIRECTOR), scheme, day.date())
         said = f"{period.scheme} {period.start} – {period.end}"
         say(settings, Text(f"已关闭 {said}", f"closed: {said}"))
 

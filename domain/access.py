@@ -71,6 +71,7 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"
     FINANCE = "finance"
     APPROVER = "approver"
+    DIRECTOR = "director"
     AUDITOR = "auditor"
 
 
@@ -99,6 +100,9 @@ _FLOWS = {
     _P.SECRETS_READ,
     _P.ORGANISATION_READ,
 }
+
+# A director approves what goes beyond the approvers' limit, see `domain.settlement.approvals`.
+_APPROVAL = _AGENT | {_P.PAYEES_READ, _P.SETTLEMENTS_READ, _P.PAYOUTS_APPROVE, _P.DEFINITIONS_APPROVE}
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(
@@ -146,9 +150,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.ORGANISATION_READ,
         }
     ),
-    Role.APPROVER: frozenset(
-        _AGENT | {_P.PAYEES_READ, _P.SETTLEMENTS_READ, _P.PAYOUTS_APPROVE, _P.DEFINITIONS_APPROVE}
-    ),
+    Role.APPROVER: frozenset(_APPROVAL),
+    Role.DIRECTOR: frozenset(_APPROVAL),
     Role.AUDITOR: frozenset(permission for permission in Permission if not permission.changes_something),
 }
 

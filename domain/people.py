@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.access import Actor, Permission, Role, Scope
+from domain.access import Actor, Permission, Role, Scope, permissions_of
 from domain.organisation import HEADQUARTERS, UnitPath, within
 from domain.problems import AuthorizationProblem, Text, ValidationProblem
 
@@ -124,4 +124,17 @@ def require_grant(actor: Actor, login: str, roles: Iterable[Role], scope: Scope,
                 f"This token is too limited to grant: {', '.join(refused)}. Log in and do it with a session.",
             ),
             roles=refused,
+        )
+
+
+def require_separate_duties(login: str, roles: Iterable[Role]) -> None:
+    """Nobody both prepares payments and approves them, not even in turns. Raises AuthorizationProblem."""
+    given = permissions_of(roles)
+    if Permission.PAYOUTS_APPROVE in given and given & {Permission.SETTLEMENTS_RUN, Permission.PAYOUTS_PREPARE}:
+        raise AuthorizationProblem(
+            Text(
+                f"用户 {login} 不能既提出结算与付款又复核：请把财务与复核角色授予不同的人",
+                f"{login} cannot both prepare payments and approve them: give these roles to different people",
+            ),
+            rule="separation-of-duties",
         )

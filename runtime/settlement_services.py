@@ -117,7 +117,10 @@ class SettlementServices:
 
     @cached_property
     def payouts(self) -> PayoutService:
-        return PayoutService(self.database, self.calculation_steps, self.settings.payout_quotas)
+        settings = self.settings
+        return PayoutService(
+            self.database, self.calculation_steps, settings.payout_quotas, settings.settlement_approvals
+        )
 
     @cached_property
     def payout_starts(self) -> PayoutStarts:

@@ -174,12 +174,18 @@ def _omission(batch: PayoutBatchRow, part: int, payee: int, plan: Planned, reaso
 
 
 async def _releases(work: UnitOfWork, batch: PayoutBatchRow, part: int) -> Sequence[Transfer]:
+    """What is not released yet: a part that is planned again, or was by a batch whose plan failed, has been."""
+    sums = await PayoutBatches(work).held(batch.id, batch.currency, part, PARTS)
+    keys = {(period, payee): uuid5(_KEYS, f"release/{period}/{payee}") for period, payee, _ in sums}
+    booked = await Ledger(work).periods_of(keys.values())
     found = []
-    for period, payee, amount in await PayoutBatches(work).held(batch.id, batch.currency, part, PARTS):
+    for period, payee, amount in sums:
+        if keys[period, payee] in booked:
+            continue
         held, payable = LedgerAccount("held", payee), LedgerAccount("payable", payee)
         found.append(
             Transfer(
-                key=uuid5(_KEYS, f"release/{period}/{payee}"),
+                key=keys[period, payee],
                 period=batch.period,
                 debit=held if amount > 0 else payable,
                 credit=payable if amount > 0 else held,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, Text
+from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payouts import RAILS, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
 from services.calculations import CalculationSteps
@@ -74,10 +75,12 @@ class PayoutService:
         database: Database,
         steps: CalculationSteps,
         quotas: Mapping[Rail, RailQuota] | None = None,
+        policy: ApprovalPolicy | None = None,
     ) -> None:
         self._database = database
         self._steps = steps
         self._quotas = quotas or {}
+        self._policy = policy or ApprovalPolicy()
 
     async def ask(self, actor: Actor, wish: PayoutWish) -> PayoutBatchRow:
         """Begin a batch of what a scheme's payees may have by now; a workflow plans it.
@@ -118,7 +121,8 @@ class PayoutService:
     async def decide(self, actor: Actor, batch_id: UUID, *, approve: bool, note: str | None = None) -> PayoutBatchRow:
         """Approve or refuse a plan. With enough approvals it is paid; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it. :raises ConflictProblem: it is not planned, or decided.
+        :raises AuthorizationProblem: who asked for it, or it is more than the person may approve.
+        :raises ConflictProblem: it is not planned, or decided.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
@@ -133,6 +137,8 @@ class PayoutService:
                     state=batch.state,
                 )
             require_second_person(actor, [batch.asked_by], Text("付款", "A payout"))
+            if approve:
+                self._policy.require_within_limit(actor, batch.total_minor or 0)
             await PayoutBatches(work).decide(batch_id, actor.login, approved=approve, note=note)
             approvals = await PayoutBatches(work).approvals(batch_id)
             if not approve:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from domain.access import Actor, Permission, Role, Scope
 from domain.organisation import Placement
-from domain.people import NewUser, User, require_good_password, require_grant, require_right_over
+from domain.people import (
+    NewUser,
+    User,
+    require_good_password,
+    require_grant,
+    require_right_over,
+    require_separate_duties,
+)
 from domain.problems import (
     AuthenticationProblem,
     AuthorizationProblem,
@@ -42,6 +49,7 @@ class People:
         :raises ValidationProblem: a bad password, or a scope of another person's customers.
         """
         require_grant(actor, new.login, new.roles, new.scope, new.unit_path)
+        require_separate_duties(new.login, new.roles)
         if password is not None:
             require_good_password(password, new.login)
         password_hash = None if password is None else await self._access.passwords.hash(password)
@@ -75,6 +83,7 @@ class People:
             require_right_over(actor, login, before.scope, before.unit_path)
             roles, scope = roles or before.roles, scope or before.scope
             require_grant(actor, login, roles, scope, before.unit_path)
+            require_separate_duties(login, roles)
             await _require_sensible_scope(work, login, scope)
             if Role.ADMIN not in roles or scope.kind != "everything":
                 _require_another(administrators, login)

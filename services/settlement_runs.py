@@ -26,7 +26,7 @@ from storage.payout_batches import PayoutBatches
 from storage.sale_sums import SaleSums
 from storage.settlement_booking import Difference, SettlementBooking
 from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
-from storage.settlement_runs import ApprovalRow, RunCalculationRow, SettlementRunRow, SettlementRuns
+from storage.settlement_runs import ApprovalRow, Hold, RunCalculationRow, SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 _MOST_ADJUSTED = 24
@@ -121,35 +121,44 @@ class SettlementRunService:
     async def computed(self, run_id: UUID) -> None:
         """Note that all calculations of a run are done, and how many people have to approve what comes of it."""
         async with UnitOfWork(self._database) as work:
-            run = await _run(work, run_id, for_update=True)
+            run = await _run(work, run_id, "to change")
             if run.state != "computing":
                 return
-            total = 0
+            total, more, less = 0, 0, 0
             for each in await SettlementRuns(work).calculations(run_id):
                 now = await Calculations(work).find(each.calculation)
                 then = await Calculations(work).find(each.before) if each.before is not None else None
                 if now is None or now.state != "computed":
                     raise ConflictProblem(Text("核算尚未完成", "A calculation is not done yet"))
                 total += (now.total_minor or 0) - ((then.total_minor or 0) if then is not None else 0)
-            run.total_minor, run.state = total, "computed"
-            run.approvals_needed = self._policy.needed(total)
+                moved = await SettlementBooking(work).moved(each.calculation, each.before, now.parts)
+                more, less = more + moved.more_minor, less + moved.less_minor
+            run.total_minor, run.moved_minor, run.state = total, max(more, less), "computed"
+            run.approvals_needed = self._policy.needed(run.moved_minor)
 
     async def failed(self, run_id: UUID, problem: dict[str, object]) -> None:
-        """Note why a run cannot be computed; another one may be asked for."""
+        """Note why a run cannot be computed or booked; with nothing of it booked it ends, and another may be asked for.
+
+        One that is booked in part stays approved, with its problem: what is missing is tried again.
+        """
         async with UnitOfWork(self._database) as work:
-            run = await _run(work, run_id, for_update=True)
-            if run.state == "computing":
-                run.state, run.problem = "failed", problem
+            run = await _run(work, run_id, "to change")
+            if run.state not in ("computing", "approved"):
+                return
+            run.problem = problem
+            if not (await SettlementRuns(work).booked(run_id)).parts:
+                run.state = "failed"
 
     async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it. :raises ConflictProblem: it is not computed, or decided.
+        :raises AuthorizationProblem: who asked for it, or it moves more than the person may approve.
+        :raises ConflictProblem: it is not computed, or decided.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            run = await _run(work, run_id, for_update=True)
+            run = await _run(work, run_id, "to change")
             if run.state != "computed":
                 raise ConflictProblem(
                     Text(
@@ -158,6 +167,8 @@ class SettlementRunService:
                     state=run.state,
                 )
             require_second_person(actor, [run.asked_by], Text("结算", "A settlement"))
+            if approve:
+                self._policy.require_within_limit(actor, run.moved_minor or abs(run.total_minor or 0))
             await SettlementRuns(work).decide(run_id, actor.login, approved=approve, note=note)
             approvals = await SettlementRuns(work).approvals(run_id)
             if not approve:
@@ -174,7 +185,8 @@ class SettlementRunService:
         :raises ConflictProblem: the run is not approved, or its period is closed.
         """
         async with UnitOfWork(self._database) as work:
-            run = await _run(work, run_id)
+            # As it is: one whose booking was given up is not booked by an attempt that comes late.
+            run = await _run(work, run_id, "as it is")
             if run.state not in ("approved", "booked"):
                 raise ConflictProblem(Text("结算尚未通过复核", "The settlement is not approved"), state=run.state)
             planned = await SettlementRuns(work).calculations(run_id)
@@ -187,7 +199,7 @@ class SettlementRunService:
     async def finish(self, run_id: UUID) -> None:
         """Note that a run is booked. Raises ConflictProblem while a part is missing, or the sums do not tie."""
         async with UnitOfWork(self._database) as work:
-            run = await _run(work, run_id, for_update=True)
+            run = await _run(work, run_id, "to change")
             if run.state == "booked":
                 return
             parts = 0
@@ -206,6 +218,7 @@ class SettlementRunService:
                     )
                 )
             run.state, run.booked_at, run.booked_minor = "booked", work.now, booked.amount_minor
+            run.problem = None
 
     async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
         """Close a period for ever. Raises ConflictProblem when it was not settled, or a settlement is under way."""
@@ -215,6 +228,7 @@ class SettlementRunService:
             period = await SettlementPeriods(work).of_day(scheme, day, cycle)
             if period is None or not await SettlementRuns(work).last_booked([period.id]):
                 raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
+            await SettlementPeriods(work).hold(period.id)
             if await SettlementRuns(work).is_under_way(period.id):
                 raise ConflictProblem(Text("账期有结算在进行，不能关闭", "A settlement of the period is under way"))
             if await PayoutBatches(work).is_planned(period.id):
@@ -294,8 +308,8 @@ async def _difference(
     )
 
 
-async def _run(work: UnitOfWork, run_id: UUID, *, for_update: bool = False) -> SettlementRunRow:
-    run = await SettlementRuns(work).find(run_id, for_update=for_update)
+async def _run(work: UnitOfWork, run_id: UUID, hold: Hold | None = None) -> SettlementRunRow:
+    run = await SettlementRuns(work).find(run_id, hold=hold)
     if run is None:
         raise NotFoundProblem(Text(f"没有结算 {run_id}", f"There is no settlement {run_id}"))
     return run

@@ -155,6 +155,7 @@ class PayoutBatches(Repository):
         """The periods of a scheme whose holds are over on a day, each noted once, by who released it.
 
         Whoever books in one of them waits, or sees that it is released. One that is being settled waits for its turn.
+        What a batch whose plan failed had to release goes over to this one.
         """
         values = {"scheme": scheme, "currency": currency, "upto": day - hold, "now": self.now, "by": by}
         return [period for (period,) in await fetch(self.work, _RELEASE, values)]
@@ -193,18 +194,27 @@ class PayoutBatches(Repository):
 
 
 _RELEASE = """
-    INSERT INTO settlement_releases (period, released_at, released_by)
-    SELECT id, %(now)b::timestamptz, %(by)b::text FROM (
-        SELECT id FROM settlement_periods p
-        WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text AND "end" <= %(upto)b::date
-            AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
-            AND NOT EXISTS (
-                SELECT FROM settlement_runs s
-                WHERE s.period = p.id AND s.state IN ('computing', 'computed', 'approved')
-            )
-        ORDER BY id FOR UPDATE
-    ) ended
-    ON CONFLICT DO NOTHING RETURNING period
+    WITH taken_over AS (
+        UPDATE settlement_releases r SET released_by = %(by)b::text
+        FROM settlement_periods p, payout_batches b
+        WHERE p.id = r.period AND p.scheme = %(scheme)b::text AND p.currency = %(currency)b::text
+            AND b.scheme = p.scheme AND b.state = 'failed' AND b.id::text = r.released_by
+        RETURNING r.period
+    ), released AS (
+        INSERT INTO settlement_releases (period, released_at, released_by)
+        SELECT id, %(now)b::timestamptz, %(by)b::text FROM (
+            SELECT id FROM settlement_periods p
+            WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text AND "end" <= %(upto)b::date
+                AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
+                AND NOT EXISTS (
+                    SELECT FROM settlement_runs s
+                    WHERE s.period = p.id AND s.state IN ('computing', 'computed', 'approved')
+                )
+            ORDER BY id FOR UPDATE
+        ) ended
+        ON CONFLICT DO NOTHING RETURNING period
+    )
+    SELECT period FROM taken_over UNION ALL SELECT period FROM released
 """
 _HELD = """
     SELECT moves.period, moves.payee, sum(moves.amount)::bigint FROM (

@@ -25,6 +25,13 @@ class Difference(NamedTuple):
     less_kind: str
 
 
+class Moved(NamedTuple):
+    """What payees get more altogether, and what others get less, neither below nothing."""
+
+    more_minor: int
+    less_minor: int
+
+
 class BookedDifference(NamedTuple):
     """How many transfers a part has, and what they give the payees altogether."""
 
@@ -34,6 +41,12 @@ class BookedDifference(NamedTuple):
 
 class SettlementBooking(Repository):
     """Earnings into transfers."""
+
+    async def moved(self, calculation: UUID, before: UUID | None, parts: int) -> Moved:
+        """What booking a calculation instead of the one before moves."""
+        values = {"calculation": calculation, "before": before, "parts": parts}
+        ((more, less),) = await fetch(self.work, _MOVED, values)
+        return Moved(more, less)
 
     async def book(self, difference: Difference, part: int) -> BookedDifference:
         """Book a part; what is booked already stays.
@@ -54,6 +67,12 @@ class SettlementBooking(Repository):
         return BookedDifference(transfers, amount)
 
 
+_MOVED = """
+    SELECT coalesce(sum(amount) FILTER (WHERE amount > 0), 0)::bigint,
+        coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)::bigint
+    FROM generate_series(0, %(parts)b::integer - 1) part
+    CROSS JOIN LATERAL earned_difference(%(calculation)b::uuid, %(before)b::uuid, part::smallint)
+"""
 _ACCOUNTS = """
     INSERT INTO ledger_accounts (kind, payee, currency)
     SELECT wanted.kind, wanted.payee, %(currency)b::text FROM (

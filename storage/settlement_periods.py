@@ -34,12 +34,16 @@ class SettlementPeriods(Repository):
     """Periods and where they stand."""
 
     async def open(self, scheme: str, cycle: str, start: date, end: date, currency: str) -> SettlementPeriodRow:
-        """The period, made if it is not there. Raises ConflictProblem for other days or another currency."""
+        """The period, made if it is not there; nobody closes it before the unit ends.
+
+        :raises ConflictProblem: it is there with other days or another currency.
+        """
         row = SettlementPeriodRow
         values = {"scheme": scheme, "cycle": cycle, "start": start, "end": end, "currency": currency}
         await self.session.execute(insert(row).values(**values, opened_at=self.now).on_conflict_do_nothing())
         known = select(row).where(col(row.scheme) == scheme, col(row.cycle) == cycle, col(row.start) == start)
-        found = (await self.session.scalars(known)).one()
+        held = known.with_for_update(read=True).execution_options(populate_existing=True)
+        found = (await self.session.scalars(held)).one()
         if (found.end, found.currency) != (end, currency):
             raise ConflictProblem(
                 Text(
@@ -48,6 +52,11 @@ class SettlementPeriods(Repository):
                 )
             )
         return found
+
+    async def hold(self, period: int) -> None:
+        """Let nobody else begin anything in a period until the unit ends."""
+        row = SettlementPeriodRow
+        await self.session.execute(select(col(row.id)).where(col(row.id) == period).with_for_update())
 
     async def close(self, period: int, by: str) -> None:
         """Close it for ever; raises ConflictProblem when it is closed already."""

@@ -25,11 +25,13 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository, refused
 
 State = Literal["computing", "computed", "approved", "booked", "refused", "failed"]
+Hold = Literal["to change", "as it is"]
 _OPEN = "uq_settlement_runs_open"
 
 
 class SettlementRunRow(Table, table=True):
     """One run. number: grows with each. period: that it books in. total_minor: what it pays beyond what was booked.
+    moved_minor: what payees get more altogether, or what others get less if that is more; what needs approval.
 
     Of one scheme and cycle one run is open at a time: two would book the same difference.
     """
@@ -45,6 +47,7 @@ class SettlementRunRow(Table, table=True):
     asked_at: datetime = instant()
     approvals_needed: int | None = Field(default=None, sa_type=SmallInteger)
     total_minor: int | None = Field(default=None, sa_type=BigInteger)
+    moved_minor: int | None = Field(default=None, sa_type=BigInteger)
     decided_at: datetime | None = instant(optional=True)
     booked_at: datetime | None = instant(optional=True)
     booked_minor: int | None = Field(default=None, sa_type=BigInteger)
@@ -142,8 +145,10 @@ class SettlementRuns(Repository):
             await self.insert(run)
         await self.insert(*calculations)
 
-    async def find(self, run: UUID, *, for_update: bool = False) -> SettlementRunRow | None:
-        return await self.session.get(SettlementRunRow, run, with_for_update=for_update or None)
+    async def find(self, run: UUID, *, hold: Hold | None = None) -> SettlementRunRow | None:
+        """The run; held until the end of the unit to change it, or so that nobody else does."""
+        locking = {"read": hold == "as it is"} if hold is not None else None
+        return await self.session.get(SettlementRunRow, run, with_for_update=locking)
 
     async def search(self, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
         """Runs, the newest first."""

@@ -53,11 +53,16 @@ class BookingWorkflow:
 
     @workflow.run
     async def run(self, run: messages.SettlementRun) -> None:
-        """Every part books what it has not booked yet."""
-        for calculation in run.calculations:
-            parts = [messages.BookingPart(run.id, calculation.id, part) for part in range(calculation.parts)]
-            await asyncio.gather(*(step(messages.BOOK_PART_ACTIVITY, each) for each in parts))
-        await step(messages.FINISH_BOOKING_ACTIVITY, run)
+        """Every part books what it has not booked yet. A refusal is noted at the run; whatever may pass is not."""
+        try:
+            for calculation in run.calculations:
+                parts = [messages.BookingPart(run.id, calculation.id, part) for part in range(calculation.parts)]
+                await asyncio.gather(*(step(messages.BOOK_PART_ACTIVITY, each) for each in parts))
+            await step(messages.FINISH_BOOKING_ACTIVITY, run)
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+                await step(messages.RUN_FAILED_ACTIVITY, messages.RunFailure(run.id, problem_of(error)))
+            raise
 
 
 async def _computed(calculation: messages.Calculation) -> str:

@@ -94,6 +94,7 @@ _RUN = {
     "asked_at": "2026-12-01T01:00:00Z",
     "approvals_needed": 1,
     "total_minor": 68765,
+    "moved_minor": 68765,
     "decided_at": None,
     "booked_at": None,
     "booked_minor": None,
@@ -136,7 +137,16 @@ REQUESTS: dict[str, Any] = {
     "set_rates": {"rates": [{"currency": "USD", "day": "2026-11-11", "rate": "7.1234"}]},
 }
 RESPONSES: dict[str, Any] = {
-    "settle_period": {"run": {**_RUN, "state": "computing", "total_minor": None, "approvals_needed": None}, **_SETTLED},
+    "settle_period": {
+        "run": {
+            **_RUN,
+            "state": "computing",
+            "total_minor": None,
+            "moved_minor": None,
+            "approvals_needed": None,
+        },
+        **_SETTLED,
+    },
     "list_settlement_runs": {"items": [_RUN], "next_cursor": None},
     "show_settlement_run": {"run": _RUN, **_SETTLED},
     "approve_settlement_run": {"run": _APPROVED_RUN, **_SETTLED, "approvals": [_YES]},

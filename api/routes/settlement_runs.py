@@ -28,7 +28,8 @@ class VerdictIn(Given):
 
 
 class RunOut(Shown):
-    """A settlement. total_minor: what it pays beyond what was booked; approvals_needed: by how many people."""
+    """A settlement. total_minor: what it pays beyond what was booked; moved_minor: what some get more, or others
+    less, whichever is more, by which approvals_needed, the number of people, is told."""
 
     id: UUID
     scheme: str
@@ -38,6 +39,7 @@ class RunOut(Shown):
     asked_at: AwareDatetime
     approvals_needed: int | None
     total_minor: int | None
+    moved_minor: int | None
     decided_at: AwareDatetime | None
     booked_at: AwareDatetime | None
     booked_minor: int | None

@@ -1,8 +1,11 @@
-"""How many people have to approve a settlement, by what it comes to."""
+"""How many people have to approve a settlement or a payout, and up to which sum each of them may."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+
+from domain.access import ROLE_PERMISSIONS, Actor, Permission, Role
+from domain.problems import AuthorizationProblem, Text
 
 
 class ApprovalStep(BaseModel):
@@ -15,11 +18,15 @@ class ApprovalStep(BaseModel):
 
 
 class ApprovalPolicy(BaseModel):
-    """The steps, each above the one before; the first from nothing on. Whoever asked for a settlement never counts."""
+    """The steps, each above the one before, the first from nothing on; and the most that a role may approve.
+
+    limits_minor: roles that are not named have no limit. Whoever asked for something never counts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: Sequence[ApprovalStep] = (ApprovalStep(), ApprovalStep(above_minor=100_000_000, approvals=2))
+    limits_minor: Mapping[Role, NonNegativeInt] = Field(default={})
 
     @model_validator(mode="after")
     def _rising(self) -> "ApprovalPolicy":
@@ -30,6 +37,31 @@ class ApprovalPolicy(BaseModel):
             raise ValueError("金额越大，复核人不能越少 · more money never needs fewer people")
         return self
 
+    @model_validator(mode="after")
+    def _somebody_may(self) -> "ApprovalPolicy":
+        approving = {role for role in Role if Permission.PAYOUTS_APPROVE in ROLE_PERMISSIONS[role]}
+        if strangers := sorted(set(self.limits_minor) - approving):
+            raise ValueError(f"{strangers} 不复核付款 · do not approve payouts")
+        if approving <= set(self.limits_minor):
+            raise ValueError("至少一个复核角色不设限额 · one of the approving roles has to be without a limit")
+        return self
+
     def needed(self, amount_minor: int) -> int:
-        """How many people have to approve a sum; what is taken back counts as what is paid."""
-        return next(each.approvals for each in reversed(self.steps) if abs(amount_minor) >= each.above_minor)
+        """How many people have to approve a sum."""
+        return next(each.approvals for each in reversed(self.steps) if amount_minor >= each.above_minor)
+
+    def require_within_limit(self, actor: Actor, amount_minor: int) -> None:
+        """Raises AuthorizationProblem when none of the person's roles may approve so much."""
+        approving = [role for role in actor.roles if Permission.PAYOUTS_APPROVE in ROLE_PERMISSIONS[role]]
+        limits = [self.limits_minor[role] for role in approving if role in self.limits_minor]
+        if len(limits) == len(approving) and amount_minor > max(limits, default=0):
+            raise AuthorizationProblem(
+                Text(
+                    f"金额 {amount_minor}（最小货币单位）超过 {actor.login} 的复核限额 {max(limits, default=0)}，"
+                    "请由限额更高的人复核",
+                    f"{amount_minor} minor units are more than {actor.login} may approve, "
+                    f"{max(limits, default=0)}: somebody with a higher limit has to",
+                ),
+                rule="approval-limit",
+                limit_minor=max(limits, default=0),
+            )

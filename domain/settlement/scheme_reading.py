@@ -1,12 +1,12 @@
 """The whole of a `scheme:` document, read, with everything that is wrong with it at its place."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
 from domain.dsl.findings import child, listed
+from domain.money import HOME_CURRENCY
 from domain.problems import RuntimeProblem, Text
 from domain.remarks import Remark, Remarks
 from domain.settlement.component_reading import Surroundings, read_component, read_roles
@@ -39,7 +39,6 @@ _KEYS = (
 )
 _NEEDED = ("name", "title", "cycle", "from", "earns")
 _COUNTS: tuple[Literal["paid", "completed"], ...] = ("paid", "completed")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class ReadScheme(NamedTuple):
@@ -163,12 +162,14 @@ class _Reader:
         return levels or LEGAL_LEVELS
 
     def _currency(self) -> str:
-        currency = self._data.get("currency", "CNY")
-        if isinstance(currency, str) and _CURRENCY.fullmatch(currency):
-            return currency
-        text = Text("币种写三个大写字母，例如 CNY", "A currency is three capitals, such as CNY")
-        self._error("bad-currency", "currency", text)
-        return "CNY"
+        currency = self._data.get("currency", HOME_CURRENCY)
+        if currency != HOME_CURRENCY:
+            text = Text(
+                f"结算方案的币种只能是 {HOME_CURRENCY}：外币订单按付款日汇率折算后计入",
+                f"A scheme settles in {HOME_CURRENCY}; orders in other currencies count by the rate of their day",
+            )
+            self._error("bad-currency", "currency", text)
+        return HOME_CURRENCY
 
     def _rule(self, rounding: Mapping[str, Any]) -> Rounding:
         given = rounding.get("rule", "half-away")

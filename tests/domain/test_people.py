@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.access import Permission, Role, Scope
-from domain.people import require_good_password, require_grant, require_right_over
+from domain.people import require_good_password, require_grant, require_right_over, require_separate_duties
 from domain.problems import AuthorizationProblem, ValidationProblem
 from tests.actors import a_user, an_actor
 
@@ -52,3 +52,11 @@ def test_a_limited_token_grants_no_more_than_it_holds() -> None:
     with pytest.raises(AuthorizationProblem, match="admin"):
         require_grant(token, "wang", {Role.ADMIN}, Scope.everything(), "/")
     require_grant(an_actor("li"), "wang", {Role.FINANCE}, Scope.everything(), "/")
+
+
+@pytest.mark.parametrize("approving", [Role.APPROVER, Role.DIRECTOR])
+def test_nobody_both_prepares_and_approves_payments(approving: Role) -> None:
+    require_separate_duties("wang", {approving, Role.AGENT})
+    require_separate_duties("wang", {Role.FINANCE, Role.AUDITOR})
+    with pytest.raises(AuthorizationProblem, match="different people"):
+        require_separate_duties("wang", {approving, Role.FINANCE})

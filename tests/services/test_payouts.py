@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from domain.access import Role
 from domain.problems import AuthorizationProblem, CommunicationProblem, ConflictProblem, NotFoundProblem, Text
+from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payees import NewPayee, NewPayoutDetails, Payee
 from domain.settlement.payouts import Rail, RailQuota
 from services.payee_accounts import PayeeAccounts
@@ -27,7 +28,7 @@ from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, SCHEME, Office, office
 from tests.services.test_selling import NOW, a_refund, an_order
-from tests.services.test_settlement_runs import JUNE, QIAN, WU, Books
+from tests.services.test_settlement_runs import HAN, JUNE, QIAN, WU, Books
 
 __all__ = ["office"]
 PROMOTERS = PayoutWish(scheme="promoters")
@@ -193,6 +194,36 @@ async def test_a_period_is_held_until_its_time_and_released_once(office: Office,
     await cashier.settled()
     assert (await cashier.accounts())["payable"] == {"P2": 1_537, "C2": 360}, "its time is over: nothing is held"
     assert (await cashier.paid()).batch.total_minor == 1_897
+
+
+async def test_what_a_failed_plan_had_to_release_the_next_one_releases(office: Office, cashier: Cashier) -> None:
+    """Also when the part that was released before is of another month."""
+    await office.scheme("2.0.0", text=SCHEME.replace(TERMS, TERMS + "  hold-days: 7\n"))
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"), an_order("E3", channel="P3"))
+    await cashier.settled()
+    office.clock.now = office.clock.now.replace(year=2026, month=6, day=9)
+    batch = await cashier.service.ask(QIAN, PROMOTERS)
+    held = await cashier.accounts()
+    parts = iter(range(PARTS))
+    while await cashier.accounts() == held:
+        await cashier.planning.plan_part(batch.id, next(parts))
+    await cashier.planning.fail(batch.id, {"title": "the database was away"})
+    office.clock.now = office.clock.now.replace(month=7, day=9)
+    view = await cashier.planned()
+    assert "held" not in await cashier.accounts()
+    assert sum((await cashier.accounts())["payable"].values()) == 3 * 1_897
+    assert view.batch.total_minor == 3 * 1_897 - 1_537, "P3 has no account"
+
+
+async def test_a_batch_beyond_an_approvers_limit_waits_for_a_director(office: Office, cashier: Cashier) -> None:
+    policy = ApprovalPolicy(limits_minor={Role.APPROVER: 1_896})
+    cashier.service = PayoutService(office.database, office.steps, policy=policy)
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    batch = (await cashier.planned()).batch
+    with pytest.raises(AuthorizationProblem, match="limit"):
+        await cashier.service.decide(WU, batch.id, approve=True)
+    assert (await cashier.service.decide(HAN, batch.id, approve=True)).state == "reserving"
 
 
 async def test_what_a_closed_period_takes_back_is_taken_off_by_instalments(office: Office, cashier: Cashier) -> None:

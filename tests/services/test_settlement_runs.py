@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -20,6 +20,8 @@ from services.settlement_runs import RunView, SettlementRunService
 from storage.ledger import Ledger
 from storage.payees import Payees
 from storage.sales import PARTS
+from storage.settlement_periods import SettlementPeriods
+from storage.settlement_runs import SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, Office, office
@@ -27,6 +29,7 @@ from tests.services.test_selling import NOW, a_refund, an_order
 
 __all__ = ["office"]
 QIAN, WU, HE = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER), an_actor("he", Role.APPROVER)
+HAN = an_actor("han", Role.DIRECTOR)
 JUNE = date(2026, 6, 1)
 
 
@@ -117,6 +120,81 @@ async def test_more_money_needs_more_people(office: Office) -> None:
     assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "computed"
     assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "computed", "one person is one"
     assert (await books.runs.decide(HE, view.run.id, approve=True)).run.state == "approved"
+
+
+async def test_what_moves_from_one_to_another_needs_approval_although_it_comes_to_nothing(office: Office) -> None:
+    books = Books(office, ApprovalPolicy(steps=(ApprovalStep(), ApprovalStep(above_minor=1_900, approvals=2))))
+    await office.told(an_order(channel="P1"))
+    assert (await books.settled()).run.approvals_needed == 1
+    await office.told(a_refund(30_000), an_order("E2", channel="P2"), an_order("E3", channel="P2"))
+    view = await books.computed()
+    assert (view.run.total_minor, view.run.moved_minor, view.run.approvals_needed) == (1_897, 3_794, 2)
+
+
+async def test_beyond_an_approvers_limit_a_director_approves(office: Office) -> None:
+    books = Books(office, ApprovalPolicy(limits_minor={Role.APPROVER: 1_896}))
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    with pytest.raises(AuthorizationProblem, match="limit"):
+        await books.runs.decide(WU, view.run.id, approve=True)
+    assert (await books.runs.decide(HAN, view.run.id, approve=True)).run.state == "approved"
+
+
+async def test_anybody_who_approves_may_refuse_whatever_it_comes_to(office: Office) -> None:
+    books = Books(office, ApprovalPolicy(limits_minor={Role.APPROVER: 0}))
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    assert (await books.runs.decide(WU, view.run.id, approve=False)).run.state == "refused"
+
+
+async def test_a_period_is_not_closed_while_a_settlement_of_it_begins(office: Office, books: Books) -> None:
+    """Whoever asks holds the period: closing waits, and sees the settlement."""
+    await office.told(an_order(channel="P1"))
+    await books.settled()
+    async with UnitOfWork(office.database) as work:
+        period = await SettlementPeriods(work).open("promoters", "month", MAY.replace(day=1), JUNE, "CNY")
+        closing = asyncio.create_task(books.runs.close(WU, "promoters", MAY))
+        await asyncio.sleep(0.3)
+        assert not closing.done()
+        run = SettlementRunRow(
+            id=uuid4(),
+            scheme="promoters",
+            cycle="month",
+            period=period.id,
+            state="computing",
+            asked_by="qian",
+            asked_at=work.now,
+        )
+        await SettlementRuns(work).add(run, [])
+    with pytest.raises(ConflictProblem, match="under way"):
+        await closing
+
+
+async def test_a_booking_that_is_refused_ends_the_run_and_late_attempts_book_nothing(
+    office: Office, books: Books
+) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    await books.runs.decide(WU, view.run.id, approve=True)
+    await books.runs.failed(view.run.id, {"title": "refused"})
+    found = (await books.runs.show(QIAN, view.run.id)).run
+    assert (found.state, found.problem) == ("failed", {"title": "refused"})
+    with pytest.raises(ConflictProblem):
+        await books.book(view.run.id)
+    assert await books.payable() == {}
+    assert (await books.settled()).run.state == "booked", "another may be asked for"
+
+
+async def test_a_run_that_is_booked_in_part_is_not_given_up(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    await books.runs.decide(WU, view.run.id, approve=True)
+    await books.runs.book_part(view.run.id, view.calculations[0].id, 0)
+    await books.runs.failed(view.run.id, {"title": "refused"})
+    assert (await books.runs.show(QIAN, view.run.id)).run.state == "approved"
+    await books.book(view.run.id)
+    assert (await books.runs.show(QIAN, view.run.id)).run.problem is None
+    assert await books.payable() == P1
 
 
 async def test_a_refusal_ends_it_and_another_may_be_asked_for(office: Office, books: Books) -> None:

@@ -139,6 +139,7 @@ def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> 
         (f"{HEAD}, levels: 3", ("too-many-levels", "/levels")),
         (f"{HEAD}, until: 2025-01-01", ("bad-days", "/until")),
         (f"{HEAD}, currency: yuan", ("bad-currency", "/currency")),
+        (f"{HEAD}, currency: USD", ("bad-currency", "/currency")),
         (f"{HEAD}, rounding: {{rule: nearest}}", ("bad-rounding", "/rounding/rule")),
         (f"{HEAD}, minimum: 10", ("unquoted-fraction", "/minimum")),
         (f"{HEAD}, cylce: day", ("unknown-key", "/cylce")),
