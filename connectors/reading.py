@@ -161,6 +161,20 @@ def _in_utc(local: str) -> datetime | None:
         return None
 
 
+def rfc3339(source: Mapping[str, Any], field: str) -> datetime | None:
+    """An RFC 3339 instant as UTC, or None when it is missing or empty."""
+    value = optional_text(source, field, limit=40)
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise anomaly(field, Text("不是带时区的时间", "is no instant with a time zone"))
+
+
 def not_from_the_future(instant: datetime | None, received_at: datetime, field: str) -> datetime | None:
     """The instant itself, refused when it lies past the moment it was received."""
     if instant is not None and instant > received_at + FUTURE_TOLERANCE:

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from connectors.accounts import Account
 from connectors.erp.wire import UNVERIFIED
-from connectors.reading import anomaly, not_from_the_future, optional_text, text, whole_number
+from connectors.reading import anomaly, not_from_the_future, optional_text, rfc3339, text, whole_number
 from domain.canonical import ShipmentData, StockData
 from domain.catalog.erp import ShippingOrderOutput
 from domain.problems import Text
@@ -21,7 +21,7 @@ def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetim
         platform=account.platform,
         account=account.slug,
         version=_version(data),
-        occurred_at=not_from_the_future(_instant(data, "changed_at"), received_at, "changed_at"),
+        occurred_at=not_from_the_future(rfc3339(data, "changed_at"), received_at, "changed_at"),
         order_id=text(data, "order_id"),
         waybill=text(data, "waybill"),
         company=optional_text(data, "company", limit=64),
@@ -36,7 +36,7 @@ def read_stock(data: Mapping[str, Any], account: Account, received_at: datetime)
         platform=account.platform,
         account=account.slug,
         version=_version(data),
-        occurred_at=not_from_the_future(_instant(data, "changed_at"), received_at, "changed_at"),
+        occurred_at=not_from_the_future(rfc3339(data, "changed_at"), received_at, "changed_at"),
         item_id=text(data, "item_id"),
         sku_id=optional_text(data, "sku_id", limit=64),
         warehouse=optional_text(data, "warehouse", limit=64),
@@ -53,7 +53,7 @@ def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
         state=UNVERIFIED.states.get(str(data.get("state")), "unknown"),
         waybill=optional_text(data, "waybill", limit=64),
         company=optional_text(data, "company", limit=64),
-        changed_at=_instant(data, "changed_at"),
+        changed_at=rfc3339(data, "changed_at"),
     )
 
 
@@ -62,19 +62,6 @@ def _version(data: Mapping[str, Any]) -> int:
     if version < 0:
         raise anomaly("version", Text("不能为负", "must not be negative"))
     return version
-
-
-def _instant(data: Mapping[str, Any], field: str) -> datetime | None:
-    value = optional_text(data, field, limit=40)
-    if value is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise anomaly(field, Text("不是带时区的时间", "is no instant with a time zone"))
-    return instant
 
 
 def _texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -8,11 +8,10 @@ from datetime import date
 from typing import Any, ClassVar
 
 from connectors.errors import still_unknown
-from connectors.reading import anomaly, optional_minor, optional_text, text
+from connectors.reading import anomaly, optional_minor, optional_text, rfc3339, text
 from connectors.wechat_pay.bill_lines import bill_lines
 from connectors.wechat_pay.bills import Bill, read_bill
 from connectors.wechat_pay.codes import NO_BILL
-from connectors.wechat_pay.instants import moment
 from connectors.wechat_pay.keys import PLATFORM
 from connectors.wechat_pay.sharing import ProfitSharing
 from domain.canonical.payouts import PayoutState
@@ -184,6 +183,6 @@ def _read(answer: Mapping[str, Any], number: str) -> TransferOutput:
         amount_minor=optional_minor(answer, "transfer_amount"),
         confirmation=optional_text(answer, "package_info", limit=4096),
         fail_reason=optional_text(answer, "fail_reason", limit=256),
-        created_at=moment(answer, "create_time"),
-        updated_at=moment(answer, "update_time"),
+        created_at=rfc3339(answer, "create_time"),
+        updated_at=rfc3339(answer, "update_time"),
     )

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
-from connectors.reading import mapping, not_from_the_future, optional_minor, optional_text, text
+from connectors.reading import mapping, not_from_the_future, optional_minor, optional_text, rfc3339, text
 from connectors.telling import tell, version_of
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.wechat_pay.client import STATES
-from connectors.wechat_pay.instants import moment
 from connectors.wechat_pay.keys import MerchantKeys
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.canonical.payouts import PayoutData, PayoutState
@@ -52,7 +51,7 @@ def notice_events(record: Verified, account: Account) -> list[Event]:
     if record.kind != TRANSFER_ENDED:
         return []
     contents = parse_json_object(record.payload)
-    happened = not_from_the_future(moment(contents, "update_time"), record.received_at, "update_time")
+    happened = not_from_the_future(rfc3339(contents, "update_time"), record.received_at, "update_time")
     happened = happened or record.received_at
     state = STATES.get(str(contents.get("state")), "unknown")
     payout = PayoutData(

@@ -11,10 +11,9 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.errors import still_unknown
 from connectors.http import Link
-from connectors.reading import anomaly, minor, objects, optional_text, text
+from connectors.reading import anomaly, minor, objects, optional_text, rfc3339, text
 from connectors.wechat_pay.api import WechatPayApi
 from connectors.wechat_pay.codes import SHARING_CODES
-from connectors.wechat_pay.instants import moment
 from connectors.wechat_pay.keys import PLATFORM
 from domain.catalog.wechat_pay_sharing import (
     PaymentArguments,
@@ -189,5 +188,5 @@ def _share(told: Mapping[str, Any]) -> Share:
         result=_RESULTS.get(str(told.get("result")), "pending"),
         reason=optional_text(told, "fail_reason", limit=256),
         share_id=optional_text(told, "detail_id"),
-        ended_at=moment(told, "finish_time"),
+        ended_at=rfc3339(told, "finish_time"),
     )

@@ -1,10 +1,11 @@
 """Fields of strangers' records: what is none of theirs is refused by its name."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from connectors.reading import objects, pieces
+from connectors.reading import objects, pieces, rfc3339
 from domain.problems import ValidationProblem
 
 
@@ -28,3 +29,16 @@ def test_no_list_is_an_empty_one(nothing: Any) -> None:
 def test_a_list_of_anything_but_objects_is_refused(rows: Any) -> None:
     with pytest.raises(ValidationProblem, match="rows"):
         objects({"rows": rows}, "rows")
+
+
+def test_an_instant_with_a_zone_is_read_as_utc() -> None:
+    assert rfc3339({"at": "2026-11-11T08:00:00+08:00"}, "at") == datetime(2026, 11, 11, tzinfo=UTC)
+    assert rfc3339({}, "at") is None
+
+
+@pytest.mark.parametrize(
+    "told", ["2026-11-11T08:00:00", "yesterday", "0001-01-01T00:00:00+08:00", "9999-12-31T23:00-08:00"]
+)
+def test_an_instant_without_a_zone_or_beyond_the_calendar_is_refused(told: str) -> None:
+    with pytest.raises(ValidationProblem):
+        rfc3339({"at": told}, "at")
