@@ -21,6 +21,7 @@ from domain.organisation import Placement
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.bill_rows import BillColumns, read_bill_table
 from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Told, check_sums, day_of, sums_of
+from domain.settlement.days import require_day
 from domain.settlement.reconciliation import WINDOW_DAYS
 from services.connections import Connections
 from storage.accounts import Accounts
@@ -257,8 +258,8 @@ async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
 
 
 def refuse_early(day: date, now: datetime) -> None:
-    """Raises ConflictProblem before ten o'clock of the next morning in Shanghai."""
-    if not is_ready(day, now):
+    """Raises ConflictProblem before ten o'clock of the next morning in Shanghai, ValidationProblem for another age."""
+    if not is_ready(require_day(day), now):
         raise ConflictProblem(
             Text(
                 f"{day} 的账单在次日 10 点（上海）之后才有",

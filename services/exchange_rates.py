@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from domain.access import Actor, Permission
 from domain.money import HOME_CURRENCY
 from domain.problems import Text, ValidationProblem
+from domain.settlement.days import require_day
 from services.selling import NO_RATE
 from storage.attributions import Attributions
 from storage.audit import AuditLog
@@ -41,7 +42,7 @@ class ExchangeRateService:
         actor.require(Permission.SETTLEMENTS_RUN)
         if not 1 <= len(rates) <= MOST_AT_ONCE:
             raise ValidationProblem(Text(f"一次 1 到 {MOST_AT_ONCE} 条", f"1 to {MOST_AT_ONCE} at once"))
-        read = {(each.currency, each.day): _rate(each) for each in rates}
+        read = {(each.currency, require_day(each.day)): _rate(each) for each in rates}
         async with UnitOfWork(self._database) as work:
             await ExchangeRates(work).set(read, actor.login)
             await SaleQueue(work).add_keys(await Attributions(work).with_problem(NO_RATE))

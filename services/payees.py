@@ -12,7 +12,7 @@ from domain.privacy.kinds import Kind, masked
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
 from domain.settlement.exact import WEIGHT
-from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_circles
+from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_circles, refuse_repeated
 from services.attribution_book import AttributionBook
 from services.disclosure import record_unmasking, require_unmasking
 from storage.audit import AuditLog
@@ -23,7 +23,7 @@ from storage.paging import Page, PageRequest
 from storage.payee_facts import PayeeFact, PayeeFacts
 from storage.payees import PayeeKeyRow, PayeeRow, Payees, payee_of
 from storage.sale_queue import SaleQueue
-from storage.unit_of_work import UnitOfWork
+from storage.unit_of_work import UnitOfWork, refused
 
 MOST_AT_ONCE = 1_000
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -82,12 +82,12 @@ class PayeeRegister:
 
         :raises AuthorizationProblem: not allowed, or one of them is or was elsewhere.
         :raises NotFoundProblem: there is no such unit. :raises ValidationProblem: too many, or one twice.
+        :raises ConflictProblem: somebody else writes one of them down at the same moment.
         """
         actor.require(Permission.PAYEES_MANAGE)
         _refuse_too_many(payees)
         codes = [each.code for each in payees]
-        if twice := sorted({code for code in codes if codes.count(code) > 1}) if len(set(codes)) < len(codes) else []:
-            raise ValidationProblem(Text(f"收款人 {twice[0]} 出现两次", f"The payee {twice[0]} is there twice"))
+        refuse_repeated([(code,) for code in codes], "payees")
         async with UnitOfWork(self._database) as work:
             known = await Payees(work).rows(codes, for_update=True)
             for path in {each.unit_path for each in payees}:
@@ -97,7 +97,8 @@ class PayeeRegister:
                     if not actor.sees(Placement(path)):
                         raise _elsewhere(each.code)
             new = [each for each in payees if each.code not in known]
-            await Payees(work).insert(*(_row(each, work.now) for each in new))
+            with refused("uq_payees_code", _at_once([each.code for each in new])):
+                await Payees(work).insert(*(_row(each, work.now) for each in new))
             changes = {each.code: _apply(known[each.code], each, work.now) for each in payees if each.code in known}
             changed = {code: fields for code, fields in changes.items() if fields}
             await self._audit_put(work, actor, new, payees, changed)
@@ -145,6 +146,7 @@ class PayeeRegister:
         """
         actor.require(Permission.PAYEES_MANAGE)
         _refuse_too_many(changes)
+        refuse_repeated([(each.code, each.since) for each in changes], "changes")
         async with UnitOfWork(self._database) as work:
             # Two who change the tree at once could close a circle that neither sees.
             await lock(work, _TREE)
@@ -169,6 +171,7 @@ class PayeeRegister:
         """
         actor.require(Permission.PAYEES_MANAGE)
         _refuse_too_many(changes)
+        refuse_repeated([(each.kind, each.value, each.code, each.since) for each in changes], "changes")
         async with UnitOfWork(self._database) as work:
             await lock(work, "payee-keys")
             rows = await self._rows(work, actor, [each.code for each in changes])
@@ -344,6 +347,16 @@ def _unknown(codes: Sequence[str]) -> NotFoundProblem:
             f"没有收款人 {shown}，或不在您的数据范围内", f"No such payee within your data scope: {', '.join(codes[:5])}"
         ),
         codes=list(codes[:20]),
+    )
+
+
+def _at_once(codes: Sequence[str]) -> ConflictProblem:
+    shown = ", ".join(codes[:5])
+    return ConflictProblem(
+        Text(
+            f"有人同时在登记 {shown} 中的收款人，未做改动；请再提交一次",
+            f"Somebody writes down one of {shown} at the same moment, and nothing was changed: hand them in once more",
+        )
     )
 
 

@@ -19,6 +19,7 @@ from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bill_extras import compared_discounts, compared_fees
 from domain.settlement.bills import BillKind, day_of
+from domain.settlement.days import require_day
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
 from domain.settlement.reconciliation import (
     Break,
@@ -76,7 +77,7 @@ class ReconciliationService:
             account = await Accounts(work).require(account_id, actor.scope)
             await lock(work, f"bills/{account_id}")
             terms = await terms_of(work, account_id)
-            start = day - timedelta(days=terms.window_days)
+            start = require_day(day) - timedelta(days=terms.window_days)
             days = await Bills(work).days(account_id, start, day)
             if not any(day in found for found in days.values()):
                 raise ConflictProblem(

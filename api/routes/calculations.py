@@ -12,6 +12,7 @@ from api.deps import Deps
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.settlement.days import Day
 from domain.settlement.payees import Code
 from domain.settlement.scheme import Cycle
 from services.calculations import Wanted
@@ -41,7 +42,7 @@ class PeriodIn(Given):
     are settled by it."""
 
     scheme: str = Field(min_length=1, max_length=64)
-    day: date
+    day: Day
     cycle: Cycle | None = None
 
 

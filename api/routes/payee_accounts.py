@@ -11,13 +11,14 @@ from api.deps import Deps
 from api.routes.calculations import EarningOut, PayeeCode, earning_out
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.settlement.days import Day
 from domain.settlement.payouts import Rail, State
 from services.payee_accounts import ExplainedEntry, PayeeAccount
 
 payee_accounts = router("/api/v1/settlement/payees", "settlement")
 
 Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
-Day = Annotated[date, Query(description="账期内任一天 · any day of the period")]
+OfDay = Annotated[Day, Query(description="账期内任一天 · any day of the period")]
 Scheme = Annotated[str, Query(min_length=1, max_length=64, description="方案名 · the scheme")]
 
 
@@ -67,7 +68,7 @@ class PayeeAccountOut(BaseModel):
 
 @payee_accounts.get("/{code}/account", summary="解释收款人一期的账 · Explain a payee's account in a period")
 async def explain_payee_account(
-    code: PayeeCode, actor: Looker, deps: Deps, scheme: Scheme, day: Day
+    code: PayeeCode, actor: Looker, deps: Deps, scheme: Scheme, day: OfDay
 ) -> PayeeAccountOut:
     """期初、每笔账目（所得、调整、扣回直到订单行，付款到单号）、期末。
 

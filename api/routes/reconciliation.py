@@ -17,6 +17,7 @@ from domain.access import Actor, Permission
 from domain.organisation import AccountId, Slug
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import BillKind, Told
+from domain.settlement.days import Day
 from domain.settlement.reconciliation import WINDOW_DAYS, BreakKind, Family
 from services.bills import BillTerms
 from storage.breaks import BreakFilter, Reason, State
@@ -29,7 +30,7 @@ breaks = router("/api/v1/settlement/breaks", "settlement")
 Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
 Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
 Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
-BillDay = Annotated[date, Path(examples=["2026-11-11"])]
+BillDay = Annotated[Day, Path(examples=["2026-11-11"])]
 BreakId = Annotated[UUID, Path()]
 Fen = Annotated[int | None, Query(ge=-(10**15), le=10**15)]
 _FORM: dict[str, Any] = {

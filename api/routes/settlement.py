@@ -15,6 +15,7 @@ from api.routing import router
 from domain.access import Actor, Permission
 from domain.organisation import Slug
 from domain.problems import NotFoundProblem, Text
+from domain.settlement.days import Day
 from domain.settlement.payees import Code, KeyChange, NewFact, NewPayee, Payee, RoleName, UplineChange
 from services.exchange_rates import Rate
 from services.payees import PayeeView
@@ -184,7 +185,7 @@ class RateIn(_In):
     """How many of the merchant's currency one unit is, as a plain decimal in quotes, from a Shanghai day on."""
 
     currency: Currency
-    day: date
+    day: Day
     rate: str = Field(max_length=30)
 
 
@@ -296,7 +297,7 @@ async def set_rates(wanted: RatesIn, actor: Asker, deps: Deps) -> None:
 
 
 @settlement.get("/rates/{currency}/{day}", summary="查看汇率 · Show an exchange rate")
-async def show_rate(currency: Annotated[Currency, Path()], day: date, actor: Looker, deps: Deps) -> RateOut:
+async def show_rate(currency: Annotated[Currency, Path()], day: Day, actor: Looker, deps: Deps) -> RateOut:
     """当日有效的汇率：当日的，或之前十天内最近的。· That day's, or the last of the ten days before."""
     rate = await deps.exchange_rates.on(actor, currency, day)
     if rate is None:

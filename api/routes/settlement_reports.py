@@ -14,6 +14,7 @@ from api.paging import Paging, Word
 from api.routes.calculations import PayeeCode
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.settlement.days import Day
 from domain.settlement.reports import GROUPS, Report, Span
 from services.payee_statements import PDF, ZIP
 from services.report_files import MEDIA_TYPES, report_columns
@@ -22,8 +23,8 @@ from services.settlement_reports import ReportPage, TieLine, Wanted
 settlement_reports = router("/api/v1/settlement", "settlement")
 
 Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
-Day = Annotated[
-    date, Query(description="账期内任一天（上海日期） · any Shanghai day of the span", examples=["2026-11-11"])
+OfDay = Annotated[
+    Day, Query(description="账期内任一天（上海日期） · any Shanghai day of the span", examples=["2026-11-11"])
 ]
 Scheme = Annotated[str | None, Query(max_length=64, description="方案名，不填为全部 · the scheme; all when left out")]
 Language = Annotated[Literal["zh", "en"], Query(description="表头的语言 · of the headings")]
@@ -89,7 +90,7 @@ class TiesOut(BaseModel):
     items: list[TieOut]
 
 
-def _wanted(day: Day, scheme: Scheme = None, span: Span | None = None, payee: Word | None = None) -> Wanted:
+def _wanted(day: OfDay, scheme: Scheme = None, span: Span | None = None, payee: Word | None = None) -> Wanted:
     return Wanted(day, scheme, span, payee)
 
 

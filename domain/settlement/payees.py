@@ -1,13 +1,14 @@
 """Who is paid: agents, influencers, stores, group leaders, and who brought in whom."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from domain.organisation import HEADQUARTERS, UnitPath
 from domain.problems import Text, ValidationProblem
+from domain.settlement.days import Day
 from domain.settlement.exact import WEIGHT
 from domain.settlement.scheme import Cycle
 
@@ -76,8 +77,16 @@ class KeyChange(BaseModel):
     kind: KeyKind
     value: str = Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")
     share: int = Field(default=WEIGHT, ge=1, le=WEIGHT)
-    since: date
-    until: date | None = None
+    since: Day
+    until: Day | None = None
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: Day | None, info: ValidationInfo) -> Day | None:
+        since = info.data.get("since")
+        if until is not None and since is not None and until <= since:
+            raise ValueError("until 要晚于 since，不含当天 · until has to be after since; its day is not included")
+        return until
 
 
 class NewFact(BaseModel):
@@ -91,7 +100,7 @@ class NewFact(BaseModel):
 
     code: Code
     name: RoleName
-    day: date
+    day: Day
     amount: int = Field(ge=-1_000_000_000, le=1_000_000_000)
     key: str = Field(min_length=1, max_length=200)
 
@@ -103,7 +112,31 @@ class UplineChange(BaseModel):
 
     code: Code
     upline: Code | None = None
-    since: date
+    since: Day
+
+    @field_validator("upline")
+    @classmethod
+    def _somebody_else(cls, upline: Code | None, info: ValidationInfo) -> Code | None:
+        if upline is not None and upline == info.data.get("code"):
+            raise ValueError("不能是自己的上级 · nobody is their own upline")
+        return upline
+
+
+def refuse_repeated(names: Sequence[tuple[object, ...]], listed_in: str) -> None:
+    """Returns when nothing is said twice in a request. names: of what is changed; listed_in: the member it stands in.
+
+    :raises ValidationProblem: something is; it tells where.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    for place, name in enumerate(names):
+        before = first.setdefault(name, place)
+        if before != place:
+            shown = " ".join(map(str, name))
+            text = Text(
+                f"{shown} 出现两次：第 {before + 1} 项与第 {place + 1} 项；请只留一项",
+                f"{shown} is there twice, as item {before + 1} and item {place + 1}: leave one of them",
+            )
+            raise ValidationProblem(text, errors=[{"pointer": f"/{listed_in}/{place}", "message": text.as_dict()}])
 
 
 def refuse_circles(uplines: Mapping[int, int], names: Mapping[int, str]) -> None:

@@ -2,11 +2,16 @@
 
 from datetime import date, timedelta
 
+from domain.settlement.days import require_day
 from domain.settlement.scheme import Cycle
 
 
 def period_of(cycle: Cycle, day: date) -> tuple[date, date]:
-    """The period that a day is in. Weeks begin on Monday; a month has two halves, the first of fifteen days."""
+    """The period that a day is in. Weeks begin on Monday; a month has two halves, the first of fifteen days.
+
+    :raises ValidationProblem: the day is of another age.
+    """
+    require_day(day)
     match cycle:
         case "day":
             return day, day + timedelta(days=1)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
-from domain.problems import Text, ValidationProblem
+from domain.problems import Text
+from domain.settlement.days import require_day
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import CYCLES, Cycle
 
@@ -18,7 +19,6 @@ Kind = Literal["payee", "money", "measure", "count", "text", "day", "instant", "
 was counted by, in `exact.WEIGHT`; money where the row's `measured` says so. rate: in `exact.RATE`."""
 Span = Cycle | Literal["quarter", "year"]
 SPANS: tuple[Span, ...] = (*CYCLES, "quarter", "year")
-_FIRST_YEAR, _LAST_YEAR = 2000, 2200
 Group = Literal["earnings", "lines", "balances", "payouts", "control"]
 GROUPS: Mapping[Group, Text] = {
     "earnings": Text("收入", "What was earned"),
@@ -86,9 +86,7 @@ class Days(NamedTuple):
 
 def days_of(span: Span, day: date) -> Days:
     """The span that a day is in. Raises ValidationProblem for a day that is none of this age."""
-    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        years = f"{_FIRST_YEAR}–{_LAST_YEAR}"
-        raise ValidationProblem(Text(f"日期应在 {years} 年之间", f"The day has to be in the years {years}"))
+    require_day(day)
     match span:
         case "quarter":
             start = date(day.year, day.month - (day.month - 1) % 3, 1)

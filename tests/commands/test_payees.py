@@ -121,3 +121,13 @@ def test_rates_and_orders_that_are_not_there() -> None:
     with pytest.raises(NotFoundProblem) as missing:
         run(settle, "order", "youzan/flagship", "E1")
     assert "没有订单" in missing.value.text.zh
+
+
+@pytest.mark.parametrize("command", ["preview", "run"])
+def test_a_year_that_was_mistyped_is_told(database_url: str, command: str) -> None:
+    asyncio.run(_sell(database_url))
+    with pytest.raises(ValidationProblem) as refused:
+        run(settle, command, "promoters", "9999-12-31")
+    assert "9999-12-31" in refused.value.text.zh
+    with pytest.raises(ValidationProblem):
+        run(settle, "rate", "USD", "0001-01-01", "7.1")

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.problems import ValidationProblem
+from domain.settlement.days import FIRST_DAY, LAST_DAY
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import CYCLES, Cycle
 
@@ -24,9 +26,19 @@ def test_periods(cycle: Cycle, day: str, start: str, end: str) -> None:
     assert period_of(cycle, date.fromisoformat(day)) == (date.fromisoformat(start), date.fromisoformat(end))
 
 
-@given(st.sampled_from(CYCLES), st.dates(date(2000, 1, 1), date(2099, 12, 31)))
+@given(st.sampled_from(CYCLES), st.dates(date(2001, 1, 1), date(2100, 11, 30)))
 def test_no_day_is_in_two_periods_or_in_none(cycle: Cycle, day: date) -> None:
     start, end = period_of(cycle, day)
     assert start <= day < end
     assert period_of(cycle, start) == period_of(cycle, end - timedelta(days=1)) == (start, end)
     assert period_of(cycle, end)[0] == end
+
+
+@pytest.mark.parametrize("cycle", CYCLES)
+def test_a_day_of_another_age_has_no_period(cycle: Cycle) -> None:
+    for day in (date.min, FIRST_DAY - timedelta(days=1), LAST_DAY + timedelta(days=1), date.max):
+        with pytest.raises(ValidationProblem) as refused:
+            period_of(cycle, day)
+        assert str(day) in refused.value.text.zh
+    assert period_of(cycle, FIRST_DAY)[0] == FIRST_DAY
+    assert period_of(cycle, LAST_DAY)[1] > LAST_DAY
