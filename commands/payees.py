@@ -1,6 +1,7 @@
 """`tandem payee …`: payees from a table, listed and shown."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,11 @@ from connectors.files import open_table
 from domain.access import Role
 from domain.imports import RowError
 from domain.imports.mapping import ImportMapping
-from domain.problems import Text
+from domain.problems import ConflictProblem, Text
 from domain.settlement.payee_rows import PayeeLine, read_payees
 from runtime.settings import Settings
-from services.payees import MOST_AT_ONCE, PayeeRegister, PutPayees, today
+from services.payee_imports import PayeeImports
+from services.payees import PayeeRegister, today
 from storage.engine import Database
 
 payee = typer.Typer(help="收款人 / payees", no_args_is_help=True)
@@ -30,28 +32,31 @@ def import_payees(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="只检查，不保存 / check only, store nothing")] = False,
 ) -> None:
     """登记收款人、上级与归属键；有一行不对就什么都不改 / payees, uplines and keys; nothing when a row is wrong."""
-    lines: list[PayeeLine] = []
-    errors: list[RowError] = []
-    with file.open("rb") as content, open_table(content, ImportMapping(record="payee", fields={})) as table:
-        for found in read_payees(table, today(datetime.now(UTC))):
-            if isinstance(found, PayeeLine):
-                lines.append(found)
-            else:
-                errors += found
+    day = today(datetime.now(UTC))
+    good, wrong, first_errors = 0, 0, list[RowError]()
+    for found in _read(file, day):
+        if isinstance(found, PayeeLine):
+            good += 1
+        else:
+            wrong += len(found)
+            first_errors += found[: SHOWN - len(first_errors)]
 
     async def work(database: Database, settings: Settings) -> None:
-        for error in errors[:SHOWN]:
+        for error in first_errors:
             typer.echo(f"{error.line}  {error.column or '-'}  {both(error.reason, settings.locale)}", err=True)
-        if errors:
-            wrong = Text(f"共 {len(errors)} 处错误，未做任何改动", f"{len(errors)} errors; nothing was changed")
-            say(settings, wrong, err=True)
+        if wrong:
+            say(settings, Text(f"共 {wrong} 处错误，未做任何改动", f"{wrong} errors; nothing was changed"), err=True)
             raise typer.Exit(1)
-        put = PutPayees() if dry_run else await _put(database, lines)
+        if dry_run:
+            say(settings, Text(f"检查完毕，{good} 行可导入", f"{good} rows are good"))
+            return
+        actor = command_line_actor(Role.FINANCE)
+        put = await PayeeImports(database).take_over(actor, lambda: _good_lines(file, day))
         done = Text(
-            f"{len(lines)} 行：新增 {put.new}，更新 {put.changed}，未变 {put.unchanged}",
-            f"{len(lines)} rows: {put.new} new, {put.changed} changed, {put.unchanged} as they were",
+            f"{good} 行：新增 {put.new}，更新 {put.changed}，未变 {put.unchanged}",
+            f"{good} rows: {put.new} new, {put.changed} changed, {put.unchanged} as they were",
         )
-        say(settings, Text(f"检查完毕，{len(lines)} 行可导入", f"{len(lines)} rows are good") if dry_run else done)
+        say(settings, done)
 
     with_database(work)
 
@@ -105,17 +110,20 @@ def show_payee(code: Annotated[str, typer.Argument(help="编号 / their code")],
     with_database(work)
 
 
-async def _put(database: Database, lines: list[PayeeLine]) -> PutPayees:
-    """All payees first: somebody's upline may stand further down."""
-    register, actor = PayeeRegister(database), command_line_actor(Role.FINANCE)
-    done = PutPayees()
-    for start in range(0, len(lines), MOST_AT_ONCE):
-        put = await register.put(actor, [each.payee for each in lines[start : start + MOST_AT_ONCE]])
-        done = PutPayees(done.new + put.new, done.changed + put.changed, done.unchanged + put.unchanged)
-    uplines = [each.upline for each in lines if each.upline is not None]
-    keys = [key for each in lines for key in each.keys]
-    for start in range(0, len(uplines), MOST_AT_ONCE):
-        await register.set_uplines(actor, uplines[start : start + MOST_AT_ONCE])
-    for start in range(0, len(keys), MOST_AT_ONCE):
-        await register.set_keys(actor, keys[start : start + MOST_AT_ONCE])
-    return done
+def _read(file: Path, day: date) -> Iterator[PayeeLine | list[RowError]]:
+    """Every row of the file, one after the other."""
+    with file.open("rb") as content, open_table(content, ImportMapping(record="payee", fields={})) as table:
+        yield from read_payees(table, day)
+
+
+def _good_lines(file: Path, day: date) -> Iterator[PayeeLine]:
+    """The rows of a file in which nothing was wrong. Raises ConflictProblem when it is another one meanwhile."""
+    for found in _read(file, day):
+        if not isinstance(found, PayeeLine):
+            raise ConflictProblem(
+                Text(
+                    f"文件在导入期间被改动（第 {found[0].line} 行），未做任何改动；请重新导入",
+                    f"The file was changed while it was read, at line {found[0].line}; nothing was changed here",
+                )
+            )
+        yield found

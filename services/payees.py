@@ -1,7 +1,8 @@
 """Who is paid: written down, placed below one another, and known by keys. Every change is audited."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -12,9 +13,17 @@ from domain.privacy.kinds import Kind, masked
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
 from domain.settlement.exact import WEIGHT
-from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_circles, refuse_repeated
+from domain.settlement.payees import (
+    KeyChange,
+    NewFact,
+    NewPayee,
+    Payee,
+    UplineChange,
+    refuse_repeated,
+)
 from services.attribution_book import AttributionBook
 from services.disclosure import record_unmasking, require_unmasking
+from services.payee_circles import refuse_any_circle
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.locks import lock
@@ -77,8 +86,12 @@ class PayeeRegister:
         self._database = database
         self._book = book or AttributionBook()
 
-    async def put(self, actor: Actor, payees: Sequence[NewPayee]) -> PutPayees:
+    async def put(
+        self, actor: Actor, payees: Sequence[NewPayee], *, within: UnitOfWork | None = None, keep_untold: bool = False
+    ) -> PutPayees:
         """Write payees down, or let those of these codes be so from now on; all of them or none.
+
+        within: a unit of work of the caller's. keep_untold: what is not set of a payee stays as it is.
 
         :raises AuthorizationProblem: not allowed, or one of them is or was elsewhere.
         :raises NotFoundProblem: there is no such unit. :raises ValidationProblem: too many, or one twice.
@@ -88,8 +101,10 @@ class PayeeRegister:
         _refuse_too_many(payees)
         codes = [each.code for each in payees]
         refuse_repeated([(code,) for code in codes], "payees")
-        async with UnitOfWork(self._database) as work:
+        async with self._unit_of_work(within) as work:
             known = await Payees(work).rows(codes, for_update=True)
+            if keep_untold:
+                payees = [_with_untold(each, known[each.code]) if each.code in known else each for each in payees]
             for path in {each.unit_path for each in payees}:
                 await Units(work).require(path)
             for each in payees:
@@ -138,8 +153,11 @@ class PayeeRegister:
             found = await Payees(work).search(actor.scope, page, role=role)
         return Page([PayeeView(_masked(each), masked=True) for each in found.items], found.next_cursor)
 
-    async def set_uplines(self, actor: Actor, changes: Sequence[UplineChange]) -> None:
-        """Let payees be below others from a day on; all of them or none.
+    async def set_uplines(
+        self, actor: Actor, changes: Sequence[UplineChange], *, within: UnitOfWork | None = None
+    ) -> None:
+        """Let payees be below others from a day on; all of them or none. within: a unit of work of the caller's, who
+        looks for circles (`refuse_any_circle`) when all is said.
 
         :raises ValidationProblem: somebody would be above themselves; it names the circle.
         :raises NotFoundProblem: one of them is not there, or out of scope.
@@ -147,7 +165,7 @@ class PayeeRegister:
         actor.require(Permission.PAYEES_MANAGE)
         _refuse_too_many(changes)
         refuse_repeated([(each.code, each.since) for each in changes], "changes")
-        async with UnitOfWork(self._database) as work:
+        async with self._unit_of_work(within) as work:
             # Two who change the tree at once could close a circle that neither sees.
             await lock(work, _TREE)
             rows = await self._rows(work, actor, [each.code for each in changes])
@@ -159,12 +177,14 @@ class PayeeRegister:
                 for each in changes
             ]
             await Payees(work).set_uplines(values, actor.login)
-            await _refuse_circles(work, {each.since for each in changes})
+            if within is None:
+                await refuse_any_circle(work, min(each.since for each in changes))
             shown = [each.model_dump(mode="json") for each in changes]
             await AuditLog(work).record(actor, "payee.uplines", _target(changes), {"changes": shown})
 
-    async def set_keys(self, actor: Actor, changes: Sequence[KeyChange]) -> None:
-        """Let keys belong to payees; all of them or none. Orders that were nobody's are looked at again.
+    async def set_keys(self, actor: Actor, changes: Sequence[KeyChange], *, within: UnitOfWork | None = None) -> None:
+        """Let keys belong to payees; all of them or none. Orders that were nobody's are looked at again. within: a unit
+        of work of the caller's.
 
         :raises ValidationProblem: on some day more than the whole of a key would be given away.
         :raises NotFoundProblem: one of the payees is not there, or out of scope.
@@ -172,7 +192,7 @@ class PayeeRegister:
         actor.require(Permission.PAYEES_MANAGE)
         _refuse_too_many(changes)
         refuse_repeated([(each.kind, each.value, each.code, each.since) for each in changes], "changes")
-        async with UnitOfWork(self._database) as work:
+        async with self._unit_of_work(within) as work:
             await lock(work, "payee-keys")
             rows = await self._rows(work, actor, [each.code for each in changes])
             held = {(each.kind, each.value, each.payee, each.since): each for each in await self._held(work, changes)}
@@ -216,6 +236,14 @@ class PayeeRegister:
                 shown = [each.model_dump(mode="json") for each in facts]
                 await AuditLog(work).record(actor, "payee.facts", _target(facts), {"facts": shown})
             return new
+
+    @asynccontextmanager
+    async def _unit_of_work(self, within: UnitOfWork | None) -> AsyncIterator[UnitOfWork]:
+        if within is not None:
+            yield within
+            return
+        async with UnitOfWork(self._database) as work:
+            yield work
 
     async def _held(self, work: UnitOfWork, changes: Sequence[KeyChange]) -> Sequence[PayeeKeyRow]:
         return await Payees(work).holders({Key(each.kind, each.value) for each in changes})
@@ -282,19 +310,15 @@ def _apply(row: PayeeRow, new: NewPayee, now: datetime) -> list[str]:
     return changed
 
 
+def _with_untold(new: NewPayee, row: PayeeRow) -> NewPayee:
+    """A payee with what is not set of them as it stands."""
+    kept = {name: getattr(row, name) for name in ("unit_path", "cycle", "active") if name not in new.model_fields_set}
+    details = {name: each for name, each in (row.details or {}).items() if name not in new.details.model_fields_set}
+    return new.model_copy(update={**kept, "details": new.details.model_copy(update=details)})
+
+
 def _details(new: NewPayee) -> dict[str, str] | None:
     return new.details.model_dump(exclude_none=True) or None
-
-
-async def _refuse_circles(work: UnitOfWork, days: Collection[date]) -> None:
-    """Nobody is above themselves on these days, nor on a later one on which something changes."""
-    payees = Payees(work)
-    for day in sorted({*days, *(await payees.later_uplines(min(days)))}):
-        uplines = await payees.uplines_at(day)
-        try:
-            refuse_circles(uplines, {})
-        except ValidationProblem:
-            refuse_circles(uplines, await payees.codes({*uplines, *uplines.values()}))
 
 
 def _refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:

@@ -5,7 +5,6 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ForeignKey, Identity, Index, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
@@ -86,6 +85,16 @@ _UPLINES_AT = """
     WHERE since <= %(day)b::date
     ORDER BY payee, since DESC
 """
+_SET_UPLINES = """
+    INSERT INTO payee_uplines (payee, since, upline, set_at, set_by)
+    SELECT payee, since, upline, %(now)b::timestamptz, %(by)b::text
+    FROM unnest(%(payees)b::integer[], %(days)b::date[], %(uplines)b::integer[]) AS told (payee, since, upline)
+    ON CONFLICT (payee, since)
+        DO UPDATE SET upline = excluded.upline, set_at = excluded.set_at, set_by = excluded.set_by
+"""
+_LATER = """
+    SELECT since, payee, upline FROM payee_uplines WHERE since > %(day)b::date ORDER BY since, payee
+"""
 
 
 def payee_of(row: PayeeRow) -> Payee:
@@ -151,23 +160,16 @@ class Payees(Repository):
         rows = await fetch(self.work, _UPLINES_AT, {"day": day})
         return {payee: upline for payee, upline in rows if upline is not None}
 
-    async def later_uplines(self, day: date) -> set[date]:
-        """The days after this one on which somebody's upline changes."""
-        statement = select(col(PayeeUplineRow.since)).where(col(PayeeUplineRow.since) > day).distinct()
-        return set(await self.session.scalars(statement))
+    async def later_uplines(self, day: date) -> Sequence[tuple[date, int, int | None]]:
+        """Every change of an upline after a day, the earliest first: its day, the payee, and who is above them then."""
+        return [(since, payee, upline) for since, payee, upline in await fetch(self.work, _LATER, {"day": day})]
 
     async def set_uplines(self, changes: Sequence[tuple[int, date, int | None]], by: str) -> None:
         """Note who is above whom from which day on; the same day said again counts anew."""
-        row = PayeeUplineRow
-        values = [
-            {"payee": payee, "since": since, "upline": upline, "set_at": self.now, "set_by": by}
-            for payee, since, upline in changes
-        ]
-        if values:
-            statement = insert(row).values(values)
-            new = statement.excluded
-            changed = {"upline": new.upline, "set_at": new.set_at, "set_by": new.set_by}
-            await self.session.execute(statement.on_conflict_do_update(index_elements=["payee", "since"], set_=changed))
+        if changes:
+            payees, days, uplines = (list(each) for each in zip(*changes, strict=True))
+            values = {"payees": payees, "days": days, "uplines": uplines, "by": by, "now": self.now}
+            await fetch(self.work, _SET_UPLINES, values)
 
     async def keys(self, payee: int) -> list[PayeeKeyRow]:
         """What a payee's sales were and are known by."""

@@ -203,7 +203,11 @@ class RateOut(BaseModel):
 
 @payees.put("", summary="登记收款人 · Write payees down")
 async def put_payees(wanted: PayeesIn, actor: Keeper, deps: Deps) -> PutPayeesOut:
-    """按编号新增或更新，全部成功或全部不变；写入审计。· New ones and changes by code, all or none; audited."""
+    """按编号新增或替换，没写的字段回到默认（账户信息即删除）；全部成功或全部不变，写入审计。
+
+    New ones, and others replaced, by code: what is left out goes back to its default, and account details are removed;
+    all or none, and audited.
+    """
     return PutPayeesOut.model_validate(await deps.payees.put(actor, wanted.payees))
 
 

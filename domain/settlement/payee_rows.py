@@ -1,7 +1,7 @@
 """Payees from the rows of a table: one row is one payee, with who is above them and what they are known by.
 
 Columns are known by their Chinese or English titles; the order does not matter, and most may be missing. Several keys
-stand in one cell, with semicolons between them.
+stand in one cell, with semicolons between them. What no cell says stays as it is; `-` takes away what is there.
 """
 
 import re
@@ -42,12 +42,14 @@ _TITLES: Mapping[str, tuple[str, ...]] = {
 }
 _NEEDED = ("code", "name", "role")
 _KEYS: tuple[KeyKind, ...] = ("channel", "influencer", "shop", "unit")
+_NOTHING = "-"
 _DETAILS = ("real_name", "openid", "merchant_receiver", "bank_account", "bank_name")
 _BETWEEN = re.compile(r"[;；]")
 
 
 class PayeeLine(NamedTuple):
-    """One payee of a table. upline: None where no column says."""
+    """One payee of a table, of whom those fields are set (`model_fields_set`) that the row says. upline: None where no
+    cell says."""
 
     line: int
     payee: NewPayee
@@ -61,11 +63,16 @@ def read_payees(table: Table, today: date) -> Iterator[PayeeLine | list[RowError
     :raises ValidationProblem: a needed column is missing, or one is unknown.
     """
     places = _places(table.columns)
+    lines: dict[str, int] = {}
     for row in table.rows:
         if row.fault is not None:
             yield [RowError(row.line, "", row.fault)]
         elif any(cell is not None and cell != "" for cell in row.cells):
-            yield _read(row, places, table.columns, today)
+            found = _read(row, places, table.columns, today)
+            if isinstance(found, PayeeLine) and (first := lines.setdefault(found.payee.code, row.line)) != row.line:
+                text = Text(f"与第 {first} 行是同一编号", f"the same code as in line {first}")
+                found = [RowError(row.line, table.columns[places["code"]], text)]
+            yield found
 
 
 def _places(columns: tuple[str, ...]) -> dict[str, int]:
@@ -105,22 +112,27 @@ def _read(row: Row, places: Mapping[str, int], columns: tuple[str, ...], today: 
     since_text, active = value("since", "date"), value("active", "yes_no")
     since = date.fromisoformat(since_text) if since_text else today
     code, upline = value("code"), value("upline")
+    told = {"code": code, "name": value("name"), "role": value("role")}
+    for field, nothing in (("unit_path", HEADQUARTERS), ("cycle", None)):
+        if (given := value(field)) is not None:
+            told[field] = nothing if given == _NOTHING else given
+    if active is not None:
+        told["active"] = active
     details = {field: given for field in _DETAILS if (given := value(field)) is not None}
-    told = {
-        "code": code,
-        "name": value("name"),
-        "role": value("role"),
-        "unit_path": value("unit_path") or HEADQUARTERS,
-        "cycle": value("cycle"),
-        "active": True if active is None else active,
-        "details": details,
-    }
-    keys = [(kind, each.strip()) for kind in _KEYS for each in _BETWEEN.split(value(kind) or "") if each.strip()]
+    told["details"] = {field: None if given == _NOTHING else given for field, given in details.items()}
+    keys = {(kind, each.strip()): None for kind in _KEYS for each in _BETWEEN.split(value(kind) or "") if each.strip()}
+    for kind in [kind for kind, key in keys if key == _NOTHING]:
+        text = Text("归属键不能在这里删除：请设截止日 until", "a key is not taken away here: give it a day `until`")
+        errors.append(RowError(row.line, columns[places[kind]], text))
     if errors:
         return errors
     try:
         payee = NewPayee.model_validate(told)
-        above = UplineChange(code=payee.code, upline=upline, since=since) if upline is not None else None
+        above = (
+            UplineChange(code=payee.code, upline=None if upline == _NOTHING else upline, since=since)
+            if upline is not None
+            else None
+        )
         held = tuple(KeyChange(code=payee.code, kind=kind, value=each, since=since) for kind, each in keys)
     except ValidationError as error:
         return [_error(row.line, each, places, columns) for each in error.errors(include_url=False)]

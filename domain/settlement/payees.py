@@ -1,6 +1,6 @@
 """Who is paid: agents, influencers, stores, group leaders, and who brought in whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -144,8 +144,17 @@ def refuse_circles(uplines: Mapping[int, int], names: Mapping[int, str]) -> None
 
     :raises ValidationProblem: somebody is; it names the circle.
     """
+    if circle := circle_in(uplines):
+        raise circle_problem([names.get(each, str(each)) for each in circle])
+
+
+def circle_in(uplines: Mapping[int, int | None], changed: Collection[int] | None = None) -> Sequence[int]:
+    """Somebody who is above themselves, with all between, and themselves again; nothing when there is none.
+
+    changed: whose upline is another one than when this was last looked at, where that is known.
+    """
     done: set[int] = set()
-    for start in uplines:
+    for start in uplines if changed is None else changed:
         path: list[int] = []
         seen: set[int] = set()
         at: int | None = start
@@ -154,11 +163,13 @@ def refuse_circles(uplines: Mapping[int, int], names: Mapping[int, str]) -> None
             seen.add(at)
             at = uplines.get(at)
         if at is not None and at in seen:
-            raise _circle([names.get(each, str(each)) for each in [*path[path.index(at) :], at]])
+            return [*path[path.index(at) :], at]
         done |= seen
+    return ()
 
 
-def _circle(members: Sequence[str]) -> ValidationProblem:
+def circle_problem(members: Sequence[str]) -> ValidationProblem:
+    """The refusal of a circle, by codes, the first of which is the last again."""
     shown = " → ".join(members if len(members) <= 8 else [*members[:4], "…", *members[-3:]])
     return ValidationProblem(
         Text(

@@ -8,7 +8,10 @@ import pytest
 
 from commands.payees import payee
 from commands.settle import settle
-from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from domain.access import Role, system_actor
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.settlement.payees import Payee
+from services.payees import PayeeRegister
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.commands.terminal import run
@@ -41,6 +44,69 @@ def test_one_wrong_row_changes_nothing() -> None:
     assert "3  姓名" in refused.stderr
     assert "未做任何改动" in refused.stderr
     assert json.loads(run(payee, "list", "--json").stdout) == []
+
+
+def _codes() -> list[str]:
+    return [each["code"] for each in json.loads(run(payee, "list", "--json").stdout)]
+
+
+def test_a_circle_leaves_nothing_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.payee_imports.AT_ONCE", 2)
+    rows = ("P1,李,promoter,P3,2026-01-01,live-1", "P2,王,promoter,P1,2026-02-01,", "P3,赵,promoter,P2,2026-03-01,")
+    with pytest.raises(ValidationProblem) as refused:
+        run(payee, "import", write(*rows))
+    assert sorted(set(refused.value.problem.as_dict()["circle"])) == ["P1", "P2", "P3"]
+    assert _codes() == []
+    with pytest.raises(NotFoundProblem) as missing:
+        run(payee, "import", write("P1,李,promoter,,,live-1", "P2,王,promoter,,,", "P4,赵,promoter,P9,2026-03-01,"))
+    assert "P9" in missing.value.text.zh
+    assert _codes() == []
+    with pytest.raises(ConflictProblem) as overgiven:
+        run(payee, "import", write("P1,李,promoter,,,live-1", "P2,王,promoter,,,", "P4,赵,promoter,,,live-1"))
+    assert "live-1" in overgiven.value.text.zh
+    assert _codes() == []
+    assert "新增 3" in run(payee, "import", write(*rows[:2], "P3,赵,promoter,,,")).stdout
+
+
+def test_a_payee_who_is_there_twice_is_told_by_line() -> None:
+    refused = run(payee, "import", write("P1,李,promoter,,,", "P2,王,promoter,,,", "P1,李,city,,,"))
+    assert refused.exit_code == 1
+    assert "4  编号" in refused.stderr
+    assert "第 2 行" in refused.stderr
+    assert _codes() == []
+
+
+def import_table(*lines: str) -> str:
+    Path("table.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    return run(payee, "import", "table.csv").stdout
+
+
+def test_what_a_table_does_not_say_stays_as_it_is(database_url: str) -> None:
+    titles = "编号,姓名,角色,周期,启用,上级,自,真实姓名,银行账号,开户行"
+    import_table(titles, "C1,王大明,city,,,,,,,", "P1,李小红,promoter,day,否,C1,2026-01-01,李小红,62220202,招商银行")
+    kept = asyncio.run(_payee(database_url, "P1"))
+    assert "更新 1" in import_table("code,name,role", "P1,李红,promoter")
+    after = asyncio.run(_payee(database_url, "P1"))
+    assert after == kept.model_copy(update={"name": "李红", "version": 2, "changed_at": after.changed_at})
+    empty = import_table(titles, "P1,李红,promoter,,,,,,,交通银行")
+    assert "更新 1" in empty
+    told = asyncio.run(_payee(database_url, "P1"))
+    assert (told.cycle, told.active, told.details.bank_account) == ("day", False, "62220202")
+    assert told.details.bank_name == "交通银行"
+    assert "更新 1" in import_table(titles, "P1,李红,promoter,-,,-,2026-06-01,,-,-")
+    gone = asyncio.run(_payee(database_url, "P1"))
+    assert (gone.cycle, gone.active) == (None, False)
+    assert gone.details.model_dump(exclude_none=True) == {"real_name": "李小红"}
+    shown = json.loads(run(payee, "show", "P1", "--json").stdout)
+    assert [(each["since"], each["value"]) for each in shown] == [("2026-06-01", None), ("2026-01-01", "C1")]
+
+
+async def _payee(database_url: str, code: str) -> Payee:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    actor = system_actor("tests", Role.FINANCE)
+    view = await PayeeRegister(database).show(actor, code, unmask_for="a test")
+    await database.close()
+    return view.payee
 
 
 def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
