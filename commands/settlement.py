@@ -124,7 +124,13 @@ def preview(
         row, sums = view.row, [asdict(each) for each in view.components]
         if as_json:
             head = {"id": str(row.id), "version": row.version, "digest": row.digest, "total_minor": row.total_minor}
-            typer.echo(json.dumps({**head, "members": row.members, "components": sums}, ensure_ascii=False, indent=2))
+            told = {
+                **head,
+                "members": row.members,
+                "components": sums,
+                "remarks": [each.as_dict() for each in view.remarks],
+            }
+            typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
             return
         total = major_from_minor(row.total_minor or 0)
         zh = f"{row.scheme} {row.version}，{row.start} 至 {row.end}（不含），{row.members} 位收款人，合计 {total}"
@@ -132,6 +138,8 @@ def preview(
         say(settings, Text(f"{zh}\n摘要 {row.digest}\n编号 {row.id}", f"{en}\ndigest {row.digest}\nid {row.id}"))
         show_rows([{**each, "amount_minor": major_from_minor(each["amount_minor"])} for each in sums], as_json=False)
         show_rows([asdict(each) for each in view.highest], as_json=False)
+        for remark in view.remarks:
+            say(settings, remark)
 
     with_database(work)
 
@@ -209,6 +217,8 @@ def _show_run(view: RunView, settings: Settings) -> None:
     en = f"{said}; approvals {yes}/{run.approvals_needed or '-'}; {view.transfers} transfers"
     say(settings, Text(zh, en))
     typer.echo(str(run.id))
+    for remark in view.remarks:
+        say(settings, remark)
     rows = [
         {"period": str(each.start), "purpose": each.purpose, "total": each.total_minor, "digest": each.digest}
         for each in view.calculations

@@ -6,7 +6,7 @@ difference is booked in the open period: late orders as adjustments, late refund
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
@@ -15,6 +15,7 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
+from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
@@ -34,7 +35,8 @@ _MOST_ADJUSTED = 24
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run, with its calculations, what people said of it, and how much is booked."""
+    """A run, with its calculations, what people said of it, and how much is booked. remarks: what is odd about it,
+    where somebody looks at it."""
 
     run: SettlementRunRow
     period: SettlementPeriodRow
@@ -42,6 +44,7 @@ class RunView:
     approvals: Sequence[ApprovalRow]
     parts_booked: int
     transfers: int
+    remarks: Sequence[Text] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,9 @@ class SettlementRunService:
         actor.require(Permission.SETTLEMENTS_READ)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            return await _view(work, await _run(work, run_id))
+            view = await _view(work, await _run(work, run_id))
+            own = next(each for each in view.calculations if each.purpose == "settlement")
+            return replace(view, remarks=await remarks_on(work, await self._steps.scheme(work, own)))
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
         """Runs, the newest first."""

@@ -13,6 +13,7 @@ from domain.settlement.exact import WEIGHT
 from domain.settlement.explanation import rule_of
 from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.settlement_remarks import remarks_on
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
 from storage.definitions import Definitions
@@ -46,13 +47,14 @@ class PayeeSum:
 
 @dataclass(frozen=True, slots=True)
 class CalculationView:
-    """A calculation. done: parts of both passes, of `of`."""
+    """A calculation. done: parts of both passes, of `of`. remarks: what is odd about it."""
 
     row: CalculationRow
     done: int
     of: int
     components: Sequence[ComponentSum] = ()
     highest: Sequence[PayeeSum] = ()
+    remarks: Sequence[Text] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class SettlementViews:
             done = len(await Calculations(work).parts(calculation))
             if row.state != "computed":
                 return CalculationView(row, done, 2 * row.parts)
-            titles = _titles(await scheme_in(work, row))
+            scheme = await scheme_in(work, row)
+            titles = _titles(scheme)
             components = [
                 ComponentSum(name, titles[name], payees, amount)
                 for name, payees, amount in await Calculations(work).by_component(row)
@@ -120,7 +123,7 @@ class SettlementViews:
             highest = await Calculations(work).highest(row, HIGHEST_SHOWN)
             codes = await Payees(work).codes({payee for payee, _ in highest})
             sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
-            return CalculationView(row, done, 2 * row.parts, components, sums)
+            return CalculationView(row, done, 2 * row.parts, components, sums, await remarks_on(work, scheme))
 
     async def explain(self, actor: Actor, calculation: UUID, code: str) -> Explanation:
         """Why a payee's sum is what it is.

@@ -92,6 +92,10 @@ _SET_UPLINES = """
     ON CONFLICT (payee, since)
         DO UPDATE SET upline = excluded.upline, set_at = excluded.set_at, set_by = excluded.set_by
 """
+_ROLES_AMONG = """
+    SELECT role FROM unnest(%(roles)b::text[]) AS told (role)
+    WHERE EXISTS (SELECT FROM payees WHERE payees.role = told.role)
+"""
 _LATER = """
     SELECT since, payee, upline FROM payee_uplines WHERE since > %(day)b::date ORDER BY since, payee
 """
@@ -191,6 +195,15 @@ class Payees(Repository):
             for kind, value, *holding in await fetch(self.work, _HOLDINGS, values):
                 found.setdefault(Key(kind, value), []).append(Holding(*holding))
         return found
+
+    async def roles_among(self, roles: Collection[str]) -> set[str]:
+        """Those of these roles that somebody has."""
+        rows = await fetch(self.work, _ROLES_AMONG, {"roles": list(roles)})
+        return {role for (role,) in rows}
+
+    async def roles(self) -> set[str]:
+        """All roles that somebody has."""
+        return set(await self.session.scalars(select(col(PayeeRow.role)).distinct()))
 
     async def count(self) -> int:
         """How many payees there are."""

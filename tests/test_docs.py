@@ -22,6 +22,7 @@ from domain.dsl.source import read_source
 from domain.dsl.web_arguments import arguments_model
 from domain.imports.mapping import parse_mapping
 from domain.resources import RESOURCE_KINDS
+from domain.settlement.recruiting import BEGINNINGS, WORDS
 from domain.settlement.report_kinds import REPORTS
 from runtime.settings import Settings, variable
 from storage.audit import DETAIL_CONTEXT
@@ -225,3 +226,12 @@ def test_the_task_queues_are_complete() -> None:
     told = {cells[0].strip("`") for cells in table(read("docs/architecture.md"), "## Task queues")}
     connectors = {connector.queue for connector in load_connectors(CATALOG).values()}
     assert told == connectors | {FLOWS_QUEUE, INBOX_QUEUE}
+
+
+def test_the_words_that_are_refused_as_recruiting_are_told() -> None:
+    told = read("docs/settlement.md").partition("招募人数不能计酬")[2].partition("\n\n")[0]
+    assert (
+        tuple(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", told.partition("，中文含")[0].partition("会被拒绝：")[2]))
+        == BEGINNINGS
+    )
+    assert tuple(re.findall(r"“([^”]+)”", told)) == WORDS

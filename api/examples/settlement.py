@@ -65,6 +65,7 @@ _SHOWN = {
     "parts": 32,
     "components": [{"component": "sales", "title": "推广提成", "payees": 1, "amount_minor": 68765}],
     "highest": [{"payee": "P-0137", "amount_minor": 68765}],
+    "remarks": [],
 }
 _ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "digest": None}
 _BEGUN = {
@@ -73,6 +74,7 @@ _BEGUN = {
     "parts": 32,
     "components": [],
     "highest": [],
+    "remarks": [],
 }
 
 _RUN_ID = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e77"
@@ -102,7 +104,14 @@ _RUN = {
 }
 _APPROVED_RUN = {**_RUN, "state": "approved", "decided_at": "2026-12-01T02:00:00Z"}
 _YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "2026-12-01T02:00:00Z"}
-_SETTLED = {"period": _PERIOD, "calculations": [_CALCULATION], "approvals": [], "parts_booked": 0, "transfers": 0}
+_SETTLED = {
+    "period": _PERIOD,
+    "calculations": [_CALCULATION],
+    "approvals": [],
+    "parts_booked": 0,
+    "transfers": 0,
+    "remarks": [],
+}
 
 _TITLE = {"zh": "收款人收入", "en": "Earned by payee"}
 _TIED = {"zh": "分录：计入成本的净额", "en": "journal: net of what was booked as cost"}

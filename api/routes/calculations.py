@@ -88,13 +88,15 @@ class PayeeSumOut(Shown):
 
 
 class CalculationShown(BaseModel):
-    """A calculation, how many of its parts are done, what its components come to, and who earned most."""
+    """A calculation, how many of its parts are done, what its components come to, and who earned most. remarks: what is
+    odd about it, such as a role that nobody has."""
 
     calculation: CalculationOut
     parts_done: int
     parts: int
     components: list[ComponentSumOut]
     highest: list[PayeeSumOut]
+    remarks: list[dict[str, str]]
 
 
 class LineOut(Shown):
@@ -165,6 +167,7 @@ def _shown(view: CalculationView) -> CalculationShown:
         parts=view.of,
         components=[ComponentSumOut.model_validate(each) for each in view.components],
         highest=[PayeeSumOut.model_validate(each) for each in view.highest],
+        remarks=[each.as_dict() for each in view.remarks],
     )
 
 

@@ -66,7 +66,8 @@ class PeriodOut(Shown):
 
 
 class RunShown(BaseModel):
-    """A settlement with the calculations that it books: its own period's, and those of closed ones that changed."""
+    """A settlement with the calculations that it books: its own period's, and those of closed ones that changed.
+    remarks: what is odd about it, such as a role that nobody has, where it is shown."""
 
     run: RunOut
     period: PeriodOut
@@ -74,6 +75,7 @@ class RunShown(BaseModel):
     approvals: list[ApprovalOut]
     parts_booked: int
     transfers: int
+    remarks: list[dict[str, str]] = []
 
 
 class AccountSumOut(BaseModel):
@@ -160,4 +162,5 @@ def _shown(view: RunView) -> RunShown:
         approvals=[ApprovalOut.model_validate(each) for each in view.approvals],
         parts_booked=view.parts_booked,
         transfers=view.transfers,
+        remarks=[each.as_dict() for each in view.remarks],
     )

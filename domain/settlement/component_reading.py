@@ -23,6 +23,8 @@ from domain.remarks import Remarks
 from domain.settlement.formula_reading import FORMULA_WORDS, MOST_STEPS, read_formula
 from domain.settlement.formulas import Formula, Proportion, Step
 from domain.settlement.line_filters import read_line_tests
+from domain.settlement.promises import read_promise, refuse_unkept, tell_drops
+from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
@@ -52,6 +54,7 @@ _KEYS = (
     "factor",
     "floor",
     "cap",
+    "promise",
     *FORMULA_WORDS,
     "overrides",
 )
@@ -95,6 +98,7 @@ class _Reader:
         self._around = around
         self._pointer = pointer
         self._remarks = remarks
+        self._rising = read_promise(data.get("promise"), child(pointer, "promise"), remarks)
 
     def override(self) -> Component | None:
         """A share of what the downline earned."""
@@ -146,7 +150,8 @@ class _Reader:
         if of is None:
             return None
         at = self._at(words[0])
-        formula = read_formula(words[0], self._data[words[0]], of, self._around.currency, at, self._remarks)
+        told = self._data[words[0]]
+        formula = read_formula(words[0], told, of, self._around.currency, at, self._remarks, rising=self._rising)
         if base is None:
             return None
         if base not in LINE_BASES:
@@ -175,7 +180,11 @@ class _Reader:
         if floor is not None and cap is not None and floor > cap:
             text = Text("保底 floor 高于封顶 cap", "The floor is above the cap")
             self._error("floor-above-cap", self._at("floor"), text)
-        deducts, grain = self._flag("deducts"), self._grain(formula)
+        deducts, grain, factor = self._flag("deducts"), self._grain(formula), self._factor()
+        refuse_recruiting(self._data, base, self._pointer, self._remarks)
+        if self._rising:
+            place = self._at("promise")
+            refuse_unkept(base, place, self._remarks, deducts=deducts, has_factor=factor is not None)
         if formula is None and override is None:
             return None
         return Component(
@@ -192,22 +201,18 @@ class _Reader:
             roles=self._roles(),
             grain=grain,
             deducts=deducts,
-            factor=self._factor(),
+            factor=factor,
             floor=floor,
             cap=cap,
+            rising=self._rising,
         )
 
     def _base(self, words: list[str]) -> Base | None:
         given = self._data.get("of", "period" if words == ["fixed"] else None)
         found = next((base for base in BASES if base == given), None)
         if found is None:
-            if given in ("recruits", "downline"):
-                text = Text(
-                    "不能按拉人头数计酬（《禁止传销条例》）；可按下级的实际销售，用 level 或 overrides",
-                    "Nobody may be paid for recruiting itself (the rules against pyramid selling); pay for what the "
-                    "downline sold, by `level` or `overrides`",
-                )
-                self._error("pay-for-recruiting", self._at("of"), text)
+            if is_recruiting(given):
+                self._error("pay-for-recruiting", self._at("of"), REFUSAL)
             else:
                 near = did_you_mean(str(given), BASES)
                 text = Text(
@@ -299,6 +304,8 @@ class _Reader:
                 self._error("overlapping-tiers", child(at, "from"), Text("各档要由低到高", "The steps have to ascend"))
                 return None
             steps.append(Step(mark, times))
+        what, at = Text("系数", "the coefficient"), child(place, "steps")
+        tell_drops(steps, what, str, at, self._remarks, promised=self._rising)
         return Factor(score, tuple(steps))
 
     def _days(self) -> tuple[date, date] | None:
@@ -328,6 +335,9 @@ class _Reader:
             self._error("bad-grain", self._at("grain"), text)
         elif grain == "line" and not isinstance(formula, Proportion):
             text = Text("逐笔取整只能用 rate 或 each", "Only `rate` and `each` can be rounded line by line")
+            self._error("bad-grain", self._at("grain"), text)
+        elif grain == "line" and self._data.get("level"):
+            text = Text("下级的销售汇总后取整，不能逐笔", "What others sold is rounded in all, not line by line")
             self._error("bad-grain", self._at("grain"), text)
         return grain or "payee"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from domain.money import major_from_minor
 from domain.problems import Text
 from domain.settlement.evaluation import Doings, Downline, earned_alone, earned_by_downline
-from domain.settlement.exact import RATE, WEIGHT
+from domain.settlement.exact import RATE, WEIGHT, rounded
 from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
 from domain.settlement.line_filters import LINE_FIELDS
 from domain.settlement.scheme import BASES, MONEY_BASES, Component, LineTest, Scheme
@@ -29,7 +29,7 @@ _BASE_WORDS = {
     "score": "the score",
     "period": "each period",
 }
-_EXAMPLE_AMOUNT, _EXAMPLE_COUNT = 1_234_567, 37
+_EXAMPLE_AMOUNT, _EXAMPLE_SCRAP, _EXAMPLE_COUNT, _EXAMPLE_SCORE = 1_234_567, 15, 37, 90
 
 
 def explained(scheme: Scheme) -> list[Text]:
@@ -147,6 +147,8 @@ def _parts(scheme: Scheme, component: Component) -> Iterator[Text]:
         yield Text(f"保底 {_shown(component.floor, scheme)}", f"at least {_shown(component.floor, scheme)}")
     if component.cap is not None:
         yield Text(f"封顶 {_shown(component.cap, scheme)}", f"at most {_shown(component.cap, scheme)}")
+    if component.rising:
+        yield Text("承诺只升不降", "promised never to fall")
     if component.grain == "line":
         yield Text("逐笔取整", "each line rounded by itself")
 
@@ -174,35 +176,60 @@ def _test(test: LineTest, scheme: Scheme) -> Text:
 def _example(scheme: Scheme, component: Component) -> Text:
     """What one imagined payee would get, computed as a run computes it."""
     role = component.roles[0] if component.roles else (scheme.roles[0] if scheme.roles else "")
+    scores = {component.factor.score: _EXAMPLE_SCORE} if component.factor else {}
+    said = _done(scheme, component)
     if component.override is not None:
-        earned = {
-            (component.override.component, level): _EXAMPLE_AMOUNT
-            for level in range(1, len(component.override.rates) + 1)
-        }
-        found = earned_by_downline(scheme, Doings(role, {}), Downline({}, earned))
-        zh, en = (
-            f"下级每级共得 {_shown(_EXAMPLE_AMOUNT, scheme)}",
-            f"each level below earned {_shown(_EXAMPLE_AMOUNT, scheme)}",
-        )
+        levels = range(1, len(component.override.rates) + 1)
+        earned = {(component.override.component, level): _EXAMPLE_AMOUNT for level in levels}
+        found = earned_by_downline(scheme, Doings(role, {}, {}, scores), Downline({}, earned))
+    elif component.grain == "line":
+        rounded_lines = _lines(scheme, component)
+        found = earned_alone(scheme, Doings(role, {}, {component.name: sum(rounded_lines)}, scores))
     else:
-        money = component.base in MONEY_BASES
-        base = _EXAMPLE_AMOUNT if money else _EXAMPLE_COUNT
-        if component.base == "period":
-            return Text("", "")
-        scores = {each.score: 90 for each in (component.factor,) if each}
+        base = _example_base(component)
         if component.score:
             scores[component.score] = base
-        doings = Doings(role, {component.name: base * WEIGHT}, {component.name: 0}, scores)
-        if component.grain == "line":
-            return Text("", "")
+        doings = Doings(role, {component.name: base * WEIGHT}, {}, scores)
         downline = Downline({component.name: base * WEIGHT}, {})
         found = earned_by_downline(scheme, doings, downline) if component.level else earned_alone(scheme, doings)
-        shown = _shown(base, scheme) if money else str(base)
-        zh, en = f"{_base(component).zh} {shown}", f"{_base(component).en} {shown}"
-        if component.factor:
-            zh, en = f"{zh}、{component.factor.score} 90 分", f"{en}, {component.factor.score} 90"
-    amount = next(each.amount for each in found if each.component == component.name)
-    return Text(f"例：{zh} → {_shown(amount, scheme)}。", f"Example: {en} → {_shown(amount, scheme)}.")
+    if component.factor:
+        score = f"{component.factor.score} {scores[component.factor.score]}"
+        said = Text(f"{said.zh}、{score} 分", f"{said.en}, {score}")
+    amount = _shown(next(each.amount for each in found if each.component == component.name), scheme)
+    by_line = "".join(f" + {_shown(each, scheme)}" for each in _lines(scheme, component))
+    way = f"→ {by_line.removeprefix(' + ')} → {amount}" if by_line else f"→ {amount}"
+    return Text(f"例：{said.zh} {way}。", f"Example: {said.en} {way}.")
+
+
+def _done(scheme: Scheme, component: Component) -> Text:
+    """What the imagined payee did."""
+    if component.override is not None:
+        amount = _shown(_EXAMPLE_AMOUNT, scheme)
+        return Text(f"下级每级共得 {amount}", f"each level below earned {amount}")
+    if component.base == "period":
+        return Text("每期", "each period")
+    base, money = _base(component), component.base in MONEY_BASES
+    if component.grain == "line":
+        first, second = (_shown(each, scheme) if money else str(each) for each in _example_lines(component))
+        return Text(f"两笔{base.zh} {first} 与 {second}", f"two lines of {base.en}, {first} and {second}")
+    shown = _shown(_example_base(component), scheme) if money else str(_example_base(component))
+    return Text(f"{base.zh} {shown}", f"{base.en} {shown}")
+
+
+def _example_base(component: Component) -> int:
+    return _EXAMPLE_AMOUNT if component.base in MONEY_BASES else _EXAMPLE_COUNT
+
+
+def _example_lines(component: Component) -> tuple[int, int]:
+    return (_EXAMPLE_AMOUNT, _EXAMPLE_SCRAP) if component.base in MONEY_BASES else (1, 2)
+
+
+def _lines(scheme: Scheme, component: Component) -> list[int]:
+    """What each line of the example comes to, where each is rounded by itself."""
+    if component.grain != "line" or component.formula is None:
+        return []
+    exact = [component.formula.earned(each * WEIGHT) for each in _example_lines(component)]
+    return [rounded(each, grain=scheme.grain, rule=scheme.rounding) for each in exact]
 
 
 def _terms(scheme: Scheme) -> Iterator[Text]:

@@ -18,6 +18,7 @@ from domain.problems import Text
 from domain.remarks import Remarks
 from domain.settlement.exact import RATE
 from domain.settlement.formulas import Bonus, Fixed, Formula, Package, Proportion, Step, Tiers
+from domain.settlement.promises import tell_drops
 from domain.settlement.scalars import read_amount, read_count, read_rate
 from domain.settlement.scheme import MONEY_BASES, Base
 
@@ -26,9 +27,11 @@ _KINDS: tuple[Literal["graduated", "volume"], ...] = ("graduated", "volume")
 MOST_STEPS = 50
 
 
-def read_formula(word: str, data: Any, base: Base, currency: str, pointer: str, remarks: Remarks) -> Formula | None:
-    """The formula that a word stands for; None with remarks."""
-    reader = _Reader(base, currency, remarks)
+def read_formula(
+    word: str, data: Any, base: Base, currency: str, pointer: str, remarks: Remarks, *, rising: bool = False
+) -> Formula | None:
+    """The formula that a word stands for; None with remarks. rising: whether it is promised to rise."""
+    reader = _Reader(base, currency, remarks, rising)
     match word:
         case "rate":
             return reader.rate(data, pointer)
@@ -46,10 +49,11 @@ def read_formula(word: str, data: Any, base: Base, currency: str, pointer: str, 
 
 
 class _Reader:
-    def __init__(self, base: Base, currency: str, remarks: Remarks) -> None:
+    def __init__(self, base: Base, currency: str, remarks: Remarks, rising: bool) -> None:
         self._base = base
         self._currency = currency
         self._remarks = remarks
+        self._rising = rising
 
     @property
     def _of_money(self) -> bool:
@@ -98,7 +102,7 @@ class _Reader:
             self._remarks.error("gap-in-tiers", child(pointer, kind, 0, "from"), text)
             return None
         if kind == "volume":
-            self._warn_of_drops(steps, child(pointer, kind))
+            self._tell_drops(steps, Text("全额的费率", "the rate of all of it"), child(pointer, kind))
         return Tiers(kind, steps)
 
     def package(self, data: Any, pointer: str) -> Package | None:
@@ -124,7 +128,11 @@ class _Reader:
             self._remarks.error("bad-value", child(pointer, "each"), Text("这里要写 true 或 false", "true or false"))
             return None
         steps = self._steps(data["steps"], "pays", child(pointer, "steps"))
-        return None if steps is None else Bonus(steps, each)
+        if steps is None:
+            return None
+        if not each:
+            self._tell_drops(steps, Text("奖金", "the bonus"), child(pointer, "steps"))
+        return Bonus(steps, each)
 
     def _steps(self, data: Any, worth: str, pointer: str) -> tuple[Step, ...] | None:
         """Steps of `from` and what each is worth, ascending."""
@@ -167,15 +175,8 @@ class _Reader:
             value = value * RATE if value is not None and worth == "each" else value
         return None if mark is None or value is None else Step(mark, value)
 
-    def _warn_of_drops(self, steps: tuple[Step, ...], pointer: str) -> None:
-        for place, (lower, upper) in enumerate(pairwise(steps), start=1):
-            if upper.worth < lower.worth:
-                text = Text(
-                    f"达到 {self._shown(upper.mark)} 后费率反而降低：多卖一分，全额都按低档算，收入会骤减",
-                    f"The rate falls on reaching {self._shown(upper.mark)}, for all of the base: who sells "
-                    "a little more earns less",
-                )
-                self._remarks.add("falling-tiers", "warning", child(pointer, place), text)
+    def _tell_drops(self, steps: tuple[Step, ...], what: Text, pointer: str) -> None:
+        tell_drops(steps, what, self._shown, pointer, self._remarks, promised=self._rising)
 
     def _shown(self, mark: int) -> str:
         return major_from_minor(mark, self._currency) if self._of_money else str(mark)

@@ -117,6 +117,8 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     plain = run(settle, "preview", "promoters", "2026-05-20").stdout
     assert "合计 15.00" in plain
     assert shown["digest"] in plain, "computed twice, it is the same"
+    assert "没有角色为“agent”的收款人" in plain
+    assert ["agent" in each["en"] for each in shown["remarks"]] == [True]
     explained = run(settle, "explain", "P1", shown["id"]).stdout
     assert "实付减退款的 5%" in explained
     assert "300.00 → 15.00" in explained
@@ -125,6 +127,7 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     assert [each["counted"] for each in earnings[0]["lines"]] == ["200.00", "100.00"]
     settled = run(settle, "run", "promoters", "2026-05-20").stdout
     assert "computed, 15.00" in settled
+    assert "没有角色为“agent”的收款人" in settled
     number = next(line for line in settled.splitlines() if line.count("-") == 4 and " " not in line)
     with pytest.raises(AuthorizationProblem):
         run(settle, "approve", number)
@@ -175,7 +178,7 @@ scheme:
   cycle: month
   counts: paid
   from: 2026-01-01
-  payees: {{ roles: [promoter] }}
+  payees: {{ roles: [promoter, agent] }}
   earns: [{{ name: sales, title: 推广, of: kept, rate: '5%' }}]
 """
 

@@ -49,3 +49,40 @@ def test_a_deduction_a_coefficient_and_weights_are_told() -> None:
     assert "times a coefficient by after-sale: 0.6 from 0, 1 from 80, 1.2 from 95" in leader.en
     deals = next(each for each in explained(shipped("influencers")) if each.en.startswith("deals"))
     assert "客户首单 按 1.5 倍计；整单金额不低于 5000.00 按 2 倍计" in deals.zh
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_component_has_an_example(path: Path) -> None:
+    scheme = shipped(path.stem)
+    said = explained(scheme)[1 : 1 + len(scheme.components)]
+    for component, each in zip(scheme.components, said, strict=True):
+        assert each.zh.startswith(component.title)
+        assert "例：" in each.zh
+        assert " → " in each.zh
+        assert "Example: " in each.en
+
+
+def test_a_fixed_sum_and_lines_rounded_one_by_one_are_worked_out() -> None:
+    rent = next(each for each in explained(shipped("stores")) if each.en.startswith("rent"))
+    assert "每期固定 3000.00；适用角色 flagship-store。例：每期 → 3000.00。" in rent.zh
+    lines = next(each for each in explained(shipped("influencers")) if each.en.startswith("live-sales"))
+    # 432.09845 and 0.00525: each is rounded by itself, and together they would be 432.1037.
+    assert "例：两笔实付减退款 12345.67 与 0.15 → 432.10 + 0.01 → 432.11。" in lines.zh
+    assert (
+        "Example: two lines of what buyers paid less refunds, 12345.67 and 0.15 → 432.10 + 0.01 → 432.11." in lines.en
+    )
+
+
+def test_what_a_coefficient_makes_of_a_fixed_sum_and_of_lines() -> None:
+    factor = "factor: {score: care, steps: [{from: 0, times: '0.5'}, {from: 90, times: '0.8'}]}"
+    text = f"""
+    scheme: {{name: a, title: a, cycle: month, from: 2026-01-01, earns: [
+      {{name: rent, title: 固定, fixed: '100.00', {factor}}},
+      {{name: fee, title: 单, of: orders, grain: line, each: '0.37', deducts: true, {factor}}}]}}
+    """
+    scheme = read_scheme(yaml.safe_load(text)).scheme
+    assert scheme is not None
+    _, rent, fee, *_ = explained(scheme)
+    assert "例：每期、care 90 分 → 80.00。" in rent.zh
+    # Each line is rounded first: 0.37 + 0.74 = 1.11; × 0.8 = 0.888.
+    assert "例：两笔成交单数 1 与 2、care 90 分 → 0.37 + 0.74 → -0.89。" in fee.zh

@@ -48,6 +48,7 @@ def test_everything_that_a_scheme_may_say() -> None:
         - {name: pieces, title: 件, of: quantity, package: {size: 10, price: '100.00', free: 10}}
         - {name: deals, title: 单, of: orders, each: '8.00', grain: line, roles: [member]}
         - {name: step, title: 阶梯, of: kept, bonus: {steps: [{from: '1000.00', pays: '50.00'}], each: true}}
+        - {name: kept, title: 承诺, of: kept, promise: rising, tiers: {volume: [{from: '0.00', rate: '5%'}]}}
         - {name: rent, title: 固定, fixed: '3000.00', roles: member}
         - {name: below, title: 下级, of: paid, level: 1, rate: '7%'}
         - {name: team, title: 团队, overrides: {of: live, levels: ['10%']}}
@@ -58,7 +59,7 @@ def test_everything_that_a_scheme_may_say() -> None:
         "clawback: {instalments: 3, keep: '50%'}",
     )
     assert scheme.remarks == []
-    live, pieces, deals, step, rent, below, team, parcel = scheme.scheme.components
+    live, pieces, deals, step, promised, rent, below, team, parcel = scheme.scheme.components
     assert live.formula == Tiers("graduated", (Step(0, 50_000), Step(1_000_000, 82_500)))
     assert [each.weight for each in live.weightings] == [15_000, 20_000]
     assert (live.floor, live.cap, live.days) == (1_000, 5_000_000, (date(2026, 11, 1), date(2026, 11, 12)))
@@ -67,6 +68,7 @@ def test_everything_that_a_scheme_may_say() -> None:
     assert step.formula == Bonus((Step(100_000, 5_000),), each=True)
     assert (rent.formula, rent.base) == (Fixed(300_000), "period")
     assert (below.level, team.override, parcel.deducts) == (1, Override("live", (100_000,)), True)
+    assert [each.rising for each in (live, promised)] == [False, True]
     made = scheme.scheme
     assert (made.counts, made.rounding, made.grain, made.minimum) == ("paid", "half-even", 10, 1_000)
     assert (made.hold_days, made.instalments, made.keep, made.roles) == (15, 3, 500_000, ("member", "city"))
@@ -115,6 +117,7 @@ def test_everything_that_a_scheme_may_say() -> None:
             ("unknown-component", "/earns/0/overrides/of"),
         ),
         ("- {name: a, of: fx-difference, level: 1, rate: '5%'}", ("out-of-place", "/earns/0/level")),
+        ("- {name: a, of: kept, level: 1, grain: line, rate: '5%'}", ("bad-grain", "/earns/0/grain")),
         (
             "- {name: a, of: kept, level: 1, rate: '5%'}\n- {name: t, overrides: {of: a, levels: ['5%']}}",
             ("override-of-override", "/earns/1/overrides/of"),
@@ -162,3 +165,80 @@ def test_three_levels_need_a_setting_that_allows_them() -> None:
 def test_an_override_pays_no_more_levels_than_the_scheme_has() -> None:
     earns = "- {name: a, of: kept, rate: '5%'}\n- {name: t, overrides: {of: a, levels: ['10%', '5%']}}"
     assert mistakes(earns) == [("too-many-levels", "/earns/1/overrides/levels")]
+
+
+FALLING = {
+    "tiers/volume": "tiers: {volume: [{from: '0.00', rate: '5%'}, {from: '9.00', rate: '4%'}]}",
+    "bonus/steps": "bonus: {steps: [{from: '1.00', pays: '5.00'}, {from: '9.00', pays: '4.00'}]}",
+    "factor/steps": "rate: '5%', factor: {score: s, steps: [{from: 0, times: 1}, {from: 60, times: '0.9'}]}",
+}
+
+
+@pytest.mark.parametrize("table", FALLING)
+def test_a_table_that_falls_is_warned_of_and_refused_where_it_was_promised_to_rise(table: str) -> None:
+    formula = FALLING[table]
+    found = read(f"- {{name: a, of: kept, {formula}}}")
+    assert [(each.code, each.severity) for each in found.remarks] == [("falling-tiers", "warning")]
+    assert found.scheme is not None, "it may be meant"
+    promised = f"- {{name: a, of: kept, promise: rising, {formula}}}"
+    assert mistakes(promised) == [("broken-promise", f"/earns/0/{table}/1")]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "rate: '5%'",
+        "tiers: {graduated: [{from: '0.00', rate: '9%'}, {from: '9.00', rate: '4%'}]}",
+        "tiers: {volume: [{from: '0.00', rate: '4%'}, {from: '9.00', rate: '4%'}]}",
+        "bonus: {each: true, steps: [{from: '1.00', pays: '5.00'}, {from: '9.00', pays: '4.00'}]}",
+        "bonus: {steps: [{from: '1.00', pays: '5.00'}, {from: '9.00', pays: '5.00'}]}",
+        "rate: '5%', factor: {score: s, steps: [{from: 0, times: '0.9'}, {from: 60, times: 1}]}",
+    ],
+)
+def test_what_never_falls_may_be_promised(formula: str) -> None:
+    assert mistakes(f"- {{name: a, of: kept, promise: rising, {formula}}}") == []
+    assert mistakes(f"- {{name: a, of: kept, promise: falling, {formula}}}") == [("bad-promise", "/earns/0/promise")]
+
+
+@pytest.mark.parametrize(
+    "earns",
+    [
+        "- {name: a, of: kept, rate: '5%'}\n- {name: b, of: orders, promise: rising, each: '1.00', deducts: true}",
+        "- {name: a, of: kept, rate: '5%'}\n- {name: b, of: fx-difference, promise: rising, rate: '5%', "
+        "factor: {score: s, steps: [{from: 0, times: 1}]}}",
+    ],
+)
+def test_what_is_taken_off_cannot_be_promised_to_rise(earns: str) -> None:
+    assert mistakes(earns) == [("broken-promise", "/earns/1/promise")]
+
+
+@pytest.mark.parametrize(
+    ("component", "place"),
+    [
+        ("{name: a, of: score, score: recruits, each: '50.00'}", "/score"),
+        ("{name: a, of: score, score: new-members, each: '50.00'}", "/score"),
+        ("{name: a, of: score, score: team-headcount, bonus: {steps: [{from: 5, pays: '50.00'}]}}", "/score"),
+        ("{name: a, of: score, score: laren, each: '50.00'}", "/score"),
+        ("{name: recruits, of: visits, each: '50.00'}", "/name"),
+        ("{name: a, title: 拉人头奖, of: visits, each: '50.00'}", "/title"),
+        ("{name: a, title: 招募奖励, of: bookings, package: {size: 10, price: '100.00'}}", "/title"),
+        ("{name: a, title: Invited friends, of: reviews, each: '1.00'}", "/title"),
+        ("{name: a, title: 发展下线, fixed: '100.00'}", "/title"),
+        ("{name: a, of: kept, rate: '5%', factor: {score: referrals, steps: [{from: 0, times: 1}]}}", "/factor/score"),
+        ("{name: a, of: invites, each: '50.00'}", "/of"),
+    ],
+)
+def test_recruiting_is_not_paid_by_whatever_name(component: str, place: str) -> None:
+    assert mistakes(f"- {component}") == [("pay-for-recruiting", f"/earns/0{place}")]
+
+
+def test_what_recruits_sell_and_openings_may_be_paid() -> None:
+    assert (
+        mistakes("""
+        - {name: openings, title: 开团奖励, of: score, score: openings, bonus: {steps: [{from: 5, pays: '50.00'}]}}
+        - {name: sales, title: 销售, of: kept, rate: '5%', factor: {score: after-sale, steps: [{from: 0, times: 1}]}}
+        - {name: recruits-sales, title: 招募新人的销售, of: kept, level: 1, rate: '1%'}
+        - {name: invited, title: 邀请会员的返利, overrides: {of: sales, levels: ['20%']}}
+        """)
+        == []
+    )

@@ -1,0 +1,26 @@
+"""What is odd about a settlement that was computed, for who looks at it before it is booked."""
+
+from collections.abc import Sequence
+
+from domain.dsl.findings import did_you_mean
+from domain.problems import Text
+from domain.settlement.scheme import Scheme
+from storage.payees import Payees
+from storage.unit_of_work import UnitOfWork
+
+
+async def remarks_on(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
+    """A sentence for each role of a scheme that no payee has: it may be mistyped, and pays nobody."""
+    roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
+    had = await Payees(work).roles_among(roles)
+    if not (missing := [role for role in roles if role not in had]):
+        return []
+    known = await Payees(work).roles()
+    return [_remark(role, did_you_mean(role, known)) for role in missing]
+
+
+def _remark(role: str, near: Text) -> Text:
+    return Text(
+        f"没有角色为“{role}”的收款人，按这个角色计的收入不会付给任何人。{near.zh}",
+        f"No payee has the role “{role}”: what is earned by it is nobody's.{near.en}",
+    )
