@@ -160,10 +160,10 @@ class WechatPayMerchant(ProfitSharing):
             order["user_name"] = self.api.keys.seal(request.payee_name)
         if settings.notify_url is not None:
             order["notify_url"] = settings.notify_url
-        if request.reports:
-            order["transfer_scene_report_infos"] = [
-                {"info_type": kind, "info_content": content} for kind, content in request.reports.items()
-            ]
+        order["transfer_scene_report_infos"] = [
+            {"info_type": kind, "info_content": content}
+            for kind, content in {**settings.reports, **request.reports}.items()
+        ]
         return order
 
 

@@ -50,6 +50,48 @@ async def test_a_transfer_waits_for_its_payee_and_then_is_there(world: Outside) 
     assert (seen.state, seen.amount_minor, seen.payout_id) == ("succeeded", 12000, made.payout_id)
 
 
+async def test_a_transfer_tells_what_its_scene_wants(world: Outside) -> None:
+    await perform(await merchant(world), "wechat_pay.transfer", **PAYEE)
+    told = {"岗位类型": "团长", "报酬说明": "11月佣金"}
+    account = await world.account("wechat_pay", scene_reports=told)
+    client = connector("wechat_pay").open(account, world.link)
+    await perform(client, "wechat_pay.transfer", key="key-2", **PAYEE, reports={"报酬说明": "双十一佣金"})
+    usual, own = [each["request"] for each in (await world.sim.ledger(kind="transfer"))["entries"]]
+    assert usual["transfer_scene_id"] == own["transfer_scene_id"] == "1005"
+    assert {each["info_type"] for each in usual["transfer_scene_report_infos"]} == {"岗位类型", "报酬说明"}
+    assert own["transfer_scene_report_infos"] == [
+        {"info_type": "岗位类型", "info_content": "团长"},
+        {"info_type": "报酬说明", "info_content": "双十一佣金"},
+    ]
+    request = CATALOG["wechat_pay.transfer"].parse_arguments({**PAYEE, "reports": {"活动名称": "双十一"}})
+    with pytest.raises(ValidationProblem, match="转账场景报备信息"):
+        await Attempts(client, CATALOG["wechat_pay.transfer"], request, "k").until_done(most=1)
+
+
+async def test_a_scene_and_a_merchant_may_be_given_as_numbers(world: Outside) -> None:
+    shown = await world.account("wechat_pay")
+    numbers = {"mch_id": int(shown.settings["mch_id"]), "scene_id": 1011, "scene_reports": {"赔付原因": "错发"}}
+    client = connector("wechat_pay").open(await world.account("wechat_pay", **numbers), world.link)
+    assert (await perform(client, "wechat_pay.transfer", **PAYEE)).state == "wait_confirm"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"scene_id": "1011"}, "赔付原因"),
+        ({"scene_reports": {"岗位类型": "推广员"}}, "报酬说明"),
+        ({"scene_reports": {"活动名称": "双十一", "奖励说明": "奖励"}}, "岗位类型"),
+        ({"scene_reports": {"岗位类型": "推广员", "报酬说明": "佣" * 33}}, "scene_reports"),
+        ({"scene_id": "2000"}, "scene_reports"),
+    ],
+)
+async def test_a_scene_that_the_platform_would_refuse_is_refused_in_the_settings(
+    world: Outside, changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationProblem, match=named):
+        connector("wechat_pay").open(await world.account("wechat_pay", **changes), world.link)
+
+
 async def test_an_unclaimed_transfer_fails_after_a_day(world: Outside) -> None:
     client = await merchant(world)
     made = await perform(client, "wechat_pay.transfer", **PAYEE)
@@ -263,7 +305,17 @@ async def test_the_librarys_own_client_works_with_the_simulator(world: Outside) 
     )
     client._core._gate_way = settings["base_url"]
     code, told = await asyncio.to_thread(
-        client.mch_transfer_bills, "LIB1", "1000", "oPayee", 250_000, "佣金", user_name="林晓"
+        client.mch_transfer_bills,
+        "LIB1",
+        "1005",
+        "oPayee",
+        250_000,
+        "佣金",
+        user_name="林晓",
+        transfer_scene_report_infos=[
+            {"info_type": "岗位类型", "info_content": "推广员"},
+            {"info_type": "报酬说明", "info_content": "11月佣金"},
+        ],
     )
     assert (code, json.loads(told)["state"]) == (200, "WAIT_USER_CONFIRM")
     request = await settle(world, "LIB1", "SUCCESS")
@@ -298,8 +350,6 @@ def test_a_number_is_the_keys_own() -> None:
 async def test_a_conflicting_number_is_a_conflict_for_the_platform(world: Outside) -> None:
     client = await merchant(world)
     await perform(client, "wechat_pay.transfer", **PAYEE, out_bill_no="P1")
+    request = CATALOG["wechat_pay.transfer"].parse_arguments({**PAYEE, "openid": "oOther"})
     with pytest.raises(ConflictProblem):
-        await client.api.change(
-            "/v3/fund-app/mch-transfer/transfer-bills",
-            {"appid": client.api.settings.app_id, "out_bill_no": "P1", "openid": "oOther", "transfer_amount": 1},
-        )
+        await client.api.change("/v3/fund-app/mch-transfer/transfer-bills", client._order(request, "P1"))

@@ -20,14 +20,14 @@ from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wechat_pay import bills, keys
 from simulator.platforms.wechat_pay.refusals import Refused
 from simulator.platforms.wechat_pay.sharing import Sharing
-from simulator.platforms.wechat_pay.transfers import Transfer
+from simulator.platforms.wechat_pay.transfers import Transfer, require_reports
 from simulator.quotas import Limit
 from simulator.seeding import CHINA
 from simulator.world import World
 
 UNVERIFIED = (
     "the caps of a transfer",
-    "that 24 hours without confirmation end in FAIL",
+    "which fail_reason 24 hours without confirmation end with",
     "that the fund-flow bill names the merchant's own number as its voucher",
 )
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -226,6 +226,7 @@ class WechatPay(PlatformBase):
             raise Refused(400, "PARAM_ERROR", "out_bill_no 或 transfer_amount 不正确")
         if wanted.get("appid") != shop.client_id:
             raise Refused(400, "INVALID_REQUEST", "appid 与商户号不匹配")
+        require_reports(wanted.get("transfer_scene_id"), wanted.get("transfer_scene_report_infos"))
         name = self._opened_name(wanted.get("user_name"), amount)
         subjects = {"out_bill_no": number, "openid": str(wanted.get("openid", ""))}
         known = self.transfers.get(f"{shop.id}/{number}")

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import AwareDatetime
 
 from simulator.entities import Row
+from simulator.platforms.wechat_pay.refusals import Refused
+
+SCENES = {
+    "1000": {"活动名称", "奖励说明"},
+    "1002": {"补贴类型"},
+    "1004": {"保险产品备案编号", "保险名称", "保险操作单号"},
+    "1005": {"岗位类型", "报酬说明"},
+    "1010": {"回收商品名称"},
+    "1011": {"赔付原因"},
+}
+"""What of each scene has to be told, all of it, each once, in at most 32 characters [O]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +36,20 @@ class Transfer(Row):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     fail_reason: str = ""
+
+
+def require_reports(scene: Any, told: Any) -> None:
+    """Refuses a transfer that does not tell what its scene wants."""
+    if not isinstance(scene, str) or not scene:
+        raise Refused(400, "PARAM_ERROR", "transfer_scene_id 必填")
+    if not isinstance(told, list) or not told:
+        raise Refused(400, "PARAM_ERROR", "需传入转账场景报备信息，请检查")
+    infos = [
+        (each.get("info_type"), each.get("info_content")) if isinstance(each, dict) else (None, None) for each in told
+    ]
+    types = [kind for kind, _ in infos]
+    lengths = [len(content) if isinstance(content, str) else 0 for _, content in infos]
+    if (scene in SCENES and (set(types) != SCENES[scene] or len(types) != len(SCENES[scene]))) or not all(
+        1 <= length <= 32 for length in lengths
+    ):
+        raise Refused(400, "PARAM_ERROR", "未传入完整且对应的转账场景报备信息，请根据接口文档检查")
