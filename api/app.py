@@ -30,6 +30,7 @@ from api.routes.imports import imports
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
 from api.routes.payee_accounts import payee_accounts
+from api.routes.payout_confirmations import payout_confirmations
 from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
@@ -72,6 +73,7 @@ ROUTERS = (
     settlement_periods,
     ledger,
     payouts,
+    payout_confirmations,
     payee_accounts,
     bank_files,
     bills,

@@ -35,6 +35,7 @@ from services.organisation import OrganisationTree
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
+from services.payout_confirmations import PayoutConfirmations
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
 from services.people import People
@@ -112,6 +113,7 @@ class ApiDependencies:
     payouts: PayoutService
     payee_accounts: PayeeAccounts
     payout_starts: PayoutStarts
+    payout_confirmations: PayoutConfirmations
     bank_payouts: BankPayouts
     bank_answers: BankAnswers
     bills: BillService

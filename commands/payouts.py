@@ -1,5 +1,6 @@
-"""`tandem settle pay|payouts`: batches of payouts, planned here and paid by the worker."""
+"""`tandem settle pay|payouts|confirmation`: batches of payouts, planned here and paid by the worker."""
 
+import json
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from domain.problems import Text
 from domain.settlement.payouts import RAILS, Rail
 from runtime.settings import Settings
 from services.calculations import CalculationSteps
+from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payouts import BatchView, PayoutService, PayoutWish
 from storage.engine import Database
@@ -63,6 +65,21 @@ def approve_payouts(
         service, actor = _service(database, settings), command_line_actor(Role.DIRECTOR)
         await service.decide(actor, batch, approve=not refuse, note=note)
         _show(await service.show(actor, batch), settings)
+
+    with_database(work)
+
+
+def show_confirmation(
+    number: Annotated[str, typer.Argument(help="付款单号 / the payout's number")],
+    reason: Annotated[str, typer.Option("--reason", help="为什么查看，写入审计 / why; it is audited")],
+) -> None:
+    """待收款人确认的付款：小程序调起确认页所需（JSON） / what a payee's app needs to confirm a payout, as JSON."""
+
+    async def work(database: Database, _: Settings) -> None:
+        found = await PayoutConfirmations(database).show(command_line_actor(Role.FINANCE), number, reason)
+        payout, told = found.payout, found.confirmation.model_dump(mode="json")
+        shown = {"number": payout.number, "payee": found.payee, "amount_minor": payout.amount_minor, **told}
+        typer.echo(json.dumps(shown, ensure_ascii=False))
 
     with_database(work)
 

@@ -108,6 +108,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         payouts=application.payouts,
         payee_accounts=application.payee_accounts,
         payout_starts=application.payout_starts,
+        payout_confirmations=application.payout_confirmations,
         bank_payouts=application.bank_payouts,
         bank_answers=application.bank_answers,
         bills=application.bills,

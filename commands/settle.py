@@ -3,7 +3,7 @@
 import typer
 
 from commands.bank_payouts import bank_answer, bank_check, bank_file
-from commands.payouts import approve_payouts, plan_payouts, show_payouts
+from commands.payouts import approve_payouts, plan_payouts, show_confirmation, show_payouts
 from commands.reconciliation import bill_terms, list_breaks, reconcile
 from commands.settlement import (
     approve_run,
@@ -31,6 +31,7 @@ settle.command("explain")(explain)
 settle.command("pay")(plan_payouts)
 settle.command("payouts")(show_payouts)
 settle.command("approve-payouts")(approve_payouts)
+settle.command("confirmation")(show_confirmation)
 settle.command("bank-file")(bank_file)
 settle.command("bank-check")(bank_check)
 settle.command("bank-answer")(bank_answer)

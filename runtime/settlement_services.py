@@ -22,6 +22,7 @@ from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
 from services.paying import Paying
+from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PayoutPlanning
 from services.payout_rails import PayoutRail
 from services.payout_starts import PayoutStarts
@@ -125,6 +126,10 @@ class SettlementServices:
     @cached_property
     def payout_starts(self) -> PayoutStarts:
         return PayoutStarts(self.database, self.orchestrator, self.payouts)
+
+    @cached_property
+    def payout_confirmations(self) -> PayoutConfirmations:
+        return PayoutConfirmations(self.database)
 
     @cached_property
     def payout_planning(self) -> PayoutPlanning:

@@ -76,7 +76,7 @@ def require_unmasking(actor: Actor, reason: str, permission: Permission = Permis
 
 async def record_unmasking(work: UnitOfWork, actor: Actor, kind: str, key: str, reason: str, place: Placement) -> None:
     """Write down who read what in clear, and why; `kind` is `task`, `run`, `customer`,
-    `payee` or `inbox`."""
+    `payee`, `payout` or `inbox`."""
     await AuditLog(work).record(actor, f"{kind}.unmask", f"{kind}:{key}", {"reason": reason.strip()}, place)
 
 

@@ -18,6 +18,7 @@ from domain.problems import ProblemError
 from domain.settlement.payees import Payee
 from domain.settlement.payouts import ENDS, Rail, State, Terms
 from services.payout_booking import settle_paid, settle_part, settle_returned
+from services.payout_confirmations import announce
 from services.payout_planning import batch_of
 from services.payout_rails import LEASE_S, PayoutOrder, PayoutRail, RailAnswer
 from storage.engine import Database
@@ -189,7 +190,7 @@ class Paying:
             if state == "unknown" and row.state in ("accepted", "awaiting_user"):
                 # The rail took it and could not be asked: it stands where it stood.
                 state = row.state
-            confirmation = answer.confirmation or row.confirmation
+            confirmation = answer.confirmation.model_dump(mode="json") if answer.confirmation else row.confirmation
             told = {
                 "rail_number": answer.rail_number or row.rail_number,
                 "confirmation": None if state in ENDS else confirmation,
@@ -205,6 +206,8 @@ class Paying:
                 case "failed" | "cancelled":
                     await settle_returned(work, row)
                 case _:
+                    if state == "awaiting_user" and answer.confirmation is not None:
+                        await announce(work, row, answer.confirmation)
                     pause_s = min(_pause(state, row.attempts), self._longest_pause_s)
                     payouts.wait(row, answer.retry_after_s or pause_s)
 
@@ -226,4 +229,5 @@ def _order(row: PayoutRow, payee: Payee, scheme: str, terms: Terms) -> PayoutOrd
         account=terms.accounts.get(row.rail),
         rail_number=row.rail_number,
         until=row.next_at,
+        is_confirmable=row.confirmation is not None,
     )

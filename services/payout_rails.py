@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.settlement.payees import PayoutDetails
-from domain.settlement.payouts import State
+from domain.settlement.payouts import Confirmation, State
 
 LEASE_S = 120.0
 """How long whoever takes a payout may take for it, before somebody else goes on with it."""
@@ -16,6 +16,7 @@ class PayoutOrder:
     """A payout as its rail needs it. number: ours, the same for every attempt. account: whose platform account pays;
     the platform's only one when none is named. rail_number: the rail's own, once it said one. remark: for the payee.
     until: after that somebody else may have taken the payout over, and nothing more of it may be sent.
+    is_confirmable: the payee has been given what they need to confirm it.
     """
 
     id: int
@@ -28,6 +29,7 @@ class PayoutOrder:
     account: str | None
     rail_number: str | None
     until: datetime | None = None
+    is_confirmable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class RailAnswer:
 
     state: State
     rail_number: str | None = None
-    confirmation: str | None = None
+    confirmation: Confirmation | None = None
     reason: str | None = None
     retry_after_s: float | None = None
     paid_minor: int = 0

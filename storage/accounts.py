@@ -77,6 +77,12 @@ class Accounts(Repository):
         """The ids of all accounts (`youzan/flagship`), disconnected ones too."""
         return (await self.session.scalars(select(col(AccountRow.id)).order_by(col(AccountRow.id)))).all()
 
+    async def of_app(self, app_id: str) -> Sequence[str]:
+        """The ids of accounts whose WeChat app this is: Official Accounts, WeChat Stores, merchants of WeChat Pay."""
+        row = AccountRow
+        statement = select(col(row.id)).where(col(row.settings)["app_id"].astext == app_id).order_by(col(row.id))
+        return (await self.session.scalars(statement)).all()
+
     async def credentials(self, account_id: str, *, disconnected: bool = False) -> Mapping[str, str]:
         """For connectors only. disconnected: also those of an account that is. Raises NotFoundProblem for others."""
         row = await self._row(account_id, None)

@@ -10,6 +10,7 @@ from sqlmodel import AutoString, Field, col
 
 from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, Omission, Rail, State
 from storage.bulk import fetch
+from storage.encryption import EncryptedJson
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
@@ -19,9 +20,10 @@ _OPEN = "state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_us
 
 class PayoutRow(Table, table=True):
     """One payout. number: ours, the same for every attempt; rail_number: the rail's. offset_minor: what of the balance
-    went to what the payee owes. pay_on: not before that day. next_at: when the rail is asked next. confirmation: what
-    the payee's app needs. file: the bank file that it was written into. reason: why it ended unpaid. refused_at: when
-    its rail did not take it; that is certain once nothing that was sent before can be taken any more.
+    went to what the payee owes. pay_on: not before that day. next_at: when the rail is asked next. confirmation:
+    `domain.settlement.payouts.Confirmation`, while it waits for the payee. file: the bank file that it was written
+    into. reason: why it ended unpaid. refused_at: when its rail did not take it; that is certain once nothing that was
+    sent before can be taken any more.
     """
 
     __tablename__ = "payouts"
@@ -39,7 +41,9 @@ class PayoutRow(Table, table=True):
     attempts: int = Field(default=0, sa_type=SmallInteger)
     next_at: datetime = instant()
     rail_number: str | None = Field(default=None, index=True)
-    confirmation: str | None = None
+    confirmation: dict[str, Any] | None = Field(
+        default=None, sa_type=EncryptedJson("payouts.confirmation"), nullable=True
+    )
     file: str | None = None
     reason: str | None = None
     refused_at: datetime | None = instant(optional=True)

@@ -72,6 +72,11 @@ RESPONSES: dict[str, Any] = {
     "approve_payouts": _APPROVED,
     "refuse_payouts": {**_APPROVED, "state": "refused", "ended_at": "2026-12-08T01:20:00Z"},
     "list_payouts": {"items": [_PAYOUT], "next_cursor": None},
+    "show_payout_confirmation": {
+        **{name: _PAYOUT[name] for name in ("number", "payee", "amount_minor", "currency")},
+        **{"account": "main", "mch_id": "1900001109", "app_id": "wxEXAMPLE00000001", "package_info": "EXAMPLE"},
+        "expires_at": "2026-12-09T01:21:00Z",
+    },
     "list_omissions": {"items": [{"payee": "P-0138", "reason": "no-account", "amount_minor": 804}]},
     "explain_payee_account": {
         "payee": "P-0137",

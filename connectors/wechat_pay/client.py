@@ -55,7 +55,7 @@ class WechatPayMerchant(ProfitSharing):
         if resumed:
             known = await self._known(request, number)
             if known is not None:
-                return known
+                return await self.with_package(request, known)
         try:
             answer = await self.api.change(TRANSFERS, self._order(request, number))
         except ProblemError as problem:
@@ -63,9 +63,23 @@ class WechatPayMerchant(ProfitSharing):
                 raise
             known = await self._known(request, number)
             if known is not None:
-                return known
+                return await self.with_package(request, known)
             raise
         return _read(answer, number)
+
+    async def with_package(self, request: TransferArguments, told: TransferOutput) -> TransferOutput:
+        """A transfer with what its payee needs to confirm it, while it waits for them.
+
+        The platform says that only in answer to the order itself, never when it is asked; an order that is sent again
+        under its number is the same one [O], and answered with the same package [S]. What cannot be had stays away.
+        """
+        if told.state != "wait_confirm" or told.confirmation is not None:
+            return told
+        try:
+            again = _read(await self.api.change(TRANSFERS, self._order(request, told.out_bill_no)), told.out_bill_no)
+        except ProblemError:
+            return told
+        return told.model_copy(update={"confirmation": again.confirmation})
 
     async def get_transfer(self, request: TransferNumberArguments) -> TransferOutput:
         """The transfer as it stands; the platform knows it for thirty days."""

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from domain.canonical.origin import Origin
 from domain.money import AmountMinor
 
@@ -19,3 +21,17 @@ class PayoutData(Origin):
     amount_minor: AmountMinor | None = None
     currency: str = "CNY"
     fail_reason: str | None = None
+
+
+class PayoutToConfirm(PayoutData):
+    """A transfer that waits for its payee. payee, scheme: the merchant's names for them. openid: the payee's, in the
+    app. mch_id, app_id, package_info: what `wx.requestMerchantTransfer` takes. expires_at: then the money comes back.
+    """
+
+    payee: str
+    scheme: str
+    openid: str | None = None
+    mch_id: str
+    app_id: str
+    package_info: str
+    expires_at: AwareDatetime

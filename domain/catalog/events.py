@@ -60,6 +60,23 @@ _GROUP = {
     "member_count_delta": 1,
 }
 _TAG = {"platform": "wecom", "account": "demo-corp", "version": 1795399200, "tag_id": "etEXAMPLE0001", "kind": "tag"}
+_TO_CONFIRM = {
+    "platform": "wechat_pay",
+    "account": "main",
+    "version": 1795399200000,
+    "out_bill_no": "P4d7a1c9e0b3f58264a9c7e1d0f3b582",
+    "state": "wait_confirm",
+    "payee": "P-0137",
+    "scheme": "promoters",
+    "amount_minor": 68765,
+    "currency": "CNY",
+    "openid": "oEXAMPLE-openid",
+    "mch_id": "1900001109",
+    "app_id": "wxEXAMPLE00000001",
+    "package_info": "EXAMPLE",
+    "expires_at": "2026-11-24T02:00:00Z",
+    "occurred_at": "2026-11-23T02:00:00Z",
+}
 
 EVENT_TYPES: tuple[EventType, ...] = tuple(
     EventType(name=f"tandem.{name}", title=Text(zh, en), example=example)
@@ -113,5 +130,6 @@ EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("tag.created", "企业标签创建", "A corp tag was made", _TAG),
         ("tag.updated", "企业标签变更", "A corp tag changed", _TAG),
         ("tag.removed", "企业标签删除", "A corp tag was removed", _TAG),
+        ("payout.awaiting-confirmation", "付款待收款人确认", "A payout waits for its payee to confirm it", _TO_CONFIRM),
     )
 )

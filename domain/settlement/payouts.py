@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.ids import content_digest
 from domain.settlement.exact import RATE
@@ -38,6 +38,21 @@ where one is required; they are not active; no order whose payment could be shar
 
 NAMED_FROM_MINOR = 200_000
 """From 2,000 yuan on WeChat Pay wants the payee's real name."""
+
+
+class Confirmation(BaseModel):
+    """What a payee's app needs so that they can confirm a payout, as `wx.requestMerchantTransfer` takes it.
+
+    account: the slug of the platform account that pays. expires_at: what is not confirmed by then comes back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    mch_id: str
+    app_id: str
+    package_info: str
+    expires_at: AwareDatetime
 
 
 class RailQuota(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from simulator.admin.bodies import Body, WhichAccount
 from simulator.admin.faults import add_fault_routes
+from simulator.admin.payees import add_payee_routes
 from simulator.admin.pushes import add_push_routes, add_replay_routes
 from simulator.admin.shopping import add_shopping_routes
 from simulator.admin.truth import add_truth_routes
@@ -61,6 +62,7 @@ def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Ma
     _add_world_routes(router, world, pusher, replayer, platforms)
     _add_warehouse_route(router, platforms)
     add_shopping_routes(router, world)
+    add_payee_routes(router, pusher, platforms)
     add_truth_routes(router, world, platforms)
     add_fault_routes(router, world.faults)
     add_push_routes(router, world, pusher, platforms)

@@ -181,6 +181,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
         "batch_id": [str(subscription.id)],
         "break_id": [str(subscription.id)],
         "file_number": ["B1-1"],
+        "number": ["P1"],
         "currency": ["USD"],
         "day": ["2026-05-03"],
         "customer_id": [str(assigned.customers[phone])],

@@ -92,6 +92,24 @@ async def test_a_scene_that_the_platform_would_refuse_is_refused_in_the_settings
         connector("wechat_pay").open(await world.account("wechat_pay", **changes), world.link)
 
 
+async def test_a_payee_confirms_with_the_package_and_nobody_else_and_not_twice(world: Outside) -> None:
+    client = await merchant(world)
+    made = await perform(client, "wechat_pay.transfer", **PAYEE)
+    settings = client.api.settings
+    page = {"mchId": settings.mch_id, "appId": settings.app_id, "package": made.confirmation}
+    for wrong, status in (({"package": "other"}, 404), ({"appId": "wx-other"}, 404), ({"openId": "oOther"}, 422)):
+        refused = await world.sim.http.post("/_sim/transfers/confirm", json={**page, **wrong})
+        assert refused.status_code == status, refused.text
+    await world.sim.admin("POST", "/transfers/confirm", json=page)
+    seen = await perform(client, "wechat_pay.get_transfer", out_bill_no=made.out_bill_no)
+    assert (seen.state, seen.confirmation) == ("succeeded", None)
+    assert (await world.sim.http.post("/_sim/transfers/confirm", json=page)).status_code == 422
+    late = await perform(client, "wechat_pay.transfer", key="late", **PAYEE)
+    await world.sim.admin("POST", "/advance", json={"seconds": 25 * 3600})
+    again = await world.sim.http.post("/_sim/transfers/confirm", json={**page, "package": late.confirmation})
+    assert again.status_code == 422
+
+
 async def test_an_unclaimed_transfer_fails_after_a_day(world: Outside) -> None:
     client = await merchant(world)
     made = await perform(client, "wechat_pay.transfer", **PAYEE)
@@ -117,7 +135,8 @@ async def test_the_number_of_a_transfer_never_changes_and_the_platform_is_asked_
     made = await perform(client, "wechat_pay.transfer", **PAYEE)
     entries = (await world.sim.ledger(kind="transfer"))["entries"]
     assert {entry["out_bill_no"] for entry in entries} == {made.out_bill_no}
-    assert [entry["effect"] for entry in entries] == [True]
+    assert [entry["effect"] for entry in entries if entry["effect"]] == [True]
+    assert made.confirmation, "its payee can confirm it, whatever answer was lost"
     assert asked[:2] == ["POST transfer-bills", f"GET {made.out_bill_no}"]
 
 

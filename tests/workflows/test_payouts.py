@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -22,11 +23,13 @@ from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.orchestrator import Orchestrator
 from services.paying import Paying, Standing
+from services.payout_confirmations import TYPE
 from services.payout_rails import PayoutOrder
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutWish
 from services.wechat_pay_rail import WechatPayRail
 from simulator.platforms.wechat_pay.transfers import Transfer
+from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
 from tests.services.house import eventually
@@ -133,6 +136,16 @@ async def test_payouts_reach_their_ends_whatever_happens_on_the_way(
         assert sum((await cashier.accounts())["paying"].values()) == 11_382
         transfers = world.sim.app.state.world.shelf("wechat_pay_transfer", Transfer).having(account=account.slug)
         assert len(transfers) == 8, "each once, whatever was answered"
+
+        async def can_all_confirm() -> bool:
+            async with UnitOfWork(office.database) as work:
+                told = await work.session.execute(text("SELECT count(*), count(confirmation) FROM payouts"))
+                events = await work.session.execute(
+                    text("SELECT count(*) FROM events WHERE type = :type"), {"type": TYPE}
+                )
+                return (*told.one(), *events.one()) == (8, 8, 8)
+
+        await eventually(can_all_confirm, seconds=60)
         ends = dict(
             zip(sorted(each.out_bill_no for each in transfers), ("FAIL", "CANCELLED", *["SUCCESS"] * 6), strict=True)
         )

@@ -28,6 +28,7 @@ from simulator.world import World
 UNVERIFIED = (
     "the caps of a transfer",
     "which fail_reason 24 hours without confirmation end with",
+    "that an order which is sent again is answered with the package of the first time",
     "that the fund-flow bill names the merchant's own number as its voucher",
 )
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -133,6 +134,29 @@ class WechatPay(PlatformBase):
             raise ValueError(f"a transfer ends as SUCCESS, FAIL or CANCELLED, not {event!r}")
         return self._ended(shop, row, event)
 
+    def confirm(self, mch_id: str, app_id: str, package: str, openid: str | None = None) -> Push:
+        """The payee takes what a package stands for; openid: who is there, when it is not the payee.
+
+        LookupError for a package of nobody's, ValueError for one that has lapsed or was used.
+        """
+        shop = next((each for each in self.shops() if str(each.number) == mch_id and each.client_id == app_id), None)
+        rows = self.transfers.having(account=shop.id) if shop is not None else []
+        row = next((each for each in rows if self.world.token("package", each.id) == package), None)
+        if shop is None or row is None:
+            raise LookupError("no transfer of this merchant and app has such a package")
+        if openid is not None and openid != row.openid:
+            raise ValueError("你的微信号与商家指定的微信号不一致")
+        if self._settled(row).state != "WAIT_USER_CONFIRM":
+            raise ValueError("the package was used, or a day has passed")
+        return self._ended(shop, row, "SUCCESS")
+
+    def _settled(self, row: Transfer) -> Transfer:
+        """The transfer as it is now: one that nobody confirmed for a day has failed."""
+        now = self.world.clock.now()
+        if row.state == "WAIT_USER_CONFIRM" and now - row.created_at > UNCLAIMED:
+            return self.transfers.change(row, state="FAIL", updated_at=now, fail_reason="OVERDUE_CLOSE")
+        return row
+
     def _ended(self, shop: Shop, row: Transfer, state: str) -> Push:
         if row.state == "WAIT_USER_CONFIRM":
             reason = "OVERDUE_CLOSE" if state == "FAIL" else ""
@@ -234,7 +258,7 @@ class WechatPay(PlatformBase):
             self._record(shop, "transfer", wanted, subjects, code=1)
             if (known.openid, known.amount_minor) != (wanted.get("openid"), amount):
                 raise Refused(400, "ALREADY_EXISTS", "商户单号已存在，且参数不一致")
-            return self._accepted(known)
+            return self._accepted(self._settled(known))
         now = self.world.clock.now()
         row = self.transfers.put(
             Transfer(
@@ -269,12 +293,9 @@ class WechatPay(PlatformBase):
 
     def _query(self, shop: Shop, number: str) -> Json:
         row = self.transfers.get(f"{shop.id}/{number}")
-        now = self.world.clock.now()
-        if row is None or now - row.created_at > QUERIED:
+        if row is None or self.world.clock.now() - row.created_at > QUERIED:
             raise Refused(404, "NOT_FOUND", "记录不存在")
-        if row.state == "WAIT_USER_CONFIRM" and now - row.created_at > UNCLAIMED:
-            row = self.transfers.change(row, state="FAIL", updated_at=now, fail_reason="OVERDUE_CLOSE")
-        return {"mch_id": str(shop.number), "appid": shop.client_id, **_shown(row)}
+        return {"mch_id": str(shop.number), "appid": shop.client_id, **_shown(self._settled(row))}
 
     def _accepted(self, row: Transfer) -> Json:
         package = {"package_info": self.world.token("package", row.id)} if row.state == "WAIT_USER_CONFIRM" else {}
