@@ -67,6 +67,7 @@ class Account:
     recorded: Mapping[str, Sequence[datetime]]
     silenced_at: Mapping[str, datetime]
     open_runs: frozenset[str]
+    open_quick_runs: frozenset[str] = frozenset()
 
 
 async def take_stock(stage: Stage, people: Sequence[Person]) -> Account:
@@ -119,8 +120,17 @@ async def _taken(stage: Stage, people: Sequence[Person]) -> Account:
         recorded[of_person.get((name, recipient), f"{name} to {recipient}")].append(at)
     names = {customer: name for name, customer in customers.items()}
     silenced_at = {names[customer]: at for customer, at in silenced if customer in names}
-    open_runs = frozenset(row.id for row in rows if row.ended_at is None)
-    return Account(standings, runs, unclaimed, await _sent(stage, of_person), recorded, silenced_at, open_runs)
+    open_rows = [row for row in rows if row.ended_at is None]
+    return Account(
+        standings,
+        runs,
+        unclaimed,
+        await _sent(stage, of_person),
+        recorded,
+        silenced_at,
+        open_runs=frozenset(row.id for row in open_rows),
+        open_quick_runs=frozenset(row.id for row in open_rows if row.version.endswith(PATCH)),
+    )
 
 
 async def judge(stage: Stage, people: Sequence[Person], account: Account) -> list[Claim]:
