@@ -46,7 +46,7 @@ def simulator(
     customers: Annotated[
         int | None, typer.Option(min=1, max=200_000, help="模拟多少人 / people of the simulated world")
     ] = None,
-    years: Annotated[float | None, typer.Option(min=0.001, max=5, help="历史多少年 / years of history")] = None,
+    years: Annotated[float | None, typer.Option(min=0, max=5, help="历史多少年 / years of history")] = None,
 ) -> None:
     """运行平台模拟器 / serve the simulated platforms."""
     settings = read_settings()

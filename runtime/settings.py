@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """A simulated customer returns something every so many seconds: there is something to do. 0: nobody does."""
     simulator_customers: int = Field(default=120, ge=1, le=200_000)
     """People of the simulated world."""
-    simulator_years: float = Field(default=2, gt=0, le=5)
+    simulator_years: float = Field(default=2, ge=0, le=5)
     """How far back the simulated shops' history reaches."""
     simulator_push_url: str | None = None
     """Where the simulated shops send their webhooks; none: to the API on this machine."""

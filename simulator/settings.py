@@ -23,8 +23,8 @@ class Settings(BaseModel):
     push_base: str | None = "http://127.0.0.1:8000"
     trickle_s: float | None = Field(default=None, gt=0)
     customers: int = Field(default=120, ge=1, le=200_000)
-    years: float = Field(default=2, gt=0, le=5)
-    """How far back the shops' history reaches."""
+    years: float = Field(default=2, ge=0, le=5)
+    """How far back the shops' history reaches; 0: they are new, have sold nothing and talked to nobody yet."""
     epoch: AwareDatetime | None = None
 
     wecom_token_s: float = 7200

@@ -33,5 +33,6 @@ def seed_world(world: World) -> None:
     """Fills an empty world; nothing here is written to the journal."""
     seed_shops(world)
     seed_people(world)
-    seed_orders(world)
-    seed_interactions(world)
+    if world.settings.years:
+        seed_orders(world)
+        seed_interactions(world)

@@ -133,3 +133,11 @@ def test_windows_hold_what_a_scan_of_everything_would(world: World) -> None:
     again = world.orders.between("updated", start, end, shop="demo-taobao")
     assert [row.id for row in again] == [row.id for row in found[1:]]
     assert moved in world.orders.between("updated", EPOCH, None, shop="demo-taobao")
+
+
+def test_new_shops_have_customers_and_goods_and_sold_nothing() -> None:
+    new = World(Settings(customers=40, years=0, epoch=EPOCH))
+    assert len(new.customers) == 40
+    assert list(new.goods)
+    assert not list(new.orders)
+    assert not list(new.refunds)
