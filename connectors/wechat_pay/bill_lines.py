@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from connectors.wechat_pay.bills import Bill, Kind, Row
 from domain.imports import RowError
+from domain.imports.cells import printed
 from domain.money import minor_from_major
 from domain.problems import Text, ValidationProblem
 from domain.settlement.bills import SHANGHAI, BillLine, LineKind, check_day, unbelievable
@@ -82,7 +83,10 @@ class _Reader:
         value = self._row.get(column)
         if value is None:
             raise self.wrong(column, Text("缺少这一列", "this column is missing"))
-        return value
+        try:
+            return printed(value) or ""
+        except ValueError as error:
+            raise self.wrong(column, error.args[0]) from None
 
     def amount(self, column: str) -> int:
         """In fen; fees have five digits, of which the last three are nothing."""

@@ -18,6 +18,7 @@ Form = Literal["text", "yuan", "fen", "whole", "yes_no", "time", "date", "list"]
 
 _KEPT_AS_TEXT = re.compile(r'="([^"]*)"')
 _LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?[eE]\+[0-9]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _MOST_EXACT = 10**15
 _TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y%m%d%H%M%S", "%Y%m%d")
 _YES, _NO = frozenset({"是", "有", "yes", "y", "true", "1", "√"}), frozenset({"否", "无", "no", "n", "false", "0", "×"})
@@ -42,6 +43,13 @@ def cell_text(cell: Cell) -> str | None:
         kept = _KEPT_AS_TEXT.fullmatch(plain)
         return (kept[1].strip() if kept else plain) or None
     return str(cell)
+
+
+def printed(text: str | None) -> str | None:
+    """The text of a number or a reason: what cannot be seen in it would be kept, compared and never found."""
+    if text is not None and _CONTROL.search(text):
+        raise ValueError(Text("含有控制字符，请重新导出", "there are control characters in it: export it again"))
+    return text
 
 
 def cell_value(cell: Cell, form: Form, zone: ZoneInfo, separator: str = ",") -> Any:

@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from domain.imports import Row, RowError, Table
-from domain.imports.cells import Form, cell_text, cell_value
+from domain.imports.cells import Form, cell_text, cell_value, printed
 from domain.problems import Text, ValidationProblem
 from domain.settlement.bank_files import HEADING
+from domain.settlement.bills import is_of_this_age
 
 Result = Literal["paid", "failed", "pending"]
 TITLES: Mapping[str, tuple[str, ...]] = {
@@ -125,7 +126,8 @@ def _read(row: Row, places: Mapping[str, int], columns: tuple[str, ...]) -> Answ
         form: Form = "time" if field == "time" else "text"
         cell = row.cells[place] if place < len(row.cells) else None
         try:
-            values[field] = cell_text(cell) if field == "amount" else cell_value(cell, form, _SHANGHAI)
+            value = cell_text(cell) if field == "amount" else cell_value(cell, form, _SHANGHAI)
+            values[field] = value if field == "time" else printed(value)
         except ValueError as error:
             return RowError(row.line, columns[place], error.args[0])
     wrong = _unfit(values)
@@ -161,6 +163,9 @@ def _unfit(values: Mapping[str, Any]) -> tuple[str, Text] | None:
         return "serial", Text(f"最长 {LONGEST_SERIAL} 字", f"at most {LONGEST_SERIAL} characters")
     if len(values.get("reason") or "") > LONGEST_REASON:
         return "reason", Text(f"最长 {LONGEST_REASON} 字", f"at most {LONGEST_REASON} characters")
+    at = values.get("time")
+    if at is not None and not is_of_this_age(datetime.fromisoformat(at)):
+        return "time", Text("时间超出范围", "this time is out of range")
     return None
 
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from domain.dsl.findings import Finding, did_you_mean
 from domain.dsl.source import decode_source, read_source
 from domain.imports import Row, RowError, Table
-from domain.imports.cells import Form, cell_text, cell_value
+from domain.imports.cells import Form, cell_text, cell_value, printed
 from domain.imports.mapping import ImportMapping
 from domain.problems import Text, ValidationProblem
 from domain.settlement.bills import (
@@ -255,7 +255,8 @@ def _plain(cell: Any, form: Form) -> Any:
         text = cell_text(cell)
         # Some write fees with more digits than fen; what is cut off has to be nothing.
         cell = re.sub(r"(\.\d\d)0+$", r"\1", text) if text is not None else None
-    return cell_value(cell, form, SHANGHAI)
+    value = cell_value(cell, form, SHANGHAI)
+    return printed(value) if form == "text" else value
 
 
 def _refused(name: str, findings: list[Finding]) -> ValidationProblem:

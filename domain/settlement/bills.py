@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from domain.imports import RowError
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
+from domain.settlement.days import FIRST_DAY, LAST_DAY
 
 BillKind = Literal["trade", "funds"]
 """trade: what was bought and sent back, with what it cost; funds: what moved on the account, payouts among it."""
@@ -68,6 +69,11 @@ def day_of(at: datetime) -> date:
     return at.astimezone(SHANGHAI).date()
 
 
+def is_of_this_age(at: datetime) -> bool:
+    """Whether an instant can be reckoned with: it has a Shanghai day that settlement knows."""
+    return FIRST_DAY.year <= at.year <= LAST_DAY.year and FIRST_DAY <= day_of(at) <= LAST_DAY
+
+
 def sums_of(lines: Sequence[BillLine]) -> BillSums:
     """Rows of the file, each once: a coupon that stands in the row of its payment is no movement of its own."""
     rows = {each.line for each in lines if each.kind not in DISCOUNTS}
@@ -102,7 +108,7 @@ def check_sums(sums: BillSums, told: Told) -> None:
 def check_day(lines: Sequence[BillLine], day: date, column: str) -> None:
     """Raises ValidationProblem with the rows of other days. column: the title that times stand under."""
     reason = Text(f"不在账单日 {day} 内", f"this is not on the bill's day {day}")
-    wrong = [RowError(each.line, column, reason) for each in lines if day_of(each.at) != day]
+    wrong = [RowError(each.line, column, reason) for each in lines if not is_of_this_age(each.at) or day_of(each.at) != day]
     if wrong:
         raise unbelievable(wrong)
 

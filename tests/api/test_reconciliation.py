@@ -91,3 +91,16 @@ async def test_whose_orders_an_account_bills(shop: House) -> None:
     assert (await shop.say("finance", "PUT", path, json=wanted)).json()["fee_bps"] == 60
     assert (await shop.get("finance", path)).json()["window_days"] == 3
     assert (await shop.say("finance", "PUT", path, json={"shops": ["generic/none"]})).status_code == 404
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01", "9999-12-31"])
+async def test_a_day_of_another_age_is_refused(shop: House, day: str) -> None:
+    assert (await shop.post("finance", f"{BASE}/reconciliations/generic/pos/{day}")).status_code == 400
+    assert (await send(shop, day, HEAD + f"E1,1.00,{day} 12:00:00\n", "rows=1")).status_code == 400
+
+
+async def test_no_cell_of_a_bill_ends_in_an_error_of_ours(shop: House) -> None:
+    for row in ("E1,99.00,9999-12-31T20:00:00+00:00\n", "E\x001,99.00,2026-06-03 12:00:00\n"):
+        refused = await send(shop, "2026-06-03", HEAD + row, "rows=1")
+        assert refused.status_code == 400
+        assert problem(refused)["errors"][0]["line"] == 2

@@ -69,6 +69,11 @@ def test_the_file_that_was_handed_in_with_columns_added() -> None:
         ((number(1), "失败", "1", "CNY", None, None, "昨天"), "交易时间"),
         ((number(1), "成功", Unreadable(Text("公式", "a formula")), "CNY", "S1"), "金额(元)"),
         ((number(1), "成功", "1", "CNY", "6.22202E+18"), "银行流水号"),
+        ((number(1), "成功", "1", "CNY", "S\x001"), "银行流水号"),
+        ((number(1), "成功", "1", "CNY", "S\x1b1"), "银行流水号"),
+        ((number(1), "失败", "1", "CNY", None, "户名\x00不符"), "失败原因"),
+        ((number(1), "失败", "1", "CNY", None, "户名\x9f不符"), "失败原因"),
+        ((number(1), "失败", "1", "CNY", None, None, "0001-01-01 00:00:00"), "交易时间"),
     ],
 )
 def test_a_wrong_row_is_told_and_holds_up_no_other(row: tuple[Any, ...], column: str) -> None:

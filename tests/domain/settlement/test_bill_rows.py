@@ -97,3 +97,14 @@ def test_a_mapping_that_cannot_be_meant_is_refused_with_its_place(mapping: str, 
     with pytest.raises(ValidationProblem, match=r"^columns.yaml:\d+:\d+") as refused:
         parse_columns(mapping.encode(), "columns.yaml")
     assert said in str(refused.value.problem.as_dict())
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T20:00:00+00:00", "0001-01-01T00:00:00+08:00", "2026-06-01T00:00:00+00:00x"])
+def test_a_time_of_another_age_is_refused_with_its_place(at: str) -> None:
+    assert refusal((at, *PAID[1:])) == (2, "时间")
+
+
+@pytest.mark.parametrize("odd", ["E\x001", "E\x071", "E\x851", "E\n1"])
+def test_a_number_with_control_characters_is_refused_with_its_place(odd: str) -> None:
+    assert refusal(PAID, (*PAID[:2], odd, *PAID[3:])) == (3, "商户订单号")
+    assert refusal((*PAID[:3], odd, *PAID[4:])) == (2, "流水号")
