@@ -149,21 +149,21 @@ class BillService:
     async def payout_word(self, number: str) -> PayoutWord | None:
         """What bills say of a WeChat Pay transfer by our number of it; None while they do not say.
 
-        paid: a bill has it, with its amount. absent: it stands in none of the bills of all days on which it could.
-        Another amount is no word, but a break.
+        paid: bills have it, with its amount. absent: it came back, or stands in none of the bills of all days on which
+        it could. Another amount is no word, but a break.
         """
         async with UnitOfWork(self._database) as work:
             row = await Payouts(work).find(number)
             if row is None or row.rail != "wechat-pay":
                 return None
-            amounts = await Bills(work).transferred({row.number, row.rail_number or row.number})
-            if amounts:
-                return "paid" if amounts == [row.amount_minor] else None
-            return "absent" if await self._told_of_all(work, row) else None
+            merchants = await Bills(work).payers(row.batch)
+            net = await Bills(work).transferred(merchants, {row.number, row.rail_number or row.number})
+            if net is not None:
+                return "absent" if net == 0 else "paid" if net == row.amount_minor else None
+            return "absent" if await self._told_of_all(work, row, merchants) else None
 
-    async def _told_of_all(self, work: UnitOfWork, row: PayoutRow) -> bool:
+    async def _told_of_all(self, work: UnitOfWork, row: PayoutRow, merchants: Sequence[str]) -> bool:
         start, end = day_of(row.created_at), day_of(row.changed_at) + CLAIMED_WITHIN
-        merchants = await Bills(work).payers(row.batch)
         wanted = {start + timedelta(days=number) for number in range((end - start).days + 1)}
         for merchant in merchants:
             if wanted - set((await Bills(work).days(merchant, start, end))["funds"]):

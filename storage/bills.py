@@ -179,10 +179,12 @@ class Bills(Repository):
         """Lines of the days `[start, day]` that can be compared and that no other day's reconciliation has matched."""
         return lines_of(await fetch(self.work, _LINES, {"account": account, "start": start, "day": day}))
 
-    async def transferred(self, numbers: Collection[str]) -> Sequence[int]:
-        """What the transfers with these numbers come to, one by one."""
-        found = await fetch(self.work, _TRANSFERRED, {"numbers": list(numbers)})
-        return [amount for (amount,) in found]
+    async def transferred(self, accounts: Collection[str], numbers: Collection[str]) -> int | None:
+        """What left by the transfers with these numbers, less what came back; None when bills of these accounts have
+        none."""
+        values = {"accounts": list(accounts), "numbers": list(numbers)}
+        ((net,),) = await fetch(self.work, _TRANSFERRED, values)
+        return None if net is None else int(net)
 
     async def payers(self, batch: UUID) -> Sequence[str]:
         """The accounts by which a batch pays its WeChat Pay transfers."""
@@ -281,8 +283,9 @@ _BILLER = """
     WHERE shop = ANY(%(shops)b::text[]) AND account <> %(but)b ORDER BY shop LIMIT 1
 """
 _TRANSFERRED = """
-    SELECT l.amount_minor FROM bill_lines l
-    WHERE l.kind = 'transfer' AND l.direction = 'out'
+    SELECT sum(CASE l.direction WHEN 'out' THEN l.amount_minor ELSE -l.amount_minor END)
+    FROM bill_lines l JOIN bills b ON b.id = l.bill
+    WHERE l.kind = 'transfer' AND b.account = ANY(%(accounts)b::text[])
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
 """
 _PAYERS = """

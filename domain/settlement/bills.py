@@ -108,7 +108,9 @@ def check_sums(sums: BillSums, told: Told) -> None:
 def check_day(lines: Sequence[BillLine], day: date, column: str) -> None:
     """Raises ValidationProblem with the rows of other days. column: the title that times stand under."""
     reason = Text(f"不在账单日 {day} 内", f"this is not on the bill's day {day}")
-    wrong = [RowError(each.line, column, reason) for each in lines if not is_of_this_age(each.at) or day_of(each.at) != day]
+    wrong = [
+        RowError(each.line, column, reason) for each in lines if not is_of_this_age(each.at) or day_of(each.at) != day
+    ]
     if wrong:
         raise unbelievable(wrong)
 

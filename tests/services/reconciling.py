@@ -10,11 +10,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from connectors.wechat_pay.settings import WechatPaySettings
-from domain.access import Role
+from domain.access import Role, system_actor
 from domain.accounts import NewAccount
+from domain.ids import content_digest
 from domain.settlement.bill_rows import parse_columns
-from domain.settlement.bills import SHANGHAI, Told, day_of
-from services.bills import BillReader, BillService, BillTerms
+from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Direction, LineKind, Told, day_of
+from services.bills import BillReader, BillService, BillTerms, take
 from services.breaks import BreakService
 from services.connections import Connections
 from services.reconciliation import Reconciled, ReconciliationService
@@ -99,6 +100,11 @@ class Desk:
         told = {"told": Told(rows=len(rows))} | more
         await self.bills.take_file(QIAN, account, day, COLUMNS, io.BytesIO(content), **told)
 
+    async def billed(self, day: date, kind: BillKind, *lines: BillLine, account: str = PAY) -> None:
+        """As the platform's own bill has it."""
+        digest = content_digest(repr(lines).encode())
+        await take(self.database, system_actor("bills"), account, day, kind, "platform", digest, lines)
+
     async def untied(self) -> Sequence[TieLine]:
         """The years and months whose breaks do not come to what bills and books have left over."""
         reports, today = ReportService(self.database), self.clock().date()
@@ -167,3 +173,11 @@ def a_refund(
 
 def told(number: str, amount: str, kind: str = "交易", fee: str = "0", day: date = DAY) -> str:
     return f"{number},{kind},{amount},{fee},{day} 12:00:00"
+
+
+def moved(
+    line: int, number: str, amount: int, direction: Direction = "out", day: date = DAY, kind: LineKind = "transfer"
+) -> BillLine:
+    """A line of a platform's fund bill."""
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=SHANGHAI)
+    return BillLine(line, kind, direction, amount, at, number, f"W{number}")

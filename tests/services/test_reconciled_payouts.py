@@ -7,7 +7,7 @@ from domain.settlement.bills import day_of
 from domain.settlement.payees import NewPayee
 from services.payees import PayeeRegister
 from tests.connectors.harness import perform
-from tests.services.reconciling import MERCHANT, QIAN, Desk, desk, seed, simulator
+from tests.services.reconciling import DAY, MERCHANT, NOON, POS, QIAN, Desk, desk, moved, seed, simulator
 
 __all__ = ["desk", "simulator"]
 
@@ -76,3 +76,16 @@ async def test_payouts_against_the_bill_and_what_it_says_of_those_that_nobody_kn
     )
     words = {each: await desk.bills.payout_word(each) for each in ("PUNKNOWN", "PKNOWN", "PNEVER", "PLESS", "NONE")}
     assert words == {"PUNKNOWN": "paid", "PKNOWN": "paid", "PNEVER": "absent", "PLESS": None, "NONE": None}
+
+
+async def test_a_transfer_that_lapsed_is_not_paid_although_the_bill_has_it(desk: Desk) -> None:
+    for number in ("PLAPSED", "PTWICE", "PELSEWHERE"):
+        await a_payout(desk, number, "unknown", NOON, 1_000)
+    await desk.billed(DAY, "funds", moved(2, "PLAPSED", 1_000), moved(3, "PTWICE", 1_000), moved(4, "PTWICE", 1_000))
+    assert await desk.bills.payout_word("PLAPSED") == "paid"
+    assert await desk.bills.payout_word("PTWICE") is None, "somebody has to look at that"
+    next_day = DAY + timedelta(days=1)
+    await desk.billed(next_day, "funds", moved(2, "PLAPSED", 1_000, "in", next_day))
+    assert await desk.bills.payout_word("PLAPSED") == "absent"
+    await desk.billed(DAY, "funds", moved(2, "PELSEWHERE", 1_000), account=POS)
+    assert await desk.bills.payout_word("PELSEWHERE") is None, "whose bill this is pays nobody"
