@@ -19,6 +19,7 @@ from api.push_refusals import PushRefusals
 from api.routes.accounts import accounts
 from api.routes.audit import audit
 from api.routes.bank_payouts import bank_files
+from api.routes.bill_terms import bill_terms
 from api.routes.calculations import calculations
 from api.routes.catalog import catalog
 from api.routes.consents import consents
@@ -35,7 +36,7 @@ from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
 from api.routes.quarantine import quarantine
-from api.routes.reconciliation import bill_terms, bills, breaks, reconciliations
+from api.routes.reconciliation import bills, breaks, reconciliations
 from api.routes.releases import releases
 from api.routes.resources import resources
 from api.routes.runs import runs

@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
+from services.bill_terms import BillTermsService
 from services.bills import BillService
 from services.breaks import BreakService
 from services.connection_tests import ConnectionTests
@@ -117,6 +118,7 @@ class ApiDependencies:
     bank_payouts: BankPayouts
     bank_answers: BankAnswers
     bills: BillService
+    bill_terms: BillTermsService
     reconciliation: ReconciliationService
     breaks: BreakService
     reports: ReportService

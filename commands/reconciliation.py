@@ -19,9 +19,8 @@ from domain.money import major_from_minor, minor_from_major
 from domain.problems import Text, ValidationProblem
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import Told
-from domain.settlement.reconciliation import WINDOW_DAYS
 from runtime.settings import Settings
-from services.bills import BillReader, BillService, BillTerms
+from services.bills import BillReader, BillService
 from services.breaks import BreakService
 from services.connections import Connections
 from services.platform_tokens import StoredTokens
@@ -107,30 +106,6 @@ def list_breaks(
             for each in found
         ]
         show_rows(rows, as_json=as_json)
-
-    with_database(work)
-
-
-def bill_terms(
-    account: Account,
-    shops: Annotated[
-        list[str] | None, typer.Option("--shop", help="为哪个店铺收款，可重复 / whose orders it bills, repeatable")
-    ] = None,
-    fee_bps: Annotated[
-        int | None, typer.Option("--fee-bps", min=0, max=10_000, help="费率（万分之）/ the rate")
-    ] = None,
-    window: Annotated[
-        int, typer.Option("--window", min=1, max=15, help="账单可迟几天 / how many days late a bill may be")
-    ] = WINDOW_DAYS,
-) -> None:
-    """写明账号为哪些店铺收款；不写店铺则显示 / say whose orders an account bills; without shops it is shown."""
-
-    async def work(database: Database, _: Settings) -> None:
-        actor, service = command_line_actor(Role.FINANCE), BillService(database)
-        if shops:
-            await service.set_terms(actor, BillTerms(account, shops, fee_bps, window))
-        terms = await service.terms(actor, account)
-        show_rows([{**asdict(terms), "shops": list(terms.shops)}], as_json=False)
 
     with_database(work)
 

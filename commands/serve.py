@@ -112,6 +112,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         bank_payouts=application.bank_payouts,
         bank_answers=application.bank_answers,
         bills=application.bills,
+        bill_terms=application.bill_terms,
         reconciliation=application.reconciliation,
         breaks=application.breaks,
         reports=application.reports,

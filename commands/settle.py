@@ -3,8 +3,9 @@
 import typer
 
 from commands.bank_payouts import bank_answer, bank_check, bank_file
+from commands.bill_terms import bill_terms, confirm_terms
 from commands.payouts import approve_payouts, plan_payouts, show_confirmation, show_payouts
-from commands.reconciliation import bill_terms, list_breaks, reconcile
+from commands.reconciliation import list_breaks, reconcile
 from commands.settlement import (
     approve_run,
     close_period,
@@ -38,6 +39,7 @@ settle.command("bank-answer")(bank_answer)
 settle.command("reconcile")(reconcile)
 settle.command("breaks")(list_breaks)
 settle.command("terms")(bill_terms)
+settle.command("confirm-terms")(confirm_terms)
 settle.command("reports")(list_reports)
 settle.command("report")(show_report)
 settle.command("statement")(make_statement)

@@ -12,6 +12,7 @@ from services.attribution_book import AttributionBook
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
 from services.bill_schedules import BillSchedules
+from services.bill_terms import BillTermsService
 from services.bills import BillReader, BillService
 from services.breaks import BreakService
 from services.calculations import CalculationSteps
@@ -147,6 +148,10 @@ class SettlementServices:
     @cached_property
     def bills(self) -> BillService:
         return BillService(self.database)
+
+    @cached_property
+    def bill_terms(self) -> BillTermsService:
+        return BillTermsService(self.database)
 
     def bill_reader(self, link: Link) -> BillReader:
         """Fetching bills over a link of the caller's."""

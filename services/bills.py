@@ -22,19 +22,16 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationPr
 from domain.settlement.bill_rows import BillColumns, read_bill_table
 from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Told, check_sums, day_of, sums_of
 from domain.settlement.days import require_day
-from domain.settlement.reconciliation import WINDOW_DAYS
 from services.connections import Connections
 from storage.accounts import Accounts
 from storage.audit import AuditLog
-from storage.bills import BillRow, Bills, BillTermsRow, Source
+from storage.bills import BillRow, Bills, Source
 from storage.engine import Database
 from storage.locks import lock
 from storage.paging import Page, PageRequest
 from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
-COLLECTORS = frozenset({"wechat_pay"})
-"""Platforms that collect for shops elsewhere: their accounts have no orders of their own."""
 READY_AT = time(10)
 CLAIMED_WITHIN = timedelta(days=2)
 """A transfer that its payee did not claim ends within a day; then it stands in no later bill."""
@@ -49,16 +46,6 @@ class Taken:
 
     bill: BillRow
     new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BillTerms:
-    """What an account bills: whose orders, at which rate, and how much later than the books it may be."""
-
-    account: str
-    shops: Sequence[str]
-    fee_bps: int | None = None
-    window_days: int = WINDOW_DAYS
 
 
 class BillService:
@@ -109,42 +96,6 @@ class BillService:
         actor.require(Permission.SETTLEMENTS_READ)
         async with UnitOfWork(self._database) as work:
             return await Bills(work).search(actor.scope, page, account=account)
-
-    async def terms(self, actor: Actor, account_id: str) -> BillTerms:
-        """What an account bills."""
-        actor.require(Permission.SETTLEMENTS_READ)
-        async with UnitOfWork(self._database) as work:
-            await Accounts(work).require(account_id, actor.scope)
-            return await terms_of(work, account_id)
-
-    async def set_terms(self, actor: Actor, terms: BillTerms) -> BillTerms:
-        """Say what an account bills. Raises NotFoundProblem, or ConflictProblem when another account bills a shop."""
-        actor.require(Permission.SETTLEMENTS_RUN)
-        async with UnitOfWork(self._database) as work:
-            await lock(work, "bill-terms")
-            account = await Accounts(work).require(terms.account, actor.scope)
-            for shop in terms.shops:
-                await Accounts(work).require(shop, actor.scope)
-            other = await Bills(work).biller_of(terms.shops, terms.account)
-            if other is not None:
-                raise ConflictProblem(
-                    Text(
-                        f"店铺 {other[0]} 已归 {other[1]} 收款，一个店铺只能归一个商户号对账",
-                        f"{other[0]} is billed by {other[1]} already; a shop is reconciled with one account",
-                    )
-                )
-            row = BillTermsRow(
-                account=terms.account,
-                shops=sorted(set(terms.shops)),
-                fee_bps=terms.fee_bps,
-                window_days=terms.window_days,
-                changed_by=actor.login,
-                changed_at=work.now,
-            )
-            await work.session.merge(row)
-            detail = {"shops": row.shops, "fee_bps": row.fee_bps, "window_days": row.window_days}
-            await AuditLog(work).record(actor, "bill.terms", f"account:{terms.account}", detail, _place(account))
-            return terms
 
     async def payout_word(self, number: str) -> PayoutWord | None:
         """What bills say of a WeChat Pay transfer by our number of it; None while they do not say.
@@ -246,15 +197,6 @@ async def take(
             detail = {"day": str(day), "kind": kind, "source": source, "digest": digest, "rows": sums.rows}
             await AuditLog(work).record(actor, "bill.take", f"account:{account_id}", detail, _place(account))
         return Taken(found, new)
-
-
-async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
-    """What an account bills; a shop bills itself where nothing was said."""
-    row = await Bills(work).terms(account_id)
-    if row is not None:
-        return BillTerms(account_id, row.shops, row.fee_bps, row.window_days)
-    collects = account_id.partition("/")[0] in COLLECTORS
-    return BillTerms(account_id, () if collects else (account_id,))
 
 
 def refuse_early(day: date, now: datetime) -> None:

@@ -5,16 +5,13 @@ settles is solved by itself; what a person explained stays explained while it st
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
-from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.events import Event
-from domain.ids import canonical_json, content_digest, derived_id
+from domain.ids import canonical_json, content_digest
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bill_extras import compared_discounts, compared_fees
@@ -22,7 +19,6 @@ from domain.settlement.bills import BillKind, day_of
 from domain.settlement.days import require_day
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
 from domain.settlement.reconciliation import (
-    Break,
     Family,
     Match,
     Ours,
@@ -31,15 +27,16 @@ from domain.settlement.reconciliation import (
     bill_of,
     reconciled,
 )
-from services.bills import COLLECTORS, BillTerms, is_ready, terms_of
+from services.bill_terms import COLLECTORS, BillTerms, terms_of
+from services.bills import is_ready
+from services.break_keeping import keep_breaks, told_of
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.billed_books import BilledBooks
 from storage.bills import Bills, ReconciliationRow
-from storage.breaks import BreakRow, Breaks
 from storage.engine import Database
 from storage.events import Events
-from storage.leftovers import Days, Leftovers
+from storage.leftovers import Days, Leftovers, Looked
 from storage.locks import lock
 from storage.unit_of_work import UnitOfWork
 
@@ -86,17 +83,17 @@ class ReconciliationService:
                 )
             of = Days(account_id, start, day)
             lines = await Bills(work).lines(account_id, start, day)
-            outcome, not_compared, left, old = await self._compared(work, terms, of, days, lines)
+            outcome, looked, not_compared, left, old = await self._compared(work, terms, of, days, lines)
             digest = await asyncio.to_thread(_digest, outcome, not_compared)
             last = await Bills(work).reconciled(account_id, day)
             changed = last is None or last.digest != digest
             if changed:
-                await Bills(work).note(account_id, day, outcome.matches)
-            kept = await self._keep_breaks(work, of, outcome, old)
-            await Leftovers(work).keep(of, left, outcome.matches, old)
+                await Bills(work).note(account_id, day, looked.families, outcome.matches)
+            kept = await keep_breaks(work, of, looked, outcome, old)
+            await Leftovers(work).keep(of, looked, left, outcome.matches, old)
             changed |= kept.changed
             if opened := [each for each in kept.opened if each.kind != "timing"]:
-                await Events(work).add([_told(account_id, day, digest, opened, work)])
+                await Events(work).add([told_of(account_id, str(day), digest, opened, work)])
             row = ReconciliationRow(
                 account=account_id,
                 day=day,
@@ -157,13 +154,17 @@ class ReconciliationService:
         # In a thread: a hundred thousand rows take seconds, and whoever waits for a heartbeat must hear one.
         outcome = await asyncio.to_thread(reconciled, ours.values(), theirs, through, terms.window_days)
         left = await asyncio.to_thread(left_over, ours.values(), theirs, outcome)
+        looked = {family: days[bill_of(family)] for family in families}
         if "payment" not in families:
-            return _Compared(outcome, not_compared, left, old)
+            return _Compared(outcome, Looked(looked), not_compared, left, old)
+        looked["discount"] = days["trade"]
+        if terms.fee_bps is not None:
+            looked["fee"] = days["trade"]
         extras = [await self._discounts(work, terms, lines), _fees(terms, outcome.matches, lines)]
         matches = [*outcome.matches, *(each for one, _ in extras for each in one.matches)]
         breaks = [*outcome.breaks, *(each for one, _ in extras for each in one.breaks)]
         left = [*left, *(each for _, more in extras for each in more)]
-        return _Compared(Outcome(matches, breaks), not_compared, left, old)
+        return _Compared(Outcome(matches, breaks), Looked(looked), not_compared, left, old)
 
     async def _discounts(
         self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]
@@ -174,74 +175,15 @@ class ReconciliationService:
         outcome = compared_discounts(orders, told)
         return outcome, discounts_left_over(orders, told, outcome)
 
-    async def _keep_breaks(self, work: UnitOfWork, of: Days, outcome: Outcome, old: Sequence[Theirs]) -> "_Kept":
-        """Open what is new, open again what stands otherwise, solve what is none any more."""
-        found = {_break_id(of.account, each): each for each in outcome.breaks}
-        breaks = Breaks(work)
-        known = await breaks.known(list(found))
-        gone = [each for each in await breaks.standing(*of) if each.id not in found]
-        fees = {_order(each) for each in gone if each.family == "fee"}
-        elsewhere = await Bills(work).fees_elsewhere(of.account, of.day, fees)
-        gone = [each for each in gone if each.family != "fee" or _order(each) not in elsewhere]
-        settled = {(one.family, one.shop, one.number) for match in outcome.matches for one in match.ours}
-        settled |= {("fee", shop, number) for family, shop, number in settled if family == "payment"}
-        gone += [each for each in await breaks.standing_of(of.account, settled, old) if each.id not in found]
-        for row in gone:
-            row.stands, row.changed_at = False, work.now
-            if row.state != "solved":
-                row.state, row.solved_by, row.solved_at = "solved", None, work.now
-        new: list[BreakRow] = []
-        again: list[BreakRow] = []
-        back = False
-        for break_id, each in found.items():
-            kept = known.get(break_id)
-            if kept is None:
-                new.append(_row(break_id, of.account, each, work))
-                continue
-            if _stands_otherwise(kept, each):
-                _open_again(kept, each, work)
-                again.append(kept)
-            back |= not kept.stands
-            kept.stands, kept.day, kept.lines = True, each.day, _lines(each)
-        await breaks.add(new)
-        return _Kept([*new, *again], bool(gone or new or again or back))
-
 
 class _Compared(NamedTuple):
     """left: what nothing was matched with. old: lines of other days that were looked at."""
 
     outcome: Outcome
+    looked: Looked
     not_compared: list[str]
     left: Sequence[Leftover]
     old: Sequence[Theirs]
-
-
-class _Kept(NamedTuple):
-    """opened: breaks that are new, or stand otherwise than before."""
-
-    opened: Sequence[BreakRow]
-    changed: bool
-
-
-def _told(account: str, day: date, digest: str, opened: Sequence[BreakRow], work: UnitOfWork) -> Event:
-    """`tandem.breaks.opened`, one for a day: a ticket for each of ten thousand would help nobody."""
-    platform, _, slug = account.partition("/")
-    return Event(
-        id=derived_id("breaks-opened", account, str(day), digest),
-        source=f"/{account}",
-        type="tandem.breaks.opened",
-        time=work.now,
-        subject=f"bill:{account}/{day}",
-        datacontenttype="application/json",
-        data={
-            "platform": platform,
-            "account": slug,
-            "day": str(day),
-            "breaks": len(opened),
-            "difference_minor": sum(abs(each.difference_minor) for each in opened),
-            "kinds": dict(sorted(Counter(each.kind for each in opened).items())),
-        },
-    )
 
 
 def _is_compared(family: Family, terms: BillTerms) -> bool:
@@ -261,54 +203,6 @@ def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -
 def _names(each: Ours | Theirs) -> list[str]:
     group = each.group if isinstance(each, Ours) else None
     return [name for name in (each.number, each.channel_number, group) if name is not None]
-
-
-def _order(row: BreakRow) -> tuple[str, str]:
-    return row.shop or "", row.number or ""
-
-
-def _break_id(account: str, each: Break) -> UUID:
-    """The same for the same order, refund or payout, or the same line, however often it is found."""
-    if each.ours:
-        return UUID(derived_id("break", account, each.family, each.ours[0].shop, each.ours[0].number))
-    line = each.theirs[0]
-    return UUID(derived_id("break", account, each.family, "line", str(line.bill), str(line.line), line.kind))
-
-
-def _row(break_id: UUID, account: str, each: Break, work: UnitOfWork) -> BreakRow:
-    first = each.theirs[0] if each.theirs else None
-    return BreakRow(
-        id=break_id,
-        account=account,
-        day=each.day,
-        kind=each.kind,
-        family=each.family,
-        shop=each.ours[0].shop if each.ours else None,
-        number=each.ours[0].number if each.ours else first and (first.number or first.channel_number),
-        lines=_lines(each),
-        our_minor=each.our_minor,
-        their_minor=each.their_minor,
-        suggestion=each.suggestion,
-        opened_at=work.now,
-        changed_at=work.now,
-    )
-
-
-def _stands_otherwise(row: BreakRow, each: Break) -> bool:
-    by_itself = row.state == "solved" and row.solved_by is None
-    return by_itself or (row.kind, row.our_minor, row.their_minor) != (each.kind, each.our_minor, each.their_minor)
-
-
-def _open_again(row: BreakRow, each: Break, work: UnitOfWork) -> None:
-    """What was said of it was said of something else; the audit log still has it."""
-    row.kind, row.our_minor, row.their_minor = each.kind, each.our_minor, each.their_minor
-    row.day, row.lines, row.suggestion = each.day, _lines(each), each.suggestion
-    row.state, row.reason, row.note, row.changed_at = "open", None, None, work.now
-    row.explained_by = row.explained_at = row.solved_by = row.solved_at = None
-
-
-def _lines(each: Break) -> list[list[int | str]]:
-    return [[line.bill, line.line, line.kind] for line in each.theirs]
 
 
 def _digest(outcome: Outcome, not_compared: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, select, text
 from sqlalchemy import String as SqlString
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col
@@ -13,7 +13,7 @@ from sqlmodel import AutoString, Field, col
 from domain.access import Scope
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bills import BillKind, BillLine
-from domain.settlement.reconciliation import FAMILIES, WINDOW_DAYS, Match, Theirs
+from domain.settlement.reconciliation import FAMILIES, Family, Match, Theirs
 from storage.accounts import AccountRow
 from storage.bulk import fetch
 from storage.paging import Order, Page, PageRequest, paginate
@@ -22,19 +22,6 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 Source = Literal["platform", "file"]
-
-
-class BillTermsRow(Table, table=True):
-    """What an account bills. shops: whose orders are paid through it. fee_bps: what was agreed, None: not compared.
-    window_days: how much later than the books a bill may be."""
-
-    __tablename__ = "bill_terms"
-    account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
-    shops: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
-    fee_bps: int | None = None
-    window_days: int = Field(default=WINDOW_DAYS, sa_type=SmallInteger)
-    changed_by: str
-    changed_at: datetime = instant()
 
 
 class BillRow(Table, table=True):
@@ -190,8 +177,9 @@ class Bills(Repository):
         """The accounts by which a batch pays its WeChat Pay transfers."""
         return [account for (account,) in await fetch(self.work, _PAYERS, {"batch": batch})]
 
-    async def note(self, account: str, day: date, matches: Sequence[Match]) -> None:
-        """Write the matches that a day's reconciliation found, in place of those that it found before."""
+    async def note(self, account: str, day: date, families: Collection[Family], matches: Sequence[Match]) -> None:
+        """Write the matches that a day's reconciliation found, in place of those of these families that it found
+        before."""
         rows = [(theirs, ours, match.rule) for match in matches for theirs in match.theirs for ours in match.ours]
         values = {
             "account": account,
@@ -204,7 +192,7 @@ class Bills(Repository):
             "number": [ours.number for _, ours, _ in rows],
             "rule": [rule for _, _, rule in rows],
         }
-        await fetch(self.work, _FORGET, {"account": account, "day": day})
+        await fetch(self.work, _FORGET, {"account": account, "day": day, "families": list(families)})
         await fetch(self.work, _MATCH, values)
 
     async def fees_elsewhere(
@@ -241,15 +229,6 @@ class Bills(Repository):
             statement = statement.where(col(BillRow.account) == account)
         return await paginate(self.session, statement, _NEWEST, page, lambda row: row)
 
-    async def terms(self, account: str) -> BillTermsRow | None:
-        """What was said of an account's bills, if anything was."""
-        return await self.session.get(BillTermsRow, account)
-
-    async def biller_of(self, shops: Collection[str], but: str) -> tuple[str, str] | None:
-        """A shop among these that another account bills, and that account."""
-        found = await fetch(self.work, _BILLER, {"shops": list(shops), "but": but})
-        return (found[0][0], found[0][1]) if found else None
-
 
 def lines_of(rows: Sequence[tuple[Any, ...]]) -> Sequence[Theirs]:
     """Lines as they are compared."""
@@ -278,10 +257,6 @@ _LINES = """
             WHERE m.bill = l.bill AND m.line = l.line AND m.kind = l.kind AND m.day <> %(day)b::date
         )
 """
-_BILLER = """
-    SELECT shop, account FROM bill_terms, unnest(shops) AS shop
-    WHERE shop = ANY(%(shops)b::text[]) AND account <> %(but)b ORDER BY shop LIMIT 1
-"""
 _TRANSFERRED = """
     SELECT sum(CASE l.direction WHEN 'out' THEN l.amount_minor ELSE -l.amount_minor END)
     FROM bill_lines l JOIN bills b ON b.id = l.bill
@@ -302,7 +277,10 @@ _ELSEWHERE = """
     JOIN bill_matches m ON m.number = wanted.number AND m.shop = wanted.shop
     WHERE m.family = 'payment' AND m.account = %(account)b AND m.day <> %(day)b::date
 """
-_FORGET = "DELETE FROM bill_matches WHERE account = %(account)b AND day = %(day)b::date"
+_FORGET = """
+    DELETE FROM bill_matches
+    WHERE account = %(account)b AND day = %(day)b::date AND family = ANY(%(families)b::text[])
+"""
 _MATCH = """
     INSERT INTO bill_matches (bill, line, kind, account, day, family, shop, number, rule)
     SELECT bill, line, kind, %(account)b, %(day)b::date, family, shop, number, rule

@@ -1,6 +1,6 @@
 """What bills and books have left over, kept at reconciling beside the breaks: both have to come to the same."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -41,6 +41,19 @@ class Days(NamedTuple):
     day: date
 
 
+class Looked(NamedTuple):
+    """What a reconciliation compared: the days that there are bills of, by family."""
+
+    days: Mapping[Family, Collection[date]]
+
+    @property
+    def families(self) -> Collection[Family]:
+        return self.days.keys()
+
+    def has(self, family: Family, day: date) -> bool:
+        return day in self.days.get(family, ())
+
+
 class Leftovers(Repository):
     """By account."""
 
@@ -49,14 +62,22 @@ class Leftovers(Repository):
         reconciliation matched before."""
         return lines_of(await fetch(self.work, _LINES, {**of._asdict(), "numbers": list(numbers)}))
 
-    async def keep(self, of: Days, left: Sequence[Leftover], matches: Sequence[Match], old: Sequence[Theirs]) -> None:
+    async def keep(
+        self, of: Days, looked: Looked, left: Sequence[Leftover], matches: Sequence[Match], old: Sequence[Theirs]
+    ) -> None:
         """Put what is left over now in place of what was, of everything that was looked at. old: lines of other
         days."""
+        old = [each for each in old if each.family in looked.families]
+        pairs = [(family, day) for family, days in looked.days.items() for day in days]
         names = {(one.family, one.shop, one.number) for match in matches for one in match.ours}
         names |= {("fee", shop, number) for family, shop, number in names if family == "payment"}
         names |= {(each.family, each.shop, each.number) for each in left if not each.bill}
+        names = {each for each in names if each[0] in looked.families}
         values = {
             **of._asdict(),
+            "compared": list(looked.families),
+            "looked_families": [family for family, _ in pairs],
+            "looked_days": [day for _, day in pairs],
             "families": [family for family, _, _ in names],
             "shops": [shop for _, shop, _ in names],
             "numbers": [number for _, _, number in names],
@@ -85,6 +106,7 @@ _LINES = """
 _FORGET_LINES = """
     DELETE FROM bill_leftovers f USING bills b
     WHERE f.account = %(account)b AND b.id = f.bill AND b.day BETWEEN %(start)b::date AND %(day)b::date
+        AND f.family = ANY(%(compared)b::text[])
 """
 _FORGET_OLD_LINES = """
     DELETE FROM bill_leftovers f
@@ -101,6 +123,9 @@ _FORGET_NAMED = """
 _FORGET_OURS = """
     DELETE FROM bill_leftovers f
     WHERE f.account = %(account)b AND f.bill = 0 AND f.day BETWEEN %(start)b::date AND %(day)b::date
+        AND (f.family, f.day) IN (
+            SELECT family, day FROM unnest(%(looked_families)b::text[], %(looked_days)b::date[]) AS t(family, day)
+        )
         AND NOT (f.family = 'fee' AND EXISTS (
             SELECT FROM bill_matches m
             WHERE m.account = f.account AND m.family = 'payment' AND m.shop = f.shop AND m.number = f.number

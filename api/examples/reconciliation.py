@@ -17,7 +17,16 @@ _BILL = {
     "taken_by": "system:bills",
     "taken_at": "2026-11-12T02:41:07Z",
 }
-_TERMS = {"account": "wechat_pay/main", "shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3}
+_SAID = {"shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3}
+_PROPOSAL = "5b0c2c1e-7d0a-4a6e-9c51-3c6a55a1f0d2"
+_PROPOSED = {
+    "account": "wechat_pay/main",
+    "shops": [],
+    "fee_bps": None,
+    "window_days": 3,
+    "proposed": {"id": _PROPOSAL, **_SAID, "by": "qian", "at": "2026-11-10T02:00:00Z"},
+}
+_TERMS = {"account": "wechat_pay/main", **_SAID, "proposed": None}
 _BREAK = {
     "id": "0f9e2a6c-54a1-5f5e-8c31-2f7a61c40e11",
     "account": "wechat_pay/main",
@@ -52,7 +61,9 @@ _EXPLAINED = {
 }
 
 REQUESTS: dict[str, Any] = {
-    "set_bill_terms": {"shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3},
+    "set_bill_terms": _SAID,
+    "confirm_bill_terms": {"proposal": _PROPOSAL},
+    "refuse_bill_terms": {"proposal": _PROPOSAL},
     "assign_break": {"to": "qian", "ticket": "T20261112000004"},
     "explain_break": {"reason": "agreed", "note": "改价后客服退差 1 元"},
     "solve_break": {"note": "已核对聊天记录"},
@@ -62,7 +73,9 @@ RESPONSES: dict[str, Any] = {
     "list_bills": page(_BILL),
     "take_bill": {"bill": {**_BILL, "source": "file", "digest": DIGEST, "taken_by": "qian"}, "new": True},
     "show_bill_terms": _TERMS,
-    "set_bill_terms": _TERMS,
+    "set_bill_terms": _PROPOSED,
+    "confirm_bill_terms": _TERMS,
+    "refuse_bill_terms": {**_PROPOSED, "proposed": None},
     "reconcile_day": {
         "account": "wechat_pay/main",
         "day": "2026-11-11",

@@ -14,16 +14,14 @@ from api.deps import Deps
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
-from domain.organisation import AccountId, Slug
+from domain.organisation import Slug
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import BillKind, Told
 from domain.settlement.days import Day
-from domain.settlement.reconciliation import WINDOW_DAYS, BreakKind, Family
-from services.bills import BillTerms
+from domain.settlement.reconciliation import BreakKind, Family
 from storage.breaks import BreakFilter, Reason, State
 
 bills = router("/api/v1/settlement/bills", "settlement")
-bill_terms = router("/api/v1/settlement/bill-terms", "settlement")
 reconciliations = router("/api/v1/settlement/reconciliations", "settlement")
 breaks = router("/api/v1/settlement/breaks", "settlement")
 
@@ -81,24 +79,6 @@ class TakenOut(BaseModel):
 
     bill: BillOut
     new: bool
-
-
-class TermsIn(_In):
-    """What an account bills. shops: whose orders are paid through it. fee_bps: the agreed rate in ten-thousandths;
-    null: fees are not compared. window_days: how much later than the books a bill may be."""
-
-    shops: list[AccountId] = Field(max_length=200)
-    fee_bps: int | None = Field(default=None, ge=0, le=10_000)
-    window_days: int = Field(default=WINDOW_DAYS, ge=1, le=15)
-
-
-class TermsOut(_Out):
-    """What an account bills: see the request."""
-
-    account: str
-    shops: list[str]
-    fee_bps: int | None
-    window_days: int
 
 
 class ReconciledOut(_Out):
@@ -214,19 +194,6 @@ async def take_bill(
         told=Told(rows, in_minor, out_minor, fee_minor),
     )
     return TakenOut(bill=BillOut.model_validate(taken.bill), new=taken.new)
-
-
-@bill_terms.get("/{platform}/{slug}", summary="查看账单约定 · What an account bills")
-async def show_bill_terms(platform: Slug, slug: Slug, actor: Looker, deps: Deps) -> TermsOut:
-    """为哪些店铺收款、费率、可迟几天。· Whose orders, at which rate, how late."""
-    return TermsOut.model_validate(await deps.bills.terms(actor, f"{platform}/{slug}"))
-
-
-@bill_terms.put("/{platform}/{slug}", summary="设置账单约定 · Say what an account bills")
-async def set_bill_terms(platform: Slug, slug: Slug, wanted: TermsIn, actor: Asker, deps: Deps) -> TermsOut:
-    """一个店铺只归一个收款账号。· A shop is billed by one account."""
-    terms = BillTerms(f"{platform}/{slug}", wanted.shops, wanted.fee_bps, wanted.window_days)
-    return TermsOut.model_validate(await deps.bills.set_terms(actor, terms))
 
 
 @reconciliations.post("/{platform}/{slug}/{day}", summary="对账 · Reconcile a day")

@@ -143,6 +143,8 @@ NEEDS = {
     "POST /api/v1/settlement/bills/{platform}/{slug}/{day}": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/bill-terms/{platform}/{slug}": {_P.SETTLEMENTS_READ},
     "PUT /api/v1/settlement/bill-terms/{platform}/{slug}": {_P.SETTLEMENTS_RUN},
+    "POST /api/v1/settlement/bill-terms/{platform}/{slug}/confirm": {_P.PAYOUTS_APPROVE},
+    "POST /api/v1/settlement/bill-terms/{platform}/{slug}/refuse": {_P.PAYOUTS_APPROVE},
     "POST /api/v1/settlement/reconciliations/{platform}/{slug}/{day}": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/breaks": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/breaks/aged": {_P.SETTLEMENTS_READ},

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -88,7 +89,13 @@ async def test_whose_orders_an_account_bills(shop: House) -> None:
     assert (await shop.get("auditor", path)).json()["shops"] == ["generic/pos"], "its own"
     wanted = {"shops": ["generic/pos"], "fee_bps": 60}
     assert (await shop.say("approver", "PUT", path, json=wanted)).status_code == 403
-    assert (await shop.say("finance", "PUT", path, json=wanted)).json()["fee_bps"] == 60
+    proposed = (await shop.say("finance", "PUT", path, json=wanted)).json()
+    assert (proposed["fee_bps"], proposed["proposed"]["fee_bps"], proposed["proposed"]["by"]) == (None, 60, "finance")
+    decision = {"proposal": proposed["proposed"]["id"]}
+    assert (await shop.post("finance", f"{path}/confirm", decision)).status_code == 403
+    assert (await shop.post("approver", f"{path}/confirm", {"proposal": str(uuid4())})).status_code == 409
+    assert (await shop.post("approver", f"{path}/confirm", decision)).json()["fee_bps"] == 60
+    assert (await shop.post("approver", f"{path}/refuse", decision)).status_code == 409
     assert (await shop.get("finance", path)).json()["window_days"] == 3
     assert (await shop.say("finance", "PUT", path, json={"shops": ["generic/none"]})).status_code == 404
 

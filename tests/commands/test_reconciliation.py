@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from commands.settle import settle
 from domain.accounts import NewAccount
-from domain.problems import NotFoundProblem, ValidationProblem
+from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from storage.accounts import Accounts
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -70,4 +71,10 @@ def test_what_cannot_be_taken_is_refused_in_words(database_url: str) -> None:
 def test_whose_orders_an_account_bills_is_said_and_shown(database_url: str) -> None:
     seeded(database_url)
     assert "generic/pos" in run(settle, "terms", "generic/pos").stdout
-    assert "60" in run(settle, "terms", "generic/pos", "--shop", "generic/pos", "--fee-bps", "60").stdout
+    proposed = run(settle, "terms", "generic/pos", "--shop", "generic/pos", "--fee-bps", "60").stdout
+    assert "60" in proposed
+    found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", proposed)
+    assert found is not None
+    with pytest.raises(AuthorizationProblem):
+        run(settle, "confirm-terms", "generic/pos", found[0])
+    assert "60" not in run(settle, "terms", "generic/pos").stdout.splitlines()[1], "nobody has confirmed it"

@@ -15,7 +15,8 @@ from domain.accounts import NewAccount
 from domain.ids import content_digest
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Direction, LineKind, Told, day_of
-from services.bills import BillReader, BillService, BillTerms, take
+from services.bill_terms import BillTerms, BillTermsService
+from services.bills import BillReader, BillService, take
 from services.breaks import BreakService
 from services.connections import Connections
 from services.reconciliation import Reconciled, ReconciliationService
@@ -60,6 +61,7 @@ class Desk:
         self.clock = clock
         self.world = world
         self.bills = BillService(database)
+        self.terms = BillTermsService(database)
         self.reader = BillReader(database, CONNECTORS, Connections(database), world.link)
         self.reconciliation = ReconciliationService(database)
         self.breaks = BreakService(database)
@@ -84,6 +86,12 @@ class Desk:
     async def change(self, statement: str, **values: Any) -> None:
         async with UnitOfWork(self.database) as work:
             await work.session.execute(text(statement), values)
+
+    async def agree(self, terms: BillTerms) -> None:
+        """What one proposes and another confirms."""
+        proposed = (await self.terms.propose(QIAN, terms)).proposed
+        assert proposed is not None
+        await self.terms.decide(WU, terms.account, proposed.id, confirm=True)
 
     async def day(self, day: date, account: str = PAY) -> Reconciled:
         """Taken from the platform, reconciled."""
@@ -127,7 +135,7 @@ async def desk(database: Database, clock: SteppedClock, simulator: Outside) -> D
     await built.connect(PAY, **(await simulator.account("wechat_pay")).settings)
     await built.connect(STORE)
     await built.connect(POS)
-    await built.bills.set_terms(QIAN, BillTerms(PAY, (STORE,), fee_bps=60))
+    await built.agree(BillTerms(PAY, (STORE,), fee_bps=60))
     return built
 
 

@@ -14,7 +14,7 @@ from domain.problems import (
     ValidationProblem,
 )
 from domain.settlement.bills import Told
-from services.bills import BillTerms
+from services.bill_terms import BillTerms
 from storage.paging import PageRequest
 from tests.services.reconciling import (
     COLUMNS,
@@ -35,7 +35,7 @@ __all__ = ["desk", "simulator"]
 
 
 async def test_a_file_with_coupons_points_and_fees_agrees_to_the_fen(desk: Desk) -> None:
-    await desk.bills.set_terms(QIAN, BillTerms(POS, (POS,), fee_bps=60))
+    await desk.agree(BillTerms(POS, (POS,), fee_bps=60))
     await desk.write(
         an_order("E1", 10_000, NOON, discount_minor=500), an_order("E2", 5_000, NOON), a_refund("R1", "E2", 2_000, NOON)
     )

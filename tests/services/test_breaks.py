@@ -13,7 +13,7 @@ from domain.problems import (
     NotFoundProblem,
     ProblemError,
 )
-from services.bills import BillTerms
+from services.bill_terms import BillTerms
 from services.breaks import AGES, age_of
 from storage.breaks import BreakFilter
 from storage.events import Events
@@ -114,12 +114,12 @@ async def test_a_break_that_is_lost_is_noticed(desk: Desk) -> None:
 
 
 async def test_a_fee_that_differs_stays_a_break_on_later_days(desk: Desk) -> None:
-    await desk.bills.set_terms(QIAN, BillTerms(POS, (POS,), fee_bps=60))
+    await desk.agree(BillTerms(POS, (POS,), fee_bps=60))
     await desk.write(an_order("E1", 10_000, NOON), an_order("E2", 10_000, NOON))
     await desk.file(DAY, told("E1", "100.00", fee="0.61"), told("E2", "100.00", fee="0.60"))
     await days_after(desk, 1, 2, 5)
     assert await desk.kinds() == [("fee", "amount", "E1", -1)]
-    await desk.bills.set_terms(QIAN, BillTerms(POS, (POS,), fee_bps=61))
+    await desk.agree(BillTerms(POS, (POS,), fee_bps=61))
     await desk.reconciliation.reconcile(QIAN, POS, DAY)
     assert await desk.kinds() == [("fee", "amount", "E2", 1)]
 

@@ -55,6 +55,7 @@ ABOUT_NOBODY = {
     "bill_lines",
     "bill_matches",
     "bill_terms",
+    "proposed_bill_terms",
     "bills",
     "breaks",
     "category_rhythms",

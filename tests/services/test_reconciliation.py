@@ -1,28 +1,37 @@
 """Days reconciled with the simulator's WeChat Pay: clean ones, and every way in which they are not."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import sha1
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
+from domain.access import Role
 from domain.problems import (
+    AuthorizationProblem,
     CommunicationProblem,
     ConflictProblem,
     NotFoundProblem,
+    ProblemError,
     ValidationProblem,
 )
 from domain.settlement.bills import SHANGHAI, day_of
-from services.bills import BillTerms
+from services.bill_terms import BillTerms
 from simulator.platforms import wechat_pay
 from simulator.platforms.wechat_pay import bills as simulated
 from storage.breaks import BreakFilter
 from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
 from tests.services.reconciling import (
     PAY,
     POS,
     QIAN,
     STORE,
+    WU,
     Desk,
     a_refund,
     an_order,
@@ -87,11 +96,12 @@ async def test_every_kind_of_break_of_a_shop_s_orders(desk: Desk) -> None:
 async def test_fees_beside_the_agreed_rate_are_breaks(desk: Desk) -> None:
     await seed(desk)
     day = busiest_day(desk.world)
-    await desk.bills.set_terms(QIAN, BillTerms(PAY, (STORE,), fee_bps=38))
+    await desk.agree(BillTerms(PAY, (STORE,), fee_bps=38))
     await desk.day(day)
     assert {(family, kind) for family, kind, _, _ in await desk.kinds()} == {("fee", "amount")}
-    await desk.bills.set_terms(QIAN, BillTerms(PAY, (STORE,)))
+    await desk.agree(BillTerms(PAY, (STORE,), fee_bps=60))
     assert (await desk.reconciliation.reconcile(QIAN, PAY, day)).breaks == 0
+    assert await desk.kinds() == []
 
 
 async def test_what_nobody_said_is_collected_for_a_shop_is_not_compared(desk: Desk) -> None:
@@ -102,9 +112,9 @@ async def test_what_nobody_said_is_collected_for_a_shop_is_not_compared(desk: De
 
 async def test_a_shop_is_billed_by_one_account(desk: Desk) -> None:
     with pytest.raises(ConflictProblem, match=PAY):
-        await desk.bills.set_terms(QIAN, BillTerms(POS, (POS, STORE)))
+        await desk.agree(BillTerms(POS, (POS, STORE)))
     with pytest.raises(NotFoundProblem):
-        await desk.bills.set_terms(QIAN, BillTerms(POS, ("youzan/none",)))
+        await desk.agree(BillTerms(POS, ("youzan/none",)))
 
 
 async def test_there_is_no_bill_before_ten_the_next_morning(desk: Desk) -> None:
@@ -153,3 +163,50 @@ async def test_a_bill_that_the_platform_got_wrong_leaves_nothing(desk: Desk, mon
             with pytest.raises((CommunicationProblem, ValidationProblem), match=said):
                 await desk.reader.take_day(PAY, day)
         assert (await desk.bills.list(QIAN, PageRequest())).items == []
+
+
+async def test_breaks_of_what_is_not_compared_any_more_stay(desk: Desk) -> None:
+    await seed(desk)
+    day = busiest_day(desk.world)
+    one = next(each for each in sold_orders(desk.world) if day_of(each.paid_at) == day)
+    await desk.change("UPDATE orders SET paid_minor = paid_minor - 1 WHERE order_id = :id", id=one.id)
+    await desk.agree(BillTerms(PAY, (STORE,), fee_bps=38))
+    await desk.day(day)
+    before = await desk.kinds()
+    assert {family for family, *_ in before} == {"payment", "fee"}
+    for terms in (BillTerms(PAY, (STORE,)), BillTerms(PAY, ())):
+        await desk.agree(terms)
+        await desk.reconciliation.reconcile(QIAN, PAY, day)
+        assert await desk.kinds() == before, "nobody has looked at them"
+    await desk.agree(BillTerms(PAY, (STORE,), fee_bps=60))
+    await desk.reconciliation.reconcile(QIAN, PAY, day)
+    assert await desk.kinds() == [("payment", "amount", one.id, 1)]
+
+
+async def test_what_an_account_bills_is_confirmed_by_somebody_else(desk: Desk) -> None:
+    before = (await desk.terms.show(QIAN, PAY)).terms
+    both = an_actor("qian", Role.FINANCE, Role.APPROVER)
+    first = (await desk.terms.propose(QIAN, BillTerms(PAY, ()))).proposed
+    waits = (await desk.terms.propose(QIAN, BillTerms(PAY, (STORE,), fee_bps=38))).proposed
+    assert first is not None
+    assert waits is not None
+    assert (await desk.terms.show(WU, PAY)).terms == before, "a proposal changes nothing"
+    for who, what, refusal in (
+        (QIAN, waits.id, AuthorizationProblem),
+        (both, waits.id, AuthorizationProblem),
+        (WU, first.id, ConflictProblem),
+    ):
+        with pytest.raises(refusal):
+            await desk.terms.decide(who, PAY, what, confirm=True)
+    assert (await desk.terms.decide(WU, PAY, waits.id, confirm=True)).terms.fee_bps == 38
+    with pytest.raises(ConflictProblem):
+        await desk.terms.decide(WU, PAY, waits.id, confirm=True)
+    again = (await desk.terms.propose(QIAN, BillTerms(PAY, ()))).proposed
+    assert again is not None
+    assert (await desk.terms.decide(WU, PAY, again.id, confirm=False)).terms.fee_bps == 38
+    with pytest.raises((SQLAlchemyError, ProblemError)):
+        await desk.change("UPDATE bill_terms SET confirmed_by = changed_by")
+    async with UnitOfWork(desk.database) as work:
+        found = await work.session.execute(text("SELECT action FROM audit_entries WHERE action LIKE 'bill.terms%'"))
+        actions = [action for (action,) in found]
+    assert Counter(actions) == {"bill.terms.propose": 4, "bill.terms": 2, "bill.terms.refuse": 1}
