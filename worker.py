@@ -126,6 +126,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.schedules,
         application.pull_schedules,
         application.bill_schedules,
+        application.unreconciled,
         application.retention,
         application.tagging,
         application.erasure_worker,
@@ -147,7 +148,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         messages.SETTLEMENT_QUEUE: [
             *SettlementActivities(application.calculation_steps, application.settlement_runs).all,
             *PayoutActivities(application.payout_planning, application.paying(link)).all,
-            *ReconciliationActivities(application.reconciliation).all,
+            *ReconciliationActivities(application.reconciliation, application.unreconciled).all,
         ],
     }
     pulls = PullActivities(application.pulls(link))

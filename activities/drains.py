@@ -28,6 +28,7 @@ from services.selling import Selling
 from services.settlements import SettlementService
 from services.streams import StreamDelivery
 from services.tagging import Tagging
+from services.unreconciled import Unreconciled
 from storage.engine import Database
 from storage.failures import is_deadlock
 from workflows import messages
@@ -68,6 +69,7 @@ class Drains:
         schedules: ScheduleService,
         pull_schedules: PullSchedules,
         bill_schedules: BillSchedules,
+        unreconciled: Unreconciled,
         retention: RetentionService,
         tagging: Tagging,
         erasure: ErasureWorker,
@@ -84,6 +86,7 @@ class Drains:
         self._schedules = schedules
         self._pull_schedules = pull_schedules
         self._bill_schedules = bill_schedules
+        self._unreconciled = unreconciled
         self._retention = retention
         self._tagging = tagging
         self._categories = CategoryFilling(database, tagging, selling)
@@ -145,7 +148,7 @@ class Drains:
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,
-        delete what is over, schedule the reading of shops that were connected."""
+        delete what is over, schedule the reading of shops that were connected, tell of days without a bill."""
         started = await self._starter.sweep()
         sealed = await seal_pending(self._database)
         erased = await self._erase()
@@ -156,6 +159,7 @@ class Drains:
             await self._schedules.sync_all()
             await self._pull_schedules.sync()
             await self._bill_schedules.sync()
+            await self._unreconciled.tell()
             self._tidied_at = time.monotonic()
         elif time.monotonic() - self._followed_at > IDLE_S:
             await self._pull_schedules.follow()

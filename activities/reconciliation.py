@@ -10,6 +10,7 @@ from activities.settlement import refusing
 from domain.access import Role, system_actor
 from services.bills import BillReader
 from services.reconciliation import ReconciliationService
+from services.unreconciled import Unreconciled
 from workflows import messages
 
 _RECONCILER = system_actor("bills", Role.FINANCE)
@@ -32,8 +33,9 @@ class BillActivities:
 class ReconciliationActivities:
     """Served with settlement's own queue."""
 
-    def __init__(self, reconciliation: ReconciliationService) -> None:
+    def __init__(self, reconciliation: ReconciliationService, unreconciled: Unreconciled) -> None:
         self._reconciliation = reconciliation
+        self._unreconciled = unreconciled
 
     @property
     def all(self) -> Sequence[Callable[..., Awaitable[Any]]]:
@@ -43,7 +45,7 @@ class ReconciliationActivities:
     async def due(self, account_id: str) -> list[str]:
         """The days to be reconciled, as ISO dates."""
         async with refusing():
-            return [day.isoformat() for day in await self._reconciliation.due(account_id)]
+            return [day.isoformat() for day in await self._unreconciled.due(account_id)]
 
     @activity.defn(name=messages.RECONCILE_ACTIVITY)
     async def reconcile(self, wanted: messages.BillDay) -> int:

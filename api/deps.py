@@ -58,6 +58,7 @@ from services.stream_readings import StreamReadings
 from services.subscriptions import SubscriptionService
 from services.suppressions import SuppressionService
 from services.tag_trials import TagTrials
+from services.unreconciled import Unreconciled
 from services.vitals import Vitals
 from storage.engine import Database
 
@@ -120,6 +121,7 @@ class ApiDependencies:
     bills: BillService
     bill_terms: BillTermsService
     reconciliation: ReconciliationService
+    unreconciled: Unreconciled
     breaks: BreakService
     reports: ReportService
     report_files: ReportFiles

@@ -25,6 +25,7 @@ from services.breaks import BreakService
 from services.connections import Connections
 from services.platform_tokens import StoredTokens
 from services.reconciliation import ReconciliationService
+from services.unreconciled import Unreconciled
 from storage.breaks import BreakFilter
 from storage.engine import Database
 
@@ -71,7 +72,10 @@ def reconcile(
             kinds = ", ".join(found.not_compared)
             say(
                 settings,
-                Text(f"未比较：{kinds}；请用 tandem settle terms 写明店铺", f"not compared: {kinds}; name its shops"),
+                Text(
+                    f"未比较：{kinds}：没有约定（tandem settle terms），或缺这一天的账单",
+                    f"not compared: {kinds}: nothing was agreed (tandem settle terms), or the day's bill is missing",
+                ),
                 err=True,
             )
 
@@ -88,7 +92,12 @@ def list_breaks(
     async def work(database: Database, _: Settings) -> None:
         actor, service = command_line_actor(Role.FINANCE), BreakService(database)
         if aged:
-            show_rows([asdict(each) for each in await service.aged(actor)], as_json=as_json)
+            days = await Unreconciled(database, load_connectors(CATALOG)).aged(actor)
+            rows = [asdict(each) for each in await service.aged(actor)]
+            rows += [
+                {"account": each.account, "kind": "unreconciled", "age": each.age, "days": each.days} for each in days
+            ]
+            show_rows(rows, as_json=as_json)
             return
         found = await all_pages(lambda page: service.list(actor, page, BreakFilter(account)))
         rows = [
@@ -105,6 +114,21 @@ def list_breaks(
             }
             for each in found
         ]
+        show_rows(rows, as_json=as_json)
+
+    with_database(work)
+
+
+def list_unreconciled(
+    account: Annotated[str | None, typer.Option("--account", help="只看一个账号 / of one account only")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """应对账而未对的日子：缺账单或未核对 / days that should have been reconciled and were not, and why."""
+
+    async def work(database: Database, _: Settings) -> None:
+        service = Unreconciled(database, load_connectors(CATALOG))
+        found = await service.days(command_line_actor(Role.FINANCE), account)
+        rows = [{**asdict(each), "day": str(each.day), "missing": " ".join(each.missing)} for each in found]
         show_rows(rows, as_json=as_json)
 
     with_database(work)

@@ -114,6 +114,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         bills=application.bills,
         bill_terms=application.bill_terms,
         reconciliation=application.reconciliation,
+        unreconciled=application.unreconciled,
         breaks=application.breaks,
         reports=application.reports,
         report_files=application.report_files,

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import ClassVar, Protocol, runtime_checkable
 
+from connectors.registry import ConnectorRegistry
 from domain.settlement.bills import BillKind, DayBill
 
 
@@ -18,3 +19,10 @@ class Billing(Protocol):
         Raises problems as `connectors.errors` describes them, and ValidationProblem with row and column for a bill that
         cannot be believed.
         """
+
+
+def bill_kinds_of(connectors: ConnectorRegistry, account_id: str) -> tuple[BillKind, ...]:
+    """Which bills the platform of an account makes; none where people export them."""
+    connector = connectors.get(account_id.partition("/")[0])
+    kinds: tuple[BillKind, ...] = getattr(connector.client, "bill_kinds", ()) if connector is not None else ()
+    return kinds

@@ -37,6 +37,7 @@ from services.settlement_reports import ReportService
 from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
 from services.settlements import SettlementService
+from services.unreconciled import Unreconciled
 from services.wechat_pay_rail import WechatPayRail
 from storage.engine import Database
 
@@ -164,6 +165,10 @@ class SettlementServices:
     @cached_property
     def reconciliation(self) -> ReconciliationService:
         return ReconciliationService(self.database)
+
+    @cached_property
+    def unreconciled(self) -> Unreconciled:
+        return Unreconciled(self.database, self.connectors)
 
     @cached_property
     def breaks(self) -> BreakService:

@@ -11,7 +11,7 @@ from domain.accounts import Account
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bills import day_of
-from domain.settlement.reconciliation import WINDOW_DAYS
+from domain.settlement.reconciliation import WINDOW_DAYS, Family
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.bill_terms import BillTermsBook, BillTermsRow, ProposedBillTermsRow
@@ -150,6 +150,15 @@ async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
         return _terms_of(row)
     collects = account_id.partition("/")[0] in COLLECTORS
     return BillTerms(account_id, () if collects else (account_id,))
+
+
+def compared_families(terms: BillTerms) -> Sequence[Family]:
+    """What is compared. Payouts stand in the bills of who pays them; orders in those of their shops, or of who collects
+    for them."""
+    families: list[Family] = ["payment", "refund"] if terms.shops else []
+    if terms.account.partition("/")[0] in COLLECTORS:
+        families.append("transfer")
+    return families
 
 
 async def _view(work: UnitOfWork, account_id: str) -> TermsView:

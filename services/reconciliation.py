@@ -15,7 +15,7 @@ from domain.ids import canonical_json, content_digest
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bill_extras import compared_discounts, compared_fees
-from domain.settlement.bills import BillKind, day_of
+from domain.settlement.bills import BillKind
 from domain.settlement.days import require_day
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
 from domain.settlement.reconciliation import (
@@ -27,23 +27,19 @@ from domain.settlement.reconciliation import (
     bill_of,
     reconciled,
 )
-from services.bill_terms import COLLECTORS, BillTerms, terms_of
-from services.bills import is_ready
+from services.bill_terms import BillTerms, compared_families, terms_of
 from services.break_keeping import keep_breaks, told_of
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.billed_books import BilledBooks
-from storage.bills import Bills, ReconciliationRow
+from storage.bills import Bills
 from storage.engine import Database
 from storage.events import Events
 from storage.leftovers import Days, Leftovers, Looked
 from storage.locks import lock
+from storage.reconciliations import ReconciliationRow, Reconciliations
 from storage.unit_of_work import UnitOfWork
 
-LOOKED_BACK = timedelta(days=14)
-"""How far back days are caught up with that were not reconciled; a person may do older ones."""
-MOST_DAYS = 7
-"""Days that are caught up with at a time."""
 _COMPARED: tuple[Family, ...] = ("payment", "refund", "transfer")
 
 
@@ -85,8 +81,9 @@ class ReconciliationService:
             lines = await Bills(work).lines(account_id, start, day)
             outcome, looked, not_compared, left, old = await self._compared(work, terms, of, days, lines)
             digest = await asyncio.to_thread(_digest, outcome, not_compared)
-            last = await Bills(work).reconciled(account_id, day)
-            changed = last is None or last.digest != digest
+            kinds = sorted(kind for kind, found in days.items() if day in found)
+            last = await Reconciliations(work).find(account_id, day)
+            changed = last is None or (last.digest, last.kinds) != (digest, kinds)
             if changed:
                 await Bills(work).note(account_id, day, looked.families, outcome.matches)
             kept = await keep_breaks(work, of, looked, outcome, old)
@@ -101,26 +98,16 @@ class ReconciliationService:
                 matched=sum(each.day == day for match in outcome.matches for each in match.theirs),
                 breaks=len(outcome.breaks),
                 digest=digest,
+                kinds=kinds,
                 not_compared=not_compared,
                 done_at=work.now,
             )
             if changed:
-                await Bills(work).conclude(row)
+                await Reconciliations(work).conclude(row)
                 detail = {"day": str(day), "rows": row.rows, "matched": row.matched, "breaks": row.breaks}
                 place = Placement(account.unit_path, account.id)
                 await AuditLog(work).record(actor, "bill.reconcile", f"account:{account_id}", detail, place)
             return Reconciled(account_id, day, row.rows, row.matched, row.breaks, not_compared, digest, changed)
-
-    async def due(self, account_id: str) -> Sequence[date]:
-        """Days with bills that were not reconciled since the account was connected, the oldest first; a bounded number
-        of them, not too far back."""
-        async with UnitOfWork(self._database) as work:
-            account = await Accounts(work).require(account_id)
-            now, today = work.now, day_of(work.now)
-            first = max(today - LOOKED_BACK, day_of(account.created_at))
-            done = await Bills(work).reconciled_days(account_id, first)
-        days = [first + timedelta(days=number) for number in range((today - first).days)]
-        return [each for each in days if each not in done and is_ready(each, now)][:MOST_DAYS]
 
     async def _compared(
         self,
@@ -130,8 +117,10 @@ class ReconciliationService:
         days: Mapping[BillKind, Collection[date]],
         lines: Sequence[Theirs],
     ) -> "_Compared":
-        families = [each for each in _COMPARED if _is_compared(each, terms)]
-        not_compared: list[str] = [each for each in _COMPARED if each not in families]
+        families = compared_families(terms)
+        not_compared: list[str] = [
+            each for each in _COMPARED if each not in families or of.day not in days[bill_of(each)]
+        ]
         ours: dict[tuple[Family, str, str], Ours] = {}
         books = BilledBooks(work)
         for family in families:
@@ -184,13 +173,6 @@ class _Compared(NamedTuple):
     not_compared: list[str]
     left: Sequence[Leftover]
     old: Sequence[Theirs]
-
-
-def _is_compared(family: Family, terms: BillTerms) -> bool:
-    """Payouts stand in the bills of who pays them; orders in those of their shops, or of who collects for them."""
-    if family == "transfer":
-        return terms.account.partition("/")[0] in COLLECTORS
-    return bool(terms.shops)
 
 
 def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -> tuple[Outcome, Sequence[Leftover]]:

@@ -79,8 +79,8 @@ class BillTermsBook(Repository):
 
     async def since(self) -> dict[str, date]:
         """The accounts that terms were said of, and from which day on they have bills."""
-        rows = await self.session.execute(select(col(BillTermsRow.account), col(BillTermsRow.since)))
-        return dict(rows.tuples().all())
+        rows = (await self.session.execute(select(col(BillTermsRow.account), col(BillTermsRow.since)))).all()
+        return {row.account: row.since for row in rows}
 
 
 _BILLER = """

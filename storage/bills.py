@@ -6,8 +6,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, select, text
-from sqlalchemy import String as SqlString
-from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
@@ -82,21 +80,6 @@ class BillMatchRow(Table, table=True):
         Index("ix_bill_matches_account_day", "account", "day"),
         Index("ix_bill_matches_number_family", "number", "family"),
     )
-
-
-class ReconciliationRow(Table, table=True):
-    """What came of reconciling a day. digest: of all matches and breaks. not_compared: families that have nothing here
-    to be compared with."""
-
-    __tablename__ = "reconciliations"
-    account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
-    day: date = Field(primary_key=True)
-    rows: int
-    matched: int
-    breaks: int
-    digest: str
-    not_compared: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
-    done_at: datetime = instant()
 
 
 _NEWEST = Order("bills", (BillRow.day, BillRow.id))
@@ -203,23 +186,6 @@ class Bills(Repository):
         values = {"account": account, "day": day, "shops": [shop for shop, _ in orders]}
         values["numbers"] = [number for _, number in orders]
         return {(shop, number) for shop, number in await fetch(self.work, _ELSEWHERE, values)} if orders else set()
-
-    async def reconciled(self, account: str, day: date) -> ReconciliationRow | None:
-        """What came of a day, if it was reconciled."""
-        return await self.session.get(ReconciliationRow, (account, day))
-
-    async def conclude(self, row: ReconciliationRow) -> None:
-        """Note what came of a day."""
-        names = ("rows", "matched", "breaks", "digest", "not_compared", "done_at")
-        told = {name: getattr(row, name) for name in names}
-        statement = insert(ReconciliationRow).values(account=row.account, day=row.day, **told)
-        await self.session.execute(statement.on_conflict_do_update(index_elements=["account", "day"], set_=told))
-
-    async def reconciled_days(self, account: str, start: date) -> Collection[date]:
-        """The days from a day on that were reconciled."""
-        row = ReconciliationRow
-        statement = select(col(row.day)).where(col(row.account) == account, col(row.day) >= start)
-        return set(await self.session.scalars(statement))
 
     async def search(self, scope: Scope, page: PageRequest, *, account: str | None = None) -> Page[BillRow]:
         """Bills of accounts within a scope, the latest day first."""

@@ -87,8 +87,13 @@ RESPONSES: dict[str, Any] = {
         "changed": True,
     },
     "list_breaks": page(_BREAK),
+    "list_unreconciled": {
+        "items": [{"account": "youzan/flagship", "day": "2026-11-09", "why": "no-bill", "missing": ["trade"]}],
+        "more": 0,
+    },
     "list_aged_breaks": {
-        "items": [{"account": "wechat_pay/main", "kind": "amount", "age": "0-1", "breaks": 1, "difference_minor": 100}]
+        "items": [{"account": "wechat_pay/main", "kind": "amount", "age": "0-1", "breaks": 1, "difference_minor": 100}],
+        "unreconciled": [{"account": "youzan/flagship", "age": "2-3", "days": 1}],
     },
     "show_break": _BREAK,
     "assign_break": {**_BREAK, "assignee": "qian", "ticket": "T20261112000004"},

@@ -19,6 +19,7 @@ from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import BillKind, Told
 from domain.settlement.days import Day
 from domain.settlement.reconciliation import BreakKind, Family
+from services.unreconciled import Why
 from storage.breaks import BreakFilter, Reason, State
 
 bills = router("/api/v1/settlement/bills", "settlement")
@@ -31,6 +32,7 @@ Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 BillDay = Annotated[Day, Path(examples=["2026-11-11"])]
 BreakId = Annotated[UUID, Path()]
 Fen = Annotated[int | None, Query(ge=-(10**15), le=10**15)]
+MOST_LISTED = 1_000
 _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -133,10 +135,36 @@ class AgedOut(_Out):
     difference_minor: int
 
 
+class AgedDaysOut(_Out):
+    """Days of an account that should have been reconciled and were not, by age: nothing of them is a break yet."""
+
+    account: str
+    age: Literal["0-1", "2-3", "4-7", "8-30", ">30"]
+    days: int
+
+
 class AgedList(BaseModel):
-    """Every account, kind and age that there are breaks of."""
+    """Every account, kind and age that there are breaks of; and days that nobody has reconciled."""
 
     items: list[AgedOut]
+    unreconciled: list[AgedDaysOut]
+
+
+class UnreconciledOut(_Out):
+    """A day that should have been reconciled. why: a bill is missing, nobody compared it, or a payout that it was
+    matched with has ended unpaid since. missing: which bills."""
+
+    account: str
+    day: date
+    why: Why
+    missing: list[BillKind]
+
+
+class UnreconciledList(BaseModel):
+    """The oldest days first. more: how many are not listed."""
+
+    items: list[UnreconciledOut]
+    more: int
 
 
 class AssignmentIn(_In):
@@ -203,6 +231,17 @@ async def reconcile_day(platform: Slug, slug: Slug, day: BillDay, actor: Asker, 
     return ReconciledOut.model_validate(found)
 
 
+@reconciliations.get("/unreconciled", summary="未对账的日子 · Days that were not reconciled")
+async def list_unreconciled(actor: Looker, deps: Deps, account: Word | None = None) -> UnreconciledList:
+    """缺账单、未核对，或已匹配的付款后来失败的日子；最早的在前。
+
+    Days without a bill, that nobody compared, or whose payouts ended otherwise since; the oldest first.
+    """
+    found = await deps.unreconciled.days(actor, account)
+    items = [UnreconciledOut.model_validate(each) for each in found[:MOST_LISTED]]
+    return UnreconciledList(items=items, more=len(found) - len(items))
+
+
 @breaks.get("", summary="查询差异 · List breaks")
 async def list_breaks(
     actor: Looker,
@@ -220,8 +259,14 @@ async def list_breaks(
 
 @breaks.get("/aged", summary="差异账龄 · The aged list")
 async def list_aged_breaks(actor: Looker, deps: Deps) -> AgedList:
-    """未解决的差异，按账号、类别与账龄。· What is not solved, by account, kind and age."""
-    return AgedList(items=[AgedOut.model_validate(each) for each in await deps.breaks.aged(actor)])
+    """未解决的差异，按账号、类别与账龄；以及未对账的天数。
+
+    What is not solved, by account, kind and age; and how many days were not reconciled.
+    """
+    return AgedList(
+        items=[AgedOut.model_validate(each) for each in await deps.breaks.aged(actor)],
+        unreconciled=[AgedDaysOut.model_validate(each) for each in await deps.unreconciled.aged(actor)],
+    )
 
 
 @breaks.get("/{break_id}", summary="查看差异 · Show a break")

@@ -4,7 +4,7 @@ The ladder, each rung for what the ones before left over:
 
 1. number, amount and direction are the same;
 2. the platform's own number, amount and direction are the same;
-3. several that bear one number come to the same sum;
+3. several that bear one number come to the same sum; what left and came back is nothing, as ours that never was money;
 4. one number, another sum: `amount`; ours never was money, or nobody said that it is: `state`;
 5. a number that is matched already: `duplicate`;
 6. only the bill has it: `missing-ours`; only the books: `timing` while a later bill may still have it, then
@@ -25,7 +25,7 @@ Family = Literal["payment", "refund", "transfer", "discount", "fee"]
 """What is compared with what; coupons and points together are an order's discount."""
 BreakKind = Literal["missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing"]
 BREAK_KINDS: tuple[BreakKind, ...] = ("missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing")
-Rule = Literal["number", "channel-number", "sum", "none"]
+Rule = Literal["number", "channel-number", "sum", "net"]
 Standing = Literal["done", "open", "over"]
 """done: money moved; open: the rail is asked, and a bill may be the first to say; over: no money moved as far as we
 know."""
@@ -174,7 +174,11 @@ class _Ladder:
 
     def match_sums(self) -> None:
         for mine, lines in self._groups():
-            if len(mine) == len(lines) == 1 or any(self._ours[each].standing == "over" for each in mine):
+            if any(self._ours[each].standing == "over" for each in mine):
+                if self._sum_of_lines(lines) == 0 and all(self._ours[each].standing == "over" for each in mine):
+                    self._match(mine, lines, "net")
+                continue
+            if len(mine) == len(lines) == 1:
                 continue
             if self._sum_of_ours(mine) == self._sum_of_lines(lines):
                 self._match(mine, lines, "sum")

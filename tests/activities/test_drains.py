@@ -59,6 +59,7 @@ def drains_of(house: House, inbox: InboxService, streams: StreamDelivery | None 
         house.schedules,
         house.pull_schedules,
         house.bill_schedules,
+        house.unreconciled,
         RetentionService(house.database),
         Tagging(house.database),
         ErasureWorker(house.database, house.orchestrator),

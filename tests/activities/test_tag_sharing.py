@@ -135,6 +135,7 @@ async def working(scene: Scene, temporal: Client) -> AsyncIterator[None]:
         house.schedules,
         house.pull_schedules,
         house.bill_schedules,
+        house.unreconciled,
         RetentionService(scene.live),
         tagging,
         ErasureWorker(scene.live, house.orchestrator),

@@ -146,6 +146,7 @@ NEEDS = {
     "POST /api/v1/settlement/bill-terms/{platform}/{slug}/confirm": {_P.PAYOUTS_APPROVE},
     "POST /api/v1/settlement/bill-terms/{platform}/{slug}/refuse": {_P.PAYOUTS_APPROVE},
     "POST /api/v1/settlement/reconciliations/{platform}/{slug}/{day}": {_P.SETTLEMENTS_RUN},
+    "GET /api/v1/settlement/reconciliations/unreconciled": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/breaks": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/breaks/aged": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/breaks/{break_id}": {_P.SETTLEMENTS_READ},

@@ -45,7 +45,11 @@ async def test_a_bill_is_taken_reconciled_and_its_break_worked_through(shop: Hou
     assert (done["rows"], done["matched"], done["breaks"], done["changed"]) == (1, 0, 1, True)
     (each,) = (await shop.get("auditor", f"{BASE}/breaks", params={"account": "generic/pos"})).json()["items"]
     assert (each["kind"], each["number"], each["difference_minor"]) == ("amount", "E1", -100)
-    (aged,) = (await shop.get("approver", f"{BASE}/breaks/aged")).json()["items"]
+    told = (await shop.get("approver", f"{BASE}/breaks/aged")).json()
+    (aged,) = told["items"]
+    assert {each["account"] for each in told["unreconciled"]} == {"generic/pos"}
+    missing = (await shop.get("auditor", f"{BASE}/reconciliations/unreconciled")).json()["items"]
+    assert missing[0] == {"account": "generic/pos", "day": "2026-06-02", "why": "no-bill", "missing": ["trade"]}
     assert (aged["breaks"], aged["difference_minor"]) == (1, 100)
     path = f"{BASE}/breaks/{each['id']}"
     assert (await shop.post("finance", f"{path}/assign", {"to": "finance", "ticket": "T-1"})).json()["ticket"] == "T-1"

@@ -48,8 +48,12 @@ def test_a_file_is_reconciled_and_its_breaks_are_listed(database_url: str) -> No
     assert (again["breaks"], again["changed"]) == (1, False)
     (each,) = json.loads(run(settle, "breaks", "--json").stdout)
     assert (each["kind"], each["number"], each["difference"]) == ("amount", "E1", "0.05")
-    (aged,) = json.loads(run(settle, "breaks", "--aged", "--json").stdout)
+    aged, *unreconciled = json.loads(run(settle, "breaks", "--aged", "--json").stdout)
     assert (aged["age"], aged["difference_minor"]) == (">30", 5)
+    assert {each["kind"] for each in unreconciled} == {"unreconciled"}
+    missing = json.loads(run(settle, "unreconciled", "--account", "generic/pos", "--json").stdout)
+    assert missing[0] == {"account": "generic/pos", "day": "2026-06-02", "why": "no-bill", "missing": "trade"}
+    assert len(missing) == sum(each["days"] for each in unreconciled)
 
 
 def test_what_cannot_be_taken_is_refused_in_words(database_url: str) -> None:

@@ -36,6 +36,7 @@ from services.run_reports import RunReports
 from services.run_starts import RunStarter
 from services.runs import RunService
 from services.schedules import ScheduleService
+from services.unreconciled import Unreconciled
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.paging import PageRequest
@@ -71,6 +72,7 @@ class House:
         self.schedules = ScheduleService(database, self.client, self.book)
         self.pull_schedules = PullSchedules(database, client, load_connectors(Catalog()))
         self.bill_schedules = BillSchedules(database, client, load_connectors(Catalog()))
+        self.unreconciled = Unreconciled(database, load_connectors(Catalog()))
         self.releases = ReleaseService(database, self.schedules.sync)
         self.masking = CATALOG.masking()
         self.runs = RunService(database, self.orchestrator, self.starter, self.masking)

@@ -21,6 +21,7 @@ from services.breaks import BreakService
 from services.connections import Connections
 from services.reconciliation import Reconciled, ReconciliationService
 from services.settlement_reports import ReportService, TieLine, Wanted
+from services.unreconciled import Unreconciled
 from simulator.platforms.wechat_pay import bills as simulated
 from storage.accounts import Accounts
 from storage.breaks import BreakFilter, BreakRow
@@ -64,6 +65,7 @@ class Desk:
         self.terms = BillTermsService(database)
         self.reader = BillReader(database, CONNECTORS, Connections(database), world.link)
         self.reconciliation = ReconciliationService(database)
+        self.unreconciled = Unreconciled(database, CONNECTORS)
         self.breaks = BreakService(database)
 
     async def connect(self, account: str, **told: Any) -> None:

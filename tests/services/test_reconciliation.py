@@ -129,13 +129,13 @@ async def test_there_is_no_bill_before_ten_the_next_morning(desk: Desk) -> None:
 
 
 async def test_days_that_were_missed_are_due_within_bounds(desk: Desk) -> None:
-    assert await desk.reconciliation.due(PAY) == [], "connected today"
+    assert await desk.unreconciled.due(PAY) == [], "connected today"
     await desk.change("UPDATE accounts SET created_at = created_at - interval '40 days'")
     today = day_of(desk.clock())
-    due = await desk.reconciliation.due(PAY)
+    due = await desk.unreconciled.due(PAY)
     assert due == [today - timedelta(days=14 - number) for number in range(7)]
     await desk.day(due[0])
-    assert (await desk.reconciliation.due(PAY))[0] == due[1]
+    assert (await desk.unreconciled.due(PAY))[0] == due[1]
 
 
 async def test_a_bill_that_the_platform_got_wrong_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ async def working(temporal: Client, desk: Desk, reader: BillReader) -> AsyncIter
         temporal,
         task_queue=messages.SETTLEMENT_QUEUE,
         workflows=[ReconciliationWorkflow],
-        activities=ReconciliationActivities(desk.reconciliation).all,
+        activities=ReconciliationActivities(desk.reconciliation, desk.unreconciled).all,
         workflow_runner=runner,
     )
     paying = Worker(temporal, task_queue=QUEUE, activities=[BillActivities(reader).take])
@@ -64,14 +64,14 @@ async def run(temporal: Client) -> list[str]:
 async def test_missed_days_are_caught_up_with_and_one_that_fails_is_due_again(desk: Desk, temporal: Client) -> None:
     await seed(desk)
     await desk.change("UPDATE accounts SET created_at = created_at - interval '4 days'")
-    due = await desk.reconciliation.due(PAY)
+    due = await desk.unreconciled.due(PAY)
     unlucky = Unlucky(desk.database, CONNECTORS, desk.reader._connections, desk.world.link)
     unlucky.bad = due[1]
     async with working(temporal, desk, unlucky):
         with pytest.raises(WorkflowFailureError) as failed:
             await run(temporal)
     assert due[1].isoformat() in str(failed.value.cause)
-    assert await desk.reconciliation.due(PAY) == [due[1]]
+    assert await desk.unreconciled.due(PAY) == [due[1]]
     async with working(temporal, desk, desk.reader):
         assert await run(temporal) == [due[1].isoformat()]
         assert await run(temporal) == []

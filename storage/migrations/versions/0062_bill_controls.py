@@ -20,6 +20,14 @@ ALTER TABLE bill_terms ADD COLUMN confirmed_by varchar;
 
 ALTER TABLE bill_terms ADD CONSTRAINT ck_bill_terms_second_person CHECK (confirmed_by <> changed_by);
 
+ALTER TABLE reconciliations ADD COLUMN kinds varchar[] NOT NULL DEFAULT '{}';
+
+UPDATE reconciliations r SET kinds = ARRAY(
+    SELECT kind FROM bills b WHERE b.account = r.account AND b.day = r.day AND b.taken_at <= r.done_at ORDER BY kind
+);
+
+ALTER TABLE reconciliations ALTER COLUMN kinds DROP DEFAULT;
+
 CREATE TABLE proposed_bill_terms (
     account varchar NOT NULL CONSTRAINT pk_proposed_bill_terms PRIMARY KEY,
     id uuid NOT NULL,
