@@ -14,6 +14,7 @@ from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
+from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTermsService
 from services.bills import BillService
 from services.breaks import BreakService
@@ -120,6 +121,7 @@ class ApiDependencies:
     bank_answers: BankAnswers
     bills: BillService
     bill_terms: BillTermsService
+    bill_corrections: BillCorrections
     reconciliation: ReconciliationService
     unreconciled: Unreconciled
     breaks: BreakService

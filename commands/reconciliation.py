@@ -20,7 +20,7 @@ from domain.problems import Text, ValidationProblem
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import Told
 from runtime.settings import Settings
-from services.bills import BillReader, BillService
+from services.bills import BillReader, BillService, Taken
 from services.breaks import BreakService
 from services.connections import Connections
 from services.platform_tokens import StoredTokens
@@ -47,6 +47,10 @@ def reconcile(
     came: Annotated[str | None, typer.Option("--in", help="收入合计（元）/ what came in, as told")] = None,
     went: Annotated[str | None, typer.Option("--out", help="支出合计（元）/ what went out, as told")] = None,
     fees: Annotated[str | None, typer.Option("--fees", help="手续费合计（元）/ fees, as told")] = None,
+    replaces: Annotated[
+        str | None,
+        typer.Option("--replaces", help="平台账单为何取不到 / why the platform's own bill cannot be had"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """取账单（或导入）并与账簿核对，可重复 / take a bill and compare it with the books; again at any time."""
@@ -60,7 +64,17 @@ def reconcile(
                 await reader.take_day(account, day.date())
         else:
             told = Told(rows, *(None if each is None else minor_from_major(each) for each in (came, went, fees)))
-            await _take_file(database, actor, account, day.date(), file, columns, digest, told)
+            taken = await _take_file(database, actor, account, day.date(), file, columns, digest, told, replaces)
+            if taken.bill.state == "waiting":
+                number = taken.bill.id
+                say(
+                    settings,
+                    Text(
+                        f"代替平台账单的文件已收下，待另一人确认：tandem settle confirm-bill {number}",
+                        f"the file waits for somebody else to let it in: tandem settle confirm-bill {number}",
+                    ),
+                )
+                return
         found = await ReconciliationService(database).reconcile(actor, account, day.date())
         if as_json:
             typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
@@ -143,7 +157,8 @@ async def _take_file(
     columns: Path | None,
     digest: str | None,
     told: Told,
-) -> None:
+    replaces: str | None,
+) -> Taken:
     if columns is None:
         raise ValidationProblem(
             Text("导入账单需要 --columns 列映射（见 docs/reconciliation.md）", "A bill from a file needs --columns")
@@ -154,4 +169,6 @@ async def _take_file(
     except OSError as error:
         raise ValidationProblem(Text(f"无法读取 {file}：{error}", f"{file} cannot be read: {error}")) from None
     with content:
-        await BillService(database).take_file(actor, account, day, mapping, content, digest=digest, told=told)
+        return await BillService(database, load_connectors(CATALOG)).take_file(
+            actor, account, day, mapping, content, digest=digest, told=told, replaces=replaces
+        )

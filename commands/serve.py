@@ -113,6 +113,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         bank_answers=application.bank_answers,
         bills=application.bills,
         bill_terms=application.bill_terms,
+        bill_corrections=application.bill_corrections,
         reconciliation=application.reconciliation,
         unreconciled=application.unreconciled,
         breaks=application.breaks,

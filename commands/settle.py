@@ -4,6 +4,7 @@ import typer
 
 from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.bill_terms import bill_terms, confirm_terms
+from commands.bills import confirm_bill, list_bills, withdraw_bill
 from commands.payouts import approve_payouts, plan_payouts, show_confirmation, show_payouts
 from commands.reconciliation import list_breaks, list_unreconciled, reconcile
 from commands.settlement import (
@@ -38,6 +39,9 @@ settle.command("bank-check")(bank_check)
 settle.command("bank-answer")(bank_answer)
 settle.command("reconcile")(reconcile)
 settle.command("breaks")(list_breaks)
+settle.command("bills")(list_bills)
+settle.command("confirm-bill")(confirm_bill)
+settle.command("withdraw-bill")(withdraw_bill)
 settle.command("unreconciled")(list_unreconciled)
 settle.command("terms")(bill_terms)
 settle.command("confirm-terms")(confirm_terms)

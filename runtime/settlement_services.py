@@ -11,6 +11,7 @@ from runtime.settings import Settings
 from services.attribution_book import AttributionBook
 from services.bank_answers import BankAnswers
 from services.bank_payouts import BankPayouts
+from services.bill_corrections import BillCorrections
 from services.bill_schedules import BillSchedules
 from services.bill_terms import BillTermsService
 from services.bills import BillReader, BillService
@@ -148,7 +149,7 @@ class SettlementServices:
 
     @cached_property
     def bills(self) -> BillService:
-        return BillService(self.database)
+        return BillService(self.database, self.connectors)
 
     @cached_property
     def bill_terms(self) -> BillTermsService:
@@ -165,6 +166,10 @@ class SettlementServices:
     @cached_property
     def reconciliation(self) -> ReconciliationService:
         return ReconciliationService(self.database)
+
+    @cached_property
+    def bill_corrections(self) -> BillCorrections:
+        return BillCorrections(self.database, self.reconciliation)
 
     @cached_property
     def unreconciled(self) -> Unreconciled:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import BinaryIO, Literal
 
-from connectors.billing import Billing
+from connectors.billing import Billing, bill_kinds_of
 from connectors.files import open_table
 from connectors.http import Link
 from connectors.registry import ConnectorRegistry
@@ -51,8 +51,9 @@ class Taken:
 class BillService:
     """Bills as people see them and hand them in."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, connectors: ConnectorRegistry) -> None:
         self._database = database
+        self._connectors = connectors
 
     async def take_file(
         self,
@@ -64,12 +65,17 @@ class BillService:
         *,
         digest: str | None = None,
         told: Told | None = None,
+        replaces: str | None = None,
     ) -> Taken:
         """Take a bill that somebody exported. digest, told: what the platform says of it; one of them is needed.
 
+        replaces: why the platform's own bill cannot be had, where it makes one: such a file waits until somebody else
+        lets it in.
+
         :raises ValidationProblem: the file is not what its digest says, its rows do not come to what was told, or a row
             is wrong (`errors` by line and column). Nothing is taken then.
-        :raises ConflictProblem: another bill of that day was taken, or the day is not over.
+        :raises ConflictProblem: another bill of that day was taken, the day is not over, or the platform makes the bill
+            and nobody says why it cannot be had.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         if digest is None and (told is None or told == Told()):
@@ -82,6 +88,15 @@ class BillService:
             )
         content = await asyncio.to_thread(_checked, file, digest)
         await self._account(actor, account_id, day)
+        made = columns.kind in bill_kinds_of(self._connectors, account_id)
+        if made and not (replaces or "").strip():
+            raise ConflictProblem(
+                Text(
+                    f"{account_id} 的账单由平台取得，不收文件；确实取不到时请写明原因，由另一人确认后代替",
+                    f"The platform makes the bills of {account_id}, and no file is taken; where they cannot be had say "
+                    "why: a file takes their place once somebody else agrees",
+                )
+            )
 
         def read() -> list[BillLine]:
             with open_table(file, columns.layout) as table:
@@ -89,7 +104,8 @@ class BillService:
 
         lines = await asyncio.to_thread(read)
         check_sums(sums_of(lines), told or Told())
-        return await take(self._database, actor, account_id, day, columns.kind, "file", content, lines)
+        reason = (replaces or "").strip() if made else None
+        return await take(self._database, actor, account_id, day, columns.kind, "file", content, lines, reason)
 
     async def list(self, actor: Actor, page: PageRequest, *, account: str | None = None) -> Page[BillRow]:
         """Bills within one's scope, the latest day first."""
@@ -143,7 +159,7 @@ class BillReader:
         """
         platform, _, slug = account_id.partition("/")
         connector = self._connectors.for_platform(platform)
-        if getattr(connector.client, "bill_kinds", None) is None:
+        if not bill_kinds_of(self._connectors, account_id):
             raise NotFoundProblem(
                 Text(f"平台 {platform} 没有账单接口，请导入文件", f"{platform} gives no bills: import a file"),
                 retryable=False,
@@ -173,8 +189,10 @@ async def take(
     source: Source,
     digest: str | None,
     lines: Sequence[BillLine],
+    replaces: str | None = None,
 ) -> Taken:
-    """Keep a bill that was read and believed; raises ConflictProblem when another one is there."""
+    """Keep a bill that was read and believed; raises ConflictProblem when another one is there. replaces: why it takes
+    the place of the platform's own, for which it waits."""
     sums = sums_of(lines)
     async with UnitOfWork(database) as work:
         await lock(work, f"bills/{account_id}")
@@ -191,10 +209,13 @@ async def take(
             fee_minor=sums.fee_minor,
             taken_by=actor.login,
             taken_at=work.now,
+            state="waiting" if replaces is not None else "taken",
+            reason=replaces,
         )
         found, new = await Bills(work).take(row, lines)
         if new:
             detail = {"day": str(day), "kind": kind, "source": source, "digest": digest, "rows": sums.rows}
+            detail |= {"replaces": replaces} if replaces is not None else {}
             await AuditLog(work).record(actor, "bill.take", f"account:{account_id}", detail, _place(account))
         return Taken(found, new)
 

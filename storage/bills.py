@@ -5,11 +5,11 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, select, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, func, select, text
 from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.bills import BillKind, BillLine
 from domain.settlement.reconciliation import FAMILIES, Family, Match, Theirs
 from storage.accounts import AccountRow
@@ -20,10 +20,15 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 Source = Literal["platform", "file"]
+State = Literal["taken", "waiting", "withdrawn"]
+"""waiting: a file in place of the platform's own bill, until a second person agrees; withdrawn: kept, and compared with
+nothing any more."""
 
 
 class BillRow(Table, table=True):
-    """One bill. digest: None for a day on which the platform says that nothing happened."""
+    """One bill, of which there is one taken for each account, day and kind. digest: None for a day on which the
+    platform says that nothing happened. reason: why a file takes the place of the platform's own. decided_by: who else
+    let it in, or withdrew it; note: what they said."""
 
     __tablename__ = "bills"
     id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
@@ -38,8 +43,19 @@ class BillRow(Table, table=True):
     fee_minor: int = Field(sa_type=BigInteger)
     taken_by: str
     taken_at: datetime = instant()
+    state: State = Field(default="taken", sa_type=AutoString)
+    reason: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = instant(optional=True)
+    note: str | None = None
 
-    __table_args__ = (UniqueConstraint("account", "day", "kind"), Index("ix_bills_day_id", "day", "id"))
+    __table_args__ = (
+        CheckConstraint("decided_by <> taken_by", name="second_person"),
+        Index("uq_bills_taken", "account", "day", "kind", unique=True, postgresql_where=text("state = 'taken'")),
+        Index("uq_bills_waiting", "account", "day", "kind", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("ix_bills_account_day", "account", "day"),
+        Index("ix_bills_day_id", "day", "id"),
+    )
 
 
 class BillLineRow(Table, table=True):
@@ -88,11 +104,22 @@ _NEWEST = Order("bills", (BillRow.day, BillRow.id))
 class Bills(Repository):
     """Taking bills, reading their lines, noting matches."""
 
-    async def find(self, account: str, day: date, kind: BillKind) -> BillRow | None:
+    async def find(self, account: str, day: date, kind: BillKind, state: State = "taken") -> BillRow | None:
         """The bill of a day, if it was taken."""
         row = BillRow
-        statement = select(row).where(col(row.account) == account, col(row.day) == day, col(row.kind) == kind)
+        statement = select(row).where(
+            col(row.account) == account, col(row.day) == day, col(row.kind) == kind, col(row.state) == state
+        )
         return (await self.session.scalars(statement)).first()
+
+    async def require(self, bill: int, scope: Scope) -> BillRow:
+        """A bill of an account within a scope, locked. Raises NotFoundProblem."""
+        statement = select(BillRow).join(AccountRow, col(AccountRow.id) == col(BillRow.account))
+        statement = statement.where(visible(AccountRow, scope), col(BillRow.id) == bill)
+        found = (await self.session.scalars(statement.with_for_update(of=BillRow))).first()
+        if found is None:
+            raise NotFoundProblem(Text(f"没有账单 {bill}", f"There is no bill {bill}"))
+        return found
 
     async def take(self, row: BillRow, lines: Sequence[BillLine]) -> tuple[BillRow, bool]:
         """Keep a bill with its lines; the row, and whether it is new. One with the same digest is there already.
@@ -100,6 +127,8 @@ class Bills(Repository):
         Raises ConflictProblem when another one of that day was taken: bills are never revised.
         """
         known = await self.find(row.account, row.day, row.kind)
+        if known is None and row.state == "waiting":
+            known = await self.find(row.account, row.day, row.kind, "waiting")
         if known is not None:
             if known.digest == row.digest:
                 return known, False
@@ -131,7 +160,7 @@ class Bills(Repository):
         """The days of `[start, end]` that there are bills of, by kind."""
         row = BillRow
         statement = select(col(row.kind), col(row.day)).where(
-            col(row.account) == account, col(row.day).between(start, end)
+            col(row.account) == account, col(row.day).between(start, end), col(row.state) == "taken"
         )
         found: dict[BillKind, set[date]] = {"trade": set(), "funds": set()}
         for kind, day in await self.session.execute(statement):
@@ -142,7 +171,7 @@ class Bills(Repository):
         """The last day that there is a bill of, by kind."""
         row = BillRow
         statement = select(col(row.kind), func.max(col(row.day)).label("day"))
-        statement = statement.where(col(row.account) == account).group_by(col(row.kind))
+        statement = statement.where(col(row.account) == account, col(row.state) == "taken").group_by(col(row.kind))
         return {each.kind: each.day for each in await self.session.execute(statement)}
 
     async def lines(self, account: str, start: date, day: date) -> Sequence[Theirs]:
@@ -216,7 +245,8 @@ _ADD_LINES = """
 _LINES = """
     SELECT b.day, l.bill, l.line, l.kind, l.direction, l.amount_minor, l.at, l.number, l.channel_number, l.fee_minor
     FROM bills b JOIN bill_lines l ON l.bill = b.id
-    WHERE b.account = %(account)b AND b.day BETWEEN %(start)b::date AND %(day)b::date AND l.amount_minor > 0
+    WHERE b.account = %(account)b AND b.state = 'taken'
+        AND b.day BETWEEN %(start)b::date AND %(day)b::date AND l.amount_minor > 0
         AND (CASE b.kind WHEN 'funds' THEN l.kind = 'transfer' ELSE l.kind <> 'other' END)
         AND NOT EXISTS (
             SELECT FROM bill_matches m
@@ -226,7 +256,7 @@ _LINES = """
 _TRANSFERRED = """
     SELECT sum(CASE l.direction WHEN 'out' THEN l.amount_minor ELSE -l.amount_minor END)
     FROM bill_lines l JOIN bills b ON b.id = l.bill
-    WHERE l.kind = 'transfer' AND b.account = ANY(%(accounts)b::text[])
+    WHERE l.kind = 'transfer' AND b.state = 'taken' AND b.account = ANY(%(accounts)b::text[])
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
 """
 _PAYERS = """

@@ -98,7 +98,7 @@ _LINES = """
         UNION
         SELECT bill, line, kind FROM bill_matches WHERE account = %(account)b AND day = %(day)b::date
     ) f
-    JOIN bills b ON b.id = f.bill
+    JOIN bills b ON b.id = f.bill AND b.state = 'taken'
     JOIN bill_lines l ON l.bill = f.bill AND l.line = f.line AND l.kind = f.kind
     WHERE b.day NOT BETWEEN %(start)b::date AND %(day)b::date
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))

@@ -60,7 +60,7 @@ class Reconciliations(Repository):
         bills, row = BillRow, ReconciliationRow
         billed: dict[date, set[BillKind]] = {}
         statement = select(col(bills.day), col(bills.kind)).where(
-            col(bills.account) == account, col(bills.day).between(start, end)
+            col(bills.account) == account, col(bills.day).between(start, end), col(bills.state) == "taken"
         )
         for day, kind in await self.session.execute(statement):
             billed.setdefault(day, set()).add(kind)
@@ -77,7 +77,8 @@ class Reconciliations(Repository):
     async def first_days(self) -> Mapping[str, date]:
         """The first day that there is a bill of, by account."""
         row = BillRow
-        statement = select(col(row.account), func.min(col(row.day)).label("day")).group_by(col(row.account))
+        statement = select(col(row.account), func.min(col(row.day)).label("day")).where(col(row.state) == "taken")
+        statement = statement.group_by(col(row.account))
         rows = (await self.session.execute(statement)).all()
         return {row.account: row.day for row in rows}
 

@@ -5,6 +5,7 @@ from typing import Any
 from api.examples.parts import DIGEST, page
 
 _BILL = {
+    "id": 311,
     "account": "wechat_pay/main",
     "day": "2026-11-11",
     "kind": "trade",
@@ -16,7 +17,14 @@ _BILL = {
     "fee_minor": 223_243,
     "taken_by": "system:bills",
     "taken_at": "2026-11-12T02:41:07Z",
+    "state": "taken",
+    "reason": None,
+    "decided_by": None,
+    "decided_at": None,
+    "note": None,
 }
+_FROM_FILE = {**_BILL, "source": "file", "digest": DIGEST, "taken_by": "qian"}
+_DECIDED = {"decided_by": "wu", "decided_at": "2026-11-12T06:00:00Z"}
 _SAID = {"shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3}
 _PROPOSAL = "5b0c2c1e-7d0a-4a6e-9c51-3c6a55a1f0d2"
 _PROPOSED = {
@@ -64,6 +72,8 @@ REQUESTS: dict[str, Any] = {
     "set_bill_terms": _SAID,
     "confirm_bill_terms": {"proposal": _PROPOSAL},
     "refuse_bill_terms": {"proposal": _PROPOSAL},
+    "confirm_bill": {"note": "已核对后台"},
+    "withdraw_bill": {"note": "列映射有误"},
     "assign_break": {"to": "qian", "ticket": "T20261112000004"},
     "explain_break": {"reason": "agreed", "note": "改价后客服退差 1 元"},
     "solve_break": {"note": "已核对聊天记录"},
@@ -71,7 +81,9 @@ REQUESTS: dict[str, Any] = {
 }
 RESPONSES: dict[str, Any] = {
     "list_bills": page(_BILL),
-    "take_bill": {"bill": {**_BILL, "source": "file", "digest": DIGEST, "taken_by": "qian"}, "new": True},
+    "take_bill": {"bill": _FROM_FILE, "new": True},
+    "confirm_bill": {**_FROM_FILE, "reason": "平台维护，账单下载停用", **_DECIDED},
+    "withdraw_bill": {**_FROM_FILE, "state": "withdrawn", "note": "列映射有误", **_DECIDED},
     "show_bill_terms": _TERMS,
     "set_bill_terms": _PROPOSED,
     "confirm_bill_terms": _TERMS,

@@ -20,6 +20,7 @@ from domain.settlement.bills import BillKind, Told
 from domain.settlement.days import Day
 from domain.settlement.reconciliation import BreakKind, Family
 from services.unreconciled import Why
+from storage.bills import State as BillState
 from storage.breaks import BreakFilter, Reason, State
 
 bills = router("/api/v1/settlement/bills", "settlement")
@@ -30,6 +31,7 @@ Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
 Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
 Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 BillDay = Annotated[Day, Path(examples=["2026-11-11"])]
+BillNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 BreakId = Annotated[UUID, Path()]
 Fen = Annotated[int | None, Query(ge=-(10**15), le=10**15)]
 MOST_LISTED = 1_000
@@ -61,8 +63,11 @@ class _Out(BaseModel):
 
 
 class BillOut(_Out):
-    """A bill. digest: of its file; null for a day on which the platform says that nothing happened. Sums in fen."""
+    """A bill. digest: of its file; null for a day on which the platform says that nothing happened. Sums in fen. state:
+    waiting for somebody else to let it in, in place of the platform's own (reason: why); withdrawn: compared with
+    nothing any more. decided_by: that other person; note: what they said."""
 
+    id: int
     account: str
     day: date
     kind: BillKind
@@ -74,6 +79,11 @@ class BillOut(_Out):
     fee_minor: int
     taken_by: str
     taken_at: AwareDatetime
+    state: BillState
+    reason: str | None
+    decided_by: str | None
+    decided_at: AwareDatetime | None
+    note: str | None
 
 
 class TakenOut(BaseModel):
@@ -185,6 +195,12 @@ class VerdictIn(_In):
     note: str | None = Field(default=None, max_length=500)
 
 
+class WithdrawalIn(_In):
+    """Why a bill is wrong."""
+
+    note: str = Field(min_length=1, max_length=500)
+
+
 @bills.get("", summary="查询账单 · List bills")
 async def list_bills(actor: Looker, deps: Deps, page: Paging, account: Word | None = None) -> PageOf[BillOut]:
     """最近的在前。· The latest day first."""
@@ -205,11 +221,13 @@ async def take_bill(
     in_minor: Fen = None,
     out_minor: Fen = None,
     fee_minor: Fen = None,
+    replaces: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
 ) -> TakenOut:
     """上传账单（bill，CSV 或 XLSX）与列映射（columns），并附平台给出的摘要或合计（分）；有一处不对就整份拒绝。
 
     A bill (CSV or XLSX) with the mapping of its columns, and the digest or the sums (in fen) that the platform tells of
-    it. Refused as a whole when anything is wrong, with row and column. Bills are never revised.
+    it. Refused as a whole when anything is wrong, with row and column. Bills are never revised. Where the platform
+    makes the bills, `replaces` says why its own cannot be had; the file waits until somebody else confirms it.
     """
     columns, bill = await uploaded_files(request, ("columns", "bill"))
     taken = await deps.bills.take_file(
@@ -220,8 +238,24 @@ async def take_bill(
         io.BytesIO(bill.content),
         digest=digest,
         told=Told(rows, in_minor, out_minor, fee_minor),
+        replaces=replaces,
     )
     return TakenOut(bill=BillOut.model_validate(taken.bill), new=taken.new)
+
+
+@bills.post("/{bill}/confirm", summary="确认代替的账单 · Let a file in")
+async def confirm_bill(bill: BillNumber, wanted: VerdictIn, actor: Decider, deps: Deps) -> BillOut:
+    """同意用文件代替平台账单；导入的人不能确认。· In place of the platform's own; never by who took it."""
+    return BillOut.model_validate(await deps.bill_corrections.confirm(actor, bill, wanted.note))
+
+
+@bills.post("/{bill}/withdraw", summary="作废账单 · Withdraw a bill")
+async def withdraw_bill(bill: BillNumber, wanted: WithdrawalIn, actor: Decider, deps: Deps) -> BillOut:
+    """只有文件账单可以作废，导入的人不能作废；它留着，匹配撤销，差异重新打开，之后可导入新的。
+
+    Bills from files only, never by who took it. It is kept; its matches are undone and its days reconciled again.
+    """
+    return BillOut.model_validate(await deps.bill_corrections.withdraw(actor, bill, wanted.note))
 
 
 @reconciliations.post("/{platform}/{slug}/{day}", summary="对账 · Reconcile a day")

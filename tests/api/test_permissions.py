@@ -141,6 +141,8 @@ NEEDS = {
     "POST /api/v1/settlement/bank-files/{file_number}/answers": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/bills": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/bills/{platform}/{slug}/{day}": {_P.SETTLEMENTS_RUN},
+    "POST /api/v1/settlement/bills/{bill}/confirm": {_P.PAYOUTS_APPROVE},
+    "POST /api/v1/settlement/bills/{bill}/withdraw": {_P.PAYOUTS_APPROVE},
     "GET /api/v1/settlement/bill-terms/{platform}/{slug}": {_P.SETTLEMENTS_READ},
     "PUT /api/v1/settlement/bill-terms/{platform}/{slug}": {_P.SETTLEMENTS_RUN},
     "POST /api/v1/settlement/bill-terms/{platform}/{slug}/confirm": {_P.PAYOUTS_APPROVE},

@@ -115,3 +115,15 @@ async def test_no_cell_of_a_bill_ends_in_an_error_of_ours(shop: House) -> None:
         refused = await send(shop, "2026-06-03", HEAD + row, "rows=1")
         assert refused.status_code == 400
         assert problem(refused)["errors"][0]["line"] == 2
+
+
+async def test_a_bill_from_a_file_is_withdrawn_by_somebody_else(shop: House) -> None:
+    taken = await send(shop, "2026-06-05", HEAD + "E5,1.00,2026-06-05 12:00:00\n", "rows=1")
+    path = f"{BASE}/bills/{taken.json()['bill']['id']}"
+    assert (await shop.post("finance", f"{path}/withdraw", {"note": "看错列"})).status_code == 403
+    assert (await shop.post("approver", f"{path}/withdraw", {})).status_code == 400
+    assert (await shop.post("approver", f"{path}/confirm", {})).status_code == 409
+    done = (await shop.post("approver", f"{path}/withdraw", {"note": "看错列"})).json()
+    assert (done["state"], done["decided_by"], done["note"]) == ("withdrawn", "approver", "看错列")
+    assert (await shop.post("approver", f"{BASE}/bills/999999/withdraw", {"note": "无"})).status_code == 404
+    assert (await send(shop, "2026-06-05", HEAD + "E5,2.00,2026-06-05 12:00:00\n", "rows=1")).json()["new"]

@@ -19,6 +19,7 @@ from storage.engine import Database
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.connectors.harness import CONNECTORS
 
 QIAN, WU = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER)
 SHOP = "youzan/flagship"
@@ -33,7 +34,7 @@ class YearBills:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._bills = BillService(database)
+        self._bills = BillService(database, CONNECTORS)
         self._breaks = BreakService(database)
         self._reconciliation = ReconciliationService(database)
 

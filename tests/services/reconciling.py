@@ -15,6 +15,7 @@ from domain.accounts import NewAccount
 from domain.ids import content_digest
 from domain.settlement.bill_rows import parse_columns
 from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Direction, LineKind, Told, day_of
+from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTerms, BillTermsService
 from services.bills import BillReader, BillService, take
 from services.breaks import BreakService
@@ -61,10 +62,11 @@ class Desk:
         self.database = database
         self.clock = clock
         self.world = world
-        self.bills = BillService(database)
+        self.bills = BillService(database, CONNECTORS)
         self.terms = BillTermsService(database)
         self.reader = BillReader(database, CONNECTORS, Connections(database), world.link)
         self.reconciliation = ReconciliationService(database)
+        self.corrections = BillCorrections(database, self.reconciliation)
         self.unreconciled = Unreconciled(database, CONNECTORS)
         self.breaks = BreakService(database)
 

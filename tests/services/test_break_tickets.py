@@ -15,6 +15,7 @@ from storage.human_tasks import HumanTaskSummary
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.connectors.harness import CONNECTORS
 from tests.services.house import House, eventually
 
 QIAN = an_actor("qian", Role.FINANCE, queues=frozenset({"finance"}))
@@ -29,7 +30,7 @@ async def test_finance_gets_one_task_for_the_day_and_says_what_became_of_it(hous
         await house.publish(Path(f"definitions/settlement/{file}.yaml").read_text(encoding="utf-8"))
     async with UnitOfWork(house.database) as work:
         await Accounts(work).add(NewAccount(platform="generic", slug="pos", name="POS", credentials={}))
-    bills = BillService(house.database)
+    bills = BillService(house.database, CONNECTORS)
     await bills.take_file(QIAN, "generic/pos", DAY, COLUMNS, io.BytesIO(ROWS.encode()), told=Told(rows=2))
     for _ in range(2):
         await ReconciliationService(house.database).reconcile(QIAN, "generic/pos", DAY)

@@ -1,4 +1,4 @@
-"""Reconciliation in more hands than one: terms are proposed and confirmed."""
+"""Reconciliation in more hands than one: terms are proposed and confirmed, bills from files withdrawn."""
 
 from alembic import op
 
@@ -27,6 +27,44 @@ UPDATE reconciliations r SET kinds = ARRAY(
 );
 
 ALTER TABLE reconciliations ALTER COLUMN kinds DROP DEFAULT;
+
+ALTER TABLE bills
+    ADD COLUMN state varchar NOT NULL DEFAULT 'taken'
+        CONSTRAINT ck_bills_state CHECK (state IN ('taken', 'waiting', 'withdrawn')),
+    ADD COLUMN reason varchar,
+    ADD COLUMN decided_by varchar,
+    ADD COLUMN decided_at timestamptz,
+    ADD COLUMN note varchar,
+    ADD CONSTRAINT ck_bills_second_person CHECK (decided_by <> taken_by),
+    DROP CONSTRAINT uq_bills_account_day_kind;
+
+ALTER TABLE bills ALTER COLUMN state DROP DEFAULT;
+
+CREATE UNIQUE INDEX uq_bills_taken ON bills (account, day, kind) WHERE state = 'taken';
+
+CREATE UNIQUE INDEX uq_bills_waiting ON bills (account, day, kind) WHERE state = 'waiting';
+
+CREATE INDEX ix_bills_account_day ON bills (account, day);
+
+CREATE FUNCTION refuse_revision_of_bill() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    decided CONSTANT text[] := ARRAY['state', 'decided_by', 'decided_at', 'note'];
+BEGIN
+    IF OLD.source = 'file' AND NEW.decided_by IS NOT NULL
+        AND (OLD.state, NEW.state) IN (('waiting', 'taken'), ('waiting', 'withdrawn'), ('taken', 'withdrawn'))
+        AND to_jsonb(NEW) - decided = to_jsonb(OLD) - decided
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a bill is never revised' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+DROP TRIGGER never_revised ON bills;
+
+CREATE TRIGGER never_revised BEFORE DELETE OR TRUNCATE ON bills
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_bill();
+
+CREATE TRIGGER only_decided BEFORE UPDATE ON bills FOR EACH ROW EXECUTE FUNCTION refuse_revision_of_bill();
 
 CREATE TABLE proposed_bill_terms (
     account varchar NOT NULL CONSTRAINT pk_proposed_bill_terms PRIMARY KEY,
