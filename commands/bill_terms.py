@@ -29,13 +29,21 @@ def bill_terms(
     window: Annotated[
         int, typer.Option("--window", min=1, max=15, help="账单可迟几天 / how many days late a bill may be")
     ] = WINDOW_DAYS,
+    fees_back: Annotated[
+        bool | None,
+        typer.Option("--fees-back/--no-fees-back", help="退款是否退手续费 / whether fees come back with refunds"),
+    ] = None,
+    bank: Annotated[
+        bool, typer.Option("--bank", help="账单是付款银行的流水 / its bills are the bank's statements")
+    ] = False,
 ) -> None:
     """提议账号为哪些店铺收款，由另一人确认；不写店铺则显示 / propose whose orders an account bills, or show it."""
 
     async def work(database: Database, settings: Settings) -> None:
         actor, service = command_line_actor(Role.FINANCE), BillTermsService(database)
-        if shops:
-            await service.propose(actor, BillTerms(account, shops, fee_bps, window))
+        if shops or bank:
+            terms = BillTerms(account, shops or (), fee_bps, window, fees_back, bank)
+            await service.propose(actor, terms)
         _show(await service.show(actor, account), settings)
 
     with_database(work)
@@ -65,4 +73,4 @@ def _show(view: TermsView, settings: Settings) -> None:
 
 
 def _row(terms: BillTerms) -> dict[str, object]:
-    return {**asdict(terms), "shops": list(terms.shops)}
+    return {**asdict(terms), "shops": list(terms.shops), "fees_back": terms.gives_fees_back}

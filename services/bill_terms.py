@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from domain.access import Actor, Permission, require_second_person
 from domain.accounts import Account
 from domain.organisation import Placement
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.settlement.bills import day_of
 from domain.settlement.reconciliation import WINDOW_DAYS, Family
 from storage.accounts import Accounts
@@ -25,12 +25,24 @@ COLLECTORS = frozenset({"wechat_pay"})
 
 @dataclass(frozen=True, slots=True)
 class BillTerms:
-    """What an account bills: whose orders, at which rate, and how much later than the books it may be."""
+    """What an account bills: whose orders, at which rate, and how much later than the books it may be. fees_back:
+    whether the fee of what is refunded comes back; None: as the platform does. bank: whether its bills are the
+    statements of the bank that payouts are paid from."""
 
     account: str
     shops: Sequence[str]
     fee_bps: int | None = None
     window_days: int = WINDOW_DAYS
+    fees_back: bool | None = None
+    bank: bool = False
+
+    @property
+    def collects(self) -> bool:
+        return self.account.partition("/")[0] in COLLECTORS
+
+    @property
+    def gives_fees_back(self) -> bool:
+        return self.collects if self.fees_back is None else self.fees_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,9 @@ class BillTermsService:
                 id=uuid4(),
                 shops=sorted(set(terms.shops)),
                 fee_bps=terms.fee_bps,
+                fees_back=terms.gives_fees_back,
                 window_days=terms.window_days,
+                bank=terms.bank,
                 proposed_by=actor.login,
                 proposed_at=work.now,
             )
@@ -117,7 +131,9 @@ class BillTermsService:
                         account=account_id,
                         shops=row.shops,
                         fee_bps=row.fee_bps,
+                        fees_back=row.fees_back,
                         window_days=row.window_days,
+                        bank=row.bank,
                         since=before.since if before is not None else day_of(work.now),
                         changed_by=row.proposed_by,
                         changed_at=work.now,
@@ -140,7 +156,24 @@ class BillTermsService:
                     f"{other[0]} is billed by {other[1]} already; a shop is reconciled with one account",
                 )
             )
+        if terms.bank:
+            await _require_only_bank(work, terms)
         return account
+
+
+async def _require_only_bank(work: UnitOfWork, terms: BillTerms) -> None:
+    if terms.collects:
+        raise ValidationProblem(
+            Text(
+                f"{terms.account} 的账单是它自己的，不是银行流水",
+                f"The bills of {terms.account} are its own, and no bank's statements",
+            )
+        )
+    other = await BillTermsBook(work).bank()
+    if other not in (None, terms.account):
+        raise ConflictProblem(
+            Text(f"银行流水已归 {other}，只能有一个", f"The bank's statements are the bills of {other} already")
+        )
 
 
 async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
@@ -148,15 +181,17 @@ async def terms_of(work: UnitOfWork, account_id: str) -> BillTerms:
     row = await BillTermsBook(work).find(account_id)
     if row is not None:
         return _terms_of(row)
-    collects = account_id.partition("/")[0] in COLLECTORS
-    return BillTerms(account_id, () if collects else (account_id,))
+    nothing = BillTerms(account_id, ())
+    return nothing if nothing.collects else BillTerms(account_id, (account_id,))
 
 
 def compared_families(terms: BillTerms) -> Sequence[Family]:
     """What is compared. Payouts stand in the bills of who pays them; orders in those of their shops, or of who collects
     for them."""
     families: list[Family] = ["payment", "refund"] if terms.shops else []
-    if terms.account.partition("/")[0] in COLLECTORS:
+    if terms.collects:
+        families += ["transfer", "share"]
+    elif terms.bank:
         families.append("transfer")
     return families
 
@@ -168,11 +203,12 @@ async def _view(work: UnitOfWork, account_id: str) -> TermsView:
 
 
 def _terms_of(row: BillTermsRow | ProposedBillTermsRow) -> BillTerms:
-    return BillTerms(row.account, row.shops, row.fee_bps, row.window_days)
+    return BillTerms(row.account, row.shops, row.fee_bps, row.window_days, row.fees_back, row.bank)
 
 
 def _detail(row: BillTermsRow | ProposedBillTermsRow) -> dict[str, object]:
-    return {"shops": row.shops, "fee_bps": row.fee_bps, "window_days": row.window_days}
+    names = ("shops", "fee_bps", "fees_back", "window_days", "bank")
+    return {name: getattr(row, name) for name in names}
 
 
 async def _record(work: UnitOfWork, actor: Actor, action: str, account: Account, detail: Mapping[str, object]) -> None:

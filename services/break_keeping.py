@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.events import Event
 from domain.ids import derived_id
-from domain.settlement.reconciliation import Break, Outcome, Theirs
+from domain.settlement.reconciliation import FEES, Break, Family, Outcome, Theirs
 from storage.bills import Bills
 from storage.breaks import BreakRow, Breaks
 from storage.leftovers import Days, Looked
@@ -32,11 +32,11 @@ async def keep_breaks(work: UnitOfWork, of: Days, looked: Looked, outcome: Outco
     known = await breaks.known(list(found))
     standing = await breaks.standing(*of)
     gone = [each for each in standing if each.id not in found and looked.has(each.family, each.day)]
-    fees = {_order(each) for each in gone if each.family == "fee"}
-    elsewhere = await Bills(work).fees_elsewhere(of.account, of.day, fees)
-    gone = [each for each in gone if each.family != "fee" or _order(each) not in elsewhere]
+    fee_of = {each.id: name for each in gone if (name := _fee_of(each)) is not None}
+    elsewhere = await Bills(work).matched_elsewhere(of.account, of.day, set(fee_of.values()))
+    gone = [each for each in gone if fee_of.get(each.id) not in elsewhere]
     settled = {(one.family, one.shop, one.number) for match in outcome.matches for one in match.ours}
-    settled |= {("fee", shop, number) for family, shop, number in settled if family == "payment"}
+    settled |= {(FEES[family], shop, number) for family, shop, number in settled if family in FEES}
     gone += [
         each
         for each in await breaks.standing_of(of.account, settled, old)
@@ -89,8 +89,10 @@ def told_of(account: str, day: str, digest: str, opened: Sequence[BreakRow], wor
     )
 
 
-def _order(row: BreakRow) -> tuple[str, str]:
-    return row.shop or "", row.number or ""
+def _fee_of(row: BreakRow) -> tuple[Family, str, str] | None:
+    """The order or refund that a break is the fee of."""
+    family = next((each for each, fee in FEES.items() if fee == row.family), None)
+    return (family, row.shop, row.number) if family and row.shop and row.number else None
 
 
 def _break_id(account: str, each: Break) -> UUID:

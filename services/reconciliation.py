@@ -14,7 +14,7 @@ from domain.access import Actor, Permission
 from domain.ids import canonical_json, content_digest
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
-from domain.settlement.bill_extras import compared_discounts, compared_fees
+from domain.settlement.bill_extras import FeeTerms, compared_discounts, compared_fees
 from domain.settlement.bills import BillKind
 from domain.settlement.days import require_day
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
@@ -40,7 +40,7 @@ from storage.locks import lock
 from storage.reconciliations import ReconciliationRow, Reconciliations
 from storage.unit_of_work import UnitOfWork
 
-_COMPARED: tuple[Family, ...] = ("payment", "refund", "transfer")
+_COMPARED: tuple[Family, ...] = ("payment", "refund", "transfer", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ReconciliationService:
         books = BilledBooks(work)
         for family in families:
             for on in sorted(days[bill_of(family)]):
-                for one in await books.expected(family, terms.account, terms.shops, of.day, on):
+                for one in await books.expected(family, terms.account, terms.shops, of.day, on, bank=terms.bank):
                     ours[family, one.shop, one.number] = one
         # Several of one number belong together however far apart they are billed.
         named = {name for one in ours.values() for name in _names(one)} | {
@@ -137,7 +137,7 @@ class ReconciliationService:
         for family in families:
             numbers = {number for each in theirs if each.family == family for number in _names(each)}
             numbers -= {number for known, _, number in ours if known == family}
-            for one in await books.named(family, terms.account, terms.shops, of.day, numbers):
+            for one in await books.named(family, terms.account, terms.shops, of.day, numbers, bank=terms.bank):
                 ours.setdefault((family, one.shop, one.number), one)
         through = await Bills(work).last_days(terms.account)
         # In a thread: a hundred thousand rows take seconds, and whoever waits for a heartbeat must hear one.
@@ -148,8 +148,11 @@ class ReconciliationService:
             return _Compared(outcome, Looked(looked), not_compared, left, old)
         looked["discount"] = days["trade"]
         if terms.fee_bps is not None:
-            looked["fee"] = days["trade"]
-        extras = [await self._discounts(work, terms, lines), _fees(terms, outcome.matches, lines)]
+            looked |= {"fee": days["trade"], "refund-fee": days["trade"]}
+        extras = [
+            await self._discounts(work, terms, lines),
+            await self._fees(work, terms, outcome.matches, lines),
+        ]
         matches = [*outcome.matches, *(each for one, _ in extras for each in one.matches)]
         breaks = [*outcome.breaks, *(each for one, _ in extras for each in one.breaks)]
         left = [*left, *(each for _, more in extras for each in more)]
@@ -164,6 +167,17 @@ class ReconciliationService:
         outcome = compared_discounts(orders, told)
         return outcome, discounts_left_over(orders, told, outcome)
 
+    async def _fees(
+        self, work: UnitOfWork, terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]
+    ) -> tuple[Outcome, Sequence[Leftover]]:
+        if terms.fee_bps is None:
+            return Outcome((), ()), ()
+        charged = [each for each in lines if each.family == "fee"]
+        numbers = {each.number for each in charged if each.number is not None}
+        known = await BilledBooks(work).known(terms.shops, numbers)
+        agreed = FeeTerms(terms.fee_bps, terms.gives_fees_back)
+        return compared_fees(matches, charged, agreed, known), fees_left_over(matches, charged, agreed, known)
+
 
 class _Compared(NamedTuple):
     """left: what nothing was matched with. old: lines of other days that were looked at."""
@@ -173,13 +187,6 @@ class _Compared(NamedTuple):
     not_compared: list[str]
     left: Sequence[Leftover]
     old: Sequence[Theirs]
-
-
-def _fees(terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]) -> tuple[Outcome, Sequence[Leftover]]:
-    if terms.fee_bps is None:
-        return Outcome((), ()), ()
-    charged = [each for each in lines if each.family == "fee"]
-    return compared_fees(matches, charged, terms.fee_bps), fees_left_over(matches, charged, terms.fee_bps)
 
 
 def _names(each: Ours | Theirs) -> list[str]:

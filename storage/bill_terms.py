@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, delete, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, delete, select, text
 from sqlalchemy import String as SqlString
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, col
@@ -17,20 +17,26 @@ from storage.unit_of_work import Repository
 
 class BillTermsRow(Table, table=True):
     """What an account bills. shops: whose orders are paid through it. fee_bps: what was agreed, None: not compared.
-    window_days: how much later than the books a bill may be. since: the day from which on it has bills. changed_by:
-    who proposed it; confirmed_by: somebody else."""
+    fees_back: whether the fee of what is refunded comes back. window_days: how much later than the books a bill may be.
+    bank: whether its bills are the statements of the bank that payouts are paid from, of one account only. since: the
+    day from which on it has bills. changed_by: who proposed it; confirmed_by: somebody else."""
 
     __tablename__ = "bill_terms"
     account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
     shops: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
     fee_bps: int | None = None
+    fees_back: bool
     window_days: int = Field(default=WINDOW_DAYS, sa_type=SmallInteger)
+    bank: bool
     since: date
     changed_by: str
     changed_at: datetime = instant()
     confirmed_by: str | None = None
 
-    __table_args__ = (CheckConstraint("confirmed_by <> changed_by", name="second_person"),)
+    __table_args__ = (
+        CheckConstraint("confirmed_by <> changed_by", name="second_person"),
+        Index("uq_bill_terms_bank", "bank", unique=True, postgresql_where=text("bank")),
+    )
 
 
 class ProposedBillTermsRow(Table, table=True):
@@ -42,7 +48,9 @@ class ProposedBillTermsRow(Table, table=True):
     id: UUID
     shops: list[str] = Field(sa_type=ARRAY(SqlString), nullable=False)
     fee_bps: int | None = None
+    fees_back: bool
     window_days: int = Field(default=WINDOW_DAYS, sa_type=SmallInteger)
+    bank: bool
     proposed_by: str
     proposed_at: datetime = instant()
 
@@ -76,6 +84,10 @@ class BillTermsBook(Repository):
         """A shop among these that another account bills, and that account."""
         found = await fetch(self.work, _BILLER, {"shops": list(shops), "but": but})
         return (found[0][0], found[0][1]) if found else None
+
+    async def bank(self) -> str | None:
+        """The account whose bills are the bank's statements, if one is."""
+        return await self.session.scalar(select(col(BillTermsRow.account)).where(col(BillTermsRow.bank).is_(True)))
 
     async def since(self) -> dict[str, date]:
         """The accounts that terms were said of, and from which day on they have bills."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from domain.settlement.reconciliation import Family
+from domain.settlement.reconciliation import FEES, Family
 from storage.bills import BillRow
 from storage.breaks import BreakRow
 from storage.bulk import fetch
@@ -18,9 +18,9 @@ class BillWithdrawals(Repository):
     """Of one bill, whose account is locked."""
 
     async def matched(self, bill: BillRow) -> Sequence[Name]:
-        """What was matched with its lines; of an order its fee as well, which is compared with it."""
+        """What was matched with its lines; of an order or refund its fee as well."""
         names = {(family, shop, number) for family, shop, number in await fetch(self.work, _MATCHED, {"bill": bill.id})}
-        fees: set[Name] = {("fee", shop, number) for family, shop, number in names if family == "payment"}
+        fees: set[Name] = {(FEES[family], shop, number) for family, shop, number in names if family in FEES}
         return sorted(names | fees)
 
     async def standing(self, bill: BillRow, names: Sequence[Name]) -> Sequence[UUID]:

@@ -16,9 +16,12 @@ from storage.unit_of_work import Repository
 
 
 class BilledBooks(Repository):
-    """Read only. account, day: whose reconciliation asks; what another day's has matched counts as taken."""
+    """Read only. account, day: whose reconciliation asks; what another day's has matched counts as taken. bank: whether
+    the account's transfers are the payouts by bank."""
 
-    async def expected(self, family: Family, account: str, shops: Collection[str], day: date, of: date) -> list[Ours]:
+    async def expected(
+        self, family: Family, account: str, shops: Collection[str], day: date, of: date, *, bank: bool
+    ) -> list[Ours]:
         """What became money on the Shanghai day `of`, without what another day's reconciliation has matched."""
         start = datetime(of.year, of.month, of.day, tzinfo=SHANGHAI)
         values = {
@@ -28,17 +31,19 @@ class BilledBooks(Repository):
             "start": start,
             "end": start + timedelta(days=1),
         }
-        rows = await fetch(self.work, _EXPECTED[family], values)
+        statement = _BANK_EXPECTED if bank and family == "transfer" else _EXPECTED[family]
+        rows = await fetch(self.work, statement, values)
         return [_ours(family, row, expected=True) for row in rows if not row[-1]]
 
     async def named(
-        self, family: Family, account: str, shops: Collection[str], day: date, numbers: Collection[str]
+        self, family: Family, account: str, shops: Collection[str], day: date, numbers: Collection[str], *, bank: bool
     ) -> list[Ours]:
         """What has one of these numbers, ours or the rail's."""
         if not numbers:
             return []
         values = {"account": account, "shops": list(shops), "day": day, "numbers": list(numbers)}
-        return [_ours(family, row, expected=False) for row in await fetch(self.work, _NAMED[family], values)]
+        statement = _BANK_NAMED if bank and family == "transfer" else _NAMED[family]
+        return [_ours(family, row, expected=False) for row in await fetch(self.work, statement, values)]
 
     async def discounts(self, shops: Collection[str], numbers: Collection[str]) -> Sequence[KnownOrder]:
         """The orders with these numbers."""
@@ -47,8 +52,13 @@ class BilledBooks(Repository):
         values = {"shops": list(shops), "numbers": list(numbers)}
         return [KnownOrder(*row) for row in await fetch(self.work, _DISCOUNTS, values)]
 
+    async def known(self, shops: Collection[str], numbers: Collection[str]) -> Collection[str]:
+        """Which of these numbers are orders or refunds of these shops."""
+        values = {"shops": list(shops), "numbers": list(numbers)}
+        return {number for (number,) in await fetch(self.work, _KNOWN, values)} if numbers else set()
 
-_DIRECTIONS: dict[Family, Direction] = {"payment": "in", "refund": "out", "transfer": "out"}
+
+_DIRECTIONS: dict[Family, Direction] = {"payment": "in", "refund": "out", "transfer": "out", "share": "out"}
 
 
 def _ours(family: Family, row: tuple[Any, ...], *, expected: bool) -> Ours:
@@ -116,6 +126,18 @@ _PAYOUT: LiteralString = (
     + _PAYOUT_TAKEN
     + "FROM payouts p JOIN payout_batches b ON b.id = p.batch "
 )
+_SHARE: LiteralString = """
+    SELECT b.scheme, s.out_order_no, s.amount_minor, CASE WHEN s.state = 'shared' THEN s.ended_at END,
+        CASE s.state WHEN 'shared' THEN 'done' WHEN 'failed' THEN 'over' ELSE 'open' END, s.sharing_id, NULL::text,
+        EXISTS (
+            SELECT FROM bill_matches m
+            WHERE m.number = s.out_order_no AND m.family = 'share' AND m.account = %(account)b
+                AND m.day <> %(day)b::date
+        )
+    FROM payout_shares s JOIN share_plans sp ON sp.payout = s.payout
+    JOIN payouts p ON p.id = s.payout JOIN payout_batches b ON b.id = p.batch
+"""
+_BANK_PAYOUT: LiteralString = "p.rail = 'bank' AND p.currency = 'CNY'"
 # Whoever named no merchant has one, and it is the first.
 _OWN_PAYOUT: LiteralString = """
     p.rail = 'wechat-pay' AND p.currency = 'CNY' AND coalesce(
@@ -144,7 +166,17 @@ _EXPECTED: dict[Family, LiteralString] = {
     "transfer": _PAYOUT
     + "WHERE p.state = 'paid' AND p.ended_at >= %(start)b::timestamptz AND p.ended_at < %(end)b::timestamptz AND"
     + _OWN_PAYOUT,
+    "share": _SHARE
+    + """
+    WHERE s.state = 'shared' AND sp.merchant = %(account)b
+        AND s.ended_at >= %(start)b::timestamptz AND s.ended_at < %(end)b::timestamptz
+    """,
 }
+_BANK_EXPECTED: LiteralString = (
+    _PAYOUT
+    + "WHERE p.state = 'paid' AND p.ended_at >= %(start)b::timestamptz AND p.ended_at < %(end)b::timestamptz AND "
+    + _BANK_PAYOUT
+)
 _NAMED: dict[Family, LiteralString] = {
     "payment": _ORDER
     + """
@@ -158,7 +190,22 @@ _NAMED: dict[Family, LiteralString] = {
     "transfer": _PAYOUT
     + "WHERE (p.number = ANY(%(numbers)b::text[]) OR p.rail_number = ANY(%(numbers)b::text[])) AND"
     + _OWN_PAYOUT,
+    "share": _SHARE
+    + """
+    WHERE (s.out_order_no = ANY(%(numbers)b::text[]) OR s.sharing_id = ANY(%(numbers)b::text[]))
+        AND sp.merchant = %(account)b
+    """,
 }
+_BANK_NAMED: LiteralString = (
+    _PAYOUT
+    + "WHERE (p.number = ANY(%(numbers)b::text[]) OR p.rail_number = ANY(%(numbers)b::text[])) AND "
+    + _BANK_PAYOUT
+)
+_KNOWN = """
+    SELECT order_id FROM orders WHERE account_id = ANY(%(shops)b::text[]) AND order_id = ANY(%(numbers)b::text[])
+    UNION
+    SELECT refund_id FROM refunds WHERE account_id = ANY(%(shops)b::text[]) AND refund_id = ANY(%(numbers)b::text[])
+"""
 _DISCOUNTS = """
     SELECT account_id, order_id, discount_minor FROM orders
     WHERE account_id = ANY(%(shops)b::text[]) AND order_id = ANY(%(numbers)b::text[])

@@ -207,14 +207,14 @@ class Bills(Repository):
         await fetch(self.work, _FORGET, {"account": account, "day": day, "families": list(families)})
         await fetch(self.work, _MATCH, values)
 
-    async def fees_elsewhere(
-        self, account: str, day: date, orders: Collection[tuple[str, str]]
-    ) -> Collection[tuple[str, str]]:
-        """Which of these orders, by shop and number, another day's reconciliation has matched: it compares their
-        fees."""
-        values = {"account": account, "day": day, "shops": [shop for shop, _ in orders]}
-        values["numbers"] = [number for _, number in orders]
-        return {(shop, number) for shop, number in await fetch(self.work, _ELSEWHERE, values)} if orders else set()
+    async def matched_elsewhere(
+        self, account: str, day: date, wanted: Collection[tuple[Family, str, str]]
+    ) -> Collection[tuple[Family, str, str]]:
+        """Which of these orders and refunds another day's reconciliation has matched: it compares their fees."""
+        values = {"account": account, "day": day, "families": [family for family, _, _ in wanted]}
+        values |= {"shops": [shop for _, shop, _ in wanted], "numbers": [number for _, _, number in wanted]}
+        found = await fetch(self.work, _ELSEWHERE, values) if wanted else ()
+        return {(family, shop, number) for family, shop, number in found}
 
     async def search(self, scope: Scope, page: PageRequest, *, account: str | None = None) -> Page[BillRow]:
         """Bills of accounts within a scope, the latest day first."""
@@ -247,7 +247,7 @@ _LINES = """
     FROM bills b JOIN bill_lines l ON l.bill = b.id
     WHERE b.account = %(account)b AND b.state = 'taken'
         AND b.day BETWEEN %(start)b::date AND %(day)b::date AND l.amount_minor > 0
-        AND (CASE b.kind WHEN 'funds' THEN l.kind = 'transfer' ELSE l.kind <> 'other' END)
+        AND (CASE b.kind WHEN 'funds' THEN l.kind IN ('transfer', 'share') ELSE l.kind <> 'other' END)
         AND NOT EXISTS (
             SELECT FROM bill_matches m
             WHERE m.bill = l.bill AND m.line = l.line AND m.kind = l.kind AND m.day <> %(day)b::date
@@ -268,10 +268,10 @@ _PAYERS = """
         ) IN (a.id, a.slug)
 """
 _ELSEWHERE = """
-    SELECT DISTINCT m.shop, m.number
-    FROM unnest(%(shops)b::text[], %(numbers)b::text[]) AS wanted(shop, number)
-    JOIN bill_matches m ON m.number = wanted.number AND m.shop = wanted.shop
-    WHERE m.family = 'payment' AND m.account = %(account)b AND m.day <> %(day)b::date
+    SELECT DISTINCT m.family, m.shop, m.number
+    FROM unnest(%(families)b::text[], %(shops)b::text[], %(numbers)b::text[]) AS wanted(family, shop, number)
+    JOIN bill_matches m ON m.number = wanted.number AND m.shop = wanted.shop AND m.family = wanted.family
+    WHERE m.account = %(account)b AND m.day <> %(day)b::date
 """
 _FORGET = """
     DELETE FROM bill_matches

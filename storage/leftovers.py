@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlmodel import AutoString, Field
 
 from domain.settlement.leftovers import Leftover
-from domain.settlement.reconciliation import Family, Match, Theirs
+from domain.settlement.reconciliation import FEES, Family, Match, Theirs
 from storage.bills import lines_of
 from storage.bulk import fetch
 from storage.tables import Table
@@ -70,7 +70,7 @@ class Leftovers(Repository):
         old = [each for each in old if each.family in looked.families]
         pairs = [(family, day) for family, days in looked.days.items() for day in days]
         names = {(one.family, one.shop, one.number) for match in matches for one in match.ours}
-        names |= {("fee", shop, number) for family, shop, number in names if family == "payment"}
+        names |= {(FEES[family], shop, number) for family, shop, number in names if family in FEES}
         names |= {(each.family, each.shop, each.number) for each in left if not each.bill}
         names = {each for each in names if each[0] in looked.families}
         values = {
@@ -119,16 +119,17 @@ _FORGET_NAMED = """
     WHERE f.account = %(account)b AND f.bill = 0
         AND f.family = named.family AND f.shop = named.shop AND f.number = named.number
 """
-# The fee of an order is looked at with its payment, by the reconciliation that matched it.
+# The fee of an order or refund is looked at with it, by the reconciliation that matched it.
 _FORGET_OURS = """
     DELETE FROM bill_leftovers f
     WHERE f.account = %(account)b AND f.bill = 0 AND f.day BETWEEN %(start)b::date AND %(day)b::date
         AND (f.family, f.day) IN (
             SELECT family, day FROM unnest(%(looked_families)b::text[], %(looked_days)b::date[]) AS t(family, day)
         )
-        AND NOT (f.family = 'fee' AND EXISTS (
+        AND NOT (f.family IN ('fee', 'refund-fee') AND EXISTS (
             SELECT FROM bill_matches m
-            WHERE m.account = f.account AND m.family = 'payment' AND m.shop = f.shop AND m.number = f.number
+            WHERE m.account = f.account AND m.family = CASE f.family WHEN 'fee' THEN 'payment' ELSE 'refund' END
+                AND m.shop = f.shop AND m.number = f.number
                 AND m.day <> %(day)b::date
         ))
 """

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, SmallInteger, func, select, update
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
@@ -48,12 +48,14 @@ class PayoutShareRow(Table, table=True):
     payment: int = Field(sa_type=BigInteger, sa_column_args=[ForeignKey("shareable_payments.id")], index=True)
     amount_minor: int = Field(sa_type=BigInteger)
     state: ShareState = Field(sa_type=AutoString)
-    sharing_id: str | None = None
+    sharing_id: str | None = Field(default=None, index=True)
     reason: str | None = None
     planned_at: datetime = instant()
     sent_at: datetime | None = instant(optional=True)
     changed_at: datetime = instant()
     ended_at: datetime | None = instant(optional=True)
+
+    __table_args__ = (Index("ix_payout_shares_shared", "ended_at", postgresql_where=text("state = 'shared'")),)
 
 
 class ShareOf(NamedTuple):

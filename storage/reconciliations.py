@@ -85,8 +85,11 @@ class Reconciliations(Repository):
 
 # What is matched although nothing moved on balance stays so.
 _ENDED_OTHERWISE = """
-    SELECT DISTINCT m.day FROM bill_matches m JOIN payouts p ON p.number = m.number
+    SELECT m.day FROM bill_matches m JOIN payouts p ON p.number = m.number
     WHERE m.account = %(account)b AND m.family = 'transfer' AND m.rule <> 'net'
         AND p.state IN ('failed', 'cancelled')
-    ORDER BY m.day
+    UNION
+    SELECT m.day FROM bill_matches m JOIN payout_shares s ON s.out_order_no = m.number
+    WHERE m.account = %(account)b AND m.family = 'share' AND m.rule <> 'net' AND s.state = 'failed'
+    ORDER BY day
 """

@@ -25,13 +25,13 @@ _BILL = {
 }
 _FROM_FILE = {**_BILL, "source": "file", "digest": DIGEST, "taken_by": "qian"}
 _DECIDED = {"decided_by": "wu", "decided_at": "2026-11-12T06:00:00Z"}
-_SAID = {"shops": ["wechat_store/main"], "fee_bps": 60, "window_days": 3}
+_SAID = {"shops": ["wechat_store/main"], "fee_bps": 60, "fees_back": True, "window_days": 3, "bank": False}
 _PROPOSAL = "5b0c2c1e-7d0a-4a6e-9c51-3c6a55a1f0d2"
 _PROPOSED = {
+    **_SAID,
     "account": "wechat_pay/main",
     "shops": [],
     "fee_bps": None,
-    "window_days": 3,
     "proposed": {"id": _PROPOSAL, **_SAID, "by": "qian", "at": "2026-11-10T02:00:00Z"},
 }
 _TERMS = {"account": "wechat_pay/main", **_SAID, "proposed": None}

@@ -22,13 +22,17 @@ Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 
 class TermsIn(BaseModel):
     """What an account bills. shops: whose orders are paid through it. fee_bps: the agreed rate in ten-thousandths;
-    null: fees are not compared. window_days: how much later than the books a bill may be."""
+    null: fees are not compared. fees_back: whether the fee of what is refunded comes back; null: as the platform does.
+    window_days: how much later than the books a bill may be. bank: its bills are the statements of the bank that
+    payouts are paid from, which one account's are."""
 
     model_config = ConfigDict(extra="forbid")
 
     shops: list[AccountId] = Field(max_length=200)
     fee_bps: int | None = Field(default=None, ge=0, le=10_000)
+    fees_back: bool | None = None
     window_days: int = Field(default=WINDOW_DAYS, ge=1, le=15)
+    bank: bool = False
 
 
 class ProposalIn(BaseModel):
@@ -45,7 +49,9 @@ class ProposedTermsOut(BaseModel):
     id: UUID
     shops: list[str]
     fee_bps: int | None
+    fees_back: bool
     window_days: int
+    bank: bool
     by: str
     at: AwareDatetime
 
@@ -56,7 +62,9 @@ class TermsOut(BaseModel):
     account: str
     shops: list[str]
     fee_bps: int | None
+    fees_back: bool
     window_days: int
+    bank: bool
     proposed: ProposedTermsOut | None
 
 
@@ -73,7 +81,7 @@ async def set_bill_terms(platform: Slug, slug: Slug, wanted: TermsIn, actor: Ask
     In force once somebody else confirms it; a second proposal takes the place of the first. A shop is billed by one
     account.
     """
-    terms = BillTerms(f"{platform}/{slug}", wanted.shops, wanted.fee_bps, wanted.window_days)
+    terms = BillTerms(f"{platform}/{slug}", **wanted.model_dump())
     return _shown(await deps.bill_terms.propose(actor, terms))
 
 
@@ -96,4 +104,5 @@ def _shown(view: TermsView) -> TermsOut:
 
 
 def _told(terms: BillTerms) -> dict[str, Any]:
-    return {"shops": list(terms.shops), "fee_bps": terms.fee_bps, "window_days": terms.window_days}
+    told = {name: getattr(terms, name) for name in ("fee_bps", "window_days", "bank")}
+    return {**told, "shops": list(terms.shops), "fees_back": terms.gives_fees_back}

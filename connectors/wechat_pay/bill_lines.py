@@ -16,6 +16,7 @@ from domain.settlement.bills import SHANGHAI, BillLine, LineKind, check_day, unb
 
 _TIME: Mapping[Kind, str] = {"trade": "交易时间", "funds": "记账时间"}
 _NAMES: Sequence[tuple[str, LineKind]] = (
+    ("分账", "share"),
     ("退款", "refund"),
     ("交易", "payment"),
     ("转账", "transfer"),

@@ -4,12 +4,12 @@ Both are compared only where the bill tells of them: an order's coupons with its
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 from domain.settlement.bills import Direction
-from domain.settlement.reconciliation import Break, BreakKind, Family, Match, Ours, Outcome, Theirs
+from domain.settlement.reconciliation import FEES, Break, BreakKind, Family, Match, Ours, Outcome, Theirs
 
 _BPS = 10_000
 
@@ -20,6 +20,23 @@ class KnownOrder(NamedTuple):
     shop: str
     number: str
     discount_minor: int | None
+
+
+class FeeTerms(NamedTuple):
+    """What was agreed. bps: in ten-thousandths; given_back: whether the fee of what is refunded comes back."""
+
+    bps: int
+    given_back: bool
+
+    def expected_minor(self, match: Match) -> int:
+        """What an order or a refund should have cost, by its rows of the bill; below nothing for what comes back."""
+        is_refund = match.ours[0].family == "refund"
+        if is_refund and not self.given_back:
+            return 0
+        way = "out" if is_refund else "in"
+        moved = [each.amount_minor for each in match.theirs if each.direction == way]
+        cost = sum((each * self.bps * 2 + _BPS) // (2 * _BPS) for each in moved)
+        return -cost if is_refund else cost
 
 
 def compared_discounts(orders: Iterable[KnownOrder], lines: Iterable[Theirs]) -> Outcome:
@@ -41,33 +58,52 @@ def compared_discounts(orders: Iterable[KnownOrder], lines: Iterable[Theirs]) ->
     return Outcome(matches, breaks)
 
 
-def compared_fees(payments: Iterable[Match], lines: Iterable[Theirs], fee_bps: int) -> Outcome:
-    """What the platform charged for each order that matched, against the agreed rate, rounded half up by payment."""
-    charged = _by_number(lines)
-    matches: list[Match] = []
+def compared_fees(
+    matches: Iterable[Match], lines: Iterable[Theirs], terms: FeeTerms, known: Collection[str]
+) -> Outcome:
+    """What the platform charged for each order that matched, and gave back with each refund, against the agreed rate,
+    rounded half up by row. known: which of the lines' numbers are orders or refunds of ours; what is charged for
+    anything else is ours to be found."""
+    lines = list(lines)
+    charged = dict(_by_number(lines))
+    found: list[Match] = []
     breaks: list[Break] = []
-    for match in payments:
-        order = match.ours[0]
-        if order.family != "payment":
-            continue
-        own = charged.get(order.number, [])
-        paid = [each for each in match.theirs if each.direction == "in"]
-        expected = sum((each.amount_minor * fee_bps * 2 + _BPS) // (2 * _BPS) for each in paid)
+    for match in by_family(matches):
+        one = match.ours[0]
+        own = charged.pop(one.number, [])
+        expected, day = terms.expected_minor(match), match.theirs[0].day
         told = sum(each.fee_minor for each in match.theirs) - sum(each.signed_minor for each in own)
-        mine = _ours("fee", order.shop, order.number, expected, match.theirs[0].day, "out")
+        direction: Direction = "out" if expected >= 0 else "in"
+        mine = _ours(FEES[one.family], one.shop, one.number, abs(expected), day, direction)
         if told != expected:
-            breaks.append(_break("amount", "fee", (mine,), own, -expected, -told, match.theirs[0].day))
+            breaks.append(_break("amount", mine.family, (mine,), own, -expected, -told, day))
         elif own:
-            matches.append(Match((mine,), tuple(own), "sum"))
-    return Outcome(matches, breaks)
+            found.append(Match((mine,), tuple(own), "sum"))
+    breaks += [
+        _break("missing-ours", "fee", (), [each], 0, each.signed_minor)
+        for each in sorted(lines, key=_place)
+        if each.number is None or (each.number in charged and each.number not in known)
+    ]
+    return Outcome(found, breaks)
+
+
+def by_family(matches: Iterable[Match]) -> Sequence[Match]:
+    """Those that cost something, payments before refunds: a fee of one number is the order's first."""
+    ranks = {family: rank for rank, family in enumerate(FEES)}
+    found = (each for each in matches if each.ours[0].family in ranks)
+    return sorted(found, key=lambda each: ranks[each.ours[0].family])
 
 
 def _by_number(lines: Iterable[Theirs]) -> Mapping[str, list[Theirs]]:
     found: dict[str, list[Theirs]] = defaultdict(list)
-    for each in sorted(lines, key=lambda one: (one.day, one.bill, one.line, one.kind)):
+    for each in sorted(lines, key=_place):
         if each.number is not None:
             found[each.number].append(each)
     return {number: found[number] for number in sorted(found)}
+
+
+def _place(line: Theirs) -> tuple[date, int, int, str]:
+    return line.day, line.bill, line.line, line.kind
 
 
 def _ours(family: Family, shop: str, number: str, amount_minor: int, day: date, direction: Direction) -> Ours:

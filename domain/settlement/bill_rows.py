@@ -48,6 +48,7 @@ _OURS: Mapping[LineKind, Direction] = {
     "refund": "out",
     "fee": "out",
     "transfer": "out",
+    "share": "out",
     "coupon": "out",
     "points": "out",
     "other": "in",

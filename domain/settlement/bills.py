@@ -15,8 +15,8 @@ from domain.settlement.days import FIRST_DAY, LAST_DAY
 
 BillKind = Literal["trade", "funds"]
 """trade: what was bought and sent back, with what it cost; funds: what moved on the account, payouts among it."""
-LineKind = Literal["payment", "refund", "fee", "transfer", "coupon", "points", "other"]
-LINE_KINDS: tuple[LineKind, ...] = ("payment", "refund", "fee", "transfer", "coupon", "points", "other")
+LineKind = Literal["payment", "refund", "fee", "transfer", "share", "coupon", "points", "other"]
+LINE_KINDS: tuple[LineKind, ...] = ("payment", "refund", "fee", "transfer", "share", "coupon", "points", "other")
 DISCOUNTS: frozenset[LineKind] = frozenset({"coupon", "points"})
 Direction = Literal["in", "out"]
 

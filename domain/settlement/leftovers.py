@@ -5,14 +5,12 @@ only say on which day a piece counts that several days have a part in.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from domain.settlement.bill_extras import KnownOrder
-from domain.settlement.reconciliation import Family, Match, Ours, Outcome, Theirs
-
-_BPS = 10_000
+from domain.settlement.bill_extras import FeeTerms, KnownOrder, by_family
+from domain.settlement.reconciliation import FEES, Family, Match, Ours, Outcome, Theirs
 
 
 class Leftover(NamedTuple):
@@ -66,23 +64,27 @@ def discounts_left_over(orders: Iterable[KnownOrder], lines: Iterable[Theirs], o
     return found
 
 
-def fees_left_over(payments: Iterable[Match], lines: Iterable[Theirs], fee_bps: int) -> Sequence[Leftover]:
-    """Of fees, for each order that matched."""
+def fees_left_over(
+    matches: Iterable[Match], lines: Iterable[Theirs], terms: FeeTerms, known: Collection[str]
+) -> Sequence[Leftover]:
+    """Of fees, for each order and refund that matched, and of lines for which we have neither."""
+    lines = list(lines)
     charged: dict[str, int] = defaultdict(int)
     for line in lines:
         if line.number is not None:
             charged[line.number] -= line.signed_minor
     found: list[Leftover] = []
-    for match in payments:
-        order = match.ours[0]
-        if order.family == "payment":
-            paid = [each.amount_minor for each in match.theirs if each.direction == "in"]
-            agreed = sum((2 * each * fee_bps + _BPS) // (2 * _BPS) for each in paid)
-            told = charged[order.number] + sum(each.fee_minor for each in match.theirs)
-            if agreed != told:
-                day = match.theirs[0].day
-                found.append(Leftover("fee", day, agreed - told, order.shop, order.number))
-    return found
+    matched: set[str] = set()
+    for match in by_family(matches):
+        one = match.ours[0]
+        agreed = terms.expected_minor(match)
+        told = (0 if one.number in matched else charged[one.number]) + sum(each.fee_minor for each in match.theirs)
+        matched.add(one.number)
+        if agreed != told:
+            found.append(Leftover(FEES[one.family], match.theirs[0].day, agreed - told, one.shop, one.number))
+    settled = matched | set(known)
+    strange = (each for each in lines if each.number is None or each.number not in settled)
+    return [*found, *(_of_line(each, each.day, each.signed_minor) for each in strange)]
 
 
 def _line(each: Theirs) -> tuple[int, int, str]:

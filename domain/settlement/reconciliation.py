@@ -21,8 +21,9 @@ from typing import Literal, NamedTuple
 
 from domain.settlement.bills import BillKind, Direction, LineKind
 
-Family = Literal["payment", "refund", "transfer", "discount", "fee"]
-"""What is compared with what; coupons and points together are an order's discount."""
+Family = Literal["payment", "refund", "transfer", "share", "discount", "fee", "refund-fee"]
+"""What is compared with what; coupons and points together are an order's discount. share: of a payment, by profit
+sharing; refund-fee: what of the fee comes back with a refund."""
 BreakKind = Literal["missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing"]
 BREAK_KINDS: tuple[BreakKind, ...] = ("missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing")
 Rule = Literal["number", "channel-number", "sum", "net"]
@@ -30,7 +31,14 @@ Standing = Literal["done", "open", "over"]
 """done: money moved; open: the rail is asked, and a bill may be the first to say; over: no money moved as far as we
 know."""
 
-FAMILIES: Mapping[LineKind, Family] = {"payment": "payment", "refund": "refund", "transfer": "transfer"}
+FAMILIES: Mapping[LineKind, Family] = {
+    "payment": "payment",
+    "refund": "refund",
+    "transfer": "transfer",
+    "share": "share",
+}
+FEES: Mapping[Family, Family] = {"payment": "fee", "refund": "refund-fee"}
+"""What is compared together with what it is the fee of."""
 WINDOW_DAYS = 3
 NEAR = timedelta(hours=2)
 _AFTER_ANY = "\U0010ffff"
@@ -130,7 +138,7 @@ def reconciled(
 
 def bill_of(family: Family) -> BillKind:
     """Which bill tells of it."""
-    return "funds" if family == "transfer" else "trade"
+    return "funds" if family in ("transfer", "share") else "trade"
 
 
 _Key = tuple[Family, str]

@@ -130,7 +130,8 @@ class Desk:
     async def kinds(self) -> list[tuple[str, str, str | None, int]]:
         """What is open, by family, kind, number and difference; whatever is done, the report of breaks has to tie."""
         assert await self.untied() == []
-        return sorted((each.family, each.kind, each.number, each.difference_minor) for each in await self.open_breaks())
+        found = [(each.family, each.kind, each.number, each.difference_minor) for each in await self.open_breaks()]
+        return sorted(found, key=lambda each: (each[0], each[1], each[2] or "", each[3]))
 
 
 @pytest.fixture

@@ -54,6 +54,26 @@ async def test_a_file_with_coupons_points_and_fees_agrees_to_the_fen(desk: Desk)
     assert await desk.kinds() == [("discount", "amount", "E1", 1)]
 
 
+async def test_fees_that_do_not_come_back_and_fees_of_nothing_that_we_know(desk: Desk) -> None:
+    await desk.agree(BillTerms(POS, (POS,), fee_bps=60, fees_back=True))
+    await desk.write(an_order("E1", 10_000, NOON), a_refund("R1", "E1", 2_000, NOON), a_refund("R2", "E1", 1_000, NOON))
+    rows = [
+        told("E1", "100.00", fee="0.60"),
+        told("R1", "-20.00", "退款", fee="-0.12"),
+        told("R2", "-10.00", "退款"),
+        told("E9", "-0.30", "服务费"),
+        told("", "-0.20", "服务费"),
+    ]
+    await desk.file(DAY, *rows)
+    nameless = ("fee", "missing-ours", None, -20)
+    kept = ("refund-fee", "amount", "R2", -6)
+    assert set(await desk.kinds()) == {nameless, ("fee", "missing-ours", "E9", -30), kept}
+    await desk.write(an_order("E9", 5_000, NOON))
+    next_day = DAY + timedelta(days=1)
+    await desk.file(next_day, told("E9", "50.00", day=next_day))
+    assert set(await desk.kinds()) == {nameless, kept}, "the order is known by now"
+
+
 async def test_a_later_bill_solves_what_was_late_and_the_window_ends_it(desk: Desk) -> None:
     await desk.write(an_order("E1", 100, NOON), an_order("E2", 200, NOON), an_order("E3", 300, NOON))
     await desk.file(DAY, told("E1", "1.00"))

@@ -3,18 +3,25 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
+from domain.problems import ConflictProblem, ValidationProblem
 from domain.settlement.bills import day_of
 from domain.settlement.payees import NewPayee
+from services.bill_terms import BillTerms
 from services.payees import PayeeRegister
 from tests.connectors.harness import perform
-from tests.services.reconciling import DAY, MERCHANT, NOON, POS, QIAN, Desk, desk, moved, seed, simulator
+from tests.services.reconciling import DAY, MERCHANT, NOON, PAY, POS, QIAN, STORE, Desk, desk, moved, seed, simulator
 
 __all__ = ["desk", "simulator"]
 
 
-async def a_payout(desk: Desk, number: str, state: str, at: datetime, amount: int, rail: str | None = None) -> None:
+async def a_payout(
+    desk: Desk, number: str, state: str, at: datetime, amount: int, rail: str | None = None, by: str = "wechat-pay"
+) -> None:
     await PayeeRegister(desk.database).put(QIAN, [NewPayee(code=number, name="李小红", role="promoter")])
     values = {"batch": uuid4(), "number": number, "at": at, "amount": amount, "state": state, "rail": rail}
+    values["by"] = by
     await desk.change(
         """
         WITH period AS (
@@ -28,7 +35,7 @@ async def a_payout(desk: Desk, number: str, state: str, at: datetime, amount: in
             batch, part, number, payee, rail, amount_minor, offset_minor, currency, state, pay_on, attempts, next_at,
             rail_number, created_at, changed_at, ended_at
         )
-        SELECT batch.id, 0, :number, payees.id, 'wechat-pay', :amount, 0, 'CNY', CAST(:state AS text), current_date, 1,
+        SELECT batch.id, 0, :number, payees.id, :by, :amount, 0, 'CNY', CAST(:state AS text), current_date, 1,
             :at, :rail, :at, :at, CASE WHEN CAST(:state AS text) IN ('paid', 'failed') THEN CAST(:at AS timestamptz) END
         FROM batch, payees WHERE payees.code = :number
         """,
@@ -89,3 +96,72 @@ async def test_a_transfer_that_lapsed_is_not_paid_although_the_bill_has_it(desk:
     assert await desk.bills.payout_word("PLAPSED") == "absent"
     await desk.billed(DAY, "funds", moved(2, "PELSEWHERE", 1_000), account=POS)
     assert await desk.bills.payout_word("PELSEWHERE") is None, "whose bill this is pays nobody"
+
+
+async def a_share(desk: Desk, payout: str, number: str, state: str, at: datetime, amount: int) -> None:
+    """A share of a payment that a payout is paid by; the payment is made up."""
+    await desk.change(
+        """
+        WITH plan AS (
+            INSERT INTO share_plans (payout, merchant, hand, turns)
+            SELECT id, :merchant, 1, 1 FROM payouts WHERE number = :payout
+            ON CONFLICT (payout) DO UPDATE SET hand = 1 RETURNING payout
+        ), payment AS (
+            INSERT INTO shareable_payments (
+                merchant, transaction_id, out_trade_no, paid_minor, refunded_minor, shared_minor, requests, paid_at
+            ) VALUES (:merchant, '42' || :number, :number, 10000, 0, :amount, 1, :at) RETURNING id
+        )
+        INSERT INTO payout_shares (
+            out_order_no, payout, payment, amount_minor, state, sharing_id, planned_at, sent_at, changed_at, ended_at
+        )
+        SELECT :number, plan.payout, payment.id, :amount, CAST(:state AS text), '30' || :number, :at, :at, :at,
+            CASE WHEN CAST(:state AS text) IN ('shared', 'failed') THEN CAST(:at AS timestamptz) END
+        FROM plan, payment
+        """,
+        **{"merchant": PAY, "payout": payout, "number": number, "state": state, "at": at, "amount": amount},
+    )
+
+
+async def test_shares_of_payments_against_the_fund_bill(desk: Desk) -> None:
+    await a_payout(desk, "PSHARED", "accepted", NOON, 15_000, by="profit-sharing")
+    for number, state, amount in (
+        ("PSHAREDS0001", "shared", 1_000),
+        ("PSHAREDS0002", "shared", 2_000),
+        ("PSHAREDS0003", "failed", 3_000),
+        ("PSHAREDS0004", "unknown", 4_000),
+        ("PSHAREDS0005", "shared", 5_000),
+    ):
+        await a_share(desk, "PSHARED", number, state, NOON, amount)
+    shares = [
+        moved(2, "PSHAREDS0001", 1_000, kind="share"),
+        moved(3, "PSHAREDS0002", 2_001, kind="share"),
+        moved(4, "PSHAREDS0003", 3_000, kind="share"),
+        moved(5, "PSHAREDS0004", 4_000, kind="share"),
+        moved(6, "PSTRANGES0001", 600, kind="share"),
+    ]
+    await desk.billed(DAY, "trade")
+    await desk.billed(DAY, "funds", *shares)
+    assert (await desk.reconciliation.reconcile(QIAN, PAY, DAY)).matched == 2
+    assert await desk.kinds() == [
+        ("share", "amount", "PSHAREDS0002", -1),
+        ("share", "missing-ours", "PSTRANGES0001", -600),
+        ("share", "state", "PSHAREDS0003", -3_000),
+        ("share", "timing", "PSHAREDS0005", 5_000),
+    ]
+    await desk.change("UPDATE payout_shares SET state = 'failed' WHERE out_order_no = 'PSHAREDS0004'")
+    assert (await desk.unreconciled.due(PAY))[0] == DAY
+
+
+async def test_payouts_by_bank_against_the_statement_of_the_bank(desk: Desk) -> None:
+    await desk.agree(BillTerms(POS, (), bank=True))
+    for number, amount in (("PBANK1", 1_000), ("PBANK2", 2_000), ("PBANK3", 3_000)):
+        await a_payout(desk, number, "paid", NOON, amount, f"S{number}", by="bank")
+    await a_payout(desk, "PWECHAT", "paid", NOON, 9_000)
+    await desk.billed(DAY, "funds", moved(2, "PBANK1", 1_000), moved(3, "PBANK2", 2_001), account=POS)
+    found = await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (found.matched, found.not_compared) == (1, ["payment", "refund", "share"])
+    assert await desk.kinds() == [("transfer", "amount", "PBANK2", -1), ("transfer", "timing", "PBANK3", 3_000)]
+    with pytest.raises(ConflictProblem, match=POS):
+        await desk.terms.propose(QIAN, BillTerms(STORE, (), bank=True))
+    with pytest.raises(ValidationProblem):
+        await desk.terms.propose(QIAN, BillTerms(PAY, (), bank=True))

@@ -43,7 +43,7 @@ def trade_bill(world: World, mch_id: str, app_id: str, day: date) -> str | None:
 
 
 def fund_bill(
-    world: World, day: date, transfers: Sequence[Transfer], shared: Sequence[tuple[datetime, str, int]]
+    world: World, day: date, transfers: Sequence[Transfer], shared: Sequence[tuple[datetime, str, str, int]]
 ) -> str | None:
     """The fund-flow bill of the basic account of a day; None when nothing moved."""
     orders, refunds = _traded(world, day)
@@ -54,7 +54,9 @@ def fund_bill(
     moves += [
         (row.updated_at, row.transfer_bill_no, row.out_bill_no, "转账", "支出", row.amount_minor) for row in paid_out
     ]
-    moves += [(at, number, number, "分账", "支出", amount) for at, number, amount in shared if start <= at < end]
+    moves += [
+        (at, number, voucher, "分账", "支出", amount) for at, number, voucher, amount in shared if start <= at < end
+    ]
     if not moves:
         return None
     moves.sort()

@@ -150,13 +150,13 @@ class Sharing:
         payment = self._payment(shop, transaction)
         return {"transaction_id": transaction, "unsplit_amount": self._left(order, payment)}
 
-    def shared(self, account: str) -> list[tuple[datetime, str, int]]:
-        """When, under which number and how much each receiver got."""
+    def shared(self, account: str) -> list[tuple[datetime, str, str, int]]:
+        """When, under which numbers of the platform and of the merchant, and how much each receiver got."""
         return [
-            (row.ended_at, f"{row.order_id}{number:02d}", part.amount_minor)
+            (row.ended_at, row.order_id, row.out_order_no, part.amount_minor)
             for row in self.orders.having(account=account)
             if row.ended_at is not None
-            for number, part in enumerate(row.parts)
+            for part in row.parts
             if part.result == "SUCCESS"
         ]
 

@@ -66,12 +66,28 @@ CREATE TRIGGER never_revised BEFORE DELETE OR TRUNCATE ON bills
 
 CREATE TRIGGER only_decided BEFORE UPDATE ON bills FOR EACH ROW EXECUTE FUNCTION refuse_revision_of_bill();
 
+ALTER TABLE bill_terms
+    ADD COLUMN fees_back boolean NOT NULL DEFAULT false,
+    ADD COLUMN bank boolean NOT NULL DEFAULT false;
+
+UPDATE bill_terms SET fees_back = account LIKE 'wechat_pay/%';
+
+ALTER TABLE bill_terms ALTER COLUMN fees_back DROP DEFAULT, ALTER COLUMN bank DROP DEFAULT;
+
+CREATE UNIQUE INDEX uq_bill_terms_bank ON bill_terms (bank) WHERE bank;
+
+CREATE INDEX ix_payout_shares_sharing_id ON payout_shares (sharing_id);
+
+CREATE INDEX ix_payout_shares_shared ON payout_shares (ended_at) WHERE state = 'shared';
+
 CREATE TABLE proposed_bill_terms (
     account varchar NOT NULL CONSTRAINT pk_proposed_bill_terms PRIMARY KEY,
     id uuid NOT NULL,
     shops varchar[] NOT NULL,
     fee_bps integer CONSTRAINT ck_proposed_bill_terms_fee CHECK (fee_bps BETWEEN 0 AND 10000),
+    fees_back boolean NOT NULL,
     window_days smallint NOT NULL CONSTRAINT ck_proposed_bill_terms_window CHECK (window_days BETWEEN 1 AND 15),
+    bank boolean NOT NULL,
     proposed_by varchar NOT NULL,
     proposed_at timestamptz NOT NULL,
     CONSTRAINT fk_proposed_bill_terms_account_accounts FOREIGN KEY (account) REFERENCES accounts (id)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.settlement.bill_extras import KnownOrder, compared_discounts, compared_fees
+from domain.settlement.bill_extras import FeeTerms, KnownOrder, compared_discounts, compared_fees
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
 from domain.settlement.reconciliation import Break, Match, Ours, Outcome, Theirs
 from tests.domain.settlement.test_reconciliation import DAY, LINES, OURS, compare, line, mine
@@ -59,5 +59,13 @@ def test_discounts_and_fees() -> None:
         Match((mine(number, 12_345),), (line(2, number, 12_345, fee_minor=fee),), "number")
         for number, fee in (("A", 74), ("B", 0), ("C", 70))
     ]
-    fees = compared_fees(payments, apart, 60)
-    assert left_by_day(fees_left_over(payments, apart, 60)) == broken_by_day(fees.breaks) == {(DAY, "fee"): 4}
+    back: dict[str, Any] = {"family": "refund", "direction": "out", "kind": "refund"}
+    payments.append(
+        Match((mine("A", 5_000, family="refund", direction="out"),), (line(8, "A", 5_000, **back),), "number")
+    )
+    apart += [line(20, "X", 9, kind="fee", family="fee", direction="out")]
+    apart += [line(21, None, 3, kind="fee", family="fee", direction="out")]
+    agreed = FeeTerms(60, given_back=True)
+    fees = compared_fees(payments, apart, agreed, {"A", "B"})
+    left = left_by_day(fees_left_over(payments, apart, agreed, {"A", "B"}))
+    assert left == broken_by_day(fees.breaks) == {(DAY, "fee"): 4 - 9 - 3, (DAY, "refund-fee"): -30}
