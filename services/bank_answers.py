@@ -1,7 +1,7 @@
 """What a bank answers to a file of payouts: taken over row by row, booked with the state, and never twice.
 
 A file of the wrong shape is refused as a whole. A row that is wrong holds up no other one; a row that contradicts what
-was answered before is a break: it is told, and changes nothing.
+was answered before is a break, which two people work through: it changes nothing by itself.
 """
 
 import asyncio
@@ -17,16 +17,17 @@ from domain.ids import content_digest
 from domain.imports import RowError
 from domain.imports.mapping import ImportMapping
 from domain.money import minor_from_major
-from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, Text
+from domain.problems import ConflictProblem, ProblemError, Text
 from domain.settlement.bank_answers import Answer, AnswerRow, read_answer
 from domain.settlement.payouts import State
+from services.bank_breaks import Contradiction, keep_contradictions
 from services.bank_payouts import no_file
 from services.payout_booking import settle
+from services.payout_planning import batch_of
 from storage.audit import AuditLog
 from storage.bank_files import BankFiles
 from storage.engine import Database
 from storage.ledger import AccountKind
-from storage.payout_batches import PayoutBatches
 from storage.payouts import End, PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
@@ -67,6 +68,7 @@ class _Target:
     """What an answer is for: a batch, or one file of it."""
 
     batch: UUID
+    scheme: str
     files: frozenset[str]
     name: str
 
@@ -104,11 +106,11 @@ class BankAnswers:
                 file = await BankFiles(work).find(target)
                 if file is None:
                     raise no_file(target)
-                return _Target(file.batch, frozenset({file.number}), f"bank-file:{target}")
-            if await PayoutBatches(work).find(target) is None:
-                raise NotFoundProblem(Text(f"没有付款批次 {target}", f"There is no batch of payouts {target}"))
+                scheme = (await batch_of(work, file.batch)).scheme
+                return _Target(file.batch, scheme, frozenset({file.number}), f"bank-file:{target}")
+            scheme = (await batch_of(work, target)).scheme
             files = await BankFiles(work).of_batch(target)
-            return _Target(target, frozenset(each.number for each in files), f"payout-batch:{target}")
+            return _Target(target, scheme, frozenset(each.number for each in files), f"payout-batch:{target}")
 
     async def _take(self, actor: Actor, target: _Target, rows: Sequence[AnswerRow], outcome: AnswerOutcome) -> None:
         """Some rows, with what they book, in one unit of work; counted when it is written."""
@@ -117,6 +119,7 @@ class BankAnswers:
             payouts = await Payouts(work).locked([each.number for each in rows])
             booked: list[tuple[PayoutRow, AccountKind]] = []
             ends: list[End] = []
+            contradicted: list[Contradiction] = []
             for row in rows:
                 payout = payouts.get(row.number)
                 if payout is None or payout.batch != target.batch or payout.file not in target.files:
@@ -128,6 +131,7 @@ class BankAnswers:
                     some.pending += 1
                 elif (contradiction := _contradiction(payout, row)) is not None:
                     some.breaks.append(Break(row.number, RowError(row.line, "", contradiction)))
+                    contradicted.append(Contradiction(payout, row))
                 elif payout.state == row.result:
                     some.known += 1
                 else:
@@ -136,6 +140,7 @@ class BankAnswers:
             if await Payouts(work).end(ends) != len(ends):
                 raise ConflictProblem(Text("付款已被别处改动，请重新导入", "Payouts were changed meanwhile: try again"))
             await settle(work, booked)
+            await keep_contradictions(work, target.scheme, contradicted)
         for name in ("paid", "paid_minor", "failed", "failed_minor", "known", "pending"):
             setattr(outcome, name, getattr(outcome, name) + getattr(some, name))
         outcome.errors += some.errors

@@ -59,6 +59,25 @@ async def settle_returned(work: UnitOfWork, payout: PayoutRow) -> None:
     await settle(work, [(payout, "payable")])
 
 
+async def settle_bounced(work: UnitOfWork, payout: PayoutRow) -> None:
+    """Book that a bank sent a locked payout back that it had paid: `bank` back to `payable`. Booked already, it stays
+    as it is."""
+    key = uuid5(_KEYS, f"{payout.number}/bounced")
+    booked = (await Ledger(work).periods_of([key])).get(key)
+    period = booked if booked is not None else (await _period_of_batch(work, payout.batch)).id
+    bounced = Transfer(
+        key=key,
+        period=period,
+        debit=LedgerAccount("bank"),
+        credit=LedgerAccount("payable", payout.payee),
+        amount_minor=payout.amount_minor,
+        currency=payout.currency,
+        kind="payout-bounced",
+        source=f"payout/{payout.number}",
+    )
+    await Ledger(work).book([bounced])
+
+
 async def settle_part(work: UnitOfWork, payout: PayoutRow, rail_account: AccountKind, paid_minor: int) -> None:
     """Book a locked payout that its rail paid in part, for good: that much to the rail, the rest back to `payable`.
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, select, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, func, select, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import AutoString, Field, col
 
@@ -20,17 +20,19 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 State = Literal["open", "explained", "solved"]
-Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off"]
+Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off", "returned"]
+"""returned: the bank sent a payout back that it had paid; solving it books that."""
 
 
 class BreakRow(Table, table=True):
-    """One break. shop, number: of ours, or of the line where there is nothing of ours. lines: of the bill, as
-    `[bill, line, kind]`. Sums are signed, below nothing for what goes out. solved_by: None when bill and books agree
-    now by themselves. stands: whether they still differ, solved or not."""
+    """One break. account: whose bill, or `domain.settlement.bank_answers.BANK`. shop, number: of ours, or of the line
+    where there is nothing of ours. lines: of the bill, as `[bill, line, kind]`. Sums are signed, below nothing for what
+    goes out. solved_by: None when bill and books agree now by themselves. stands: whether they still differ, solved or
+    not."""
 
     __tablename__ = "breaks"
     id: UUID = Field(primary_key=True)
-    account: str = Field(sa_column_args=[ForeignKey("accounts.id")])
+    account: str
     day: date
     kind: BreakKind = Field(sa_type=AutoString)
     family: Family = Field(sa_type=AutoString)
@@ -125,11 +127,17 @@ class Breaks(Repository):
         found = [each for (each,) in await fetch(self.work, _STANDING_OF, values)]
         return list((await self.known(found)).values())
 
+    async def of_number(self, account: str, number: str) -> Sequence[BreakRow]:
+        """What stands of an account with a number, locked."""
+        row = BreakRow
+        statement = select(row).where(col(row.account) == account, col(row.number) == number, col(row.stands).is_(True))
+        return (await self.session.scalars(statement.with_for_update())).all()
+
     async def find(self, break_id: UUID, scope: Scope, *, for_update: bool = False) -> BreakRow | None:
         """One within a scope."""
         statement = _visible(scope).where(col(BreakRow.id) == break_id)
         if for_update:
-            statement = statement.with_for_update(of=BreakRow)
+            statement = statement.with_for_update()
         return (await self.session.scalars(statement)).first()
 
     async def search(self, scope: Scope, page: PageRequest, wanted: BreakFilter) -> Page[BreakRow]:
@@ -153,8 +161,7 @@ class Breaks(Repository):
         absolute = func.sum(func.abs(col(row.their_minor) - col(row.our_minor)))
         statement = (
             select(*by, func.count(), absolute)
-            .join(AccountRow, col(AccountRow.id) == col(row.account))
-            .where(visible(AccountRow, scope), col(row.state) != "solved")
+            .where(_within(scope), col(row.state) != "solved")
             .group_by(*by)
             .order_by(*by)
         )
@@ -178,5 +185,11 @@ _STANDING_OF = """
 
 
 def _visible(scope: Scope) -> Any:
-    joined = select(BreakRow).join(AccountRow, col(AccountRow.id) == col(BreakRow.account))
-    return joined.where(visible(AccountRow, scope))
+    return select(BreakRow).where(_within(scope))
+
+
+def _within(scope: Scope) -> Any:
+    """What banks answered belongs to no account: who sees everything sees it."""
+    if scope.kind == "everything":
+        return true()
+    return col(BreakRow.account).in_(select(col(AccountRow.id)).where(visible(AccountRow, scope)))

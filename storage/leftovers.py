@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy import BigInteger, Index
 from sqlmodel import AutoString, Field
 
 from domain.settlement.leftovers import Leftover
@@ -20,7 +20,7 @@ class LeftoverRow(Table, table=True):
     empty."""
 
     __tablename__ = "bill_leftovers"
-    account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])
+    account: str = Field(primary_key=True)
     family: Family = Field(primary_key=True, sa_type=AutoString)
     shop: str = Field(primary_key=True)
     number: str = Field(primary_key=True)
@@ -62,6 +62,15 @@ class Leftovers(Repository):
         reconciliation matched before."""
         return lines_of(await fetch(self.work, _LINES, {**of._asdict(), "numbers": list(numbers)}))
 
+    async def add(self, account: str, left: Sequence[Leftover]) -> None:
+        """Write what is left over besides bills."""
+        columns = {f"of_{name}": [getattr(each, name) for each in left] for name in Leftover._fields}
+        await fetch(self.work, _KEEP, {"account": account, **columns})
+
+    async def settle(self, account: str, number: str) -> None:
+        """Nothing of an account is left over of a number of ours any more."""
+        await fetch(self.work, _SETTLE, {"account": account, "number": number})
+
     async def keep(
         self, of: Days, looked: Looked, left: Sequence[Leftover], matches: Sequence[Match], old: Sequence[Theirs]
     ) -> None:
@@ -87,10 +96,10 @@ class Leftovers(Repository):
         }
         for statement in (_FORGET_LINES, _FORGET_OLD_LINES, _FORGET_NAMED, _FORGET_OURS):
             await fetch(self.work, statement, values)
-        columns = {f"of_{name}": [getattr(each, name) for each in left] for name in Leftover._fields}
-        await fetch(self.work, _KEEP, {"account": of.account, **columns})
+        await self.add(of.account, left)
 
 
+_SETTLE = "DELETE FROM bill_leftovers WHERE account = %(account)b AND number = %(number)b AND bill = 0"
 _LINES = """
     SELECT b.day, l.bill, l.line, l.kind, l.direction, l.amount_minor, l.at, l.number, l.channel_number, l.fee_minor
     FROM (

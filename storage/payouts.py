@@ -238,6 +238,14 @@ class Payouts(Repository):
             row.ended_at = self.now
         return True
 
+    def bounce(self, row: PayoutRow) -> bool:
+        """Write that a bank sent a locked payout back that it had paid; False when it is not one of those. It ended
+        when it was paid."""
+        if row.rail != "bank" or row.state != "paid":
+            return False
+        row.state, row.reason, row.changed_at = "failed", "returned", self.now
+        return True
+
     def wait(self, row: PayoutRow, for_s: float) -> None:
         """Ask about it again so much later."""
         row.next_at = self.now + timedelta(seconds=for_s)

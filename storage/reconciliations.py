@@ -91,5 +91,9 @@ _ENDED_OTHERWISE = """
     UNION
     SELECT m.day FROM bill_matches m JOIN payout_shares s ON s.out_order_no = m.number
     WHERE m.account = %(account)b AND m.family = 'share' AND m.rule <> 'net' AND s.state = 'failed'
+    UNION
+    SELECT b.day FROM breaks b JOIN payouts p ON p.number = b.number
+    WHERE b.account = %(account)b AND b.stands AND b.family = 'transfer' AND b.reason = 'returned'
+        AND p.state = 'failed'
     ORDER BY day
 """

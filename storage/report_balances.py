@@ -11,9 +11,10 @@ _BALANCES = """
         coalesce(sum(amount) FILTER (WHERE period = ANY(CAST(:before AS integer[]))), 0)::bigint AS opening,
         coalesce(sum(amount) FILTER (WHERE moved AND transfer IN ('commission', 'adjustment', 'clawback')), 0)::bigint
             AS earned,
-        coalesce(sum(-amount) FILTER (WHERE moved AND transfer = 'payout-paid'), 0)::bigint AS paid,
+        coalesce(sum(-amount) FILTER (WHERE moved AND transfer IN ('payout-paid', 'payout-bounced')), 0)::bigint
+            AS paid,
         coalesce(sum(amount) FILTER (
-            WHERE moved AND transfer NOT IN ('commission', 'adjustment', 'clawback', 'payout-paid')
+            WHERE moved AND transfer NOT IN ('commission', 'adjustment', 'clawback', 'payout-paid', 'payout-bounced')
         ), 0)::bigint AS other,
         sum(amount)::bigint AS closing,
         coalesce(sum(amount) FILTER (WHERE account = 'payable'), 0)::bigint AS payable,
@@ -119,7 +120,7 @@ _STATEMENTS = """
         max(measured), sum(base)::bigint, currency, sum(amount)::bigint
     FROM ({earned}) e GROUP BY payee, late, scheme, component, period_start, currency
     UNION ALL
-    SELECT payee, 4, 'paid', scheme, rail, '付款',
+    SELECT payee, 4, 'paid', scheme, rail, CASE WHEN paid > 0 THEN '付款' ELSE '退票' END,
         coalesce((ended_at AT TIME ZONE 'Asia/Shanghai')::date, pay_on), number, '', 0, currency, -paid
     FROM ({payouts}) p WHERE paid <> 0
 """

@@ -8,24 +8,26 @@ PAYOUTS_OF_FRAME = """
     SELECT p.id, p.number, b.number AS batch, b.scheme, p.payee, p.rail, p.state, p.pay_on, p.ended_at,
         coalesce(p.rail_number, '') AS rail_number, coalesce(p.reason, '') AS reason, p.currency,
         p.amount_minor AS amount,
-        CASE WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor ELSE booked.paid END AS paid,
+        CASE WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor ELSE booked.paid END
+            - coalesce(booked.bounced, 0) AS paid,
         CASE WHEN booked.reserved THEN p.amount_minor ELSE 0 END - coalesce(booked.returned, 0) AS taken
     FROM payouts p
     JOIN payout_batches b ON b.id = p.batch
     LEFT JOIN (
         SELECT t.source, bool_or(t.kind = 'payout-reserved') AS reserved,
             (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-paid'))::bigint AS paid,
-            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-returned'))::bigint AS returned
+            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-returned'))::bigint AS returned,
+            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-bounced'))::bigint AS bounced
         FROM transfers t
         WHERE t.period = ANY(CAST(:inside AS integer[]))
-            AND t.kind IN ('payout-reserved', 'payout-paid', 'payout-returned')
+            AND t.kind IN ('payout-reserved', 'payout-paid', 'payout-returned', 'payout-bounced')
         GROUP BY t.source
     ) booked ON booked.source = 'payout/' || p.number
     WHERE (b.period = ANY(CAST(:inside AS integer[])) OR booked.source IS NOT NULL)
         AND (CAST(:payee AS integer) IS NULL OR p.payee = CAST(:payee AS integer))
 """
-"""Payouts of the frame's batches, and those that ended in it. paid, taken: what was booked of it in the frame; of a
-payout that was paid its own amount, so that the journal can say something else."""
+"""Payouts of the frame's batches, and those that ended in it. paid, taken: what was booked of it in the frame, less
+what the bank sent back; of a payout that was paid its own amount, so that the journal can say something else."""
 _APPROVED = """
     (SELECT string_agg(a.login, ', ' ORDER BY a.decided_at, a.login) FROM {approvals} a
      WHERE a.{of} = r.id AND a.approved = {yes})

@@ -32,6 +32,8 @@ RESULTS: Mapping[str, Result] = {
     **dict.fromkeys(("失败", "交易失败", "付款失败", "退票", "failed", "failure", "returned"), "failed"),
     **dict.fromkeys(("处理中", "待处理", "pending", "processing"), "pending"),
 }
+BANK = "bank/payouts"
+"""What stands for an account where a bank's answers are breaks."""
 MOST_SHAPE_ERRORS = 20
 LONGEST_SERIAL, LONGEST_REASON = 64, 200
 _NUMBER = re.compile(r"P[0-9a-f]{31}")

@@ -82,8 +82,8 @@ def some_earned_tie(column: str = "amount") -> Tie:
 
 
 def paid_tie(column: str = "paid") -> Tie:
-    """What left by a rail."""
-    return Tie(column, Text("分录：付出", "journal: paid out"), RAIL_ACCOUNTS, ("payout-paid",))
+    """What left by a rail, less what a bank sent back."""
+    return Tie(column, Text("分录：付出", "journal: paid out"), RAIL_ACCOUNTS, ("payout-paid", "payout-bounced"))
 
 
 def taken_tie(column: str = "taken") -> Tie:

@@ -10,8 +10,24 @@ from domain.settlement.bills import day_of
 from domain.settlement.payees import NewPayee
 from services.bill_terms import BillTerms
 from services.payees import PayeeRegister
+from storage.ledger import Ledger
+from storage.unit_of_work import UnitOfWork
 from tests.connectors.harness import perform
-from tests.services.reconciling import DAY, MERCHANT, NOON, PAY, POS, QIAN, STORE, Desk, desk, moved, seed, simulator
+from tests.services.reconciling import (
+    DAY,
+    MERCHANT,
+    NOON,
+    PAY,
+    POS,
+    QIAN,
+    STORE,
+    WU,
+    Desk,
+    desk,
+    moved,
+    seed,
+    simulator,
+)
 
 __all__ = ["desk", "simulator"]
 
@@ -165,3 +181,27 @@ async def test_payouts_by_bank_against_the_statement_of_the_bank(desk: Desk) -> 
         await desk.terms.propose(QIAN, BillTerms(STORE, (), bank=True))
     with pytest.raises(ValidationProblem):
         await desk.terms.propose(QIAN, BillTerms(PAY, (), bank=True))
+
+
+async def test_a_payout_that_the_bank_s_statement_has_coming_back_is_booked_back(desk: Desk) -> None:
+    await desk.agree(BillTerms(POS, (), bank=True))
+    next_day = DAY + timedelta(days=1)
+    await a_payout(desk, "PBACK", "paid", NOON, 1_000, "S1", by="bank")
+    await desk.billed(DAY, "funds", moved(2, "PBACK", 1_000), account=POS)
+    await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    await desk.billed(next_day, "funds", moved(2, "PBACK", 1_000, "in", next_day), account=POS)
+    await desk.reconciliation.reconcile(QIAN, POS, next_day)
+    assert await desk.kinds() == [("transfer", "duplicate", "PBACK", 1_000)]
+    (found,) = await desk.open_breaks()
+    await desk.breaks.explain(QIAN, found.id, "returned", "银行退票")
+    await desk.breaks.solve(WU, found.id)
+    async with UnitOfWork(desk.database) as work:
+        sums = {each.kind: each.balance_minor for each in await Ledger(work).balances()}
+    assert sums == {"payable": 1_000, "bank": -1_000}, "what was paid is booked elsewhere in this test"
+    days = [each.day for each in await desk.unreconciled.days(QIAN, POS) if each.why == "ended-otherwise"]
+    assert days == [DAY, next_day]
+    for day in days:
+        await desk.reconciliation.reconcile(QIAN, POS, day)
+    assert [each.day for each in await desk.unreconciled.days(QIAN, POS) if each.why == "ended-otherwise"] == []
+    assert not (await desk.breaks.show(QIAN, found.id)).stands
+    assert await desk.kinds() == []

@@ -80,6 +80,28 @@ CREATE INDEX ix_payout_shares_sharing_id ON payout_shares (sharing_id);
 
 CREATE INDEX ix_payout_shares_shared ON payout_shares (ended_at) WHERE state = 'shared';
 
+ALTER TABLE breaks DROP CONSTRAINT fk_breaks_account_accounts;
+
+ALTER TABLE bill_leftovers DROP CONSTRAINT fk_bill_leftovers_account_accounts;
+
+CREATE OR REPLACE FUNCTION keep_payout() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    bounced CONSTANT text[] := ARRAY['state', 'reason', 'changed_at'];
+BEGIN
+    IF OLD.state = 'paid' AND OLD.rail = 'bank' AND NEW.state = 'failed' AND NEW.reason = 'returned'
+        AND to_jsonb(NEW) - bounced = to_jsonb(OLD) - bounced
+    THEN
+        RETURN NEW;
+    END IF;
+    IF OLD.state IN ('paid', 'failed', 'cancelled')
+        OR (NEW.id, NEW.batch, NEW.number, NEW.payee, NEW.amount_minor, NEW.offset_minor, NEW.currency)
+            IS DISTINCT FROM (OLD.id, OLD.batch, OLD.number, OLD.payee, OLD.amount_minor, OLD.offset_minor, OLD.currency)
+    THEN
+        RAISE EXCEPTION 'a payout keeps its number, payee and amount, and ends once' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE TABLE proposed_bill_terms (
     account varchar NOT NULL CONSTRAINT pk_proposed_bill_terms PRIMARY KEY,
     id uuid NOT NULL,

@@ -1,0 +1,100 @@
+"""What a bank answers and our books contradict: kept as breaks, and booked back when two people say it was returned.
+
+A payout that the bank sends back after it had paid it has left `payable` for good otherwise: the payee would never get
+it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.ids import content_digest, derived_id
+from domain.problems import ConflictProblem, Text
+from domain.settlement.bank_answers import BANK, AnswerRow
+from domain.settlement.bills import day_of
+from domain.settlement.leftovers import Leftover
+from domain.settlement.reconciliation import BreakKind
+from services.break_keeping import solve_by_itself, told_of
+from services.payout_booking import settle_bounced
+from storage.breaks import BreakRow, Breaks
+from storage.events import Events
+from storage.leftovers import Leftovers
+from storage.payouts import PayoutRow, Payouts
+from storage.unit_of_work import UnitOfWork
+
+
+class Contradiction(NamedTuple):
+    """A payout, and a row of a bank's answer that says something else of it."""
+
+    payout: PayoutRow
+    row: AnswerRow
+
+
+async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Contradiction]) -> None:
+    """Keep them as breaks of the day on which they are heard of, each once, and tell finance of those that are new."""
+    rows = {each.id: each for one in found if (each := _break(scheme, one, work)) is not None}
+    known = await Breaks(work).known(list(rows))
+    new = [row for break_id, row in rows.items() if break_id not in known]
+    if not new:
+        return
+    await Breaks(work).add(new)
+    left = [
+        Leftover("transfer", each.day, each.difference_minor, scheme, each.number or "", kind=str(each.id))
+        for each in new
+    ]
+    await Leftovers(work).add(BANK, left)
+    digest = content_digest(" ".join(sorted(str(each.id) for each in new)).encode())
+    await Events(work).add([told_of(BANK, str(new[0].day), digest, new, work)])
+
+
+async def returned_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
+    """The payout, locked, that a break says was sent back. Raises ConflictProblem when it cannot have been."""
+    payout = await Payouts(work).find(row.number or "", for_update=True)
+    is_bank_s = row.family == "transfer" and payout is not None and payout.rail == "bank"
+    if payout is None or not is_bank_s or payout.state != "paid" or row.difference_minor != payout.amount_minor:
+        raise ConflictProblem(
+            Text(
+                "只有银行已付清、又整笔退回的付款才能按退票处理",
+                "Only a payout that a bank had paid, and sent back as a whole, can be booked as returned",
+            ),
+            state=payout.state if payout is not None else None,
+        )
+    return payout
+
+
+async def take_back(work: UnitOfWork, row: BreakRow) -> PayoutRow:
+    """Book that a payout was returned, so that the next batch pays it; once, however many say so."""
+    payout = await returned_payout(work, row)
+    await settle_bounced(work, payout)
+    Payouts(work).bounce(payout)
+    for each in await Breaks(work).of_number(BANK, payout.number):
+        solve_by_itself(each, work)
+    await Leftovers(work).settle(BANK, payout.number)
+    return payout
+
+
+def _break(scheme: str, one: Contradiction, work: UnitOfWork) -> BreakRow | None:
+    """None where no money is in question: a payout that was cancelled, and that the bank did not pay."""
+    payout, row = one
+    booked, said = payout.state == "paid", row.result == "paid"
+    kind: BreakKind = "duplicate" if booked and said else "state"
+    ours = -payout.amount_minor if booked and not said else 0
+    theirs = -payout.amount_minor if said else 0
+    if ours == theirs:
+        return None
+    parts = ("bank", payout.number, row.result, (row.serial or "") if kind == "duplicate" else "")
+    return BreakRow(
+        id=UUID(derived_id("break", BANK, *parts)),
+        account=BANK,
+        day=day_of(work.now),
+        kind=kind,
+        family="transfer",
+        shop=scheme,
+        number=payout.number,
+        lines=[],
+        our_minor=ours,
+        their_minor=theirs,
+        suggestion=row.serial,
+        opened_at=work.now,
+        changed_at=work.now,
+    )
