@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.binding import CallBinder
+from activities.breaks import break_activities
 from activities.channels import ChannelActivities
 from activities.coupons import coupon_activities
 from activities.customers import customer_activities
@@ -141,6 +142,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             *web_activities(binder, web),
             *goods_activities(binder, application.goods),
             *order_activities(binder, application.orders),
+            *break_activities(binder, application.breaks),
             *coupon_activities(binder, application.coupons),
             *customer_activities(binder, application.customer_facts, application.customer_tags),
         ],

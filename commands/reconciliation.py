@@ -98,6 +98,9 @@ def reconcile(
 
 def list_breaks(
     account: Annotated[str | None, typer.Option("--account", help="只看一个账号 / of one account only")] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--day", help="只看一个账单日 / of one day only", formats=["%Y-%m-%d"])
+    ] = None,
     aged: Annotated[bool, typer.Option("--aged", help="按账龄合计 / sums by age")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -113,7 +116,8 @@ def list_breaks(
             ]
             show_rows(rows, as_json=as_json)
             return
-        found = await all_pages(lambda page: service.list(actor, page, BreakFilter(account)))
+        wanted = BreakFilter(account, day=None if day is None else day.date())
+        found = await all_pages(lambda page: service.list(actor, page, wanted))
         rows = [
             {
                 "id": str(each.id),

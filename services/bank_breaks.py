@@ -33,7 +33,7 @@ class Contradiction(NamedTuple):
 async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Contradiction]) -> None:
     """Keep them as breaks of the day on which they are heard of, each once, and tell finance of those that are new."""
     rows = {each.id: each for one in found if (each := _break(scheme, one, work)) is not None}
-    known = await Breaks(work).known(list(rows))
+    known = await Breaks(work).existing(list(rows))
     new = [row for break_id, row in rows.items() if break_id not in known]
     if not new:
         return
@@ -44,7 +44,7 @@ async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Con
     ]
     await Leftovers(work).add(BANK, left)
     digest = content_digest(" ".join(sorted(str(each.id) for each in new)).encode())
-    await Events(work).add([told_of(BANK, str(new[0].day), digest, new, work)])
+    await Events(work).add(told_of(BANK, digest, new, work))
 
 
 async def returned_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:

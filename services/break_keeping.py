@@ -4,8 +4,9 @@ Only what was compared this time can be solved by itself: a family that nobody c
 not there, leaves its breaks as they are.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
@@ -68,20 +69,29 @@ def solve_by_itself(row: BreakRow, work: UnitOfWork) -> None:
         row.state, row.solved_by, row.solved_at = "solved", None, work.now
 
 
-def told_of(account: str, day: str, digest: str, opened: Sequence[BreakRow], work: UnitOfWork) -> Event:
-    """`tandem.breaks.opened`, one for a day: a ticket for each of ten thousand would help nobody."""
+def told_of(account: str, digest: str, opened: Sequence[BreakRow], work: UnitOfWork) -> Sequence[Event]:
+    """`tandem.breaks.opened`, one for each day that breaks are of: a ticket for each of ten thousand would help nobody.
+    digest: of what they were found by."""
+    by_day: dict[date, list[BreakRow]] = defaultdict(list)
+    for each in opened:
+        by_day[each.day].append(each)
+    return [_opened(account, day, digest, by_day[day], work) for day in sorted(by_day)]
+
+
+def _opened(account: str, day: date, digest: str, opened: Sequence[BreakRow], work: UnitOfWork) -> Event:
     platform, _, slug = account.partition("/")
     return Event(
-        id=derived_id("breaks-opened", account, day, digest),
+        # What is opened again as it stood once before is told again.
+        id=derived_id("breaks-opened", account, str(day), digest, work.now.isoformat()),
         source=f"/{account}",
         type="tandem.breaks.opened",
         time=work.now,
-        subject=f"bill:{account}/{day}",
+        subject=opened[0].subject,
         datacontenttype="application/json",
         data={
             "platform": platform,
             "account": slug,
-            "day": day,
+            "day": str(day),
             "breaks": len(opened),
             "difference_minor": sum(abs(each.difference_minor) for each in opened),
             "kinds": dict(sorted(Counter(each.kind for each in opened).items())),

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from domain.access import Actor, Permission, require_second_person
+from domain.catalog.breaks import BreakLeft, BreaksLeftArguments, BreaksLeftOutput
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.bills import day_of
 from domain.settlement.reconciliation import BreakKind
@@ -24,6 +25,11 @@ from storage.users import Users
 
 AGES: Sequence[tuple[str, int | None]] = (("0-1", 1), ("2-3", 3), ("4-7", 7), ("8-30", 30), (">30", None))
 """By days since the bill's day; the last has no end."""
+
+
+PATH = "/api/v1/settlement/breaks"
+MOST_LEFT = 50
+"""Breaks that a task lists; the path has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,25 @@ class BreakService:
         actor.require(Permission.SETTLEMENTS_READ)
         async with UnitOfWork(self._database) as work:
             return await _find(work, actor, break_id)
+
+    async def left(self, request: BreaksLeftArguments) -> BreaksLeftOutput:
+        """What of a day's breaks nobody has explained, for the flow that has them worked through."""
+        account = f"{request.platform}/{request.account}"
+        async with UnitOfWork(self._database) as work:
+            unexplained, explained, first = await Breaks(work).left(account, request.day, MOST_LEFT)
+        items = [
+            BreakLeft(
+                id=each.id,
+                kind=each.kind,
+                family=each.family,
+                number=each.number,
+                difference_minor=each.difference_minor,
+                path=f"{PATH}/{each.id}",
+            )
+            for each in first
+        ]
+        path = f"{PATH}?account={account}&day={request.day}"
+        return BreaksLeftOutput(open=unexplained, explained=explained, items=tuple(items), path=path)
 
     async def aged(self, actor: Actor) -> Sequence[AgedBreaks]:
         """What is not solved, by account, kind and age."""

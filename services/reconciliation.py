@@ -90,7 +90,7 @@ class ReconciliationService:
             await Leftovers(work).keep(of, looked, left, outcome.matches, old)
             changed |= kept.changed
             if opened := [each for each in kept.opened if each.kind != "timing"]:
-                await Events(work).add([told_of(account_id, str(day), digest, opened, work)])
+                await Events(work).add(told_of(account_id, digest, opened, work))
             row = ReconciliationRow(
                 account=account_id,
                 day=day,

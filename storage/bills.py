@@ -95,6 +95,12 @@ class BillMatchRow(Table, table=True):
     __table_args__ = (
         Index("ix_bill_matches_account_day", "account", "day"),
         Index("ix_bill_matches_number_family", "number", "family"),
+        Index(
+            "ix_bill_matches_payouts",
+            "account",
+            "number",
+            postgresql_where=text("family IN ('transfer', 'share')"),
+        ),
     )
 
 

@@ -64,6 +64,11 @@ class BreakRow(Table, table=True):
     )
 
     @property
+    def subject(self) -> str:
+        """What its day's event, run and task are about."""
+        return f"bill:{self.account}/{self.day}"
+
+    @property
     def difference_minor(self) -> int:
         """What the bill has more than the books."""
         return self.their_minor - self.our_minor
@@ -76,6 +81,7 @@ class BreakFilter(NamedTuple):
     state: State | None = None
     kind: BreakKind | None = None
     assignee: str | None = None
+    day: date | None = None
 
 
 class DaySum(NamedTuple):
@@ -104,6 +110,10 @@ class Breaks(Repository):
         row = BreakRow
         statement = select(row).where(col(row.id).in_(ids)).with_for_update()
         return {each.id: each for each in await self.session.scalars(statement)} if ids else {}
+
+    async def existing(self, ids: Collection[UUID]) -> Collection[UUID]:
+        """Which of these there are."""
+        return set(await self.session.scalars(select(col(BreakRow.id)).where(col(BreakRow.id).in_(ids))))
 
     async def standing(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
         """What stands of the days `[start, end]`, locked."""
@@ -150,9 +160,21 @@ class Breaks(Repository):
             statement = statement.where(col(row.kind) == wanted.kind)
         if wanted.assignee is not None:
             statement = statement.where(col(row.assignee) == wanted.assignee)
+        if wanted.day is not None:
+            statement = statement.where(col(row.day) == wanted.day)
         state = col(row.state)
         statement = statement.where(state == wanted.state if wanted.state is not None else state != "solved")
         return await paginate(self.session, statement, _OLDEST, page, lambda each: each)
+
+    async def left(self, account: str, day: date, limit: int) -> tuple[int, int, Sequence[BreakRow]]:
+        """Of a day: how many breaks are open, how many explained, and the first of the open ones. What a later bill may
+        still settle is not to be explained yet."""
+        row = BreakRow
+        of_day = (col(row.account) == account, col(row.day) == day, col(row.kind) != "timing")
+        counts = select(col(row.state), func.count().label("breaks")).where(*of_day).group_by(col(row.state))
+        found = {each.state: each.breaks for each in await self.session.execute(counts)}
+        first = select(row).where(*of_day, col(row.state) == "open").order_by(col(row.id)).limit(limit)
+        return found.get("open", 0), found.get("explained", 0), (await self.session.scalars(first)).all()
 
     async def unsolved_by_day(self, scope: Scope) -> Sequence[DaySum]:
         """How many are not solved, and what they come to, by account, day and kind."""

@@ -37,6 +37,7 @@ _PROPOSED = {
 _TERMS = {"account": "wechat_pay/main", **_SAID, "proposed": None}
 _BREAK = {
     "id": "0f9e2a6c-54a1-5f5e-8c31-2f7a61c40e11",
+    "subject": "bill:wechat_pay/main/2026-11-11",
     "account": "wechat_pay/main",
     "day": "2026-11-11",
     "kind": "amount",

@@ -145,10 +145,10 @@ async def download_bank_file(
 
 @bank_files.post("/{file_number}/answers", openapi_extra=_ANSWERED, summary="导入银行结果 · Import a bank's answer")
 async def import_bank_answer(file_number: FileNumber, request: Request, actor: Payer, deps: Deps) -> BankAnswerOut:
-    """银行答复的 CSV 或 XLSX；可重复导入。表格不成形则整个拒绝；与此前结果矛盾的行列在 breaks，不改动。
+    """银行答复的 CSV 或 XLSX；可重复导入。表格不成形则整个拒绝；与此前结果矛盾的行列在 breaks，不改动，成为差异。
 
     The bank's CSV or XLSX; again it changes nothing. A table of the wrong shape is refused as a whole; rows that
-    contradict an earlier answer are `breaks`, and change nothing.
+    contradict an earlier answer change nothing, and become breaks of `bank/payouts`.
     """
     require_media_type(request, (CSV, XLSX, "application/octet-stream"))
     return _answered(await deps.bank_answers.import_answer(actor, file_number, await request.body()))

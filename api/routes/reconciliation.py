@@ -107,11 +107,13 @@ class ReconciledOut(_Out):
 
 
 class BreakOut(_Out):
-    """A difference. number: our order, refund or payout, else the bill's. lines: bill, row and kind of each of theirs.
-    Sums in fen, below nothing for what goes out; difference: what the bill has more. solved_by: null when bill and
-    books agree by themselves now. suggestion: a number that might belong to it."""
+    """A difference. subject: of the task in which its day is worked through. number: our order, refund or payout, else
+    the bill's. lines: bill, row and kind of each of theirs. Sums in fen, below nothing for what goes out; difference:
+    what the bill has more. solved_by: null when bill and books agree by themselves now. suggestion: a number that might
+    belong to it."""
 
     id: UUID
+    subject: str
     account: str
     day: date
     kind: BreakKind
@@ -285,9 +287,10 @@ async def list_breaks(
     state: State | None = None,
     kind: BreakKind | None = None,
     assignee: Word | None = None,
+    day: Day | None = None,
 ) -> PageOf[BreakOut]:
     """最早的在前；不写 state 时为未解决的。· The oldest first; without `state` those that are not solved."""
-    found: Any = await deps.breaks.list(actor, page, BreakFilter(account, state, kind, assignee))
+    found: Any = await deps.breaks.list(actor, page, BreakFilter(account, state, kind, assignee, day))
     return PageOf[BreakOut].model_validate(found)
 
 

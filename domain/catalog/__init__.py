@@ -1,6 +1,7 @@
 """The catalog: every capability that a flow can call, each declared once."""
 
 from domain.calls import Catalog
+from domain.catalog.breaks import BREAK_CALLS
 from domain.catalog.catering import ELEME_CALLS, MEITUAN_CALLS
 from domain.catalog.coupons import COUPON_CALLS
 from domain.catalog.customers import CUSTOMER_CALLS
@@ -28,6 +29,7 @@ CATALOG = Catalog(
         *CUSTOMER_CALLS,
         *ORDER_CALLS,
         *COUPON_CALLS,
+        *BREAK_CALLS,
         *WECOM_CALLS,
         *YOUZAN_CALLS,
         *TAOBAO_CALLS,

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
@@ -102,14 +102,15 @@ class House:
             pass
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """Runs move on inside this block, and one whose start Temporal put off is started again, as a service does."""
+    async def worker(self, *more: Callable[..., Any]) -> AsyncIterator[None]:
+        """Runs move on inside this block, and one whose start Temporal put off is started again, as a service does.
+        more: activities of calls."""
         activities = RunActivities(self.reports, self.steps, self.events, self.runs)
         async with Worker(
             self.client,
             task_queue=FLOWS_QUEUE,
             workflows=[FlowWorkflow, StartScheduledRunWorkflow],
-            activities=activities.all,
+            activities=[*activities.all, *more],
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             sweeping = asyncio.create_task(self._sweep())

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.access import Actor, Role, Scope
+from domain.catalog.breaks import BreaksLeftArguments
 from domain.problems import (
     AuthorizationProblem,
     ConflictProblem,
@@ -44,6 +45,20 @@ async def test_finance_is_told_once_of_a_day_that_differs(desk: Desk) -> None:
         "difference_minor": 205,
         "kinds": {"amount": 1, "missing-ours": 1},
     }, "what may still come is told of to nobody"
+
+
+async def test_finance_is_told_by_the_day_that_a_break_is_of(desk: Desk) -> None:
+    await desk.write(an_order("E1", 100, NOON))
+    await desk.file(DAY, told("X", "0.00"))
+    await days_after(desk, 1, 2)
+    last = DAY + timedelta(days=3)
+    await desk.file(last, told("E9", "2.00", day=last))
+    async with UnitOfWork(desk.database) as work:
+        found = [each.event for each in await Events(work).claim(10, timedelta(minutes=1))]
+    told_of = {each.data["day"]: each.data["kinds"] for each in found}
+    assert told_of == {str(DAY): {"missing-theirs": 1}, str(last): {"missing-ours": 1}}
+    left = await desk.breaks.left(BreaksLeftArguments(platform="generic", account="pos", day=DAY))
+    assert (left.open, left.explained, [each.number for each in left.items]) == (1, 0, ["E1"])
 
 
 async def one_break(desk: Desk) -> UUID:

@@ -76,6 +76,8 @@ ALTER TABLE bill_terms ALTER COLUMN fees_back DROP DEFAULT, ALTER COLUMN bank DR
 
 CREATE UNIQUE INDEX uq_bill_terms_bank ON bill_terms (bank) WHERE bank;
 
+CREATE INDEX ix_bill_matches_payouts ON bill_matches (account, number) WHERE family IN ('transfer', 'share');
+
 CREATE INDEX ix_payout_shares_sharing_id ON payout_shares (sharing_id);
 
 CREATE INDEX ix_payout_shares_shared ON payout_shares (ended_at) WHERE state = 'shared';
