@@ -14,6 +14,7 @@ from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
+from domain.settlement.unfinished import refuse_closing_early, refuse_settling_early
 from services.calculations import CalculationSteps, Wanted
 from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
@@ -70,13 +71,15 @@ class SettlementRunService:
         """Plan the settlement of the period that a day is in, and of closed ones that changed; a workflow computes it.
 
         :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
-        :raises ConflictProblem: the period is closed, or a settlement of it is under way.
+        :raises ConflictProblem: the period is closed, a settlement of it is under way, or it is too early.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             own = await self._steps.plan(work, actor, uuid4(), Wanted(scheme, day, "settlement", None, cycle))
-            currency = (await self._steps.scheme(work, own)).currency
+            read = await self._steps.scheme(work, own)
+            refuse_settling_early(read, own.start, own.end, work.now)
+            currency = read.currency
             periods = SettlementPeriods(work)
             period = await periods.open(scheme, own.cycle, own.start, own.end, currency)
             if period.closed_at is not None:
@@ -224,13 +227,14 @@ class SettlementRunService:
             run.problem = None
 
     async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
-        """Close a period for ever. Raises ConflictProblem when it was not settled, or a settlement is under way."""
+        """Close a period for ever. Raises ConflictProblem when it was not settled, is not over, or is being settled."""
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             period = await SettlementPeriods(work).of_day(scheme, day, cycle)
             if period is None or not await SettlementRuns(work).last_booked([period.id]):
                 raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
+            refuse_closing_early(period.start, period.end, work.now)
             await SettlementPeriods(work).hold(period.id)
             if await SettlementRuns(work).is_under_way(period.id):
                 raise ConflictProblem(Text("账期有结算在进行，不能关闭", "A settlement of the period is under way"))

@@ -97,9 +97,10 @@ class TrialBalanceOut(BaseModel):
 
 @settlement_runs.post("", status_code=status.HTTP_202_ACCEPTED, summary="结算一个账期 · Settle a period")
 async def settle_period(wanted: PeriodIn, actor: Asker, deps: Deps) -> RunShown:
-    """核算本期，并重算其后有变化的已关闭账期；由他人批准后记入与此前的差额。
+    """核算本期，并重算其后有变化的已关闭账期；由他人批准后记入与此前的差额。没有开始的账期不能结算；方案有固定金额或保底的要等账期结束。
 
-    Computes the period, and closed ones that changed since; once others approve, the differences are booked.
+    Computes the period, and closed ones that changed since; once others approve, the differences are booked. Not before
+    it has begun; where a scheme has a fixed sum or a floor, not before it is over.
     """
     return _shown(await deps.settlements.settle(actor, wanted.scheme, wanted.day, wanted.cycle))
 
@@ -131,7 +132,10 @@ async def refuse_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: D
 
 @settlement_periods.post("/close", summary="关闭账期 · Close a period")
 async def close_period(wanted: PeriodIn, actor: Decider, deps: Deps) -> PeriodOut:
-    """由数据库锁定，不能重开；之后的改动在下一期调整。· For ever, by the database; what changes is adjusted later."""
+    """账期结束（上海）之后，由数据库锁定，不能重开；之后的改动在下一期调整。
+
+    When it is over in Shanghai, and for ever, by the database; what changes is adjusted later.
+    """
     return PeriodOut.model_validate(await deps.settlement_runs.close(actor, wanted.scheme, wanted.day, wanted.cycle))
 
 

@@ -193,6 +193,7 @@ class Year(Counter):
         for scheme, cycle in CYCLES.items():
             start, end = period_of(cycle, first)
             while start.month == number:
+                self.clock.now = max(self.clock.now, datetime(end.year, end.month, end.day, 4, tzinfo=UTC))
                 await self._settled(scheme, start)
                 if self.pick.random() < 0.3:
                     await self._settled(scheme, start)
