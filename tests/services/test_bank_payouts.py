@@ -12,7 +12,7 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import text
 
-from domain.access import Role, Scope
+from domain.access import Role
 from domain.problems import (
     AuthorizationProblem,
     ConflictProblem,
@@ -25,11 +25,7 @@ from services.bank_answers import AnswerOutcome, BankAnswers
 from services.bank_payouts import BankPayouts
 from services.breaks import BreakService
 from services.payout_booking import booking_period
-from services.settlement_reports import ReportService, Wanted
-from storage.breaks import BreakFilter
-from storage.events import Events
 from storage.ledger import Ledger
-from storage.paging import PageRequest
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches, PayoutBatchRow
 from storage.payouts import PayoutRow, Payouts
@@ -338,78 +334,3 @@ async def test_nothing_of_a_file_of_the_wrong_shape_is_taken_over(cashier: Cashi
             await cashier.answers.import_answer(QIAN, batch, content)
     assert (await cashier.states())["P1"][0] == "submitting"
     assert await cashier.balances() == {}
-
-
-async def breaks_of(cashier: Cashier) -> list[tuple[str, str, str | None, int, str]]:
-    found = (await cashier.breaks.list(QIAN, PageRequest(200), BreakFilter("bank/payouts"))).items
-    return sorted((each.kind, each.family, each.number, each.difference_minor, each.state) for each in found)
-
-
-async def untied(cashier: Cashier) -> list[Any]:
-    reports = ReportService(cashier.database)
-    lines = await reports.tie_out(QIAN, Wanted(TODAY, None, "month"), ["breaks", "payouts", "payout-states"])
-    return [each for each in lines if each.difference]
-
-
-async def test_a_payout_that_the_bank_sends_back_is_paid_again_by_the_word_of_two(cashier: Cashier) -> None:
-    batch = await cashier.batch(AMOUNTS)
-    await cashier.files.make(QIAN, batch)
-    await cashier.answer(batch, PAID_1, FAILED_2)
-    sent_back = ("P1", "退票", "687.65", "", "账户已销户")
-    for _ in range(2):
-        assert len((await cashier.answer(batch, sent_back)).breaks) == 1
-    number = cashier.numbers["P1"]
-    assert await breaks_of(cashier) == [("state", "transfer", number, 68_765, "open")], "once, however often it is told"
-    assert await untied(cashier) == []
-    async with UnitOfWork(cashier.database) as work:
-        events = [each.event for each in await Events(work).claim(10, timedelta(minutes=1))]
-    assert [(each.type, each.data["platform"], each.data["breaks"]) for each in events] == [
-        ("tandem.breaks.opened", "bank", 1)
-    ]
-    (found,) = (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items
-    await cashier.breaks.explain(QIAN, found.id, "returned", "银行退票，附回单")
-    with pytest.raises(AuthorizationProblem):
-        await cashier.breaks.solve(an_actor("qian", Role.FINANCE, Role.APPROVER), found.id)
-    before = await cashier.balances()
-    assert (await cashier.breaks.solve(WU, found.id)).state == "solved"
-    after = await cashier.balances()
-    assert (after["bank"], after["payable"]) == (before["bank"] - 68_765, before["payable"] + 68_765)
-    assert (await cashier.states())["P1"] == ("failed", "S1", "returned")
-    again = await cashier.answer(batch, sent_back)
-    assert (again.known, again.breaks, await cashier.balances()) == (1, [], after)
-    assert await breaks_of(cashier) == []
-    assert await untied(cashier) == []
-    with pytest.raises(ConflictProblem):
-        await cashier.breaks.explain(QIAN, found.id, "returned", "再来一次")
-
-
-async def test_what_was_paid_twice_or_after_all_is_a_break_that_books_nothing(cashier: Cashier) -> None:
-    batch = await cashier.batch(AMOUNTS)
-    await cashier.files.make(QIAN, batch)
-    await cashier.answer(batch, PAID_1, FAILED_2)
-    await cashier.answer(batch, ("P1", "成功", "687.65", "S9", ""), ("P2", "成功", "10.00", "S2", ""))
-    one, two = cashier.numbers["P1"], cashier.numbers["P2"]
-    assert set(await breaks_of(cashier)) == {
-        ("duplicate", "transfer", one, -68_765, "open"),
-        ("state", "transfer", two, -1_000, "open"),
-    }
-    assert await untied(cashier) == []
-    booked = await cashier.balances()
-    for each in (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items:
-        with pytest.raises(ConflictProblem):
-            await cashier.breaks.explain(QIAN, each.id, "returned", "退票")
-        await cashier.breaks.explain(QIAN, each.id, "platform-error", "银行重复付款，已追回")
-        await cashier.breaks.solve(WU, each.id)
-    assert await cashier.balances() == booked
-
-
-async def test_breaks_of_banks_are_seen_by_who_sees_everything(cashier: Cashier) -> None:
-    batch = await cashier.batch(AMOUNTS)
-    await cashier.files.make(QIAN, batch)
-    await cashier.answer(batch, PAID_1)
-    await cashier.answer(batch, ("P1", "退票", "687.65", "", ""))
-    elsewhere = an_actor("ma", Role.FINANCE, scope=Scope.of_accounts("youzan/flagship"))
-    assert (await cashier.breaks.list(elsewhere, PageRequest(), BreakFilter())).items == []
-    assert await cashier.breaks.aged(elsewhere) == []
-    (aged,) = await cashier.breaks.aged(QIAN)
-    assert (aged.account, aged.breaks, aged.difference_minor) == ("bank/payouts", 1, 68_765)
