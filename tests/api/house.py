@@ -22,6 +22,7 @@ from services.access import Access
 from storage.engine import Database
 from storage.organisation import Units
 from storage.unit_of_work import UnitOfWork
+from storage.users import Users
 from tests.actors import PASSWORD, a_user, quick_passwords
 from tests.services.house import House as Core
 
@@ -72,6 +73,13 @@ class House:
         issued = await self.deps.access.issue_token(SYSTEM, "tests", login=login)
         self.tokens[login] = issued.text
         return issued.text
+
+    async def add_whoever_may_do_everything(self, login: str) -> str:
+        """A user with all roles, whom the product refuses to make, with a token, which is the answer."""
+        token = await self.add_user(login, Role.ADMIN)
+        async with UnitOfWork(self.database) as work:
+            await Users(work).set_rights(login, frozenset(Role), Scope.everything(), QUEUES)
+        return token
 
     async def actor(self, login: str) -> Actor:
         return await self.deps.access.authenticate(self.tokens[login])

@@ -92,7 +92,7 @@ async def desk(house: House) -> House:
     """The house with a flow about people released, a second agent, and somebody who may do everything."""
     await house.core.publish(FLOW, FORM, "queue: {name: warehouse, title: 仓库}")
     await house.add_user("wang", Role.AGENT)
-    await house.add_user("everything", *Role)
+    await house.add_whoever_may_do_everything("everything")
     return house
 
 

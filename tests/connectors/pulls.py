@@ -1,5 +1,6 @@
 """Reading a stream the way a sync does: page after page, each cursor carried over as JSON."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -40,13 +41,14 @@ async def pull_all(
 
 
 async def pull_once(client: Any, stream: str, position: Cursor, until: datetime) -> PulledPage:
-    """A page, tried again while it may be: on a busy machine the simulator, too, may answer late."""
+    """A page, tried again while it may be: a quick machine asks too often, and a busy simulator answers late."""
     for left in range(4, -1, -1):
         try:
             page: PulledPage = await client.pull(stream, position, until)
         except ProblemError as error:
             if left == 0 or error.problem.as_dict().get("retryable") is not True:
                 raise
+            await asyncio.sleep(0.5)
         else:
             return page
     raise AssertionError("unreachable")
