@@ -206,7 +206,7 @@ async def test_a_worker_that_was_cut_off_sends_nothing_once_another_goes_on(
     held.set()
     assert (await cut_off).state == "unknown"
     assert await till.world.effects(kind="share") == 0
-    await till.bills.read()
+    await till.read_bills()
     assert await till.states(order) == {"failed": 2}
     assert {shared for _, _, shared, _ in await till.payments()} == {0}
 
@@ -327,13 +327,13 @@ async def test_a_bill_is_read_once_and_its_refunds_with_it(till: Till) -> None:
     await till.billed()
     before = await till.payments()
     assert sorted(before, reverse=True) == [(amount, 1_000, 0, 0), (amount, 0, 0, 0)]
-    again = await till.bills.read()
+    again = await till.read_bills()
     assert (again.bills, again.payments, await till.payments()) == (0, 0, before)
     most = amount * 30 // 100 + (amount - 1_000) * 30 // 100
     assert (await till.rail.pay(await till.owe(most + 1), resumed=False)).state == "failed"
     assert (await till.finish(await till.owe(most))).state == "paid"
     await till.pass_time(days=61)
-    await till.bills.read()
+    await till.read_bills()
     assert len(await till.payments()) == 2, "they were shared"
 
 
@@ -341,7 +341,7 @@ async def test_payments_that_nobody_shared_are_forgotten(till: Till) -> None:
     await till.sell(1)
     await till.billed()
     await till.pass_time(days=61)
-    await till.bills.read()
+    await till.read_bills()
     assert await till.payments() == []
 
 
@@ -350,7 +350,7 @@ async def test_a_payment_whose_order_comes_late_is_found_then(till: Till) -> Non
     await till.billed()
     assert (await till.rail.pay(await till.owe(1), resumed=False)).state == "failed"
     await till.tell(order)
-    assert (await till.bills.read()).matched == 1
+    assert (await till.read_bills()).matched == 1
     assert (await till.finish(await till.owe(1))).state == "paid"
 
 
