@@ -3,7 +3,8 @@
 import errno
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from random import SystemRandom
 
 import psutil
 
@@ -13,6 +14,8 @@ from runtime.processes import ProcessIdentity
 API = Text("接口服务", "the API")
 SIMULATOR = Text("平台模拟器", "the platform simulator")
 
+_NEVER_HANDED_OUT = range(10_000, 32_768)
+
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago."""
@@ -20,12 +23,21 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Different ports that were free a moment ago; asked for one by one, two may be the same."""
+    """Different ports that were free a moment ago; asked for one by one, two may be the same.
+
+    They lie below those that the system hands out by itself (Linux: from 32768, RFC 6335: from 49152): a server
+    that listens on any port, as Temporal's inner ones do, cannot take one before it is used.
+    """
     with ExitStack() as held:
-        probes = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
-        for probe in probes:
-            probe.bind((host, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        found: list[int] = []
+        for port in SystemRandom().sample(_NEVER_HANDED_OUT, len(_NEVER_HANDED_OUT)):
+            if len(found) == count:
+                break
+            probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            with suppress(OSError):
+                probe.bind((host, port))
+                found.append(port)
+        return found
 
 
 def obstacle(port: int, host: str = "127.0.0.1") -> OSError | None:

@@ -1,6 +1,7 @@
 import errno
 import os
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,6 +18,13 @@ def test_a_free_port_has_no_obstacle() -> None:
 
 def test_free_ports_are_different() -> None:
     assert len(set(free_ports(500))) == 500
+
+
+def test_a_server_that_takes_any_port_takes_none_of_them() -> None:
+    mine = set(free_ports(500))
+    with ExitStack() as held:
+        others = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(200)]
+        assert not mine & {other.getsockname()[1] for other in others}
 
 
 def test_a_taken_port_is_told_with_its_holder() -> None:
