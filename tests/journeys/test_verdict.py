@@ -16,7 +16,7 @@ from tests.chaos.house import House
 from tests.chaos.killer import Blow, Killer
 from tests.journeys.crowd import Person
 from tests.journeys.quick import JOURNEYS, PATCH
-from tests.journeys.verdict import Account, Executions, departures, of_people, spared
+from tests.journeys.verdict import Account, Executions, departures, of_people, spared, told
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -191,3 +191,10 @@ def test_a_fault_that_struck_nobody_is_a_complaint_unless_few_came_by() -> None:
     assert spared([fault(1_000, 0)]) == ["busy of * met 1000 and struck nobody"]
     assert spared([fault(0, 0)]) == ["busy of * met 0 and struck nobody"]
     assert spared([]) == ["no fault was set"]
+
+
+def test_only_a_run_that_a_suppression_ended_may_leave_an_effect_that_nobody_knows_of() -> None:
+    suppressed, completed = row("third-order", "suppressed"), row("third-order", "completed")
+    suppressed.output, completed.output = {"result": "suppressed"}, {"result": "sent"}
+    assert told(account(suppressed, completed), ["suppressed", "completed", "elsewhere"]) == ["suppressed"]
+    assert told(account(suppressed, completed), []) == [], "what is not listed is not told"
