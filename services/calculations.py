@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from domain.access import Actor
-from domain.definitions import DefinitionVersion
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.calculation import (
     BOUNDS,
@@ -26,10 +25,10 @@ from domain.settlement.calculation import (
     second_pass,
 )
 from domain.settlement.exact import WEIGHT
-from domain.settlement.periods import period_of
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
+from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
 from storage.calculation_tables import CalculationRow, Purpose
 from storage.calculations import Calculations, Part, rates_of
 from storage.definitions import Definitions
@@ -77,20 +76,17 @@ class CalculationSteps:
         found = await Calculations(work).find(calculation)
         if found is not None:
             return found
-        version = await _version(work, wanted)
-        scheme = scheme_of(version.properties)
-        cycle = wanted.cycle or scheme.cycle
-        start, end = period_of(cycle, wanted.day)
-        _refuse_other_periods(scheme, start, end)
+        asked = await _version(work, wanted)
+        version, scheme = asked.version, asked.scheme
         await self._refuse_uncounted(work, scheme)
         row = CalculationRow(
             id=calculation,
             scheme=version.name,
             version=version.version,
             text_digest=version.digest,
-            cycle=cycle,
-            start=start,
-            end=end,
+            cycle=asked.cycle,
+            start=asked.start,
+            end=asked.end,
             purpose=wanted.purpose,
             state="asked",
             asked_by=actor.login,
@@ -230,29 +226,21 @@ class CalculationSteps:
             )
 
 
-async def _version(work: UnitOfWork, wanted: Wanted) -> DefinitionVersion:
-    definitions = Definitions(work)
+async def _version(work: UnitOfWork, wanted: Wanted) -> SchemeVersion:
+    """The version that was named, or the published one that is for the period; what-if takes any, for any period."""
+    any_period = wanted.purpose == "what-if"
     if wanted.version is None:
-        found = await definitions.in_force(SCHEME, wanted.scheme)
-    else:
-        found = await definitions.get((SCHEME, "", wanted.scheme, wanted.version))
+        return await published_for(work, wanted.scheme, wanted.day, wanted.cycle, any_period=any_period)
+    version = await Definitions(work).get((SCHEME, "", wanted.scheme, wanted.version))
     # What is only uploaded may be tried, and not paid by.
     tries = wanted.purpose in ("preview", "what-if")
-    if found is None or (found.published_at is None and not tries):
-        named = f"{wanted.scheme} {wanted.version or ''}".strip()
+    if version is None or (version.published_at is None and not tries):
+        named = f"{wanted.scheme} {wanted.version}"
         raise NotFoundProblem(Text(f"没有已发布的方案 {named}", f"There is no published scheme {named}"))
-    return found
-
-
-def _refuse_other_periods(scheme: Scheme, start: date, end: date) -> None:
-    if start < scheme.start or (scheme.end is not None and end > scheme.end):
-        until = scheme.end or "…"
-        raise ValidationProblem(
-            Text(
-                f"方案 {scheme.name} {scheme.version} 适用于 {scheme.start} 至 {until}，不含账期 {start} 至 {end}",
-                f"The scheme {scheme.name} {scheme.version} is for {scheme.start} to {until}, not for {start} to {end}",
-            )
-        )
+    asked = at(version, wanted.day, wanted.cycle)
+    if not any_period:
+        refuse_other_periods(asked)
+    return asked
 
 
 async def _row(work: UnitOfWork, calculation: UUID, *, for_update: bool = False) -> CalculationRow:

@@ -9,10 +9,8 @@ from uuid import UUID, uuid5
 
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.periods import period_of
-from domain.settlement.scheme import Cycle
-from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.payees import today
-from storage.definitions import Definitions
+from services.scheme_versions import own_cycle
 from storage.ledger import AccountKind, Ledger, LedgerAccount, Transfer
 from storage.payout_batches import PayoutBatches
 from storage.payouts import PayoutRow
@@ -31,8 +29,8 @@ async def booking_period(work: UnitOfWork, scheme: str, day: date) -> Settlement
         hundreds of periods are closed.
     """
     periods = SettlementPeriods(work)
-    cycle, currency = await _cycle_of(work, scheme)
     for _ in range(_MOST_CLOSED_AHEAD):
+        cycle, currency = await own_cycle(work, scheme, day)
         start, end = period_of(cycle, day)
         found = await periods.open(scheme, cycle, start, end, currency)
         if found.closed_at is None:
@@ -138,15 +136,3 @@ async def _period_of_batch(work: UnitOfWork, batch: UUID) -> SettlementPeriodRow
     if found is None:
         raise NotFoundProblem(Text(f"没有付款批次 {batch}", f"There is no batch of payouts {batch}"))
     return await booking_period(work, found.scheme, today(work.now))
-
-
-async def _cycle_of(work: UnitOfWork, scheme: str) -> tuple[Cycle, str]:
-    """As the scheme says that is in force; one that nobody publishes any more goes on as it was settled last."""
-    version = await Definitions(work).in_force(SCHEME, scheme)
-    if version is not None:
-        found = scheme_of(version.properties)
-        return found.cycle, found.currency
-    last = await SettlementPeriods(work).last_of(scheme)
-    if last is None:
-        raise NotFoundProblem(Text(f"没有已发布的方案 {scheme}", f"There is no published scheme {scheme}"))
-    return last.cycle, last.currency

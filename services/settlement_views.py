@@ -13,6 +13,7 @@ from domain.settlement.exact import WEIGHT
 from domain.settlement.explanation import rule_of
 from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.scheme_versions import remark_on
 from services.settlement_remarks import remarks_on
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
@@ -110,20 +111,7 @@ class SettlementViews:
         actor.require(Permission.SETTLEMENTS_READ)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            row = await _row(work, calculation)
-            done = len(await Calculations(work).parts(calculation))
-            if row.state != "computed":
-                return CalculationView(row, done, 2 * row.parts)
-            scheme = await scheme_in(work, row)
-            titles = _titles(scheme)
-            components = [
-                ComponentSum(name, titles[name], payees, amount)
-                for name, payees, amount in await Calculations(work).by_component(row)
-            ]
-            highest = await Calculations(work).highest(row, HIGHEST_SHOWN)
-            codes = await Payees(work).codes({payee for payee, _ in highest})
-            sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
-            return CalculationView(row, done, 2 * row.parts, components, sums, await remarks_on(work, scheme))
+            return await view_of(work, await _row(work, calculation))
 
     async def explain(self, actor: Actor, calculation: UUID, code: str) -> Explanation:
         """Why a payee's sum is what it is.
@@ -142,6 +130,25 @@ class SettlementViews:
             earned = await Calculations(work).earned_by(row, payee.id)
             found = [await explained_earning(work, row, scheme, each) for each in earned]
             return Explanation(code, scheme.currency, sum(each.amount for each in earned), found)
+
+
+async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
+    """A calculation as it stands."""
+    calculations = Calculations(work)
+    done, scheme = len(await calculations.parts(row.id)), await scheme_in(work, row)
+    tried = remark_on(scheme, row.start, row.end)
+    told = [tried] if tried is not None else []
+    if row.state != "computed":
+        return CalculationView(row, done, 2 * row.parts, remarks=told)
+    titles = _titles(scheme)
+    components = [
+        ComponentSum(name, titles[name], payees, amount)
+        for name, payees, amount in await calculations.by_component(row)
+    ]
+    highest = await calculations.highest(row, HIGHEST_SHOWN)
+    codes = await Payees(work).codes({payee for payee, _ in highest})
+    sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
+    return CalculationView(row, done, 2 * row.parts, components, sums, [*told, *await remarks_on(work, scheme)])
 
 
 async def explained_earning(

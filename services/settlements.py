@@ -8,7 +8,7 @@ from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from services.orchestrator import Orchestrator
 from services.settlement_runs import RunView, SettlementRunService
-from services.settlement_views import CalculationView
+from services.settlement_views import CalculationView, view_of
 from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
@@ -40,8 +40,9 @@ class SettlementService:
         async with UnitOfWork(self._database) as work:
             detail = {"scheme": row.scheme, "version": row.version, "start": str(row.start), "purpose": row.purpose}
             await AuditLog(work).record(actor, "settlement.calculate", f"calculation:{row.id}", detail)
+            view = await view_of(work, row)
         await begin_soon(self._start(row), calculation=str(row.id))
-        return CalculationView(row, 0, 2 * row.parts)
+        return view
 
     async def settle(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> RunView:
         """Begin to settle a period; raises as `SettlementRunService.ask`."""

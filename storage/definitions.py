@@ -189,6 +189,17 @@ class Definitions(Repository):
         )
         return [_value(row) for row in await self.session.scalars(statement)]
 
+    async def published(self, kind: DefinitionKind, name: str) -> list[DefinitionVersion]:
+        """All published versions of a resource, the one that was published last first; at most 1,000."""
+        row = DefinitionVersionRow
+        statement = (
+            select(row)
+            .where(row.kind == kind, row.namespace == "", row.name == name, col(row.published_at).is_not(None))
+            .order_by(col(row.published_at).desc(), col(row.version).desc())
+            .limit(1_000)
+        )
+        return [_value(each) for each in await self.session.scalars(statement)]
+
     async def in_force(self, kind: DefinitionKind, name: str) -> DefinitionVersion | None:
         """The version of a form, queue or message that was published last."""
         statement = (

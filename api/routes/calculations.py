@@ -47,7 +47,8 @@ class PeriodIn(Given):
 
 
 class CalculationIn(PeriodIn):
-    """What is to be computed. version: the published one when left out; one that is only uploaded may be tried."""
+    """What is to be computed. version: when left out, the one published last whose days cover the period; one that is
+    only uploaded may be tried. purpose: `what-if` tries a version on any period, whatever days it is for."""
 
     version: str | None = Field(default=None, max_length=64)
     purpose: Literal["preview", "what-if"] = "preview"
@@ -89,7 +90,7 @@ class PayeeSumOut(Shown):
 
 class CalculationShown(BaseModel):
     """A calculation, how many of its parts are done, what its components come to, and who earned most. remarks: what is
-    odd about it, such as a role that nobody has."""
+    odd about it, such as a role that nobody has, or a period that was tried by a version which is not for it."""
 
     calculation: CalculationOut
     parts_done: int

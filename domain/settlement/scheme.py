@@ -148,3 +148,7 @@ class Scheme:
     hold_days: int = 0
     instalments: int = 1
     keep: int = 0
+
+    def is_for(self, start: date, end: date) -> bool:
+        """Whether the whole of a period, its end not included, is settled by this version."""
+        return self.start <= start and (self.end is None or end <= self.end)
