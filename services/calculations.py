@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from domain.access import Actor
+from domain.access import Actor, Permission
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.calculation import (
     BOUNDS,
@@ -29,6 +29,7 @@ from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
+from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
 from storage.calculations import Calculations, Part, rates_of
 from storage.definitions import Definitions
@@ -63,13 +64,20 @@ class CalculationSteps:
         self._schemes: dict[str, Scheme] = {}
 
     async def ask(self, actor: Actor, calculation: UUID, wanted: Wanted) -> CalculationRow:
-        """Note what is to be computed, under an id that the caller chose; the same again is the same.
+        """Note what is to be computed, under an id that the caller chose; the same again is the same. It is audited.
 
         :raises NotFoundProblem: no such scheme or version. :raises ValidationProblem: the scheme is not for this
             period, or no sales count as it does.
         """
+        actor.require(Permission.SETTLEMENTS_RUN)
+        actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            return await self.plan(work, actor, calculation, wanted)
+            is_new = await Calculations(work).find(calculation) is None
+            row = await self.plan(work, actor, calculation, wanted)
+            if is_new:
+                told = {"scheme": row.scheme, "version": row.version, "start": str(row.start), "purpose": row.purpose}
+                await AuditLog(work).record(actor, "settlement.calculate", f"calculation:{calculation}", told)
+            return row
 
     async def plan(self, work: UnitOfWork, actor: Actor, calculation: UUID, wanted: Wanted) -> CalculationRow:
         """As `ask`, with the caller's unit of work."""

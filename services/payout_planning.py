@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from domain.access import system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payees import Payee
@@ -24,6 +25,7 @@ from domain.settlement.payouts import (
     planned,
     rail_of,
 )
+from storage.audit import AuditLog
 from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
 from storage.payees import Payees
@@ -32,6 +34,7 @@ from storage.payouts import OmissionRow, PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
 PARTS = 16
+_SETTLEMENT = system_actor("settlement")
 _KEYS = UUID("3b3d1d0e-8f43-5d55-9a7c-0c2f5e1d7a64")
 """The namespace of transfers' keys: which release, offset or payout they are for."""
 
@@ -125,6 +128,13 @@ class PayoutPlanning:
             batch = await batch_of(work, batch_id, for_update=True)
             if batch.state == "planning":
                 batch.state, batch.problem, batch.ended_at = "failed", dict(problem), work.now
+                told = {"scheme": batch.scheme, "problem": problem.get("message")}
+                await AuditLog(work).record(_SETTLEMENT, "payouts.fail", target_of(batch_id), told)
+
+
+def target_of(batch_id: UUID) -> str:
+    """A batch as audit entries name it."""
+    return f"payout-batch:{batch_id}"
 
 
 async def batch_of(work: UnitOfWork, batch_id: UUID, *, for_update: bool = False) -> PayoutBatchRow:

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from domain.access import Actor, Permission, require_second_person
+from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payouts import RAILS, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
 from services.calculations import CalculationSteps
 from services.payout_booking import booking_period
-from services.payout_planning import batch_of
+from services.payout_planning import batch_of, target_of
 from storage.audit import AuditLog
 from storage.calculations import Calculations
 from storage.engine import Database
@@ -25,6 +25,7 @@ from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 MOST_OMITTED = 1_000
+_SETTLEMENT = system_actor("settlement")
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
@@ -115,7 +116,7 @@ class PayoutService:
             hold = timedelta(days=scheme.hold_days)
             released = await PayoutBatches(work).release(scheme.name, scheme.currency, day, hold, str(batch.id))
             detail = {"scheme": scheme.name, "released": len(released), "rails": list(terms.rails)}
-            await AuditLog(work).record(actor, "payouts.plan", _target(batch.id), detail)
+            await AuditLog(work).record(actor, "payouts.plan", target_of(batch.id), detail)
             return batch
 
     async def decide(self, actor: Actor, batch_id: UUID, *, approve: bool, note: str | None = None) -> PayoutBatchRow:
@@ -147,7 +148,7 @@ class PayoutService:
             elif sum(each.approved for each in approvals) >= (batch.approvals_needed or 1):
                 batch.state, batch.decided_at = "reserving", work.now
             action = "payouts.approve" if approve else "payouts.refuse"
-            await AuditLog(work).record(actor, action, _target(batch_id), {"note": note, "state": batch.state})
+            await AuditLog(work).record(actor, action, target_of(batch_id), {"note": note, "state": batch.state})
             return batch
 
     async def show(self, actor: Actor, batch_id: UUID) -> BatchView:
@@ -198,7 +199,14 @@ class PayoutService:
     async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
         """Batches that a workflow has to go on with; those whose payouts have all ended are ended."""
         async with UnitOfWork(self._database) as work:
-            await PayoutBatches(work).end_finished()
+            for ended in await PayoutBatches(work).end_finished():
+                paid = [each for each in await Payouts(work).sums(ended.batch) if each.state == "paid"]
+                sums = {
+                    "payouts": sum(each.payouts for each in paid),
+                    "amount_minor": sum(each.amount_minor for each in paid),
+                }
+                detail = {"scheme": ended.scheme, "paid": sums}
+                await AuditLog(work).record(_SETTLEMENT, "payouts.end", target_of(ended.batch), detail)
             return await PayoutBatches(work).unfinished(before, limit)
 
     async def _scheme(self, work: UnitOfWork, name: str) -> Scheme:
@@ -218,7 +226,3 @@ class PayoutService:
 def _require_reading(actor: Actor) -> None:
     actor.require(Permission.SETTLEMENTS_READ)
     actor.require_everything()
-
-
-def _target(batch_id: UUID) -> str:
-    return f"payout-batch:{batch_id}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
-from domain.access import Actor, Permission, require_second_person
+from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
@@ -31,6 +31,7 @@ from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
 from storage.settlement_runs import ApprovalRow, Hold, RunCalculationRow, SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
+_SETTLEMENT = system_actor("settlement")
 _MOST_ADJUSTED = 24
 
 
@@ -154,6 +155,8 @@ class SettlementRunService:
             run.problem = problem
             if not (await SettlementRuns(work).booked(run_id)).parts:
                 run.state = "failed"
+                told = {"scheme": run.scheme, "problem": problem.get("message")}
+                await AuditLog(work).record(_SETTLEMENT, "settlement.fail", _target(run_id), told)
 
     async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
@@ -225,6 +228,8 @@ class SettlementRunService:
                 )
             run.state, run.booked_at, run.booked_minor = "booked", work.now, booked.amount_minor
             run.problem = None
+            told = {"scheme": run.scheme, "booked_minor": booked.amount_minor, "transfers": booked.transfers}
+            await AuditLog(work).record(_SETTLEMENT, "settlement.book", _target(run_id), told)
 
     async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
         """Close a period for ever. Raises ConflictProblem when it was not settled, is not over, or is being settled."""

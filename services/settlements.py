@@ -3,14 +3,13 @@
 from datetime import date
 from uuid import UUID, uuid4
 
-from domain.access import Actor, Permission
+from domain.access import Actor
 from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from services.orchestrator import Orchestrator
 from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import CalculationView, view_of
 from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
-from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
 from storage.engine import Database
@@ -34,12 +33,8 @@ class SettlementService:
 
         :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
         """
-        actor.require(Permission.SETTLEMENTS_RUN)
-        actor.require_everything()
         row = await self._steps.ask(actor, uuid4(), wanted)
         async with UnitOfWork(self._database) as work:
-            detail = {"scheme": row.scheme, "version": row.version, "start": str(row.start), "purpose": row.purpose}
-            await AuditLog(work).record(actor, "settlement.calculate", f"calculation:{row.id}", detail)
             view = await view_of(work, row)
         await begin_soon(self._start(row), calculation=str(row.id))
         return view

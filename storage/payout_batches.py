@@ -92,6 +92,13 @@ class Owed(NamedTuple):
     repaid_minor: int
 
 
+class EndedBatch(NamedTuple):
+    """A batch that has come to its end."""
+
+    batch: UUID
+    scheme: str
+
+
 _BY_TIME = Order("payout_batches", (PayoutBatchRow.asked_at, PayoutBatchRow.id), descending=True)
 
 
@@ -165,9 +172,9 @@ class PayoutBatches(Repository):
         values = {"by": str(batch), "currency": currency, "part": part, "parts": parts}
         return [(period, payee, amount) for period, payee, amount in await fetch(self.work, _HELD, values)]
 
-    async def end_finished(self) -> int:
-        """End the batches all of whose payouts have ended; how many."""
-        return len(await fetch(self.work, _END_FINISHED, {"now": self.now}))
+    async def end_finished(self) -> Sequence[EndedBatch]:
+        """End the batches all of whose payouts have ended, each told of once."""
+        return [EndedBatch(*row) for row in await fetch(self.work, _END_FINISHED, {"now": self.now})]
 
     async def is_planned(self, period: int) -> bool:
         """Whether a batch that books in a period has not taken its sums out of the balances yet."""
@@ -238,7 +245,7 @@ _END_FINISHED = """
         SELECT FROM payouts WHERE payouts.batch = payout_batches.id
             AND state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
     )
-    RETURNING 1
+    RETURNING id, scheme
 """
 _HOLD_PERIOD = "SELECT 1 FROM settlement_periods WHERE id = %(period)b::integer FOR SHARE"
 _OWED = """

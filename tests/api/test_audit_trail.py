@@ -1,6 +1,7 @@
 """Every change over HTTP leaves its entry in the audit log, under the name of who made it."""
 
 from typing import Any
+from uuid import UUID
 
 from domain.access import Role
 from domain.events import Event
@@ -12,10 +13,15 @@ from storage.unit_of_work import UnitOfWork
 from tests.actors import PASSWORD
 from tests.api.house import House
 from tests.api.test_scopes import a_waiting_task
+from tests.clock import SteppedClock
 from tests.services.house import a_flow
+from tests.services.test_calculations import MAY, QIAN, Office, with_people
+from tests.services.test_payouts import PROMOTERS, Cashier
+from tests.services.test_selling import an_order
 
 YAML = {"Content-Type": "application/yaml"}
 RUN = "flow/shop/audited/1"
+SYSTEM = "system:settlement"
 
 
 async def _entries(house: House) -> list[tuple[str, str, str]]:
@@ -116,3 +122,57 @@ async def test_runs_and_events(house: House) -> None:
     event = {"specversion": "1.0", "id": "new", "source": "/pos", "type": "com.example.visit"}
     kind = {"Content-Type": "application/cloudevents+json"}
     await _changes(house, "ops", "POST", "/api/v1/events", "event.publish events", json=event, headers=kind)
+
+
+async def test_settlements_and_payouts_from_the_asking_to_the_end(house: House) -> None:
+    """People's steps under their names, the ends that nobody brings about by hand under the system's."""
+    office = await with_people(Office(house.database, SteppedClock()))
+    await office.told(an_order(channel="P1"))
+    cashier, where = Cashier(office), "/api/v1/settlement"
+    for code in ("P1", "C1"):
+        await cashier.payee(code, openid=f"o-{code}", real_name=f"名{code}")
+    period = {"scheme": "promoters", "day": str(MAY)}
+    shown = await house.post("finance", f"{where}/calculations", period)
+    calculation = f"calculation:{shown.json()['calculation']['id']}"
+    assert (await _entries(house))[0] == ("finance", "settlement.calculate", calculation)
+
+    run = await house.post("finance", f"{where}/runs", period)
+    failed = run.json()["run"]["id"]
+    problem: dict[str, object] = {"message": {"zh": "USD 没有汇率", "en": "USD has no rate"}}
+    await cashier.runs.failed(UUID(failed), problem)
+    assert (await _entries(house))[0] == (SYSTEM, "settlement.fail", f"settlement-run:{failed}")
+    assert (await _details(house))[0]["problem"] == problem["message"]
+    await cashier.runs.failed(UUID(failed), problem)
+    assert [each for _, each, _ in await _entries(house)].count("settlement.fail") == 1
+
+    run = await house.post("finance", f"{where}/runs", period)
+    settled = run.json()["run"]["id"]
+    for each in run.json()["calculations"]:
+        await office.steps.run(UUID(each["id"]))
+    await cashier.runs.computed(UUID(settled))
+    approved = f"settlement.approve settlement-run:{settled}"
+    await _changes(house, "approver", "POST", f"{where}/runs/{settled}/approve", approved, json={})
+    for _ in range(2):
+        await cashier.book(UUID(settled))
+    booked = [each for each in await _entries(house) if each[1] == "settlement.book"]
+    assert booked == [(SYSTEM, "settlement.book", f"settlement-run:{settled}")]
+    assert (await _details(house))[0] == {"scheme": "promoters", "booked_minor": 1_897, "transfers": 2}
+
+    view = await cashier.planned()
+    await cashier.reserved(view.batch.id)
+    for _ in range(2):
+        await cashier.pay(view.batch.id)
+    ended = [each for each in await _entries(house) if each[1] == "payouts.end"]
+    assert ended == [(SYSTEM, "payouts.end", f"payout-batch:{view.batch.id}")]
+    assert (await _details(house))[0] == {"scheme": "promoters", "paid": {"payouts": 2, "amount_minor": 1_897}}
+
+    batch = await cashier.service.ask(QIAN, PROMOTERS)
+    for _ in range(2):
+        await cashier.planning.fail(batch.id, problem)
+    failures = [each for each in await _entries(house) if each[1] == "payouts.fail"]
+    assert failures == [(SYSTEM, "payouts.fail", f"payout-batch:{batch.id}")]
+
+
+async def _details(house: House) -> list[Any]:
+    """What entries tell of what was done, the newest first."""
+    return [each["detail"] for each in (await house.get("auditor", "/api/v1/audit")).json()["items"]]

@@ -111,7 +111,7 @@ async def _payee(database_url: str, code: str) -> Payee:
 
 def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run(payee, "import", write("P1,李小红,promoter,,2026-01-01,live-7"))
-    asyncio.run(_sell(database_url))
+    asyncio.run(sell(database_url))
     shown = json.loads(run(settle, "preview", "promoters", "2026-05-20", "--json").stdout)
     assert (shown["members"], shown["total_minor"]) == (1, 1_500)
     plain = run(settle, "preview", "promoters", "2026-05-20").stdout
@@ -161,7 +161,7 @@ def _report() -> None:
         run(settle, "report", "nothing", *frame)
 
 
-async def _sell(database_url: str) -> None:
+async def sell(database_url: str) -> None:
     database = Database(database_url, Keyring({"k1": b"1" * 32}))
     counter = Counter(database)
     await counter.publish()

@@ -107,7 +107,11 @@ class Office(Counter):
 
 @pytest.fixture
 async def office(database: Database, clock: SteppedClock) -> Office:
-    found = Office(database, clock)
+    return await with_people(Office(database, clock))
+
+
+async def with_people(found: Office) -> Office:
+    """The office, with a scheme in force, two cities and six promoters below them."""
     await found.publish()
     people = [("C1", "city"), ("C2", "city"), *((f"P{number}", "promoter") for number in range(1, 7))]
     await found.register.put(QIAN, [NewPayee(code=code, name=code, role=role) for code, role in people])
