@@ -11,12 +11,12 @@ from commands.settlement import (
     approve_run,
     close_period,
     note_rate,
-    preview,
     settle_period,
     show_order,
     show_run,
     tell_scheme,
 )
+from commands.settlement_calculations import list_calculations, preview, repeat_calculation, what_if
 from commands.settlement_explain import explain
 from commands.settlement_reports import list_reports, make_statement, show_report, show_tie_out
 
@@ -25,6 +25,9 @@ settle.command("scheme")(tell_scheme)
 settle.command("order")(show_order)
 settle.command("rate")(note_rate)
 settle.command("preview")(preview)
+settle.command("what-if")(what_if)
+settle.command("repeat")(repeat_calculation)
+settle.command("calculations")(list_calculations)
 settle.command("run")(settle_period)
 settle.command("status")(show_run)
 settle.command("approve")(approve_run)

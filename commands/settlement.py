@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import typer
 
@@ -22,11 +22,10 @@ from domain.settlement.explanation import explained
 from domain.settlement.scheme_reading import scheme_of
 from runtime.settings import Settings
 from runtime.settings_source import read_settings
-from services.calculations import CalculationSteps, Wanted
+from services.calculations import CalculationSteps
 from services.exchange_rates import ExchangeRateService, Rate
 from services.sale_corrections import SaleCorrectionService
 from services.settlement_runs import RunView, SettlementRunService
-from services.settlement_views import SettlementViews
 from storage.engine import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
@@ -103,43 +102,6 @@ def note_rate(
         await ExchangeRateService(database).set(command_line_actor(Role.FINANCE), [noted])
         said = f"1 {noted.currency} = {rate} {HOME_CURRENCY}"
         say(settings, Text(f"自 {noted.day} 起 {said}", f"{said} from {noted.day} on"))
-
-    with_database(work)
-
-
-def preview(
-    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
-    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
-    version: Annotated[str | None, typer.Option("--version", help="未发布的也可 / any uploaded one")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """试算一个账期，不记账 / compute a period; nothing is booked."""
-
-    async def work(database: Database, settings: Settings) -> None:
-        actor, calculation = command_line_actor(Role.FINANCE), uuid4()
-        steps = CalculationSteps(database)
-        await steps.ask(actor, calculation, Wanted(scheme, day.date(), "preview", version))
-        await steps.run(calculation)
-        view = await SettlementViews(database).show(actor, calculation)
-        row, sums = view.row, [asdict(each) for each in view.components]
-        if as_json:
-            head = {"id": str(row.id), "version": row.version, "digest": row.digest, "total_minor": row.total_minor}
-            told = {
-                **head,
-                "members": row.members,
-                "components": sums,
-                "remarks": [each.as_dict() for each in view.remarks],
-            }
-            typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
-            return
-        total = major_from_minor(row.total_minor or 0)
-        zh = f"{row.scheme} {row.version}，{row.start} 至 {row.end}（不含），{row.members} 位收款人，合计 {total}"
-        en = f"{row.scheme} {row.version}, {row.start} to {row.end}, {row.members} payees, {total} in all"
-        say(settings, Text(f"{zh}\n摘要 {row.digest}\n编号 {row.id}", f"{en}\ndigest {row.digest}\nid {row.id}"))
-        show_rows([{**each, "amount_minor": major_from_minor(each["amount_minor"])} for each in sums], as_json=False)
-        show_rows([asdict(each) for each in view.highest], as_json=False)
-        for remark in view.remarks:
-            say(settings, remark)
 
     with_database(work)
 

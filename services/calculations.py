@@ -28,6 +28,7 @@ from domain.settlement.exact import WEIGHT
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
+from services.repeats import note_outcome
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
@@ -140,9 +141,10 @@ class CalculationSteps:
             members = await calculations.members(calculation, part)
             known = await _known(work, scheme, row, part, {each.payee for each in members})
             earned, passed = first_pass(scheme, members, known)
-            await calculations.write_passed(row, part, passed)
             done = _done(part, members, earned, digest_of([*passed]))
-            await calculations.write(row, ALONE, part, earned, done)
+            if not await _is_kept(work, row, ALONE, done):
+                await calculations.write_passed(row, part, passed)
+                await calculations.write(row, ALONE, part, earned, done)
             return done
 
     async def earn_by_downline(self, calculation: UUID, part: int) -> Part:
@@ -167,7 +169,8 @@ class CalculationSteps:
                 totals[each.payee] += each.amount
             earned += bounds_of(scheme, members, totals)
             done = _done(part, members, earned, "")
-            await calculations.write(row, BY_DOWNLINE, part, earned, done)
+            if not await _is_kept(work, row, BY_DOWNLINE, done):
+                await calculations.write(row, BY_DOWNLINE, part, earned, done)
             return done
 
     async def finish(self, calculation: UUID) -> str:
@@ -190,7 +193,9 @@ class CalculationSteps:
                     )
                 )
             row.digest, row.total_minor = digest, sum(each.amount_minor for _, each in parts)
-            row.state, row.computed_at, row.problem = "computed", work.now, None
+            if row.state != "computed":
+                row.state, row.computed_at, row.problem = "computed", work.now, None
+                await note_outcome(work, row)
             return digest
 
     async def fail(self, calculation: UUID, problem: dict[str, Any]) -> None:
@@ -263,6 +268,24 @@ async def _frozen(work: UnitOfWork, calculation: UUID) -> CalculationRow:
     if row.sales_upto is None:
         raise ConflictProblem(Text("核算的输入尚未冻结", "What counts is not frozen yet"))
     return row
+
+
+async def _is_kept(work: UnitOfWork, row: CalculationRow, pass_: int, done: Part) -> bool:
+    """Whether a calculation is computed already, and this part of it stays as it is: others read it.
+
+    :raises ConflictProblem: it comes to something else now.
+    """
+    if not await Calculations(work).is_computed(row.id):
+        return False
+    if (pass_, done) not in await Calculations(work).parts(row.id, pass_):
+        raise ConflictProblem(
+            Text(
+                f"核算 {row.id} 早已算完，分片 {done.number} 现在算出的与当时不同，未作改动；请用 repeat 另行重算比较",
+                f"The calculation {row.id} is computed, and its part {done.number} comes to something else now: it "
+                "stays as it was. Compare by repeat",
+            )
+        )
+    return True
 
 
 async def _rates(work: UnitOfWork, scheme: Scheme, day: date) -> dict[str, str] | None:

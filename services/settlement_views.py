@@ -13,6 +13,7 @@ from domain.settlement.exact import WEIGHT
 from domain.settlement.explanation import rule_of
 from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.repeats import RepeatOutcome, outcome_of
 from services.scheme_versions import remark_on
 from services.settlement_remarks import remarks_on
 from storage.calculation_tables import CalculationRow
@@ -48,7 +49,8 @@ class PayeeSum:
 
 @dataclass(frozen=True, slots=True)
 class CalculationView:
-    """A calculation. done: parts of both passes, of `of`. remarks: what is odd about it."""
+    """A calculation. done: parts of both passes, of `of`. remarks: what is odd about it. repeat: how it compares with
+    the calculation that it repeats, if it is a repeat."""
 
     row: CalculationRow
     done: int
@@ -56,6 +58,7 @@ class CalculationView:
     components: Sequence[ComponentSum] = ()
     highest: Sequence[PayeeSum] = ()
     remarks: Sequence[Text] = ()
+    repeat: RepeatOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,11 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     """A calculation as it stands."""
     calculations = Calculations(work)
     done, scheme = len(await calculations.parts(row.id)), await scheme_in(work, row)
-    tried = remark_on(scheme, row.start, row.end)
+    tried, titles = remark_on(scheme, row.start, row.end), _titles(scheme)
     told = [tried] if tried is not None else []
+    repeat = await outcome_of(work, row, titles)
     if row.state != "computed":
-        return CalculationView(row, done, 2 * row.parts, remarks=told)
-    titles = _titles(scheme)
+        return CalculationView(row, done, 2 * row.parts, remarks=told, repeat=repeat)
     components = [
         ComponentSum(name, titles[name], payees, amount)
         for name, payees, amount in await calculations.by_component(row)
@@ -148,7 +151,8 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     highest = await calculations.highest(row, HIGHEST_SHOWN)
     codes = await Payees(work).codes({payee for payee, _ in highest})
     sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
-    return CalculationView(row, done, 2 * row.parts, components, sums, [*told, *await remarks_on(work, scheme)])
+    told += await remarks_on(work, scheme)
+    return CalculationView(row, done, 2 * row.parts, components, sums, told, repeat)
 
 
 async def explained_earning(

@@ -7,6 +7,7 @@ from domain.access import Actor
 from domain.settlement.scheme import Cycle
 from services.calculations import CalculationSteps, Wanted
 from services.orchestrator import Orchestrator
+from services.repeats import Repeats
 from services.settlement_runs import RunView, SettlementRunService
 from services.settlement_views import CalculationView, view_of
 from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, SettlementWorkflows, begin_soon
@@ -34,6 +35,14 @@ class SettlementService:
         :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
         """
         row = await self._steps.ask(actor, uuid4(), wanted)
+        async with UnitOfWork(self._database) as work:
+            view = await view_of(work, row)
+        await begin_soon(self._start(row), calculation=str(row.id))
+        return view
+
+    async def repeat(self, actor: Actor, calculation: UUID) -> CalculationView:
+        """Begin to do a calculation again, beside the original. Raises as `Repeats.ask`."""
+        row = await Repeats(self._database).ask(actor, calculation)
         async with UnitOfWork(self._database) as work:
             view = await view_of(work, row)
         await begin_soon(self._start(row), calculation=str(row.id))

@@ -10,13 +10,14 @@ from sqlmodel import AutoString, Field
 
 from storage.tables import Table, instant
 
-Purpose = Literal["preview", "what-if", "settlement", "adjustment"]
+Purpose = Literal["preview", "what-if", "settlement", "adjustment", "repeat"]
 State = Literal["asked", "frozen", "computed", "failed"]
 
 
 class CalculationRow(Table, table=True):
     """One calculation. text_digest: of the scheme's text. components: their names, in the order of their numbers.
-    sales_upto, facts_upto: the last rows that count. rates: of other currencies on the last day, as decimals."""
+    sales_upto, facts_upto: the last rows that count. rates: of other currencies on the last day, as decimals. repeats:
+    which calculation it does again; differing: how many payees came to something else than in that one."""
 
     __tablename__ = "settlement_calculations"
     id: UUID = Field(primary_key=True)
@@ -41,14 +42,19 @@ class CalculationRow(Table, table=True):
     digest: str | None = None
     total_minor: int | None = Field(default=None, sa_type=BigInteger)
     problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    repeats: UUID | None = Field(
+        default=None, sa_column_args=[ForeignKey("settlement_calculations.id", ondelete="CASCADE")]
+    )
+    differing: int | None = None
 
     __table_args__ = (
         Index("ix_settlement_calculations_asked_at_id", "asked_at", "id"),
+        Index("ix_settlement_calculations_repeats", "repeats", postgresql_where=text("repeats IS NOT NULL")),
         Index("ix_settlement_calculations_scheme_start", "scheme", "start"),
         Index(
             "ix_settlement_calculations_tried",
             "asked_at",
-            postgresql_where=text("purpose IN ('preview', 'what-if')"),
+            postgresql_where=text("purpose IN ('preview', 'what-if', 'repeat')"),
         ),
         Index(
             "ix_settlement_calculations_unfinished",

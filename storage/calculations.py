@@ -63,7 +63,7 @@ class Calculations(Repository):
         """Calculations that were only tried, asked for before an instant, that came to no end yet, the oldest first;
         those of a settlement are its own workflow's."""
         row = CalculationRow
-        tried = (col(row.state).in_(("asked", "frozen")), col(row.purpose).in_(("preview", "what-if")))
+        tried = (col(row.state).in_(("asked", "frozen")), col(row.purpose).in_(("preview", "what-if", "repeat")))
         statement = select(row).where(*tried, col(row.asked_at) < before)
         return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
 
@@ -96,6 +96,11 @@ class Calculations(Repository):
     async def hold(self, calculation: UUID, pass_: int, part: int) -> None:
         """Let nobody else write this part until the unit of work ends."""
         await lock(self.work, f"settlement/{calculation}/{pass_}/{part}")
+
+    async def is_computed(self, calculation: UUID) -> bool:
+        """Whether a calculation is computed; if it is not, it does not become so until the unit of work ends."""
+        statement = select(col(CalculationRow.state)).where(col(CalculationRow.id) == calculation)
+        return (await self.session.scalar(statement.with_for_update(read=True))) == "computed"
 
     async def write(self, row: CalculationRow, pass_: int, part: int, earned: Sequence[Earned], done: Part) -> None:
         """Let a part of a pass be these earnings, and nothing else."""
@@ -139,13 +144,13 @@ class Calculations(Repository):
     async def earned(self, row: CalculationRow, part: int, pass_: int | None = None) -> Iterator[Earned]:
         """What payees of a part earned, by payee and component; in one pass only, when it is given."""
         rows = await fetch(self.work, _EARNED, {"calculation": row.id, "part": part, "pass": pass_})
-        names = _names(row)
+        names = names_of(row)
         return (Earned(payee, names[component], base, amount) for payee, component, base, amount in rows)
 
     async def earned_by(self, row: CalculationRow, payee: int) -> list[Earned]:
         """What one payee earned, in the order of the components."""
         values = {"calculation": row.id, "part": part_of(payee), "payee": payee}
-        names = _names(row)
+        names = names_of(row)
         return [Earned(payee, names[number], *rest) for number, *rest in await fetch(self.work, _EARNED_BY, values)]
 
     async def totals(self, row: CalculationRow, part: int, pass_: int) -> dict[int, int]:
@@ -164,7 +169,7 @@ class Calculations(Repository):
 
     async def by_component(self, row: CalculationRow) -> list[tuple[str, int, int]]:
         """What each component comes to over all payees: its name, how many payees, the sum."""
-        names = _names(row)
+        names = names_of(row)
         rows = await fetch(self.work, _BY_COMPONENT, {"calculation": row.id})
         return [(names[component], count, int(amount)) for component, count, amount in rows]
 
@@ -201,7 +206,8 @@ def _numbers(row: CalculationRow) -> Mapping[str, int]:
     return {**{name: number for number, name in enumerate(row.components)}, BOUNDS: _BOUNDS}
 
 
-def _names(row: CalculationRow) -> Mapping[int, str]:
+def names_of(row: CalculationRow) -> Mapping[int, str]:
+    """Its components by number."""
     return {number: name for name, number in _numbers(row).items()}
 
 

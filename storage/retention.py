@@ -88,7 +88,7 @@ _OVER: Mapping[Kind, _Over] = {
     Kind.CALCULATIONS: _Over(
         CalculationRow,
         col(CalculationRow.asked_at),
-        (col(CalculationRow.purpose).in_([literal_column("'preview'"), literal_column("'what-if'")]),),
+        (col(CalculationRow.purpose).in_([literal_column(f"'{each}'") for each in ("preview", "what-if", "repeat")]),),
     ),
 }
 

@@ -58,6 +58,7 @@ _CALCULATION = {
     "digest": "5f0c4b7d1e9a2c8834b6f1d07a93e2c5b8d04f61",
     "total_minor": 68765,
     "problem": None,
+    "repeats": None,
 }
 _SHOWN = {
     "calculation": _CALCULATION,
@@ -66,6 +67,7 @@ _SHOWN = {
     "components": [{"component": "sales", "title": "推广提成", "payees": 1, "amount_minor": 68765}],
     "highest": [{"payee": "P-0137", "amount_minor": 68765}],
     "remarks": [],
+    "repeat": None,
 }
 _ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "digest": None}
 _BEGUN = {
@@ -75,6 +77,30 @@ _BEGUN = {
     "components": [],
     "highest": [],
     "remarks": [],
+    "repeat": None,
+}
+
+_REPEAT = {
+    **_BEGUN,
+    "calculation": {
+        **_CALCULATION,
+        "id": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e99",
+        "purpose": "repeat",
+        "state": "frozen",
+        "repeats": _ID,
+        "asked_at": "2027-03-01T02:00:00Z",
+        "computed_at": None,
+        "digest": None,
+        "total_minor": None,
+    },
+    "repeat": {
+        "of": _ID,
+        "digest": _CALCULATION["digest"],
+        "total_minor": 68765,
+        "same": None,
+        "differing": None,
+        "first": [],
+    },
 }
 
 _RUN_ID = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e77"
@@ -221,6 +247,7 @@ RESPONSES: dict[str, Any] = {
     "calculate": _BEGUN,
     "list_calculations": {"items": [_CALCULATION], "next_cursor": None},
     "show_calculation": _SHOWN,
+    "repeat_calculation": _REPEAT,
     "explain_calculation": {
         "payee": "P-0137",
         "currency": "CNY",

@@ -56,7 +56,8 @@ class CalculationIn(PeriodIn):
 
 class CalculationOut(Shown):
     """A calculation. start, end: Shanghai days, the end not included. digest: the same whenever it is computed anew
-    from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why."""
+    from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why. repeats: of the
+    purpose `repeat`, the calculation that it does again."""
 
     id: UUID
     scheme: str
@@ -74,6 +75,7 @@ class CalculationOut(Shown):
     digest: str | None
     total_minor: int | None
     problem: dict[str, Any] | None
+    repeats: UUID | None
 
 
 class ComponentSumOut(Shown):
@@ -88,9 +90,32 @@ class PayeeSumOut(Shown):
     amount_minor: int
 
 
+class DifferingPayeeOut(Shown):
+    """What a component came to for a payee, and comes to when it is done again; null: nothing was earned."""
+
+    payee: str
+    component: str
+    title: str
+    before_minor: int | None
+    now_minor: int | None
+
+
+class RepeatOut(Shown):
+    """of, digest, total_minor: of the calculation that is repeated. same: null until the repeat is computed. differing:
+    how many payees have an earning that is another one; first: the first of these."""
+
+    of: UUID
+    digest: str | None
+    total_minor: int | None
+    same: bool | None
+    differing: int | None
+    first: list[DifferingPayeeOut]
+
+
 class CalculationShown(BaseModel):
     """A calculation, how many of its parts are done, what its components come to, and who earned most. remarks: what is
-    odd about it, such as a role that nobody has, or a period that was tried by a version which is not for it."""
+    odd about it, such as a role that nobody has, or a period that was tried by a version which is not for it.
+    repeat: of a repeat, how it compares with what it repeats."""
 
     calculation: CalculationOut
     parts_done: int
@@ -98,6 +123,7 @@ class CalculationShown(BaseModel):
     components: list[ComponentSumOut]
     highest: list[PayeeSumOut]
     remarks: list[dict[str, str]]
+    repeat: RepeatOut | None
 
 
 class LineOut(Shown):
@@ -155,6 +181,18 @@ async def show_calculation(calculation_id: UUID, actor: Looker, deps: Deps) -> C
     return _shown(await deps.settlement_views.show(actor, calculation_id))
 
 
+@calculations.post(
+    "/{calculation_id}/repeat", status_code=status.HTTP_202_ACCEPTED, summary="重算并比较 · Do a calculation again"
+)
+async def repeat_calculation(calculation_id: UUID, actor: Asker, deps: Deps) -> CalculationShown:
+    """由同样的冻结输入另行重算，逐人比较；原来的一分不动。结果见答复中编号的 repeat。写入审计。
+
+    From the same frozen numbers, beside the original, which stays as it is; `repeat` of the answer's calculation tells
+    whether it comes to the same. Audited.
+    """
+    return _shown(await deps.settlements.repeat(actor, calculation_id))
+
+
 @calculations.get("/{calculation_id}/payees/{code}", summary="解释一位收款人的结果 · Explain a payee's sum")
 async def explain_calculation(calculation_id: UUID, code: PayeeCode, actor: Looker, deps: Deps) -> ExplanationOut:
     """逐项的规则、基数、金额，直到每一行订单。· Rule, base and amount of each component, down to order lines."""
@@ -169,6 +207,7 @@ def _shown(view: CalculationView) -> CalculationShown:
         components=[ComponentSumOut.model_validate(each) for each in view.components],
         highest=[PayeeSumOut.model_validate(each) for each in view.highest],
         remarks=[each.as_dict() for each in view.remarks],
+        repeat=RepeatOut.model_validate(view.repeat) if view.repeat is not None else None,
     )
 
 

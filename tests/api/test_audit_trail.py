@@ -158,6 +158,14 @@ async def test_settlements_and_payouts_from_the_asking_to_the_end(house: House) 
     assert booked == [(SYSTEM, "settlement.book", f"settlement-run:{settled}")]
     assert (await _details(house))[0] == {"scheme": "promoters", "booked_minor": 1_897, "transfers": 2}
 
+    first = run.json()["calculations"][0]["id"]
+    await _changes(
+        house, "finance", "POST", f"{where}/calculations/{first}/repeat", f"settlement.repeat calculation:{first}"
+    )
+    await office.steps.run(UUID((await _details(house))[0]["repeat"]))
+    assert (await _entries(house))[0] == (SYSTEM, "settlement.repeated", f"calculation:{first}")
+    assert (await _details(house))[0]["same"]
+
     view = await cashier.planned()
     await cashier.reserved(view.batch.id)
     for _ in range(2):

@@ -119,6 +119,7 @@ NEEDS = {
     "GET /api/v1/settlement/calculations": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}": {_P.SETTLEMENTS_READ},
+    "POST /api/v1/settlement/calculations/{calculation_id}/repeat": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/payees/{code}/account": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/payouts": {_P.PAYOUTS_PREPARE},
     "GET /api/v1/settlement/payouts": {_P.SETTLEMENTS_READ},

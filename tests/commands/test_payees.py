@@ -194,7 +194,7 @@ def test_rates_and_orders_that_are_not_there() -> None:
 
 @pytest.mark.parametrize("command", ["preview", "run"])
 def test_a_year_that_was_mistyped_is_told(database_url: str, command: str) -> None:
-    asyncio.run(_sell(database_url))
+    asyncio.run(sell(database_url))
     with pytest.raises(ValidationProblem) as refused:
         run(settle, command, "promoters", "9999-12-31")
     assert "9999-12-31" in refused.value.text.zh

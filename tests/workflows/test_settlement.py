@@ -161,6 +161,18 @@ async def test_a_sum_is_explained_down_to_order_lines(office: Office, temporal: 
         await service(office, temporal).calculate(an_actor("wu", Role.APPROVER), Wanted("promoters", MAY, "preview"))
 
 
+async def test_a_repeat_is_computed_beside_the_original(office: Office, temporal: Client) -> None:
+    await office.told(an_order(channel="P1"))
+    original = await office.preview()
+    settlements = service(office, temporal)
+    asked = await settlements.repeat(QIAN, original)
+    assert (asked.row.state, asked.row.repeats) == ("frozen", original)
+    async with working(temporal, office, Clumsy(office.database)):
+        found = await computed(office, asked)
+    assert found.repeat is not None
+    assert (found.repeat.of, found.repeat.same, found.row.digest) == (original, True, await office.digest(original))
+
+
 async def test_calculations_at_once_do_not_mix(office: Office, temporal: Client) -> None:
     await office.told(an_order(channel="P1"))
     settlements = service(office, temporal)
