@@ -17,6 +17,7 @@ from services.category_filling import CategoryFilling
 from services.erasure import ErasureWorker
 from services.event_dispatch import EventDispatcher
 from services.inbox import BATCH, InboxService
+from services.payee_terms import TermsTakingEffect
 from services.payout_starts import PayoutStarts
 from services.pull_schedules import PullSchedules
 from services.retention import RetentionService
@@ -91,6 +92,7 @@ class Drains:
         self._tagging = tagging
         self._categories = CategoryFilling(database, tagging, selling)
         self._selling = selling
+        self._terms = TermsTakingEffect(database)
         self._settlements = settlements
         self._payouts = payouts
         self._erasure = erasure
@@ -138,9 +140,11 @@ class Drains:
         return began > 0
 
     async def _make_sales(self) -> bool:
-        """What happened to orders becomes sales of payees; settlements and payouts asked for in vain begin."""
+        """What happened to orders becomes sales of payees, and what was said of payees for today holds; settlements and
+        payouts asked for in vain begin."""
         looked = await self._selling.drain()
         if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
+            await self._terms.sweep()
             await self._settlements.sweep()
             await self._payouts.sweep()
             await pause(GATHER_S if looked.orders else IDLE_S)

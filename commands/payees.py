@@ -18,7 +18,8 @@ from domain.problems import ConflictProblem, Text
 from domain.settlement.payee_rows import PayeeLine, read_payees
 from runtime.settings import Settings
 from services.payee_imports import PayeeImports
-from services.payees import PayeeRegister, today
+from services.payee_terms import today
+from services.payees import PayeeRegister
 from storage.engine import Database
 
 payee = typer.Typer(help="收款人 / payees", no_args_is_help=True)
@@ -89,11 +90,20 @@ def list_payees(
 
 @payee.command("show")
 def show_payee(code: Annotated[str, typer.Argument(help="编号 / their code")], as_json: AsJson = False) -> None:
-    """上级与归属键，最近的在前 / who is above them and what they are known by, the latest first."""
+    """角色、上级、归属键自何日起，最近的在前 / what they are, who is above them, what they are known by."""
 
     async def work(database: Database, _: Settings) -> None:
         view = await PayeeRegister(database).show(command_line_actor(Role.FINANCE), code)
-        rows = [
+        rows: list[dict[str, object]] = [
+            {
+                "since": str(each.since),
+                "until": None,
+                "what": "terms",
+                "value": " ".join([each.role, *([each.cycle] if each.cycle else []), *([] if each.active else ["-"])]),
+            }
+            for each in view.terms
+        ]
+        rows += [
             {"since": str(each.since), "until": None, "what": "upline", "value": each.upline} for each in view.uplines
         ]
         rows += [

@@ -178,6 +178,10 @@ def _show_run(view: RunView, settings: Settings) -> None:
     zh = f"{said}；批准 {yes}/{run.approvals_needed or '-'}；记账 {view.transfers} 笔"
     en = f"{said}; approvals {yes}/{run.approvals_needed or '-'}; {view.transfers} transfers"
     say(settings, Text(zh, en))
+    if run.waiting:
+        zh = f"另有 {run.waiting} 个已关闭的账期有变化，下一次结算再调整"
+        en = f"{run.waiting} more closed periods changed: the next settlement adjusts them"
+        say(settings, Text(zh, en))
     typer.echo(str(run.id))
     for remark in view.remarks:
         say(settings, remark)

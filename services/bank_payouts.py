@@ -36,7 +36,7 @@ from domain.settlement.bank_files import (
 )
 from domain.settlement.payouts import Omission
 from services.disclosure import require_unmasking
-from services.payees import today
+from services.payee_terms import today
 from storage.audit import AuditLog
 from storage.bank_files import BankFileRow, BankFiles
 from storage.engine import Database

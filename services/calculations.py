@@ -25,20 +25,23 @@ from domain.settlement.calculation import (
     second_pass,
 )
 from domain.settlement.exact import WEIGHT
+from domain.settlement.periods import next_common_start
 from domain.settlement.scheme import Cycle, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
 from services.repeats import note_outcome
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
+from services.settlement_overlaps import refuse_paying_twice
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
-from storage.calculations import Calculations, Part, rates_of
+from storage.calculations import Calculations, Membership, Part, rates_of
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
 from storage.payee_facts import DEEDS, PayeeFacts
 from storage.sale_sums import Extent, SaleSums
 from storage.sales import PARTS, Sales
+from storage.settlement_overlaps import SettlementOverlaps
 from storage.unit_of_work import UnitOfWork
 
 ALONE, BY_DOWNLINE = 1, 2
@@ -106,9 +109,11 @@ class CalculationSteps:
         return await Calculations(work).add(row)
 
     async def freeze(self, calculation: UUID) -> int:
-        """Fix what counts: payees and their uplines, sales, facts, rates; how many payees there are.
+        """Fix what counts: payees and their uplines as they were in the period, sales, facts, rates; how many payees
+        were there.
 
-        :raises ValidationProblem: a currency has no rate.
+        :raises ValidationProblem: a currency has no rate. :raises ConflictProblem: what would be booked of it is booked
+            for one of the payees by another cycle.
         """
         async with UnitOfWork(self._database) as work:
             row = await _row(work, calculation, for_update=True)
@@ -117,14 +122,8 @@ class CalculationSteps:
             scheme = await self.scheme(work, row)
             last = row.end - timedelta(days=1)
             row.rates = await _rates(work, scheme, last)
-            row.members = await Calculations(work).freeze_members(
-                calculation,
-                roles=scheme.roles,
-                cycle=row.cycle,
-                own_cycle=scheme.cycle,
-                day=last,
-                levels=_levels_above(scheme),
-            )
+            row.members = await Calculations(work).freeze_members(_membership(scheme, row))
+            await refuse_paying_twice(work, row)
             # Last: whoever adds sales waits for the rest of this transaction.
             row.facts_upto = await PayeeFacts(work).watermark()
             row.sales_upto = await Sales(work).watermark()
@@ -212,6 +211,34 @@ class CalculationSteps:
             for part in parts if parts is not None else range(PARTS):
                 await step(calculation, part)
         return await self.finish(calculation)
+
+    async def refuse_overlapping(self, work: UnitOfWork, row: CalculationRow) -> None:
+        """Returns when no day of a period that is by its scheme's own cycle is settled by another one that was its own.
+
+        :raises ConflictProblem: one is, of an earlier version; it names the first day from which on none is.
+        """
+        scheme = await self.scheme(work, row)
+        if scheme.cycle != row.cycle:
+            return
+        for calculation in await SettlementOverlaps(work).paid_by_others(row.scheme, row.cycle, row.start, row.end):
+            other = await Calculations(work).find(calculation)
+            settled = await self.scheme(work, other) if other is not None else None
+            if other is None or settled is None or settled.cycle != other.cycle:
+                continue
+            day = next_common_start((scheme.cycle, settled.cycle), other.end)
+            raise ConflictProblem(
+                Text(
+                    f"账期 {row.start} 至 {row.end} 里有已按 {other.cycle} 结算的日子（{other.start} 至 {other.end}，"
+                    f"方案 {other.scheme} {other.version}），按 {row.cycle} 只能从 {day} 起结算",
+                    f"Days of {row.start} to {row.end} are settled by {other.cycle} ({other.start} to {other.end}, by "
+                    f"{other.scheme} {other.version}); by {row.cycle} they are settled from {day} on",
+                ),
+                next_day=str(day),
+            )
+
+    async def members_changed(self, work: UnitOfWork, row: CalculationRow, limit: int) -> list[int]:
+        """Payees who were otherwise in the period than the calculation has them, by what was said of them since."""
+        return await Calculations(work).members_changed(_membership(await self.scheme(work, row), row), limit)
 
     async def scheme(self, work: UnitOfWork, row: CalculationRow) -> Scheme:
         """As its text says, read once."""
@@ -303,6 +330,11 @@ async def _rates(work: UnitOfWork, scheme: Scheme, day: date) -> dict[str, str] 
             currencies=missing,
         )
     return {currency: format(rate, "f") for (currency, _), rate in rates.items()}
+
+
+def _membership(scheme: Scheme, row: CalculationRow) -> Membership:
+    levels = _levels_above(scheme)
+    return Membership(row.id, list(scheme.roles), row.cycle, scheme.cycle, row.start, row.end, levels)
 
 
 def _levels_above(scheme: Scheme) -> int:

@@ -24,6 +24,7 @@ from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.resources import RESOURCE_KINDS
 from domain.settlement.levels import LAW, LevelLimit
+from services.changed_cycles import refuse_split_periods_of
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
@@ -121,7 +122,7 @@ class DefinitionService:
 
         :raises AuthorizationProblem: four eyes, or a call in it is reserved for other roles.
         :raises NotFoundProblem: there is no such version. :raises ConflictProblem: a scheme has more levels than the
-            settings allow by now.
+            settings allow by now, or another cycle that begins within a period of the one before.
         """
         actor.require(Permission.DEFINITIONS_PUBLISH)
         return await self._put_in_force(actor, key, "publish", second_person=self._four_eyes)
@@ -147,6 +148,8 @@ class DefinitionService:
                 current = await definitions.in_force(version.kind, version.name)
                 if current is not None and current.version == version.version:
                     return version
+                if current is not None and version.kind == "scheme":
+                    refuse_split_periods_of(current, version)
             if second_person:
                 require_second_person(
                     actor, [version.author], Text(f"发布 {version.label}", f"Publishing {version.label}")

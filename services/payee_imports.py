@@ -8,7 +8,8 @@ from domain.access import Actor, Permission
 from domain.settlement.payee_rows import PayeeLine
 from services.attribution_book import AttributionBook
 from services.payee_circles import refuse_any_circle
-from services.payees import MOST_AT_ONCE, PayeeRegister, PutPayees
+from services.payee_refusals import MOST_AT_ONCE
+from services.payees import PayeeRegister, PutPayees
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 

@@ -1,41 +1,38 @@
 """Who is paid: written down, placed below one another, and known by keys. Every change is audited."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from domain.access import Actor, Permission
 from domain.organisation import Placement
 from domain.privacy.kinds import Kind, masked
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
-from domain.settlement.exact import WEIGHT
-from domain.settlement.payees import (
-    KeyChange,
-    NewFact,
-    NewPayee,
-    Payee,
-    UplineChange,
-    refuse_repeated,
-)
+from domain.settlement.payee_terms import PayeeTerms
+from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_repeated
 from services.attribution_book import AttributionBook
 from services.disclosure import record_unmasking, require_unmasking
 from services.payee_circles import refuse_any_circle
+from services.payee_refusals import (
+    elsewhere,
+    refuse_overgiven,
+    refuse_too_many,
+    unknown_payees,
+    written_at_once,
+)
+from services.payee_terms import ChangedTerms, change_terms, refuse_closed_uplines
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.locks import lock
 from storage.organisation import Units
 from storage.paging import Page, PageRequest
 from storage.payee_facts import PayeeFact, PayeeFacts
+from storage.payee_terms import PayeeTermBook
 from storage.payees import PayeeKeyRow, PayeeRow, Payees, payee_of
 from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork, refused
 
-MOST_AT_ONCE = 1_000
-_SHANGHAI = ZoneInfo("Asia/Shanghai")
 _TREE = "payee-uplines"
 _KINDS: Mapping[str, Kind] = {"real_name": "name", "bank_account": "bank_card"}
 _PUBLIC = frozenset({"bank_name"})
@@ -75,6 +72,7 @@ class PayeeView:
 
     payee: Payee
     masked: bool
+    terms: Sequence[PayeeTerms] = ()
     uplines: Sequence[PayeeUpline] = ()
     keys: Sequence[PayeeKey] = ()
 
@@ -89,19 +87,23 @@ class PayeeRegister:
     async def put(
         self, actor: Actor, payees: Sequence[NewPayee], *, within: UnitOfWork | None = None, keep_untold: bool = False
     ) -> PutPayees:
-        """Write payees down, or let those of these codes be so from now on; all of them or none.
+        """Write payees down, or let those of these codes be so from now on, in role, cycle and activity from the day
+        that is said; all of them or none.
 
         within: a unit of work of the caller's. keep_untold: what is not set of a payee stays as it is.
 
         :raises AuthorizationProblem: not allowed, or one of them is or was elsewhere.
-        :raises NotFoundProblem: there is no such unit. :raises ValidationProblem: too many, or one twice.
-        :raises ConflictProblem: somebody else writes one of them down at the same moment.
+        :raises NotFoundProblem: there is no such unit. :raises ValidationProblem: too many, or one twice, or a period
+            would be cut by a change of cycle.
+        :raises ConflictProblem: a closed period would be another, or somebody else writes one of them down right now.
         """
         actor.require(Permission.PAYEES_MANAGE)
-        _refuse_too_many(payees)
+        refuse_too_many(payees)
         codes = [each.code for each in payees]
         refuse_repeated([(code,) for code in codes], "payees")
         async with self._unit_of_work(within) as work:
+            # Before any row, as everybody who changes terms does: nobody waits in a circle.
+            await PayeeTermBook(work).hold()
             known = await Payees(work).rows(codes, for_update=True)
             if keep_untold:
                 payees = [_with_untold(each, known[each.code]) if each.code in known else each for each in payees]
@@ -110,13 +112,21 @@ class PayeeRegister:
             for each in payees:
                 for path in {each.unit_path, *([known[each.code].unit_path] if each.code in known else [])}:
                     if not actor.sees(Placement(path)):
-                        raise _elsewhere(each.code)
+                        raise elsewhere(each.code)
             new = [each for each in payees if each.code not in known]
-            with refused("uq_payees_code", _at_once([each.code for each in new])):
-                await Payees(work).insert(*(_row(each, work.now) for each in new))
-            changes = {each.code: _apply(known[each.code], each, work.now) for each in payees if each.code in known}
+            rows = {each.code: _row(each, work.now) for each in new}
+            with refused("uq_payees_code", written_at_once([each.code for each in new])):
+                await Payees(work).insert(*rows.values())
+            terms = await change_terms(work, actor.login, [({**known, **rows}[each.code], each) for each in payees])
+            changes = {
+                each.code: _apply(known[each.code], each, terms.get(each.code), work.now)
+                for each in payees
+                if each.code in known
+            }
             changed = {code: fields for code, fields in changes.items() if fields}
-            await self._audit_put(work, actor, new, payees, changed)
+            await self._look_again(work, [terms[each.code].since for each in payees if _may_find(each, terms, known)])
+            since = {code: str(each.since) for code, each in terms.items()}
+            await self._audit_put(work, actor, new, payees, changed, since)
         return PutPayees(len(new), len(changed), len(changes) - len(changed))
 
     async def show(self, actor: Actor, code: str, *, unmask_for: str | None = None) -> PayeeView:
@@ -133,15 +143,17 @@ class PayeeRegister:
         async with UnitOfWork(self._database) as work:
             row = await Payees(work).find(code, actor.scope)
             if row is None:
-                raise _unknown([code])
+                raise unknown_payees([code])
             if unmask_for is not None:
                 await record_unmasking(work, actor, "payee", code, unmask_for, row.placement)
+            terms = (await PayeeTermBook(work).of([row.id])).get(row.id, [])
             uplines = await Payees(work).uplines(row.id)
             codes = await Payees(work).codes({each.upline for each in uplines if each.upline is not None})
             keys = await Payees(work).keys(row.id)
             return PayeeView(
                 payee_of(row) if unmask_for is not None else _masked(payee_of(row)),
                 unmask_for is None,
+                terms[::-1],
                 [PayeeUpline(each.since, codes.get(each.upline or 0)) for each in uplines],
                 [PayeeKey(each.kind, each.value, each.share, each.since, each.until) for each in keys],
             )
@@ -161,22 +173,27 @@ class PayeeRegister:
 
         :raises ValidationProblem: somebody would be above themselves; it names the circle.
         :raises NotFoundProblem: one of them is not there, or out of scope.
+        :raises ConflictProblem: a closed period would be another.
         """
         actor.require(Permission.PAYEES_MANAGE)
-        _refuse_too_many(changes)
+        refuse_too_many(changes)
         refuse_repeated([(each.code, each.since) for each in changes], "changes")
         async with self._unit_of_work(within) as work:
+            await PayeeTermBook(work).hold()
             # Two who change the tree at once could close a circle that neither sees.
             await lock(work, _TREE)
             rows = await self._rows(work, actor, [each.code for each in changes])
             above = await Payees(work).rows({each.upline for each in changes if each.upline is not None})
             if missing := {each.upline for each in changes if each.upline is not None} - above.keys():
-                raise _unknown(sorted(missing))
+                raise unknown_payees(sorted(missing))
             values = [
                 (rows[each.code].id, each.since, above[each.upline].id if each.upline is not None else None)
                 for each in changes
             ]
+            before = await Payees(work).uplines_of({row.id for row in rows.values()})
             await Payees(work).set_uplines(values, actor.login)
+            since = {each.code: each.since for each in sorted(changes, key=lambda each: each.since, reverse=True)}
+            await refuse_closed_uplines(work, {rows[code].id: (code, day) for code, day in since.items()}, before)
             if within is None:
                 await refuse_any_circle(work, min(each.since for each in changes))
             shown = [each.model_dump(mode="json") for each in changes]
@@ -190,7 +207,7 @@ class PayeeRegister:
         :raises NotFoundProblem: one of the payees is not there, or out of scope.
         """
         actor.require(Permission.PAYEES_MANAGE)
-        _refuse_too_many(changes)
+        refuse_too_many(changes)
         refuse_repeated([(each.kind, each.value, each.code, each.since) for each in changes], "changes")
         async with self._unit_of_work(within) as work:
             await lock(work, "payee-keys")
@@ -212,12 +229,9 @@ class PayeeRegister:
                     )
                     fresh.append(row)
                 row.until, row.share, row.set_at, row.set_by = each.until, each.share, work.now, actor.login
-            _refuse_overgiven(list(held.values()))
+            refuse_overgiven(list(held.values()))
             await Payees(work).insert(*fresh)
-            rules = await self._book.current(work)
-            if rules is not None:
-                since = max(rules.since, min(each.since for each in changes))
-                await SaleQueue(work).ask_for_sweep(since, "keys")
+            await self._look_again(work, [each.since for each in changes])
             shown = [each.model_dump(mode="json") for each in changes]
             await AuditLog(work).record(actor, "payee.keys", _target(changes), {"changes": shown})
 
@@ -227,7 +241,7 @@ class PayeeRegister:
         :raises NotFoundProblem: one of the payees is not there, or out of scope.
         """
         actor.require(Permission.PAYEES_MANAGE)
-        _refuse_too_many(facts)
+        refuse_too_many(facts)
         async with UnitOfWork(self._database) as work:
             rows = await self._rows(work, actor, [each.code for each in facts])
             noted = [PayeeFact(rows[each.code].id, each.name, each.day, each.amount, each.key) for each in facts]
@@ -245,6 +259,12 @@ class PayeeRegister:
         async with UnitOfWork(self._database) as work:
             yield work
 
+    async def _look_again(self, work: UnitOfWork, days: Collection[date]) -> None:
+        """Have orders since the first of these days looked at: some that are nobody's may be somebody's by now."""
+        rules = await self._book.current(work)
+        if rules is not None and days:
+            await SaleQueue(work).ask_for_sweep(max(rules.since, min(days)), "keys")
+
     async def _held(self, work: UnitOfWork, changes: Sequence[KeyChange]) -> Sequence[PayeeKeyRow]:
         return await Payees(work).holders({Key(each.kind, each.value) for each in changes})
 
@@ -252,7 +272,7 @@ class PayeeRegister:
         rows = await Payees(work).rows(codes)
         hidden = {code for code, row in rows.items() if not actor.sees(row.placement)}
         if missing := (set(codes) - rows.keys()) | hidden:
-            raise _unknown(sorted(missing))
+            raise unknown_payees(sorted(missing))
         return rows
 
     async def _audit_put(
@@ -262,19 +282,17 @@ class PayeeRegister:
         new: Sequence[NewPayee],
         payees: Sequence[NewPayee],
         changed: Mapping[str, Sequence[str]],
+        since: Mapping[str, str],
     ) -> None:
-        """Which fields changed, never what they say: much of it is personal data."""
+        """Which fields changed, from which day on where they are dated; never what they say: much of it is personal
+        data."""
         if new:
-            detail = {"codes": [each.code for each in new]}
+            detail = {"codes": [each.code for each in new], "since": _only(since, new)}
             await AuditLog(work).record(actor, "payee.add", _target(new), detail)
         if changed:
             touched = [each for each in payees if each.code in changed]
-            await AuditLog(work).record(actor, "payee.change", _target(touched), {"changed": changed})
-
-
-def today(now: datetime) -> date:
-    """The Shanghai day of an instant."""
-    return now.astimezone(_SHANGHAI).date()
+            detail = {"changed": changed, "since": _only(since, touched)}
+            await AuditLog(work).record(actor, "payee.change", _target(touched), detail)
 
 
 def _row(new: NewPayee, now: datetime) -> PayeeRow:
@@ -292,19 +310,14 @@ def _row(new: NewPayee, now: datetime) -> PayeeRow:
     )
 
 
-def _apply(row: PayeeRow, new: NewPayee, now: datetime) -> list[str]:
-    """Let a row be as it is told; which fields that changed."""
-    values = {
-        "name": new.name,
-        "role": new.role,
-        "unit_path": new.unit_path,
-        "cycle": new.cycle,
-        "active": new.active,
-        "details": _details(new),
-    }
+def _apply(row: PayeeRow, new: NewPayee, terms: ChangedTerms | None, now: datetime) -> list[str]:
+    """Let a row be as it is told, where that is not dated; which fields changed, of its terms as well."""
+    values = {"name": new.name, "unit_path": new.unit_path, "details": _details(new)}
     changed = [name for name, value in values.items() if getattr(row, name) != value]
     for name in changed:
         setattr(row, name, values[name])
+    if terms is not None:
+        changed += terms.fields
     if changed:
         row.version, row.changed_at = row.version + 1, now
     return changed
@@ -317,29 +330,17 @@ def _with_untold(new: NewPayee, row: PayeeRow) -> NewPayee:
     return new.model_copy(update={**kept, "details": new.details.model_copy(update=details)})
 
 
+def _may_find(payee: NewPayee, terms: Mapping[str, ChangedTerms], known: Collection[str]) -> bool:
+    """Whether orders of these days that are nobody's may be somebody's now. Who is new has no keys yet."""
+    return payee.active and payee.code in terms and payee.code in known
+
+
+def _only(since: Mapping[str, str], payees: Sequence[NewPayee]) -> dict[str, str]:
+    return {each.code: since[each.code] for each in payees if each.code in since}
+
+
 def _details(new: NewPayee) -> dict[str, str] | None:
     return new.details.model_dump(exclude_none=True) or None
-
-
-def _refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:
-    """On no day more than the whole of a key is given away."""
-    by_key: dict[Key, list[PayeeKeyRow]] = defaultdict(list)
-    for each in held:
-        by_key[Key(each.kind, each.value)].append(each)
-    for key, rows in by_key.items():
-        for day in {each.since for each in rows}:
-            on_day = [each for each in rows if each.since <= day and (each.until is None or day < each.until)]
-            if (given := sum(each.share for each in on_day)) > WEIGHT:
-                raise ConflictProblem(
-                    Text(
-                        f"{key.kind}:{key.value} 在 {day} 已分给收款人 {given / 100:g}%，合计不能超过 100%；"
-                        "请先给原有的归属加上截止日 until",
-                        f"{key.kind}:{key.value} would be given away to {given / 100:g}% on {day}; end the earlier "
-                        "ones by `until` first",
-                    ),
-                    key=f"{key.kind}:{key.value}",
-                    day=str(day),
-                )
 
 
 def _masked(payee: Payee) -> Payee:
@@ -355,36 +356,3 @@ def _masked(payee: Payee) -> Payee:
 
 def _target(changes: Sequence[NewPayee | UplineChange | KeyChange | NewFact]) -> str:
     return f"payee:{changes[0].code}" if len(changes) == 1 else "payees"
-
-
-def _refuse_too_many(given: Sequence[object]) -> None:
-    if not 1 <= len(given) <= MOST_AT_ONCE:
-        raise ValidationProblem(
-            Text(f"一次 1 到 {MOST_AT_ONCE} 条，请分批", f"1 to {MOST_AT_ONCE} at once: hand them in in parts")
-        )
-
-
-def _unknown(codes: Sequence[str]) -> NotFoundProblem:
-    shown = ", ".join(codes[:5])
-    return NotFoundProblem(
-        Text(
-            f"没有收款人 {shown}，或不在您的数据范围内", f"No such payee within your data scope: {', '.join(codes[:5])}"
-        ),
-        codes=list(codes[:20]),
-    )
-
-
-def _at_once(codes: Sequence[str]) -> ConflictProblem:
-    shown = ", ".join(codes[:5])
-    return ConflictProblem(
-        Text(
-            f"有人同时在登记 {shown} 中的收款人，未做改动；请再提交一次",
-            f"Somebody writes down one of {shown} at the same moment, and nothing was changed: hand them in once more",
-        )
-    )
-
-
-def _elsewhere(code: str) -> AuthorizationProblem:
-    return AuthorizationProblem(
-        Text(f"收款人 {code} 的组织不在您的数据范围内", f"The unit of the payee {code} is not within your data scope")
-    )

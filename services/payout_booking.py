@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.periods import period_of
-from services.payees import today
+from services.payee_terms import today
 from services.scheme_versions import own_cycle
 from storage.ledger import AccountKind, Ledger, LedgerAccount, Transfer
 from storage.payout_batches import PayoutBatches

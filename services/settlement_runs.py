@@ -1,8 +1,8 @@
 """Settling a period: computed, approved by others than who asked, booked; then closed for ever.
 
 What is booked is the difference to what was booked for the same period before, so a run may be repeated. Periods that
-are closed are computed again when anything of theirs changed since, by the version they were closed with, and the
-difference is booked in the open period: late orders as adjustments, late refunds as clawbacks.
+are closed, by whatever cycle, are computed again when anything of theirs changed since, by the version they were closed
+with, and the difference is booked in the open period: late orders as adjustments, late refunds as clawbacks.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early, refuse_settling_early
 from services.calculations import CalculationSteps, Wanted
+from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
@@ -23,16 +24,20 @@ from storage.calculations import Calculations
 from storage.engine import Database
 from storage.ledger import AccountKind, Ledger
 from storage.paging import Page, PageRequest
-from storage.payee_facts import PayeeFacts
+from storage.payee_terms import PayeeTermBook
+from storage.payees import Payees
 from storage.payout_batches import PayoutBatches
-from storage.sale_sums import SaleSums
 from storage.settlement_booking import Difference, SettlementBooking
+from storage.settlement_overlaps import SettlementOverlaps
 from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
 from storage.settlement_runs import ApprovalRow, Hold, RunCalculationRow, SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 _SETTLEMENT = system_actor("settlement")
-_MOST_ADJUSTED = 24
+MOST_ADJUSTED = 200
+"""Closed periods in one run: each is some 200 events in the history of its workflow, which ends at 51,200. Others wait
+for the next run, those that were booked last."""
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,11 @@ class SettlementRunService:
                         f"The period {own.start} to {own.end} is closed; what changes is adjusted in the next one",
                     )
                 )
-            closed = [each for each in await periods.closed_of(scheme) if each.cycle == own.cycle][-_MOST_ADJUSTED:]
-            before = await SettlementRuns(work).last_booked([period.id, *(each.id for each in closed)])
+            await self._steps.refuse_overlapping(work, own)
+            # Two runs of different cycles would adjust the same closed period.
+            await SettlementOverlaps(work).hold(scheme)
+            changed, waiting = await periods.changed_since(scheme, MOST_ADJUSTED)
+            before = await SettlementRuns(work).last_booked([period.id])
             run = SettlementRunRow(
                 id=uuid4(),
                 scheme=scheme,
@@ -100,29 +108,25 @@ class SettlementRunService:
                 state="computing",
                 asked_by=actor.login,
                 asked_at=work.now,
+                waiting=waiting,
             )
             planned = [
                 RunCalculationRow(run=run.id, calculation=own.id, origin=period.id, before=before.get(period.id))
             ]
-            for each in closed:
-                last = before.get(each.id)
-                again = await self._changed(work, actor, each, last) if last is not None else None
-                if again is not None:
-                    planned.append(RunCalculationRow(run=run.id, calculation=again, origin=each.id, before=last))
+            for origin, booked in changed:
+                again = await self._again(work, actor, await periods.require(origin), booked)
+                planned.append(RunCalculationRow(run=run.id, calculation=again, origin=origin, before=booked))
             await SettlementRuns(work).add(run, planned)
-            detail = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1}
+            detail = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1, "waiting": waiting}
             await AuditLog(work).record(actor, "settlement.run", _target(run.id), detail)
             return await _view(work, run)
 
-    async def _changed(self, work: UnitOfWork, actor: Actor, period: SettlementPeriodRow, last: UUID) -> UUID | None:
-        """A calculation of a closed period by the version it was closed with, when anything of its days came since."""
-        row = await Calculations(work).find(last)
+    async def _again(self, work: UnitOfWork, actor: Actor, period: SettlementPeriodRow, booked: UUID) -> UUID:
+        """A calculation of a closed period by the version it was booked with last."""
+        row = await Calculations(work).find(booked)
         if row is None:
-            return None
-        sold = await SaleSums(work).any_after(period.start, period.end, row.sales_upto or 0)
-        if not sold and not await PayeeFacts(work).any_after(period.start, period.end, row.facts_upto or 0):
-            return None
-        wanted = Wanted(row.scheme, period.start, "adjustment", row.version, period.cycle)
+            raise LookupError(booked)
+        wanted = Wanted(row.scheme, row.start, "adjustment", row.version, period.cycle)
         return (await self._steps.plan(work, actor, uuid4(), wanted)).id
 
     async def computed(self, run_id: UUID) -> None:
@@ -162,7 +166,7 @@ class SettlementRunService:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
         :raises AuthorizationProblem: who asked for it, or it moves more than the person may approve.
-        :raises ConflictProblem: it is not computed, or decided.
+        :raises ConflictProblem: it is not computed, or decided, or days of it were settled by another cycle meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
@@ -178,6 +182,9 @@ class SettlementRunService:
             require_second_person(actor, [run.asked_by], Text("结算", "A settlement"))
             if approve:
                 self._policy.require_within_limit(actor, run.moved_minor or abs(run.total_minor or 0))
+                await SettlementOverlaps(work).hold(run.scheme)
+                for each in await SettlementRuns(work).calculations(run_id):
+                    await self._refuse_paying_twice(work, each.calculation)
             await SettlementRuns(work).decide(run_id, actor.login, approved=approve, note=note)
             approvals = await SettlementRuns(work).approvals(run_id)
             if not approve:
@@ -187,6 +194,11 @@ class SettlementRunService:
             action = "settlement.approve" if approve else "settlement.refuse"
             await AuditLog(work).record(actor, action, _target(run_id), {"note": note, "state": run.state})
             return await _view(work, run)
+
+    async def _refuse_paying_twice(self, work: UnitOfWork, calculation: UUID) -> None:
+        row = await Calculations(work).find(calculation)
+        if row is not None:
+            await refuse_paying_twice(work, row)
 
     async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:
         """Book what a part of a calculation pays more or less than was booked; how many transfers are there for it.
@@ -232,12 +244,18 @@ class SettlementRunService:
             await AuditLog(work).record(_SETTLEMENT, "settlement.book", _target(run_id), told)
 
     async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
-        """Close a period for ever. Raises ConflictProblem when it was not settled, is not over, or is being settled."""
+        """Close a period for ever.
+
+        :raises ConflictProblem: it was not settled, or payees who were in it are otherwise by now, or it is not over,
+            or a settlement is under way.
+        """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
+            await PayeeTermBook(work).hold()
             period = await SettlementPeriods(work).of_day(scheme, day, cycle)
-            if period is None or not await SettlementRuns(work).last_booked([period.id]):
+            booked = await SettlementRuns(work).last_booked([period.id]) if period is not None else {}
+            if period is None or not booked:
                 raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
             refuse_closing_early(period.start, period.end, work.now)
             await SettlementPeriods(work).hold(period.id)
@@ -247,10 +265,26 @@ class SettlementRunService:
                 raise ConflictProblem(
                     Text("账期有付款在计划中，不能关闭", "Payouts that are booked in the period are being planned")
                 )
+            await self._refuse_changed_members(work, booked[period.id])
             await SettlementPeriods(work).close(period.id, actor.login)
             target = f"settlement-period:{scheme}/{period.start}"
             await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle})
             return period
+
+    async def _refuse_changed_members(self, work: UnitOfWork, booked: UUID) -> None:
+        """What is said of payees afterwards holds from an open day on, so what was said before has to be settled."""
+        row = await Calculations(work).find(booked)
+        changed = await self._steps.members_changed(work, row, _SHOWN) if row is not None else []
+        if changed:
+            codes = sorted((await Payees(work).codes(changed)).values())
+            raise ConflictProblem(
+                Text(
+                    f"结算之后，收款人 {'、'.join(codes)} 等在该账期的角色、周期、启用或上级有改动；请再结算一次再关闭",
+                    f"After it was settled, the role, cycle, activity or uplines of {', '.join(codes)} or others were "
+                    "changed for this period: settle it once more, then close it",
+                ),
+                codes=codes,
+            )
 
     async def trial_balance(self, actor: Actor) -> Sequence[KindSum]:
         """What all accounts of each kind and currency come to."""

@@ -70,7 +70,7 @@ def _of_calculation() -> Any:
 
 
 class MemberRow(Table, table=True):
-    """Who takes part in a calculation, as they stood when it was frozen."""
+    """Who takes part in a calculation, as they stood in its period. is_present: see `payee_terms.PeriodStanding`."""
 
     __tablename__ = "settlement_members"
     calculation: UUID = _of_calculation()
@@ -78,6 +78,7 @@ class MemberRow(Table, table=True):
     payee: int = Field(primary_key=True)
     role: str
     uplines: list[int] = Field(sa_type=ARRAY(Integer), nullable=False)
+    is_present: bool
 
 
 class EarningRow(Table, table=True):

@@ -35,6 +35,20 @@ class Part(NamedTuple):
     amount_minor: int
 
 
+class Membership(NamedTuple):
+    """Who takes part in a calculation of the period `[start, end)`: payees of these roles (any, when there are none)
+    whose cycle is this one, with who is above them on its last day, so many levels up. own_cycle: of payees who have
+    none of their own. Who was not active on any of the days takes part as well: they may have sales."""
+
+    calculation: UUID
+    roles: list[str]
+    cycle: str
+    own_cycle: str
+    start: date
+    end: date
+    levels: int
+
+
 _NEWEST_FIRST = Order("calculations", (CalculationRow.asked_at, CalculationRow.id))
 
 
@@ -67,31 +81,20 @@ class Calculations(Repository):
         statement = select(row).where(*tried, col(row.asked_at) < before)
         return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
 
-    async def freeze_members(
-        self, calculation: UUID, *, roles: Sequence[str], cycle: str, own_cycle: str, day: date, levels: int
-    ) -> int:
-        """Who takes part: active payees of these roles (any, when there are none) whose cycle is this one, with who is
-        above them on a day, so many levels up; how many there are.
-
-        own_cycle: of payees who have none of their own.
-        """
-        await self.session.execute(delete(MemberRow).where(col(MemberRow.calculation) == calculation))
-        values = {
-            "calculation": calculation,
-            "roles": list(roles),
-            "cycle": cycle,
-            "own": own_cycle,
-            "day": day,
-            "levels": levels,
-            "parts": PARTS,
-        }
-        ((count,),) = await fetch(self.work, _FREEZE, values)
+    async def freeze_members(self, membership: Membership) -> int:
+        """Write down who takes part; how many are present."""
+        await self.session.execute(delete(MemberRow).where(col(MemberRow.calculation) == membership.calculation))
+        ((count,),) = await fetch(self.work, _FREEZE, {**membership._asdict(), "parts": PARTS})
         return int(count)
+
+    async def members_changed(self, membership: Membership, limit: int) -> list[int]:
+        """Payees who would be present, or paid, otherwise now than they were in the calculation."""
+        return [payee for (payee,) in await fetch(self.work, _CHANGED, {**membership._asdict(), "limit": limit})]
 
     async def members(self, calculation: UUID, part: int) -> list[Member]:
         """Those of a part, by number."""
         rows = await fetch(self.work, _MEMBERS, {"calculation": calculation, "part": part})
-        return [Member(payee, role, tuple(uplines)) for payee, role, uplines in rows]
+        return [Member(payee, role, tuple(uplines), present) for payee, role, uplines, present in rows]
 
     async def hold(self, calculation: UUID, pass_: int, part: int) -> None:
         """Let nobody else write this part until the unit of work ends."""
@@ -212,33 +215,31 @@ def names_of(row: CalculationRow) -> Mapping[int, str]:
 
 
 _FREEZE = """
-    WITH RECURSIVE above AS MATERIALIZED (
-        SELECT DISTINCT ON (payee) payee, upline FROM payee_uplines
-        WHERE since <= %(day)b::date ORDER BY payee, since DESC
-    ),
-    chain AS (
-        SELECT payee, upline, 1 AS level FROM above WHERE upline IS NOT NULL AND %(levels)b::integer > 0
-        UNION ALL
-        SELECT chain.payee, above.upline, chain.level + 1
-        FROM chain JOIN above ON above.payee = chain.upline
-        WHERE above.upline IS NOT NULL AND chain.level < %(levels)b::integer
-    ),
-    chains AS (SELECT payee, array_agg(upline ORDER BY level) AS uplines FROM chain GROUP BY payee),
-    new AS (
-        INSERT INTO settlement_members (calculation, part, payee, role, uplines)
-        SELECT %(calculation)b::uuid,
-            ((p.id::bigint * 2654435761) %% 4294967296 * %(parts)b::bigint) >> 32,
-            p.id, p.role, coalesce(chains.uplines, '{}')
-        FROM payees p LEFT JOIN chains ON chains.payee = p.id
-        WHERE p.active AND coalesce(p.cycle, %(own)b::text) = %(cycle)b::text
-            AND (%(roles)b::text[] = '{}' OR p.role = ANY(%(roles)b::text[]))
+    WITH new AS (
+        INSERT INTO settlement_members (calculation, part, payee, role, uplines, is_present)
+        SELECT %(calculation)b::uuid, ((m.payee::bigint * 2654435761) %% 4294967296 * %(parts)b::bigint) >> 32,
+            m.payee, m.role, m.uplines, m.is_present
+        FROM settlement_membership(
+            %(roles)b::text[], %(cycle)b::text, %(own_cycle)b::text, %(start)b::date, %(end)b::date,
+            %(levels)b::integer
+        ) m
         ORDER BY 2, 3
-        RETURNING 1
+        RETURNING is_present
     )
-    SELECT count(*) FROM new
+    SELECT count(*) FILTER (WHERE is_present) FROM new
+"""
+_CHANGED = """
+    SELECT coalesce(now.payee, was.payee)
+    FROM settlement_membership(
+        %(roles)b::text[], %(cycle)b::text, %(own_cycle)b::text, %(start)b::date, %(end)b::date, %(levels)b::integer
+    ) now
+    FULL JOIN (SELECT * FROM settlement_members WHERE calculation = %(calculation)b::uuid) was ON was.payee = now.payee
+    WHERE (now.is_present OR was.is_present)
+        AND (now.is_present, now.role, now.uplines) IS DISTINCT FROM (was.is_present, was.role, was.uplines)
+    ORDER BY 1 LIMIT %(limit)b::integer
 """
 _MEMBERS = """
-    SELECT payee, role, uplines FROM settlement_members
+    SELECT payee, role, uplines, is_present FROM settlement_members
     WHERE calculation = %(calculation)b::uuid AND part = %(part)b::smallint ORDER BY payee
 """
 _FORGET = """

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, select, text
-from sqlmodel import Field, col
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlmodel import Field
 
 from storage.bulk import fetch
 from storage.locks import lock, lock_shared
@@ -37,7 +37,7 @@ class PayeeFactRow(Table, table=True):
     __table_args__ = (
         UniqueConstraint("name", "key"),
         Index("ix_payee_facts_payee_day", "payee", "day"),
-        Index("ix_payee_facts_day_name", "day", "name"),
+        Index("ix_payee_facts_day_seq", "day", "seq"),
     )
 
 
@@ -68,12 +68,6 @@ class PayeeFacts(Repository):
         """The number of the last fact; nobody adds one until this unit of work ends."""
         await lock(self.work, _LOCK)
         return int(await self.session.scalar(text("SELECT coalesce(max(seq), 0) FROM payee_facts")) or 0)
-
-    async def any_after(self, start: date, end: date, watermark: int) -> bool:
-        """Whether any fact of these days was noted after a number."""
-        row = PayeeFactRow
-        statement = select(col(row.seq)).where(col(row.day) >= start, col(row.day) < end, col(row.seq) > watermark)
-        return (await self.session.scalar(statement.limit(1))) is not None
 
     async def of_part(self, part: int, start: date, end: date, upto: int) -> Mapping[int, Mapping[str, int]]:
         """What payees of a part did and were given on days `[start, end)`, by payee and name."""

@@ -23,7 +23,8 @@ def _of_payee(**more: Any) -> Any:
 
 
 class PayeeRow(ScopedColumns, Table, table=True):
-    """One payee. code: the merchant's own number. details: where the money goes. version: grows with changes."""
+    """One payee. code: the merchant's own number. details: where the money goes. version: grows with changes. role,
+    cycle, active: what holds of them now; what held when stands in `storage.payee_terms`."""
 
     __tablename__ = "payees"
     id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
@@ -73,12 +74,16 @@ class Upline(NamedTuple):
 
 
 _BY_CODE = Order("payees", (PayeeRow.code,), descending=False)
+# Of days before a payee's first terms those hold: keys and orders are often older than their payees are here.
 _HOLDINGS = """
-    SELECT k.kind, k.value, k.payee, p.role, k.share, k.since, k.until
+    SELECT k.kind, k.value, k.payee, t.role, k.share,
+        CASE WHEN t.earlier IS NULL THEN k.since ELSE greatest(k.since, t.since) END, least(k.until, t.until)
     FROM unnest(%(kinds)b::text[], %(values)b::text[]) AS wanted (kind, value)
     JOIN payee_keys k ON k.kind = wanted.kind AND k.value = wanted.value
-    JOIN payees p ON p.id = k.payee
-    WHERE p.active
+    JOIN LATERAL (
+        SELECT role, active, since, lag(since) OVER own AS earlier, lead(since) OVER own AS until
+        FROM payee_terms WHERE payee = k.payee WINDOW own AS (ORDER BY since)
+    ) t ON t.active
 """
 _UPLINES_AT = """
     SELECT DISTINCT ON (payee) payee, upline FROM payee_uplines
@@ -155,9 +160,16 @@ class Payees(Repository):
 
     async def uplines(self, payee: int) -> list[Upline]:
         """Who was and is above a payee, the latest first."""
+        return (await self.uplines_of([payee])).get(payee, [])
+
+    async def uplines_of(self, payees: Collection[int]) -> dict[int, list[Upline]]:
+        """Who was and is above payees, the latest first; without those above whom nobody ever was."""
         row = PayeeUplineRow
-        statement = select(row).where(col(row.payee) == payee).order_by(col(row.since).desc())
-        return [Upline(each.since, each.upline) for each in await self.session.scalars(statement)]
+        statement = select(row).where(col(row.payee).in_(payees)).order_by(col(row.since).desc())
+        found: dict[int, list[Upline]] = {}
+        for each in await self.session.scalars(statement):
+            found.setdefault(each.payee, []).append(Upline(each.since, each.upline))
+        return found
 
     async def uplines_at(self, day: date) -> dict[int, int]:
         """Who is above whom on a day; without those above whom nobody is."""
@@ -188,7 +200,7 @@ class Payees(Repository):
         return list(await self.session.scalars(statement.with_for_update()))
 
     async def holdings(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Holding]]:
-        """Whose these keys are, of active payees."""
+        """Whose these keys are, on the days on which their payees are active, in the roles of those days."""
         found: dict[Key, list[Holding]] = {}
         if keys:
             values = {"kinds": [key.kind for key in keys], "values": [key.value for key in keys]}

@@ -36,8 +36,8 @@ class RepeatedCalculations(Repository):
 
 
 _TAKE_OVER = """
-    INSERT INTO settlement_members (calculation, part, payee, role, uplines)
-    SELECT %(repeat)b::uuid, part, payee, role, uplines FROM settlement_members
+    INSERT INTO settlement_members (calculation, part, payee, role, uplines, is_present)
+    SELECT %(repeat)b::uuid, part, payee, role, uplines, is_present FROM settlement_members
     WHERE calculation = %(original)b::uuid ORDER BY part, payee
 """
 _COUNT = """

@@ -102,11 +102,6 @@ class SaleSums(Repository):
         weight = _weighted(replace(component, base="kept"), numbers, {})
         return LineCount(component, weight, passes & _SALES.c.currency.not_in(home.values()))
 
-    async def any_after(self, start: date, end: date, watermark: int) -> bool:
-        """Whether any sale of these days was added after a row."""
-        statement = select(_SALES.c.seq).where(_SALES.c.day >= start, _SALES.c.day < end, _SALES.c.seq > watermark)
-        return (await self.session.scalar(statement.limit(1))) is not None
-
     async def lines(
         self, scheme: Scheme, component: Component, extent: Extent, limit: int
     ) -> list[tuple[str, str, str, int]]:

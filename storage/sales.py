@@ -66,6 +66,7 @@ class SaleRow(Table, table=True):
     __mapper_args__: ClassVar[dict[str, Any]] = {"primary_key": ["seq"]}
     __table_args__ = (
         Index("ix_sales_order_key", "order_key"),
+        Index("ix_sales_day_seq", "day", "seq"),
         {"postgresql_partition_by": "RANGE (day)"},
     )
 

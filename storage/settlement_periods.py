@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from uuid import UUID
 
 from sqlalchemy import Identity, UniqueConstraint, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +10,7 @@ from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
 from domain.settlement.scheme import Cycle
+from storage.bulk import fetch
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -98,3 +100,34 @@ class SettlementPeriods(Repository):
         row = SettlementPeriodRow
         statement = select(row).where(col(row.scheme) == scheme, col(row.closed_at).is_not(None))
         return (await self.session.scalars(statement.order_by(col(row.start), col(row.cycle)))).all()
+
+    async def changed_since(self, scheme: str, limit: int) -> tuple[list[tuple[int, UUID]], int]:
+        """The closed periods of a scheme, of whatever cycle, of whose days sales or facts came after they were booked
+        last, with what was booked; those first that wait longest, and how many there are besides. Without those that a
+        settlement under way books."""
+        found = await fetch(self.work, _CHANGED, {"scheme": scheme, "limit": limit})
+        return [(period, calculation) for period, calculation, _ in found], found[0][2] - len(found) if found else 0
+
+
+_CHANGED = """
+    SELECT p.id, last.calculation, (count(*) OVER ())::integer
+    FROM settlement_periods p
+    JOIN LATERAL (
+        SELECT c.calculation, r.number FROM settlement_run_calculations c JOIN settlement_runs r ON r.id = c.run
+        WHERE c.origin = p.id AND r.state = 'booked' ORDER BY r.number DESC LIMIT 1
+    ) last ON true
+    JOIN settlement_calculations booked ON booked.id = last.calculation
+    WHERE p.scheme = %(scheme)b::text AND p.closed_at IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM settlement_run_calculations c JOIN settlement_runs r ON r.id = c.run
+            WHERE c.origin = p.id AND r.state IN ('computing', 'computed', 'approved')
+        )
+        AND EXISTS (
+            SELECT FROM generate_series(p.start, p."end" - 1, interval '1 day') AS one (day)
+            WHERE EXISTS (SELECT FROM sales s WHERE s.day = one.day::date AND s.seq > coalesce(booked.sales_upto, 0))
+                OR EXISTS (
+                    SELECT FROM payee_facts f WHERE f.day = one.day::date AND f.seq > coalesce(booked.facts_upto, 0)
+                )
+        )
+    ORDER BY last.number, p.start, p.id LIMIT %(limit)b::integer
+"""

@@ -30,7 +30,8 @@ _OPEN = "uq_settlement_runs_open"
 
 
 class SettlementRunRow(Table, table=True):
-    """One run. number: grows with each. period: that it books in. total_minor: what it pays beyond what was booked.
+    """One run. number: grows with each. period: that it books in. waiting: how many closed periods that changed it
+    leaves for the next one. total_minor: what it pays beyond what was booked.
     moved_minor: what payees get more altogether, or what others get less if that is more; what needs approval.
 
     Of one scheme and cycle one run is open at a time: two would book the same difference.
@@ -52,6 +53,7 @@ class SettlementRunRow(Table, table=True):
     booked_at: datetime | None = instant(optional=True)
     booked_minor: int | None = Field(default=None, sa_type=BigInteger)
     problem: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    waiting: int = 0
 
     __table_args__ = (
         Index(

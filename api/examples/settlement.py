@@ -127,6 +127,7 @@ _RUN = {
     "booked_at": None,
     "booked_minor": None,
     "problem": None,
+    "waiting": 0,
 }
 _APPROVED_RUN = {**_RUN, "state": "approved", "decided_at": "2026-12-01T02:00:00Z"}
 _YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "2026-12-01T02:00:00Z"}
@@ -154,7 +155,11 @@ REQUESTS: dict[str, Any] = {
     "refuse_settlement_run": {"note": "少算一位收款人"},
     "close_period": {"scheme": "promoters", "day": "2026-11-11"},
     "calculate": {"scheme": "promoters", "day": "2026-11-11"},
-    "put_payees": {"payees": [{"code": "P-0137", "name": "李小红", "role": "promoter", "unit_path": "/east/"}]},
+    "put_payees": {
+        "payees": [
+            {"code": "P-0137", "name": "李小红", "role": "promoter", "unit_path": "/east/", "since": "2026-11-01"}
+        ]
+    },
     "set_uplines": {"changes": [{"code": "P-0137", "upline": "C-0002", "since": "2026-11-01"}]},
     "set_keys": {
         "changes": [{"code": "P-0137", "kind": "channel", "value": "live-7", "share": 10000, "since": "2026-11-01"}]
@@ -275,6 +280,7 @@ RESPONSES: dict[str, Any] = {
     "list_payees": {"items": [_PAYEE], "next_cursor": None},
     "show_payee": {
         "payee": _PAYEE,
+        "terms": [{"since": "2026-11-01", "role": "promoter", "cycle": None, "active": True}],
         "uplines": [{"since": "2026-11-01", "upline": "C-0002"}],
         "keys": [{"kind": "channel", "value": "live-7", "share": 10000, "since": "2026-11-01", "until": None}],
     },

@@ -81,6 +81,15 @@ class FactsOut(BaseModel):
     new: int
 
 
+class PayeeTermsOut(_Out):
+    """What holds of a payee from a Shanghai day on, until the next."""
+
+    since: date
+    role: str
+    cycle: str | None
+    active: bool
+
+
 class PayeeUplineOut(_Out):
     since: date
     upline: str | None
@@ -95,9 +104,10 @@ class PayeeKeyOut(_Out):
 
 
 class PayeeOut(_Out):
-    """A payee, with who is above them and what they are known by, the latest first."""
+    """A payee, with what held of them when, who is above them and what they are known by, the latest first."""
 
     payee: Payee
+    terms: list[PayeeTermsOut]
     uplines: list[PayeeUplineOut]
     keys: list[PayeeKeyOut]
 
@@ -203,10 +213,12 @@ class RateOut(BaseModel):
 
 @payees.put("", summary="登记收款人 · Write payees down")
 async def put_payees(wanted: PayeesIn, actor: Keeper, deps: Deps) -> PutPayeesOut:
-    """按编号新增或替换，没写的字段回到默认（账户信息即删除）；全部成功或全部不变，写入审计。
+    """按编号新增或替换，没写的字段回到默认（账户信息即删除）；全部成功或全部不变，写入审计。角色、周期、启用自 `since`
+    起生效（默认今天），已关闭的账期不变。
 
     New ones, and others replaced, by code: what is left out goes back to its default, and account details are removed;
-    all or none, and audited.
+    all or none, and audited. Role, cycle and activity hold from `since` on, today when left out; what is closed stays
+    as it is.
     """
     return PutPayeesOut.model_validate(await deps.payees.put(actor, wanted.payees))
 
@@ -220,7 +232,7 @@ async def list_payees(actor: Reader, deps: Deps, page: Paging, role: Word | None
 
 @payees.get("/{code}", summary="查看收款人 · Show a payee")
 async def show_payee(code: PayeeCode, request: Request, actor: Reader, deps: Deps, unmask_for: UnmaskFor) -> PayeeOut:
-    """含上级与归属键的历史；付款与复核的人写明原因可看明文。· In clear for who pays or approves, with a reason."""
+    """含角色、上级、归属键的历史；付款与复核的人写明原因可看明文。· In clear to who pays or approves, with a reason."""
     view: PayeeView = disclose(request, await deps.payees.show(actor, code, unmask_for=unmask_for))
     return PayeeOut.model_validate(view)
 

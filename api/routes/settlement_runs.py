@@ -29,7 +29,8 @@ class VerdictIn(Given):
 
 class RunOut(Shown):
     """A settlement. total_minor: what it pays beyond what was booked; moved_minor: what some get more, or others
-    less, whichever is more, by which approvals_needed, the number of people, is told."""
+    less, whichever is more, by which approvals_needed, the number of people, is told; waiting: how many closed periods
+    that changed are left for the next one."""
 
     id: UUID
     scheme: str
@@ -44,6 +45,7 @@ class RunOut(Shown):
     booked_at: AwareDatetime | None
     booked_minor: int | None
     problem: dict[str, Any] | None
+    waiting: int
 
 
 class ApprovalOut(Shown):

@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from domain.settlement.evaluation import Doings, Downline, Earning, bounded, earned_alone, earned_by_downline
 from domain.settlement.scheme import Scheme
@@ -18,11 +18,13 @@ BOUNDS = "floor-and-cap"
 
 
 class Member(NamedTuple):
-    """A payee as they stood when the calculation was frozen. uplines: who is above them, the nearest first."""
+    """A payee as they stood in the period. uplines: who is above them, the nearest first. is_present: whether they were
+    active on any of its days; who was not earns by what they sold and did, and nothing else."""
 
     payee: int
     role: str
     uplines: tuple[int, ...] = ()
+    is_present: bool = True
 
 
 class Earned(NamedTuple):
@@ -89,7 +91,7 @@ def second_pass(
         bases[each.upline][each.component] += each.base
         earned[each.upline][each.component, each.level] += each.earned
     found: list[Earned] = []
-    for member in sorted(members):
+    for member in sorted(each for each in members if each.is_present):
         doings = _doings(member, known.get(member.payee, _NOTHING))
         downline = Downline(bases.get(member.payee, {}), earned.get(member.payee, {}))
         found += _worth_telling(member.payee, earned_by_downline(scheme, doings, downline))
@@ -97,14 +99,14 @@ def second_pass(
 
 
 def bounds_of(scheme: Scheme, members: Iterable[Member], totals: Mapping[int, int]) -> list[Earned]:
-    """What brings each member's sum within the scheme's floor and cap; nothing where it is within. totals: of both
-    passes."""
+    """What brings each member's sum within the scheme's floor and cap, of who was not present within the cap alone;
+    nothing where it is within. totals: of both passes."""
     if scheme.floor is None and scheme.cap is None:
         return []
     found = []
     for member in sorted(members):
         total = totals.get(member.payee, 0)
-        if change := bounded(scheme, total) - total:
+        if change := bounded(scheme, total, is_present=member.is_present) - total:
             found.append(Earned(member.payee, BOUNDS, total, change))
     return found
 
@@ -113,12 +115,18 @@ def digest_of(rows: Sequence[Earned] | Sequence[Passed] | Sequence[Member]) -> s
     """Forty hex digits that are the same for the same rows, whatever order they are in."""
     digest = hashlib.sha256()
     for row in sorted(rows):
-        digest.update(repr(tuple(row)).encode())
+        digest.update(repr(_told(row) if isinstance(row, Member) else tuple(row)).encode())
     return digest.hexdigest()[:40]
 
 
+def _told(member: Member) -> tuple[Any, ...]:
+    """What a digest is of. Of who is present it is what it was before anybody else could be a member: what was frozen
+    then has the same digest for ever."""
+    return tuple(member[:-1]) if member.is_present else tuple(member)
+
+
 def _doings(member: Member, known: Known) -> Doings:
-    return Doings(member.role, known.bases, known.by_line, known.scores, known.unrounded)
+    return Doings(member.role, known.bases, known.by_line, known.scores, known.unrounded, member.is_present)
 
 
 def _worth_telling(payee: int, earnings: Sequence[Earning]) -> list[Earned]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from domain.settlement.exact import EXACT, RATE, WEIGHT, rounded
-from domain.settlement.scheme import Component, Factor, Scheme
+from domain.settlement.scheme import DONE_BASES, Component, Factor, Scheme
 
 
 class Earning(NamedTuple):
@@ -29,7 +29,7 @@ class Doings(NamedTuple):
 
     bases: by component, in `exact.WEIGHT`. by_line: by component of the grain `line`, what its lines came to, rounded
     one by one, in minor units. scores: by name. unrounded: bases that are finer than `exact.WEIGHT`, as exchange
-    differences are, to their last decimal.
+    differences are, to their last decimal. is_present: whether they were active in the period at all.
     """
 
     role: str
@@ -37,6 +37,7 @@ class Doings(NamedTuple):
     by_line: Mapping[str, int] = {}
     scores: Mapping[str, int] = {}
     unrounded: Mapping[str, Fraction] = {}
+    is_present: bool = True
 
 
 class Downline(NamedTuple):
@@ -48,11 +49,15 @@ class Downline(NamedTuple):
 
 
 def earned_alone(scheme: Scheme, doings: Doings) -> list[Earning]:
-    """What a payee earns by their own sales, deeds and scores, in the order of the scheme."""
+    """What a payee earns by their own sales, deeds and scores, in the order of the scheme; who was not present in the
+    period by what they sold and did, as an order that is completed after they left."""
     return [
         _earning(scheme, each, _base(each, doings), doings)
         for each in scheme.components
-        if each.override is None and each.level == 0 and _is_for(each, doings.role)
+        if each.override is None
+        and each.level == 0
+        and _is_for(each, doings.role)
+        and (doings.is_present or _was_done(each, doings))
     ]
 
 
@@ -65,16 +70,16 @@ def earned_by_downline(scheme: Scheme, doings: Doings, downline: Downline) -> li
         if each.override is not None:
             parts = [downline.earned.get((each.override.component, level), 0) for level, _ in _levels(each)]
             exact = sum(part * rate for part, (_, rate) in zip(parts, _levels(each), strict=True))
-            amount = _settled(scheme, each, exact, RATE, doings.scores)
+            amount = _settled(scheme, each, exact, RATE, doings)
             found.append(Earning(each.name, sum(parts), amount))
         elif each.level > 0:
             found.append(_earning(scheme, each, downline.bases.get(each.name, 0), doings))
     return found
 
 
-def bounded(scheme: Scheme, total: int) -> int:
-    """A payee's sum within the scheme's floor and cap."""
-    if scheme.floor is not None:
+def bounded(scheme: Scheme, total: int, *, is_present: bool = True) -> int:
+    """A payee's sum within the scheme's floor and cap; no floor is there for who was not present."""
+    if scheme.floor is not None and is_present:
         total = max(total, scheme.floor)
     return total if scheme.cap is None else min(total, scheme.cap)
 
@@ -98,24 +103,30 @@ def _base(component: Component, doings: Doings) -> int:
             return doings.bases.get(component.name, 0)
 
 
+def _was_done(component: Component, doings: Doings) -> bool:
+    """Whether anything was sold or done that counts for a component."""
+    told = (doings.bases, doings.by_line, doings.unrounded)
+    return component.base in DONE_BASES and any(each.get(component.name) for each in told)
+
+
 def _earning(scheme: Scheme, component: Component, base: int, doings: Doings) -> Earning:
     if component.grain == "line":
-        amount = _settled(scheme, component, doings.by_line.get(component.name, 0), 1, doings.scores)
+        amount = _settled(scheme, component, doings.by_line.get(component.name, 0), 1, doings)
     else:
         # What is finer than a base can be is earned in proportion: numerator and denominator go their ways.
         fine = doings.unrounded.get(component.name)
         whole, parts = (base, 1) if fine is None else (fine.numerator, fine.denominator)
         exact = component.formula.earned(whole) if component.formula is not None else 0
-        amount = _settled(scheme, component, exact, EXACT * parts, doings.scores)
+        amount = _settled(scheme, component, exact, EXACT * parts, doings)
     return Earning(component.name, base, amount)
 
 
-def _settled(scheme: Scheme, component: Component, exact: int, denominator: int, scores: Mapping[str, int]) -> int:
+def _settled(scheme: Scheme, component: Component, exact: int, denominator: int, doings: Doings) -> int:
     """An exact sum times the coefficient, rounded once, within floor and cap; less than nothing for a deduction."""
     if component.factor is not None:
-        exact, denominator = exact * _times(component.factor, scores), denominator * WEIGHT
+        exact, denominator = exact * _times(component.factor, doings.scores), denominator * WEIGHT
     amount = rounded(exact, denominator, grain=scheme.grain, rule=scheme.rounding)
-    if component.floor is not None:
+    if component.floor is not None and doings.is_present:
         amount = max(amount, component.floor)
     if component.cap is not None:
         amount = min(amount, component.cap)

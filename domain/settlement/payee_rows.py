@@ -58,7 +58,7 @@ class PayeeLine(NamedTuple):
 
 
 def read_payees(table: Table, today: date) -> Iterator[PayeeLine | list[RowError]]:
-    """Each row as a payee, or what is wrong with it. today: from when uplines and keys count that say nothing else.
+    """Each row as a payee, or what is wrong with it. today: from when on uplines and keys count that say nothing else.
 
     :raises ValidationProblem: a needed column is missing, or one is unknown.
     """
@@ -120,6 +120,8 @@ def _read(row: Row, places: Mapping[str, int], columns: tuple[str, ...], today: 
         told["active"] = active
     details = {field: given for field in _DETAILS if (given := value(field)) is not None}
     told["details"] = {field: None if given == _NOTHING else given for field, given in details.items()}
+    if since_text is not None:
+        told["since"] = since_text
     keys = {(kind, each.strip()): None for kind in _KEYS for each in _BETWEEN.split(value(kind) or "") if each.strip()}
     for kind in [kind for kind, key in keys if key == _NOTHING]:
         text = Text("归属键不能在这里删除：请设截止日 until", "a key is not taken away here: give it a day `until`")

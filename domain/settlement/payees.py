@@ -52,10 +52,14 @@ class _Described(BaseModel):
 
 
 class NewPayee(_Described):
-    """A payee to be written down, or how one is from now on. code: the merchant's own number of them."""
+    """A payee to be written down, or how one is from now on. code: the merchant's own number of them.
+
+    since: the Shanghai day from which on role, cycle and active hold; when left out, today.
+    """
 
     name: Unmasked = Field(min_length=1, max_length=100)
     details: NewPayoutDetails = NewPayoutDetails()
+    since: Day | None = None
 
 
 class Payee(_Described):

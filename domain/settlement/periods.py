@@ -1,5 +1,6 @@
 """Periods of a cycle: Shanghai days, half-open."""
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 from domain.settlement.days import require_day
@@ -24,6 +25,13 @@ def period_of(cycle: Cycle, day: date) -> tuple[date, date]:
             return (first, middle) if day < middle else (middle, _next_month(day))
         case "month":
             return day.replace(day=1), _next_month(day)
+
+
+def next_common_start(cycles: Collection[Cycle], day: date) -> date:
+    """The first day from this one on that begins a period of each of these cycles."""
+    while any(period_of(cycle, day)[0] != day for cycle in cycles):
+        day += timedelta(days=1)
+    return day
 
 
 def _next_month(day: date) -> date:

@@ -50,6 +50,8 @@ BASES: Mapping[Base, str] = {
 MONEY_BASES: frozenset[Base] = frozenset({"paid", "kept", "fx-difference"})
 LINE_BASES: frozenset[Base] = frozenset({"paid", "kept", "quantity", "orders", "fx-difference"})
 """Those that come from order lines, and may be filtered."""
+DONE_BASES: frozenset[Base] = LINE_BASES | {"visits", "reviews", "bookings"}
+"""Those of which each piece was sold or done on some day."""
 
 Grain = Literal["payee", "line"]
 

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 from domain.access import Role
 from domain.settlement.payees import NewPayee, NewPayoutDetails
 from domain.settlement.periods import period_of
-from services.payees import PayeeRegister, today
+from services.payee_terms import today
+from services.payees import PayeeRegister
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches, PayoutBatchRow
 from storage.payouts import PayoutRow, Payouts

@@ -9,13 +9,21 @@ from typing import Literal, NamedTuple
 Cycle = Literal["day", "week", "half-month", "month"]
 
 
+class Term(NamedTuple):
+    """What holds of a payee from a day on, until the next one."""
+
+    since: date
+    role: str
+    cycle: Cycle | None = None
+    active: bool = True
+
+
 class Person(NamedTuple):
-    """A payee. above: who is above them, each from a day on; the last one that has begun holds."""
+    """A payee. terms: in order, at least one. above: who is above them, each from a day on; the last one that has begun
+    holds."""
 
     code: str
-    role: str
-    active: bool = True
-    cycle: Cycle | None = None
+    terms: tuple[Term, ...]
     above: tuple[tuple[date, str | None], ...] = ()
 
 

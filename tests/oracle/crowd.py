@@ -10,7 +10,7 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from tests.oracle.books import Books, Cycle, Line, Noted, Person
+from tests.oracle.books import Books, Cycle, Line, Noted, Person, Term
 from tests.oracle.shapes import MONTH
 
 ROLES = {
@@ -26,6 +26,7 @@ ROLES = {
 }
 _CYCLES: tuple[Cycle, ...] = ("day", "week", "half-month", "month")
 _HEADS = ("city-agent", "city")
+_YEAR = date(2026, 1, 1)
 _SPAN = 37
 """Days of sales, from three before the month on."""
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -65,20 +66,39 @@ def a_crowd(lines: int, payees: int, seed: str = "tandem") -> Crowd:
 
 
 def _people(pick: Random, count: int) -> list[Person]:
-    """Heads first; everybody else is below somebody before them or nobody, and some change."""
+    """Heads first; everybody else is below somebody before them or nobody, and some change, come or go."""
     roles = pick.choices([*ROLES], [*ROLES.values()], k=count)
     roles.sort(key=lambda role: role not in _HEADS)
     made: list[Person] = []
     for number, role in enumerate(roles):
         above: list[tuple[date, str | None]] = []
         if number and pick.random() < (0.1 if role in _HEADS else 0.9):
-            above.append((date(2026, 1, 1), made[pick.randrange(min(number, max(count // 4, 1)))].code))
+            above.append((_YEAR, made[pick.randrange(min(number, max(count // 4, 1)))].code))
         if above and pick.random() < 0.1:
             later = MONTH + timedelta(days=pick.randrange(-20, 45))
             above.append((later, pick.choice([None, made[pick.randrange(number)].code])))
-        cycle = pick.choice(_CYCLES) if pick.random() < 0.08 else None
-        made.append(Person(f"P{number:05}", role, pick.random() > 0.02, cycle, tuple(above)))
+        made.append(Person(f"P{number:05}", tuple(_terms(pick, role)), tuple(above)))
     return made
+
+
+def _terms(pick: Random, role: str) -> list[Term]:
+    """Mostly one for ever; some begin or end about the month, some become something else or pass to another cycle."""
+    cycle = pick.choice(_CYCLES) if pick.random() < 0.08 else None
+    first = Term(_YEAR, role, cycle, pick.random() > 0.02)
+    later = MONTH + timedelta(days=pick.randrange(-10, 40))
+    fate = pick.random()
+    if fate < 0.04:
+        return [first._replace(since=later)]
+    if fate < 0.08:
+        return [first, first._replace(since=later, active=False)]
+    if fate < 0.1:
+        back = later + timedelta(days=pick.randrange(1, 20))
+        return [first, first._replace(since=later, active=False), first._replace(since=back)]
+    if fate < 0.14:
+        return [first, first._replace(since=later, role=pick.choice([*ROLES]))]
+    if fate < 0.18:
+        return [first._replace(cycle="day"), first._replace(since=MONTH, cycle=pick.choice((None, "half-month")))]
+    return [first]
 
 
 def _a_line(pick: Random, number: int, people: list[Person], rates: Mapping[tuple[str, date], Decimal]) -> Line:

@@ -22,7 +22,7 @@ from storage.payees import Payees
 from storage.sales import PARTS, Sales
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.oracle.books import Line
+from tests.oracle.books import Line, Person
 from tests.oracle.crowd import Crowd
 from tests.oracle.recompute import Cents
 from tests.oracle.shapes import Shape
@@ -56,12 +56,11 @@ class Engine:
     async def take_in(self, crowd: Crowd) -> None:
         """Write people, sales, deeds, scores and rates down, as Tandem would."""
         register, books = PayeeRegister(self._database), crowd.books
-        for people in _in_chunks(books.people, 1_000):
-            payees = [
-                NewPayee(code=each.code, name=each.code, role=each.role, active=each.active, cycle=each.cycle)
-                for each in people
-            ]
-            await register.put(_FINANCE, payees)
+        most = max(len(each.terms) for each in books.people)
+        for number in range(most):
+            some = [each for each in books.people if len(each.terms) > number]
+            for people in _in_chunks(some, 1_000):
+                await register.put(_FINANCE, [_payee(each, number) for each in people])
         changes = [
             UplineChange(code=each.code, upline=upline, since=since)
             for each in books.people
@@ -118,6 +117,13 @@ class Engine:
         payee, order, line_id = self._numbers[line.payee], line.number // 3, f"{line.number}"
         of = SaleKey(basis, line.day, payee, order, line_id, line.order, words, line.first, line.bonded)
         return Sale(of, Amounts(line.paid, line.kept, line.foreign, line.quantity, line.orders))
+
+
+def _payee(person: Person, number: int) -> NewPayee:
+    """As they are by their terms of this number."""
+    term = person.terms[number]
+    more = {"role": term.role, "active": term.active, "cycle": term.cycle, "since": term.since}
+    return NewPayee.model_validate({"code": person.code, "name": person.code, **more})
 
 
 def _in_chunks(things: Sequence[Thing], size: int) -> Iterator[list[Thing]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.oracle.books import Books, Line, Noted, Person
+from tests.oracle.books import Books, Line, Noted, Person, Term
 
 Cents = dict[tuple[str, str], int]
 """By payee and component."""
@@ -60,11 +60,13 @@ class _Recomputation:
         self._books = books
         self._begin, self._end = period(cycle, day)
         roles = (scheme.get("payees") or {}).get("roles")
-        self._members = {
-            each.code: each
-            for each in books.people
-            if each.active and (not roles or each.role in roles) and (each.cycle or scheme["cycle"]) == cycle
-        }
+        self._members: dict[str, str] = {}
+        self._there: set[str] = set()
+        for person in books.people:
+            term, was_there = _as_they_were(person, self._begin, self._end)
+            if (not roles or term.role in roles) and (term.cycle or scheme["cycle"]) == cycle:
+                self._members[person.code] = term.role
+                self._there |= {person.code} if was_there else set()
         basis = scheme.get("counts", "completed")
         self._lines: dict[str, list[Line]] = defaultdict(list)
         for line in books.lines:
@@ -82,15 +84,32 @@ class _Recomputation:
     def cents(self) -> Cents:
         found: Cents = {}
         for component in self._scheme["earns"]:
-            for code, person in self._members.items():
-                if not component.get("roles") or person.role in _listed(component["roles"]):
+            for code, role in self._members.items():
+                if component.get("roles") and role not in _listed(component["roles"]):
+                    continue
+                if code in self._there or self._did_something(component, code):
                     found[code, component["name"]] = self._earned(component, code, found)
         sums: dict[str, int] = dict.fromkeys(self._members, 0)
         for (code, _), amount in found.items():
             sums[code] += amount
         for code, total in sums.items():
-            found[code, _BOUNDS] = _within(self._scheme, total) - total
+            found[code, _BOUNDS] = self._within(self._scheme, code, total) - total
         return found
+
+    def _did_something(self, component: Mapping[str, Any], code: str) -> bool:
+        """Whether somebody who was not there sold or did anything that counts all the same."""
+        of = component.get("of", "period")
+        if component.get("level") or not (of in _DEEDS or of in _OF_LINES or of == "fx-difference"):
+            return False
+        lines = [self._worth(component, line) for line in self._lines.get(code, ())] if of not in _DEEDS else []
+        by_line = component.get("grain") == "line" and sum(self._rounded(_paid_by(component, each)) for each in lines)
+        return bool(self._base(component, code) or by_line)
+
+    def _within(self, bounds: Mapping[str, Any], code: str, amount: int) -> int:
+        """Floors are for who was there."""
+        if "floor" in bounds and code in self._there:
+            amount = max(amount, int(_fen(bounds["floor"])))
+        return min(amount, int(_fen(bounds["cap"]))) if "cap" in bounds else amount
 
     def _earned(self, component: Mapping[str, Any], code: str, before: Cents) -> int:
         exact = self._exact(component, code, before)
@@ -98,7 +117,7 @@ class _Recomputation:
             score = self._score(code, component["factor"]["score"])
             reached = [step for step in component["factor"]["steps"] if score >= step["from"]]
             exact *= Decimal(str(reached[-1]["times"])) if reached else 0
-        amount = _within(component, self._rounded(exact))
+        amount = self._within(component, code, self._rounded(exact))
         return -amount if component.get("deducts") else amount
 
     def _exact(self, component: Mapping[str, Any], code: str, before: Cents) -> Decimal:
@@ -192,7 +211,20 @@ class _Recomputation:
         return amount if exact >= 0 else -amount
 
 
-def _below(people: Sequence[Person], members: Mapping[str, Person], day: date) -> dict[tuple[str, int], list[str]]:
+def _as_they_were(person: Person, begin: date, end: date) -> tuple[Term, bool]:
+    """By the last day of a period on which they were active; who was not on any, by its last day. And whether they
+    were."""
+    day = end
+    while day > begin:
+        day -= timedelta(days=1)
+        begun = [each for each in person.terms if each.since <= day]
+        if begun and begun[-1].active:
+            return begun[-1], True
+    begun = [each for each in person.terms if each.since < end]
+    return (begun or person.terms[:1])[-1], False
+
+
+def _below(people: Sequence[Person], members: Iterable[str], day: date) -> dict[tuple[str, int], list[str]]:
     """By payee and level, which members are below them on a day."""
     above = {
         each.code: next((code for since, code in sorted(each.above, reverse=True) if since <= day), None)
@@ -259,11 +291,6 @@ def _by_tiers(tiers: Mapping[str, Any], base: Decimal) -> Decimal:
         total += max(base - mark, Decimal(0)) * (rate - last)
         last = rate
     return total
-
-
-def _within(bounds: Mapping[str, Any], amount: int) -> int:
-    amount = max(amount, int(_fen(bounds["floor"]))) if "floor" in bounds else amount
-    return min(amount, int(_fen(bounds["cap"]))) if "cap" in bounds else amount
 
 
 def _mark(given: str | int) -> Decimal:

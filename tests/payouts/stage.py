@@ -84,7 +84,8 @@ class Stage:
     async def prepare(self, runs: int) -> None:
         """Payees and uplines by the API, their sales by the table, a scheme for each run."""
         for start in range(0, len(self.everybody), _AT_ONCE):
-            described = [each.described() for each in self.everybody[start : start + _AT_ONCE]]
+            some = self.everybody[start : start + _AT_ONCE]
+            described = [{**each.described(), "since": self.month.isoformat()} for each in some]
             await self._expect(self.finance, "PUT", "/api/v1/payees", {"payees": described})
         above = [
             {"code": each.code, "upline": each.upline.code, "since": self.month.isoformat()}

@@ -167,7 +167,13 @@ class Year(Counter):
         await self.register.put(
             QIAN,
             [
-                NewPayee(code=code, name=f"名{code}", role=role, details=_DETAILS.get(code, _ANYBODY))
+                NewPayee(
+                    code=code,
+                    name=f"名{code}",
+                    role=role,
+                    details=_DETAILS.get(code, _ANYBODY),
+                    since=date(2026, 1, 1),
+                )
                 for code, role in people.items()
             ],
         )

@@ -29,7 +29,7 @@ from tests.clock import SteppedClock
 from tests.services.test_selling import OPS, Counter, a_refund, an_order, key
 
 QIAN = an_actor("qian", Role.FINANCE)
-MAY = date(2026, 5, 1)
+MAY, NEW_YEAR = date(2026, 5, 1), date(2026, 1, 1)
 SCHEME = """
 scheme:
   name: promoters
@@ -114,7 +114,7 @@ async def with_people(found: Office) -> Office:
     """The office, with a scheme in force, two cities and six promoters below them."""
     await found.publish()
     people = [("C1", "city"), ("C2", "city"), *((f"P{number}", "promoter") for number in range(1, 7))]
-    await found.register.put(QIAN, [NewPayee(code=code, name=code, role=role) for code, role in people])
+    await found.register.put(QIAN, [NewPayee(code=code, name=code, role=role, since=NEW_YEAR) for code, role in people])
     codes = [code for code, role in people if role == "promoter"]
     await found.register.set_keys(QIAN, [key(code, "channel", code) for code in codes])
     above = [UplineChange(code=code, upline=f"C{1 + number % 2}", since=MAY) for number, code in enumerate(codes)]
@@ -156,7 +156,7 @@ async def test_what_comes_after_the_freezing_counts_for_the_next(office: Office)
     await office.told(an_order("E2", channel="P2"))
     await office.note("visits", {"P1": 9})
     await office.register.set_uplines(QIAN, [UplineChange(code="P1", upline="C2", since=MAY)])
-    await office.register.put(QIAN, [NewPayee(code="P1", name="P1", role="city")])
+    await office.register.put(QIAN, [NewPayee(code="P1", name="P1", role="city", since=MAY)])
     digest = await office.steps.run(calculation)
     assert await office.earned(calculation) == {"P1": {"sales": 1_500, "deals": 37}, "C1": {"city": 360}}
     assert await office.steps.run(calculation) == digest, "done again, it is the same"
@@ -235,7 +235,7 @@ async def test_what_cannot_be_computed_is_refused_before_it_begins(office: Offic
 
 
 async def test_payees_of_another_cycle_are_settled_by_their_own(office: Office) -> None:
-    daily = NewPayee(code="P1", name="P1", role="promoter", cycle="day")
+    daily = NewPayee(code="P1", name="P1", role="promoter", cycle="day", since=MAY)
     await office.register.put(QIAN, [daily])
     await office.told(an_order(channel="P1"), an_order("E2", channel="P3"))
     assert "P1" not in await office.earned(await office.preview())

@@ -71,6 +71,7 @@ ABOUT_NOBODY = {
     "login_attempts",
     "payee_facts",
     "payee_keys",
+    "payee_terms",
     "payee_uplines",
     "payees",
     "payout_approvals",

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.access import Role
 from domain.problems import AuthorizationProblem, ConflictProblem, ProblemError
 from domain.settlement.approvals import ApprovalPolicy, ApprovalStep
+from domain.settlement.scheme import Cycle
 from services.sale_corrections import Part
 from services.settlement_runs import RunView, SettlementRunService
 from storage.ledger import Ledger
@@ -36,12 +37,13 @@ JUNE = date(2026, 6, 1)
 class Books:
     """A merchant's settlements, done by hand instead of by workflows."""
 
-    def __init__(self, office: Office, policy: ApprovalPolicy | None = None) -> None:
+    def __init__(self, office: Office, policy: ApprovalPolicy | None = None, scheme: str = "promoters") -> None:
         self.office = office
+        self.scheme = scheme
         self.runs = SettlementRunService(office.database, office.steps, policy)
 
-    async def computed(self, day: date = MAY) -> RunView:
-        view = await self.runs.ask(QIAN, "promoters", day)
+    async def computed(self, day: date = MAY, cycle: Cycle | None = None) -> RunView:
+        view = await self.runs.ask(QIAN, self.scheme, day, cycle)
         for each in view.calculations:
             await self.office.steps.run(each.id)
         await self.runs.computed(view.run.id)
@@ -54,12 +56,18 @@ class Books:
             await self.runs.book_part(run, calculation, part)
         await self.runs.finish(run)
 
-    async def settled(self, day: date = MAY) -> RunView:
+    async def settled(self, day: date = MAY, cycle: Cycle | None = None) -> RunView:
         """Computed, approved by another, booked."""
-        view = await self.computed(day)
+        view = await self.computed(day, cycle)
         await self.runs.decide(WU, view.run.id, approve=True)
         await self.book(view.run.id)
         return await self.runs.show(QIAN, view.run.id)
+
+    async def closed(self, day: date = MAY, cycle: Cycle | None = None) -> RunView:
+        """Settled, and closed for ever."""
+        view = await self.settled(day, cycle)
+        await self.runs.close(WU, self.scheme, day, cycle)
+        return view
 
     async def payable(self) -> Mapping[str, int]:
         """What each payee may have now or later, less what they owe, by code; without those who may have nothing."""

@@ -1,0 +1,31 @@
+"""A scheme's new version may have another cycle, from a day on which both cycles begin a period."""
+
+from domain.definitions import DefinitionVersion
+from domain.problems import ConflictProblem, RuntimeProblem, Text
+from domain.settlement.periods import next_common_start
+from domain.settlement.scheme_reading import scheme_of
+
+
+def refuse_split_periods_of(before: DefinitionVersion, after: DefinitionVersion) -> None:
+    """Returns when no period is cut where a version of a scheme follows another; a version that this Tandem cannot read
+    is none that anybody is settled by.
+
+    :raises ConflictProblem: one is; it names the next day that both cycles have in common.
+    """
+    try:
+        old, new = scheme_of(before.properties), scheme_of(after.properties)
+    except RuntimeProblem:
+        return
+    if old.cycle == new.cycle:
+        return
+    day = next_common_start((old.cycle, new.cycle), new.start)
+    if day != new.start:
+        raise ConflictProblem(
+            Text(
+                f"{after.label} 的周期是 {new.cycle}，此前的 {before.version} 是 {old.cycle}："
+                f"from 要写两种周期共同的起点，否则有的日子会结算两次。{new.start} 之后的下一个是 {day}",
+                f"{after.label} is by {new.cycle}, and {before.version} before it by {old.cycle}: `from` has to be a "
+                f"day on which both begin a period, or some days are settled twice. The next one is {day}",
+            ),
+            next_day=str(day),
+        )

@@ -1,0 +1,69 @@
+"""What is refused of what people say about payees, and why."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.attribution import Key
+from domain.settlement.exact import WEIGHT
+from storage.payees import PayeeKeyRow
+
+MOST_AT_ONCE = 1_000
+
+
+def refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:
+    """Returns when on no day more than the whole of a key is given away. Raises ConflictProblem, with key and day."""
+    by_key: dict[Key, list[PayeeKeyRow]] = defaultdict(list)
+    for each in held:
+        by_key[Key(each.kind, each.value)].append(each)
+    for key, rows in by_key.items():
+        for day in {each.since for each in rows}:
+            on_day = [each for each in rows if each.since <= day and (each.until is None or day < each.until)]
+            if (given := sum(each.share for each in on_day)) > WEIGHT:
+                raise ConflictProblem(
+                    Text(
+                        f"{key.kind}:{key.value} 在 {day} 已分给收款人 {given / 100:g}%，合计不能超过 100%；"
+                        "请先给原有的归属加上截止日 until",
+                        f"{key.kind}:{key.value} would be given away to {given / 100:g}% on {day}; end the earlier "
+                        "ones by `until` first",
+                    ),
+                    key=f"{key.kind}:{key.value}",
+                    day=str(day),
+                )
+
+
+def refuse_too_many(given: Sequence[object]) -> None:
+    """Raises ValidationProblem for none, or for more than are taken at once."""
+    if not 1 <= len(given) <= MOST_AT_ONCE:
+        raise ValidationProblem(
+            Text(f"一次 1 到 {MOST_AT_ONCE} 条，请分批", f"1 to {MOST_AT_ONCE} at once: hand them in in parts")
+        )
+
+
+def unknown_payees(codes: Sequence[str]) -> NotFoundProblem:
+    """That there are no such payees, for whoever asks."""
+    shown = ", ".join(codes[:5])
+    return NotFoundProblem(
+        Text(
+            f"没有收款人 {shown}，或不在您的数据范围内", f"No such payee within your data scope: {', '.join(codes[:5])}"
+        ),
+        codes=list(codes[:20]),
+    )
+
+
+def written_at_once(codes: Sequence[str]) -> ConflictProblem:
+    """That somebody else was quicker."""
+    shown = ", ".join(codes[:5])
+    return ConflictProblem(
+        Text(
+            f"有人同时在登记 {shown} 中的收款人，未做改动；请再提交一次",
+            f"Somebody writes down one of {shown} at the same moment, and nothing was changed: hand them in once more",
+        )
+    )
+
+
+def elsewhere(code: str) -> AuthorizationProblem:
+    """That a payee belongs to a unit which the person does not see."""
+    return AuthorizationProblem(
+        Text(f"收款人 {code} 的组织不在您的数据范围内", f"The unit of the payee {code} is not within your data scope")
+    )
