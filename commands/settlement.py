@@ -24,6 +24,7 @@ from runtime.settings import Settings
 from runtime.settings_source import read_settings
 from services.calculations import CalculationSteps
 from services.exchange_rates import ExchangeRateService, Rate
+from services.left_out import told_left_out
 from services.sale_corrections import SaleCorrectionService
 from services.settlement_runs import RunView, SettlementRunService
 from storage.engine import Database
@@ -109,6 +110,10 @@ def note_rate(
 def settle_period(
     scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
     day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
+    leave_out: Annotated[
+        bool,
+        typer.Option("--leave-out", help="本期没有计入业绩的订单先不计 / settle without orders that have no sales"),
+    ] = False,
 ) -> None:
     """结算一个账期：核算后等他人批准 / settle a period: computed, then others have to approve."""
 
@@ -116,7 +121,7 @@ def settle_period(
         steps = CalculationSteps(database)
         runs = SettlementRunService(database, steps, settings.settlement_approvals)
         actor = command_line_actor(Role.FINANCE)
-        view = await runs.ask(actor, scheme, day.date())
+        view = await runs.ask(actor, scheme, day.date(), leave_out=leave_out)
         for each in view.calculations:
             await steps.run(each.id)
         await runs.computed(view.run.id)
@@ -183,8 +188,12 @@ def _show_run(view: RunView, settings: Settings) -> None:
         en = f"{run.waiting} more closed periods changed: the next settlement adjusts them"
         say(settings, Text(zh, en))
     typer.echo(str(run.id))
+    for calculation in view.calculations:
+        for each in told_left_out(calculation.left_out or {}):
+            said = f"{calculation.start} – {calculation.end}"
+            say(settings, Text(f"{said}：{each.zh}", f"{said}: {each.en}"), err=True)
     for remark in view.remarks:
-        say(settings, remark)
+        say(settings, remark, err=True)
     rows = [
         {"period": str(each.start), "purpose": each.purpose, "total": each.total_minor, "digest": each.digest}
         for each in view.calculations

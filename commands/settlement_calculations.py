@@ -17,6 +17,7 @@ from domain.problems import Text
 from domain.settlement.scheme import Cycle
 from runtime.settings import Settings
 from services.calculations import CalculationSteps, Wanted
+from services.left_out import told_left_out
 from services.repeats import RepeatOutcome, Repeats
 from services.settlement_views import CalculationView, SettlementViews
 from storage.calculation_tables import Purpose
@@ -119,7 +120,7 @@ def _show(view: CalculationView, settings: Settings, *, as_json: bool) -> None:
     zh = f"{row.scheme} {row.version}，{row.start} 至 {row.end}（不含），{row.members} 位收款人，合计 {total}"
     en = f"{row.scheme} {row.version}, {row.start} to {row.end}, {row.members} payees, {total} in all"
     say(settings, Text(f"{zh}\n摘要 {row.digest}\n编号 {row.id}", f"{en}\ndigest {row.digest}\nid {row.id}"))
-    for remark in view.remarks:
+    for remark in (*view.remarks, *told_left_out(row.left_out or {})):
         say(settings, remark, err=True)
     if view.repeat is not None:
         _show_outcome(view.repeat, settings)
@@ -150,6 +151,7 @@ def _shown(view: CalculationView) -> Mapping[str, Any]:
         "digest": row.digest,
         "total_minor": row.total_minor,
         "members": row.members,
+        "left_out": row.left_out,
         "components": [asdict(each) for each in view.components],
         "remarks": [each.as_dict() for each in view.remarks],
     }

@@ -7,7 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -32,14 +32,16 @@ from services.attribution_book import AttributionBook
 from services.repeats import note_outcome
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
 from services.settlement_overlaps import refuse_paying_twice
+from services.settlement_rates import rates_of_last_day
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
 from storage.calculations import Calculations, Membership, Part, rates_of
 from storage.definitions import Definitions
 from storage.engine import Database
-from storage.exchange_rates import ExchangeRates
+from storage.left_out import LeftOut, Omitted
 from storage.payee_facts import DEEDS, PayeeFacts
-from storage.sale_sums import Extent, SaleSums
+from storage.sale_filters import Extent
+from storage.sale_sums import SaleSums
 from storage.sales import PARTS, Sales
 from storage.settlement_overlaps import SettlementOverlaps
 from storage.unit_of_work import UnitOfWork
@@ -120,15 +122,22 @@ class CalculationSteps:
             if row.state != "asked":
                 return row.members or 0
             scheme = await self.scheme(work, row)
-            last = row.end - timedelta(days=1)
-            row.rates = await _rates(work, scheme, last)
             row.members = await Calculations(work).freeze_members(_membership(scheme, row))
             await refuse_paying_twice(work, row)
             # Last: whoever adds sales waits for the rest of this transaction.
             row.facts_upto = await PayeeFacts(work).watermark()
             row.sales_upto = await Sales(work).watermark()
+            row.rates = await rates_of_last_day(work, scheme, row)
+            row.left_out = dict((await self.left_out(work, row)).counts)
             row.state, row.frozen_at = "frozen", work.now
             return row.members
+
+    async def left_out(self, work: UnitOfWork, row: CalculationRow) -> Omitted:
+        """Orders of the period that have no sales as things stand."""
+        rules, scheme = await self._book.current(work), await self.scheme(work, row)
+        if rules is None:
+            return Omitted({}, ())
+        return await LeftOut(work).found(scheme.counts, row.start, row.end, rules.since)
 
     async def earn_alone(self, calculation: UUID, part: int) -> Part:
         """The first pass over a part: what payees earn by themselves, and what it lets their uplines see."""
@@ -313,23 +322,6 @@ async def _is_kept(work: UnitOfWork, row: CalculationRow, pass_: int, done: Part
             )
         )
     return True
-
-
-async def _rates(work: UnitOfWork, scheme: Scheme, day: date) -> dict[str, str] | None:
-    """The rates of the last day, of every currency that anything was sold in, where the scheme asks for them."""
-    if all(each.base != "fx-difference" for each in scheme.components):
-        return None
-    currencies = await Sales(work).currencies()
-    rates = await ExchangeRates(work).on({(each, day) for each in currencies})
-    if missing := sorted(currencies - {currency for currency, _ in rates}):
-        raise ValidationProblem(
-            Text(
-                f"{missing[0]} 在 {day} 没有汇率，请先用 tandem settle rate 登记",
-                f"{missing[0]} has no rate on {day}: note one by `tandem settle rate`",
-            ),
-            currencies=missing,
-        )
-    return {currency: format(rate, "f") for (currency, _), rate in rates.items()}
 
 
 def _membership(scheme: Scheme, row: CalculationRow) -> Membership:

@@ -9,8 +9,6 @@ from domain.access import Actor, Permission
 from domain.money import HOME_CURRENCY
 from domain.problems import Text, ValidationProblem
 from domain.settlement.days import require_day
-from services.selling import NO_RATE
-from storage.attributions import Attributions
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
@@ -38,14 +36,16 @@ class ExchangeRateService:
         self._database = database
 
     async def set(self, actor: Actor, rates: Sequence[Rate]) -> None:
-        """Note rates; orders that waited for one are looked at again. Raises ValidationProblem for what is none."""
+        """Note rates. Orders of the days that they hold for are looked at: those that waited, and those that another
+        rate was noted for before. Raises ValidationProblem for what is none."""
         actor.require(Permission.SETTLEMENTS_RUN)
         if not 1 <= len(rates) <= MOST_AT_ONCE:
             raise ValidationProblem(Text(f"一次 1 到 {MOST_AT_ONCE} 条", f"1 to {MOST_AT_ONCE} at once"))
         read = {(each.currency, require_day(each.day)): _rate(each) for each in rates}
         async with UnitOfWork(self._database) as work:
             await ExchangeRates(work).set(read, actor.login)
-            await SaleQueue(work).add_keys(await Attributions(work).with_problem(NO_RATE))
+            spans = await ExchangeRates(work).spans(read.keys())
+            await SaleQueue(work).add_paid_in(*zip(*spans, strict=True))
             shown = [{"currency": each.currency, "day": str(each.day), "rate": each.rate} for each in rates]
             await AuditLog(work).record(actor, "exchange-rate.set", "exchange-rates", {"rates": shown})
 

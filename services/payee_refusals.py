@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.attribution import Key
 from domain.settlement.exact import WEIGHT
+from domain.settlement.payees import NewFact
+from storage.payee_facts import Contradicted
 from storage.payees import PayeeKeyRow
 
 MOST_AT_ONCE = 1_000
@@ -66,4 +68,23 @@ def elsewhere(code: str) -> AuthorizationProblem:
     """That a payee belongs to a unit which the person does not see."""
     return AuthorizationProblem(
         Text(f"收款人 {code} 的组织不在您的数据范围内", f"The unit of the payee {code} is not within your data scope")
+    )
+
+
+def noted_otherwise(fact: NewFact, noted: Contradicted) -> ConflictProblem:
+    """That a fact says something else than was noted under its name and key, and how to correct it."""
+    row, named = noted.place + 1, f"{fact.code} {fact.name} {fact.key}"
+    return ConflictProblem(
+        Text(
+            f"第 {row} 条 {named}：已记为 {noted.day} {noted.amount}，与这次的 {fact.day} {fact.amount} 不同。"
+            "另一件事请换一个 key；要更正，用新的 key 记一笔冲减（负数），考核分用新的 key 再记一次",
+            f"Row {row}, {named}: noted as {noted.amount} on {noted.day}, and now as {fact.amount} on {fact.day}. Name "
+            "another deed by another key; correct this one by a count below nothing under a new key, a score by noting "
+            "it again under a new key",
+        ),
+        row=row,
+        code=fact.code,
+        name=fact.name,
+        key=fact.key,
+        noted={"day": str(noted.day), "amount": noted.amount},
     )

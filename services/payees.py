@@ -16,6 +16,7 @@ from services.disclosure import record_unmasking, require_unmasking
 from services.payee_circles import refuse_any_circle
 from services.payee_refusals import (
     elsewhere,
+    noted_otherwise,
     refuse_overgiven,
     refuse_too_many,
     unknown_payees,
@@ -238,7 +239,8 @@ class PayeeRegister:
     async def note_facts(self, actor: Actor, facts: Sequence[NewFact]) -> int:
         """Note what payees did and were given; how many facts that were not noted before. All of them or none.
 
-        :raises NotFoundProblem: one of the payees is not there, or out of scope.
+        :raises NotFoundProblem: one of the payees is not there, or out of scope. :raises ConflictProblem: one says
+            something else than was noted of its payee by its name and key.
         """
         actor.require(Permission.PAYEES_MANAGE)
         refuse_too_many(facts)
@@ -246,6 +248,8 @@ class PayeeRegister:
             rows = await self._rows(work, actor, [each.code for each in facts])
             noted = [PayeeFact(rows[each.code].id, each.name, each.day, each.amount, each.key) for each in facts]
             new = await PayeeFacts(work).add(noted, actor.login)
+            if (other := await PayeeFacts(work).contradicted(noted)) is not None:
+                raise noted_otherwise(facts[other.place], other)
             if new:
                 shown = [each.model_dump(mode="json") for each in facts]
                 await AuditLog(work).record(actor, "payee.facts", _target(facts), {"facts": shown})

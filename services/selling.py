@@ -16,7 +16,7 @@ import structlog
 from domain.money import HOME_CURRENCY, minor_rate
 from domain.problems import Text
 from domain.settlement.attribution import AttributionRules, Basis, Clues, Shares, attribute, keys_of
-from domain.settlement.selling import Sale, SoldLine, SoldOrder, differences, sales_of
+from domain.settlement.selling import WORD_FIELDS, Sale, SoldLine, SoldOrder, WentBack, differences, sales_of
 from services.attribution_book import AttributionBook
 from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
@@ -32,6 +32,10 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+# `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
+# they say what went back. Everywhere else an order is closed as a whole.
+_CLOSED_BY_ANY_REFUND = frozenset({"pinduoduo"})
+_CATEGORY = WORD_FIELDS.index("category")
 NO_RATE = "no-rate"
 NO_LINES = "no-lines"
 PROBLEMS: Mapping[str, Text] = {
@@ -55,12 +59,14 @@ class Looked:
 
 @dataclass(slots=True)
 class _Batch:
-    """Orders under way. standings: what was found when each began to count; owners: whose each is, by role."""
+    """Orders under way. standings: what was found when each began to count; owners: whose each is, by role; bonded: by
+    order and line, as it was found when the line began to count."""
 
     orders: Sequence[QueuedOrder]
     standings: dict[int, Standing]
     lines: Mapping[int, Sequence[SoldLine]]
     owners: dict[int, dict[str, Shares]] = field(default_factory=dict)
+    bonded: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
 
 
 class Selling:
@@ -113,10 +119,12 @@ class Selling:
         counting, stand = await _counting(work, rules, orders, standings)
         batch = _Batch(counting, stand, await SaleQueue(work).lines([each.key for each in counting]))
         ever = await self._attribute(work, rules, batch)
-        now = await self._sales(work, rules, batch)
         days = {day for standing in standings.values() for day in standing.days.values()}
-        before = await Sales(work).told(keys, days, ever) if days and ever else []
-        changes = differences(now, before)
+        before: Sequence[Sale] = ()
+        if days and ever:
+            before = await Sales(work).told(keys, days, ever)
+            batch.bonded = await _bonded(work, batch, before, days, ever)
+        changes = differences(await self._sales(work, rules, batch), before)
         await Sales(work).add(changes)
         await Attributions(work).counted(batch.standings)
         return len(changes)
@@ -197,7 +205,9 @@ class Selling:
                     rate=rate,
                     channel=each.channel,
                     influencer=_influencer(each),
-                    is_first=bool(batch.standings[each.key].is_first),
+                    is_first=batch.standings[each.key].is_first,
+                    is_closed=_is_closed(each, refunds.get(each.key, ())),
+                    bonded=batch.bonded.get(each.key, {}),
                 )
                 found += sales_of(sold, list(batch.owners[each.key].values()), rules)
         return found
@@ -242,6 +252,26 @@ async def _counting(
     return found, stand
 
 
+async def _bonded(
+    work: UnitOfWork, batch: _Batch, before: Sequence[Sale], days: Collection[date], ever: Collection[int]
+) -> Mapping[int, Mapping[str, bool | None]]:
+    """What was found of lines when they began to count. before: what they come to; of what comes to nothing by now the
+    rows themselves are asked."""
+    found: dict[int, dict[str, bool | None]] = defaultdict(dict)
+    for of, _ in before:
+        known = of.is_bonded or of.words[_CATEGORY]
+        found[of.order_key][of.line_id] = of.is_bonded if known else None
+    gone = [
+        each.key
+        for each in batch.orders
+        if any(line.line_id not in found[each.key] for line in batch.lines.get(each.key, ()))
+    ]
+    if gone:
+        for (order, line), bonded in (await Sales(work).bonded(gone, days, ever)).items():
+            found[order].setdefault(line, bonded)
+    return found
+
+
 def _begins(rules: AttributionRules) -> str:
     """Why all orders are looked at when a version of the rules comes into force."""
     return f"rules {rules.version}"
@@ -259,6 +289,12 @@ def _days(order: QueuedOrder) -> dict[Basis, date]:
     if order.completed_at is not None or order.status == "completed":
         found["completed"] = _day(order.completed_at or order.told_at)
     return found
+
+
+def _is_closed(order: QueuedOrder, refunds: Sequence[WentBack]) -> bool:
+    """Whether whatever was paid for an order went back, whether or not a refund tells of it."""
+    says_any = order.account_id.partition("/")[0] in _CLOSED_BY_ANY_REFUND
+    return order.status == "closed" and not (says_any and refunds)
 
 
 def _day(at: datetime) -> date:

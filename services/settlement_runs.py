@@ -16,6 +16,7 @@ from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early, refuse_settling_early
 from services.calculations import CalculationSteps, Wanted
+from services.left_out import refuse_left_out
 from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
@@ -73,11 +74,16 @@ class SettlementRunService:
         self._steps = steps
         self._policy = policy or ApprovalPolicy()
 
-    async def ask(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> RunView:
+    async def ask(
+        self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None, *, leave_out: bool = False
+    ) -> RunView:
         """Plan the settlement of the period that a day is in, and of closed ones that changed; a workflow computes it.
 
+        leave_out: also while orders of the period have no sales; the audit says how many.
+
         :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
-        :raises ConflictProblem: the period is closed, a settlement of it is under way, or it is too early.
+        :raises ConflictProblem: the period is closed, a settlement of it is under way, it is too early, or orders
+            have no sales.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         actor.require_everything()
@@ -96,6 +102,9 @@ class SettlementRunService:
                     )
                 )
             await self._steps.refuse_overlapping(work, own)
+            omitted = await self._steps.left_out(work, own)
+            if not leave_out:
+                refuse_left_out(omitted, own.start, own.end)
             # Two runs of different cycles would adjust the same closed period.
             await SettlementOverlaps(work).hold(scheme)
             changed, waiting = await periods.changed_since(scheme, MOST_ADJUSTED)
@@ -117,7 +126,10 @@ class SettlementRunService:
                 again = await self._again(work, actor, await periods.require(origin), booked)
                 planned.append(RunCalculationRow(run=run.id, calculation=again, origin=origin, before=booked))
             await SettlementRuns(work).add(run, planned)
-            detail = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1, "waiting": waiting}
+            detail: dict[str, object] = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1}
+            detail["waiting"] = waiting
+            if leave_out:
+                detail["left_out"] = dict(omitted.counts)
             await AuditLog(work).record(actor, "settlement.run", _target(run.id), detail)
             return await _view(work, run)
 

@@ -22,7 +22,8 @@ from storage.definitions import Definitions
 from storage.engine import Database
 from storage.paging import Page, PageRequest
 from storage.payees import Payees
-from storage.sale_sums import Extent, SaleSums
+from storage.sale_filters import Extent
+from storage.sale_sums import SaleSums
 from storage.unit_of_work import UnitOfWork
 
 MOST_ORDERS_SHOWN = 500

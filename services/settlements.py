@@ -48,9 +48,11 @@ class SettlementService:
         await begin_soon(self._start(row), calculation=str(row.id))
         return view
 
-    async def settle(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> RunView:
-        """Begin to settle a period; raises as `SettlementRunService.ask`."""
-        view = await self._runs.ask(actor, scheme, day, cycle)
+    async def settle(
+        self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None, *, leave_out: bool = False
+    ) -> RunView:
+        """Begin to settle a period; leave_out, and what is raised, as of `SettlementRunService.ask`."""
+        view = await self._runs.ask(actor, scheme, day, cycle, leave_out=leave_out)
         await begin_soon(self._go_on(view), run=str(view.run.id))
         return view
 

@@ -157,11 +157,6 @@ class Attributions(Repository):
             }
             await fetch(self.work, _COUNTED, values)
 
-    async def with_problem(self, problem: str) -> set[int]:
-        """The orders that have no sales for this reason."""
-        row = SoldOrderRow
-        return set(await self.session.scalars(select(col(row.order_key)).where(col(row.problem) == problem)))
-
 
 _COUNTED = """
     INSERT INTO sold_orders (order_key, is_first, paid_on, completed_on, problem, counted_at)

@@ -17,7 +17,8 @@ State = Literal["asked", "frozen", "computed", "failed"]
 class CalculationRow(Table, table=True):
     """One calculation. text_digest: of the scheme's text. components: their names, in the order of their numbers.
     sales_upto, facts_upto: the last rows that count. rates: of other currencies on the last day, as decimals. repeats:
-    which calculation it does again; differing: how many payees came to something else than in that one."""
+    which calculation it does again; differing: how many payees came to something else than in that one.
+    left_out: how many orders of the period had no sales when it was frozen, by reason (`storage.left_out`)."""
 
     __tablename__ = "settlement_calculations"
     id: UUID = Field(primary_key=True)
@@ -37,6 +38,7 @@ class CalculationRow(Table, table=True):
     facts_upto: int | None = Field(default=None, sa_type=BigInteger)
     rates: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     members: int | None = None
+    left_out: dict[str, int] | None = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     frozen_at: datetime | None = instant(optional=True)
     computed_at: datetime | None = instant(optional=True)
     digest: str | None = None

@@ -45,6 +45,18 @@ class ExchangeRates(Repository):
                 statement.on_conflict_do_update(index_elements=["currency", "day"], set_=changes)
             )
 
+    async def spans(self, rates: Collection[tuple[str, date]]) -> list[tuple[str, date, date]]:
+        """For how long each of these rates holds: currency, its day, and the first day that it is not for."""
+        if not rates:
+            return []
+        named = sorted(rates)
+        values = {
+            "currencies": [currency for currency, _ in named],
+            "days": [day for _, day in named],
+            "holds": HOLDS_FOR.days,
+        }
+        return [(currency, start, end) for currency, start, end in await fetch(self.work, _SPANS, values)]
+
     async def on(self, wanted: Collection[tuple[str, date]]) -> dict[tuple[str, date], Decimal]:
         """The rate of each currency and day that there is one for: of that day, or the last before it that holds."""
         if not wanted:
@@ -58,6 +70,12 @@ class ExchangeRates(Repository):
         return {(currency, day): rate for currency, day, rate in await fetch(self.work, _ON, values)}
 
 
+_SPANS = """
+    SELECT named.currency, named.day, least(named.day + %(holds)b::integer, min(r.day))
+    FROM unnest(%(currencies)b::text[], %(days)b::date[]) AS named (currency, day)
+    LEFT JOIN exchange_rates r ON r.currency = named.currency AND r.day > named.day
+    GROUP BY named.currency, named.day
+"""
 _ON = """
     SELECT wanted.currency, wanted.day, found.rate
     FROM unnest(%(currencies)b::text[], %(days)b::date[]) AS wanted (currency, day)

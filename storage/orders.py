@@ -84,6 +84,12 @@ class OrderRow(ScopedColumns, Table, table=True):
         UniqueConstraint("account_id", "order_id"),
         Index("ix_orders_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_orders_order_id", "order_id"),
+        Index(
+            "ix_orders_abroad",
+            "currency",
+            text("coalesce(paid_at, created_at, told_at)"),
+            postgresql_where=text("currency <> 'CNY'"),
+        ),
         Index("ix_orders_account_id_paid_at", "account_id", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
     )
 

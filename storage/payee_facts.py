@@ -22,7 +22,7 @@ _LOCK = "payee-facts"
 
 
 class PayeeFactRow(Table, table=True):
-    """One fact. key: names it among those of its name, so that it is noted once."""
+    """One fact. key: names it among those of its payee and name, so that it is noted once."""
 
     __tablename__ = "payee_facts"
     seq: int = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=True)])
@@ -35,7 +35,7 @@ class PayeeFactRow(Table, table=True):
     noted_by: str
 
     __table_args__ = (
-        UniqueConstraint("name", "key"),
+        UniqueConstraint("payee", "name", "key"),
         Index("ix_payee_facts_payee_day", "payee", "day"),
         Index("ix_payee_facts_day_seq", "day", "seq"),
     )
@@ -51,6 +51,14 @@ class PayeeFact(NamedTuple):
     key: str
 
 
+class Contradicted(NamedTuple):
+    """What was noted instead of a fact. place: among those that were asked about, the first being 0."""
+
+    place: int
+    day: date
+    amount: int
+
+
 class PayeeFacts(Repository):
     """Facts by payee and day."""
 
@@ -59,10 +67,12 @@ class PayeeFacts(Repository):
         if not facts:
             return 0
         await lock_shared(self.work, _LOCK)
-        values: dict[str, object] = {
-            name: list(each) for name, each in zip(PayeeFact._fields, zip(*facts, strict=True), strict=True)
-        }
-        return len(await fetch(self.work, _ADD, {**values, "by": by, "now": self.now}))
+        return len(await fetch(self.work, _ADD, {**_columns(facts), "by": by, "now": self.now}))
+
+    async def contradicted(self, facts: Sequence[PayeeFact]) -> Contradicted | None:
+        """The first of the facts that says something else than was noted of this payee, name and key."""
+        rows = await fetch(self.work, _CONTRADICTED, _columns(facts)) if facts else []
+        return next((Contradicted(*row) for row in rows), None)
 
     async def watermark(self) -> int:
         """The number of the last fact; nobody adds one until this unit of work ends."""
@@ -78,13 +88,26 @@ class PayeeFacts(Repository):
         return found
 
 
+def _columns(facts: Sequence[PayeeFact]) -> dict[str, object]:
+    return {name: list(each) for name, each in zip(PayeeFact._fields, zip(*facts, strict=True), strict=True)}
+
+
+_CONTRADICTED = """
+    SELECT told.place - 1, noted.day, noted.amount
+    FROM unnest(
+        %(payee)b::integer[], %(name)b::text[], %(day)b::date[], %(amount)b::integer[], %(key)b::text[]
+    ) WITH ORDINALITY AS told (payee, name, day, amount, key, place)
+    JOIN payee_facts noted USING (payee, name, key)
+    WHERE (noted.day, noted.amount) <> (told.day, told.amount)
+    ORDER BY told.place LIMIT 1
+"""
 _ADD = """
     INSERT INTO payee_facts (payee, name, day, amount, key, noted_at, noted_by)
     SELECT payee, name, day, amount, key, %(now)b::timestamptz, %(by)b::text
     FROM unnest(
         %(payee)b::integer[], %(name)b::text[], %(day)b::date[], %(amount)b::integer[], %(key)b::text[]
     ) AS t(payee, name, day, amount, key)
-    ON CONFLICT (name, key) DO NOTHING RETURNING 1
+    ON CONFLICT (payee, name, key) DO NOTHING RETURNING 1
 """
 _SUMS = """
     SELECT payee, name,

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     Subquery,
     and_,
@@ -20,12 +21,14 @@ from sqlalchemy import (
 )
 
 from storage.calculation_tables import MemberRow
+from storage.counted_orders import orders_by_line
 from storage.orders import OrderRow
 from storage.recordsets import table_of
 from storage.report_frames import BookedCalculation, ReportFrame
 from storage.report_splits import OF, with_parts
 from storage.report_texts import EARNED, rows_of
-from storage.sale_sums import Extent, LineCount, within
+from storage.sale_filters import Extent, is_by_line, within
+from storage.sale_sums import LineCount
 from storage.sales import SaleRow, SaleWordRow
 
 NOWHERE = "—"
@@ -140,33 +143,56 @@ def _of_calculation(cut: Cut, booked: BookedCalculation, counts: Counts) -> Iter
     counted = [each for each in counts[booked.row.id] if each.component.override is None]
     for level in sorted({0, *(each.component.level for each in counted)}):
         some = {numbers[each.component.name]: each for each in counted if each.component.level == level}
-        sums = _sums(cut, booked, level, some)
-        measures = {number: f"weight_{number}" for number in some} | ({_SOLD: "sold"} if level == 0 else {})
-        for number, weight in measures.items():
-            yield select(
-                literal(booked.row.id).label("calculation"),
-                sums.c.payee,
-                literal(number).label("number"),
-                sums.c[weight].label("weight"),
-                *(sums.c[each] for each in cut.names),
-            )
+        plain = {number: each for number, each in some.items() if not is_by_line(each.component)}
+        sums = _sums(cut, booked, level, plain)
+        measures = {number: f"weight_{number}" for number in plain} | ({_SOLD: "sold"} if level == 0 else {})
+        yield from (_measured(cut, booked, sums, number, weight) for number, weight in measures.items())
+        for number, each in some.items():
+            if number not in plain:
+                yield _measured(cut, booked, _order_sums(cut, booked, level, each), number, "counted")
+
+
+def _measured(cut: Cut, booked: BookedCalculation, sums: CTE, number: int, weight: str) -> Select[tuple[object, ...]]:
+    return select(
+        literal(booked.row.id).label("calculation"),
+        sums.c.payee,
+        literal(number).label("number"),
+        sums.c[weight].label("weight"),
+        *(sums.c[each] for each in cut.names),
+    )
 
 
 def _sums(cut: Cut, booked: BookedCalculation, level: int, counted: Mapping[int, LineCount]) -> CTE:
     """What lines count, by who is paid for them: the seller, or who is so many levels above."""
-    row = booked.row
-    payee = _MEMBERS.c.uplines[level] if level else _SALES.c.payee
-    by = [cut.of_order.label(cut.names[0])] if cut.of_order is not None else [_SALES.c[each] for each in cut.names]
     weights = [func.sum(each.weight).filter(each.passes).label(f"weight_{number}") for number, each in counted.items()]
-    statement = select(payee.label("payee"), *by, *weights, func.sum(_SALES.c.kept_minor).label("sold"))
-    statement = statement.select_from(_SALES)
+    statement = _by_payee(cut, booked, level, _SALES, [*weights, func.sum(_SALES.c.kept_minor).label("sold")])
+    return statement.where(*within(booked.scheme, _extent(booked))).cte()
+
+
+def _order_sums(cut: Cut, booked: BookedCalculation, level: int, count: LineCount) -> CTE:
+    """What orders count that do by what their lines are, each where the line is that it counts by."""
+    words = [] if cut.of_order is not None else [_SALES.c[each] for each in cut.names]
+    chosen = within(booked.scheme, _extent(booked))
+    orders = orders_by_line(count.component, count.numbers, chosen, words)
+    return _by_payee(cut, booked, level, orders, [func.sum(orders.c.counted).label("counted")]).cte()
+
+
+def _by_payee(
+    cut: Cut, booked: BookedCalculation, level: int, source: FromClause, sums: Sequence[ColumnElement[object]]
+) -> Select[tuple[object, ...]]:
+    payee = _MEMBERS.c.uplines[level] if level else source.c.payee
+    by = [cut.of_order.label(cut.names[0])] if cut.of_order is not None else [source.c[each] for each in cut.names]
+    statement = select(payee.label("payee"), *by, *sums).select_from(source)
     if cut.of_order is not None:
-        statement = statement.join(_ORDERS, _ORDERS.c.id == _SALES.c.order_key)
+        statement = statement.join(_ORDERS, _ORDERS.c.id == source.c.order_key)
     if level:
-        seller = and_(_MEMBERS.c.calculation == row.id, _MEMBERS.c.payee == _SALES.c.payee)
+        seller = and_(_MEMBERS.c.calculation == booked.row.id, _MEMBERS.c.payee == source.c.payee)
         statement = statement.join(_MEMBERS, seller).where(payee.is_not(None))
-    extent = Extent(row.start, row.end, row.sales_upto or 0)
-    return statement.where(*within(booked.scheme, extent)).group_by(payee, *by).cte()
+    return statement.group_by(payee, *by)
+
+
+def _extent(booked: BookedCalculation) -> Extent:
+    return Extent(booked.row.start, booked.row.end, booked.row.sales_upto or 0)
 
 
 _LEVELS = """

@@ -85,6 +85,12 @@ class SaleQueue(Repository):
         if orders:
             await fetch(self.work, _ADD_KEYS, {"keys": sorted(orders), "now": self.now})
 
+    async def add_paid_in(self, currencies: Sequence[str], starts: Sequence[date], ends: Sequence[date]) -> None:
+        """Have those of the orders that count looked at that were paid in a currency on days `[start, end)`, of several
+        at once."""
+        values = {"currencies": list(currencies), "starts": list(starts), "ends": list(ends), "now": self.now}
+        await fetch(self.work, _ADD_PAID_IN, values)
+
     async def has_work(self) -> bool:
         """Whether an order waits, or a sweep."""
         sweeps = select(col(SaleSweepRow.id)).where(col(SaleSweepRow.done_at).is_(None))
@@ -177,6 +183,18 @@ _ADD_KEYS = """
     SELECT key, %(now)b::timestamptz FROM unnest(%(keys)b::bigint[]) AS named (key) ORDER BY key
     ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
 """
+# The day that a rate is of, as `services.selling` finds it.
+_ADD_PAID_IN = """
+    INSERT INTO sale_queue (order_key, queued_at)
+    SELECT DISTINCT o.id, %(now)b::timestamptz
+    FROM unnest(%(currencies)b::text[], %(starts)b::date[], %(ends)b::date[]) AS named (currency, start, finish)
+    JOIN orders o ON o.currency = named.currency AND o.currency <> 'CNY'
+        AND coalesce(o.paid_at, o.created_at, o.told_at) >= named.start::timestamp AT TIME ZONE 'Asia/Shanghai'
+        AND coalesce(o.paid_at, o.created_at, o.told_at) < named.finish::timestamp AT TIME ZONE 'Asia/Shanghai'
+    JOIN sold_orders s ON s.order_key = o.id
+    ORDER BY o.id
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+"""
 _TAKE = """
     WITH taken AS (
         DELETE FROM sale_queue WHERE order_key IN (
@@ -223,13 +241,16 @@ _FIRSTS = """
 """
 _SWEEP = """
     WITH seen AS (
-        SELECT id, coalesce(paid_at, created_at, told_at) AS at FROM orders
+        SELECT id, greatest(
+            coalesce(paid_at, created_at, told_at), completed_at, CASE WHEN status = 'completed' THEN told_at END
+        ) AS at
+        FROM orders
         WHERE id > %(after)b::bigint ORDER BY id LIMIT %(limit)b::integer
     ),
     queued AS (
         INSERT INTO sale_queue (order_key, queued_at)
         SELECT id, %(now)b::timestamptz FROM seen
-        WHERE at >= %(since)b::date AT TIME ZONE 'Asia/Shanghai' ORDER BY id
+        WHERE at >= %(since)b::date::timestamp AT TIME ZONE 'Asia/Shanghai' ORDER BY id
         ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
     )
     SELECT coalesce(max(id), 0), count(*) FROM seen

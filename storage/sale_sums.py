@@ -1,21 +1,36 @@
-"""What each payee's sales come to, by component of a scheme: the filters of the scheme as SQL over numbered words."""
+"""What each payee's sales come to, by component of a scheme, in as few passes over them as there can be."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Numeric, and_, case, cast, false, func, literal, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Numeric,
+    Subquery,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from domain.money import per_minor
-from domain.settlement.exact import EXACT, WEIGHT
+from domain.settlement.exact import EXACT
 from domain.settlement.formulas import Proportion
-from domain.settlement.scheme import LINE_BASES, Component, LineTest, Scheme
+from domain.settlement.scheme import LINE_BASES, Component, Scheme
+from storage.counted_orders import orders_by_line, weight_of_order
 from storage.orders import OrderRow
 from storage.recordsets import table_of
-from storage.sales import BASES, SaleRow, Sales
+from storage.sale_filters import Extent, Numbers, is_by_line, passes, tests_of, weight, within
+from storage.sales import SaleRow, Sales
 from storage.unit_of_work import Repository
 
 _SALES = table_of(SaleRow)
@@ -25,19 +40,6 @@ _MEASURES: Mapping[str, str] = {
     "quantity": "quantity",
     "orders": "orders",
 }
-_FLAGS = {"first": "is_first", "bonded": "is_bonded"}
-
-
-class Extent(NamedTuple):
-    """Which sales: of `[start, end)`, up to a row, of one part; of some payees only, where they are named; since: after
-    that row."""
-
-    start: date
-    end: date
-    watermark: int
-    part: int | None = None
-    payees: Sequence[int] | None = None
-    since: int = 0
 
 
 class Sold(NamedTuple):
@@ -52,11 +54,13 @@ class Sold(NamedTuple):
 
 class LineCount(NamedTuple):
     """How a component counts order lines. weight: what a sale counts, in `exact.WEIGHT`; of exchange differences what
-    was kept abroad. passes: whether it counts at all."""
+    was kept abroad. passes: whether it counts at all. Of what is counted by the lines of orders (`is_by_line`) neither
+    says anything: ask `counted_orders`. numbers: of the words that the component asks for."""
 
     component: Component
     weight: ColumnElement[Any]
     passes: ColumnElement[bool]
+    numbers: Numbers
 
 
 class SaleSums(Repository):
@@ -71,11 +75,12 @@ class SaleSums(Repository):
         """
         counted = [each for each in scheme.components if each.base in LINE_BASES]
         numbers = await self._numbers(counted)
-        lines = [each for each in counted if each.grain == "line"]
+        by_order = [each for each in counted if is_by_line(each)]
+        plain = [each for each in counted if not is_by_line(each)]
+        lines = [each for each in plain if each.grain == "line"]
         worth = await self._worth(rates or {})
         sums = [
-            func.sum(_weighted(each, numbers, worth)).filter(_passes(each, numbers)).label(each.name)
-            for each in counted
+            func.sum(_weighted(each, numbers, worth)).filter(passes(each, numbers)).label(each.name) for each in plain
         ]
         statement = (
             select(_SALES.c.payee, *sums)
@@ -84,10 +89,20 @@ class SaleSums(Repository):
             .order_by(_SALES.c.payee)
         )
         rounded = await self._by_line(scheme, lines, numbers, worth, extent) if lines else {}
+        orders = await self._by_order(scheme, by_order, numbers, extent) if by_order else {}
         rows = (await self.session.execute(statement)).all()
-        names = [each.name for each in counted]
-        gains = {each.name for each in counted if each.base == "fx-difference"}
-        return (_sold(row[0], dict(zip(names, row[1:], strict=True)), rounded.get(row[0], {}), gains) for row in rows)
+        names = [each.name for each in plain]
+        gains = {each.name for each in plain if each.base == "fx-difference"}
+        none: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        return (
+            _sold(
+                row[0],
+                {**dict(zip(names, row[1:], strict=True)), **orders.get(row[0], none)[0]},
+                {**rounded.get(row[0], {}), **orders.get(row[0], none)[1]},
+                gains,
+            )
+            for row in rows
+        )
 
     async def line_counts(self, scheme: Scheme) -> list[LineCount]:
         """How each component that counts order lines does it, in the order of the scheme."""
@@ -95,27 +110,36 @@ class SaleSums(Repository):
 
     async def _counted(self, component: Component) -> LineCount:
         numbers = await self._numbers([component])
-        passes = _passes(component, numbers)
+        counts = passes(component, numbers)
         if component.base != "fx-difference":
-            return LineCount(component, _weighted(component, numbers, {}), passes)
+            return LineCount(component, _weighted(component, numbers, {}), counts, numbers)
         home = await Sales(self.work).numbers({("currency", "")}, known_only=True)
-        weight = _weighted(replace(component, base="kept"), numbers, {})
-        return LineCount(component, weight, passes & _SALES.c.currency.not_in(home.values()))
+        weighed = _weighted(replace(component, base="kept"), numbers, {})
+        return LineCount(component, weighed, counts & _SALES.c.currency.not_in(home.values()), numbers)
+
+    async def sold_in(self, scheme: Scheme, extent: Extent, currencies: Collection[str]) -> set[str]:
+        """Those of the currencies that there is a sale in."""
+        numbers = await Sales(self.work).numbers({("currency", each) for each in currencies}, known_only=True)
+        found = set()
+        for (_, currency), number in numbers.items():
+            chosen = [*within(scheme, extent), _SALES.c.currency == number]
+            if (await self.session.scalar(select(_SALES.c.seq).where(*chosen).limit(1))) is not None:
+                found.add(currency)
+        return found
 
     async def lines(
         self, scheme: Scheme, component: Component, extent: Extent, limit: int
     ) -> list[tuple[str, str, str, int]]:
         """The order lines that count for a component, with all their differences: account, order, line, and what they
         count in `exact.WEIGHT`; without those that come to nothing. Of exchange differences what was kept abroad."""
-        _, weight, passes = await self._counted(component)
-        chosen = [*within(scheme, extent), passes]
-        counted = func.sum(weight).label("counted")
+        count = await self._counted(component)
+        told = _orders_told(scheme, count, extent) if is_by_line(component) else _lines_told(scheme, count, extent)
+        counted = func.sum(told.c.counted).label("counted")
         sums = (
-            select(_SALES.c.order_key, _SALES.c.line_id, counted)
-            .where(*chosen)
-            .group_by(_SALES.c.order_key, _SALES.c.line_id)
+            select(told.c.order_key, told.c.line_id, counted)
+            .group_by(told.c.order_key, told.c.line_id)
             .having(counted != 0)
-            .order_by(_SALES.c.order_key, _SALES.c.line_id)
+            .order_by(told.c.order_key, told.c.line_id)
             .limit(limit)
             .subquery()
         )
@@ -131,14 +155,14 @@ class SaleSums(Repository):
         self,
         scheme: Scheme,
         lines: Sequence[Component],
-        numbers: Mapping[tuple[str, str], int],
+        numbers: Numbers,
         worth: Mapping[int, Decimal],
         extent: Extent,
     ) -> dict[int, dict[str, int]]:
         """What lines come to when each is rounded by itself, all its differences together."""
         exact = [
             func.sum(_weighted(each, numbers, worth) * cast(literal(_rate(each)), Numeric))
-            .filter(_passes(each, numbers))
+            .filter(passes(each, numbers))
             .label(each.name)
             for each in lines
         ]
@@ -154,73 +178,70 @@ class SaleSums(Repository):
             found[row[0]] = {each.name: int(value or 0) for each, value in zip(lines, row[1:], strict=True)}
         return found
 
+    async def _by_order(
+        self, scheme: Scheme, counted: Sequence[Component], numbers: Numbers, extent: Extent
+    ) -> dict[int, tuple[dict[str, int], dict[str, int]]]:
+        """How many orders count, by what their lines are; and, of components of the grain `line`, what they come to
+        when each order is rounded by itself."""
+        inner = (
+            select(_SALES.c.payee, *(weight_of_order(each, numbers).label(each.name) for each in counted))
+            .where(*within(scheme, extent), or_(*(passes(each, numbers) for each in counted)))
+            .group_by(_SALES.c.payee, _SALES.c.order_key)
+            .subquery()
+        )
+        lines = [each for each in counted if each.grain == "line"]
+        exact = [inner.c[each.name] * cast(literal(_rate(each)), Numeric) for each in lines]
+        outer = select(
+            inner.c.payee,
+            *(func.sum(inner.c[each.name]) for each in counted),
+            *(func.sum(_rounded(each, scheme)) for each in exact),
+        )
+        found: dict[int, tuple[dict[str, int], dict[str, int]]] = {}
+        for payee, *values in await self.session.execute(outer.group_by(inner.c.payee)):
+            sums = [int(value) for value in values]
+            found[payee] = (
+                {each.name: value for each, value in zip(counted, sums, strict=False)},
+                {each.name: value for each, value in zip(lines, sums[len(counted) :], strict=True)},
+            )
+        return found
+
     async def _worth(self, rates: Mapping[str, Decimal]) -> Mapping[int, Decimal]:
         """What a minor unit of each currency is worth in the merchant's, by the number of its word."""
         words = await Sales(self.work).numbers({("currency", each) for each in rates}, known_only=True)
         return {number: per_minor(rates[currency], currency) for (_, currency), number in words.items()}
 
-    async def _numbers(self, components: Sequence[Component]) -> dict[tuple[str, str], int]:
-        tests = [test for each in components for test in (*each.tests, *(t for w in each.weightings for t in w.tests))]
-        words = {(test.field, word) for test in tests for word in test.values}
+    async def _numbers(self, components: Sequence[Component]) -> Numbers:
+        words = {(test.field, word) for each in components for test in tests_of(each) for word in test.values}
         return await Sales(self.work).numbers(words, known_only=True) if words else {}
 
 
-def within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
-    """Whether a sale is of an extent, and counts as the scheme does."""
-    found = [
-        _SALES.c.basis == BASES[scheme.counts],
-        _SALES.c.day >= extent.start,
-        _SALES.c.day < extent.end,
-        _SALES.c.seq <= extent.watermark,
-    ]
+def _lines_told(scheme: Scheme, count: LineCount, extent: Extent) -> Subquery:
+    """What each sale of an extent counts: order_key, line_id, counted."""
+    chosen = [*within(scheme, extent), count.passes]
+    return select(_SALES.c.order_key, _SALES.c.line_id, count.weight.label("counted")).where(*chosen).subquery()
+
+
+def _orders_told(scheme: Scheme, count: LineCount, extent: Extent) -> Subquery:
+    """What each order of an extent counts, with the line that it counts by; of what came after a row, what that made
+    of what was there before."""
+    sides = [(extent._replace(since=0), 1)]
     if extent.since:
-        found.append(_SALES.c.seq > extent.since)
-    if extent.part is not None:
-        found.append(_SALES.c.part == extent.part)
-    if extent.payees is not None:
-        found.append(_SALES.c.payee.in_(extent.payees))
-    return found
+        sides.append((extent._replace(since=0, watermark=extent.since), -1))
+    told = []
+    for side, sign in sides:
+        orders = orders_by_line(count.component, count.numbers, within(scheme, side))
+        told.append(select(orders.c.order_key, orders.c.line_id, (orders.c.counted * sign).label("counted")))
+    return union_all(*told).subquery()
 
 
-def _passes(component: Component, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[bool]:
-    """Whether a sale counts for a component."""
-    tests = [_holds(test, numbers) for test in component.tests]
-    if component.days is not None:
-        tests += [_SALES.c.day >= component.days[0], _SALES.c.day < component.days[1]]
-    return and_(true(), *tests)
-
-
-def _holds(test: LineTest, numbers: Mapping[tuple[str, str], int]) -> ColumnElement[bool]:
-    if test.flag is not None:
-        flag = _SALES.c[_FLAGS[test.field]]
-        return flag if test.flag else ~flag
-    if test.values:
-        # A word without a number is in no sale yet.
-        known = [numbers[test.field, word] for word in test.values if (test.field, word) in numbers]
-        return _SALES.c[test.field].in_(known) if known else false()
-    bounds: list[ColumnElement[bool]] = []
-    if test.low is not None:
-        bounds.append(_SALES.c.order_minor >= test.low)
-    if test.high is not None:
-        bounds.append(_SALES.c.order_minor < test.high)
-    return and_(true(), *bounds)
-
-
-def _weighted(
-    component: Component, numbers: Mapping[tuple[str, str], int], worth: Mapping[int, Decimal]
-) -> ColumnElement[Any]:
+def _weighted(component: Component, numbers: Numbers, worth: Mapping[int, Decimal]) -> ColumnElement[Any]:
     """What a sale counts, in `exact.WEIGHT`. worth: of a minor unit of other currencies, by their word's number."""
     amount = (
         _gained(worth)
         if component.base == "fx-difference"
         else cast(_SALES.c[_MEASURES[str(component.base)]], BigInteger)
     )
-    whens = [
-        (and_(true(), *(_holds(test, numbers) for test in each.tests)), literal(each.weight, BigInteger))
-        for each in component.weightings
-    ]
-    weight = case(*whens, else_=literal(WEIGHT, BigInteger)) if whens else literal(WEIGHT, BigInteger)
-    return amount * weight
+    return amount * weight(component, numbers)
 
 
 def _gained(worth: Mapping[int, Decimal]) -> ColumnElement[Any]:

@@ -36,7 +36,8 @@ class SaleWordRow(Table, table=True):
 
 
 class SaleRow(Table, table=True):
-    """One row of `sales`, which has no key: `seq` orders them. Words are numbers of `SaleWordRow`."""
+    """One row of `sales`, which has no key: `seq` orders them. Words are numbers of `SaleWordRow`. is_first: NULL while
+    nobody knows whose the order is."""
 
     __tablename__ = "sales"
     seq: int = Field(sa_type=BigInteger, sa_column_args=[Identity(always=True)], nullable=False)
@@ -58,7 +59,7 @@ class SaleRow(Table, table=True):
     orders: int = Field(sa_type=SmallInteger)
     basis: int = Field(sa_type=SmallInteger)
     part: int = Field(sa_type=SmallInteger)
-    is_first: bool
+    is_first: bool | None = None
     is_bonded: bool
     line_id: str
 
@@ -124,6 +125,14 @@ class Sales(Repository):
             found.append(Sale(of, Amounts(*row[_AMOUNTS_AT:])))
         return found
 
+    async def bonded(
+        self, orders: Collection[int], days: Collection[date], payees: Collection[int]
+    ) -> Mapping[tuple[int, str], bool | None]:
+        """By order and line, whether it was told to ship from a bonded warehouse, also where nothing is left of it;
+        None where its category was never known. days, payees: as of `told`."""
+        values = {"orders": list(orders), "days": list(days), "parts": sorted({part_of(each) for each in payees})}
+        return {(order, line): found for order, line, found in await fetch(self.work, _BONDED, values)}
+
     async def watermark(self) -> int:
         """A number that no row is above and that none up to is still under way; nobody adds until this unit of work
         ends. It is the sequence's, for all pieces would have to be gone through for the last row's."""
@@ -185,6 +194,18 @@ _ADD = """
         %(is_first)b::boolean[], %(is_bonded)b::boolean[], %(paid_minor)b::bigint[], %(kept_minor)b::bigint[],
         %(foreign_minor)b::bigint[], %(quantity)b::integer[], %(orders)b::smallint[], %(part)b::smallint[]
     )
+"""
+_BONDED = """
+    SELECT DISTINCT ON (order_key, line_id) order_key, line_id, CASE WHEN known THEN is_bonded END
+    FROM (
+        SELECT order_key, line_id, is_bonded, seq, is_bonded OR category IS DISTINCT FROM (
+            SELECT number FROM sale_words WHERE field = 'category' AND word = ''
+        ) AS known
+        FROM sales
+        WHERE order_key = ANY(%(orders)b::bigint[]) AND day = ANY(%(days)b::date[])
+            AND part = ANY(%(parts)b::smallint[]) AND (quantity > 0 OR paid_minor > 0 OR kept_minor > 0)
+    ) AS begun
+    ORDER BY order_key, line_id, known DESC, seq DESC
 """
 _TOLD = """
     SELECT basis, day, payee, order_key, line_id, order_minor, platform, shop, channel, influencer, category, article,

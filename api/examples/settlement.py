@@ -55,6 +55,7 @@ _CALCULATION = {
     "frozen_at": "2026-12-01T01:00:02Z",
     "computed_at": "2026-12-01T01:00:21Z",
     "members": 312,
+    "left_out": {"no-rate": 1},
     "digest": "5f0c4b7d1e9a2c8834b6f1d07a93e2c5b8d04f61",
     "total_minor": 68765,
     "problem": None,
@@ -69,7 +70,7 @@ _SHOWN = {
     "remarks": [],
     "repeat": None,
 }
-_ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "digest": None}
+_ASKED = {"state": "asked", "frozen_at": None, "computed_at": None, "members": None, "left_out": None, "digest": None}
 _BEGUN = {
     "calculation": {**_CALCULATION, **_ASKED, "total_minor": None},
     "parts_done": 0,
@@ -150,7 +151,7 @@ _COLUMNS = [
 ]
 
 REQUESTS: dict[str, Any] = {
-    "settle_period": {"scheme": "promoters", "day": "2026-11-11"},
+    "settle_period": {"scheme": "promoters", "day": "2026-11-11", "leave_out": True},
     "approve_settlement_run": {"note": "已核对"},
     "refuse_settlement_run": {"note": "少算一位收款人"},
     "close_period": {"scheme": "promoters", "day": "2026-11-11"},

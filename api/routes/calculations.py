@@ -57,7 +57,8 @@ class CalculationIn(PeriodIn):
 class CalculationOut(Shown):
     """A calculation. start, end: Shanghai days, the end not included. digest: the same whenever it is computed anew
     from what was frozen. state: `asked`, `frozen`, `computed` or `failed`, then `problem` says why. repeats: of the
-    purpose `repeat`, the calculation that it does again."""
+    purpose `repeat`, the calculation that it does again. left_out: how many orders of the period had no sales when it
+    was frozen: `no-rate`, `no-lines`, or still `waiting`."""
 
     id: UUID
     scheme: str
@@ -72,6 +73,7 @@ class CalculationOut(Shown):
     frozen_at: AwareDatetime | None
     computed_at: AwareDatetime | None
     members: int | None
+    left_out: dict[str, int] | None
     digest: str | None
     total_minor: int | None
     problem: dict[str, Any] | None

@@ -254,9 +254,10 @@ async def set_keys(wanted: KeysIn, actor: Keeper, deps: Deps) -> None:
 
 @settlement.post("/facts", summary="记录到店、评价、预约与考核分 · Note visits, reviews, bookings and scores")
 async def note_facts(wanted: FactsIn, actor: Keeper, deps: Deps) -> FactsOut:
-    """同名同 key 只记一次；计数可为负以冲减，考核分以最后一次为准。
+    """每位收款人同名同 key 只记一次，内容不同则拒绝；计数可为负以冲减，考核分以最后一次为准。
 
-    Each is noted once by its name and key. Counts add up, also negative ones; of a score the last one counts.
+    Each is noted once by its payee, name and key; the same with other content is refused. Counts add up, also negative
+    ones; of a score the last one counts.
     """
     return FactsOut(new=await deps.payees.note_facts(actor, wanted.facts))
 

@@ -23,6 +23,12 @@ Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 State = Literal["computing", "computed", "approved", "booked", "refused", "failed"]
 
 
+class SettleIn(PeriodIn):
+    """The period to settle. leave_out: also while orders of it have no sales, without which the request is refused."""
+
+    leave_out: bool = False
+
+
 class VerdictIn(Given):
     note: str | None = Field(default=None, max_length=500)
 
@@ -98,13 +104,16 @@ class TrialBalanceOut(BaseModel):
 
 
 @settlement_runs.post("", status_code=status.HTTP_202_ACCEPTED, summary="结算一个账期 · Settle a period")
-async def settle_period(wanted: PeriodIn, actor: Asker, deps: Deps) -> RunShown:
+async def settle_period(wanted: SettleIn, actor: Asker, deps: Deps) -> RunShown:
     """核算本期，并重算其后有变化的已关闭账期；由他人批准后记入与此前的差额。没有开始的账期不能结算；方案有固定金额或保底的要等账期结束。
+    本期有订单没有计入业绩时拒绝。
 
     Computes the period, and closed ones that changed since; once others approve, the differences are booked. Not before
-    it has begun; where a scheme has a fixed sum or a floor, not before it is over.
+    it has begun; where a scheme has a fixed sum or a floor, not before it is over. Refused while orders of the period
+    have no sales, for want of a rate or because they still wait, unless `leave_out` is said.
     """
-    return _shown(await deps.settlements.settle(actor, wanted.scheme, wanted.day, wanted.cycle))
+    found = await deps.settlements.settle(actor, wanted.scheme, wanted.day, wanted.cycle, leave_out=wanted.leave_out)
+    return _shown(found)
 
 
 @settlement_runs.get("", summary="查询结算 · List settlements")

@@ -155,6 +155,8 @@ def _parts(scheme: Scheme, component: Component) -> Iterator[Text]:
 
 def _test(test: LineTest, scheme: Scheme) -> Text:
     title = LINE_FIELDS[test.field].title
+    if test.field == "first" and test.flag is False:
+        return Text("已知客户的再次购买", "a further order of a known customer")
     if test.flag is not None:
         return title if test.flag else Text(f"非{title.zh}", f"not {title.en}")
     if test.values:

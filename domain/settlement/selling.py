@@ -39,7 +39,10 @@ class SoldOrder(NamedTuple):
     """An order, as much of it as sales are made of. Amounts are of its own currency.
 
     days: on which day it counts, by each way of counting that it has come to. rate: what a minor unit of its currency
-    is in minor units of the merchant's, as numerator and denominator; None when it is the merchant's own.
+    is in minor units of the merchant's, as numerator and denominator; None when it is the merchant's own. is_first:
+    whether it was its customer's first; None while nobody knows whose it is. is_closed: whatever was paid went back,
+    with or without a refund to tell of it. bonded: of lines that counted before, whether they shipped from a bonded
+    warehouse; None where only their category can tell, which was not known.
     """
 
     order_key: int
@@ -53,13 +56,16 @@ class SoldOrder(NamedTuple):
     rate: tuple[int, int] | None = None
     channel: str | None = None
     influencer: str | None = None
-    is_first: bool = False
+    is_first: bool | None = None
+    is_closed: bool = False
+    bonded: Mapping[str, bool | None] = {}
 
 
 class SaleKey(NamedTuple):
     """What a sale is of: a line that counts for a payee.
 
-    words: by field, empty where nothing is known. order_minor: of the whole order.
+    words: by field, empty where nothing is known. order_minor: of the whole order. is_first: None while nobody knows
+    whose the order is.
     """
 
     basis: Basis
@@ -69,12 +75,13 @@ class SaleKey(NamedTuple):
     line_id: str
     order_minor: int
     words: tuple[str, ...]
-    is_first: bool = False
+    is_first: bool | None = False
     is_bonded: bool = False
 
 
 class Amounts(NamedTuple):
-    """What adds up. foreign_minor: what was kept, in the order's currency, where that is not the merchant's."""
+    """What adds up. foreign_minor: what was kept, in the order's currency, where that is not the merchant's. quantity:
+    pieces kept, none of a line that is not. orders: the deal, which is with the first line that is kept."""
 
     paid_minor: int = 0
     kept_minor: int = 0
@@ -143,31 +150,48 @@ def sales_of(order: SoldOrder, owners: Sequence[Shares], rules: AttributionRules
 
 
 def _counted(order: SoldOrder, rules: AttributionRules) -> list[_Line]:
-    """The lines with what was paid for each and is kept, in the merchant's currency; the deal is with the first."""
+    """The lines with what was paid for each and is kept, in the merchant's currency; the deal is with the first line
+    that is kept."""
     lines = sorted(order.lines, key=lambda line: line.line_id)
     if not lines:
         return []
     paid = _paid(order, lines)
-    kept = _less_refunds(paid, lines, order.refunds)
-    has_any = any(kept) or not any(paid)
+    kept = [0] * len(lines) if order.is_closed else _less_refunds(paid, lines, order.refunds)
+    has_any = any(kept) or not (any(paid) or order.is_closed)
+    is_kept = [kept[number] > 0 if paid[number] > 0 else has_any for number in range(len(lines))]
     platform = order.shop.partition("/")[0]
     found = []
     for number, line in enumerate(lines):
         words = (platform, order.shop, order.channel or "", order.influencer or "", line.category or "")
-        is_kept = kept[number] > 0 if paid[number] > 0 else has_any
         found.append(
             _Line(
                 line,
                 paid=_at_home(paid[number], order.rate),
                 kept=_at_home(kept[number], order.rate),
                 foreign=kept[number] if order.rate is not None else 0,
-                quantity=line.quantity if is_kept else 0,
-                orders=int(has_any and number == 0),
+                quantity=_pieces_kept(line.quantity, paid[number], kept[number]) if is_kept[number] else 0,
+                orders=int(is_kept[number] and not any(is_kept[:number])),
                 words=(*words, line.item_id or "", order.currency if order.rate is not None else ""),
-                is_bonded=order.shop in rules.bonded_shops or line.category in rules.bonded_categories,
+                is_bonded=_is_bonded(order, line, rules),
             )
         )
     return found
+
+
+def _is_bonded(order: SoldOrder, line: SoldLine, rules: AttributionRules) -> bool:
+    """As it was found when the line began to count: rules that are rewritten move nothing that was earned."""
+    by_category = line.category in rules.bonded_categories
+    if line.line_id not in order.bonded:
+        return order.shop in rules.bonded_shops or by_category
+    before = order.bonded[line.line_id]
+    return by_category if before is None else before
+
+
+def _pieces_kept(quantity: int, paid: int, kept: int) -> int:
+    """How many pieces of a line stay that something is kept of. One went back when its whole price did, in whole minor
+    units; what is less was taken off the price."""
+    back = paid - kept
+    return quantity - ((back + 1) * quantity - 1) // paid if back > 0 else quantity
 
 
 def _paid(order: SoldOrder, lines: Sequence[SoldLine]) -> list[int]:
@@ -215,4 +239,10 @@ def differences(now: Sequence[Sale], before: Sequence[Sale]) -> list[Sale]:
         sums[sale.of] = sums.get(sale.of, Amounts()).plus(sale.amounts)
     for sale in before:
         sums[sale.of] = sums.get(sale.of, Amounts()).minus(sale.amounts)
-    return [Sale(key, amounts) for key, amounts in sorted(sums.items()) if any(amounts)]
+    return [Sale(key, amounts) for key, amounts in sorted(sums.items(), key=_in_order) if any(amounts)]
+
+
+def _in_order(sale: tuple[SaleKey, Amounts]) -> tuple[object, ...]:
+    """A sale's key as something that sorts: what is not known stands before what is not so."""
+    key = sale[0]
+    return (*key._replace(is_first=None), key.is_first is not None, bool(key.is_first))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.api.house import House, problem
+from tests.services.test_selling import Counter, an_order
 
 PAYEES, SETTLEMENT = "/api/v1/payees", "/api/v1/settlement"
 DETAILS = {"real_name": "李小红", "bank_account": "6222020200112233445", "bank_name": "招商银行"}
@@ -73,6 +74,28 @@ async def test_facts_are_noted_once(house: House) -> None:
     assert (await house.say("finance", "POST", path, json={"facts": [{**fact, "code": "nobody"}]})).status_code == 404
 
 
+async def test_a_key_is_each_payee_s_own_and_says_one_thing(house: House) -> None:
+    await put(house, {**LI, "code": "K-1"}, {**LI, "code": "K-2"})
+    path = f"{SETTLEMENT}/facts"
+
+    async def note(*facts: dict[str, Any]) -> Any:
+        return await house.say("finance", "POST", path, json={"facts": list(facts)})
+
+    fact = {"code": "K-1", "name": "visits", "day": "2026-11-01", "amount": 3, "key": "2026-11-01"}
+    other = {**fact, "code": "K-2", "amount": 5}
+    assert (await note(fact)).json() == {"new": 1}
+    assert (await note(fact, other, other)).json() == {"new": 1}, "the second store's own"
+    assert (await note({**fact, "name": "bookings"})).json() == {"new": 1}
+    for wrong in ({**fact, "amount": 4}, {**fact, "day": "2026-11-02"}):
+        told = problem(await note({**other, "key": "new"}, wrong))
+        assert (told["status"], told["row"], told["code"], told["key"]) == (409, 2, "K-1", "2026-11-01")
+        assert (told["noted"]["day"], told["noted"]["amount"]) == ("2026-11-01", 3)
+        assert "第 2 条" in told["detail"]
+    new = {**other, "key": "new"}
+    assert (await note(new, {**new, "amount": 6})).status_code == 409, "one that contradicts itself"
+    assert (await note(new)).json() == {"new": 1}, "of what was refused nothing was noted"
+
+
 async def test_rates_are_plain_decimals_in_quotes(house: House) -> None:
     rates = {"rates": [{"currency": "USD", "day": "2026-05-01", "rate": "7.1234"}]}
     assert (await house.say("finance", "PUT", f"{SETTLEMENT}/rates", json=rates)).status_code == 204
@@ -90,3 +113,31 @@ async def test_an_order_that_is_not_there_cannot_be_disputed(house: House) -> No
     assert (await house.get("auditor", path)).status_code == 404
     assert (await house.say("finance", "POST", f"{path}/corrections", json=wanted)).status_code == 404
     assert (await house.get("approver", f"{SETTLEMENT}/corrections")).json()["items"] == []
+
+
+SCHEME = """
+scheme:
+  name: left-out
+  version: {version}
+  title: t
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [promoter] }}
+  earns: [{{ name: sales, title: t, of: kept, rate: '5%' }}]
+"""
+
+
+async def test_a_period_with_orders_that_have_no_sales_is_settled_when_that_is_said(house: House) -> None:
+    books = Counter(house.database)
+    await books.publish()
+    await books.publish("1.0.0", SCHEME)
+    await books.told(an_order(currency="EUR"))
+    path, wanted = f"{SETTLEMENT}/runs", {"scheme": "left-out", "day": "2026-05-20"}
+    refused = problem(await house.say("finance", "POST", path, json=wanted))
+    assert (refused["status"], refused["left_out"]) == (409, {"no-rate": 1})
+    assert refused["orders"] == ["youzan/flagship E1"]
+    assert (await house.say("finance", "POST", path, json={**wanted, "leave_out": "some"})).status_code == 400
+    assert (await house.say("finance", "POST", path, json={**wanted, "leave_out": True})).status_code == 202
+    (entry,) = (await house.get("auditor", "/api/v1/audit", params={"action": "settlement.run"})).json()["items"]
+    assert entry["detail"]["left_out"] == {"no-rate": 1}

@@ -9,6 +9,7 @@ import pytest
 from commands.payees import payee
 from commands.settle import settle
 from domain.access import Role, system_actor
+from domain.canonical import OrderData
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from domain.settlement.payees import Payee
 from services.payees import PayeeRegister
@@ -35,7 +36,11 @@ def test_a_table_of_payees_is_taken_over_and_shown() -> None:
     listed = json.loads(run(payee, "list", "--json").stdout)
     assert [(each["code"], each["name"]) for each in listed] == [("C1", "王**"), ("P1", "李**")]
     shown = json.loads(run(payee, "show", "P1", "--json").stdout)
-    assert [(each["what"], each["value"]) for each in shown] == [("upline", "C1"), ("channel", "live-7 100%")]
+    assert [(each["since"], each["what"], each["value"]) for each in shown] == [
+        ("2026-01-01", "terms", "promoter"),
+        ("2026-01-01", "upline", "C1"),
+        ("2026-01-01", "channel", "live-7 100%"),
+    ]
 
 
 def test_one_wrong_row_changes_nothing() -> None:
@@ -98,7 +103,8 @@ def test_what_a_table_does_not_say_stays_as_it_is(database_url: str) -> None:
     assert (gone.cycle, gone.active) == (None, False)
     assert gone.details.model_dump(exclude_none=True) == {"real_name": "李小红"}
     shown = json.loads(run(payee, "show", "P1", "--json").stdout)
-    assert [(each["since"], each["value"]) for each in shown] == [("2026-06-01", None), ("2026-01-01", "C1")]
+    uplines = [(each["since"], each["value"]) for each in shown if each["what"] == "upline"]
+    assert uplines == [("2026-06-01", None), ("2026-01-01", "C1")]
 
 
 async def _payee(database_url: str, code: str) -> Payee:
@@ -114,10 +120,10 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     asyncio.run(sell(database_url))
     shown = json.loads(run(settle, "preview", "promoters", "2026-05-20", "--json").stdout)
     assert (shown["members"], shown["total_minor"]) == (1, 1_500)
-    plain = run(settle, "preview", "promoters", "2026-05-20").stdout
-    assert "合计 15.00" in plain
-    assert shown["digest"] in plain, "computed twice, it is the same"
-    assert "没有角色为“agent”的收款人" in plain
+    plain = run(settle, "preview", "promoters", "2026-05-20")
+    assert "合计 15.00" in plain.stdout
+    assert shown["digest"] in plain.stdout, "computed twice, it is the same"
+    assert "没有角色为“agent”的收款人" in plain.stderr
     assert ["agent" in each["en"] for each in shown["remarks"]] == [True]
     explained = run(settle, "explain", "P1", shown["id"]).stdout
     assert "实付减退款的 5%" in explained
@@ -125,9 +131,10 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     assert "youzan/flagship  E1        1        200.00" in explained
     earnings = json.loads(run(settle, "explain", "P1", shown["id"], "--json").stdout)["earnings"]
     assert [each["counted"] for each in earnings[0]["lines"]] == ["200.00", "100.00"]
-    settled = run(settle, "run", "promoters", "2026-05-20").stdout
+    asked = run(settle, "run", "promoters", "2026-05-20")
+    settled = asked.stdout
     assert "computed, 15.00" in settled
-    assert "没有角色为“agent”的收款人" in settled
+    assert "没有角色为“agent”的收款人" in asked.stderr
     number = next(line for line in settled.splitlines() if line.count("-") == 4 and " " not in line)
     with pytest.raises(AuthorizationProblem):
         run(settle, "approve", number)
@@ -161,12 +168,26 @@ def _report() -> None:
         run(settle, "report", "nothing", *frame)
 
 
-async def sell(database_url: str) -> None:
+def test_orders_that_have_no_sales_are_told_and_left_out_when_that_is_said(database_url: str) -> None:
+    run(payee, "import", write("P1,李小红,promoter,,2026-01-01,live-7"))
+    asyncio.run(sell(database_url, an_order(), an_order("E2", currency="USD")))
+    shown = json.loads(run(settle, "preview", "promoters", "2026-05-20", "--json").stdout)
+    assert (shown["left_out"], shown["total_minor"]) == ({"no-rate": 1}, 1_500)
+    assert "1 单未计入" in run(settle, "preview", "promoters", "2026-05-20").stderr
+    with pytest.raises(ConflictProblem) as refused:
+        run(settle, "run", "promoters", "2026-05-20")
+    assert "youzan/flagship E2" in refused.value.text.zh
+    settled = run(settle, "run", "promoters", "2026-05-20", "--leave-out")
+    assert "computed, 15.00" in settled.stdout
+    assert "1 单未计入" in settled.stderr
+
+
+async def sell(database_url: str, *orders: OrderData) -> None:
     database = Database(database_url, Keyring({"k1": b"1" * 32}))
     counter = Counter(database)
     await counter.publish()
     await counter.publish("1.0.0", SCHEME)
-    await counter.told(an_order())
+    await counter.told(*(orders or [an_order()]))
     await database.close()
 
 

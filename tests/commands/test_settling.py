@@ -80,6 +80,6 @@ def test_what_if_takes_a_version_that_is_not_for_the_month(month: str) -> None:
     asyncio.run(publish(month, SCHEME.replace("from: 2026-01-01", "from: 2026-06-01").replace("5%", "6%"), "2.0.0"))
     assert told("preview", "promoters", "2026-05-20")["version"] == "1.0.0"
     tried = told("what-if", "promoters", "2026-05-20", "--version", "2.0.0")
-    assert (tried["total_minor"], "2026-06-01" in tried["remark"]["zh"]) == (1_800, True)
+    assert (tried["total_minor"], "2026-06-01" in tried["remarks"][0]["zh"]) == (1_800, True)
     plain = run(settle, "what-if", "promoters", "2026-05-20", "--version", "2.0.0")
     assert "只是假设" in plain.stderr

@@ -1,6 +1,6 @@
 """`python -m tests.oracle [--lines 200000] [--payees 3000] [--seed tandem]`: settlement against an independent program.
 
-A PostgreSQL of its own is filled with a month of order lines, told in differences. Every shape of scheme is computed by
+A PostgreSQL of its own is filled with a month of orders, told as they change. Every shape of scheme is computed by
 the real steps, and once more line by line, in exact decimals, by a program that shares nothing with them
 (`recompute.py`). Exit code 1 when a single cent differs, or a shape compared nothing at all.
 """
@@ -37,7 +37,7 @@ async def measure(lines: int, payees: int, seed: str) -> int:
             try:
                 engine = Engine(database)
                 await engine.take_in(crowd)
-                _say(began, f"{len(crowd.told):,} rows of {len(crowd.books.lines):,} order lines are in")
+                _say(began, f"{len(crowd.pasts):,} orders of {crowd.lines:,} lines are in")
                 with oracle_apart(lines, payees, seed) as oracle:
                     async for each in compared(engine, oracle, all_shapes()):
                         found.append(each)

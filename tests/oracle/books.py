@@ -1,4 +1,4 @@
-"""What the oracle knows of a period: people, order lines as they stand, deeds, scores, rates. Nothing of Tandem's."""
+"""What the oracle knows of a period: people, orders as they stand, deeds, scores, rates. Nothing of Tandem's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,24 +27,32 @@ class Person(NamedTuple):
     above: tuple[tuple[date, str | None], ...] = ()
 
 
-class Line(NamedTuple):
-    """An order line as it stands at the end. words: by field; order: what the whole order came to. Amounts are in minor
-    units of the merchant's currency, foreign in the order's own."""
+class Sold(NamedTuple):
+    """A line of an order. words: what it is; total: what was paid for it, back: what of that was refunded, both in
+    minor units of the order's currency. bonded: as it was found when the line began to count."""
+
+    number: int
+    words: Mapping[str, str]
+    bonded: bool
+    quantity: int
+    total: int
+    back: int = 0
+
+
+class Order(NamedTuple):
+    """An order as it stands at the end. words: by whom and where it was sold. first: None when nobody knows whose it
+    is. currency: empty for the merchant's own; rate: what a unit of it was worth when the order was paid."""
 
     payee: str
     number: int
     basis: str
     day: date
-    order: int
     words: Mapping[str, str]
-    first: bool
-    bonded: bool
-    currency: str
-    paid: int
-    kept: int
-    foreign: int
-    quantity: int
-    orders: int
+    first: bool | None
+    lines: tuple[Sold, ...]
+    currency: str = ""
+    rate: Decimal = Decimal(1)
+    closed: bool = False
 
 
 class Noted(NamedTuple):
@@ -61,6 +69,6 @@ class Books:
     """Everything there is. rates: from a day on, units of the merchant's currency for one unit of another."""
 
     people: Sequence[Person]
-    lines: Sequence[Line]
+    orders: Sequence[Order]
     noted: Sequence[Noted]
     rates: Mapping[tuple[str, date], Decimal] = field(default_factory=dict)

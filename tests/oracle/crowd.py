@@ -1,16 +1,16 @@
 """A period as it might have been: people and chains, order lines with all that happened to them, deeds and scores.
 
-Lines are told in differences, as Tandem keeps them: sold, refunded in part or whole, moved to another payee or channel.
-The oracle gets to see only what holds in the end. One seed makes one crowd.
+Orders have a past: sold, refunded in part or whole, closed, moved to another payee, channel or category. The oracle
+gets to see only what holds in the end. One seed makes one crowd.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from tests.oracle.books import Books, Cycle, Line, Noted, Person, Term
+from tests.oracle.books import Books, Cycle, Noted, Order, Person, Sold, Term
 from tests.oracle.shapes import MONTH
 
 ROLES = {
@@ -35,15 +35,21 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "category": ("coat", "shoe", "保税", ""),
     "article": ("a1", "a2", "a3", "a4", "a5"),
 }
+_OF_ORDERS, _OF_LINES = ("channel", "influencer"), ("category", "article")
 _SHOPS = ("douyin/one", "douyin/two", "youzan/flagship", "tmall/hk-store")
 _ABROAD = {"USD": (Decimal("7.1"), 2), "JPY": (Decimal("0.0478"), 0), "KWD": (Decimal("23.1"), 3)}
 
 
 class Crowd(NamedTuple):
-    """books: what holds in the end; told: the differences that led there."""
+    """books: what holds in the end; pasts: of every order all that was ever told, as it ends last."""
 
     books: Books
-    told: list[Line]
+    pasts: list[list[Order]]
+
+    @property
+    def lines(self) -> int:
+        """How many order lines there are."""
+        return sum(len(each.lines) for each in self.books.orders)
 
 
 def a_crowd(lines: int, payees: int, seed: str = "tandem") -> Crowd:
@@ -51,18 +57,15 @@ def a_crowd(lines: int, payees: int, seed: str = "tandem") -> Crowd:
     pick = Random(seed)
     people = _people(pick, payees)
     rates = _rates(pick)
-    final: list[Line] = []
-    told: list[Line] = []
-    inside = number = 0
+    pasts: list[list[Order]] = []
+    inside = 0
     while inside < lines:
-        line = _a_line(pick, number, people, rates)
-        for each, rows in _with_its_past(pick, line, people):
-            final.append(each)
-            told += rows
-        inside += line.basis == "completed" and line.day.month == MONTH.month
-        number += 1
-    pick.shuffle(told)
-    return Crowd(Books(people, final, _noted(pick, people), rates), told)
+        order = _an_order(pick, len(pasts), people)
+        pasts.append(_with_its_past(pick, order, people))
+        inside += len(order.lines) if order.basis == "completed" and order.day.month == MONTH.month else 0
+    final = [past[-1] for past in pasts]
+    pick.shuffle(pasts)
+    return Crowd(Books(people, final, _noted(pick, people), rates), pasts)
 
 
 def _people(pick: Random, count: int) -> list[Person]:
@@ -101,64 +104,59 @@ def _terms(pick: Random, role: str) -> list[Term]:
     return [first]
 
 
-def _a_line(pick: Random, number: int, people: list[Person], rates: Mapping[tuple[str, date], Decimal]) -> Line:
-    paid = pick.choice((0, pick.randrange(1, 2_000), pick.randrange(1, 60_000), pick.randrange(1, 900_000)))
+def _an_order(pick: Random, number: int, people: list[Person]) -> Order:
     shop = pick.choice(_SHOPS)
-    words = {field: pick.choice(values) for field, values in _WORDS.items()}
-    day = MONTH + timedelta(days=pick.randrange(-3, _SPAN - 3))
-    currency, foreign = "", 0
+    words = {field: pick.choice(_WORDS[field]) for field in _OF_ORDERS}
+    currency, rate, decimals = "", Decimal(1), 2
     if pick.random() < 0.15:
         currency = pick.choice([*_ABROAD])
         middle, decimals = _ABROAD[currency]
-        foreign = int(paid / middle.scaleb(2 - decimals))
-    return Line(
+        rate = (middle * (950_000_000 + pick.randrange(100_000_000)) / 10**9).quantize(Decimal(1).scaleb(-10))
+    worth = int(rate.scaleb(2 - decimals) * 1_000)
+    lines = tuple(_a_line(pick, place, worth) for place in range(1, pick.choice((2, 2, 3, 4, 5))))
+    return Order(
         payee=people[int(len(people) * pick.random() ** 1.5)].code,
         number=number,
         basis="completed" if pick.random() < 0.9 else "paid",
-        day=day,
-        order=paid + pick.choice((0, pick.randrange(1, 90_000))),
+        day=MONTH + timedelta(days=pick.randrange(-3, _SPAN - 3)),
         words={"platform": shop.partition("/")[0], "shop": shop, **words},
-        first=pick.random() < 0.3,
-        bonded=pick.random() < 0.2,
+        first=pick.choice((True, True, True, False, False, False, False, None)),
+        lines=lines,
         currency=currency,
-        paid=paid,
-        kept=paid,
-        foreign=foreign,
-        quantity=pick.randrange(1, 6),
-        orders=int(pick.random() < 0.5),
+        rate=rate,
     )
 
 
-def _with_its_past(pick: Random, sold: Line, people: list[Person]) -> Iterator[tuple[Line, list[Line]]]:
-    """The line as it ends, and the rows that lead there."""
+def _a_line(pick: Random, place: int, worth: int) -> Sold:
+    """worth: of a minor unit of its currency, in thousandths of the merchant's."""
+    at_home = pick.choice((0, pick.randrange(1, 2_000), pick.randrange(1, 60_000), pick.randrange(1, 900_000)))
+    words = {field: pick.choice(_WORDS[field]) for field in _OF_LINES}
+    return Sold(place, words, pick.random() < 0.2, pick.randrange(1, 6), at_home * 1_000 // max(worth, 1))
+
+
+def _with_its_past(pick: Random, sold: Order, people: list[Person]) -> list[Order]:
+    """All that is told of an order, one after the other."""
     fate = pick.random()
-    if fate < 0.2:
-        back = sold.kept if fate < 0.1 else pick.randrange(sold.kept + 1)
-        abroad = sold.foreign if back == sold.kept else pick.randrange(sold.foreign + 1)
-        pieces = sold.quantity if back == sold.kept else 0
-        deals = sold.orders if back == sold.kept else 0
-        refund = sold._replace(paid=0, kept=-back, foreign=-abroad, quantity=-pieces, orders=-deals)
-        final = sold._replace(
-            kept=sold.kept - back,
-            foreign=sold.foreign - abroad,
-            quantity=sold.quantity - pieces,
-            orders=sold.orders - deals,
+    if fate < 0.3:
+        lines = tuple(_after_a_refund(pick, each) for each in sold.lines)
+        return [sold, sold._replace(lines=lines)]
+    if fate < 0.33:
+        lines = tuple(_after_a_refund(pick, each) for each in sold.lines)
+        return [sold, sold._replace(lines=lines), sold._replace(lines=lines, closed=True)]
+    if fate < 0.4:
+        channel = {**sold.words, "channel": pick.choice(_WORDS["channel"])}
+        lines = tuple(
+            each._replace(words={**each.words, "category": pick.choice(_WORDS["category"])}) for each in sold.lines
         )
-        yield final, [sold, refund]
-    elif fate < 0.25:
-        words = {**sold.words, "channel": pick.choice(_WORDS["channel"]), "category": pick.choice(_WORDS["category"])}
-        payee = people[pick.randrange(len(people))].code if fate < 0.22 else sold.payee
-        final = sold._replace(words=words, payee=payee)
-        undone = sold._replace(
-            paid=-sold.paid,
-            kept=-sold.kept,
-            foreign=-sold.foreign,
-            quantity=-sold.quantity,
-            orders=-sold.orders,
-        )
-        yield final, [sold, undone, final]
-    else:
-        yield sold, [sold]
+        payee = people[pick.randrange(len(people))].code if fate < 0.37 else sold.payee
+        return [sold, sold._replace(words=channel, lines=lines, payee=payee)]
+    return [sold]
+
+
+def _after_a_refund(pick: Random, line: Sold) -> Sold:
+    """As it stands when nothing, all, some, or the price of some of its pieces went back."""
+    pieces = line.total * pick.randrange(line.quantity + 1) // line.quantity
+    return line._replace(back=pick.choice((0, line.total, pick.randrange(line.total + 1), pieces)))
 
 
 def _noted(pick: Random, people: list[Person]) -> list[Noted]:

@@ -1,4 +1,4 @@
-"""The engine under test: the crowd's lines go into the real tables of sales, and the real steps compute them."""
+"""The engine under test: what is told of the crowd's orders becomes real sales, and the real steps compute them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -7,10 +7,12 @@ from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 from domain.access import Role
-from domain.settlement.attribution import Basis
+from domain.money import HOME_CURRENCY, minor_rate
+from domain.settlement.attribution import AttributionRules, Basis
+from domain.settlement.exact import WEIGHT
 from domain.settlement.levels import AllowedLevels, LevelLimit
 from domain.settlement.payees import NewFact, NewPayee, UplineChange
-from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
+from domain.settlement.selling import Sale, SoldLine, SoldOrder, WentBack, differences, sales_of
 from services.calculations import CalculationSteps, Wanted
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
@@ -22,7 +24,7 @@ from storage.payees import Payees
 from storage.sales import PARTS, Sales
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.oracle.books import Line, Person
+from tests.oracle.books import Order, Person
 from tests.oracle.crowd import Crowd
 from tests.oracle.recompute import Cents
 from tests.oracle.shapes import Shape
@@ -32,7 +34,8 @@ _RULES = (
     "attribution: {name: orders, title: t, since: 2026-01-01, counts: [paid, completed], roles: {promoter: channel}}"
 )
 _LIMIT = LevelLimit(AllowedLevels(levels=3, allowed_by="oracle", reason="three levels are computed too"))
-_CHUNK = 10_000
+_ATTRIBUTION = AttributionRules("orders", "1.0.0", ("paid", "completed"), date(2026, 1, 1), {})
+_CHUNK = 5_000
 
 Thing = TypeVar("Thing")
 
@@ -79,9 +82,9 @@ class Engine:
         async with UnitOfWork(self._database) as work:
             rows = await Payees(work).rows([each.code for each in books.people])
             self._numbers = {code: row.id for code, row in rows.items()}
-        for lines in _in_chunks(crowd.told, _CHUNK):
+        for pasts in _in_chunks(crowd.pasts, _CHUNK):
             async with UnitOfWork(self._database) as work:
-                await Sales(work).add([self._sale(each) for each in lines])
+                await Sales(work).add([sale for past in pasts for sale in self._sales(past)])
         await self._publish(_RULES)
 
     async def computed(self, shape: Shape, name: str, day: date) -> Computed:
@@ -111,12 +114,37 @@ class Engine:
         await self._definitions.publish(_ADMIN, (found.kind, found.namespace, found.name, found.version))
         return found.name
 
-    def _sale(self, line: Line) -> Sale:
-        basis: Basis = "paid" if line.basis == "paid" else "completed"
-        words = tuple({**line.words, "currency": line.currency}.get(field, "") for field in WORD_FIELDS)
-        payee, order, line_id = self._numbers[line.payee], line.number // 3, f"{line.number}"
-        of = SaleKey(basis, line.day, payee, order, line_id, line.order, words, line.first, line.bonded)
-        return Sale(of, Amounts(line.paid, line.kept, line.foreign, line.quantity, line.orders))
+    def _sales(self, past: Sequence[Order]) -> Iterator[Sale]:
+        """What an order adds to sales as it goes on, in differences."""
+        before: list[Sale] = []
+        for order in past:
+            now = sales_of(_sold(order), [((self._numbers[order.payee], WEIGHT),)], _ATTRIBUTION)
+            yield from differences(now, before)
+            before = now
+
+
+def _sold(order: Order) -> SoldOrder:
+    """As it would be read from its shop."""
+    basis: Basis = "paid" if order.basis == "paid" else "completed"
+    return SoldOrder(
+        order_key=order.number,
+        shop=order.words["shop"],
+        paid_minor=None,
+        postage_minor=None,
+        lines=[
+            SoldLine(str(each.number), each.quantity, each.total, each.words["category"], each.words["article"])
+            for each in order.lines
+        ],
+        refunds=[WentBack(f"r{each.number}", each.back, None, (str(each.number),)) for each in order.lines],
+        days={basis: order.day},
+        currency=order.currency or HOME_CURRENCY,
+        rate=minor_rate(order.rate, order.currency) if order.currency else None,
+        channel=order.words["channel"],
+        influencer=order.words["influencer"],
+        is_first=order.first,
+        is_closed=order.closed,
+        bonded={str(each.number): each.bonded for each in order.lines},
+    )
 
 
 def _payee(person: Person, number: int) -> NewPayee:

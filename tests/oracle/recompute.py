@@ -6,24 +6,42 @@ out. `tests/oracle/test_oracle.py` holds that.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from tests.oracle.books import Books, Line, Noted, Person, Term
+from tests.oracle.books import Books, Noted, Order, Person, Term
 
 Cents = dict[tuple[str, str], int]
 """By payee and component."""
 _DEEDS = ("visits", "reviews", "bookings")
+
+
+class Line(NamedTuple):
+    """What an order line comes to: amounts in the merchant's minor units, foreign in the order's own. order: what was
+    paid for the whole order; is_kept: whether anything of the line is."""
+
+    day: date
+    order: int
+    words: Mapping[str, str]
+    first: bool | None
+    bonded: bool
+    currency: str
+    paid: int
+    kept: int
+    foreign: int
+    quantity: int
+    is_kept: bool
+
+
 _OF_LINES: Mapping[str, Callable[[Line], int]] = {
     "paid": lambda line: line.paid,
     "kept": lambda line: line.kept,
     "quantity": lambda line: line.quantity,
-    "orders": lambda line: line.orders,
 }
 _DECIMALS_ABROAD = {"USD": 2, "JPY": 0, "KWD": 3}
 _BOUNDS = "floor-and-cap"
@@ -68,11 +86,11 @@ class _Recomputation:
                 self._members[person.code] = term.role
                 self._there |= {person.code} if was_there else set()
         basis = scheme.get("counts", "completed")
-        self._lines: dict[str, list[Line]] = defaultdict(list)
-        for line in books.lines:
-            if line.payee in self._members and line.basis == basis and self._begin <= line.day < self._end:
-                self._lines[line.payee].append(line)
-        self.looked_at = sum(map(len, self._lines.values()))
+        self._orders: dict[str, list[list[Line]]] = defaultdict(list)
+        for order in books.orders:
+            if order.payee in self._members and order.basis == basis and self._begin <= order.day < self._end:
+                self._orders[order.payee].append(_lines_of(order))
+        self.looked_at = sum(len(lines) for orders in self._orders.values() for lines in orders)
         self._below = _below(books.people, self._members, self._end - timedelta(days=1))
         self._rates: dict[str, Decimal] = {}
         self._by_name: dict[tuple[str, str], list[Noted]] = defaultdict(list)
@@ -99,10 +117,10 @@ class _Recomputation:
     def _did_something(self, component: Mapping[str, Any], code: str) -> bool:
         """Whether somebody who was not there sold or did anything that counts all the same."""
         of = component.get("of", "period")
-        if component.get("level") or not (of in _DEEDS or of in _OF_LINES or of == "fx-difference"):
+        if component.get("level") or of not in (*_DEEDS, *_OF_LINES, "orders", "fx-difference"):
             return False
-        lines = [self._worth(component, line) for line in self._lines.get(code, ())] if of not in _DEEDS else []
-        by_line = component.get("grain") == "line" and sum(self._rounded(_paid_by(component, each)) for each in lines)
+        things = self._worths(component, code) if of not in _DEEDS else ()
+        by_line = component.get("grain") == "line" and sum(self._rounded(_paid_by(component, each)) for each in things)
         return bool(self._base(component, code) or by_line)
 
     def _within(self, bounds: Mapping[str, Any], code: str, amount: int) -> int:
@@ -137,9 +155,9 @@ class _Recomputation:
         if component.get("grain") == "line":
             return Decimal(
                 sum(
-                    self._rounded(_paid_by(component, self._worth(component, line)))
+                    self._rounded(_paid_by(component, worth))
                     for each in sellers
-                    for line in self._lines.get(each, ())
+                    for worth in self._worths(component, each)
                 )
             )
         return _paid_by(component, sum((self._base(component, each) for each in sellers), Decimal(0)))
@@ -158,14 +176,19 @@ class _Recomputation:
                     if "days" not in component or component["days"]["from"] <= each.day < component["days"]["until"]
                 )
             )
-        return Decimal(sum(self._worth(component, line) for line in self._lines.get(code, ())))
+        return Decimal(sum(self._worths(component, code)))
+
+    def _worths(self, component: Mapping[str, Any], code: str) -> Iterator[Decimal | int]:
+        """What each thing counts that a component counts of what somebody sold: orders, or lines."""
+        for lines in self._orders.get(code, ()):
+            if component["of"] == "orders":
+                yield _worth_of_order(component, lines)
+            else:
+                yield from (self._worth(component, line) for line in lines)
 
     def _worth(self, component: Mapping[str, Any], line: Line) -> Decimal | int:
         """What a line counts for a component."""
-        days = component.get("days")
-        if days is not None and not days["from"] <= line.day < days["until"]:
-            return 0
-        if "where" in component and not _fits(component["where"], line):
+        if not _counts(component, line):
             return 0
         of = component["of"]
         worth = self._gain(line) if of == "fx-difference" else _OF_LINES[of](line)
@@ -237,6 +260,63 @@ def _below(people: Sequence[Person], members: Iterable[str], day: date) -> dict[
             found[at, level].append(code)
             level, at = level + 1, above.get(at)
     return found
+
+
+def _lines_of(order: Order) -> list[Line]:
+    """What the lines of an order come to, from what was paid, and went back, for each."""
+    decimals = _DECIMALS_ABROAD.get(order.currency, 2)
+
+    def at_home(amount: int) -> int:
+        whole, rest = divmod(amount * order.rate.scaleb(2 - decimals), 1)
+        return int(whole) + (rest * 2 >= 1)
+
+    kept = [0 if order.closed else each.total - each.back for each in order.lines]
+    is_kept = any(kept) or not (order.closed or any(each.total for each in order.lines))
+    return [
+        Line(
+            day=order.day,
+            order=sum(at_home(one.total) for one in order.lines),
+            words={**order.words, **each.words},
+            first=order.first,
+            bonded=each.bonded,
+            currency=order.currency,
+            paid=at_home(each.total),
+            kept=at_home(left),
+            foreign=left if order.currency else 0,
+            quantity=_pieces(each.quantity, each.total, each.total - left)
+            if left or (is_kept and not each.total)
+            else 0,
+            is_kept=bool(left or (is_kept and not each.total)),
+        )
+        for each, left in zip(order.lines, kept, strict=True)
+    ]
+
+
+def _pieces(quantity: int, total: int, back: int) -> int:
+    """Those whose price, in whole minor units, is not within what went back."""
+    gone = 0
+    while back and (gone + 1) * total // quantity <= back:
+        gone += 1
+    return quantity - gone
+
+
+def _worth_of_order(component: Mapping[str, Any], lines: Sequence[Line]) -> Decimal | int:
+    """An order counts once when one of the lines that are kept does; by the first weight that is for one of these."""
+    counting = [line for line in lines if line.is_kept and _counts(component, line)]
+    if not counting:
+        return 0
+    for each in component.get("weights", ()):
+        if any(_fits(each.get("where", {}), line) for line in counting):
+            return Decimal(str(each["times"]))
+    return 1
+
+
+def _counts(component: Mapping[str, Any], line: Line) -> bool:
+    """Whether a line is one that a component is for."""
+    days = component.get("days")
+    if days is not None and not days["from"] <= line.day < days["until"]:
+        return False
+    return "where" not in component or _fits(component["where"], line)
 
 
 def _fits(where: Mapping[str, Any], line: Line) -> bool:

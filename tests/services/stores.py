@@ -1,5 +1,7 @@
 """A merchant in the autumn of 2026 with stores, promoters and their city, whose people come, go and are promoted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ from domain.settlement.payees import NewPayee, UplineChange
 from domain.settlement.scheme import Cycle
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
+from services.settlement_runs import RunView
 from storage.engine import Database
 from tests.clock import SteppedClock
 from tests.services.test_calculations import QIAN, Office
@@ -43,12 +46,34 @@ FEE, SALE = 300_000, 30_000
 """A store's fee, and what an order comes to unless it says otherwise; in fen."""
 
 
+class OverBooks(Books):
+    """Periods are settled and closed once they are over; then it is again the day that it was."""
+
+    async def computed(self, day: date = NOVEMBER, cycle: Cycle | None = None) -> RunView:
+        with self._when_over(day):
+            return await super().computed(day, cycle)
+
+    async def closed(self, day: date = NOVEMBER, cycle: Cycle | None = None) -> RunView:
+        with self._when_over(day):
+            return await super().closed(day, cycle)
+
+    @contextmanager
+    def _when_over(self, day: date) -> Iterator[None]:
+        clock = self.office.clock
+        was, month_is_over = clock.now, (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        clock.now = max(was, noon(month_is_over))
+        try:
+            yield
+        finally:
+            clock.now = was
+
+
 class Stores(Office):
     """Its books; the clock says what day it is."""
 
     def __init__(self, database: Database, clock: SteppedClock) -> None:
         super().__init__(database, clock)
-        self.books = Books(self, scheme="stores")
+        self.books = OverBooks(self, scheme="stores")
 
     def on(self, day: date) -> None:
         """It is noon of that day, in Shanghai."""

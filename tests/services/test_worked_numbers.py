@@ -181,10 +181,11 @@ class Bookkeeper(Counter):
             place = roles.index(example.role)
             sellers[level] = roles[place - level] if place >= level else example.role
         codes = {level: f"{example.code}-{level}" if level else example.code for level in sellers}
-        await self.register.put(
-            QIAN,
-            [NewPayee(code=codes[n], name=codes[n], role=role, cycle=example.cycle) for n, role in sellers.items()],
-        )
+        new = [
+            NewPayee(code=codes[n], name=codes[n], role=role, cycle=example.cycle, since=START)
+            for n, role in sellers.items()
+        ]
+        await self.register.put(QIAN, new)
         above = [UplineChange(code=codes[n], upline=codes[n - 1], since=START) for n in sellers if n]
         if above:
             await self.register.set_uplines(QIAN, above)

@@ -14,11 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.settlement.attribution import Basis
 from domain.settlement.exact import EXACT, WEIGHT, Rounding, rounded
-from domain.settlement.scheme import Component, LineTest, Scheme
+from domain.settlement.scheme import Component, LineTest, Scheme, Weighting
 from domain.settlement.scheme_reading import read_scheme
 from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
 from storage.engine import Database
-from storage.sale_sums import Extent, SaleSums, Sold
+from storage.sale_filters import Extent
+from storage.sale_sums import SaleSums, Sold
 from storage.sales import PARTS, Sales, part_of
 from storage.unit_of_work import UnitOfWork
 
@@ -45,7 +46,16 @@ EVERYTHING = """
 - {name: festival, of: kept, days: {from: 2026-05-10, until: 2026-05-12}, rate: '1%'}
 - {name: by-line, of: kept, grain: line, rate: '3.3333%'}
 - {name: unheard, of: kept, where: {influencer: nobody}, rate: '1%'}
+- {name: coats, of: orders, where: {category: coat}, each: '8.00'}
+- {name: not-bonded, of: orders, where: {bonded: false, channel: live}, each: '8.00'}
+- name: weighted-orders
+  of: orders
+  weights: [{where: {category: coat, bonded: true}, times: '0.3'}, {where: {category: shoe}, times: '1.7'}]
+  days: {from: 2026-05-03, until: 2026-05-25}
+  each: '1.00'
+- {name: rounded-orders, of: orders, where: {category: shoe}, grain: line, each: '1.00'}
 """
+BY_ORDER = ("coats", "not-bonded", "weighted-orders", "rounded-orders")
 
 
 def the_words(**known: str) -> tuple[str, ...]:
@@ -115,8 +125,29 @@ def by_hand(scheme: Scheme, sales: list[Sale]) -> dict[int, dict[str, int]]:
     for sale in sales:
         if sale.of.basis == scheme.counts and MAY <= sale.of.day < JUNE:
             for each in scheme.components:
-                found[sale.of.payee][each.name] += _counts(sale, each)
+                found[sale.of.payee][each.name] += 0 if each.name in BY_ORDER else _counts(sale, each)
+    for each in scheme.components:
+        if each.name in BY_ORDER:
+            for (payee, _), weight in orders_by_hand(scheme, each, sales).items():
+                found[payee][each.name] += weight
     return found
+
+
+def orders_by_hand(scheme: Scheme, component: Component, sales: list[Sale]) -> dict[tuple[int, int], int]:
+    """By payee and order: what the first weighting is worth that one of its lines fits, once, when one that is kept
+    passes."""
+    pieces: dict[SaleKey, int] = defaultdict(int)
+    for sale in sales:
+        pieces[sale.of] += sale.amounts.quantity
+    places: dict[tuple[int, int], list[int]] = defaultdict(list)
+    weights = [*component.weightings, Weighting((), WEIGHT)]
+    for of, count in pieces.items():
+        line = Sale(of, Amounts())
+        on_time = component.days is None or component.days[0] <= of.day < component.days[1]
+        if count and of.basis == scheme.counts and MAY <= of.day < JUNE and on_time and _passes(line, component.tests):
+            place = next(number for number, each in enumerate(weights) if _passes(line, each.tests))
+            places[of.payee, of.order_key].append(place)
+    return {key: weights[min(found)].weight for key, found in places.items()}
 
 
 def _half_away(value: Fraction) -> int:
@@ -151,7 +182,8 @@ async def test_sums_are_what_a_recomputation_by_hand_gives(database: Database) -
     assert set(found) == set(wanted)
     for payee, sold in found.items():
         assert {name: sold.bases.get(name, 0) for name in wanted[payee]} == wanted[payee]
-        assert sold.by_line == {"by-line": line_by_line(sales, payee, Fraction(33_333, 1_000_000))}
+        assert sold.by_line.get("rounded-orders", 0) == wanted[payee]["rounded-orders"] // 100
+        assert sold.by_line["by-line"] == line_by_line(sales, payee, Fraction(33_333, 1_000_000))
     parts: dict[int, Sold] = {}
     for part in range(PARTS):
         piece = await summed(database, scheme, mark, part)
@@ -171,6 +203,63 @@ async def test_lines_are_rounded_in_sql_as_elsewhere(database: Database, rule: R
     found = await summed(database, scheme, 10**6)
     wanted = sum(rounded(amount * WEIGHT * 100_000, EXACT, rule=rule) for amount in amounts)
     assert found[1].by_line == {"x": wanted}
+
+
+def an_order_of_two(*categories: str, quantities: tuple[int, ...] = (1, 1)) -> list[Sale]:
+    lines = zip("ab", categories, quantities, strict=True)
+    return [
+        Sale(
+            SaleKey("paid", MAY, 1, 7, name, 9, the_words(category=category)),
+            Amounts(1, 1, 0, pieces, int(name == "a")),
+        )
+        for name, category, pieces in lines
+    ]
+
+
+async def deals(database: Database, where: str) -> dict[str, int]:
+    """What orders count with and without a condition, from all that was told so far."""
+    scheme = a_scheme(
+        f"[{{name: some, of: orders, where: {where}, each: '1.00'}}, {{name: all, of: orders, each: '1'}}]"
+    )
+    bases = (await summed(database, scheme, 10**6))[1].bases
+    return {name: bases.get(name, 0) // WEIGHT for name in ("some", "all")}
+
+
+@pytest.mark.parametrize("categories", [("保税", "coat"), ("coat", "保税"), ("保税", "保税")])
+async def test_an_order_counts_once_by_any_of_its_lines(database: Database, categories: tuple[str, ...]) -> None:
+    async with UnitOfWork(database) as work:
+        await Sales(work).add(an_order_of_two(*categories))
+    assert await deals(database, "{category: 保税}") == {"some": 1, "all": 1}
+    assert await deals(database, "{category: [保税, coat]}") == {"some": 1, "all": 1}
+    assert (await deals(database, "{category: shoe}"))["some"] == 0
+
+
+async def test_a_line_that_went_back_or_is_of_another_kind_now_counts_no_more(database: Database) -> None:
+    sold = an_order_of_two("coat", "保税")
+    async with UnitOfWork(database) as work:
+        await Sales(work).add([*sold, Sale(sold[1].of, Amounts(0, -1, 0, -1, 0))])
+    assert await deals(database, "{category: 保税}") == {"some": 0, "all": 1}
+    assert await deals(database, "{category: coat}") == {"some": 1, "all": 1}
+    other = sold[0].of._replace(words=the_words(category="保税"))
+    async with UnitOfWork(database) as work:
+        await Sales(work).add([Sale(sold[0].of, Amounts(-1, -1, 0, -1, -1)), Sale(other, Amounts(1, 1, 0, 1, 1))])
+    assert await deals(database, "{category: 保税}") == {"some": 1, "all": 1}
+    assert await deals(database, "{category: coat}") == {"some": 0, "all": 1}
+
+
+async def test_a_buyer_whom_nobody_knows_comes_neither_first_nor_again(database: Database) -> None:
+    sales = [a_sale(MAY, order=number) for number in range(3)]
+    firsts = (True, False, None)
+    async with UnitOfWork(database) as work:
+        await Sales(work).add(
+            [Sale(each.of._replace(is_first=first), each.amounts) for each, first in zip(sales, firsts, strict=True)]
+        )
+    for flag in ("true", "false"):
+        assert await deals(database, f"{{first: {flag}}}") == {"some": 1, "all": 3}
+        assert await deals(database, f"{{first: {flag}, bonded: false}}") == {"some": 1, "all": 3}
+    async with UnitOfWork(database) as work:
+        told = await Sales(work).told([0, 1, 2], [MAY], [1])
+    assert {each.of.order_key: each.of.is_first for each in told} == {0: True, 1: False, 2: None}
 
 
 async def test_nobody_changes_a_sale(database: Database, database_url: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +79,48 @@ def test_a_gift_stays_with_an_order_that_is_kept() -> None:
     assert [each.amounts.quantity for each in gone] == [0, 0]
 
 
+def test_the_deal_is_with_the_first_line_that_is_kept() -> None:
+    lines = (line("1", 10_000), line("2", 10_000))
+    assert amounts(sales_of(an_order(*lines, refunds=[back(10_000, "1")]), ALONE, RULES)) == [
+        (10_000, 0, 0, 0),
+        (10_000, 10_000, 1, 1),
+    ]
+    gift = (line("1", 0), line("2", 10_000))
+    assert [each.amounts.orders for each in sales_of(an_order(*gift), ALONE, RULES)] == [1, 0]
+
+
+def test_of_an_order_that_was_closed_nothing_is_kept() -> None:
+    lines = (line("a", 20_000, 2), line("b", 0), line("c", 10_000))
+    for refunds in ([], [back(10_000, "c")], [back(30_000)]):
+        closed = sales_of(an_order(*lines, refunds=refunds, is_closed=True), ALONE, RULES)
+        assert amounts(closed) == [(20_000, 0, 0, 0), (0, 0, 0, 0), (10_000, 0, 0, 0)]
+    free = sales_of(an_order(line("a", 0), is_closed=True), ALONE, RULES)
+    assert amounts(free) == [(0, 0, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "paid", "refunded", "pieces"),
+    [
+        (3, 30_000, 0, 3),
+        (3, 30_000, 9_999, 3),
+        (3, 30_000, 10_000, 2),
+        (3, 30_000, 20_001, 1),
+        (3, 30_000, 29_999, 1),
+        (3, 30_000, 30_000, 0),
+        # A third of 100.00 is refunded as 33.33 and 66.66.
+        (3, 10_000, 3_332, 3),
+        (3, 10_000, 3_333, 2),
+        (3, 10_000, 6_666, 1),
+        (1, 10_000, 9_999, 1),
+        (9, 2, 0, 9),
+    ],
+)
+def test_a_piece_went_back_when_its_whole_price_did(quantity: int, paid: int, refunded: int, pieces: int) -> None:
+    refunds = [back(refunded)] if refunded else []
+    (sale,) = sales_of(an_order(line("a", paid, quantity), refunds=refunds), ALONE, RULES)
+    assert sale.amounts.quantity == pieces
+
+
 def test_several_share_amounts_and_one_has_the_deal() -> None:
     owners: list[Shares] = [((2, 7_000), (1, 2_000)), ((9, 10_000),)]
     sales = sales_of(an_order(line(total=9_999, quantity=3)), owners, RULES)
@@ -100,6 +143,21 @@ def test_what_ships_from_a_bonded_warehouse() -> None:
     lines = (line("a", category="奶粉"), line("b", category="米粉"))
     assert [each.of.is_bonded for each in sales_of(an_order(*lines), ALONE, RULES)] == [True, False]
     assert all(each.of.is_bonded for each in sales_of(an_order(*lines, shop="tmall/hk"), ALONE, RULES))
+
+
+def test_what_counted_before_ships_as_it_was_found_then() -> None:
+    """Of `a` and `b` it was known; of `c` only that nothing was known of its category; `d` is new."""
+    lines = (
+        line("a", category="奶粉"),
+        line("b", category="米粉"),
+        line("c", category="奶粉"),
+        line("d", category="奶粉"),
+    )
+    found: dict[str, bool | None] = {"a": False, "b": True, "c": None}
+    sales = sales_of(an_order(*lines, bonded=found), ALONE, RULES)
+    assert [each.of.is_bonded for each in sales] == [False, True, True, True]
+    (unknown,) = sales_of(an_order(line("c"), bonded={"c": None}, shop="tmall/hk"), ALONE, RULES)
+    assert not unknown.of.is_bonded, "the shop was no reason when the line began to count"
 
 
 def test_an_order_counts_on_the_days_that_it_has_come_to() -> None:
@@ -136,6 +194,11 @@ def test_cutting_loses_nothing_and_no_order_of_telling_matters(
     assert sum(each.amounts.paid_minor for each in sales) == whole
     assert sum(each.amounts.kept_minor for each in sales) == max(whole - sum(amount for amount, _ in refunds), 0)
     assert all(0 <= each.amounts.kept_minor <= each.amounts.paid_minor for each in sales)
+    assert all(
+        (each.amounts.quantity > 0) == (each.amounts.kept_minor > 0) for each in sales if each.amounts.paid_minor
+    )
+    assert sum(each.amounts.orders for each in sales) == any(each.amounts.quantity for each in sales)
+    assert all(each.amounts.quantity for each in sales if each.amounts.orders)
     mixed = order._replace(
         lines=pick.sample(list(order.lines), len(order.lines)), refunds=pick.sample(list(order.refunds), len(refunds))
     )
@@ -154,6 +217,13 @@ def test_those_who_share_have_no_more_than_the_whole(
         for measure in ("paid_minor", "kept_minor"):
             exact = getattr(whole.amounts, measure) * sum(shares) / 10_000
             assert abs(sum(getattr(each, measure) for each in parts) - exact) <= len(shares)
+
+
+def test_who_a_buyer_is_may_be_known_later() -> None:
+    known = sales_of(an_order(is_first=True), ALONE, RULES)
+    unknown = sales_of(an_order(is_first=None), ALONE, RULES)
+    changes = differences(known, unknown)
+    assert [(each.of.is_first, each.amounts.orders) for each in changes] == [(None, -1), (True, 1)]
 
 
 @given(st.lists(st.tuples(LINES, REFUNDS), min_size=1, max_size=6))

@@ -1,0 +1,160 @@
+"""Orders that have no sales are told, and no settlement leaves them out unless somebody says so."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from domain.access import Role, Scope
+from domain.problems import ConflictProblem, ValidationProblem
+from services.exchange_rates import Rate
+from storage.audit import AuditLog
+from storage.calculations import Calculations
+from storage.paging import PageRequest
+from storage.sale_queue import SaleQueue
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.test_calculations import MAY, Office, office
+from tests.services.test_selling import NOW, an_order
+from tests.services.test_settlement_runs import Books
+
+__all__ = ["office"]
+QIAN = an_actor("qian", Role.FINANCE)
+ABROAD: dict[str, Any] = {"currency": "USD", "channel": "P1"}
+FX = """
+scheme:
+  name: abroad
+  version: {version}
+  title: 跨境
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: {{ roles: [promoter] }}
+  earns: [{{ name: fx, title: 汇兑差额, of: fx-difference, rate: '100%' }}]
+"""
+
+
+@pytest.fixture
+async def books(office: Office) -> Books:
+    return Books(office)
+
+
+async def left_out(office: Office, **more: Any) -> dict[str, int] | None:
+    """What a preview tells."""
+    calculation = await office.preview(**more)
+    async with UnitOfWork(office.database) as work:
+        row = await Calculations(work).find(calculation)
+        return row.left_out if row is not None else None
+
+
+async def refusal(books: Books, day: date = MAY) -> ConflictProblem:
+    with pytest.raises(ConflictProblem) as refused:
+        await books.runs.ask(QIAN, "promoters", day)
+    return refused.value
+
+
+async def queue(office: Office, number: str = "E1") -> None:
+    async with UnitOfWork(office.database) as work:
+        await SaleQueue(work).add([("youzan/flagship", number)])
+
+
+async def test_an_order_without_a_rate_is_told_and_keeps_the_period_from_being_settled(
+    office: Office, books: Books
+) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", **ABROAD), an_order("E3", **ABROAD))
+    assert await left_out(office) == {"no-rate": 2}
+    refused = await refusal(books)
+    assert refused.problem.as_dict()["left_out"] == {"no-rate": 2}
+    assert refused.problem.as_dict()["orders"] == ["youzan/flagship E2", "youzan/flagship E3"]
+    for told in ("2 单", "youzan/flagship E2", "补录汇率", "leave_out"):
+        assert told in refused.text.zh
+    assert "add one" in refused.text.en
+    await office.rates.set(QIAN, [Rate("USD", MAY, "7.1")])
+    await office.settle()
+    assert await left_out(office) == {}
+    assert (await books.settled()).run.state == "booked"
+
+
+async def test_it_is_left_out_when_somebody_says_so_and_that_is_on_record(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", **ABROAD))
+    view = await books.runs.ask(QIAN, "promoters", MAY, leave_out=True)
+    await office.steps.run(view.calculations[0].id)
+    assert (await books.runs.show(QIAN, view.run.id)).calculations[0].left_out == {"no-rate": 1}
+    async with UnitOfWork(office.database) as work:
+        (entry,) = (await AuditLog(work).list(Scope.everything(), PageRequest(5), action="settlement.run")).items
+    assert entry.detail["left_out"] == {"no-rate": 1}
+
+
+async def test_an_order_of_another_period_keeps_nobody(office: Office, books: Books) -> None:
+    """Of June, whose first moment in Shanghai is the last day of May elsewhere."""
+    june = NOW.replace(month=5, day=31, hour=16)
+    await office.told(an_order("E2", paid_at=june, **ABROAD), at=june)
+    assert await left_out(office) == {}
+    assert await left_out(office, day=date(2026, 6, 1)) == {"no-rate": 1}
+    assert (await books.computed()).run.state == "computed"
+    await refusal(books, date(2026, 6, 30))
+
+
+async def test_an_order_without_lines(office: Office, books: Books) -> None:
+    await office.told(an_order(lines=(), channel="P1"))
+    assert await left_out(office) == {"no-lines": 1}
+    assert "没有商品行" in (await refusal(books)).text.zh
+
+
+async def test_an_order_that_nobody_has_looked_at_yet(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def later() -> None:
+        """The worker is busy elsewhere."""
+
+    april = NOW - timedelta(days=20)
+    with monkeypatch.context() as away:
+        away.setattr(office, "settle", later)
+        await office.told(an_order(channel="P1"), an_order("E2", paid_at=None, status="unpaid"))
+        await office.told(an_order("E3", paid_at=april, created_at=april))
+    assert await left_out(office) == {"waiting": 1}
+    assert "worker" in (await refusal(books)).text.zh
+    await office.settle()
+    assert (await books.computed()).run.state == "computed"
+
+
+async def test_a_change_of_a_moment_ago_is_the_next_settlement_s_and_an_old_one_is_missing(
+    office: Office, books: Books
+) -> None:
+    await office.told(an_order(channel="P1"))
+    await queue(office)
+    assert await left_out(office) == {}
+    office.clock.advance(seconds=61)
+    assert await left_out(office) == {"waiting": 1}
+    await refusal(books)
+
+
+async def test_an_order_counts_as_left_out_once(office: Office) -> None:
+    await office.told(an_order(**ABROAD))
+    await queue(office)
+    office.clock.advance(seconds=61)
+    assert await left_out(office) == {"no-rate": 1}
+
+
+async def test_an_order_that_was_paid_and_is_completed_now_waits_where_completed_ones_count(office: Office) -> None:
+    completed = office.scheme("2.0.0", text=FX.replace("abroad", "promoters").replace("paid\n", "completed\n"))
+    await completed
+    await office.told(an_order(channel="P1"))
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text("UPDATE orders SET status = 'completed', completed_at = :at"), {"at": NOW})
+    await queue(office)
+    assert await left_out(office) == {"waiting": 1}
+
+
+async def test_only_currencies_that_are_sold_in_the_period_need_a_rate(office: Office) -> None:
+    await office.scheme("1.0.0", text=FX)
+    await office.rates.set(QIAN, [Rate("USD", MAY, "7.1")])
+    june = NOW + timedelta(days=31)
+    await office.told(an_order(**ABROAD))
+    await office.told(an_order("E2", channel="P1", paid_at=june), at=june)
+    with pytest.raises(ValidationProblem, match="USD"):
+        await office.preview(scheme="abroad")
+    assert await office.earned(await office.preview(scheme="abroad", day=date(2026, 6, 1))) == {}
+    await office.rates.set(QIAN, [Rate("USD", date(2026, 5, 31), "7.2")])
+    assert await office.earned(await office.preview(scheme="abroad")) == {"P1": {"fx": 3_000}}
