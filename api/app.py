@@ -26,6 +26,7 @@ from api.routes.consents import consents
 from api.routes.customers import customers, identity_decisions, identity_suggestions
 from api.routes.definitions import definitions
 from api.routes.events import events
+from api.routes.explanations import explanations
 from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.lookups import lookups
@@ -70,6 +71,7 @@ ROUTERS = (
     payees,
     settlement,
     calculations,
+    explanations,
     settlement_runs,
     settlement_periods,
     ledger,

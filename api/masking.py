@@ -5,6 +5,7 @@ false, and the route hands that on by `disclose`; `AUTHORED` marks routes whose 
 """
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Query, Request, Response
@@ -67,20 +68,27 @@ def masked_answer(request: Request, response: Response, masking: Masking, *, pub
     return response
 
 
-def _wanted_in_clear(
-    unmask: Annotated[
-        bool,
-        Query(
-            description="查看明文，需要 customers.unmask 权限与原因 · show personal data in clear; needs "
-            "`customers.unmask` and a reason"
-        ),
-    ] = False,
-    reason: Annotated[
-        str | None, Query(max_length=500, description="为什么需要明文，写入审计 · why; kept in the audit log")
-    ] = None,
-) -> str | None:
-    return (reason or "") if unmask else None
+def _asking(zh: str, en: str) -> Callable[..., str | None]:
+    """A dependency that reads whether clear text is asked for, and why. zh, en: which permissions it takes."""
+
+    def wanted_in_clear(
+        unmask: Annotated[
+            bool,
+            Query(description=f"查看明文，需要{zh}权限与原因 · show personal data in clear; needs {en} and a reason"),
+        ] = False,
+        reason: Annotated[
+            str | None, Query(max_length=500, description="为什么需要明文，写入审计 · why; kept in the audit log")
+        ] = None,
+    ) -> str | None:
+        return (reason or "") if unmask else None
+
+    return wanted_in_clear
 
 
-UnmaskFor = Annotated[str | None, Depends(_wanted_in_clear)]
+UnmaskFor = Annotated[str | None, Depends(_asking(" customers.unmask ", "`customers.unmask`"))]
 """The reason that was given for seeing clear text, perhaps an empty one; None when it was not asked for."""
+UnmaskPayeesFor = Annotated[
+    str | None,
+    Depends(_asking(" payouts.prepare 或 payouts.approve ", "`payouts.prepare` or `payouts.approve`")),
+]
+"""As `UnmaskFor`, of payees: whoever pays or approves may see them."""

@@ -259,13 +259,14 @@ class SettlementRunService:
         """Close a period for ever.
 
         :raises ConflictProblem: it was not settled, or payees who were in it are otherwise by now, or it is not over,
-            or a settlement is under way.
+            or a settlement is under way. :raises ValidationProblem: the day is in periods of several cycles, and none
+            is named.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             await PayeeTermBook(work).hold()
-            period = await SettlementPeriods(work).of_day(scheme, day, cycle)
+            period = await SettlementPeriods(work).only_one_of_day(scheme, day, cycle)
             booked = await SettlementRuns(work).last_booked([period.id]) if period is not None else {}
             if period is None or not booked:
                 raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))

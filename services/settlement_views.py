@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.money import major_from_minor
-from domain.problems import ConflictProblem, NotFoundProblem, Text
-from domain.settlement.calculation import BOUNDS, Earned
-from domain.settlement.exact import WEIGHT
-from domain.settlement.explanation import rule_of
-from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.calculation import BOUNDS
+from domain.settlement.scheme import Component, Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
+from services.earning_explanations import Below, EarningExplanations, ExplainedEarning, Fact, Line
 from services.repeats import RepeatOutcome, outcome_of
 from services.scheme_versions import remark_on
 from services.settlement_remarks import remarks_on
@@ -22,11 +19,8 @@ from storage.definitions import Definitions
 from storage.engine import Database
 from storage.paging import Page, PageRequest
 from storage.payees import Payees
-from storage.sale_filters import Extent
-from storage.sale_sums import SaleSums
 from storage.unit_of_work import UnitOfWork
 
-MOST_ORDERS_SHOWN = 500
 HIGHEST_SHOWN = 20
 
 
@@ -63,28 +57,13 @@ class CalculationView:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of an order that counted for a component, with all its differences. counted: of the component's base."""
+class EarningName:
+    """A component of a payee's in a calculation; before: the calculation that it is compared with."""
 
-    account: str
-    order_id: str
-    line_id: str
-    counted: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedEarning:
-    """Why a component comes to what it does: its rule in words, its base, and the order lines behind it; of what is
-    earned by others, who they are and what they earned, each of whom can be asked about in turn."""
-
+    calculation: UUID
+    payee: str
     component: str
-    title: str
-    rule: Text
-    base: str
-    amount_minor: int
-    lines: Sequence[Line]
-    more_lines: bool
-    below: Sequence[PayeeSum] = ()
+    before: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +103,30 @@ class SettlementViews:
         """
         actor.require(Permission.SETTLEMENTS_READ)
         async with UnitOfWork(self._database) as work:
-            row = await _row(work, calculation)
-            payee = await Payees(work).find(code, actor.scope)
-            if payee is None:
-                raise NotFoundProblem(Text(f"没有收款人 {code}", f"There is no payee {code}"))
-            if row.state != "computed":
-                raise ConflictProblem(Text("尚未算完", "It is not computed yet"))
+            row, payee = await _computed(work, calculation), await _payee(work, actor, code)
             scheme = await scheme_in(work, row)
-            earned = await Calculations(work).earned_by(row, payee.id)
-            found = [await explained_earning(work, row, scheme, each) for each in earned]
+            behind = EarningExplanations(work, row, scheme)
+            earned = await Calculations(work).earned_by(row, payee)
+            found = [await behind.earning(each) for each in earned]
             return Explanation(code, scheme.currency, sum(each.amount for each in earned), found)
+
+    async def lines(self, actor: Actor, named: EarningName, page: PageRequest) -> Page[Line]:
+        """The order lines behind an earning. Raises as `explain`, and for a component that the scheme has not."""
+        async with UnitOfWork(self._database) as work:
+            behind, payee, component = await _behind(work, actor, named)
+            return await behind.lines(payee, component, page)
+
+    async def facts(self, actor: Actor, named: EarningName, page: PageRequest) -> Page[Fact]:
+        """The visits, reviews, bookings and scores behind an earning. Raises as `lines`."""
+        async with UnitOfWork(self._database) as work:
+            behind, payee, component = await _behind(work, actor, named)
+            return await behind.facts(payee, component, page)
+
+    async def below(self, actor: Actor, named: EarningName, page: PageRequest) -> Page[Below]:
+        """Who earned what an earning is a share of. Raises as `lines`."""
+        async with UnitOfWork(self._database) as work:
+            behind, payee, component = await _behind(work, actor, named)
+            return await behind.below(payee, component, page)
 
 
 async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
@@ -156,46 +149,41 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     return CalculationView(row, done, 2 * row.parts, components, sums, told, repeat)
 
 
-async def explained_earning(
-    work: UnitOfWork, row: CalculationRow, scheme: Scheme, earned: Earned, since: int = 0
-) -> ExplainedEarning:
-    """Why a component comes to what it does. since: only lines of sales that were added after that one."""
-    component = next((each for each in scheme.components if each.name == earned.component), None)
+async def _behind(work: UnitOfWork, actor: Actor, named: EarningName) -> tuple[EarningExplanations, int, Component]:
+    actor.require(Permission.SETTLEMENTS_READ)
+    row, payee = await _computed(work, named.calculation), await _payee(work, actor, named.payee)
+    before = await _computed(work, named.before) if named.before is not None else None
+    if before is not None and (before.scheme, before.cycle, before.start) != (row.scheme, row.cycle, row.start):
+        raise ValidationProblem(
+            Text(
+                f"核算 {before.id} 不是同一方案、同一账期的，不能比较",
+                f"The calculation {before.id} is of another scheme or period: it cannot be compared",
+            )
+        )
+    behind = EarningExplanations(work, row, await scheme_in(work, row), before)
+    component = behind.component(named.component)
     if component is None:
-        bounds = Text("方案的保底与封顶", "the scheme's floor and cap")
-        base = major_from_minor(earned.base, scheme.currency)
-        return ExplainedEarning(earned.component, bounds.zh, bounds, base, earned.amount, (), more_lines=False)
-    sellers: Sequence[int] = [earned.payee]
-    below: Sequence[PayeeSum] = ()
-    if component.override is not None:
-        below = await _below(work, row, earned.payee, component.override.component, len(component.override.rates))
-        sellers = []
-    elif component.level > 0:
-        sellers = await Calculations(work).downline(row, earned.payee, component.level)
-    lines: list[tuple[str, str, str, int]] = []
-    if component.base in LINE_BASES:
-        extent = Extent(row.start, row.end, row.sales_upto or 0, None, sellers, since)
-        lines = await SaleSums(work).lines(scheme, component, extent, MOST_ORDERS_SHOWN + 1)
-    return ExplainedEarning(
-        component.name,
-        component.title,
-        rule_of(scheme, component),
-        _shown(component, scheme, earned.base),
-        earned.amount,
-        [
-            Line(account, order_id, line_id, _shown(component, scheme, counted))
-            for account, order_id, line_id, counted in lines[:MOST_ORDERS_SHOWN]
-        ],
-        more_lines=len(lines) > MOST_ORDERS_SHOWN,
-        below=below,
-    )
+        raise NotFoundProblem(
+            Text(
+                f"方案 {row.scheme} {row.version} 没有收入项 {named.component}",
+                f"The scheme {row.scheme} {row.version} has no component {named.component}",
+            )
+        )
+    return behind, payee, component
 
 
-async def _below(work: UnitOfWork, row: CalculationRow, payee: int, component: str, levels: int) -> Sequence[PayeeSum]:
-    """What those below a payee earned by a component, who earned most first."""
-    found = await Calculations(work).earned_below(row, payee, component, levels, MOST_ORDERS_SHOWN)
-    codes = await Payees(work).codes({each for each, _ in found})
-    return [PayeeSum(codes[each], amount) for each, amount in found]
+async def _payee(work: UnitOfWork, actor: Actor, code: str) -> int:
+    found = await Payees(work).find(code, actor.scope)
+    if found is None:
+        raise NotFoundProblem(Text(f"没有收款人 {code}", f"There is no payee {code}"))
+    return found.id
+
+
+async def _computed(work: UnitOfWork, calculation: UUID) -> CalculationRow:
+    row = await _row(work, calculation)
+    if row.state != "computed":
+        raise ConflictProblem(Text("尚未算完", "It is not computed yet"))
+    return row
 
 
 async def _row(work: UnitOfWork, calculation: UUID) -> CalculationRow:
@@ -215,15 +203,3 @@ async def scheme_in(work: UnitOfWork, row: CalculationRow) -> Scheme:
 
 def _titles(scheme: Scheme) -> dict[str, str]:
     return {**{each.name: each.title for each in scheme.components}, BOUNDS: "保底与封顶"}
-
-
-def _shown(component: Component, scheme: Scheme, base: Any) -> str:
-    """A base as people read it: an amount, or a count with up to four decimals."""
-    if component.override is not None:
-        return major_from_minor(base, scheme.currency)
-    whole, rest = divmod(abs(base), WEIGHT)
-    sign = "-" if base < 0 else ""
-    if component.base in MONEY_BASES:
-        decimals = f"{rest:04d}".rstrip("0")
-        return f"{sign}{major_from_minor(whole, scheme.currency)}{decimals}"
-    return f"{sign}{whole}" + (f".{rest:04d}".rstrip("0") if rest else "")

@@ -18,7 +18,7 @@ from domain.settlement.calculation import BOUNDS, Earned, Member, Passed
 from storage.bulk import fetch
 from storage.calculation_tables import CalculationRow, MemberRow, PartRow
 from storage.locks import lock
-from storage.paging import Order, Page, PageRequest, paginate
+from storage.paging import Keys, Order, Page, PageRequest, paginate
 from storage.sales import PARTS, part_of
 from storage.unit_of_work import Repository
 
@@ -49,6 +49,16 @@ class Membership(NamedTuple):
     levels: int
 
 
+class BelowEarned(NamedTuple):
+    """What somebody so many levels below earned; before_minor: in the calculation that it is compared with."""
+
+    payee: int
+    level: int
+    amount_minor: int
+    before_minor: int | None
+
+
+_BELOW = Keys("earned-below", (int, int))
 _NEWEST_FIRST = Order("calculations", (CalculationRow.asked_at, CalculationRow.id))
 
 
@@ -182,17 +192,30 @@ class Calculations(Repository):
         return [each for (each,) in await fetch(self.work, _DOWNLINE, values)]
 
     async def earned_below(
-        self, row: CalculationRow, payee: int, component: str, levels: int, limit: int
-    ) -> list[tuple[int, int]]:
-        """What those below a payee earned by a component, down to so many levels, who earned most first."""
+        self,
+        row: CalculationRow,
+        payee: int,
+        component: str,
+        levels: int,
+        page: PageRequest,
+        before: CalculationRow | None,
+    ) -> Page[BelowEarned]:
+        """What those below a payee earned by a component, down to so many levels, who earned most first; beside another
+        calculation only those who earned something else by it."""
+        amount, last = _BELOW.values_of(page)
         values = {
             "calculation": row.id,
-            "payee": payee,
             "component": _numbers(row)[component],
+            "before": before.id if before is not None else None,
+            "component_before": _numbers(before).get(component) if before is not None else None,
+            "payee": payee,
             "levels": levels,
-            "limit": limit,
+            "amount": amount,
+            "last": last,
+            "limit": page.size + 1,
         }
-        return [(each, int(amount)) for each, amount in await fetch(self.work, _EARNED_BELOW, values)]
+        found = [BelowEarned(*each) for each in await fetch(self.work, _EARNED_BELOW, values)]
+        return _BELOW.page_of(found, page, lambda each: (-each.amount_minor, each.payee))
 
     async def highest(self, row: CalculationRow, limit: int) -> list[tuple[int, int]]:
         """The payees who earned most, with their sums."""
@@ -306,11 +329,24 @@ _DOWNLINE = """
     WHERE calculation = %(calculation)b::uuid AND uplines[%(level)b::integer] = %(payee)b::integer ORDER BY payee
 """
 _EARNED_BELOW = """
-    SELECT e.payee, e.amount_minor FROM settlement_members m
-    JOIN settlement_earnings e ON e.calculation = m.calculation AND e.part = m.part AND e.payee = m.payee
-    WHERE m.calculation = %(calculation)b::uuid AND %(payee)b::integer = ANY(m.uplines[1:%(levels)b::integer])
-        AND e.component = %(component)b::smallint
-    ORDER BY e.amount_minor DESC, e.payee LIMIT %(limit)b::integer
+    WITH below AS (
+        SELECT m.calculation, e.payee, array_position(m.uplines, %(payee)b::integer) AS level, e.amount_minor AS amount
+        FROM settlement_members m
+        JOIN settlement_earnings e ON e.calculation = m.calculation AND e.part = m.part AND e.payee = m.payee
+        WHERE %(payee)b::integer = ANY(m.uplines[1:%(levels)b::integer]) AND (
+            (m.calculation = %(calculation)b::uuid AND e.component = %(component)b::smallint)
+            OR (m.calculation = %(before)b::uuid AND e.component = %(component_before)b::smallint)
+        )
+    ), told AS (
+        SELECT payee, coalesce(again.level, was.level)::integer AS level, coalesce(again.amount, 0) AS amount,
+            CASE WHEN %(before)b::uuid IS NOT NULL THEN coalesce(was.amount, 0) END AS before
+        FROM (SELECT * FROM below WHERE calculation = %(calculation)b::uuid) again
+        FULL JOIN (SELECT * FROM below WHERE calculation = %(before)b::uuid) was USING (payee)
+    )
+    SELECT payee, level, amount, before FROM told
+    WHERE amount IS DISTINCT FROM before
+        AND (%(amount)b::bigint IS NULL OR (-amount, payee) > (%(amount)b::bigint, %(last)b::bigint))
+    ORDER BY -amount, payee LIMIT %(limit)b::integer
 """
 _HIGHEST = """
     SELECT payee, sum(amount_minor)::bigint AS amount FROM settlement_earnings

@@ -25,6 +25,8 @@ AccountKind = Literal[
 what they owe; paying: what is under way to them; wechat-pay, profit-sharing, bank: what left by a rail; fees: what is
 taken off; exchange: what passes between currencies."""
 
+EARNED_KINDS = ("commission", "adjustment", "clawback")
+"""Kinds of transfers that a settlement books: what was earned, or taken back, in a period."""
 
 _DEBIT, _CREDIT = "fk_transfers_debit_ledger_accounts", "fk_transfers_credit_ledger_accounts"
 

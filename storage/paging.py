@@ -85,6 +85,49 @@ class Order:
         return [_from_json(value, column) for value, column in zip(values, self.columns, strict=True)]
 
 
+@dataclass(frozen=True)
+class Keys:
+    """The order of a list that is no table's: by values of these kinds, texts or whole numbers, of a unique
+    combination, all ascending. name: part of the cursor, as in `Order`."""
+
+    name: str
+    kinds: tuple[type[int] | type[str], ...]
+
+    def cursor_of(self, values: Sequence[int | str]) -> str:
+        """The cursor that continues after these."""
+        return base64.urlsafe_b64encode(json.dumps([self.name, *values]).encode()).decode().rstrip("=")
+
+    def values_of(self, page: PageRequest) -> list[Any]:
+        """The sort values in the cursor of a page, or None for each on the first one; raises ValidationProblem when it
+        is none of this list's."""
+        if page.cursor is None:
+            return [None] * len(self.kinds)
+        try:
+            return self._parse(page.cursor)
+        except (ValueError, TypeError, binascii.Error, RecursionError):
+            raise wrong_cursor() from None
+
+    def page_of(
+        self, rows: Sequence[Item], page: PageRequest, values: Callable[[Item], Sequence[int | str]]
+    ) -> Page[Item]:
+        """The page, of one row more than it holds where there are more."""
+        shown = rows[: page.size]
+        return Page(shown, self.cursor_of(values(shown[-1])) if len(rows) > page.size else None)
+
+    def _parse(self, cursor: str) -> list[Any]:
+        if len(cursor) > _LONGEST_CURSOR:
+            raise ValueError("too long")
+        values: list[Any]
+        name, *values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if name != self.name or [type(each) for each in values] != list(self.kinds):
+            raise ValueError("another list's cursor")
+        for each in values:
+            if is_storable(each) if isinstance(each, str) else abs(each) < 1 << 63:
+                continue
+            raise ValueError("a value that no row holds")
+        return values
+
+
 def wrong_cursor() -> ValidationProblem:
     """A cursor is none of the list's that got it."""
     return ValidationProblem(

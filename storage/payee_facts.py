@@ -13,6 +13,7 @@ from sqlmodel import Field
 
 from storage.bulk import fetch
 from storage.locks import lock, lock_shared
+from storage.paging import Keys, Page, PageRequest
 from storage.sales import PARTS
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
@@ -59,6 +60,37 @@ class Contradicted(NamedTuple):
     amount: int
 
 
+class FactsBehind(NamedTuple):
+    """Facts of a payee that an earning follows from: deeds of their own days, scores of the period's; noted up to a
+    number, and after another one."""
+
+    payee: int
+    deeds: Sequence[str]
+    deed_start: date
+    deed_end: date
+    scores: Sequence[str]
+    start: date
+    end: date
+    upto: int
+    since: int = 0
+
+
+class CountedFact(NamedTuple):
+    """A fact. counts: whether it does; of a score only the last one."""
+
+    seq: int
+    name: str
+    day: date
+    amount: int
+    key: str
+    noted_at: datetime
+    noted_by: str
+    counts: bool
+
+
+_BEHIND_IN_ORDER = Keys("counted-facts", (int,))
+
+
 class PayeeFacts(Repository):
     """Facts by payee and day."""
 
@@ -86,6 +118,13 @@ class PayeeFacts(Repository):
         for payee, name, amount in await fetch(self.work, _SUMS, values):
             found.setdefault(payee, {})[name] = amount
         return found
+
+    async def behind(self, facts: FactsBehind, page: PageRequest) -> Page[CountedFact]:
+        """The facts one by one, in the order in which they were noted."""
+        (after,) = _BEHIND_IN_ORDER.values_of(page)
+        values = {**facts._asdict(), "adding_up": list(DEEDS), "after": after or 0, "limit": page.size + 1}
+        found = [CountedFact(*row) for row in await fetch(self.work, _BEHIND, values)]
+        return _BEHIND_IN_ORDER.page_of(found, page, lambda each: (each.seq,))
 
 
 def _columns(facts: Sequence[PayeeFact]) -> dict[str, object]:
@@ -118,4 +157,16 @@ _SUMS = """
     WHERE day >= %(start)b::date AND day < %(end)b::date AND seq <= %(upto)b::bigint
         AND (payee::bigint * 2654435761 %% 4294967296 * %(parts)b::bigint) >> 32 = %(part)b::bigint
     GROUP BY payee, name
+"""
+_BEHIND = """
+    SELECT seq, name, day, amount, key, noted_at, noted_by, counts FROM (
+        SELECT *, name = ANY(%(adding_up)b::text[]) OR seq = max(seq) OVER (PARTITION BY name) AS counts
+        FROM payee_facts
+        WHERE payee = %(payee)b::integer AND seq <= %(upto)b::bigint AND (
+            (name = ANY(%(deeds)b::text[]) AND day >= %(deed_start)b::date AND day < %(deed_end)b::date)
+            OR (name = ANY(%(scores)b::text[]) AND day >= %(start)b::date AND day < %(end)b::date)
+        )
+    ) told
+    WHERE seq > %(since)b::bigint AND seq > %(after)b::bigint
+    ORDER BY seq LIMIT %(limit)b::integer
 """

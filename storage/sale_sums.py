@@ -17,8 +17,10 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -28,6 +30,7 @@ from domain.settlement.formulas import Proportion
 from domain.settlement.scheme import LINE_BASES, Component, Scheme
 from storage.counted_orders import orders_by_line, weight_of_order
 from storage.orders import OrderRow
+from storage.paging import Keys, Page, PageRequest
 from storage.recordsets import table_of
 from storage.sale_filters import Extent, Numbers, is_by_line, passes, tests_of, weight, within
 from storage.sales import SaleRow, Sales
@@ -40,6 +43,7 @@ _MEASURES: Mapping[str, str] = {
     "quantity": "quantity",
     "orders": "orders",
 }
+_LINES = Keys("counted-lines", (int, str, int))
 
 
 class Sold(NamedTuple):
@@ -50,6 +54,19 @@ class Sold(NamedTuple):
     bases: Mapping[str, int]
     by_line: Mapping[str, int]
     unrounded: Mapping[str, Fraction] = {}
+
+
+class CountedLine(NamedTuple):
+    """An order line of a payee's. counted: in `exact.WEIGHT`, of exchange differences what was kept abroad. amount: in
+    minor units, where each line is rounded by itself."""
+
+    order_key: int
+    line_id: str
+    payee: int
+    account: str
+    order_id: str
+    counted: int
+    amount: int | None
 
 
 class LineCount(NamedTuple):
@@ -128,28 +145,48 @@ class SaleSums(Repository):
         return found
 
     async def lines(
-        self, scheme: Scheme, component: Component, extent: Extent, limit: int
-    ) -> list[tuple[str, str, str, int]]:
-        """The order lines that count for a component, with all their differences: account, order, line, and what they
-        count in `exact.WEIGHT`; without those that come to nothing. Of exchange differences what was kept abroad."""
+        self,
+        scheme: Scheme,
+        component: Component,
+        extent: Extent,
+        page: PageRequest,
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> Page[CountedLine]:
+        """The order lines that count for a component, with all their differences; without those that come to nothing.
+
+        With `extent.since` what the differences after it come to. rates: as of `by_payee`.
+        """
         count = await self._counted(component)
-        told = _orders_told(scheme, count, extent) if is_by_line(component) else _lines_told(scheme, count, extent)
-        counted = func.sum(told.c.counted).label("counted")
+        told = (
+            _orders_told(scheme, count, extent)
+            if is_by_line(component)
+            else _lines_told(scheme, count, extent, _weighted(component, count.numbers, await self._worth(rates or {})))
+        )
+        keys = (told.c.order_key, told.c.line_id, told.c.payee)
+        counted = func.sum(told.c.now - told.c.before)
         sums = (
-            select(told.c.order_key, told.c.line_id, counted)
-            .group_by(told.c.order_key, told.c.line_id)
+            select(*keys, counted.label("counted"), _amount_of_line(scheme, component, told).label("amount"))
+            .group_by(*keys)
             .having(counted != 0)
-            .order_by(told.c.order_key, told.c.line_id)
-            .limit(limit)
-            .subquery()
+            .order_by(*keys)
+            .limit(page.size + 1)
         )
-        orders = table_of(OrderRow)
+        if page.cursor is not None:
+            order_key, line_id, payee = _LINES.values_of(page)
+            after = (literal(order_key, BigInteger), literal(line_id), literal(payee, BigInteger))
+            sums = sums.where(tuple_(*keys) > tuple_(*after))
+        listed, orders = sums.subquery(), table_of(OrderRow)
         statement = (
-            select(orders.c.account_id, orders.c.order_id, sums.c.line_id, sums.c.counted)
-            .join(orders, orders.c.id == sums.c.order_key)
-            .order_by(sums.c.order_key, sums.c.line_id)
+            select(listed.c.order_key, listed.c.line_id, listed.c.payee, orders.c.account_id, orders.c.order_id)
+            .add_columns(listed.c.counted, listed.c.amount)
+            .select_from(listed.outerjoin(orders, orders.c.id == listed.c.order_key))
+            .order_by(listed.c.order_key, listed.c.line_id, listed.c.payee)
         )
-        return [(*row[:3], int(row[3])) for row in await self.session.execute(statement)]
+        found = [
+            CountedLine(order_key, line_id, payee, account or "", order_id or "", int(counts), _whole_or_none(amount))
+            for order_key, line_id, payee, account, order_id, counts, amount in await self.session.execute(statement)
+        ]
+        return _LINES.page_of(found, page, lambda each: each[:3])
 
     async def _by_line(
         self,
@@ -215,23 +252,44 @@ class SaleSums(Repository):
         return await Sales(self.work).numbers(words, known_only=True) if words else {}
 
 
-def _lines_told(scheme: Scheme, count: LineCount, extent: Extent) -> Subquery:
-    """What each sale of an extent counts: order_key, line_id, counted."""
-    chosen = [*within(scheme, extent), count.passes]
-    return select(_SALES.c.order_key, _SALES.c.line_id, count.weight.label("counted")).where(*chosen).subquery()
+def _lines_told(scheme: Scheme, count: LineCount, extent: Extent, worth: ColumnElement[Any]) -> Subquery:
+    """What each sale of an extent counts (`now`), and what of it was there before (`before`); both once more in what
+    is paid for (`exact`, `exact_before`): of exchange differences the gain, else the same."""
+    was_there, nothing = _SALES.c.seq <= extent.since, literal(0, Numeric)
+    return (
+        select(_SALES.c.order_key, _SALES.c.line_id, _SALES.c.payee)
+        .add_columns(count.weight.label("now"), case((was_there, count.weight), else_=nothing).label("before"))
+        .add_columns(worth.label("exact"), case((was_there, worth), else_=nothing).label("exact_before"))
+        .where(*within(scheme, extent._replace(since=0)), count.passes)
+        .subquery()
+    )
 
 
 def _orders_told(scheme: Scheme, count: LineCount, extent: Extent) -> Subquery:
-    """What each order of an extent counts, with the line that it counts by; of what came after a row, what that made
-    of what was there before."""
-    sides = [(extent._replace(since=0), 1)]
+    """The same of each order of an extent, with the line that it counts by."""
+    nothing = literal(0, BigInteger)
+    sides = [(extent._replace(since=0), True)]
     if extent.since:
-        sides.append((extent._replace(since=0, watermark=extent.since), -1))
+        sides.append((extent._replace(since=0, watermark=extent.since), False))
     told = []
-    for side, sign in sides:
+    for side, is_now in sides:
         orders = orders_by_line(count.component, count.numbers, within(scheme, side))
-        told.append(select(orders.c.order_key, orders.c.line_id, (orders.c.counted * sign).label("counted")))
+        now, before = (orders.c.counted, nothing) if is_now else (nothing, orders.c.counted)
+        told.append(
+            select(orders.c.order_key, orders.c.line_id, orders.c.payee)
+            .add_columns(now.label("now"), before.label("before"))
+            .add_columns(now.label("exact"), before.label("exact_before"))
+        )
     return union_all(*told).subquery()
+
+
+def _amount_of_line(scheme: Scheme, component: Component, told: Subquery) -> ColumnElement[Any]:
+    """What a line comes to that is rounded by itself, and came to before, taken off; NULL for what is not."""
+    if component.grain != "line":
+        return cast(null(), Numeric)
+    rate = cast(literal(_rate(component)), Numeric)
+    now, before = func.sum(told.c.exact) * rate, func.sum(told.c.exact_before) * rate
+    return _rounded(now, scheme) - _rounded(before, scheme)
 
 
 def _weighted(component: Component, numbers: Numbers, worth: Mapping[int, Decimal]) -> ColumnElement[Any]:
@@ -286,6 +344,10 @@ def _sold(payee: int, sums: Mapping[str, Any], by_line: Mapping[str, int], gains
         by_line,
         {name: Fraction(value) for name, value in found.items() if name in gains},
     )
+
+
+def _whole_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _whole(value: Any) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import Identity, UniqueConstraint, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.settlement.scheme import Cycle
 from storage.bulk import fetch
 from storage.tables import Table, instant
@@ -83,17 +83,48 @@ class SettlementPeriods(Repository):
             statement = statement.where(col(row.cycle) == cycle)
         return (await self.session.scalars(statement.order_by(col(row.end).desc()).limit(1))).first()
 
+    async def find(self, scheme: str, cycle: str, start: date) -> SettlementPeriodRow | None:
+        """The period of a scheme and cycle that begins on a day."""
+        row = SettlementPeriodRow
+        named = (col(row.scheme) == scheme, col(row.cycle) == cycle, col(row.start) == start)
+        return (await self.session.scalars(select(row).where(*named))).first()
+
+    async def only_one_of_day(self, scheme: str, day: date, cycle: str | None = None) -> SettlementPeriodRow | None:
+        """The period of a scheme that a day is in. Raises ValidationProblem when there are several and no cycle says
+        which is meant."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.scheme) == scheme, col(row.start) <= day, col(row.end) > day)
+        if cycle is not None:
+            statement = statement.where(col(row.cycle) == cycle)
+        found = (await self.session.scalars(statement.order_by(col(row.start).desc(), col(row.end)))).all()
+        if len(found) > 1:
+            told = [f"{each.cycle}（{each.start} – {each.end}）" for each in found]
+            english = [f"{each.cycle} ({each.start} – {each.end})" for each in found]
+            raise ValidationProblem(
+                Text(
+                    f"{day} 在方案 {scheme} 的几个账期内：{'、'.join(told)}；请用 cycle 写明是哪一个",
+                    f"{day} is in several periods of {scheme}: {', '.join(english)}. Say which one by `cycle`",
+                ),
+                cycles=[each.cycle for each in found],
+            )
+        return found[0] if found else None
+
+    async def schemes(self) -> Sequence[str]:
+        """The names of the schemes that anything was ever settled by."""
+        statement = select(col(SettlementPeriodRow.scheme)).distinct().order_by(col(SettlementPeriodRow.scheme))
+        return (await self.session.scalars(statement)).all()
+
+    async def first_of(self, scheme: str) -> SettlementPeriodRow | None:
+        """The period of a scheme that begins first."""
+        row = SettlementPeriodRow
+        statement = select(row).where(col(row.scheme) == scheme).order_by(col(row.start), col(row.end))
+        return (await self.session.scalars(statement.limit(1))).first()
+
     async def last_of(self, scheme: str) -> SettlementPeriodRow | None:
         """The period of a scheme that begins last."""
         row = SettlementPeriodRow
         statement = select(row).where(col(row.scheme) == scheme).order_by(col(row.start).desc(), col(row.end).desc())
         return (await self.session.scalars(statement.limit(1))).first()
-
-    async def with_day(self, day: date) -> Sequence[SettlementPeriodRow]:
-        """The periods of all schemes that a day is in, by scheme and cycle."""
-        row = SettlementPeriodRow
-        statement = select(row).where(col(row.start) <= day, col(row.end) > day)
-        return (await self.session.scalars(statement.order_by(col(row.scheme), col(row.cycle)))).all()
 
     async def closed_of(self, scheme: str) -> Sequence[SettlementPeriodRow]:
         """The closed periods of a scheme, the earliest first."""

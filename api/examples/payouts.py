@@ -37,15 +37,29 @@ _PAYOUT = {
 _SUM = {"rail": "wechat-pay", "payouts": 1, "amount_minor": 68_765}
 _BANK = {"rail": "bank", "payouts": 1, "amount_minor": 20_000}
 
+_NOVEMBER = {
+    "calculation": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e66",
+    "before": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e55",
+}
 _EARNING = {
+    **_NOVEMBER,
     "component": "sales",
     "title": "推广提成",
     "rule": {"zh": "实付减退款，分段计算：0.00 起 5%，10000.00 起 8%", "en": "of what buyers paid less refunds …"},
     "base": "12220.67",
     "amount_minor": 67_765,
-    "lines": [{"account": "youzan/flagship", "order_id": "E20261111000001", "line_id": "1", "counted": "-125.00"}],
-    "more_lines": False,
+    "is_difference": True,
+    "lines": [
+        {
+            **{"account": "youzan/flagship", "order_id": "E20261111000001", "line_id": "1"},
+            **{"counted": "-125.00", "payee": "P-0137", "amount_minor": None},
+        }
+    ],
+    "lines_cursor": None,
+    "facts": [],
+    "facts_cursor": None,
     "below": [],
+    "below_cursor": None,
 }
 
 REQUESTS: dict[str, Any] = {
@@ -82,24 +96,30 @@ RESPONSES: dict[str, Any] = {
         "payee": "P-0137",
         "scheme": "promoters",
         "currency": "CNY",
+        "cycle": "month",
         "start": "2026-12-01",
         "end": "2027-01-01",
         "closed_at": None,
         "opening_minor": 68_765,
         "closing_minor": -1_000,
+        "count": 2,
         "entries": [
             {
+                **{"day": "2026-12-08", "calculation": None, "before": None},
                 **{"kind": "payout-paid", "given": "wechat-pay", "taken": "paying"},
                 **{"amount_minor": 68_765, "net_minor": -68_765, "booked_at": "2026-12-08T01:22:00Z"},
                 **{"start": None, "end": None, "changes": []},
                 "payout": {"number": _PAYOUT["number"], "rail": "wechat-pay", "state": "paid"},
             },
             {
+                "day": "2026-12-31",
+                **_NOVEMBER,
                 **{"kind": "clawback", "given": "commission", "taken": "receivable"},
                 **{"amount_minor": 1_000, "net_minor": -1_000, "booked_at": "2027-01-03T01:00:00Z"},
                 **{"start": "2026-11-01", "end": "2026-12-01", "payout": None},
                 "changes": [{"before_minor": 68_765, "change_minor": -1_000, "earning": _EARNING}],
             },
         ],
+        "next_cursor": None,
     },
 }

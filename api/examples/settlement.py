@@ -104,6 +104,24 @@ _REPEAT = {
     },
 }
 
+_LINE = {
+    "account": "youzan/flagship",
+    "order_id": "E20261111000001",
+    "line_id": "1",
+    "counted": "12345.67",
+    "payee": "P-0137",
+    "amount_minor": None,
+}
+_FACT = {
+    "name": "visits",
+    "day": "2026-11-11",
+    "amount": 37,
+    "key": "P-0137/2026-11-11",
+    "counts": True,
+    "noted_at": _LATER,
+    "noted_by": "qian",
+}
+
 _RUN_ID = "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e77"
 _PERIOD = {
     "scheme": "promoters",
@@ -260,6 +278,8 @@ RESPONSES: dict[str, Any] = {
         "amount_minor": 68765,
         "earnings": [
             {
+                "calculation": _ID,
+                "before": None,
                 "component": "sales",
                 "title": "推广提成",
                 "rule": {
@@ -268,13 +288,21 @@ RESPONSES: dict[str, Any] = {
                 },
                 "base": "12345.67",
                 "amount_minor": 68765,
-                "lines": [
-                    {"account": "youzan/flagship", "order_id": "E20261111000001", "line_id": "1", "counted": "12345.67"}
-                ],
-                "more_lines": False,
+                "is_difference": False,
+                "lines": [_LINE],
+                "lines_cursor": None,
+                "facts": [],
+                "facts_cursor": None,
                 "below": [],
+                "below_cursor": None,
             }
         ],
+    },
+    "list_counted_lines": {"items": [_LINE], "next_cursor": None},
+    "list_counted_facts": {"items": [_FACT], "next_cursor": None},
+    "list_earned_below": {
+        "items": [{"payee": "P-0138", "level": 1, "amount_minor": 41000, "before_minor": None}],
+        "next_cursor": None,
     },
     "put_payees": {"new": 1, "changed": 0, "unchanged": 0},
     "note_facts": {"new": 1},

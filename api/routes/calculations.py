@@ -1,10 +1,10 @@
-"""Settlements computed: asked for, watched, and explained down to order lines. Nothing is booked by them."""
+"""Settlements computed: asked for, watched, repeated. Nothing is booked by them."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Path, status
+from fastapi import status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
@@ -13,16 +13,14 @@ from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.settlement.days import Day
-from domain.settlement.payees import Code
 from domain.settlement.scheme import Cycle
 from services.calculations import Wanted
-from services.settlement_views import CalculationView, ExplainedEarning, Explanation
+from services.settlement_views import CalculationView
 
 calculations = router("/api/v1/settlement/calculations", "settlement")
 
 Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
 Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
-PayeeCode = Annotated[Code, Path(examples=["P-0137"])]
 
 
 class Given(BaseModel):
@@ -128,37 +126,6 @@ class CalculationShown(BaseModel):
     repeat: RepeatOut | None
 
 
-class LineOut(Shown):
-    """An order line and what it counts of the component's base, refunds taken off."""
-
-    account: str
-    order_id: str
-    line_id: str
-    counted: str
-
-
-class EarningOut(BaseModel):
-    """Why a component comes to what it does. below: of what others earned, who they are."""
-
-    component: str
-    title: str
-    rule: dict[str, str]
-    base: str
-    amount_minor: int
-    lines: list[LineOut]
-    more_lines: bool
-    below: list[PayeeSumOut]
-
-
-class ExplanationOut(BaseModel):
-    """A payee's sum, component by component, down to order lines."""
-
-    payee: str
-    currency: str
-    amount_minor: int
-    earnings: list[EarningOut]
-
-
 @calculations.post("", status_code=status.HTTP_202_ACCEPTED, summary="试算 · Compute a settlement")
 async def calculate(wanted: CalculationIn, actor: Asker, deps: Deps) -> CalculationShown:
     """冻结输入后分片计算，不记账；随时可由冻结的输入重算，结果一致。
@@ -195,12 +162,6 @@ async def repeat_calculation(calculation_id: UUID, actor: Asker, deps: Deps) -> 
     return _shown(await deps.settlements.repeat(actor, calculation_id))
 
 
-@calculations.get("/{calculation_id}/payees/{code}", summary="解释一位收款人的结果 · Explain a payee's sum")
-async def explain_calculation(calculation_id: UUID, code: PayeeCode, actor: Looker, deps: Deps) -> ExplanationOut:
-    """逐项的规则、基数、金额，直到每一行订单。· Rule, base and amount of each component, down to order lines."""
-    return _explained(await deps.settlement_views.explain(actor, calculation_id, code))
-
-
 def _shown(view: CalculationView) -> CalculationShown:
     return CalculationShown(
         calculation=CalculationOut.model_validate(view.row),
@@ -210,27 +171,4 @@ def _shown(view: CalculationView) -> CalculationShown:
         highest=[PayeeSumOut.model_validate(each) for each in view.highest],
         remarks=[each.as_dict() for each in view.remarks],
         repeat=RepeatOut.model_validate(view.repeat) if view.repeat is not None else None,
-    )
-
-
-def _explained(found: Explanation) -> ExplanationOut:
-    return ExplanationOut(
-        payee=found.payee,
-        currency=found.currency,
-        amount_minor=found.amount_minor,
-        earnings=[earning_out(each) for each in found.earnings],
-    )
-
-
-def earning_out(told: ExplainedEarning) -> EarningOut:
-    """As the API shows it."""
-    return EarningOut(
-        component=told.component,
-        title=told.title,
-        rule=told.rule.as_dict(),
-        base=told.base,
-        amount_minor=told.amount_minor,
-        lines=[LineOut.model_validate(line) for line in told.lines],
-        more_lines=told.more_lines,
-        below=[PayeeSumOut.model_validate(one) for one in told.below],
     )

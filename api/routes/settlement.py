@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import requires
 from api.deps import Deps
-from api.masking import UnmaskFor, disclose
+from api.masking import UnmaskPayeesFor, disclose
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
@@ -231,7 +231,9 @@ async def list_payees(actor: Reader, deps: Deps, page: Paging, role: Word | None
 
 
 @payees.get("/{code}", summary="查看收款人 · Show a payee")
-async def show_payee(code: PayeeCode, request: Request, actor: Reader, deps: Deps, unmask_for: UnmaskFor) -> PayeeOut:
+async def show_payee(
+    code: PayeeCode, request: Request, actor: Reader, deps: Deps, unmask_for: UnmaskPayeesFor
+) -> PayeeOut:
     """含角色、上级、归属键的历史；付款与复核的人写明原因可看明文。· In clear to who pays or approves, with a reason."""
     view: PayeeView = disclose(request, await deps.payees.show(actor, code, unmask_for=unmask_for))
     return PayeeOut.model_validate(view)

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from api.auth import requires
 from api.deps import Deps
-from api.masking import UnmaskFor, disclose
+from api.masking import UnmaskPayeesFor, disclose
 from api.paging import Paging, Word
-from api.routes.calculations import PayeeCode
+from api.routes.settlement import PayeeCode
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.settlement.days import Day
@@ -128,7 +128,7 @@ async def show_report(
     deps: Deps,
     request: Request,
     page: Paging,
-    unmask_for: UnmaskFor,
+    unmask_for: UnmaskPayeesFor,
     format: Format = "json",  # noqa: A002 - the parameter's own name
     language: Language = "zh",
 ) -> ReportOut | StreamingResponse:
@@ -161,7 +161,7 @@ async def tie_out(wanted: Frame, actor: Looker, deps: Deps, report: Word | None 
     responses=_binary(PDF, "%PDF-1.4 …"),
 )
 async def show_statement(
-    code: PayeeCode, wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskFor
+    code: PayeeCode, wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskPayeesFor
 ) -> Response:
     """期初、逐项收入与规则、扣回、付款、期末与核算摘要；写入审计。
 
@@ -179,7 +179,7 @@ async def show_statement(
     responses=_binary(ZIP, "PK…"),
 )
 async def download_statements(
-    wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskFor
+    wanted: Frame, actor: Looker, deps: Deps, request: Request, unmask_for: UnmaskPayeesFor
 ) -> StreamingResponse:
     """每位收款人一份 PDF，边生成边下载；写入审计。· A PDF for each payee, made while it is sent; audited."""
     made = disclose(request, await deps.payee_statements.archive(actor, wanted, unmask_for=unmask_for))

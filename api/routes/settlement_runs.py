@@ -143,9 +143,10 @@ async def refuse_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: D
 
 @settlement_periods.post("/close", summary="关闭账期 · Close a period")
 async def close_period(wanted: PeriodIn, actor: Decider, deps: Deps) -> PeriodOut:
-    """账期结束（上海）之后，由数据库锁定，不能重开；之后的改动在下一期调整。
+    """账期结束（上海）之后，由数据库锁定，不能重开；之后的改动在下一期调整。同一天在几种周期的账期内时要写 cycle。
 
-    When it is over in Shanghai, and for ever, by the database; what changes is adjusted later.
+    When it is over in Shanghai, and for ever, by the database; what changes is adjusted later. A day that is in periods
+    of several cycles needs `cycle`.
     """
     return PeriodOut.model_validate(await deps.settlement_runs.close(actor, wanted.scheme, wanted.day, wanted.cycle))
 

@@ -77,6 +77,21 @@ async def test_every_operation_has_examples_that_are_true_to_their_schemas(docum
     assert untrue == []
 
 
+async def test_each_place_says_what_it_takes_to_see_clear_text(document: dict[str, Any]) -> None:
+    told = {
+        name: parameter["description"]
+        for name, operation in _operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "unmask"
+    }
+    money = {name for name in told if "/payees/" in name or "/settlement/" in name}
+    assert len(money) >= 4
+    assert len(told) > len(money)
+    for name, description in told.items():
+        assert ("payouts.prepare" in description and "payouts.approve" in description) == (name in money), name
+        assert ("customers.unmask" in description) == (name not in money), name
+
+
 async def test_no_page_loads_anything_from_elsewhere(house: House) -> None:
     page = await house.get(None, "/docs")
     assert page.headers["content-type"].startswith("text/html")

@@ -119,6 +119,15 @@ NEEDS = {
     "GET /api/v1/settlement/calculations": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}": {_P.SETTLEMENTS_READ},
+    "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}/components/{component}/lines": {
+        _P.SETTLEMENTS_READ
+    },
+    "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}/components/{component}/facts": {
+        _P.SETTLEMENTS_READ
+    },
+    "GET /api/v1/settlement/calculations/{calculation_id}/payees/{code}/components/{component}/below": {
+        _P.SETTLEMENTS_READ
+    },
     "POST /api/v1/settlement/calculations/{calculation_id}/repeat": {_P.SETTLEMENTS_RUN},
     "GET /api/v1/settlement/payees/{code}/account": {_P.SETTLEMENTS_READ},
     "POST /api/v1/settlement/payouts": {_P.PAYOUTS_PREPARE},
