@@ -7,9 +7,11 @@ from commands.bill_terms import bill_terms, confirm_terms
 from commands.bills import confirm_bill, list_bills, withdraw_bill
 from commands.payouts import approve_payouts, plan_payouts, show_confirmation, show_payouts
 from commands.reconciliation import list_breaks, list_unreconciled, reconcile
+from commands.sale_corrections import approve_correction, correct_sale, list_corrections, note_fact
 from commands.settlement import (
     approve_run,
     close_period,
+    list_runs,
     note_rate,
     settle_period,
     show_order,
@@ -23,12 +25,18 @@ from commands.settlement_reports import list_reports, make_statement, show_repor
 settle = typer.Typer(help="结算 / settlement", no_args_is_help=True)
 settle.command("scheme")(tell_scheme)
 settle.command("order")(show_order)
+settle.command("correct")(correct_sale)
+settle.command("corrections")(list_corrections)
+settle.command("approve-correction")(approve_correction)
 settle.command("rate")(note_rate)
+# A count below nothing is no option.
+settle.command("fact", context_settings={"ignore_unknown_options": True})(note_fact)
 settle.command("preview")(preview)
 settle.command("what-if")(what_if)
 settle.command("repeat")(repeat_calculation)
 settle.command("calculations")(list_calculations)
 settle.command("run")(settle_period)
+settle.command("runs")(list_runs)
 settle.command("status")(show_run)
 settle.command("approve")(approve_run)
 settle.command("close")(close_period)

@@ -10,13 +10,15 @@ from uuid import UUID
 import typer
 
 from commands.database import command_line_actor, say, with_database
-from commands.listing import show_rows
+from commands.listing import all_pages, show_rows
+from commands.settlement_calculations import AsJson, CycleOption, Day, SchemeName
 from commands.yaml_files import read_file
 from domain.access import Role
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, decode_source, read_source
+from domain.events import rfc3339
 from domain.money import HOME_CURRENCY, major_from_minor
-from domain.problems import Text, ValidationProblem
+from domain.problems import ProblemError, Text, ValidationProblem
 from domain.resources import parse_resource, resource_kind
 from domain.settlement.explanation import explained
 from domain.settlement.scheme_reading import scheme_of
@@ -28,8 +30,6 @@ from services.left_out import told_left_out
 from services.sale_corrections import SaleCorrectionService
 from services.settlement_runs import RunView, SettlementRunService
 from storage.engine import Database
-
-AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 
 
 def tell_scheme(
@@ -108,8 +108,9 @@ def note_rate(
 
 
 def settle_period(
-    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
-    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
+    scheme: SchemeName,
+    day: Day,
+    cycle: CycleOption = None,
     leave_out: Annotated[
         bool,
         typer.Option("--leave-out", help="本期没有计入业绩的订单先不计 / settle without orders that have no sales"),
@@ -121,11 +122,43 @@ def settle_period(
         steps = CalculationSteps(database)
         runs = SettlementRunService(database, steps, settings.settlement_approvals)
         actor = command_line_actor(Role.FINANCE)
-        view = await runs.ask(actor, scheme, day.date(), leave_out=leave_out)
-        for each in view.calculations:
-            await steps.run(each.id)
+        view = await runs.ask(actor, scheme, day.date(), cycle, leave_out=leave_out)
+        try:
+            for each in view.calculations:
+                await steps.run(each.id)
+        except ProblemError as error:
+            # Noted as the workflow would, so that another one may be asked for.
+            await runs.failed(view.run.id, error.problem.as_dict())
+            raise
         await runs.computed(view.run.id)
         _show_run(await runs.show(actor, view.run.id), settings)
+
+    with_database(work)
+
+
+def list_runs(
+    scheme: Annotated[str | None, typer.Option("--scheme", help="只看一个方案 / of one scheme only")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """所有结算，最新的在前 / all settlements, the newest first."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        actor = command_line_actor(Role.FINANCE)
+        found = await all_pages(lambda page: runs.list(actor, page, scheme=scheme))
+        rows = [
+            {
+                "id": str(each.id),
+                "scheme": each.scheme,
+                "cycle": each.cycle,
+                "state": each.state,
+                "asked_by": each.asked_by,
+                "asked_at": rfc3339(each.asked_at),
+                "total": None if each.total_minor is None else major_from_minor(each.total_minor),
+            }
+            for each in found
+        ]
+        show_rows(rows, as_json=as_json)
 
     with_database(work)
 
@@ -143,13 +176,14 @@ def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settl
 def approve_run(
     run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="拒绝，之后可重新结算 / refuse it; then ask anew")] = False,
 ) -> None:
-    """批准一次结算（不能是提出的人），人数够了即记账 / approve; with enough approvals it is booked."""
+    """批准（或拒绝）一次结算（不能是提出的人），人数够了即记账 / approve or refuse; with enough yeses it is booked."""
 
     async def work(database: Database, settings: Settings) -> None:
         runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
         actor = command_line_actor(Role.DIRECTOR)
-        view = await runs.decide(actor, run, approve=True, note=note)
+        view = await runs.decide(actor, run, approve=not refuse, note=note)
         if view.run.state == "approved":
             for each in view.calculations:
                 for part in range(each.parts):
@@ -160,15 +194,12 @@ def approve_run(
     with_database(work)
 
 
-def close_period(
-    scheme: Annotated[str, typer.Argument(help="方案名 / the scheme")],
-    day: Annotated[datetime, typer.Argument(help="账期内任一天 / any day of the period", formats=["%Y-%m-%d"])],
-) -> None:
+def close_period(scheme: SchemeName, day: Day, cycle: CycleOption = None) -> None:
     """关闭账期，不能重开 / close a period for ever."""
 
     async def work(database: Database, settings: Settings) -> None:
         runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
-        period = await runs.close(command_line_actor(Role.DIRECTOR), scheme, day.date())
+        period = await runs.close(command_line_actor(Role.DIRECTOR), scheme, day.date(), cycle)
         said = f"{period.scheme} {period.start} – {period.end}"
         say(settings, Text(f"已关闭 {said}", f"closed: {said}"))
 
@@ -195,7 +226,13 @@ def _show_run(view: RunView, settings: Settings) -> None:
     for remark in view.remarks:
         say(settings, remark, err=True)
     rows = [
-        {"period": str(each.start), "purpose": each.purpose, "total": each.total_minor, "digest": each.digest}
+        {
+            "calculation": str(each.id),
+            "period": str(each.start),
+            "purpose": each.purpose,
+            "total": each.total_minor,
+            "digest": each.digest,
+        }
         for each in view.calculations
     ]
     show_rows(rows, as_json=False)

@@ -9,46 +9,56 @@ from uuid import UUID
 
 import typer
 
+from commands.complete_explanations import whole_account, whole_earnings
 from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
-from commands.settlement import AsJson
+from commands.settlement_calculations import AsJson, CycleOption
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
+from services.earning_explanations import ExplainedEarning, Line
 from services.payee_accounts import ExplainedEntry, PayeeAccount, PayeeAccounts
-from services.settlement_views import ExplainedEarning, SettlementViews
+from services.settlement_views import SettlementViews
 from storage.engine import Database
 
 
 def explain(
     payee: Annotated[str, typer.Argument(help="收款人编号 / a payee's code")],
     period: Annotated[
-        str, typer.Argument(help="账期内任一天，或试算的编号 / any day of the period, or a calculation's id")
+        str, typer.Argument(help="账期内任一天，或核算的编号 / any day of the period, or a calculation's id")
     ],
     scheme: Annotated[str | None, typer.Option("--scheme", help="只看一个方案 / of one scheme only")] = None,
+    cycle: CycleOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="列出全部账目与订单行 / every entry and every order line")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """一位收款人的金额为什么是这样，直到每一行订单 / why a payee's sum is what it is, down to order lines."""
     actor = command_line_actor(Role.FINANCE)
 
     async def of_calculation(database: Database, settings: Settings) -> None:
-        found = await SettlementViews(database).explain(actor, UUID(period), payee)
+        views = SettlementViews(database)
+        found = await views.explain(actor, UUID(period), payee)
+        earnings = await whole_earnings(views, actor, payee, found.earnings) if everything else found.earnings
         if as_json:
-            _print_json({**asdict(found), "earnings": [_earning(each) for each in found.earnings]})
+            _print_json({**asdict(found), "earnings": [_earning(each) for each in earnings]})
             return
         total = major_from_minor(found.amount_minor, found.currency)
         say(settings, Text(f"{payee} 合计 {total}", f"{payee}: {total} in all"))
-        _show_earnings(found.earnings, found.currency, settings)
+        _show_earnings(earnings, payee, found.currency, settings)
 
     async def of_period(database: Database, settings: Settings) -> None:
         accounts = PayeeAccounts(database)
         day = _day(period)
         found = (
-            await accounts.of_day(actor, day, payee)
+            await accounts.of_day(actor, day, payee, cycle)
             if scheme is None
-            else [await accounts.explain(actor, scheme, day, payee)]
+            else [await accounts.explain(actor, scheme, day, payee, cycle)]
         )
+        if everything:
+            found = [await whole_account(database, actor, each) for each in found]
         if as_json:
             _print_json([_account(each) for each in found])
             return
@@ -74,7 +84,7 @@ def _day(told: str) -> date:
     except ValueError:
         raise ValidationProblem(
             Text(
-                f"“{told}” 既不是日期（如 2026-11-11）也不是试算的编号",
+                f"“{told}” 既不是日期（如 2026-11-11）也不是核算的编号",
                 f"{told} is neither a day, as 2026-11-11, nor a calculation's id",
             )
         ) from None
@@ -91,30 +101,48 @@ def _show_account(account: PayeeAccount, settings: Settings) -> None:
     head = f"{account.payee} {account.scheme} {account.start} – {account.end}"
     say(settings, Text(f"{head}：期初 {opening}，期末 {closing}", f"{head}: opening {opening}, closing {closing}"))
     for each in account.entries:
-        _show_entry(each, account.currency, settings)
+        _show_entry(each, account, settings)
+    if account.next_cursor is not None:
+        shown, count = len(account.entries), account.count
+        say(
+            settings,
+            Text(
+                f"共 {count} 笔账目，列出 {shown} 笔；全部请加 --all", f"{shown} of {count} entries; --all lists them"
+            ),
+            err=True,
+        )
 
 
-def _show_entry(told: ExplainedEntry, currency: str, settings: Settings) -> None:
-    entry = told.entry
+def _show_entry(told: ExplainedEntry, account: PayeeAccount, settings: Settings) -> None:
+    entry, currency = told.entry, account.currency
     amount = major_from_minor(entry.net_minor or entry.amount_minor, currency)
     of = f" {told.start} – {told.end}" if told.start is not None else ""
     payout = " ".join(told.payout) if told.payout is not None else ""
-    typer.echo(f"\n{entry.kind}{of}  {entry.taken} → {entry.given}  {amount}  {payout}".rstrip())
+    typer.echo(f"\n{entry.day}  {entry.kind}{of}  {entry.taken} → {entry.given}  {amount}  {payout}".rstrip())
     for each in told.changes:
         change = f"{major_from_minor(each.before_minor, currency)} → "
         typer.echo(f"  {each.earning.title}: {change}{major_from_minor(each.earning.amount_minor, currency)}")
-        _show_earnings([each.earning], currency, settings)
+        _show_earnings([each.earning], account.payee, currency, settings)
 
 
-def _show_earnings(earnings: Sequence[ExplainedEarning], currency: str, settings: Settings) -> None:
+def _show_earnings(earnings: Sequence[ExplainedEarning], payee: str, currency: str, settings: Settings) -> None:
     for each in earnings:
         rule = each.rule.zh if settings.locale == "zh" else each.rule.en
         typer.echo(f"\n{each.title}  {rule}")
         typer.echo(f"  {each.base} → {major_from_minor(each.amount_minor, currency)}")
-        show_rows([asdict(line) for line in each.lines], as_json=False)
+        show_rows([_line(line, payee, currency) for line in each.lines], as_json=False)
+        show_rows([asdict(fact) for fact in each.facts], as_json=False)
         show_rows([asdict(one) for one in each.below], as_json=False)
-        if each.more_lines:
-            say(settings, Text("还有更多订单行，未列出", "There are more order lines"), err=True)
+        if each.lines_cursor or each.facts_cursor or each.below_cursor:
+            say(settings, Text("还有更多，未列出；全部请加 --all", "There are more: --all lists them"), err=True)
+
+
+def _line(line: Line, payee: str, currency: str) -> dict[str, Any]:
+    """What is worth showing: who sold it where it is somebody else, what it comes to where it is rounded by itself."""
+    shown = {"account": line.account, "order_id": line.order_id, "line_id": line.line_id, "counted": line.counted}
+    if line.amount_minor is not None:
+        shown["amount"] = major_from_minor(line.amount_minor, currency)
+    return shown if line.payee == payee else {**shown, "payee": line.payee}
 
 
 def _earning(each: ExplainedEarning) -> dict[str, Any]:
@@ -127,6 +155,8 @@ def _account(account: PayeeAccount) -> dict[str, Any]:
             **each.entry._asdict(),
             "start": each.start,
             "end": each.end,
+            "calculation": each.calculation,
+            "before": each.before,
             "payout": each.payout,
             "changes": [
                 {

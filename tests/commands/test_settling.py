@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from commands.payees import payee
 from commands.settle import settle
 from domain.access import Role
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from domain.settlement.calculation import first_pass
 from services.audit import AuditTrail
 from storage.encryption import Keyring
@@ -17,7 +19,7 @@ from storage.paging import PageRequest
 from tests.actors import an_actor
 from tests.commands.terminal import printed, run
 from tests.commands.test_payees import SCHEME, sell, write
-from tests.services.test_selling import Counter
+from tests.services.test_selling import Counter, an_order
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -83,3 +85,111 @@ def test_what_if_takes_a_version_that_is_not_for_the_month(month: str) -> None:
     assert (tried["total_minor"], "2026-06-01" in tried["remarks"][0]["zh"]) == (1_800, True)
     plain = run(settle, "what-if", "promoters", "2026-05-20", "--version", "2.0.0")
     assert "只是假设" in plain.stderr
+
+
+def test_everything_behind_a_sum_is_listed_when_it_is_asked_for(month: str) -> None:
+    asyncio.run(sell_more(month, 40))
+    calculation = told("preview", "promoters", "2026-05-20")["id"]
+    some = run(settle, "explain", "P1", calculation)
+    assert "--all" in some.stderr
+    (first,) = told("explain", "P1", calculation)["earnings"]
+    (whole,) = told("explain", "P1", calculation, "--all")["earnings"]
+    assert (len(first["lines"]), len(whole["lines"]), whole["lines_cursor"]) == (50, 82, None)
+    plain = run(settle, "explain", "P1", calculation, "--all")
+    assert "--all" not in plain.stderr
+    assert plain.stdout.count("youzan/flagship") == 82
+
+
+async def sell_more(url: str, orders: int, **more: Any) -> None:
+    database = Database(url, Keyring({"k1": b"1" * 32}))
+    await Counter(database).told(*(an_order(f"M{number}", **more) for number in range(orders)))
+    await database.close()
+
+
+def id_of(output: str) -> str:
+    return next(line for line in output.splitlines() if line.count("-") == 4 and " " not in line)
+
+
+def test_a_settlement_that_is_refused_makes_room_for_another(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    with pytest.raises(ConflictProblem):
+        run(settle, "run", "promoters", "2026-05-20")
+    with monkeypatch.context() as other:
+        other.setattr("getpass.getuser", lambda: "wu")
+        assert "refused" in printed(settle, "approve", first, "--refuse", "--note", "少一人")
+    assert "computed" in printed(settle, "run", "promoters", "2026-05-20")
+    assert [each["state"] for each in told("runs", "--scheme", "promoters")] == ["computed", "refused"]
+
+
+def test_one_that_cannot_be_computed_makes_room_too(month: str) -> None:
+    abroad = SCHEME.replace("of: kept", "of: fx-difference")
+    asyncio.run(publish(month, abroad, "2.0.0"))
+    printed(settle, "rate", "usd", "2026-05-03", "7.1")
+    asyncio.run(sell_more(month, 1, currency="USD"))
+    for _ in range(2):
+        with pytest.raises(ValidationProblem, match="USD"):
+            run(settle, "run", "promoters", "2026-05-20")
+    assert [each["state"] for each in told("runs")] == ["failed", "failed"]
+
+
+def test_who_is_settled_by_another_cycle_is_settled_closed_and_explained(
+    month: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write("P2,王大明,promoter,,2026-01-01,live-8,day")
+    Path(rows).write_text(
+        Path(rows).read_text(encoding="utf-8-sig").replace(",渠道", ",渠道,周期", 1), encoding="utf-8-sig"
+    )
+    printed(payee, "import", rows)
+    asyncio.run(sell_more(month, 2, channel="live-8"))
+    assert told("preview", "promoters", "2026-05-03", "--cycle", "day")["total_minor"] == 3_000
+    daily = id_of(printed(settle, "run", "promoters", "2026-05-03", "--cycle", "day"))
+    monthly = id_of(printed(settle, "run", "promoters", "2026-05-03"))
+    with monkeypatch.context() as other:
+        other.setattr("getpass.getuser", lambda: "wu")
+        for each in (daily, monthly):
+            assert "booked" in printed(settle, "approve", each)
+        with pytest.raises(ValidationProblem) as unclear:
+            run(settle, "close", "promoters", "2026-05-03")
+        assert unclear.value.problem.as_dict()["cycles"] == ["day", "month"]
+        assert "day（2026-05-03 – 2026-05-04）" in unclear.value.text.zh
+        assert "2026-05-03 – 2026-05-04" in printed(settle, "close", "promoters", "2026-05-03", "--cycle", "day")
+    (own,) = told("explain", "P2", "2026-05-03")
+    assert (own["cycle"], own["opening_minor"], own["closing_minor"]) == ("day", 0, 3_000)
+    assert own["closed_at"] is not None
+    (whole,) = told("explain", "P2", "2026-05-20", "--scheme", "promoters", "--cycle", "month")
+    assert (whole["start"], whole["closing_minor"]) == ("2026-05-01", 3_000)
+
+
+def test_an_order_is_disputed_by_one_and_corrected_by_another(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(payee, "import", write("P2,王大明,promoter,,2026-01-01,live-8"))
+    order = ("youzan/flagship", "E1", "promoter", "--reason", "两人合播")
+    for wrong in ("P2=x%", "P2=0.001%", "P2=", "P2=101%", "P2=0"):
+        with pytest.raises(ValidationProblem):
+            run(settle, "correct", *order, "--share", wrong)
+    asked = told("correct", *order, "--share", "P1=60%", "--share", "P2=40%")
+    with pytest.raises(AuthorizationProblem):
+        run(settle, "approve-correction", asked["id"])
+    with monkeypatch.context() as other:
+        other.setattr("getpass.getuser", lambda: "wu")
+        refused = told("approve-correction", asked["id"], "--refuse", "--note", "排班表里只有一人")
+        assert refused["state"] == "refused"
+        again = told("correct", *order, "--share", "P2")
+        assert again["shares"] == [{"payee": "P2", "share": 10_000}]
+    assert "approved" in printed(settle, "approve-correction", again["id"])
+    assert [each["state"] for each in told("corrections")] == ["refused", "approved"]
+    assert told("corrections", "--state", "asked") == []
+
+
+def test_what_payees_did_is_noted_once(month: str) -> None:
+    fact = ("fact", "P1", "visits", "2026-05-03")
+    assert "P1/2026-05-03" in printed(settle, *fact, "37")
+    again = run(settle, *fact, "37")
+    assert (again.exit_code, "--key" in again.stderr) == (1, True)
+    with pytest.raises(ConflictProblem, match="noted as 37"):
+        run(settle, *fact, "5")
+    assert "-2" in printed(settle, *fact, "-2", "--key", "storno")
+    with pytest.raises(NotFoundProblem):
+        run(settle, "fact", "nobody", "visits", "2026-05-03", "1")
+    with pytest.raises(ValidationProblem):
+        run(settle, "fact", "P1", "Visits!", "2026-05-03", "1")
+    assert [action for action, _ in trail(month)].count("payee.facts") == 2
