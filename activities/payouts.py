@@ -1,6 +1,7 @@
 """The steps of payouts, on the queue of settlements."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class PayoutActivities:
             self.reserve_part,
             self.finish_reserving,
             self.chunks,
+            self.chunks_left,
             self.pay_chunk,
         ]
 
@@ -67,9 +69,21 @@ class PayoutActivities:
         async with refusing():
             return [[first, last] for first, last in await self._paying.chunks(UUID(batch.id))]
 
+    @activity.defn(name=messages.CHUNKS_LEFT_ACTIVITY)
+    async def chunks_left(self, batch: messages.PayoutBatch) -> messages.ChunksLeft:
+        """Chunks that nobody follows."""
+        async with refusing():
+            after = (date.fromordinal(batch.after[0]), batch.after[1]) if batch.after else None
+            left = await self._paying.to_follow(UUID(batch.id), after)
+            chunks = [
+                messages.PayoutChunk(batch.id, each.first, each.last, each.day.isoformat()) for each in left.chunks
+            ]
+            return messages.ChunksLeft(left.open, left.wait_s, chunks, left.more)
+
     @activity.defn(name=messages.PAY_CHUNK_ACTIVITY)
     async def pay_chunk(self, chunk: messages.PayoutChunk) -> messages.PayoutsOpen:
         """What is left of the chunk."""
         async with refusing():
-            left = await self._paying.pay_chunk(UUID(chunk.batch), chunk.first, chunk.last)
+            day = date.fromisoformat(chunk.day) if chunk.day else None
+            left = await self._paying.pay_chunk(UUID(chunk.batch), chunk.first, chunk.last, day)
             return messages.PayoutsOpen(left.open, left.wait_s)

@@ -7,7 +7,7 @@ asked about by number. Whoever takes a payout puts off its next turn first, so t
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from services.payout_planning import batch_of
 from services.payout_rails import LEASE_S, PayoutOrder, PayoutRail, RailAnswer
 from storage.engine import Database
 from storage.payees import Payees
+from storage.payout_chunks import Chunk, DayChunk, PayoutChunks
 from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
@@ -32,6 +33,11 @@ AskBills = Callable[[str], Awaitable[Literal["paid", "absent"] | None]]
 """What a rail's bills say of a payout, by its number; None while they do not say."""
 
 CHUNK = 1_000
+CHUNKS_TOLD = 500
+"""How many chunks are told at a time."""
+NOBODYS_AFTER = timedelta(hours=1)
+"""Who follows a payout asks when its time has come, or waits for a worker. One that nobody asked about for so long
+after its time may have lost whoever followed it."""
 AT_ONCE = 16
 MOST_TRIES = 200
 """How often a rail that does not take a payout is tried: with pauses of ten minutes, more than a day."""
@@ -55,6 +61,17 @@ class Standing:
 
     open: int
     wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Chunks whose day has begun and that nobody follows, in order; whether there are more. open: payouts of the batch
+    that have not ended. wait_s: how long no other day begins."""
+
+    open: int
+    wait_s: float
+    chunks: Sequence[DayChunk]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +107,28 @@ class Paying:
     async def chunks(self, batch_id: UUID) -> Sequence[tuple[int, int]]:
         """First and last row of each thousand payouts that a rail has to be asked for."""
         async with UnitOfWork(self._database) as work:
-            return await Payouts(work).chunks(batch_id, CHUNK, self._rails)
+            return await PayoutChunks(work).chunks(batch_id, CHUNK, self._rails)
 
-    async def pay_chunk(self, batch_id: UUID, first: int, last: int) -> Standing:
-        """Take every payout of a chunk as far as it goes now."""
+    async def to_follow(self, batch_id: UUID, after: tuple[date, int] | None = None) -> Following:
+        """The chunks of a batch, cut by day, that somebody has to begin to follow (again).
+
+        after: of the chunks behind this one (its day, its first row).
+        """
         async with UnitOfWork(self._database) as work:
-            batch = await batch_of(work, batch_id)
+            chunks, today = PayoutChunks(work), work.now.astimezone(_SHANGHAI).date()
+            found = await chunks.unfollowed(
+                batch_id, self._rails, CHUNK, (today, work.now - NOBODYS_AFTER), after, CHUNKS_TOLD + 1
+            )
+            count, _ = await chunks.next_of(batch_id, self._rails)
+            tomorrow = datetime.combine(today + timedelta(days=1), time(), _SHANGHAI)
+            wait_s = (tomorrow - work.now).total_seconds()
+        return Following(count, wait_s, found[:CHUNKS_TOLD], len(found) > CHUNKS_TOLD)
+
+    async def pay_chunk(self, batch_id: UUID, first: int, last: int, day: date | None = None) -> Standing:
+        """Take every payout of a chunk as far as it goes now. day: of those of one day only."""
+        chunk = Chunk(first, last, day)
+        async with UnitOfWork(self._database) as work:
+            batch, begins = await batch_of(work, batch_id), work.now
         terms, turns = Terms.model_validate(batch.terms), asyncio.Semaphore(AT_ONCE)
 
         async def go_on(number: str) -> None:
@@ -104,13 +137,14 @@ class Paying:
 
         while True:
             async with UnitOfWork(self._database) as work:
-                due = await Payouts(work).due(batch_id, first, last, self._rails, _READ_AT_ONCE)
+                # What comes due meanwhile waits for the next go: others want theirs, too.
+                due = await PayoutChunks(work).due(batch_id, self._rails, chunk, begins, _READ_AT_ONCE)
                 numbers = [each.number for each in due]
             if not numbers:
                 break
             await asyncio.gather(*(go_on(number) for number in numbers))
         async with UnitOfWork(self._database) as work:
-            count, next_at = await Payouts(work).next_of(batch_id, first, last, self._rails)
+            count, next_at = await PayoutChunks(work).next_of(batch_id, self._rails, chunk)
             return Standing(count, max((next_at - work.now).total_seconds(), 0.0) if next_at is not None else 0.0)
 
     async def _go_on(self, number: str, scheme: str, terms: Terms) -> None:

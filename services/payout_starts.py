@@ -1,6 +1,5 @@
 """Payouts asked for and approved: a workflow plans them, and another pays them, now or soon."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from domain.access import Actor
@@ -11,9 +10,6 @@ from services.settlement_workflows import START_AGAIN_AFTER, STARTED_AT_ONCE, Se
 from storage.engine import Database
 from storage.payout_batches import PayoutBatchRow
 from workflows import messages
-
-FOLLOWED_FOR = timedelta(days=60)
-"""Twice as long as a rail can be asked about a payout, and time for its quotas."""
 
 
 class PayoutStarts:
@@ -51,4 +47,5 @@ class PayoutStarts:
             await self._workflows.start(messages.PAYOUT_PLAN_WORKFLOW, argument, f"payouts/plan/{batch.id}")
         else:
             name, workflow_id = messages.PAYING_WORKFLOW, f"payouts/pay/{batch.id}"
-            await self._workflows.start(name, argument, workflow_id, within=FOLLOWED_FOR)
+            # However many days its calendar has: it is over when the last payout has ended.
+            await self._workflows.start(name, argument, workflow_id, within=None)

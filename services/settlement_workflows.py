@@ -28,9 +28,12 @@ class SettlementWorkflows:
         self._deadline = timedelta(seconds=orchestrator.deadline_s)
 
     async def start(
-        self, name: str, argument: Any, workflow_id: str, *, within: timedelta = timedelta(hours=12)
+        self, name: str, argument: Any, workflow_id: str, *, within: timedelta | None = timedelta(hours=12)
     ) -> None:
-        """Begin one, unless it is under way or has succeeded. Raises UnavailableProblem."""
+        """Begin one, unless it is under way or has succeeded. within: None for as long as it takes.
+
+        :raises UnavailableProblem: Temporal does not answer.
+        """
         with problems(workflow_id):
             try:
                 await self._client.start_workflow(

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, or_, select, text
 from sqlmodel import AutoString, Field, col
 
-from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, Omission, Rail, State
+from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, UNSENT_WHILE_RESERVED, Omission, Rail, State
 from storage.bulk import fetch
 from storage.encryption import EncryptedJson
 from storage.paging import Order, Page, PageRequest, paginate
@@ -149,35 +149,6 @@ class Payouts(Repository):
         """End the payouts of a plan that comes to nothing."""
         await fetch(self.work, _CANCEL, {"batch": batch, "reason": reason, "now": self.now})
 
-    async def chunks(self, batch: UUID, size: int, rails: Collection[Rail]) -> Sequence[tuple[int, int]]:
-        """First and last number of each so many payouts of some rails that have not ended."""
-        values = {"batch": batch, "size": size, "rails": list(rails)}
-        return [(first, last) for first, last in await fetch(self.work, _CHUNKS, values)]
-
-    async def due(self, batch: UUID, first: int, last: int, rails: Collection[Rail], limit: int) -> Sequence[PayoutRow]:
-        """Payouts of a chunk that a rail is to be asked about now."""
-        row = PayoutRow
-        statement = (
-            select(row)
-            .where(col(row.batch) == batch, col(row.id).between(first, last), col(row.rail).in_(rails))
-            .where(col(row.state).in_(set(FOLLOWERS) - ENDS - {"created"}), col(row.next_at) <= self.now)
-            .order_by(col(row.next_at), col(row.id))
-            .limit(limit)
-        )
-        return (await self.session.scalars(statement)).all()
-
-    async def next_of(self, batch: UUID, first: int, last: int, rails: Collection[Rail]) -> tuple[int, datetime | None]:
-        """How many payouts of a chunk have not ended, and when the first of them is to be asked about."""
-        row = PayoutRow
-        statement = select(func.count(), func.min(col(row.next_at))).where(
-            col(row.batch) == batch,
-            col(row.id).between(first, last),
-            col(row.rail).in_(rails),
-            col(row.state).in_(set(FOLLOWERS) - ENDS),
-        )
-        count, at = (await self.session.execute(statement)).one()
-        return count, at
-
     async def find(self, number: str, *, for_update: bool = False) -> PayoutRow | None:
         """One payout by our number."""
         statement = select(PayoutRow).where(col(PayoutRow.number) == number)
@@ -200,6 +171,19 @@ class Payouts(Repository):
             .with_for_update()
         )
         return [Reserved(*found) for found in await self.session.execute(statement)]
+
+    async def never_sent(self, batch: UUID, limit: int) -> Sequence[PayoutRow]:
+        """Reserved payouts that no rail was ever asked for, locked."""
+        row = PayoutRow
+        statement = (
+            select(row)
+            .where(col(row.batch) == batch, col(row.state) == "reserved")
+            .where(or_(col(row.attempts) == 0, col(row.rail).in_(UNSENT_WHILE_RESERVED)))
+            .order_by(col(row.id))
+            .limit(limit)
+            .with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
 
     async def next_day(self, batch: UUID, rail: Rail) -> date | None:
         """The first day on which reserved payouts of a rail may be paid."""
@@ -314,14 +298,6 @@ _END = """
 _INTO_FILE = """
     UPDATE payouts SET state = 'submitting', file = %(file)b::text, attempts = attempts + 1, changed_at = %(now)b
     WHERE id = ANY(%(ids)b::bigint[]) AND state = 'reserved' RETURNING 1
-"""
-_CHUNKS = """
-    SELECT min(id), max(id) FROM (
-        SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(size)b::bigint AS chunk FROM payouts
-        WHERE batch = %(batch)b::uuid AND rail = ANY(%(rails)b::text[])
-            AND state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
-    ) numbered
-    GROUP BY chunk ORDER BY chunk
 """
 _TO_PLACE = "SELECT id, rail, amount_minor FROM payouts WHERE batch = %(batch)b::uuid ORDER BY payee"
 _PLACE = """

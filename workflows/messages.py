@@ -203,10 +203,12 @@ class Calculation:
 
 @dataclass
 class PayoutBatch:
-    """A batch of payouts, planned and reserved in so many parts."""
+    """A batch of payouts in so many parts. after: the day (an ordinal) and the first row of the last chunk seen to."""
 
     id: str
     parts: int
+    is_reserved: bool = False
+    after: list[int] | None = None
 
 
 @dataclass
@@ -219,11 +221,24 @@ class PayoutPart:
 
 @dataclass
 class PayoutChunk:
-    """Some payouts of a batch, by the first and the last of their rows."""
+    """Some payouts of a batch, by the first and the last of their rows. day: of all of them, as an ISO date; batches
+    that began before days were cut apart have none."""
 
     batch: str
     first: int
     last: int
+    day: str | None = None
+
+
+@dataclass
+class ChunksLeft:
+    """Chunks whose day has begun and that nobody follows, in order. open: payouts of the batch that have not ended;
+    wait_s: how long no other day begins."""
+
+    open: int
+    wait_s: float
+    chunks: list[PayoutChunk]
+    more: bool = False
 
 
 @dataclass
@@ -378,6 +393,7 @@ FAIL_PAYOUT_PLAN_ACTIVITY = "fail-payout-plan"
 RESERVE_PAYOUTS_ACTIVITY = "reserve-payouts"
 FINISH_RESERVING_ACTIVITY = "finish-reserving"
 PAYOUT_CHUNKS_ACTIVITY = "payout-chunks"
+CHUNKS_LEFT_ACTIVITY = "payout-chunks-left"
 PAY_CHUNK_ACTIVITY = "pay-chunk"
 SETTLEMENT_QUEUE = "settlement"
 FLOWS_QUEUE = "flows"

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 PASSES = (1, 2)
 _RETRY = RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=30)
+_RETRY_WITHIN_A_MONTH = RetryPolicy(maximum_interval=timedelta(minutes=1))
 
 
 @workflow.defn(name=messages.CALCULATION_WORKFLOW)
@@ -74,17 +75,18 @@ async def _computed(calculation: messages.Calculation) -> str:
     return digest
 
 
-async def step(name: str, argument: Any, *, result_type: type[Any] | None = None) -> Any:
-    """What an activity of a settlement gives; a refusal that may pass is tried again for some hours."""
+async def step(name: str, argument: Any, *, result_type: type[Any] | None = None, patient: bool = False) -> Any:
+    """What an activity of a settlement gives; a refusal that may pass is tried again for some hours, of a patient
+    step for a month."""
     return await workflow.execute_activity(
         name,
         argument,
         result_type=result_type,
         task_queue=messages.SETTLEMENT_QUEUE,
         start_to_close_timeout=timedelta(minutes=10),
-        schedule_to_close_timeout=timedelta(hours=2),
+        schedule_to_close_timeout=timedelta(days=30) if patient else timedelta(hours=2),
         heartbeat_timeout=timedelta(seconds=10),
-        retry_policy=_RETRY,
+        retry_policy=_RETRY_WITHIN_A_MONTH if patient else _RETRY,
     )
 
 

@@ -32,6 +32,9 @@ FOLLOWERS: Mapping[State, frozenset[State]] = {
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
+UNSENT_WHILE_RESERVED: frozenset[Rail] = frozenset({"profit-sharing"})
+"""Rails that let a payout be reserved only while nothing of it was ever sent. Others say so also of what they did not
+take, which may have been sent more than once."""
 Omission = Literal["below-minimum", "owes", "no-account", "no-real-name", "inactive", "nothing-to-share"]
 """Why a payee with a balance is not paid: too little; all of it goes to what they owe; nothing to pay to; no real name
 where one is required; they are not active; no order whose payment could be shared."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Literal
 from uuid import UUID
@@ -16,6 +16,7 @@ from domain.problems import AuthorizationProblem, CommunicationProblem, Conflict
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payees import NewPayee, NewPayoutDetails, Payee
 from domain.settlement.payouts import Rail, RailQuota
+from services import paying
 from services.payee_accounts import PayeeAccounts
 from services.paying import Paying
 from services.payout_planning import PARTS, PayoutPlanning
@@ -24,6 +25,7 @@ from services.payouts import BatchView, PayoutService, PayoutWish
 from storage.ledger import Ledger
 from storage.paging import PageRequest
 from storage.payees import Payees
+from storage.payout_chunks import DayChunk
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, SCHEME, Office, office
@@ -479,3 +481,71 @@ async def test_a_rail_is_asked_again_as_late_as_is_wished_and_no_later(office: O
         office.clock.now += timedelta(seconds=seconds)
         assert await cashier.states(await cashier.pay(view.batch.id)) == states
     assert max(cashier.rail.asked.values()) == 3
+
+
+async def test_chunks_are_of_one_day_always_cut_alike_and_told_while_nobody_follows_them(
+    office: Office, cashier: Cashier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paying, "CHUNK", 2)
+    monkeypatch.setattr(paying, "CHUNKS_TOLD", 1)
+    await office.told(*(an_order(f"E{number}", channel=f"P{number}") for number in range(1, 6)))
+    for number in range(3, 6):
+        await cashier.payee(f"P{number}", openid=f"o-P{number}", real_name=f"名{number}")
+    waiting = RailAnswer("awaiting_user")
+    cashier.rail.answers = {await cashier.payee("P1", openid="o-P1"): [waiting]}
+    await cashier.settled()
+    view = await cashier.planned(PayoutWish(scheme="promoters", quotas={"wechat-pay": RailQuota(payouts=3)}))
+    await cashier.reserved(view.batch.id)
+
+    async def told() -> list[DayChunk]:
+        """What is to be begun by now, part by part."""
+        found: list[DayChunk] = []
+        after = None
+        while True:
+            part = await cashier.paying.to_follow(view.batch.id, after)
+            found += part.chunks
+            if not part.more:
+                return found
+            after = (found[-1].day, found[-1].first)
+
+    today, tomorrow, last = (view.batch.day + timedelta(days=days) for days in range(3))
+    first = await told()
+    assert [each.day for each in first] == [today, today], "three of today, cut by two; nothing of other days"
+    assert (await cashier.paying.to_follow(view.batch.id)).open == 7
+    for day, begin, end in first:
+        left = await cashier.paying.pay_chunk(view.batch.id, begin, end, day)
+        assert left.open <= 1, "those of other days are not its"
+    assert await told() == [], "somebody follows them"
+    office.clock.now += timedelta(hours=2)
+    (again,) = await told()
+    assert again in first, "P1's: nobody asked about P1 for an hour longer than they should have"
+    office.clock.now += timedelta(days=1)
+    assert [each.day for each in await told()] == [today, tomorrow, tomorrow]
+    office.clock.now += timedelta(days=1)
+    chunks = await told()
+    assert [each.day for each in chunks] == [today, tomorrow, tomorrow, last]
+    cashier.rail.answers = {}
+    for day, begin, end in chunks:
+        await cashier.paying.pay_chunk(view.batch.id, begin, end, day)
+    found = await cashier.paying.to_follow(view.batch.id)
+    assert (found.open, found.chunks) == (0, [])
+    assert await cashier.states(await cashier.service.show(QIAN, view.batch.id)) == {"paid": 7}
+
+
+async def test_a_chunk_takes_each_of_its_payouts_once_in_a_go(
+    office: Office, cashier: Cashier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.told(an_order(channel="P1"))
+    unwilling = RailAnswer("reserved", retry_after_s=0.001)
+    cashier.rail.answers = {await cashier.payee("P1", openid="o-P1"): [unwilling]}
+    await cashier.settled()
+    view = await cashier.planned()
+    await cashier.reserved(view.batch.id)
+
+    def ticking() -> datetime:
+        office.clock.now += timedelta(seconds=1)
+        return office.clock.now
+
+    monkeypatch.setattr(office.database, "clock", ticking)
+    await cashier.pay(view.batch.id)
+    assert max(cashier.rail.asked.values()) == 1, "others want their turn, too"

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -55,8 +55,8 @@ class Clumsy(Paying):
 
     goes = 0
 
-    async def pay_chunk(self, batch_id: UUID, first: int, last: int) -> Standing:
-        found = await super().pay_chunk(batch_id, first, last)
+    async def pay_chunk(self, batch_id: UUID, first: int, last: int, day: date | None = None) -> Standing:
+        found = await super().pay_chunk(batch_id, first, last, day)
         self.goes += 1
         if self.goes % 3 == 1:
             raise ApplicationError("the process died")
