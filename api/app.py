@@ -32,7 +32,6 @@ from api.routes.imports import imports
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
 from api.routes.payee_accounts import payee_accounts
-from api.routes.payout_confirmations import payout_confirmations
 from api.routes.payouts import payouts
 from api.routes.people import organisation, tokens, users
 from api.routes.profiles import profiles
@@ -46,6 +45,7 @@ from api.routes.session import session
 from api.routes.settlement import payees, settlement
 from api.routes.settlement_reports import settlement_reports
 from api.routes.settlement_runs import ledger, settlement_periods, settlement_runs
+from api.routes.single_payouts import single_payouts
 from api.routes.sites import sites
 from api.routes.streams import comparisons, streams
 from api.routes.subscriptions import subscriptions
@@ -76,7 +76,7 @@ ROUTERS = (
     settlement_periods,
     ledger,
     payouts,
-    payout_confirmations,
+    single_payouts,
     payee_accounts,
     bank_files,
     bills,

@@ -37,6 +37,7 @@ from services.organisation import OrganisationTree
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
+from services.payout_call_offs import PayoutCallOffs
 from services.payout_confirmations import PayoutConfirmations
 from services.payout_starts import PayoutStarts
 from services.payouts import PayoutService
@@ -117,6 +118,7 @@ class ApiDependencies:
     payee_accounts: PayeeAccounts
     payout_starts: PayoutStarts
     payout_confirmations: PayoutConfirmations
+    payout_call_offs: PayoutCallOffs
     bank_payouts: BankPayouts
     bank_answers: BankAnswers
     bills: BillService

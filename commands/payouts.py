@@ -1,4 +1,4 @@
-"""`tandem settle pay|payouts|confirmation`: batches of payouts, planned here and paid by the worker."""
+"""`tandem settle pay|payouts|confirmation|call-off`: batches of payouts, planned here and paid by the worker."""
 
 import json
 from typing import Annotated
@@ -10,10 +10,11 @@ from commands.database import command_line_actor, say, with_database
 from commands.listing import show_rows
 from domain.access import Role
 from domain.money import major_from_minor
-from domain.problems import Text
+from domain.problems import Text, ValidationProblem
 from domain.settlement.payouts import RAILS, Rail
 from runtime.settings import Settings
 from services.calculations import CalculationSteps
+from services.payout_call_offs import PayoutCallOffs
 from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payouts import BatchView, PayoutService, PayoutWish
@@ -65,6 +66,32 @@ def approve_payouts(
         service, actor = _service(database, settings), command_line_actor(Role.DIRECTOR)
         await service.decide(actor, batch, approve=not refuse, note=note)
         _show(await service.show(actor, batch), settings)
+
+    with_database(work)
+
+
+def call_off_payouts(
+    batch: Annotated[UUID | None, typer.Argument(help="批次的编号 / a batch's id")] = None,
+    payout: Annotated[str | None, typer.Option("--payout", help="只撤回这一笔，付款单号 / only this payout")] = None,
+    note: Annotated[str, typer.Option("--note", help="原因，写入审计 / why; it is audited")] = "",
+) -> None:
+    """撤回尚未提交渠道的付款，不能是提出的人 / call off what no rail was asked for; never who asked for it."""
+    if (batch is None) == (payout is None):
+        raise ValidationProblem(Text("请给出批次或 --payout，二者其一", "Give a batch, or a payout by --payout"))
+    if not note.strip():
+        raise ValidationProblem(Text("请用 --note 写明原因", "Say why by --note"))
+
+    async def work(database: Database, settings: Settings) -> None:
+        call_offs, actor = PayoutCallOffs(database), command_line_actor(Role.APPROVER)
+        count = amount_minor = 0
+        if payout is not None:
+            count, amount_minor = 1, (await call_offs.of_one(actor, payout, note)).payout.amount_minor
+        more = batch is not None
+        while batch is not None and more:
+            done = await call_offs.of_batch(actor, batch, note)
+            count, amount_minor, more = count + done.payouts, amount_minor + done.amount_minor, done.more
+        total = major_from_minor(amount_minor)
+        say(settings, Text(f"已撤回 {count} 笔，{total} 退回余额", f"{count} called off, {total} back in the balances"))
 
     with_database(work)
 

@@ -109,6 +109,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         payee_accounts=application.payee_accounts,
         payout_starts=application.payout_starts,
         payout_confirmations=application.payout_confirmations,
+        payout_call_offs=application.payout_call_offs,
         bank_payouts=application.bank_payouts,
         bank_answers=application.bank_answers,
         bills=application.bills,

@@ -5,7 +5,7 @@ import typer
 from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.bill_terms import bill_terms, confirm_terms
 from commands.bills import confirm_bill, list_bills, withdraw_bill
-from commands.payouts import approve_payouts, plan_payouts, show_confirmation, show_payouts
+from commands.payouts import approve_payouts, call_off_payouts, plan_payouts, show_confirmation, show_payouts
 from commands.reconciliation import list_breaks, list_unreconciled, reconcile
 from commands.sale_corrections import approve_correction, correct_sale, list_corrections, note_fact
 from commands.settlement import (
@@ -44,6 +44,7 @@ settle.command("explain")(explain)
 settle.command("pay")(plan_payouts)
 settle.command("payouts")(show_payouts)
 settle.command("approve-payouts")(approve_payouts)
+settle.command("call-off")(call_off_payouts)
 settle.command("confirmation")(show_confirmation)
 settle.command("bank-file")(bank_file)
 settle.command("bank-check")(bank_check)

@@ -24,6 +24,7 @@ from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
 from services.payees import PayeeRegister
 from services.paying import Paying
+from services.payout_call_offs import PayoutCallOffs
 from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PayoutPlanning
 from services.payout_rails import PayoutRail
@@ -133,6 +134,10 @@ class SettlementServices:
     @cached_property
     def payout_confirmations(self) -> PayoutConfirmations:
         return PayoutConfirmations(self.database)
+
+    @cached_property
+    def payout_call_offs(self) -> PayoutCallOffs:
+        return PayoutCallOffs(self.database)
 
     @cached_property
     def payout_planning(self) -> PayoutPlanning:

@@ -71,6 +71,8 @@ REQUESTS: dict[str, Any] = {
     },
     "approve_payouts": {"note": "已核对"},
     "refuse_payouts": {"note": "少算一位收款人"},
+    "call_payouts_off": {"note": "收款账号待核实"},
+    "call_payout_off": {"note": "收款人已离职"},
 }
 
 RESPONSES: dict[str, Any] = {
@@ -86,6 +88,11 @@ RESPONSES: dict[str, Any] = {
     "approve_payouts": _APPROVED,
     "refuse_payouts": {**_APPROVED, "state": "refused", "ended_at": "2026-12-08T01:20:00Z"},
     "list_payouts": {"items": [_PAYOUT], "next_cursor": None},
+    "call_payouts_off": {"payouts": 1, "amount_minor": 20_000, "more": False},
+    "call_payout_off": {
+        **{**_PAYOUT, "rail": "bank", "state": "cancelled", "attempts": 0, "rail_number": None},
+        **{"reason": "called-off", "ended_at": "2026-12-08T02:00:00Z"},
+    },
     "show_payout_confirmation": {
         **{name: _PAYOUT[name] for name in ("number", "payee", "amount_minor", "currency")},
         **{"account": "main", "mch_id": "1900001109", "app_id": "wxEXAMPLE00000001", "package_info": "EXAMPLE"},

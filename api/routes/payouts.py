@@ -15,6 +15,7 @@ from api.routing import router
 from domain.access import Actor, Permission
 from domain.settlement.payouts import RAILS, Omission, Rail, RailQuota, State
 from services.payouts import BatchView, PayoutWish
+from storage.payouts import PayoutRow
 
 payouts = router("/api/v1/settlement/payouts", "settlement")
 
@@ -108,6 +109,22 @@ class PayoutOut(BaseModel):
     ended_at: AwareDatetime | None
 
 
+class CallOffIn(BaseModel):
+    """Why payouts are called off; kept in the audit log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field(min_length=1, max_length=500)
+
+
+class CalledOffOut(_Out):
+    """What went back to the balances. more: there are others to be called off; ask once more."""
+
+    payouts: int
+    amount_minor: int
+    more: bool
+
+
 class OmissionOut(_Out):
     payee: str
     reason: Omission
@@ -152,13 +169,23 @@ async def refuse_payouts(batch_id: UUID, wanted: VerdictIn, actor: Decider, deps
     return BatchOut.model_validate(await deps.payout_starts.decide(actor, batch_id, approve=False, note=wanted.note))
 
 
+@payouts.post("/{batch_id}/call-off", summary="撤回一批中未提交的付款 · Call off what is not sent yet")
+async def call_payouts_off(batch_id: UUID, wanted: CallOffIn, actor: Decider, deps: Deps) -> CalledOffOut:
+    """该批次中尚未提交渠道的付款全部退回余额；提出的人不能撤回。已提交的照常进行。
+
+    All of a batch that no rail was asked for goes back to the balances; never by who asked for it. What was handed to a
+    rail goes on.
+    """
+    return CalledOffOut.model_validate(await deps.payout_call_offs.of_batch(actor, batch_id, wanted.note))
+
+
 @payouts.get("/{batch_id}/payouts", summary="查询一批的付款 · List the payouts of a batch")
 async def list_payouts(
     batch_id: UUID, actor: Looker, deps: Deps, page: Paging, state: State | None = None, rail: Rail | None = None
 ) -> PageOf[PayoutOut]:
     """可按状态与渠道筛选。· By state and rail, where they are given."""
     found = await deps.payouts.payouts(actor, batch_id, page, state=state, rail=rail)
-    items = [PayoutOut.model_validate({**each.payout.model_dump(), "payee": each.payee}) for each in found.items]
+    items = [payout_out(each.payout, each.payee) for each in found.items]
     return PageOf[PayoutOut](items=items, next_cursor=found.next_cursor)
 
 
@@ -167,6 +194,11 @@ async def list_omissions(batch_id: UUID, actor: Looker, deps: Deps) -> Omissions
     """原因与留下的余额，金额大的在前，最多一千位。· Why, and what stays; the largest sums first, a thousand at most."""
     found = await deps.payouts.omissions(actor, batch_id)
     return OmissionsOut(items=[OmissionOut.model_validate(each) for each in found])
+
+
+def payout_out(row: PayoutRow, payee: str) -> PayoutOut:
+    """A payout as the API shows it. payee: the merchant's number of who gets it."""
+    return PayoutOut.model_validate({**row.model_dump(), "payee": payee})
 
 
 def _shown(view: BatchView) -> BatchShown:

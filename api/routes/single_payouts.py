@@ -1,4 +1,4 @@
-"""Payouts that wait for their payees: what the payee's app needs."""
+"""One payout by its number: what its payee needs to confirm it, and calling it off."""
 
 from typing import Annotated
 
@@ -8,12 +8,14 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.auth import requires
 from api.deps import Deps
 from api.masking import disclose
+from api.routes.payouts import CallOffIn, PayoutOut, payout_out
 from api.routing import router
 from domain.access import Actor, Permission
 
-payout_confirmations = router("/api/v1/payouts", "settlement")
+single_payouts = router("/api/v1/payouts", "settlement")
 
 Looker = Annotated[Actor, requires(Permission.PAYEES_READ)]
+Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 PayoutNumber = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9]{1,32}$", description="付款单号 · our number of the payout", examples=["P4d7a1c9e"])
 ]
@@ -35,7 +37,7 @@ class ConfirmationOut(BaseModel):
     expires_at: AwareDatetime
 
 
-@payout_confirmations.get("/{number}/confirmation", summary="确认收款所需 · What a payee needs to confirm it")
+@single_payouts.get("/{number}/confirmation", summary="确认收款所需 · What a payee needs to confirm it")
 async def show_payout_confirmation(
     number: PayoutNumber, actor: Looker, deps: Deps, request: Request, response: Response, reason: Reason
 ) -> ConfirmationOut:
@@ -53,3 +55,14 @@ async def show_payout_confirmation(
         currency=found.payout.currency,
         **found.confirmation.model_dump(),
     )
+
+
+@single_payouts.post("/{number}/call-off", summary="撤回一笔付款 · Call a payout off")
+async def call_payout_off(number: PayoutNumber, wanted: CallOffIn, actor: Decider, deps: Deps) -> PayoutOut:
+    """尚未提交渠道的付款退回收款人余额；提出该批次的人不能撤回。状态已变的拒绝，并告知其状态。
+
+    What no rail was asked for goes back to the payee's balance; never by who asked for its batch. One that moved
+    meanwhile is refused with its state.
+    """
+    found = await deps.payout_call_offs.of_one(actor, number, wanted.note)
+    return payout_out(found.payout, found.payee)
