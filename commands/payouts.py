@@ -1,6 +1,7 @@
 """`tandem settle pay|payouts|confirmation|call-off`: batches of payouts, planned here and paid by the worker."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -11,9 +12,10 @@ from commands.listing import show_rows
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
-from domain.settlement.payouts import RAILS, Rail
+from domain.settlement.payouts import OMISSIONS, RAILS, Rail
 from runtime.settings import Settings
 from services.calculations import CalculationSteps
+from services.payers import BY_MERCHANT
 from services.payout_call_offs import PayoutCallOffs
 from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PARTS, PayoutPlanning
@@ -27,17 +29,23 @@ def plan_payouts(
         list[str] | None,
         typer.Option("--rail", help="付款渠道，按先后 / rails in order: wechat-pay, profit-sharing, bank"),
     ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            help="由哪个商户号付，可按渠道 / which merchant pays, by rail if need be: main, profit-sharing=other",
+        ),
+    ] = None,
 ) -> None:
     """按余额计划一批付款，等他人批准后由 worker 付出 / plan payouts; once others approve, the worker pays."""
-    rails: list[Rail] = [each for each in RAILS if rail is None or each in rail]
-    if rail is not None:
-        rails.sort(key=rail.index)
+    rails = rails_of(rail) if rail is not None else None
+    accounts = accounts_of(account or ())
 
     async def work(database: Database, settings: Settings) -> None:
         service = _service(database, settings)
         planning = PayoutPlanning(database, settings.settlement_approvals)
         actor = command_line_actor(Role.FINANCE)
-        batch = await service.ask(actor, PayoutWish(scheme=scheme, rails=rails))
+        batch = await service.ask(actor, PayoutWish(scheme=scheme, rails=rails, accounts=accounts))
         for part in range(PARTS):
             await planning.plan_part(batch.id, part)
         await planning.finish_plan(batch.id)
@@ -111,6 +119,31 @@ def show_confirmation(
     with_database(work)
 
 
+def rails_of(named: Sequence[str]) -> Sequence[Rail]:
+    """The rails that are named, in that order; raises ValidationProblem for what is none."""
+    if strange := [each for each in named if each not in RAILS]:
+        known = ", ".join(RAILS)
+        raise ValidationProblem(
+            Text(f"--rail {strange[0]}：没有这个渠道，可选 {known}", f"--rail {strange[0]}: it is one of {known}")
+        )
+    return sorted((rail for rail in RAILS if rail in named), key=named.index)
+
+
+def accounts_of(named: Sequence[str]) -> Mapping[Rail, str]:
+    """Who pays, by rail: a slug alone is meant for every rail that none is named for. Raises ValidationProblem."""
+    alone = [each for each in named if "=" not in each]
+    found = dict.fromkeys(BY_MERCHANT, alone[-1]) if alone else {}
+    for each in named:
+        rail, is_named, slug = each.partition("=")
+        wanted = next((known for known in BY_MERCHANT if known == rail), None)
+        if is_named and wanted is not None and slug:
+            found[wanted] = slug
+        elif is_named or not each:
+            forms = ", ".join(["main", *(f"{known}=main" for known in BY_MERCHANT)])
+            raise ValidationProblem(Text(f"--account {each}：应写成 {forms}", f"--account {each}: write it as {forms}"))
+    return found
+
+
 def _service(database: Database, settings: Settings) -> PayoutService:
     return PayoutService(database, CalculationSteps(database), settings.payout_quotas, settings.settlement_approvals)
 
@@ -125,6 +158,8 @@ def _show(view: BatchView, settings: Settings) -> None:
     en = f"{said}; approvals {yes}/{batch.approvals_needed or '-'}; the last is paid on {last}"
     say(settings, Text(zh, en))
     typer.echo(str(batch.id))
+    for rail, payer in batch.payers.items():
+        typer.echo(f"{rail}: {payer.account} ({payer.mch_id})")
     rows = [
         {"rail": each.rail, "state": each.state, "payouts": each.payouts, "amount": each.amount_minor}
         for each in view.sums
@@ -134,3 +169,6 @@ def _show(view: BatchView, settings: Settings) -> None:
         for reason, (count, amount) in sorted(view.omitted.items())
     ]
     show_rows(rows, as_json=False)
+    for reason in sorted(view.omitted):
+        told = OMISSIONS[reason]
+        say(settings, Text(f"{reason}：{told.zh}", f"{reason}: {told.en}"))

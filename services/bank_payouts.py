@@ -37,6 +37,7 @@ from domain.settlement.bank_files import (
 from domain.settlement.payouts import Omission
 from services.disclosure import require_unmasking
 from services.payee_terms import today
+from services.payout_days import give_overdue_days
 from storage.audit import AuditLog
 from storage.bank_files import BankFileRow, BankFiles
 from storage.engine import Database
@@ -94,10 +95,11 @@ class BankPayouts:
                 raise _no_batch(batch_id)
             _require_payable(batch)
             before = await BankFiles(work).of_batch(batch_id)
+            await give_overdue_days(work, batch, ["bank"])
             due = await Payouts(work).reserved_by(batch_id, "bank", today(work.now), MOST_IN_A_FILE)
             receivers, withheld = await _receivers(work, due)
             if not receivers and not before:
-                raise _nothing_due(await Payouts(work).next_day(batch_id, "bank"), withheld)
+                raise _nothing_due(await Payouts(work).next_day(batch_id, ["bank"]), withheld)
             if not receivers:
                 return BankFile(before[-1], await BankFiles(work).open(before[-1].number), withheld)
             row = await _written(work, actor, batch, f"B{batch.number}-{len(before) + 1}", due, receivers)

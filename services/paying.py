@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from domain.problems import ProblemError
+from domain.problems import ProblemError, UnavailableProblem
 from domain.settlement.payees import Payee
 from domain.settlement.payouts import ENDS, Rail, State, Terms
+from services.overdue_payouts import end_overdue, note_overdue
+from services.payee_terms import today
 from services.payout_booking import settle_paid, settle_part, settle_returned
 from services.payout_confirmations import announce
+from services.payout_days import give_overdue_days
 from services.payout_planning import batch_of
 from services.payout_rails import LEASE_S, PayoutOrder, PayoutRail, RailAnswer
 from storage.engine import Database
@@ -42,7 +45,12 @@ AT_ONCE = 16
 MOST_TRIES = 200
 """How often a rail that does not take a payout is tried: with pauses of ten minutes, more than a day."""
 NEVER_AGAIN_AFTER = timedelta(days=25)
-"""Rails can be asked about a number for thirty days. Later, one that they do not know may have been paid."""
+"""Rails that forget can be asked about a number for thirty days. Later, one that they do not know may have been paid.
+A payout that was sent so long ago is a break until its end is known, by whatever rail."""
+MOST_PUT_OFF = 14
+"""How many days a payout is put off because its rail takes no more on each of them."""
+_OVERDUE_PAUSE_S = 21_600.0
+"""How long a rail that never forgets is left alone by a payout that is overdue."""
 _READ_AT_ONCE = 200
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _PAUSES: Mapping[State, tuple[float, float]] = {
@@ -76,11 +84,14 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A payout in somebody's hands. before: where it stood. is_forgotten: no rail can be asked about it any more."""
+    """A payout in somebody's hands. before: where it stood. attempts: whose turn this is, of all that there were.
+    was_sent: it may have been sent before. is_forgotten: no rail can be asked about it any more."""
 
     row: PayoutRow
     payee: Payee
     before: State
+    attempts: int
+    was_sent: bool
     is_forgotten: bool
 
 
@@ -115,13 +126,12 @@ class Paying:
         after: of the chunks behind this one (its day, its first row).
         """
         async with UnitOfWork(self._database) as work:
-            chunks, today = PayoutChunks(work), work.now.astimezone(_SHANGHAI).date()
+            chunks, day = PayoutChunks(work), today(work.now)
             found = await chunks.unfollowed(
-                batch_id, self._rails, CHUNK, (today, work.now - NOBODYS_AFTER), after, CHUNKS_TOLD + 1
+                batch_id, self._rails, CHUNK, (day, work.now - NOBODYS_AFTER), after, CHUNKS_TOLD + 1
             )
             count, _ = await chunks.next_of(batch_id, self._rails)
-            tomorrow = datetime.combine(today + timedelta(days=1), time(), _SHANGHAI)
-            wait_s = (tomorrow - work.now).total_seconds()
+            wait_s = (_begin_of(day + timedelta(days=1)) - work.now).total_seconds()
         return Following(count, wait_s, found[:CHUNKS_TOLD], len(found) > CHUNKS_TOLD)
 
     async def pay_chunk(self, batch_id: UUID, first: int, last: int, day: date | None = None) -> Standing:
@@ -129,17 +139,26 @@ class Paying:
         chunk = Chunk(first, last, day)
         async with UnitOfWork(self._database) as work:
             batch, begins = await batch_of(work, batch_id), work.now
+            await give_overdue_days(work, batch, self._rails)
         terms, turns = Terms.model_validate(batch.terms), asyncio.Semaphore(AT_ONCE)
+
+        broken: set[str] = set()
 
         async def go_on(number: str) -> None:
             async with turns:
-                await self._go_on(number, batch.scheme, terms)
+                try:
+                    await self._go_on(number, batch.scheme, terms)
+                except UnavailableProblem:
+                    raise
+                except Exception:  # whatever it is, the other payouts are not to wait for this one
+                    log.exception("a payout could not be gone on with", number=number)
+                    broken.add(number)
 
         while True:
             async with UnitOfWork(self._database) as work:
                 # What comes due meanwhile waits for the next go: others want theirs, too.
                 due = await PayoutChunks(work).due(batch_id, self._rails, chunk, begins, _READ_AT_ONCE)
-                numbers = [each.number for each in due]
+                numbers = [each.number for each in due if each.number not in broken]
             if not numbers:
                 break
             await asyncio.gather(*(go_on(number) for number in numbers))
@@ -166,7 +185,10 @@ class Paying:
             # The rail's own refusals are answers; this is our database or Temporal being away: ask again by number.
             log.warning("a payout is asked about again", number=number, reason=str(problem))
             answer = RailAnswer("unknown", reason=str(problem))
-        await self._note(number, answer)
+        except Exception as error:  # whatever it is, it says nothing of what the rail did
+            log.exception("a rail broke over a payout", number=number)
+            answer = RailAnswer("unknown", reason=type(error).__name__)
+        await self._note(number, answer, taken)
 
     async def _take(self, number: str) -> _Turn | None:
         """A turn for whoever asks the rail now; None when nobody has to."""
@@ -175,21 +197,25 @@ class Paying:
             row = await payouts.find(number, for_update=True)
             if row is None or row.state in ENDS or row.next_at > work.now:
                 return None
-            begins = datetime.combine(row.pay_on, time(), _SHANGHAI).astimezone(UTC)
+            begins = _begin_of(row.pay_on)
             if row.state == "reserved" and begins > work.now:
                 row.next_at = begins
                 return None
             before: State = row.state
-            is_forgotten = before != "reserved" and work.now - row.created_at > NEVER_AGAIN_AFTER
+            was_sent, since = row.first_sent_at is not None, row.first_sent_at or row.created_at
+            is_overdue = before != "reserved" and work.now - since > NEVER_AGAIN_AFTER
+            is_forgotten = is_overdue and self._rails[row.rail].forgets
             if is_forgotten:
                 payouts.wait(row, 86_400)
             else:
                 if before in ("reserved", "unknown"):
                     payouts.move(row, "submitting")
+                if before == "reserved":
+                    row.first_sent_at = work.now
                 row.attempts = min(row.attempts + 1, 30_000)
                 payouts.wait(row, min(LEASE_S, self._longest_pause_s))
             payee = (await Payees(work).by_ids([row.payee]))[row.payee]
-            return _Turn(row, payee, before, is_forgotten)
+            return _Turn(row, payee, before, row.attempts, was_sent, is_forgotten)
 
     async def _ask_bills(self, number: str) -> None:
         """Of a payout that the rail cannot be asked about any more, its bills tell the end."""
@@ -197,18 +223,31 @@ class Paying:
         if word is not None:
             state: State = "paid" if word == "paid" else "failed"
             await self._note(number, RailAnswer(state, reason=f"{word} by the rail's bills"))
+            return
+        async with UnitOfWork(self._database) as work:
+            row = await Payouts(work).find(number, for_update=True)
+            if row is not None and row.state not in ENDS:
+                await note_overdue(work, row)
 
-    async def _note(self, number: str, answer: RailAnswer) -> None:
-        """Write what a rail said, and book it when it is an end."""
+    async def _note(self, number: str, answer: RailAnswer, turn: _Turn | None = None) -> None:
+        """Write what a rail said in a turn (or its bills), and book it when it is an end."""
         async with UnitOfWork(self._database) as work:
             payouts = Payouts(work)
             row = await payouts.find(number, for_update=True)
             if row is None or row.state in ENDS:
                 return
-            state, is_refused = answer.state, answer.refused
+            if answer.state == "reserved" and turn is not None and turn.attempts != row.attempts:
+                # Somebody else has it by now, and may be sending it.
+                return
             certain_after_s = self._rails[row.rail].certain_after_s
-            if state == "reserved" and (row.attempts >= MOST_TRIES or row.refused_at) and certain_after_s is not None:
-                state, is_refused = "failed", True
+            was_refused = row.refused_at is not None
+            never_sent = answer.unsent and turn is not None and not turn.was_sent and turn.attempts == row.attempts
+            if never_sent:
+                row.first_sent_at = None
+            state, is_refused = _weighed(row, answer, certain_after_s, never_sent=never_sent)
+            if state == "reserved" and answer.tomorrow:
+                _put_off(payouts, row, answer.reason)
+                return
             if is_refused and row.rail_number is not None:
                 # It took the payout once, and does not know it any more: that says nothing.
                 state, is_refused = "unknown", False
@@ -228,10 +267,14 @@ class Paying:
             told = {
                 "rail_number": answer.rail_number or row.rail_number,
                 "confirmation": None if state in ENDS else confirmation,
-                "reason": answer.reason,
+                # While a refusal is not certain, that is what there is to know.
+                "reason": row.reason if was_refused and row.refused_at is not None else answer.reason,
             }
             if not payouts.move(row, state, **told):
                 return
+            is_overdue = row.first_sent_at is not None and work.now - row.first_sent_at > NEVER_AGAIN_AFTER
+            if is_overdue and state in ENDS:
+                await end_overdue(work, row)
             match state:
                 case "paid":
                     await settle_paid(work, row, row.rail)
@@ -242,8 +285,36 @@ class Paying:
                 case _:
                     if state == "awaiting_user" and answer.confirmation is not None:
                         await announce(work, row, answer.confirmation)
-                    pause_s = min(_pause(state, row.attempts), self._longest_pause_s)
-                    payouts.wait(row, answer.retry_after_s or pause_s)
+                    pause_s = answer.retry_after_s or min(_pause(state, row.attempts), self._longest_pause_s)
+                    if is_overdue and state != "reserved":
+                        pause_s = max(pause_s, _OVERDUE_PAUSE_S)
+                        await note_overdue(work, row)
+                    payouts.wait(row, pause_s)
+
+
+def _weighed(
+    row: PayoutRow, answer: RailAnswer, certain_after_s: float | None, *, never_sent: bool
+) -> tuple[State, bool]:
+    """The state that an answer leads to, and whether it is to be believed only later. What was tried for long enough
+    fails; but our own word, that nothing was sent, ends only what never was."""
+    state, is_refused = answer.state, answer.refused
+    if answer.tomorrow and row.put_off >= MOST_PUT_OFF:
+        return "failed", True
+    if state == "reserved" and certain_after_s is not None and (row.attempts >= MOST_TRIES or row.refused_at):
+        if never_sent:
+            return "failed", False
+        if not answer.unsent:
+            return "failed", True
+    return state, is_refused or (state == "failed" and answer.unsent and not never_sent)
+
+
+def _put_off(payouts: Payouts, row: PayoutRow, reason: str | None) -> None:
+    payouts.move(row, "reserved", reason=reason, pay_on=today(payouts.now) + timedelta(days=1), put_off=row.put_off + 1)
+    row.next_at = _begin_of(row.pay_on)
+
+
+def _begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), _SHANGHAI).astimezone(UTC)
 
 
 def _pause(state: State, attempts: int) -> float:
@@ -260,7 +331,7 @@ def _order(row: PayoutRow, payee: Payee, scheme: str, terms: Terms) -> PayoutOrd
         currency=row.currency,
         details=payee.details,
         remark=f"{scheme} 结算",
-        account=terms.accounts.get(row.rail),
+        payer=terms.payers.get(row.rail),
         rail_number=row.rail_number,
         until=row.next_at,
         is_confirmable=row.confirmation is not None,

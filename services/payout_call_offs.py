@@ -10,7 +10,6 @@ from uuid import UUID
 
 from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, NotFoundProblem, Text
-from domain.settlement.payouts import UNSENT_WHILE_RESERVED
 from services.payout_booking import settle
 from services.payout_planning import batch_of
 from storage.audit import AuditLog
@@ -84,7 +83,7 @@ class PayoutCallOffs:
             _require_calling_off(actor, await batch_of(work, row.batch))
             if row.state != "reserved":
                 raise _too_late(row)
-            if row.attempts and row.rail not in UNSENT_WHILE_RESERVED:
+            if row.first_sent_at is not None:
                 raise _was_sent(row)
             await _call_off(work, actor, f"payout:{number}", [row], note)
             return CalledOffPayout(row, (await Payees(work).codes([row.payee]))[row.payee])

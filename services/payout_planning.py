@@ -13,18 +13,17 @@ from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payees import Payee
 from domain.settlement.payouts import (
-    Calendar,
     Debt,
     Omission,
     Planned,
     Rail,
-    RailQuota,
     Standing,
     Terms,
     number_of,
     planned,
     rail_of,
 )
+from services.payout_days import give_days
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
@@ -60,7 +59,7 @@ class PayoutPlanning:
             omissions: list[OmissionRow] = []
             for each in owed:
                 plan = planned(_standing(each), terms)
-                rail, reason = _way(payees[each.payee], plan, terms)
+                rail, reason = _way(payees[each.payee], plan, terms, batch.currency)
                 if rail is not None:
                     payouts.append(_payout(batch, part, each.payee, plan, rail, work.now))
                 elif each.payable_minor > 0:
@@ -74,17 +73,17 @@ class PayoutPlanning:
             return len(payouts)
 
     async def finish_plan(self, batch_id: UUID) -> None:
-        """Spread the payouts over days as the rails' quotas want it, and note what the plan comes to."""
+        """Spread the payouts over days as the rails' quotas want it, and note what it comes to."""
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id, for_update=True)
             if batch.state != "planning":
                 return
-            terms, payouts = Terms.model_validate(batch.terms), Payouts(work)
-            calendars = {rail: Calendar(batch.day, terms.quotas.get(rail, RailQuota())) for rail in terms.rails}
-            rows = await payouts.to_place(batch_id)
-            days = {row: calendars[rail].place(amount) for row, rail, amount in rows}
-            await payouts.place({row: day for row, day in days.items() if day != batch.day})
-            batch.payouts, batch.total_minor = len(rows), sum(amount for _, _, amount in rows)
+            await give_days(work, batch)
+            sums = await Payouts(work).sums(batch_id)
+            batch.payouts, batch.total_minor = (
+                sum(each.payouts for each in sums),
+                sum(each.amount_minor for each in sums),
+            )
             batch.approvals_needed = self._policy.needed(batch.total_minor)
             batch.state = "planned"
 
@@ -116,10 +115,11 @@ class PayoutPlanning:
             return going
 
     async def finish_reserving(self, batch_id: UUID) -> None:
-        """Let the rails begin."""
+        """Let the rails begin, from today on."""
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id, for_update=True)
             if batch.state == "reserving":
+                await give_days(work, batch)
                 batch.state = "paying"
 
     async def fail(self, batch_id: UUID, problem: Mapping[str, Any]) -> None:
@@ -149,13 +149,13 @@ def _standing(owed: Owed) -> Standing:
     return Standing(owed.payable_minor, [Debt(*each) for each in owed.debts], owed.repaid_minor)
 
 
-def _way(payee: Payee, plan: Planned, terms: Terms) -> tuple[Rail | None, Omission]:
+def _way(payee: Payee, plan: Planned, terms: Terms, currency: str) -> tuple[Rail | None, Omission]:
     """The rail that pays somebody, or why nothing is paid."""
     if plan.amount_minor == 0:
         return None, "owes" if plan.offset_minor else "below-minimum"
     if not payee.active:
         return None, "inactive"
-    rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails)
+    rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails, currency)
     return rail, reason or "no-account"
 
 

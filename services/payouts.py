@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
-from domain.settlement.payouts import RAILS, Rail, RailQuota, State, Terms
+from domain.settlement.payouts import Omission, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
 from services.calculations import CalculationSteps
+from services.payers import payers_of
 from services.payout_booking import booking_period
+from services.payout_days import days_from_today
 from services.payout_planning import batch_of, target_of
 from storage.audit import AuditLog
 from storage.calculations import Calculations
@@ -31,11 +33,11 @@ _SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutWish:
-    """What finance asks for. rails: the first that a payee has an account for pays. quotas: what a rail takes in a day.
-    accounts: the slug of the platform account that pays, by rail, where several are connected."""
+    """What finance asks for. rails: the first that a payee has an account for pays; None: all that there are. quotas:
+    what a rail takes in a day. accounts: the slug of the merchant that pays, by rail, where several are connected."""
 
     scheme: str
-    rails: Sequence[Rail] = RAILS
+    rails: Sequence[Rail] | None = None
     quotas: Mapping[Rail, RailQuota] = field(default_factory=dict)
     accounts: Mapping[Rail, str] = field(default_factory=dict)
 
@@ -48,7 +50,7 @@ class BatchView:
     approvals: Sequence[PayoutApprovalRow]
     sums: Sequence[StateSum]
     calendar: Sequence[DaySum]
-    omitted: Mapping[str, tuple[int, int]]
+    omitted: Mapping[Omission, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class NamedOmission:
     """A payee who is not paid, why, and what stays."""
 
     payee: str
-    reason: str
+    reason: Omission
     amount_minor: int
 
 
@@ -87,25 +89,27 @@ class PayoutService:
         """Begin a batch of what a scheme's payees may have by now; a workflow plans it.
 
         :raises ConflictProblem: nothing of the scheme is booked, or a batch of it is planned already.
+        :raises NotFoundProblem, ValidationProblem: it is not one merchant who pays by a rail, see `payers_of`.
         """
         actor.require(Permission.PAYOUTS_PREPARE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             scheme = await self._scheme(work, wish.scheme)
             day = work.now.astimezone(_SHANGHAI).date()
+            rails, payers = await payers_of(work, wish.rails, wish.accounts)
             terms = Terms(
                 minimum_minor=scheme.minimum,
                 instalments=scheme.instalments,
                 keep=scheme.keep,
-                rails=list(dict.fromkeys(wish.rails)),
+                rails=rails,
                 quotas={**self._quotas, **dict(wish.quotas)},
-                accounts=dict(wish.accounts),
+                payers=payers,
             )
             batch = PayoutBatchRow(
                 id=uuid4(),
                 scheme=wish.scheme,
                 currency=scheme.currency,
-                period=(await booking_period(work, wish.scheme, day)).id,
+                period=(await booking_period(work, wish.scheme, day, scheme.currency)).id,
                 day=day,
                 state="planning",
                 terms=terms.model_dump(mode="json"),
@@ -115,7 +119,12 @@ class PayoutService:
             await PayoutBatches(work).add(batch)
             hold = timedelta(days=scheme.hold_days)
             released = await PayoutBatches(work).release(scheme.name, scheme.currency, day, hold, str(batch.id))
-            detail = {"scheme": scheme.name, "released": len(released), "rails": list(terms.rails)}
+            detail = {
+                "scheme": scheme.name,
+                "released": len(released),
+                "rails": list(terms.rails),
+                "payers": {rail: payer.model_dump() for rail, payer in payers.items()},
+            }
             await AuditLog(work).record(actor, "payouts.plan", target_of(batch.id), detail)
             return batch
 
@@ -160,7 +169,7 @@ class PayoutService:
                 batch,
                 await PayoutBatches(work).approvals(batch_id),
                 await payouts.sums(batch_id),
-                await payouts.calendar(batch_id),
+                days_from_today(work, batch, await payouts.calendar(batch_id)),
                 await payouts.omitted(batch_id),
             )
 

@@ -13,12 +13,14 @@ from connectors.wechat_pay import WechatPayConnector
 from connectors.wechat_pay.settings import WechatPaySettings
 from connectors.wechat_pay.sharing import ProfitSharing
 from domain.catalog.wechat_pay_sharing import ReceiverArguments, ReceiverKind
-from domain.problems import ProblemError
+from domain.problems import ConflictProblem, ProblemError, Text
 from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import Payer
 from domain.settlement.profit_sharing import CERTAIN_AFTER, ELSEWHERE, MOST_TURNS, OPEN_SHARES, cut
 from services.connections import Connections
+from services.payers import open_account
 from services.payout_rails import PayoutOrder, RailAnswer
-from services.share_requests import Halt, ShareRequests, halted, is_due, is_final
+from services.share_requests import ACCOUNT_WAIT_S, Halt, ShareRequests, halted, is_due, is_final
 from services.trade_bills import TradeBills
 from storage.engine import Database
 from storage.payout_shares import NOT_SENT, PayoutShareRow, PayoutShares, ShareOf, SharePlanRow
@@ -44,6 +46,7 @@ class ProfitSharingRail:
     """See `services.payout_rails.PayoutRail`."""
 
     certain_after_s: float | None = None
+    forgets = False
 
     def __init__(
         self, database: Database, connections: Connections, link: Link, bills: TradeBills | None = None
@@ -65,15 +68,14 @@ class ProfitSharingRail:
     async def _go_on(self, order: PayoutOrder, *, begins: bool) -> RailAnswer:
         async with UnitOfWork(self._database) as work:
             plan = await PayoutShares(work).plan(order.id)
-            slug = plan.merchant.partition("/")[2] if plan is not None else order.account
         if plan is None:
             if not begins:
                 return RailAnswer("reserved")
             await self._bills.freshen()
         try:
-            merchant = await self._merchant(slug)
+            merchant = await self._merchant(order.payer, plan.merchant if plan is not None else None)
         except ProblemError as problem:
-            return await self._stopped(order, halted(problem))
+            return await self._stopped(order, Halt(str(problem), ACCOUNT_WAIT_S))
         async with UnitOfWork(self._database) as work:
             plan = await PayoutShares(work).take_over(order.id, merchant.id)
             await self._cut(work, plan, order, merchant)
@@ -88,9 +90,18 @@ class ProfitSharingRail:
             await self._cut(work, plan, order, merchant)
             return _answer(order, plan, await repository.of(order.id), halt)
 
-    async def _merchant(self, slug: str | None) -> _Merchant:
-        account = await self._connections.account(PLATFORM, slug)
+    async def _merchant(self, payer: Payer | None, begun: str | None) -> _Merchant:
+        """begun: who shares already, who is the only one to go on with it."""
+        account = await open_account(self._connections, payer)
         number = f"{PLATFORM}/{account.slug}"
+        if begun not in (None, number):
+            raise ConflictProblem(
+                Text(
+                    f"这笔付款由 {begun} 开始分账，不能改由 {number} 继续",
+                    f"{begun} began to share for this payout: {number} cannot go on with it",
+                ),
+                retryable=False,
+            )
         link = self._link.paced(number, SHARES_PER_SECOND)
         return _Merchant(number, account.parse_settings(WechatPaySettings), self._connector.open(account, link))
 
@@ -99,7 +110,7 @@ class ProfitSharingRail:
         async with UnitOfWork(self._database) as work:
             plan = await PayoutShares(work).plan(order.id)
             if plan is None:
-                return RailAnswer("reserved", reason=halt.reason, retry_after_s=halt.wait_s)
+                return RailAnswer("reserved", reason=halt.reason, retry_after_s=halt.wait_s, unsent=True)
             return _answer(order, plan, await PayoutShares(work).of(order.id), halt)
 
     async def _cut(self, work: UnitOfWork, plan: SharePlanRow, order: PayoutOrder, merchant: _Merchant) -> None:

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 SEND_WITHIN = timedelta(seconds=30)
 _OF_THE_ACCOUNT = (AuthenticationProblem, AuthorizationProblem, ConfigurationProblem)
-_ACCOUNT_WAIT_S = 600.0
+ACCOUNT_WAIT_S = 600.0
 _WAIT_S = 5.0
 
 
@@ -50,7 +50,7 @@ class Halt:
 def halted(problem: ProblemError) -> Halt:
     """What a problem of the platform or of the account means for what is left."""
     told = problem.problem.as_dict()
-    wait_s = _ACCOUNT_WAIT_S if isinstance(problem, _OF_THE_ACCOUNT) else _WAIT_S
+    wait_s = ACCOUNT_WAIT_S if isinstance(problem, _OF_THE_ACCOUNT) else _WAIT_S
     reason = told.get("platform_code") or problem.problem.type.rpartition("/")[2]
     return Halt(str(reason), float(told.get("retry_after_s") or wait_s))
 
@@ -113,7 +113,7 @@ class ShareRequests:
             return None
         if row.state == "processing":
             log.warning("share.unheard_of", number=row.out_order_no)
-            return Halt("unheard-of", _ACCOUNT_WAIT_S)
+            return Halt("unheard-of", ACCOUNT_WAIT_S)
         if given_up:
             await self._note(row, "refused", row.reason)
             return None
@@ -122,7 +122,7 @@ class ShareRequests:
     async def _send(self, share: ShareOf) -> Halt | None:
         row = share.row
         if self._receiver is None:
-            return Halt("no-account", _ACCOUNT_WAIT_S)
+            return Halt("no-account", ACCOUNT_WAIT_S)
         kind, receiver = self._receiver
         async with UnitOfWork(self._database) as work:
             began = await PayoutShares(work).begin(self._order.id, row.out_order_no, self._hand)

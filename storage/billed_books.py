@@ -138,12 +138,13 @@ _SHARE: LiteralString = """
     JOIN payouts p ON p.id = s.payout JOIN payout_batches b ON b.id = p.batch
 """
 _BANK_PAYOUT: LiteralString = "p.rail = 'bank' AND p.currency = 'CNY'"
-# Whoever named no merchant has one, and it is the first.
 _OWN_PAYOUT: LiteralString = """
-    p.rail = 'wechat-pay' AND p.currency = 'CNY' AND coalesce(
-        b.terms->'accounts'->>'wechat-pay',
-        (SELECT id FROM accounts WHERE platform = 'wechat_pay' ORDER BY active DESC, id LIMIT 1)
-    ) IN (%(account)b::text, split_part(%(account)b::text, '/', 2))
+    p.rail = 'wechat-pay' AND p.currency = 'CNY' AND b.terms->'payers'->'wechat-pay'->>'account' = %(account)b::text
+"""
+# Of a batch that nobody wrote a merchant down for, whoever's bill has it is the one.
+_OWN_OR_NOBODYS_PAYOUT: LiteralString = """
+    p.rail = 'wechat-pay' AND p.currency = 'CNY'
+        AND coalesce(b.terms->'payers'->'wechat-pay'->>'account', %(account)b::text) = %(account)b::text
 """
 _EXPECTED: dict[Family, LiteralString] = {
     # Who was cut into several orders is billed as one, or as the parts: not as both.
@@ -189,7 +190,7 @@ _NAMED: dict[Family, LiteralString] = {
     """,
     "transfer": _PAYOUT
     + "WHERE (p.number = ANY(%(numbers)b::text[]) OR p.rail_number = ANY(%(numbers)b::text[])) AND"
-    + _OWN_PAYOUT,
+    + _OWN_OR_NOBODYS_PAYOUT,
     "share": _SHARE
     + """
     WHERE (s.out_order_no = ANY(%(numbers)b::text[]) OR s.sharing_id = ANY(%(numbers)b::text[]))

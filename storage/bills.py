@@ -192,7 +192,7 @@ class Bills(Repository):
         return None if net is None else int(net)
 
     async def payers(self, batch: UUID) -> Sequence[str]:
-        """The accounts by which a batch pays its WeChat Pay transfers."""
+        """The account by which a batch pays its WeChat Pay transfers; all that could, where none was written down."""
         return [account for (account,) in await fetch(self.work, _PAYERS, {"batch": batch})]
 
     async def note(self, account: str, day: date, families: Collection[Family], matches: Sequence[Match]) -> None:
@@ -267,11 +267,7 @@ _TRANSFERRED = """
 """
 _PAYERS = """
     SELECT a.id FROM accounts a JOIN payout_batches b ON b.id = %(batch)b::uuid
-    WHERE a.platform = 'wechat_pay'
-        AND coalesce(
-            b.terms->'accounts'->>'wechat-pay',
-            (SELECT id FROM accounts WHERE platform = 'wechat_pay' ORDER BY active DESC, id LIMIT 1)
-        ) IN (a.id, a.slug)
+    WHERE a.platform = 'wechat_pay' AND a.id = coalesce(b.terms->'payers'->'wechat-pay'->>'account', a.id)
 """
 _ELSEWHERE = """
     SELECT DISTINCT m.family, m.shop, m.number

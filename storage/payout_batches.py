@@ -1,6 +1,6 @@
 """Batches of payouts: what they pay by, who approved them, how far they are; and which periods' holds are released."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
-from domain.settlement.payouts import ENDS
+from domain.settlement.payouts import ENDS, Payer, Rail, Terms
 from storage.bulk import fetch
 from storage.locks import lock
 from storage.paging import Order, Page, PageRequest, paginate
@@ -61,6 +61,11 @@ class PayoutBatchRow(Table, table=True):
             postgresql_where=text("state IN ('planning', 'reserving', 'paying')"),
         ),
     )
+
+    @property
+    def payers(self) -> Mapping[Rail, Payer]:
+        """The merchant who pays, by rail."""
+        return Terms.model_validate(self.terms).payers
 
 
 class PayoutApprovalRow(Table, table=True):

@@ -47,8 +47,9 @@ class PayoutChunks(Repository):
         after: tuple[date, int] | None,
         limit: int,
     ) -> Sequence[DayChunk]:
-        """Each so many payouts of a day, up to a day, of which some were never tried, or should have been asked about
-        before an instant; in order, those behind `after`. The cut is always the same, whatever has ended."""
+        """Each so many payouts of a day, up to a day, of which some were never tried, were put off to it, or should
+        have been asked about before an instant; in order, those behind `after`. The cut is the same whatever has ended,
+        but not when payouts are given other days: some are followed twice then, one turn after the other."""
         day, first = after or (date.min, 0)
         values = {"batch": batch, "rails": list(rails), "size": size, "upto": since[0], "before": since[1]}
         values |= {"after_day": day, "after_first": first, "limit": limit}
@@ -95,14 +96,14 @@ _CHUNKS = """
 """
 _UNFOLLOWED = """
     SELECT pay_on, min(id), max(id) FROM (
-        SELECT id, pay_on, state, attempts, next_at,
+        SELECT id, pay_on, state, attempts, put_off, next_at,
             (row_number() OVER (PARTITION BY pay_on ORDER BY id) - 1) / %(size)b::bigint AS chunk
         FROM payouts
         WHERE batch = %(batch)b::uuid AND rail = ANY(%(rails)b::text[]) AND pay_on <= %(upto)b::date
     ) numbered
     GROUP BY pay_on, chunk
     HAVING bool_or(
-        (state = 'reserved' AND attempts = 0) OR (
+        (state = 'reserved' AND (attempts = 0 OR put_off > 0)) OR (
             state IN ('created', 'reserved', 'submitting', 'accepted', 'awaiting_user', 'unknown')
             AND next_at <= %(before)b::timestamptz
         )

@@ -1,14 +1,15 @@
 """Payouts, one row each from its number to its end, and who of a batch is not paid."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, or_, select, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint, func, select, text
 from sqlmodel import AutoString, Field, col
 
-from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, UNSENT_WHILE_RESERVED, Omission, Rail, State
+from domain.settlement.bills import SHANGHAI
+from domain.settlement.payouts import ENDS, FOLLOWERS, UNDER_WAY, Omission, Rail, State
 from storage.bulk import fetch
 from storage.encryption import EncryptedJson
 from storage.paging import Order, Page, PageRequest, paginate
@@ -23,7 +24,9 @@ class PayoutRow(Table, table=True):
     went to what the payee owes. pay_on: not before that day. next_at: when the rail is asked next. confirmation:
     `domain.settlement.payouts.Confirmation`, while it waits for the payee. file: the bank file that it was written
     into. reason: why it ended unpaid. refused_at: when its rail did not take it; that is certain once nothing that was
-    sent before can be taken any more.
+    sent before can be taken any more. first_sent_at: when it was first handed to its rail, after the rail last said
+    that it certainly did not take it; None: never. put_off: how often to the next day, because its rail took no more
+    on the day.
     """
 
     __tablename__ = "payouts"
@@ -47,6 +50,8 @@ class PayoutRow(Table, table=True):
     file: str | None = None
     reason: str | None = None
     refused_at: datetime | None = instant(optional=True)
+    first_sent_at: datetime | None = instant(optional=True)
+    put_off: int = Field(default=0, sa_type=SmallInteger)
     created_at: datetime = instant()
     changed_at: datetime = instant()
     ended_at: datetime | None = instant(optional=True)
@@ -54,6 +59,7 @@ class PayoutRow(Table, table=True):
     __table_args__ = (
         UniqueConstraint("batch", "payee"),
         Index("ix_payouts_open", "batch", "id", postgresql_where=text(_OPEN)),
+        Index("ix_payouts_first_sent_at", "first_sent_at"),
     )
 
 
@@ -97,6 +103,15 @@ class Reserved(NamedTuple):
     amount_minor: int
 
 
+class ToPlace(NamedTuple):
+    """A payout that is to have a day."""
+
+    id: int
+    rail: Rail
+    amount_minor: int
+    pay_on: date
+
+
 class End(NamedTuple):
     """How a payout ended, as its rail says. at: when, if the rail says it."""
 
@@ -135,10 +150,20 @@ class Payouts(Repository):
         statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.offset_minor) > 0)
         return (await self.session.scalars(statement.order_by(col(row.payee)))).all()
 
-    async def to_place(self, batch: UUID) -> Sequence[tuple[int, Rail, int]]:
-        """The payouts of a plan in their order: row, rail, amount."""
-        rows = await fetch(self.work, _TO_PLACE, {"batch": batch})
-        return [(row, rail, amount) for row, rail, amount in rows]
+    async def to_place(self, batch: UUID, rails: Collection[Rail], before: date | None) -> Sequence[ToPlace]:
+        """The payouts of some rails that nobody was asked to make, by rail and payee; those of days before one, where
+        it is given."""
+        values = {"batch": batch, "rails": list(rails), "before": before}
+        return [ToPlace(*row) for row in await fetch(self.work, _TO_PLACE, values)]
+
+    async def taken(
+        self, batch: UUID, rail: Rail, mch_id: str | None, today: date, before: date | None
+    ) -> Mapping[date, tuple[int, int]]:
+        """How many payouts a merchant makes by a rail on each day from one on, and what they come to, without those
+        that `to_place` has: whatever was sent today, unless the rail refused it, and what is planned."""
+        start = datetime.combine(today, time(), SHANGHAI)
+        values = {"batch": batch, "rail": rail, "mch_id": mch_id, "today": today, "start": start, "before": before}
+        return {day: (count, amount) for day, count, amount in await fetch(self.work, _TAKEN, values)}
 
     async def place(self, days: Mapping[int, date]) -> None:
         """Put off payouts to later days."""
@@ -178,19 +203,22 @@ class Payouts(Repository):
         statement = (
             select(row)
             .where(col(row.batch) == batch, col(row.state) == "reserved")
-            .where(or_(col(row.attempts) == 0, col(row.rail).in_(UNSENT_WHILE_RESERVED)))
+            .where(col(row.first_sent_at).is_(None))
             .order_by(col(row.id))
             .limit(limit)
             .with_for_update()
         )
         return (await self.session.scalars(statement)).all()
 
-    async def next_day(self, batch: UUID, rail: Rail) -> date | None:
-        """The first day on which reserved payouts of a rail may be paid."""
+    async def next_day(self, batch: UUID, rails: Collection[Rail], before: date | None = None) -> date | None:
+        """The first day on which reserved payouts of some rails may be paid, of those before a day where one is
+        given."""
         row = PayoutRow
         statement = select(func.min(col(row.pay_on))).where(
-            col(row.batch) == batch, col(row.rail) == rail, col(row.state) == "reserved"
+            col(row.batch) == batch, col(row.rail).in_(rails), col(row.state) == "reserved"
         )
+        if before is not None:
+            statement = statement.where(col(row.pay_on) < before)
         return await self.session.scalar(statement)
 
     async def write_into_file(self, payouts: Sequence[int], file: str) -> int:
@@ -258,7 +286,7 @@ class Payouts(Repository):
         found = (await self.session.execute(statement)).all()
         return [DaySum(day, rail, count, int(amount)) for day, rail, count, amount in found]
 
-    async def omitted(self, batch: UUID) -> Mapping[str, tuple[int, int]]:
+    async def omitted(self, batch: UUID) -> Mapping[Omission, tuple[int, int]]:
         """How many payees are not paid, and what stays, by reason."""
         row = OmissionRow
         statement = (
@@ -296,14 +324,37 @@ _END = """
     WHERE payouts.id = t.id AND payouts.state = ANY(%(under_way)b::text[]) RETURNING 1
 """
 _INTO_FILE = """
-    UPDATE payouts SET state = 'submitting', file = %(file)b::text, attempts = attempts + 1, changed_at = %(now)b
+    UPDATE payouts SET state = 'submitting', file = %(file)b::text, attempts = attempts + 1, changed_at = %(now)b,
+        first_sent_at = %(now)b
     WHERE id = ANY(%(ids)b::bigint[]) AND state = 'reserved' RETURNING 1
 """
-_TO_PLACE = "SELECT id, rail, amount_minor FROM payouts WHERE batch = %(batch)b::uuid ORDER BY payee"
+_TO_PLACE = """
+    SELECT id, rail, amount_minor, pay_on FROM payouts
+    WHERE batch = %(batch)b::uuid AND rail = ANY(%(rails)b::text[]) AND state IN ('created', 'reserved')
+        AND (%(before)b::date IS NULL OR pay_on < %(before)b::date)
+    ORDER BY rail, payee
+"""
+_TAKEN = """
+    SELECT day, count(*), sum(amount_minor)::bigint FROM (
+        SELECT greatest(p.pay_on, %(today)b::date) AS day, p.amount_minor
+        FROM payout_batches b JOIN payouts p ON p.batch = b.id AND p.rail = %(rail)b::text
+        WHERE p.state IN ('created', 'reserved') AND b.state IN ('planned', 'reserving', 'paying')
+            AND b.terms->'payers'->%(rail)b::text->>'mch_id' IS NOT DISTINCT FROM %(mch_id)b::text
+            AND (b.id <> %(batch)b::uuid OR p.pay_on >= %(before)b::date)
+        UNION ALL
+        SELECT %(today)b::date, p.amount_minor
+        FROM payouts p JOIN payout_batches b ON b.id = p.batch
+        WHERE p.first_sent_at >= %(start)b::timestamptz AND p.rail = %(rail)b::text
+            AND p.state NOT IN ('created', 'reserved')
+            AND (p.state NOT IN ('failed', 'cancelled') OR p.rail_number IS NOT NULL)
+            AND b.terms->'payers'->%(rail)b::text->>'mch_id' IS NOT DISTINCT FROM %(mch_id)b::text
+    ) taken
+    GROUP BY day
+"""
 _PLACE = """
     UPDATE payouts SET pay_on = placed.day
     FROM unnest(%(ids)b::bigint[], %(days)b::date[]) AS placed (id, day)
-    WHERE payouts.id = placed.id AND payouts.state = 'created'
+    WHERE payouts.id = placed.id AND payouts.state IN ('created', 'reserved')
 """
 _CANCEL = """
     UPDATE payouts SET state = 'cancelled', reason = %(reason)b::text, changed_at = %(now)b::timestamptz,

@@ -8,6 +8,7 @@ _BATCH = {
     "currency": "CNY",
     "day": "2026-12-08",
     "state": "planned",
+    "payers": {"wechat-pay": {"account": "wechat_pay/main", "mch_id": "1900000109"}},
     "asked_by": "qian",
     "asked_at": "2026-12-08T01:00:00Z",
     "payouts": 2,
@@ -29,6 +30,8 @@ _PAYOUT = {
     "state": "awaiting_user",
     "pay_on": "2026-12-08",
     "attempts": 2,
+    "put_off": 0,
+    "first_sent_at": "2026-12-08T01:21:00Z",
     "rail_number": "1330000071100999991182020050700019480001",
     "reason": None,
     "changed_at": "2026-12-08T01:21:00Z",
@@ -41,6 +44,14 @@ _NOVEMBER = {
     "calculation": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e66",
     "before": "0199f3a2-9a10-7d2c-8a55-6b1d2f3c4e55",
 }
+_NO_ACCOUNT = {
+    "reason": "no-account",
+    "message": {
+        "zh": "没有可用渠道的账户，请登记",
+        "en": "Nothing to pay to by these rails: enter an account",
+    },
+}
+
 _EARNING = {
     **_NOVEMBER,
     "component": "sales",
@@ -83,7 +94,7 @@ RESPONSES: dict[str, Any] = {
         "approvals": [_YES],
         "sums": [{**_SUM, "state": "awaiting_user"}, {**_BANK, "state": "reserved"}],
         "calendar": [{**_SUM, "day": "2026-12-08"}, {**_BANK, "day": "2026-12-08"}],
-        "omitted": [{"reason": "no-account", "payees": 3, "amount_minor": 1_204}],
+        "omitted": [{**_NO_ACCOUNT, "payees": 3, "amount_minor": 1_204}],
     },
     "approve_payouts": _APPROVED,
     "refuse_payouts": {**_APPROVED, "state": "refused", "ended_at": "2026-12-08T01:20:00Z"},
@@ -98,7 +109,7 @@ RESPONSES: dict[str, Any] = {
         **{"account": "main", "mch_id": "1900001109", "app_id": "wxEXAMPLE00000001", "package_info": "EXAMPLE"},
         "expires_at": "2026-12-09T01:21:00Z",
     },
-    "list_omissions": {"items": [{"payee": "P-0138", "reason": "no-account", "amount_minor": 804}]},
+    "list_omissions": {"items": [{**_NO_ACCOUNT, "payee": "P-0138", "amount_minor": 804}]},
     "explain_payee_account": {
         "payee": "P-0137",
         "scheme": "promoters",

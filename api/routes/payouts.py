@@ -1,5 +1,6 @@
 """Payouts: batches asked for, approved by others, followed to the last payout; who is not paid, and why."""
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,10 +11,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging
+from api.routes.definitions import Sentence
 from api.routes.settlement_runs import ApprovalOut, VerdictIn
 from api.routing import router
 from domain.access import Actor, Permission
-from domain.settlement.payouts import RAILS, Omission, Rail, RailQuota, State
+from domain.settlement.payouts import OMISSIONS, RAILS, Omission, Rail, RailQuota, State
 from services.payouts import BatchView, PayoutWish
 from storage.payouts import PayoutRow
 
@@ -31,25 +33,34 @@ class _Out(BaseModel):
 
 
 class BatchIn(BaseModel):
-    """What to pay. rails: the first that a payee has an account for pays. quotas: what a rail takes in a day. accounts:
-    which connected account of the platform pays, where there are several."""
+    """What to pay. rails: the first that a payee has an account for pays; without them all that there are. quotas: what
+    a rail takes in a day. accounts: which connected merchant pays (`main`), where there are several."""
 
     model_config = ConfigDict(extra="forbid")
 
     scheme: str = Field(min_length=1, max_length=64)
-    rails: list[Rail] = Field(default=list(RAILS), min_length=1, max_length=len(RAILS))
+    rails: list[Rail] | None = Field(default=None, min_length=1, max_length=len(RAILS))
     quotas: dict[Rail, RailQuota] = {}
     accounts: dict[Rail, Slug] = {}
 
 
+class PayerOut(_Out):
+    """A connected account, and the number of its merchant."""
+
+    account: str
+    mch_id: str
+
+
 class BatchOut(_Out):
-    """A batch. payouts, total_minor: once it is planned. day: of the plan, in Shanghai."""
+    """A batch. payouts, total_minor: once it is planned. day: of the plan, in Shanghai. payers: the merchant who pays,
+    by rail; no other is ever asked."""
 
     id: UUID
     scheme: str
     currency: str
     day: date
     state: BatchState
+    payers: dict[Rail, PayerOut]
     asked_by: str
     asked_at: AwareDatetime
     payouts: int | None
@@ -76,6 +87,7 @@ class DaySumOut(_Out):
 
 class OmittedOut(BaseModel):
     reason: Omission
+    message: Sentence
     payees: int
     amount_minor: int
 
@@ -92,7 +104,8 @@ class BatchShown(BaseModel):
 
 
 class PayoutOut(BaseModel):
-    """A payout. number: ours, the same for every attempt; rail_number: the rail's own."""
+    """A payout. number: ours, the same for every attempt; rail_number: the rail's own. pay_on: not before that day;
+    put_off: how often to the next day, because its rail took no more. first_sent_at: when its rail may have had it."""
 
     number: str
     payee: str
@@ -103,6 +116,8 @@ class PayoutOut(BaseModel):
     state: State
     pay_on: date
     attempts: int
+    put_off: int
+    first_sent_at: AwareDatetime | None
     rail_number: str | None
     reason: str | None
     changed_at: AwareDatetime
@@ -128,6 +143,7 @@ class CalledOffOut(_Out):
 class OmissionOut(_Out):
     payee: str
     reason: Omission
+    message: Sentence
     amount_minor: int
 
 
@@ -193,7 +209,12 @@ async def list_payouts(
 async def list_omissions(batch_id: UUID, actor: Looker, deps: Deps) -> OmissionsOut:
     """原因与留下的余额，金额大的在前，最多一千位。· Why, and what stays; the largest sums first, a thousand at most."""
     found = await deps.payouts.omissions(actor, batch_id)
-    return OmissionsOut(items=[OmissionOut.model_validate(each) for each in found])
+    items = [OmissionOut(**asdict(each), message=_told(each.reason)) for each in found]
+    return OmissionsOut(items=items)
+
+
+def _told(reason: Omission) -> Sentence:
+    return Sentence(**OMISSIONS[reason].as_dict())
 
 
 def payout_out(row: PayoutRow, payee: str) -> PayoutOut:
@@ -208,7 +229,7 @@ def _shown(view: BatchView) -> BatchShown:
         sums=[StateSumOut.model_validate(each) for each in view.sums],
         calendar=[DaySumOut.model_validate(each) for each in view.calendar],
         omitted=[
-            OmittedOut.model_validate({"reason": reason, "payees": payees, "amount_minor": amount})
+            OmittedOut(reason=reason, message=_told(reason), payees=payees, amount_minor=amount)
             for reason, (payees, amount) in sorted(view.omitted.items())
         ],
     )

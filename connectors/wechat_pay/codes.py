@@ -11,6 +11,8 @@ _NOT_GRANTED = CodeMeaning("permission", Text("商户没有该产品的权限", 
 _NO_BILL = CodeMeaning("not_found", Text("当日没有账单", "There is no bill of that day"))
 
 NO_BILL = frozenset({"NO_STATEMENT_EXIST"})
+DAYS_QUOTA = frozenset({"QUOTA_EXCEEDED"})
+"""The merchant may transfer no more today; the next day begins anew. That it is no other limit is assumed [U]."""
 CODES: Mapping[str, CodeMeaning] = {
     "SIGN_ERROR": CodeMeaning(
         "credentials",

@@ -25,7 +25,7 @@ from connectors.accounts import Account
 from connectors.errors import wrong_setting
 from connectors.webhooks import Refusal
 from connectors.wechat_pay.settings import WechatPaySettings
-from domain.problems import AuthenticationProblem, Text
+from domain.problems import AuthenticationProblem, Text, ValidationProblem
 
 PLATFORM = "wechat_pay"
 ALGORITHM = "WECHATPAY2-SHA256-RSA2048"
@@ -88,8 +88,16 @@ class MerchantKeys:
         return plain.encode()
 
     def seal(self, text: str) -> str:
-        """Personal data for the platform's eyes only."""
-        sealed: str = rsa_encrypt(text, self._public_key)
+        """Personal data for the platform's eyes only. Raises ValidationProblem when it is too long to be sealed."""
+        try:
+            sealed: str = rsa_encrypt(text, self._public_key)
+        except ValueError:
+            raise ValidationProblem(
+                Text("姓名或名称太长，无法加密后提交给微信支付", "A name is too long to be sealed for WeChat Pay"),
+                platform=PLATFORM,
+                retryable=False,
+                outcome="not_done",
+            ) from None
         return sealed
 
 

@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.ids import content_digest
+from domain.money import HOME_CURRENCY
+from domain.problems import Text
 from domain.settlement.exact import RATE
 from domain.settlement.payees import PayoutDetails
 
@@ -32,15 +34,37 @@ FOLLOWERS: Mapping[State, frozenset[State]] = {
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
-UNSENT_WHILE_RESERVED: frozenset[Rail] = frozenset({"profit-sharing"})
-"""Rails that let a payout be reserved only while nothing of it was ever sent. Others say so also of what they did not
-take, which may have been sent more than once."""
-Omission = Literal["below-minimum", "owes", "no-account", "no-real-name", "inactive", "nothing-to-share"]
-"""Why a payee with a balance is not paid: too little; all of it goes to what they owe; nothing to pay to; no real name
-where one is required; they are not active; no order whose payment could be shared."""
+Omission = Literal[
+    "below-minimum",
+    "owes",
+    "no-account",
+    "no-real-name",
+    "inactive",
+    "nothing-to-share",
+    "currency",
+    "above-maximum",
+]
+OMISSIONS: Mapping[Omission, Text] = {
+    "below-minimum": Text("不足最低付款额，留在余额里", "Less than the minimum: it stays in the balance"),
+    "owes": Text("全部抵扣了欠款", "All of it goes to what they owe"),
+    "no-account": Text("没有可用渠道的账户，请登记", "Nothing to pay to by these rails: enter an account"),
+    "no-real-name": Text("这样付款须有真实姓名，请登记", "A real name is required for that: enter it"),
+    "inactive": Text("收款人已停用", "They are not active"),
+    "nothing-to-share": Text("没有可供分账的订单支付", "No order whose payment could be shared"),
+    "currency": Text(
+        "微信支付与分账只付人民币，请用银行渠道", "WeChat Pay and profit sharing pay yuan only: pay by bank"
+    ),
+    "above-maximum": Text(
+        "超过微信支付单笔上限 1000 万元，请用银行渠道",
+        "More than WeChat Pay transfers at once, ¥10,000,000: pay by bank",
+    ),
+}
+"""Why a payee with a balance is not paid, and what to do about it."""
 
 NAMED_FROM_MINOR = 200_000
 """From 2,000 yuan on WeChat Pay wants the payee's real name."""
+MOST_TRANSFERRED_MINOR = 10**9
+_YUAN_ONLY: frozenset[Rail] = frozenset({"wechat-pay", "profit-sharing"})
 
 
 class Confirmation(BaseModel):
@@ -67,9 +91,19 @@ class RailQuota(BaseModel):
     amount_minor: int | None = Field(default=None, ge=1)
 
 
+class Payer(BaseModel):
+    """Who pays by a rail: a connected account (`wechat_pay/main`), and the merchant that it was of when it was asked.
+    Payouts are asked of nobody else, or one could be made twice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    mch_id: str
+
+
 class Terms(BaseModel):
-    """What a batch pays by, as it was asked for. rails: the first that a payee has an account for is taken. accounts:
-    whose of a rail's platform accounts pays, where there are several."""
+    """What a batch pays by, as it was asked for. rails: the first that a payee has an account for is taken. payers: of
+    those rails that a connected account pays by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +112,7 @@ class Terms(BaseModel):
     keep: int = Field(default=0, ge=0, le=RATE)
     rails: Sequence[Rail] = RAILS
     quotas: Mapping[Rail, RailQuota] = {}
-    accounts: Mapping[Rail, str] = {}
+    payers: Mapping[Rail, Payer] = {}
 
 
 class Debt(NamedTuple):
@@ -118,20 +152,30 @@ def planned(standing: Standing, terms: Terms) -> Planned:
     return Planned(offset, amount if amount >= max(terms.minimum_minor, 1) else 0)
 
 
-def rail_of(details: PayoutDetails, amount_minor: int, rails: Sequence[Rail]) -> tuple[Rail | None, Omission | None]:
-    """The first rail that can pay somebody, or why none can."""
+def rail_of(
+    details: PayoutDetails, amount_minor: int, rails: Sequence[Rail], currency: str = HOME_CURRENCY
+) -> tuple[Rail | None, Omission | None]:
+    """The first rail that can pay somebody, or why none can: of those that they have an account for, the last one."""
     reason: Omission = "no-account"
     for rail in rails:
-        if not _account(details, rail):
-            continue
-        if rail == "wechat-pay" and amount_minor >= NAMED_FROM_MINOR and not details.real_name:
-            reason = "no-real-name"
-            continue
-        if rail == "bank" and not details.real_name:
-            reason = "no-real-name"
-            continue
-        return rail, None
+        found = obstacle(details, amount_minor, currency, rail)
+        if found is None:
+            return rail, None
+        if found != "no-account":
+            reason = found
     return None, reason
+
+
+def obstacle(details: PayoutDetails, amount_minor: int, currency: str, rail: Rail) -> Omission | None:
+    """Why a rail cannot pay somebody so much, as far as it can be known without asking it."""
+    if not _account(details, rail):
+        return "no-account"
+    if rail in _YUAN_ONLY and currency != HOME_CURRENCY:
+        return "currency"
+    if rail == "wechat-pay" and amount_minor > MOST_TRANSFERRED_MINOR:
+        return "above-maximum"
+    is_named = rail == "bank" or (rail == "wechat-pay" and amount_minor >= NAMED_FROM_MINOR)
+    return "no-real-name" if is_named and not details.real_name else None
 
 
 def _account(details: PayoutDetails, rail: Rail) -> str | None:
@@ -150,22 +194,26 @@ def number_of(batch: str, payee: int) -> str:
 
 
 class Calendar:
-    """Days on which payouts of a rail are made, one after the other, so that no day has more than the rail takes."""
+    """Days on which payouts of a rail are made, one after the other, so that no day has more than the rail takes.
+    taken: how many other payouts are made on a day, and what they come to."""
 
-    def __init__(self, first: date, quota: RailQuota) -> None:
+    def __init__(self, first: date, quota: RailQuota, taken: Mapping[date, tuple[int, int]] | None = None) -> None:
         self.day = first
         self._quota = quota
-        self._payouts = 0
-        self._amount = 0
+        self._taken = taken or {}
+        self._payouts, self._amount = self._taken.get(first, (0, 0))
 
     def place(self, amount_minor: int) -> date:
         """The day of the next payout; one that is more than a whole day's sum has a day to itself."""
-        most, sum_minor = self._quota.payouts, self._quota.amount_minor
-        full = most is not None and self._payouts >= most
-        over = sum_minor is not None and self._payouts > 0 and self._amount + amount_minor > sum_minor
-        if full or over:
+        while self._is_full(amount_minor):
             self.day += timedelta(days=1)
-            self._payouts = self._amount = 0
+            self._payouts, self._amount = self._taken.get(self.day, (0, 0))
         self._payouts += 1
         self._amount += amount_minor
         return self.day
+
+    def _is_full(self, amount_minor: int) -> bool:
+        most, sum_minor = self._quota.payouts, self._quota.amount_minor
+        if most is not None and self._payouts >= most:
+            return True
+        return sum_minor is not None and self._payouts > 0 and self._amount + amount_minor > sum_minor

@@ -24,8 +24,17 @@ from domain.settlement.bills import BillKind, Direction, LineKind
 Family = Literal["payment", "refund", "transfer", "share", "discount", "fee", "refund-fee"]
 """What is compared with what; coupons and points together are an order's discount. share: of a payment, by profit
 sharing; refund-fee: what of the fee comes back with a refund."""
-BreakKind = Literal["missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing"]
-BREAK_KINDS: tuple[BreakKind, ...] = ("missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing")
+BreakKind = Literal["missing-ours", "missing-theirs", "amount", "state", "duplicate", "timing", "overdue"]
+"""overdue: of a payout whose rail has not said for weeks how it ended; no bill finds that."""
+BREAK_KINDS: tuple[BreakKind, ...] = (
+    "missing-ours",
+    "missing-theirs",
+    "amount",
+    "state",
+    "duplicate",
+    "timing",
+    "overdue",
+)
 Rule = Literal["number", "channel-number", "sum", "net"]
 Standing = Literal["done", "open", "over"]
 """done: money moved; open: the rail is asked, and a bill may be the first to say; over: no money moved as far as we

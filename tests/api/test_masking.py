@@ -175,6 +175,7 @@ async def test_no_route_shows_anybody(desk: House) -> None:
     await PayeeRegister(desk.database).put(an_actor("qian", Role.FINANCE), [payee])
     planted = {
         "code": ["P1"],
+        "component": ["sales"],
         "order_id": ["E1"],
         "calculation_id": [str(subscription.id)],
         "settlement_id": [str(subscription.id)],

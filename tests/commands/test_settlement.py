@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from commands.payouts import accounts_of, rails_of
 from commands.settle import settle
 from domain.problems import ValidationProblem
 from domain.settlement.report_kinds import REPORTS
@@ -48,3 +49,15 @@ def test_the_reports_are_listed_with_what_ties() -> None:
     assert "channels" in told
     assert "按渠道" in told
     assert len(told.splitlines()) == len(REPORTS) + 1
+
+
+def test_who_pays_is_named_for_all_rails_or_for_one() -> None:
+    assert accounts_of(["main"]) == {"wechat-pay": "main", "profit-sharing": "main"}
+    assert accounts_of(["profit-sharing=other", "main"]) == {"wechat-pay": "main", "profit-sharing": "other"}
+    assert accounts_of(["wechat-pay=main"]) == {"wechat-pay": "main"}
+    assert rails_of(["bank", "wechat-pay"]) == ["bank", "wechat-pay"]
+    for strange in ("bank=main", "wechat-pay=", ""):
+        with pytest.raises(ValidationProblem, match="profit-sharing=main"):
+            accounts_of([strange])
+    with pytest.raises(ValidationProblem, match="wechat-pay, profit-sharing, bank"):
+        run("pay", "promoters", "--rail", "wechat")

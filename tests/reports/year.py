@@ -33,6 +33,7 @@ from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
 from tests.reports.year_bills import QIAN, WU, YearBills
+from tests.services.merchants import connect_merchant
 from tests.services.test_selling import Counter, key
 
 RULES = """
@@ -155,6 +156,7 @@ class Year(Counter):
     async def begin(self) -> None:
         """Rules, schemes, payees, rates, a shop that is billed."""
         await self.bills.begin()
+        await connect_merchant(self.database)
         await self.publish("1.0.0", RULES)
         definitions = DefinitionService(self.database)
         texts = enumerate((PROMOTERS, STORES, INFLUENCERS))

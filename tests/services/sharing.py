@@ -14,7 +14,7 @@ from connectors.reading import CHINA
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.accounts import NewAccount
 from domain.settlement.payees import NewPayee, NewPayoutDetails, PayoutDetails
-from domain.settlement.payouts import State, number_of
+from domain.settlement.payouts import Payer, State, Terms, number_of
 from domain.settlement.periods import period_of
 from services.connections import Connections
 from services.payees import PayeeRegister
@@ -51,10 +51,12 @@ class Till:
         self.bills = TradeBills(database, self.connections, world.link)
         self.rail = ProfitSharingRail(database, self.connections, world.link, self.bills)
         self.sku: str | None = None
+        self.payer = Payer(account=MERCHANT, mch_id="")
 
     async def open(self, **settings: Any) -> None:
         """Connect the merchant, and let P1 and P2 have the channels of their names."""
         told = (await self.world.account("wechat_pay")).settings
+        self.payer = Payer(account=MERCHANT, mch_id=str(told["mch_id"]))
         secret = secret_fields(WechatPaySettings)
         new = NewAccount(
             platform="wechat_pay",
@@ -138,7 +140,7 @@ class Till:
                     period=period.id,
                     day=now.date(),
                     state="paying",
-                    terms={},
+                    terms=Terms(payers={"profit-sharing": self.payer}).model_dump(mode="json"),
                     asked_by="qian",
                     asked_at=now,
                 )
@@ -162,7 +164,13 @@ class Till:
             work.session.add(row)
             await work.session.flush()
             made = row.id, row.number
-        values: dict[str, Any] = {"currency": "CNY", "details": DETAILS, "remark": "11月返利", "account": None, **more}
+        values: dict[str, Any] = {
+            "currency": "CNY",
+            "details": DETAILS,
+            "remark": "11月返利",
+            "payer": self.payer,
+            **more,
+        }
         return PayoutOrder(id=made[0], number=made[1], payee=number, amount_minor=amount, rail_number=None, **values)
 
     async def move(self, order: PayoutOrder, state: State) -> None:

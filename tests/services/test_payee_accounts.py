@@ -25,6 +25,7 @@ from storage.payees import Payees
 from storage.settlement_periods import SettlementPeriods
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
+from tests.services.merchants import connect_merchant
 from tests.services.test_calculations import MAY, Office, office
 from tests.services.test_payouts import Cashier
 from tests.services.test_selling import NOW, a_refund, an_order
@@ -37,6 +38,7 @@ THIRD = date(2026, 5, 3)
 @pytest.fixture
 async def cashier(office: Office) -> Cashier:
     """P1 is settled daily, the others monthly."""
+    await connect_merchant(office.database)
     details = NewPayoutDetails(openid="o-1", real_name="名")
     daily = NewPayee(code="P1", name="P1", role="promoter", cycle="day", since=MAY, details=details)
     await office.register.put(QIAN, [daily, NewPayee(code="P2", name="P2", role="promoter", details=details)])

@@ -71,7 +71,7 @@ async def test_it_is_told_once_with_all_that_the_payees_app_needs(office: Office
     }  # fmt: skip
     assert (shown["package_info"], shown["expires_at"]) == (PACKAGE.package_info, "2026-06-02T03:00:00Z")
     assert shown.keys() - {"payout_id"} == KNOWN_EVENT_TYPES[TYPE].example.keys()
-    assert told.tandemkeys == ("key:openid/official_account/news/o-P1",)
+    assert told.tandemkeys == ("key:openid/official_account/news/o-P1", "key:openid/wechat_pay/main/o-P1")
     for _ in range(3):
         office.clock.now += timedelta(seconds=60)
         await cashier.pay((await cashier.service.list(QIAN, PageRequest())).items[0].id)
@@ -87,7 +87,7 @@ async def test_a_payee_who_is_a_customer_is_named_as_one(office: Office, cashier
         await Identities(work).add([NewKey(key, customer, None, work.now)])
     await waiting(office, cashier)
     (told,) = await events(office)
-    assert told.tandemkeys == (key.subject, f"customer:{customer}")
+    assert told.tandemkeys == ("key:openid/wechat_pay/main/o-P1", key.subject, f"customer:{customer}")
 
 
 async def test_people_get_it_for_a_reason_while_it_waits(office: Office, cashier: Cashier) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.problems import ProblemError
 from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import Payer
 from domain.settlement.profit_sharing import CERTAIN_AFTER
 from services.paying import Paying
 from services.payout_rails import RailAnswer
@@ -271,6 +272,34 @@ async def test_a_merchant_that_may_not_leaves_the_payout_where_it_is(till: Till)
     await till.world.break_things()
     assert (await till.finish(order)).state == "paid"
     assert [requests for *_, requests in await till.payments()] == [1], "its number stayed"
+
+
+async def test_only_the_merchant_that_was_chosen_shares_and_goes_on(till: Till) -> None:
+    amounts = await till.sell(2)
+    await till.billed()
+    order = await till.owe(most_of(amounts))
+    another = replace(order, payer=Payer(account=MERCHANT, mch_id="1999999999"))
+    answer = await till.rail.pay(another, resumed=False)
+    assert (answer.state, answer.unsent, answer.retry_after_s) == ("reserved", True, 600.0)
+    assert "1999999999" in (answer.reason or "")
+    assert (await till.rail.pay(replace(order, payer=None), resumed=False)).state == "reserved"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.profit_sharing_rail.MOST_AT_ONCE", 1)
+        assert (await till.rail.pay(order, resumed=False)).state == "accepted"
+    assert (await till.rail.ask(another)).state == "accepted", "what was begun stands as it is"
+    assert await till.world.effects(kind="share") == 1
+    assert (await till.finish(order)).state == "paid"
+
+
+async def test_a_name_that_cannot_be_sealed_ends_the_payout(till: Till) -> None:
+    amounts = await till.sell(1)
+    await till.billed()
+    order = await till.owe(
+        most_of(amounts), details=PayoutDetails(real_name="名" * 100, merchant_receiver="1900000110")
+    )
+    answer = await till.finish(order)
+    assert (answer.state, answer.reason) == ("failed", "validation")
+    assert await till.world.effects(kind="share") == 0
 
 
 @pytest.mark.parametrize(

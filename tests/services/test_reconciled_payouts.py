@@ -8,6 +8,7 @@ import pytest
 from domain.problems import ConflictProblem, ValidationProblem
 from domain.settlement.bills import day_of
 from domain.settlement.payees import NewPayee
+from domain.settlement.payouts import Payer, Rail, Terms
 from services.bill_terms import BillTerms
 from services.payees import PayeeRegister
 from storage.ledger import Ledger
@@ -33,11 +34,21 @@ __all__ = ["desk", "simulator"]
 
 
 async def a_payout(
-    desk: Desk, number: str, state: str, at: datetime, amount: int, rail: str | None = None, by: str = "wechat-pay"
+    desk: Desk,
+    number: str,
+    state: str,
+    at: datetime,
+    amount: int,
+    rail: str | None = None,
+    *,
+    by: str = "wechat-pay",
+    payer: str | None = PAY,
 ) -> None:
+    """payer: whom it was written down to be asked of, if anybody was."""
     await PayeeRegister(desk.database).put(QIAN, [NewPayee(code=number, name="李小红", role="promoter")])
-    values = {"batch": uuid4(), "number": number, "at": at, "amount": amount, "state": state, "rail": rail}
-    values["by"] = by
+    payers: dict[Rail, Payer] = {"wechat-pay": Payer(account=payer, mch_id="1")} if payer is not None else {}
+    values = {"batch": uuid4(), "number": number, "at": at, "amount": amount, "state": state, "rail": rail, "by": by}
+    values["terms"] = Terms(payers=payers).model_dump_json()
     await desk.change(
         """
         WITH period AS (
@@ -45,7 +56,8 @@ async def a_payout(
             VALUES (:number, 'month', '2026-01-01', '2026-02-01', 'CNY', :at) RETURNING id
         ), batch AS (
             INSERT INTO payout_batches (id, scheme, currency, period, day, state, terms, asked_by, asked_at)
-            SELECT :batch, :number, 'CNY', id, current_date, 'paying', '{}', 'qian', :at FROM period RETURNING id
+            SELECT :batch, :number, 'CNY', id, current_date, 'paying', CAST(:terms AS jsonb), 'qian', :at
+            FROM period RETURNING id
         )
         INSERT INTO payouts (
             batch, part, number, payee, rail, amount_minor, offset_minor, currency, state, pay_on, attempts, next_at,
@@ -73,13 +85,17 @@ async def test_payouts_against_the_bill_and_what_it_says_of_those_that_nobody_kn
     await seed(desk)
     now = desk.clock()
     known = await paid_transfer(desk, "PKNOWN", 1_200)
-    for number, amount in (("PUNKNOWN", 1_300), ("PFAILED", 1_400), ("PSTRANGE", 1_500), ("PLESS", 1_600)):
+    transfers = (("PUNKNOWN", 1_300), ("PFAILED", 1_400), ("PSTRANGE", 1_500), ("PLESS", 1_600), ("PNOBODYS", 1_350))
+    for number, amount in transfers:
         await paid_transfer(desk, number, amount)
     await a_payout(desk, "PKNOWN", "paid", now, 1_200, known)
     await a_payout(desk, "PUNKNOWN", "unknown", now, 1_300)
     await a_payout(desk, "PFAILED", "failed", now, 1_400)
     await a_payout(desk, "PLESS", "unknown", now, 1_601)
     await a_payout(desk, "PNEVER", "unknown", now, 1_700)
+    await a_payout(desk, "PNOBODYS", "unknown", now, 1_350, payer=None)
+    await a_payout(desk, "PNOWHERE", "unknown", now, 1_360, payer=None)
+    await a_payout(desk, "PANOTHERS", "paid", now, 1_370, payer=STORE)
     await a_payout(desk, "PGONE", "paid", now, 1_800)
     for number in ("PUNKNOWN", "PNEVER"):
         assert await desk.bills.payout_word(number) is None, "no bill has told yet"
@@ -97,8 +113,14 @@ async def test_payouts_against_the_bill_and_what_it_says_of_those_that_nobody_kn
             ("transfer", "missing-theirs", "PGONE", 1_800),
         ]
     )
-    words = {each: await desk.bills.payout_word(each) for each in ("PUNKNOWN", "PKNOWN", "PNEVER", "PLESS", "NONE")}
-    assert words == {"PUNKNOWN": "paid", "PKNOWN": "paid", "PNEVER": "absent", "PLESS": None, "NONE": None}
+    wanted = ("PUNKNOWN", "PKNOWN", "PNEVER", "PLESS", "NONE", "PNOBODYS", "PNOWHERE")
+    assert {each: await desk.bills.payout_word(each) for each in wanted} == {
+        **{"PUNKNOWN": "paid", "PKNOWN": "paid", "PNEVER": "absent", "PLESS": None, "NONE": None},
+        **{"PNOBODYS": "paid", "PNOWHERE": "absent"},
+    }
+    await desk.connect("wechat_pay/second")
+    assert await desk.bills.payout_word("PNEVER") == "absent", "its own merchant's bills are all there"
+    assert await desk.bills.payout_word("PNOWHERE") is None, "it may have been the other one"
 
 
 async def test_a_transfer_that_lapsed_is_not_paid_although_the_bill_has_it(desk: Desk) -> None:

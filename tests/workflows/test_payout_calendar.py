@@ -44,6 +44,7 @@ class Patient:
     """A rail whose payees confirm: some at once, some (`late`) after 23 hours. asked: when each was first asked for."""
 
     certain_after_s: float | None = 480.0
+    forgets = True
 
     def __init__(self, clock: SteppedClock, late: Sequence[str] = ()) -> None:
         self.asked: dict[str, datetime] = {}

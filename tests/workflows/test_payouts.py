@@ -18,6 +18,7 @@ from connectors.loading import load_connectors
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import Payer
 from services import paying
 from services.accounts import PlatformAccounts
 from services.connections import Connections
@@ -33,6 +34,7 @@ from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
 from tests.services.house import eventually
+from tests.services.merchants import connect_merchant
 from tests.services.test_calculations import Office, office
 from tests.services.test_payouts import Cashier
 from tests.services.test_selling import an_order
@@ -110,7 +112,8 @@ async def test_payouts_reach_their_ends_whatever_happens_on_the_way(
     await office.told(*(an_order(f"E{code}", channel=code) for code in people))
     await cashier.settled()
 
-    late = PayoutOrder(1, "L" * 32, 1, 100, "CNY", PayoutDetails(openid="o"), "晚", None, None, datetime.now(UTC))
+    payer = Payer(account=f"wechat_pay/{account.slug}", mch_id=str(settings["mch_id"]))
+    late = PayoutOrder(1, "L" * 32, 1, 100, "CNY", PayoutDetails(openid="o"), "晚", payer, None, datetime.now(UTC))
     assert (await rail.pay(late, resumed=False)).state == "unknown", "somebody else has it by now"
 
     await world.break_things(
@@ -175,6 +178,7 @@ async def test_payouts_reach_their_ends_whatever_happens_on_the_way(
 
 async def test_a_batch_that_temporal_was_not_told_of_begins_later(office: Office, temporal: Client) -> None:
     cashier = Cashier(office)
+    await connect_merchant(office.database)
     await cashier.payee("P1", openid="o1")
     await office.told(an_order(channel="P1"))
     await cashier.settled()

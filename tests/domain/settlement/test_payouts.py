@@ -1,23 +1,29 @@
 """What is paid of a balance, and on which day."""
 
 from datetime import date, timedelta
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from domain.catalog.wechat_pay import TransferArguments
 from domain.settlement.exact import RATE
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import (
     ENDS,
     FOLLOWERS,
+    OMISSIONS,
     RAILS,
     Calendar,
     Debt,
+    Omission,
     RailQuota,
     Standing,
     Terms,
     due_of,
     number_of,
+    obstacle,
     planned,
     rail_of,
 )
@@ -87,6 +93,40 @@ def test_no_day_has_more_than_the_rail_takes_and_no_day_is_left_out(
     for placed in days.values():
         assert len(placed) <= payouts
         assert sum(placed) <= amount or len(placed) == 1
+
+
+@given(st.lists(st.integers(1, 1_000), min_size=1), st.dictionaries(st.integers(0, 9), st.integers(0, 5)))
+def test_what_others_take_of_a_day_counts(amounts: list[int], others: dict[int, int]) -> None:
+    first, quota = date(2026, 11, 30), RailQuota(payouts=3, amount_minor=1_500)
+    taken = {first + timedelta(days=number): (count, 100 * count) for number, count in others.items()}
+    calendar = Calendar(first, quota, taken)
+    days: dict[date, list[int]] = {}
+    for each in amounts:
+        days.setdefault(calendar.place(each), []).append(each)
+    for day, placed in days.items():
+        count, amount = taken.get(day, (0, 0))
+        assert count + len(placed) <= 3
+        assert amount + sum(placed) <= 1_500 or count + len(placed) == 1
+
+
+def test_what_wechat_pay_does_not_take_goes_by_bank_or_stays() -> None:
+    everything = PayoutDetails(openid="o", real_name="名", merchant_receiver="m", bank_account="6222000000000000")
+    wechat = PayoutDetails(openid="o", real_name="名", merchant_receiver="m")
+    assert rail_of(everything, 100, RAILS, "USD") == ("bank", None)
+    assert rail_of(wechat, 100, RAILS, "USD") == (None, "currency")
+    assert rail_of(everything, 10**9 + 1, ("wechat-pay", "bank")) == ("bank", None)
+    assert rail_of(wechat, 10**9 + 1, ("wechat-pay",)) == (None, "above-maximum")
+    for amount, named in ((1, False), (199_999, False), (200_000, True), (10**9, True), (10**9 + 1, True)):
+        for name in (None, "名"):
+            details = PayoutDetails(openid="o", real_name=name)
+            given_name = {"payee_name": name} if named and name else {}
+            try:
+                TransferArguments(openid="o", amount_minor=amount, remark="x", **given_name)
+                is_taken = True
+            except ValidationError:
+                is_taken = False
+            assert (obstacle(details, amount, "CNY", "wechat-pay") is None) == is_taken, (amount, name)
+    assert set(OMISSIONS) == set(get_args(Omission))
 
 
 def test_what_ended_has_no_followers_and_everything_else_can_end() -> None:
