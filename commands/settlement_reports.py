@@ -1,6 +1,6 @@
 """`tandem settle reports|report|statement|tie-out`: what was earned, paid and is left, and whether it ties."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from domain.settlement.report_kinds import REPORTS
 from domain.settlement.reports import GROUPS, SPANS
 from runtime.settings import Settings
 from services.payee_statements import PayeeStatements
+from services.payee_terms import today
 from services.report_files import ReportFiles, cell_of, report_columns
 from services.settlement_reports import ReportService, Wanted
 from storage.engine import Database
@@ -50,7 +51,7 @@ def show_report(
     out: Annotated[Path | None, typer.Option("--out", help="写入文件 / the file to write")] = None,
 ) -> None:
     """一份报表 / a report."""
-    wanted = _wanted(scheme, day, span, payee)
+    wanted = wanted_by(scheme, day, span, payee)
 
     async def work(database: Database, settings: Settings) -> None:
         reports, actor = ReportService(database), command_line_actor(Role.FINANCE)
@@ -82,7 +83,7 @@ def make_statement(
     out: Annotated[Path | None, typer.Option("--out", help="写入文件 / the file to write")] = None,
 ) -> None:
     """对账单 PDF，全部时为 ZIP / a statement as PDF; all of them as ZIP."""
-    wanted = _wanted(scheme, day, span, None if payee == "-" else payee)
+    wanted = wanted_by(scheme, day, span, None if payee == "-" else payee)
 
     async def work(database: Database, settings: Settings) -> None:
         statements = PayeeStatements(database, ReportService(database))
@@ -104,7 +105,7 @@ def make_statement(
 
 def show_tie_out(scheme: Scheme = None, day: Day = None, span: SpanOption = None) -> None:
     """报表与分录各自的合计；有差额则以 1 退出 / sums of reports and of the journal; exit code 1 where they differ."""
-    wanted = _wanted(scheme, day, span, None)
+    wanted = wanted_by(scheme, day, span, None)
 
     async def work(database: Database, settings: Settings) -> bool:
         found = await ReportService(database).tie_out(command_line_actor(Role.FINANCE), wanted)
@@ -124,9 +125,10 @@ def show_tie_out(scheme: Scheme = None, day: Day = None, span: SpanOption = None
         raise typer.Exit(1)
 
 
-def _wanted(scheme: str | None, day: datetime | None, span: str | None, payee: str | None) -> Wanted:
+def wanted_by(scheme: str | None, day: datetime | None, span: str | None, payee: str | None) -> Wanted:
+    """What the arguments of a command line ask for. Raises ValidationProblem."""
     known = next((each for each in SPANS if each == span), None)
     if span is not None and known is None:
         raise ValidationProblem(Text(f"--span 可用：{'、'.join(SPANS)}", f"--span is one of {', '.join(SPANS)}"))
-    at: date = day.date() if day is not None else datetime.now(UTC).date()
+    at = day.date() if day is not None else today(datetime.now(UTC))
     return Wanted(at, None if scheme == "-" else scheme, known, payee)

@@ -1,11 +1,14 @@
 """`tandem settle` as finance uses it."""
 
 import json
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 from typer.testing import CliRunner
 
+from commands import settlement_reports
 from commands.payouts import accounts_of, rails_of
 from commands.settle import settle
 from domain.problems import ValidationProblem
@@ -61,3 +64,15 @@ def test_who_pays_is_named_for_all_rails_or_for_one() -> None:
             accounts_of([strange])
     with pytest.raises(ValidationProblem, match="wechat-pay, profit-sharing, bank"):
         run("pay", "promoters", "--rail", "wechat")
+
+
+def test_today_is_the_day_in_shanghai(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At eight in the evening UTC it is tomorrow there, and may be another month."""
+
+    class _Evening(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2026, 11, 30, 20, tzinfo=UTC)
+
+    monkeypatch.setattr(settlement_reports, "datetime", _Evening)
+    assert settlement_reports.wanted_by(None, None, None, None).day == date(2026, 12, 1)
