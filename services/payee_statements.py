@@ -1,5 +1,6 @@
 """Statements of payees as PDF: one, or all of a frame as a ZIP that is made while it is sent."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from domain.settlement.report_kinds import REPORTS
 from domain.settlement.statements import EarnedLine, PayoutLine, Proof, Statement
 from services.report_files import measured
 from services.settlement_reports import ReportService, Wanted, note_clear, note_export, require_clear, require_report
-from services.statement_pdf import statement_pdf
+from services.statement_pdf import statement_pdfs
 from storage.engine import Database
 from storage.report_frames import BookedCalculation, ReportFrame
 from storage.report_rows import NAME, NUMBER, ReportRows, Values
@@ -23,6 +24,7 @@ from storage.unit_of_work import UnitOfWork
 
 _LINES = "statements"
 _AT_ONCE = 200
+_MADE_AT_ONCE = 20
 PDF, ZIP = "application/pdf", "application/zip"
 
 
@@ -57,8 +59,10 @@ class PayeeStatements:
 
         :raises NotFoundProblem: no such payee, or nothing to state. Else as `ReportService.page`.
         """
-        frame = await self._begin(actor, wanted, "pdf", unmask_for)
+        await self._begin(actor, wanted, "pdf", unmask_for)
         async with UnitOfWork(self._database) as work:
+            await ReportRows(work).read_as_of_now()
+            frame = await self._reports.frame(work, REPORTS[_LINES], wanted)
             found = [each async for each in self._statements(work, frame, in_clear=unmask_for is not None)]
         if not found:
             raise NotFoundProblem(
@@ -67,13 +71,15 @@ class PayeeStatements:
                     f"There is nothing to state of {wanted.payee} for these days",
                 )
             )
-        return StatementFile(_file_name(found[0]), statement_pdf(found[0]))
+        (content,) = await asyncio.to_thread(statement_pdfs, found)
+        return StatementFile(_file_name(found[0]), content)
 
     async def archive(self, actor: Actor, wanted: Wanted, *, unmask_for: str | None = None) -> StatementArchive:
-        """The statements of all payees. Raises as `ReportService.page`, before anything is sent."""
-        frame = await self._begin(actor, wanted._replace(payee=None), "zip", unmask_for)
-        name = f"statements_{wanted.scheme or 'all'}_{frame.days.start}_{frame.days.end}.zip"
-        return StatementArchive(name, self._zipped(frame, in_clear=unmask_for is not None))
+        """The statements of all payees, or of the one that is wanted. Raises as `ReportService.page`, before anything
+        is sent."""
+        days = (await self._begin(actor, wanted, "zip", unmask_for)).days
+        name = f"statements_{wanted.scheme or 'all'}_{days.start}_{days.end}.zip"
+        return StatementArchive(name, self._zipped(wanted, in_clear=unmask_for is not None))
 
     async def _begin(self, actor: Actor, wanted: Wanted, what: str, unmask_for: str | None) -> ReportFrame:
         report = require_report(actor, _LINES)
@@ -84,14 +90,21 @@ class PayeeStatements:
             await note_clear(work, actor, report, unmask_for)
         return frame
 
-    async def _zipped(self, frame: ReportFrame, *, in_clear: bool) -> AsyncIterator[bytes]:
+    async def _zipped(self, wanted: Wanted, *, in_clear: bool) -> AsyncIterator[bytes]:
+        """The archive, piece by piece; its PDFs are made elsewhere, some at a time, and nobody else waits for them."""
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
             async with UnitOfWork(self._database) as work:
                 await ReportRows(work).read_as_of_now()
+                frame = await self._reports.frame(work, REPORTS[_LINES], wanted)
+                some: list[Sequence[Statement]] = []
                 async for each in self._statements(work, frame, in_clear=in_clear):
-                    archive.writestr(zipfile.ZipInfo(_file_name(each)), statement_pdf(each))
-                    yield sink.taken()
+                    some.append(each)
+                    if len(some) == _MADE_AT_ONCE:
+                        await _add(archive, some)
+                        some = []
+                        yield sink.taken()
+                await _add(archive, some)
         yield sink.taken()
 
     async def _statements(
@@ -108,6 +121,13 @@ class PayeeStatements:
             some.setdefault(each[NUMBER], []).append(each)
         for statements in await teller.told(work, some):
             yield statements
+
+
+async def _add(archive: zipfile.ZipFile, statements: Sequence[Sequence[Statement]]) -> None:
+    """Make PDFs, in a thread of their own, and put them into an archive."""
+    contents = await asyncio.to_thread(statement_pdfs, statements)
+    for each, content in zip(statements, contents, strict=True):
+        archive.writestr(zipfile.ZipInfo(_file_name(each)), content)
 
 
 class _Teller:
@@ -149,7 +169,7 @@ class _Teller:
             currency=first["currency"],
             opening_minor=sums["opening"],
             earned=[self._earned(each) for each in rows if each["sort"] in ("earned", "adjusted")],
-            payouts=[PayoutLine(each.number, each.rail, each.state, each.day, each.amount_minor) for each in payouts],
+            payouts=[PayoutLine(*each[2:]) for each in payouts],
             paid_minor=-sums["paid"],
             payable_minor=balances.get("payable", 0),
             held_minor=balances.get("held", 0),

@@ -5,7 +5,8 @@ is shipped.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfbase import pdfmetrics
@@ -13,14 +14,15 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from domain.money import major_from_minor
-from domain.settlement.statements import EarnedLine, PayoutLine, Proof, Statement
+from domain.settlement.statements import EarnedLine, PayoutLine, Proof, StatedState, Statement
 
 FONT = "STSong-Light"
 _WIDTH, _HEIGHT = A4
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, _WIDTH - 48.0, _HEIGHT - 56.0, 56.0
 _LINE, _SIZE, _SMALL = 15.0, 9.5, 8.0
 _RAILS = {"wechat-pay": "微信转账", "profit-sharing": "分账", "bank": "银行转账"}
-_STATES = {
+_MAKING = threading.Lock()
+_STATES: Mapping[StatedState, str] = {
     "created": "已计划",
     "reserved": "已预留",
     "submitting": "提交中",
@@ -30,7 +32,15 @@ _STATES = {
     "paid": "已付",
     "failed": "失败，已退回余额",
     "cancelled": "已取消",
+    "part": "部分已付",
+    "later": "期末在途",
 }
+
+
+def statement_pdfs(payees: Sequence[Sequence[Statement]]) -> Sequence[bytes]:
+    """The statements of some payees, a PDF for each. To be called in a thread: one is at it at a time."""
+    with _MAKING:
+        return [statement_pdf(each) for each in payees]
 
 
 def statement_pdf(statements: Sequence[Statement]) -> bytes:
@@ -101,7 +111,7 @@ class _Paper:
             return
         self._heading("付款", -said.paid_minor)
         for each in said.payouts:
-            self._sum(_payout(each), each.amount_minor if each.state != "paid" else -each.amount_minor)
+            self._sum(_payout(each, said.currency), -each.paid_minor)
 
     def _proofs(self) -> None:
         if not self._statement.proofs:
@@ -146,8 +156,14 @@ class _Paper:
         self._canvas.drawRightString(_RIGHT, _BOTTOM - 24, f"{self._statement.payee}　第 {self._page} 页")
 
 
-def _payout(line: PayoutLine) -> str:
+def _payout(line: PayoutLine, currency: str) -> str:
     rail, state = _RAILS.get(line.rail, line.rail), _STATES.get(line.state, line.state)
+    amount = major_from_minor(line.amount_minor, currency)
+    if line.state == "part":
+        rest = major_from_minor(line.amount_minor - line.paid_minor, currency)
+        state = f"{state}：计划 {amount}，其余 {rest} 已退回余额"
+    elif not line.paid_minor:
+        state = f"{state}（{amount}）"
     return f"　{line.day} {rail} {line.number}　{state}"
 
 

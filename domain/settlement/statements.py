@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from domain.problems import Text
+from domain.settlement.payouts import State
 from domain.settlement.reports import Days
 
 
@@ -21,14 +22,20 @@ class EarnedLine(NamedTuple):
     amount_minor: int
 
 
+StatedState = State | Literal["part", "later"]
+"""part: some of it was paid, for good, and the rest is in the balance again; later: it ended after these days."""
+
+
 class PayoutLine(NamedTuple):
-    """A payout of these days, wherever it stands."""
+    """A payout that was planned or ended in these days. day: when it ended, if that was in them, else when it was to be
+    paid. paid_minor: what was paid of it in them."""
 
     number: str
     rail: str
-    state: str
+    state: StatedState
     day: date
     amount_minor: int
+    paid_minor: int
 
 
 class Proof(NamedTuple):
