@@ -128,6 +128,10 @@ def cell_of(column: Column, row: Row) -> Cell:
             return Decimal(major_from_minor(value, row["currency"]))
         case "measure":
             return measured(row, column.name)
+        case "abroad":
+            return measured({**row, "currency": row["foreign_currency"]}, column.name)
+        case "rate":
+            return Decimal(value) if value else None
         case "instant":
             return f"{value.astimezone(_SHANGHAI):%Y-%m-%d %H:%M:%S}"
         case "count":

@@ -1,36 +1,39 @@
 """Reports of settlements: page after page, as a file, and whether they come to what the journal says."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from domain.access import Actor, Permission
 from domain.organisation import Placement
 from domain.privacy.kinds import masked, masked_text
-from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.report_kinds import REPORTS
-from domain.settlement.reports import Report, Span, days_before, days_of
+from domain.settlement.reports import FILTERS, Filter, Report, Span, days_before, days_of
 from domain.settlement.scheme import Scheme
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.disclosure import record_unmasking, require_unmasking
+from services.payee_terms import today
+from services.payout_forecast import falling
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
+from storage.calculations import Calculations
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.paging import Page, PageRequest
 from storage.payees import Payees
-from storage.report_cuts import CUTS, Counts
+from storage.report_cuts import CUTS
 from storage.report_frames import BookedCalculation, ReportFrame, ReportFrames
+from storage.report_lines import Counts
 from storage.report_rows import NAME, NUMBER, ReportRows
 from storage.report_ties import ReportTies
 from storage.sale_sums import SaleSums
 from storage.settlement_periods import SettlementPeriods
+from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
-_SHANGHAI = ZoneInfo("Asia/Shanghai")
 _FREE_TEXT = ("reason", "note")
 Row = Mapping[str, Any]
 
@@ -43,6 +46,12 @@ class Wanted(NamedTuple):
     scheme: str | None = None
     span: Span | None = None
     payee: str | None = None
+
+    @property
+    def filters(self) -> Sequence[Filter]:
+        """What it narrows a report by."""
+        given = {"scheme": self.scheme, "payee": self.payee}
+        return [each for each in FILTERS if given[each] is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,12 @@ class ReportService:
         """Some rows; names of payees in clear for who pays and says why, which is audited.
 
         :raises NotFoundProblem: no such report, scheme or payee. :raises ConflictProblem: a settlement is being booked.
+        :raises ValidationProblem: the report cannot be narrowed like this.
         """
         report = require_report(actor, name)
         require_clear(actor, unmask_for)
         async with UnitOfWork(self._database) as work:
+            await ReportRows(work).read_at_length()
             frame = await self.frame(work, report, wanted)
             await note_clear(work, actor, report, unmask_for)
             found = await ReportRows(work).page(report, frame, await self.counts(work, report, frame), page)
@@ -106,13 +117,23 @@ class ReportService:
             yield _shown(each, in_clear=in_clear)
 
     async def tie_out(self, actor: Actor, wanted: Wanted, names: Sequence[str] = ()) -> Sequence[TieLine]:
-        """What reports (all, when none are named) come to, beside what the journal says; all at one moment."""
+        """What reports (all that can be of the scheme, when none are named) come to, beside what the journal says; all
+        at one moment. Raises ValidationProblem for one payee's: the journal is everybody's."""
+        if wanted.payee is not None:
+            raise ValidationProblem(
+                Text(
+                    "核对是全部收款人的合计，不能只看一位。请去掉 payee",
+                    "Sums of everybody are compared, not one payee's. Leave payee out",
+                )
+            )
         reports = [require_report(actor, name) for name in names or REPORTS]
+        if not names:
+            reports = [each for each in reports if each.refusal(wanted.filters) is None]
         found: list[TieLine] = []
         async with UnitOfWork(self._database) as work:
             await ReportRows(work).read_as_of_now()
             for report in reports:
-                frame = await self.frame(work, report, wanted._replace(payee=None))
+                frame = await self.frame(work, report, wanted)
                 counts = await self.counts(work, report, frame)
                 totals = {each.currency: each for each in await ReportRows(work).totals(report, frame, counts)}
                 expected = await ReportTies(work).expected(report, frame)
@@ -124,7 +145,9 @@ class ReportService:
         return found
 
     async def frame(self, work: UnitOfWork, report: Report, wanted: Wanted) -> ReportFrame:
-        """What a report is of. Raises NotFoundProblem, ConflictProblem."""
+        """What a report is of. Raises NotFoundProblem, ConflictProblem, ValidationProblem."""
+        if (refusal := report.refusal(wanted.filters)) is not None:
+            raise ValidationProblem(refusal)
         span = wanted.span or await _own_span(work, wanted)
         days = days_of(span, wanted.day)
         frames = ReportFrames(work)
@@ -137,30 +160,29 @@ class ReportService:
             raise ConflictProblem(
                 Text("有结算正在记账，请稍后再取报表", "A settlement is being booked: ask for the report again shortly")
             )
-        periods = [*kept.inside, *(kept.previous if report.name == "comparison" else ())]
+        # Apart: what counts in one frame may be what is taken back in the next.
+        of_frames = [kept.inside, kept.previous] if report.name == "comparison" else [kept.inside]
+        counting = {row.id: (row, sign) for each in of_frames for row, sign in await frames.booked(each)}
         booked = [
-            BookedCalculation(row, await self._scheme(work, row.scheme, row.version))
-            for row in await frames.booked(periods)
+            BookedCalculation(row, await self._scheme(work, row.scheme, row.version), sign)
+            for row, sign in counting.values()
         ]
-        holds = await self._hold_days(work, await frames.schemes(kept.everything)) if report.name == "forecast" else {}
-        return ReportFrame(
-            days,
-            kept,
-            booked,
-            payee=await _payee(work, wanted.payee),
-            today=work.now.astimezone(_SHANGHAI).date(),
-            hold_days=holds,
-        )
+        payee = await _payee(work, wanted.payee)
+        frame = ReportFrame(days, kept, booked, wanted.scheme, payee, today(work.now))
+        if report.name != "forecast":
+            return frame
+        schemes = [await self._paid_by(work, name) for name in await frames.schemes(kept.everything)]
+        return replace(frame, falling=await falling(work, [each for each in schemes if each is not None], payee))
 
     async def counts(self, work: UnitOfWork, report: Report, frame: ReportFrame) -> Counts:
         """How components count order lines, where the report is cut by them."""
-        if report.name not in CUTS:
+        if report.name not in CUTS and report.name != "fx":
             return {}
         by_version: dict[tuple[str, str], Any] = {}
-        for row, scheme in frame.booked:
+        for row, scheme, _ in frame.booked:
             if _version(row) not in by_version:
                 by_version[_version(row)] = await SaleSums(work).line_counts(scheme)
-        found: dict[UUID, Any] = {row.id: by_version[_version(row)] for row, _ in frame.booked}
+        found: dict[UUID, Any] = {row.id: by_version[_version(row)] for row, _, _ in frame.booked}
         return found
 
     async def _scheme(self, work: UnitOfWork, name: str, version: str) -> Scheme:
@@ -171,13 +193,11 @@ class ReportService:
             self._schemes[name, version] = scheme_of(found.properties)
         return self._schemes[name, version]
 
-    async def _hold_days(self, work: UnitOfWork, schemes: Sequence[str]) -> Mapping[str, int]:
-        versions = {name: await Definitions(work).in_force(SCHEME, name) for name in schemes}
-        return {
-            name: (await self._scheme(work, name, version.version)).hold_days
-            for name, version in versions.items()
-            if version is not None
-        }
+    async def _paid_by(self, work: UnitOfWork, name: str) -> Scheme | None:
+        """The version of a scheme that payouts go by: what was booked last."""
+        last = await SettlementRuns(work).last_of_scheme(name)
+        row = await Calculations(work).find(last) if last is not None else None
+        return await self._scheme(work, row.scheme, row.version) if row is not None else None
 
 
 def require_report(actor: Actor, name: str) -> Report:

@@ -5,8 +5,9 @@ between. So nothing but sums by order is needed. Of several weightings the first
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Subquery, case, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Subquery, case, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from domain.settlement.exact import WEIGHT
@@ -32,25 +33,32 @@ def orders_by_line(
     component: Component,
     numbers: Numbers,
     chosen: Sequence[ColumnElement[bool]],
-    columns: Sequence[ColumnElement[int]] = (),
+    columns: Sequence[ColumnElement[Any]] = (),
+    *,
+    rows: FromClause = _SALES,
 ) -> Subquery:
     """Orders that count, each with the line that it counts by: payee, order_key, line_id, these columns of the line,
-    and `counted`, in `exact.WEIGHT`."""
+    and `counted`, in `exact.WEIGHT`.
+
+    rows: sales and what is joined to them; where that is a `calculation` among the columns, an order counts in each.
+    """
     place = place_of_weighting(component, numbers).label("place")
     line = [_SALES.c.payee, _SALES.c.order_key, _SALES.c.line_id, *columns]
     lines = (
         select(*line, place)
+        .select_from(rows)
         .where(*chosen, passes(component, numbers))
         .group_by(*line, place)
         .having(func.sum(_SALES.c.quantity) > 0)
         .subquery()
     )
+    apart = [lines.c[each] for each in ("payee", "order_key", "calculation") if each in lines.c]
     weights = enumerate(_weights(component))
     counted = case(*((lines.c.place == number, literal(each, BigInteger)) for number, each in weights))
     return (
         select(*(each for each in lines.c if each.name != "place"), counted.label("counted"))
-        .ext(distinct_on(lines.c.payee, lines.c.order_key))
-        .order_by(lines.c.payee, lines.c.order_key, lines.c.place, lines.c.line_id)
+        .ext(distinct_on(*apart))
+        .order_by(*apart, lines.c.place, lines.c.line_id)
         .subquery()
     )
 

@@ -24,38 +24,89 @@ _BALANCES = """
     FROM (SELECT m.*, period = ANY(CAST(:inside AS integer[])) AS moved FROM ({moves}) m) m
     WHERE account IN {mine} GROUP BY payee, currency
 """
-_ACCOUNT = """
+_PAYABLE = """
     SELECT payee, currency,
         coalesce(sum(amount) FILTER (WHERE NOT moved), 0)::bigint AS opening,
         coalesce(sum(amount) FILTER (WHERE moved AND amount > 0), 0)::bigint AS came,
         coalesce(sum(-amount) FILTER (WHERE moved AND amount < 0), 0)::bigint AS left,
         sum(amount)::bigint AS closing
     FROM (SELECT m.*, period = ANY(CAST(:inside AS integer[])) AS moved FROM ({moves}) m) m
-    WHERE account = '{account}' GROUP BY payee, currency
+    WHERE account = 'payable' GROUP BY payee, currency
+    HAVING sum(amount) <> 0 OR bool_or(moved)
+"""
+_HELD = """
+    SELECT payee, currency,
+        coalesce(sum(amount) FILTER (WHERE NOT moved), 0)::bigint AS opening,
+        coalesce(sum(amount) FILTER (WHERE moved AND transfer <> 'release'), 0)::bigint AS came,
+        coalesce(sum(-amount) FILTER (WHERE moved AND transfer = 'release'), 0)::bigint AS left,
+        sum(amount)::bigint AS closing
+    FROM (SELECT m.*, period = ANY(CAST(:inside AS integer[])) AS moved FROM ({moves}) m) m
+    WHERE account = 'held' GROUP BY payee, currency
     HAVING sum(amount) <> 0 OR bool_or(moved)
 """
 _RECEIVABLES = """
-    SELECT m.payee, m.currency, min(p.start) FILTER (WHERE m.amount < 0) AS since,
-        coalesce(sum(-amount) FILTER (WHERE NOT moved), 0)::bigint AS opening,
-        coalesce(sum(-amount) FILTER (WHERE moved AND amount < 0), 0)::bigint AS taken_back,
-        coalesce(sum(amount) FILTER (WHERE moved AND amount > 0), 0)::bigint AS repaid,
-        sum(-amount)::bigint AS closing
-    FROM (SELECT m.*, period = ANY(CAST(:inside AS integer[])) AS moved FROM ({moves}) m) m
-    JOIN settlement_periods p ON p.id = m.period
-    WHERE account = 'receivable' GROUP BY m.payee, m.currency
+    WITH by_period AS (
+        SELECT m.payee, p.scheme, m.currency, p.start, p."end", m.period, m.moved,
+            sum(greatest(-amount, 0)) AS owed, sum(greatest(amount, 0)) AS repaid
+        FROM (SELECT m.*, period = ANY(CAST(:inside AS integer[])) AS moved FROM ({moves}) m) m
+        JOIN settlement_periods p ON p.id = m.period
+        WHERE account = 'receivable' GROUP BY m.payee, p.scheme, m.currency, p.start, p."end", m.period, m.moved
+    ), by_age AS (
+        SELECT *, sum(owed) OVER (of_one ORDER BY "end", start, period) AS owed_upto,
+            sum(repaid) OVER of_one AS repaid_in_all
+        FROM by_period WINDOW of_one AS (PARTITION BY payee, scheme, currency)
+    ), standing AS (
+        SELECT *, least(owed, greatest(owed_upto - repaid_in_all, 0)) AS still,
+            least(CAST(:end AS date) - 1, CAST(:today AS date)) - ("end" - 1) AS days
+        FROM by_age
+    )
+    SELECT payee, scheme, currency, (min("end") FILTER (WHERE still > 0)) - 1 AS since,
+        coalesce(sum(owed - repaid) FILTER (WHERE NOT moved), 0)::bigint AS opening,
+        coalesce(sum(owed) FILTER (WHERE moved), 0)::bigint AS taken_back,
+        coalesce(sum(repaid) FILTER (WHERE moved), 0)::bigint AS repaid,
+        sum(owed - repaid)::bigint AS closing,
+        coalesce(sum(still) FILTER (WHERE days <= 30), 0)::bigint AS days_30,
+        coalesce(sum(still) FILTER (WHERE days BETWEEN 31 AND 60), 0)::bigint AS days_60,
+        coalesce(sum(still) FILTER (WHERE days BETWEEN 61 AND 90), 0)::bigint AS days_90,
+        coalesce(sum(still) FILTER (WHERE days > 90), 0)::bigint AS older
+    FROM standing GROUP BY payee, scheme, currency
+    HAVING sum(owed - repaid) <> 0 OR bool_or(moved)
 """
 _EXCEPTIONS = """
-    SELECT b.payee, b.currency, coalesce(o.reason, 'not-planned') AS reason, coalesce(o.number, 0) AS batch, b.closing
-    FROM (
-        SELECT payee, currency, sum(amount)::bigint AS closing FROM ({moves}) m
-        WHERE account = 'payable' GROUP BY payee, currency HAVING sum(amount) <> 0
-    ) b
-    LEFT JOIN LATERAL (
-        SELECT o.reason, batch.number FROM payout_omissions o JOIN payout_batches batch ON batch.id = o.batch
-        WHERE o.payee = b.payee AND batch.currency = b.currency
-            AND batch.period = ANY(CAST(:inside AS integer[]) || CAST(:before AS integer[]))
-        ORDER BY batch.number DESC LIMIT 1
-    ) o ON true
+    WITH b AS (
+        SELECT m.payee, p.scheme, m.currency, sum(m.amount)::bigint AS closing
+        FROM ({moves}) m JOIN settlement_periods p ON p.id = m.period
+        WHERE m.account = 'payable' GROUP BY m.payee, p.scheme, m.currency HAVING sum(m.amount) <> 0
+    ), latest AS (
+        SELECT DISTINCT ON (scheme, currency) id, number, scheme, currency FROM payout_batches
+        WHERE period = ANY(CAST(:inside AS integer[]) || CAST(:before AS integer[]))
+            AND state NOT IN ('planning', 'failed')
+        ORDER BY scheme, currency, number DESC
+    )
+    SELECT b.payee, b.scheme, b.currency, b.closing,
+        CASE
+            WHEN b.closing < 0 THEN 'overdrawn'
+            WHEN o.payee IS NOT NULL THEN 'omitted'
+            WHEN p.id IS NULL OR (booked.reserved AND NOT booked.returned) THEN 'not-planned'
+            WHEN p.state = 'cancelled' OR booked.returned THEN p.state
+            ELSE 'planned'
+        END AS state,
+        CASE
+            WHEN b.closing < 0 OR (booked.reserved AND NOT booked.returned) THEN ''
+            ELSE coalesce(o.reason, p.reason, '')
+        END AS reason,
+        CASE WHEN o.payee IS NOT NULL OR p.id IS NOT NULL THEN latest.number ELSE 0 END AS batch
+    FROM b
+    LEFT JOIN latest ON latest.scheme = b.scheme AND latest.currency = b.currency
+    LEFT JOIN payout_omissions o ON o.batch = latest.id AND o.payee = b.payee
+    LEFT JOIN payouts p ON p.batch = latest.id AND p.payee = b.payee
+    LEFT JOIN (
+        SELECT source, bool_or(kind = 'payout-reserved') AS reserved, bool_or(kind = 'payout-returned') AS returned
+        FROM transfers
+        WHERE period = ANY(CAST(:inside AS integer[]) || CAST(:before AS integer[]))
+            AND kind IN ('payout-reserved', 'payout-returned')
+        GROUP BY source
+    ) booked ON booked.source = 'payout/' || p.number
 """
 _LATE = """
     SELECT side.payee, booked.scheme, p.start AS period_start, booked.run, booked.currency,
@@ -79,23 +130,10 @@ _LATE = """
     HAVING sum(side.sign * side.amount) {which} 0
 """
 _FORECAST = """
-    SELECT scheme, sort, due, currency, count(DISTINCT payee) AS payees, sum(amount)::bigint AS amount
-    FROM (
-        SELECT p.scheme, t.currency, a.payee, side.sign * t.amount_minor AS amount,
-            CASE WHEN a.kind <> 'held' THEN a.kind WHEN is_held THEN 'held' ELSE 'released' END AS sort,
-            CASE WHEN is_held THEN p."end" + coalesce(hold.days, 0) ELSE CAST(:today AS date) END AS due
-        FROM transfers t
-        CROSS JOIN LATERAL (VALUES (t.credit, 1), (t.debit, -1)) side(account, sign)
-        JOIN ledger_accounts a ON a.id = side.account
-        JOIN settlement_periods p ON p.id = t.period
-        LEFT JOIN settlement_releases done ON done.period = t.period
-        CROSS JOIN LATERAL (SELECT a.kind = 'held' AND done.period IS NULL AND t.kind <> 'release' AS is_held) hold_on
-        LEFT JOIN unnest(CAST(:hold_schemes AS text[]), CAST(:hold_days AS integer[])) hold(scheme, days)
-            ON hold.scheme = p.scheme
-        WHERE t.period = ANY(CAST(:everything AS integer[])) AND a.kind IN {mine}
-            AND (CAST(:payee AS integer) IS NULL OR a.payee = CAST(:payee AS integer))
-    ) each_move
-    GROUP BY scheme, sort, due, currency HAVING sum(amount) <> 0
+    SELECT scheme, sort, due, currency, payees, amount FROM unnest(
+        CAST(:falling_scheme AS text[]), CAST(:falling_sort AS text[]), CAST(:falling_due AS date[]),
+        CAST(:falling_currency AS text[]), CAST(:falling_payees AS bigint[]), CAST(:falling_amount AS bigint[])
+    ) AS t(scheme, sort, due, currency, payees, amount)
 """
 _TRIAL = """
     SELECT account, currency, count(DISTINCT account_id) AS accounts,
@@ -116,7 +154,7 @@ _STATEMENTS = """
     UNION ALL
     SELECT payee, CASE WHEN late THEN 3 ELSE 2 END, CASE WHEN late THEN 'adjusted' ELSE 'earned' END, scheme,
         component, max(title), period_start,
-        coalesce(((array_agg(calculation::text ORDER BY calculation DESC) FILTER (WHERE sign > 0)))[1], ''),
+        max(holds::text),
         max(measured), sum(base)::bigint, currency, sum(amount)::bigint
     FROM ({earned}) e GROUP BY payee, late, scheme, component, period_start, currency
     UNION ALL
@@ -126,20 +164,16 @@ _STATEMENTS = """
 """
 
 
-def _account(kind: str) -> str:
-    return filled(_ACCOUNT, moves=MOVES, account=kind)
-
-
 BALANCES: Mapping[str, str] = {
     "statements": filled(_STATEMENTS, payouts=PAYOUTS_OF_FRAME, moves=MOVES, earned=EARNED, mine=_MINE),
     "balances": filled(_BALANCES, moves=MOVES, mine=_MINE),
     "adjustments": filled(_LATE, which=">"),
     "clawbacks": filled(_LATE, which="<"),
     "receivables": filled(_RECEIVABLES, moves=MOVES),
-    "holds": _account("held"),
-    "carry-over": _account("payable"),
+    "holds": filled(_HELD, moves=MOVES),
+    "carry-over": filled(_PAYABLE, moves=MOVES),
     "exceptions": filled(_EXCEPTIONS, moves=MOVES),
-    "forecast": filled(_FORECAST, mine=_MINE),
+    "forecast": _FORECAST,
     "trial-balance": filled(_TRIAL, moves=MOVES),
 }
 """The statements of these reports, by name."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,25 +17,22 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    or_,
     select,
     union_all,
 )
 
-from storage.calculation_tables import MemberRow
 from storage.counted_orders import orders_by_line
-from storage.orders import OrderRow
 from storage.recordsets import table_of
-from storage.report_frames import BookedCalculation, ReportFrame
+from storage.report_frames import ReportFrame
+from storage.report_lines import ORDERS, SALES, Counting, Counts, FrameLines, Source, sold_once
 from storage.report_splits import OF, with_parts
-from storage.report_texts import EARNED, rows_of
-from storage.sale_filters import Extent, is_by_line, within
-from storage.sale_sums import LineCount
-from storage.sales import SaleRow, SaleWordRow
+from storage.report_texts import EARNED, EARNED_IN_ALL, rows_of
+from storage.sales import SaleWordRow
 
 NOWHERE = "—"
 """Where what is earned by no order line stands."""
-_SOLD = -2
-_SALES, _ORDERS, _MEMBERS, _WORDS = (table_of(row) for row in (SaleRow, OrderRow, MemberRow, SaleWordRow))
+_WORDS = table_of(SaleWordRow)
 _EARNED_TYPES = {
     "calculation": "uuid",
     "payee": "payee",
@@ -54,6 +52,23 @@ class Cut:
     names: tuple[str, ...]
     of_order: ColumnElement[str] | None = None
 
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """What sales are grouped by: words by their numbers."""
+        if self.of_order is not None:
+            return [self.of_order.label(self.names[0])]
+        return [SALES.c[each] for each in self.names]
+
+    def in_words(self, rows: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Columns of rows that are grouped so, and the names."""
+        if self.of_order is not None:
+            return select(*columns, *(rows.c[each] for each in self.names))
+        statement = select(*columns)
+        for name in self.names:
+            words = _WORDS.alias()
+            statement = statement.join(words, words.c.number == rows.c[name]).add_columns(words.c.word.label(name))
+        return statement
+
 
 CUTS: Mapping[str, Cut] = {
     "platforms": Cut(("platform",)),
@@ -62,54 +77,36 @@ CUTS: Mapping[str, Cut] = {
     "goods": Cut(("shop", "article")),
     "categories": Cut(("category",)),
     "influencers": Cut(("influencer",)),
-    "stores": Cut(("store",), _ORDERS.c.unit_path),
-    "orders": Cut(("order",), _ORDERS.c.account_id + "/" + _ORDERS.c.order_id),
+    "stores": Cut(("store",), ORDERS.c.unit_path),
+    "orders": Cut(("order",), ORDERS.c.account_id + "/" + ORDERS.c.order_id),
 }
-Counts = Mapping[UUID, Sequence[LineCount]]
-"""How the components of each calculation count lines."""
 
 
 def cut_by(name: str, frame: ReportFrame, counts: Counts) -> Subquery:
-    """Rows of one of `CUTS`: what was sold by who was paid for it, and what they earned."""
-    cut = CUTS[name]
-    earned = select(rows_of(EARNED, frame.values, _EARNED_TYPES)).cte("earned")
-    lines = _lines(cut, frame, counts).cte("lines")
-    names = cut.names
-    on = [earned.c[each] == lines.c[each] for each in OF if each != "late"]
-    joined = (
-        select(
-            *(earned.c[each] for each in (*OF, "currency", "amount")),
-            *(func.coalesce(lines.c[each], NOWHERE).label(each) for each in names),
-            func.coalesce(lines.c.weight, 1).label("weight"),
-        )
-        .select_from(earned.outerjoin(lines, and_(*on, lines.c.weight > 0)))
-        .subquery()
-    )
-    pieces = with_parts(joined, names)
-    signed = select(*(earned.c[each] for each in ("calculation", "late", "sign", "currency"))).distinct().subquery()
+    """Rows of one of `CUTS`: what was sold by who was paid for it, what they earned, and of how many payees there is
+    any of either."""
+    cut, lines = CUTS[name], FrameLines(frame, counts)
+    earned, sold = _earned(cut, frame, lines), sold_once(lines, cut.columns, orders=cut.of_order is not None)
+    names = ("currency", "payee", *cut.names)
     both = union_all(
         select(
-            *(pieces.c[each] for each in (*names, "currency", "payee")),
-            literal(0, BigInteger).label("sold"),
-            pieces.c.piece.label("earned"),
+            *(earned.c[each] for each in ("currency", "payee")),
+            _NOTHING.label("sold"),
+            earned.c.piece.label("earned"),
+            *(earned.c[each] for each in cut.names),
         ),
-        select(
-            *(lines.c[each] for each in names),
-            signed.c.currency,
-            lines.c.payee,
-            signed.c.sign * lines.c.weight,
-            literal(0, BigInteger),
-        )
-        .join(signed, signed.c.calculation == lines.c.calculation)
-        .where(lines.c.number == _SOLD),
+        cut.in_words(sold, sold.c.currency, sold.c.payee, sold.c.sold, _NOTHING),
     ).subquery()
-    groups = [both.c[each] for each in (*names, "currency")]
-    sums = (
-        func.count(both.c.payee.distinct()).label("payees"),
-        cast(func.sum(both.c.sold), BigInteger).label("sold"),
-        cast(func.sum(both.c.earned), BigInteger).label("earned"),
+    sums = [cast(func.sum(both.c[each]), BigInteger) for each in ("sold", "earned")]
+    of_payee = (
+        select(*(both.c[each] for each in names), sums[0].label("sold"), sums[1].label("earned"))
+        .group_by(*(both.c[each] for each in names))
+        .having(or_(sums[0] != 0, sums[1] != 0))
+        .subquery()
     )
-    return select(*groups, *sums).group_by(*groups).subquery()
+    groups = [of_payee.c[each] for each in (*cut.names, "currency")]
+    totals = [cast(func.sum(of_payee.c[each]), BigInteger).label(each) for each in ("sold", "earned")]
+    return select(*groups, func.count().label("payees"), *totals).group_by(*groups).subquery()
 
 
 def by_level(frame: ReportFrame) -> Subquery:
@@ -118,81 +115,83 @@ def by_level(frame: ReportFrame) -> Subquery:
     pieces = with_parts(rows_of(_LEVELS.replace("{earned}", EARNED), frame.values, types), ("level",))
     groups = [pieces.c[each] for each in ("scheme", "level", "currency")]
     amount = cast(func.sum(pieces.c.piece), BigInteger).label("amount")
-    return select(*groups, func.count(pieces.c.payee.distinct()).label("payees"), amount).group_by(*groups).subquery()
+    of_payee = select(*groups, pieces.c.payee, amount).group_by(*groups, pieces.c.payee).subquery()
+    groups = [of_payee.c[each] for each in ("scheme", "level", "currency")]
+    amount = cast(func.sum(of_payee.c.amount), BigInteger).label("amount")
+    payees = func.count().filter(of_payee.c.amount != 0).label("payees")
+    return select(*groups, payees, amount).group_by(*groups).subquery()
 
 
-def _lines(cut: Cut, frame: ReportFrame, counts: Counts) -> Select[tuple[object, ...]]:
+_NOTHING = literal(0, BigInteger)
+
+
+def _earned(cut: Cut, frame: ReportFrame, lines: FrameLines) -> Subquery:
+    """What payees earned by each component, a piece for each place that the lines behind it are of."""
+    earned = select(rows_of(EARNED_IN_ALL, frame.values, _EARNED_TYPES)).cte("earned")
+    weights = _weights(cut, lines).cte("weights")
+    on = [earned.c[each] == weights.c[each] for each in OF if each != "late"]
+    joined = (
+        select(
+            *(earned.c[each] for each in (*OF, "currency", "amount")),
+            *(func.coalesce(weights.c[each], NOWHERE).label(each) for each in cut.names),
+            func.coalesce(weights.c.weight, 1).label("weight"),
+        )
+        .select_from(earned.outerjoin(weights, and_(*on, weights.c.weight > 0)))
+        .subquery()
+    )
+    return with_parts(joined, cut.names)
+
+
+def _weights(cut: Cut, lines: FrameLines) -> Select[Any]:
     """What lines count for every component of every calculation, in words: calculation, payee, number, weight."""
-    selects = [each for booked in frame.booked for each in _of_calculation(cut, booked, counts)]
+    selects = list(_of_versions(cut, lines))
     if not selects:
         nobody = [literal(0).label(each) for each in ("payee", "number", "weight")]
         empty = select(literal(UUID(int=0)).label("calculation"), *nobody)
         return empty.add_columns(*(literal("").label(each) for each in cut.names)).where(false())
     told = union_all(*selects).subquery()
-    statement = select(told.c.calculation, told.c.payee, told.c.number, told.c.weight)
-    if cut.of_order is not None:
-        return statement.add_columns(*(told.c[each] for each in cut.names))
-    for name in cut.names:
-        words = _WORDS.alias()
-        statement = statement.join(words, words.c.number == told.c[name]).add_columns(words.c.word.label(name))
-    return statement
+    return cut.in_words(told, *(told.c[each] for each in ("calculation", "payee", "number", "weight")))
 
 
-def _of_calculation(cut: Cut, booked: BookedCalculation, counts: Counts) -> Iterator[Select[tuple[object, ...]]]:
-    numbers = {name: number for number, name in enumerate(booked.row.components)}
-    counted = [each for each in counts[booked.row.id] if each.component.override is None]
-    for level in sorted({0, *(each.component.level for each in counted)}):
-        some = {numbers[each.component.name]: each for each in counted if each.component.level == level}
-        plain = {number: each for number, each in some.items() if not is_by_line(each.component)}
-        sums = _sums(cut, booked, level, plain)
-        measures = {number: f"weight_{number}" for number in plain} | ({_SOLD: "sold"} if level == 0 else {})
-        yield from (_measured(cut, booked, sums, number, weight) for number, weight in measures.items())
-        for number, each in some.items():
-            if number not in plain:
-                yield _measured(cut, booked, _order_sums(cut, booked, level, each), number, "counted")
+def _of_versions(cut: Cut, lines: FrameLines) -> Iterator[Select[Any]]:
+    for version, booked in lines.of_versions():
+        for level, counting in lines.counting(booked[0]).items():
+            source = lines.source(level, version, orders=cut.of_order is not None)
+            yield from _of_sales(cut, lines, source, [each for each in counting if not each.is_by_line])
+            for each in counting:
+                if each.is_by_line:
+                    yield _of_orders(cut, lines, source, each)
 
 
-def _measured(cut: Cut, booked: BookedCalculation, sums: CTE, number: int, weight: str) -> Select[tuple[object, ...]]:
-    return select(
-        literal(booked.row.id).label("calculation"),
-        sums.c.payee,
-        literal(number).label("number"),
-        sums.c[weight].label("weight"),
-        *(sums.c[each] for each in cut.names),
-    )
+def _of_sales(cut: Cut, lines: FrameLines, source: Source, counting: Sequence[Counting]) -> Iterator[Select[Any]]:
+    by, days = cut.columns, lines.days
+    weights = [
+        func.sum(each.count.weight).filter(each.count.passes).label(f"weight_{each.number}") for each in counting
+    ]
+    statement = select(days.c.calculation, source.payee.label("payee"), *by, *weights).select_from(source.rows)
+    sums = statement.where(*source.chosen).group_by(days.c.calculation, source.payee, *by).cte()
+    for each in counting:
+        yield _weighed(cut, sums, each, sums.c[f"weight_{each.number}"])
 
 
-def _sums(cut: Cut, booked: BookedCalculation, level: int, counted: Mapping[int, LineCount]) -> CTE:
-    """What lines count, by who is paid for them: the seller, or who is so many levels above."""
-    weights = [func.sum(each.weight).filter(each.passes).label(f"weight_{number}") for number, each in counted.items()]
-    statement = _by_payee(cut, booked, level, _SALES, [*weights, func.sum(_SALES.c.kept_minor).label("sold")])
-    return statement.where(*within(booked.scheme, _extent(booked))).cte()
-
-
-def _order_sums(cut: Cut, booked: BookedCalculation, level: int, count: LineCount) -> CTE:
+def _of_orders(cut: Cut, lines: FrameLines, source: Source, counting: Counting) -> Select[Any]:
     """What orders count that do by what their lines are, each where the line is that it counts by."""
-    words = [] if cut.of_order is not None else [_SALES.c[each] for each in cut.names]
-    chosen = within(booked.scheme, _extent(booked))
-    orders = orders_by_line(count.component, count.numbers, chosen, words)
-    return _by_payee(cut, booked, level, orders, [func.sum(orders.c.counted).label("counted")]).cte()
+    count, keys = counting.count, [lines.days.c.calculation, source.payee.label("paid_payee")]
+    orders = orders_by_line(count.component, count.numbers, source.chosen, [*keys, *cut.columns], rows=source.rows)
+    payee, names = orders.c.paid_payee.label("payee"), [orders.c[each] for each in cut.names]
+    groups = [orders.c.calculation, orders.c.paid_payee, *names]
+    weight = func.sum(orders.c.counted).label("weight")
+    return _weighed(cut, select(orders.c.calculation, payee, *names, weight).group_by(*groups).cte(), counting)
 
 
-def _by_payee(
-    cut: Cut, booked: BookedCalculation, level: int, source: FromClause, sums: Sequence[ColumnElement[object]]
-) -> Select[tuple[object, ...]]:
-    payee = _MEMBERS.c.uplines[level] if level else source.c.payee
-    by = [cut.of_order.label(cut.names[0])] if cut.of_order is not None else [source.c[each] for each in cut.names]
-    statement = select(payee.label("payee"), *by, *sums).select_from(source)
-    if cut.of_order is not None:
-        statement = statement.join(_ORDERS, _ORDERS.c.id == source.c.order_key)
-    if level:
-        seller = and_(_MEMBERS.c.calculation == booked.row.id, _MEMBERS.c.payee == source.c.payee)
-        statement = statement.join(_MEMBERS, seller).where(payee.is_not(None))
-    return statement.group_by(payee, *by)
-
-
-def _extent(booked: BookedCalculation) -> Extent:
-    return Extent(booked.row.start, booked.row.end, booked.row.sales_upto or 0)
+def _weighed(cut: Cut, sums: CTE, counting: Counting, weight: ColumnElement[Any] | None = None) -> Select[Any]:
+    return select(
+        sums.c.calculation,
+        sums.c.payee,
+        literal(counting.number).label("number"),
+        (sums.c.weight if weight is None else weight).label("weight"),
+        *(sums.c[name] for name in cut.names),
+    )
 
 
 _LEVELS = """

@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 
+from domain.settlement.report_columns import GROUP_LEADER
 from storage.report_texts import EARNED, EARNED_BEFORE, filled
 
+_IS_LEADER = """
+    EXISTS (
+        SELECT FROM settlement_members leader
+        WHERE leader.calculation = e.calculation AND leader.part = e.part AND leader.payee = e.payee
+            AND leader.role = '{role}'
+    )
+"""
 SOME: Mapping[str, str] = {
-    "group-leaders": "e.score IS NOT NULL",
+    "group-leaders": filled(_IS_LEADER, role=GROUP_LEADER),
     "tier-distance": "(e.marks IS NOT NULL AND NOT e.late)",
     "step-bonuses": "e.sort = 'bonus'",
     "overrides": "e.sort = 'override'",
@@ -69,23 +77,30 @@ EARNINGS: Mapping[str, str] = {
     ),
     "components": filled(
         """
-        SELECT scheme, component, max(title) AS title, max(sort) AS sort, currency, count(DISTINCT payee) AS payees,
-            sum(amount)::bigint AS amount
-        FROM ({earned}) e GROUP BY scheme, component, currency
+        SELECT scheme, component, max(title) AS title, max(sort) AS sort, currency,
+            count(*) FILTER (WHERE amount <> 0) AS payees, sum(amount)::bigint AS amount
+        FROM (
+            SELECT scheme, component, max(title) AS title, max(sort) AS sort, currency, payee, sum(amount) AS amount
+            FROM ({earned}) e GROUP BY scheme, component, currency, payee
+        ) of_payee
+        GROUP BY scheme, component, currency
         """,
         earned=EARNED,
     ),
     "roles": filled(
         """
-        SELECT e.scheme, coalesce(m.role, '') AS role, e.currency, count(DISTINCT e.payee) AS payees,
-            sum(e.amount)::bigint AS amount
-        FROM ({earned}) e
-        LEFT JOIN settlement_members m ON m.calculation = e.calculation AND m.part = e.part AND m.payee = e.payee
-        GROUP BY 1, 2, 3
+        SELECT scheme, role, currency, count(*) FILTER (WHERE amount <> 0) AS payees, sum(amount)::bigint AS amount
+        FROM (
+            SELECT e.scheme, coalesce(m.role, '') AS role, e.currency, e.payee, sum(e.amount) AS amount
+            FROM ({earned}) e
+            LEFT JOIN settlement_members m ON m.calculation = e.calculation AND m.part = e.part AND m.payee = e.payee
+            GROUP BY 1, 2, 3, 4
+        ) of_payee
+        GROUP BY scheme, role, currency
         """,
         earned=EARNED,
     ),
-    **{name: _some(name) for name in SOME if name != "tier-distance"},
+    **{name: _some(name) for name in SOME if name not in ("tier-distance", "fx")},
     "tier-distance": filled(_DISTANCE, some=_some("tier-distance")),
     "comparison": filled(
         """

@@ -1,12 +1,12 @@
 """What a report is of: which periods, which calculations were booked in them, and what their components are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlmodel import col
 
 from domain.settlement.calculation import BOUNDS
@@ -15,6 +15,7 @@ from domain.settlement.reports import Days
 from domain.settlement.scheme import LINE_BASES, MONEY_BASES, Component, Scheme
 from storage.bulk import fetch
 from storage.calculation_tables import CalculationRow
+from storage.report_texts import SIGNED, filled, run
 from storage.settlement_periods import SettlementPeriodRow
 from storage.unit_of_work import Repository
 
@@ -22,10 +23,23 @@ BOUNDS_NUMBER = -1
 
 
 class BookedCalculation(NamedTuple):
-    """A calculation that a run of the frame booked, or that was booked before for the same period."""
+    """A calculation that counts: that a run of the frame booked last for its period, or that was booked before. sign:
+    how often in the frame altogether; nothing when it was booked and replaced in it."""
 
     row: CalculationRow
     scheme: Scheme
+    sign: int = 1
+
+
+class Falling(NamedTuple):
+    """What falls due by a scheme on a day; None: what does not. sort: why, or where it is. payees: how many have it."""
+
+    scheme: str
+    sort: str
+    due: date | None
+    currency: str
+    payees: int
+    amount: int
 
 
 class Kept(NamedTuple):
@@ -40,15 +54,16 @@ class Kept(NamedTuple):
 @dataclass(frozen=True)
 class ReportFrame:
     """Periods that end within `(days.start, days.end]`, of one scheme or of all. payee: only this one's rows, where a
-    report has them. booked: calculations of the frame, and of the one before. today, hold_days: when what is held by a
-    scheme can be paid."""
+    report has them. booked: calculations that count in the frame, or in the one before where that is asked for.
+    today: the age of debts of a frame that goes on. falling: what falls due when, where that is asked for."""
 
     days: Days
     kept: Kept
     booked: Sequence[BookedCalculation] = ()
+    scheme: str | None = None
     payee: int | None = None
-    today: date | None = None
-    hold_days: Mapping[str, int] = field(default_factory=dict)
+    today: date = date.max
+    falling: Sequence[Falling] = ()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -60,11 +75,11 @@ class ReportFrame:
             "everything": list(self.kept.everything),
             "start": self.days.start,
             "end": self.days.end,
+            "scheme": self.scheme,
             "payee": self.payee,
             "today": self.today,
-            "hold_schemes": list(self.hold_days),
-            "hold_days": list(self.hold_days.values()),
-            **_components(self.booked),
+            **_columns("falling", Falling, self.falling),
+            **_columns("of", _ComponentOf, [row for each in self.booked for row in _rows(each)]),
         }
 
 
@@ -95,12 +110,13 @@ class ReportFrames(Repository):
         statement = select(col(row.scheme)).where(col(row.id).in_(periods)).distinct().order_by(col(row.scheme))
         return (await self.session.scalars(statement)).all()
 
-    async def booked(self, periods: Sequence[int]) -> Sequence[CalculationRow]:
-        """Every calculation that a booked run of these periods has to do with, the earliest first."""
-        numbers = [each for (each,) in await fetch(self.work, _BOOKED, {"periods": list(periods)})]
-        statement = select(CalculationRow).where(col(CalculationRow.id).in_(numbers))
-        rows = await self.session.scalars(statement.order_by(col(CalculationRow.asked_at), col(CalculationRow.id)))
-        return rows.all()
+    async def booked(self, periods: Sequence[int]) -> Sequence[tuple[CalculationRow, int]]:
+        """The calculations that count of what was booked in these periods and how often, the earliest first."""
+        signs = dict(await run(self.work, _COUNTING, {"inside": list(periods)}))
+        row = CalculationRow
+        statement = select(row).where(col(row.id) == any_(literal(list(signs), ARRAY(Uuid))))
+        rows = await self.session.scalars(statement.order_by(col(row.asked_at), col(row.id)))
+        return [(each, signs[each.id]) for each in rows]
 
     async def under_way(self, periods: Sequence[int]) -> bool:
         """Whether a settlement of one of these periods is being booked."""
@@ -108,13 +124,7 @@ class ReportFrames(Repository):
         return bool(found)
 
 
-_BOOKED = """
-    SELECT c.calculation FROM settlement_run_calculations c JOIN settlement_runs r ON r.id = c.run
-    WHERE r.state = 'booked' AND r.period = ANY(%(periods)b::integer[])
-    UNION
-    SELECT c.before FROM settlement_run_calculations c JOIN settlement_runs r ON r.id = c.run
-    WHERE r.state = 'booked' AND r.period = ANY(%(periods)b::integer[]) AND c.before IS NOT NULL
-"""
+_COUNTING = filled("SELECT calculation, sum(sign)::integer FROM ({signed}) s GROUP BY calculation", signed=SIGNED)
 _UNDER_WAY = """
     SELECT EXISTS (
         SELECT 1 FROM settlement_runs WHERE state = 'approved' AND period = ANY(%(periods)b::integer[])
@@ -137,14 +147,6 @@ def sort_of(component: Component) -> str:
     return "sale" if component.base in LINE_BASES else "deed"
 
 
-def _components(booked: Sequence[BookedCalculation]) -> dict[str, list[Any]]:
-    """The components of calculations, column by column."""
-    rows = [row for each in booked for row in _rows(each)]
-    names = _ComponentOf._fields
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
-    return {f"of_{name}": list(values) for name, values in zip(names, columns, strict=True)}
-
-
 class _ComponentOf(NamedTuple):
     calculation: UUID
     number: int
@@ -160,7 +162,7 @@ class _ComponentOf(NamedTuple):
 
 
 def _rows(booked: BookedCalculation) -> list[_ComponentOf]:
-    row, scheme = booked
+    row, scheme, _ = booked
     named = {each.name: each for each in scheme.components}
     numbers = {name: number for number, name in enumerate(row.components)}
     found = [_row(row.id, number, named[name], numbers) for name, number in numbers.items() if name in named]
@@ -183,8 +185,14 @@ def _row(calculation: UUID, number: int, component: Component, numbers: Mapping[
         numbers[override.component] if override is not None else None,
         _array(override.rates if override is not None else ()),
         _array(marks) if marks is not None else None,
-        component.factor.score if component.factor is not None else None,
+        component.factor.score if component.factor is not None else component.score,
     )
+
+
+def _columns(prefix: str, kind: type[NamedTuple], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows column by column, for `unnest`."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(kind._fields)
+    return {f"{prefix}_{name}": list(values) for name, values in zip(kind._fields, columns, strict=True)}
 
 
 def _array(numbers: Sequence[int]) -> str:

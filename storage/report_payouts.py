@@ -10,7 +10,8 @@ PAYOUTS_OF_FRAME = """
         p.amount_minor AS amount,
         CASE WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor ELSE booked.paid END
             - coalesce(booked.bounced, 0) AS paid,
-        CASE WHEN booked.reserved THEN p.amount_minor ELSE 0 END - coalesce(booked.returned, 0) AS taken
+        CASE WHEN booked.reserved THEN p.amount_minor ELSE 0 END - coalesce(booked.returned, 0) AS taken,
+        coalesce(booked.reserved, false) AS reserved, coalesce(booked.returned, 0) AS returned
     FROM payouts p
     JOIN payout_batches b ON b.id = p.batch
     LEFT JOIN (
@@ -56,21 +57,28 @@ PAYOUTS: Mapping[str, str] = {
             r.currency, count(p.number) AS count, coalesce(sum(p.amount), 0)::bigint AS amount,
             coalesce(sum(p.paid), 0)::bigint AS paid
         FROM payout_batches r LEFT JOIN ({payouts}) p ON p.batch = r.number
-        WHERE r.period = ANY(CAST(:inside AS integer[])) OR p.number IS NOT NULL
+        WHERE p.number IS NOT NULL
+            OR (r.period = ANY(CAST(:inside AS integer[])) AND CAST(:payee AS integer) IS NULL)
         GROUP BY r.id
         """,
         payouts=PAYOUTS_OF_FRAME,
         approved=filled(_APPROVED, approvals="payout_approvals", of="batch", yes="true"),
     ),
-    "tax-base": filled(
-        """
-        SELECT payee, rail, currency,
-            date_trunc('month', coalesce(ended_at AT TIME ZONE 'Asia/Shanghai', pay_on))::date AS month,
-            count(*) AS count, sum(paid)::bigint AS paid
-        FROM ({payouts}) p WHERE paid <> 0 GROUP BY 1, 2, 3, 4
-        """,
-        payouts=PAYOUTS_OF_FRAME,
-    ),
+    "tax-base": """
+        SELECT p.payee, p.rail, p.currency, date_trunc('month', p.ended_at AT TIME ZONE 'Asia/Shanghai')::date AS month,
+            count(*) AS count, sum(CASE WHEN p.state = 'paid' THEN p.amount_minor ELSE shared.minor END)::bigint AS paid
+        FROM payouts p
+        JOIN payout_batches b ON b.id = p.batch
+        LEFT JOIN LATERAL (
+            SELECT sum(s.amount_minor) AS minor FROM payout_shares s WHERE s.payout = p.id AND s.state = 'shared'
+        ) shared ON p.state = 'failed'
+        WHERE (p.state = 'paid' OR shared.minor > 0)
+            AND p.ended_at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+            AND p.ended_at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+            AND (CAST(:scheme AS text) IS NULL OR b.scheme = CAST(:scheme AS text))
+            AND (CAST(:payee AS integer) IS NULL OR p.payee = CAST(:payee AS integer))
+        GROUP BY 1, 2, 3, 4
+    """,
 }
 CONTROL: Mapping[str, str] = {
     "approvals": filled(
@@ -100,9 +108,19 @@ CONTROL: Mapping[str, str] = {
     "corrections": """
         SELECT asked_at, id::text AS correction, account_id || '/' || order_id AS "order", role, state, asked_by,
             coalesce(decided_by, '') AS decided_by, reason, coalesce(note, '') AS note, 1::bigint AS count
-        FROM sale_corrections
+        FROM sale_corrections c
         WHERE asked_at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
             AND asked_at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
+            AND (
+                CAST(:payee AS integer) IS NULL
+                OR EXISTS (
+                    SELECT FROM jsonb_array_elements(c.shares) s WHERE (s ->> 0)::integer = CAST(:payee AS integer)
+                )
+                OR EXISTS (
+                    SELECT FROM attributions a
+                    WHERE a.order_key = c.order_key AND a.role = c.role AND a.payee = CAST(:payee AS integer)
+                )
+            )
     """,
     "breaks": """
         SELECT day, id::text AS break, account, kind, family, coalesce(shop, '') AS shop,

@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Select, Subquery, cast, func, literal, select, text, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, cast, func, literal, select, text, tuple_
 
 from domain.settlement.reports import Kind, Report
 from domain.storable import is_storable
@@ -15,9 +15,11 @@ from storage.paging import Page, PageRequest, wrong_cursor
 from storage.payees import PayeeRow
 from storage.recordsets import table_of
 from storage.report_balances import BALANCES
-from storage.report_cuts import CUTS, Counts, by_level, cut_by
+from storage.report_cuts import CUTS, by_level, cut_by
 from storage.report_earnings import EARNINGS
 from storage.report_frames import ReportFrame
+from storage.report_fx import exchange_differences
+from storage.report_lines import Counts
 from storage.report_payouts import CONTROL, PAYOUTS
 from storage.report_texts import rows_of
 from storage.unit_of_work import Repository
@@ -49,7 +51,7 @@ class ReportRows(Repository):
     async def page(self, report: Report, frame: ReportFrame, counts: Counts, page: PageRequest) -> Page[Values]:
         """Some rows. Raises ValidationProblem for a cursor that is none of this report's."""
         source = _source(report, frame, counts)
-        keys = [source.c[name] for name in report.key]
+        keys = _keys(report, source)
         statement = _shown(report, source).order_by(*keys)
         if page.cursor is not None:
             values = _read_cursor(report, page.cursor)
@@ -63,7 +65,7 @@ class ReportRows(Repository):
     async def stream(self, report: Report, frame: ReportFrame, counts: Counts) -> AsyncIterator[Values]:
         """All rows, some thousand at a time, as they stood when the unit of work first read."""
         source = _source(report, frame, counts)
-        statement = _shown(report, source).order_by(*(source.c[name] for name in report.key))
+        statement = _shown(report, source).order_by(*_keys(report, source))
         found = await self.session.stream(statement, execution_options={"yield_per": _AT_ONCE})
         async for each in found.mappings():
             yield _row(report, each)
@@ -82,6 +84,10 @@ class ReportRows(Repository):
     async def read_as_of_now(self) -> None:
         """Let everything that this unit of work reads stand as it does now; to be called first."""
         await self.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        await self.read_at_length()
+
+    async def read_at_length(self) -> None:
+        """Let what this unit of work reads take as long as a report of a large merchant does."""
         await self.session.execute(text(_LONGEST_READING))
 
 
@@ -90,8 +96,16 @@ def _source(report: Report, frame: ReportFrame, counts: Counts) -> Subquery:
         return cut_by(report.name, frame, counts)
     if report.name == "levels":
         return by_level(frame)
+    if report.name == "fx":
+        return exchange_differences(frame, counts)
     types = {each.name: each.kind for each in report.columns}
     return rows_of(_STATEMENTS[report.name], frame.values, types)
+
+
+def _keys(report: Report, source: Subquery) -> list[ColumnElement[Any]]:
+    """What rows are ordered by; what has no day comes last."""
+    days = {each.name for each in report.columns if each.kind == "day"}
+    return [func.coalesce(source.c[name], date.max) if name in days else source.c[name] for name in report.key]
 
 
 def _shown(report: Report, source: Subquery) -> Select[Any]:
@@ -111,8 +125,13 @@ def _row(report: Report, found: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _cursor(report: Report, row: Mapping[Any, Any]) -> str:
-    values = [each.isoformat() if isinstance(each := row[name], date | datetime) else each for name in report.key]
+    values = [_written(row[name]) for name in report.key]
     return base64.urlsafe_b64encode(json.dumps([report.name, *values]).encode()).decode().rstrip("=")
+
+
+def _written(value: Any) -> Any:
+    """A key's value; of the columns of keys only days may have none."""
+    return date.max.isoformat() if value is None else value.isoformat() if isinstance(value, date) else value
 
 
 def _read_cursor(report: Report, cursor: str) -> list[Any]:
@@ -129,8 +148,8 @@ def _value(value: Any, kind: Kind) -> Any:
     match value, kind:
         case str(), "day":
             return date.fromisoformat(value)
-        case str(), "text" if is_storable(value):
+        case str(), "text" | "rate" if is_storable(value):
             return value
-        case int(), _ if kind not in ("day", "text") and not isinstance(value, bool) and abs(value) < 2**63:
+        case int(), _ if kind not in ("day", "text", "rate") and not isinstance(value, bool) and abs(value) < 2**63:
             return value
     raise ValueError("nothing that a row of this report holds")

@@ -19,18 +19,21 @@ def filled(statement: str, **parts: str) -> str:
 
 
 _SIGNED = """
-    SELECT side.of AS calculation, booked.origin, booked.scheme, booked.currency, booked.late,
-        sum(side.sign)::integer AS sign
+    SELECT *, (array_agg(calculation) FILTER (WHERE sign > 0) OVER (PARTITION BY origin, late))[1] AS holds
     FROM (
-        SELECT c.calculation, c.before, c.origin, r.scheme, p.currency, c.origin <> r.period AS late
-        FROM settlement_runs r
-        JOIN settlement_run_calculations c ON c.run = r.id
-        JOIN settlement_periods p ON p.id = r.period
-        WHERE r.state = 'booked' AND r.period = ANY(CAST(:{periods} AS integer[]))
-    ) booked
-    CROSS JOIN LATERAL (VALUES (booked.calculation, 1), (booked.before, -1)) side(of, sign)
-    WHERE side.of IS NOT NULL
-    GROUP BY 1, 2, 3, 4, 5 HAVING sum(side.sign) <> 0
+        SELECT side.of AS calculation, booked.origin, booked.scheme, booked.currency, booked.late,
+            sum(side.sign)::integer AS sign
+        FROM (
+            SELECT c.calculation, c.before, c.origin, r.scheme, p.currency, c.origin <> r.period AS late
+            FROM settlement_runs r
+            JOIN settlement_run_calculations c ON c.run = r.id
+            JOIN settlement_periods p ON p.id = r.period
+            WHERE r.state = 'booked' AND r.period = ANY(CAST(:{periods} AS integer[]))
+        ) booked
+        CROSS JOIN LATERAL (VALUES (booked.calculation, 1), (booked.before, -1)) side(of, sign)
+        WHERE side.of IS NOT NULL
+        GROUP BY 1, 2, 3, 4, 5 HAVING sum(side.sign) <> 0
+    ) counting
 """
 _COMPONENTS = """
     SELECT * FROM unnest(
@@ -41,7 +44,7 @@ _COMPONENTS = """
     ) AS t(calculation, number, component, title, sort, measured, level, shared, rates, marks, score)
 """
 _EARNED = """
-    SELECT signed.calculation, signed.sign, signed.scheme, signed.currency, signed.late, signed.origin,
+    SELECT signed.calculation, signed.holds, signed.sign, signed.scheme, signed.currency, signed.late, signed.origin,
         period.start AS period_start, e.payee, e.part, e.component AS number, kind.component, kind.title, kind.sort,
         kind.measured, kind.level, kind.shared, kind.rates, kind.marks, kind.score,
         signed.sign * e.amount_minor AS amount,
@@ -54,11 +57,18 @@ _EARNED = """
 """
 SIGNED = filled(_SIGNED, periods="inside")
 """The calculations of what was booked in the frame, and how often each counts: one that another run of it replaced does
-not count any more."""
+not count any more. holds: the calculation in whose favour that is."""
 EARNED = filled(_EARNED, signed=SIGNED, components=_COMPONENTS)
 """What was booked in the frame, by payee and component; bases in `exact.WEIGHT`."""
 EARNED_BEFORE = filled(_EARNED, signed=filled(_SIGNED, periods="previous"), components=_COMPONENTS)
 """As `EARNED`, of the frame before."""
+_ONCE = """
+    SELECT calculation, origin, scheme, currency, false AS late, NULL::uuid AS holds, sum(sign)::integer AS sign
+    FROM ({signed}) s
+    GROUP BY calculation, origin, scheme, currency HAVING sum(sign) <> 0
+"""
+EARNED_IN_ALL = filled(_EARNED, signed=filled(_ONCE, signed=SIGNED), components=_COMPONENTS)
+"""As `EARNED`, in time or late being one: what was booked in the frame and replaced in it does not count at all."""
 
 MOVES = """
     SELECT t.id, t.kind AS transfer, t.period, t.currency, t.booked_at, a.kind AS account, a.id AS account_id, a.payee,
@@ -76,8 +86,9 @@ _TYPES: Mapping[str, TypeEngine[Any]] = {
     "payee": Integer(),
     "money": BigInteger(),
     "measure": BigInteger(),
+    "abroad": BigInteger(),
     "count": BigInteger(),
-    "rate": BigInteger(),
+    "rate": String(),
     "text": String(),
     "day": Date(),
     "instant": Instant(),

@@ -18,6 +18,18 @@ _JOURNAL = """
         AND (CAST(:transfers AS text[]) = '{}' OR t.kind = ANY(CAST(:transfers AS text[])))
     GROUP BY t.currency
 """
+_ENDED = """
+    SELECT t.currency, sum(t.amount_minor)::bigint
+    FROM transfers t
+    JOIN ledger_accounts a ON a.id = t.credit AND a.kind = ANY(CAST(:accounts AS text[]))
+    JOIN settlement_periods period ON period.id = t.period
+    JOIN payouts p ON t.source = 'payout/' || p.number
+    WHERE t.kind = ANY(CAST(:transfers AS text[]))
+        AND (p.ended_at AT TIME ZONE 'Asia/Shanghai')::date >= CAST(:start AS date)
+        AND (p.ended_at AT TIME ZONE 'Asia/Shanghai')::date < CAST(:end AS date)
+        AND (CAST(:scheme AS text) IS NULL OR period.scheme = CAST(:scheme AS text))
+    GROUP BY t.currency
+"""
 _TURNOVER = """
     SELECT currency, sum(amount_minor)::bigint FROM transfers
     WHERE period = ANY(CAST(:periods AS integer[])) GROUP BY currency
@@ -55,7 +67,8 @@ class ReportTies(Repository):
         if tie.turnover:
             return dict(await run(self.work, _TURNOVER, values))
         values |= {"accounts": list(tie.accounts), "transfers": list(tie.transfers)}
-        return {currency: tie.sign * amount for currency, amount in await run(self.work, _JOURNAL, values)}
+        statement = _ENDED if tie.ended else _JOURNAL
+        return {currency: tie.sign * amount for currency, amount in await run(self.work, statement, values)}
 
 
 def _periods(tie: Tie, frame: ReportFrame) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, and_, case, false, func, literal, true
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Integer, and_, any_, case, false, func, literal, true
 
 from domain.settlement.exact import WEIGHT
 from domain.settlement.scheme import Component, LineTest, Scheme
@@ -93,7 +93,8 @@ def _holds(test: LineTest, numbers: Numbers) -> ColumnElement[bool]:
     if test.values:
         # A word without a number is in no sale yet.
         known = [numbers[test.field, word] for word in test.values if (test.field, word) in numbers]
-        return _SALES.c[test.field].in_(known) if known else false()
+        # One array, however many words: a statement has so many parameters and no more.
+        return _SALES.c[test.field] == any_(literal(known, ARRAY(Integer))) if known else false()
     bounds: list[ColumnElement[bool]] = []
     if test.low is not None:
         bounds.append(_SALES.c.order_minor >= test.low)

@@ -72,12 +72,14 @@ class CountedLine(NamedTuple):
 class LineCount(NamedTuple):
     """How a component counts order lines. weight: what a sale counts, in `exact.WEIGHT`; of exchange differences what
     was kept abroad. passes: whether it counts at all. Of what is counted by the lines of orders (`is_by_line`) neither
-    says anything: ask `counted_orders`. numbers: of the words that the component asks for."""
+    says anything: ask `counted_orders`. numbers: of the words that the component asks for. times: how often a sale
+    counts, in `exact.WEIGHT`."""
 
     component: Component
     weight: ColumnElement[Any]
     passes: ColumnElement[bool]
     numbers: Numbers
+    times: ColumnElement[int]
 
 
 class SaleSums(Repository):
@@ -127,12 +129,12 @@ class SaleSums(Repository):
 
     async def _counted(self, component: Component) -> LineCount:
         numbers = await self._numbers([component])
-        counts = passes(component, numbers)
+        counts, times = passes(component, numbers), weight(component, numbers)
         if component.base != "fx-difference":
-            return LineCount(component, _weighted(component, numbers, {}), counts, numbers)
+            return LineCount(component, _weighted(component, numbers, {}), counts, numbers, times)
         home = await Sales(self.work).numbers({("currency", "")}, known_only=True)
         weighed = _weighted(replace(component, base="kept"), numbers, {})
-        return LineCount(component, weighed, counts & _SALES.c.currency.not_in(home.values()), numbers)
+        return LineCount(component, weighed, counts & _SALES.c.currency.not_in(home.values()), numbers, times)
 
     async def sold_in(self, scheme: Scheme, extent: Extent, currencies: Collection[str]) -> set[str]:
         """Those of the currencies that there is a sale in."""

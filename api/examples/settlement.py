@@ -222,6 +222,7 @@ RESPONSES: dict[str, Any] = {
                 "title": _TITLE,
                 "group": {"zh": "收入", "en": "What was earned"},
                 "columns": _COLUMNS,
+                "filters": ["scheme", "payee"],
                 "ties": "earned",
                 "ties_with": _TIED,
             }

@@ -15,7 +15,7 @@ from api.routes.settlement import PayeeCode
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.settlement.days import Day
-from domain.settlement.reports import GROUPS, Report, Span
+from domain.settlement.reports import GROUPS, Filter, Report, Span
 from services.payee_statements import PDF, ZIP
 from services.report_files import MEDIA_TYPES, report_columns
 from services.settlement_reports import ReportPage, TieLine, Wanted
@@ -41,7 +41,8 @@ class SaidOut(BaseModel):
 
 class ColumnOut(BaseModel):
     """A column. kind: `money` is in minor units of the row's `currency`, `measure` in ten-thousandths of what
-    `measured` says, `payee` a code."""
+    `measured` says, `abroad` in ten-thousandths of minor units of its `foreign_currency`, `rate` a decimal as a text,
+    `payee` a code."""
 
     name: str
     kind: str
@@ -49,12 +50,13 @@ class ColumnOut(BaseModel):
 
 
 class ReportKindOut(BaseModel):
-    """A kind of report. ties_with: what the sum of the column `ties` has to be."""
+    """A kind of report. filters: what it can be narrowed by. ties_with: what the sum of the column `ties` has to be."""
 
     name: str
     title: SaidOut
     group: SaidOut
     columns: list[ColumnOut]
+    filters: list[Filter]
     ties: str
     ties_with: SaidOut
 
@@ -203,6 +205,7 @@ def _kind(report: Report) -> ReportKindOut:
         title=SaidOut(**report.title.as_dict()),
         group=SaidOut(**GROUPS[report.group].as_dict()),
         columns=_columns(report),
+        filters=list(report.filters),
         ties=report.tie.column,
         ties_with=SaidOut(**report.tie.said.as_dict()),
     )

@@ -1,8 +1,10 @@
 """Columns that reports share, under the names that they have in every report."""
 
 from domain.problems import Text
-from domain.settlement.reports import Column, Group, Report, Tie
+from domain.settlement.reports import FILTERS, Column, Filter, Group, Report, Tie
 
+GROUP_LEADER = "group-leader"
+"""The role of payees whose performance has a report of its own."""
 PAYEE = Column("payee", "payee", Text("收款人", "Payee"))
 ROLE = Column("role", "text", Text("角色", "Role"))
 SCHEME = Column("scheme", "text", Text("方案", "Scheme"))
@@ -56,11 +58,23 @@ def measure(name: str, zh: str, en: str) -> Column:
     return Column(name, "measure", Text(zh, en))
 
 
+def rate(name: str, zh: str, en: str) -> Column:
+    """What a unit of another currency is worth."""
+    return Column(name, "rate", Text(zh, en))
+
+
 def report(
-    name: str, zh: str, en: str, group: Group, columns: tuple[Column, ...], key: tuple[str, ...], tie: Tie
+    name: str,
+    zh: str,
+    en: str,
+    group: Group,
+    columns: tuple[Column, ...],
+    key: tuple[str, ...],
+    tie: Tie,
+    filters: tuple[Filter, ...] = FILTERS,
 ) -> Report:
     """One kind of report."""
-    return Report(name, Text(zh, en), group, columns, key, tie)
+    return Report(name, Text(zh, en), group, columns, key, tie, filters)
 
 
 PAYEES_ACCOUNTS = ("payable", "held", "receivable", "paying")
@@ -84,6 +98,12 @@ def some_earned_tie(column: str = "amount") -> Tie:
 def paid_tie(column: str = "paid") -> Tie:
     """What left by a rail, less what a bank sent back."""
     return Tie(column, Text("分录：付出", "journal: paid out"), RAIL_ACCOUNTS, ("payout-paid", "payout-bounced"))
+
+
+def ended_tie(column: str = "paid") -> Tie:
+    """What payouts that ended on the frame's days paid, whichever period it is booked in."""
+    said = Text("分录：这些天结束的付款所付出", "journal: paid out by payouts that ended on these days")
+    return Tie(column, said, RAIL_ACCOUNTS, ("payout-paid",), ended=True)
 
 
 def taken_tie(column: str = "taken") -> Tie:

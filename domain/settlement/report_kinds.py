@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.problems import Text
 from domain.settlement.report_columns import (
     AMOUNT,
     BASE,
@@ -17,9 +18,11 @@ from domain.settlement.report_columns import (
     SOLD,
     TITLE,
     count,
+    day,
     earned_tie,
     measure,
     money,
+    rate,
     report,
     some_earned_tie,
     words,
@@ -88,7 +91,7 @@ _EARNINGS = (
         ("scheme", "role", "currency"),
         earned_tie(),
     ),
-    _some("group-leaders", "团长与绩效系数", "Group leaders and scores", count("score", "考核分", "Score")),
+    _some("group-leaders", "团长绩效", "Group leaders' performance", count("score", "考核分", "Score")),
     _some(
         "tier-distance",
         "档位距离",
@@ -101,7 +104,24 @@ _EARNINGS = (
     _some("overrides", "层级返利", "Overrides"),
     _some("deeds", "到店、评价、预约与固定服务费", "Visits, reviews, bookings, fixed fees"),
     _some("bounds", "保底与封顶", "Floors and caps of sums"),
-    _some("fx", "汇兑差额", "Exchange differences"),
+    report(
+        "fx",
+        "汇兑差额",
+        "Exchange differences",
+        "earnings",
+        (
+            *_OF_PAYEES[:-4],
+            words("foreign_currency", "外币", "Other currency"),
+            day("rate_day", "下单汇率日", "Day of the order's rate"),
+            rate("order_rate", "下单汇率", "The order's rate"),
+            Column("foreign", "abroad", Text("外币金额", "In the other currency")),
+            measure("at_order", "按下单汇率", "At the order's rate"),
+            rate("settlement_rate", "结算汇率", "Rate at settlement"),
+            *_OF_PAYEES[-4:],
+        ),
+        (*_BY_COMPONENT, "foreign_currency", "rate_day", "settlement_rate"),
+        some_earned_tie(),
+    ),
     _some("fees", "扣款与仓储费", "Deductions and fees"),
     report(
         "comparison",

@@ -30,6 +30,7 @@ from domain.settlement.report_columns import (
     count,
     day,
     earned_tie,
+    ended_tie,
     money,
     paid_tie,
     report,
@@ -115,14 +116,19 @@ BALANCES: Sequence[Report] = (
         "balances",
         (
             PAYEE,
+            SCHEME,
             CURRENCY,
-            day("since", "最早", "Since"),
+            day("since", "最早未还", "Open since"),
             OPENING,
             money("taken_back", "本期扣回", "Taken back"),
             money("repaid", "本期抵扣", "Repaid"),
             CLOSING,
+            money("days_30", "30 天内", "Up to 30 days"),
+            money("days_60", "31–60 天", "31–60 days"),
+            money("days_90", "61–90 天", "61–90 days"),
+            money("older", "90 天以上", "Over 90 days"),
         ),
-        ("payee", "currency"),
+        ("payee", "scheme", "currency"),
         closing_tie("receivable", Text("分录：应收的期末余额", "journal: receivable at the end"), sign=-1),
     ),
     report(
@@ -148,8 +154,8 @@ BALANCES: Sequence[Report] = (
         "未付与原因",
         "Who is not paid, and why",
         "balances",
-        (PAYEE, CURRENCY, REASON, BATCH, CLOSING),
-        ("payee", "currency"),
+        (PAYEE, SCHEME, CURRENCY, STATE, REASON, BATCH, CLOSING),
+        ("payee", "scheme", "currency"),
         closing_tie("payable", Text("分录：可付的期末余额", "journal: payable at the end")),
     ),
     report(
@@ -251,9 +257,9 @@ PAYOUTS: Sequence[Report] = (
         "计税收入",
         "Tax base",
         "payouts",
-        (PAYEE, day("month", "月份", "Month"), RAIL, CURRENCY, COUNT, PAID),
+        (PAYEE, day("month", "付款月份", "Month it was paid in"), RAIL, CURRENCY, COUNT, PAID),
         ("payee", "month", "rail", "currency"),
-        paid_tie(),
+        ended_tie(),
     ),
 )
 CONTROL: Sequence[Report] = (
@@ -277,6 +283,7 @@ CONTROL: Sequence[Report] = (
         ),
         ("number",),
         earned_tie("booked"),
+        ("scheme",),
     ),
     report(
         "calculations",
@@ -298,6 +305,7 @@ CONTROL: Sequence[Report] = (
         ),
         ("number", "calculation"),
         earned_tie(),
+        ("scheme",),
     ),
     report(
         "corrections",
@@ -318,6 +326,7 @@ CONTROL: Sequence[Report] = (
         ),
         ("correction",),
         Tie("count", Text("审计：sale.dispute 的条数", "audit log: entries of sale.dispute"), logged="sale.dispute"),
+        ("payee",),
     ),
     report(
         "breaks",
@@ -348,5 +357,6 @@ CONTROL: Sequence[Report] = (
             Text("对账：账单与账簿去掉已匹配后的余数", "reconciliation: what bills and books have left over"),
             left_over=True,
         ),
+        (),
     ),
 )

@@ -4,7 +4,7 @@ A report is of a *frame*: the periods, of one scheme or of all, that end within 
 frame of each length, so frames of a length follow one another without a gap: what one closes with the next opens with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
@@ -14,12 +14,16 @@ from domain.settlement.days import require_day
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import CYCLES, Cycle
 
-Kind = Literal["payee", "money", "measure", "count", "text", "day", "instant", "rate"]
+Kind = Literal["payee", "money", "measure", "abroad", "count", "text", "day", "instant", "rate"]
 """payee: the number of one, shown as code and name. money: minor units of the row's currency. measure: what a component
-was counted by, in `exact.WEIGHT`; money where the row's `measured` says so. rate: in `exact.RATE`."""
+was counted by, in `exact.WEIGHT`; money where the row's `measured` says so. abroad: the same in minor units of the
+row's `foreign_currency`. rate: a decimal, written out."""
+Filter = Literal["scheme", "payee"]
+FILTERS: tuple[Filter, ...] = ("scheme", "payee")
 Span = Cycle | Literal["quarter", "year"]
 SPANS: tuple[Span, ...] = (*CYCLES, "quarter", "year")
 Group = Literal["earnings", "lines", "balances", "payouts", "control"]
+_FILTER_WORDS: Mapping[Filter, Text] = {"scheme": Text("方案", "scheme"), "payee": Text("收款人", "payee")}
 GROUPS: Mapping[Group, Text] = {
     "earnings": Text("收入", "What was earned"),
     "lines": Text("按订单行拆分", "Cut by order lines"),
@@ -45,7 +49,8 @@ class Tie(NamedTuple):
 
     less: without what the journal cannot tell apart: `rest` is what the other components earned, added up by itself.
     turnover: all transfers, whatever their accounts. logged: nothing that is booked, but counted in the audit log.
-    left_over: nothing that is booked, but what bills and books have left over.
+    left_over: nothing that is booked, but what bills and books have left over. ended: not transfers of the frame's
+    periods, but those of payouts that ended on its days.
     """
 
     column: str
@@ -58,11 +63,13 @@ class Tie(NamedTuple):
     turnover: bool = False
     logged: str | None = None
     left_over: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One kind of report. key: names of columns that no two rows share, and that rows are ordered by."""
+    """One kind of report. key: names of columns that no two rows share, and that rows are ordered by. filters: what it
+    can be narrowed by."""
 
     name: str
     title: Text
@@ -70,6 +77,17 @@ class Report:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     tie: Tie
+    filters: tuple[Filter, ...] = FILTERS
+
+    def refusal(self, filters: Collection[Filter]) -> Text | None:
+        """Why it cannot be narrowed by one of these; None when it can by all of them."""
+        if not (other := [each for each in FILTERS if each in filters and each not in self.filters]):
+            return None
+        zh, en = _FILTER_WORDS[other[0]]
+        return Text(
+            f"报表 {self.name} 不能按{zh}筛选：它的行不属于某个{zh}。请去掉 {other[0]}",
+            f"The report {self.name} cannot be narrowed by {en}: its rows are no {en}'s. Leave {other[0]} out",
+        )
 
     @property
     def is_of_payees(self) -> bool:

@@ -1,0 +1,102 @@
+"""What falls due when, as the next batch of each scheme would plan it today."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+from domain.settlement.forecast import Accounts, DatedDebt, pieces_of
+from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import Terms
+from domain.settlement.periods import period_of
+from domain.settlement.scheme import CYCLES, Cycle, Scheme
+from services.payee_terms import today
+from storage.report_forecast import ForecastRows, Held
+from storage.report_frames import Falling
+from storage.unit_of_work import UnitOfWork
+
+_AT_ONCE = 2_000
+_Key = tuple[str, str, date | None, str]
+
+
+async def falling(work: UnitOfWork, schemes: Sequence[Scheme], payee: int | None) -> Sequence[Falling]:
+    """What falls due by these schemes, in the versions that payouts go by; of one payee only, where one is given."""
+    sums: dict[_Key, tuple[int, int]] = {}
+    for scheme in schemes:
+        periods = await ForecastRows(work).periods(scheme.name)
+        for currency in sorted({each for each, _, _ in periods}):
+            starts = [(cycle, start) for of, cycle, start in periods if of == currency]
+            calendar = _Calendar(scheme, starts, today(work.now))
+            some: list[Sequence[Held]] = []
+            async for each in ForecastRows(work).held(scheme.name, currency, scheme.hold_days, payee):
+                some.append(each)
+                if len(some) == _AT_ONCE:
+                    await _add(work, sums, calendar, currency, some)
+                    some = []
+            await _add(work, sums, calendar, currency, some)
+    return [Falling(*key, payees, amount) for key, (payees, amount) in sums.items() if amount]
+
+
+class _Calendar:
+    """When instalments of what was taken back are due. starts: cycle and first day of the periods that there are."""
+
+    def __init__(self, scheme: Scheme, starts: Sequence[tuple[str, date]], day: date) -> None:
+        self.scheme = scheme
+        self.day = day
+        self.terms = Terms(minimum_minor=scheme.minimum, instalments=scheme.instalments, keep=scheme.keep)
+        # A batch opens the period that its day is in.
+        self._starts = {*starts, (scheme.cycle, period_of(scheme.cycle, day)[0])}
+        self._next_days = {cycle: list(_following(cycle, day, scheme.instalments)) for cycle in CYCLES}
+
+    def debt(self, of: Held) -> DatedDebt:
+        """A debt, and how long ago it was taken back."""
+        since, cycle = of.day, next(each for each in CYCLES if each == of.cycle)
+        ago = sum(name == cycle and since is not None and since < start <= self.day for name, start in self._starts)
+        return DatedDebt(of.amount_minor, ago, self._next_days[cycle])
+
+    def accounts(self, held: Sequence[Held], details: PayoutDetails | None) -> Accounts:
+        """One payee's."""
+        due = sum(each.amount_minor for each in held if each.where == "payable" or self._is_due(each))
+        return Accounts(
+            payable_minor=due,
+            held={
+                each.day: each.amount_minor
+                for each in held
+                if each.where == "held" and each.day is not None and not self._is_due(each)
+            },
+            paying={each.day or self.day: each.amount_minor for each in held if each.where == "paying"},
+            debts=[self.debt(each) for each in held if each.where == "owed"],
+            repaid_minor=sum(each.amount_minor for each in held if each.where == "repaid"),
+            details=details,
+        )
+
+    def _is_due(self, each: Held) -> bool:
+        """Whether a batch of this day releases it."""
+        return each.where == "held" and each.day is not None and each.day <= self.day
+
+
+async def _add(
+    work: UnitOfWork,
+    sums: dict[_Key, tuple[int, int]],
+    calendar: _Calendar,
+    currency: str,
+    payees: Sequence[Sequence[Held]],
+) -> None:
+    """Add up what these payees have."""
+    known = await ForecastRows(work).details([held[0].payee for held in payees])
+    for held in payees:
+        accounts = calendar.accounts(held, _details(known, held[0].payee))
+        for piece in pieces_of(accounts, calendar.terms, calendar.day):
+            key = (calendar.scheme.name, piece.sort, piece.due, currency)
+            count, amount = sums.get(key, (0, 0))
+            sums[key] = (count + 1, amount + piece.amount_minor)
+
+
+def _details(known: Mapping[int, tuple[bool, Mapping[str, object]]], payee: int) -> PayoutDetails | None:
+    active, details = known[payee]
+    return PayoutDetails.model_validate(details) if active else None
+
+
+def _following(cycle: Cycle, day: date, count: int) -> Iterator[date]:
+    """With which days so many periods after the present one begin."""
+    for _ in range(count):
+        day = period_of(cycle, day)[1]
+        yield day

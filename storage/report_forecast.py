@@ -1,0 +1,94 @@
+"""What payees have, are owed and owe by a scheme at this moment, for the forecast of what falls due."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ARRAY, Integer, any_, literal, select, text
+from sqlmodel import col
+
+from storage.payees import PayeeRow
+from storage.settlement_periods import SettlementPeriodRow
+from storage.unit_of_work import Repository
+
+_AT_ONCE = 2_000
+Where = Literal["payable", "held", "paying", "owed", "repaid"]
+
+
+class Held(NamedTuple):
+    """Of a payee. where: the account, or a side of what is owed back. day: until when it is held, when it is paid, the
+    beginning of the period that it was taken back in. cycle: of that period."""
+
+    payee: int
+    where: Where
+    day: date | None
+    cycle: str
+    amount_minor: int
+
+
+class ForecastRows(Repository):
+    """Of one scheme and currency."""
+
+    async def periods(self, scheme: str) -> Sequence[tuple[str, str, date]]:
+        """Currency, cycle and first day of each period."""
+        row = SettlementPeriodRow
+        statement = select(col(row.currency), col(row.cycle), col(row.start)).where(col(row.scheme) == scheme)
+        return [(currency, cycle, start) for currency, cycle, start in await self.session.execute(statement)]
+
+    async def held(
+        self, scheme: str, currency: str, hold_days: int, payee: int | None
+    ) -> AsyncIterator[Sequence[Held]]:
+        """What each payee has, payee after payee, all that is one's together."""
+        values = {"scheme": scheme, "currency": currency, "hold": hold_days, "payee": payee}
+        found = await self.session.stream(text(_HELD), values, execution_options={"yield_per": _AT_ONCE})
+        together: list[Held] = []
+        async for row in found:
+            each = Held(*row)
+            if together and together[0].payee != each.payee:
+                yield together
+                together = []
+            together.append(each)
+        if together:
+            yield together
+
+    async def details(self, payees: Collection[int]) -> Mapping[int, tuple[bool, Mapping[str, Any]]]:
+        """Whether payees are active, and where their money goes."""
+        row = PayeeRow
+        statement = select(col(row.id), col(row.active), col(row.details))
+        found = await self.session.execute(statement.where(col(row.id) == any_(literal(list(payees), ARRAY(Integer)))))
+        return {number: (active, details or {}) for number, active, details in found}
+
+
+_HELD = """
+    WITH periods AS (
+        SELECT id, cycle, start, "end" + CAST(:hold AS integer) AS held_until,
+            EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id) AS released
+        FROM settlement_periods p WHERE scheme = :scheme AND currency = :currency
+    ), moves AS (
+        SELECT a.payee, a.kind AS account, t.kind AS transfer, t.source, p.cycle, p.start, p.held_until, p.released,
+            side.sign * t.amount_minor AS amount
+        FROM transfers t
+        JOIN periods p ON p.id = t.period
+        CROSS JOIN LATERAL (VALUES (t.credit, 1), (t.debit, -1)) side(account, sign)
+        JOIN ledger_accounts a ON a.id = side.account
+        WHERE a.kind IN ('payable', 'held', 'receivable', 'paying')
+            AND (CAST(:payee AS integer) IS NULL OR a.payee = CAST(:payee AS integer))
+    )
+    SELECT payee, 'payable' AS where_it_is, CAST(NULL AS date) AS day, '' AS cycle, sum(amount)::bigint FROM moves
+    WHERE account = 'payable' OR (account = 'held' AND (released OR transfer = 'release'))
+    GROUP BY payee HAVING sum(amount) <> 0
+    UNION ALL
+    SELECT payee, 'held', held_until, '', sum(amount)::bigint FROM moves
+    WHERE account = 'held' AND NOT released AND transfer <> 'release' GROUP BY payee, held_until HAVING sum(amount) <> 0
+    UNION ALL
+    SELECT m.payee, 'paying', p.pay_on, '', sum(m.amount)::bigint FROM moves m
+    LEFT JOIN payouts p ON m.source = 'payout/' || p.number
+    WHERE m.account = 'paying' GROUP BY m.payee, p.pay_on HAVING sum(m.amount) <> 0
+    UNION ALL
+    SELECT payee, 'owed', start, cycle, sum(-amount)::bigint FROM moves
+    WHERE account = 'receivable' AND amount < 0 GROUP BY payee, start, cycle
+    UNION ALL
+    SELECT payee, 'repaid', NULL, '', sum(amount)::bigint FROM moves
+    WHERE account = 'receivable' AND amount > 0 GROUP BY payee
+    ORDER BY 1, 2, 3
+"""
