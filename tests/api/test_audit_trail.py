@@ -14,9 +14,10 @@ from tests.actors import PASSWORD
 from tests.api.house import House
 from tests.api.test_scopes import a_waiting_task
 from tests.clock import SteppedClock
+from tests.services.cashier import PROMOTERS, Cashier
 from tests.services.house import a_flow
+from tests.services.merchants import connect_merchant
 from tests.services.test_calculations import MAY, QIAN, Office, with_people
-from tests.services.test_payouts import PROMOTERS, Cashier
 from tests.services.test_selling import an_order
 
 YAML = {"Content-Type": "application/yaml"}
@@ -129,6 +130,7 @@ async def test_settlements_and_payouts_from_the_asking_to_the_end(house: House) 
     office = await with_people(Office(house.database, SteppedClock()))
     await office.told(an_order(channel="P1"))
     cashier, where = Cashier(office), "/api/v1/settlement"
+    await connect_merchant(house.database)
     for code in ("P1", "C1"):
         await cashier.payee(code, openid=f"o-{code}", real_name=f"名{code}")
     period = {"scheme": "promoters", "day": str(MAY)}

@@ -4,8 +4,8 @@ from typing import Any
 
 from tests.api.house import House, problem
 from tests.clock import SteppedClock
+from tests.services.cashier import Cashier
 from tests.services.test_calculations import MAY, Office, with_people
-from tests.services.test_payouts import Cashier
 from tests.services.test_selling import an_order
 
 WHERE = "/api/v1/settlement"

@@ -25,9 +25,9 @@ from storage.payees import Payees
 from storage.settlement_periods import SettlementPeriods
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
+from tests.services.cashier import Cashier
 from tests.services.merchants import connect_merchant
 from tests.services.test_calculations import MAY, Office, office
-from tests.services.test_payouts import Cashier
 from tests.services.test_selling import NOW, a_refund, an_order
 from tests.services.test_settlement_runs import JUNE, QIAN, WU
 

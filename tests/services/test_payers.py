@@ -14,9 +14,9 @@ from services.payout_rails import PayoutRail
 from services.payouts import BatchView, PayoutWish
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
+from tests.services.cashier import Cashier
 from tests.services.merchants import Merchants, connect_merchant, disconnect_merchant, wechat_pay_rail
 from tests.services.test_calculations import Office, office
-from tests.services.test_payouts import Cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 

@@ -22,8 +22,8 @@ from storage.identities import Customers, Identities, NewKey
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.services.cashier import Cashier, cashier
 from tests.services.test_calculations import Office, office
-from tests.services.test_payouts import Cashier, cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 

@@ -7,10 +7,10 @@ import pytest
 from domain.settlement.payouts import RailQuota
 from services.payouts import BatchView, PayoutWish
 from storage.paging import PageRequest
+from tests.services.cashier import Cashier, cashier
 from tests.services.merchants import connect_merchant, quota_exceeded
 from tests.services.test_calculations import MAY, SCHEME, Office, office
 from tests.services.test_payers import Till, till
-from tests.services.test_payouts import Cashier, cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 

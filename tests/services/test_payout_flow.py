@@ -37,9 +37,9 @@ from storage.unit_of_work import UnitOfWork
 from tests.activities.test_binding import NoSecrets
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside, perform
+from tests.services.cashier import Cashier
 from tests.services.house import House, eventually
 from tests.services.test_calculations import Office, office
-from tests.services.test_payouts import Cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN
 from tests.services.test_suppressions import take_in

@@ -13,10 +13,10 @@ from services.payouts import BatchView, PayoutWish
 from storage.breaks import BreakFilter, BreakRow, Breaks
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
+from tests.services.cashier import Cashier, FakeRail, cashier
 from tests.services.merchants import connect_merchant, disconnect_merchant
 from tests.services.test_calculations import Office, office
 from tests.services.test_payers import Till, till
-from tests.services.test_payouts import Cashier, FakeRail, cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN
 

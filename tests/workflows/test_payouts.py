@@ -33,10 +33,10 @@ from simulator.platforms.wechat_pay.transfers import Transfer
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
+from tests.services.cashier import Cashier
 from tests.services.house import eventually
 from tests.services.merchants import connect_merchant
 from tests.services.test_calculations import Office, office
-from tests.services.test_payouts import Cashier
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 from workflows import messages
