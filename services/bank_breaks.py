@@ -1,25 +1,19 @@
-"""What a bank answers and our books contradict: kept as breaks, and booked back when two people say it was returned.
-
-A payout that the bank sends back after it had paid it has left `payable` for good otherwise: the payee would never get
-it.
-"""
+"""What a bank answers and our books contradict, kept as breaks. What they mean is said by people (`payout_breaks`)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from domain.ids import content_digest, derived_id
-from domain.problems import ConflictProblem, Text
 from domain.settlement.bank_answers import BANK, AnswerRow
 from domain.settlement.bills import day_of
 from domain.settlement.leftovers import Leftover
 from domain.settlement.reconciliation import BreakKind
-from services.break_keeping import solve_by_itself, told_of
-from services.payout_booking import settle_bounced
+from services.break_keeping import told_of
 from storage.breaks import BreakRow, Breaks
 from storage.events import Events
 from storage.leftovers import Leftovers
-from storage.payouts import PayoutRow, Payouts
+from storage.payouts import PayoutRow
 from storage.unit_of_work import UnitOfWork
 
 
@@ -45,32 +39,6 @@ async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Con
     await Leftovers(work).add(BANK, left)
     digest = content_digest(" ".join(sorted(str(each.id) for each in new)).encode())
     await Events(work).add(told_of(BANK, digest, new, work))
-
-
-async def returned_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
-    """The payout, locked, that a break says was sent back. Raises ConflictProblem when it cannot have been."""
-    payout = await Payouts(work).find(row.number or "", for_update=True)
-    is_bank_s = row.family == "transfer" and payout is not None and payout.rail == "bank"
-    if payout is None or not is_bank_s or payout.state != "paid" or row.difference_minor != payout.amount_minor:
-        raise ConflictProblem(
-            Text(
-                "只有银行已付清、又整笔退回的付款才能按退票处理",
-                "Only a payout that a bank had paid, and sent back as a whole, can be booked as returned",
-            ),
-            state=payout.state if payout is not None else None,
-        )
-    return payout
-
-
-async def take_back(work: UnitOfWork, row: BreakRow) -> PayoutRow:
-    """Book that a payout was returned, so that the next batch pays it; once, however many say so."""
-    payout = await returned_payout(work, row)
-    await settle_bounced(work, payout)
-    Payouts(work).bounce(payout)
-    for each in await Breaks(work).of_number(BANK, payout.number):
-        solve_by_itself(each, work)
-    await Leftovers(work).settle(BANK, payout.number)
-    return payout
 
 
 def _break(scheme: str, one: Contradiction, work: UnitOfWork) -> BreakRow | None:

@@ -14,7 +14,7 @@ from domain.catalog.breaks import BreakLeft, BreaksLeftArguments, BreaksLeftOutp
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.bills import day_of
 from domain.settlement.reconciliation import BreakKind
-from services.bank_breaks import returned_payout, take_back
+from services.payout_breaks import book_meaning, require_meaning
 from storage.audit import AuditLog
 from storage.breaks import BreakFilter, BreakRow, Breaks, Reason
 from storage.engine import Database
@@ -113,26 +113,28 @@ class BreakService:
             return row
 
     async def explain(self, actor: Actor, break_id: UUID, reason: Reason, note: str) -> BreakRow:
-        """Say why it is there; another person solves it then. Raises ConflictProblem when it is solved, or said to be
-        a payout that the bank returned and cannot be one."""
+        """Say why it is there; another person solves it then. Raises ConflictProblem when it is solved, or when
+        what is said of a payout cannot be: that it was returned, or paid after all."""
         actor.require(Permission.SETTLEMENTS_RUN)
         async with UnitOfWork(self._database) as work:
             row = await _unsolved(work, actor, break_id)
-            if reason == "returned":
-                await returned_payout(work, row)
+            await require_meaning(work, row, reason)
             row.state, row.reason, row.note = "explained", reason, note
             row.explained_by, row.explained_at, row.changed_at = actor.login, work.now, work.now
             await _record(work, actor, "break.explain", row, {"reason": reason, "note": note})
             return row
 
     async def solve(self, actor: Actor, break_id: UUID, note: str | None = None) -> BreakRow:
-        """Let an explained difference go; a payout that the bank returned is booked back with it, for the next batch to
-        pay. Raises AuthorizationProblem for who explained it, ConflictProblem for one that nobody explained."""
+        """Let an explained difference go. A payout that the bank returned is booked back with it, for the next batch to
+        pay; one that was paid after all is taken off the payee's balance.
+
+        :raises AuthorizationProblem: for who explained it. :raises ConflictProblem: nobody explained it, or what is
+            said of a payout cannot be any more.
+        """
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
             row = await _explained(work, actor, break_id)
-            if row.reason == "returned":
-                await take_back(work, row)
+            await book_meaning(work, row)
             row.state, row.solved_by = "solved", actor.login
             row.solved_at = row.changed_at = work.now
             detail = {"note": note, "difference_minor": row.difference_minor, "reason": row.reason}

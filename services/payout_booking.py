@@ -79,6 +79,29 @@ async def settle_bounced(work: UnitOfWork, payout: PayoutRow) -> None:
     await Ledger(work).book([bounced])
 
 
+async def settle_after_all(work: UnitOfWork, payout: PayoutRow, by: UUID) -> None:
+    """Book that a locked payout was paid although it had failed, or once more than it should: `payable` to the rail,
+    even below nothing, so that what the payee earns next makes up for it.
+
+    by: what it was found by; booked by it already, it stays as it is. A payout that had failed is paid so once.
+    """
+    has_failed = payout.state != "paid"
+    key = uuid5(_KEYS, f"{payout.number}/after-all" if has_failed else f"{payout.number}/once-more/{by}")
+    booked = (await Ledger(work).periods_of([key])).get(key)
+    period = booked if booked is not None else (await _period_of_batch(work, payout.batch)).id
+    paid = Transfer(
+        key=key,
+        period=period,
+        debit=LedgerAccount("payable", payout.payee),
+        credit=LedgerAccount(payout.rail),
+        amount_minor=payout.amount_minor,
+        currency=payout.currency,
+        kind="payout-paid" if has_failed else "payout-overpaid",
+        source=f"payout/{payout.number}",
+    )
+    await Ledger(work).book([paid])
+
+
 async def settle_part(work: UnitOfWork, payout: PayoutRow, rail_account: AccountKind, paid_minor: int) -> None:
     """Book a locked payout that its rail paid in part, for good: that much to the rail, the rest back to `payable`.
 

@@ -20,8 +20,9 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 State = Literal["open", "explained", "solved"]
-Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off", "returned"]
-"""returned: the bank sent a payout back that it had paid; solving it books that."""
+Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off", "returned", "paid-after-all"]
+"""returned: the bank sent a payout back that it had paid; paid-after-all: a payout had failed, or was paid, and money
+left for it all the same. Solving these books that."""
 
 
 class BreakRow(Table, table=True):

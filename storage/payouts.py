@@ -258,6 +258,15 @@ class Payouts(Repository):
         row.state, row.reason, row.changed_at = "failed", "returned", self.now
         return True
 
+    def pay_after_all(self, row: PayoutRow, rail_number: str | None) -> bool:
+        """Write that a locked payout was paid although it had failed, which is known since now; False when it had
+        not. rail_number: the rail's own number of it, where it is said."""
+        if row.state not in ("failed", "cancelled"):
+            return False
+        row.rail_number = rail_number or row.rail_number
+        row.state, row.reason, row.changed_at, row.ended_at = "paid", "paid-after-all", self.now, self.now
+        return True
+
     def wait(self, row: PayoutRow, for_s: float) -> None:
         """Ask about it again so much later."""
         row.next_at = self.now + timedelta(seconds=for_s)

@@ -93,7 +93,9 @@ _ENDED_OTHERWISE = """
     WHERE m.account = %(account)b AND m.family = 'share' AND m.rule <> 'net' AND s.state = 'failed'
     UNION
     SELECT b.day FROM breaks b JOIN payouts p ON p.number = b.number
-    WHERE b.account = %(account)b AND b.stands AND b.family = 'transfer' AND b.reason = 'returned'
-        AND p.state = 'failed'
+    WHERE b.account = %(account)b AND b.stands AND b.family = 'transfer' AND (
+        (b.reason = 'returned' AND p.state = 'failed')
+        OR (b.reason = 'paid-after-all' AND b.kind = 'state' AND p.state = 'paid')
+    )
     ORDER BY day
 """

@@ -49,7 +49,7 @@ _STATED = filled(
     """
     SELECT payee, currency, number, rail,
         CASE
-            WHEN paid > 0 AND returned > 0 THEN 'part'
+            WHEN paid > 0 AND paid < amount AND returned > 0 THEN 'part'
             WHEN state IN ('paid', 'failed', 'cancelled') AND reserved AND paid = 0 AND returned = 0 THEN 'later'
             ELSE state
         END,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -62,7 +63,8 @@ async def test_a_payout_that_the_bank_sends_back_is_paid_again_by_the_word_of_tw
         await cashier.breaks.explain(QIAN, found.id, "returned", "再来一次")
 
 
-async def test_what_was_paid_twice_or_after_all_is_a_break_that_books_nothing(cashier: Cashier) -> None:
+async def two_paid_otherwise(cashier: Cashier) -> UUID:
+    """A batch in whose answers P1 was paid twice, and P2 was paid after it had failed."""
     batch = await cashier.batch(AMOUNTS)
     await cashier.files.make(QIAN, batch)
     await cashier.answer(batch, PAID_1, FAILED_2)
@@ -73,6 +75,11 @@ async def test_what_was_paid_twice_or_after_all_is_a_break_that_books_nothing(ca
         ("state", "transfer", two, -1_000, "open"),
     }
     assert await untied(cashier) == []
+    return batch
+
+
+async def test_what_was_paid_twice_or_after_all_and_came_back_books_nothing(cashier: Cashier) -> None:
+    await two_paid_otherwise(cashier)
     booked = await cashier.balances()
     for each in (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items:
         with pytest.raises(ConflictProblem):
@@ -80,6 +87,37 @@ async def test_what_was_paid_twice_or_after_all_is_a_break_that_books_nothing(ca
         await cashier.breaks.explain(QIAN, each.id, "platform-error", "银行重复付款，已追回")
         await cashier.breaks.solve(WU, each.id)
     assert await cashier.balances() == booked
+
+
+async def test_what_was_paid_twice_or_after_all_and_stays_with_the_payee_is_taken_off_what_they_get_next(
+    cashier: Cashier,
+) -> None:
+    batch = await two_paid_otherwise(cashier)
+    before = await cashier.balances()
+    assert before["payable"] == 1_000, "P2's, who would be paid once more"
+    for each in (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items:
+        await cashier.breaks.explain(QIAN, each.id, "paid-after-all", "收款人确认收到，附回单")
+        with pytest.raises(AuthorizationProblem):
+            await cashier.breaks.solve(an_actor("qian", Role.FINANCE, Role.APPROVER), each.id)
+        await cashier.breaks.solve(WU, each.id)
+    after = await cashier.balances()
+    assert (after["bank"], after["payable"]) == (before["bank"] + 69_765, -68_765), "P1 owes what was paid twice"
+    assert (await cashier.states())["P2"][::2] == ("paid", "paid-after-all")
+    assert await breaks_of(cashier) == []
+    assert await untied(cashier) == []
+    await cashier.answer(batch, ("P2", "成功", "10.00", "S2", ""))
+    assert await breaks_of(cashier) == [], "it agrees by now"
+    assert await cashier.balances() == after
+
+
+async def test_what_never_failed_was_not_paid_after_all(cashier: Cashier) -> None:
+    batch = await cashier.batch(AMOUNTS)
+    await cashier.files.make(QIAN, batch)
+    await cashier.answer(batch, PAID_1)
+    await cashier.answer(batch, ("P1", "退票", "687.65", "", ""))
+    (found,) = (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items
+    with pytest.raises(ConflictProblem, match="paid after all"):
+        await cashier.breaks.explain(QIAN, found.id, "paid-after-all", "并没有")
 
 
 async def test_breaks_of_banks_are_seen_by_who_sees_everything(cashier: Cashier) -> None:
