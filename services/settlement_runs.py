@@ -17,6 +17,7 @@ from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early, refuse_settling_early
 from services.calculations import CalculationSteps, Wanted
 from services.left_out import refuse_left_out
+from services.scheme_versions import authors_of
 from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_remarks import remarks_on
 from storage.audit import AuditLog
@@ -177,7 +178,7 @@ class SettlementRunService:
     async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it, or it moves more than the person may approve.
+        :raises AuthorizationProblem: who asked for it, wrote or published its scheme, or may not approve so much.
         :raises ConflictProblem: it is not computed, or decided, or days of it were settled by another cycle meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
@@ -196,7 +197,7 @@ class SettlementRunService:
                 self._policy.require_within_limit(actor, run.moved_minor or abs(run.total_minor or 0))
                 await SettlementOverlaps(work).hold(run.scheme)
                 for each in await SettlementRuns(work).calculations(run_id):
-                    await self._refuse_paying_twice(work, each.calculation)
+                    await self._require_approvable(work, actor, each.calculation)
             await SettlementRuns(work).decide(run_id, actor.login, approved=approve, note=note)
             approvals = await SettlementRuns(work).approvals(run_id)
             if not approve:
@@ -207,9 +208,11 @@ class SettlementRunService:
             await AuditLog(work).record(actor, action, _target(run_id), {"note": note, "state": run.state})
             return await _view(work, run)
 
-    async def _refuse_paying_twice(self, work: UnitOfWork, calculation: UUID) -> None:
+    async def _require_approvable(self, work: UnitOfWork, actor: Actor, calculation: UUID) -> None:
         row = await Calculations(work).find(calculation)
         if row is not None:
+            authors = await authors_of(work, row.scheme, row.version)
+            require_second_person(actor, authors, Text("自己方案的结算", "A settlement by one's own scheme"))
             await refuse_paying_twice(work, row)
 
     async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:

@@ -26,7 +26,7 @@ from storage.settlement_runs import SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, Office, office
-from tests.services.test_selling import NOW, a_refund, an_order
+from tests.services.test_selling import NOW, OPS, a_refund, an_order
 
 __all__ = ["office"]
 QIAN, WU, HE = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER), an_actor("he", Role.APPROVER)
@@ -110,6 +110,15 @@ async def test_nothing_is_booked_before_another_person_approves(office: Office, 
     assert await books.payable() == P1
     with pytest.raises(ConflictProblem):
         await books.runs.decide(HE, view.run.id, approve=False)
+
+
+async def test_who_wrote_a_scheme_approves_no_settlement_by_it(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    with pytest.raises(AuthorizationProblem) as refused:
+        await books.runs.decide(an_actor(OPS.login, Role.OPS, Role.APPROVER), view.run.id, approve=True)
+    assert "own scheme" in refused.value.text.en
+    assert (await books.runs.show(QIAN, view.run.id)).run.state == "computed"
 
 
 async def test_the_database_itself_lets_nobody_approve_their_own(office: Office, books: Books) -> None:
