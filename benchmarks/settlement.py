@@ -1,4 +1,4 @@
-"""A month's settlement: frozen, computed alone, then by downline, beside the same sums by DuckDB in memory."""
+"""A month's settlement: frozen, computed, booked, beside the same sums by DuckDB in memory; and its reports."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ import psycopg
 from sqlalchemy import text
 
 from benchmarks.figures import Figure
+from benchmarks.reports import report_figures
 from domain.access import Role, system_actor
 from domain.settlement.scheme import Scheme
 from domain.settlement.scheme_reading import scheme_of
@@ -41,6 +42,7 @@ NOTE = (
     "BENCH_SALES and BENCH_PAYEES set how many. The floor is the same sums by DuckDB over the same rows in memory"
 )
 _ACTOR = system_actor("benchmarks")
+_KEYS = Keyring({"k1": b"1" * 32})
 _DAY = date(2026, 5, 1)
 _AT_ONCE = 2
 _TURNS = 2
@@ -77,8 +79,12 @@ scheme:
 _SEED = (
     """
     INSERT INTO payees (code, name, role, active, version, created_at, changed_at)
-    SELECT 'P' || n, '\\x00', CASE WHEN n <= {cities} THEN 'city' ELSE 'promoter' END, true, 1, now(), now()
+    SELECT 'P' || n, '\\x{name}', CASE WHEN n <= {cities} THEN 'city' ELSE 'promoter' END, true, 1, now(), now()
     FROM generate_series(1, {payees}) AS n
+    """,
+    """
+    INSERT INTO payee_terms (payee, since, role, active, set_at, set_by)
+    SELECT id, '2026-01-01', role, true, now(), 'bench' FROM payees
     """,
     """
     INSERT INTO payee_uplines (payee, since, upline, set_at, set_by)
@@ -123,7 +129,7 @@ async def measure() -> list[Figure]:
         async with EmbeddedPostgres(Path(directory)) as server:
             url = server.url("postgres")
             upgrade(url)
-            database = Database(url, Keyring({"k1": b"1" * 32}), pool_size=8)
+            database = Database(url, _KEYS, pool_size=8)
             try:
                 return await _measure(database, url)
             finally:
@@ -141,6 +147,7 @@ async def _measure(database: Database, url: str) -> list[Figure]:
     settled, transfers, booking = await _settled(database, steps)
     runs.append(settled)
     floor, differing = await _floor(database, url, runs[0].calculation)
+    reports = await report_figures(database, "bench", _DAY)
     rows, digests = await _outcome(database, [each.calculation for each in runs])
     whole = [sum(each.seconds.values()) for each in runs]
     return [
@@ -159,15 +166,17 @@ async def _measure(database: Database, url: str) -> list[Figure]:
         Figure("lines in a second, computed", [SALES / each for each in whole], "lines/s"),
         Figure("different digests of these calculations", [float(len(digests))], "", better="lower", aim=1.0),
         Figure("bases that differ from DuckDB's", [float(differing)], "", better="lower", aim=0.0),
+        *reports,
         Figure("memory of this process at most", [_peak_mb()], "MB", better="lower"),
     ]
 
 
 def _seed(url: str) -> float:
     cities = max(PAYEES // 100, 1)
+    name = _KEYS.encrypt("某人".encode(), "payees.name").hex()
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _SEED[:-1]:
-            connection.execute(statement.format(payees=PAYEES, cities=cities))
+            connection.execute(statement.format(payees=PAYEES, cities=cities, name=name))
         begun = time.perf_counter()
         for start in range(1, SALES + 1, _CHUNK):
             end = min(start + _CHUNK - 1, SALES)
