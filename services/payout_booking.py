@@ -22,11 +22,8 @@ _KEYS = UUID("0f2a6c1e-58d7-5c0b-9b3e-7d1f4a9c2e60")
 _MOST_CLOSED_AHEAD = 400
 
 
-async def booking_period(work: UnitOfWork, scheme: str, day: date, currency: str | None = None) -> SettlementPeriodRow:
+async def booking_period(work: UnitOfWork, scheme: str, day: date) -> SettlementPeriodRow:
     """The period of a scheme's own cycle that a Shanghai day is in, or the first after it that is not closed.
-
-    currency: of what is booked. Where the scheme is settled in another one by now, its last open period in this one;
-    or, as all of them are closed, the day alone, which stands in the way of no settlement.
 
     :raises NotFoundProblem: nothing was ever settled by such a scheme. :raises ConflictProblem: all of the next
         hundreds of periods are closed.

@@ -12,9 +12,9 @@ from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from services.payout_booking import settle
 from services.payout_planning import batch_of
+from services.payouts import NamedPayout, named_payouts
 from storage.audit import AuditLog
 from storage.engine import Database
-from storage.payees import Payees
 from storage.payout_batches import PayoutBatchRow
 from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
@@ -32,14 +32,6 @@ class CalledOff:
     payouts: int
     amount_minor: int
     more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CalledOffPayout:
-    """A payout that was called off, and the merchant's number of its payee."""
-
-    payout: PayoutRow
-    payee: str
 
 
 class PayoutCallOffs:
@@ -69,7 +61,7 @@ class PayoutCallOffs:
                 return CalledOff(payouts, amount_minor, more=False)
         return CalledOff(payouts, amount_minor, more=True)
 
-    async def of_one(self, actor: Actor, number: str, note: str) -> CalledOffPayout:
+    async def of_one(self, actor: Actor, number: str, note: str) -> NamedPayout:
         """Call off one payout.
 
         :raises NotFoundProblem: there is no such payout. :raises AuthorizationProblem: who asked for its batch.
@@ -86,7 +78,7 @@ class PayoutCallOffs:
             if row.first_sent_at is not None:
                 raise _was_sent(row)
             await _call_off(work, actor, f"payout:{number}", [row], note)
-            return CalledOffPayout(row, (await Payees(work).codes([row.payee]))[row.payee])
+            return (await named_payouts(work, [row]))[0]
 
 
 async def _call_off(work: UnitOfWork, actor: Actor, target: str, rows: Sequence[PayoutRow], note: str) -> None:

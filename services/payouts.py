@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from domain.access import Actor, Permission, require_second_person, system_actor
-from domain.problems import ConflictProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payouts import Omission, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
@@ -22,6 +22,7 @@ from storage.engine import Database
 from storage.paging import Page, PageRequest
 from storage.payees import Payees
 from storage.payout_batches import PayoutApprovalRow, PayoutBatches, PayoutBatchRow
+from storage.payout_shares import PayoutShares
 from storage.payouts import DaySum, PayoutRow, Payouts, StateSum
 from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
@@ -55,10 +56,12 @@ class BatchView:
 
 @dataclass(frozen=True, slots=True)
 class NamedPayout:
-    """A payout and the merchant's number of its payee."""
+    """A payout, the merchant's number of its payee, and what of it reached them, which a rail that pays in pieces may
+    have done in part."""
 
     payout: PayoutRow
     payee: str
+    paid_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class PayoutService:
                 id=uuid4(),
                 scheme=wish.scheme,
                 currency=scheme.currency,
-                period=(await booking_period(work, wish.scheme, day, scheme.currency)).id,
+                period=(await booking_period(work, wish.scheme, day)).id,
                 day=day,
                 state="planning",
                 terms=terms.model_dump(mode="json"),
@@ -193,8 +196,16 @@ class PayoutService:
         async with UnitOfWork(self._database) as work:
             await batch_of(work, batch_id)
             found = await Payouts(work).search(batch_id, page, state=state, rail=rail)
-            codes = await Payees(work).codes({each.payee for each in found.items})
-            return Page([NamedPayout(each, codes[each.payee]) for each in found.items], found.next_cursor)
+            return Page(await named_payouts(work, found.items), found.next_cursor)
+
+    async def payout(self, actor: Actor, number: str) -> NamedPayout:
+        """One payout by our number. Raises NotFoundProblem."""
+        _require_reading(actor)
+        async with UnitOfWork(self._database) as work:
+            row = await Payouts(work).find(number)
+            if row is None:
+                raise NotFoundProblem(Text(f"没有付款 {number}", f"There is no payout {number}"))
+            return (await named_payouts(work, [row]))[0]
 
     async def omissions(self, actor: Actor, batch_id: UUID) -> Sequence[NamedOmission]:
         """Who of a batch is not paid, the largest sums first. Raises NotFoundProblem."""
@@ -230,6 +241,14 @@ class PayoutService:
                 )
             )
         return await self._steps.scheme(work, row)
+
+
+async def named_payouts(work: UnitOfWork, rows: Sequence[PayoutRow]) -> Sequence[NamedPayout]:
+    """Payouts as people read them."""
+    codes = await Payees(work).codes({each.payee for each in rows})
+    shared = await PayoutShares(work).shared([each.id for each in rows if each.rail == "profit-sharing"])
+    paid = {each.id: each.amount_minor if each.state == "paid" else shared.get(each.id, 0) for each in rows}
+    return [NamedPayout(each, codes[each.payee], paid[each.id]) for each in rows]
 
 
 def _require_reading(actor: Actor) -> None:

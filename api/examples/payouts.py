@@ -25,6 +25,7 @@ _PAYOUT = {
     "payee": "P-0137",
     "rail": "wechat-pay",
     "amount_minor": 68_765,
+    "paid_minor": 0,
     "offset_minor": 0,
     "currency": "CNY",
     "state": "awaiting_user",
@@ -104,6 +105,7 @@ RESPONSES: dict[str, Any] = {
         **{**_PAYOUT, "rail": "bank", "state": "cancelled", "attempts": 0, "rail_number": None},
         **{"reason": "called-off", "ended_at": "2026-12-08T02:00:00Z"},
     },
+    "show_payout": _PAYOUT,
     "show_payout_confirmation": {
         **{name: _PAYOUT[name] for name in ("number", "payee", "amount_minor", "currency")},
         **{"account": "main", "mch_id": "1900001109", "app_id": "wxEXAMPLE00000001", "package_info": "EXAMPLE"},

@@ -16,8 +16,7 @@ from api.routes.settlement_runs import ApprovalOut, VerdictIn
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.settlement.payouts import OMISSIONS, RAILS, Omission, Rail, RailQuota, State
-from services.payouts import BatchView, PayoutWish
-from storage.payouts import PayoutRow
+from services.payouts import BatchView, NamedPayout, PayoutWish
 
 payouts = router("/api/v1/settlement/payouts", "settlement")
 
@@ -105,12 +104,14 @@ class BatchShown(BaseModel):
 
 class PayoutOut(BaseModel):
     """A payout. number: ours, the same for every attempt; rail_number: the rail's own. pay_on: not before that day;
-    put_off: how often to the next day, because its rail took no more. first_sent_at: when its rail may have had it."""
+    put_off: how often to the next day, because its rail took no more. first_sent_at: when its rail may have had it.
+    paid_minor: what of it reached the payee; of a profit sharing that failed in part what was shared."""
 
     number: str
     payee: str
     rail: Rail
     amount_minor: int
+    paid_minor: int
     offset_minor: int
     currency: str
     state: State
@@ -201,7 +202,7 @@ async def list_payouts(
 ) -> PageOf[PayoutOut]:
     """可按状态与渠道筛选。· By state and rail, where they are given."""
     found = await deps.payouts.payouts(actor, batch_id, page, state=state, rail=rail)
-    items = [payout_out(each.payout, each.payee) for each in found.items]
+    items = [payout_out(each) for each in found.items]
     return PageOf[PayoutOut](items=items, next_cursor=found.next_cursor)
 
 
@@ -217,9 +218,10 @@ def _told(reason: Omission) -> Sentence:
     return Sentence(**OMISSIONS[reason].as_dict())
 
 
-def payout_out(row: PayoutRow, payee: str) -> PayoutOut:
-    """A payout as the API shows it. payee: the merchant's number of who gets it."""
-    return PayoutOut.model_validate({**row.model_dump(), "payee": payee})
+def payout_out(found: NamedPayout) -> PayoutOut:
+    """A payout as the API shows it."""
+    told = {**found.payout.model_dump(), "payee": found.payee, "paid_minor": found.paid_minor}
+    return PayoutOut.model_validate(told)
 
 
 def _shown(view: BatchView) -> BatchShown:

@@ -1,4 +1,4 @@
-"""One payout by its number: what its payee needs to confirm it, and calling it off."""
+"""One payout by its number: where it stands, what its payee needs to confirm it, and calling it off."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from domain.access import Actor, Permission
 single_payouts = router("/api/v1/payouts", "settlement")
 
 Looker = Annotated[Actor, requires(Permission.PAYEES_READ)]
+Reader = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
 Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 PayoutNumber = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9]{1,32}$", description="付款单号 · our number of the payout", examples=["P4d7a1c9e"])
@@ -35,6 +36,12 @@ class ConfirmationOut(BaseModel):
     app_id: str
     package_info: str = Field(repr=False)
     expires_at: AwareDatetime
+
+
+@single_payouts.get("/{number}", summary="查询一笔付款 · Show a payout")
+async def show_payout(number: PayoutNumber, actor: Reader, deps: Deps) -> PayoutOut:
+    """状态、原因、渠道的单号与已付金额。· Its state and reason, the rail's own number, and what was paid of it."""
+    return payout_out(await deps.payouts.payout(actor, number))
 
 
 @single_payouts.get("/{number}/confirmation", summary="确认收款所需 · What a payee needs to confirm it")
@@ -65,4 +72,4 @@ async def call_payout_off(number: PayoutNumber, wanted: CallOffIn, actor: Decide
     meanwhile is refused with its state.
     """
     found = await deps.payout_call_offs.of_one(actor, number, wanted.note)
-    return payout_out(found.payout, found.payee)
+    return payout_out(found)

@@ -135,6 +135,7 @@ NEEDS = {
     "GET /api/v1/settlement/payouts/{batch_id}": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/payouts/{batch_id}/payouts": {_P.SETTLEMENTS_READ},
     "GET /api/v1/settlement/payouts/{batch_id}/omissions": {_P.SETTLEMENTS_READ},
+    "GET /api/v1/payouts/{number}": {_P.SETTLEMENTS_READ},
     "GET /api/v1/payouts/{number}/confirmation": {_P.PAYEES_READ},
     "POST /api/v1/payouts/{number}/call-off": {_P.PAYOUTS_APPROVE},
     "POST /api/v1/settlement/payouts/{batch_id}/call-off": {_P.PAYOUTS_APPROVE},

@@ -79,6 +79,25 @@ async def test_who_pays_gets_what_the_payees_app_needs_for_a_reason(house: House
     assert (refused.status_code, problem(refused)["state"]) == (409, "paid")
 
 
+async def test_a_payout_is_shown_by_its_number(house: House) -> None:
+    number, batch = await a_payout(house, "reserved")
+    for who in ("finance", "approver", "auditor"):
+        shown = (await house.get(who, f"/api/v1/payouts/{number}")).json()
+        assert (shown["payee"], shown["state"], shown["amount_minor"], shown["paid_minor"]) == (
+            "W-1", "reserved", 68_765, 0,
+        )  # fmt: skip
+        listed = (await house.get(who, f"/api/v1/settlement/payouts/{batch}/payouts")).json()["items"]
+        assert listed == [shown]
+    assert (await house.get("agent", f"/api/v1/payouts/{number}")).status_code == 403
+    assert (await house.get("finance", f"/api/v1/payouts/P{'0' * 31}")).status_code == 404
+    async with UnitOfWork(house.database) as work:
+        row = await Payouts(work).find(number, for_update=True)
+        assert row is not None
+        Payouts(work).move(row, "submitting")
+        Payouts(work).move(row, "paid")
+    assert (await house.get("finance", f"/api/v1/payouts/{number}")).json()["paid_minor"] == 68_765
+
+
 async def test_a_second_person_calls_off_what_no_rail_was_asked_for(house: House) -> None:
     number, batch = await a_payout(house, "reserved")
     one, all_of_it = f"/api/v1/payouts/{number}/call-off", f"/api/v1/settlement/payouts/{batch}/call-off"

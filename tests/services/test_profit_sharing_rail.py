@@ -14,8 +14,10 @@ from domain.problems import ProblemError
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import Payer
 from domain.settlement.profit_sharing import CERTAIN_AFTER
+from services.calculations import CalculationSteps
 from services.paying import Paying
 from services.payout_rails import RailAnswer
+from services.payouts import PayoutService
 from services.share_requests import ShareRequests
 from simulator import trade
 from simulator.platforms.wechat_pay.sharing import SharedPayment
@@ -29,6 +31,7 @@ from tests.clock import SteppedClock
 from tests.connectors.harness import Outside, outside
 from tests.services.sharing import MERCHANT, Till
 from tests.services.test_selling import an_order
+from tests.services.test_settlement_runs import QIAN
 
 ORDERS = {"platform": "wechat_pay", "api": "profitsharing/orders"}
 RECEIVERS = {"platform": "wechat_pay", "api": "profitsharing/receivers/add"}
@@ -148,6 +151,8 @@ async def test_what_was_shared_of_a_payout_that_failed_is_told_to_the_fen(till: 
     async with UnitOfWork(till.database) as work:
         assert await PayoutShares(work).shared([order.id]) == {order.id: answer.paid_minor}
     await till.move(order, "failed")
+    found = await PayoutService(till.database, CalculationSteps(till.database)).payout(QIAN, order.number)
+    assert (found.payout.state, found.paid_minor) == ("failed", answer.paid_minor)
 
 
 async def test_a_receiver_who_can_get_nothing_is_not_tried_again_and_again(
