@@ -8,7 +8,6 @@ import asyncio
 import os
 import shutil
 import sys
-import sysconfig
 import tempfile
 from collections.abc import AsyncIterator
 from itertools import count
@@ -22,10 +21,10 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
-from runtime.search_attributes import register_search_attributes
 from storage.encryption import Keyring
 from storage.engine import Database
 from tests.clock import SteppedClock
+from tests.time_skipping import time_skipping_server
 
 # What CI runs must be the same for the same commit; a developer's runs look for what nobody thought of yet.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
@@ -151,8 +150,6 @@ async def temporal(temporal_server: EmbeddedTemporal) -> Client:
 
 @pytest.fixture(scope="session")
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """The test server that jumps over waiting time; it cannot list or count runs, nor keep schedules."""
-    program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
-    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(program)) as environment:
-        await register_search_attributes(environment.client)
+    """The test server that jumps over waiting time: whose time it is depends on whatever ran before."""
+    async with time_skipping_server() as environment:
         yield environment

@@ -50,10 +50,10 @@ class Outside:
         return CONNECTORS[platform].open(await self.account(platform), self.link)
 
     async def break_things(self, *rules: dict[str, Any]) -> None:
-        """Put exactly these fault rules in force; where they mean silence, patience becomes short."""
-        if any(rule["fault"].startswith("timeout") for rule in rules):
-            # In place: clients that are open already wait no longer either.
-            object.__setattr__(self.link, "answer_timeout_s", self.impatient_s)
+        """Put exactly these fault rules in force; while they mean silence, patience is short."""
+        is_silent = any(rule["fault"].startswith("timeout") for rule in rules)
+        # In place: clients that are open already wait as long.
+        object.__setattr__(self.link, "answer_timeout_s", self.impatient_s if is_silent else PATIENT_S)
         await self.sim.admin("PUT", "/faults", json={"rules": list(rules)})
 
     async def effects(self, **wanted: str) -> int:

@@ -32,7 +32,7 @@ async def test_payees_of_old_were_what_they_were_settled_as(database: Database, 
     stores.on(date(2026, 11, 20))
     await stores.sell("E2", "P3", date(2026, 11, 5))
     stores.on(DECEMBER)
-    await stores.books.closed(NOVEMBER)
+    await stores.books.closed(NOVEMBER, "month")
     before = await stores.books.payable()
     # What happened since, as it stood in the rows alone.
     stores.on(date(2026, 12, 3))

@@ -33,6 +33,7 @@ from storage.settlement_periods import SettlementPeriods
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
 from tests.services.test_settlement_runs import QIAN
+from tests.time_skipping import time_skipping_server
 from workflows import messages, payouts
 from workflows.payouts import PayingWorkflow, PayoutChunkWorkflow, PayoutPlanWorkflow
 
@@ -140,6 +141,13 @@ async def states(database: Database) -> dict[str, int]:
     async with UnitOfWork(database) as work:
         rows = await work.session.execute(text("SELECT state, count(*) FROM payouts GROUP BY state"))
         return {row[0]: row[1] for row in rows}
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server of its own: others have jumped over centuries by then, which no calendar has."""
+    async with time_skipping_server() as environment:
+        yield environment
 
 
 @pytest.fixture
