@@ -29,6 +29,7 @@ from api.routes.events import events
 from api.routes.explanations import explanations
 from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
+from api.routes.invitations import invitations
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
 from api.routes.payee_accounts import payee_accounts
@@ -90,6 +91,7 @@ ROUTERS = (
     customers,
     suppressions,
     consents,
+    invitations,
     profiles,
     identity_decisions,
     identity_suggestions,

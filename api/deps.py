@@ -33,6 +33,7 @@ from services.failed_lookups import FailedLookupService
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
+from services.invitations import InvitationService
 from services.organisation import OrganisationTree
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
@@ -101,6 +102,7 @@ class ApiDependencies:
     tag_trials: TagTrials
     suppressions: SuppressionService
     consents: ConsentService
+    invitations: InvitationService
     subscriptions: SubscriptionService
     inbox: InboxService
     quarantine: QuarantineService

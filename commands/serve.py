@@ -92,6 +92,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         tag_trials=application.tag_trials,
         suppressions=application.suppressions,
         consents=application.consents,
+        invitations=application.invitations,
         subscriptions=application.subscriptions,
         inbox=application.inbox,
         quarantine=application.quarantine,

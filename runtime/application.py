@@ -48,6 +48,7 @@ from services.identities import IdentityService
 from services.imports import Imports
 from services.inbox import InboxService
 from services.intake import Intake
+from services.invitations import InvitationService
 from services.lookups import LookupDesk, LookupService
 from services.orders import OrderService
 from services.people import People
@@ -235,6 +236,10 @@ class Application(SettlementServices):
     @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
+    def invitations(self) -> InvitationService:
+        return InvitationService(self.database)
 
     @cached_property
     def consents(self) -> ConsentService:

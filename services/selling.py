@@ -15,12 +15,13 @@ import structlog
 
 from domain.money import HOME_CURRENCY, minor_rate
 from domain.problems import Text
-from domain.settlement.attribution import AttributionRules, Basis, Clues, Shares, attribute, keys_of
+from domain.settlement.attribution import AttributionRules, Basis, Clues, Invited, Key, Shares, attribute, keys_of
 from domain.settlement.selling import WORD_FIELDS, Sale, SoldLine, SoldOrder, WentBack, differences, sales_of
 from services.attribution_book import AttributionBook
 from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
+from storage.invitations import Invitations, InvitedBy
 from storage.locks import lock
 from storage.orders import OrderName
 from storage.payees import Payees
@@ -142,9 +143,15 @@ class Selling:
             left = {role: ways for role, ways in rules.roles.items() if role not in owners}
             if left and batch.lines.get(each.key):
                 open_to[each.key] = rules._replace(roles=left)
-        clues = await self._clues(work, rules, [each for each in batch.orders if each.key in open_to])
+        undecided = [each for each in batch.orders if each.key in open_to]
+        invited = await _invited(work, rules, undecided)
+        clues = await self._clues(work, rules, undecided, invited)
         wanted = {key for order, clue in clues.items() for key in keys_of(open_to[order], clue)}
-        holdings = await Payees(work).holdings(wanted)
+        by_invitation = {Key("invitation", str(each.invitation)): each.payee for each in invited}
+        holdings = {
+            **await Payees(work).holdings(wanted - by_invitation.keys()),
+            **await Payees(work).standing({key: payee for key, payee in by_invitation.items() if key in wanted}),
+        }
         found = {order: attribute(open_to[order], clue, holdings) for order, clue in clues.items()}
         for order, owners_found in found.items():
             batch.owners[order] |= {each.role: each.shares for each in owners_found}
@@ -161,9 +168,13 @@ class Selling:
         return known.ever
 
     async def _clues(
-        self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]
+        self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder], invited: Sequence[InvitedBy]
     ) -> dict[int, Clues]:
-        """What orders say of whose they are."""
+        """What orders say of whose they are. invited: who stands above their buyers."""
+        above: dict[int, list[Invited]] = defaultdict(list)
+        began = {each.key: _began(each) for each in orders}
+        for one in invited:
+            above[one.order_key].append(Invited(str(one.invitation), one.level, began[one.order_key] - one.at))
         scans: dict[int, list[tuple[str, timedelta]]] = defaultdict(list)
         if rules.furthest_scan:
             buyers = {each.key: (each.identity_id, _began(each)) for each in orders if each.identity_id is not None}
@@ -177,6 +188,7 @@ class Selling:
                 channel=each.channel,
                 influencer=_influencer(each),
                 scans=scans[each.key],
+                invited=above[each.key],
             )
             for each in orders
         }
@@ -221,6 +233,12 @@ class Selling:
         }
         rates: Mapping[tuple[str, date], Decimal] = await ExchangeRates(work).on(set(wanted.values()))
         return {key: minor_rate(rates[named], named[0]) for key, named in wanted.items() if named in rates}
+
+
+async def _invited(work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> Sequence[InvitedBy]:
+    """Who stands above the buyers of orders, where the rules ask for that."""
+    buyers = {each.key: (each.identity_id, _began(each)) for each in orders if each.identity_id is not None}
+    return await Invitations(work).inviters(buyers, rules.most_invitations)
 
 
 async def _counting(

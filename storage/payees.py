@@ -9,6 +9,7 @@ from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
 from domain.settlement.attribution import Holding, Key
+from domain.settlement.exact import WEIGHT
 from domain.settlement.payees import KeyKind, Payee, PayoutDetails
 from storage.bulk import fetch
 from storage.encryption import EncryptedJson, EncryptedText
@@ -84,6 +85,13 @@ _HOLDINGS = """
         SELECT role, active, since, lag(since) OVER own AS earlier, lead(since) OVER own AS until
         FROM payee_terms WHERE payee = k.payee WINDOW own AS (ORDER BY since)
     ) t ON t.active
+"""
+_STANDING = """
+    SELECT t.payee, t.role, CASE WHEN t.earlier IS NULL THEN date '0001-01-01' ELSE t.since END, t.until
+    FROM (
+        SELECT payee, role, active, since, lag(since) OVER own AS earlier, lead(since) OVER own AS until
+        FROM payee_terms WHERE payee = ANY(%(payees)b::integer[]) WINDOW own AS (PARTITION BY payee ORDER BY since)
+    ) t WHERE t.active
 """
 _UPLINES_AT = """
     SELECT DISTINCT ON (payee) payee, upline FROM payee_uplines
@@ -207,6 +215,15 @@ class Payees(Repository):
             for kind, value, *holding in await fetch(self.work, _HOLDINGS, values):
                 found.setdefault(Key(kind, value), []).append(Holding(*holding))
         return found
+
+    async def standing(self, payees: Mapping[Key, int]) -> Mapping[Key, Sequence[Holding]]:
+        """The payees behind some clues, as if each held the whole of it, on the days on which they are active."""
+        found: dict[int, list[Holding]] = {}
+        if payees:
+            rows = await fetch(self.work, _STANDING, {"payees": sorted(set(payees.values()))})
+            for payee, role, since, until in rows:
+                found.setdefault(payee, []).append(Holding(payee, role, WEIGHT, since, until))
+        return {key: found.get(payee, ()) for key, payee in payees.items()}
 
     async def roles_among(self, roles: Collection[str]) -> set[str]:
         """Those of these roles that somebody has."""

@@ -28,6 +28,7 @@ from storage.identity_links import IdentityDecisionKeyRow, IdentityDecisionRow, 
 from storage.identity_reviews import IdentityMoveRow, IdentitySuggestionRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
+from storage.invitations import InvitationRow
 from storage.lookups import LookupRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.reach import TouchRow
@@ -111,6 +112,11 @@ def _touches(person: Person) -> Condition:
     return or_(col(TouchRow.recipient).in_(person.values), col(TouchRow.identity_id).in_(person.identities))
 
 
+def _invitations(person: Person) -> Condition:
+    row = InvitationRow
+    return or_(col(row.identity_id).in_(person.identities), col(row.by_identity_id).in_(person.identities))
+
+
 POINTING: Mapping[type[Table], Callable[[Person], Condition]] = {
     CustomerRow: lambda person: col(CustomerRow.id).in_(person.names),
     IdentityRow: lambda person: col(IdentityRow.id).in_(person.identities),
@@ -132,6 +138,7 @@ POINTING: Mapping[type[Table], Callable[[Person], Condition]] = {
     SuppressionRow: _of_keys(SuppressionRow),
     ConsentRow: _of_keys(ConsentRow),
     LookupRow: _of_keys(LookupRow),
+    InvitationRow: _invitations,
 }
 """What points at a person, found by indexes."""
 

@@ -47,6 +47,14 @@ _AGREED = {
     "made_by": "wang.wei",
     "in_force": True,
 }
+_INVITATION = {
+    "inviter": {"payee": "P-0137", "customer": None},
+    "at": AT,
+    "source": "拼团邀请",
+    "recorded_at": AT,
+    "made_by": "qian",
+    "counts": True,
+}
 _DECIDED = {"decision": _DECISION, "verdict": "join", "customers": [_CUSTOMER]}
 _REASON = {"reason": "电话核实为同一人"}
 _PROFILE_KEY = {"id": 42, "kind": "phone", "scope": "", "value": "+86138****8000", "first_seen_at": AT}
@@ -73,6 +81,7 @@ REQUESTS: dict[str, Any] = {
     "erase_customer": {"reason": "本人申请删除"},
     "silence_customer": {"reason": "客户要求不再联系"},
     "record_consent": {"state": "given", "source": "门店登记表"},
+    "record_invitation": {"inviter": {"payee": "P-0137"}, "at": AT, "source": "拼团邀请"},
     "merge_customers": {"others": [_FORMER_CUSTOMER], **_REASON},
     "split_customer": {"identities": [57], "reason": "妻子的账号"},
     "settle_identity_suggestion": {"verdict": "join", **_REASON},
@@ -181,6 +190,8 @@ RESPONSES: dict[str, Any] = {
     },
     "merge_customers": _DECIDED,
     "list_consents": {"items": [_AGREED]},
+    "list_invitations": {"items": [_INVITATION]},
+    "record_invitation": {"items": [_INVITATION]},
     "record_consent": {"items": [_AGREED]},
     "list_suppressions": {"items": [_SILENCED]},
     "silence_customer": {"items": [_SILENCED]},

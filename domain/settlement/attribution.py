@@ -8,10 +8,13 @@ from domain.organisation import HEADQUARTERS, parent_path
 from domain.settlement.exact import WEIGHT
 from domain.settlement.payees import KeyKind
 
-Way = Literal["channel", "scan", "influencer", "unit", "shop"]
-WAYS: tuple[Way, ...] = ("channel", "scan", "influencer", "unit", "shop")
+Way = Literal["channel", "scan", "inviter", "influencer", "unit", "shop"]
+WAYS: tuple[Way, ...] = ("channel", "scan", "inviter", "influencer", "unit", "shop")
 """channel: the code that the order came by; scan: a code that the buyer scanned before, or came to an employee by;
-influencer: who showed the goods; unit: the store that sold it, or the nearest unit above it; shop: the account."""
+inviter: who invited the buyer, or invited whoever did; influencer: who showed the goods; unit: the store that sold it,
+or the nearest unit above it; shop: the account."""
+ClueKind = KeyKind | Literal["invitation"]
+"""What an order may be somebody's by: a key that payees have, or an invitation, by its number."""
 Shares = tuple[tuple[int, int], ...]
 """Payees and their shares in `exact.WEIGHT`, the larger first; what is missing to the whole is nobody's."""
 Touch = Literal["first", "last"]
@@ -20,11 +23,13 @@ BASES: tuple[Basis, ...] = ("paid", "completed")
 
 
 class Search(NamedTuple):
-    """One way of finding a payee. within_days, touch: of scans: how long before the order, and which of several."""
+    """One way of finding a payee. within_days: of scans and invitations: how long before the order; 0 of invitations:
+    however long. touch: which of several scans. levels: how many invitations up."""
 
     way: Way
     within_days: int = 0
     touch: Touch = "last"
+    levels: int = 0
 
 
 class AttributionRules(NamedTuple):
@@ -48,11 +53,16 @@ class AttributionRules(NamedTuple):
         days = [each.within_days for searches in self.roles.values() for each in searches if each.way == "scan"]
         return timedelta(days=max(days, default=0))
 
+    @property
+    def most_invitations(self) -> int:
+        """How many invitations up somebody may be found."""
+        return max((each.levels for searches in self.roles.values() for each in searches), default=0)
+
 
 class Key(NamedTuple):
     """What sales are known by. value: a channel code, `platform/id` of an influencer, an account, a unit's path."""
 
-    kind: KeyKind
+    kind: ClueKind
     value: str
 
 
@@ -66,9 +76,17 @@ class Holding(NamedTuple):
     until: date | None = None
 
 
+class Invited(NamedTuple):
+    """A payee who stands above a buyer: by which invitation, how many up, and how long before the buyer was invited."""
+
+    invitation: str
+    level: int
+    before: timedelta
+
+
 class Clues(NamedTuple):
     """What an order says of whose it is. scans: codes that its buyer scanned before, and how many days before, the
-    latest first."""
+    latest first. invited: who stands above its buyer."""
 
     day: date
     shop: str
@@ -76,6 +94,7 @@ class Clues(NamedTuple):
     channel: str | None = None
     influencer: str | None = None
     scans: Sequence[tuple[str, timedelta]] = ()
+    invited: Sequence[Invited] = ()
 
 
 class Found(NamedTuple):
@@ -131,6 +150,11 @@ def _keys(search: Search, clues: Clues) -> Iterator[Key]:
             within = timedelta(days=search.within_days)
             codes = [code for code, before in clues.scans if before <= within]
             yield from (Key("channel", code) for code in (codes if search.touch == "last" else reversed(codes)))
+        case "inviter":
+            within = timedelta(days=search.within_days)
+            for each in clues.invited:
+                if each.level <= search.levels and (not search.within_days or each.before <= within):
+                    yield Key("invitation", each.invitation)
         case "influencer":
             if clues.influencer:
                 yield Key("influencer", clues.influencer)

@@ -27,6 +27,8 @@ ONLY_NAME = "orders"
 """There is one attribution: two would each say whose an order is."""
 MOST_ROLES = 20
 MOST_SCAN_DAYS = 366
+MOST_INVITATIONS = 10
+MOST_INVITED_DAYS = 3_650
 _KEYS = ("name", "version", "title", "since", "counts", "roles", "bonded")
 _NEEDED = ("name", "title", "since", "roles")
 _TOUCHES: tuple[Touch, ...] = ("first", "last")
@@ -128,8 +130,8 @@ def _roles(data: Any, place: str, remarks: Remarks) -> Mapping[str, tuple[Search
 
 
 def _search(data: Any, place: str, remarks: Remarks) -> Search | None:
-    if data == "scan":
-        data = {"scan": {}}
+    if data in ("scan", "inviter"):
+        data = {data: {}}
     if isinstance(data, str):
         way = next((way for way in WAYS if way == data), None)
         if way is None:
@@ -141,12 +143,15 @@ def _search(data: Any, place: str, remarks: Remarks) -> Search | None:
             remarks.error("unknown-way", place, text)
             return None
         return Search(way)
-    if not isinstance(data, Mapping) or list(data) != ["scan"] or not isinstance(data["scan"], Mapping):
-        example = "{ scan: { within-days: 30, touch: last } }"
-        text = Text(f"写 {listed(WAYS)}，或 {example}", f"Write {listed(WAYS)}, or {example}")
-        remarks.error("bad-way", place, text)
-        return None
-    return _scan(data["scan"], child(place, "scan"), remarks)
+    named, more = next(iter(data.items())) if isinstance(data, Mapping) and len(data) == 1 else ("", None)
+    if named == "scan" and isinstance(more, Mapping):
+        return _scan(more, child(place, named), remarks)
+    if named == "inviter" and isinstance(more, Mapping):
+        return _inviter(more, child(place, named), remarks)
+    examples = "{ scan: { within-days: 30, touch: last } }", "{ inviter: { levels: 3, within-days: 365 } }"
+    text = Text(f"写 {listed(WAYS)}，或 {'、'.join(examples)}", f"Write {listed(WAYS)}, or {' or '.join(examples)}")
+    remarks.error("bad-way", place, text)
+    return None
 
 
 def _scan(data: Mapping[str, Any], place: str, remarks: Remarks) -> Search | None:
@@ -163,6 +168,15 @@ def _scan(data: Mapping[str, Any], place: str, remarks: Remarks) -> Search | Non
         text = Text("touch 写 first（最早）或 last（最近）", "`touch` is `first` or `last`")
         remarks.error("bad-choice", child(place, "touch"), text)
     return Search("scan", days, touch) if days is not None and touch is not None else None
+
+
+def _inviter(data: Mapping[str, Any], place: str, remarks: Remarks) -> Search | None:
+    remarks.unknown_keys(data, ("levels", "within-days"), place)
+    levels = read_count(data.get("levels", 1), child(place, "levels"), remarks, least=1, most=MOST_INVITATIONS)
+    days: int | None = 0
+    if "within-days" in data:
+        days = read_count(data["within-days"], child(place, "within-days"), remarks, least=1, most=MOST_INVITED_DAYS)
+    return Search("inviter", days, levels=levels) if days is not None and levels is not None else None
 
 
 def _bonded(data: Any, place: str, remarks: Remarks) -> Mapping[str, frozenset[str]]:

@@ -54,6 +54,8 @@ NEEDS = {
     "GET /api/v1/customers/{customer_id}/tags/{tag}": {_P.CUSTOMERS_READ},
     "POST /api/v1/customers/{customer_id}/tags": {_P.CUSTOMERS_TAG},
     "GET /api/v1/customers/{customer_id}/consents": {_P.CUSTOMERS_READ},
+    "GET /api/v1/customers/{customer_id}/invitations": {_P.PAYEES_READ},
+    "POST /api/v1/customers/{customer_id}/invitations": {_P.PAYEES_MANAGE},
     "POST /api/v1/customers/{customer_id}/consents": {_P.CUSTOMERS_SUPPRESS},
     "GET /api/v1/customers/{customer_id}/suppressions": {_P.CUSTOMERS_READ},
     "POST /api/v1/customers/{customer_id}/suppressions": {_P.CUSTOMERS_SUPPRESS},

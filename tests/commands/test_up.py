@@ -162,7 +162,7 @@ def tokens(printed: str) -> list[str]:
     return re.findall(r"tandem_\S+", printed)
 
 
-async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) -> None:
+async def test_from_nothing_to_work_through_crashes_and_stops_to_nothing_left(home: Home) -> None:
     first = await home.up()
     await first.shows("Tandem is running")
     assert len(tokens(first.printed)) >= 7
@@ -176,6 +176,8 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     assert await asyncio.wait_for(second.process.wait(), 60) == 1
     await second.shows(rf"process {first.process.pid}\)", 5)
 
+    refund = await home.asks_a_refund()
+    waiting = await home.inspection(refund)
     for command, name in (("worker", "worker"), ("api", "api")):
         home.child(command).kill()
         await first.shows(rf"{name} is back")
@@ -195,6 +197,9 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     third = await home.up()
     await third.shows("Tandem is running")
     assert tokens(third.printed) == tokens(first.printed), "the same people, let in by the same tokens"
+    assert await home.inspection(refund) == waiting, "the same run waits for the same person"
+    await home.inspects(waiting)
+    await home.refunded(refund)
     # As if the machine had killed it: nobody tells the children.
     third.process.kill()
     await third.process.wait()
@@ -205,22 +210,6 @@ async def test_from_nothing_to_work_through_crashes_to_nothing_left(home: Home) 
     await fourth.shows("Tandem is running")
     assert await fourth.ends(signal.SIGTERM) == 0
     await home.empty()
-
-
-async def test_a_refund_that_waits_for_a_person_goes_on_after_a_stop(home: Home) -> None:
-    terminal = await home.up()
-    await terminal.shows("Tandem is running")
-    refund = await home.asks_a_refund()
-    waiting = await home.inspection(refund)
-    assert await terminal.ends(signal.SIGINT) == 0
-    await home.empty()
-
-    terminal = await home.up()
-    await terminal.shows("Tandem is running")
-    assert await home.inspection(refund) == waiting, "the same run waits for the same person"
-    await home.inspects(waiting)
-    await home.refunded(refund)
-    assert await terminal.ends(signal.SIGINT) == 0
 
 
 async def test_asking_twice_does_not_wait_for_one_that_hangs(home: Home) -> None:

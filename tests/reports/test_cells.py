@@ -59,10 +59,8 @@ _WEEK = (date(2026, 2, 2), date(2026, 2, 9), date(2026, 2, 16))
 _HALF = (date(2026, 2, 16), date(2026, 3, 1), date(2026, 3, 16))
 FRAMES: Mapping[str, tuple[tuple[date, date, date], Span, str | None, str | None]] = {
     "January": (months_of(1), "month", None, None),
-    "February": (months_of(2), "month", None, None),
     "March": (months_of(3), "month", None, None),
     "the quarter": (_QUARTER, "quarter", None, None),
-    "the year": (_YEAR, "year", None, None),
     "a week": (_WEEK, "week", None, None),
     "promoters in February": (months_of(2), "month", "promoters", None),
     "promoters in March": (months_of(3), "month", "promoters", None),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from domain.settlement.attribution import AttributionRules, Clues, Found, Holding, Key, attribute, keys_of
+from domain.settlement.attribution import AttributionRules, Clues, Found, Holding, Invited, Key, attribute, keys_of
 from domain.settlement.attribution_reading import ReadAttribution, read_attribution
 from domain.settlement.scheme import LINE_BASES
 from domain.settlement.scheme_reading import read_scheme
@@ -77,6 +77,24 @@ def test_who_brought_the_buyer_in() -> None:
     assert one.shares == ((2, 10_000),)
 
 
+def test_who_invited_the_buyer() -> None:
+    above = [Invited("7", 1, timedelta(days=9)), Invited("8", 2, timedelta(days=9))]
+    held = {
+        Key("invitation", "7"): [Holding(1, "city", 10_000, date.min)],
+        Key("invitation", "8"): [Holding(2, "promoter", 10_000, date.min)],
+    }
+    for way, whose in (
+        ("inviter", None),
+        ("{inviter: {levels: 2}}", 2),
+        ("{inviter: {levels: 2, within-days: 9}}", 2),
+        ("{inviter: {levels: 2, within-days: 8}}", None),
+    ):
+        one = found(f"{{promoter: [{way}]}}", clues(invited=above), held)
+        assert [each.shares[0][0] for each in one] == ([whose] if whose else [])
+    assert rules("{promoter: [{inviter: {levels: 4}}], store: shop}").most_invitations == 4
+    assert rules("{promoter: channel}").most_invitations == 0
+
+
 def test_a_store_is_found_by_the_nearest_unit_above() -> None:
     held = {
         Key("unit", "/east/"): [Holding(1, "store", 10_000, MAY)],
@@ -113,6 +131,10 @@ def test_a_key_that_is_given_away_twice_is_a_bug() -> None:
         ("{p: [{scan: {within-days: 0}}]}", HEAD, [("bad-count", "/roles/p/0/scan/within-days")]),
         ("{p: [{scan: {within-days: 3, touch: best}}]}", HEAD, [("bad-choice", "/roles/p/0/scan/touch")]),
         ("{p: [{shop: {}}]}", HEAD, [("bad-way", "/roles/p/0")]),
+        ("{p: [{inviter: 3}]}", HEAD, [("bad-way", "/roles/p/0")]),
+        ("{p: [{inviter: {levels: 11}}]}", HEAD, [("bad-count", "/roles/p/0/inviter/levels")]),
+        ("{p: [{inviter: {within-days: 0}}]}", HEAD, [("bad-count", "/roles/p/0/inviter/within-days")]),
+        ("{p: [{inviter: {touch: last}}]}", HEAD, [("unknown-key", "/roles/p/0/inviter/touch")]),
         ("{P Q: shop}", HEAD, [("bad-roles", "/roles/P Q")]),
         ("[p]", HEAD, [("bad-roles", "/roles")]),
         ("{p: shop}", HEAD + ", counts: [ordered]", [("bad-counts", "/counts")]),
