@@ -1,6 +1,5 @@
 """Export and erasure: a person's data is planted everywhere, and afterwards it is nowhere."""
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ from sqlalchemy import LargeBinary, select, text, type_coerce
 from temporalio.client import Client
 
 from domain.access import Role, Scope
-from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.catalog.messages import SendArguments, SendOutput
 from domain.events import Event
@@ -23,7 +21,7 @@ from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.erasure import ErasureService, ErasureWorker
 from services.export import ExportService
-from services.identities import Assigned, IdentityService, Sighting
+from services.identities import IdentityService
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
 from services.reach import Cause, ReachService
@@ -33,7 +31,6 @@ from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
 from storage.erasing import Erasing
-from storage.erasures import ErasedKeys, ErasureRow
 from storage.events import Events
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.idempotency import IdempotencyKeyRow
@@ -46,7 +43,7 @@ from storage.tables import load_tables
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
-from tests.services.house import House, a_flow, eventually
+from tests.services.house import House
 from tests.services.test_profiles import BUYER, CHAT, CONTACT, NOW, PHONE, a_person
 
 ADMIN = an_actor("root")
@@ -287,99 +284,16 @@ async def test_what_comes_later_is_nobodys(house: House, database: Database, clo
     assert page.items == []
 
 
-async def test_a_key_that_a_batch_is_just_finding_out_is_erased_with_the_others(database: Database) -> None:
-    buyer, unionid = IdentityKey("buyer", "jd", BUYER), IdentityKey("unionid", "", "U-just-now")
-
-    async def sees(batch: UnitOfWork, *keys: IdentityKey) -> Assigned:
-        await ErasedKeys(batch).find(())
-        return await IdentityService().assign(batch, [Sighting(keys, "jd/flagship", "orders:jd/flagship/E9", NOW)])
-
-    async with UnitOfWork(database) as work:
-        (customer,) = (await sees(work, buyer)).touched
-    async with UnitOfWork(database) as batch:
-        assigned = await sees(batch, buyer, unionid)
-        asked = asyncio.create_task(ErasureService(database).erase(ADMIN, customer, "本人申请"))
-        await asyncio.sleep(0.3)
-        assert not asked.done(), "it waits for the batch"
-    await asked
-    async with UnitOfWork(database) as work:
-        row = (await work.session.scalars(select(ErasureRow))).one()
-    assert len(row.identities) == 2
-    assert set(row.identities) == set(assigned.identities.values())
-
-
-async def test_who_shares_a_phone_with_an_erased_person_stays(
-    house: House, database: Database, clock: SteppedClock
-) -> None:
-    person = await a_person(database)
-    intake = Intake(IdentityService())
-    wife = {"buyer_id": "jd-buyer-wife", "phone": OTHER_PHONE}
-    async with UnitOfWork(database) as work:
-        await intake.take_in(work, [Arrival.of(an_order("W1", buyer=wife), NOW)])
-    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
-    async with UnitOfWork(database) as work:
-        await intake.take_in(work, [Arrival.of(an_order("W2", buyer={**wife, "phone": PHONE}), NOW)])
-    page = await CustomerSearch(database, StoredTags()).find(ADMIN, Wanted(order="W2"), PageRequest())
-    assert len(page.items) == 1
-
-
 WAITS = """
 - wait-long:
     wait: PT1H
 """
 
 
-async def test_an_open_run_is_ended_and_forgotten(house: House, database: Database, clock: SteppedClock) -> None:
-    person = await a_person(database)
-    await house.publish(a_flow("waits", WAITS))
-    service = ErasureService(database)
-    worker = ErasureWorker(database, house.orchestrator)
-    async with house.worker():
-        run = await house.runs.start(ADMIN, "shop", "waits", {"phone": PHONE}, subject=f"customer:{person.customer}")
-        await house.until(run.id, "waiting", "running")
-        await service.erase(ADMIN, person.customer, "本人要求")
-
-        async def done() -> bool:
-            if not await worker.work():
-                clock.advance(seconds=6)
-            return (await service.show(ADMIN, person.customer)).state == "done"
-
-        await eventually(done, seconds=60)
-    assert await house.orchestrator.situation(run.id) is None
-    assert PHONE not in await everything(database)
-
-
 TELLS = """
 - tell:
     set: "${ .input }"
 """
-
-
-async def test_a_run_about_others_that_is_over_loses_its_history(
-    house: House, database: Database, clock: SteppedClock
-) -> None:
-    person = await a_person(database)
-    await house.publish(a_flow("tells", TELLS))
-    async with house.worker():
-        run = await house.runs.start(ADMIN, "shop", "tells", {"day": "monday"}, subject="order:E999999")
-        await house.until(run.id, "completed")
-    async with UnitOfWork(database) as work:
-        row = await work.session.get_one(RunRow, run.id)
-        row.output = {"sent": [{"phone": PHONE}, {"phone": OTHER_PHONE}]}
-    assert await house.orchestrator.situation(run.id) is not None
-    service, worker = ErasureService(database), ErasureWorker(database, house.orchestrator)
-    await service.erase(ADMIN, person.customer, "本人要求")
-
-    async def done() -> bool:
-        if not await worker.work():
-            clock.advance(seconds=6)
-        return (await service.show(ADMIN, person.customer)).state == "done"
-
-    await eventually(done, seconds=60)
-    assert await house.orchestrator.situation(run.id) is None
-    async with UnitOfWork(database) as work:
-        row = await work.session.get_one(RunRow, run.id)
-        assert (row.phase, row.output) == ("completed", {"sent": [{"phone": OTHER_PHONE}]})
 
 
 async def test_it_is_for_who_sees_everything_and_says_why(house: House, database: Database) -> None:
@@ -395,57 +309,6 @@ async def test_it_is_for_who_sees_everything_and_says_why(house: House, database
             await wrong
     with pytest.raises(NotFoundProblem):
         await service.show(ADMIN, person.customer)
-
-
-async def test_a_phone_that_two_shared_goes_with_the_last_of_them(
-    house: House, database: Database, clock: SteppedClock
-) -> None:
-    phone = IdentityKey("phone", "", "+8613700137000")
-    first, second = (IdentityKey("buyer", "taobao", f"tb-buyer-{number}") for number in (1, 2))
-    device = IdentityKey("device", "", "shared-device-1")
-    async with UnitOfWork(database) as work:
-        sightings = [
-            Sighting((each, phone, device), "taobao/a", f"order:{each.value}", NOW) for each in (first, second)
-        ]
-        owners = (await IdentityService().assign(work, sightings)).customers
-    search, service = CustomerSearch(database, StoredTags()), ErasureService(database)
-
-    async def found() -> set[UUID]:
-        page = await search.find(ADMIN, Wanted(phone=phone.value), PageRequest())
-        return {each.customer for each in page.items}
-
-    both = await found()
-    assert {owners[first], owners[second]} <= both
-    await service.erase(ADMIN, owners[first], "本人要求")
-    assert owners[first] not in await found()
-    await worked_off(house, clock)
-    assert owners[second] in await found(), "the other one still has it"
-    assert phone.value in await everything(database)
-    await service.erase(ADMIN, owners[second], "本人要求")
-    assert await found() == set()
-    await worked_off(house, clock)
-    after = await everything(database)
-    for gone in (phone.value, device.value, first.value, second.value):
-        assert gone not in after, gone
-    assert await found() == set()
-
-
-async def test_a_shared_phone_that_a_record_points_at_is_somebody_s(
-    house: House, database: Database, clock: SteppedClock
-) -> None:
-    person = await a_person(database)
-    phone = IdentityKey("phone", "", OTHER_PHONE)
-    async with UnitOfWork(database) as work:
-        buyers = [IdentityKey("buyer", "taobao", f"tb-buyer-{number}") for number in (1, 2)]
-        sightings = [Sighting((each, phone), "taobao/a", f"order:{each.value}", NOW) for each in buyers]
-        owners = await IdentityService().assign(work, sightings)
-        statement = text("UPDATE interactions SET identity_id = :phone WHERE kind = 'visit'")
-        await work.session.execute(statement, {"phone": owners.identities[phone]})
-    for buyer in buyers:
-        await ErasureService(database).erase(ADMIN, owners.customers[buyer], "本人要求")
-    await worked_off(house, clock)
-    assert OTHER_PHONE in await everything(database)
-    assert person.customer
 
 
 async def test_nothing_is_sent_to_them_and_nothing_noted(house: House, database: Database, clock: SteppedClock) -> None:

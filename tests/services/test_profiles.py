@@ -1,14 +1,12 @@
 """A customer from all sides: what is shown, to whom, how fast, and page after page."""
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from domain.access import Actor, Role, Scope
 from domain.canonical.keys import IdentityKey
@@ -20,19 +18,15 @@ from services.customer_search import CustomerSearch, Wanted
 from services.identities import IdentityService, Sighting
 from services.profiles import HeldTag, ProfileService, Timeline
 from services.tag_book import StoredTags
-from storage.customer_scope import customer_visible
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
-from storage.identities import VALUE_CONTEXT, Identities
 from storage.interactions import InteractionRow
-from storage.key_scope import KeyScopes
-from storage.nickname_digests import digest_anew, name_digests
+from storage.nickname_digests import name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import PageRequest
-from storage.profile import Kind, Place, Profiles, Subject
+from storage.profile import Kind
 from storage.reach import TouchRow
-from storage.rekey import rekey
 from storage.runs import RunRow
 from storage.suppressions import Article, SuppressionRow, Suppressions
 from storage.unit_of_work import UnitOfWork
@@ -323,44 +317,6 @@ INSERT INTO human_tasks (id, run_id, name, reference, subject, queue, title, for
 """
 
 
-async def test_a_full_table_is_never_read_through(database: Database, database_url: str) -> None:
-    async with UnitOfWork(database) as work:
-        for statement in filter(None, map(str.strip, _FILL.split(";"))):
-            await work.session.execute(text(statement))
-        value = database.keyring.encrypt(b"a-buyer", VALUE_CONTEXT)
-        await work.session.execute(text("UPDATE identities SET value = :value"), {"value": value})
-    # As their owner: for the application's role the statement does nothing but warn.
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        await connection.execute("ANALYZE")
-    async with UnitOfWork(database) as work:
-        number, customer = (
-            await work.session.execute(text("SELECT id, customer_id FROM identities OFFSET 700 LIMIT 1"))
-        ).one()
-    for scope, _ in SCOPES.values():
-        subject = Subject([number, number + 1], [str(customer)], [f"r{number}"], scope)
-        before = Place(datetime.now(UTC), "run", "x")
-        async with UnitOfWork(database) as work:
-            profiles, already = Profiles(work), await _read_through(work)
-            await profiles.lines([row.id for row in await profiles.newest("order", subject, 20)])
-            assert len(await profiles.timeline(subject, before, 50)) <= 50
-            for kind in SOME_KINDS:
-                await profiles.newest(kind, subject, 20)
-            await profiles.newest_interactions(subject, 20)
-            await profiles.totals(subject)
-            await work.session.execute(select(customer_visible(customer, scope)))
-            await KeyScopes(work).of_customer(customer, scope, 50)
-            await profiles.customers_of_order(f"F{number}-1", scope, 50)
-            await profiles.customers_named("张三", scope, 50)
-            await Identities(work).find([IdentityKey("phone", "", PHONE)])
-            assert {name for name, _ in await _read_through(work) - already} <= SMALL
-    everything = Subject([number], [str(customer)], [f"r{number}"], Scope.everything())
-    async with UnitOfWork(database) as work:
-        began = asyncio.get_running_loop().time()
-        for _ in range(20):
-            assert await Profiles(work).timeline(everything, None, 50)
-        assert (asyncio.get_running_loop().time() - began) / 20 < 0.1
-
-
 SOME_KINDS: tuple[Kind, ...] = ("refund", "parcel", "run", "touch")
 SMALL = {"identity_digest_keys", "order_lines"}
 """Tables with hardly a row here."""
@@ -403,72 +359,3 @@ QUESTIONS = [
     ({"tag": "vip"}, "everything"),
     ({"tag": "vip"}, "the corp"),
 ]
-
-
-@pytest.mark.parametrize(("wanted", "name"), QUESTIONS)
-async def test_a_customer_is_found(database: Database, wanted: dict[str, str], name: str) -> None:
-    person = await a_person(database)
-    assert await _found(database, an_actor("r", Role.AGENT, scope=SCOPES[name][0]), **wanted) == [person.customer]
-    for scope in ELSEWHERE:
-        assert await _found(database, an_actor("r", Role.AGENT, scope=scope), **wanted) == []
-
-
-@pytest.mark.parametrize(
-    ("wanted", "name"),
-    [
-        ({"order": "E1"}, "the corp"),
-        ({"nickname": "张三丰"}, "the shop"),
-        ({"nickname": "张三"}, "everything"),
-        ({"phone": "13900139000"}, "everything"),
-        ({"tag": "none"}, "everything"),
-    ],
-)
-async def test_nobody_is_found(database: Database, wanted: dict[str, str], name: str) -> None:
-    await a_person(database)
-    assert await _found(database, an_actor("r", Role.AGENT, scope=SCOPES[name][0]), **wanted) == []
-
-
-async def test_a_question_is_one_thing_and_a_whole_number(database: Database) -> None:
-    for wrong in ({}, {"phone": PHONE, "order": "E1"}, {"phone": "138****8000"}, {"nickname": " "}):
-        with pytest.raises(ValidationProblem):
-            await _found(database, SUPERVISOR, **wrong)
-
-
-async def test_names_are_found_under_a_new_key(database: Database, database_url: str) -> None:
-    person = await a_person(database)
-    async with UnitOfWork(database) as work:
-        await work.session.execute(text("UPDATE interactions SET names = NULL"))
-    assert await _found(database, SUPERVISOR, nickname="张三丰") == []
-    assert await digest_anew(database) == 1
-    newer = Database(database_url, Keyring({"k2": b"2" * 32, "k1": b"1" * 32}))
-    assert await _found(newer, SUPERVISOR, nickname="张三丰") == [person.customer]
-    await rekey(newer)
-    await newer.close()
-    only = Database(database_url, Keyring({"k2": b"2" * 32}))
-    assert await _found(only, SUPERVISOR, nickname="张三丰") == [person.customer]
-    await only.close()
-
-
-async def test_a_phone_that_two_people_share_finds_both(database: Database) -> None:
-    phone = IdentityKey("phone", "", PHONE)
-    buyers = [IdentityKey("buyer", "taobao", f"tb-{number}") for number in (1, 2)]
-    async with UnitOfWork(database) as work:
-        sightings = [
-            Sighting((each, phone), f"taobao/{place}", f"order:{each.value}", NOW)
-            for place, each in zip("ab", buyers, strict=True)
-        ]
-        owners = (await IdentityService().assign(work, sightings)).customers
-        owned = (await Identities(work).find(buyers)).items()
-        for number, (key, stored) in enumerate(owned):
-            shop = "taobao/a" if key == buyers[0] else "taobao/b"
-            work.session.add(
-                OrderRow(
-                    account_id=shop, order_id=f"S{number}", identity_id=stored.id, version=1, detail_version=1,
-                    status="paid", told_at=NOW, recorded_at=NOW,
-                )
-            )  # fmt: skip
-    both = {owners[each] for each in buyers}
-    assert both <= set(await _found(database, SUPERVISOR, phone="13800138000"))
-    assert both <= set(await _found(database, SUPERVISOR, key=f"phone//{PHONE}"))
-    one = an_actor("a", Role.AGENT, scope=Scope.of_accounts("taobao/a"))
-    assert await _found(database, one, phone=PHONE) == [owners[buyers[0]]]

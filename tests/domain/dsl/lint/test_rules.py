@@ -1,4 +1,4 @@
-"""Every rule speaks about its mistake, at its line, and is silent about the same thing done right."""
+"""Every rule speaks about its mistake, at its line, and is silent about the same done right: one table of them all."""
 
 from typing import NamedTuple
 
