@@ -110,3 +110,38 @@ async def test_a_consent_is_written_down_and_taken_back(house: House) -> None:
         ("given", None, "门店登记表", True),
     ]
     assert (shown[1]["at"], shown[1]["account_id"]) == ("2026-11-01T02:00:00Z", None)
+
+
+async def test_who_invited_a_customer_is_told_once_and_followed_to_a_merged_one(house: House) -> None:
+    first, second, friend = await _told(
+        house, {"buyer": "jd-buyer-0101"}, {"unionid": "oUNION-00101"}, {"buyer": "jd-buyer-0102"}
+    )
+    payee = {"payees": [{"code": "INV-1", "name": "李小红", "role": "promoter"}]}
+    assert (await house.say("finance", "PUT", "/api/v1/payees", json=payee)).status_code == 200
+    path, at = f"/api/v1/customers/{first}/invitations", "2026-11-01T02:00:00Z"
+    told = {"inviter": {"payee": "INV-1"}, "at": at, "source": "拼团邀请 13800138000"}
+    assert (await house.post("agent", path, told)).status_code == 403
+    for _ in range(2):
+        shown = await house.post("finance", path, told)
+        assert shown.status_code == 200, shown.text
+    (one,) = shown.json()["items"]
+    assert (one["inviter"], one["counts"]) == ({"payee": "INV-1", "customer": None}, True)
+    assert "13800138000" not in shown.text
+    by_friend = {**told, "inviter": {"customer": friend}, "at": "2026-11-02T02:00:00Z"}
+    listed = (await house.post("finance", path, by_friend)).json()["items"]
+    assert [(each["inviter"]["customer"], each["counts"]) for each in listed] == [(None, True), (friend, False)]
+    for wrong in (
+        {**told, "inviter": {}},
+        {**told, "inviter": {"payee": "INV-1", "customer": friend}},
+        {**told, "inviter": {"customer": first}},
+        {**told, "at": "2099-01-01T00:00:00Z"},
+        {**told, "source": ""},
+    ):
+        assert (await house.post("finance", path, wrong)).status_code == 400
+    assert (await house.post("finance", path, {**told, "inviter": {"payee": "INV-9"}})).status_code == 404
+    body = {"others": [first], "reason": "电话核实"}
+    assert (await house.post("supervisor", f"/api/v1/customers/{second}/merge", body)).status_code == 200
+    kept = await house.get("auditor", f"/api/v1/customers/{second}/invitations")
+    assert kept.json()["items"] == listed, "they follow"
+    audit = (await house.get("auditor", "/api/v1/audit", params={"action": "customer.invited"})).json()["items"]
+    assert [each["detail"]["by"] for each in audit] == [f"customer:{friend}", "INV-1"]
