@@ -57,7 +57,7 @@ class Person:
         return {"buyer_id": f"other-{self.name}"}
 
 
-RUNS_OUT_AFTER = 3
+RUNS_OUT_AFTER = 5
 """How many pauses before its time is over the order of who runs out is told.
 
 It has to be read by then, also when the worker is killed over it: what is learned of an order whose time was over long
