@@ -29,6 +29,7 @@ from storage.human_tasks import HumanTaskCommandRow
 from storage.identity_reviews import IdentitySuggestionRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
+from storage.invitations import InvitationRow
 from storage.lookups import LookupRow
 from storage.personal import FOLLOWING, MENTIONING, POINTING
 from storage.recordsets import table_of
@@ -176,6 +177,10 @@ async def everywhere(house: House) -> Person:
                 ConsentRow(
                     identity_id=identity, number="1", purpose="marketing", state="given", source="门店登记表", at=NOW,
                     recorded_at=NOW,
+                ),
+                InvitationRow(
+                    identity_id=identity, by_identity_id=assigned.identities[other], at=NOW, source="拼团邀请",
+                    recorded_at=NOW, made_by="li",
                 ),
                 IdentitySuggestionRow(low=low, high=high, why="shared_device", made_at=NOW),
                 HumanTaskCommandRow(task_id="t1", key="c", action="claim", actor="li", digest="d", version=1, at=NOW),

@@ -28,10 +28,11 @@ from tests.services.test_contacts import (
     pushed,
     read_all,
     rows,
+    running,
     world,
 )
 
-__all__ = ["live", "world"]
+__all__ = ["live", "running", "world"]
 
 
 async def test_who_was_lost_unseen_stays_and_is_not_reachable(live: Database, world: Outside) -> None:

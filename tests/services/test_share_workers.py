@@ -13,9 +13,9 @@ from services.share_requests import ShareRequests
 from storage.payout_shares import PayoutShares
 from storage.unit_of_work import UnitOfWork
 from tests.services.sharing import MERCHANT, Till
-from tests.services.test_profit_sharing_rail import most_of, till
+from tests.services.test_profit_sharing_rail import most_of, running, till
 
-__all__ = ["till"]
+__all__ = ["running", "till"]
 
 
 async def test_workers_that_repeat_each_other_share_once(till: Till) -> None:
