@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text
@@ -12,6 +11,7 @@ from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.payouts import Omission, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
 from services.calculations import CalculationSteps
+from services.payee_terms import today
 from services.payers import payers_of
 from services.payout_booking import booking_period
 from services.payout_days import days_from_today
@@ -29,7 +29,6 @@ from storage.unit_of_work import UnitOfWork
 
 MOST_OMITTED = 1_000
 _SETTLEMENT = system_actor("settlement")
-_SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ class PayoutService:
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             scheme = await self._scheme(work, wish.scheme)
-            day = work.now.astimezone(_SHANGHAI).date()
+            day = today(work.now)
             rails, payers = await payers_of(work, wish.rails, wish.accounts)
             terms = Terms(
                 minimum_minor=scheme.minimum,
