@@ -39,7 +39,7 @@ from tests.documents import (
     tandem_commands,
     wrong_command,
 )
-from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
+from workflows.messages import QUEUES
 
 DOCUMENTS = documents()
 LANGUAGE = ("docs/flow-language.md", "docs/flow-language.zh-CN.md")
@@ -225,7 +225,7 @@ def test_every_decision_is_in_the_index() -> None:
 def test_the_task_queues_are_complete() -> None:
     told = {cells[0].strip("`") for cells in table(read("docs/architecture.md"), "## Task queues")}
     connectors = {connector.queue for connector in load_connectors(CATALOG).values()}
-    assert told == connectors | {FLOWS_QUEUE, INBOX_QUEUE}
+    assert told == connectors | {*QUEUES}
 
 
 def test_the_words_that_are_refused_as_recruiting_are_told() -> None:

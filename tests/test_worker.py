@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from storage.engine import Database
 from tests.workflows.observing import new_id
 from worker import _maker, _makers
+from workflows.messages import QUEUES
 
 CALLS = 30
 RATE = 5.0
@@ -51,6 +52,7 @@ async def test_every_platform_has_a_queue_of_its_own_with_its_rate(database: Dat
         config = served[connector.queue]
         assert config.get("max_task_queue_activities_per_second") == connector.requests_per_second
         assert not config.get("workflows")
+    assert {*QUEUES} <= served.keys()
     assert served["flows"].get("max_task_queue_activities_per_second") is None
 
 

@@ -398,3 +398,5 @@ PAY_CHUNK_ACTIVITY = "pay-chunk"
 SETTLEMENT_QUEUE = "settlement"
 FLOWS_QUEUE = "flows"
 INBOX_QUEUE = "inbox"
+QUEUES = (FLOWS_QUEUE, INBOX_QUEUE, SETTLEMENT_QUEUE)
+"""Our own; each platform has one besides."""

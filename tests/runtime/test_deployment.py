@@ -17,7 +17,7 @@ from runtime.search_attributes import SEARCH_ATTRIBUTES
 from runtime.settings import Settings, variable
 from worker import GRACE
 from workflows import labels
-from workflows.messages import FLOWS_QUEUE, INBOX_QUEUE
+from workflows.messages import QUEUES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -67,7 +67,7 @@ def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
         if name.startswith("worker-")
     }
     platforms = {connector.queue for connector in load_connectors(Catalog()).values() if connector.calls}
-    assert served == {FLOWS_QUEUE, INBOX_QUEUE, *platforms}
+    assert served == {*QUEUES, *platforms}
 
 
 JOBS = {"temporal-schema", "temporal-namespace", "migrate"}
