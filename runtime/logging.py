@@ -55,13 +55,16 @@ def configure_logging(
         structlog.processors.StackInfoRenderer(),
         _Labels(service),
     ]
+    # Tracebacks without the local variables, which hold what `redact` cannot recognise, and before it looks.
     renderer: list[Processor]
     if form == "json":
-        # Without the local variables: those hold what `redact` cannot recognise.
         tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
         renderer = [tracebacks, redact, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
-        renderer = [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        renderer = [structlog.processors.format_exc_info, redact, plain]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

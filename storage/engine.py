@@ -84,6 +84,8 @@ class Database:
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_S,
             pool_use_lifo=True,
+            # An error ends up in the log; what was to be stored may be personal.
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "application_name": "tandem",

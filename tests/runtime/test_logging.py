@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -19,15 +19,20 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
-    root = logging.getLogger()
+def written() -> Iterator[io.StringIO]:
+    """What is logged from here on, if the test configures it so; as before afterwards."""
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
-    written = io.StringIO()
-    configure_logging("test", stream=written)
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    yield io.StringIO()
     root.handlers = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def lines(written: io.StringIO) -> Lines:
+    configure_logging("test", stream=written)
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 async def test_a_line_carries_the_run_and_the_customer_through_awaits(lines: Lines) -> None:
@@ -73,16 +78,18 @@ def test_secrets_do_not_get_through(lines: Lines, fields: dict[str, Any]) -> Non
     assert "hush-hush" not in json.dumps(lines())
 
 
-def test_the_variables_of_a_failure_do_not_get_through(lines: Lines) -> None:
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_variables_of_a_failure_do_not_get_through(written: io.StringIO, form: Literal["json", "console"]) -> None:
     def fail() -> None:
         opened = "hush-hush"
-        raise ValueError(len(opened))
+        raise ValueError(f"GET /gettoken?corpsecret={opened}")
 
+    configure_logging("test", form=form, stream=written)
     try:
         fail()
     except ValueError:
         structlog.get_logger().exception("failed")
-    shown = json.dumps(lines())
+    shown = written.getvalue()
     assert "ValueError" in shown
     assert "hush-hush" not in shown
 

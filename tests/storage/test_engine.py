@@ -3,6 +3,7 @@ from unittest.mock import Mock
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from storage import engine
 from storage.encryption import Keyring
@@ -44,6 +45,16 @@ async def test_asks_a_connection_that_lay_still_for_long(database_url: str, monk
     async with UnitOfWork(database) as work:
         assert await _server_of(work) == first
     ping.assert_called_once()
+    await database.close()
+
+
+async def test_a_refused_statement_does_not_tell_what_was_to_be_stored(database_url: str) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    with pytest.raises(DBAPIError) as refused:
+        async with UnitOfWork(database) as work:
+            await work.session.execute(text("SELECT 1 / 0, CAST(:name AS text)"), {"name": "Zhang San"})
+    assert "division by zero" in str(refused.value)
+    assert "Zhang San" not in str(refused.value)
     await database.close()
 
 
