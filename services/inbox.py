@@ -2,7 +2,7 @@
 
 A batch is one transaction. When one record in it is refused by the database, or trips what follows from it, the batch
 is cut in halves until that record stands alone and goes to quarantine: it holds up no other. A batch that the database
-cannot finish in time is tried as a smaller one.
+cannot finish in time is tried as a smaller one; a push that alone takes too long three times goes to quarantine, too.
 
 A push may also end the process that reads it, out of memory or by a crash, so that nobody is left to put it aside. Then
 whoever takes over suspects the oldest that wait (`InboxService.suspect`): they are read in small groups, then alone,
@@ -17,6 +17,7 @@ are no error either: the database ends one of them, which is read again at once.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ MOST_TRIES = 3
 _TRIED_IN_A_GROUP = 2
 DEADLY = f"{MOST_TRIES} processes ended while they read it alone: out of memory, or a crash"
 """The reason in quarantine of a push that did."""
+TOO_SLOW = f"the database did not finish it in time, alone, {MOST_TRIES} times"
+"""The reason in quarantine of a push that held up the others so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class InboxService:
         self._turn = asyncio.Lock()
         self._suspects_turn = asyncio.Lock()
         self._outlived: list[int] = []
+        self._slow: Counter[int] = Counter()
 
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
@@ -239,9 +243,9 @@ class InboxService:
             if is_too_slow(problem.__cause__) and limit > 1:
                 log.warning("batch was too large for the database", limit=limit)
                 return await self._drain(max(1, limit // _SMALLER), ids, tries_left)
-            if tries_left <= 1 or not is_deadlock(problem.__cause__):
+            if tries_left <= 1 or not (is_deadlock(problem.__cause__) or is_too_slow(problem.__cause__)):
                 raise
-            log.info("batch begins anew, another one wanted the same customers", tries_left=tries_left - 1)
+            log.info("batch begins anew", limit=limit, reason=str(problem), tries_left=tries_left - 1)
             return await self._drain(limit, ids, tries_left - 1)
 
     async def _drain_once(self, limit: int, ids: Sequence[int] | None) -> InboxDrained:
@@ -258,13 +262,15 @@ class InboxService:
                 taken = [stored.id for stored in waiting]
                 drained, told = await self._read(work, waiting, times)
         except Exception as error:
-            if not taken or not _may_be_of_a_push(error):
-                raise
-            # One of the batch is to blame.
-            if len(taken) > 1:
-                middle = len(taken) // 2
-                return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])
-            reason = _reason_of(error)
+            reason = self._slow_alone(taken, error)
+            if reason is None:
+                if not taken or not _may_be_of_a_push(error):
+                    raise
+                # One of the batch is to blame.
+                if len(taken) > 1:
+                    middle = len(taken) // 2
+                    return await self._drain(limit, taken[:middle]) + await self._drain(limit, taken[middle:])
+                reason = _reason_of(error)
             log.warning("push quarantined", id=taken[0], reason=reason, exc_info=error)
             async with UnitOfWork(self._database) as work:
                 await Inbox(work).quarantine({taken[0]: reason})
@@ -272,6 +278,16 @@ class InboxService:
         # After the commit: whoever holds it against the others must see it.
         self._told |= told
         return drained + await self._read_suspects(suspects) if suspects else drained
+
+    def _slow_alone(self, taken: Sequence[int], error: Exception) -> str | None:
+        """Why the push has to be put aside that was read alone and took too long, if it did so often enough."""
+        if len(taken) != 1 or not is_too_slow(error.__cause__):
+            return None
+        self._slow[taken[0]] += 1
+        if self._slow[taken[0]] < MOST_TRIES:
+            return None
+        del self._slow[taken[0]]
+        return TOO_SLOW
 
     async def _read_suspects(self, suspects: Sequence[int]) -> InboxDrained:
         """Those that were never tried since they are suspected in groups, the others one by one. By one process at a

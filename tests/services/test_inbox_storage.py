@@ -12,7 +12,7 @@ from connectors.webhooks import Verified
 from domain.calls import Catalog
 from domain.events import Event
 from domain.problems import ConfigurationProblem, ConflictProblem
-from services.inbox import InboxService
+from services.inbox import TOO_SLOW, InboxService
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.inbox import KEY_MISSING
@@ -58,6 +58,30 @@ async def test_what_cannot_be_stored_is_found_and_put_aside_alone(
             text("SELECT paid_minor, status, quantity FROM orders JOIN order_lines ON order_key = id")
         )
         assert [tuple(row) for row in rows] == [(29900, "paid", 2)] * 8
+
+
+async def test_a_push_that_alone_takes_too_long_is_put_aside_and_holds_up_no_other(
+    inbox: InboxService, database: Database, database_url: str, clock: SteppedClock
+) -> None:
+    for number in range(3):
+        await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(
+            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN IF NEW.order_id = ''E1'' THEN PERFORM pg_sleep(5); END IF; RETURN NEW; END'"
+        )
+        await connection.execute("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()")
+    hurried = Database(database_url, database.keyring, pool_size=2, clock=clock, statement_timeout_s=1)
+    try:
+        slow, read, quarantined = InboxService(hurried, load_connectors(Catalog())), 0, 0
+        for _ in range(3):
+            drained = await slow.drain()
+            read, quarantined = read + drained.read, quarantined + drained.quarantined
+        assert (read, quarantined) == (3, 1)
+    finally:
+        await hurried.close()
+    (found,) = await in_quarantine(database)
+    assert (found.push.dedupe_key, found.reason) == ("push-E1", TOO_SLOW)
 
 
 async def test_a_database_behind_its_migrations_is_no_pushs_fault(
