@@ -173,8 +173,8 @@ def of_people(people: Sequence[Person], account: Account) -> list[Claim]:
         if sent != len(account.recorded.get(person.name, ())):
             sends.append(f"{person.name}: {sent} at the simulator, {account.recorded.get(person.name)} recorded")
         wanted = 1 if person.act in ("none", "merges") else 0
-        if person.act == "merges" and [_reason(row) for row in runs] == ["stranger"]:
-            # They entered under their other name, as nobody's contact, and never enter again.
+        if person.journey == "run-out" and person.act == "merges" and [_reason(row) for row in runs] == ["stranger"]:
+            # They entered under their other name, as nobody's contact, and do not enter again for a month.
             wanted = 0
         quiet_from = account.silenced_at.get(person.name) if person.act in ("silenced", "refunds") else None
         if quiet_from is not None:
