@@ -5,6 +5,7 @@ client of the real server, `time_skipping` an environment in which 30 days pass 
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
@@ -15,11 +16,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings
 from psycopg import sql
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from runtime.collector import THRESHOLDS, settle_collector
 from runtime.embedded import EmbeddedPostgres, EmbeddedTemporal
 from storage.encryption import Keyring
 from storage.engine import Database
@@ -31,6 +34,17 @@ settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "explore")
 
+# Thousands of tests and all of the product stay to the end: they are not looked through for garbage again and again.
+gc.set_threshold(*THRESHOLDS)
+
+# As the product logs: the picture of a failure with all of its variables takes seconds.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 _TEMPLATE = "tandem_template"
 _MEMORY = Path("/dev/shm")
 _ROOM_FOR_SERVERS = 4 << 30
@@ -38,6 +52,11 @@ _numbers = count(1)
 
 
 LONGEST_TEST_S = 180
+
+
+def pytest_collection_finish() -> None:
+    """Before the first test."""
+    settle_collector()
 
 
 @pytest.fixture(autouse=True)

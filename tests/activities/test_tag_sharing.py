@@ -40,7 +40,7 @@ __all__ = ("running", "scene")
 
 QUEUE = CONNECTORS["wecom"].queue
 PATIENCE_S = 60.0
-QUIET_S = 6.0
+QUIET_S = 3.0
 
 
 async def test_shipped_tags_go_both_ways_and_come_to_rest(scene: Scene, temporal: Client) -> None:
