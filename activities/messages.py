@@ -1,6 +1,7 @@
 """`send`: a message to a customer, decided, rendered, sent and recorded."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from activities.binding import Activity, CallBinder, CallContext
 from connectors.http import Link
@@ -9,6 +10,7 @@ from connectors.templates import TemplateRenderer
 from connectors.wecom import WecomConnector
 from connectors.wecom.client import WecomCorp
 from domain.catalog.messages import SEND, SendArguments, SendOutput
+from domain.problems import Problem, ProblemError, UnavailableProblem
 from services.connections import Connections
 from services.reach import Cause, ReachService
 
@@ -46,14 +48,27 @@ async def send_once(
     """Send unless the house rules say no at this moment, once per key of the cause; recorded either way.
 
     resumed: an earlier attempt may have sent it. When it did not, the rules are asked again: their answer may differ
-    by now, or it died before it asked.
+    by now, or it died before it asked. Until it is recorded marketing counts for the caps as if it had gone out; no
+    longer once it certainly did not.
     """
     output = await delivered(client, request, await render(), key=cause.key) if resumed else None
     if output is None:
-        refusal = await reach.refusal(request, cause)
-        if refusal is not None:
-            output = SendOutput(sent=False, skipped_reason=refusal)
-        else:
-            output = await deliver(client, request, await render(), key=cause.key, resumed=False)
+        try:
+            refusal = await reach.refusal(request, cause)
+            if refusal is not None:
+                output = SendOutput(sent=False, skipped_reason=refusal)
+            else:
+                output = await deliver(client, request, await render(), key=cause.key, resumed=False)
+        except ProblemError as error:
+            if _did_not_go_out(error.problem):
+                with suppress(UnavailableProblem):
+                    await reach.let_go(cause)
+            raise
     await reach.record(request, output, cause)
     return output
+
+
+def _did_not_go_out(problem: Problem) -> bool:
+    """Whether that is certain; our own database may have gone away at any moment."""
+    presumed = "unknown" if problem.type == UnavailableProblem.type else "not_done"
+    return bool(problem.as_dict().get("outcome", presumed) == "not_done")

@@ -263,7 +263,8 @@ def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:
                 summary_of(row).model_dump(mode="json", exclude={"id", "account_id"}),
             )
         case TouchRow():
-            return Entry("touch", row.at, str(row.id), None, _members(row, "key", "at"))
+            hidden = ("key", "at") if row.pending else ("key", "at", "pending")
+            return Entry("touch", row.at, str(row.id), None, _members(row, *hidden))
     raise TypeError(f"{type(row).__name__} is in no profile")
 
 

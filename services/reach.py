@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -25,6 +26,7 @@ from storage.erasures import ErasedKeys
 from storage.goods import Goods
 from storage.identities import Identities, StoredKey
 from storage.interactions import GONE, Interactions
+from storage.locks import lock
 from storage.orders import OrderRow
 from storage.reach import Touches, TouchRow
 from storage.suppressions import Article, Suppressions
@@ -62,7 +64,8 @@ class ReachService:
         return Message.model_validate(version.properties).text
 
     async def refusal(self, request: SendArguments, cause: Cause) -> SkippedReason | None:
-        """Why the message must not go out now; None when it may.
+        """Why the message must not go out now; None when it may. Marketing that may counts from now on, until it is
+        recorded or let go.
 
         Marketing is judged by everything that the shops of its goods, coupon and order told before, and the warehouses
         behind them.
@@ -81,11 +84,15 @@ class ReachService:
         """is_last: unless refused, the message goes out next, and the run is from now on the one that writes."""
         about = request.about or About()
         out_of_stock, coupon_gone = await self._is_out_of_stock(about), await self._is_coupon_gone(about)
+        reserves = is_last and request.purpose == "marketing"
         async with UnitOfWork(self._database) as work:
+            if reserves:
+                # Of several at the same moment each sees what those before it are about to send.
+                await lock(work, f"reach:{request.channel}/{request.to}")
             if await is_doubled(work, cause.run_id):
                 return "doubled"
             since = work.now - self._policy.looks_back
-            sent_at = await Touches(work).marketing_sent_at(request.channel, request.to, since)
+            sent_at = await Touches(work).marketing_sent_at(request.channel, request.to, since, beside=cause.key)
             named = await customer_named(work, about.customer) if about.customer else None
             recipient = await _recipient(work, request, cause)
             people = {each for each in (named, recipient and recipient.customer_id) if each is not None}
@@ -101,29 +108,24 @@ class ReachService:
             reason = skip_reason(self._policy, customer, request.purpose, work.now)
             if reason is None and is_last:
                 await reaches(work, cause.run_id)
+            if reason is None and reserves:
+                await Touches(work).reserve(_touch(request, cause, recipient, work.now))
             return reason
 
     async def record(self, request: SendArguments, output: SendOutput, cause: Cause) -> None:
         """Note the touch, once per key; of who was erased nothing is noted."""
         async with UnitOfWork(self._database) as work:
             if await _is_erased(work, request, cause):
+                await Touches(work).let_go(cause.key)
                 return
-            recipient = await _recipient(work, request, cause)
-            await Touches(work).record(
-                TouchRow(
-                    key=cause.key,
-                    channel=request.channel,
-                    recipient=request.to,
-                    purpose=request.purpose,
-                    run_id=cause.run_id,
-                    reference=cause.reference,
-                    template=request.template,
-                    skipped_reason=output.skipped_reason,
-                    message_id=output.message_id,
-                    identity_id=recipient.id if recipient else None,
-                    at=work.now,
-                )
-            )
+            touch = _touch(request, cause, await _recipient(work, request, cause), work.now)
+            touch.skipped_reason, touch.message_id = output.skipped_reason, output.message_id
+            await Touches(work).record(touch)
+
+    async def let_go(self, cause: Cause) -> None:
+        """The message certainly did not go out: it does not count any more."""
+        async with UnitOfWork(self._database) as work:
+            await Touches(work).let_go(cause.key)
 
     async def _tellers(self, request: SendArguments) -> set[Shop]:
         """The shops and warehouses whose word counts for a message: also of shops that sell the same goods."""
@@ -160,6 +162,20 @@ def _not_read_yet(shops: Collection[Shop]) -> UnavailableProblem:
         ),
         outcome="not_done",
         retryable=True,
+    )
+
+
+def _touch(request: SendArguments, cause: Cause, recipient: StoredKey | None, at: datetime) -> TouchRow:
+    return TouchRow(
+        key=cause.key,
+        channel=request.channel,
+        recipient=request.to,
+        purpose=request.purpose,
+        run_id=cause.run_id,
+        reference=cause.reference,
+        template=request.template,
+        identity_id=recipient.id if recipient else None,
+        at=at,
     )
 
 

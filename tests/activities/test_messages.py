@@ -1,12 +1,15 @@
-"""`send` at the moment of sending, also when an earlier attempt died on the way."""
+"""`send` at the moment of sending, also when an earlier attempt died on the way, or others send at the same moment."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from activities.messages import send_once
 from domain.catalog.messages import SendArguments, SendOutput
-from domain.journeys.reach import ReachPolicy
+from domain.journeys.reach import Cap, ReachPolicy
+from domain.problems import ProblemError
 from services.reach import Cause, ReachService
 from storage.engine import Database
 from tests.connectors.harness import Outside, outside
@@ -19,8 +22,10 @@ async def world() -> AsyncIterator[Outside]:
         yield world
 
 
-async def attempt(world: Outside, database: Database, key: str, *, resumed: bool) -> SendOutput:
-    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+async def attempt(
+    world: Outside, database: Database, key: str, *, resumed: bool = False, caps: tuple[Cap, ...] = ()
+) -> SendOutput:
+    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=caps))
     friend = next(each for each in (await world.sim.admin("GET", "/customers"))["customers"] if each["external_userid"])
     request = SendArguments(to=friend["external_userid"], text="新品", purpose="marketing", about={"customer": WHO})
 
@@ -33,6 +38,12 @@ async def attempt(world: Outside, database: Database, key: str, *, resumed: bool
 
 
 WHO = "key:unionid//U1"
+ONE_A_DAY = (Cap(messages=1, days=1),)
+
+
+def fault(name: str, **more: Any) -> dict[str, Any]:
+    api = {"platform": "wecom", "api": "externalcontact/add_msg_template"}
+    return {"match": api, "fault": name, "times": 1, **more}
 
 
 async def test_who_was_silenced_after_an_attempt_died_is_not_written_to_by_the_next(
@@ -51,3 +62,36 @@ async def test_what_a_dead_attempt_sent_is_found_and_not_denied(world: Outside, 
     await silence(database)
     assert await attempt(world, database, "first", resumed=True) == sent
     assert await world.effects(kind="message") == 1
+
+
+async def test_of_three_at_the_same_moment_only_as_many_go_out_as_the_cap_lets(
+    world: Outside, database: Database
+) -> None:
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    outputs = await asyncio.gather(
+        *(attempt(world, database, key, caps=ONE_A_DAY) for key in ("first", "second", "third"))
+    )
+    assert sorted(str(output.skipped_reason) for output in outputs) == ["None", "cap", "cap"]
+    assert await world.effects(kind="message") == 1
+
+
+@pytest.mark.parametrize("silence", ["timeout_before", "timeout_after"])
+async def test_what_may_have_gone_out_counts_for_others_and_not_for_its_own_next_attempt(
+    world: Outside, database: Database, silence: str
+) -> None:
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    await world.break_things(fault(silence, seconds=3))
+    with pytest.raises(ProblemError):
+        await attempt(world, database, "first", caps=ONE_A_DAY)
+    assert (await attempt(world, database, "second", caps=ONE_A_DAY)).skipped_reason == "cap"
+    assert (await attempt(world, database, "first", resumed=True, caps=ONE_A_DAY)).sent
+    assert await world.effects(kind="message") == 1
+
+
+async def test_what_certainly_did_not_go_out_counts_for_nobody(world: Outside, database: Database) -> None:
+    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
+    await world.break_things(fault("429", seconds=1))
+    with pytest.raises(ProblemError):
+        await attempt(world, database, "first", caps=ONE_A_DAY)
+    assert (await attempt(world, database, "second", caps=ONE_A_DAY)).sent
+    assert (await attempt(world, database, "first", caps=ONE_A_DAY)).skipped_reason == "cap"

@@ -155,6 +155,18 @@ async def test_everything_at_a_glance_and_masked(database: Database, profiles: P
         assert secret not in everything, secret
 
 
+async def test_a_message_of_which_nobody_knows_whether_it_went_out_is_shown_as_such(
+    database: Database, profiles: ProfileService
+) -> None:
+    person = await a_person(database)
+    (touch,) = (await profiles.show(SUPERVISOR, person.customer)).touches
+    assert "pending" not in touch.data
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE touches SET pending = true"))
+    (touch,) = (await profiles.show(SUPERVISOR, person.customer)).touches
+    assert touch.data["pending"] is True
+
+
 async def test_what_they_are_left_alone_about_is_shown_with_the_reason(
     database: Database, profiles: ProfileService
 ) -> None:

@@ -74,7 +74,7 @@ def test_marketing_needs_consent() -> None:
     assert skip_reason(ReachPolicy(), Customer(), "marketing", NOON) is None
 
 
-@given(ages_h=st.lists(st.integers(min_value=0, max_value=24 * 40), max_size=8))
+@given(ages_h=st.lists(st.integers(min_value=-1, max_value=24 * 40), max_size=8))
 def test_caps_count_what_lies_within_their_days(ages_h: list[int]) -> None:
     policy = ReachPolicy(caps=(Cap(messages=2, days=7),))
     customer = Customer(marketing_sent_at=[NOON - timedelta(hours=age) for age in ages_h])
