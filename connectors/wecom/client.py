@@ -14,7 +14,7 @@ from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.archive import CHATS, ChatArchive
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
-from connectors.wecom.marks import marked, unmarked
+from connectors.wecom.marks import mark_of, marked
 from connectors.wecom.tags import CorpTags
 from domain.canonical import KeyKind
 from domain.catalog.wecom import (
@@ -105,7 +105,7 @@ class WecomCorp:
     async def sent_message(self, request: SendMessageArguments, *, key: str) -> SendMessageOutput | None:
         """What an earlier attempt under this key sent; None when it sent nothing. Raises a problem, still unknown."""
         try:
-            message_id = await self._find_sent(marked(request.text, key), request.external_userid)
+            message_id = await self._find_sent(mark_of(key), request)
         except ProblemError as problem:
             raise still_unknown(problem) from None
         return SendMessageOutput(message_id=message_id) if message_id is not None else None
@@ -191,8 +191,11 @@ class WecomCorp:
             unknown_userids=tuple(userid for userid in unknown.split("|") if userid),
         )
 
-    async def _find_sent(self, content: str, external_userid: str) -> str | None:
-        """The id of the message with exactly this marked text, or of one whose mark got lost on the way."""
+    async def _find_sent(self, mark: str, request: SendMessageArguments) -> str | None:
+        """The id of the message with this mark, or of one whose mark got lost on the way.
+
+        The text that goes with the mark may be another by now: the template may have been published anew.
+        """
         now = self.api.now()
         window = {
             "chat_type": "single",
@@ -202,20 +205,19 @@ class WecomCorp:
             "limit": 100,
         }
         bare: list[str] = []
-        plain = unmarked(content)
         pages = self.api.pages(
             "externalcontact/get_groupmsg_list_v2", window, "group_msg_list", most_pages=_MESSAGE_PAGES
         )
         async for page in pages:
             for row in page:
                 message = mapping(row, "group_msg_list")
-                sent = optional_mapping(message.get("text")).get("content")
-                if sent == content:
+                sent = str(optional_mapping(message.get("text")).get("content") or "")
+                if sent.endswith(mark):
                     return text(message, "msgid", limit=128)
-                if sent == plain:
+                if sent == request.text:
                     bare.append(text(message, "msgid", limit=128))
         for message_id in bare:
-            if await self._was_meant_for(message_id, external_userid):
+            if await self._was_meant_for(message_id, request.external_userid):
                 return message_id
         return None
 

@@ -11,10 +11,15 @@ _DIGITS = "\u200b\u200c\u2060\u2063"
 _LENGTH = 20
 
 
+def mark_of(key: str) -> str:
+    """The characters that a message of this key ends with, whatever it says."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:5], "big")
+    return "".join(_DIGITS[number >> 2 * place & 3] for place in range(_LENGTH))
+
+
 def marked(text: str, key: str) -> str:
     """The text with the mark of the key."""
-    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:5], "big")
-    return text + "".join(_DIGITS[number >> 2 * place & 3] for place in range(_LENGTH))
+    return text + mark_of(key)
 
 
 def unmarked(text: str) -> str:

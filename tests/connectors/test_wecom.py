@@ -144,6 +144,17 @@ async def test_a_message_whose_mark_got_lost_is_still_recognised(world: Outside)
     assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 1
 
 
+async def test_a_message_whose_template_changed_between_two_attempts_is_still_recognised(world: Outside) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    call, who = CATALOG["wecom.send_message"], {"external_userid": friend["external_userid"]}
+    await world.break_things(rule(SEND, "timeout_after", times=1, seconds=3))
+    with pytest.raises(ProblemError):
+        await Attempts(client, call, call.parse_arguments({**who, "text": "您好"}), "k").until_done(most=1)
+    again = await client.send_message(call.parse_arguments({**who, "text": "您好，亲"}), key="k", resumed=True)
+    assert again.message_id is not None
+    assert await world.effects(kind="message", **who) == 1
+
+
 async def test_a_markless_message_to_somebody_else_is_not_taken_for_ours(world: Outside) -> None:
     client = await world.open("wecom")
     rows = (await world.sim.admin("GET", "/customers", params={"limit": 30}))["customers"]
