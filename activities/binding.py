@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.calls import AnyCall
+from domain.calls import AnyCall, Attempted
 from domain.ids import canonical_json, content_digest
 from domain.problems import ConfigurationProblem, Problem, ProblemError, Text, UnavailableProblem
 from storage.effects import Effects
@@ -28,13 +28,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """On whose behalf a call is made. key: the same for every attempt. resumed: an earlier attempt may have done it."""
+    """On whose behalf a call is made. key: the same for every attempt. resumed: an earlier attempt may have done it.
+    attempted: when earlier ones were at work, if there were any, whether or not they may have."""
 
     key: str
     resumed: bool
     run_id: str
     reference: str
     subject: str
+    attempted: Attempted | None = None
+
+    @property
+    def open_attempts(self) -> Attempted | None:
+        """When those were at work that may have done it."""
+        return self.attempted if self.resumed else None
 
 
 Implementation = Callable[[Any, CallContext], Awaitable[BaseModel]]
@@ -95,7 +102,14 @@ class CallBinder:
             )
         if begun.standing == "recorded":
             return begun.answer
-        context = CallContext(key, begun.standing == "resumed", envelope.run_id, envelope.reference, envelope.subject)
+        context = CallContext(
+            key,
+            begun.standing == "resumed",
+            envelope.run_id,
+            envelope.reference,
+            envelope.subject,
+            begun.attempted,
+        )
         try:
             result = (await implementation(arguments, context)).model_dump(mode="json")
         except ProblemError as error:

@@ -9,6 +9,7 @@ from connectors.messages import deliver, delivered
 from connectors.templates import TemplateRenderer
 from connectors.wecom import WecomConnector
 from connectors.wecom.client import WecomCorp
+from domain.calls import Attempted
 from domain.catalog.messages import SEND, SendArguments, SendOutput
 from domain.problems import Problem, ProblemError, UnavailableProblem
 from services.connections import Connections
@@ -31,7 +32,7 @@ def message_activities(
             source = request.text if request.text is not None else await reach.template(request.template or "")
             return await renderer.render(source, request.data)
 
-        return await send_once(client, reach, request, render, cause, resumed=context.resumed)
+        return await send_once(client, reach, request, render, cause, attempted=context.open_attempts)
 
     return [binder.bind(SEND, send)]
 
@@ -43,22 +44,24 @@ async def send_once(
     render: Callable[[], Awaitable[str]],
     cause: Cause,
     *,
-    resumed: bool,
+    attempted: Attempted | None,
 ) -> SendOutput:
     """Send unless the house rules say no at this moment, once per key of the cause; recorded either way.
 
-    resumed: an earlier attempt may have sent it. When it did not, the rules are asked again: their answer may differ
-    by now, or it died before it asked. Until it is recorded marketing counts for the caps as if it had gone out; no
-    longer once it certainly did not.
+    attempted: when earlier attempts may have sent it. When they did not, the rules are asked again: their answer may
+    differ by now, or they died before they asked. Until it is recorded marketing counts for the caps as if it had gone
+    out; no longer once it certainly did not.
     """
-    output = await delivered(client, request, await render(), key=cause.key) if resumed else None
+    output: SendOutput | None = None
+    if attempted is not None:
+        output = await delivered(client, request, await render(), key=cause.key, attempted=attempted)
     if output is None:
         try:
             refusal = await reach.refusal(request, cause)
             if refusal is not None:
                 output = SendOutput(sent=False, skipped_reason=refusal)
             else:
-                output = await deliver(client, request, await render(), key=cause.key, resumed=False)
+                output = await deliver(client, request, await render(), key=cause.key)
         except ProblemError as error:
             if _did_not_go_out(error.problem):
                 with suppress(UnavailableProblem):

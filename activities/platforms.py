@@ -25,7 +25,7 @@ def _implementation(connector: Connector, call: AnyCall, connections: Connection
         account = await connections.account(connector.platform, request.account)
         account_id = f"{account.platform}/{account.slug}"
         client = connector.open(account, link.paced(account_id, connector.requests_per_second))
-        return await call_capability(client, call, request, key=context.key, resumed=context.resumed)
+        return await call_capability(client, call, request, key=context.key, attempted=context.open_attempts)
 
     return _typed(perform, call)
 

@@ -6,7 +6,8 @@ The call `youzan.agree_refund` is the method `agree_refund` of the platform's cl
     async def agree_refund(self, request: AgreeRefundArguments, *, key: str, resumed: bool) -> AgreeRefundOutput
 
 key: the same for every attempt of one effect. resumed: an earlier attempt started and nobody knows how it ended, so the
-method asks the platform before it does anything.
+method asks the platform before it does anything. One that must search what the platform did may ask for `attempted:
+Attempted | None` instead: when those attempts were at work, None when there were none.
 """
 
 import inspect
@@ -14,7 +15,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
-from domain.calls import AnyCall
+from domain.calls import AnyCall, Attempted
 from domain.problems import ConfigurationProblem, Text
 
 
@@ -36,10 +37,19 @@ def check_capabilities(client: type[Any], calls: tuple[AnyCall, ...]) -> None:
         )
 
 
-async def call_capability(client: object, call: AnyCall, request: BaseModel, *, key: str, resumed: bool) -> BaseModel:
-    """Run one call on a platform's client. Raises problems as `connectors.errors` describes them."""
+async def call_capability(
+    client: object, call: AnyCall, request: BaseModel, *, key: str, attempted: Attempted | None
+) -> BaseModel:
+    """Run one call on a platform's client. Raises problems as `connectors.errors` describes them.
+
+    attempted: when those earlier attempts were at work of which nobody knows how they ended.
+    """
     method = getattr(client, method_name(call))
-    result: BaseModel = await (method(request, key=key, resumed=resumed) if call.effect == "keyed" else method(request))
+    more: dict[str, Any] = {}
+    if call.effect == "keyed":
+        searches = "attempted" in inspect.signature(method).parameters
+        more = {"key": key} | ({"attempted": attempted} if searches else {"resumed": attempted is not None})
+    result: BaseModel = await method(request, **more)
     return result
 
 
@@ -52,9 +62,9 @@ def _fault(client: type[Any], call: AnyCall) -> str | None:
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters.values())[1:]
     effect = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
-    expected = ["key", "resumed"] if call.effect == "keyed" else []
-    if effect != expected or len(parameters) != 1 + len(expected):
-        return f"parameters must be (self, request{', *, key, resumed' if expected else ''})"
+    expected = (["key", "resumed"], ["key", "attempted"]) if call.effect == "keyed" else ([],)
+    if effect not in expected or len(parameters) != 1 + len(effect):
+        return f"parameters must be (self, request{', *, key, resumed' if call.effect == 'keyed' else ''})"
     if hints.get(parameters[0].name) is not call.input:
         return f"the request must be {call.input.__name__}"
     if hints.get("return") is not call.output:

@@ -6,6 +6,7 @@ reference pages and the contract tests are generated from it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,6 +43,14 @@ class Retry:
     initial_s: float = 1.0
     factor: float = 2.0
     ceiling_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """When earlier attempts of one effect were at work: since the first of them began, until one was heard of last."""
+
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

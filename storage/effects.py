@@ -12,6 +12,7 @@ from sqlalchemy import Index, literal_column, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
+from domain.calls import Attempted
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from storage.encryption import EncryptedJson
 from storage.tables import Table, instant
@@ -23,7 +24,8 @@ EffectState = Literal["started", "finished", "failed", "unknown"]
 class EffectRow(Table, table=True):
     """One effect. answer: the call's result, when finished; the problem, when failed or unknown.
 
-    moves_money: such a record is kept for years, whatever becomes of its run and of the call's declaration.
+    started_at: when the first attempt began after which nothing is certain. moves_money: such a record is kept for
+    years, whatever becomes of its run and of the call's declaration.
     """
 
     __tablename__ = "effects"
@@ -55,12 +57,14 @@ class Begun:
     """What is known of an effect when an attempt begins.
 
     new: nobody ever tried, or it failed for certain: act. recorded: it is done, `answer` is the result: do not act.
-    resumed: an attempt started and nobody knows how it ended: ask the platform first.
+    resumed: an attempt started and nobody knows how it ended: ask the platform first. attempted: when earlier attempts
+    were at work, None for the first.
     """
 
     standing: Literal["new", "recorded", "resumed"]
     answer: Any = None
     attempts: int = 1
+    attempted: Attempted | None = None
 
 
 class Effects(Repository):
@@ -115,10 +119,13 @@ class Effects(Repository):
             )
         if row.state == "finished":
             return Begun("recorded", row.answer, row.attempts)
+        attempted = Attempted(row.started_at, row.changed_at)
         row.request_digest, row.state, row.answer = request_digest, "started", None
         row.attempts, row.changed_at = row.attempts + 1, self.now
+        if was_failed:
+            row.started_at = self.now
         await self.session.flush()
-        return Begun("new" if was_failed else "resumed", attempts=row.attempts)
+        return Begun("new" if was_failed else "resumed", attempts=row.attempts, attempted=attempted)
 
     async def finish(self, key: str, answer: Any) -> None:
         """Record the result; a result that is there already stays."""

@@ -24,6 +24,10 @@ BUSY_TRIES = 3
 _BUSY_WAIT_S = 0.2
 
 
+class TooManyPages(CommunicationProblem):
+    """A list is longer than was to be gone through."""
+
+
 class WecomApi:
     """Calls below `/cgi-bin` for one corp; each of its two applications has a token of its own."""
 
@@ -50,7 +54,7 @@ class WecomApi:
     async def pages(
         self, path: str, payload: Mapping[str, Any], rows: str, *, most_pages: int
     ) -> AsyncIterator[list[Any]]:
-        """The pages of a list by cursor. Raises CommunicationProblem when there are more than `most_pages`."""
+        """The pages of a list by cursor. Raises TooManyPages when there are more than `most_pages`."""
         cursor = ""
         for _ in range(most_pages):
             answer = await self.read(path, {**payload, "cursor": cursor})
@@ -59,7 +63,7 @@ class WecomApi:
             cursor = str(answer.get("next_cursor") or "")
             if not cursor:
                 return
-        raise CommunicationProblem(
+        raise TooManyPages(
             Text(
                 f"企业微信 {path} 的结果超过 {most_pages} 页，无法逐一核对，请人工确认",
                 f"WeCom's {path} gives more than {most_pages} pages, too many to go through: check by hand",

@@ -1,7 +1,7 @@
 """What Tandem does in one WeCom corp: the implementation of `domain.catalog.wecom`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from connectors.accounts import Account
@@ -9,13 +9,15 @@ from connectors.errors import still_unknown, wrong_setting
 from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
 from connectors.pulling import Cursor, PulledPage, stream_named
-from connectors.reading import mapping, optional_mapping, optional_text, text, whole_number
+from connectors.reading import optional_text, text, whole_number
 from connectors.wecom.api import PLATFORM, WecomApi
 from connectors.wecom.archive import CHATS, ChatArchive
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
-from connectors.wecom.marks import mark_of, marked
+from connectors.wecom.marks import marked
+from connectors.wecom.sent_messages import SentMessages
 from connectors.wecom.tags import CorpTags
+from domain.calls import Attempted
 from domain.canonical import KeyKind
 from domain.catalog.wecom import (
     AddTagOutput,
@@ -36,12 +38,8 @@ from domain.catalog.wecom import (
 from domain.problems import NotFoundProblem, ProblemError, Text
 from domain.tags.sharing import Change, TagName
 
-# How far back an unknown outcome can lie (the calls' deadline and some), and how far the clocks may disagree.
-SEARCH_BACK = timedelta(hours=13)
-CLOCK_SKEW = timedelta(days=1)
 # After silence, how long the platform may still be at work before its list of messages can be believed.
 SETTLE_S = 5.0
-_MESSAGE_PAGES = 100
 _DUPLICATE_CHECK_S = 14_400
 _GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
 
@@ -55,6 +53,7 @@ class WecomCorp:
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
+        self._sent = SentMessages(self.api)
         self.contacts = ContactBook(self.api, self._tags)
         self._archive = ChatArchive(account, link)
 
@@ -102,20 +101,24 @@ class WecomCorp:
             tags=tuple(dict.fromkeys(tag.name for follower in followers for tag in follower.tags)),
         )
 
-    async def sent_message(self, request: SendMessageArguments, *, key: str) -> SendMessageOutput | None:
+    async def sent_message(
+        self, request: SendMessageArguments, *, key: str, attempted: Attempted
+    ) -> SendMessageOutput | None:
         """What an earlier attempt under this key sent; None when it sent nothing. Raises a problem, still unknown."""
         try:
-            message_id = await self._find_sent(mark_of(key), request)
+            message_id = await self._sent.find(request, key=key, attempted=attempted)
         except ProblemError as problem:
             raise still_unknown(problem) from None
         return SendMessageOutput(message_id=message_id) if message_id is not None else None
 
-    async def send_message(self, request: SendMessageArguments, *, key: str, resumed: bool) -> SendMessageOutput:
+    async def send_message(
+        self, request: SendMessageArguments, *, key: str, attempted: Attempted | None
+    ) -> SendMessageOutput:
         """Propose a message that the member of staff confirms, once per key.
 
         When an earlier attempt may have done it, the sent messages are searched first.
         """
-        if resumed and (sent := await self.sent_message(request, key=key)) is not None:
+        if attempted and (sent := await self.sent_message(request, key=key, attempted=attempted)) is not None:
             return sent
         content = marked(request.text, key)
         payload: dict[str, Any] = {
@@ -190,47 +193,6 @@ class WecomCorp:
             message_id=str(answer.get("msgid") or "") or None,
             unknown_userids=tuple(userid for userid in unknown.split("|") if userid),
         )
-
-    async def _find_sent(self, mark: str, request: SendMessageArguments) -> str | None:
-        """The id of the message with this mark, or of one whose mark got lost on the way.
-
-        The text that goes with the mark may be another by now: the template may have been published anew.
-        """
-        now = self.api.now()
-        window = {
-            "chat_type": "single",
-            "start_time": int((now - SEARCH_BACK).timestamp()),
-            "end_time": int((now + CLOCK_SKEW).timestamp()),
-            "filter_type": 2,
-            "limit": 100,
-        }
-        bare: list[str] = []
-        pages = self.api.pages(
-            "externalcontact/get_groupmsg_list_v2", window, "group_msg_list", most_pages=_MESSAGE_PAGES
-        )
-        async for page in pages:
-            for row in page:
-                message = mapping(row, "group_msg_list")
-                sent = str(optional_mapping(message.get("text")).get("content") or "")
-                if sent.endswith(mark):
-                    return text(message, "msgid", limit=128)
-                if sent == request.text:
-                    bare.append(text(message, "msgid", limit=128))
-        for message_id in bare:
-            if await self._was_meant_for(message_id, request.external_userid):
-                return message_id
-        return None
-
-    async def _was_meant_for(self, message_id: str, external_userid: str) -> bool:
-        tasks = await self.api.read("externalcontact/get_groupmsg_task", {"msgid": message_id, "limit": 1000})
-        rows = tasks.get("task_list")
-        for task in rows if isinstance(rows, list) else ():
-            member = {"msgid": message_id, "userid": text(mapping(task, "task_list"), "userid"), "limit": 1000}
-            pages = self.api.pages("externalcontact/get_groupmsg_send_result", member, "send_list", most_pages=100)
-            async for page in pages:
-                if any(optional_mapping(row).get("external_userid") == external_userid for row in page):
-                    return True
-        return False
 
 
 def _follower(row: Mapping[str, Any]) -> CustomerFollower:

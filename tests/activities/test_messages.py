@@ -2,18 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from activities.messages import send_once
+from activities.binding import CallBinder
+from activities.messages import message_activities, send_once
+from connectors.templates import TemplateRenderer
 from domain.catalog.messages import SendArguments, SendOutput
 from domain.journeys.reach import Cap, ReachPolicy
 from domain.problems import ProblemError
+from services.connections import Connections
 from services.reach import Cause, ReachService
+from services.secrets import SecretReader
 from storage.engine import Database
-from tests.connectors.harness import Outside, outside
+from tests.connectors.harness import Outside, just_now, outside
+from tests.services.test_contacts import connected
 from tests.services.test_suppressions import CONTACT, ORDER, silence, take_in
+from workflows.messages import CallEnvelope
 
 
 @pytest.fixture
@@ -32,9 +41,9 @@ async def attempt(
     async def render() -> str:
         return "新品"
 
-    return await send_once(
-        await world.open("wecom"), reach, request, render, Cause(key, "r", "/do", "wecom/corp"), resumed=resumed
-    )
+    cause = Cause(key, "r", "/do", "wecom/corp")
+    earlier = just_now() if resumed else None
+    return await send_once(await world.open("wecom"), reach, request, render, cause, attempted=earlier)
 
 
 WHO = "key:unionid//U1"
@@ -50,7 +59,7 @@ async def test_who_was_silenced_after_an_attempt_died_is_not_written_to_by_the_n
     world: Outside, database: Database
 ) -> None:
     await take_in(database, order__paid=ORDER, contact__added=CONTACT)
-    assert (await attempt(world, database, "first", resumed=False)).sent
+    assert (await attempt(world, database, "first")).sent
     await silence(database)
     assert (await attempt(world, database, "second", resumed=True)).skipped_reason == "suppressed"
     assert await world.effects(kind="message") == 1
@@ -58,7 +67,7 @@ async def test_who_was_silenced_after_an_attempt_died_is_not_written_to_by_the_n
 
 async def test_what_a_dead_attempt_sent_is_found_and_not_denied(world: Outside, database: Database) -> None:
     await take_in(database, order__paid=ORDER, contact__added=CONTACT)
-    sent = await attempt(world, database, "first", resumed=False)
+    sent = await attempt(world, database, "first")
     await silence(database)
     assert await attempt(world, database, "first", resumed=True) == sent
     assert await world.effects(kind="message") == 1
@@ -95,3 +104,21 @@ async def test_what_certainly_did_not_go_out_counts_for_nobody(world: Outside, d
         await attempt(world, database, "first", caps=ONE_A_DAY)
     assert (await attempt(world, database, "second", caps=ONE_A_DAY)).sent
     assert (await attempt(world, database, "first", caps=ONE_A_DAY)).skipped_reason == "cap"
+
+
+async def test_the_next_attempt_of_the_same_step_looks_where_the_one_before_was_at_work(
+    world: Outside, database: Database
+) -> None:
+    await connected(database, world, "wecom")
+    link = replace(world.link, answer_timeout_s=world.impatient_s)
+    async with TemplateRenderer() as renderer:
+        binder = CallBinder(database, SecretReader(database))
+        (send,) = message_activities(binder, Connections(database), ReachService(database), renderer, link)
+        friend = await world.sim.friend()
+        arguments = {"to": friend["external_userid"], "text": "您好 {{ name }}", "data": {"name": "小张"}}
+        envelope = CallEnvelope("send", arguments, "key-1", "flow/test/greet/1", "/do/0/greet")
+        await world.break_things(fault("timeout_after", seconds=3))
+        with pytest.raises(ApplicationError):
+            await ActivityEnvironment().run(send, envelope)
+        assert (await ActivityEnvironment().run(send, envelope))["sent"] is True
+    assert await world.effects(kind="message") == 1

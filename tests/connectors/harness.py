@@ -17,7 +17,7 @@ from connectors.loading import load_connectors
 from connectors.registry import Connector
 from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import WebhookRequest
-from domain.calls import AnyCall, Catalog
+from domain.calls import AnyCall, Attempted, Catalog
 from domain.catalog import CATALOG
 from domain.problems import ProblemError
 from simulator.app import create_app
@@ -81,6 +81,12 @@ class Outside:
         self.link = replace(self.link, tokens=MemoryTokenStore(), answer_timeout_s=PATIENT_S)
 
 
+def just_now() -> Attempted:
+    """An earlier attempt a moment ago."""
+    now = datetime.now(UTC)
+    return Attempted(now, now)
+
+
 @asynccontextmanager
 async def outside(**settings: Any) -> AsyncIterator[Outside]:
     """A simulator on a free port, pushing to a receiver on another."""
@@ -104,14 +110,15 @@ class Attempts:
 
     async def until_done(self, most: int = 12) -> BaseModel:
         """The result; the last problem when it is final or there were too many."""
-        unknown = False
+        began, attempted = datetime.now(UTC), None
         while True:
             self.made += 1
             try:
-                return await call_capability(self.client, self.call, self.request, key=self.key, resumed=unknown)
+                return await call_capability(self.client, self.call, self.request, key=self.key, attempted=attempted)
             except ProblemError as error:
                 problem = error.problem.as_dict()
-                unknown = problem.get("outcome") == "unknown"
+                is_open = problem.get("outcome") == "unknown"
+                attempted = Attempted(began, datetime.now(UTC)) if is_open else None
                 if not problem["retryable"] or self.made >= most:
                     raise
 

@@ -1,7 +1,7 @@
 """A WeCom corp: who is found, what is tagged, and that nobody is written to twice."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +18,9 @@ from domain.problems import (
     ProblemError,
     ValidationProblem,
 )
+from simulator.entities import GroupMessage
 from simulator.platforms.wecom import WeCom
-from tests.connectors.harness import Attempts, Outside, connector, perform
+from tests.connectors.harness import Attempts, Outside, connector, just_now, perform
 
 SEND = "externalcontact/add_msg_template"
 
@@ -104,9 +105,7 @@ async def test_a_former_contact_cannot_be_written_to_and_that_is_said(world: Out
     await world.sim.admin("POST", "/push", json={**push, "subjects": {"external_userid": friend["external_userid"]}})
     sent = await perform(client, "wecom.send_message", external_userid=friend["external_userid"], text="在吗")
     assert (sent.refused, sent.message_id) == (True, None)
-    outcome = await deliver(
-        client, SendArguments(to=friend["external_userid"], text="x"), "在吗", key="k", resumed=False
-    )
+    outcome = await deliver(client, SendArguments(to=friend["external_userid"], text="x"), "在吗", key="k")
     assert (outcome.sent, outcome.skipped_reason) == (False, "unreachable")
 
 
@@ -139,7 +138,7 @@ async def test_a_message_whose_mark_got_lost_is_still_recognised(world: Outside)
         await attempts.until_done(most=1)
     (message,) = rows
     rows.change(message, text=unmarked(message.text))
-    resumed = await client.send_message(request, key="k", resumed=True)
+    resumed = await client.send_message(request, key="k", attempted=just_now())
     assert resumed.message_id == message.id
     assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 1
 
@@ -150,7 +149,7 @@ async def test_a_message_whose_template_changed_between_two_attempts_is_still_re
     await world.break_things(rule(SEND, "timeout_after", times=1, seconds=3))
     with pytest.raises(ProblemError):
         await Attempts(client, call, call.parse_arguments({**who, "text": "您好"}), "k").until_done(most=1)
-    again = await client.send_message(call.parse_arguments({**who, "text": "您好，亲"}), key="k", resumed=True)
+    again = await client.send_message(call.parse_arguments({**who, "text": "您好，亲"}), key="k", attempted=just_now())
     assert again.message_id is not None
     assert await world.effects(kind="message", **who) == 1
 
@@ -164,7 +163,7 @@ async def test_a_markless_message_to_somebody_else_is_not_taken_for_ours(world: 
     for message in list(messages):
         messages.change(message, text=unmarked(message.text))
     request = CATALOG["wecom.send_message"].parse_arguments({"external_userid": second, "text": "您好"})
-    await client.send_message(request, key="second", resumed=True)
+    await client.send_message(request, key="second", attempted=just_now())
     assert await world.effects(kind="message", external_userid=second) == 1
 
 
@@ -175,7 +174,64 @@ async def test_an_earlier_message_is_found_behind_hundreds_of_later_ones(world: 
     for number in range(130):
         await perform(client, "wecom.send_message", key=f"later-{number}", **who, text="您好")
     request = CATALOG["wecom.send_message"].parse_arguments({**who, "text": "您好"})
-    assert (await client.send_message(request, key="first", resumed=True)).message_id == first.message_id
+    assert (await client.send_message(request, key="first", attempted=just_now())).message_id == first.message_id
+
+
+def busy_corp(world: Outside, count: int, *, within: timedelta, before: timedelta) -> None:
+    """So many messages to others, the last of them `before` now and the first `within` earlier."""
+    rows, newest = world.sim.app.state.world.group_messages, datetime.now(UTC) - before
+    for number in range(count):
+        at = newest - within * number / count
+        rows.put(GroupMessage(id=f"msg-{number}", corp="demo-corp", created_at=at, text="您好", recipients=()))
+
+
+@pytest.mark.parametrize(
+    ("count", "within", "before"),
+    [
+        (12_000, timedelta(hours=13), timedelta()),
+        (12_000, timedelta(minutes=7), timedelta(minutes=2)),
+        (2_500, timedelta(minutes=1), timedelta(seconds=5)),
+    ],
+)
+async def test_in_a_busy_corp_what_became_of_a_message_is_found_out_all_the_same(
+    world: Outside, count: int, within: timedelta, before: timedelta
+) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    message = {"external_userid": friend["external_userid"], "text": "您的退款已到账"}
+    busy_corp(world, count, within=within, before=before)
+    for number, silence in enumerate(("timeout_after", "timeout_before")):
+        await world.break_things(rule(SEND, silence, times=1, seconds=3))
+        assert (await perform(client, "wecom.send_message", key=f"k{number}", **message)).message_id
+    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 2
+
+
+async def test_a_corp_that_sent_more_in_a_minute_than_can_be_looked_through_is_left_to_a_person(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    monkeypatch.setattr("connectors.wecom.sent_messages._FEW_PAGES", 2)
+    monkeypatch.setattr("connectors.wecom.sent_messages._MOST_PAGES", 3)
+    busy_corp(world, 400, within=timedelta(seconds=30), before=timedelta())
+    request = CATALOG["wecom.send_message"].parse_arguments(
+        {"external_userid": friend["external_userid"], "text": "在吗"}
+    )
+    with pytest.raises(ProblemError, match="check by hand") as error:
+        await client.send_message(request, key="k", attempted=just_now())
+    problem = error.value.problem.as_dict()
+    assert (problem["outcome"], problem["retryable"]) == ("unknown", False)
+    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 0
+
+
+@pytest.mark.parametrize("minutes", [-8, 8])
+async def test_clocks_that_differ_by_minutes_make_no_second_message(world: Outside, minutes: int) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    message = {"external_userid": friend["external_userid"], "text": "您好"}
+    first = await perform(client, "wecom.send_message", key="k", **message)
+    (sent,) = world.sim.app.state.world.group_messages
+    at = sent.created_at + timedelta(minutes=minutes)
+    world.sim.app.state.world.group_messages.change(sent, created_at=at)
+    request = CATALOG["wecom.send_message"].parse_arguments(message)
+    assert (await client.send_message(request, key="k", attempted=just_now())).message_id == first.message_id
 
 
 async def test_staff_are_told_once_per_key_also_when_nobody_answers(world: Outside) -> None:

@@ -1,9 +1,13 @@
+from datetime import timedelta
+
 import pytest
 
+from domain.calls import Attempted
 from domain.problems import ConflictProblem
 from storage.effects import Begun, Effects
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
 
 KEY = "flow/shop/refund/R1:/do/0:pay"
 
@@ -28,6 +32,23 @@ async def test_an_attempt_that_nobody_finished_must_be_asked_about(database: Dat
     async with UnitOfWork(database) as work:
         await Effects(work).mark_unknown(KEY, {"status": 504})
     assert (await _begin(database)).standing == "resumed"
+
+
+async def test_an_effect_knows_when_those_attempts_were_at_work_that_may_have_done_it(
+    database: Database, clock: SteppedClock
+) -> None:
+    assert (await _begin(database)).attempted is None
+    clock.advance(minutes=1)
+    async with UnitOfWork(database) as work:
+        await Effects(work).fail(KEY, {"status": 400})
+    clock.advance(hours=1)
+    second = clock.now
+    assert (await _begin(database)).standing == "new"
+    clock.advance(minutes=1)
+    async with UnitOfWork(database) as work:
+        await Effects(work).mark_unknown(KEY, {"status": 504})
+    clock.advance(hours=1)
+    assert (await _begin(database)).attempted == Attempted(second, second + timedelta(minutes=1))
 
 
 async def test_what_certainly_failed_may_be_tried_anew(database: Database) -> None:

@@ -1,0 +1,72 @@
+"""What became of a message that went unanswered: found again in the corp's list of sent messages."""
+
+from datetime import timedelta
+
+from connectors.reading import mapping, optional_mapping, text
+from connectors.wecom.api import TooManyPages, WecomApi
+from connectors.wecom.marks import mark_of
+from domain.calls import Attempted
+from domain.catalog.wecom import SendMessageArguments
+
+# How long after it was heard of last an attempt may still have acted: as long as the call may take, and some.
+_MAY_ACT_FOR = timedelta(seconds=40)
+# How far its clock and ours may disagree: further in a quiet corp, where looking through more costs little. Its pushes
+# are refused when they differ by more than the greater one.
+_CLOCKS_DIFFER, _CLOCKS_DIFFER_AT_MOST = timedelta(minutes=1), timedelta(minutes=10)
+# Pages of a hundred. Even at twice the pace of our own messages there are no more within the narrow window.
+_FEW_PAGES, _MOST_PAGES = 20, 200
+
+
+class SentMessages:
+    """The messages that one corp sent to customers."""
+
+    def __init__(self, api: WecomApi) -> None:
+        self._api = api
+
+    async def find(self, request: SendMessageArguments, *, key: str, attempted: Attempted) -> str | None:
+        """The id of the message with the key's mark, or of one whose mark got lost on the way; None when there is none.
+
+        The text that goes with the mark may be another by now: the template may have been published anew.
+
+        :raises CommunicationProblem: the corp sent more at that time than can be looked through.
+        """
+        try:
+            return await self._look_through(request, key, attempted, _CLOCKS_DIFFER_AT_MOST, most_pages=_FEW_PAGES)
+        except TooManyPages:
+            return await self._look_through(request, key, attempted, _CLOCKS_DIFFER, most_pages=_MOST_PAGES)
+
+    async def _look_through(
+        self, request: SendMessageArguments, key: str, attempted: Attempted, skew: timedelta, *, most_pages: int
+    ) -> str | None:
+        window = {
+            "chat_type": "single",
+            "start_time": int((attempted.since - skew).timestamp()),
+            "end_time": int((attempted.until + _MAY_ACT_FOR + skew).timestamp()),
+            "filter_type": 2,
+            "limit": 100,
+        }
+        mark, bare = mark_of(key), list[str]()
+        pages = self._api.pages("externalcontact/get_groupmsg_list_v2", window, "group_msg_list", most_pages=most_pages)
+        async for page in pages:
+            for row in page:
+                message = mapping(row, "group_msg_list")
+                sent = str(optional_mapping(message.get("text")).get("content") or "")
+                if sent.endswith(mark):
+                    return text(message, "msgid", limit=128)
+                if sent == request.text:
+                    bare.append(text(message, "msgid", limit=128))
+        for message_id in bare:
+            if await self._was_meant_for(message_id, request.external_userid):
+                return message_id
+        return None
+
+    async def _was_meant_for(self, message_id: str, external_userid: str) -> bool:
+        tasks = await self._api.read("externalcontact/get_groupmsg_task", {"msgid": message_id, "limit": 1000})
+        rows = tasks.get("task_list")
+        for task in rows if isinstance(rows, list) else ():
+            member = {"msgid": message_id, "userid": text(mapping(task, "task_list"), "userid"), "limit": 1000}
+            pages = self._api.pages("externalcontact/get_groupmsg_send_result", member, "send_list", most_pages=100)
+            async for page in pages:
+                if any(optional_mapping(row).get("external_userid") == external_userid for row in page):
+                    return True
+        return False
