@@ -26,7 +26,8 @@ def message_activities(
         account = await connections.account(wecom.platform, request.account)
         account_id = f"{wecom.platform}/{account.slug}"
         client = wecom.open(account, link.paced(account_id, wecom.requests_per_second))
-        cause = Cause(context.key, context.run_id, context.reference, account_id)
+        asked_at = context.attempted.until if context.attempted is not None else None
+        cause = Cause(context.key, context.run_id, context.reference, account_id, asked_at)
 
         async def render() -> str:
             source = request.text if request.text is not None else await reach.template(request.template or "")

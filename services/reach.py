@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -14,7 +14,7 @@ from domain.customers.consents import consent_to
 from domain.journeys.reach import Customer, ReachPolicy, SkippedReason, skip_reason
 from domain.problems import NotFoundProblem, Text, UnavailableProblem
 from domain.resources import Message
-from services.catching_up import PATIENCE_S, Shop, caught_up
+from services.catching_up import Shop, caught_up
 from services.coupons import CouponService
 from services.customer_facts import customer_named
 from services.enrolments import is_doubled, reaches
@@ -32,25 +32,27 @@ from storage.reach import Touches, TouchRow
 from storage.suppressions import Article, Suppressions
 from storage.unit_of_work import UnitOfWork
 
+_UNREAD_FOR_AT_MOST = timedelta(seconds=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a customer is reached: the effect's key, the run, and the step; account_id: on whose behalf."""
+    """Why a customer is reached: the effect's key, the run, and the step; account_id: on whose behalf. asked_at: when
+    the attempt before this one was at work, None for the first."""
 
     key: str
     run_id: str
     reference: str
     account_id: str
+    asked_at: datetime | None = None
 
 
 class ReachService:
     """The house rules of reaching people, over the record of every touch."""
 
-    def __init__(self, database: Database, policy: ReachPolicy | None = None, patience_s: float = PATIENCE_S) -> None:
-        """patience_s: how long a message waits at a time for pushes to be read."""
+    def __init__(self, database: Database, policy: ReachPolicy | None = None) -> None:
         self._database = database
         self._policy = policy or ReachPolicy()
-        self._patience_s = patience_s
 
     async def template(self, name: str) -> str:
         """The text of the message template in force. Raises NotFoundProblem."""
@@ -76,9 +78,19 @@ class ReachService:
             reason = await self._refusal(request, cause)
             if reason is not None:
                 return reason
-            if not await caught_up(self._database, shops, self._patience_s):
+            if not await caught_up(self._database, shops, self._came_before(cause)):
                 raise _not_read_yet(shops)
         return await self._refusal(request, cause, is_last=True)
+
+    def _came_before(self, cause: Cause) -> datetime | None:
+        """Until when pushes must have come for the message to wait for them; None: whenever they came.
+
+        A busy shop always has some that wait. So a later attempt asks for those that the one before found, or that have
+        been here for a while.
+        """
+        if cause.asked_at is None:
+            return None
+        return max(cause.asked_at, self._database.clock() - _UNREAD_FOR_AT_MOST)
 
     async def _refusal(self, request: SendArguments, cause: Cause, *, is_last: bool = False) -> SkippedReason | None:
         """is_last: unless refused, the message goes out next, and the run is from now on the one that writes."""

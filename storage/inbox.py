@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Identity,
     Index,
     Insert,
@@ -17,7 +16,6 @@ from sqlalchemy import (
     func,
     or_,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy import select as sa_select
@@ -67,6 +65,9 @@ class InboxRow(Table, table=True):
         UniqueConstraint("platform", "account", "dedupe_key"),
         Index("ix_inbox_done_changed_at", "changed_at", postgresql_where=text("state = 'done'")),
         Index("ix_inbox_waiting_id", "id", postgresql_where=text("state = 'waiting'")),
+        Index(
+            "ix_inbox_waiting_shop", "platform", "account", "received_at", postgresql_where=text("state = 'waiting'")
+        ),
         Index("ix_inbox_quarantined_id", "id", postgresql_where=text("state = 'quarantined'")),
     )
 
@@ -144,6 +145,13 @@ _TAKE = """
     )
     SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at, tries
     FROM inbox WHERE id IN (SELECT id FROM within) ORDER BY id
+"""
+_WAITS = """
+    SELECT 1 FROM unnest(%(platforms)b::text[], %(accounts)b::text[]) AS shop (platform, account), LATERAL (
+        SELECT 1 FROM inbox
+        WHERE inbox.platform = shop.platform AND inbox.account = shop.account AND state = 'waiting'
+            AND received_at <= coalesce(%(until)b::timestamptz, 'infinity') LIMIT 1
+    ) AS waiting LIMIT 1
 """
 _DONE = """
     UPDATE inbox SET state = 'done', reason = NULL, tries = 0, changed_at = %(now)b::timestamptz
@@ -236,14 +244,11 @@ class Inbox(Repository):
         statement = select(InboxRow.id).where(InboxRow.state == "waiting", is_readable).limit(1)
         return (await self.session.scalar(statement)) is not None
 
-    async def newest_waiting(self, accounts: Collection[tuple[str, str]]) -> int | None:
-        """The newest push of these (platform, account) that waits, by its number."""
-        return await self.session.scalar(sa_select(func.max(col(InboxRow.id))).where(*_waiting_of(accounts)))
-
-    async def has_waiting_of(self, accounts: Collection[tuple[str, str]], newest: int) -> bool:
-        """Whether a push of these waits that is no newer than that one."""
-        statement = sa_select(col(InboxRow.id)).where(*_waiting_of(accounts), col(InboxRow.id) <= newest).limit(1)
-        return (await self.session.scalar(statement)) is not None
+    async def has_waiting_of(self, accounts: Collection[tuple[str, str]], until: datetime | None) -> bool:
+        """Whether a push of these (platform, account) waits that came until then; None: at any time."""
+        platforms, slugs = zip(*sorted(accounts), strict=True)
+        named = {"platforms": list(platforms), "accounts": list(slugs), "until": until}
+        return bool(await fetch(self.work, _WAITS, named))
 
     async def take_waiting(
         self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None
@@ -304,13 +309,6 @@ class Inbox(Repository):
         if reasons:
             told = [storable(reason)[:_LONGEST_REASON] for reason in reasons.values()]
             await fetch(self.work, _QUARANTINE, {"ids": list(reasons), "reasons": told, "now": self.now})
-
-
-def _waiting_of(accounts: Collection[tuple[str, str]]) -> list[ColumnElement[bool]]:
-    return [
-        col(InboxRow.state) == "waiting",
-        tuple_(col(InboxRow.platform), col(InboxRow.account)).in_(sorted(accounts)),
-    ]
 
 
 def stored_push(row: InboxRow, payload: bytes = b"") -> StoredPush:

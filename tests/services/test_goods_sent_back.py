@@ -30,17 +30,16 @@ async def test_what_went_back_at_one_shop_is_advertised_at_no_other(database: Da
     for goods in (own, *(article("store", item, code) for item, code in others.items())):
         await take_in(database, goods__updated=goods)
 
-    async def refused(item: str, within: ReachService = reach) -> str | None:
+    async def refused(item: str) -> str | None:
         items = (GoodsCheckArguments(platform="wechat_store", account="store", item_id=item),)
-        return await within.refusal(
+        return await reach.refusal(
             SendArguments(to="wm1", text="新品", purpose="marketing", about=About(items=items)), CAUSE
         )
 
     assert [await refused(item) for item in others] == [None, None, None]
     inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
     await inbox.accept("youzan", "flagship", told(refund("requested", 2)))
-    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.2)
     with pytest.raises(UnavailableProblem):
-        await refused("same", hasty)
+        await refused("same")
     assert (await inbox.drain()).quarantined == 0
     assert [await refused(item) for item in others] == ["suppressed", None, None]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -94,13 +95,19 @@ async def reach(database: Database) -> ReachService:
 
 
 async def refusal(
-    reach: ReachService, item: str = "coat", *, purpose: Purpose = "marketing", coupon: str | None = None
+    reach: ReachService,
+    item: str = "coat",
+    *,
+    purpose: Purpose = "marketing",
+    coupon: str | None = None,
+    asked_at: datetime | None = None,
 ) -> str | None:
     about = About(
         items=(GoodsCheckArguments(**SHOP, item_id=item),),
         coupon=CouponCheckArguments(**SHOP, coupon_id=coupon) if coupon else None,
     )
-    return await reach.refusal(SendArguments(to="wm1", text="新品", purpose=purpose, about=about), CAUSE)
+    cause = replace(CAUSE, asked_at=asked_at)
+    return await reach.refusal(SendArguments(to="wm1", text="新品", purpose=purpose, about=about), cause)
 
 
 @pytest.mark.parametrize("status", ["requested", "refunded"])
@@ -134,43 +141,63 @@ async def test_who_is_nobodys_contact_any_more_is_not_written_to_and_that_is_kep
     assert await refusal(reach, purpose="service") is None, "they came back"
 
 
-def told(data: RefundData | StockData, account: str = "flagship") -> Verified:
+def told(data: RefundData | StockData, account: str = "flagship", *, at: datetime = NOW) -> Verified:
     """A push of a shop that says so."""
     kind = "refund" if isinstance(data, RefundData) else "stock"
     said = data.model_dump(mode="json", exclude={"platform", "account"}, exclude_none=True, exclude_defaults=True)
     body = json.dumps({"type": kind, "data": said}).encode()
-    return Verified("tandem.records", body, f"{account}-{kind}-{data.version}", NOW)
+    return Verified("tandem.records", body, f"{account}-{kind}-{data.version}", at)
 
 
-async def test_nothing_goes_out_while_a_refund_that_came_before_waits_to_be_read(database: Database) -> None:
-    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
-    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.2)
+async def test_nothing_goes_out_while_a_refund_that_came_before_waits_to_be_read(
+    database: Database, reach: ReachService
+) -> None:
     inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
     await inbox.accept("youzan", "flagship", told(refund("requested", 2)))
     with pytest.raises(UnavailableProblem) as later:
-        await refusal(hasty)
+        await refusal(reach)
     assert (later.value.problem.as_dict()["outcome"], later.value.problem.as_dict()["retryable"]) == ("not_done", True)
-    assert await refusal(hasty, purpose="service") is None, "an answer waits for no shop"
-    patient = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
-    sending = asyncio.create_task(refusal(patient))
-    await asyncio.sleep(0.3)
+    assert await refusal(reach, purpose="service") is None, "an answer waits for no shop"
+    assert (await inbox.drain()).quarantined == 0
+    assert await refusal(reach) == "suppressed"
+
+
+async def test_a_message_waits_a_moment_for_what_came_just_now(
+    database: Database, reach: ReachService, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catching_up._SOON", timedelta(seconds=2))
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    await inbox.accept("youzan", "flagship", told(refund("requested", 2), at=clock.now))
+    sending = asyncio.create_task(refusal(reach))
+    await asyncio.sleep(0.2)
     assert not sending.done()
     assert (await inbox.drain()).quarantined == 0
     assert await sending == "suppressed"
 
 
-async def test_neither_another_shop_nor_what_comes_later_holds_a_message_up(database: Database) -> None:
-    await take_in(database, order__paid=ORDER, contact__added=CONTACT)
-    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.5)
+async def test_neither_another_shop_nor_what_comes_later_holds_a_message_up(
+    database: Database, reach: ReachService, clock: SteppedClock
+) -> None:
     inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+
+    def stock(version: int) -> Verified:
+        return told(StockData(**SHOP, version=version, item_id="coat", available=5), at=clock.now)
+
     await inbox.accept("youzan", "other", told(refund("requested", 2), "other"))
-    assert await refusal(hasty) is None
-    await inbox.accept("youzan", "flagship", told(StockData(**SHOP, version=1, item_id="coat", available=5)))
-    sending = asyncio.create_task(refusal(hasty))
-    await asyncio.sleep(0.1)
-    await inbox.drain(limit=2)
-    await inbox.accept("youzan", "flagship", told(StockData(**SHOP, version=2, item_id="coat", available=6)))
-    assert await sending is None
+    assert await refusal(reach) is None
+    await inbox.accept("youzan", "flagship", stock(1))
+    with pytest.raises(UnavailableProblem):
+        await refusal(reach)
+    asked_at = clock.now
+    await inbox.drain()
+    clock.advance(seconds=2)
+    await inbox.accept("youzan", "flagship", stock(2))
+    assert await refusal(reach, asked_at=asked_at) is None, "a shop that always tells something is not held up for ever"
+    with pytest.raises(UnavailableProblem):
+        await refusal(reach)
+    clock.advance(seconds=10)
+    with pytest.raises(UnavailableProblem):
+        await refusal(reach, asked_at=asked_at)
 
 
 async def test_what_the_warehouse_is_out_of_is_not_advertised_also_while_its_word_waits(database: Database) -> None:
@@ -180,15 +207,15 @@ async def test_what_the_warehouse_is_out_of_is_not_advertised_also_while_its_wor
         an_actor("root"), NewAccount(platform="erp", slug="main", name="仓库", credentials={"secret": "x"})
     )
     out = StockData(platform="erp", account="main", version=1, item_id="MZ-1", available=0, occurred_at=NOW)
-    hasty = ReachService(database, ReachPolicy(quiet_hours=None, caps=()), patience_s=0.2)
-    assert await refusal(hasty, "hat") is None
+    reach = ReachService(database, ReachPolicy(quiet_hours=None, caps=()))
+    assert await refusal(reach, "hat") is None
     await take_in(database, stock__changed=out.model_copy(update={"version": 0, "available": 8}))
     inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
     await inbox.accept("erp", "main", told(out, "main"))
     with pytest.raises(UnavailableProblem):
-        await refusal(hasty, "hat")
+        await refusal(reach, "hat")
     assert (await inbox.drain()).quarantined == 0
-    assert await refusal(hasty, "hat") == "out_of_stock"
+    assert await refusal(reach, "hat") == "out_of_stock"
 
 
 @pytest.mark.parametrize("status", ["closed", "refused", "return_refused"])
