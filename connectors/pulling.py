@@ -24,6 +24,7 @@ class Stream:
     reaches_back: how far the platform lets one read. lag: how long after a change it may still be missing there.
     lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
     announced_by: kinds of pushes that tell nothing but that there is something new; it is read at once then.
+    read_every: how often it is read on; more often where it is the first to tell, and asking costs the platform little.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Stream:
     lag: timedelta = timedelta()
     lists_everything: bool = False
     announced_by: tuple[str, ...] = ()
+    read_every: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

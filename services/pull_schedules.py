@@ -1,6 +1,7 @@
 """When platforms are read again: a Temporal Schedule for every stream of every connected account.
 
-It is read as soon as the account is connected, then every five minutes; once a night, in the quiet hours, the
+It is read as soon as the account is connected, then as often as its connector says (`Stream.read_every`, mostly five
+minutes); once a night, in the quiet hours, the
 last two days are compared. A stroke that comes while the one before is still at work is left out.
 
 Where a push says that a stream has something new, it is read at once, out of turn; while it is being read, once more
@@ -9,7 +10,9 @@ afterwards, however many say so meanwhile. What gets lost of this waits for the 
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 from temporalio.client import (
@@ -18,9 +21,12 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
+    ScheduleListDescription,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 
 from connectors.registry import ConnectorRegistry
@@ -34,7 +40,7 @@ from storage.unit_of_work import UnitOfWork
 from workflows.messages import FLOWS_QUEUE, PULL_WORKFLOW, StreamPull
 
 PREFIX = "stream/"
-PULLED_EVERY = timedelta(minutes=5)
+_COMPARED_EVERY = timedelta(days=1)
 COMPARED_AT = timedelta(hours=19, minutes=30)
 """Into the day, UTC: half past three at night in China."""
 
@@ -45,6 +51,13 @@ _APART_S = 1.0
 log = structlog.get_logger(__name__)
 
 
+class _Planned(NamedTuple):
+    """What a schedule does, and how often."""
+
+    pull: StreamPull
+    every: timedelta
+
+
 class PullSchedules:
     """Keeps the schedules in line with the accounts."""
 
@@ -52,7 +65,7 @@ class PullSchedules:
         self._database = database
         self._client = client
         self._connectors = connectors
-        self._synced: list[StreamPull] | None = None
+        self._synced: dict[str, _Planned] | None = None
         self._beginning: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._once_more: set[tuple[str, str]] = set()
 
@@ -91,34 +104,47 @@ class PullSchedules:
             del self._beginning[each]
 
     async def sync(self) -> int:
-        """Make the schedules that are missing and delete those of accounts that are gone; how many there are.
+        """Make the schedules that are missing, delete those of accounts that are gone, and let the others strike as
+        often as they should by now; how many there are.
 
         :raises UnavailableProblem: Temporal does not answer; repeat it.
         """
-        pulls, of_others = await self._wanted()
-        wanted = {f"{PREFIX}{each.task}/{each.account_id}/{each.stream}": each for each in pulls}
+        wanted, of_others = await self._wanted()
         with problems("schedules"):
-            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)}
-            for identity in wanted.keys() - known:
+            listed = [each async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)]
+            known = {each.id: _every(each) for each in listed}
+            for identity in wanted.keys() - known.keys():
                 try:
                     await self._client.create_schedule(
                         identity,
                         _schedule(identity, wanted[identity]),
                         # Whoever connects a shop wants to see it fill, not to wait for the next stroke.
-                        trigger_immediately=wanted[identity].task == "pull",
+                        trigger_immediately=wanted[identity].pull.task == "pull",
                         rpc_timeout=_DEADLINE,
                     )
                 except ScheduleAlreadyRunningError:
                     continue
-            for identity in known - wanted.keys():
+            for identity in wanted.keys() & known.keys():
+                if known[identity] not in (None, wanted[identity].every):
+                    await self._strike_anew(identity, wanted[identity])
+            for identity in known.keys() - wanted.keys():
                 if identity.startswith(PREFIX) and _account_of(identity) not in of_others:
                     await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
-        self._synced = pulls
+        self._synced = wanted
         return len(wanted)
 
-    async def _wanted(self) -> tuple[list[StreamPull], set[str]]:
-        """What is to be read; and the accounts of platforms that only newer processes know: theirs is left to them."""
-        pulls: list[StreamPull] = []
+    async def _strike_anew(self, identity: str, planned: _Planned) -> None:
+        """Let a schedule strike as often as it should by now; everything else of it stays, a pause among it."""
+
+        def changed(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(replace(found.description.schedule, spec=_spec(planned)))
+
+        await self._client.get_schedule_handle(identity).update(changed, rpc_timeout=_DEADLINE)
+
+    async def _wanted(self) -> tuple[dict[str, _Planned], set[str]]:
+        """The schedules there should be, by id; and the accounts of platforms that only newer processes know: theirs
+        are left to them."""
+        wanted: dict[str, _Planned] = {}
         of_others: set[str] = set()
         async with UnitOfWork(self._database) as work:
             cursor: str | None = None
@@ -130,24 +156,38 @@ class PullSchedules:
                         of_others.add(account.id)
                     elif account.active and connector is not None:
                         for stream in getattr(connector.client, "streams", ()):
-                            pulls += [
-                                StreamPull(account.id, stream.name, connector.queue, "pull"),
-                                StreamPull(account.id, stream.name, connector.queue, "compare"),
-                            ]
+                            named = (account.id, stream.name, connector.queue)
+                            read = _Planned(StreamPull(*named, "pull"), stream.read_every)
+                            compared = _Planned(StreamPull(*named, "compare"), _COMPARED_EVERY)
+                            wanted |= {_identity(each.pull): each for each in (read, compared)}
                 cursor = page.next_cursor
                 if cursor is None:
-                    return pulls, of_others
+                    return wanted, of_others
+
+
+def _identity(pull: StreamPull) -> str:
+    return f"{PREFIX}{pull.task}/{pull.account_id}/{pull.stream}"
 
 
 def _account_of(identity: str) -> str:
     return "/".join(identity.removeprefix(PREFIX).split("/")[1:3])
 
 
-def _schedule(identity: str, pull: StreamPull) -> Schedule:
-    every = PULLED_EVERY if pull.task == "pull" else timedelta(days=1)
-    offset = timedelta() if pull.task == "pull" else COMPARED_AT
+def _every(known: ScheduleListDescription) -> timedelta | None:
+    """How often a schedule strikes, None when the list does not tell."""
+    intervals = known.schedule.spec.intervals if known.schedule is not None else ()
+    return intervals[0].every if intervals else None
+
+
+def _spec(planned: _Planned) -> ScheduleSpec:
+    offset = timedelta() if planned.pull.task == "pull" else COMPARED_AT
+    interval = ScheduleIntervalSpec(every=planned.every, offset=offset)
+    return ScheduleSpec(intervals=[interval], jitter=planned.every / 20)
+
+
+def _schedule(identity: str, planned: _Planned) -> Schedule:
     return Schedule(
-        action=ScheduleActionStartWorkflow(PULL_WORKFLOW, pull, id=identity, task_queue=FLOWS_QUEUE),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)], jitter=every / 20),
+        action=ScheduleActionStartWorkflow(PULL_WORKFLOW, planned.pull, id=identity, task_queue=FLOWS_QUEUE),
+        spec=_spec(planned),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=10)),
     )

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
-from temporalio.client import Client, ScheduleHandle
+from temporalio.client import (
+    Client,
+    ScheduleHandle,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -240,6 +247,50 @@ async def test_schedules_follow_the_accounts(pulls: PullService, live: Database,
         return False
 
     await eventually(is_gone)
+
+
+async def test_taobaos_messages_are_read_within_the_minute(live: Database, temporal: Client) -> None:
+    shop = NewAccount(
+        platform="taobao",
+        slug="tmall",
+        name="天猫店",
+        unit_path="/",
+        settings={"app_key": "k"},
+        credentials={"app_secret": "s", "session": "s"},
+    )
+    await PlatformAccounts(live, CONNECTORS).connect(ADMIN, shop)
+    await PullSchedules(live, temporal, CONNECTORS).sync()
+    every = [await _strikes(temporal, f"stream/pull/taobao/tmall/{stream}") for stream in ("messages", "orders")]
+    assert every == [timedelta(seconds=30), timedelta(minutes=5)]
+
+
+async def test_a_schedule_that_an_earlier_release_made_strikes_as_often_as_it_should_by_now(
+    pulls: PullService, live: Database, temporal: Client
+) -> None:
+    schedules, identity = PullSchedules(live, temporal, CONNECTORS), f"stream/pull/{SHOP}/orders"
+    await schedules.sync()
+
+    def hourly(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        found.description.schedule.spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))])
+        return ScheduleUpdate(found.description.schedule)
+
+    handle = temporal.get_schedule_handle(identity)
+    await handle.update(hourly)
+    await handle.pause(note="looked into")
+
+    async def is_mended() -> bool:
+        """Temporal's list may be some moments behind, so it is asked again, as the worker does."""
+        await schedules.sync()
+        return await _strikes(temporal, identity) == timedelta(minutes=5)
+
+    await eventually(is_mended)
+    assert (await handle.describe()).schedule.state.paused, "a pause is a person's word"
+    await handle.unpause()
+
+
+async def _strikes(temporal: Client, identity: str) -> timedelta:
+    (interval,) = (await temporal.get_schedule_handle(identity).describe()).schedule.spec.intervals
+    return interval.every
 
 
 async def test_the_workflow_reads_to_the_end_on_the_platforms_own_queue(
