@@ -4,6 +4,7 @@ import secrets
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.errors import wrong_setting
 from connectors.http import Link
 from connectors.taobao.client import TaobaoShop
 from connectors.taobao.gateway import PLATFORM
@@ -53,10 +54,19 @@ class TaobaoConnector(Unpushed):
         return TaobaoShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is, with its session."""
+        """Reads who the shop is, with its session: by another name than its own it would leave its messages."""
         try:
             gateway = self.open(account, link).gateway
-            await gateway.call("taobao.user.seller.get", {"fields": "user_id,nick"})
+            nick, set_to = await gateway.seller_nick(), gateway.settings.seller_nick
+            if set_to not in (None, nick):
+                raise wrong_setting(
+                    PLATFORM,
+                    Text(
+                        f"账号设置中的 seller_nick 是 {set_to}，授权的店铺却是 {nick}：请更正，或删去后由平台告知",
+                        f"seller_nick in the account's settings is {set_to}, but the shop that authorised is {nick}: "
+                        "correct it, or leave it out, then the platform is asked",
+                    ),
+                )
         except ProblemError as error:
             return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))

@@ -34,10 +34,11 @@ CODES: Mapping[int, CodeMeaning] = {
     40: CodeMeaning("invalid", Text("缺少参数", "A parameter is missing")),
     41: CodeMeaning("invalid", Text("参数不正确", "A parameter is wrong")),
 }
+ANOTHERS_TRADE = "isv.trade-isnot-yours"
 SUB_CODES: Mapping[str, CodeMeaning] = {
     "isv.trade-not-exist": CodeMeaning("not_found", Text("没有这笔订单", "There is no such order")),
     "isv.refund-not-exist": CodeMeaning("not_found", Text("没有这笔退款", "There is no such refund")),
-    "isv.trade-isnot-yours": CodeMeaning("permission", Text("订单不属于本店铺", "The order belongs to another shop")),
+    ANOTHERS_TRADE: CodeMeaning("permission", Text("订单不属于本店铺", "The order belongs to another shop")),
     "isv.refresh-token-invalid": CodeMeaning("refresh", Text("刷新令牌已失效", "The refresh token is no longer valid")),
     "isv.invalid-parameter": CodeMeaning("invalid", Text("参数不正确", "A parameter is wrong")),
     "isv.refund-status-error": CodeMeaning("conflict", Text("退款状态已变化", "The refund's state has changed")),

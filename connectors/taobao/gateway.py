@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from connectors.accounts import Account
-from connectors.errors import TokenDied, missing_in_answer, raise_for_code
+from connectors.errors import TokenDied, missing_in_answer, raise_meaning
 from connectors.gateway_signing import gateway_signature
 from connectors.http import Link, PlatformHttp
 from connectors.payloads import parse_json_object
-from connectors.reading import CHINA
-from connectors.taobao.codes import meaning_of
+from connectors.reading import CHINA, optional_mapping
+from connectors.taobao.codes import SUB_CODES, meaning_of
 from connectors.taobao.settings import TaobaoSettings
 from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
 from domain.problems import AuthenticationProblem, Text
@@ -45,6 +45,14 @@ class TaobaoGateway:
             return await self._exchange(method, params, None)
         except TokenDied:
             raise _authorise_again() from None
+
+    async def seller_nick(self) -> str:
+        """What messages call the shop, as the platform tells it."""
+        answer = await self.call("taobao.user.seller.get", {"fields": "user_id,nick"})
+        nick = optional_mapping(answer.get("user")).get("nick")
+        if not isinstance(nick, str) or not nick:
+            raise missing_in_answer(PLATFORM, "nick")
+        return nick
 
     async def fetch_token(self, old: Token | None) -> Token:
         """A new session. Raises AuthenticationProblem when the shop has to authorise again."""
@@ -104,9 +112,8 @@ def raise_refusal(refusal: Mapping[str, Any], *, effect: bool) -> NoReturn:
     """Raise what an `error_response` means."""
     code, sub_code = str(refusal.get("code", "")), str(refusal.get("sub_code") or "")
     said = " ".join(str(refusal[name]) for name in ("msg", "sub_code", "sub_msg") if refusal.get(name))
-    meaning = meaning_of(code, sub_code)
-    meanings = {int(code): meaning} if meaning is not None and code.isdigit() else {}
-    raise_for_code(PLATFORM, code, said, meanings, effect=effect)
+    exact = sub_code if sub_code in SUB_CODES else code
+    raise_meaning(PLATFORM, exact, said, meaning_of(code, sub_code), effect=effect)
 
 
 def _expiry(result: Mapping[str, Any], now: datetime) -> datetime:

@@ -1,12 +1,15 @@
 """What can be read again of a Taobao shop: its messages, and the increments of trades and refunds.
 
-A batch of messages is confirmed by the next pull, when the caller has kept it; unconfirmed ones come again. Increments
-go by windows of half an hour, which the platform prefers, and of up to its maximum of a day where little changed.
+A batch of messages is confirmed by the next pull, when the caller has kept it; unconfirmed ones come again. The group
+may hold messages of other shops of the application: those are neither kept nor confirmed. Increments go by windows of
+half an hour, which the platform prefers, and of up to its maximum of a day where little changed.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
 
 from connectors.listed_rows import listed_record, listed_rows
 from connectors.page_windows import Window, WindowedReader
@@ -14,11 +17,12 @@ from connectors.payloads import parse_json_object
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import CHINA, mapping, optional_mapping, whole_number
 from connectors.single_reads import Found, read_each
+from connectors.taobao.codes import ANOTHERS_TRADE
 from connectors.taobao.gateway import PLATFORM, TaobaoGateway
 from connectors.taobao.messages import REFUND_KIND, TRADE_KIND, as_payload, message_subject
 from connectors.taobao.records import REFUND_FIELDS, TRADE_FIELDS
 from connectors.webhooks import Verified
-from domain.problems import ValidationProblem
+from domain.problems import ProblemError, ValidationProblem
 
 # Nothing tells sooner that somebody wants their money back; one that has nothing new costs one short call.
 MESSAGES = Stream("messages", reaches_back=timedelta(days=3), read_every=timedelta(seconds=30))
@@ -31,6 +35,8 @@ _PAGE_SIZE = 50
 _BATCH = 100
 _AT_ONCE = 8
 _LONGEST_TOPIC = 128
+
+log = structlog.get_logger(__name__)
 
 
 class TaobaoReader:
@@ -51,20 +57,23 @@ class TaobaoReader:
 
     async def pull_messages(self, cursor: Cursor) -> PulledPage:
         """The next batch of messages. cursor: `confirm`, the numbers of the batch before."""
-        kept = [str(number) for number in cursor.get("confirm", ())]
+        done = [str(number) for number in cursor.get("confirm", ())]
         group = {"group_name": self._gateway.settings.message_group}
-        if kept:
-            confirmation = {**group, "s_message_ids": ",".join(kept)}
+        if done:
+            confirmation = {**group, "s_message_ids": ",".join(done)}
             await self._gateway.call_as_application("taobao.tmc.messages.confirm", confirmation)
         answer = await self._gateway.call_as_application(
             "taobao.tmc.messages.consume", {**group, "quantity": str(_BATCH)}
         )
         found = listed_rows(optional_mapping(answer.get("messages")), "tmc_message", PLATFORM)
-        mine = [message for message in map(optional_mapping, found) if self._is_mine(message)]
+        mine = await self._addressed_to_me([optional_mapping(message) for message in found])
         subjects = [_subject_of(message) for message in mine]
         told = await self._read_subjects([subject for subject in subjects if subject is not None])
-        records = [self._record(message, subject, told) for message, subject in zip(mine, subjects, strict=True)]
-        confirm = [str(message["id"]) for message in mine]
+        kept = [each for each in zip(mine, subjects, strict=True) if not _is_anothers(each[1], told)]
+        if len(kept) < len(found):
+            log.info("messages are left to other shops", **group, count=len(found) - len(kept))
+        records = [self._record(message, subject, told) for message, subject in kept]
+        confirm = [str(message["id"]) for message, _ in kept]
         return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(found) >= _BATCH)
 
     async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
@@ -73,10 +82,12 @@ class TaobaoReader:
         increment = _TradeIncrement(self._gateway) if stream is TRADES else _RefundIncrement(self._gateway)
         return await reader.pull(cursor, until, increment.first_page, increment.read)
 
-    def _is_mine(self, message: Mapping[str, Any]) -> bool:
-        """Whether a message is this shop's; one without a number cannot be confirmed, and comes again."""
-        nick = self._gateway.settings.seller_nick
-        return bool(message.get("id")) and (nick is None or message.get("user_nick") in (None, "", nick))
+    async def _addressed_to_me(self, messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Those that name this shop or none; one without a number cannot be confirmed, and comes again."""
+        if not any(message.get("user_nick") for message in messages):
+            return [message for message in messages if message.get("id")]
+        nick = self._gateway.settings.seller_nick or await self._gateway.seller_nick()
+        return [each for each in messages if each.get("id") and each.get("user_nick") in (None, "", nick)]
 
     async def _read_subjects(self, subjects: Sequence[tuple[str, str]]) -> Mapping[str, Found]:
         """The trades and refunds that messages are about; a message whose own cannot be read tells its stage alone."""
@@ -107,6 +118,12 @@ def _content_of(message: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return parse_json_object(str(message.get("content") or "{}").encode())
     except ValidationProblem:
         return None
+
+
+def _is_anothers(subject: tuple[str, str] | None, told: Mapping[str, Found]) -> bool:
+    """Whether the platform says that what a message is about belongs to another shop, whatever shop it names."""
+    found = None if subject is None else told[":".join(subject)]
+    return isinstance(found, ProblemError) and found.problem.as_dict().get("platform_code") == ANOTHERS_TRADE
 
 
 def _subject_of(message: Mapping[str, Any]) -> tuple[str, str] | None:

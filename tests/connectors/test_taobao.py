@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault
 from connectors.taobao import TaobaoConnector
 from connectors.taobao.codes import CODES
 from connectors.taobao.messages import ORDER_TOPICS, PARCEL_TOPIC, REFUND_TOPICS, STOCK_TOPIC
@@ -149,6 +150,34 @@ async def test_a_trade_that_cannot_be_read_is_told_by_its_message_alone_and_stop
     assert {f"order:{number}" for number in orders} <= found.keys()
     alone = [subject for subject, event in found.items() if not event.data.get("lines")]
     assert len(alone) <= 1
+
+
+async def test_messages_of_the_applications_other_shops_are_neither_kept_nor_confirmed(world: Outside) -> None:
+    client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world
+    mine = trade.pay(state, trade.place_order(state, SHOP))
+    theirs = trade.pay(state, trade.place_order(state, "demo-apparel"))
+    waiting = state.shelf("tmc_message", TmcMessage)
+    for row in list(waiting):
+        waiting.remove(row.id)
+    nick = state.shops.get(SHOP).name
+    for number, (order, named) in enumerate(
+        ((theirs, "另一家天猫店"), (theirs, None), (theirs, nick), (mine, None), (mine, nick)), start=1
+    ):
+        content = json.dumps({"tid": order.id, "payment": "1.00"})
+        body = {"id": number, "topic": "taobao_trade_TradeBuyerPay", "user_nick": named, "content": content}
+        waiting.put(TmcMessage(id=f"{number}-0", shop=SHOP, number=str(number), body=body))
+    records, position = await pull_all(client, "messages")
+    assert {event.subject for event in events_of(records, account)} == {f"order:{mine.id}"}
+    await client.pull("messages", position, datetime.now(UTC))
+    # The first names another shop; of two more the platform says whose they are, whatever they name.
+    assert {row.number for row in waiting} == {"1", "2", "3"}
+
+
+async def test_a_shop_that_is_called_by_anothers_name_is_told_so(world: Outside) -> None:
+    account = await world.account("taobao", seller_nick="另一家天猫店")
+    report = await connector("taobao").test_connection(account, world.link)
+    assert report.fault is ConnectionFault.SETTINGS
+    assert "seller_nick" in report.message.zh
 
 
 async def test_a_page_that_shifts_while_it_is_read_hides_nothing(world: Outside) -> None:
