@@ -18,6 +18,7 @@ from domain.money import major_from_minor
 from domain.problems import ConflictProblem, Text
 
 _OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed", "refunded"})
+_PAYABLE: frozenset[RefundStatus] = frozenset({"requested", "returned"})
 _RETURNING: frozenset[RefundStatus] = frozenset({"awaiting_return", "returned", "refunded"})
 _REFUSED: frozenset[RefundStatus] = frozenset({"refused", "return_refused"})
 
@@ -26,17 +27,30 @@ ActOnRefund = Callable[[RefundOutput], Awaitable[None]]
 
 
 async def pay_back_once(
-    platform: str, read: ReadRefund, act: ActOnRefund, approved_minor: int | None
+    platform: str,
+    read: ReadRefund,
+    act: ActOnRefund,
+    approved_minor: int | None,
+    *,
+    also_agrees_to_returns: bool = False,
 ) -> SettledRefundOutput:
     """The refund after it was paid back.
 
-    Raises ConflictProblem when it is over, or its amount is not the approved one; retryable when it changed meanwhile.
+    also_agrees_to_returns: what `act` asks of the platform either pays or lets the goods come back, so that a refund
+    that is not known to be of money only is not paid before they are.
+    Raises ConflictProblem when it is over, its goods are not back yet, or its amount is not the approved one; retryable
+    when it changed meanwhile.
     """
     refund = await read()
     if refund.status == "refunded":
         return _settled(refund, already=True)
     if refund.status in _OVER:
-        raise wrong_state(platform, refund)
+        raise _wrong_state(platform, refund)
+    returns_goods = also_agrees_to_returns if refund.returns_goods is None else refund.returns_goods
+    if are_goods_out(refund.status, returns_goods):
+        raise goods_not_back(platform, refund.refund_id, refund.status)
+    if refund.status not in _PAYABLE:
+        raise _wrong_state(platform, refund)
     if approved_minor is not None and refund.amount_minor != approved_minor:
         raise _other_amount(platform, refund, approved_minor)
     return await _act(read, act, refund, frozenset({"refunded"}), "refunded")
@@ -51,7 +65,7 @@ async def let_return_once(platform: str, read: ReadRefund, act: ActOnRefund) -> 
     if refund.status in _RETURNING:
         return _settled(refund, already=True)
     if refund.status != "requested" or refund.returns_goods is False:
-        raise wrong_state(platform, refund)
+        raise _wrong_state(platform, refund)
     return await _act(read, act, refund, _RETURNING, "awaiting_return")
 
 
@@ -61,7 +75,7 @@ async def refuse_once(platform: str, read: ReadRefund, act: ActOnRefund) -> Sett
     if refund.status in _REFUSED:
         return _settled(refund, already=True)
     if refund.status in _OVER:
-        raise wrong_state(platform, refund)
+        raise _wrong_state(platform, refund)
     return await _act(read, act, refund, _REFUSED, "return_refused" if refund.status == "returned" else "refused")
 
 
@@ -127,17 +141,37 @@ def _shipped(platform: str, request: ShipOrderArguments, order: OrderOutput) -> 
     )
 
 
-def wrong_state(platform: str, refund: RefundOutput) -> ConflictProblem:
+def _wrong_state(platform: str, refund: RefundOutput) -> ConflictProblem:
     """The refusal of a step that a refund's state does not allow."""
     return ConflictProblem(
         Text(
-            f"退款单 {refund.refund_id} 的状态是 {refund.status}，不能再处理",
-            f"Refund {refund.refund_id} is {refund.status} and can no longer be settled",
+            f"退款单 {refund.refund_id} 的状态是 {refund.status}，不能这样处理",
+            f"Refund {refund.refund_id} is {refund.status}, so it cannot be settled this way",
         ),
         platform=platform,
         retryable=False,
         outcome="not_done",
         refund_status=refund.status,
+    )
+
+
+def are_goods_out(status: RefundStatus, returns_goods: bool) -> bool:
+    """Whether the buyer still has goods that have to come back before the money goes."""
+    return status == "awaiting_return" or (returns_goods and status != "returned")
+
+
+def goods_not_back(platform: str, refund_id: str, status: RefundStatus) -> ConflictProblem:
+    """The refusal to pay before the goods are back."""
+    return ConflictProblem(
+        Text(
+            f"退款单 {refund_id} 的状态是 {status}，不是仅退款，货也没有退回，不能退款；请先同意退货并收货，再退款",
+            f"Refund {refund_id} is {status}: it is not of money only and its goods are not back, so it is not paid; "
+            "let them come back first",
+        ),
+        platform=platform,
+        retryable=False,
+        outcome="not_done",
+        refund_status=status,
     )
 
 

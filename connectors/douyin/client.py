@@ -14,7 +14,7 @@ from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, optional_mapping, text
-from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
+from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once
 from domain.catalog.douyin import SettlementArguments, SettlementOutput
 from domain.catalog.shop_calls import (
     OrderArguments,
@@ -118,10 +118,7 @@ class DouyinShop:
         """
 
         async def act(refund: RefundOutput) -> None:
-            operation = _paying(refund)
-            if operation is None:
-                raise wrong_state(PLATFORM, refund)
-            await self._operate(operation, refund)
+            await self._operate(AGREE_RETURNED if refund.status == "returned" else AGREE_MONEY, refund)
 
         return await pay_back_once(PLATFORM, lambda: self.get_refund(request), act, request.amount_minor)
 
@@ -141,15 +138,6 @@ class DouyinShop:
         updated = {} if refund.updated_at is None else {"update_time": int(refund.updated_at.timestamp())}
         item = {"aftersale_id": refund.refund_id, **updated, **more}
         _check(await self.gateway.call("afterSale.Operate", {"type": operation, "items": [item]}, effect=True))
-
-
-def _paying(refund: RefundOutput) -> int | None:
-    """The operation that pays this refund; None while it cannot be paid."""
-    if refund.status == "returned":
-        return AGREE_RETURNED
-    if refund.status == "requested" and refund.returns_goods is not True:
-        return AGREE_MONEY
-    return None
 
 
 def _check(data: Mapping[str, Any]) -> None:

@@ -100,13 +100,19 @@ class PinduoduoShop:
         return await ship_once(PLATFORM, request, lambda: self.get_order(request), send)
 
     async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
-        """Pay a refund back, once."""
+        """Pay a refund back, once.
+
+        Whether the platform pays or lets the goods come back follows from what kind of application it is [U], so one of
+        another kind than money only is paid when its goods are back.
+        """
 
         async def agree(refund: RefundOutput) -> None:
             params = {"order_sn": refund.order_id, "after_sales_id": refund.refund_id}
             await self.gateway.call("pdd.refund.agree", params, "refund_agree_response", effect=True)
 
-        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), agree, request.amount_minor)
+        return await pay_back_once(
+            PLATFORM, lambda: self.get_refund(request), agree, request.amount_minor, also_agrees_to_returns=True
+        )
 
     async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Refuse a refund, once; the buyer reads the reason."""

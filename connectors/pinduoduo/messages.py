@@ -27,15 +27,16 @@ ORDER_TOPICS: Mapping[str, OrderStatus] = {
     "pdd_trade_TradeSellerShip": "shipped",
     "pdd_trade_TradeSuccess": "completed",
 }
+# What was agreed to, the money or the return of the goods, is said by `bill_type` alone.
 AGREED = "pdd_refund_RefundAgreeAgreement"
 REFUND_TOPICS: Mapping[str, RefundStatus] = {
     "pdd_refund_RefundCreated": "requested",
-    AGREED: "refunded",
+    AGREED: "unknown",
     "pdd_refund_RefundBuyerReturnGoods": "returned",
     "pdd_refund_RefundClosed": "closed",
 }
 # `bill_type` of a refund message: 1 money only, 2 goods come back first [U].
-_RETURN_BILL = 2
+_RETURNS_GOODS: Mapping[int, bool] = {1: False, 2: True}
 _LAST_SECOND = 4_102_444_800
 
 
@@ -72,9 +73,9 @@ def _short_refund(
     record: Verified, content: Mapping[str, Any], account: Account, happened: datetime | None
 ) -> RefundData:
     status = REFUND_TOPICS[record.kind]
-    returns = {1: False, _RETURN_BILL: True}.get(whole_number(content, "bill_type", 0))
-    if record.kind == AGREED and returns:
-        status = "awaiting_return"
+    returns = _RETURNS_GOODS.get(whole_number(content, "bill_type", 0))
+    if record.kind == AGREED and returns is not None:
+        status = "awaiting_return" if returns else "refunded"
     modified = not_from_the_future(_modified(content), record.received_at, "modified")
     return RefundData(
         platform=account.platform,

@@ -11,7 +11,7 @@ from connectors.keyed_windows import settled, window_of
 from connectors.listed_rows import row_payload
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping
-from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once, wrong_state
+from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once
 from connectors.single_reads import read_each, unread_record
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
@@ -91,16 +91,16 @@ class WechatStore:
     async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Pay a refund back, once.
 
-        The platform has one interface for this and for the return of goods, so what must come back first is refused
-        here. Raises ConflictProblem for that, when the refund is over, or its amount is not the approved one.
+        The platform has one interface for this and for the return of goods. Raises ConflictProblem when the refund is
+        over, its goods are not back yet, or its amount is not the approved one.
         """
 
         async def act(refund: RefundOutput) -> None:
-            if refund.status != "returned" and (refund.status != "requested" or refund.returns_goods is not False):
-                raise wrong_state(PLATFORM, refund)
             await self._settle(ACCEPT, refund)
 
-        return await pay_back_once(PLATFORM, lambda: self.get_refund(request), act, request.amount_minor)
+        return await pay_back_once(
+            PLATFORM, lambda: self.get_refund(request), act, request.amount_minor, also_agrees_to_returns=True
+        )
 
     async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
         """Refuse a refund, once. Raises ConflictProblem when it was paid or withdrawn."""

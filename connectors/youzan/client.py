@@ -11,6 +11,7 @@ from connectors.lookups import KnownContact, LookedUp
 from connectors.payloads import parse_json
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
+from connectors.shop_effects import are_goods_out, goods_not_back
 from connectors.youzan import coupon_lists, goods
 from connectors.youzan.buyers import buyer_record
 from connectors.youzan.codes import ITEM_CODES, TRADE_CODES
@@ -122,13 +123,15 @@ class YouzanShop:
 
         The platform knows no idempotency key, but pays a refund only in the state and version that was just read;
         reading first settles an attempt whose outcome is unknown, so `resumed` needs no path of its own.
-        Raises ConflictProblem when the refund is over or its amount is not the approved one.
+        Raises ConflictProblem when the refund is over, its goods are not back yet, or its amount is not the approved.
         """
         refund = await self.get_refund(request)
         if refund.status == "refunded":
             return _agreed(refund, already=True)
         if refund.status in _OVER:
             raise _wrong_state(refund)
+        if are_goods_out(refund.status, refund.returns_goods):
+            raise goods_not_back(PLATFORM, refund.refund_id, refund.status)
         if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
             raise _other_amount(refund, request.amount_minor)
         try:

@@ -330,7 +330,9 @@ def test_consent_to_a_return_is_no_payment() -> None:
     about: dict[str, Any] = {"tid": "1", "refund_id": "2", "refund_fee": "79.90"}
     (goods,) = told(topic, frame(topic, bill_type=2, **about))
     (money,) = told(topic, frame(topic, bill_type=1, **about))
+    unsaid = [told(topic, frame(topic, bill_type=kind, **about))[0] for kind in (None, 3)]
     assert (goods.data["status"], money.data["status"]) == ("awaiting_return", "refunded")
+    assert [(event.type, event.data["status"]) for event in unsaid] == [("tandem.refund.updated", "unknown")] * 2
     assert {goods.type, money.type} == {"tandem.refund.return_agreed", "tandem.refund.succeeded"}
     assert {goods.type, money.type} <= set(KNOWN_EVENT_TYPES)
 

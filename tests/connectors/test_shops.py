@@ -118,6 +118,25 @@ async def test_goods_come_back_before_the_money_goes(world: Outside, shop: Shop)
 
 
 @having("agree_refund")
+async def test_no_money_goes_while_the_buyer_still_has_the_goods(world: Outside, shop: Shop) -> None:
+    if shop.platform == "jd":
+        pytest.skip("only refunds of orders that were not shipped are settled there")
+    client, state = await world.open(shop.platform), world.sim.app.state.world
+    refund = await refund_of(world, shop, stage="asked")
+    row = state.refunds.get(refund["refund_id"])
+    for status in ("requested", "awaiting_return"):
+        with pytest.raises(ConflictProblem, match=status) as error:
+            await perform(client, shop.call("agree_refund"), **refund, key=status)
+        assert error.value.problem.as_dict()["outcome"] == "not_done"
+        assert await world.effects(kind="refund_agreed", **refund) == 0
+        if status == "requested":
+            row = trade.agree_return(state, row, row.version)
+    trade.send_back(state, row)
+    assert (await perform(client, shop.call("agree_refund"), **refund, key="returned")).status == "refunded"
+    assert await world.effects(kind="refund_agreed", **refund) == 1
+
+
+@having("agree_refund")
 async def test_only_the_approved_amount_is_paid(world: Outside, shop: Shop) -> None:
     client = await world.open(shop.platform)
     refund = await refund_of(world, shop, amount_minor=60000, returns_goods=False)
