@@ -5,9 +5,11 @@ import asyncio
 from temporalio import activity
 
 from activities.drains import IDLE_S, pause, work_for_a_round
+from connectors.webhooks import Refusal
 from services.channels import ChannelService
 from workflows import messages
 
+REFUSALS = "tandem_channel_refusals"
 LISTEN_S = 200.0
 """Less than an activity's five minutes; what comes while the connection changes hands is sent again."""
 
@@ -24,9 +26,15 @@ class ChannelActivities:
     async def listen(self, drain: messages.Drain) -> None:
         """Listen for some minutes, or until the worker stops."""
         platform = self._platforms[drain.queue]
+        refusals = activity.metric_meter().create_counter(
+            REFUSALS, "Frames of a platform's channel that were not taken, by platform and reason"
+        )
+
+        def count(reason: Refusal) -> None:
+            refusals.add(1, {"platform": platform, "reason": reason.value})
 
         async def step() -> None:
-            listening = asyncio.ensure_future(self._channels.listen(platform, LISTEN_S))
+            listening = asyncio.ensure_future(self._channels.listen(platform, LISTEN_S, count))
             stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
             try:
                 await asyncio.wait([listening, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,7 @@
 """Platforms that push over a channel which we open and keep: what comes in is kept first and acknowledged then.
 
 How a channel is opened (websocket, TLS, reconnecting) is the business of whoever runs `listen`; here are the frames.
+One that cannot be read is kept as it came, so that it ends in quarantine and can be corrected there.
 """
 
 import asyncio
@@ -14,7 +15,9 @@ import structlog
 
 from connectors.accounts import Account
 from connectors.webhooks import Verified
-from domain.problems import ProblemError, Text, UnavailableProblem
+from domain.problems import ProblemError, Text, UnavailableProblem, ValidationProblem
+
+FRAME_KIND = "tandem.frame"
 
 _log = structlog.get_logger(__name__)
 
@@ -62,17 +65,23 @@ class Channel(Protocol):
     def read(self, text: str, received_at: datetime) -> Frame:
         """One frame. Raises ValidationProblem for what is none."""
 
+    def known_by(self, text: str) -> str:
+        """A digest that is the same whenever a frame is sent, also of one that cannot be read."""
 
-Keep = Callable[[str, Verified], Awaitable[None]]
+
+Keep = Callable[[str, Verified], Awaitable[bool]]
+SetAside = Callable[[Verified], Awaitable[None]]
 
 
-async def listen(channel: Channel, connection: Connection, keep: Keep, now: Callable[[], datetime]) -> None:
+async def listen(
+    channel: Channel, connection: Connection, keep: Keep, set_aside: SetAside, now: Callable[[], datetime]
+) -> None:
     """Take frames until the other side closes. A record is acknowledged when it is kept, not before.
 
-    keep: stores a record of a shop and commits, or refuses one of a shop that is not ours: that is acknowledged too, as
-    sending it again would not help. A frame that cannot be read is left out and logged: without its number it cannot be
-    acknowledged, and it comes again.
-    Raises UnavailableProblem when the other side falls silent, and what `keep` raises.
+    keep: stores a record of a shop and commits; whether it is to be acknowledged. One of a shop that is not ours is,
+    too, as sending it again would not help. set_aside: stores a frame that cannot be read; without its number it cannot
+    be acknowledged, and it comes again.
+    Raises UnavailableProblem when the other side falls silent, and what `keep` and `set_aside` raise.
     """
     beating = asyncio.create_task(_beat(channel, connection, now))
     try:
@@ -88,9 +97,10 @@ async def listen(channel: Channel, connection: Connection, keep: Keep, now: Call
                 frame = channel.read(text, now())
             except ProblemError as problem:
                 _log.warning("channel.unreadable", problem=str(problem), characters=len(text))
+                await set_aside(Verified(FRAME_KIND, text.encode(), f"frame:{channel.known_by(text)}", now()))
                 continue
-            if frame.record is not None:
-                await keep(frame.owner, frame.record)
+            if frame.record is not None and not await keep(frame.owner, frame.record):
+                continue
             if frame.answer is not None:
                 await connection.send(frame.answer)
     finally:
@@ -110,6 +120,24 @@ class Listens(Protocol):
 
     def channel(self, account: Account) -> Channel:
         """The channel of an account. Raises ConfigurationProblem for settings that are incomplete."""
+
+
+def frame_again(channel: Channel, kept: Verified) -> Verified | None:
+    """What a frame of `FRAME_KIND` says, after it was corrected or Tandem learned to read it; None when nothing.
+
+    Raises ValidationProblem when it still cannot be read, or is about another shop than the one that it was kept for.
+    """
+    frame = channel.read(kept.payload.decode(errors="replace"), kept.received_at)
+    if frame.record is not None and frame.owner != channel.owner:
+        raise ValidationProblem(
+            Text(
+                f"这一帧属于店铺 {frame.owner}，不是账号的店铺 {channel.owner}；请搁置，该店铺的数据会由每晚的比对补上",
+                f"The frame is of shop {frame.owner}, not of {channel.owner}, which the account is: put it away, the "
+                "nightly comparison finds what it is about",
+            ),
+            retryable=False,
+        )
+    return frame.record
 
 
 def frame_text(**members: Any) -> str:

@@ -2,13 +2,15 @@
 
 A record enters the inbox, and is acknowledged then; what was not acknowledged comes again over the next connection. So
 whoever listens may end at any moment, and a second one at the same time costs nothing but duplicates. What is told of a
-shop that is not connected is refused: once the shop is, its past is read.
+shop that is not connected is refused: once the shop is, its past is read. While one shop's quarantine is full, its
+frames are left unacknowledged, and the other shops are served. A frame that cannot be read goes into quarantine under
+the account by which the channel was opened, as it may not even tell whose it is.
 """
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,7 +21,7 @@ from connectors.webhooks import Refusal, Verified
 from connectors.websocket import host_of, open_websocket
 from domain.problems import ProblemError
 from services.connections import Connections
-from services.inbox import InboxService
+from services.inbox import AccountFullProblem, InboxService
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
@@ -30,12 +32,36 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _STEADY_S = 30.0
 
 
+Count = Callable[[Refusal], None]
+
+
 @dataclass(slots=True)
 class _Application:
     """A channel, and which account each shop is that it tells of."""
 
     channel: Channel
     slugs: dict[str, str] = field(default_factory=dict)
+
+
+class _Refusals:
+    """What was not taken over one connection: each counted, the first of a shop logged, all of them at the end."""
+
+    def __init__(self, platform: str, count: Count | None) -> None:
+        self._platform = platform
+        self._count = count
+        self._owners: defaultdict[Refusal, Counter[str]] = defaultdict(Counter)
+
+    def add(self, reason: Refusal, owner: str) -> None:
+        if self._count is not None:
+            self._count(reason)
+        owners = self._owners[reason]
+        owners[owner] += 1
+        if owners[owner] == 1:
+            log.warning("push refused", platform=self._platform, reason=reason.value, owner=owner)
+
+    def tell(self) -> None:
+        for reason, owners in self._owners.items():
+            log.warning("pushes refused", platform=self._platform, reason=reason.value, owners=dict(owners))
 
 
 class ChannelService:
@@ -49,9 +75,10 @@ class ChannelService:
         self._connections = connections
         self._inbox = inbox
 
-    async def listen(self, platform: str, seconds: float) -> int:
+    async def listen(self, platform: str, seconds: float, count: Count | None = None) -> int:
         """Listen to every channel of the platform for so long, opening each again when it breaks; how many there are.
 
+        count: is told of each frame that was not taken.
         :raises UnavailableProblem: the database is away.
         """
         applications = await self._applications(platform)
@@ -59,15 +86,15 @@ class ChannelService:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
                     for each in applications:
-                        group.create_task(self._keep_listening(platform, each))
+                        group.create_task(self._keep_listening(platform, each, count))
         return len(applications)
 
-    async def _keep_listening(self, platform: str, application: _Application) -> None:
+    async def _keep_listening(self, platform: str, application: _Application, count: Count | None) -> None:
         loop, failures = asyncio.get_running_loop(), 0
         while True:
             opened_at = loop.time()
             try:
-                await self._listen_once(platform, application)
+                await self._listen_once(platform, application, count)
                 why = "closed by the platform"
             except ProblemError as problem:
                 why = str(problem)
@@ -76,28 +103,36 @@ class ChannelService:
             log.warning("channel.broken", platform=platform, why=why, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
 
-    async def _listen_once(self, platform: str, application: _Application) -> None:
+    async def _listen_once(self, platform: str, application: _Application, count: Count | None) -> None:
         clock = self._database.clock
-        address = application.channel.address(clock())
-        refused = Counter[str]()
+        channel = application.channel
+        address = channel.address(clock())
+        refusals = _Refusals(platform, count)
 
-        async def keep(owner: str, record: Verified) -> None:
+        async def keep(owner: str, record: Verified) -> bool:
             slug = application.slugs.get(owner)
-            if slug is not None:
+            if slug is None:
+                refusals.add(Refusal.RECEIVER, owner)
+                return True
+            try:
                 await self._inbox.accept(platform, slug, record)
-                return
-            refused[owner] += 1
-            if refused[owner] == 1:
-                log.warning("push refused", platform=platform, reason=Refusal.RECEIVER.value, owner=owner)
+            except AccountFullProblem:
+                refusals.add(Refusal.UNAVAILABLE, owner)
+                return False
+            return True
+
+        async def set_aside(frame: Verified) -> None:
+            refusals.add(Refusal.UNREADABLE, channel.owner)
+            with contextlib.suppress(AccountFullProblem):
+                await self._inbox.accept(platform, application.slugs[channel.owner], frame)
 
         try:
             async with open_websocket(address) as connection:
                 accounts = sorted(application.slugs.values())
                 log.info("channel.open", platform=platform, host=host_of(address), accounts=accounts)
-                await listen(application.channel, connection, keep, clock)
+                await listen(channel, connection, keep, set_aside, clock)
         finally:
-            if refused:
-                log.warning("pushes refused", platform=platform, reason=Refusal.RECEIVER.value, owners=dict(refused))
+            refusals.tell()
 
     async def _applications(self, platform: str) -> Sequence[_Application]:
         connector = self._connectors[platform]

@@ -93,6 +93,10 @@ class InboxDrained:
         )
 
 
+class AccountFullProblem(UnavailableProblem):
+    """Nothing more is taken of one account: too many of its pushes are in quarantine. Others' are taken."""
+
+
 class InboxService:
     def __init__(
         self,
@@ -159,7 +163,7 @@ class InboxService:
             )
 
         if (platform, account) in self._full_accounts:
-            raise UnavailableProblem(
+            raise AccountFullProblem(
                 Text(
                     f"{platform}/{account} 的隔离推送已达 {self._most_quarantined} 条，暂不接收新推送；"
                     "请查看 tandem quarantine groups，排除原因后重新解析或搁置",

@@ -6,6 +6,7 @@ import structlog
 
 from connectors.accounts import Account
 from connectors.canonical_records import RECORDS_KIND, record_events
+from connectors.channels import FRAME_KIND, Listens, frame_again
 from connectors.pulling import streams_announced
 from connectors.registry import ConnectorRegistry
 from connectors.single_reads import UNREAD_KIND, refuse_unread
@@ -51,10 +52,17 @@ class PushReader:
         account = accounts[f"{push.platform}/{push.account}"]
         if push.kind == UNREAD_KIND:
             refuse_unread(verified)
+        if push.kind == FRAME_KIND:
+            return self._events_of_frame(verified, account)
         if push.kind == RECORDS_KIND:
             # Imported for this account: already in our words, whatever its platform's are.
             return record_events(verified, account)
         return self._connectors.for_platform(push.platform).to_events(verified, account)
+
+    def _events_of_frame(self, kept: Verified, account: Account) -> list[Event]:
+        connector = self._connectors.for_platform(account.platform)
+        record = frame_again(connector.channel(account), kept) if isinstance(connector, Listens) else None
+        return [] if record is None else connector.to_events(record, account)
 
     async def accounts(self, work: UnitOfWork, pushes: Sequence[Push]) -> dict[str, Account]:
         """The accounts of these pushes; one that is gone keeps its name and has no settings.

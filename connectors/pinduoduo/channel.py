@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 from connectors.accounts import Account
 from connectors.channels import Frame, frame_text
+from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.settings import PinduoduoSettings
 from connectors.reading import anomaly, mapping, text, whole_number
 from connectors.webhooks import Verified
-from domain.problems import Text
+from domain.ids import content_digest
+from domain.problems import Text, ValidationProblem
 
 COMMON, ACK, HEARTBEAT = "Common", "Ack", "HeartBeat"
 _LAST_MILLISECOND = 4_102_444_800_000
@@ -59,6 +61,15 @@ class PinduoduoChannel:
         if frame.get("commandType") != COMMON:
             return Frame()
         return _common(frame, text, received_at)
+
+    def known_by(self, text: str) -> str:
+        """A digest of the frame without the time at which it was sent this time."""
+        try:
+            frame = parse_json_object(text.encode())
+        except ValidationProblem:
+            return content_digest(text)
+        told = {name: value for name, value in frame.items() if name != "sendTime"}
+        return content_digest(row_payload(told, sort_keys=True))
 
 
 def message_of(payload: bytes) -> tuple[Mapping[str, Any], datetime | None]:

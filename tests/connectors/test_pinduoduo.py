@@ -85,12 +85,17 @@ class Inbox:
         self.mall = str(mall)
         self.breaks_at = breaks_at
         self.records: list[Verified] = []
+        self.unreadable: list[Verified] = []
 
-    async def keep(self, owner: str, record: Verified) -> None:
+    async def set_aside(self, frame: Verified) -> None:
+        self.unreadable.append(frame)
+
+    async def keep(self, owner: str, record: Verified) -> bool:
         if len(self.records) == self.breaks_at:
             raise ConnectionError("the database is gone")
         if owner == self.mall:
             self.records.append(record)
+        return True
 
 
 @pytest.fixture
@@ -113,7 +118,8 @@ async def take(world: Outside, inbox: Inbox, count: int) -> Socket:
     """Listens until the inbox holds so many records and the platform knows of it."""
     account = await world.account("pinduoduo")
     socket = await opened(world, account)
-    listening = asyncio.ensure_future(listen(PinduoduoChannel(account), socket, inbox.keep, lambda: datetime.now(UTC)))
+    channel = PinduoduoChannel(account)
+    listening = asyncio.ensure_future(listen(channel, socket, inbox.keep, inbox.set_aside, lambda: datetime.now(UTC)))
     for _ in range(500):
         if len(socket.sent) >= count or listening.done():
             break

@@ -48,10 +48,10 @@ async def test_a_wrong_secret_opens_no_channel(world: Outside) -> None:
 
 
 async def test_a_silent_channel_is_given_up_and_signs_of_life_are_sent_meanwhile() -> None:
-    channel, connection = PinduoduoChannel(ACCOUNT), Silent()
+    channel, connection, inbox = PinduoduoChannel(ACCOUNT), Silent(), Inbox(95)
     channel.heartbeat_s, channel.silence_s = 0.01, 0.1
     with pytest.raises(UnavailableProblem, match="silent"):
-        await listen(channel, connection, Inbox(95).keep, lambda: RECEIVED)
+        await listen(channel, connection, inbox.keep, inbox.set_aside, lambda: RECEIVED)
     assert {json.loads(text)["commandType"] for text in connection.sent} == {"HeartBeat"}
 
 
@@ -68,11 +68,21 @@ async def test_a_silent_channel_is_given_up_and_signs_of_life_are_sent_meanwhile
     ],
     ids=lambda text: text[:60],
 )
-async def test_a_frame_that_cannot_be_read_stops_no_other(text: str) -> None:
+async def test_a_frame_that_cannot_be_read_is_set_aside_and_stops_no_other(text: str) -> None:
     channel, inbox = PinduoduoChannel(ACCOUNT), Inbox(95)
     channel.silence_s = 0.05
     connection = Silent(text, json.dumps(frame("pdd_trade_TradeConfirmed", tid="1")))
     with pytest.raises(UnavailableProblem):
-        await listen(channel, connection, inbox.keep, lambda: RECEIVED)
+        await listen(channel, connection, inbox.keep, inbox.set_aside, lambda: RECEIVED)
     assert [record.dedupe_key for record in inbox.records] == ["message:7"]
     assert [json.loads(sent)["id"] for sent in connection.sent] == [7]
+    assert [aside.payload.decode() for aside in inbox.unreadable] == [text]
+
+
+def test_a_frame_that_comes_again_is_known_whenever_it_is_sent() -> None:
+    channel, odd = PinduoduoChannel(ACCOUNT), {"commandType": "Common", "message": {"type": "x", "mallID": 95}}
+    first, again, other = (
+        channel.known_by(json.dumps(told))
+        for told in ({**odd, "sendTime": 1}, {"sendTime": 2, **odd}, {**odd, "time": 3, "sendTime": 1})
+    )
+    assert first == again != other

@@ -1,6 +1,7 @@
 """Pinduoduo's messages over its channel: kept, acknowledged, and heard again after everything that breaks."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.channels import ChannelActivities
 from connectors.channels import Listens
 from connectors.loading import load_connectors
+from connectors.webhooks import Refusal
 from connectors.websocket import open_websocket
 from domain.accounts import NewAccount
 from domain.calls import Catalog
@@ -26,9 +28,12 @@ from services.connections import Connections
 from services.inbox import InboxService
 from services.pulls import PullService
 from simulator import trade
-from simulator.platforms.pinduoduo.channel import PddMessage
+from simulator.platforms.pinduoduo.channel import PddMessage, frame
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.inbox import Inbox, Push
+from storage.paging import PageRequest
+from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
@@ -61,13 +66,11 @@ def channels(live: Database) -> ChannelService:
     return ChannelService(live, CONNECTORS, Connections(live), InboxService(live, CONNECTORS))
 
 
-async def connected(live: Database, world: Outside, **changes: Any) -> None:
+async def connected(live: Database, world: Outside, slug: str = SHOP, **changes: Any) -> None:
     account = await world.account("pinduoduo", **changes)
     shown = {name: value for name, value in account.settings.items() if name not in SECRETS}
     hidden = {name: str(account.settings[name]) for name in SECRETS}
-    new = NewAccount(
-        platform="pinduoduo", slug=account.slug, name="拼多多", unit_path="/", settings=shown, credentials=hidden
-    )
+    new = NewAccount(platform="pinduoduo", slug=slug, name="拼多多", unit_path="/", settings=shown, credentials=hidden)
     await PlatformAccounts(live, CONNECTORS).connect(ADMIN, new)
 
 
@@ -144,6 +147,69 @@ async def test_messages_of_a_shop_that_is_not_connected_are_refused_once_and_its
     later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(minutes=4))
     pulls = PullService(live, CONNECTORS, Connections(live), later)
     assert (await pulls.compare(f"pinduoduo/{SHOP}", "orders")).missing >= 3
+
+
+async def test_a_shop_whose_quarantine_is_full_closes_the_channel_for_no_other(live: Database, world: Outside) -> None:
+    await connected(live, world)
+    state, mall = world.sim.app.state.world, (await world.account("pinduoduo")).settings["mall_id"]
+    full = InboxService(live, CONNECTORS, most_quarantined=1)
+    async with UnitOfWork(live) as work:
+        bad = Push("pinduoduo", "closed-shop", "1", "pdd_trade_TradeConfirmed", b"no frame", datetime.now(UTC))
+        await Inbox(work).add(bad)
+    assert (await full.drain()).quarantined == 1
+    # Two shops of one application share its channel.
+    await connected(live, world, slug="closed-shop", mall_id=mall + 1)
+    messages = state.shelf("pdd_message", PddMessage)
+    topic, content = "pdd_trade_TradeConfirmed", {"tid": "261123-1"}
+    body = frame(900_001, mall + 1, topic, content, datetime.now(UTC))
+    messages.put(PddMessage(id="of-the-closed-shop", shop=SHOP, body=body))
+    sold(world, 2)
+    counted: list[Refusal] = []
+    channels = ChannelService(live, CONNECTORS, Connections(live), full)
+    listening = asyncio.ensure_future(channels.listen("pinduoduo", 60, counted.append))
+
+    async def the_others_are_there() -> bool:
+        return unacknowledged(world) == 1
+
+    await eventually(the_others_are_there, 20)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    assert (await kept(live), [row.id for row in messages]) == (3, ["of-the-closed-shop"])
+    assert counted == [Refusal.UNAVAILABLE]
+
+
+async def test_a_frame_that_cannot_be_read_is_in_quarantine_until_it_is_corrected(
+    channels: ChannelService, live: Database, world: Outside
+) -> None:
+    await connected(live, world)
+    state, mall = world.sim.app.state.world, (await world.account("pinduoduo")).settings["mall_id"]
+    good = frame(900_002, mall, "pdd_trade_TradeConfirmed", {"tid": "261123-2"}, datetime.now(UTC))
+    odd = {**good, "message": {**good["message"], "mallID": None}}
+    state.shelf("pdd_message", PddMessage).put(PddMessage(id="odd", shop=SHOP, body=odd))
+    sold(world)
+    counted: list[Refusal] = []
+    inbox = InboxService(live, CONNECTORS)
+
+    async def heard_and_not_acknowledged() -> bool:
+        return bool(counted) and unacknowledged(world) == 1
+
+    for _ in range(2):
+        counted.clear()
+        listening = asyncio.ensure_future(channels.listen("pinduoduo", 60, counted.append))
+        await eventually(heard_and_not_acknowledged, 20)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        assert counted == [Refusal.UNREADABLE]
+    assert await kept(live) == 2, "it comes again over each connection, and is kept once"
+    assert (await inbox.drain()).quarantined == 1
+    async with UnitOfWork(live) as work:
+        (aside,) = (await Quarantine(work).page(QuarantineFilter(), PageRequest())).items
+    assert "mallID" in str(aside.reason)
+    async with UnitOfWork(live) as work:
+        corrected = replace(aside.push, payload=json.dumps(good).encode(), dedupe_key="corrected")
+        await Quarantine(work).replace(await Quarantine(work).require(aside.id), corrected, "corrected")
+    assert (await inbox.drain()).quarantined == 0
+    assert (await orders(live))["261123-2"] == "paid"
 
 
 async def test_a_worker_listens_and_another_one_goes_on(
@@ -274,11 +340,11 @@ async def test_a_broken_channel_is_opened_again(
     times = []
     real = channels._listen_once
 
-    async def shaky(platform: str, application: Any) -> None:
+    async def shaky(platform: str, application: Any, count: Any) -> None:
         times.append(asyncio.get_running_loop().time())
         if len(times) == 1:
             raise UnavailableProblem(Text("断开", "broken"))
-        await real(platform, application)
+        await real(platform, application, count)
 
     monkeypatch.setattr(channels, "_listen_once", shaky)
     sold(world)
