@@ -29,6 +29,8 @@ class Verified:
 
     kind: the platform's own name of the event. payload: decrypted, otherwise as sent. dedupe_key: equal for every
     delivery of the same push. echo: set when the platform only asks whether the address works; nothing is stored then.
+    parts: the messages of a push that holds several; they are stored in its place, each by itself, so that one which
+    cannot be read is put aside alone.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Verified:
     received_at: datetime
     sent_at: datetime | None = None
     echo: bytes | None = None
+    parts: tuple["Verified", ...] = ()
 
 
 class Refusal(StrEnum):

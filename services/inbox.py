@@ -125,24 +125,29 @@ class InboxService:
     async def accept(self, platform: str, account: str, verified: Verified) -> bool:
         """Store a verified push unless it came before; whether it is new. `account` is the slug.
 
-        One that only announces is read again when it comes again: two of one second look like one that was sent twice.
+        Of one that holds several messages each is stored by itself, and it is new when one of them is. One that only
+        announces is read again when it comes again: two of one second look like one that was sent twice.
 
         :raises UnavailableProblem: it was not stored; the platform should send it again.
         """
         await self._refuse_when_full(platform, account)
-        push = Push(
-            platform=platform,
-            account=account,
-            dedupe_key=verified.dedupe_key,
-            kind=verified.kind,
-            payload=verified.payload,
-            received_at=verified.received_at,
-            sent_at=verified.sent_at,
-        )
+        pushes = [
+            Push(
+                platform=platform,
+                account=account,
+                dedupe_key=part.dedupe_key,
+                kind=part.kind,
+                payload=part.payload,
+                received_at=part.received_at,
+                sent_at=part.sent_at,
+            )
+            for part in verified.parts or (verified,)
+        ]
         async with UnitOfWork(self._database) as work:
-            is_new = await Inbox(work).add(push)
-            if not is_new and self._reader.announced(push):
-                await Inbox(work).wait_again(push)
+            is_new = await Inbox(work).add_many(pushes) > 0
+            for push in pushes if not is_new else ():
+                if self._reader.announced(push):
+                    await Inbox(work).wait_again(push)
             return is_new
 
     async def _refuse_when_full(self, platform: str, account: str) -> None:

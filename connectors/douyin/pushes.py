@@ -1,17 +1,19 @@
 """Douyin's pushes: are they from the platform, for this shop, and what do they say?
 
-A push is a list of messages, each with a tag. Source: op.jinritemai.com, message service [S].
+A push is a list of messages, each with a tag; each is kept by itself. Source: op.jinritemai.com, message service [S].
 """
 
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from connectors.accounts import Account
 from connectors.douyin.records import ORDER_STATUSES, REFUND_STATUSES, returns_goods
 from connectors.douyin.settings import DouyinSettings
+from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json, parse_json_object
 from connectors.reading import (
     anomaly,
@@ -29,10 +31,11 @@ from connectors.webhooks import Refusal, Verified, WebhookRequest
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData
 from domain.events import Event
 from domain.ids import canonical_json, content_digest
-from domain.problems import AuthenticationProblem, Text
+from domain.problems import AuthenticationProblem, Text, ValidationProblem
 
 PROBE_TAG = "0"
 MOST_MESSAGES = 100
+_UNREADABLE = "unreadable"
 
 
 class _OrderTag(NamedTuple):
@@ -90,17 +93,27 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
             reason=Refusal.SIGNATURE,
         )
     messages = _messages(request.body)
-    tags = sorted({_tag(message) for message in messages})
-    if tags == [PROBE_TAG]:
+    read = [_addressed(message, settings.shop_id) for message in messages]
+    known = [each for each in read if not isinstance(each, ValidationProblem)]
+    if not known:
+        raise next(each for each in read if isinstance(each, ValidationProblem))
+    tags, shops = sorted({each.tag for each in known}), {each.shop_id for each in known}
+    if tags == [PROBE_TAG] and len(known) == len(messages):
         return Verified("probe", request.body, "", request.received_at, echo=b"")
-    shops = {whole_number(data, "shop_id", settings.shop_id) for message in messages if (data := _data(message))}
     if request.headers.get("app-id", settings.app_key) != settings.app_key or shops - {settings.shop_id}:
         raise AuthenticationProblem(
             Text("推送属于其他店铺或应用", "The push belongs to another shop or application"),
             retryable=False,
             reason=Refusal.RECEIVER,
         )
-    return Verified(",".join(tags)[:128], request.body, _dedupe_key(messages), request.received_at)
+    kind, at = ",".join(tags)[:128], request.received_at
+    if len(messages) == 1:
+        return Verified(kind, request.body, _known_by(messages[0]), at)
+    parts = tuple(
+        Verified(_UNREADABLE if isinstance(each, ValidationProblem) else each.tag, row_payload([message]), key, at)
+        for message, each, key in zip(messages, read, map(_known_by, messages), strict=True)
+    )
+    return Verified(kind, request.body, content_digest("\n".join(part.dedupe_key for part in parts)), at, parts=parts)
 
 
 def uses_push(kind: str) -> bool:
@@ -111,7 +124,8 @@ def uses_push(kind: str) -> bool:
 def push_events(record: Verified, account: Account) -> list[Event]:
     """The canonical events of a push; none for tags that Tandem has no use for."""
     events: list[Event] = []
-    for message in _messages(record.payload):
+    for each in _messages(record.payload):
+        message = mapping(each, "message")
         tag = _tag(message)
         if tag in ORDER_TAGS:
             events.append(_order_event(ORDER_TAGS[tag], _data(message), record, account))
@@ -191,12 +205,27 @@ def _moment(data: Mapping[str, Any], field: str, record: Verified) -> datetime:
     return not_from_the_future(happened, record.received_at, field) or record.received_at
 
 
-def _messages(body: bytes) -> list[Mapping[str, Any]]:
+class _Address(NamedTuple):
+    tag: str
+    shop_id: int
+
+
+def _addressed(message: Any, own: int) -> _Address | ValidationProblem:
+    """What a message is and whose; `own` where it does not say. Else why that cannot be read."""
+    try:
+        told = mapping(message, "message")
+        tag, data = _tag(told), _data(told)
+        return _Address(tag, whole_number(data, "shop_id", own) if data else own)
+    except ValidationProblem as problem:
+        return problem
+
+
+def _messages(body: bytes) -> list[Any]:
     value = parse_json(body)
     messages = value if isinstance(value, list) else [value]
     if not 0 < len(messages) <= MOST_MESSAGES:
         raise anomaly("(root)", Text(f"应为 1–{MOST_MESSAGES} 条消息", f"must be 1 to {MOST_MESSAGES} messages"))
-    return [mapping(message, "message") for message in messages]
+    return messages
 
 
 def _tag(message: Mapping[str, Any]) -> str:
@@ -211,12 +240,14 @@ def _data(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return optional_mapping(data)
 
 
-def _dedupe_key(messages: list[Mapping[str, Any]]) -> str:
-    """The messages' numbers; without them, what they say."""
-    numbers = [optional_text(m, "msg_id", limit=128) or optional_text(m, "msgId", limit=128) for m in messages]
-    if len(numbers) == 1 and numbers[0]:
-        return numbers[0]
-    return content_digest("\n".join(map(str, numbers)) if all(numbers) else canonical_json(_hashable(messages)))
+def _known_by(message: Any) -> str:
+    """The message's number; without one, what it says."""
+    told = optional_mapping(message)
+    with suppress(ValidationProblem):
+        number = optional_text(told, "msg_id", limit=128) or optional_text(told, "msgId", limit=128)
+        if number is not None:
+            return number
+    return content_digest(canonical_json(_hashable(message)))
 
 
 def _hashable(value: Any) -> Any:

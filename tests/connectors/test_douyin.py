@@ -136,6 +136,25 @@ def test_a_paid_order_reads_in_fen_and_utc() -> None:
     assert event.time == datetime.fromtimestamp(1795398600, UTC)
 
 
+def test_each_message_of_a_push_stands_by_itself_and_is_known_in_any_company() -> None:
+    paid, odd = {"tag": "101", "msg_id": "1", "data": PAID}, {"tag": "103", "msg_id": "3", "data": "no JSON"}
+    push = connector("douyin").verify(signed([paid, odd, "no message", {"tag": "9999", "msg_id": "4"}]), ACCOUNT)
+    assert [part.kind for part in push.parts] == ["101", "unreadable", "unreadable", "9999"]
+    assert [part.dedupe_key for part in push.parts if len(part.dedupe_key) == 1] == ["1", "3", "4"]
+    alone = connector("douyin").verify(signed([paid]), ACCOUNT)
+    assert (alone.parts, alone.dedupe_key) == ((), "1")
+    events = [connector("douyin").to_events(record, ACCOUNT) for record in (alone, push.parts[0])]
+    assert events[0] == events[1] != []
+    with pytest.raises(ValidationProblem):
+        connector("douyin").verify(signed([odd, "no message"]), ACCOUNT)
+
+
+def test_a_push_with_one_message_for_another_shop_is_refused() -> None:
+    messages = [{"tag": "101", "msg_id": str(shop), "data": {**PAID, "shop_id": shop}} for shop in (PAID["shop_id"], 2)]
+    with pytest.raises(AuthenticationProblem):
+        connector("douyin").verify(signed(messages), ACCOUNT)
+
+
 def test_several_messages_in_one_push_are_several_events() -> None:
     body = json.dumps(
         [

@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from connectors.accounts import Account
 from connectors.canonical_records import handed_in
+from connectors.douyin.pushes import event_sign
 from connectors.loading import load_connectors
-from connectors.webhooks import Verified
+from connectors.webhooks import Verified, WebhookRequest
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.problems import UnavailableProblem
@@ -102,6 +103,31 @@ async def test_what_cannot_be_read_is_put_aside_with_its_reason(inbox: InboxServ
     quarantined = await in_quarantine(database)
     assert ["refunded_fee" in (each.reason or "") for each in quarantined] == [True, False]
     assert "no connector for nowhere" in (quarantined[1].reason or "")
+
+
+async def test_of_a_push_with_many_messages_only_the_one_that_cannot_be_read_is_put_aside(
+    inbox: InboxService, database: Database
+) -> None:
+    douyin = load_connectors(Catalog())["douyin"]
+    account = Account("douyin", "shop", {"app_key": "key", "app_secret": "secret", "shop_id": 7})
+
+    def pushed(*numbers: int) -> Verified:
+        paid = {"shop_id": 7, "order_status": 2, "pay_time": int(RECEIVED.timestamp()), "pay_amount": 12900}
+        data = [{**paid, "p_id": f"69170000000000{number:05}"} for number in numbers]
+        data[0]["pay_amount"] = -1
+        messages = [
+            {"tag": "101", "msg_id": f"m{number}", "data": said} for number, said in zip(numbers, data, strict=True)
+        ]
+        body = json.dumps(messages).encode()
+        headers = {"app-id": "key", "event-sign": event_sign("key", body, "secret")}
+        return douyin.verify(WebhookRequest("POST", {}, headers, body, RECEIVED), account)
+
+    assert await inbox.accept("douyin", "shop", pushed(*range(100)))
+    assert not await inbox.accept("douyin", "shop", pushed(0, 5, 7)), "each is known, also in other company"
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (100, 99, 1)
+    (aside,) = await in_quarantine(database)
+    assert (aside.push.dedupe_key, "pay_amount" in (aside.reason or "")) == ("m0", True)
 
 
 async def test_a_bug_of_a_connector_holds_up_no_other_push(
