@@ -156,8 +156,13 @@ def _check_origin(request: WebhookRequest, settings: SiteSettings) -> None:
     page = request.headers.get("origin") or request.headers.get("referer")
     if not settings.origins or not page:
         return
-    parts = urlsplit(page)
-    if f"{parts.scheme}://{parts.netloc}" not in settings.origins:
+    try:
+        parts = urlsplit(page)
+    except ValueError:
+        is_ours = False  # an address that is none, such as `http://[`
+    else:
+        is_ours = f"{parts.scheme}://{parts.netloc}" in settings.origins
+    if not is_ours:
         raise _refused(Text("来源页面不属于该站点", "The page is not one of this site's"))
 
 

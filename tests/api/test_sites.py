@@ -78,6 +78,41 @@ async def test_what_is_wrong_is_a_problem_and_never_a_bug(site: House, path: str
     problem(answer)
 
 
+@pytest.fixture(scope="module")
+async def closed_site(house: House) -> House:
+    new = NewAccount(
+        platform="site",
+        slug="closed",
+        name="Site",
+        credentials={"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+        settings={"site_key": KEY, "origins": ["https://shop.example"]},
+    )
+    await PlatformAccounts(house.database).connect(SYSTEM, new)
+    return house
+
+
+@pytest.mark.parametrize(
+    "page", ["http://[", "https://[shop.example", "https://shop.example]", "http://\u2100".encode(), b"\xff", "null"]
+)
+@pytest.mark.parametrize("header", ["Origin", "Referer"])
+async def test_an_address_of_a_page_that_is_none_is_none_of_the_site(
+    closed_site: House, header: str, page: str | bytes
+) -> None:
+    before = await stored(closed_site)
+    headers, body = {header: page}, f'{{"key": "{KEY}", "events": [{{"name": "page_view"}}]}}'
+    answers = [
+        await closed_site.say(None, "GET", f"/pixel/closed.gif?key={KEY}", headers=headers),
+        await closed_site.say(None, "POST", "/collect/closed", content=body, headers=headers),
+        await closed_site.say(None, "POST", "/hooks/site/closed", content=body, headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, 403]
+    assert await stored(closed_site) == before
+    good = await closed_site.say(
+        None, "POST", "/collect/closed", content=body, headers={header: "https://shop.example"}
+    )
+    assert good.status_code == 200, good.text
+
+
 async def test_one_address_and_one_site_have_their_bounds(site: House) -> None:
     for rates in (Rates(pixel="3/minute"), Rates(site="3/minute")):
         app, _ = site.with_other(settings=replace(ApiSettings(), rates=rates))
