@@ -13,6 +13,7 @@ from api.masking import UnmaskPayeesFor, disclose
 from api.paging import PageOf, Paging, Word
 from api.routing import router
 from domain.access import Actor, Permission
+from domain.canonical import LONGEST_ORDER_ID
 from domain.organisation import Slug
 from domain.problems import NotFoundProblem, Text
 from domain.settlement.days import Day
@@ -30,7 +31,7 @@ Looker = Annotated[Actor, requires(Permission.SETTLEMENTS_READ)]
 Asker = Annotated[Actor, requires(Permission.SETTLEMENTS_RUN)]
 Decider = Annotated[Actor, requires(Permission.PAYOUTS_APPROVE)]
 PayeeCode = Annotated[Code, Path(examples=["P-0137"])]
-OrderNumber = Annotated[str, Path(max_length=128)]
+OrderNumber = Annotated[str, Path(max_length=LONGEST_ORDER_ID)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 _MOST = 1_000
 

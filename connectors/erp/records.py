@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from connectors.accounts import Account
 from connectors.erp.wire import UNVERIFIED
 from connectors.reading import anomaly, not_from_the_future, optional_text, rfc3339, text, whole_number
-from domain.canonical import ShipmentData, StockData
+from domain.canonical import LONGEST_ORDER_ID, ShipmentData, StockData
 from domain.catalog.erp import ShippingOrderOutput
 from domain.problems import Text
 
@@ -22,7 +22,7 @@ def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetim
         account=account.slug,
         version=_version(data),
         occurred_at=not_from_the_future(rfc3339(data, "changed_at"), received_at, "changed_at"),
-        order_id=text(data, "order_id"),
+        order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
         waybill=text(data, "waybill"),
         company=optional_text(data, "company", limit=64),
         state=cast(ParcelState, state if state in UNVERIFIED.parcel_states else "unknown"),
@@ -48,7 +48,7 @@ def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
     """A shipping order of an answer. Raises ValidationProblem."""
     return ShippingOrderOutput(
         number=text(data, "number"),
-        order_id=text(data, "order_id"),
+        order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
         shop=text(data, "shop", limit=129),
         state=UNVERIFIED.states.get(str(data.get("state")), "unknown"),
         waybill=optional_text(data, "waybill", limit=64),
@@ -66,6 +66,8 @@ def _version(data: Mapping[str, Any]) -> int:
 
 def _texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:
     values = data.get(field) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) and len(value) <= 64 for value in values[:500]):
+    if not isinstance(values, list) or not all(
+        isinstance(value, str) and len(value) <= LONGEST_ORDER_ID for value in values[:500]
+    ):
         raise anomaly(field, Text("应为文本的列表", "must be a list of texts"))
     return tuple(values[:500])

@@ -21,10 +21,10 @@ from connectors.reading import (
     whole_number,
 )
 from connectors.shop_records import moment_version, order_event, order_version, refund_event, refund_version
-from connectors.taobao.records import NUMBER_LIMIT, read_buyer, read_refund, read_trade
+from connectors.taobao.records import read_buyer, read_refund, read_trade
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund
 from connectors.webhooks import Verified
-from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData, StockData
+from domain.canonical import LONGEST_ORDER_ID, OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData, StockData
 from domain.events import Event
 
 TRADE_KIND = "trade"
@@ -63,7 +63,7 @@ PARCEL_STATES: Mapping[str, _ParcelState] = {
 def message_subject(topic: str, content: Mapping[str, Any]) -> tuple[str, str] | None:
     """What must be read to understand a message: `trade` or `refund`, and its number; None when it says all."""
     if topic in ORDER_TOPICS:
-        return TRADE_KIND, text(content, "tid", limit=NUMBER_LIMIT)
+        return TRADE_KIND, text(content, "tid", limit=LONGEST_ORDER_ID)
     if topic in REFUND_TOPICS:
         return REFUND_KIND, text(content, "refund_id")
     return None
@@ -101,7 +101,7 @@ def _short_order(status: OrderStatus, content: Mapping[str, Any], origin: Mappin
     return OrderData(
         **origin,
         version=order_version(status, None),
-        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        order_id=text(content, "tid", limit=LONGEST_ORDER_ID),
         status=status,
         paid_minor=optional_fen(content, "payment"),
         buyer=read_buyer(content),
@@ -111,13 +111,13 @@ def _short_order(status: OrderStatus, content: Mapping[str, Any], origin: Mappin
 def _short_refund(
     status: RefundStatus, content: Mapping[str, Any], origin: Mapping[str, Any], record: Verified
 ) -> RefundData:
-    line = optional_text(content, "oid", limit=NUMBER_LIMIT)
+    line = optional_text(content, "oid", limit=LONGEST_ORDER_ID)
     modified = not_from_the_future(china_time(content, "modified"), record.received_at, "modified")
     return RefundData(
         **origin,
         version=refund_version(status, modified or origin["occurred_at"], full=False),
         refund_id=text(content, "refund_id"),
-        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        order_id=text(content, "tid", limit=LONGEST_ORDER_ID),
         status=status,
         amount_minor=optional_fen(content, "refund_fee"),
         line_ids=(line,) if line else (),
@@ -130,7 +130,7 @@ def _parcel(content: Mapping[str, Any], origin: Mapping[str, Any]) -> ShipmentDa
     return ShipmentData(
         **{**origin, "occurred_at": happened},
         version=moment_version(happened),
-        order_id=text(content, "tid", limit=NUMBER_LIMIT),
+        order_id=text(content, "tid", limit=LONGEST_ORDER_ID),
         waybill=text(content, "out_sid"),
         company=optional_text(content, "company_name", limit=64),
         state=PARCEL_STATES.get(str(content.get("action")), "unknown"),

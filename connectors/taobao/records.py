@@ -18,10 +18,9 @@ from connectors.reading import (
     pieces,
     text,
 )
-from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.canonical import LONGEST_ORDER_ID, Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 
-NUMBER_LIMIT = 160
 TRADE_FIELDS = (
     "tid,status,payment,post_fee,discount_fee,total_fee,created,pay_time,consign_time,end_time,modified,buyer_nick,"
     "buyer_open_uid,oaid,receiver_state,receiver_city,trade_attr,close_reason,promotion_details,orders"
@@ -62,7 +61,7 @@ def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
     lines = objects(optional_mapping(trade.get("orders")), "order")
     promotions = objects(optional_mapping(trade.get("promotion_details")), "promotion_detail")
     return OrderOutput(
-        order_id=text(trade, "tid", limit=NUMBER_LIMIT),
+        order_id=text(trade, "tid", limit=LONGEST_ORDER_ID),
         status=ORDER_STATUSES.get(str(trade.get("status")), "unknown"),
         paid_minor=fen(trade, "payment"),
         postage_minor=optional_fen(trade, "post_fee"),
@@ -84,12 +83,12 @@ def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
 
 def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
     """`refund` of taobao.refund.get and of refunds.receive.get."""
-    line = optional_text(refund, "oid", limit=NUMBER_LIMIT)
+    line = optional_text(refund, "oid", limit=LONGEST_ORDER_ID)
     parcel = optional_text(refund, "sid", limit=64)
     status = REFUND_STATUSES.get(str(refund.get("status")), "unknown")
     return RefundOutput(
         refund_id=text(refund, "refund_id"),
-        order_id=text(refund, "tid", limit=NUMBER_LIMIT),
+        order_id=text(refund, "tid", limit=LONGEST_ORDER_ID),
         # One word for both refusals: with a parcel on its way back, it is the goods that were refused.
         status="return_refused" if status == "refused" and parcel else status,
         amount_minor=fen(refund, "refund_fee"),
@@ -112,7 +111,7 @@ def read_buyer(source: Mapping[str, Any]) -> Buyer:
 
 def _line(line: Mapping[str, Any]) -> OrderLine:
     return OrderLine(
-        line_id=text(line, "oid", limit=NUMBER_LIMIT),
+        line_id=text(line, "oid", limit=LONGEST_ORDER_ID),
         item_id=optional_text(line, "num_iid", limit=64),
         sku_id=optional_text(line, "sku_id", limit=64),
         title=text(line, "title", limit=512),

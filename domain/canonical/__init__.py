@@ -17,6 +17,7 @@ from domain.canonical.interactions import (
 )
 from domain.canonical.keys import STRONG_KINDS, IdentityKey, KeyKind
 from domain.canonical.orders import (
+    LONGEST_ORDER_ID,
     Buyer,
     Delivery,
     OrderData,
@@ -31,6 +32,7 @@ from domain.canonical.payouts import PayoutData, PayoutState
 from domain.canonical.people import ContactData, FollowerData, GroupData, MemberData, TagData
 
 __all__ = [
+    "LONGEST_ORDER_ID",
     "STRONG_KINDS",
     "Buyer",
     "CartData",

@@ -10,6 +10,8 @@ from domain.canonical.keys import IdentityKey, key
 from domain.canonical.origin import Origin
 from domain.money import AmountMinor
 
+LONGEST_ORDER_ID = 160
+"""The longest number of an order or of its line on any platform: Tmall gives out encrypted ones."""
 RefundStatus = Literal[
     "requested", "awaiting_return", "returned", "refused", "return_refused", "closed", "refunded", "unknown"
 ]

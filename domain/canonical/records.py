@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import CartData, ChatData, CouponData, LifeEventData, ScanData, VisitData
-from domain.canonical.orders import OrderData, RefundData, ShipmentData
+from domain.canonical.orders import LONGEST_ORDER_ID, OrderData, RefundData, ShipmentData
 from domain.canonical.origin import Origin
 from domain.canonical.people import ContactData, FollowerData, MemberData
 from domain.problems import Text, ValidationProblem
@@ -44,7 +44,7 @@ RECORD_TYPES: Mapping[str, type[Origin]] = {
 
 FUTURE_TOLERANCE = timedelta(hours=1)
 MOST_ERRORS = 20
-_LONGEST_ID, _LONGEST_TEXT, _LONGEST_CHAT = 128, 2_048, 20_000
+_LONGEST_ID, _LONGEST_TEXT, _LONGEST_CHAT = LONGEST_ORDER_ID, 2_048, 20_000
 # What rows are found by: an index holds some 2,700 bytes of it at most.
 _IDS = ("_id", "userid", "unionid", "openid", "device", "waybill", "code", "category")
 _LARGEST_NUMBER = 10**15

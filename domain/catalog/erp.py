@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from domain.calls import Arguments, Call, Result
+from domain.canonical import LONGEST_ORDER_ID
 from domain.catalog.platforms import PlatformArguments, changing, platform_queue, reading
 from domain.problems import Text
 
@@ -18,7 +19,9 @@ class ShippingLine(Arguments):
     sku: str = Field(min_length=1, max_length=64, description="商家编码 · The merchant's own code")
     quantity: int = Field(gt=0, le=100_000, description="件数 · How many")
     title: str | None = Field(default=None, max_length=200, description="商品名 · What it is")
-    line_id: str | None = Field(default=None, max_length=64, description="平台子单号 · The platform's line")
+    line_id: str | None = Field(
+        default=None, max_length=LONGEST_ORDER_ID, description="平台子单号 · The platform's line"
+    )
 
 
 class ShippingReceiver(Arguments):
@@ -34,7 +37,7 @@ class ShippingReceiver(Arguments):
 class CreateShippingOrderArguments(PlatformArguments):
     """The order that the warehouse is to send. shop: the account it was bought at, as `douyin/flagship`."""
 
-    order_id: str = Field(min_length=1, max_length=64, description="平台订单号 · The platform's order")
+    order_id: str = Field(min_length=1, max_length=LONGEST_ORDER_ID, description="平台订单号 · The platform's order")
     shop: str = Field(min_length=3, max_length=129, description="来源店铺，如 douyin/flagship · Where it was bought")
     lines: tuple[ShippingLine, ...] = Field(min_length=1, max_length=200, description="商品 · What to send")
     receiver: ShippingReceiver = Field(default=ShippingReceiver(), description="收货人 · Where to")
@@ -70,7 +73,7 @@ class ShippingOrderArguments(PlatformArguments):
         description="发货单号 · The shipping order's number",
     )
     order_id: str | None = Field(
-        default=None, min_length=1, max_length=64, description="或平台订单号 · Or the platform's order"
+        default=None, min_length=1, max_length=LONGEST_ORDER_ID, description="或平台订单号 · Or the platform's order"
     )
 
     @model_validator(mode="after")

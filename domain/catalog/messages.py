@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from domain.calls import Arguments, Call, Result
+from domain.canonical import LONGEST_ORDER_ID
 from domain.canonical.consents import Channel, Purpose
 from domain.catalog.coupons import CouponCheckArguments
 from domain.catalog.goods import GoodsCheckArguments
@@ -21,7 +22,7 @@ class UnpaidOrder(Arguments):
 
     platform: str = Field(min_length=1, max_length=64, description="平台，如 youzan · The platform, e.g. youzan")
     account: str = Field(min_length=1, max_length=64, description="店铺代号 · The shop's slug")
-    order_id: str = Field(min_length=1, max_length=128, description="订单号 · The order's number")
+    order_id: str = Field(min_length=1, max_length=LONGEST_ORDER_ID, description="订单号 · The order's number")
 
 
 class About(Arguments):

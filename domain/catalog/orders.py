@@ -3,6 +3,7 @@
 from pydantic import AwareDatetime, Field
 
 from domain.calls import Arguments, Call, Result
+from domain.canonical import LONGEST_ORDER_ID
 from domain.catalog.goods import GoodsCheckArguments
 from domain.problems import Text
 
@@ -12,7 +13,7 @@ class OrderGetArguments(Arguments):
 
     platform: str = Field(min_length=1, max_length=64, description="平台，如 douyin · The platform, e.g. douyin")
     account: str = Field(min_length=1, max_length=64, description="店铺代号 · The shop's slug")
-    order_id: str = Field(min_length=1, max_length=128, description="订单号 · The order's number")
+    order_id: str = Field(min_length=1, max_length=LONGEST_ORDER_ID, description="订单号 · The order's number")
 
 
 class OrderGetOutput(Result):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, Field
 
 from domain.calls import AnyCall, Call, Result
-from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
+from domain.canonical import LONGEST_ORDER_ID, Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.platforms import PlatformArguments, changing, reading
 from domain.money import AmountMinor
 from domain.problems import Text
@@ -18,7 +18,7 @@ from domain.problems import Text
 class OrderArguments(PlatformArguments):
     """One order of the shop."""
 
-    order_id: str = Field(min_length=1, max_length=64, description="订单号 · The order's number")
+    order_id: str = Field(min_length=1, max_length=LONGEST_ORDER_ID, description="订单号 · The order's number")
 
 
 class OrderOutput(Result):

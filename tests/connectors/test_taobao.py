@@ -20,7 +20,7 @@ from domain.events import Event
 from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
 from simulator.platforms.taobao.messages import TmcMessage
-from tests.connectors.harness import Outside, connector
+from tests.connectors.harness import Outside, connector, perform
 from tests.connectors.pulls import events_of, pull_all
 
 SHOP = "demo-taobao"
@@ -250,6 +250,24 @@ def test_an_encrypted_order_number_is_kept_as_it_is() -> None:
     number = "~AgAAAAEXAMPLE" + "x" * 100 + "~"
     (event,) = told("trade", trade={**TRADE, "tid": number})
     assert (event.subject, event.data["order_id"]) == (f"order:{number}", number)
+
+
+async def test_an_order_with_an_encrypted_number_is_shipped_by_the_shop_and_the_warehouse(world: Outside) -> None:
+    client, erp, state = await world.open("taobao"), await world.open("erp"), world.sim.app.state.world
+    number = "~AgAAAAEXAMPLE" + "x" * 145 + "~"
+    order = trade.pay(state, trade.place_order(state, SHOP))
+    state.orders.put(order.replaced(id=number))
+    await perform(client, "taobao.ship_order", order_id=number, waybill="SF1", company="SF")
+    read = await perform(client, "taobao.get_order", order_id=number)
+    assert (read.order_id, read.status, read.waybills) == (number, "shipped", ("SF1",))
+    pulled, _ = await pull_all(client, "messages")
+    assert f"order:{number}" in {event.subject for event in events_of(pulled, await world.account("taobao"))}
+    goods = [{"sku": "A-1", "quantity": 1, "line_id": number}]
+    made = await perform(erp, "erp.create_shipping_order", order_id=number, shop=f"taobao/{SHOP}", lines=goods)
+    assert (await perform(erp, "erp.get_shipping_order", order_id=number)).number == made.number
+    waybills, _ = await pull_all(erp, "waybills", until=datetime.now(UTC) + timedelta(minutes=1))
+    (parcel,) = events_of(waybills, await world.account("erp"))
+    assert parcel.data["order_id"] == number
 
 
 def test_a_message_that_came_alone_is_older_than_the_trade_of_its_stage() -> None:

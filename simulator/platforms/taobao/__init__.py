@@ -110,10 +110,10 @@ class Taobao(MessageGateway):
     def _message(self, happening: Happening) -> tuple[str, Json] | None:
         row, seller = happening.row, self.shop(happening.account).name
         if isinstance(row, Order) and happening.what in ORDER_TOPICS:
-            content: Json = {"tid": int(row.id), "seller_nick": seller, "payment": yuan(row.paid_minor)}
+            content: Json = {"tid": _number(row.id), "seller_nick": seller, "payment": yuan(row.paid_minor)}
             return ORDER_TOPICS[happening.what], {**content, "buyer_open_uid": self.who(row)[1].buyer_id}
         if isinstance(row, Refund) and happening.what in REFUND_TOPICS:
-            content = {"refund_id": row.id, "tid": int(row.tid), "oid": row.oid, "seller_nick": seller}
+            content = {"refund_id": row.id, "tid": _number(row.tid), "oid": row.oid, "seller_nick": seller}
             more = {"refund_fee": yuan(row.amount_minor), "modified": local(row.modified_at)}
             return REFUND_TOPICS[happening.what], {**content, **more}
         if isinstance(row, Goods):
@@ -181,6 +181,11 @@ class Taobao(MessageGateway):
             "taobao_user_nick": shop.name,
         }
         return {"token_result": json.dumps(result, ensure_ascii=False)}
+
+
+def _number(order_id: str) -> int | str:
+    """As messages tell it; an encrypted number of Tmall is a text."""
+    return int(order_id) if order_id.isdigit() else order_id
 
 
 def _refusal(error: ApiError) -> Json:
