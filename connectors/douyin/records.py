@@ -59,6 +59,8 @@ def search_index(ciphertext: str | None) -> str | None:
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
     """An order of a list or of a detail answer. A status nobody knows yet reads `unknown`."""
     rows = [mapping(row, "sku_order_list") for row in _rows(order, "sku_order_list")]
+    # A gift has nobody who sold it.
+    sold = [row for row in rows if optional_minor(row, "pay_amount")] or rows
     parcels = [mapping(row, "logistics_info") for row in _rows(order, "logistics_info")]
     shipped = [moment for parcel in parcels if (moment := unix_time(parcel, "ship_time"))]
     return OrderOutput(
@@ -73,9 +75,9 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         ),
         delivery=_delivery(order),
         waybills=tuple(number for parcel in parcels if (number := optional_text(parcel, "tracking_no", limit=64))),
-        channel=_channel(rows),
-        influencer_id=_first(rows, "author_id"),
-        video_id=_first(rows, "video_id"),
+        channel=_shared([_channel(row) for row in sold]),
+        influencer_id=_shared([_number(row, "author_id") for row in sold]),
+        video_id=_shared([_number(row, "video_id") for row in sold]),
         coupon_ids=tuple(_coupons(order)),
         created_at=unix_time(order, "create_time"),
         paid_at=unix_time(order, "pay_time"),
@@ -148,15 +150,17 @@ def _place(address: Mapping[str, Any], part: str) -> str | None:
     return optional_text(optional_mapping(address.get(part)), "name", limit=64)
 
 
-def _channel(rows: list[Mapping[str, Any]]) -> str | None:
-    """Where the goods were shown: a live room, a short video; None for the shop itself."""
-    if _first(rows, "room_id"):
+def _channel(row: Mapping[str, Any]) -> str | None:
+    """Where a line's goods were shown: a live room, a short video; None for the shop itself."""
+    if _number(row, "room_id"):
         return "live"
-    return "short_video" if _first(rows, "video_id") else None
+    return "short_video" if _number(row, "video_id") else None
 
 
-def _first(rows: list[Mapping[str, Any]], field: str) -> str | None:
-    return next((number for row in rows if (number := _number(row, field))), None)
+def _shared(told: list[str | None]) -> str | None:
+    """What all lines say alike. An order is sold by one or by nobody: whoever showed one article of a basket is not to
+    be paid for the others."""
+    return told[0] if told and len(set(told)) == 1 else None
 
 
 def _number(row: Mapping[str, Any], field: str) -> str | None:

@@ -52,7 +52,11 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     payment = optional_mapping(detail.get("pay_info"))
     delivery = optional_mapping(detail.get("delivery_info"))
     extra = optional_mapping(detail.get("ext_info"))
-    source = optional_mapping(next(iter(_rows(detail, "source_infos")), None))
+    sources = [optional_mapping(each) for each in _rows(detail, "source_infos")]
+    sellers = {number for each in sources if (number := optional_text(each, "account_id", limit=64))}
+    # Each article has its source; where several sold the articles, nobody sold the order.
+    by_several = len(sellers) > 1
+    source = {} if by_several else next(iter(sources), {})
     parcels = [mapping(row, "delivery_product_info") for row in _rows(delivery, "delivery_product_info")]
     sent = [moment for parcel in parcels if (moment := unix_time(parcel, "delivery_time"))]
     channel = _CHANNELS.get(str(extra.get("order_scene")))
@@ -68,7 +72,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         delivery=_place(optional_mapping(delivery.get("address_info"))),
         waybills=tuple(number for parcel in parcels if (number := optional_text(parcel, "waybill_id", limit=64))),
         channel=channel,
-        influencer_id=optional_text(source, "account_id", limit=64) or optional_text(extra, "finder_id", limit=64),
+        influencer_id=None if by_several else next(iter(sellers), optional_text(extra, "finder_id", limit=64)),
         video_id=video,
         coupon_ids=tuple(_coupons(detail)),
         created_at=unix_time(order, "create_time"),

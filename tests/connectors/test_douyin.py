@@ -188,6 +188,28 @@ def test_who_and_what_sold_the_goods_is_on_the_order() -> None:
     assert (event.data["channel"], event.data["video_id"]) == ("short_video", "7301")
 
 
+@pytest.mark.parametrize(
+    ("second", "seller"),
+    [
+        ({"author_id": 70001}, "70001"),
+        ({"author_id": 70002}, None),
+        ({"author_id": 0}, None),
+        ({"author_id": 0, "pay_amount": 0}, "70001"),
+    ],
+    ids=["sold both", "another sold the second", "nobody sold the second", "a gift"],
+)
+def test_who_sold_one_article_of_a_basket_sold_no_other(second: dict[str, Any], seller: str | None) -> None:
+    cheap, dear = {**LINE, "pay_amount": 2000}, {**LINE, "order_id": "2", "pay_amount": 200000, **second}
+    (event,) = pulled({**ROW, "sku_order_list": [cheap, dear]})
+    assert event.data["influencer_id"] == seller
+
+
+def test_a_basket_that_was_shown_in_several_ways_came_by_none() -> None:
+    other = {**LINE, "order_id": "2", "room_id": 0, "video_id": 7301}
+    (event,) = pulled({**ROW, "sku_order_list": [LINE, other]})
+    assert (event.data["channel"], event.data["video_id"], event.data["influencer_id"]) == (None, None, "70001")
+
+
 def test_an_article_names_the_videos_that_show_it() -> None:
     row = {
         "product_id": 35500,

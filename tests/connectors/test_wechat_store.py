@@ -108,6 +108,14 @@ def test_the_callback_and_the_order_that_is_read_are_one_event() -> None:
     assert listed.data["version"] > pushed.data["version"]
 
 
+@pytest.mark.parametrize(("second", "seller"), [("finder1", "finder1"), ("finder2", None), (None, "finder1")])
+def test_an_order_that_two_influencers_sold_is_neithers(second: str | None, seller: str | None) -> None:
+    detail = {**ROW["order_detail"], "ext_info": {"order_scene": 2, "finder_id": "finder1"}}
+    detail["source_infos"] = [*detail["source_infos"], {"account_type": 1, "account_id": second}]
+    (told,) = read({**ROW, "order_detail": detail})
+    assert told.data["influencer_id"] == seller
+
+
 def test_an_order_names_its_buyer_by_the_strongest_key_and_its_influencer() -> None:
     (told,) = read(ROW)
     order = OrderData.model_validate(told.data)
