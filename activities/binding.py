@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from connectors.errors import Outcome, nothing_sent, still_unknown
 from domain.calls import AnyCall, Attempted
 from domain.ids import canonical_json, content_digest
 from domain.problems import ConfigurationProblem, Problem, ProblemError, Text, UnavailableProblem
@@ -78,17 +79,18 @@ class CallBinder:
         return perform
 
     async def _perform(self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope) -> Any:
-        arguments = call.parse_arguments(await self._secrets.reveal(envelope.arguments))
         if call.effect == "none" or _is_safe(envelope.arguments):
+            arguments = await self._arguments(call, envelope)
             context = CallContext(
                 envelope.idempotency_key, False, envelope.run_id, envelope.reference, envelope.subject
             )
             return (await implementation(arguments, context)).model_dump(mode="json")
-        return await self._perform_once(call, implementation, envelope, arguments)
+        return await self._perform_once(call, implementation, envelope)
 
-    async def _perform_once(
-        self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope, arguments: BaseModel
-    ) -> Any:
+    async def _arguments(self, call: AnyCall, envelope: CallEnvelope) -> Any:
+        return call.parse_arguments(await self._secrets.reveal(envelope.arguments))
+
+    async def _perform_once(self, call: AnyCall, implementation: Implementation, envelope: CallEnvelope) -> Any:
         key = envelope.idempotency_key
         digest = content_digest(canonical_json(envelope.arguments))
         async with UnitOfWork(self._database) as work:
@@ -111,18 +113,20 @@ class CallBinder:
             begun.attempted,
         )
         try:
+            with nothing_sent():
+                arguments = await self._arguments(call, envelope)
             result = (await implementation(arguments, context)).model_dump(mode="json")
         except ProblemError as error:
-            problem = error.problem.as_dict()
-            # What keeps a later attempt from acting says nothing about the earlier one that nobody knows of.
+            outcome = _outcome(error.problem, resumed=context.resumed)
+            # Of what is tried again anyway, the platform is asked again.
             is_open = context.resumed and _passes(error.problem)
-            # Our own database may have gone away after the platform did the work.
-            presumed = "unknown" if error.problem.type == UnavailableProblem.type else "not_done"
             async with UnitOfWork(self._database) as work:
-                if is_open or problem.get("outcome", presumed) == "unknown":
-                    await Effects(work).mark_unknown(key, problem)
+                if is_open or outcome != "not_done":
+                    await Effects(work).mark_unknown(key, error.problem.as_dict())
                 else:
-                    await Effects(work).fail(key, problem)
+                    await Effects(work).fail(key, error.problem.as_dict())
+            if outcome == "unknown":
+                raise still_unknown(error) from error
             raise
         async with UnitOfWork(self._database) as work:
             await Effects(work).finish(key, result)
@@ -140,6 +144,19 @@ def failure(problem: Problem) -> ApplicationError:
         non_retryable=not _passes(problem),
         next_retry_delay=timedelta(seconds=float(pause)) if pause else None,
     )
+
+
+def _outcome(problem: Problem, *, resumed: bool) -> Outcome:
+    """What became of an effect, as far as the failure of one attempt tells.
+
+    What keeps a later attempt from acting says nothing of the earlier one that nobody knows of, unless the platform was
+    asked about that first: an account that is disconnected meanwhile undoes no payment.
+    """
+    members = problem.as_dict()
+    # Our own database may have gone away after the platform did the work.
+    presumed: Outcome = "unknown" if problem.type == UnavailableProblem.type else "not_done"
+    told: Outcome = members.get("outcome", presumed)
+    return "unknown" if told == "not_done" and resumed and members.get("asked_first") is not True else told
 
 
 def _passes(problem: Problem) -> bool:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from activities.binding import Activity, CallBinder, CallContext, Implementation
 from connectors.capabilities import call_capability
+from connectors.errors import nothing_sent
 from connectors.http import Link
 from connectors.registry import Connector
 from domain.calls import AnyCall
@@ -22,9 +23,10 @@ def platform_activities(
 
 def _implementation(connector: Connector, call: AnyCall, connections: Connections, link: Link) -> Implementation:
     async def perform(request: Any, context: CallContext) -> BaseModel:
-        account = await connections.account(connector.platform, request.account)
-        account_id = f"{account.platform}/{account.slug}"
-        client = connector.open(account, link.paced(account_id, connector.requests_per_second))
+        with nothing_sent():
+            account = await connections.account(connector.platform, request.account)
+            account_id = f"{account.platform}/{account.slug}"
+            client = connector.open(account, link.paced(account_id, connector.requests_per_second))
         return await call_capability(client, call, request, key=context.key, attempted=context.open_attempts)
 
     return _typed(perform, call)

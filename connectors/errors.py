@@ -4,13 +4,15 @@ Every problem made here carries these members:
 
 retryable       bool: the same call may succeed later
 outcome         `not_done`, `unknown` or `done`: whether the platform did the work; unknown → query before trying again
+asked_first     true: the platform had said before that no earlier attempt did the work, so `not_done` is of all of them
 retry_after_s   seconds to wait before the next attempt, when known
 platform        its name
 platform_code   its own error code, when it gave one
 cause           `address` or `clock`, when that is what the platform does not take: no secret and no grant will help
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -188,3 +190,33 @@ def wrong_setting(platform: str, text: Text) -> ConfigurationProblem:
 def still_unknown(error: ProblemError) -> ProblemError:
     """The failure of asking what became of an earlier attempt: whatever it says of itself, that stays unknown."""
     return type(error).of(error.problem.model_copy(update={"outcome": "unknown"}))
+
+
+@contextmanager
+def nothing_sent() -> Iterator[None]:
+    """For what comes before anything is sent: whatever fails here, this attempt did nothing."""
+    try:
+        yield
+    except ProblemError as error:
+        raise type(error).of(error.problem.model_copy(update={"outcome": "not_done"})) from error
+
+
+@contextmanager
+def asked_first() -> Iterator[None]:
+    """For what is done once the platform has said that no earlier attempt did the work: a refusal is then certain.
+
+    Without it, the refusal of a later attempt says nothing of an earlier one that nobody knows of.
+    """
+    try:
+        yield
+    except ProblemError as error:
+        raise type(error).of(error.problem.model_copy(update={"asked_first": True})) from error
+
+
+@contextmanager
+def leaving_unknown() -> Iterator[None]:
+    """For asking what an effect came to, and for reading that it was done: whatever fails here, nobody knows."""
+    try:
+        yield
+    except ProblemError as error:
+        raise still_unknown(error) from None

@@ -1,11 +1,13 @@
 """Effects on orders and refunds where the platform knows no idempotency key: the state read first says what is left.
 
-Reading first settles an attempt whose outcome is unknown, so a resumed attempt needs no path of its own. What changes
-between reading and acting, the platform refuses as a conflict; then it is read again.
+Reading first settles an attempt whose outcome is unknown, so a resumed attempt needs no path of its own: what is
+refused after it is certain, and a reading that fails settles nothing. What changes between reading and acting, the
+platform refuses as a conflict; then it is read again.
 """
 
 from collections.abc import Awaitable, Callable
 
+from connectors.errors import asked_first, leaving_unknown
 from domain.canonical import RefundStatus
 from domain.catalog.shop_calls import (
     OrderOutput,
@@ -42,18 +44,19 @@ async def pay_back_once(
     when it changed meanwhile.
     """
     refund = await read()
-    if refund.status == "refunded":
-        return _settled(refund, already=True)
-    if refund.status in _OVER:
-        raise _wrong_state(platform, refund)
-    returns_goods = also_agrees_to_returns if refund.returns_goods is None else refund.returns_goods
-    if are_goods_out(refund.status, returns_goods):
-        raise goods_not_back(platform, refund.refund_id, refund.status)
-    if refund.status not in _PAYABLE:
-        raise _wrong_state(platform, refund)
-    if approved_minor is not None and refund.amount_minor != approved_minor:
-        raise _other_amount(platform, refund, approved_minor)
-    return await _act(read, act, refund, frozenset({"refunded"}), "refunded")
+    with asked_first():
+        if refund.status == "refunded":
+            return _settled(refund, already=True)
+        if refund.status in _OVER:
+            raise _wrong_state(platform, refund)
+        returns_goods = also_agrees_to_returns if refund.returns_goods is None else refund.returns_goods
+        if are_goods_out(refund.status, returns_goods):
+            raise goods_not_back(platform, refund.refund_id, refund.status)
+        if refund.status not in _PAYABLE:
+            raise _wrong_state(platform, refund)
+        if approved_minor is not None and refund.amount_minor != approved_minor:
+            raise _other_amount(platform, refund, approved_minor)
+        return await _act(read, act, refund, frozenset({"refunded"}), "refunded")
 
 
 async def let_return_once(platform: str, read: ReadRefund, act: ActOnRefund) -> SettledRefundOutput:
@@ -62,21 +65,23 @@ async def let_return_once(platform: str, read: ReadRefund, act: ActOnRefund) -> 
     Raises ConflictProblem when it is too late for that, or nothing has to come back.
     """
     refund = await read()
-    if refund.status in _RETURNING:
-        return _settled(refund, already=True)
-    if refund.status != "requested" or refund.returns_goods is False:
-        raise _wrong_state(platform, refund)
-    return await _act(read, act, refund, _RETURNING, "awaiting_return")
+    with asked_first():
+        if refund.status in _RETURNING:
+            return _settled(refund, already=True)
+        if refund.status != "requested" or refund.returns_goods is False:
+            raise _wrong_state(platform, refund)
+        return await _act(read, act, refund, _RETURNING, "awaiting_return")
 
 
 async def refuse_once(platform: str, read: ReadRefund, act: ActOnRefund) -> SettledRefundOutput:
     """The refund after it was refused. Raises ConflictProblem when it was paid or withdrawn."""
     refund = await read()
-    if refund.status in _REFUSED:
-        return _settled(refund, already=True)
-    if refund.status in _OVER:
-        raise _wrong_state(platform, refund)
-    return await _act(read, act, refund, _REFUSED, "return_refused" if refund.status == "returned" else "refused")
+    with asked_first():
+        if refund.status in _REFUSED:
+            return _settled(refund, already=True)
+        if refund.status in _OVER:
+            raise _wrong_state(platform, refund)
+        return await _act(read, act, refund, _REFUSED, "return_refused" if refund.status == "returned" else "refused")
 
 
 async def ship_once(
@@ -90,18 +95,20 @@ async def ship_once(
     Raises ConflictProblem when nothing can be shipped any more, or it went out in another parcel.
     """
     order = await read()
-    if request.waybill in order.waybills:
-        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
-    if order.status not in ("paid", "unknown"):
-        return _shipped(platform, request, order)
-    try:
-        await act()
-    except ConflictProblem as conflict:
-        present = await read()
-        if present.status == order.status:
-            raise conflict from None
-        return _shipped(platform, request, present)
-    return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
+    with asked_first():
+        if request.waybill in order.waybills:
+            return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill, already=True)
+        if order.status not in ("paid", "unknown"):
+            return _shipped(platform, request, order)
+        try:
+            await act()
+        except ConflictProblem as conflict:
+            with leaving_unknown():
+                present = await read()
+            if present.status == order.status:
+                raise conflict from None
+            return _shipped(platform, request, present)
+        return ShipOrderOutput(order_id=order.order_id, waybill=request.waybill)
 
 
 async def _act(
@@ -110,7 +117,8 @@ async def _act(
     try:
         await act(refund)
     except ConflictProblem as conflict:
-        present = await read()
+        with leaving_unknown():
+            present = await read()
         if present.status in wanted:
             return _settled(present, already=True)
         changed = present != refund and present.status not in _OVER

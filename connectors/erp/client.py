@@ -12,6 +12,7 @@ from connectors.erp.settings import ErpSettings
 from connectors.erp.wire import CODES, PLATFORM, UNVERIFIED
 from connectors.errors import (
     http_refusal,
+    leaving_unknown,
     missing_in_answer,
     raise_meaning,
     unreadable_answer,
@@ -59,7 +60,8 @@ class ErpSystem:
         number = derived_id("erp", self._account.slug, key)
         payload = {**request.model_dump(mode="json", exclude={"account"}, exclude_none=True), "number": number}
         status, answer = await self._ask("PUT", _order(number), payload=payload, effect=True)
-        found = read_shipping_order(answer)
+        with leaving_unknown():
+            found = read_shipping_order(answer)
         return CreateShippingOrderOutput(**found.model_dump(), already=status == _FOUND)
 
     async def cancel_shipping_order(
@@ -71,7 +73,8 @@ class ErpSystem:
         """
         address = UNVERIFIED.cancel.format(number=quote(request.number, safe=""))
         status, answer = await self._ask("POST", address, payload={"reason": request.reason or ""}, effect=True)
-        found = read_shipping_order(answer)
+        with leaving_unknown():
+            found = read_shipping_order(answer)
         return CancelShippingOrderOutput(**found.model_dump(), already=status == _FOUND)
 
     async def get_shipping_order(self, request: ShippingOrderArguments) -> ShippingOrderOutput:

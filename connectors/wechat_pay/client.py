@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar
 
-from connectors.errors import still_unknown
+from connectors.errors import asked_first, leaving_unknown, still_unknown
 from connectors.reading import anomaly, optional_minor, optional_text, rfc3339, text
 from connectors.wechat_pay.bill_lines import bill_lines
 from connectors.wechat_pay.bills import Bill, read_bill
@@ -61,11 +61,13 @@ class WechatPayMerchant(ProfitSharing):
         except ProblemError as problem:
             if problem.problem.as_dict().get("outcome") == "unknown":
                 raise
-            known = await self._known(request, number)
-            if known is not None:
-                return await self.with_package(request, known)
-            raise
-        return _read(answer, number)
+            with asked_first():
+                known = await self._known(request, number)
+                if known is not None:
+                    return await self.with_package(request, known)
+                raise
+        with leaving_unknown():
+            return _read(answer, number)
 
     async def with_package(self, request: TransferArguments, told: TransferOutput) -> TransferOutput:
         """A transfer with what its payee needs to confirm it, while it waits for them.
@@ -136,7 +138,7 @@ class WechatPayMerchant(ProfitSharing):
     async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
         """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.
 
-        Raises ConflictProblem when the number belongs to another payment.
+        Raises ConflictProblem when the number belongs to another payment, so that this one was never made.
         """
         try:
             answer = await self._query(number)
@@ -154,8 +156,10 @@ class WechatPayMerchant(ProfitSharing):
                 platform=PLATFORM,
                 retryable=False,
                 outcome="not_done",
+                asked_first=True,
             )
-        return _read(answer, number)
+        with leaving_unknown():
+            return _read(answer, number)
 
     async def _query(self, number: str) -> dict[str, Any]:
         return await self.api.get(f"{TRANSFERS}/out-bill-no/{number}")

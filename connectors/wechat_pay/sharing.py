@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.errors import still_unknown
+from connectors.errors import asked_first, leaving_unknown, still_unknown
 from connectors.http import Link
 from connectors.reading import anomaly, minor, objects, optional_text, rfc3339, text
 from connectors.wechat_pay.api import WechatPayApi
@@ -125,11 +125,13 @@ class ProfitSharing:
         except ProblemError as problem:
             if problem.problem.as_dict().get("outcome") == "unknown":
                 raise
-            known = await self._known_sharing(named, parts)
-            if known is not None:
-                return known
-            raise
-        return _read(answer, named)
+            with asked_first():
+                known = await self._known_sharing(named, parts)
+                if known is not None:
+                    return known
+                raise
+        with leaving_unknown():
+            return _read(answer, named)
 
     async def _known_sharing(self, named: SharingNumberArguments, parts: Parts) -> SharingOutput | None:
         """What became of a request; None when the platform never took it. Failing to ask leaves that unknown.
@@ -154,6 +156,7 @@ class ProfitSharing:
                 platform=PLATFORM,
                 retryable=False,
                 outcome="not_done",
+                asked_first=True,
             )
         return found
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from connectors.accounts import Account
-from connectors.errors import still_unknown, wrong_setting
+from connectors.errors import asked_first, still_unknown, wrong_setting
 from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
 from connectors.pulling import Cursor, PulledPage, stream_named
@@ -131,7 +131,8 @@ class WecomCorp:
         if request.links:
             payload["attachments"] = [_attachment(link) for link in request.links]
         try:
-            answer = await self.api.change("externalcontact/add_msg_template", payload, settle_s=SETTLE_S)
+            with asked_first():
+                answer = await self.api.change("externalcontact/add_msg_template", payload, settle_s=SETTLE_S)
         except NotFoundProblem as problem:
             if problem.problem.as_dict().get("platform_code") != str(NOBODY_REACHABLE):
                 raise

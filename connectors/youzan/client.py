@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from connectors.accounts import Account
+from connectors.errors import asked_first, leaving_unknown
 from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.lookups import KnownContact, LookedUp
@@ -122,25 +123,28 @@ class YouzanShop:
         """Pay a refund back, once.
 
         The platform knows no idempotency key, but pays a refund only in the state and version that was just read;
-        reading first settles an attempt whose outcome is unknown, so `resumed` needs no path of its own.
+        reading first settles an attempt whose outcome is unknown, so `resumed` needs no path of its own, as in
+        `connectors.shop_effects`.
         Raises ConflictProblem when the refund is over, its goods are not back yet, or its amount is not the approved.
         """
         refund = await self.get_refund(request)
-        if refund.status == "refunded":
-            return _agreed(refund, already=True)
-        if refund.status in _OVER:
-            raise _wrong_state(refund)
-        if are_goods_out(refund.status, refund.returns_goods):
-            raise goods_not_back(PLATFORM, refund.refund_id, refund.status)
-        if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
-            raise _other_amount(refund, request.amount_minor)
-        try:
-            await self._settle("youzan.trade.refund.agree", refund, {})
-        except ConflictProblem as conflict:
-            present = await self.get_refund(request)
-            if present.status == "refunded":
-                return _agreed(present, already=True)
-            raise self._stale(present, refund, conflict) from None
+        with asked_first():
+            if refund.status == "refunded":
+                return _agreed(refund, already=True)
+            if refund.status in _OVER:
+                raise _wrong_state(refund)
+            if are_goods_out(refund.status, refund.returns_goods):
+                raise goods_not_back(PLATFORM, refund.refund_id, refund.status)
+            if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
+                raise _other_amount(refund, request.amount_minor)
+            try:
+                await self._settle("youzan.trade.refund.agree", refund, {})
+            except ConflictProblem as conflict:
+                with leaving_unknown():
+                    present = await self.get_refund(request)
+                if present.status == "refunded":
+                    return _agreed(present, already=True)
+                raise self._stale(present, refund, conflict) from None
         paid = {"status": "refunded", "updated_at": self.gateway.now()}
         return _agreed(refund.model_copy(update=paid), already=False)
 
@@ -150,17 +154,19 @@ class YouzanShop:
         Raises ConflictProblem when the refund was paid or withdrawn.
         """
         refund = await self.get_refund(request)
-        if refund.status in ("refused", "return_refused"):
-            return RefuseRefundOutput(refund_id=refund.refund_id, status=refund.status, already=True)
-        if refund.status in ("refunded", "closed"):
-            raise _wrong_state(refund)
-        try:
-            await self._settle("youzan.trade.refund.refuse", refund, {"remark": request.reason})
-        except ConflictProblem as conflict:
-            present = await self.get_refund(request)
-            if present.status in ("refused", "return_refused"):
-                return RefuseRefundOutput(refund_id=present.refund_id, status=present.status, already=True)
-            raise self._stale(present, refund, conflict) from None
+        with asked_first():
+            if refund.status in ("refused", "return_refused"):
+                return RefuseRefundOutput(refund_id=refund.refund_id, status=refund.status, already=True)
+            if refund.status in ("refunded", "closed"):
+                raise _wrong_state(refund)
+            try:
+                await self._settle("youzan.trade.refund.refuse", refund, {"remark": request.reason})
+            except ConflictProblem as conflict:
+                with leaving_unknown():
+                    present = await self.get_refund(request)
+                if present.status in ("refused", "return_refused"):
+                    return RefuseRefundOutput(refund_id=present.refund_id, status=present.status, already=True)
+                raise self._stale(present, refund, conflict) from None
         status: RefundStatus = "return_refused" if refund.status == "returned" else "refused"
         return RefuseRefundOutput(refund_id=refund.refund_id, status=status)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.catalog import CATALOG
-from domain.problems import ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
 from simulator import trade
 from simulator.entities import Order
 from tests.connectors.harness import Outside, perform
@@ -146,6 +146,20 @@ async def test_only_the_approved_amount_is_paid(world: Outside, shop: Shop) -> N
     assert await world.effects(kind="refund_agreed", **refund) == 0
     assert (await perform(client, shop.call("agree_refund"), **refund, amount_minor=60000)).status == "refunded"
     assert await world.effects(kind="refund_agreed", **refund) == 1
+
+
+@having("agree_refund")
+async def test_a_refusal_is_certain_only_once_the_refund_was_read(world: Outside, shop: Shop) -> None:
+    client, refund = await world.open(shop.platform), await refund_of(world, shop, returns_goods=False)
+    await perform(client, shop.call("get_refund"), **refund)
+    certain = []
+    for readings in (0, 1):
+        rule = {"match": {"platform": shop.platform}, "fault": "forbidden", "after": readings}
+        await world.break_things(rule)
+        with pytest.raises(ProblemError) as error:
+            await perform(client, shop.call("agree_refund"), **refund)
+        certain.append(error.value.problem.as_dict().get("asked_first", False))
+    assert certain == [False, True], "an earlier attempt may have paid it: only the refund itself tells"
 
 
 @having("refuse_refund")

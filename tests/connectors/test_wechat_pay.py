@@ -50,6 +50,21 @@ async def test_a_transfer_waits_for_its_payee_and_then_is_there(world: Outside) 
     assert (seen.state, seen.amount_minor, seen.payout_id) == ("succeeded", 12000, made.payout_id)
 
 
+async def test_only_the_platform_itself_ends_a_transfer_that_may_have_been_made(world: Outside) -> None:
+    client, call = await merchant(world), CATALOG["wechat_pay.transfer"]
+    request = call.parse_arguments(PAYEE)
+    told = []
+    for refused in ("transfer-bills/out-bill-no", "transfer-bills"):
+        await world.break_things({"match": {**TRANSFERS, "api": refused}, "fault": "forbidden"})
+        with pytest.raises(ProblemError) as error:
+            await client.transfer(request, key="key-1", resumed=True)
+        told.append(error.value.problem.as_dict())
+    assert [(each["outcome"], each.get("asked_first", False)) for each in told] == [
+        ("unknown", False),
+        ("not_done", True),
+    ]
+
+
 async def test_a_transfer_tells_what_its_scene_wants(world: Outside) -> None:
     await perform(await merchant(world), "wechat_pay.transfer", **PAYEE)
     told = {"岗位类型": "团长", "报酬说明": "11月佣金"}
