@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, TypeVar
 
+from pydantic import SecretStr
+
 from connectors.errors import TokenDied
+from domain.ids import canonical_json, short_digest
 from domain.problems import AuthenticationProblem, Text
 
 # Renewed this long before the platform's expiry, or after nine tenths of a shorter life.
@@ -18,11 +21,36 @@ T = TypeVar("T")
 
 
 class TokenName(NamedTuple):
-    """Whose token it is; `app` keeps the tokens of several applications of one account apart."""
+    """Whose token it is; `app` keeps the tokens of several applications of one account apart.
+
+    grant: what `grant_of` made of the authorisation that it came of. With other credentials it is another token: one
+    that a wrong shop's authorisation gave is used no more, however long it lives.
+    """
 
     platform: str
     account: str
     app: str = ""
+    grant: str = ""
+
+    @property
+    def key(self) -> str:
+        """One text for all of it."""
+        return "/".join(self if self.grant else self[:3])
+
+    @property
+    def without_grant(self) -> "TokenName":
+        """What the token was called when names did not tell their grants apart."""
+        return self._replace(grant="")
+
+
+def grant_of(*credentials: SecretStr | str | int | None) -> str:
+    """What tells one authorisation from another, given everything that a token depends on; no secret can be read of it.
+
+    What only signs requests, or checks pushes, does not belong here: a chain of refresh tokens goes on when that is
+    replaced, as the first of them, which stands in the settings, is spent.
+    """
+    told = [each.get_secret_value() if isinstance(each, SecretStr) else each for each in credentials]
+    return short_digest(canonical_json(told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +110,7 @@ async def refresh_by_any(
 ) -> Token | None:
     """A token by the refresh token that came last or, when that is refused, by the one in the account's settings.
 
-    A shop that authorised again has a new one in its settings, and the old one is dead. None when there is neither.
-    Raises what the last attempt raised.
+    None when there is neither. Raises what the last attempt raised.
     """
     known = old.refresh_value if old is not None else None
     if known is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.accounts import Account as ConnectedAccount
 from connectors.registry import ConnectorRegistry
+from connectors.tokens import TokenName
 from domain.access import Actor, Permission
 from domain.accounts import Account, NewAccount
 from domain.organisation import Placement
@@ -14,6 +15,7 @@ from storage.audit import AuditLog
 from storage.engine import Database
 from storage.organisation import Units
 from storage.paging import Page, PageRequest
+from storage.platform_tokens import PlatformTokens
 from storage.unit_of_work import UnitOfWork
 
 
@@ -59,6 +61,7 @@ class PlatformAccounts:
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).rotate(account_id, credentials, actor.scope)
             self._check(account.platform, account.slug, {**account.settings, **credentials})
+            await _forget_unnamed_token(work, account)
             await _record(work, actor, "account.rotate", account)
         return account
 
@@ -91,6 +94,11 @@ class PlatformAccounts:
         if self._connectors is not None:
             connector = self._connectors.for_platform(platform)
             ConnectedAccount(platform, slug, settings).parse_settings(connector.settings)
+
+
+async def _forget_unnamed_token(work: UnitOfWork, account: Account) -> None:
+    """A token that does not tell which authorisation it came of must not be taken for one of the new credentials."""
+    await PlatformTokens(work).forget(TokenName(account.platform, account.slug).key)
 
 
 async def _record(work: UnitOfWork, actor: Actor, action: str, account: Account) -> None:

@@ -30,7 +30,7 @@ class StoredTokens:
     async def load(self, name: TokenName) -> Token | None:
         """The token saved last, whoever saved it."""
         async with UnitOfWork(self._database) as work:
-            content = await PlatformTokens(work).find("/".join(name))
+            content = await PlatformTokens(work).find(name.key, name.without_grant.key if name.grant else None)
         if content is None:
             return None
         return Token(
@@ -49,7 +49,7 @@ class StoredTokens:
             "refresh_value": token.refresh_value,
         }
         async with UnitOfWork(self._database) as work:
-            await PlatformTokens(work).save("/".join(name), content)
+            await PlatformTokens(work).save(name.key, content)
 
     @asynccontextmanager
     async def lock(self, name: TokenName) -> AsyncIterator[None]:
@@ -70,5 +70,5 @@ class StoredTokens:
                     )
                 ) from None
             work = await stack.enter_async_context(UnitOfWork(self._database))
-            await lock(work, f"platform-token/{'/'.join(name)}")
+            await lock(work, f"platform-token/{name.key}")
             yield

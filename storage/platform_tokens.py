@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -12,7 +13,10 @@ from storage.unit_of_work import Repository
 
 
 class PlatformTokenRow(Table, table=True):
-    """One token. name: `platform/account/app`. content: value, refresh value, when obtained, when it ends."""
+    """One token. name: `platform/account/app/grant`, the last where grants are told apart.
+
+    content: value, refresh value, when obtained, when it ends.
+    """
 
     __tablename__ = "platform_tokens"
 
@@ -24,9 +28,19 @@ class PlatformTokenRow(Table, table=True):
 class PlatformTokens(Repository):
     """Tokens by name."""
 
-    async def find(self, name: str) -> dict[str, Any] | None:
+    async def find(self, name: str, older: str | None = None) -> dict[str, Any] | None:
+        """older: what the token was called before; found so, it is there under its new name from now on."""
         row = await self.session.get(PlatformTokenRow, name)
-        return None if row is None else dict(row.content)
+        known = await self.session.get(PlatformTokenRow, older) if row is None and older is not None else None
+        if known is None:
+            return None if row is None else dict(row.content)
+        fields = {"name": name, "content": known.content, "saved_at": known.saved_at}
+        await self.session.execute(insert(PlatformTokenRow).values(**fields).on_conflict_do_nothing())
+        return dict(known.content)
+
+    async def forget(self, name: str) -> None:
+        """No token of this name is there any more."""
+        await self.session.execute(delete(PlatformTokenRow).where(col(PlatformTokenRow.name) == name))
 
     async def save(self, name: str, content: dict[str, Any]) -> None:
         """Store a token over the one that was there."""

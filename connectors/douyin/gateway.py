@@ -16,7 +16,7 @@ from connectors.douyin.codes import OK, meaning_of
 from connectors.douyin.settings import DouyinSettings
 from connectors.errors import missing_in_answer, raise_meaning
 from connectors.http import Link, PlatformHttp
-from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
+from connectors.tokens import Token, TokenCare, TokenName, grant_of, refresh_by_any
 from domain.problems import AuthenticationProblem
 
 PLATFORM = "douyin"
@@ -44,7 +44,10 @@ class DouyinGateway:
         self.settings = account.parse_settings(DouyinSettings)
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        self._tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self._fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.app_key, given.shop_id, given.refresh_token)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self._tokens = TokenCare(link.tokens, name, self._fetch_token, link.now)
 
     async def call(self, method: str, params: Mapping[str, Any], *, effect: bool = False) -> Mapping[str, Any]:
         """The `data` of the answer. Raises problems as `connectors.errors` describes them."""

@@ -13,7 +13,7 @@ from connectors.accounts import Account, AccountSettings
 from connectors.eleme.wire import PLATFORM, UNVERIFIED
 from connectors.errors import http_refusal, missing_in_answer, raise_meaning, unreadable_answer
 from connectors.http import Link, PlatformHttp, retry_after
-from connectors.tokens import Token, TokenCare, TokenName
+from connectors.tokens import Token, TokenCare, TokenName, grant_of
 from domain.ids import derived_id
 
 
@@ -45,7 +45,10 @@ class ElemeGateway:
         self.settings = account.parse_settings(ElemeSettings)
         self._link = link
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.app_key, given.app_secret)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
 
     async def call(self, api: str, params: Mapping[str, Any], *, effect: bool = False) -> Any:
         async def once(token: str) -> Any:

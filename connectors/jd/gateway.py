@@ -17,7 +17,7 @@ from connectors.http import Link, PlatformHttp
 from connectors.jd.codes import BUSINESS_CODES, GATEWAY_CODES, TOKEN_CODES
 from connectors.jd.settings import JdSettings
 from connectors.reading import CHINA
-from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
+from connectors.tokens import Token, TokenCare, TokenName, grant_of, refresh_by_any
 
 PLATFORM = "jd"
 ROUTER = "/routerjson"
@@ -32,7 +32,10 @@ class JdGateway:
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
         self._oauth = PlatformHttp(PLATFORM, self.settings.oauth_url, link)
-        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.app_key, given.refresh_token)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
 
     async def call(
         self, method: str, params: Mapping[str, Any], result: str, *, effect: bool = False

@@ -13,7 +13,7 @@ from connectors.gateway_signing import gateway_signature
 from connectors.http import Link, PlatformHttp
 from connectors.pinduoduo.codes import meaning_of
 from connectors.pinduoduo.settings import PinduoduoSettings
-from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
+from connectors.tokens import Token, TokenCare, TokenName, grant_of, refresh_by_any
 from domain.problems import AuthenticationProblem, Text
 
 PLATFORM = "pinduoduo"
@@ -29,7 +29,10 @@ class PinduoduoGateway:
         self.shop = account.slug
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.client_id, given.authorization_code, given.refresh_token)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
 
     async def call(
         self, kind: str, params: Mapping[str, str], response: str, *, effect: bool = False

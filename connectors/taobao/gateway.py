@@ -16,7 +16,7 @@ from connectors.payloads import parse_json_object
 from connectors.reading import CHINA, optional_mapping
 from connectors.taobao.codes import SUB_CODES, meaning_of
 from connectors.taobao.settings import TaobaoSettings
-from connectors.tokens import Token, TokenCare, TokenName, refresh_by_any
+from connectors.tokens import Token, TokenCare, TokenName, grant_of, refresh_by_any
 from domain.problems import AuthenticationProblem, Text
 
 PLATFORM = "taobao"
@@ -33,7 +33,10 @@ class TaobaoGateway:
         self.settings = account.parse_settings(TaobaoSettings)
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.app_key, given.session, given.refresh_token)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
 
     async def call(self, method: str, params: Mapping[str, str], *, effect: bool = False) -> Mapping[str, Any]:
         """The answer within its `…_response`. Raises problems as `connectors.errors` describes them."""

@@ -11,7 +11,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code
 from connectors.http import Link, PlatformHttp
-from connectors.tokens import Token, TokenCare, TokenName
+from connectors.tokens import Token, TokenCare, TokenName, grant_of
 from connectors.wechat.codes import CODES, TOKEN_CODES
 from connectors.wechat.settings import WechatSettings
 from domain.problems import CommunicationProblem
@@ -37,7 +37,8 @@ class WechatApi:
         self._settings = settings
         self._codes = codes
         self._http = PlatformHttp(platform, settings.base_url, link)
-        self._tokens = TokenCare(link.tokens, TokenName(platform, account.slug), self._fetch_token, link.now)
+        name = TokenName(platform, account.slug, grant=grant_of(settings.app_id, settings.app_secret))
+        self._tokens = TokenCare(link.tokens, name, self._fetch_token, link.now)
 
     async def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """The answer of a reading GET."""

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 from connectors.accounts import Account
 from connectors.errors import missing_in_answer, raise_for_code, wrong_setting
 from connectors.http import Link, PlatformHttp
-from connectors.tokens import Token, TokenCare, TokenName
+from connectors.tokens import Token, TokenCare, TokenName, grant_of
 from connectors.wecom.codes import CODES
 from connectors.wecom.settings import WecomSettings
 from domain.problems import CommunicationProblem, Text
@@ -117,10 +119,14 @@ class WecomApi:
         async def fetch(_old: Token | None) -> Token:
             return await self._fetch_token(app)
 
-        return TokenCare(link.tokens, TokenName(PLATFORM, account.slug, app), fetch, link.now)
+        name = TokenName(PLATFORM, account.slug, app, grant_of(self.settings.corp_id, self._secret_of(app)))
+        return TokenCare(link.tokens, name, fetch, link.now)
+
+    def _secret_of(self, app: App) -> SecretStr | None:
+        return self.settings.contact_secret if app == "contact" else self.settings.agent_secret
 
     async def _fetch_token(self, app: App) -> Token:
-        secret = self.settings.contact_secret if app == "contact" else self.settings.agent_secret
+        secret = self._secret_of(app)
         if secret is None:
             raise wrong_setting(
                 PLATFORM,

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code
 from connectors.http import Link, PlatformHttp
-from connectors.tokens import Token, TokenCare, TokenName
+from connectors.tokens import Token, TokenCare, TokenName, grant_of
 from connectors.youzan.codes import BUSINESS_CODES, GATEWAY_CODES, TOKEN_CODES
 from connectors.youzan.settings import YouzanSettings
 from domain.problems import AuthenticationProblem
@@ -25,7 +25,10 @@ class YouzanGateway:
         self.settings = account.parse_settings(YouzanSettings)
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        self.tokens = TokenCare(link.tokens, TokenName(PLATFORM, account.slug), self.fetch_token, link.now)
+        given = self.settings
+        grant = grant_of(given.client_id, given.kdt_id, given.refresh_token)
+        name = TokenName(PLATFORM, account.slug, grant=grant)
+        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
 
     async def call(
         self,

@@ -2,14 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from connectors.connection_report import ConnectionFault
 from connectors.errors import TokenDied
-from connectors.tokens import MemoryTokenStore, Token, TokenCare, TokenName
+from connectors.tokens import MemoryTokenStore, Token, TokenCare, TokenName, grant_of
 from domain.problems import AuthenticationProblem
+from tests.connectors.harness import Outside, connector, perform
 
 NAME = TokenName("youzan", "shop")
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -104,3 +108,31 @@ async def test_a_failed_fetch_lets_the_next_one_try() -> None:
 def test_a_token_does_not_show_itself() -> None:
     token = Token("very-secret", START, START, "also-secret")
     assert "secret" not in repr(token)
+
+
+def test_a_name_tells_grants_apart_and_nothing_of_the_secret() -> None:
+    names = {TokenName("jd", "a", grant=grant_of("app", SecretStr(secret))).key for secret in ("one-shop", "another")}
+    assert len(names) == 2
+    assert not any("shop" in name for name in names)
+    assert TokenName("pinduoduo", "a", "decryptions").key == "pinduoduo/a/decryptions"
+
+
+OTHER_SHOPS: dict[str, dict[str, Any]] = {
+    "douyin": {"refresh_token": "of-another-shop"},
+    "jd": {"refresh_token": "of-another-shop"},
+    "pinduoduo": {"authorization_code": None, "refresh_token": "of-another-shop"},
+    "taobao": {"session": None, "refresh_token": "of-another-shop"},
+    "youzan": {"refresh_token": "of-another-shop"},
+}
+
+
+@pytest.mark.parametrize("platform", OTHER_SHOPS)
+async def test_new_credentials_are_tried_however_long_the_former_token_lives(world: Outside, platform: str) -> None:
+    former = await world.account(platform)
+    refund = await world.sim.refund(shop=former.slug)
+    await perform(await world.open(platform), f"{platform}.get_refund", refund_id=refund["id"])
+    others = await connector(platform).test_connection(
+        await world.account(platform, **OTHER_SHOPS[platform]), world.link
+    )
+    assert (others.ok, others.fault) == (False, ConnectionFault.CREDENTIALS)
+    assert (await connector(platform).test_connection(former, world.link)).ok, "the chain of the former goes on"

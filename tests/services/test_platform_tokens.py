@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.tokens import Token, TokenCare, TokenName
+from domain.accounts import NewAccount
 from domain.problems import AuthenticationProblem, UnavailableProblem
+from services.accounts import PlatformAccounts
 from services.platform_tokens import StoredTokens
 from storage.encryption import Keyring
 from storage.engine import Database
+from tests.actors import an_actor
 
 NAME = TokenName("youzan", "demo-apparel")
 KEYS = Keyring({"k1": b"1" * 32})
@@ -106,3 +109,20 @@ async def test_a_desk_that_never_answers_keeps_nobody_waiting_for_ever(
     holder.cancel()
     await asyncio.gather(holder, return_exceptions=True)
     assert (await Desk().care(workers[0], store=store).current()).value == "token-1"
+
+
+async def test_a_token_from_before_grants_were_told_apart_goes_on_and_ends_with_its_credentials(
+    workers: list[Database],
+) -> None:
+    desk, now = Desk(), datetime.now(UTC)
+    database = workers[0]
+    accounts, admin = PlatformAccounts(database), an_actor("root")
+    new = NewAccount(platform="jd", slug="flagship", name="-", credentials={"refresh_token": "first"})
+    await accounts.connect(admin, new)
+    older = TokenName("jd", "flagship")
+    await StoredTokens(database).save(older, Token("chain", now, now + timedelta(hours=2), "refresh"))
+    first, second = (older._replace(grant=grant) for grant in ("first", "second"))
+    assert (await desk.care(database, first).current()).value == "chain"
+    await accounts.rotate(admin, new.id, {"refresh_token": "second"})
+    assert (await desk.care(database, second).current()).value == "token-1"
+    assert (await desk.care(database, first).current()).value == "chain", "whoever goes back has the chain of before"
