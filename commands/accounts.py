@@ -25,6 +25,10 @@ account = typer.Typer(help="平台账号 / accounts on platforms", no_args_is_he
 
 AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="平台/账号 / platform/slug: youzan/flagship")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+Settable = Annotated[
+    list[str] | None,
+    typer.Option("--setting", metavar="NAME=VALUE", help="不保密的参数，可重复 / what is no secret, repeatable"),
+]
 _CREDENTIALS = Text("凭据", "Credentials")
 _EXAMPLE = {"client_id": "…", "client_secret": "…"}
 
@@ -49,10 +53,7 @@ def connect(
     account_id: AccountId,
     name: Annotated[str, typer.Option("--name", help="显示名称 / the name people see")],
     unit: Annotated[str, typer.Option("--unit", help="所属组织单元 / organisation unit")] = "/",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--setting", metavar="NAME=VALUE", help="不保密的参数，可重复 / what is no secret, repeatable"),
-    ] = None,
+    settings: Settable = None,
 ) -> None:
     """接入店铺或企业；凭据为 JSON，从标准输入或提示读取 / connect a shop or corp; its credentials, as JSON, come from
     stdin or a prompt."""
@@ -74,6 +75,28 @@ def connect(
     async def work(database: Database, settings: Settings) -> None:
         await PlatformAccounts(database, load_connectors(CATALOG)).connect(command_line_actor(), new)
         say(settings, Text(f"已接入 {new.id}", f"{new.id} connected"))
+
+    with_database(work)
+
+
+@account.command("set")
+def change(
+    account_id: AccountId,
+    name: Annotated[str | None, typer.Option("--name", help="新的显示名称 / its new name")] = None,
+    settings: Settable = None,
+    unset: Annotated[
+        list[str] | None, typer.Option("--unset", metavar="NAME", help="删除该参数，可重复 / take it away, repeatable")
+    ] = None,
+) -> None:
+    """修改名称与不保密的参数，其余不变 / change its name and what is no secret; the rest stays."""
+    if name is not None and not 0 < len(name) <= 100:
+        raise ValidationProblem(Text("名称应为 1 至 100 个字符", "A name has 1 to 100 characters"))
+    changed = {**dict.fromkeys(unset or ()), **dict(_setting(each) for each in settings or ())}
+
+    async def work(database: Database, settings: Settings) -> None:
+        accounts = PlatformAccounts(database, load_connectors(CATALOG))
+        await accounts.change(command_line_actor(), account_id, name=name, settings=changed)
+        say(settings, Text(f"已修改 {account_id}", f"{account_id} changed"))
 
     with_database(work)
 

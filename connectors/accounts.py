@@ -1,6 +1,6 @@
 """An account: one shop or one corp on a platform, with what is needed to act for it and to believe its pushes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 
@@ -55,3 +55,18 @@ def secret_fields(model: type[AccountSettings]) -> frozenset[str]:
     return frozenset(
         name for name, spec in model.model_fields.items() if SecretStr in (spec.annotation, *get_args(spec.annotation))
     )
+
+
+def refuse_secrets(model: type[AccountSettings], shown: Iterable[str]) -> None:
+    """Raises ConfigurationProblem that names those of the settings to be shown which are secrets."""
+    secrets = sorted(secret_fields(model) & set(shown))
+    if secrets:
+        names = ", ".join(secrets)
+        raise ConfigurationProblem(
+            Text(
+                f"{names} 是机密，不能放在 settings 里（会明文保存并显示）：请放进 credentials，命令行则从标准输入读取",
+                f"{names}: secrets do not belong among the settings, which are stored and shown in clear; "
+                "give them as credentials, on the command line by stdin",
+            ),
+            retryable=False,
+        )

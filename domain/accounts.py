@@ -1,11 +1,13 @@
 """Accounts on platforms: one shop, corp or merchant each, with the credentials to speak for it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.organisation import HEADQUARTERS, Slug, UnitPath
+
+AccountTitle = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class NewAccount(BaseModel):
@@ -16,7 +18,7 @@ class NewAccount(BaseModel):
 
     platform: Slug
     slug: Slug
-    name: str = Field(min_length=1, max_length=100)
+    name: AccountTitle
     unit_path: UnitPath = HEADQUARTERS
     credentials: Mapping[str, str] = Field(max_length=50, repr=False)
     settings: Mapping[str, Any] = Field(default={}, max_length=50)

@@ -1,15 +1,17 @@
-"""Accounts on platforms: connect, rotate credentials, disconnect. Credentials go in and never come out to a person."""
+"""Accounts on platforms: connect, change, rotate credentials, disconnect. Credentials go in and never come out to a
+person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connectors.accounts import Account as ConnectedAccount
+from connectors.accounts import refuse_secrets
 from connectors.registry import ConnectorRegistry
 from connectors.tokens import TokenName
 from domain.access import Actor, Permission
 from domain.accounts import Account, NewAccount
 from domain.organisation import Placement
-from domain.problems import AuthorizationProblem, Text, ValidationProblem
+from domain.problems import AuthorizationProblem, ConfigurationProblem, Text, ValidationProblem
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -33,9 +35,11 @@ class PlatformAccounts:
         """Connect a shop or corp.
 
         :raises ConflictProblem: it is there. :raises NotFoundProblem: an unknown unit or platform.
-        :raises ConfigurationProblem: its connector asks for something else; the wrong fields are named.
+        :raises ConfigurationProblem: its connector asks for something else, or a secret stands among the settings; the
+            wrong fields are named.
         """
         actor.require(Permission.ACCOUNTS_MANAGE)
+        self._refuse_secrets(new.platform, new.settings)
         self._check(new.platform, new.slug, {**new.settings, **new.credentials})
         if not actor.sees(Placement(new.unit_path, new.id)):
             raise AuthorizationProblem(
@@ -65,6 +69,31 @@ class PlatformAccounts:
             await _record(work, actor, "account.rotate", account)
         return account
 
+    async def change(
+        self, actor: Actor, account_id: str, *, name: str | None = None, settings: Mapping[str, Any]
+    ) -> Account:
+        """Give an account another name, and other values for some of its settings; None takes a setting away.
+
+        Raises NotFoundProblem, also for one out of scope.
+
+        :raises ConfigurationProblem: its connector asks for something else, or what was given is a secret or stands
+            among the credentials; nothing was changed.
+        """
+        actor.require(Permission.ACCOUNTS_MANAGE)
+        if name is None and not settings:
+            raise ValidationProblem(Text("没有要修改的内容", "There is nothing to change"))
+        given = [member for member, value in settings.items() if value is not None]
+        async with UnitOfWork(self._database) as work:
+            accounts = Accounts(work)
+            account = await accounts.change(account_id, name, settings, actor.scope)
+            self._refuse_secrets(account.platform, given)
+            credentials = await accounts.credentials(account_id, disconnected=True)
+            _refuse_twice_given(account, set(given) & set(credentials))
+            self._check(account.platform, account.slug, {**account.settings, **credentials})
+            detail = {"name": name} if name is not None else {}
+            await _record(work, actor, "account.change", account, {**detail, "settings": sorted(settings)})
+        return account
+
     async def set_active(self, actor: Actor, account_id: str, active: bool) -> Account:
         """Disconnect or reconnect; a disconnected account's calls and webhooks are refused. Raises NotFoundProblem."""
         actor.require(Permission.ACCOUNTS_MANAGE)
@@ -90,6 +119,10 @@ class PlatformAccounts:
         async with UnitOfWork(self._database) as work:
             return await Accounts(work).credentials(account_id)
 
+    def _refuse_secrets(self, platform: str, shown: Iterable[str]) -> None:
+        if self._connectors is not None:
+            refuse_secrets(self._connectors.for_platform(platform).settings, shown)
+
     def _check(self, platform: str, slug: str, settings: Mapping[str, Any]) -> None:
         if self._connectors is not None:
             connector = self._connectors.for_platform(platform)
@@ -101,7 +134,23 @@ async def _forget_unnamed_token(work: UnitOfWork, account: Account) -> None:
     await PlatformTokens(work).forget(TokenName(account.platform, account.slug).key)
 
 
-async def _record(work: UnitOfWork, actor: Actor, action: str, account: Account) -> None:
-    detail = {"credentials": list(account.credential_names)}
+def _refuse_twice_given(account: Account, names: Iterable[str]) -> None:
+    if twice := ", ".join(sorted(names)):
+        raise ConfigurationProblem(
+            Text(
+                f"账号 {account.id} 的 {twice} 在凭据中：请用轮换更换凭据",
+                f"{twice} of {account.id} is among its credentials: rotate them instead",
+            ),
+            account=account.slug,
+            platform=account.platform,
+            retryable=False,
+        )
+
+
+async def _record(
+    work: UnitOfWork, actor: Actor, action: str, account: Account, detail: Mapping[str, Any] | None = None
+) -> None:
+    if detail is None:
+        detail = {"credentials": list(account.credential_names)}
     place = Placement(account.unit_path, account.id)
-    await AuditLog(work).record(actor, action, f"account:{account.id}", detail, place)
+    await AuditLog(work).record(actor, action, f"account:{account.id}", dict(detail), place)

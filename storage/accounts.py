@@ -98,6 +98,15 @@ class Accounts(Repository):
         await self.session.flush()
         return Account.model_validate(row)
 
+    async def change(self, account_id: str, name: str | None, settings: Mapping[str, Any], scope: Scope) -> Account:
+        """Another name, other values for some settings; None takes a setting away. Raises NotFoundProblem."""
+        row = await self._row(account_id, scope, for_update=True)
+        row.name = row.name if name is None else name
+        merged = {**row.settings, **settings}
+        row.settings = {member: value for member, value in merged.items() if value is not None}
+        await self.session.flush()
+        return Account.model_validate(row)
+
     async def set_active(self, account_id: str, active: bool, scope: Scope) -> Account:
         row = await self._row(account_id, scope, for_update=True)
         row.active = active

@@ -26,6 +26,7 @@ REQUESTS: dict[str, Any] = {
         "credentials": {"client_secret": "…"},
         "settings": {"client_id": "app-1", "kdt_id": 4242},
     },
+    "change_account": {"name": "示例女装旗舰店", "settings": {"live_coupons": ["8810042"]}},
     "rotate_account_credentials": {"credentials": {"client_secret": "…"}},
     "set_secret": {"members": {"username": "warehouse", "password": "…"}},
 }
@@ -36,6 +37,11 @@ RESPONSES: dict[str, Any] = {
     "connect_account": _ACCOUNT,
     "list_accounts": page(_ACCOUNT),
     "show_account": _ACCOUNT,
+    "change_account": {
+        **_ACCOUNT,
+        "name": "示例女装旗舰店",
+        "settings": {"client_id": "app-1", "kdt_id": 4242, "live_coupons": ["8810042"]},
+    },
     "rotate_account_credentials": _ACCOUNT,
     "disconnect_account": {**_ACCOUNT, "active": False},
     "reconnect_account": _ACCOUNT,

@@ -12,7 +12,7 @@ from api.routes.definitions import Sentence
 from api.routing import router
 from connectors.connection_report import ConnectionFault
 from domain.access import Actor, Permission
-from domain.accounts import Account, NewAccount
+from domain.accounts import Account, AccountTitle, NewAccount
 
 accounts = router("/api/v1/accounts", "accounts")
 
@@ -29,6 +29,15 @@ class CredentialsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     credentials: dict[Annotated[str, Field(max_length=64)], Credential] = Field(min_length=1, max_length=50)
+
+
+class AccountChange(BaseModel):
+    """What is to be another from now on. settings: only those that change; null takes one away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: AccountTitle | None = None
+    settings: dict[Annotated[str, Field(max_length=64)], Any] = Field(default={}, max_length=50)
 
 
 class ConnectionReportOut(BaseModel):
@@ -57,6 +66,16 @@ async def list_accounts(actor: Reader, deps: Deps, page: Paging, platform: Word 
 async def show_account(platform: Platform, slug: Slug, actor: Reader, deps: Deps) -> Account:
     """账号与凭据的名称。· The account, and its credentials' names."""
     return await deps.accounts.show(actor, f"{platform}/{slug}")
+
+
+@accounts.patch("/{platform}/{slug}", summary="修改账号 · Change an account")
+async def change_account(platform: Platform, slug: Slug, wanted: AccountChange, actor: Steward, deps: Deps) -> Account:
+    """名称与不保密的参数；没有写的保持不变，null 表示删除。各进程在半分钟内生效。
+
+    Its name and what is no secret. What is not given stays as it is, null takes it away; every process goes by it
+    within half a minute.
+    """
+    return await deps.accounts.change(actor, f"{platform}/{slug}", name=wanted.name, settings=wanted.settings)
 
 
 @accounts.put("/{platform}/{slug}/credentials", summary="更换凭据 · Rotate credentials")

@@ -132,14 +132,28 @@ async def test_credentials_go_in_and_never_come_out(house: House) -> None:
         "admin", "PUT", f"{path}/credentials", json={"credentials": {"client_secret": "do-not-tell-2"}}
     )
     assert rotated.status_code == 200
+    change = {"name": "旗舰店", "settings": {"live_coupons": ["8810042"]}}
+    changed = await house.say("admin", "PATCH", path, json=change)
+    assert (changed.status_code, changed.json()["name"]) == (200, "旗舰店")
+    assert changed.json()["settings"] == {"client_id": "app-1", "kdt_id": 42, "live_coupons": ["8810042"]}
+    careless = await house.say("admin", "PATCH", path, json={"settings": {"client_secret": "do-not-tell-3"}})
+    assert (careless.status_code, "client_secret 是机密" in problem(careless)["detail"]) == (400, True)
     assert (await house.post("admin", f"{path}/disconnect")).json()["active"] is False
     assert (await house.post("admin", f"{path}/reconnect")).json()["active"] is True
-    told = [made, rotated, await house.get("auditor", path), await house.get("finance", "/api/v1/accounts")]
+    told = [
+        made,
+        rotated,
+        changed,
+        careless,
+        await house.get("auditor", path),
+        await house.get("finance", "/api/v1/accounts"),
+    ]
     told.append(await house.get("auditor", "/api/v1/audit", params={"target": "account:youzan/kept-shop"}))
     assert all("do-not-tell" not in answer.text for answer in told)
     assert [entry["action"] for entry in told[-1].json()["items"]] == [
         "account.reconnect",
         "account.disconnect",
+        "account.change",
         "account.rotate",
         "account.connect",
     ]

@@ -182,6 +182,7 @@ NEEDS = {
     "POST /api/v1/accounts": {_P.ACCOUNTS_MANAGE},
     "GET /api/v1/accounts": {_P.ACCOUNTS_READ},
     "GET /api/v1/accounts/{platform}/{slug}": {_P.ACCOUNTS_READ},
+    "PATCH /api/v1/accounts/{platform}/{slug}": {_P.ACCOUNTS_MANAGE},
     "PUT /api/v1/accounts/{platform}/{slug}/credentials": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/disconnect": {_P.ACCOUNTS_MANAGE},
     "POST /api/v1/accounts/{platform}/{slug}/reconnect": {_P.ACCOUNTS_MANAGE},

@@ -21,7 +21,7 @@ from tests.commands.terminal import run_beside
 from tests.connectors.harness import outside
 
 SYSTEM = system_actor("tests")
-VERBS = ("connect", "rotate", "disconnect", "reconnect")
+VERBS = ("connect", "change", "rotate", "disconnect", "reconnect")
 FINE = "连接正常，可以读取退款单  /  It works: refunds can be read"
 
 app = typer.Typer()
@@ -78,6 +78,8 @@ async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database
         0,
         "已接入 youzan/demo  /  youzan/demo connected\n",
     )
+    changes = ("--name", "旗舰店", "--setting", 'live_coupons=["8810042"]')
+    assert await tandem("set", "youzan/demo", *changes) == (0, "已修改 youzan/demo  /  youzan/demo changed\n")
     await tandem("rotate", "youzan/demo", stdin=json.dumps({"client_secret": "second"}))
     await tandem("disconnect", "youzan/demo")
     _, listed = await tandem("list", "--json")
@@ -85,6 +87,8 @@ async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database
     await tandem("reconnect", "youzan/demo")
     database = Database(database_url, Keyring({"k1": b"1" * 32}))
     assert (await PlatformAccounts(database).credentials("youzan/demo"))["client_secret"] == "second"
+    shown = await PlatformAccounts(database).show(SYSTEM, "youzan/demo")
+    assert (shown.name, shown.settings["live_coupons"]) == ("旗舰店", ["8810042"])
     async with UnitOfWork(database) as work:
         entries = (await AuditLog(work).list(Scope.everything(), PageRequest())).items
     assert {entry.action for entry in entries} == {f"account.{verb}" for verb in VERBS}
@@ -99,6 +103,8 @@ async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database
         (("connect", "youzan", "--name", "店"), '{"client_secret": "s"}', "Wrong account: slug"),
         (("connect", "nowhere/demo", "--name", "店"), '{"client_secret": "s"}', "no connector for nowhere"),
         (("connect", "youzan/demo", "--name", "店", "--setting", "kdt_id"), "{}", "--setting must be NAME=VALUE"),
+        (("connect", "youzan/demo", "--name", "店", "--setting", "client_secret=s"), "{}", "client_secret: secrets do"),
+        (("set", "youzan/demo", "--unset", "live_coupons"), "", "youzan/demo"),
         (("rotate", "youzan/demo"), '{"client_secret": "s"}', "youzan/demo"),
         (("disconnect", "youzan/demo"), "", "youzan/demo"),
     ],

@@ -1,11 +1,23 @@
+from typing import Any
+
 import psycopg
 import pytest
 
+from connectors.loading import load_connectors
 from domain.access import Role, Scope
 from domain.accounts import NewAccount
+from domain.calls import Catalog
 from domain.organisation import Unit
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
+from domain.problems import (
+    AuthorizationProblem,
+    ConfigurationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    ValidationProblem,
+)
 from services.accounts import PlatformAccounts
+from storage.audit import AuditLog
 from storage.engine import Database
 from storage.organisation import Units
 from storage.paging import PageRequest
@@ -60,6 +72,50 @@ async def test_rotation_replaces_all_credentials(accounts: PlatformAccounts) -> 
         await accounts.rotate(ADMIN, account.id, {})
 
 
+async def test_a_setting_is_corrected_and_the_rest_stays(database: Database, accounts: PlatformAccounts) -> None:
+    shop = await accounts.connect(ADMIN, _shop("flagship"))
+    checked = PlatformAccounts(database, load_connectors(Catalog()))
+    changed = await checked.change(ADMIN, shop.id, name="旗舰店", settings={"live_coupons": ["8810042"]})
+    assert (changed.name, changed.settings) == ("旗舰店", {"kdt_id": 42, "live_coupons": ["8810042"]})
+    assert changed == await accounts.show(ADMIN, shop.id)
+    assert (await accounts.credentials(shop.id))["client_secret"] == "top-secret"
+    taken = await checked.change(ADMIN, shop.id, settings={"live_coupons": None})
+    assert (taken.name, taken.settings) == ("旗舰店", {"kdt_id": 42})
+    async with UnitOfWork(database) as work:
+        entries = (await AuditLog(work).list(Scope.everything(), PageRequest())).items
+    changes = [entry.detail for entry in entries if entry.action == "account.change"]
+    assert len(changes) == 2
+    assert {"name": "旗舰店", "settings": ["live_coupons"]} in changes
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"client_secret": "in-the-clear"}, "client_secret: secrets do not belong among the settings"),
+        ({"client_id": "another"}, "client_id of youzan/flagship is among its credentials"),
+        ({"kdt_id": None}, "kdt_id"),
+        ({"live_coupon": ["8810042"]}, "live_coupon"),
+        ({}, "nothing to change"),
+    ],
+)
+async def test_a_setting_that_would_not_do_changes_nothing(
+    database: Database, accounts: PlatformAccounts, settings: dict[str, Any], why: str
+) -> None:
+    shop = await accounts.connect(ADMIN, _shop("flagship"))
+    with pytest.raises(ProblemError, match=why) as error:
+        await PlatformAccounts(database, load_connectors(Catalog())).change(ADMIN, shop.id, settings=settings)
+    assert "in-the-clear" not in str(error.value.problem.as_dict())
+    assert await accounts.show(ADMIN, shop.id) == shop
+
+
+async def test_no_secret_is_connected_as_a_setting(database: Database, accounts: PlatformAccounts) -> None:
+    shop = _shop("flagship")
+    careless = shop.model_copy(update={"credentials": {}, "settings": {**shop.settings, **shop.credentials}})
+    with pytest.raises(ConfigurationProblem, match="client_secret"):
+        await PlatformAccounts(database, load_connectors(Catalog())).connect(ADMIN, careless)
+    assert not (await accounts.list(ADMIN, PageRequest())).items
+
+
 async def test_a_disconnected_account_gives_no_credentials(accounts: PlatformAccounts) -> None:
     account = await accounts.connect(ADMIN, _shop("flagship"))
     await accounts.set_active(ADMIN, account.id, False)
@@ -79,6 +135,7 @@ async def test_what_is_out_of_scope_does_not_exist(accounts: PlatformAccounts) -
         for attempt in (
             accounts.show(actor, "youzan/west"),
             accounts.rotate(actor, "youzan/west", {"client_secret": "mine"}),
+            accounts.change(actor, "youzan/west", name="Mine", settings={}),
             accounts.set_active(actor, "youzan/west", False),
         ):
             with pytest.raises(NotFoundProblem):

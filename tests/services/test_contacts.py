@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from connectors.accounts import secret_fields
 from connectors.loading import load_connectors
 from connectors.lookups import looked_up
 from connectors.webhooks import Verified
@@ -29,18 +30,6 @@ from tests.connectors.harness import Outside, outside
 ADMIN = an_actor("root")
 CONNECTORS = load_connectors(Catalog())
 CORP, ACCOUNT = "wecom/demo-corp", "official_account/demo-official-account"
-SECRETS = frozenset(
-    {
-        "contact_secret",
-        "agent_secret",
-        "archive_secret",
-        "token",
-        "encoding_aes_key",
-        "app_secret",
-        "client_secret",
-        "callback_token",
-    }
-)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +55,9 @@ async def live(database_url: str) -> AsyncIterator[Database]:
 async def connected(live: Database, world: Outside, platform: str) -> str:
     """The demo account of a platform, connected; its id."""
     account = await world.account(platform)
-    shown = {name: value for name, value in account.settings.items() if name not in SECRETS}
-    hidden = {name: str(account.settings[name]) for name in SECRETS & set(account.settings)}
+    secrets = secret_fields(CONNECTORS[platform].settings)
+    shown = {name: value for name, value in account.settings.items() if name not in secrets}
+    hidden = {name: str(account.settings[name]) for name in secrets & set(account.settings)}
     new = NewAccount(
         platform=platform, slug=account.slug, name=platform, unit_path="/", settings=shown, credentials=hidden
     )

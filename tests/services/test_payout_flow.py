@@ -13,6 +13,7 @@ from activities.binding import CallBinder
 from activities.customers import customer_activities
 from activities.messages import message_activities
 from activities.runs import RunActivities
+from connectors.accounts import secret_fields
 from connectors.loading import load_connectors
 from connectors.templates import TemplateRenderer
 from domain.access import Role
@@ -93,7 +94,7 @@ async def connect(office: Office, world: Outside, platform: str, slug: str) -> d
     """An account of the simulator's; its settings."""
     account = await world.account(platform)
     connectors = load_connectors(Catalog())
-    secret = {"private_key", "apiv3_key", "contact_secret", "agent_secret", "token", "encoding_aes_key"}
+    secret = secret_fields(connectors[platform].settings)
     fields = connectors[platform].settings.model_fields
     told = {name: value for name, value in account.settings.items() if name in fields}
     credentials = {name: str(told.pop(name)) for name in secret & told.keys()}
