@@ -164,7 +164,8 @@ class BillReader:
                 Text(f"平台 {platform} 没有账单接口，请导入文件", f"{platform} gives no bills: import a file"),
                 retryable=False,
             )
-        client: Billing = connector.open(await self._connections.account(platform, slug), self._link)
+        link = self._link.paced(account_id, connector.requests_per_second, bulk=True)
+        client: Billing = connector.open(await self._connections.account(platform, slug), link)
         async with UnitOfWork(self._database) as work:
             refuse_early(day, work.now)
             known = {kind: await Bills(work).find(account_id, day, kind) for kind in client.bill_kinds}

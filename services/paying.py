@@ -43,7 +43,7 @@ NOBODYS_AFTER = timedelta(hours=1)
 after its time may have lost whoever followed it."""
 AT_ONCE = 16
 MOST_TRIES = 200
-"""How often a rail that does not take a payout is tried: with pauses of ten minutes, more than a day."""
+"""How often a rail that does not take a payout is tried: pauses grow to ten minutes, so that is more than a day."""
 NEVER_AGAIN_AFTER = timedelta(days=25)
 """Rails that forget can be asked about a number for thirty days. Later, one that they do not know may have been paid.
 A payout that was sent so long ago is a break until its end is known, by whatever rail."""
@@ -285,7 +285,11 @@ class Paying:
                 case _:
                     if state == "awaiting_user" and answer.confirmation is not None:
                         await announce(work, row, answer.confirmation)
-                    pause_s = answer.retry_after_s or min(_pause(state, row.attempts), self._longest_pause_s)
+                    growing_s = min(_pause(state, row.attempts), self._longest_pause_s)
+                    pause_s = answer.retry_after_s or growing_s
+                    if state == "reserved" and certain_after_s is not None:
+                        # Its tries are counted, and a throttled merchant may be asked again after a second.
+                        pause_s = max(pause_s, growing_s)
                     if is_overdue and state != "reserved":
                         pause_s = max(pause_s, _OVERDUE_PAUSE_S)
                         await note_overdue(work, row)

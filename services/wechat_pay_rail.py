@@ -20,6 +20,8 @@ from services.connections import Connections
 from services.payers import open_account
 from services.payout_rails import LEASE_S, PayoutOrder, RailAnswer
 
+TRANSFERS_PER_SECOND = 25.0
+"""A hundred transfers a second and merchant; an account has four turns for each of these."""
 _REMARK = 32
 _STATES: Mapping[PayoutState, State] = {
     "accepted": "accepted",
@@ -102,7 +104,8 @@ class WechatPayRail:
     async def _open(self, order: PayoutOrder) -> tuple[Account, WechatPayMerchant]:
         """The merchant of the payout. Whatever this raises says nothing of what the platform knows."""
         account = await open_account(self._connections, order.payer)
-        return account, self._connector.open(account, self._link)
+        link = self._link.paced(f"{account.platform}/{account.slug}", TRANSFERS_PER_SECOND)
+        return account, self._connector.open(account, link)
 
     def _answer(self, account: Account, client: WechatPayMerchant, told: TransferOutput) -> RailAnswer:
         confirmation = None

@@ -49,15 +49,18 @@ async def disconnect_merchant(database: Database, slug: str = "main") -> None:
 
 class Merchants:
     """The platform. taken: what each merchant transferred, by its number and ours. asked: how often each was asked for
-    anything. loses: how many answers to transfers that were taken get lost. refuses: what is said to the next ones."""
+    anything. loses: how many answers to transfers that were taken get lost. refuses: what is said to the next ones.
+    paces: by whose turns they were asked."""
 
     def __init__(self) -> None:
         self.taken: dict[tuple[str, str], int] = {}
         self.asked = Counter[str]()
         self.loses = 0
         self.refuses: list[ProblemError] = []
+        self.paces: set[tuple[str, float] | None] = set()
 
     def open(self, account: Account, link: Link) -> "MerchantClient":
+        self.paces.add((link.pace.account_id, link.pace.per_second) if link.pace is not None else None)
         return MerchantClient(self, account.parse_settings(WechatPaySettings).mch_id)
 
 

@@ -10,6 +10,7 @@ from connectors.http import Link, open_client
 from connectors.tokens import MemoryTokenStore
 from domain.problems import NotFoundProblem, ValidationProblem
 from domain.settlement.payouts import Rail
+from services.pacing import REQUESTS_IN_A_CALL
 from services.payout_rails import PayoutRail
 from services.payouts import BatchView, PayoutWish
 from storage.paging import PageRequest
@@ -21,6 +22,16 @@ from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 
 __all__ = ["office"]
+
+
+class AtOnce:
+    """Gives everybody their turn at once."""
+
+    async def turn(self, account_id: str, per_second: float, *, bulk: bool) -> None:
+        return
+
+    async def hold(self, account_id: str, seconds: float) -> None:
+        return
 
 
 class Till(Cashier):
@@ -50,7 +61,7 @@ class Till(Cashier):
 @pytest.fixture
 async def till(office: Office, monkeypatch: pytest.MonkeyPatch) -> Till:
     async with open_client() as client:
-        link = Link(client, MemoryTokenStore(), now=office.clock)
+        link = Link(client, MemoryTokenStore(), now=office.clock, pacer=AtOnce())
         found = Till(office, link, Merchants(), monkeypatch)
     await found.ready("P1")
     return found
@@ -69,6 +80,16 @@ async def test_a_payout_whose_answer_was_lost_is_asked_of_its_own_merchant_alone
     assert len(till.merchants.taken) == 1, "paid once"
     await connect_merchant(office.database, "a")
     assert await till.states(await till.later(view)) == {"paid": 1}
+
+
+async def test_every_merchant_is_asked_no_more_than_a_hundred_times_a_second(office: Office, till: Till) -> None:
+    await connect_merchant(office.database, "a", "1001")
+    till.merchants.loses = 1
+    view = await till.later(await till.paid())
+    assert await till.states(view) == {"paid": 1}
+    assert {pace and (pace[0], pace[1] * REQUESTS_IN_A_CALL) for pace in till.merchants.paces} == {
+        ("wechat_pay/a", 100.0)
+    }
 
 
 async def test_a_merchant_that_is_disconnected_ends_no_payout_that_it_may_have_made(office: Office, till: Till) -> None:

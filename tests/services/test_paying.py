@@ -192,6 +192,27 @@ async def test_chunks_are_of_one_day_always_cut_alike_and_told_while_nobody_foll
     assert await cashier.states(await cashier.service.show(QIAN, view.batch.id)) == {"paid": 7}
 
 
+async def test_what_a_throttled_merchant_does_not_take_is_tried_for_more_than_a_day(
+    office: Office, cashier: Cashier
+) -> None:
+    await office.told(an_order(channel="P1"))
+    throttled = RailAnswer("reserved", reason="调用过于频繁", retry_after_s=1.0)
+    cashier.rail.answers = {await cashier.payee("P1", openid="o-P1"): [throttled]}
+    await cashier.settled()
+    view = await cashier.planned()
+    await cashier.reserved(view.batch.id)
+    ((first, last),) = await cashier.paying.chunks(view.batch.id)
+    began, waits = office.clock.now, []
+    while (standing := await cashier.paying.pay_chunk(view.batch.id, first, last)).open:
+        waits.append(standing.wait_s)
+        office.clock.now += timedelta(seconds=standing.wait_s + 0.001)
+        assert len(waits) < 2 * paying.MOST_TRIES, "every wait has an end"
+    assert waits[0] < 5, "a moment's limit costs a moment"
+    assert office.clock.now - began > timedelta(days=1)
+    states = await cashier.states(await cashier.service.show(QIAN, view.batch.id))
+    assert states == {"failed": 1, "paid": 1}, "the other payee waited for nothing"
+
+
 async def test_a_chunk_takes_each_of_its_payouts_once_in_a_go(
     office: Office, cashier: Cashier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
