@@ -45,8 +45,9 @@ class WecomConnector(AnswersCallbacks):
     platform = PLATFORM
     title = Text("企业微信", "WeCom")
     queue = WECOM_QUEUE
-    # The tightest limit is 20,000 requests a minute from one address, and a call takes up to four.
-    requests_per_second = 80.0
+    # The tightest limits count an hour: 150,000 requests of a corp to one interface (41 a second), 600,000 from one
+    # address (166 a second, and a call takes up to four). Who breaks one is blocked for an hour.
+    requests_per_second = 40.0
     settings = WecomSettings
     nobody = Account(
         PLATFORM,
