@@ -63,6 +63,7 @@ class PinduoduoShop:
 
         Raises NotFoundProblem once the platform has blanked the receiver, RateLimitProblem until a permit is there.
         """
+        await self._decryptions.wait_for(request.order_id)
         order = await self._order(request.order_id)
         delivery = read_order(order).delivery or Delivery()
         ciphers = {
@@ -75,8 +76,9 @@ class PinduoduoShop:
             if cipher
         }
         if not ciphers:
+            await self._decryptions.leave(request.order_id)
             raise _blanked(request.order_id)
-        await self._decryptions.take()
+        await self._decryptions.take(request.order_id)
         asked = [{"data_tag": request.order_id, "encrypted_data": cipher} for cipher in ciphers.values()]
         params = {"data_list": json.dumps(asked, separators=(",", ":"))}
         found = await self.gateway.call("pdd.open.decrypt.batch", params, "open_decrypt_batch_response")

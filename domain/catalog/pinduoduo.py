@@ -21,7 +21,8 @@ class DecryptReceiverOutput(Result):
     address: str | None = None
 
 
-# The platform allows one in ten seconds and a hundred a day, so the call waits for its turn as long as an effect may.
+# The platform allows one in ten seconds and a hundred a day. Whoever waits has a slot and is told when it comes, so the
+# call waits as long as an effect may.
 PINDUODUO_DECRYPT_RECEIVER: Call[OrderArguments, DecryptReceiverOutput] = Call(
     name="pinduoduo.decrypt_receiver",
     title=Text("解密拼多多收件人", "Decrypt the receiver of a Pinduoduo order"),

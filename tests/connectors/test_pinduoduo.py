@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,15 +14,11 @@ from connectors.channels import listen
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.codes import CODES
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS
-from connectors.tokens import MemoryTokenStore
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
-from domain.catalog.shop_calls import OrderArguments
 from domain.events import Event, rfc3339
 from domain.problems import (
     AuthenticationProblem,
-    NotFoundProblem,
-    RateLimitProblem,
     ValidationProblem,
 )
 from simulator import trade
@@ -215,52 +210,6 @@ async def test_a_receiver_is_ciphertext_then_blank_and_blank_says_nothing(world:
     assert (shipped.status, shipped.delivery) == ("shipped", None)
 
 
-async def test_decryptions_keep_to_the_quota_before_anything_is_sent(world: Outside) -> None:
-    state, clock = world.sim.app.state.world, [datetime.now(UTC)]
-    link = replace(world.link, now=lambda: clock[0])
-    orders = [trade.pay(state, trade.place_order(state, SHOP)) for _ in range(2)]
-    client = connector("pinduoduo").open(await world.account("pinduoduo"), link)
-    plain = await client.decrypt_receiver(_order(orders[0].id))
-    assert plain.phone == orders[0].phone
-    # Another process, and another order: the permits are the shop's.
-    other = connector("pinduoduo").open(await world.account("pinduoduo"), link)
-    with pytest.raises(RateLimitProblem) as error:
-        await other.decrypt_receiver(_order(orders[1].id))
-    problem = error.value.problem.as_dict()
-    assert (problem["retryable"], problem["outcome"]) == (True, "not_done")
-    assert 0 < problem["retry_after_s"] <= 10
-    assert await world.effects(kind="decrypted") == 1
-    clock[0] += timedelta(seconds=11)
-    await world.sim.admin("POST", "/advance", json={"seconds": 11})
-    assert (await other.decrypt_receiver(_order(orders[1].id))).phone == orders[1].phone
-    assert (await world.sim.ledger(kind="decrypted", effect="false"))["attempts"] == 0
-
-
-async def test_a_hundred_decryptions_a_day_and_no_more(world: Outside) -> None:
-    state, clock = world.sim.app.state.world, [datetime(2026, 11, 23, 15, 0, tzinfo=UTC)]
-    link = replace(world.link, now=lambda: clock[0], tokens=MemoryTokenStore())
-    client = connector("pinduoduo").open(await world.account("pinduoduo"), link)
-    for _ in range(100):
-        await client._decryptions.take()
-        clock[0] += timedelta(seconds=10)
-    with pytest.raises(RateLimitProblem, match="Today") as error:
-        await client._decryptions.take()
-    # It is 23:16:40 in China.
-    assert error.value.problem.as_dict()["retry_after_s"] == 2600
-    clock[0] += timedelta(seconds=2600)
-    await client._decryptions.take()
-    assert len(state.ledger.totals()) == 0
-
-
-async def test_a_blanked_receiver_costs_no_permit(world: Outside) -> None:
-    state = world.sim.app.state.world
-    order = trade.ship(state, trade.pay(state, trade.place_order(state, SHOP)), "SF1")
-    client = await world.open("pinduoduo")
-    with pytest.raises(NotFoundProblem, match="blanked"):
-        await client.decrypt_receiver(_order(order.id))
-    assert await world.effects(kind="decrypted") == 0
-
-
 async def test_a_new_authorisation_replaces_what_it_killed(world: Outside) -> None:
     client, state = await world.open("pinduoduo"), world.sim.app.state.world
     await client.gateway.tokens.current()
@@ -372,7 +321,3 @@ def test_an_anomalous_record_names_the_field(kind: str, body: dict[str, Any], fi
     with pytest.raises(ValidationProblem) as error:
         told(kind, body)
     assert error.value.problem.as_dict()["field"] == field
-
-
-def _order(order_id: str) -> Any:
-    return OrderArguments(order_id=order_id)
