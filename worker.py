@@ -113,7 +113,11 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
     settings, client = application.settings, application.client
     binder = CallBinder(application.database, application.secret_reader)
     pacer = AccountPacer(application.database)
-    link = Link(await stack.enter_async_context(open_client()), application.platform_tokens, pacer=pacer)
+
+    async def own_link() -> Link:
+        """With connections of its own: a platform that hangs takes none from another."""
+        return Link(await stack.enter_async_context(open_client()), application.platform_tokens, pacer=pacer)
+
     renderer = await stack.enter_async_context(TemplateRenderer())
     web = WebCaller(WebSettings(settings.http_allowed_hosts, settings.http_allow_private))
     stack.push_async_callback(web.aclose)
@@ -149,27 +153,25 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         messages.INBOX_QUEUE: [drains.drain],
         messages.SETTLEMENT_QUEUE: [
             *SettlementActivities(application.calculation_steps, application.settlement_runs).all,
-            *PayoutActivities(application.payout_planning, application.paying(link)).all,
+            *PayoutActivities(application.payout_planning, application.paying(await own_link())).all,
             *ReconciliationActivities(application.reconciliation, application.unreconciled).all,
         ],
     }
-    pulls = PullActivities(application.pulls(link))
-    bills = BillActivities(application.bill_reader(link))
-    for connector in application.connectors.values():
-        by_queue[connector.queue] = platform_activities(connector, binder, application.connections, link)
+    for name, connector in application.connectors.items():
+        queue, link = connector.queue, await own_link()
+        by_queue[queue] = platform_activities(connector, binder, application.connections, link)
         if getattr(connector.client, "streams", ()):
-            by_queue[connector.queue].append(pulls.pull)
+            by_queue[queue].append(PullActivities(application.pulls(link)).pull)
         if getattr(connector.client, "bill_kinds", None):
-            by_queue[connector.queue].append(bills.take)
-    asked = {connector.queue: name for name, connector in application.connectors.items() if _can_be_asked(connector)}
-    lookups = LookupActivities(application.lookups(link), asked)
-    for queue in asked:
-        by_queue[queue].append(lookups.drain)
+            by_queue[queue].append(BillActivities(application.bill_reader(link)).take)
+        if _can_be_asked(connector):
+            by_queue[queue].append(LookupActivities(application.lookups(link), {queue: name}).drain)
+        if queue == SEND.queue:
+            by_queue[queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     listened = dict(listening(application.connectors))
     channels = ChannelActivities(application.channels, listened)
     for queue in listened:
         by_queue[queue].append(channels.listen)
-    by_queue[SEND.queue] += message_activities(binder, application.connections, application.reach, renderer, link)
     rates = {connector.queue: connector.requests_per_second for connector in application.connectors.values()}
     # A platform that only pushes has nothing to serve.
     return {

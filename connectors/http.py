@@ -6,9 +6,11 @@ Access tokens travel in query strings, so no address is ever put into a log line
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -22,6 +24,8 @@ from connectors.retry_after import asked_wait_s
 from connectors.tokens import MemoryTokenStore, TokenStore
 
 MAX_ANSWER_BYTES = 8_388_608
+MOST_CONNECTIONS = 128
+"""Of one client: more than a queue runs calls at once, so that they do not wait for one another."""
 _LONGEST_WAIT_S = 3600.0
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _log = structlog.get_logger(__name__)
@@ -71,13 +75,40 @@ class Link:
 
 
 def open_client() -> httpx.AsyncClient:
-    """An HTTP client for one platform's worker; the caller closes it. Redirects and proxies are not followed."""
+    """An HTTP client for one platform's queue; the caller closes it. Redirects and proxies are not followed.
+
+    One platform that does not answer holds its connections: no other is to wait for them.
+    """
     return httpx.AsyncClient(
         follow_redirects=False,
         trust_env=False,
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20),
+        verify=_trusted(),
+        limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=32, keepalive_expiry=20),
         headers={"user-agent": "tandem-scrm"},
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom to believe; reading that takes a while, so all clients share it."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class _Way:
+    """How far a request got on its way out."""
+
+    def __init__(self) -> None:
+        self._connects = self._sends = False
+
+    async def note(self, event: str, _: Mapping[str, Any]) -> None:
+        """See httpcore's trace extension."""
+        self._connects = self._connects or event.startswith("connection.")
+        self._sends = self._sends or ".send_request_" in event
+
+    @property
+    def never_began(self) -> bool:
+        """Whether a connection was still being made, so that nothing can have been sent."""
+        return self._connects and not self._sends
 
 
 class PlatformHttp:
@@ -141,13 +172,15 @@ class PlatformHttp:
         Goes out when it is the account's turn. Raises RateLimitProblem when that takes too long.
         """
         kind = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
-        timeout = httpx.Timeout(self._link.answer_timeout_s, connect=min(5.0, self._link.answer_timeout_s))
-        content = bytearray()
+        patience_s = self._link.answer_timeout_s
+        # Who finds no free connection has to learn that before all the time is up: then nothing was sent.
+        timeout = httpx.Timeout(patience_s, connect=min(5.0, patience_s), pool=min(5.0, patience_s / 2))
+        content, way = bytearray(), _Way()
         if self._link.pace is not None:
             await self._link.pace.turn()
         try:
             async with (
-                asyncio.timeout(self._link.answer_timeout_s),
+                asyncio.timeout(patience_s),
                 self._link.http.stream(
                     method,
                     self._base_url + path,
@@ -155,6 +188,7 @@ class PlatformHttp:
                     content=body,
                     headers={**kind, **(headers or {})},
                     timeout=timeout,
+                    extensions={"trace": way.note},
                 ) as response,
             ):
                 async for chunk in response.aiter_bytes():
@@ -167,6 +201,8 @@ class PlatformHttp:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise unreachable(self._platform) from None
         except (TimeoutError, httpx.TransportError, httpx.DecodingError):
+            if way.never_began:
+                raise unreachable(self._platform) from None
             raise no_answer(self._platform, effect=effect, retry_after_s=settle_s) from None
 
 

@@ -10,11 +10,16 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.binding import Activity, CallBinder
+from activities.platforms import platform_activities
+from connectors.http import Link
 from connectors.loading import load_connectors
+from connectors.registry import Connector
 from domain.catalog import CATALOG
 from runtime.application import Application
 from runtime.embedded import EmbeddedTemporal
 from runtime.settings import Settings
+from services.connections import Connections
 from storage.engine import Database
 from tests.workflows.observing import new_id
 from worker import _maker, _makers
@@ -78,3 +83,20 @@ async def test_a_rush_of_calls_reaches_a_platform_at_its_rate_and_delays_no_othe
     # The first second may bring as many at once; what is left comes at the rate, however late a busy worker begins it.
     assert begun[slow][-1] - asked > (CALLS - RATE) / RATE * 0.8
     assert begun[quick][-1] < begun[slow][-1]
+
+
+async def test_a_platform_that_hangs_holds_no_connection_of_another(
+    database: Database, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links: dict[str, Link] = {}
+
+    def noting(connector: Connector, binder: CallBinder, connections: Connections, link: Link) -> list[Activity]:
+        links[connector.platform] = link
+        return platform_activities(connector, binder, connections, link)
+
+    monkeypatch.setattr("worker.platform_activities", noting)
+    application = Application(Settings(_env_file=None), database, client, load_connectors(CATALOG))
+    async with contextlib.AsyncExitStack() as stack:
+        await _makers(application, stack)
+    assert set(links) == set(application.connectors)
+    assert len({id(link.http) for link in links.values()}) == len(links)

@@ -1,7 +1,9 @@
 """One request to a platform: what its failures mean for whoever must decide whether to try again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,7 +13,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from connectors.http import Link, PlatformHttp, open_client
+from connectors.http import MOST_CONNECTIONS, Link, PlatformHttp, open_client
 from connectors.tokens import MemoryTokenStore
 from domain.problems import ProblemError
 from tests.simulator.harness import served
@@ -100,6 +102,41 @@ async def test_a_status_says_whether_to_retry_and_whether_it_was_done(
     platform.status, platform.headers = status, {"location": "http://169.254.169.254/"}
     problem = await platform.refusal(effect=effect)
     assert (problem["status"], problem["retryable"], problem["outcome"]) == expected
+
+
+@asynccontextmanager
+async def silent(seconds: float) -> AsyncIterator[tuple[Link, str]]:
+    """A platform that takes connections and says nothing, and a link that waits so long for it; its host and port."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0, backlog=500) as server, open_client() as client:
+        link = Link(client, MemoryTokenStore(), now=lambda: NOW, answer_timeout_s=seconds)
+        yield link, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def outcome(link: Link, address: str) -> str:
+    """Of an effect that fails."""
+    with pytest.raises(ProblemError) as error:
+        await PlatformHttp("shop", address, link).exchange("POST", "/api", payload={}, effect=True)
+    problem = error.value.problem.as_dict()
+    assert problem["retryable"] is True
+    return str(problem["outcome"])
+
+
+async def test_what_found_no_free_connection_was_not_done() -> None:
+    """Others of the same platform hold them all, as it does not answer."""
+    async with silent(3.0) as (link, place):
+        asked = [outcome(link, f"http://{place}") for _ in range(MOST_CONNECTIONS + 7)]
+        assert Counter(await asyncio.gather(*asked)) == {"unknown": MOST_CONNECTIONS, "not_done": 7}
+
+
+async def test_a_connection_that_is_not_made_in_time_has_carried_nothing() -> None:
+    # Its greeting never ends, and takes as long as the whole request may.
+    async with silent(0.5) as (link, place):
+        assert await outcome(link, f"https://{place}") == "not_done"
 
 
 @pytest.mark.parametrize(
