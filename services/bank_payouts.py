@@ -1,7 +1,7 @@
 """Payouts by a bank: files of what is due, written down before anybody gets them, and the same for ever after.
 
-A payout stands in one file at most. Whose account it goes to is kept with it, so that a payee who changes banks does
-not change a file that was handed in already.
+A payout stands in one file at most, and only while its payee has the account that was approved. Whose account it goes
+to is kept with it, so that a payee who changes banks does not change a file that was handed in already.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from domain.settlement.bank_files import (
     read_lines,
     summary_of,
 )
-from domain.settlement.payouts import Omission
+from domain.settlement.payouts import OMISSIONS, Omission, why_withheld
 from services.disclosure import require_unmasking
 from services.payee_terms import today
 from services.payout_days import give_overdue_days
@@ -43,6 +43,7 @@ from storage.bank_files import BankFileRow, BankFiles
 from storage.engine import Database
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches, PayoutBatchRow
+from storage.payout_receivers import PayoutReceivers
 from storage.payouts import Payouts, Reserved
 from storage.unit_of_work import UnitOfWork
 
@@ -97,7 +98,7 @@ class BankPayouts:
             before = await BankFiles(work).of_batch(batch_id)
             await give_overdue_days(work, batch, ["bank"])
             due = await Payouts(work).reserved_by(batch_id, "bank", today(work.now), MOST_IN_A_FILE)
-            receivers, withheld = await _receivers(work, due)
+            receivers, withheld = await _receivers(work, due, batch.currency)
             if not receivers and not before:
                 raise _nothing_due(await Payouts(work).next_day(batch_id, ["bank"]), withheld)
             if not receivers:
@@ -189,25 +190,28 @@ class BankPayouts:
 
 
 async def _receivers(
-    work: UnitOfWork, due: Sequence[Reserved]
+    work: UnitOfWork, due: Sequence[Reserved], currency: str
 ) -> tuple[Mapping[int, dict[str, str]], Mapping[str, Omission]]:
-    """To whose account each payout goes, by its id; and payees who have none (any more), by code."""
+    """To whose account each payout goes, by its id; and payees who are not paid (any more), by code."""
     found: dict[int, dict[str, str]] = {}
-    withheld: dict[str, Omission] = {}
+    left_out: dict[str, Omission] = {}
     for start in range(0, len(due), _AT_ONCE):
         some = due[start : start + _AT_ONCE]
         payees = await Payees(work).by_ids({each.payee for each in some})
+        approved = await PayoutReceivers(work).of([each.id for each in some])
         for each in some:
-            payee = payees[each.payee]
-            details = payee.details
-            if not details.bank_account:
-                withheld[payee.code] = "no-account"
-            elif not details.real_name:
-                withheld[payee.code] = "no-real-name"
-            else:
-                bank = details.bank_name or ""
-                found[each.id] = {"name": details.real_name, "account": details.bank_account, "bank": bank}
-    return found, withheld
+            payee, told = payees[each.payee], approved.get(each.id)
+            why = why_withheld(payee, told, each.amount_minor, currency, "bank")
+            if why is not None:
+                left_out[payee.code] = why
+                continue
+            to = told or payee.details
+            found[each.id] = {
+                "name": to.real_name or "",
+                "account": to.bank_account or "",
+                "bank": to.bank_name or "",
+            }
+    return found, left_out
 
 
 async def _written(
@@ -293,12 +297,11 @@ def _require_payable(batch: PayoutBatchRow) -> None:
 
 def _nothing_due(day: date | None, withheld: Mapping[str, Omission]) -> ConflictProblem:
     if withheld:
-        codes = "、".join(sorted(withheld)[:5])
+        shown = [(code, OMISSIONS[withheld[code]]) for code in sorted(withheld)[:5]]
+        zh = "；".join(f"{code} {text.zh}" for code, text in shown)
+        en = "; ".join(f"{code}: {text.en}" for code, text in shown)
         return ConflictProblem(
-            Text(
-                f"到期的收款人都缺少银行账号或真实姓名：{codes}",
-                f"All payees who are due lack an account or a real name: {codes}",
-            )
+            Text(f"到期的收款人现在都不能付：{zh}", f"Nobody of those who are due can be paid now. {en}")
         )
     zh = f"，最早 {day} 到期" if day else ""
     en = f"; the first are due on {day}" if day else ""

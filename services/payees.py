@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from domain.access import Actor, Permission
 from domain.organisation import Placement
-from domain.privacy.kinds import Kind, masked
+from domain.privacy.kinds import masked
 from domain.settlement.attribution import Key
 from domain.settlement.payee_terms import PayeeTerms
 from domain.settlement.payees import KeyChange, NewFact, NewPayee, Payee, UplineChange, refuse_repeated
@@ -35,8 +35,6 @@ from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork, refused
 
 _TREE = "payee-uplines"
-_KINDS: Mapping[str, Kind] = {"real_name": "name", "bank_account": "bank_card"}
-_PUBLIC = frozenset({"bank_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,13 +347,7 @@ def _details(new: NewPayee) -> dict[str, str] | None:
 
 def _masked(payee: Payee) -> Payee:
     """The payee as everybody may see them: enough is left to tell two apart."""
-    details = {
-        name: value if name in _PUBLIC else masked(_KINDS.get(name, "other"), value)
-        for name, value in payee.details.model_dump(exclude_none=True).items()
-    }
-    return payee.model_copy(
-        update={"name": masked("name", payee.name), "details": payee.details.model_copy(update=details)}
-    )
+    return payee.model_copy(update={"name": masked("name", payee.name), "details": payee.details.as_masked()})
 
 
 def _target(changes: Sequence[NewPayee | UplineChange | KeyChange | NewFact]) -> str:

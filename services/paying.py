@@ -6,7 +6,7 @@ asked about by number. Whoever takes a payout puts off its next turn first, so t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from domain.access import system_actor
 from domain.problems import ProblemError, UnavailableProblem
-from domain.settlement.payees import Payee
-from domain.settlement.payouts import ENDS, Rail, State, Terms
+from domain.settlement.payees import PayoutDetails
+from domain.settlement.payouts import ENDS, Omission, Rail, State, Terms, why_withheld
 from services.overdue_payouts import end_overdue, note_overdue
 from services.payee_terms import today
 from services.payout_booking import settle_paid, settle_part, settle_returned
@@ -24,9 +25,11 @@ from services.payout_confirmations import announce
 from services.payout_days import give_overdue_days
 from services.payout_planning import batch_of
 from services.payout_rails import LEASE_S, PayoutOrder, PayoutRail, RailAnswer
+from storage.audit import AuditLog
 from storage.engine import Database
 from storage.payees import Payees
 from storage.payout_chunks import Chunk, DayChunk, PayoutChunks
+from storage.payout_receivers import PayoutReceivers
 from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
@@ -52,6 +55,7 @@ MOST_PUT_OFF = 14
 _OVERDUE_PAUSE_S = 21_600.0
 """How long a rail that never forgets is left alone by a payout that is overdue."""
 _READ_AT_ONCE = 200
+_SETTLEMENT = system_actor("settlement")
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _PAUSES: Mapping[State, tuple[float, float]] = {
     "reserved": (2.0, 600.0),
@@ -85,10 +89,12 @@ class Following:
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """A payout in somebody's hands. before: where it stood. attempts: whose turn this is, of all that there were.
-    was_sent: it may have been sent before. is_forgotten: no rail can be asked about it any more."""
+    was_sent: it may have been sent before. is_forgotten: no rail can be asked about it any more. details: whose account
+    it goes to. withheld: why it is not sent to that any more."""
 
     row: PayoutRow
-    payee: Payee
+    details: PayoutDetails
+    withheld: Omission | None
     before: State
     attempts: int
     was_sent: bool
@@ -175,9 +181,11 @@ class Paying:
             await self._ask_bills(number)
             return
         row = taken.row
-        rail, order = self._rails[row.rail], _order(row, taken.payee, scheme, terms)
+        rail, order = self._rails[row.rail], _order(row, taken.details, scheme, terms)
         try:
-            if taken.before in ("accepted", "awaiting_user") or row.refused_at is not None:
+            if taken.withheld is not None:
+                answer = _unless_sent(await rail.ask(order), taken.withheld)
+            elif taken.before in ("accepted", "awaiting_user") or row.refused_at is not None:
                 answer = await rail.ask(order)
             else:
                 answer = await rail.pay(order, resumed=taken.before != "reserved")
@@ -202,6 +210,14 @@ class Paying:
                 row.next_at = begins
                 return None
             before: State = row.state
+            payee = (await Payees(work).by_ids([row.payee]))[row.payee]
+            approved = (await PayoutReceivers(work).of([row.id])).get(row.id)
+            why = why_withheld(payee, approved, row.amount_minor, row.currency, row.rail)
+            if why is not None and before == "reserved" and row.first_sent_at is None:
+                payouts.move(row, "cancelled", reason=why)
+                await settle_returned(work, row)
+                await AuditLog(work).record(_SETTLEMENT, "payouts.withhold", f"payout:{number}", {"reason": why})
+                return None
             was_sent, since = row.first_sent_at is not None, row.first_sent_at or row.created_at
             is_overdue = before != "reserved" and work.now - since > NEVER_AGAIN_AFTER
             is_forgotten = is_overdue and self._rails[row.rail].forgets
@@ -214,8 +230,7 @@ class Paying:
                     row.first_sent_at = work.now
                 row.attempts = min(row.attempts + 1, 30_000)
                 payouts.wait(row, min(LEASE_S, self._longest_pause_s))
-            payee = (await Payees(work).by_ids([row.payee]))[row.payee]
-            return _Turn(row, payee, before, row.attempts, was_sent, is_forgotten)
+            return _Turn(row, approved or payee.details, why, before, row.attempts, was_sent, is_forgotten)
 
     async def _ask_bills(self, number: str) -> None:
         """Of a payout that the rail cannot be asked about any more, its bills tell the end."""
@@ -312,6 +327,14 @@ def _weighed(
     return state, is_refused or (state == "failed" and answer.unsent and not never_sent)
 
 
+def _unless_sent(answer: RailAnswer, why: Omission) -> RailAnswer:
+    """What a rail that was only asked says of a payout that is not to be sent any more: one that it does not have has
+    failed, as nobody sends it again."""
+    if answer.state == "reserved":
+        return RailAnswer("failed", reason=why, refused=True)
+    return replace(answer, reason=why) if answer.refused else answer
+
+
 def _put_off(payouts: Payouts, row: PayoutRow, reason: str | None) -> None:
     payouts.move(row, "reserved", reason=reason, pay_on=today(payouts.now) + timedelta(days=1), put_off=row.put_off + 1)
     row.next_at = _begin_of(row.pay_on)
@@ -326,14 +349,14 @@ def _pause(state: State, attempts: int) -> float:
     return float(min(most, first * 2 ** min(attempts - 1, 12)))
 
 
-def _order(row: PayoutRow, payee: Payee, scheme: str, terms: Terms) -> PayoutOrder:
+def _order(row: PayoutRow, details: PayoutDetails, scheme: str, terms: Terms) -> PayoutOrder:
     return PayoutOrder(
         id=row.id,
         number=row.number,
         payee=row.payee,
         amount_minor=row.amount_minor,
         currency=row.currency,
-        details=payee.details,
+        details=details,
         remark=f"{scheme} 结算",
         payer=terms.payers.get(row.rail),
         rail_number=row.rail_number,

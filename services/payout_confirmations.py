@@ -16,7 +16,6 @@ from domain.events import Event
 from domain.ids import derived_id
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, NotFoundProblem, Text
-from domain.settlement.payees import Payee
 from domain.settlement.payouts import Confirmation
 from services.disclosure import record_unmasking, require_unmasking
 from storage.accounts import Accounts
@@ -25,6 +24,7 @@ from storage.events import Events
 from storage.identities import Identities
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches
+from storage.payout_receivers import PayoutReceivers
 from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
@@ -71,6 +71,8 @@ async def announce(work: UnitOfWork, row: PayoutRow, confirmation: Confirmation)
     """Tell flows and subscribers that a payout waits for its payee; the same word twice is one event."""
     batch = await PayoutBatches(work).find(row.batch)
     payee = (await Payees(work).by_ids([row.payee]))[row.payee]
+    # Only who was asked for can confirm it, whoever the payee says they are by now.
+    openid = (await PayoutReceivers(work).of([row.id])).get(row.id, payee.details).openid
     told = PayoutToConfirm(
         platform=PLATFORM,
         account=confirmation.account,
@@ -83,7 +85,7 @@ async def announce(work: UnitOfWork, row: PayoutRow, confirmation: Confirmation)
         currency=row.currency,
         payee=payee.code,
         scheme=batch.scheme if batch is not None else "",
-        openid=payee.details.openid,
+        openid=openid,
         mch_id=confirmation.mch_id,
         app_id=confirmation.app_id,
         package_info=confirmation.package_info,
@@ -97,14 +99,13 @@ async def announce(work: UnitOfWork, row: PayoutRow, confirmation: Confirmation)
         subject=f"payout:{PLATFORM}/{row.number}",
         datacontenttype="application/json",
         data=told.model_dump(mode="json", exclude_none=True),
-        tandemkeys=await _names_of(work, payee, confirmation.app_id),
+        tandemkeys=await _names_of(work, openid, confirmation.app_id),
     )
     await Events(work).add([event])
 
 
-async def _names_of(work: UnitOfWork, payee: Payee, app_id: str) -> tuple[str, ...]:
+async def _names_of(work: UnitOfWork, openid: str | None, app_id: str) -> tuple[str, ...]:
     """What a payee is known by among customers: their openid at every account of the app, and the customer it is of."""
-    openid = payee.details.openid
     if openid is None:
         return ()
     keys: Sequence[IdentityKey] = [

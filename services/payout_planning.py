@@ -22,6 +22,7 @@ from domain.settlement.payouts import (
     number_of,
     planned,
     rail_of,
+    receiver_for,
 )
 from services.payout_days import give_days
 from storage.audit import AuditLog
@@ -29,6 +30,7 @@ from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
 from storage.payees import Payees
 from storage.payout_batches import Owed, PayoutBatches, PayoutBatchRow
+from storage.payout_receivers import PayoutReceivers
 from storage.payouts import OmissionRow, PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
@@ -70,6 +72,10 @@ class PayoutPlanning:
             if not await PayoutBatches(work).stands_at(batch_id, "planning"):
                 return 0
             await Payouts(work).plan_part(batch_id, part, payouts, omissions)
+            # What is approved is paid to these accounts and no others, whatever becomes of them meanwhile.
+            await PayoutReceivers(work).add(
+                (row.id, receiver_for(payees[row.payee].details, row.amount_minor, row.rail)) for row in payouts
+            )
             return len(payouts)
 
     async def finish_plan(self, batch_id: UUID) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
+from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import Omission, Rail, RailQuota, State, Terms
 from domain.settlement.scheme import Scheme
 from services.calculations import CalculationSteps
@@ -22,6 +23,7 @@ from storage.engine import Database
 from storage.paging import Page, PageRequest
 from storage.payees import Payees
 from storage.payout_batches import PayoutApprovalRow, PayoutBatches, PayoutBatchRow
+from storage.payout_receivers import PayoutReceivers
 from storage.payout_shares import PayoutShares
 from storage.payouts import DaySum, PayoutRow, Payouts, StateSum
 from storage.settlement_runs import SettlementRuns
@@ -56,11 +58,13 @@ class BatchView:
 @dataclass(frozen=True, slots=True)
 class NamedPayout:
     """A payout, the merchant's number of its payee, and what of it reached them, which a rail that pays in pieces may
-    have done in part."""
+    have done in part. receiver: the account that it goes to, masked; None of one that was planned before that was
+    written down."""
 
     payout: PayoutRow
     payee: str
     paid_minor: int
+    receiver: PayoutDetails | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,9 @@ async def named_payouts(work: UnitOfWork, rows: Sequence[PayoutRow]) -> Sequence
     codes = await Payees(work).codes({each.payee for each in rows})
     shared = await PayoutShares(work).shared([each.id for each in rows if each.rail == "profit-sharing"])
     paid = {each.id: each.amount_minor if each.state == "paid" else shared.get(each.id, 0) for each in rows}
-    return [NamedPayout(each, codes[each.payee], paid[each.id]) for each in rows]
+    receivers = await PayoutReceivers(work).of([each.id for each in rows])
+    masked = {payout: details.as_masked() for payout, details in receivers.items()}
+    return [NamedPayout(each, codes[each.payee], paid[each.id], masked.get(each.id)) for each in rows]
 
 
 def _require_reading(actor: Actor) -> None:

@@ -23,6 +23,10 @@ _YES = {"login": "wu", "approved": True, "note": "已核对", "decided_at": "202
 _PAYOUT = {
     "number": "P4d7a1c9e0b3f58264a9c7e1d0f3b582",
     "payee": "P-0137",
+    "receiver": {
+        **{"real_name": None, "openid": "oABC****wxyz"},
+        **{"merchant_receiver": None, "bank_account": None, "bank_name": None},
+    },
     "rail": "wechat-pay",
     "amount_minor": 68_765,
     "paid_minor": 0,
@@ -103,6 +107,10 @@ RESPONSES: dict[str, Any] = {
     "call_payouts_off": {"payouts": 1, "amount_minor": 20_000, "more": False},
     "call_payout_off": {
         **{**_PAYOUT, "rail": "bank", "state": "cancelled", "attempts": 0, "rail_number": None},
+        "receiver": {
+            **{"real_name": "李**", "openid": None, "merchant_receiver": None},
+            **{"bank_account": "****5678", "bank_name": "招商银行"},
+        },
         **{"reason": "called-off", "ended_at": "2026-12-08T02:00:00Z"},
     },
     "show_payout": _PAYOUT,

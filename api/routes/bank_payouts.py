@@ -61,7 +61,8 @@ class BatchIn(BaseModel):
 
 class BankFileOut(BaseModel):
     """A file. digest: of its rows, in any format; open: how many of its payouts the bank has not answered; withheld:
-    payees whose payouts are due and who lack an account or a real name, by code."""
+    payees whose payouts are due and who are not paid, by code: they lack an account or a real name, are not active, or
+    their account was changed after it was approved."""
 
     number: str
     batch: UUID

@@ -102,13 +102,26 @@ class BatchShown(BaseModel):
     omitted: list[OmittedOut]
 
 
+class ReceiverOut(_Out):
+    """Whose account a payout goes to, masked: what its rail is told of the payee, as it was when it was planned. It is
+    paid to no other one."""
+
+    real_name: str | None
+    openid: str | None
+    merchant_receiver: str | None
+    bank_account: str | None
+    bank_name: str | None
+
+
 class PayoutOut(BaseModel):
     """A payout. number: ours, the same for every attempt; rail_number: the rail's own. pay_on: not before that day;
     put_off: how often to the next day, because its rail took no more. first_sent_at: when its rail may have had it.
-    paid_minor: what of it reached the payee; of a profit sharing that failed in part what was shared."""
+    paid_minor: what of it reached the payee; of a profit sharing that failed in part what was shared. receiver: null of
+    one that was planned before that was written down."""
 
     number: str
     payee: str
+    receiver: ReceiverOut | None
     rail: Rail
     amount_minor: int
     paid_minor: int
@@ -221,7 +234,8 @@ def _told(reason: Omission) -> Sentence:
 def payout_out(found: NamedPayout) -> PayoutOut:
     """A payout as the API shows it."""
     told = {**found.payout.model_dump(), "payee": found.payee, "paid_minor": found.paid_minor}
-    return PayoutOut.model_validate(told)
+    receiver = found.receiver.model_dump() if found.receiver is not None else None
+    return PayoutOut.model_validate({**told, "receiver": receiver})
 
 
 def _shown(view: BatchView) -> BatchShown:

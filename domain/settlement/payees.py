@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from domain.organisation import HEADQUARTERS, UnitPath
+from domain.privacy.kinds import Kind, masked, masked_key
 from domain.problems import Text, ValidationProblem
 from domain.settlement.days import Day
 from domain.settlement.exact import WEIGHT
@@ -17,6 +18,8 @@ Unmasked = Annotated[str, Field(pattern=r"^[^*]*$")]
 RoleName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
 KeyKind = Literal["channel", "influencer", "shop", "unit"]
 """What a sale is known to be somebody's by: a channel code, an influencer's id, a shop, a store."""
+_KINDS: Mapping[str, Kind] = {"real_name": "name", "bank_account": "bank_card"}
+_KEYS = ("openid", "merchant_receiver")
 
 
 class PayoutDetails(BaseModel):
@@ -29,6 +32,12 @@ class PayoutDetails(BaseModel):
     merchant_receiver: str | None = Field(default=None, max_length=64)
     bank_account: str | None = Field(default=None, max_length=30)
     bank_name: str | None = Field(default=None, max_length=100)
+
+    def as_masked(self) -> "PayoutDetails":
+        """The same as everybody may see it: enough is left to tell two apart. The bank's name is nobody's secret."""
+        shown = {name: masked(kind, value) for name, kind in _KINDS.items() if (value := getattr(self, name))}
+        shown |= {name: masked_key("openid", value) for name in _KEYS if (value := getattr(self, name))}
+        return self.model_copy(update=shown)
 
 
 class NewPayoutDetails(PayoutDetails):

@@ -10,7 +10,7 @@ from domain.ids import content_digest
 from domain.money import HOME_CURRENCY
 from domain.problems import Text
 from domain.settlement.exact import RATE
-from domain.settlement.payees import PayoutDetails
+from domain.settlement.payees import Payee, PayoutDetails
 
 Rail = Literal["wechat-pay", "profit-sharing", "bank"]
 RAILS: tuple[Rail, ...] = ("wechat-pay", "profit-sharing", "bank")
@@ -40,6 +40,7 @@ Omission = Literal[
     "no-account",
     "no-real-name",
     "inactive",
+    "account-changed",
     "nothing-to-share",
     "currency",
     "above-maximum",
@@ -50,6 +51,11 @@ OMISSIONS: Mapping[Omission, Text] = {
     "no-account": Text("没有可用渠道的账户，请登记", "Nothing to pay to by these rails: enter an account"),
     "no-real-name": Text("这样付款须有真实姓名，请登记", "A real name is required for that: enter it"),
     "inactive": Text("收款人已停用", "They are not active"),
+    "account-changed": Text(
+        "计划之后收款账户或真实姓名改过，没有人批准过新的；请在下一批付，银行付款须先撤回",
+        "Their account or real name was changed after the plan, and nobody approved the new one: pay by the next "
+        "batch; what is paid by bank has to be called off first",
+    ),
     "nothing-to-share": Text("没有可供分账的订单支付", "No order whose payment could be shared"),
     "currency": Text(
         "微信支付与分账只付人民币，请用银行渠道", "WeChat Pay and profit sharing pay yuan only: pay by bank"
@@ -174,8 +180,37 @@ def obstacle(details: PayoutDetails, amount_minor: int, currency: str, rail: Rai
         return "currency"
     if rail == "wechat-pay" and amount_minor > MOST_TRANSFERRED_MINOR:
         return "above-maximum"
-    is_named = rail == "bank" or (rail == "wechat-pay" and amount_minor >= NAMED_FROM_MINOR)
-    return "no-real-name" if is_named and not details.real_name else None
+    return "no-real-name" if _wants_name(amount_minor, rail) and not details.real_name else None
+
+
+def receiver_for(details: PayoutDetails, amount_minor: int, rail: Rail) -> PayoutDetails:
+    """Only what a rail is told of a payee when it pays them so much."""
+    match rail:
+        case "wechat-pay":
+            name = details.real_name if _wants_name(amount_minor, rail) else None
+            return PayoutDetails(openid=details.openid, real_name=name)
+        case "profit-sharing":
+            return PayoutDetails(merchant_receiver=details.merchant_receiver, real_name=details.real_name)
+        case "bank":
+            account, name = details.bank_account, details.real_name
+            return PayoutDetails(bank_account=account, bank_name=details.bank_name, real_name=name)
+
+
+def why_withheld(
+    payee: Payee, approved: PayoutDetails | None, amount_minor: int, currency: str, rail: Rail
+) -> Omission | None:
+    """Why a payout that was planned is not to be sent any more. approved: to whom it was to go then (`receiver_for`);
+    None: nobody wrote that down."""
+    if not payee.active:
+        return "inactive"
+    lacking = obstacle(payee.details, amount_minor, currency, rail)
+    if lacking is not None or approved is None:
+        return lacking
+    return None if receiver_for(payee.details, amount_minor, rail) == approved else "account-changed"
+
+
+def _wants_name(amount_minor: int, rail: Rail) -> bool:
+    return rail == "bank" or (rail == "wechat-pay" and amount_minor >= NAMED_FROM_MINOR)
 
 
 def _account(details: PayoutDetails, rail: Rail) -> str | None:

@@ -78,6 +78,7 @@ ABOUT_NOBODY = {
     "payout_approvals",
     "payout_batches",
     "payout_omissions",
+    "payout_receivers",
     "payout_shares",
     "payouts",
     "platform_tokens",
