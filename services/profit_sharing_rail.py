@@ -21,7 +21,7 @@ from services.connections import Connections
 from services.payers import open_account
 from services.payout_rails import PayoutOrder, RailAnswer
 from services.share_requests import ACCOUNT_WAIT_S, Halt, ShareRequests, halted, is_due, is_final
-from services.trade_bills import TradeBills
+from services.trade_bills import FRESH_FOR, TradeBills
 from storage.engine import Database
 from storage.payout_shares import NOT_SENT, PayoutShareRow, PayoutShares, ShareOf, SharePlanRow
 from storage.shareable_payments import ShareablePayments
@@ -68,26 +68,25 @@ class ProfitSharingRail:
     async def _go_on(self, order: PayoutOrder, *, begins: bool) -> RailAnswer:
         async with UnitOfWork(self._database) as work:
             plan = await PayoutShares(work).plan(order.id)
-        if plan is None:
-            if not begins:
-                return RailAnswer("reserved")
-            await self._bills.freshen()
+        if plan is None and not begins:
+            return RailAnswer("reserved")
+        unread = await self._bills.freshen() if plan is None or plan.turns == 0 else {}
         try:
             merchant = await self._merchant(order.payer, plan.merchant if plan is not None else None)
         except ProblemError as problem:
             return await self._stopped(order, Halt(str(problem), ACCOUNT_WAIT_S))
         async with UnitOfWork(self._database) as work:
             plan = await PayoutShares(work).take_over(order.id, merchant.id)
-            await self._cut(work, plan, order, merchant)
+            unknown = await self._cut(work, plan, order, merchant, unread.get(merchant.id))
             shares = await PayoutShares(work).of(order.id)
             hand, given_up = plan.hand, plan.given_up_at is not None
-        halt = await self._move(order, merchant, shares, hand, given_up)
+        halt = unknown or await self._move(order, merchant, shares, hand, given_up)
         async with UnitOfWork(self._database) as work:
             repository = PayoutShares(work)
             plan = await repository.require(order.id)
             if plan.hand != hand:
                 return RailAnswer("unknown", reason="in-other-hands", retry_after_s=_PROCESSING_S)
-            await self._cut(work, plan, order, merchant)
+            await self._cut(work, plan, order, merchant, unread.get(merchant.id))
             return _answer(order, plan, await repository.of(order.id), halt)
 
     async def _merchant(self, payer: Payer | None, begun: str | None) -> _Merchant:
@@ -113,11 +112,14 @@ class ProfitSharingRail:
                 return RailAnswer("reserved", reason=halt.reason, retry_after_s=halt.wait_s, unsent=True)
             return _answer(order, plan, await PayoutShares(work).of(order.id), halt)
 
-    async def _cut(self, work: UnitOfWork, plan: SharePlanRow, order: PayoutOrder, merchant: _Merchant) -> None:
-        """Cut what of a payout is in no share yet; give up when that cannot be done, or would not help."""
+    async def _cut(
+        self, work: UnitOfWork, plan: SharePlanRow, order: PayoutOrder, merchant: _Merchant, unread: str | None
+    ) -> Halt | None:
+        """Cut what of a payout is in no share yet; give up when that cannot be done, or would not help. unread: why not
+        all payments are known; what does not suffice then may suffice later."""
         repository = PayoutShares(work)
         if plan.given_up_at is not None:
-            return
+            return None
         rows = [each.row for each in await repository.of(order.id)]
         failed = [row for row in rows if row.state == "failed"]
         missing = order.amount_minor - sum(row.amount_minor for row in rows if row.state != "failed")
@@ -136,8 +138,11 @@ class ProfitSharingRail:
                 keys = {payment.transaction_id: key for key, payment in there.items()}
                 amounts = {keys[piece.transaction_id]: piece.amount_minor for piece in pieces}
                 await repository.add(order.id, order.number, len(rows), amounts)
+            elif unread is not None and not rows:
+                return Halt(unread, FRESH_FOR.total_seconds())
             elif not any(row.state in OPEN_SHARES for row in rows):
                 await repository.give_up(plan, str(failed[-1].reason) if failed else "nothing-to-share")
+        return None
 
     async def _move(
         self, order: PayoutOrder, merchant: _Merchant, shares: list[ShareOf], hand: int, given_up: bool
@@ -207,7 +212,7 @@ def _answer(order: PayoutOrder, plan: SharePlanRow, shares: list[ShareOf], halt:
     reason = halt.reason if halt is not None else None
     wait_s = halt.wait_s if halt is not None else _wait_s(unended)
     if all(row.sent_at is None for row in rows):
-        return RailAnswer("reserved", reason=reason, retry_after_s=wait_s)
+        return RailAnswer("reserved", reason=reason, retry_after_s=wait_s, unsent=not rows)
     nobody_knows = any(row.state in ("submitting", "unknown") for row in unended)
     return RailAnswer("unknown" if nobody_knows else "accepted", number, reason=reason, retry_after_s=wait_s)
 

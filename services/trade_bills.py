@@ -20,7 +20,7 @@ from connectors.wechat_pay.settings import WechatPaySettings
 from domain.access import Scope
 from domain.catalog.wechat_pay import BillArguments
 from domain.catalog.wechat_pay_sharing import TRANSACTION
-from domain.problems import ProblemError, Text
+from domain.problems import CommunicationProblem, ProblemError, Text, ValidationProblem
 from domain.settlement.profit_sharing import WITHIN
 from services.connections import Connections
 from storage.accounts import Accounts
@@ -41,7 +41,7 @@ _FORGOTTEN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BillsRead:
-    """What reading brought. unread: merchants whose bills could not all be read, and why."""
+    """What reading brought. unread: merchants (`wechat_pay/main`) whose bills could not all be read, and why."""
 
     bills: int
     payments: int
@@ -64,18 +64,22 @@ class TradeBills:
         self._connector = WechatPayConnector()
         self._reading = asyncio.Lock()
         self._read_at: datetime | None = None
+        self._unread: Mapping[str, str] = {}
 
-    async def freshen(self) -> None:
-        """As `read`, unless this process did so a short while ago."""
+    async def freshen(self) -> Mapping[str, str]:
+        """As `read`, unless this process did so a short while ago; merchants of whose payments not all are known, and
+        why."""
         async with self._reading:
             now = self._database.clock()
             if self._read_at is None or now - self._read_at >= FRESH_FOR:
                 await self.read()
+            return self._unread
 
     async def read(self) -> BillsRead:
         """Read all bills that are there and were not read, and find the orders of their payments.
 
-        A merchant whose bill cannot be read is left out and told of; the rest goes on.
+        A merchant whose bills cannot be had is left out and told of, as is a day whose bill makes no sense; the rest
+        goes on.
         """
         async with UnitOfWork(self._database) as work:
             page = await Accounts(work).list(Scope.everything(), PageRequest(size=_MOST_MERCHANTS), platform=PLATFORM)
@@ -89,11 +93,12 @@ class TradeBills:
             try:
                 read = await self._read_merchant(account.slug)
             except ProblemError as problem:
-                unread[account.slug] = str(problem)
+                unread[account.id] = str(problem)
                 log.warning("trade_bill.unread", account=account.id, reason=str(problem))
                 continue
+            unread |= read.unread
             bills, payments, matched = bills + read.bills, payments + read.payments, matched + read.matched
-        self._read_at = self._database.clock()
+        self._read_at, self._unread = self._database.clock(), unread
         return BillsRead(bills, payments, matched, unread)
 
     async def _read_merchant(self, slug: str) -> BillsRead:
@@ -105,14 +110,22 @@ class TradeBills:
         async with UnitOfWork(self._database) as work:
             known = await ShareablePayments(work).days_read(merchant, first)
         days = [day for ago in range((last - first).days + 1) if (day := first + timedelta(days=ago)) not in known]
-        count = 0
+        read = count = 0
+        unread: dict[str, str] = {}
         for day in days:
-            bill, digest = await client.download_bill(BillArguments(day=day, kind="trade"))
-            count += await self._keep(merchant, day, bill, digest)
+            try:
+                bill, digest = await client.download_bill(BillArguments(day=day, kind="trade"))
+                count += await self._keep(merchant, day, bill, digest)
+                read += 1
+            except (CommunicationProblem, ValidationProblem) as problem:
+                if problem.problem.as_dict().get("retryable"):
+                    raise
+                unread[merchant] = f"{day}: {problem}"
+                log.warning("trade_bill.unread", account=merchant, day=str(day), reason=str(problem))
         async with UnitOfWork(self._database) as work:
             found = await ShareablePayments(work).match(merchant, settings.shops)
             await ShareablePayments(work).forget(merchant, _FORGOTTEN)
-        return BillsRead(len(days), count, found, {})
+        return BillsRead(read, count, found, unread)
 
     async def _keep(self, merchant: str, day: date, bill: Bill, digest: str | None) -> int:
         """Write a day's payments down and take its refunds off, once; how many payments there were."""
