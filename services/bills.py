@@ -29,7 +29,7 @@ from storage.bills import BillRow, Bills, Source
 from storage.engine import Database
 from storage.locks import lock
 from storage.paging import Page, PageRequest
-from storage.payouts import PayoutRow, Payouts
+from storage.payouts import Payouts
 from storage.unit_of_work import UnitOfWork
 
 READY_AT = time(10)
@@ -116,8 +116,9 @@ class BillService:
     async def payout_word(self, number: str) -> PayoutWord | None:
         """What bills say of a WeChat Pay transfer by our number of it; None while they do not say.
 
-        paid: bills have it, with its amount. absent: it came back, or stands in none of the bills of all days on which
-        it could. Another amount is no word, but a break.
+        paid: bills have it, with its amount. absent: it came back, or WeChat Pay never gave it a number and it
+        stands in none of the bills of all days on which it could, which tell of the others by our numbers: bills could
+        be of an account that pays no transfers, or name them otherwise. Another amount is no word, but a break.
         """
         async with UnitOfWork(self._database) as work:
             row = await Payouts(work).find(number)
@@ -127,15 +128,11 @@ class BillService:
             net = await Bills(work).transferred(merchants, {row.number, row.rail_number or row.number})
             if net is not None:
                 return "absent" if net == 0 else "paid" if net == row.amount_minor else None
-            return "absent" if await self._told_of_all(work, row, merchants) else None
-
-    async def _told_of_all(self, work: UnitOfWork, row: PayoutRow, merchants: Sequence[str]) -> bool:
-        start, end = day_of(row.created_at), day_of(row.changed_at) + CLAIMED_WITHIN
-        wanted = {start + timedelta(days=number) for number in range((end - start).days + 1)}
-        for merchant in merchants:
-            if wanted - set((await Bills(work).days(merchant, start, end))["funds"]):
-                return False
-        return bool(merchants)
+            if row.rail_number is not None or not merchants:
+                return None
+            start, end = day_of(row.created_at), day_of(row.changed_at) + CLAIMED_WITHIN
+            told = [await Bills(work).has_told_of_all(merchant, start, end) for merchant in merchants]
+            return "absent" if all(told) else None
 
     async def _account(self, actor: Actor, account_id: str, day: date) -> Account:
         async with UnitOfWork(self._database) as work:
@@ -175,9 +172,9 @@ class BillReader:
                 taken.append(Taken(row, False))
                 continue
             bill = await client.day_bill(day, kind)
-            taken.append(
-                await take(self._database, _READER, account_id, day, kind, "platform", bill.digest, bill.lines)
-            )
+            by, digest, lines = _READER, bill.digest, bill.lines
+            kept = await take(self._database, by, account_id, day, kind, "platform", digest, lines, whole=bill.whole)
+            taken.append(kept)
         return taken
 
 
@@ -191,9 +188,11 @@ async def take(
     digest: str | None,
     lines: Sequence[BillLine],
     replaces: str | None = None,
+    *,
+    whole: bool = False,
 ) -> Taken:
     """Keep a bill that was read and believed; raises ConflictProblem when another one is there. replaces: why it takes
-    the place of the platform's own, for which it waits."""
+    the place of the platform's own, for which it waits. whole: as `storage.bills.BillRow` has it."""
     sums = sums_of(lines)
     async with UnitOfWork(database) as work:
         await lock(work, f"bills/{account_id}")
@@ -212,6 +211,7 @@ async def take(
             taken_at=work.now,
             state="waiting" if replaces is not None else "taken",
             reason=replaces,
+            whole=whole,
         )
         found, new = await Bills(work).take(row, lines)
         if new:

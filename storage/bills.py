@@ -28,7 +28,8 @@ nothing any more."""
 class BillRow(Table, table=True):
     """One bill, of which there is one taken for each account, day and kind. digest: None for a day on which the
     platform says that nothing happened. reason: why a file takes the place of the platform's own. decided_by: who else
-    let it in, or withdrew it; note: what they said."""
+    let it in, or withdrew it; note: what they said. whole: the platform told of all that moved on that day, on
+    whichever account of the merchant; nobody knows that of a file."""
 
     __tablename__ = "bills"
     id: int = Field(default=None, primary_key=True, sa_column_args=[Identity(always=True)])
@@ -48,6 +49,7 @@ class BillRow(Table, table=True):
     decided_by: str | None = None
     decided_at: datetime | None = instant(optional=True)
     note: str | None = None
+    whole: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
     __table_args__ = (
         CheckConstraint("decided_by <> taken_by", name="second_person"),
@@ -104,6 +106,8 @@ class BillMatchRow(Table, table=True):
     )
 
 
+_MOST_LOOKED_AT = 5_000
+"""Payouts by which it is judged whether bills tell of all."""
 _NEWEST = Order("bills", (BillRow.day, BillRow.id))
 
 
@@ -172,6 +176,14 @@ class Bills(Repository):
         for kind, day in await self.session.execute(statement):
             found[kind].add(day)
         return found
+
+    async def has_told_of_all(self, account: str, start: date, end: date) -> bool:
+        """Whether the fund bills of a merchant tell of every WeChat Pay transfer that was made in `[start, end]`: there
+        is a whole one of each day, and the payouts that were sent and paid in that time stand there by our number, all
+        of them, at least one of them on these days."""
+        values = {"account": account, "start": start, "end": end, "most": _MOST_LOOKED_AT}
+        ((told,),) = await fetch(self.work, _TOLD_OF_ALL, values)
+        return bool(told)
 
     async def last_days(self, account: str) -> Mapping[BillKind, date]:
         """The last day that there is a bill of, by kind."""
@@ -264,6 +276,28 @@ _TRANSFERRED = """
     FROM bill_lines l JOIN bills b ON b.id = l.bill
     WHERE l.kind = 'transfer' AND b.state = 'taken' AND b.account = ANY(%(accounts)b::text[])
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
+"""
+_TOLD_OF_ALL = """
+    WITH days AS (
+        SELECT count(*) FROM bills
+        WHERE account = %(account)b::text AND kind = 'funds' AND state = 'taken' AND whole
+            AND day BETWEEN %(start)b::date AND %(end)b::date
+    ), known AS (
+        SELECT p.number FROM payouts p JOIN payout_batches b ON b.id = p.batch
+        WHERE p.rail = 'wechat-pay' AND p.state = 'paid'
+            AND p.first_sent_at >= %(start)b::date::timestamp AT TIME ZONE 'Asia/Shanghai'
+            AND p.ended_at < (%(end)b::date + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'
+            AND coalesce(b.terms->'payers'->'wechat-pay'->>'account', %(account)b::text) = %(account)b::text
+        ORDER BY p.first_sent_at LIMIT %(most)b::integer
+    ), found AS (
+        SELECT known.number, (
+            SELECT min(b.day) FROM bill_lines l JOIN bills b ON b.id = l.bill AND b.state = 'taken'
+            WHERE l.number = known.number AND l.kind = 'transfer' AND b.account = %(account)b::text
+        ) AS day FROM known
+    )
+    SELECT (SELECT count FROM days) = %(end)b::date - %(start)b::date + 1
+        AND coalesce(bool_and(day IS NOT NULL) AND bool_or(day <= %(end)b::date), false)
+    FROM found
 """
 _PAYERS = """
     SELECT a.id FROM accounts a JOIN payout_batches b ON b.id = %(batch)b::uuid

@@ -1,7 +1,6 @@
 """The rows of a bill of WeChat Pay as lines that can be compared with our books.
 
-Source: pay.weixin.qq.com, trade bill and fund-flow bill [O]. That the fund-flow bill names the merchant's own number as
-its voucher (业务凭证号) is unverified.
+Source: pay.weixin.qq.com, trade bill and fund-flow bill [O]. See `UNVERIFIED`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,12 @@ from domain.money import minor_from_major
 from domain.problems import Text, ValidationProblem
 from domain.settlement.bills import SHANGHAI, BillLine, LineKind, check_day, unbelievable
 
+UNVERIFIED = (
+    "that the fund-flow bill names the merchant's own number of a transfer as its voucher (业务凭证号)",
+    "in the fund-flow bill of which account a transfer stands, so both are read",
+    "what the platform says of the operation account of a merchant who has none",
+    "how money is named that a merchant moves between accounts of their own",
+)
 _TIME: Mapping[Kind, str] = {"trade": "交易时间", "funds": "记账时间"}
 _NAMES: Sequence[tuple[str, LineKind]] = (
     ("分账", "share"),

@@ -14,6 +14,9 @@ from domain.money import minor_from_major
 from domain.problems import CommunicationProblem, Text, ValidationProblem
 
 Kind = Literal["trade", "funds"]
+FundAccount = Literal["BASIC", "OPERATION"]
+"""The accounts of a merchant that transfers are paid from: the operation account where one was opened, else the basic
+account. Each has a fund-flow bill of its own."""
 Row = Mapping[str, str]
 _SUMS_BEGIN: Mapping[Kind, str] = {"trade": "总交易单数", "funds": "资金流水总笔数"}
 
@@ -26,6 +29,16 @@ class Bill:
     in_minor: int = 0
     out_minor: int = 0
     fee_minor: int = 0
+
+
+def together(bills: Sequence[Bill]) -> Bill:
+    """Several bills as one: the rows of the first, then those of the next."""
+    return Bill(
+        [row for each in bills for row in each.rows],
+        sum(each.in_minor for each in bills),
+        sum(each.out_minor for each in bills),
+        sum(each.fee_minor for each in bills),
+    )
 
 
 def read_bill(text: str, kind: Kind) -> Bill:

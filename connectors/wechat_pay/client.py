@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from connectors.errors import asked_first, leaving_unknown, still_unknown
 from connectors.reading import anomaly, optional_minor, optional_text, rfc3339, text
 from connectors.wechat_pay.bill_lines import bill_lines
-from connectors.wechat_pay.bills import Bill, read_bill
+from connectors.wechat_pay.bills import Bill, FundAccount, read_bill, together
 from connectors.wechat_pay.codes import NO_BILL
 from connectors.wechat_pay.keys import PLATFORM
 from connectors.wechat_pay.sharing import ProfitSharing
@@ -22,11 +22,21 @@ from domain.catalog.wechat_pay import (
     TransferNumberArguments,
     TransferOutput,
 )
-from domain.problems import CommunicationProblem, ConflictProblem, NotFoundProblem, ProblemError, Text
+from domain.problems import (
+    AuthorizationProblem,
+    CommunicationProblem,
+    ConflictProblem,
+    NotFoundProblem,
+    ProblemError,
+    Text,
+    ValidationProblem,
+)
 from domain.settlement.bills import BillKind, DayBill
 
 TRANSFERS = "/v3/fund-app/mch-transfer/transfer-bills"
 MAX_BILL_BYTES = 67_108_864
+_BASIC: FundAccount = "BASIC"
+_OPERATION: FundAccount = "OPERATION"
 STATES: Mapping[str, PayoutState] = {
     "ACCEPTED": "accepted",
     "PROCESSING": "processing",
@@ -101,21 +111,56 @@ class WechatPayMerchant(ProfitSharing):
         )
 
     async def download_bill(self, request: BillArguments) -> tuple[Bill, str | None]:
-        """A day's bill with its rows, and the digest it was checked against; None for a day without any.
+        """A day's bill with its rows, and the digest it was checked against, of several accounts with `+` between; None
+        for a day without any.
 
         Raises CommunicationProblem: retryable when the file is not what its digest says, else when it cannot be read.
         """
-        day = request.day.isoformat()
-        target = {
-            "trade": f"/v3/bill/tradebill?bill_date={day}&bill_type=ALL",
-            "funds": f"/v3/bill/fundflowbill?bill_date={day}&account_type=BASIC",
-        }[request.kind]
+        if request.kind == "trade":
+            told = await self._told_of(f"/v3/bill/tradebill?bill_date={request.day}&bill_type=ALL")
+            return await self._read(told, request.kind)
+        bill, digest, _ = await self._fund_bill(request.day)
+        return bill, digest
+
+    async def day_bill(self, day: date, kind: BillKind) -> DayBill:
+        """A day's bill, line by line. Raises as `download_bill`, and ValidationProblem with row and column."""
+        if kind == "trade":
+            bill, digest = await self.download_bill(BillArguments(day=day, kind=kind))
+            whole = True
+        else:
+            bill, digest, whole = await self._fund_bill(day)
+        lines = await asyncio.to_thread(bill_lines, bill, kind, day, self.api.settings.mch_id)
+        return DayBill(lines, digest, whole)
+
+    async def _fund_bill(self, day: date) -> tuple[Bill, str | None, bool]:
+        """What moved on the basic and on the operation account, and whether the platform told of both.
+
+        What it says of an operation account that a merchant has not is unverified: where it is no missing bill, the
+        basic account's is all there is, and nothing follows from what is not in it.
+        """
+        target, whole = f"/v3/bill/fundflowbill?bill_date={day}&account_type=", True
+        found = [await self._read(await self._told_of(f"{target}{_BASIC}"), "funds")]
         try:
-            told = await self.api.get(target)
+            told = await self._told_of(f"{target}{_OPERATION}")
+        except (AuthorizationProblem, NotFoundProblem, ValidationProblem):
+            whole = False
+        else:
+            found.append(await self._read(told, "funds"))
+        digests = [digest for _, digest in found if digest is not None]
+        return together([bill for bill, _ in found]), "+".join(digests) or None, whole
+
+    async def _told_of(self, target: str) -> dict[str, Any] | None:
+        """Where a bill can be had; None for a day without one."""
+        try:
+            return await self.api.get(target)
         except NotFoundProblem as problem:
             if problem.problem.as_dict().get("platform_code") in NO_BILL:
-                return Bill(()), None
+                return None
             raise
+
+    async def _read(self, told: Mapping[str, Any] | None, kind: BillKind) -> tuple[Bill, str | None]:
+        if told is None:
+            return Bill(()), None
         content = await self.api.download(text(told, "download_url", limit=2048), MAX_BILL_BYTES)
         digest = text(told, "hash_value", limit=128).lower()
         actual = hashlib.sha1(content, usedforsecurity=False).hexdigest()
@@ -127,13 +172,7 @@ class WechatPayMerchant(ProfitSharing):
                 outcome="not_done",
                 retry_after_s=5.0,
             )
-        return await asyncio.to_thread(read_bill, content.decode("utf-8", "replace"), request.kind), digest
-
-    async def day_bill(self, day: date, kind: BillKind) -> DayBill:
-        """A day's bill, line by line. Raises as `download_bill`, and ValidationProblem with row and column."""
-        bill, digest = await self.download_bill(BillArguments(day=day, kind=kind))
-        lines = await asyncio.to_thread(bill_lines, bill, kind, day, self.api.settings.mch_id)
-        return DayBill(lines, digest)
+        return await asyncio.to_thread(read_bill, content.decode("utf-8", "replace"), kind), digest
 
     async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
         """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.

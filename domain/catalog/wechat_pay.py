@@ -102,7 +102,8 @@ class BillArguments(PlatformArguments):
 
 
 class BillOutput(Result):
-    """A day's bill in figures, after its digest and its sums were checked. digest: SHA-1 of the bill's text.
+    """A day's bill in figures, after its digest and its sums were checked. digest: SHA-1 of the bill's text; of
+    what moved on several accounts each account's, with `+` between.
 
     in_minor: what was paid or came in. out_minor: what was refunded or went out. fee_minor: the platform's fees.
     """

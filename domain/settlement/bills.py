@@ -40,10 +40,12 @@ class BillLine(NamedTuple):
 
 
 class DayBill(NamedTuple):
-    """A bill that was read. digest: None for a day on which the platform says that nothing happened."""
+    """A bill that was read. digest: None for a day on which the platform says that nothing happened. whole: it tells of
+    all that moved, on whichever account of the merchant."""
 
     lines: Sequence[BillLine]
     digest: str | None
+    whole: bool
 
 
 class BillSums(NamedTuple):

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from simulator.admin.bodies import Body
 from simulator.platforms.base import Json, PlatformBase
 from simulator.platforms.wechat_pay import WechatPay
+from simulator.platforms.wechat_pay.transfers import FundAccount
 from simulator.pushing import Pusher
 
 
@@ -25,15 +26,33 @@ class TransferRequest(Body):
     open_id: str | None = Field(default=None, alias="openId")
 
 
+class PayingAccountRequest(Body):
+    """Which of a merchant's accounts new transfers are paid from. account: the merchant, as the simulator names it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str
+    pays_from: FundAccount
+
+
 def add_payee_routes(router: APIRouter, pusher: Pusher, platforms: Mapping[str, PlatformBase]) -> None:
-    """/transfers/confirm."""
+    """/transfers/confirm and /transfers/paid-from."""
+
+    def wechat_pay() -> WechatPay:
+        platform = platforms["wechat_pay"]
+        if not isinstance(platform, WechatPay):
+            raise LookupError("no WeChat Pay here")
+        return platform
 
     @router.post("/transfers/confirm")
     async def confirm(wanted: TransferRequest) -> Json:
         """The payee takes the money of a transfer whose page their mini-program opened."""
-        platform = platforms["wechat_pay"]
-        if not isinstance(platform, WechatPay):
-            raise LookupError("no WeChat Pay here")
-        push = platform.confirm(wanted.mch_id, wanted.app_id, wanted.package, wanted.open_id)
+        push = wechat_pay().confirm(wanted.mch_id, wanted.app_id, wanted.package, wanted.open_id)
         pusher.submit(push)
         return {"confirmed": True}
+
+    @router.post("/transfers/paid-from")
+    async def paid_from(wanted: PayingAccountRequest) -> Json:
+        """The merchant opens an operation account, or pays from the basic one again."""
+        wechat_pay().pay_from(wanted.account, wanted.pays_from)
+        return {"pays_from": wanted.pays_from}

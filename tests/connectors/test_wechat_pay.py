@@ -20,6 +20,7 @@ from domain.problems import (
     ConflictProblem,
     NotFoundProblem,
     ProblemError,
+    Text,
     ValidationProblem,
 )
 from simulator.platforms.wechat_pay import bills
@@ -259,6 +260,33 @@ async def test_a_days_bill_has_the_sums_of_what_was_traded(world: Outside) -> No
         assert bill.in_minor == sum(paid)
         assert bill.rows >= len(paid)
         assert len(bill.digest) == 40
+
+
+async def test_a_days_fund_bill_is_of_both_accounts_that_can_pay(world: Outside) -> None:
+    client, day = await merchant(world), world.sim.app.state.world.clock.now().astimezone(CHINA).date()
+    for account in ("BASIC", "OPERATION"):
+        paying = {"account": MERCHANT, "pays_from": account}
+        await world.sim.admin("POST", "/transfers/paid-from", json=paying)
+        await perform(client, "wechat_pay.transfer", **PAYEE, out_bill_no=f"FROM{account}")
+        subjects = {"out_bill_no": f"FROM{account}"}
+        body = {"platform": "wechat_pay", "account": MERCHANT, "event": "SUCCESS", "subjects": subjects}
+        await world.sim.admin("POST", "/push", json=body)
+    await world.sim.admin("POST", "/advance", json={"seconds": 86_400})
+    bill = await client.day_bill(day, "funds")
+    numbers = [each.number for each in bill.lines if each.number in ("FROMBASIC", "FROMOPERATION")]
+    assert (numbers, bill.whole) == (["FROMBASIC", "FROMOPERATION"], True)
+    assert len({each.line for each in bill.lines}) == len(bill.lines)
+    ask = client.api.get
+
+    async def without_operation_account(target: str) -> Any:
+        if target.endswith("OPERATION"):
+            raise ValidationProblem(Text("参数不正确", "A parameter is wrong"), platform_code="PARAM_ERROR")
+        return await ask(target)
+
+    client.api.get = without_operation_account
+    bill = await client.day_bill(day, "funds")
+    assert "FROMBASIC" in {each.number for each in bill.lines}
+    assert not bill.whole, "nobody knows whether the platform meant that there is none"
 
 
 async def test_a_day_without_trade_has_an_empty_bill(world: Outside) -> None:

@@ -112,10 +112,11 @@ class Desk:
         told = {"told": Told(rows=len(rows))} | more
         await self.bills.take_file(QIAN, account, day, COLUMNS, io.BytesIO(content), **told)
 
-    async def billed(self, day: date, kind: BillKind, *lines: BillLine, account: str = PAY) -> None:
-        """As the platform's own bill has it."""
+    async def billed(self, day: date, kind: BillKind, *lines: BillLine, account: str = PAY, whole: bool = True) -> None:
+        """As the platform's own bill has it. whole: of all accounts of the merchant."""
         digest = content_digest(repr(lines).encode())
-        await take(self.database, system_actor("bills"), account, day, kind, "platform", digest, lines)
+        by = system_actor("bills")
+        await take(self.database, by, account, day, kind, "platform", digest, lines, whole=whole)
 
     async def untied(self) -> Sequence[TieLine]:
         """The years and months whose breaks do not come to what bills and books have left over."""

@@ -61,10 +61,11 @@ async def a_payout(
         )
         INSERT INTO payouts (
             batch, part, number, payee, rail, amount_minor, offset_minor, currency, state, pay_on, attempts, next_at,
-            rail_number, created_at, changed_at, ended_at
+            rail_number, first_sent_at, created_at, changed_at, ended_at
         )
         SELECT batch.id, 0, :number, payees.id, :by, :amount, 0, 'CNY', CAST(:state AS text), current_date, 1,
-            :at, :rail, :at, :at, CASE WHEN CAST(:state AS text) IN ('paid', 'failed') THEN CAST(:at AS timestamptz) END
+            :at, :rail, :at, :at, :at,
+            CASE WHEN CAST(:state AS text) IN ('paid', 'failed') THEN CAST(:at AS timestamptz) END
         FROM batch, payees WHERE payees.code = :number
         """,
         **values,
@@ -113,14 +114,54 @@ async def test_payouts_against_the_bill_and_what_it_says_of_those_that_nobody_kn
             ("transfer", "missing-theirs", "PGONE", 1_800),
         ]
     )
-    wanted = ("PUNKNOWN", "PKNOWN", "PNEVER", "PLESS", "NONE", "PNOBODYS", "PNOWHERE")
+    wanted = ("PUNKNOWN", "PKNOWN", "PLESS", "NONE", "PNOBODYS", "PNEVER", "PNOWHERE")
     assert {each: await desk.bills.payout_word(each) for each in wanted} == {
-        **{"PUNKNOWN": "paid", "PKNOWN": "paid", "PNEVER": "absent", "PLESS": None, "NONE": None},
-        **{"PNOBODYS": "paid", "PNOWHERE": "absent"},
+        **{"PUNKNOWN": "paid", "PKNOWN": "paid", "PLESS": None, "NONE": None, "PNOBODYS": "paid"},
+        # They have not PGONE either: nothing follows from what is not in them.
+        **{"PNEVER": None, "PNOWHERE": None},
     }
+
+
+async def test_only_bills_that_tell_of_the_others_say_that_a_transfer_was_not_made(desk: Desk) -> None:
+    days = [DAY + timedelta(days=number) for number in range(3)]
+    await a_payout(desk, "PNEVER", "unknown", NOON, 1_700)
+    await a_payout(desk, "PTAKEN", "unknown", NOON, 1_800, "W1")
+    await a_payout(desk, "PNOWHERE", "unknown", NOON, 1_900, payer=None)
+    words = ("PNEVER", "PTAKEN", "PNOWHERE")
+    for day in days:
+        assert [await desk.bills.payout_word(each) for each in words] == [None] * 3, "no bill has told yet"
+        await desk.billed(day, "funds", *([moved(2, "PKNOWN", 1_200)] if day == DAY else []))
+    assert [await desk.bills.payout_word(each) for each in words] == [None] * 3, "they may name ours otherwise"
+    await a_payout(desk, "PKNOWN", "paid", NOON, 1_200, "WPKNOWN")
+    assert [await desk.bills.payout_word(each) for each in words] == ["absent", None, "absent"]
     await desk.connect("wechat_pay/second")
     assert await desk.bills.payout_word("PNEVER") == "absent", "its own merchant's bills are all there"
     assert await desk.bills.payout_word("PNOWHERE") is None, "it may have been the other one"
+    await a_payout(desk, "PGONE", "paid", NOON, 1_210, "WPGONE")
+    assert await desk.bills.payout_word("PNEVER") is None, "another one that was paid is missing as well"
+
+
+async def test_nothing_follows_from_the_bill_of_one_account_alone(desk: Desk) -> None:
+    await a_payout(desk, "PNEVER", "unknown", NOON, 1_700)
+    await a_payout(desk, "PKNOWN", "paid", NOON, 1_200, "WPKNOWN")
+    await desk.billed(DAY, "funds", moved(2, "PKNOWN", 1_200))
+    for number, whole in ((1, False), (2, True)):
+        await desk.billed(DAY + timedelta(days=number), "funds", whole=whole)
+    assert await desk.bills.payout_word("PNEVER") is None
+
+
+async def test_transfers_that_are_paid_from_the_operation_account_are_found(desk: Desk) -> None:
+    await desk.world.sim.admin("POST", "/transfers/paid-from", json={"account": MERCHANT, "pays_from": "OPERATION"})
+    # Other tests let it be later there.
+    now = desk.clock.now = desk.world.sim.app.state.world.clock.now()
+    number = await paid_transfer(desk, "POPERATION", 1_250)
+    await desk.world.sim.admin("POST", "/transfers/paid-from", json={"account": MERCHANT, "pays_from": "BASIC"})
+    await a_payout(desk, "POPERATION", "paid", now, 1_250, number)
+    desk.clock.advance(days=2)
+    await desk.world.sim.admin("POST", "/advance", json={"seconds": 2 * 86_400})
+    await desk.day(day_of(now))
+    assert [each for each in await desk.kinds() if each[2] == "POPERATION"] == []
+    assert await desk.bills.payout_word("POPERATION") == "paid"
 
 
 async def test_a_transfer_that_lapsed_is_not_paid_although_the_bill_has_it(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wechat_pay import bills, keys
 from simulator.platforms.wechat_pay.refusals import Refused
 from simulator.platforms.wechat_pay.sharing import Sharing
-from simulator.platforms.wechat_pay.transfers import Transfer, require_reports
+from simulator.platforms.wechat_pay.transfers import FundAccount, PayingAccount, Transfer, require_reports
 from simulator.quotas import Limit
 from simulator.seeding import CHINA
 from simulator.world import World
@@ -30,6 +30,7 @@ UNVERIFIED = (
     "which fail_reason 24 hours without confirmation end with",
     "that an order which is sent again is answered with the package of the first time",
     "that the fund-flow bill names the merchant's own number as its voucher",
+    "in the fund-flow bill of which account transfers stand, and what is said of one that a merchant has not",
 )
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092026110100000000000001"
@@ -56,6 +57,7 @@ class WechatPay(PlatformBase):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.transfers = world.shelf("wechat_pay_transfer", Transfer, by={"account": lambda row: row.account})
+        self.paying_accounts = world.shelf("wechat_pay_paying_account", PayingAccount)
         self.sharing = Sharing(world, world.settings.calls_per_second.get(self.name))
 
     def router(self) -> APIRouter:
@@ -150,6 +152,10 @@ class WechatPay(PlatformBase):
             raise ValueError("the package was used, or a day has passed")
         return self._ended(shop, row, "SUCCESS")
 
+    def pay_from(self, shop: str, account: FundAccount) -> None:
+        """Let a merchant's new transfers leave another of its accounts."""
+        self.paying_accounts.put(PayingAccount(id=self.shop(shop).id, name=account))
+
     def _settled(self, row: Transfer) -> Transfer:
         """The transfer as it is now: one that nobody confirmed for a day has failed."""
         now = self.world.clock.now()
@@ -201,14 +207,15 @@ class WechatPay(PlatformBase):
             return _json(self._shared(shop, request.method, path.removeprefix(_SHARING), query, body))
         if request.method == "GET" and path in ("/v3/bill/tradebill", "/v3/bill/fundflowbill"):
             kind, day = path.rpartition("/")[2], query.get("bill_date", "")
-            text = self._bill(shop, kind, day)
+            account = query.get("account_type", "BASIC")
+            text = self._bill(shop, kind, account, day)
             base = str(request.base_url).rstrip("/")
-            url = f"{base}/{self.name}/v3/billdownload/file?token={kind}.{day}"
+            url = f"{base}/{self.name}/v3/billdownload/file?token={kind}.{account}.{day}"
             digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
             return _json({"hash_type": "SHA1", "hash_value": digest, "download_url": url})
         if request.method == "GET" and path == "/v3/billdownload/file":
-            kind, _, day = query.get("token", "").partition(".")
-            return self._bill(shop, kind, day).encode(), "text/plain"
+            kind, account, day = (*query.get("token", "").split("."), "", "")[:3]
+            return self._bill(shop, kind, account, day).encode(), "text/plain"
         raise Refused(404, "RESOURCE_NOT_EXISTS", f"no interface {path}")
 
     def _shared(self, shop: Shop, method: str, path: str, query: Mapping[str, str], body: str) -> Json:
@@ -259,7 +266,7 @@ class WechatPay(PlatformBase):
             if (known.openid, known.amount_minor) != (wanted.get("openid"), amount):
                 raise Refused(400, "ALREADY_EXISTS", "商户单号已存在，且参数不一致")
             return self._accepted(self._settled(known))
-        now = self.world.clock.now()
+        now, paying = self.world.clock.now(), self.paying_accounts.get(shop.id)
         row = self.transfers.put(
             Transfer(
                 id=f"{shop.id}/{number}",
@@ -273,6 +280,7 @@ class WechatPay(PlatformBase):
                 state="WAIT_USER_CONFIRM",
                 created_at=now,
                 updated_at=now,
+                paid_from=paying.name if paying is not None else "BASIC",
             )
         )
         self._record(shop, "transfer", wanted, subjects, amount_minor=amount)
@@ -304,7 +312,7 @@ class WechatPay(PlatformBase):
         }
         return {**told, "create_time": _instant(row.created_at), **package}
 
-    def _bill(self, shop: Shop, kind: str, told: str) -> str:
+    def _bill(self, shop: Shop, kind: str, account: str, told: str) -> str:
         try:
             day = date.fromisoformat(told)
         except ValueError:
@@ -314,9 +322,10 @@ class WechatPay(PlatformBase):
         if kind == "tradebill":
             text = bills.trade_bill(self.world, str(shop.number), shop.client_id, day)
         else:
-            text = bills.fund_bill(
-                self.world, day, self.transfers.having(account=shop.id), self.sharing.shared(shop.id)
-            )
+            if account not in ("BASIC", "OPERATION"):
+                raise Refused(400, "PARAM_ERROR", "account_type 不正确")
+            transfers, shared = self.transfers.having(account=shop.id), self.sharing.shared(shop.id)
+            text = bills.fund_bill(self.world, account, day, transfers, shared)
         if text is None:
             raise Refused(400, "NO_STATEMENT_EXIST", "账单不存在")
         return text

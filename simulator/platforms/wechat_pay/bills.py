@@ -1,7 +1,8 @@
 """A day's bills as the platform writes them: CSV, values behind a back-quote, sums at the end.
 
 What was traded follows from the orders of the merchant's WeChat Store, the money that moved also from transfers
-and what was shared.
+and what was shared. Each account of a merchant has a fund bill of its own: transfers are in that of the account that
+pays them, everything else moves on the basic account.
 """
 
 from __future__ import annotations
@@ -43,12 +44,18 @@ def trade_bill(world: World, mch_id: str, app_id: str, day: date) -> str | None:
 
 
 def fund_bill(
-    world: World, day: date, transfers: Sequence[Transfer], shared: Sequence[tuple[datetime, str, str, int]]
+    world: World,
+    account: str,
+    day: date,
+    transfers: Sequence[Transfer],
+    shared: Sequence[tuple[datetime, str, str, int]],
 ) -> str | None:
-    """The fund-flow bill of the basic account of a day; None when nothing moved."""
-    orders, refunds = _traded(world, day)
+    """The fund-flow bill of an account of a day; None when nothing moved."""
     start, end = _span(day)
     paid_out = [row for row in transfers if row.state == "SUCCESS" and start <= row.updated_at < end]
+    paid_out = [row for row in paid_out if row.paid_from == account]
+    orders, refunds = _traded(world, day) if account == "BASIC" else ([], [])
+    shared = shared if account == "BASIC" else ()
     moves = [(order.paid_at or start, f"42{order.id}", order.id, "交易", "收入", order.paid_minor) for order in orders]
     moves += [(row.succeeded_at or start, f"50{row.id}", row.id, "退款", "支出", row.amount_minor) for row in refunds]
     moves += [

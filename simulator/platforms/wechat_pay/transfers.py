@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
 from simulator.entities import Row
 from simulator.platforms.wechat_pay.refusals import Refused
 
+FundAccount = Literal["BASIC", "OPERATION"]
 SCENES = {
     "1000": {"活动名称", "奖励说明"},
     "1002": {"补贴类型"},
@@ -23,7 +24,8 @@ SCENES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(Row):
-    """One transfer; `id` is merchant/out_bill_no. state: WAIT_USER_CONFIRM, then SUCCESS, FAIL or CANCELLED."""
+    """One transfer; `id` is merchant/out_bill_no. state: WAIT_USER_CONFIRM, then SUCCESS, FAIL or CANCELLED. paid_from:
+    the merchant's account that its money leaves."""
 
     account: str
     out_bill_no: str
@@ -36,6 +38,15 @@ class Transfer(Row):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     fail_reason: str = ""
+    paid_from: FundAccount = "BASIC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayingAccount(Row):
+    """Which of its accounts a merchant pays new transfers from; `id` is the merchant. Without such a row that is the
+    basic account."""
+
+    name: FundAccount
 
 
 def require_reports(scene: Any, told: Any) -> None:
