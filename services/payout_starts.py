@@ -1,5 +1,6 @@
 """Payouts asked for and approved: a workflow plans them, and another pays them, now or soon."""
 
+from datetime import datetime
 from uuid import UUID
 
 from domain.access import Actor
@@ -19,6 +20,7 @@ class PayoutStarts:
         self._database = database
         self._workflows = SettlementWorkflows(orchestrator)
         self._payouts = payouts
+        self._after: tuple[datetime, UUID] | None = None
 
     async def ask(self, actor: Actor, wish: PayoutWish) -> PayoutBatchRow:
         """Begin to plan a batch; raises as `PayoutService.ask`."""
@@ -34,9 +36,14 @@ class PayoutStarts:
         return batch
 
     async def sweep(self) -> int:
-        """Begin what Temporal was not told of, and end batches whose payouts have all ended; how many were tried."""
+        """Begin what Temporal was not told of, and end batches whose payouts have all ended; how many were tried.
+
+        What waits to begin comes first each time; what is being paid, which takes weeks, comes in turn.
+        """
         before = self._database.clock() - START_AGAIN_AFTER
-        rows = await self._payouts.unfinished(before, STARTED_AT_ONCE)
+        rows = await self._payouts.unfinished(before, STARTED_AT_ONCE, self._after)
+        paying = [row for row in rows if row.state == "paying"]
+        self._after = (paying[-1].asked_at, paying[-1].id) if len(paying) == STARTED_AT_ONCE else None
         for row in rows:
             await self._go_on(row)
         return len(rows)

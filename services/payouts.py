@@ -219,8 +219,11 @@ class PayoutService:
             codes = await Payees(work).codes({each.payee for each in rows})
             return [NamedOmission(codes[each.payee], each.reason, each.amount_minor) for each in rows]
 
-    async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
-        """Batches that a workflow has to go on with; those whose payouts have all ended are ended."""
+    async def unfinished(
+        self, before: datetime, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[PayoutBatchRow]:
+        """Batches that a workflow has to go on with: so many that wait for their plan or to be reserved, then so many
+        that are being paid, behind the one that was asked for `after`. Those whose payouts have all ended are ended."""
         async with UnitOfWork(self._database) as work:
             for ended in await PayoutBatches(work).end_finished():
                 paid = [each for each in await Payouts(work).sums(ended.batch) if each.state == "paid"]
@@ -230,7 +233,8 @@ class PayoutService:
                 }
                 detail = {"scheme": ended.scheme, "paid": sums}
                 await AuditLog(work).record(_SETTLEMENT, "payouts.end", target_of(ended.batch), detail)
-            return await PayoutBatches(work).unfinished(before, limit)
+            batches = PayoutBatches(work)
+            return [*await batches.to_begin(before, limit), *await batches.to_follow(before, limit, after)]
 
     async def _scheme(self, work: UnitOfWork, name: str) -> Scheme:
         """By the version of what was booked last: who earned by it is paid by it."""

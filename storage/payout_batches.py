@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, and_, or_, select, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, select, text, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import AutoString, Field, col
 
@@ -137,18 +137,25 @@ class PayoutBatches(Repository):
             statement = statement.where(col(PayoutBatchRow.scheme) == scheme)
         return await paginate(self.session, statement, _BY_TIME, page, lambda row: row)
 
-    async def unfinished(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
-        """Batches that a workflow has to go on with, asked for before an instant; one of which only the bank has
-        something waits for people."""
+    async def to_begin(self, before: datetime, limit: int) -> Sequence[PayoutBatchRow]:
+        """Batches asked for before an instant that a workflow has to plan or to reserve, the oldest first."""
+        row = PayoutBatchRow
+        statement = select(row).where(col(row.state).in_(("planning", "reserving")), col(row.asked_at) < before)
+        return (await self.session.scalars(statement.order_by(col(row.asked_at), col(row.id)).limit(limit))).all()
+
+    async def to_follow(
+        self, before: datetime, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> Sequence[PayoutBatchRow]:
+        """Batches asked for before an instant whose payouts a workflow has to follow, the oldest first, behind the one
+        that was asked for then; one of which only the bank has something waits for people."""
         row, payout = PayoutBatchRow, PayoutRow
         paying = select(col(payout.id)).where(
             col(payout.batch) == col(row.id), col(payout.rail) != "bank", col(payout.state).not_in(ENDS)
         )
-        statement = select(row).where(
-            or_(col(row.state).in_(("planning", "reserving")), and_(col(row.state) == "paying", paying.exists()))
-        )
-        statement = statement.where(col(row.asked_at) < before).order_by(col(row.asked_at)).limit(limit)
-        return (await self.session.scalars(statement)).all()
+        statement = select(row).where(col(row.state) == "paying", paying.exists(), col(row.asked_at) < before)
+        if after is not None:
+            statement = statement.where(tuple_(col(row.asked_at), col(row.id)) > after)
+        return (await self.session.scalars(statement.order_by(col(row.asked_at), col(row.id)).limit(limit))).all()
 
     async def decide(self, batch: UUID, login: str, *, approved: bool, note: str | None) -> None:
         """Note what somebody said; raises ConflictProblem when they said it already."""
