@@ -22,6 +22,7 @@ from domain.settlement.bank_answers import Answer, AnswerRow, read_answer
 from domain.settlement.payouts import State
 from services.bank_breaks import Contradiction, keep_contradictions
 from services.bank_payouts import no_file
+from services.overdue_payouts import ANSWERED_WITHIN, end_overdue
 from services.payout_booking import settle
 from services.payout_planning import batch_of
 from storage.audit import AuditLog
@@ -140,6 +141,9 @@ class BankAnswers:
             if await Payouts(work).end(ends) != len(ends):
                 raise ConflictProblem(Text("付款已被别处改动，请重新导入", "Payouts were changed meanwhile: try again"))
             await settle(work, booked)
+            for payout, _ in booked:
+                if payout.first_sent_at is not None and work.now - payout.first_sent_at > ANSWERED_WITHIN:
+                    await end_overdue(work, payout)
             await keep_contradictions(work, target.scheme, contradicted)
         for name in ("paid", "paid_minor", "failed", "failed_minor", "known", "pending"):
             setattr(outcome, name, getattr(outcome, name) + getattr(some, name))

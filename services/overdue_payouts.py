@@ -1,37 +1,56 @@
-"""Payouts whose rail has not said for weeks how they ended: each stands as a break until that is known.
+"""Payouts whose rail or bank has not said for long how they ended: each stands as a break until that is known.
 
 It has the name that reconciling would give it, and what it comes to stands with what bills and books have left over, so
 that a bill that tells of the payout after all settles both.
 """
 
+from datetime import timedelta
 from uuid import UUID
 
-from domain.ids import derived_id
+from domain.ids import content_digest, derived_id
+from domain.settlement.bank_answers import BANK
 from domain.settlement.bills import day_of
 from domain.settlement.reconciliation import Family
+from services.break_keeping import told_of
 from services.payout_planning import batch_of
+from storage.bank_files import BankFiles
 from storage.breaks import BreakRow, Breaks
+from storage.events import Events
 from storage.leftovers import LeftoverRow
+from storage.payout_batches import PayoutBatchRow
 from storage.payouts import PayoutRow
 from storage.unit_of_work import UnitOfWork
 
+ANSWERED_WITHIN = timedelta(days=10)
+"""How long a bank may take, over the longest holidays."""
 _FAMILY: Family = "transfer"
 
 
-async def note_overdue(work: UnitOfWork, payout: PayoutRow) -> None:
-    """Let a locked payout stand as a break, once; one that a person let go stays so."""
+async def note_unanswered(work: UnitOfWork, limit: int) -> int:
+    """Let payouts by bank stand as breaks whose bank has not answered for `ANSWERED_WITHIN`, so many at once, and tell
+    finance of them; how many there were."""
+    payouts = await BankFiles(work).unanswered(work.now - ANSWERED_WITHIN, limit)
+    opened = [row for each in payouts if (row := await note_overdue(work, each)) is not None]
+    digest = content_digest(" ".join(sorted(str(each.id) for each in opened)))
+    await Events(work).add(told_of(BANK, digest, opened, work))
+    return len(payouts)
+
+
+async def note_overdue(work: UnitOfWork, payout: PayoutRow) -> BreakRow | None:
+    """Let a locked payout stand as a break, once, which is given back when it is new; one that a person let go stays
+    so."""
     batch = await batch_of(work, payout.batch)
-    payer = batch.payers.get(payout.rail)
-    if payer is None:
-        return
-    break_id = _break_id(payer.account, batch.scheme, payout.number)
+    account = _account_of(batch, payout)
+    if account is None:
+        return None
+    break_id = _break_id(account, batch.scheme, payout.number)
     known = (await Breaks(work).known([break_id])).get(break_id)
     if known is not None and (known.stands or known.solved_by is not None):
-        return
+        return None
     day = day_of(payout.first_sent_at or payout.created_at)
     row = BreakRow(
         id=break_id,
-        account=payer.account,
+        account=account,
         day=day,
         kind="overdue",
         family=_FAMILY,
@@ -43,9 +62,9 @@ async def note_overdue(work: UnitOfWork, payout: PayoutRow) -> None:
         opened_at=work.now if known is None else known.opened_at,
         changed_at=work.now,
     )
-    await work.session.merge(row)
+    merged = await work.session.merge(row)
     left = LeftoverRow(
-        account=payer.account,
+        account=account,
         family=_FAMILY,
         shop=batch.scheme,
         number=payout.number,
@@ -56,25 +75,34 @@ async def note_overdue(work: UnitOfWork, payout: PayoutRow) -> None:
         difference_minor=payout.amount_minor,
     )
     await work.session.merge(left)
+    return merged
 
 
 async def end_overdue(work: UnitOfWork, payout: PayoutRow) -> None:
     """Solve the break of a locked payout that has ended, if it stands as one."""
     batch = await batch_of(work, payout.batch)
-    payer = batch.payers.get(payout.rail)
-    if payer is None:
+    account = _account_of(batch, payout)
+    if account is None:
         return
-    break_id = _break_id(payer.account, batch.scheme, payout.number)
+    break_id = _break_id(account, batch.scheme, payout.number)
     row = (await Breaks(work).known([break_id])).get(break_id)
     if row is None or row.kind != "overdue" or not row.stands:
         return
     row.stands, row.changed_at = False, work.now
     if row.state != "solved":
         row.state, row.solved_by, row.solved_at = "solved", None, work.now
-    name = {"account": payer.account, "family": _FAMILY, "shop": batch.scheme, "number": payout.number}
+    name = {"account": account, "family": _FAMILY, "shop": batch.scheme, "number": payout.number}
     left = await work.session.get(LeftoverRow, {**name, "bill": 0, "line": 0, "kind": ""})
     if left is not None:
         await work.session.delete(left)
+
+
+def _account_of(batch: PayoutBatchRow, payout: PayoutRow) -> str | None:
+    """By whose account it is paid; None where nobody was chosen."""
+    if payout.rail == "bank":
+        return BANK
+    payer = batch.payers.get(payout.rail)
+    return payer.account if payer is not None else None
 
 
 def _break_id(account: str, scheme: str, number: str) -> UUID:

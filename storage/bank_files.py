@@ -6,11 +6,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, select
+from sqlalchemy import BigInteger, ForeignKey, Index, func, literal_column, select
 from sqlmodel import Field, col
 
 from domain.ids import canonical_json
+from domain.settlement.bank_answers import BANK
 from domain.settlement.payouts import UNDER_WAY
+from storage.breaks import BreakRow
 from storage.bulk import fetch
 from storage.encryption import EncryptedJson
 from storage.payouts import PayoutRow
@@ -94,6 +96,24 @@ class BankFiles(Repository):
         statement = select(func.count()).join_from(line, payout, col(payout.id) == col(line.payout))
         statement = statement.where(col(line.file) == number, col(payout.state).in_(UNDER_WAY))
         return await self.session.scalar(statement) or 0
+
+    async def unanswered(self, before: datetime, limit: int) -> Sequence[PayoutRow]:
+        """So many payouts that were handed to a bank before an instant, have not ended and were never noted as overdue;
+        locked, without those that somebody else looks at."""
+        row, noted = PayoutRow, BreakRow
+        known = select(col(noted.id)).where(
+            col(noted.number) == col(row.number), col(noted.account) == BANK, col(noted.kind) == "overdue"
+        )
+        statement = (
+            select(row)
+            # Written out: a parameter would hide the partial index from a prepared statement.
+            .where(col(row.state) == literal_column("'submitting'"), col(row.rail) == "bank")
+            .where(col(row.first_sent_at) < before, ~known.exists())
+            .order_by(col(row.first_sent_at), col(row.id))
+            .limit(limit)
+            .with_for_update(of=row, skip_locked=True)
+        )
+        return (await self.session.scalars(statement)).all()
 
     async def lines(self, number: str, after: int, limit: int) -> Sequence[FileLine]:
         """So many of a file's payouts, in order, after the one with this id."""

@@ -8,6 +8,7 @@ import pytest
 
 from domain.access import Role, Scope
 from domain.problems import AuthorizationProblem, ConflictProblem
+from services.overdue_payouts import note_unanswered
 from services.settlement_reports import ReportService, Wanted
 from storage.breaks import BreakFilter
 from storage.events import Events
@@ -130,3 +131,28 @@ async def test_breaks_of_banks_are_seen_by_who_sees_everything(cashier: Cashier)
     assert await cashier.breaks.aged(elsewhere) == []
     (aged,) = await cashier.breaks.aged(QIAN)
     assert (aged.account, aged.breaks, aged.difference_minor) == ("bank/payouts", 1, 68_765)
+
+
+async def test_a_bank_that_does_not_answer_is_told_of_until_it_does(cashier: Cashier) -> None:
+    async def noted() -> int:
+        async with UnitOfWork(cashier.database) as work:
+            return await note_unanswered(work, 10)
+
+    batch = await cashier.batch(AMOUNTS, later=["P3"])
+    await cashier.files.make(QIAN, batch)
+    await cashier.answer(batch, FAILED_2)
+    cashier.office.clock.advance(days=9)
+    assert await noted() == 0
+    cashier.office.clock.advance(days=2)
+    assert [await noted() for _ in range(2)] == [1, 0], "once, and nothing of what no bank was handed"
+    number = cashier.numbers["P1"]
+    assert await breaks_of(cashier) == [("overdue", "transfer", number, 68_765, "open")]
+    assert await untied(cashier) == []
+    async with UnitOfWork(cashier.database) as work:
+        events = [each.event for each in await Events(work).claim(10, timedelta(minutes=1))]
+    assert [(each.type, each.data["breaks"], each.data["kinds"]) for each in events] == [
+        ("tandem.breaks.opened", 1, {"overdue": 1})
+    ]
+    assert (await cashier.answer(batch, PAID_1)).paid == 1
+    assert await breaks_of(cashier) == []
+    assert await untied(cashier) == []
