@@ -58,6 +58,8 @@ DRAINS = tuple(messages.Drain(step) for step in ("events", "runs", "tags", "stre
 POLLERS = 20
 PARTS_AT_ONCE = 2
 """Parts of settlements that a worker computes at once; each is the database's work first, then this process's."""
+CHUNKS_AT_ONCE = 4
+"""Chunks of payouts that a worker follows at once; each asks for sixteen payouts at a time, and waits for platforms."""
 CACHED_RUNS = 400
 """Runs that a worker keeps in memory, some 95 kB each; one that is asked for again after that is replayed first."""
 
@@ -74,6 +76,11 @@ _WORKFLOWS: Mapping[str, Sequence[type]] = {
         ReconciliationWorkflow,
     ],
 }
+_AT_ONCE: Mapping[str, int] = {
+    messages.SETTLEMENT_QUEUE: PARTS_AT_ONCE,
+    messages.PAYOUTS_QUEUE: CHUNKS_AT_ONCE,
+}
+"""Activities that a worker does at once, where a queue has a limit of its own."""
 
 
 async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
@@ -140,6 +147,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         application.settlements,
         application.payout_starts,
     )
+    payouts = PayoutActivities(application.payout_planning, application.paying(await own_link()))
     by_queue: dict[str, list[Callable[..., Any]]] = {
         messages.FLOWS_QUEUE: [
             *runs.all,
@@ -153,9 +161,10 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         messages.INBOX_QUEUE: [drains.drain],
         messages.SETTLEMENT_QUEUE: [
             *SettlementActivities(application.calculation_steps, application.settlement_runs).all,
-            *PayoutActivities(application.payout_planning, application.paying(await own_link())).all,
+            *payouts.all,
             *ReconciliationActivities(application.reconciliation, application.unreconciled).all,
         ],
+        messages.PAYOUTS_QUEUE: [*payouts.following],
     }
     for name, connector in application.connectors.items():
         queue, link = connector.queue, await own_link()
@@ -191,7 +200,6 @@ def _maker(
 ) -> Callable[[], Worker]:
     def make() -> Worker:
         flows = queue == messages.FLOWS_QUEUE
-        settlement = queue == messages.SETTLEMENT_QUEUE
         return Worker(
             client,
             task_queue=queue,
@@ -203,7 +211,7 @@ def _maker(
             max_cached_workflows=CACHED_RUNS,
             max_concurrent_workflow_task_polls=POLLERS if flows else 5,
             max_task_queue_activities_per_second=rate,
-            max_concurrent_activities=PARTS_AT_ONCE if settlement else None,
+            max_concurrent_activities=_AT_ONCE.get(queue),
             graceful_shutdown_timeout=GRACE,
         )
 

@@ -1,4 +1,4 @@
-"""The steps of payouts, on the queue of settlements."""
+"""The steps of payouts, on the queue of settlements; chunks are followed on a queue of their own."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
@@ -30,8 +30,13 @@ class PayoutActivities:
             self.finish_reserving,
             self.chunks,
             self.chunks_left,
+            # Asked for here by chunks that were followed before they had a queue of their own.
             self.pay_chunk,
         ]
+
+    @property
+    def following(self) -> Sequence[Callable[..., Awaitable[Any]]]:
+        return [self.pay_chunk]
 
     @activity.defn(name=messages.PLAN_PAYOUTS_ACTIVITY)
     async def plan_part(self, part: messages.PayoutPart) -> int:

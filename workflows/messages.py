@@ -360,7 +360,6 @@ START_SCHEDULED_RUN_ACTIVITY = "runs.start-scheduled"
 DRAIN_ACTIVITY = "tandem.drain"
 
 LOOKUP_ACTIVITY = "tandem.lookups"
-
 CHANNEL_ACTIVITY = "tandem.channels"
 
 PULL_ACTIVITY = "tandem.pull"
@@ -395,8 +394,6 @@ FINISH_RESERVING_ACTIVITY = "finish-reserving"
 PAYOUT_CHUNKS_ACTIVITY = "payout-chunks"
 CHUNKS_LEFT_ACTIVITY = "payout-chunks-left"
 PAY_CHUNK_ACTIVITY = "pay-chunk"
-SETTLEMENT_QUEUE = "settlement"
-FLOWS_QUEUE = "flows"
-INBOX_QUEUE = "inbox"
-QUEUES = (FLOWS_QUEUE, INBOX_QUEUE, SETTLEMENT_QUEUE)
+QUEUES = ("flows", "inbox", "settlement", "payouts")
 """Our own; each platform has one besides."""
+FLOWS_QUEUE, INBOX_QUEUE, SETTLEMENT_QUEUE, PAYOUTS_QUEUE = QUEUES

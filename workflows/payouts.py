@@ -103,7 +103,12 @@ class PayoutChunkWorkflow:
         """Sleeps for as long as no rail has to be asked."""
         for _ in range(ROUNDS_IN_A_RUN):
             left: messages.PayoutsOpen = await step(
-                messages.PAY_CHUNK_ACTIVITY, chunk, result_type=messages.PayoutsOpen, patient=True
+                messages.PAY_CHUNK_ACTIVITY,
+                chunk,
+                result_type=messages.PayoutsOpen,
+                patient=True,
+                # It waits for platforms most of the time, and would hold up whatever else is settled.
+                queue=messages.PAYOUTS_QUEUE,
             )
             if not left.open:
                 return

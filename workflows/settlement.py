@@ -75,14 +75,21 @@ async def _computed(calculation: messages.Calculation) -> str:
     return digest
 
 
-async def step(name: str, argument: Any, *, result_type: type[Any] | None = None, patient: bool = False) -> Any:
+async def step(
+    name: str,
+    argument: Any,
+    *,
+    result_type: type[Any] | None = None,
+    patient: bool = False,
+    queue: str = messages.SETTLEMENT_QUEUE,
+) -> Any:
     """What an activity of a settlement gives; a refusal that may pass is tried again for some hours, of a patient
     step for a month."""
     return await workflow.execute_activity(
         name,
         argument,
         result_type=result_type,
-        task_queue=messages.SETTLEMENT_QUEUE,
+        task_queue=queue,
         start_to_close_timeout=timedelta(minutes=10),
         schedule_to_close_timeout=timedelta(days=30) if patient else timedelta(hours=2),
         heartbeat_timeout=timedelta(seconds=10),

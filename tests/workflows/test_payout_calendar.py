@@ -109,14 +109,18 @@ async def a_batch(database: Database, days: Sequence[date]) -> tuple[UUID, list[
 
 @asynccontextmanager
 async def working(env: WorkflowEnvironment, database: Database, rails: Paying) -> AsyncIterator[None]:
-    async with Worker(
+    activities = PayoutActivities(PayoutPlanning(database), rails)
+    settling = Worker(
         env.client,
         task_queue=messages.SETTLEMENT_QUEUE,
         workflows=[PayoutPlanWorkflow, PayingWorkflow, PayoutChunkWorkflow],
-        activities=PayoutActivities(PayoutPlanning(database), rails).all,
+        activities=[each for each in activities.all if each != activities.pay_chunk],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=2,
-    ):
+    )
+    queue, following = messages.PAYOUTS_QUEUE, activities.following
+    followers = Worker(env.client, task_queue=queue, activities=following, max_concurrent_activities=2)
+    async with settling, followers:
         yield
 
 

@@ -80,14 +80,18 @@ async def working(temporal: Client, cashier: Cashier, rails: Paying) -> AsyncIte
             await asyncio.sleep(0.05)
 
     ticking = asyncio.create_task(tick())
-    async with Worker(
+    activities = PayoutActivities(cashier.planning, rails)
+    settling = Worker(
         temporal,
         task_queue=messages.SETTLEMENT_QUEUE,
         workflows=[PayoutPlanWorkflow, PayingWorkflow, PayoutChunkWorkflow],
-        activities=PayoutActivities(cashier.planning, rails).all,
+        activities=[each for each in activities.all if each != activities.pay_chunk],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_activities=4,
-    ):
+        max_concurrent_activities=2,
+    )
+    queue, following = messages.PAYOUTS_QUEUE, activities.following
+    followers = Worker(temporal, task_queue=queue, activities=following, max_concurrent_activities=4)
+    async with settling, followers:
         yield
     ticking.cancel()
 
