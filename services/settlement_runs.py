@@ -24,7 +24,7 @@ from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
 from storage.engine import Database
-from storage.ledger import AccountKind, Ledger
+from storage.ledger import AccountKind, KindSum, Ledger
 from storage.paging import Page, PageRequest
 from storage.payee_terms import PayeeTermBook
 from storage.payees import Payees
@@ -54,17 +54,6 @@ class RunView:
     parts_booked: int
     transfers: int
     remarks: Sequence[Text] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class KindSum:
-    """What all accounts of a kind come to in a currency."""
-
-    kind: str
-    currency: str
-    accounts: int
-    debit_minor: int
-    credit_minor: int
 
 
 class SettlementRunService:
@@ -307,18 +296,7 @@ class SettlementRunService:
         actor.require(Permission.SETTLEMENTS_READ)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            balances = await Ledger(work).balances()
-        sums: dict[tuple[str, str], KindSum] = {}
-        for each in balances:
-            now = sums.get((each.kind, each.currency), KindSum(each.kind, each.currency, 0, 0, 0))
-            sums[each.kind, each.currency] = KindSum(
-                each.kind,
-                each.currency,
-                now.accounts + 1,
-                now.debit_minor + each.debit_minor,
-                now.credit_minor + each.credit_minor,
-            )
-        return [sums[name] for name in sorted(sums)]
+            return await Ledger(work).sums()
 
     async def unfinished(self, for_s: timedelta, limit: int) -> Sequence[RunView]:
         """Runs that have waited so long for a workflow to go on with them."""

@@ -105,6 +105,16 @@ class Balance(NamedTuple):
         return self.credit_minor - self.debit_minor
 
 
+class KindSum(NamedTuple):
+    """What all accounts of a kind come to in a currency, in minor units."""
+
+    kind: str
+    currency: str
+    accounts: int
+    debit_minor: int
+    credit_minor: int
+
+
 class Ledger(Repository):
     """Booking and adding up."""
 
@@ -155,6 +165,10 @@ class Ledger(Repository):
             "payees": None if payees is None else list(payees),
         }
         return [Balance(*row) for row in await fetch(self.work, _BALANCES, values)]
+
+    async def sums(self) -> Sequence[KindSum]:
+        """What all accounts with transfers come to, by kind and currency."""
+        return [KindSum(*row) for row in await fetch(self.work, _SUMS, {})]
 
     async def _accounts(self, wanted: Collection[tuple[LedgerAccount, str]]) -> dict[tuple[LedgerAccount, str], int]:
         """The numbers of accounts, made where they are missing."""
@@ -219,4 +233,17 @@ _BALANCES = """
     WHERE %(payees)b::integer[] IS NULL OR a.payee = ANY(%(payees)b::integer[])
     GROUP BY a.kind, a.payee, a.currency
     ORDER BY a.kind, a.payee NULLS FIRST, a.currency
+"""
+_SUMS = """
+    SELECT a.kind, a.currency, count(*), sum(moved.debit)::bigint, sum(moved.credit)::bigint
+    FROM (
+        SELECT account, sum(debit) AS debit, sum(credit) AS credit FROM (
+            SELECT debit AS account, amount_minor AS debit, 0 AS credit FROM transfers
+            UNION ALL
+            SELECT credit, 0, amount_minor FROM transfers
+        ) side GROUP BY account
+    ) moved
+    JOIN ledger_accounts a ON a.id = moved.account
+    GROUP BY a.kind, a.currency
+    ORDER BY a.kind COLLATE "C", a.currency COLLATE "C"
 """

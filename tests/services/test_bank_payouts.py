@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -20,7 +21,9 @@ from domain.problems import (
     RuntimeProblem,
     ValidationProblem,
 )
+from domain.settlement.bank_files import bank_line
 from domain.settlement.payees import NewPayee, NewPayoutDetails
+from services import bank_payouts
 from services.bank_answers import AnswerOutcome, BankAnswers
 from services.bank_payouts import BankPayouts
 from services.breaks import BreakService
@@ -207,6 +210,24 @@ async def test_two_who_make_a_file_at_once_make_one(cashier: Cashier) -> None:
     batch = await cashier.batch(AMOUNTS)
     made = await asyncio.gather(*(BankPayouts(cashier.database).make(QIAN, batch) for _ in range(4)))
     assert {each.row.number for each in made} == {made[0].row.number}
+
+
+async def test_a_large_file_is_added_up_in_slices_beside_everybody_elses_work(
+    cashier: Cashier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def watched(*told: Any) -> Any:
+        threads.add(threading.current_thread())
+        return bank_line(*told)
+
+    monkeypatch.setattr(bank_payouts, "_AT_ONCE", 2)
+    monkeypatch.setattr(bank_payouts, "bank_line", watched)
+    made = await cashier.files.make(QIAN, await cashier.batch(AMOUNTS))
+    assert (made.row.payouts, made.row.total_minor) == (3, sum(AMOUNTS.values()))
+    await cashier.files.check(QIAN, made.row.number, await cashier.export(made.row.number))
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_who_cannot_be_paid_any_more_is_left_out_and_named(cashier: Cashier) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.problems import ConflictProblem, ProblemError
 from storage.engine import Database
-from storage.ledger import Ledger, LedgerAccount, Transfer
+from storage.ledger import KindSum, Ledger, LedgerAccount, Transfer
 from storage.settlement_periods import SettlementPeriods
 from storage.unit_of_work import UnitOfWork
 
@@ -47,6 +47,14 @@ async def test_whatever_is_booked_balances_by_currency_and_by_payee(database: Da
         assert await Ledger(work).book(pick.sample(transfers, 200)) == 0
         balances = await Ledger(work).balances(periods=[period])
         of_one = await Ledger(work).balances(payees=[3])
+        sums = await Ledger(work).sums()
+    by_kind = defaultdict(list)
+    for each in balances:
+        by_kind[each.kind, each.currency].append(each)
+    assert sums == [
+        KindSum(*name, len(some), sum(each.debit_minor for each in some), sum(each.credit_minor for each in some))
+        for name, some in sorted(by_kind.items())
+    ]
     for currency in ("CNY", "USD"):
         of_it = [each for each in balances if each.currency == currency]
         assert sum(each.debit_minor for each in of_it) == sum(each.credit_minor for each in of_it) > 0
