@@ -90,7 +90,7 @@ class PayoutPlanning:
                 sum(each.payouts for each in sums),
                 sum(each.amount_minor for each in sums),
             )
-            batch.approvals_needed = self._policy.needed(batch.total_minor)
+            batch.approvals_needed = self._policy.needed(batch.total_minor, batch.currency)
             batch.state = "planned"
 
     async def reserve_part(self, batch_id: UUID, part: int) -> int:

@@ -154,7 +154,7 @@ class PayoutService:
                 )
             require_second_person(actor, [batch.asked_by], Text("付款", "A payout"))
             if approve:
-                self._policy.require_within_limit(actor, batch.total_minor or 0)
+                self._policy.require_within_limit(actor, batch.total_minor or 0, batch.currency)
             await PayoutBatches(work).decide(batch_id, actor.login, approved=approve, note=note)
             approvals = await PayoutBatches(work).approvals(batch_id)
             if not approve:

@@ -147,7 +147,8 @@ class SettlementRunService:
                 moved = await SettlementBooking(work).moved(each.calculation, each.before, now.parts)
                 more, less = more + moved.more_minor, less + moved.less_minor
             run.total_minor, run.moved_minor, run.state = total, max(more, less), "computed"
-            run.approvals_needed = self._policy.needed(run.moved_minor)
+            currency = (await SettlementPeriods(work).require(run.period)).currency
+            run.approvals_needed = self._policy.needed(run.moved_minor, currency)
 
     async def failed(self, run_id: UUID, problem: dict[str, object]) -> None:
         """Note why a run cannot be computed or booked; with nothing of it booked it ends, and another may be asked for.
@@ -183,7 +184,9 @@ class SettlementRunService:
                 )
             require_second_person(actor, [run.asked_by], Text("结算", "A settlement"))
             if approve:
-                self._policy.require_within_limit(actor, run.moved_minor or abs(run.total_minor or 0))
+                moved_minor = run.moved_minor or abs(run.total_minor or 0)
+                currency = (await SettlementPeriods(work).require(run.period)).currency
+                self._policy.require_within_limit(actor, moved_minor, currency)
                 await SettlementOverlaps(work).hold(run.scheme)
                 for each in await SettlementRuns(work).calculations(run_id):
                     await self._require_approvable(work, actor, each.calculation)

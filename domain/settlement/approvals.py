@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from domain.access import ROLE_PERMISSIONS, Actor, Permission, Role
-from domain.problems import AuthorizationProblem, Text
+from domain.money import HOME_CURRENCY
+from domain.problems import AuthorizationProblem, ConflictProblem, Text
 
 
 class ApprovalStep(BaseModel):
@@ -20,7 +21,8 @@ class ApprovalStep(BaseModel):
 class ApprovalPolicy(BaseModel):
     """The steps, each above the one before, the first from nothing on; and the most that a role may approve.
 
-    limits_minor: roles that are not named have no limit. Whoever asked for something never counts.
+    limits_minor: roles that are not named have no limit. Whoever asked for something never counts. All sums are of
+    yuan, and nothing in another currency is compared with them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,12 +48,15 @@ class ApprovalPolicy(BaseModel):
             raise ValueError("至少一个复核角色不设限额 · one of the approving roles has to be without a limit")
         return self
 
-    def needed(self, amount_minor: int) -> int:
-        """How many people have to approve a sum."""
+    def needed(self, amount_minor: int, currency: str) -> int:
+        """How many people have to approve a sum. Raises ConflictProblem for another currency than the steps'."""
+        _require_home(currency)
         return next(each.approvals for each in reversed(self.steps) if amount_minor >= each.above_minor)
 
-    def require_within_limit(self, actor: Actor, amount_minor: int) -> None:
-        """Raises AuthorizationProblem when none of the person's roles may approve so much."""
+    def require_within_limit(self, actor: Actor, amount_minor: int, currency: str) -> None:
+        """Raises AuthorizationProblem when none of the person's roles may approve so much, ConflictProblem for another
+        currency than the limits'."""
+        _require_home(currency)
         approving = [role for role in actor.roles if Permission.PAYOUTS_APPROVE in ROLE_PERMISSIONS[role]]
         limits = [self.limits_minor[role] for role in approving if role in self.limits_minor]
         if len(limits) == len(approving) and amount_minor > max(limits, default=0):
@@ -65,3 +70,16 @@ class ApprovalPolicy(BaseModel):
                 rule="approval-limit",
                 limit_minor=max(limits, default=0),
             )
+
+
+def _require_home(currency: str) -> None:
+    if currency != HOME_CURRENCY:
+        raise ConflictProblem(
+            Text(
+                f"复核档位与限额以 {HOME_CURRENCY} 计，{currency} 的结算与付款无从比较，不能复核；请改用 "
+                f"{HOME_CURRENCY} 的方案",
+                f"Approval steps and limits are in {HOME_CURRENCY}: what is settled or paid in {currency} cannot be "
+                f"weighed by them, nor approved. Use a scheme in {HOME_CURRENCY}",
+            ),
+            currency=currency,
+        )
