@@ -1,4 +1,5 @@
-"""Payouts whose rail or bank has not said for long how they ended: each stands as a break until that is known.
+"""Payouts whose rail or bank has not said for long how they ended: each stands as a break until that is known, or until
+two people say it.
 
 It has the name that reconciling would give it, and what it comes to stands with what bills and books have left over, so
 that a bill that tells of the payout after all settles both.
@@ -8,17 +9,20 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.ids import content_digest, derived_id
+from domain.problems import ConflictProblem, Text
 from domain.settlement.bank_answers import BANK
 from domain.settlement.bills import day_of
+from domain.settlement.payouts import UNDER_WAY
 from domain.settlement.reconciliation import Family
 from services.break_keeping import told_of
+from services.payout_booking import settle_paid, settle_returned
 from services.payout_planning import batch_of
 from storage.bank_files import BankFiles
 from storage.breaks import BreakRow, Breaks
 from storage.events import Events
 from storage.leftovers import LeftoverRow
 from storage.payout_batches import PayoutBatchRow
-from storage.payouts import PayoutRow
+from storage.payouts import PayoutRow, Payouts
 from storage.unit_of_work import UnitOfWork
 
 ANSWERED_WITHIN = timedelta(days=10)
@@ -95,6 +99,39 @@ async def end_overdue(work: UnitOfWork, payout: PayoutRow) -> None:
     left = await work.session.get(LeftoverRow, {**name, "bill": 0, "line": 0, "kind": ""})
     if left is not None:
         await work.session.delete(left)
+
+
+async def overdue_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
+    """The payout, locked, that a break says is overdue, and whose end people may say: nobody else will.
+
+    :raises ConflictProblem: it is none of those.
+    """
+    payout = await Payouts(work).find(row.number or "", for_update=True) if row.kind == "overdue" else None
+    if payout is None or payout.rail == "profit-sharing" or payout.state not in UNDER_WAY:
+        raise ConflictProblem(
+            Text(
+                "只有逾期仍无结果的银行或微信转账付款，才能由两人认定已付或未付；分账一直可以向微信查询",
+                "Only a payout by bank or WeChat Pay transfer that is overdue can be said to be paid or not by two "
+                "people; about profit sharing WeChat Pay can always be asked",
+            ),
+            state=payout.state if payout is not None else None,
+        )
+    return payout
+
+
+async def end_by_word(work: UnitOfWork, row: BreakRow) -> None:
+    """Book how an overdue payout ended, as the reason of its break says: paid after all, or never paid.
+
+    :raises ConflictProblem: it has ended meanwhile.
+    """
+    payout = await overdue_payout(work, row)
+    if row.reason == "never-paid":
+        Payouts(work).move(payout, "failed", reason=row.reason)
+        await settle_returned(work, payout)
+    else:
+        Payouts(work).move(payout, "paid", reason=row.reason)
+        await settle_paid(work, payout, payout.rail)
+    await end_overdue(work, payout)
 
 
 def _account_of(batch: PayoutBatchRow, payout: PayoutRow) -> str | None:

@@ -8,6 +8,7 @@ has left `payable` for good otherwise, and the payee would never get it; what wa
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bank_answers import BANK
 from services.break_keeping import solve_by_itself
+from services.overdue_payouts import end_by_word, overdue_payout
 from services.payout_booking import settle_after_all, settle_bounced
 from storage.breaks import BreakRow, Breaks, Reason
 from storage.leftovers import Leftovers
@@ -20,6 +21,10 @@ async def require_meaning(work: UnitOfWork, row: BreakRow, reason: Reason) -> No
     match reason:
         case "returned":
             await _returned(work, row)
+        case "never-paid":
+            await overdue_payout(work, row)
+        case "paid-after-all" if row.kind == "overdue":
+            await overdue_payout(work, row)
         case "paid-after-all":
             await _paid_after_all(work, row)
 
@@ -29,6 +34,9 @@ async def book_meaning(work: UnitOfWork, row: BreakRow) -> None:
 
     :raises ConflictProblem: it cannot be any more.
     """
+    if row.reason == "never-paid" or (row.reason == "paid-after-all" and row.kind == "overdue"):
+        await end_by_word(work, row)
+        return
     match row.reason:
         case "returned":
             payout = await _returned(work, row)

@@ -20,9 +20,11 @@ from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
 State = Literal["open", "explained", "solved"]
-Reason = Literal["platform-error", "our-error", "late", "agreed", "write-off", "returned", "paid-after-all"]
-"""returned: the bank sent a payout back that it had paid; paid-after-all: a payout had failed, or was paid, and money
-left for it all the same. Solving these books that."""
+Reason = Literal[
+    "platform-error", "our-error", "late", "agreed", "write-off", "returned", "paid-after-all", "never-paid"
+]
+"""returned: the bank sent a payout back that it had paid; paid-after-all: a payout had failed, or was paid, or is
+overdue, and money left for it all the same; never-paid: one that is overdue was not made. Solving these books that."""
 
 
 class BreakRow(Table, table=True):

@@ -10,7 +10,7 @@ from domain.access import Role, Scope
 from domain.problems import AuthorizationProblem, ConflictProblem
 from services.overdue_payouts import note_unanswered
 from services.settlement_reports import ReportService, Wanted
-from storage.breaks import BreakFilter
+from storage.breaks import BreakFilter, Reason
 from storage.events import Events
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
@@ -156,3 +156,42 @@ async def test_a_bank_that_does_not_answer_is_told_of_until_it_does(cashier: Cas
     assert (await cashier.answer(batch, PAID_1)).paid == 1
     assert await breaks_of(cashier) == []
     assert await untied(cashier) == []
+
+
+async def test_two_people_say_how_a_payout_ended_that_the_bank_never_answers(cashier: Cashier) -> None:
+    batch = await cashier.batch(AMOUNTS)
+    await cashier.files.make(QIAN, batch)
+    await cashier.answer(batch, FAILED_2)
+    cashier.office.clock.advance(days=11)
+    async with UnitOfWork(cashier.database) as work:
+        assert await note_unanswered(work, 10) == 2
+    reasons: dict[str | None, Reason] = {
+        cashier.numbers["P1"]: "never-paid",
+        cashier.numbers["P3"]: "paid-after-all",
+    }
+    before = await cashier.balances()
+    for each in (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items:
+        await cashier.breaks.explain(QIAN, each.id, reasons[each.number], "与银行核实，附回单")
+        assert await cashier.balances() == before, "one person alone books nothing"
+        await cashier.breaks.solve(WU, each.id)
+        before = await cashier.balances()
+        with pytest.raises(ConflictProblem):
+            await cashier.breaks.explain(QIAN, each.id, "never-paid", "再来一次")
+    found = await cashier.states()
+    assert (found["P1"][::2], found["P3"][::2]) == (("failed", "never-paid"), ("paid", "paid-after-all"))
+    assert (before["bank"], before["payable"]) == (AMOUNTS["P3"], AMOUNTS["P1"] + AMOUNTS["P2"])
+    assert await breaks_of(cashier) == []
+    assert await untied(cashier) == []
+    # The bank answers after all, and otherwise: that is another break.
+    await cashier.answer(batch, PAID_1)
+    assert [kind for kind, *_ in await breaks_of(cashier)] == ["state"]
+
+
+async def test_only_of_what_is_overdue_people_say_that_it_was_never_paid(cashier: Cashier) -> None:
+    batch = await cashier.batch(AMOUNTS)
+    await cashier.files.make(QIAN, batch)
+    await cashier.answer(batch, PAID_1)
+    await cashier.answer(batch, ("P1", "退票", "687.65", "", ""))
+    (found,) = (await cashier.breaks.list(QIAN, PageRequest(), BreakFilter())).items
+    with pytest.raises(ConflictProblem, match="overdue"):
+        await cashier.breaks.explain(QIAN, found.id, "never-paid", "没有付")
