@@ -25,6 +25,7 @@ from runtime.settings import Settings
 from services.customer_tags import CustomerTagService, Decision
 from services.definitions import DefinitionService
 from services.tag_trials import TagTrials, TriedKind
+from storage.crowds import MOST_RECORDS
 from storage.customer_tags import MOST_COUNTED
 from storage.engine import Database
 
@@ -195,6 +196,12 @@ def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:
         for each in found.grades
     ]
     show_rows(rows, as_json=False)
+    if found.too_many_records:
+        typer.echo(
+            f"记录超过 {MOST_RECORDS:,} 条，不像是一个人：规则和分级不再计算，保留上次的结果"
+            f" / more than {MOST_RECORDS:,} records, as no person has: rules and gradings do not look any more, "
+            "what they said last stays"
+        )
 
 
 def _rule_row(rule: RuleState) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from services.grading import explain_grades
 from services.tag_rules import RuleBook
 from services.tagging import mark_event, shared_tags, under_every_id
 from storage.audit import AuditLog
+from storage.crowds import Crowds
 from storage.customer_grades import CustomerGrades
 from storage.customer_scope import first_seen, require_customer
 from storage.customer_tags import CustomerTags
@@ -123,9 +124,10 @@ class CustomerTagService:
                 if mark.kind == "add" and mark.tag not in without
             ]
             grades = await CustomerGrades(work).of_customer(present)
+            crowds = await Crowds(work).among([present])
             if not await KeyScopes(work).whole([present], actor.scope):
                 carried = [replace(each, why=without_values(each.why)) for each in carried]
-        return TagsOfCustomer(present, carried, excluded, grades)
+        return TagsOfCustomer(present, carried, excluded, grades, bool(crowds))
 
     async def explain(self, actor: Actor, customer: UUID, tag: str) -> Explanation:
         """Why a customer carries a tag or a grade, or does not: every rule, grading and decision that gives it. Values

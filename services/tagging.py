@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from domain.events import Event
 from domain.ids import derived_id
 from domain.tags import LiveRule
@@ -16,6 +18,7 @@ from domain.tags.in_force import InForce
 from services.grading import graded_events
 from services.tag_evaluation import bring_up_to_date, is_among
 from services.tag_rules import RuleBook
+from storage.crowds import MOST_RECORDS
 from storage.customer_tags import CustomerTags
 from storage.customer_traits import GradeChange, TagChange
 from storage.engine import Database
@@ -25,11 +28,14 @@ from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
 from storage.unit_of_work import UnitOfWork
 
+log = structlog.get_logger(__name__)
+
 SOURCE = "/tandem/tags"
 OWN_GROUP = "Tandem"
 """The group of shared tags whose rule names none."""
 CHECKS_AT_ONCE = 2_000
 BACKFILL_AT_ONCE = 2_000
+_MOST_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Tagging:
     def __init__(self, database: Database, book: RuleBook | None = None) -> None:
         self._database = database
         self._book = book or RuleBook()
+        self._crowds: set[UUID] = set()
 
     async def evaluate(
         self,
@@ -77,6 +84,7 @@ class Tagging:
         anew = survivors | (present & moved)
         turned = await bring_up_to_date(work, current, gradings, present - anew, kinds=kinds)
         survived = await bring_up_to_date(work, current, gradings, anew)
+        self._tell_crowds(turned.crowds | survived.crowds)
         events = await _events(work, [*turned.tags, *survived.tags], shared)
         if shared:
             await Lookups(work).ask_about_contacts_of(moved)
@@ -102,6 +110,7 @@ class Tagging:
                 present = [customer for customer in mine if held[customer] is None]
                 regraded = [gradings[name] for name in names if name in gradings]
                 turned = await bring_up_to_date(work, live, regraded, present)
+                self._tell_crowds(turned.crowds)
                 changes += turned.tags
                 graded += turned.grades
             told = await _events(work, changes, shared_tags(current))
@@ -138,6 +147,7 @@ class Tagging:
             held = await tags.lock(moved) if moved else {}
             present = [customer for customer, target in held.items() if target is None]
             turned = await bring_up_to_date(work, live, gradings, present, among=rules, exact=True)
+            self._tell_crowds(turned.crowds)
             changes = turned.tags
             events = [*await _events(work, changes, shared_tags(current)), *graded_events(work, turned.grades)]
             await Events(work).add(await under_every_id(work, events), queue=False)
@@ -150,6 +160,14 @@ class Tagging:
             seen = {each.key: sum(is_among(customer, [each], rules) for customer in present) for each in both}
             await backfills.advance(seen, last, changes, is_last=len(customers) < limit)
         return _checked(len(present), changes, complete=False)
+
+    def _tell_crowds(self, crowds: frozenset[UUID]) -> None:
+        """Say once in the log of whom rules say nothing any more: every batch of a crowd brings it here."""
+        for customer in sorted(crowds - self._crowds):
+            log.warning("customer has too many records for tags", customer=str(customer), most=MOST_RECORDS)
+        if len(self._crowds) > _MOST_REMEMBERED:
+            self._crowds.clear()
+        self._crowds |= crowds
 
 
 def _checked(customers: int, changes: Sequence[TagChange], *, complete: bool) -> Checked:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.tags import LiveGrading, LiveRule
+from storage.crowds import Crowds
 from storage.customer_tags import RULES_AT_ONCE, CustomerTags
 from storage.grade_statements import steps_of
 from storage.prepared import run_by_index
@@ -48,13 +49,14 @@ class GradeChange:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What is another now."""
+    """What is another now. crowds: who was not looked at, see `storage.crowds`."""
 
     tags: list[TagChange]
     grades: list[GradeChange]
+    crowds: frozenset[UUID] = frozenset()
 
     def __add__(self, other: "Turned") -> "Turned":
-        return Turned([*self.tags, *other.tags], [*self.grades, *other.grades])
+        return Turned([*self.tags, *other.tags], [*self.grades, *other.grades], self.crowds | other.crowds)
 
 
 class CustomerTraits(Repository):
@@ -69,16 +71,19 @@ class CustomerTraits(Repository):
         exact: bool = False,
     ) -> Turned:
         """Write what rules and gradings say of these customers, who are locked (`CustomerTags.lock`); what turned.
+        What is written of a crowd stays as it is.
 
         exact: checks are set to the very instant; otherwise one that is too early stays.
         """
-        turned = Turned([], [])
-        if not customers:
-            return turned
-        ids = sorted(customers)
+        if not customers or not (rules or gradings):
+            return Turned([], [])
         if exact:
             names = [*(rule.name for rule in rules), *(grading.key for grading in gradings)]
-            await CustomerTags(self.work).forget_checks(ids, names)
+            await CustomerTags(self.work).forget_checks(customers, names)
+        turned = Turned([], [], await Crowds(self.work).among(customers))
+        ids = sorted(frozenset(customers) - turned.crowds)
+        if not ids:
+            return turned
         for some_rules, some_gradings in _at_once(rules, gradings):
             await self._bring_up_to_date(some_rules, some_gradings, ids, self.now, turned)
         return turned

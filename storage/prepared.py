@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import AsyncRawCursor
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Dialect, Select, text
+from sqlalchemy import Dialect, Select, TextClause, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -51,18 +51,25 @@ async def run_prepared(work: UnitOfWork, statement: Select[Any], given: Mapping[
 
 
 _WAYS = ("hashjoin", "mergejoin", "seqscan", "memoize")
-_BY_INDEX, _AS_IT_LIKES = (
-    text("SELECT " + ", ".join(f"set_config('enable_{way}', '{value}', true)" for way in _WAYS))
-    for value in ("off", "on")
-)
+_WAYS_IN_ORDER = (*_WAYS, "bitmapscan")
 
 
-async def run_by_index(work: UnitOfWork, statement: Select[Any], given: Mapping[str, Any]) -> Sequence[Any]:
+def _set(ways: Sequence[str], value: str) -> TextClause:
+    return text("SELECT " + ", ".join(f"set_config('enable_{way}', '{value}', true)" for way in ways))
+
+
+_BY_INDEX, _IN_ORDER, _AS_IT_LIKES = _set(_WAYS, "off"), _set(_WAYS_IN_ORDER, "off"), _set(_WAYS_IN_ORDER, "on")
+
+
+async def run_by_index(
+    work: UnitOfWork, statement: Select[Any], given: Mapping[str, Any], *, in_order: bool = False
+) -> Sequence[Any]:
     """As `run_prepared`, letting the planner find rows by index only.
 
     While tables grow their statistics are old: it would read all of them for a batch of customers.
+    in_order: walk an index entry by entry, never collect all of them first; for a statement that stops early.
     """
-    await work.session.execute(_BY_INDEX)
+    await work.session.execute(_IN_ORDER if in_order else _BY_INDEX)
     rows = await run_prepared(work, statement, given)
     await work.session.execute(_AS_IT_LIKES)
     return rows

@@ -63,6 +63,8 @@ _TABLES: Mapping[Kind, type[Any]] = {
     "order": OrderRow,
 }
 MOST_LINES = 50
+MOST_PASSED_OVER = 2_000
+"""Interactions of one key among which the newest of each kind are looked for; what is older stands in the timeline."""
 _BYTES = "C"
 
 
@@ -105,7 +107,7 @@ class Totals:
 
 
 class Profiles(Repository):
-    """Reads only; every method is bounded."""
+    """Reads only; every method but `totals` is bounded, whatever a customer has."""
 
     async def timeline(self, subject: Subject, before: Place | None, limit: int) -> list[Place]:
         """The newest places before one, of all kinds."""
@@ -124,16 +126,24 @@ class Profiles(Repository):
         return [rows[place] for place in places if place in rows]
 
     async def newest_interactions(self, subject: Subject, each: int) -> list[InteractionRow]:
-        """The newest interactions, so many of each kind, in one pass over those of the customer."""
-        row = InteractionRow
+        """The newest interactions, so many of each kind, in one pass over the newest of each key of the customer."""
+        row, keys = InteractionRow, _listed(_numbers(subject))
+        newest = (
+            select(col(row.id), col(row.kind), col(row.occurred_at))
+            .where(col(row.identity_id) == keys.c.value, visible(row, subject.scope))
+            .order_by(col(row.occurred_at).desc())
+            .limit(MOST_PASSED_OVER)
+            .correlate(keys)
+            .lateral("newest")
+        )
         numbered = (
             select(
-                col(row.id),
+                newest.c.id,
                 func.row_number()
-                .over(partition_by=col(row.kind), order_by=(col(row.occurred_at).desc(), col(row.id).desc()))
+                .over(partition_by=newest.c.kind, order_by=(newest.c.occurred_at.desc(), newest.c.id.desc()))
                 .label("place"),
             )
-            .where(col(row.identity_id) == func.any(_numbers(subject)), visible(row, subject.scope))
+            .select_from(keys.join(newest, true()))
             .subquery()
         )
         chosen = select(numbered.c.id).where(numbered.c.place <= each)

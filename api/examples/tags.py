@@ -32,7 +32,13 @@ _GRADE = {
     "since": AT,
     "why": [{"name": "付款一次以上", "points": 5}],
 }
-_TAGS = {"customer_id": _CUSTOMER, "carried": [_CARRIED], "excluded": [_MARK], "grades": [_GRADE]}
+_TAGS = {
+    "customer_id": _CUSTOMER,
+    "carried": [_CARRIED],
+    "excluded": [_MARK],
+    "grades": [_GRADE],
+    "too_many_records": False,
+}
 
 _VERSION: dict[str, Any] = {
     "namespace": "",

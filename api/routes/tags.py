@@ -87,12 +87,14 @@ class GradeOut(_Out):
 
 
 class CustomerTagsOut(_Out):
-    """customer_id: who stands for the customer now, after merges."""
+    """customer_id: who stands for the customer now, after merges. too_many_records: there are so many that rules and
+    gradings do not look at the customer any more; what they said last stays."""
 
     customer_id: UUID
     carried: list[CarriedTagOut]
     excluded: list[TagMarkOut]
     grades: list[GradeOut]
+    too_many_records: bool
 
 
 class RuleReasonOut(_Out):

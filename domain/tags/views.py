@@ -59,12 +59,14 @@ class CustomerGrade:
 
 @dataclass(frozen=True, slots=True)
 class TagsOfCustomer:
-    """carried: what counts now. excluded: tags that no rule gives this customer."""
+    """carried: what counts now. excluded: tags that no rule gives this customer. too_many_records: rules and gradings
+    do not look at this customer any more, what they said last stays."""
 
     customer_id: UUID
     carried: Sequence[CarriedTag]
     excluded: Sequence[TagMark]
     grades: Sequence[CustomerGrade] = ()
+    too_many_records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
