@@ -28,6 +28,7 @@ from services.selling import BATCH as SALES_BATCH
 from services.selling import Selling
 from services.settlements import SettlementService
 from services.streams import StreamDelivery
+from services.tag_keeping import TagKeeping
 from services.tagging import Tagging
 from services.unreconciled import Unreconciled
 from storage.engine import Database
@@ -89,8 +90,7 @@ class Drains:
         self._bill_schedules = bill_schedules
         self._unreconciled = unreconciled
         self._retention = retention
-        self._tagging = tagging
-        self._categories = CategoryFilling(database, tagging, selling)
+        self._tags = TagKeeping(tagging, CategoryFilling(database, tagging, selling))
         self._selling = selling
         self._terms = TermsTakingEffect(database)
         self._settlements = settlements
@@ -173,13 +173,8 @@ class Drains:
         return bool(started)
 
     async def _keep_tags(self) -> bool:
-        """Look at customers whom time may have given or taken a tag, at those whose articles got a category, then at
-        the next ones of a rule's new version."""
-        await self._tagging.measure()
-        checked = await self._tagging.check_due()
-        followed = await self._categories.fill()
-        filled = await self._tagging.backfill()
-        if not checked.complete or not filled.complete or not followed:
+        """See `services.tag_keeping`."""
+        if await self._tags.round():
             return True
         await pause(_CHECK_S)
         return False

@@ -1,8 +1,9 @@
 """The tag rules and gradings in force, read once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any, Generic
 
 import structlog
@@ -23,6 +24,9 @@ from storage.unit_of_work import UnitOfWork
 log = structlog.get_logger(__name__)
 
 _MOST_REMEMBERED = 2_000
+
+Measuring = Callable[[UnitOfWork], Awaitable[bool]]
+"""Measures something over everybody; False when there was nothing to measure."""
 
 
 class _Texts(Generic[L]):
@@ -126,21 +130,31 @@ class RuleBook:
             ready.append(now)
         return ready
 
-    async def measure(self, work: UnitOfWork, older_than: timedelta = MEASURE_EVERY) -> int:
-        """Measure the quantiles of RFM gradings that were not measured for so long, and, where something in force asks
-        for them, the usual purchase intervals; how many."""
-        breaks = GradingBreaks(work)
-        measured = int(await self._has_rhythms(work) and await PurchaseRhythms(work).measure())
+    async def due_measures(self, work: UnitOfWork) -> dict[str, Measuring]:
+        """What is to be measured now, by name: the quantiles of RFM gradings that were not for a day, and, where
+        something in force asks for them, the usual purchase intervals."""
+        found: dict[str, Measuring] = {}
+        if await self._has_rhythms(work) and await PurchaseRhythms(work).is_due():
+            found["purchase intervals"] = _measure_intervals
         for each in await self._gradings.in_force(work):
             for grading in each.versions:
-                if grading.active and grading.rfm is not None and await breaks.is_due(grading, older_than):
-                    measured += await breaks.measure(grading)
-        return measured
+                is_ranked = grading.active and grading.rfm is not None
+                if is_ranked and await GradingBreaks(work).is_due(grading, MEASURE_EVERY):
+                    found[f"{grading.key} {grading.version}"] = partial(_measure_breaks, grading)
+        return found
 
     async def _has_rhythms(self, work: UnitOfWork) -> bool:
         everything: list[InForce[Any]] = [*await self.current(work), *await self.gradings(work)]
         conditions = [condition for each in everything for version in each.versions for condition in version.conditions]
         return rhythms_of(conditions) != frozenset()
+
+
+async def _measure_intervals(work: UnitOfWork) -> bool:
+    return await PurchaseRhythms(work).measure()
+
+
+async def _measure_breaks(grading: LiveGrading, work: UnitOfWork) -> bool:
+    return await GradingBreaks(work).measure(grading)
 
 
 def _ranked(

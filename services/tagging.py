@@ -4,8 +4,10 @@ A customer is locked before the rules look, so of two batches about one person t
 a tag is gained exactly once however orders, checks and backfills fall together.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from storage.customer_tags import CustomerTags
 from storage.customer_traits import GradeChange, TagChange
 from storage.engine import Database
 from storage.events import Events
+from storage.failures import depends_on_rows
 from storage.identities import Customers
 from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills
@@ -36,6 +39,10 @@ OWN_GROUP = "Tandem"
 CHECKS_AT_ONCE = 2_000
 BACKFILL_AT_ONCE = 2_000
 _MOST_REMEMBERED = 1_000
+_CHECK_BUDGET_S = 30.0
+_MEASURE_BUDGET_S = 10.0
+_MEASURE_AGAIN_S = 6 * 3600.0
+_TOMORROW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class Tagging:
         self._database = database
         self._book = book or RuleBook()
         self._crowds: set[UUID] = set()
+        self._measures_again_at: dict[str, float] = {}
 
     async def evaluate(
         self,
@@ -90,8 +98,10 @@ class Tagging:
             await Lookups(work).ask_about_contacts_of(moved)
         return await under_every_id(work, [*events, *graded_events(work, [*turned.grades, *survived.grades])])
 
-    async def check_due(self, limit: int = CHECKS_AT_ONCE) -> Checked:
-        """Look again at customers for whom time may have changed an answer, the longest due first."""
+    async def check_due(self, limit: int = CHECKS_AT_ONCE, *, budget_s: float = _CHECK_BUDGET_S) -> Checked:
+        """Look again at customers for whom time may have changed an answer, the longest due first; nothing further is
+        begun when the budget is used up."""
+        end, in_time = time.monotonic() + budget_s, True
         async with UnitOfWork(self._database) as work:
             tags = CustomerTags(work)
             due = await tags.due(limit)
@@ -104,6 +114,8 @@ class Tagging:
             changes: list[TagChange] = []
             graded: list[GradeChange] = []
             for names, customers in _by_rules(due):
+                if not (in_time := time.monotonic() < end):
+                    break
                 mine = [customer for customer in customers if customer in held]
                 live = [rules[name] for name in names if name in rules]
                 await tags.forget_checks(mine, names)
@@ -116,17 +128,45 @@ class Tagging:
             told = await _events(work, changes, shared_tags(current))
             await Events(work).add(await under_every_id(work, [*told, *graded_events(work, graded)]))
         count = sum(len(customers) for customers in due.values())
-        return _checked(len(held), changes, complete=count < limit)
+        return _checked(len(held), changes, complete=in_time and count < limit)
+
+    async def put_off_check(self) -> None:
+        """Leave the check that is due the longest for tomorrow: the database does not finish it."""
+        async with UnitOfWork(self._database) as work:
+            tags = CustomerTags(work)
+            for rule, customers in (await tags.due(1)).items():
+                await tags.put_off(customers, rule, work.now + _TOMORROW)
+                log.error("a check of tags is put off", rule=rule, customer=str(customers[0]))
 
     async def measure(self) -> int:
-        """Measure anew, once a day, what RFM gradings rank customers by; how many were. The backfill does the rest."""
-        async with UnitOfWork(self._database) as work:
-            return await self._book.measure(work)
+        """Measure anew, once a day, what RFM gradings rank customers by; how many were. The backfill does the rest.
 
-    async def backfill(self, limit: int = BACKFILL_AT_ONCE) -> Checked:
+        One that the database does not finish is tried again after hours, and holds up no other.
+        """
+        measured, end = 0, time.monotonic() + _MEASURE_BUDGET_S
+        async with UnitOfWork(self._database) as work:
+            due = await self._book.due_measures(work)
+        for name, measure in due.items():
+            if time.monotonic() >= end:
+                break
+            if time.monotonic() < self._measures_again_at.get(name, 0.0):
+                continue
+            try:
+                async with UnitOfWork(self._database) as work:
+                    measured += await measure(work)
+            except Exception as error:
+                if not depends_on_rows(error):
+                    raise
+                self._measures_again_at[name] = time.monotonic() + _MEASURE_AGAIN_S
+                log.warning("a measure is put off", what=name, reason=str(error))
+        return measured
+
+    async def backfill(self, limit: int = BACKFILL_AT_ONCE, *, passing_over: bool = False) -> Checked:
         """Look at the next customers for whom another version of a rule counts than they were looked at with.
 
         Their events are remembered and start nothing: a new rule must not send everybody a message.
+        passing_over: go on behind them without a look, the database does not finish it; they follow with their next
+        record.
         """
         async with UnitOfWork(self._database) as work:
             backfills, tags = TagBackfills(work), CustomerTags(work)
@@ -144,6 +184,9 @@ class Tagging:
                 return Checked()
             customers = await tags.after(cursor, limit)
             moved = [each for each in customers if is_among(each, [*live, *gradings], rules)]
+            if passing_over:
+                log.error("a backfill passes customers over", customers=[str(each) for each in moved])
+                moved = []
             held = await tags.lock(moved) if moved else {}
             present = [customer for customer, target in held.items() if target is None]
             turned = await bring_up_to_date(work, live, gradings, present, among=rules, exact=True)

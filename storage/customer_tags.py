@@ -220,6 +220,13 @@ class CustomerTags(Repository):
             )
         )
 
+    async def put_off(self, customers: Collection[UUID], rule: str, until: datetime) -> None:
+        """Let these customers be looked at by a rule no sooner than that."""
+        mine = update(TagCheckRow).where(
+            col(TagCheckRow.customer_id) == func.any(list(customers)), col(TagCheckRow.rule) == rule
+        )
+        await self.session.execute(mine.values(due_at=until), execution_options={"synchronize_session": False})
+
     async def after(self, cursor: UUID | None, limit: int) -> list[UUID]:
         """The next customers that are there, by id."""
         statement = select(col(CustomerRow.id)).where(col(CustomerRow.merged_into).is_(None))

@@ -72,6 +72,12 @@ def is_too_slow(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError) and isinstance(error.orig, pg.QueryCanceled)
 
 
+def depends_on_rows(error: BaseException) -> bool:
+    """Whether the error may be due to the rows that were worked on: with fewer, or others, the work may go through."""
+    cause = error.__cause__ if isinstance(error, UnavailableProblem) else error
+    return is_too_slow(cause) or (isinstance(cause, DBAPIError) and is_refused(cause))
+
+
 def is_schema_behind(error: BaseException) -> bool:
     """Whether a table, a column or the application role is missing: nobody ran the migrations."""
     if not isinstance(error, DBAPIError):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Double, Interval, cast, func, literal, select, text
+from sqlalchemy import BigInteger, Double, Interval, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col
 
@@ -13,11 +13,10 @@ from domain.tags.rfm import Breaks
 from storage.customer_tag_tables import GradingBreaksRow
 from storage.fact_columns import shelf_of
 from storage.identities import IdentityRow
-from storage.measuring import Measuring
+from storage.measuring import LONGEST, Measuring
 from storage.recordsets import table_of
 from storage.unit_of_work import Repository
 
-_LONGEST = text("SELECT set_config('statement_timeout', '300s', true)")
 _IDENTITIES = table_of(IdentityRow)
 
 
@@ -71,7 +70,7 @@ class GradingBreaks(Repository):
                 )
             )
         )
-        await self.session.execute(_LONGEST)
+        await self.session.execute(LONGEST)
         days, orders, kept_minor = (await self.session.execute(statement)).one()
         if days is None:
             return False

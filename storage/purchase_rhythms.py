@@ -30,7 +30,7 @@ from sqlmodel import Field, col
 
 from domain.access import Scope
 from domain.tags.facts import PAID_STATUSES
-from storage.measuring import Measuring
+from storage.measuring import LONGEST, Measuring
 from storage.orders import OrderLineRow, OrderRow
 from storage.recordsets import table_of
 from storage.scoping import visible
@@ -150,12 +150,15 @@ class PurchaseRhythms(Repository):
         rows = await self.session.execute(select(_USUAL.c.category, _USUAL.c.days).where(_USUAL.c.category != _ALL))
         return {row.category: row.days for row in rows}
 
+    async def is_due(self) -> bool:
+        """Whether what is usual was not measured for a day; in the first days sooner, see `Measuring`."""
+        return await Measuring(self.work).is_due(await self.measured_at())
+
     async def measure(self) -> bool:
-        """Measure what is usual over the orders of two years, unless that was done within a day; in the first days
-        sooner, see `Measuring`."""
-        if not await Measuring(self.work).is_due(await self.measured_at()):
+        """Measure what is usual over the orders of two years, unless it is not due yet."""
+        if not await self.is_due():
             return False
-        await self.session.execute(_LONGEST)
+        await self.session.execute(LONGEST)
         await self.session.execute(
             _MEASURE,
             {
@@ -170,7 +173,6 @@ class PurchaseRhythms(Repository):
         return True
 
 
-_LONGEST = text("SELECT set_config('statement_timeout', '300s', true)")
 _MEASURE = text(
     """
     WITH bought AS (
