@@ -173,12 +173,17 @@ class ErasureWorker:
                     changed = await erasing.empty_records(person.identities, batch)
                     _emptied(row, changed, not any(changed.values()), work.now)
                 case "traits":
-                    forgotten = [await each.forget(work, person.names) for each in self._traits]
-                    _emptied(row, {"traits": sum(forgotten)}, True, work.now)
+                    _emptied(row, await self._forget_traits(work, person), True, work.now)
                 case "keys":
-                    _emptied(row, await erasing.delete_keys(person.identities, person.names), True, work.now)
+                    changed = await erasing.delete_keys(person.identities, person.names)
+                    # Whoever was looking at the person when it began may have written since.
+                    traits = await self._forget_traits(work, person)
+                    _emptied(row, {**changed, **traits}, True, work.now)
                     told = {"rows": row.changed} | ({"unreadable": row.unreadable} if row.unreadable else {})
                     await AuditLog(work).record(_ERASURE, "customer.erased", f"customer:{row.customer_id}", told)
+
+    async def _forget_traits(self, work: UnitOfWork, person: Person) -> dict[str, int]:
+        return {"traits": sum([await each.forget(work, person.names) for each in self._traits])}
 
     async def _runs(self, claimed: ErasureRow, batch: int) -> None:
         """End and forget the runs of the next batch: first in Temporal, then here."""

@@ -29,6 +29,7 @@ from domain.tags import LiveRule
 from domain.tags.views import TagMark
 from storage.crowds import Crowds
 from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagCheckRow, TagMarkRow
+from storage.erasures import is_erased
 from storage.identities import CustomerRow, IdentityRow
 from storage.prepared import run_by_index
 from storage.recordsets import table_of
@@ -87,14 +88,15 @@ class CustomerTags(Repository):
     """Tags by rules, the checks that time makes due, and marks."""
 
     async def lock(self, customers: Collection[UUID], *, skip_locked: bool = False) -> dict[UUID, UUID | None]:
-        """Let nobody else change tags of these customers until the unit ends; whom each was merged into.
+        """Let nobody else change tags of these customers until the unit ends; whom each was merged into. Who is erased
+        is left out.
 
         What others wrote of them before is seen by every statement that follows. With `skip_locked` those that
         somebody else holds are left out.
         """
         statement = (
             select(col(CustomerRow.id), col(CustomerRow.merged_into))
-            .where(col(CustomerRow.id) == func.any(list(customers)))
+            .where(col(CustomerRow.id) == func.any(list(customers)), ~is_erased(col(CustomerRow.id)))
             .order_by(col(CustomerRow.id))
             .with_for_update(key_share=True, skip_locked=skip_locked)
         )
@@ -125,7 +127,7 @@ class CustomerTags(Repository):
             await self.session.execute(
                 delete(TagCheckRow).where(col(TagCheckRow.customer_id) == func.any(list(lately)))
             )
-        return frozenset(targets.values())
+        return frozenset(new for new in targets.values() if new in known)
 
     async def _hand_over(self, targets: Mapping[UUID, UUID], handed: "_Handed") -> None:
         """Let survivors have what they have not and one of the merged has: nobody gains it by turning out to be two."""
@@ -200,10 +202,10 @@ class CustomerTags(Repository):
         return found
 
     async def due(self, limit: int) -> dict[str, list[UUID]]:
-        """The customers whose check is due, the longest due first, by rule."""
+        """The customers whose check is due, the longest due first, by rule; nobody who is erased."""
         statement = (
             select(col(TagCheckRow.rule), col(TagCheckRow.customer_id))
-            .where(col(TagCheckRow.due_at) <= self.now)
+            .where(col(TagCheckRow.due_at) <= self.now, ~is_erased(col(TagCheckRow.customer_id)))
             .order_by(col(TagCheckRow.due_at))
             .limit(limit)
         )
@@ -228,11 +230,12 @@ class CustomerTags(Repository):
         await self.session.execute(mine.values(due_at=until), execution_options={"synchronize_session": False})
 
     async def after(self, cursor: UUID | None, limit: int) -> list[UUID]:
-        """The next customers that are there, by id."""
-        statement = select(col(CustomerRow.id)).where(col(CustomerRow.merged_into).is_(None))
+        """The next customers that are there, by id; nobody who is erased."""
+        row = CustomerRow
+        statement = select(col(row.id)).where(col(row.merged_into).is_(None), ~is_erased(col(row.id)))
         if cursor is not None:
-            statement = statement.where(col(CustomerRow.id) > cursor)
-        return list(await self.session.scalars(statement.order_by(col(CustomerRow.id)).limit(limit)))
+            statement = statement.where(col(row.id) > cursor)
+        return list(await self.session.scalars(statement.order_by(col(row.id)).limit(limit)))
 
     async def count_customers(self) -> int:
         """How many customers there are, as the statistics of the database say; exact below ten thousand."""

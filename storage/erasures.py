@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, Uuid, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, LargeBinary, SmallInteger, Uuid, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col
 
@@ -58,6 +58,11 @@ class ErasedKeyRow(Table, table=True):
     key_id: str
     digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
     erasure_id: UUID = Field(index=True, sa_column_args=[ForeignKey("erasures.id")])
+
+
+def is_erased(customer: Any) -> ColumnElement[bool]:
+    """Whether somebody asked to erase this customer: the row of a customer stays, and is nobody's."""
+    return select(col(ErasureRow.id)).where(col(ErasureRow.customer_id) == customer).exists()
 
 
 class Erasures(Repository):
