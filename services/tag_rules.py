@@ -164,4 +164,4 @@ def _ranked(
     known = breaks.get((grading.name, grading.version))
     if grading.rfm is None:
         return grading, digest
-    return None if known is None else (grading.with_breaks(known), content_digest(f"{digest} {known}"))
+    return None if known is None else (grading.with_breaks(known), content_digest(f"{digest} above {known}"))

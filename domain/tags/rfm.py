@@ -8,8 +8,12 @@
         - { name: 重要挽留, m: 4 }
         - { name: 一般 }
 
-With four quantiles each score is 1 to 5. Once the values at the quantiles are known, a segment is a stage like any
-other: so it follows every order, and the mere passing of time.
+With four quantiles each score is 1 to 5: it is one more for each value at a quantile that somebody is better than. So
+no more than a fifth have 5 for orders or money, however many have the same: where two thirds bought once, they have 1.
+Days are counted whole and lie close together, so a day itself counts as better: who bought on it has its score.
+
+Once the values at the quantiles are known, a segment is a stage like any other: so it follows every order, and the mere
+passing of time.
 """
 
 from collections.abc import Mapping
@@ -83,9 +87,9 @@ def condition_of(segment: Segment, rfm: Rfm, breaks: Breaks) -> Group | None:
     if segment.r > 1:
         parts.append(_leaf(rfm, "latest", "at", Bounds(newer=timedelta(days=breaks.days[segment.r - 2]))))
     if segment.f > 1:
-        parts.append(_leaf(rfm, "count", "", Bounds(low=breaks.orders[segment.f - 2])))
+        parts.append(_leaf(rfm, "count", "", Bounds(low=breaks.orders[segment.f - 2] + 1)))
     if segment.m > 1:
-        parts.append(_leaf(rfm, "sum", "kept", Bounds(low=breaks.kept_minor[segment.m - 2])))
+        parts.append(_leaf(rfm, "sum", "kept", Bounds(low=breaks.kept_minor[segment.m - 2] + 1)))
     return Group("all", tuple(parts)) if parts else None
 
 

@@ -151,6 +151,28 @@ async def test_rfm_ranks_among_everybody_and_follows_every_order(database: Datab
     assert (await grades(database, poorest))["rfm"][0] == "重要挽留"
 
 
+async def test_who_bought_once_as_most_did_does_not_buy_often(database: Database, clock: SteppedClock) -> None:
+    """Of twenty buyers 13 bought once and four twice: the values at 20, 40 and 60 % are all the same."""
+    await publish(database, *SHIPPED)
+    bought = [1] * 13 + [2] * 4 + [3] * 3
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, len(bought))
+        for place, ((_, identity), count) in enumerate(zip(people, bought, strict=True)):
+            # Half of them lately, and money back from a third.
+            at = clock.now - timedelta(days=5 + place % 2 * 300 + place)
+            paid = [order(f"E{place}-{number}", at, 100_000 if place % 3 else 0) for number in range(count)]
+            await add_records(work, [(identity, *each) for each in paid])
+    tagging = Tagging(database)
+    await tagging.measure()
+    while not (await tagging.backfill()).complete:
+        pass
+    seen = [(await grades(database, customer))["rfm"][0] or "" for customer, _ in people]
+    often = {"重要价值", "重要保持", "一般价值", "一般保持"}
+    assert not often & set(seen[:13]), "once is not often"
+    assert {each in often for each in seen[13:]} == {True}
+    assert "一般发展" in seen[:13], "lately, once, for nothing"
+
+
 async def test_ranks_do_not_hold_for_a_day_while_the_past_still_comes_in(
     database: Database, clock: SteppedClock
 ) -> None:
@@ -158,7 +180,7 @@ async def test_ranks_do_not_hold_for_a_day_while_the_past_still_comes_in(
     tagging = Tagging(database)
     customer, identity = await somebody(database)
     await happens(database, customer, identity, order("first", clock.now - timedelta(days=1), 9_900))
-    assert (await tagging.measure(), await tagging.measure()) == (1, 0), "the first buyer is the best there is"
+    assert (await tagging.measure(), await tagging.measure()) == (1, 0), "there is nobody to rank them with"
     await _past_comes_in(database, clock)
     clock.advance(minutes=2)
     assert (await tagging.measure(), await tagging.measure()) == (1, 0)
