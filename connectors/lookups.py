@@ -5,12 +5,13 @@ goes the way of a push: into the inbox, and is read there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.canonical import KeyKind
+from domain.problems import ProblemError
 from domain.tags.sharing import Change, Seen, TagName
 
 
@@ -30,6 +31,15 @@ class LookedUp:
 
     record: Verified | None
     held: Mapping[str, Seen] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What became of changes of tags. numbers: of the tags that were added. refused: members at whose contact the
+    platform does not let them be changed, and why; at everybody else's they were."""
+
+    numbers: Mapping[TagName, str]
+    refused: Mapping[str, ProblemError] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -52,10 +62,11 @@ class SharesTags(Protocol):
     async def tag_numbers(self) -> frozenset[str]:
         """The numbers of all tags that the platform has now."""
 
-    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
-        """Make the changes at each member's contact, and the tags that are missing; the numbers of those added.
+    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Marked:
+        """Make the changes at each member's contact, and the tags that are missing.
 
-        Making them again changes nothing, so repeating is safe.
+        What is about one member is told of that member, and raised is what everybody has. Making them again changes
+        nothing, so repeating is safe.
         """
 
 

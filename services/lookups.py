@@ -165,10 +165,17 @@ class LookupService:
             if not changes:
                 await Lookups(work).answered(claimed)
         if self._sharing is not None and sharing is not None and changes:
-            numbers = await sharing.change_tags(claimed.value, changes)
+            marked = await sharing.change_tags(claimed.value, changes)
+            # Who is no contact any more is told of by a push of its own.
+            refused = {who: why for who, why in marked.refused.items() if not isinstance(why, NotFoundProblem)}
             async with UnitOfWork(self._database) as work:
-                await self._sharing.done(work, claimed, numbers)
-                await Lookups(work).answered(claimed)
+                await self._sharing.done(work, claimed, marked)
+                if refused:
+                    problem = "; ".join(f"{member}: {why}" for member, why in sorted(refused.items()))
+                    log.warning("members cannot be given tags", account=claimed.account_id, why=problem)
+                    await Lookups(work).failed(claimed, problem, None)
+                else:
+                    await Lookups(work).answered(claimed)
 
     async def _put_off(self, claimed: Claimed, problem: ProblemError) -> None:
         said = problem.problem.as_dict()

@@ -7,11 +7,11 @@ reads or changes it meanwhile. What will be done there is written down before it
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
+from connectors.lookups import Marked
 from domain.access import system_actor
 from domain.tags.sharing import (
     Change,
     Seen,
-    TagName,
     Turned,
     done,
     misses_any,
@@ -68,10 +68,12 @@ class SharedTags:
         await Lookups(work).agree_on_tags(claimed.identity_id, shown_agreed(noted))
         return changes
 
-    async def done(self, work: UnitOfWork, claimed: Claimed, numbers: Mapping[TagName, str]) -> None:
-        """The platform did what was noted. numbers: of the tags that were added."""
+    async def done(self, work: UnitOfWork, claimed: Claimed, marked: Marked) -> None:
+        """The platform did what was noted, but where it refused."""
         noted = read_agreed(await Lookups(work).agreed_tags(claimed.identity_id))
-        await Lookups(work).agree_on_tags(claimed.identity_id, shown_agreed(done(noted, numbers)))
+        await Lookups(work).agree_on_tags(
+            claimed.identity_id, shown_agreed(done(noted, marked.numbers, marked.refused))
+        )
 
 
 async def _decide(work: UnitOfWork, customer: UUID, claimed: Claimed, found: Turned, shared: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from connectors.accounts import Account
 from connectors.errors import asked_first, still_unknown, wrong_setting
 from connectors.http import Link
-from connectors.lookups import KnownContact, LookedUp
+from connectors.lookups import KnownContact, LookedUp, Marked
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import optional_text, text, whole_number
 from connectors.wecom.api import PLATFORM, WecomApi
@@ -36,7 +36,7 @@ from domain.catalog.wecom import (
     TagArguments,
 )
 from domain.problems import NotFoundProblem, ProblemError, Text
-from domain.tags.sharing import Change, TagName
+from domain.tags.sharing import Change
 
 # After silence, how long the platform may still be at work before its list of messages can be believed.
 SETTLE_S = 5.0
@@ -71,7 +71,7 @@ class WecomCorp:
         """See `connectors.lookups.SharesTags`."""
         return frozenset(await self._tags.names())
 
-    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
+    async def change_tags(self, value: str, changes: Mapping[str, Change]) -> Marked:
         """See `connectors.lookups.SharesTags`."""
         return await self._tags.change(value, changes)
 

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.errors import missing_in_answer
+from connectors.lookups import Marked
 from connectors.reading import mapping, text
 from connectors.wecom.api import PLATFORM, WecomApi
-from domain.problems import ConflictProblem
+from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
 from domain.tags.sharing import Change, TagName
+
+_OF_THE_MEMBER = (NotFoundProblem, AuthorizationProblem, ValidationProblem)
+"""They are no contact any more, outside of the application's scope, or have left the corp."""
 
 
 class CorpTags:
@@ -55,19 +59,25 @@ class CorpTags:
                 return text(tag, "id"), True
         raise missing_in_answer(PLATFORM, "tag_group.tag")
 
-    async def change(self, external_userid: str, changes: Mapping[str, Change]) -> Mapping[TagName, str]:
-        """Set and take tags at the contacts of several members; the numbers of those that were set."""
+    async def change(self, external_userid: str, changes: Mapping[str, Change]) -> Marked:
+        """Set and take tags at the contacts of several members; one who is out of reach holds up no other."""
         wanted = sorted({key for change in changes.values() for key in change.add})
         known = {key: number for number, key in (await self.names()).items()} if wanted else {}
         numbers = {TagName(*key): known.get(key) or (await self.ensure(*key))[0] for key in wanted}
+        refused: dict[str, ProblemError] = {}
         for member, change in sorted(changes.items()):
             payload: dict[str, Any] = {"userid": member, "external_userid": external_userid}
             if change.add:
                 payload["add_tag"] = [numbers[key] for key in change.add]
             if change.remove:
                 payload["remove_tag"] = list(change.remove)
-            await self._api.change("externalcontact/mark_tag", payload)
-        return numbers
+            try:
+                await self._api.change("externalcontact/mark_tag", payload)
+            except _OF_THE_MEMBER as problem:
+                if problem.problem.as_dict().get("cause") == "address":
+                    raise
+                refused[member] = problem
+        return Marked(numbers, refused)
 
     async def mark(
         self, userid: str, external_userid: str, *, add: str | None = None, remove: str | None = None

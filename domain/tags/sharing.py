@@ -168,10 +168,13 @@ def wishes(after: Agreed, carried: Collection[str], shared: Mapping[str, str]) -
     return noted, changes
 
 
-def done(noted: Agreed, numbers: Mapping[TagName, str]) -> Agreed:
-    """What is agreed on once the changes were made. numbers: of the tags that were added."""
+def done(noted: Agreed, numbers: Mapping[TagName, str], without: Collection[str] = ()) -> Agreed:
+    """What is agreed on once the changes were made. numbers: of the tags that were added. without: members at whose
+    contact nothing was changed: what was noted of it stays."""
     return {
-        member: AgreedContact(
+        member: contact
+        if member in without
+        else AgreedContact(
             since=contact.since,
             tags=tuple(
                 tag.model_copy(update={"standing": "there", "number": numbers.get(tag.key, tag.number)})
