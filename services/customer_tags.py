@@ -33,7 +33,7 @@ from storage.audit import AuditLog
 from storage.crowds import Crowds
 from storage.customer_grades import CustomerGrades
 from storage.customer_scope import first_seen, require_customer
-from storage.customer_tags import CustomerTags
+from storage.customer_tags import Compared, CustomerTags
 from storage.customer_traits import CustomerTraits
 from storage.engine import Database
 from storage.events import Events
@@ -210,8 +210,7 @@ class CustomerTagService:
                 batch = await tags.after(cursor, _PREVIEW_AT_ONCE)
                 drawn = [each for each in batch if tried.bucket(each) < buckets(share_percent)]
                 found = await tags.compare([rule], drawn) if drawn else []
-                gaining = [each.customer_id for each in found if each.holds and not each.was_held]
-                losing = [each.customer_id for each in found if each.was_held and not each.holds]
+                gaining, losing = await _turning(tags, rule, found)
                 for samples, some in ((gained_samples, gaining), (lost_samples, losing)):
                     samples.extend(await _samples(work, some, actor.scope, _MOST_SAMPLES - len(samples)))
             complete = len(batch) < _PREVIEW_AT_ONCE
@@ -331,6 +330,19 @@ class _Decided:
     by: str
     reason: str
     details: dict[str, str]
+
+
+async def _turning(tags: CustomerTags, rule: LiveRule, found: Sequence[Compared]) -> tuple[list[UUID], list[UUID]]:
+    """Who would carry a tag and does not now, and who does now and would not, whatever else gives it to them."""
+    given = [(each.customer_id, rule.tag) for each in found if each.holds]
+    taken = [
+        (each.customer_id, each.was_tag)
+        for each in found
+        if each.was_held and (not each.holds or each.was_tag != rule.tag)
+    ]
+    carried = await tags.tags_elsewhere({*given, *taken})
+    gaining = [customer for customer, tag in given if (customer, tag) not in carried]
+    return gaining, [customer for customer, tag in taken if carried.get((customer, tag)) == 1]
 
 
 async def _samples(work: UnitOfWork, customers: Sequence[UUID], scope: Scope, most: int) -> list[UUID]:

@@ -74,12 +74,13 @@ _HANDED = (
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A rule's answer and what is written."""
+    """A rule's answer and what is written. was_tag: the tag that it gave, its own when nothing is written."""
 
     customer_id: UUID
     rule: str
     holds: bool
     was_held: bool
+    was_tag: str
     turns_at: datetime | None
     why: list[dict[str, Any]]
 
@@ -174,7 +175,7 @@ class CustomerTags(Repository):
             statement = compare(tuple(rules[start : start + RULES_AT_ONCE]))
             rows = await run_by_index(self.work, statement, {"customers": looked_at, "now": self.now})
             found += [
-                Compared(row.customer_id, row.rule, row.holds, row.was_held, row.turns_at, row.why or [])
+                Compared(row.customer_id, row.rule, row.holds, row.was_held, row.was_tag, row.turns_at, row.why or [])
                 for row in rows
             ]
         return found

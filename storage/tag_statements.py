@@ -80,14 +80,14 @@ def answer(condition: Condition | None, measures: Measures) -> Answer:
 def compare(rules: Rules) -> Select[Any]:
     """Parameters `customers` (ids) and `now`. What each rule says of each customer, beside what is written; that stays.
 
-    Gives back: customer_id, rule, holds, was_held, turns_at, why.
+    Gives back: customer_id, rule, holds, was_held, was_tag, turns_at, why.
     """
     who = customers_given()
     keys = keys_of(who)
     measures = Measures(leaves_of(rules), who, keys, written_beside(who, keys))
     row = judged(rules, measures, explained=True).c
     turns_at = func.nullif(row.turns_at, NEVER).label("turns_at")
-    return select(row.customer_id, row.rule, row.holds, row.was_held, turns_at, row.why)
+    return select(row.customer_id, row.rule, row.holds, row.was_held, row.was_tag, turns_at, row.why)
 
 
 def leaves_of(rules: Rules) -> list[Leaf]:

@@ -131,7 +131,8 @@ class Preview:
     """What a rule would change. examined of customers: how many were looked at before the time was up; share_percent:
     of these, for how many it would count.
 
-    holds: customers that would carry the tag by it; gained, lost: against the version in force, with a few of them.
+    holds: customers for whom the rule would hold; gained, lost: who would carry a tag and does not now, and the other
+    way round, whatever else gives it to them, with a few of them.
     """
 
     rule: str

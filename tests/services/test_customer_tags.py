@@ -22,6 +22,7 @@ from tests.services.test_tagging import happens, publish, rule, somebody
 AGENT = an_actor("li.lei", Role.AGENT)
 OPS = an_actor("ops", Role.OPS)
 THREE = "all: [ { orders: { count: { at-least: 3 } } } ]"
+NINE_AT_MOST = "all: [ { orders: { count: { at-most: 9 } } } ]"
 
 
 async def tags_of(database: Database, customer: UUID) -> list[str]:
@@ -84,6 +85,34 @@ async def test_a_preview_tells_who_would_gain_and_lose_and_writes_nothing(
     for curious in (AGENT, an_actor("audit", Role.AUDITOR)):
         with pytest.raises(AuthorizationProblem):
             await CustomerTagService(database).preview(curious, stricter)
+
+
+async def test_a_preview_counts_who_comes_to_carry_the_tag_and_not_whom_the_rule_is_new_for(
+    database: Database, clock: SteppedClock
+) -> None:
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 6)
+        for place, (_, identity) in enumerate(people):
+            await add_records(work, [(identity, *order(f"E{place}-{n}", clock.now)) for n in range(place)])
+    await publish(database, rule(THREE, name="three", tag="常客"))
+    await Tagging(database).backfill()
+    tags, (nobody, by_hand, free, *_) = CustomerTagService(database), [customer for customer, _ in people]
+    await tags.decide(AGENT, by_hand, "常客", "add", "门店老客")
+    await tags.decide(AGENT, free, "常客", "exclude", "员工账号")
+    once = THREE.replace("3", "1")
+    found = await tags.preview(OPS, rule(once, name="other", tag="常客").text)
+    assert (found.holds, found.gained, found.lost) == (4, 0, 0), (
+        "three by the other rule, one by hand, one is kept free"
+    )
+    found = await tags.preview(OPS, rule(NINE_AT_MOST, name="other", tag="常客").text)
+    assert (found.gained, found.gained_samples) == (1, [nobody])
+    # The rule in force lets go: who has the tag by hand as well keeps it.
+    await tags.decide(AGENT, people[5][0], "常客", "add", "门店老客")
+    found = await tags.preview(OPS, rule(THREE.replace("3", "9"), name="three", version="1.1.0", tag="常客").text)
+    assert (found.lost, sorted(found.lost_samples)) == (2, sorted(customer for customer, _ in people[3:5]))
+    # Under another name everybody's tag is another one.
+    found = await tags.preview(OPS, rule(THREE, name="three", version="1.1.0", tag="老客").text)
+    assert (found.gained, found.lost) == (3, 2)
 
 
 async def test_a_tag_by_hand_stays_when_the_rule_lets_go(database: Database, clock: SteppedClock) -> None:
