@@ -15,6 +15,7 @@ from sqlmodel import AutoString, Field, col, select
 
 from domain.canonical.consents import Channel, ConsentState, Purpose
 from domain.customers.consents import Statement, newest_first
+from storage.encryption import EncryptedText
 from storage.identities import IdentityRow
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
@@ -32,7 +33,7 @@ class ConsentRow(Table, table=True):
     purpose: Purpose = Field(sa_type=AutoString)
     channel: Channel | None = Field(default=None, sa_type=AutoString)
     state: ConsentState = Field(sa_type=AutoString)
-    source: str
+    source: str = Field(sa_type=EncryptedText("consents.source"))
     at: datetime = instant()
     recorded_at: datetime = instant()
     made_by: str | None = None

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from domain.releases import BUCKETS
+from storage.encryption import EncryptedText
 from storage.tables import Table, identifier, instant
 
 
@@ -58,7 +59,7 @@ class TagMarkRow(Table, table=True):
     kind: str
     source: str
     actor: str
-    reason: str
+    reason: str = Field(sa_type=EncryptedText("tag_marks.reason"))
     marked_at: datetime = instant()
     ended_at: datetime | None = instant(optional=True)
     ended_by: str | None = None

@@ -7,7 +7,8 @@ audit key never coincide.
 Rotation: put a new key in front of the setting; new values use it, old ones stay readable; `storage.rekey.rekey`
 rewrites them; then the old key may go (audit entries are never rewritten: keep it while they must be readable).
 
-Stored layout: `0x01 | length of key id | key id | 12-byte nonce | ciphertext and 16-byte tag`.
+Stored layout: `0x01 | length of key id | key id | 12-byte nonce | ciphertext and 16-byte tag`. Of columns that were in
+plain text once: `0x00 | plaintext`, until they are rewritten.
 """
 
 import hmac
@@ -34,6 +35,9 @@ KEY_BYTES = 32
 _LAYOUT = 1
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_PLAIN = b"\x00"
+_ONCE_PLAIN = frozenset({"consents.source", "identity_decisions.reason", "suppressions.note", "tag_marks.reason"})
+"""Columns that 0080 of the schema began to encrypt. Nothing else is read that no key vouches for."""
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
@@ -79,6 +83,8 @@ class Keyring:
         :raises ConfigurationProblem: its key is not in the keyring any more.
         :raises RuntimeProblem: it was altered, belongs to another column, or its key has another value today.
         """
+        if stored[:1] == _PLAIN and context in _ONCE_PLAIN:
+            return stored[1:]
         key_id, header_length = _read_header(stored, context)
         if key_id not in self._keys:
             raise ConfigurationProblem(

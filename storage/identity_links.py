@@ -12,6 +12,7 @@ from sqlmodel import Field, col
 from domain.customers.identity import Decision, Link
 from domain.customers.strength import Tier
 from storage.bulk import fetch
+from storage.encryption import EncryptedText
 from storage.identities import IdentityRow, StoredKey
 from storage.tables import Table, identifier, instant
 from storage.unit_of_work import Repository
@@ -51,7 +52,7 @@ class IdentityDecisionRow(Table, table=True):
     id: UUID = identifier()
     verdict: str
     actor: str
-    reason: str
+    reason: str = Field(sa_type=EncryptedText("identity_decisions.reason"))
     decided_at: datetime = instant()
     undone_at: datetime | None = instant(optional=True)
     undone_by: str | None = None

@@ -25,6 +25,7 @@ from sqlmodel import Field, col
 
 from domain.access import Scope
 from storage.bulk import fetch
+from storage.encryption import EncryptedText
 from storage.identities import IdentityRow
 from storage.orders import RefundRow
 from storage.scoping import visible
@@ -51,7 +52,7 @@ class SuppressionRow(Table, table=True):
         default=None, sa_type=BigInteger, sa_column_args=[ForeignKey("refunds.id", ondelete="CASCADE")]
     )
     reason: str
-    note: str | None = None
+    note: str | None = Field(default=None, sa_type=EncryptedText("suppressions.note"), nullable=True)
     made_by: str | None = None
     until: datetime | None = instant(optional=True)
     made_at: datetime = instant()

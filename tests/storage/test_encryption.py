@@ -2,13 +2,18 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
+from domain.access import Scope
 from domain.problems import ConfigurationProblem, RuntimeProblem
+from storage.customer_tags import CustomerTags
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.rekey import rekey
 from storage.secrets import Secrets
+from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
+from tests.people import add_customers
 
 OLD, NEW = b"1" * 32, b"2" * 32
 
@@ -79,3 +84,40 @@ async def test_no_plaintext_reaches_the_table_and_an_old_key_can_go(database_url
         assert await Secrets(work).find("youzan_2") == {"app_secret": "in-the-clear"}
         assert await Secrets(work).find("written_during") == "new"
     await after.close()
+
+
+async def test_what_people_write_about_customers_is_sealed_also_what_they_wrote_before_it_was(
+    database_url: str,
+) -> None:
+    database = Database(database_url, Keyring({"k1": OLD}))
+    async with UnitOfWork(database) as work:
+        ((customer, identity),) = await add_customers(work, 1)
+        await CustomerTags(work).mark(identity, "断粮", "exclude", "manual", "li", "宠物走失")
+        await CustomerTags(work).mark(identity, "高价值", "add", "manual", "li", "门店老客")
+        await Suppressions(work).silence([identity], None, "家中有丧事", "li", None)
+    plain = "UPDATE {} SET {column} = decode('00', 'hex') || convert_to('从前写的', 'UTF8') WHERE {}"
+    async with UnitOfWork(database) as work:
+        # As 0080 of the schema left it.
+        for table, column, where in (("tag_marks", "reason", "kind = 'add'"), ("suppressions", "note", "true")):
+            await work.session.execute(text(plain.format(table, where, column=column)))
+        (sealed,) = await work.session.scalars(text("SELECT reason FROM tag_marks WHERE kind = 'exclude'"))
+        assert "宠物走失".encode() not in bytes(sealed)
+        told = {mark.kind: mark.reason for mark in await CustomerTags(work).marks(customer)}
+        assert told == {"exclude": "宠物走失", "add": "从前写的"}
+        (row,) = await Suppressions(work).of(customer, Scope.everything())
+        assert row.note == "从前写的"
+    assert await rekey(database) == {"suppressions.note": 1, "tag_marks.reason": 1}
+    async with UnitOfWork(database) as work:
+        stored = await work.session.scalars(
+            text("SELECT reason FROM tag_marks UNION ALL SELECT note FROM suppressions")
+        )
+        assert not any("从前写的".encode() in bytes(each) for each in stored)
+        assert {mark.reason for mark in await CustomerTags(work).marks(customer)} == {"宠物走失", "从前写的"}
+    await database.close()
+
+
+def test_no_other_column_is_read_without_a_key() -> None:
+    keyring = Keyring({"k1": OLD})
+    assert keyring.decrypt(b"\x00" + "老客".encode(), "tag_marks.reason").decode() == "老客"
+    with pytest.raises(RuntimeProblem, match=r"orders\.buyer"):
+        keyring.decrypt(b'\x00{"phone": "13800000000"}', "orders.buyer")
