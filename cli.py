@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "database": "commands.retention:database",
     "quarantine": "commands.quarantine:quarantine",
     "lookup": "commands.lookups:lookup",
-    "customer": "commands.consents:customer",
+    "customer": "commands.life_events:customer",
     "settle": "commands.settle:settle",
     "payee": "commands.payees:payee",
 }

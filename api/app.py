@@ -30,6 +30,7 @@ from api.routes.explanations import explanations
 from api.routes.human_tasks import human_tasks
 from api.routes.imports import imports
 from api.routes.invitations import invitations
+from api.routes.life_events import life_events
 from api.routes.lookups import lookups
 from api.routes.monitoring import monitoring
 from api.routes.payee_accounts import payee_accounts
@@ -91,6 +92,7 @@ ROUTERS = (
     customers,
     suppressions,
     consents,
+    life_events,
     invitations,
     profiles,
     identity_decisions,

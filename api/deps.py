@@ -34,6 +34,7 @@ from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
 from services.invitations import InvitationService
+from services.life_events import LifeEventService
 from services.organisation import OrganisationTree
 from services.payee_accounts import PayeeAccounts
 from services.payee_statements import PayeeStatements
@@ -102,6 +103,7 @@ class ApiDependencies:
     tag_trials: TagTrials
     suppressions: SuppressionService
     consents: ConsentService
+    life_events: LifeEventService
     invitations: InvitationService
     subscriptions: SubscriptionService
     inbox: InboxService

@@ -92,6 +92,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         tag_trials=application.tag_trials,
         suppressions=application.suppressions,
         consents=application.consents,
+        life_events=application.life_events,
         invitations=application.invitations,
         subscriptions=application.subscriptions,
         inbox=application.inbox,

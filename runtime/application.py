@@ -49,6 +49,7 @@ from services.imports import Imports
 from services.inbox import InboxService
 from services.intake import Intake
 from services.invitations import InvitationService
+from services.life_events import LifeEventService
 from services.lookups import LookupDesk, LookupService
 from services.orders import OrderService
 from services.people import People
@@ -244,6 +245,10 @@ class Application(SettlementServices):
     @cached_property
     def consents(self) -> ConsentService:
         return ConsentService(self.database)
+
+    @cached_property
+    def life_events(self) -> LifeEventService:
+        return LifeEventService(self.database, self.tagging)
 
     @cached_property
     def suppressions(self) -> SuppressionService:

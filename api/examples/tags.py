@@ -54,6 +54,7 @@ _VERSION: dict[str, Any] = {
 
 REQUESTS: dict[str, Any] = {
     "decide_customer_tag": {"tag": "断粮", "decision": "exclude", "reason": "宠物已送人"},
+    "note_life_event": {"name": "pregnancy", "due_on": "2027-05-20", "account": "wecom/main"},
     "release_tag_rule": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
     "release_grading": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
     "preview_tag_rule": {
@@ -66,6 +67,7 @@ RESPONSES: dict[str, Any] = {
     "release_grading": {**_VERSION, "kind": "grading", "name": "vip", "title": "会员等级"},
     "list_customer_tags": _TAGS,
     "decide_customer_tag": _TAGS,
+    "note_life_event": _TAGS,
     "explain_customer_tag": {
         "customer_id": _CUSTOMER,
         "tag": "高价值",

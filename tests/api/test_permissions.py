@@ -57,6 +57,7 @@ NEEDS = {
     "GET /api/v1/customers/{customer_id}/invitations": {_P.PAYEES_READ},
     "POST /api/v1/customers/{customer_id}/invitations": {_P.PAYEES_MANAGE},
     "POST /api/v1/customers/{customer_id}/consents": {_P.CUSTOMERS_SUPPRESS},
+    "POST /api/v1/customers/{customer_id}/life-events": {_P.CUSTOMERS_TAG},
     "GET /api/v1/customers/{customer_id}/suppressions": {_P.CUSTOMERS_READ},
     "POST /api/v1/customers/{customer_id}/suppressions": {_P.CUSTOMERS_SUPPRESS},
     "DELETE /api/v1/customers/{customer_id}/suppressions/{suppression_id}": {_P.CUSTOMERS_SUPPRESS},
