@@ -30,6 +30,7 @@ from services.events import EventService
 from services.exchange_rates import ExchangeRateService
 from services.export import ExportService
 from services.failed_lookups import FailedLookupService
+from services.grade_previews import GradePreviews
 from services.human_tasks import HumanTaskService
 from services.imports import Imports
 from services.inbox import InboxService
@@ -100,6 +101,7 @@ class ApiDependencies:
     human_tasks: HumanTaskService
     events: EventService
     customer_tags: CustomerTagService
+    grade_previews: GradePreviews
     tag_trials: TagTrials
     suppressions: SuppressionService
     consents: ConsentService

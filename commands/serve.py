@@ -89,6 +89,7 @@ def api_dependencies(application: Application) -> ApiDependencies:
         human_tasks=application.human_tasks,
         events=application.events,
         customer_tags=application.customer_tags,
+        grade_previews=application.grade_previews,
         tag_trials=application.tag_trials,
         suppressions=application.suppressions,
         consents=application.consents,

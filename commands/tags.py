@@ -20,10 +20,11 @@ from domain.dsl.source import decode_source
 from domain.money import HOME_CURRENCY, major_from_minor
 from domain.problems import Text, ValidationProblem
 from domain.tags.facts import FACTS, field_of
-from domain.tags.views import Explanation, RuleReason, RuleState, TagsOfCustomer
+from domain.tags.views import Explanation, GradePreview, RuleReason, RuleState, TagsOfCustomer
 from runtime.settings import Settings
 from services.customer_tags import CustomerTagService, Decision
 from services.definitions import DefinitionService
+from services.grade_previews import GradePreviews
 from services.tag_trials import TagTrials, TriedKind
 from storage.crowds import MOST_RECORDS
 from storage.customer_tags import MOST_COUNTED
@@ -80,14 +81,20 @@ def preview_rule(
     share: Annotated[
         float, typer.Option("--share", min=0, max=100, help="只看这个比例的客户 / for this share of customers only")
     ] = 100,
+    grading: Annotated[bool, typer.Option("--grading", help="是分级 / it is a grading")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """发布前看规则会改变什么；不写入 / see what a rule would change; nothing is written."""
+    """发布前看规则或分级会改变什么；不写入 / see what a rule or grading would change; nothing is written."""
     text = decode_source(read_file(file))
     if isinstance(text, Finding):
         raise ValidationProblem(text.message, file=str(file))
 
     async def work(database: Database, _: Settings) -> None:
+        if grading:
+            _show_moves(
+                await GradePreviews(database).preview(command_line_actor(), text, budget_s=600), as_json=as_json
+            )
+            return
         tags = CustomerTagService(database)
         found = await tags.preview(command_line_actor(), text, share_percent=share, budget_s=600)
         row = asdict(found)
@@ -202,6 +209,15 @@ def _show_tags(found: TagsOfCustomer, *, as_json: bool) -> None:
             f" / more than {MOST_RECORDS:,} records, as no person has: rules and gradings do not look any more, "
             "what they said last stays"
         )
+
+
+def _show_moves(found: GradePreview, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        return
+    typer.echo(f"{found.grading} {found.version}: {found.examined} / {found.customers}")
+    rows = [{"from": each.was or "-", "to": each.grade or "-", "customers": each.customers} for each in found.moves]
+    show_rows(rows, as_json=False)
 
 
 def _rule_row(rule: RuleState) -> dict[str, Any]:

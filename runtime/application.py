@@ -42,6 +42,7 @@ from services.events import EventService
 from services.export import ExportService
 from services.failed_lookups import FailedLookupService
 from services.goods import GoodsService
+from services.grade_previews import GradePreviews
 from services.human_task_steps import HumanTaskSteps
 from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
@@ -237,6 +238,10 @@ class Application(SettlementServices):
     @cached_property
     def customer_tags(self) -> CustomerTagService:
         return CustomerTagService(self.database, self.rule_book)
+
+    @cached_property
+    def grade_previews(self) -> GradePreviews:
+        return GradePreviews(self.database)
 
     @cached_property
     def invitations(self) -> InvitationService:

@@ -8,10 +8,8 @@ from uuid import UUID
 
 from domain.access import Actor, Permission, Scope, system_actor
 from domain.catalog.customers import TagOutput
-from domain.dsl.source import read_source
 from domain.problems import NotFoundProblem, Text, ValidationProblem
 from domain.releases import buckets, require_share
-from domain.resources import parse_resource, resource_kind
 from domain.tags import LiveRule
 from domain.tags.in_force import InForce
 from domain.tags.views import (
@@ -26,6 +24,7 @@ from domain.tags.views import (
     without_values,
 )
 from services.customer_facts import customer_named
+from services.definition_sources import only_resource
 from services.grading import explain_grades
 from services.tag_rules import RuleBook
 from services.tagging import mark_event, shared_tags, under_every_id
@@ -194,7 +193,7 @@ class CustomerTagService:
         actor.require(Permission.DEFINITIONS_DRAFT)
         actor.require(Permission.CUSTOMERS_READ)
         require_share(share_percent)
-        rule = _rule_in(text)
+        rule = LiveRule.of(only_resource(text, "tag-rule"))
         tried = InForce(rule, "")
         end = time.monotonic() + budget_s
         holds = gained = lost = examined = 0
@@ -352,17 +351,6 @@ async def _samples(work: UnitOfWork, customers: Sequence[UUID], scope: Scope, mo
     some = await first_seen(work, customers[:_MOST_LOOKED_AT], scope, _MOST_LOOKED_AT)
     whole = await KeyScopes(work).whole(some, scope)
     return [each for each in some if each in whole][:most]
-
-
-def _rule_in(text: str) -> LiveRule:
-    source = read_source(text)
-    documents = [each for each in source.documents if resource_kind(each.data) == "tag-rule"]
-    if source.findings or len(documents) != 1 or len(source.documents) != 1:
-        raise ValidationProblem(
-            Text("请给出正好一条标签规则（tag-rule: …）", "Give exactly one tag rule (`tag-rule: …`)"),
-            findings=[found.as_dict("rule.yaml") for found in source.findings],
-        )
-    return LiveRule.of(parse_resource("tag-rule", documents[0].data).model_dump(mode="json"))
 
 
 def _check(tag: str, reason: str) -> None:

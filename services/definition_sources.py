@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from domain.definitions import DefinitionKind, FlowTraits
 from domain.dsl.definition import parse_definition
@@ -11,7 +11,7 @@ from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, read_source
 from domain.enrolments import read_enrolment
 from domain.ids import content_digest
-from domain.problems import ProblemError, Text
+from domain.problems import ProblemError, Text, ValidationProblem
 from domain.resources import ResourceKind, parse_resource, resource_kind
 from domain.settlement.levels import ANY_LEVELS
 from storage.definitions import VersionKey
@@ -40,6 +40,21 @@ class UploadedDocument:
 def read_documents(texts: Sequence[SourceText]) -> list[UploadedDocument]:
     """Every document of texts that the linter found no error in. Raises ValidationProblem otherwise."""
     return [_read_one(each.file, document) for each in texts for document in read_source(each.text).documents]
+
+
+def only_resource(text: str, kind: Literal["tag-rule", "grading"]) -> dict[str, Any]:
+    """The properties of the one resource in a text; raises ValidationProblem when there is another one, or none."""
+    source = read_source(text)
+    documents = [each for each in source.documents if resource_kind(each.data) == kind]
+    if source.findings or len(documents) != 1 or len(source.documents) != 1:
+        raise ValidationProblem(_ONE[kind], findings=[found.as_dict("text.yaml") for found in source.findings])
+    return parse_resource(kind, documents[0].data).model_dump(mode="json")
+
+
+_ONE = {
+    "tag-rule": Text("请给出正好一条标签规则（tag-rule: …）", "Give exactly one tag rule (`tag-rule: …`)"),
+    "grading": Text("请给出正好一个分级（grading: …）", "Give exactly one grading (`grading: …`)"),
+}
 
 
 def names_in(texts: Sequence[SourceText]) -> dict[DefinitionKind, set[str]]:

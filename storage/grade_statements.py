@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from domain.tags import Leaf, LiveGrading, leaves
 from domain.tags.grading import GradeStep, conditions_of
 from storage.customer_tag_tables import CustomerGradeRow
-from storage.measures import NEVER, NOW, Measures, worked_out
+from storage.measures import NEVER, NOW, Measures, customers_given, keys_of, worked_out
 from storage.recordsets import table_of
 from storage.tag_statements import answer
 
@@ -67,6 +68,15 @@ def graded(grading: LiveGrading, measures: Measures, place: int) -> CTE:
         ),
         f"graded{place}",
     )
+
+
+@lru_cache(maxsize=32)
+def compare_grades(grading: LiveGrading) -> Select[Any]:
+    """Parameters `customers` (ids) and `now`. What a grading says of each customer, and what is written: id, grade,
+    was; nothing is written."""
+    who = customers_given()
+    row = graded(grading, Measures(steps_of((grading,)), who, keys_of(who)), 0).c
+    return select(row.id, row.grade, row.was)
 
 
 def steps_of(gradings: Iterable[LiveGrading]) -> list[Leaf]:

@@ -36,11 +36,11 @@ class GradingBreaks(Repository):
         row = await self.session.get(GradingBreaksRow, (grading.name, grading.version))
         return await Measuring(self.work).is_due(row.measured_at if row else None, older_than)
 
-    async def measure(self, grading: LiveGrading) -> bool:
-        """Measure over everybody who bought within the window; False when nobody did."""
+    async def measured(self, grading: LiveGrading) -> Breaks | None:
+        """Over everybody who bought within the window, None when nobody did; nothing is written."""
         rfm, shelf = grading.rfm, shelf_of("orders")
         if rfm is None or shelf.rows is None:
-            return False
+            return None
         age = func.ceil(func.extract("epoch", literal(self.now) - func.max(shelf.at)) / 86_400)
         # As `domain.tags.rfm` asks: every order counts, and money of the merchant's own currency.
         kept = func.sum(shelf.fields["kept"]).filter(shelf.fields["currency"] == HOME_CURRENCY)
@@ -70,16 +70,21 @@ class GradingBreaks(Repository):
                 )
             )
         )
-        await self.session.execute(LONGEST)
         days, orders, kept_minor = (await self.session.execute(statement)).one()
-        if days is None:
+        return None if days is None else Breaks(tuple(days), tuple(orders), tuple(kept_minor))
+
+    async def measure(self, grading: LiveGrading) -> bool:
+        """Measure over everybody who bought within the window, and keep it; False when nobody did."""
+        await self.session.execute(LONGEST)
+        found = await self.measured(grading)
+        if found is None:
             return False
         new = insert(GradingBreaksRow).values(
             grading=grading.name,
             version=grading.version,
-            days=days,
-            orders=orders,
-            kept_minor=kept_minor,
+            days=list(found.days),
+            orders=list(found.orders),
+            kept_minor=list(found.kept_minor),
             measured_at=self.now,
         )
         names = ("days", "orders", "kept_minor", "measured_at")

@@ -57,6 +57,11 @@ REQUESTS: dict[str, Any] = {
     "note_life_event": {"name": "pregnancy", "due_on": "2027-05-20", "account": "wecom/main"},
     "release_tag_rule": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
     "release_grading": {"version": "1.1.0", "share_percent": 10, "reason": "先放量一成"},
+    "preview_grading": {
+        "text": "grading:\n  name: life-cycle\n  version: 1.1.0\n  title: 生命周期\n  stages:\n"
+        "    - name: 活跃\n      when: { all: [ { orders: { latest: { newer-than: P45D } } } ] }\n"
+        "    - name: 沉睡\n"
+    },
     "preview_tag_rule": {
         "text": "tag-rule:\n  name: high-value\n  version: 1.1.0\n  tag: 高价值\n  title: 下单五次以上\n"
         "  when:\n    all:\n      - orders: { count: { at-least: 5 } }\n"
@@ -119,5 +124,17 @@ RESPONSES: dict[str, Any] = {
         "gained_samples": [],
         "lost_samples": [_CUSTOMER],
         "share_percent": 100.0,
+    },
+    "preview_grading": {
+        "grading": "life-cycle",
+        "version": "1.1.0",
+        "customers": 120000,
+        "examined": 120000,
+        "complete": True,
+        "moves": [
+            {"was": "沉睡", "grade": "沉睡", "customers": 81000},
+            {"was": "活跃", "grade": "沉睡", "customers": 5400},
+            {"was": None, "grade": "潜客", "customers": 33600},
+        ],
     },
 }

@@ -209,6 +209,34 @@ class TagPreviewOut(_Out):
     share_percent: float
 
 
+class GradePreviewIn(BaseModel):
+    """A grading as YAML text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class GradeMoveOut(_Out):
+    """How many customers have one grade and would have another; null is none."""
+
+    was: str | None
+    grade: str | None
+    customers: int
+
+
+class GradePreviewOut(_Out):
+    """What a grading would change. examined of customers: how many were looked at before the time was up; complete:
+    whether those were all. moves: also of those who keep their grade, the most first."""
+
+    grading: str
+    version: str
+    customers: int
+    examined: int
+    complete: bool
+    moves: list[GradeMoveOut]
+
+
 @customer_tags.get("", summary="客户标签 · Tags of a customer")
 async def list_customer_tags(customer_id: Customer, actor: Reader, deps: Deps) -> CustomerTagsOut:
     """当前标签及依据，以及被排除的标签。· Tags that count now and why, and those that are excluded."""
@@ -261,6 +289,15 @@ async def release_tag_rule(name: Name, wanted: ReleaseIn, actor: Releaser, deps:
     """
     released = deps.tag_trials.release
     return await released(actor, "tag-rule", name, wanted.version, wanted.share_percent, wanted.reason)
+
+
+@gradings.post("/preview", summary="预览分级 · Preview a grading")
+async def preview_grading(wanted: GradePreviewIn, actor: Author, deps: Deps) -> GradePreviewOut:
+    """发布前看会有多少客户从哪一级到哪一级；不写入。
+
+    How many customers would go from which grade to which if the grading were published; nothing is written.
+    """
+    return GradePreviewOut.model_validate(await deps.grade_previews.preview(actor, wanted.text))
 
 
 @gradings.post(

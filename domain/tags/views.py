@@ -150,6 +150,28 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class GradeMove:
+    """How many customers have one grade and would have another, None being none."""
+
+    was: str | None
+    grade: str | None
+    customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class GradePreview:
+    """What a grading would change. examined of customers: how many were looked at before the time was up. moves: from
+    which grade to which, those who keep theirs as well, the most first."""
+
+    grading: str
+    version: str
+    customers: int
+    examined: int
+    complete: bool
+    moves: Sequence[GradeMove]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleState:
     """A rule in force. customers: how many were looked at with it so far; complete: whether those were all.
 

@@ -65,6 +65,7 @@ NEEDS = {
     "POST /api/v1/tag-rules/preview": {_P.DEFINITIONS_DRAFT},
     "POST /api/v1/tag-rules/{name}/release": {_P.RELEASES_MANAGE},
     "POST /api/v1/gradings/{name}/release": {_P.RELEASES_MANAGE},
+    "POST /api/v1/gradings/preview": {_P.DEFINITIONS_DRAFT},
     "POST /api/v1/releases/{namespace}/{name}": {_P.RELEASES_MANAGE},
     "POST /api/v1/releases/{namespace}/{name}/rollback": {_P.RELEASES_MANAGE},
     "GET /api/v1/releases/{namespace}/{name}": {_P.DEFINITIONS_READ},

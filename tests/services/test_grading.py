@@ -8,10 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from domain.access import Role
 from domain.dsl.lint import lint
+from domain.problems import AuthorizationProblem, ValidationProblem
 from domain.tags import EVERY_KIND
 from services.customer_tags import CustomerTagService
 from services.definition_sources import SourceText
+from services.grade_previews import GradePreviews
 from services.tagging import Tagging
 from storage.customer_grades import CustomerGrades
 from storage.engine import Database
@@ -171,6 +174,36 @@ async def test_who_bought_once_as_most_did_does_not_buy_often(database: Database
     assert not often & set(seen[:13]), "once is not often"
     assert {each in often for each in seen[13:]} == {True}
     assert "一般发展" in seen[:13], "lately, once, for nothing"
+
+
+async def test_a_preview_tells_from_which_grade_to_which_and_writes_nothing(
+    database: Database, clock: SteppedClock
+) -> None:
+    await publish(database, *SHIPPED)
+    async with UnitOfWork(database) as work:
+        people = await add_customers(work, 9)
+        for place, (_, identity) in enumerate(people[:6]):
+            await add_records(work, [(identity, *order(f"E{place}", clock.now - timedelta(days=20 * place + 1)))])
+    tagging, previews, ops = Tagging(database), GradePreviews(database), an_actor("ops", Role.OPS)
+    await tagging.measure()
+    while not (await tagging.backfill()).complete:
+        pass
+    texts = {each.file: each.text for each in SHIPPED}
+    found = await previews.preview(ops, texts["life-cycle.yaml"].replace("P60D", "P30D"))
+    moves = {(each.was, each.grade): each.customers for each in found.moves}
+    assert (found.examined, found.complete, sum(moves.values())) == (9, True, 9)
+    assert moves["潜客", "潜客"] == 3
+    assert {move: count for move, count in moves.items() if move[0] != move[1]} == {("活跃", "沉睡"): 1}
+    ranked = await previews.preview(ops, texts["rfm.yaml"].replace("一般发展", "新词"))
+    assert {each.was for each in ranked.moves if each.grade == "新词"} == {"一般发展"}
+    for curious in (an_actor("li", Role.AGENT), an_actor("audit", Role.AUDITOR)):
+        with pytest.raises(AuthorizationProblem):
+            await previews.preview(curious, texts["vip.yaml"])
+    with pytest.raises(ValidationProblem, match="grading"):
+        await previews.preview(ops, "form: {}")
+    async with UnitOfWork(database) as work:
+        known = await work.session.scalar(text("SELECT count(*) FROM customer_grades WHERE grade = '新词'"))
+        assert known == 0
 
 
 async def test_ranks_do_not_hold_for_a_day_while_the_past_still_comes_in(
