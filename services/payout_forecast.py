@@ -9,6 +9,7 @@ from domain.settlement.payouts import Terms
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import CYCLES, Cycle, Scheme
 from services.payee_terms import today
+from services.payout_holds import held_until
 from storage.report_forecast import ForecastRows, Held
 from storage.report_frames import Falling
 from storage.unit_of_work import UnitOfWork
@@ -26,7 +27,8 @@ async def falling(work: UnitOfWork, schemes: Sequence[Scheme], payee: int | None
             starts = [(cycle, start) for of, cycle, start in periods if of == currency]
             calendar = _Calendar(scheme, starts, today(work.now))
             some: list[Sequence[Held]] = []
-            async for each in ForecastRows(work).held(scheme.name, currency, scheme.hold_days, payee):
+            until = await held_until(work, scheme.name, currency)
+            async for each in ForecastRows(work).held(scheme.name, currency, until, payee):
                 some.append(each)
                 if len(some) == _AT_ONCE:
                     await _add(work, sums, calendar, currency, some)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from domain.access import Actor, Permission, require_second_person, system_actor
@@ -16,6 +16,7 @@ from services.payee_terms import today
 from services.payers import payers_of
 from services.payout_booking import booking_period
 from services.payout_days import days_from_today
+from services.payout_holds import held_until
 from services.payout_planning import batch_of, target_of
 from storage.audit import AuditLog
 from storage.calculations import Calculations
@@ -123,8 +124,9 @@ class PayoutService:
                 asked_at=work.now,
             )
             await PayoutBatches(work).add(batch)
-            hold = timedelta(days=scheme.hold_days)
-            released = await PayoutBatches(work).release(scheme.name, scheme.currency, day, hold, str(batch.id))
+            holds = await held_until(work, scheme.name, scheme.currency)
+            over = [period for period, until in holds.items() if until <= day]
+            released = await PayoutBatches(work).release(scheme.name, scheme.currency, over, str(batch.id))
             detail = {
                 "scheme": scheme.name,
                 "released": len(released),
@@ -237,7 +239,8 @@ class PayoutService:
             return [*await batches.to_begin(before, limit), *await batches.to_follow(before, limit, after)]
 
     async def _scheme(self, work: UnitOfWork, name: str) -> Scheme:
-        """By the version of what was booked last: who earned by it is paid by it."""
+        """By the version of what was booked last: a balance is of many periods, so all of it is paid by one. What is
+        held is apart: see `held_until`."""
         last = await SettlementRuns(work).last_of_scheme(name)
         row = await Calculations(work).find(last) if last is not None else None
         if row is None:

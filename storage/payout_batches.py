@@ -1,7 +1,7 @@
 """Batches of payouts: what they pay by, who approved them, how far they are; and which periods' holds are released."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -170,13 +170,13 @@ class PayoutBatches(Repository):
         statement = select(row).where(col(row.batch) == batch).order_by(col(row.decided_at), col(row.login))
         return (await self.session.scalars(statement)).all()
 
-    async def release(self, scheme: str, currency: str, day: date, hold: timedelta, by: str) -> Sequence[int]:
-        """The periods of a scheme whose holds are over on a day, each noted once, by who released it.
+    async def release(self, scheme: str, currency: str, over: Sequence[int], by: str) -> Sequence[int]:
+        """Those of the periods of a scheme whose holds are over, each noted once, by who released it.
 
         Whoever books in one of them waits, or sees that it is released. One that is being settled waits for its turn.
         What a batch whose plan failed had to release goes over to this one.
         """
-        values = {"scheme": scheme, "currency": currency, "upto": day - hold, "now": self.now, "by": by}
+        values = {"scheme": scheme, "currency": currency, "over": list(over), "now": self.now, "by": by}
         return [period for (period,) in await fetch(self.work, _RELEASE, values)]
 
     async def held(self, batch: UUID, currency: str, part: int, parts: int) -> Sequence[tuple[int, int, int]]:
@@ -223,7 +223,7 @@ _RELEASE = """
         INSERT INTO settlement_releases (period, released_at, released_by)
         SELECT id, %(now)b::timestamptz, %(by)b::text FROM (
             SELECT id FROM settlement_periods p
-            WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text AND "end" <= %(upto)b::date
+            WHERE id = ANY(%(over)b::integer[])
                 AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
                 AND NOT EXISTS (
                     SELECT FROM settlement_runs s

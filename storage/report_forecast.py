@@ -36,10 +36,12 @@ class ForecastRows(Repository):
         return [(currency, cycle, start) for currency, cycle, start in await self.session.execute(statement)]
 
     async def held(
-        self, scheme: str, currency: str, hold_days: int, payee: int | None
+        self, scheme: str, currency: str, until: Mapping[int, date], payee: int | None
     ) -> AsyncIterator[Sequence[Held]]:
-        """What each payee has, payee after payee, all that is one's together."""
-        values = {"scheme": scheme, "currency": currency, "hold": hold_days, "payee": payee}
+        """What each payee has, payee after payee, all that is one's together. until: when the holds of periods are
+        over; others hold nothing back."""
+        holds = {"periods": list(until), "until": list(until.values())}
+        values = {"scheme": scheme, "currency": currency, **holds, "payee": payee}
         found = await self.session.stream(text(_HELD), values, execution_options={"yield_per": _AT_ONCE})
         together: list[Held] = []
         async for row in found:
@@ -61,9 +63,12 @@ class ForecastRows(Repository):
 
 _HELD = """
     WITH periods AS (
-        SELECT id, cycle, start, "end" + CAST(:hold AS integer) AS held_until,
+        SELECT id, cycle, start, coalesce(hold.until, "end") AS held_until,
             EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id) AS released
-        FROM settlement_periods p WHERE scheme = :scheme AND currency = :currency
+        FROM settlement_periods p
+        LEFT JOIN unnest(CAST(:periods AS integer[]), CAST(:until AS date[])) AS hold(period, until)
+            ON hold.period = p.id
+        WHERE scheme = :scheme AND currency = :currency
     ), moves AS (
         SELECT a.payee, a.kind AS account, t.kind AS transfer, t.source, p.cycle, p.start, p.held_until, p.released,
             side.sign * t.amount_minor AS amount

@@ -2,16 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from uuid import UUID
 
 import pytest
 
 from domain.settlement.payees import NewPayee, NewPayoutDetails
 from domain.settlement.payouts import Rail
+from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.paying import Paying
+from services.payout_forecast import falling
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payout_rails import PayoutOrder, PayoutRail, RailAnswer
 from services.payouts import BatchView, PayoutService, PayoutWish
+from storage.definitions import Definitions
 from storage.ledger import Ledger
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
@@ -95,6 +99,14 @@ class Cashier(Books):
             if each.balance_minor:
                 found[each.kind][codes.get(each.payee or 0, "")] = each.balance_minor
         return dict(found)
+
+    async def foretold(self, version: str) -> dict[tuple[str, date | None], int]:
+        """What falls due by a version of the scheme, by sort and day."""
+        async with UnitOfWork(self.office.database) as work:
+            found = await Definitions(work).get((SCHEME, "", self.scheme, version))
+            assert found is not None
+            rows = await falling(work, [scheme_of(found.properties)], None)
+        return {(each.sort, each.due): each.amount for each in rows}
 
     async def payee(self, code: str, **details: str) -> int:
         await self.office.register.put(
