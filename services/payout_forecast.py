@@ -6,7 +6,7 @@ from datetime import date
 from domain.settlement.forecast import Accounts, DatedDebt, pieces_of
 from domain.settlement.payees import PayoutDetails
 from domain.settlement.payouts import Terms
-from domain.settlement.periods import period_of
+from domain.settlement.periods import begun_between, period_of
 from domain.settlement.scheme import CYCLES, Cycle, Scheme
 from services.payee_terms import today
 from services.payout_holds import held_until
@@ -22,10 +22,8 @@ async def falling(work: UnitOfWork, schemes: Sequence[Scheme], payee: int | None
     """What falls due by these schemes, in the versions that payouts go by; of one payee only, where one is given."""
     sums: dict[_Key, tuple[int, int]] = {}
     for scheme in schemes:
-        periods = await ForecastRows(work).periods(scheme.name)
-        for currency in sorted({each for each, _, _ in periods}):
-            starts = [(cycle, start) for of, cycle, start in periods if of == currency]
-            calendar = _Calendar(scheme, starts, today(work.now))
+        calendar = _Calendar(scheme, today(work.now))
+        for currency in await ForecastRows(work).currencies(scheme.name):
             some: list[Sequence[Held]] = []
             until = await held_until(work, scheme.name, currency)
             async for each in ForecastRows(work).held(scheme.name, currency, until, payee):
@@ -38,21 +36,19 @@ async def falling(work: UnitOfWork, schemes: Sequence[Scheme], payee: int | None
 
 
 class _Calendar:
-    """When instalments of what was taken back are due. starts: cycle and first day of the periods that there are."""
+    """When instalments of what was taken back are due."""
 
-    def __init__(self, scheme: Scheme, starts: Sequence[tuple[str, date]], day: date) -> None:
+    def __init__(self, scheme: Scheme, day: date) -> None:
         self.scheme = scheme
         self.day = day
         self.terms = Terms(minimum_minor=scheme.minimum, instalments=scheme.instalments, keep=scheme.keep)
-        # A batch opens the period that its day is in.
-        self._starts = {*starts, (scheme.cycle, period_of(scheme.cycle, day)[0])}
-        self._next_days = {cycle: list(_following(cycle, day, scheme.instalments)) for cycle in CYCLES}
 
     def debt(self, of: Held) -> DatedDebt:
-        """A debt, and how long ago it was taken back."""
-        since, cycle = of.day, next(each for each in CYCLES if each == of.cycle)
-        ago = sum(name == cycle and since is not None and since < start <= self.day for name, start in self._starts)
-        return DatedDebt(of.amount_minor, ago, self._next_days[cycle])
+        """A debt, how long ago it was taken back, and when what is not due of it yet is."""
+        cycle, since = next(each for each in CYCLES if each == of.cycle), of.day or self.day
+        most = self.terms.instalments
+        ago = begun_between(cycle, since, self.day, most)
+        return DatedDebt(of.amount_minor, ago, list(_following(cycle, max(since, self.day), most)))
 
     def accounts(self, held: Sequence[Held], details: PayoutDetails | None) -> Accounts:
         """One payee's."""

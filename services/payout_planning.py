@@ -4,7 +4,7 @@ Every step may be repeated, also while an earlier attempt still runs somewhere.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -24,6 +24,7 @@ from domain.settlement.payouts import (
     rail_of,
     receiver_for,
 )
+from domain.settlement.periods import begun_between
 from services.payout_days import give_days
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -55,12 +56,12 @@ class PayoutPlanning:
                 return 0
             await Ledger(work).book(await _releases(work, batch, part))
             terms = Terms.model_validate(batch.terms)
-            owed = await PayoutBatches(work).owed(batch.scheme, batch.currency, batch.day, part, PARTS)
+            owed = await PayoutBatches(work).owed(batch.scheme, batch.currency, part, PARTS)
             payees = await Payees(work).by_ids({each.payee for each in owed})
             payouts: list[PayoutRow] = []
             omissions: list[OmissionRow] = []
             for each in owed:
-                plan = planned(_standing(each), terms)
+                plan = planned(_standing(each, batch.day, terms.instalments), terms)
                 rail, reason = _way(payees[each.payee], plan, terms, batch.currency)
                 if rail is not None:
                     payouts.append(_payout(batch, part, each.payee, plan, rail, work.now))
@@ -103,7 +104,7 @@ class PayoutPlanning:
             rows = await payouts.of_part(batch_id, part, "created")
             owing = await payouts.omissions_of_part(batch_id, part)
             ids = [*(row.payee for row in rows), *(each.payee for each in owing)]
-            found = await PayoutBatches(work).owed(batch.scheme, batch.currency, batch.day, part, PARTS, ids)
+            found = await PayoutBatches(work).owed(batch.scheme, batch.currency, part, PARTS, ids)
             balances = {each.payee: each.payable_minor for each in found}
             transfers: list[Transfer] = []
             going = 0
@@ -151,8 +152,9 @@ async def batch_of(work: UnitOfWork, batch_id: UUID, *, for_update: bool = False
     return found
 
 
-def _standing(owed: Owed) -> Standing:
-    return Standing(owed.payable_minor, [Debt(*each) for each in owed.debts], owed.repaid_minor)
+def _standing(owed: Owed, day: date, instalments: int) -> Standing:
+    debts = [Debt(each.amount_minor, begun_between(each.cycle, each.day, day, instalments)) for each in owed.debts]
+    return Standing(owed.payable_minor, debts, owed.repaid_minor)
 
 
 def _way(payee: Payee, plan: Planned, terms: Terms, currency: str) -> tuple[Rail | None, Omission]:

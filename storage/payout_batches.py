@@ -11,10 +11,12 @@ from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
 from domain.settlement.payouts import ENDS, Payer, Rail, Terms
+from domain.settlement.scheme import Cycle
 from storage.bulk import fetch
 from storage.locks import lock
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.payouts import PayoutRow
+from storage.report_texts import filled
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository, refused
 
@@ -88,12 +90,20 @@ class ReleaseRow(Table, table=True):
     released_by: str
 
 
+class TakenBack(NamedTuple):
+    """What was taken back of periods of a cycle. day: the last one of the period that it was booked in."""
+
+    amount_minor: int
+    cycle: Cycle
+    day: date
+
+
 class Owed(NamedTuple):
-    """A payee's accounts in a scheme. debts: what was taken back, and how many periods ago."""
+    """A payee's accounts in a scheme."""
 
     payee: int
     payable_minor: int
-    debts: Sequence[tuple[int, int]]
+    debts: Sequence[TakenBack]
     repaid_minor: int
 
 
@@ -202,16 +212,24 @@ class PayoutBatches(Repository):
         return await self.session.get(ReleaseRow, period) is not None
 
     async def owed(
-        self, scheme: str, currency: str, day: date, part: int, parts: int, payees: Sequence[int] | None = None
+        self, scheme: str, currency: str, part: int, parts: int, payees: Sequence[int] | None = None
     ) -> Sequence[Owed]:
         """The accounts of a part's payees with a balance or a debt in a scheme, by payee."""
-        values = {"scheme": scheme, "currency": currency, "day": day, "part": part, "parts": parts, "payees": payees}
+        values = {"scheme": scheme, "currency": currency, "part": part, "parts": parts, "payees": payees}
         return [
-            Owed(payee, payable, [(amount, ago) for amount, ago in debts or ()], repaid)
+            Owed(payee, payable, [_taken_back(*each) for each in debts or ()], repaid)
             for payee, payable, debts, repaid in await fetch(self.work, _OWED, values)
         ]
 
 
+ADJUSTED = """
+    SELECT 'run/' || c.run || '/' || c.calculation AS source, own.cycle
+    FROM settlement_runs r
+    JOIN periods ON periods.id = r.period
+    JOIN settlement_run_calculations c ON c.run = r.id AND c.origin <> r.period
+    JOIN settlement_calculations own ON own.id = c.calculation
+"""
+"""By which cycle what was adjusted in `periods` had been earned, by the source of the transfers that did."""
 _RELEASE = """
     WITH taken_over AS (
         UPDATE settlement_releases r SET released_by = %(by)b::text
@@ -260,40 +278,50 @@ _END_FINISHED = """
     RETURNING id, scheme
 """
 _HOLD_PERIOD = "SELECT 1 FROM settlement_periods WHERE id = %(period)b::integer FOR SHARE"
-_OWED = """
+_OWED = filled(
+    """
     WITH accounts AS (
         SELECT id, kind, payee FROM ledger_accounts
         WHERE kind IN ('payable', 'receivable') AND currency = %(currency)b::text
             AND payee %% %(parts)b::integer = %(part)b::integer
             AND (%(payees)b::integer[] IS NULL OR payee = ANY(%(payees)b::integer[]))
     ), periods AS (
-        SELECT p.id, (
-            SELECT count(*) FROM settlement_periods later
-            WHERE later.scheme = p.scheme AND later.cycle = p.cycle AND later.start > p.start
-                AND later.start <= %(day)b::date
-        ) AS ago
-        FROM settlement_periods p WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text
+        SELECT id, cycle, "end" - 1 AS day FROM settlement_periods
+        WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text
     ), moves AS (
-        SELECT a.kind, a.payee, periods.ago, t.amount_minor AS credit, 0::bigint AS debit
+        SELECT a.kind, a.payee, t.amount_minor AS credit, 0::bigint AS debit
         FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.credit
         UNION ALL
-        SELECT a.kind, a.payee, periods.ago, 0, t.amount_minor
+        SELECT a.kind, a.payee, 0, t.amount_minor
         FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.debit
     ), balances AS (
         SELECT payee,
             coalesce(sum(credit - debit) FILTER (WHERE kind = 'payable'), 0)::bigint AS payable,
             coalesce(sum(credit) FILTER (WHERE kind = 'receivable'), 0)::bigint AS repaid
         FROM moves GROUP BY payee
+    ), adjusted AS (
+        {adjusted}
+    ), taken_back AS (
+        SELECT a.payee, coalesce(adjusted.cycle, periods.cycle) AS cycle, periods.day, t.amount_minor
+        FROM transfers t
+        JOIN periods ON periods.id = t.period
+        JOIN accounts a ON a.id = t.debit AND a.kind = 'receivable'
+        LEFT JOIN adjusted ON adjusted.source = t.source
     ), debts AS (
-        SELECT payee, jsonb_agg(jsonb_build_array(amount, ago) ORDER BY ago DESC) AS debts FROM (
-            SELECT payee, ago, sum(debit)::bigint AS amount FROM moves
-            WHERE kind = 'receivable' AND debit > 0 GROUP BY payee, ago
+        SELECT payee, jsonb_agg(jsonb_build_array(amount, cycle, day) ORDER BY day, cycle) AS debts FROM (
+            SELECT payee, cycle, day, sum(amount_minor)::bigint AS amount FROM taken_back GROUP BY payee, cycle, day
         ) each GROUP BY payee
     )
     SELECT payee, payable, debts.debts, repaid FROM balances LEFT JOIN debts USING (payee)
     WHERE payable <> 0 OR debts.debts IS NOT NULL
     ORDER BY payee
-"""
+""",
+    adjusted=ADJUSTED,
+)
+
+
+def _taken_back(amount: int, cycle: Cycle, day: str) -> TakenBack:
+    return TakenBack(amount, cycle, date.fromisoformat(day))
 
 
 def _under_way(scheme: str) -> ConflictProblem:

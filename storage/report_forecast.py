@@ -8,6 +8,8 @@ from sqlalchemy import ARRAY, Integer, any_, literal, select, text
 from sqlmodel import col
 
 from storage.payees import PayeeRow
+from storage.payout_batches import ADJUSTED
+from storage.report_texts import filled
 from storage.settlement_periods import SettlementPeriodRow
 from storage.unit_of_work import Repository
 
@@ -17,7 +19,7 @@ Where = Literal["payable", "held", "paying", "owed", "repaid"]
 
 class Held(NamedTuple):
     """Of a payee. where: the account, or a side of what is owed back. day: until when it is held, when it is paid, the
-    beginning of the period that it was taken back in. cycle: of that period."""
+    last one of the period that it was taken back in. cycle: that what was taken back had been earned by."""
 
     payee: int
     where: Where
@@ -29,11 +31,11 @@ class Held(NamedTuple):
 class ForecastRows(Repository):
     """Of one scheme and currency."""
 
-    async def periods(self, scheme: str) -> Sequence[tuple[str, str, date]]:
-        """Currency, cycle and first day of each period."""
+    async def currencies(self, scheme: str) -> Sequence[str]:
+        """The currencies of a scheme's periods."""
         row = SettlementPeriodRow
-        statement = select(col(row.currency), col(row.cycle), col(row.start)).where(col(row.scheme) == scheme)
-        return [(currency, cycle, start) for currency, cycle, start in await self.session.execute(statement)]
+        statement = select(col(row.currency)).where(col(row.scheme) == scheme).distinct().order_by(col(row.currency))
+        return (await self.session.scalars(statement)).all()
 
     async def held(
         self, scheme: str, currency: str, until: Mapping[int, date], payee: int | None
@@ -61,16 +63,17 @@ class ForecastRows(Repository):
         return {number: (active, details or {}) for number, active, details in found}
 
 
-_HELD = """
+_HELD = filled(
+    """
     WITH periods AS (
-        SELECT id, cycle, start, coalesce(hold.until, "end") AS held_until,
+        SELECT id, cycle, "end" - 1 AS last_day, coalesce(hold.until, "end") AS held_until,
             EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id) AS released
         FROM settlement_periods p
         LEFT JOIN unnest(CAST(:periods AS integer[]), CAST(:until AS date[])) AS hold(period, until)
             ON hold.period = p.id
         WHERE scheme = :scheme AND currency = :currency
     ), moves AS (
-        SELECT a.payee, a.kind AS account, t.kind AS transfer, t.source, p.cycle, p.start, p.held_until, p.released,
+        SELECT a.payee, a.kind AS account, t.kind AS transfer, t.source, p.cycle, p.last_day, p.held_until, p.released,
             side.sign * t.amount_minor AS amount
         FROM transfers t
         JOIN periods p ON p.id = t.period
@@ -78,6 +81,8 @@ _HELD = """
         JOIN ledger_accounts a ON a.id = side.account
         WHERE a.kind IN ('payable', 'held', 'receivable', 'paying')
             AND (CAST(:payee AS integer) IS NULL OR a.payee = CAST(:payee AS integer))
+    ), adjusted AS (
+        {adjusted}
     )
     SELECT payee, 'payable' AS where_it_is, CAST(NULL AS date) AS day, '' AS cycle, sum(amount)::bigint FROM moves
     WHERE account = 'payable' OR (account = 'held' AND (released OR transfer = 'release'))
@@ -90,10 +95,13 @@ _HELD = """
     LEFT JOIN payouts p ON m.source = 'payout/' || p.number
     WHERE m.account = 'paying' GROUP BY m.payee, p.pay_on HAVING sum(m.amount) <> 0
     UNION ALL
-    SELECT payee, 'owed', start, cycle, sum(-amount)::bigint FROM moves
-    WHERE account = 'receivable' AND amount < 0 GROUP BY payee, start, cycle
+    SELECT m.payee, 'owed', m.last_day, coalesce(adjusted.cycle, m.cycle), sum(-m.amount)::bigint FROM moves m
+    LEFT JOIN adjusted ON adjusted.source = m.source
+    WHERE m.account = 'receivable' AND m.amount < 0 GROUP BY 1, 3, 4
     UNION ALL
     SELECT payee, 'repaid', NULL, '', sum(amount)::bigint FROM moves
     WHERE account = 'receivable' AND amount > 0 GROUP BY payee
     ORDER BY 1, 2, 3
-"""
+""",
+    adjusted=ADJUSTED,
+)

@@ -122,7 +122,8 @@ class Terms(BaseModel):
 
 
 class Debt(NamedTuple):
-    """What was taken back. ago: how many periods before the present one it was booked in."""
+    """What was taken back. ago: how many periods began since it was booked, of the cycle that it had been earned by;
+    more than there are instalments need not be counted."""
 
     amount_minor: int
     ago: int

@@ -34,5 +34,13 @@ def next_common_start(cycles: Collection[Cycle], day: date) -> date:
     return day
 
 
+def begun_between(cycle: Cycle, day: date, upto: date, most: int) -> int:
+    """How many periods begin after the one that a day is in, up to another day; `most` of them at most."""
+    count, start = 0, period_of(cycle, day)[1]
+    while count < most and start <= upto:
+        count, start = count + 1, period_of(cycle, start)[1]
+    return count
+
+
 def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.problems import ValidationProblem
 from domain.settlement.days import FIRST_DAY, LAST_DAY
-from domain.settlement.periods import period_of
+from domain.settlement.periods import begun_between, period_of
 from domain.settlement.scheme import CYCLES, Cycle
 
 
@@ -32,6 +32,21 @@ def test_no_day_is_in_two_periods_or_in_none(cycle: Cycle, day: date) -> None:
     assert start <= day < end
     assert period_of(cycle, start) == period_of(cycle, end - timedelta(days=1)) == (start, end)
     assert period_of(cycle, end)[0] == end
+
+
+@pytest.mark.parametrize(
+    ("cycle", "day", "upto", "begun"),
+    [
+        ("month", "2026-12-02", "2026-12-31", 0),
+        ("month", "2026-12-02", "2027-01-01", 1),
+        ("half-month", "2026-12-02", "2027-01-01", 2),
+        ("day", "2026-12-02", "2026-12-04", 2),
+        ("day", "2026-12-02", "2027-12-04", 3),
+        ("week", "2026-12-31", "2026-12-01", 0),
+    ],
+)
+def test_periods_that_begin_after_a_day(cycle: Cycle, day: str, upto: str, begun: int) -> None:
+    assert begun_between(cycle, date.fromisoformat(day), date.fromisoformat(upto), 3) == begun
 
 
 @pytest.mark.parametrize("cycle", CYCLES)

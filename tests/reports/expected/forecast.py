@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import date, timedelta
 from math import ceil
 from typing import Any
+from uuid import UUID
 
 from tests.reports.expected.parts import Cells
 from tests.reports.expected.raw import Books, Frame, Row
@@ -33,7 +34,7 @@ def _of_payee(books: Books, scheme: Scheme, payee: int, code: str) -> dict[tuple
     found: dict[tuple[str, date | None], int] = defaultdict(int)
     released = {each.period for each in books["settlement_releases"]}
     payable, repaid = 0, 0
-    debts: dict[int, int] = defaultdict(int)
+    debts: dict[tuple[str, date], int] = defaultdict(int)
     for transfer in books["transfers"]:
         period = books.periods[transfer.period]
         if period.scheme != scheme.name:
@@ -54,7 +55,7 @@ def _of_payee(books: Books, scheme: Scheme, payee: int, code: str) -> dict[tuple
             elif amount > 0:
                 repaid += amount
             else:
-                debts[period.id] -= amount
+                debts[_earned_by(books, transfer, period), period.end - timedelta(days=1)] -= amount
     instalments = _instalments(books, scheme, debts)
     due_now = max(sum(amount for day, amount in instalments if day == books.today) - repaid, 0)
     for day, amount in sorted(instalments):
@@ -88,31 +89,24 @@ def _plan(found: dict[Any, int], scheme: Scheme, code: str, payable: int, due_no
     found[sort, today if sort == "payable" else None] += left
 
 
-def _instalments(books: Books, scheme: Scheme, debts: dict[int, int]) -> list[tuple[date, int]]:
-    """Equal parts, the first due in the period that it was taken back in, the others in those that follow."""
+def _instalments(books: Books, scheme: Scheme, debts: dict[tuple[str, date], int]) -> list[tuple[date, int]]:
+    """Equal parts, the first due at once, the others when the next periods of the cycle begin that it was earned by."""
     found = []
-    for number, amount in debts.items():
-        period = books.periods[number]
-        later = {each.start for each in books["settlement_periods"] if _follows(each, period)}
-        later |= {_begin(period.cycle, books.today)} if period.cycle == scheme.cycle else set()
-        ago = sum(period.start < start <= books.today for start in later)
+    for (cycle, last_day), amount in debts.items():
+        due = books.today
+        begins = last_day
         for part in range(scheme.instalments):
             upto, before = amount * (part + 1) // scheme.instalments, amount * part // scheme.instalments
-            day = books.today
-            for _ in range(part - ago):
-                day = _next(period.cycle, day)
-            found.append((day, upto - before))
+            found.append((max(due, books.today), upto - before))
+            begins = due = _next(cycle, begins)
     return found
 
 
-def _follows(other: Row, period: Row) -> bool:
-    return bool((other.scheme, other.cycle) == (period.scheme, period.cycle) and other.start > period.start)
-
-
-def _begin(cycle: str, day: date) -> date:
-    while not _begins(cycle, day):
-        day -= timedelta(days=1)
-    return day
+def _earned_by(books: Books, transfer: Row, period: Row) -> str:
+    """By which cycle what a transfer takes back was earned."""
+    sort, _, of = transfer.source.partition("/")
+    cycle: str = books.calculations[UUID(of.partition("/")[2])].cycle if sort == "run" else period.cycle
+    return cycle
 
 
 def _next(cycle: str, day: date) -> date:
