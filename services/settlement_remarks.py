@@ -8,6 +8,12 @@ from domain.settlement.scheme import Scheme
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 
+ADJUSTING_ONLY = Text(
+    "没有适用于该账期的方案版本：只结算已关闭账期之后的改动，本期自己的业绩不在其中",
+    "No version of the scheme is for this period: only what changed in closed ones is settled, and nothing of its own",
+)
+"""Of a settlement without a calculation of its own period."""
+
 
 async def remarks_on(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
     """A sentence for each role of a scheme that no payee has: it may be mistyped, and pays nobody."""

@@ -2,24 +2,26 @@
 
 What is booked is the difference to what was booked for the same period before, so a run may be repeated. Periods that
 are closed, by whatever cycle, are computed again when anything of theirs changed since, by the version they were closed
-with, and the difference is booked in the open period: late orders as adjustments, late refunds as clawbacks.
+with, and the difference is booked in the open period: late orders as adjustments, late refunds as clawbacks. That goes
+on when the scheme does not.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from domain.access import Actor, Permission, require_second_person, system_actor
-from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
-from domain.settlement.unfinished import refuse_closing_early, refuse_settling_early
+from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
-from services.left_out import refuse_left_out
-from services.scheme_versions import authors_of
+from services.run_planning import RunPlanning
+from services.scheme_versions import authors_of, published_for
 from services.settlement_overlaps import refuse_paying_twice
-from services.settlement_remarks import remarks_on
+from services.settlement_remarks import ADJUSTING_ONLY, remarks_on
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
@@ -36,9 +38,6 @@ from storage.settlement_runs import ApprovalRow, Hold, RunCalculationRow, Settle
 from storage.unit_of_work import UnitOfWork
 
 _SETTLEMENT = system_actor("settlement")
-MOST_ADJUSTED = 200
-"""Closed periods in one run: each is some 200 events in the history of its workflow, which ends at 51,200. Others wait
-for the next run, those that were booked last."""
 _SHOWN = 5
 
 
@@ -62,6 +61,7 @@ class SettlementRunService:
     def __init__(self, database: Database, steps: CalculationSteps, policy: ApprovalPolicy | None = None) -> None:
         self._database = database
         self._steps = steps
+        self._planning = RunPlanning(steps)
         self._policy = policy or ApprovalPolicy()
 
     async def ask(
@@ -71,65 +71,15 @@ class SettlementRunService:
 
         leave_out: also while orders of the period have no sales; the audit says how many.
 
-        :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`.
+        :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`, when no closed period changed either.
         :raises ConflictProblem: the period is closed, a settlement of it is under way, it is too early, or orders
             have no sales.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            own = await self._steps.plan(work, actor, uuid4(), Wanted(scheme, day, "settlement", None, cycle))
-            read = await self._steps.scheme(work, own)
-            refuse_settling_early(read, own.start, own.end, work.now)
-            currency = read.currency
-            periods = SettlementPeriods(work)
-            period = await periods.open(scheme, own.cycle, own.start, own.end, currency)
-            if period.closed_at is not None:
-                raise ConflictProblem(
-                    Text(
-                        f"账期 {own.start} 至 {own.end} 已关闭；之后的改动在下一期作为调整结算",
-                        f"The period {own.start} to {own.end} is closed; what changes is adjusted in the next one",
-                    )
-                )
-            await self._steps.refuse_overlapping(work, own)
-            omitted = await self._steps.left_out(work, own)
-            if not leave_out:
-                refuse_left_out(omitted, own.start, own.end)
-            # Two runs of different cycles would adjust the same closed period.
-            await SettlementOverlaps(work).hold(scheme)
-            changed, waiting = await periods.changed_since(scheme, MOST_ADJUSTED)
-            before = await SettlementRuns(work).last_booked([period.id])
-            run = SettlementRunRow(
-                id=uuid4(),
-                scheme=scheme,
-                cycle=own.cycle,
-                period=period.id,
-                state="computing",
-                asked_by=actor.login,
-                asked_at=work.now,
-                waiting=waiting,
-            )
-            planned = [
-                RunCalculationRow(run=run.id, calculation=own.id, origin=period.id, before=before.get(period.id))
-            ]
-            for origin, booked in changed:
-                again = await self._again(work, actor, await periods.require(origin), booked)
-                planned.append(RunCalculationRow(run=run.id, calculation=again, origin=origin, before=booked))
-            await SettlementRuns(work).add(run, planned)
-            detail: dict[str, object] = {"scheme": scheme, "start": str(own.start), "adjusts": len(planned) - 1}
-            detail["waiting"] = waiting
-            if leave_out:
-                detail["left_out"] = dict(omitted.counts)
-            await AuditLog(work).record(actor, "settlement.run", _target(run.id), detail)
-            return await _view(work, run)
-
-    async def _again(self, work: UnitOfWork, actor: Actor, period: SettlementPeriodRow, booked: UUID) -> UUID:
-        """A calculation of a closed period by the version it was booked with last."""
-        row = await Calculations(work).find(booked)
-        if row is None:
-            raise LookupError(booked)
-        wanted = Wanted(row.scheme, row.start, "adjustment", row.version, period.cycle)
-        return (await self._steps.plan(work, actor, uuid4(), wanted)).id
+            wanted = Wanted(scheme, day, "settlement", None, cycle)
+            return await _view(work, await self._planning.plan(work, actor, wanted, leave_out=leave_out))
 
     async def computed(self, run_id: UUID) -> None:
         """Note that all calculations of a run are done, and how many people have to approve what comes of it."""
@@ -262,9 +212,11 @@ class SettlementRunService:
         async with UnitOfWork(self._database) as work:
             await PayeeTermBook(work).hold()
             period = await SettlementPeriods(work).only_one_of_day(scheme, day, cycle)
-            booked = await SettlementRuns(work).last_booked([period.id]) if period is not None else {}
-            if period is None or not booked:
-                raise ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
+            if period is None:
+                raise _not_settled()
+            booked = (await SettlementRuns(work).last_booked([period.id])).get(period.id)
+            if booked is None:
+                await _refuse_unsettled(work, period)
             refuse_closing_early(period.start, period.end, work.now)
             await SettlementPeriods(work).hold(period.id)
             if await SettlementRuns(work).is_under_way(period.id):
@@ -273,7 +225,8 @@ class SettlementRunService:
                 raise ConflictProblem(
                     Text("账期有付款在计划中，不能关闭", "Payouts that are booked in the period are being planned")
                 )
-            await self._refuse_changed_members(work, booked[period.id])
+            if booked is not None:
+                await self._refuse_changed_members(work, booked)
             await SettlementPeriods(work).close(period.id, actor.login)
             target = f"settlement-period:{scheme}/{period.start}"
             await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle})
@@ -313,7 +266,9 @@ class SettlementRunService:
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             view = await _view(work, await _run(work, run_id))
-            own = next(each for each in view.calculations if each.purpose == "settlement")
+            own = next((each for each in view.calculations if each.purpose == "settlement"), None)
+            if own is None:
+                return view
             return replace(view, remarks=await remarks_on(work, await self._steps.scheme(work, own)))
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
@@ -372,7 +327,21 @@ async def _view(work: UnitOfWork, run: SettlementRunRow) -> RunView:
         await runs.approvals(run.id),
         booked.parts,
         booked.transfers,
+        () if any(each is not None and each.purpose == "settlement" for each in calculations) else (ADJUSTING_ONLY,),
     )
+
+
+async def _refuse_unsettled(work: UnitOfWork, period: SettlementPeriodRow) -> None:
+    """Returns when a period can only have had adjustments, and some are booked in it."""
+    with suppress(NotFoundProblem, ValidationProblem):
+        await published_for(work, period.scheme, period.start, period.cycle)
+        raise _not_settled()
+    if not await SettlementRuns(work).has_booked(period.id):
+        raise _not_settled()
+
+
+def _not_settled() -> ConflictProblem:
+    return ConflictProblem(Text("账期还没有结算，不能关闭", "The period was not settled: it stays open"))
 
 
 def _target(run_id: UUID) -> str:

@@ -182,6 +182,12 @@ class SettlementRuns(Repository):
         )
         return {found.origin: found.calculation for found in await self.session.execute(statement)}
 
+    async def has_booked(self, period: int) -> bool:
+        """Whether a run is booked in a period, be it of others' changes only."""
+        row = SettlementRunRow
+        statement = select(col(row.id)).where(col(row.period) == period, col(row.state) == "booked")
+        return (await self.session.scalar(statement.limit(1))) is not None
+
     async def last_of_scheme(self, scheme: str) -> UUID | None:
         """The calculation of a scheme's own period that was booked last."""
         row, run = RunCalculationRow, SettlementRunRow

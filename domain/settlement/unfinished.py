@@ -8,11 +8,11 @@ from domain.settlement.formulas import Fixed
 from domain.settlement.scheme import Scheme
 
 
-def refuse_settling_early(scheme: Scheme, start: date, end: date, now: datetime) -> None:
+def refuse_settling_early(scheme: Scheme | None, start: date, end: date, now: datetime) -> None:
     """Returns when days `[start, end)` may be settled: they are over, or have begun and nothing is paid in advance.
 
     What was earned so far is booked, and what comes of the rest of the days as a difference. A fixed sum or a floor is
-    due whatever is done, so that it would be paid before it is earned.
+    due whatever is done, so that it would be paid before it is earned. scheme: None where nothing of these days is.
     :raises ConflictProblem: they may not, and it says from when on.
     """
     today = day_of(now)
@@ -44,8 +44,10 @@ def refuse_closing_early(start: date, end: date, now: datetime) -> None:
         )
 
 
-def _paid_whatever_is_done(scheme: Scheme) -> Text | None:
+def _paid_whatever_is_done(scheme: Scheme | None) -> Text | None:
     """What of a scheme is due before anything is done; None when nothing is."""
+    if scheme is None:
+        return None
     for each in scheme.components:
         if not each.deducts and (isinstance(each.formula, Fixed) or each.floor):
             return Text(each.title, each.name)

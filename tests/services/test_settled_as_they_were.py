@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-import services.settlement_runs
+import services.run_planning
 from domain.access import Scope
 from domain.problems import ConflictProblem, ProblemError
 from domain.settlement.payees import UplineChange
@@ -180,7 +180,7 @@ async def test_a_refund_of_a_day_that_was_closed_long_ago_is_taken_back(stores: 
 async def test_what_is_too_much_for_one_run_waits_for_the_next_and_is_told(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.settlement_runs, "MOST_ADJUSTED", 2)
+    monkeypatch.setattr(services.run_planning, "MOST_ADJUSTED", 2)
     stores.on(OCTOBER)
     await stores.join("S1", "promoter", cycle="day")
     for day in days(OCTOBER, 5):
