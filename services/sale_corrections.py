@@ -1,6 +1,6 @@
 """Whose an order is, seen with its evidence, disputed and corrected: one person asks, another one decides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -10,14 +10,18 @@ from sqlmodel import col
 
 from domain.access import Actor, Permission, require_second_person
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
+from domain.settlement.attribution import Shares
 from domain.settlement.exact import WEIGHT
-from services.selling import PROBLEMS
+from domain.settlement.payee_terms import holding_on
+from services.payee_refusals import unknown_payees
+from services.selling import PROBLEMS, order_day
 from storage.attributions import Attributed, Attributions
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.orders import OrderName, OrderRow
 from storage.paging import Page, PageRequest
-from storage.payees import Payees
+from storage.payee_terms import PayeeTermBook
+from storage.payees import PayeeRow, Payees
 from storage.sale_corrections import SaleCorrectionRow, SaleCorrections, State
 from storage.sale_queue import SaleQueue
 from storage.sales import Sales
@@ -150,21 +154,21 @@ class SaleCorrectionService:
     async def ask(self, actor: Actor, name: OrderName, role: str, shares: Sequence[Part], reason: str) -> Correction:
         """Ask that an order be these payees' in a role; nobody's when there are none.
 
-        :raises NotFoundProblem: no such order or payee. :raises ValidationProblem: shares of more than the whole, a
-            payee of another role. :raises ConflictProblem: one waits already, or it is so.
+        :raises NotFoundProblem: no such order or payee within the scope. :raises ValidationProblem: shares of more than
+            the whole, a payee who was of another role on the order's day. :raises ConflictProblem: one waits already,
+            or it is so, or a payee has the order in another role.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         _refuse_bad(shares)
         async with UnitOfWork(self._database) as work:
             row = await _order(work, actor, name)
             payees = await Payees(work).rows({each.payee for each in shares})
-            if missing := sorted({each.payee for each in shares} - payees.keys()):
-                raise NotFoundProblem(Text(f"没有收款人 {missing[0]}", f"There is no payee {missing[0]}"))
-            for each in shares:
-                if payees[each.payee].role != role:
-                    raise _of_another_role(each.payee, payees[each.payee].role, role)
+            seen = {code for code, payee in payees.items() if actor.sees(payee.placement)}
+            if missing := {each.payee for each in shares} - seen:
+                raise unknown_payees(sorted(missing))
+            await _refuse_other_roles(work, payees.values(), role, order_day(row))
             wanted = sorted(((payees[each.payee].id, each.share) for each in shares), key=lambda one: (-one[1], one[0]))
-            known = (await Attributions(work).known([row.id])).owners.get(row.id, {})
+            known = await _refuse_twice(work, row.id, role, {payee for payee, _ in wanted})
             if list(known.get(role, ())) == wanted:
                 raise ConflictProblem(
                     Text("归属已经如此，无需更正", "It is so already: there is nothing to correct"),
@@ -191,7 +195,8 @@ class SaleCorrectionService:
     async def decide(self, actor: Actor, correction_id: UUID, *, approve: bool, note: str | None = None) -> Correction:
         """Approve or refuse. What is approved counts from the next settlement on, for closed periods as an adjustment.
 
-        :raises AuthorizationProblem: the one who asked. :raises ConflictProblem: it is decided already.
+        :raises AuthorizationProblem: the one who asked. :raises ConflictProblem: it is decided already, or a payee has
+            got the order in another role meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
@@ -207,7 +212,9 @@ class SaleCorrectionService:
             row.state = "approved" if approve else "refused"
             row.decided_by, row.decided_at, row.note = actor.login, work.now, note
             if approve:
+                # Whoever else decides of this order waits here, and sees what became of it.
                 await SaleQueue(work).add_keys([row.order_key])
+                await _refuse_twice(work, row.order_key, row.role, {payee for payee, _ in row.shares})
                 parts = [
                     Attributed(row.role, payee, share, CORRECTION, str(row.id), None) for payee, share in row.shares
                 ]
@@ -267,10 +274,34 @@ def _refuse_bad(shares: Sequence[Part]) -> None:
         )
 
 
-def _of_another_role(code: str, its: str, role: str) -> ValidationProblem:
-    return ValidationProblem(
-        Text(f"收款人 {code} 的角色是 {its}，不是 {role}", f"The payee {code} is of the role {its}, not {role}")
-    )
+async def _refuse_other_roles(work: UnitOfWork, payees: Collection[PayeeRow], role: str, day: date) -> None:
+    """Returns when these payees were of a role on a day, as `services.selling` finds whose an order is."""
+    terms = await PayeeTermBook(work).of([each.id for each in payees])
+    for each in payees:
+        its = holding_on(terms[each.id], day).role
+        if its != role:
+            raise ValidationProblem(
+                Text(
+                    f"收款人 {each.code} 在订单当天（{day}）的角色是 {its}，不是 {role}",
+                    f"On the day of the order, {day}, the payee {each.code} was of the role {its}, not {role}",
+                )
+            )
+
+
+async def _refuse_twice(work: UnitOfWork, order: int, role: str, payees: Collection[int]) -> Mapping[str, Shares]:
+    """Whose an order is, by role, where none of these payees has it in another one: it would count twice for them."""
+    owners = (await Attributions(work).known([order])).owners.get(order, {})
+    for other, shares in owners.items():
+        if other != role and (twice := {payee for payee, _ in shares} & set(payees)):
+            code = min((await Payees(work).codes(twice)).values())
+            raise ConflictProblem(
+                Text(
+                    f"收款人 {code} 已以角色 {other} 持有该订单，再以 {role} 持有会重复计算；请先更正 {other} 的归属",
+                    f"The payee {code} has the order as {other} already, and as {role} it would count twice: correct "
+                    f"whose it is as {other} first",
+                )
+            )
+    return owners
 
 
 def _target(row: SaleCorrectionRow) -> str:

@@ -23,7 +23,7 @@ from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
 from storage.invitations import Invitations, InvitedBy
 from storage.locks import lock
-from storage.orders import OrderName
+from storage.orders import OrderName, OrderRow
 from storage.payees import Payees
 from storage.sale_queue import QueuedOrder, SaleQueue
 from storage.sales import Sales
@@ -182,7 +182,7 @@ class Selling:
                 scans[scan.order_key].append((scan.code, buyers[scan.order_key][1] - scan.at))
         return {
             each.key: Clues(
-                day=_day(each.paid_at or _began(each)),
+                day=order_day(each),
                 shop=each.account_id,
                 unit_path=each.unit_path,
                 channel=each.channel,
@@ -226,11 +226,7 @@ class Selling:
 
     async def _rates(self, work: UnitOfWork, orders: Sequence[QueuedOrder]) -> dict[int, tuple[int, int]]:
         """What a minor unit of each order's currency was worth when it was paid, where that is not the merchant's."""
-        wanted = {
-            each.key: (each.currency, _day(each.paid_at or _began(each)))
-            for each in orders
-            if each.currency != HOME_CURRENCY
-        }
+        wanted = {each.key: (each.currency, order_day(each)) for each in orders if each.currency != HOME_CURRENCY}
         rates: Mapping[tuple[str, date], Decimal] = await ExchangeRates(work).on(set(wanted.values()))
         return {key: minor_rate(rates[named], named[0]) for key, named in wanted.items() if named in rates}
 
@@ -295,6 +291,11 @@ def _begins(rules: AttributionRules) -> str:
     return f"rules {rules.version}"
 
 
+def order_day(order: QueuedOrder | OrderRow) -> date:
+    """The Shanghai day by which it is said whose an order is, and by whose rate it counts."""
+    return _day(order.paid_at or order.created_at or order.told_at)
+
+
 def _began(order: QueuedOrder) -> datetime:
     return order.created_at or order.paid_at or order.told_at
 
@@ -303,7 +304,7 @@ def _days(order: QueuedOrder) -> dict[Basis, date]:
     """On which Shanghai days an order counts, by each way of counting that it has come to."""
     found: dict[Basis, date] = {}
     if order.paid_at is not None or order.status in ("paid", "shipped", "completed"):
-        found["paid"] = _day(order.paid_at or _began(order))
+        found["paid"] = order_day(order)
     if order.completed_at is not None or order.status == "completed":
         found["completed"] = _day(order.completed_at or order.told_at)
     return found
