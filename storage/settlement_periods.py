@@ -11,6 +11,7 @@ from sqlmodel import AutoString, Field, col
 from domain.problems import ConflictProblem, Text, ValidationProblem
 from domain.settlement.scheme import Cycle
 from storage.bulk import fetch
+from storage.exchange_rates import HOLDS_FOR
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -134,9 +135,10 @@ class SettlementPeriods(Repository):
 
     async def changed_since(self, scheme: str, limit: int) -> tuple[list[tuple[int, UUID]], int]:
         """The closed periods of a scheme, of whatever cycle, of whose days sales or facts came after they were booked
-        last, with what was booked; those first that wait longest, and how many there are besides. Without those that a
-        settlement under way books."""
-        found = await fetch(self.work, _CHANGED, {"scheme": scheme, "limit": limit})
+        last, or whose last day has other exchange rates than they were booked by, with what was booked; those first
+        that wait longest, and how many there are besides. Without those that a settlement under way books."""
+        values = {"scheme": scheme, "limit": limit, "holds": HOLDS_FOR.days}
+        found = await fetch(self.work, _CHANGED, values)
         return [(period, calculation) for period, calculation, _ in found], found[0][2] - len(found) if found else 0
 
 
@@ -153,12 +155,24 @@ _CHANGED = """
             SELECT FROM settlement_run_calculations c JOIN settlement_runs r ON r.id = c.run
             WHERE c.origin = p.id AND r.state IN ('computing', 'computed', 'approved')
         )
-        AND EXISTS (
-            SELECT FROM generate_series(p.start, p."end" - 1, interval '1 day') AS one (day)
-            WHERE EXISTS (SELECT FROM sales s WHERE s.day = one.day::date AND s.seq > coalesce(booked.sales_upto, 0))
-                OR EXISTS (
+        AND (
+            EXISTS (
+                SELECT FROM generate_series(p.start, p."end" - 1, interval '1 day') AS one (day)
+                WHERE EXISTS (
+                    SELECT FROM sales s WHERE s.day = one.day::date AND s.seq > coalesce(booked.sales_upto, 0)
+                ) OR EXISTS (
                     SELECT FROM payee_facts f WHERE f.day = one.day::date AND f.seq > coalesce(booked.facts_upto, 0)
                 )
+            )
+            OR EXISTS (
+                SELECT FROM jsonb_each_text(booked.rates) AS frozen (currency, rate)
+                CROSS JOIN LATERAL (
+                    SELECT rate FROM exchange_rates r
+                    WHERE r.currency = frozen.currency AND r.day < p."end" AND r.day >= p."end" - %(holds)b::integer
+                    ORDER BY r.day DESC LIMIT 1
+                ) AS holding
+                WHERE holding.rate <> frozen.rate::numeric
+            )
         )
     ORDER BY last.number, p.start, p.id LIMIT %(limit)b::integer
 """

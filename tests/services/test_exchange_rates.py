@@ -9,9 +9,12 @@ from services.exchange_rates import Rate
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.services.test_calculations import Office, office
+from tests.services.test_left_out import FX
 from tests.services.test_selling import MAY, NOW, WHOLE, Counter, an_order, counter
+from tests.services.test_settlement_runs import JUNE, Books
 
-__all__ = ["counter"]
+__all__ = ["counter", "office"]
 QIAN = an_actor("qian", Role.FINANCE)
 
 
@@ -53,6 +56,27 @@ async def test_a_corrected_rate_is_for_the_days_that_it_holds(counter: Counter, 
     assert await queued() == ["E3"]
     await counter.rates.set(QIAN, [Rate("USD", MAY, "7.11")])
     assert await queued() == ["E2", "E5"]
+
+
+async def test_a_closing_rate_that_is_corrected_adjusts_what_is_closed(office: Office) -> None:
+    """300 dollars, worth 7.10 each when they were paid and 7.2345 at the end of May; or 7.20, as June finds."""
+    office.clock.now = datetime(2026, 6, 2, 4, tzinfo=UTC)
+    books = Books(office, scheme="abroad")
+    await office.scheme(text=FX)
+    last = date(2026, 5, 31)
+    await rates(office, (date(2026, 5, 1), "7.10"), (last, "7.2345"))
+    await office.told(an_order(channel="P1", currency="USD"))
+    await books.closed()
+    assert await books.payable() == {"P1": 4_035}
+    await rates(office, (last, "7.2"), (JUNE, "9"))
+    view = await books.settled(JUNE)
+    assert [(each.purpose, each.total_minor) for each in view.calculations] == [
+        ("adjustment", 3_000),
+        ("settlement", 0),
+    ]
+    assert await books.payable() == {"P1": 3_000}
+    await rates(office, (last, "7.20"), (date(2026, 5, 30), "8"))
+    assert [each.purpose for each in (await books.computed(JUNE)).calculations] == ["settlement"], "it is the same rate"
 
 
 async def test_a_sweep_looks_at_the_first_day_from_its_first_moment_on(database: Database) -> None:
