@@ -31,11 +31,12 @@ from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
 from services.repeats import note_outcome
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
+from services.settlement_members import membership_of
 from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_rates import rates_of_last_day
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow, Purpose
-from storage.calculations import Calculations, Membership, Part, rates_of
+from storage.calculations import Calculations, Part, rates_of
 from storage.definitions import Definitions
 from storage.engine import Database
 from storage.left_out import LeftOut, Omitted
@@ -122,7 +123,7 @@ class CalculationSteps:
             if row.state != "asked":
                 return row.members or 0
             scheme = await self.scheme(work, row)
-            row.members = await Calculations(work).freeze_members(_membership(scheme, row))
+            row.members = await Calculations(work).freeze_members(membership_of(scheme, row))
             await refuse_paying_twice(work, row)
             # Last: whoever adds sales waits for the rest of this transaction.
             row.facts_upto = await PayeeFacts(work).watermark()
@@ -247,7 +248,7 @@ class CalculationSteps:
 
     async def members_changed(self, work: UnitOfWork, row: CalculationRow, limit: int) -> list[int]:
         """Payees who were otherwise in the period than the calculation has them, by what was said of them since."""
-        return await Calculations(work).members_changed(_membership(await self.scheme(work, row), row), limit)
+        return await Calculations(work).members_changed(membership_of(await self.scheme(work, row), row), limit)
 
     async def scheme(self, work: UnitOfWork, row: CalculationRow) -> Scheme:
         """As its text says, read once."""
@@ -322,17 +323,6 @@ async def _is_kept(work: UnitOfWork, row: CalculationRow, pass_: int, done: Part
             )
         )
     return True
-
-
-def _membership(scheme: Scheme, row: CalculationRow) -> Membership:
-    levels = _levels_above(scheme)
-    return Membership(row.id, list(scheme.roles), row.cycle, scheme.cycle, row.start, row.end, levels)
-
-
-def _levels_above(scheme: Scheme) -> int:
-    """How many levels up anything is earned."""
-    overrides = [len(each.override.rates) for each in scheme.components if each.override is not None]
-    return max([*overrides, *(each.level for each in scheme.components)], default=0)
 
 
 async def _known(

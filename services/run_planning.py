@@ -15,6 +15,7 @@ from domain.settlement.unfinished import refuse_settling_early
 from services.calculations import CalculationSteps, Wanted
 from services.left_out import refuse_left_out
 from services.scheme_versions import own_cycle, published_for
+from services.settlement_members import refuse_uplines_elsewhere
 from storage.audit import AuditLog
 from storage.calculation_tables import CalculationRow
 from storage.calculations import Calculations
@@ -46,6 +47,7 @@ class RunPlanning:
         refuse_settling_early(scheme, own.start, own.end, work.now)
         period = await _opened(work, own.scheme, own.cycle, own.start, own.end, scheme.currency)
         await self._steps.refuse_overlapping(work, own)
+        await refuse_uplines_elsewhere(work, scheme, own)
         omitted = await self._steps.left_out(work, own)
         if not leave_out:
             refuse_left_out(omitted, own.start, own.end)

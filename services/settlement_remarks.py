@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
+from services.settlement_members import uplines_elsewhere_in
+from storage.calculation_tables import CalculationRow
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
 
@@ -15,17 +17,22 @@ ADJUSTING_ONLY = Text(
 """Of a settlement without a calculation of its own period."""
 
 
-async def remarks_on(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
-    """A sentence for each role of a scheme that no payee has: it may be mistyped, and pays nobody."""
+async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
+    """A sentence for each thing that may be a mistake: roles that nobody has, uplines who are settled elsewhere."""
+    return [*await _roles_of_nobody(work, scheme), *await uplines_elsewhere_in(work, scheme, row)]
+
+
+async def _roles_of_nobody(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
+    """Each role of a scheme that no payee has: it may be mistyped, and pays nobody."""
     roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
     had = await Payees(work).roles_among(roles)
     if not (missing := [role for role in roles if role not in had]):
         return []
     known = await Payees(work).roles()
-    return [_remark(role, did_you_mean(role, known)) for role in missing]
+    return [_of_nobody(role, did_you_mean(role, known)) for role in missing]
 
 
-def _remark(role: str, near: Text) -> Text:
+def _of_nobody(role: str, near: Text) -> Text:
     return Text(
         f"没有角色为“{role}”的收款人，按这个角色计的收入不会付给任何人。{near.zh}",
         f"No payee has the role “{role}”: what is earned by it is nobody's.{near.en}",

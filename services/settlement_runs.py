@@ -72,8 +72,8 @@ class SettlementRunService:
         leave_out: also while orders of the period have no sales; the audit says how many.
 
         :raises NotFoundProblem, ValidationProblem: as `CalculationSteps.ask`, when no closed period changed either.
-        :raises ConflictProblem: the period is closed, a settlement of it is under way, it is too early, or orders
-            have no sales.
+        :raises ConflictProblem: the period is closed, a settlement of it is under way, it is too early, orders have no
+            sales, or uplines are settled by another cycle.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
         actor.require_everything()
@@ -269,7 +269,7 @@ class SettlementRunService:
             own = next((each for each in view.calculations if each.purpose == "settlement"), None)
             if own is None:
                 return view
-            return replace(view, remarks=await remarks_on(work, await self._steps.scheme(work, own)))
+            return replace(view, remarks=await remarks_on(work, await self._steps.scheme(work, own), own))
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
         """Runs, the newest first."""

@@ -145,7 +145,7 @@ async def view_of(work: UnitOfWork, row: CalculationRow) -> CalculationView:
     highest = await calculations.highest(row, HIGHEST_SHOWN)
     codes = await Payees(work).codes({payee for payee, _ in highest})
     sums = [PayeeSum(codes[payee], amount) for payee, amount in highest]
-    told += await remarks_on(work, scheme)
+    told += await remarks_on(work, scheme, row)
     return CalculationView(row, done, 2 * row.parts, components, sums, told, repeat)
 
 

@@ -106,12 +106,14 @@ class TrialBalanceOut(BaseModel):
 @settlement_runs.post("", status_code=status.HTTP_202_ACCEPTED, summary="结算一个账期 · Settle a period")
 async def settle_period(wanted: SettleIn, actor: Asker, deps: Deps) -> RunShown:
     """核算本期，并重算其后有变化的已关闭账期；由他人批准后记入与此前的差额。没有开始的账期不能结算；方案有固定金额或保底的要等账期结束。
-    本期有订单没有计入业绩时拒绝。没有适用于本期的方案版本时，只结算已关闭账期的改动；没有改动则拒绝。
+    本期有订单没有计入业绩时拒绝；有上级按另一种周期结算、从下级得不到收入时也拒绝。没有适用于本期的方案版本时，只结算已关闭账期的
+    改动；没有改动则拒绝。
 
     Computes the period, and closed ones that changed since; once others approve, the differences are booked. Not before
     it has begun; where a scheme has a fixed sum or a floor, not before it is over. Refused while orders of the period
-    have no sales, for want of a rate or because they still wait, unless `leave_out` is said. Where no version of the
-    scheme is for the period, only what changed in closed ones is settled; if nothing did, it is refused.
+    have no sales, for want of a rate or because they still wait, unless `leave_out` is said; and where somebody above a
+    payee is settled by another cycle, and would earn nothing by them. Where no version of the scheme is for the period,
+    only what changed in closed ones is settled; if nothing did, it is refused.
     """
     found = await deps.settlements.settle(actor, wanted.scheme, wanted.day, wanted.cycle, leave_out=wanted.leave_out)
     return _shown(found)

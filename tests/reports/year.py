@@ -82,7 +82,8 @@ class Year(Counter):
         keys += [key("I1", "influencer", "youzan/i1"), key("I2", "influencer", "youzan/i2", share=6_000)]
         keys += [key("I1", "influencer", "youzan/i2", share=4_000)]
         await self.register.set_keys(QIAN, keys)
-        above = [UplineChange(code=f"P{n}", upline=f"C{1 + n % 2}", since=date(2026, 1, 1)) for n in range(1, 8)]
+        # P7 has a cycle of their own, so nobody above could be paid by them.
+        above = [UplineChange(code=f"P{n}", upline=f"C{1 + n % 2}", since=date(2026, 1, 1)) for n in range(1, 7)]
         above.append(UplineChange(code="C2", upline="C1", since=date(2026, 1, 1)))
         await self.register.set_uplines(QIAN, above)
         days = [date(2026, 1, 1) + timedelta(days=7 * week) for week in range(57)]

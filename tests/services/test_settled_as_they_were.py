@@ -290,13 +290,16 @@ async def test_whatever_becomes_of_payees_the_books_end_as_if_all_was_known(stor
     roles = ("promoter", "city", "store")
     cycles: tuple[Cycle | None, ...] = (None, "half-month")
     stores.on(OCTOBER)
-    people = [_Whoever(f"P{number}", pick.choice(roles), pick.choice(cycles)) for number in range(6)]
-    for each in people:
-        above = people[0].code if each is not people[0] else None
+    people = [_Whoever(f"P{number}", pick.choice(roles), pick.choice(cycles)) for number in range(3)]
+    # Who is above others has their cycle, and keeps it.
+    team = [_Whoever(f"T{number}", pick.choice(roles), None) for number in range(4)]
+    for each in (*people, *team):
+        above = team[0].code if each in team[1:] else None
         await stores.join(each.code, each.role, above, cycle=each.cycle)
+    everybody = [*people, *team]
     sold: list[str] = []
     for month, after in pairwise(MONTHS):
-        for each in pick.sample(people, 3):
+        for each in pick.sample(everybody, 3):
             stores.on(month.replace(day=pick.randrange(1, 29)))
             each.role, each.active = pick.choice(roles), pick.random() < 0.7
             await stores.be(each.code, each.role, cycle=each.cycle, active=each.active)
@@ -304,7 +307,7 @@ async def test_whatever_becomes_of_payees_the_books_end_as_if_all_was_known(stor
         for _ in range(4):
             sold.append(f"E{len(sold)}")
             day = pick.choice(MONTHS[: MONTHS.index(month) + 1]).replace(day=pick.randrange(1, 29))
-            await stores.sell(sold[-1], pick.choice(people).code, day, pick.randrange(100, 90_000))
+            await stores.sell(sold[-1], pick.choice(everybody).code, day, pick.randrange(100, 90_000))
         await stores.refund(pick.choice(sold), pick.randrange(1, 20_000))
         for day, cycle in _periods(month):
             await stores.books.closed(day, cycle)
