@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from domain.dsl.findings import did_you_mean
 from domain.problems import Text
 from domain.settlement.scheme import Scheme
+from services.missing_scores import missing_scores_in
 from services.settlement_members import uplines_elsewhere_in
 from storage.calculation_tables import CalculationRow
 from storage.payees import Payees
@@ -18,8 +19,13 @@ ADJUSTING_ONLY = Text(
 
 
 async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
-    """A sentence for each thing that may be a mistake: roles that nobody has, uplines who are settled elsewhere."""
-    return [*await _roles_of_nobody(work, scheme), *await uplines_elsewhere_in(work, scheme, row)]
+    """A sentence for each thing that may be a mistake: roles that nobody has, uplines who are settled elsewhere, scores
+    that were not noted."""
+    return [
+        *await _roles_of_nobody(work, scheme),
+        *await uplines_elsewhere_in(work, scheme, row),
+        *await missing_scores_in(work, scheme, row),
+    ]
 
 
 async def _roles_of_nobody(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
