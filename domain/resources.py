@@ -109,7 +109,10 @@ class Grading(_Resource):
 
 
 class SettlementScheme(_Resource):
-    """Who earns what by which rule: see `domain.settlement.scheme_reading`, which says what each part may be."""
+    """Who earns what by which rule: see `domain.settlement.scheme_reading`, which says what each part may be.
+
+    active: false ends it: the periods that the version is for are settled no more, by earlier versions neither.
+    """
 
     active: bool = True
     currency: str = HOME_CURRENCY

@@ -43,13 +43,16 @@ async def published_for(
     """The version of a scheme that was published last among those that are for the period of a day.
 
     any_period: if none is, the one that was published last of all.
-    :raises NotFoundProblem: no version is published. :raises ValidationProblem: none of them is for the period.
+    :raises NotFoundProblem: no version is published. :raises ValidationProblem: none of them is for the period, or the
+        one that is says that the scheme is not active in it.
     """
     published = await Definitions(work).published(SCHEME, name)
     if not published:
         raise NotFoundProblem(Text(f"没有已发布的方案 {name}", f"There is no published scheme {name}"))
     for each in published:
         if (found := at(each, day, cycle)).covers:
+            if not any_period:
+                _refuse_stopped(found)
             return found
     if any_period:
         return at(published[0], day, cycle)
@@ -91,6 +94,20 @@ def refuse_other_periods(asked: SchemeVersion) -> None:
         told = _not_for(asked.scheme, asked.start, asked.end)
         raise ValidationProblem(
             Text(f"{told.zh}；要看若按它会怎样，请用 what-if", f"{told.en}: what it would have come to, what-if tells")
+        )
+
+
+def _refuse_stopped(found: SchemeVersion) -> None:
+    """Raise ValidationProblem when the version ends its scheme."""
+    if not found.scheme.active:
+        name = f"{found.scheme.name} {found.scheme.version}"
+        raise ValidationProblem(
+            Text(
+                f"方案 {name} 已停用（active: false），账期 {found.start} 至 {found.end} 不再结算；"
+                "要恢复，请发布一个没有 active: false 的更高版本",
+                f"The scheme {name} is not active (`active: false`): {found.start} to {found.end} is not settled. To "
+                "settle it, publish a higher version without `active: false`",
+            )
         )
 
 

@@ -45,6 +45,13 @@ def explained(scheme: Scheme) -> list[Text]:
             f"for periods from {scheme.start}{until.en}; payees: {', '.join(scheme.roles) or 'all'}.",
         )
     ]
+    if not scheme.active:
+        said.append(
+            Text(
+                "已停用：这些账期不再结算，也不按更早的版本结算；已记账的照付。",
+                "Not active: these periods are settled no more, by earlier versions neither; what is booked is paid.",
+            )
+        )
     said += [_component(scheme, each) for each in scheme.components]
     return [*said, *_terms(scheme)]
 

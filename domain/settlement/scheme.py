@@ -128,7 +128,8 @@ class Scheme:
     currency: of everything in it. counts: which orders count, `paid` ones or `completed` ones. start, end: Shanghai
     days of the periods that it is for, the end not included. floor, cap: of a payee's sum; minimum: less than that is
     carried over. hold_days: between the end of the period and the payout. instalments: over how many periods a clawback
-    is spread; keep: what a clawback leaves of a period's sum, in `exact.RATE`.
+    is spread; keep: what a clawback leaves of a period's sum, in `exact.RATE`. active: false where its periods are not
+    settled, by it or by an earlier version.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Scheme:
     hold_days: int = 0
     instalments: int = 1
     keep: int = 0
+    active: bool = True
 
     def is_for(self, start: date, end: date) -> bool:
         """Whether the whole of a period, its end not included, is settled by this version."""

@@ -129,6 +129,7 @@ class _Reader:
             hold_days=self._count("hold-days", 0, 0, 366),
             instalments=self._of(clawback, "instalments"),
             keep=self._keep(clawback),
+            active=self._active(),
         )
         return replace(scheme, components=self._components(scheme))
 
@@ -170,6 +171,12 @@ class _Reader:
             )
             self._error("bad-currency", "currency", text)
         return HOME_CURRENCY
+
+    def _active(self) -> bool:
+        active = self._data.get("active", True)
+        if not isinstance(active, bool):
+            self._error("bad-value", "active", Text("这里要写 true 或 false", "This is true or false"))
+        return active is not False
 
     def _rule(self, rounding: Mapping[str, Any]) -> Rounding:
         given = rounding.get("rule", "half-away")

@@ -60,6 +60,25 @@ async def test_a_period_that_no_version_covers_is_refused_with_what_there_is(off
         assert each in said.en
 
 
+async def test_a_scheme_that_is_stopped_is_settled_no_more_from_then_on(office: Office) -> None:
+    await office.told(an_order(channel="P1"))
+    stopped = dated("2026-06-01").replace("  cycle:", "  active: false\n  cycle:")
+    await office.scheme("1.1.0", text=stopped)
+    books = Books(office)
+    assert [each.version for each in (await books.settled()).calculations] == ["1.0.0"], "what was before stays"
+    for asked in (books.computed(JUNE), office.preview(day=JUNE)):
+        with pytest.raises(ValidationProblem) as refused:
+            await asked
+        for said in (refused.value.text.zh, refused.value.text.en):
+            assert "1.1.0" in said
+            assert "active: false" in said
+    assert await version_of(office, MAY) == "1.0.0"
+    tried = await office.preview(day=JUNE, purpose="what-if")
+    assert (await SettlementViews(office.database).show(QIAN, tried)).row.version == "1.1.0"
+    await office.scheme("1.2.0", text=dated("2026-06-01"))
+    assert await version_of(office, JUNE) == "1.2.0"
+
+
 async def test_payouts_are_booked_by_the_cycle_that_holds_on_their_day(office: Office) -> None:
     await office.scheme("2.0.0", "9%", dated("2026-06-01", cycle="half-month"))
     async with UnitOfWork(office.database) as work:

@@ -1,5 +1,6 @@
 """The schemes that come along are right, and each is told back in words whose numbers a run would give."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def test_a_fixed_sum_and_lines_rounded_one_by_one_are_worked_out() -> None:
     assert (
         "Example: two lines of what buyers paid less refunds, 12345.67 and 0.15 → 432.10 + 0.01 → 432.11." in lines.en
     )
+
+
+def test_that_a_version_ends_its_scheme_is_told() -> None:
+    scheme = replace(shipped("stores"), active=False)
+    told = [each for each in explained(scheme) if each not in explained(shipped("stores"))]
+    assert ["已停用" in each.zh and "Not active" in each.en for each in told] == [True]
 
 
 def test_what_a_coefficient_makes_of_a_fixed_sum_and_of_lines() -> None:

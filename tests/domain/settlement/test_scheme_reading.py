@@ -144,6 +144,7 @@ def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> 
         (f"{HEAD}, currency: yuan", ("bad-currency", "/currency")),
         (f"{HEAD}, currency: USD", ("bad-currency", "/currency")),
         (f"{HEAD}, rounding: {{rule: nearest}}", ("bad-rounding", "/rounding/rule")),
+        (f"{HEAD}, active: 'no'", ("bad-value", "/active")),
         (f"{HEAD}, minimum: 10", ("unquoted-fraction", "/minimum")),
         (f"{HEAD}, cylce: day", ("unknown-key", "/cylce")),
         ("name: agents, title: 代理, cycle: month", ("missing-key", "")),
