@@ -18,10 +18,11 @@ class Remark(NamedTuple):
 
 
 class Remarks:
-    """All mistakes of one document, in the order in which they were met."""
+    """All mistakes of one document, in the order in which they were met. of_stored: it was taken in before."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_stored: bool = False) -> None:
         self.found: list[Remark] = []
+        self._of_stored = of_stored
 
     @property
     def has_errors(self) -> bool:
@@ -32,6 +33,12 @@ class Remarks:
 
     def error(self, code: str, pointer: str, message: Text, *, of_key: bool = False) -> None:
         self.add(code, "error", pointer, message, of_key=of_key)
+
+    def error_if_new(self, code: str, pointer: str, message: Text, *, of_key: bool = False) -> None:
+        """An error in what comes in now, and nothing where it is stored: what was taken before this was refused is read
+        as it always was."""
+        if not self._of_stored:
+            self.error(code, pointer, message, of_key=of_key)
 
     def problem(self, code: str, pointer: str, problem: ProblemError) -> None:
         """What somebody else's refusal says."""

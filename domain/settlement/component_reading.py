@@ -20,18 +20,19 @@ from typing import Any
 from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import Text
 from domain.remarks import Remarks
-from domain.settlement.formula_reading import FORMULA_WORDS, MOST_STEPS, read_formula
-from domain.settlement.formulas import Formula, Proportion, Step
+from domain.settlement.factor_reading import read_factor
+from domain.settlement.formula_reading import FORMULA_WORDS, read_formula
+from domain.settlement.formulas import Fixed, Formula, Proportion
 from domain.settlement.line_filters import read_line_tests
-from domain.settlement.promises import read_promise, refuse_unkept, tell_drops
+from domain.settlement.promises import read_promise, refuse_unkept
 from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
+    DONE_BASES,
     LINE_BASES,
     Base,
     Component,
-    Factor,
     Grain,
     LineTest,
     Override,
@@ -156,6 +157,7 @@ class _Reader:
             return None
         if base not in LINE_BASES:
             self._refuse(_OF_LINES_ONLY, base)
+        self._refuse_unheeded(base, formula)
         if base == "fx-difference" and formula is not None and not isinstance(formula, Proportion):
             text = Text("汇兑差额可正可负，只能按比例（rate）", "An FX difference may be negative: only `rate` fits it")
             self._error("wrong-formula", self._at(words[0]), text, of_key=True)
@@ -180,7 +182,8 @@ class _Reader:
         if floor is not None and cap is not None and floor > cap:
             text = Text("保底 floor 高于封顶 cap", "The floor is above the cap")
             self._error("floor-above-cap", self._at("floor"), text)
-        deducts, grain, factor = self._flag("deducts"), self._grain(formula), self._factor()
+        deducts, grain, days = self._flag("deducts"), self._grain(formula), self._days()
+        factor = read_factor(self._data.get("factor"), self._at("factor"), self._remarks, rising=self._rising)
         refuse_recruiting(self._data, base, self._pointer, self._remarks)
         if self._rising:
             place = self._at("promise")
@@ -197,7 +200,7 @@ class _Reader:
             level=self._level(),
             tests=read_line_tests(self._data.get("where"), self._around.currency, self._at("where"), self._remarks),
             weightings=self._weightings(),
-            days=self._days(),
+            days=days if base in DONE_BASES else None,
             roles=self._roles(),
             grain=grain,
             deducts=deducts,
@@ -280,34 +283,6 @@ class _Reader:
         times = read_times(data.get("times"), child(place, "times"), self._remarks)
         return None if times is None else Weighting(tests, times)
 
-    def _factor(self) -> Factor | None:
-        data, place = self._data.get("factor"), self._at("factor")
-        if data is None:
-            return None
-        rows = data.get("steps") if isinstance(data, Mapping) else None
-        score = data.get("score") if isinstance(data, Mapping) else None
-        if not isinstance(rows, list) or not 0 < len(rows) <= MOST_STEPS or not isinstance(score, str):
-            example = "factor: { score: after-sale, steps: [ { from: 60, times: '0.8' } ] }"
-            self._error("bad-factor", place, Text(f"请写成 {example}", f"Write {example}"))
-            return None
-        steps: list[Step] = []
-        for number, row in enumerate(rows):
-            at = child(place, "steps", number)
-            if not isinstance(row, Mapping):
-                self._error("bad-factor", at, Text("每档要写 from 和 times", "Each step has `from` and `times`"))
-                return None
-            mark = read_count(row.get("from"), child(at, "from"), self._remarks)
-            times = read_times(row.get("times"), child(at, "times"), self._remarks)
-            if mark is None or times is None:
-                return None
-            if steps and mark <= steps[-1].mark:
-                self._error("overlapping-tiers", child(at, "from"), Text("各档要由低到高", "The steps have to ascend"))
-                return None
-            steps.append(Step(mark, times))
-        what, at = Text("系数", "the coefficient"), child(place, "steps")
-        tell_drops(steps, what, str, at, self._remarks, promised=self._rising)
-        return Factor(score, tuple(steps))
-
     def _days(self) -> tuple[date, date] | None:
         data, place = self._data.get("days"), self._at("days")
         if data is None:
@@ -357,6 +332,20 @@ class _Reader:
             if key in self._data:
                 text = Text(f"“{what}”不能有 {key}", f"There is no `{key}` of “{what}”")
                 self._error("out-of-place", self._at(key), text, of_key=True)
+
+    def _refuse_unheeded(self, base: Base, formula: Formula | None) -> None:
+        """Refuse what limits the base where what is earned does not go by it."""
+        fixed = isinstance(formula, Fixed) and base in DONE_BASES
+        keys = ("days", "where", "weights", "level") if fixed else () if base in DONE_BASES else ("days",)
+        for key in keys:
+            if key in self._data:
+                text = Text(
+                    f"{'fixed' if fixed else f'按 {base} 计的'}每期一份，不看 {key}：请删除。"
+                    "整份方案只用于某些账期，写方案的 from、until",
+                    f"{'`fixed`' if fixed else f'What is of {base}'} is for the whole period, whatever `{key}` says: "
+                    "remove it. `from` and `until` of the scheme say which periods it is for",
+                )
+                self._remarks.error_if_new("out-of-place", self._at(key), text, of_key=True)
 
     def _at(self, key: str) -> str:
         return child(self._pointer, key)

@@ -48,9 +48,10 @@ class ReadScheme(NamedTuple):
     remarks: list[Remark]
 
 
-def read_scheme(document: Mapping[str, Any], *, level_limit: LevelLimit = LAW) -> ReadScheme:
-    """The scheme of a document with the top key `scheme`. level_limit: how many levels this Tandem's settings allow."""
-    remarks = Remarks()
+def read_scheme(document: Mapping[str, Any], *, level_limit: LevelLimit = LAW, is_stored: bool = False) -> ReadScheme:
+    """The scheme of a document with the top key `scheme`. level_limit: how many levels this Tandem's settings allow;
+    is_stored: whether it was taken in before, by what was right then."""
+    remarks = Remarks(of_stored=is_stored)
     data = document.get(SCHEME)
     root = child("", SCHEME)
     if not isinstance(data, Mapping):
@@ -72,10 +73,10 @@ def check_scheme(document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> 
 def scheme_of(properties: Mapping[str, Any]) -> Scheme:
     """The scheme of a stored version's properties. Raises RuntimeProblem when this Tandem cannot read it.
 
-    Whatever the settings allow now: it was checked when it was uploaded, and what was released stays in force.
+    Whatever is allowed now: it was checked when it was uploaded, and what was released stays in force.
     """
     given = {key: value for key, value in properties.items() if value is not None}
-    scheme, remarks = read_scheme({SCHEME: given}, level_limit=ANY_LEVELS)
+    scheme, remarks = read_scheme({SCHEME: given}, level_limit=ANY_LEVELS, is_stored=True)
     if scheme is None:
         first = next(each for each in remarks if each.severity == "error")
         name, version = properties.get("name"), properties.get("version")

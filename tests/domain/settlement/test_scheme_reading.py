@@ -8,10 +8,11 @@ import yaml
 
 from domain.dsl.findings import value_at
 from domain.settlement.exact import RATE
+from domain.settlement.explanation import explained
 from domain.settlement.formulas import Bonus, Fixed, Package, Proportion, Step, Tiers
 from domain.settlement.levels import AllowedLevels, LevelLimit
-from domain.settlement.scheme import Override
-from domain.settlement.scheme_reading import read_scheme
+from domain.settlement.scheme import BASES, MONEY_BASES, Base, Override
+from domain.settlement.scheme_reading import read_scheme, scheme_of
 
 THREE_LEVELS = LevelLimit(AllowedLevels(levels=3, allowed_by="legal", reason="a test"))
 HEAD = "name: agents, title: 代理, cycle: month, from: 2026-01-01"
@@ -153,6 +154,31 @@ def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> 
 )
 def test_a_mistake_of_the_scheme_itself(head: str, wanted: tuple[str, str]) -> None:
     assert mistakes("- {name: a, of: kept, rate: '5%'}", head) == [wanted]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_days_are_refused_where_nothing_has_a_day(base: Base) -> None:
+    how = {"score": "score: care, each: '5.00'", "period": "fixed: '5.00'"}.get(base)
+    how = how or ("rate: '5%'" if base in MONEY_BASES else "each: '5.00'")
+    found = mistakes(f"- {{name: a, of: {base}, {how}, days: {{from: 2026-11-01, until: 2026-11-12}}}}")
+    assert found == ([("out-of-place", "/earns/0/days")] if base in ("score", "period") else [])
+
+
+@pytest.mark.parametrize("key", ["days: {from: 2026-11-01, until: 2026-11-12}", "where: {first: true}", "level: 1"])
+def test_a_fixed_sum_is_for_the_period_whatever_it_is_said_to_be_of(key: str) -> None:
+    place = f"/earns/0/{key.partition(':')[0]}"
+    assert mistakes(f"- {{name: a, of: kept, fixed: '5.00', {key}}}") == [("out-of-place", place)]
+    assert mistakes("- {name: a, of: kept, fixed: '5.00'}") == []
+
+
+def test_what_was_taken_in_before_it_was_refused_stays_as_it_was() -> None:
+    days = {"from": "2026-11-01", "until": "2026-11-12"}
+    earns = [{"name": "a", "title": "固定", "fixed": "5.00", "days": days}]
+    stored = {**yaml.safe_load(f"{{{HEAD}}}"), "earns": earns}
+    assert read_scheme({"scheme": stored}).scheme is None
+    scheme = scheme_of(stored)
+    assert (scheme.components[0].formula, scheme.components[0].days) == (Fixed(500), None)
+    assert "限" not in explained(scheme)[1].zh, "it was never limited, and is not said to be"
 
 
 def test_three_levels_need_a_setting_that_allows_them() -> None:
