@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Integer, and_, any_, case, false, func, literal, true
 
 from domain.settlement.exact import WEIGHT
-from domain.settlement.scheme import Component, LineTest, Scheme
+from domain.settlement.scheme import FIELDS_OF_LINES, Component, LineTest, Scheme
 from storage.recordsets import table_of
 from storage.sales import BASES, SaleRow
 
@@ -15,8 +15,6 @@ Numbers = Mapping[tuple[str, str], int]
 """The numbers of words, by field and word."""
 _SALES = table_of(SaleRow)
 _FLAGS = {"first": "is_first", "bonded": "is_bonded"}
-_OF_LINES = frozenset({"category", "article", "bonded"})
-"""What the lines of one order may differ in; everything else is the whole order's."""
 
 
 class Extent(NamedTuple):
@@ -38,7 +36,7 @@ def tests_of(component: Component) -> list[LineTest]:
 
 def is_by_line(component: Component) -> bool:
     """Whether it counts orders by what their lines are, so that one line is not as good as another."""
-    return component.base == "orders" and any(test.field in _OF_LINES for test in tests_of(component))
+    return component.base == "orders" and any(test.field in FIELDS_OF_LINES for test in tests_of(component))
 
 
 def within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:

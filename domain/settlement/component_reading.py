@@ -18,12 +18,14 @@ from datetime import date
 from typing import Any
 
 from domain.dsl.findings import child, did_you_mean, listed
+from domain.money import major_from_minor
 from domain.problems import Text
 from domain.remarks import Remarks
 from domain.settlement.factor_reading import read_factor
 from domain.settlement.formula_reading import FORMULA_WORDS, read_formula
 from domain.settlement.formulas import Fixed, Formula, Proportion
 from domain.settlement.line_filters import read_line_tests
+from domain.settlement.line_promises import refuse_fewer_counted
 from domain.settlement.promises import read_promise, refuse_unkept
 from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate, read_times
@@ -185,9 +187,13 @@ class _Reader:
         deducts, grain, days = self._flag("deducts"), self._grain(formula), self._days()
         factor = read_factor(self._data.get("factor"), self._at("factor"), self._remarks, rising=self._rising)
         refuse_recruiting(self._data, base, self._pointer, self._remarks)
+        tests = read_line_tests(self._data.get("where"), self._around.currency, self._at("where"), self._remarks)
+        weightings = self._weightings()
         if self._rising:
             place = self._at("promise")
             refuse_unkept(base, place, self._remarks, deducts=deducts, has_factor=factor is not None)
+            if base is not None:
+                refuse_fewer_counted(base, tests, weightings, self._shown, self._pointer, self._remarks)
         if formula is None and override is None:
             return None
         return Component(
@@ -198,8 +204,8 @@ class _Reader:
             override=override,
             score=self._score(base),
             level=self._level(),
-            tests=read_line_tests(self._data.get("where"), self._around.currency, self._at("where"), self._remarks),
-            weightings=self._weightings(),
+            tests=tests,
+            weightings=weightings,
             days=days if base in DONE_BASES else None,
             roles=self._roles(),
             grain=grain,
@@ -320,6 +326,9 @@ class _Reader:
         if key not in self._data:
             return None
         return read_amount(self._data[key], self._around.currency, self._at(key), self._remarks)
+
+    def _shown(self, amount: int) -> str:
+        return major_from_minor(amount, self._around.currency)
 
     def _flag(self, key: str) -> bool:
         value = self._data.get(key, False)

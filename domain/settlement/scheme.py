@@ -53,6 +53,9 @@ LINE_BASES: frozenset[Base] = frozenset({"paid", "kept", "quantity", "orders", "
 DONE_BASES: frozenset[Base] = LINE_BASES | {"visits", "reviews", "bookings"}
 """Those of which each piece was sold or done on some day."""
 
+FIELDS_OF_LINES = frozenset({"category", "article", "bonded"})
+"""What the lines of one order may differ in; everything else that lines are tested for is the whole order's."""
+
 Grain = Literal["payee", "line"]
 
 
