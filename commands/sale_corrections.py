@@ -40,9 +40,10 @@ def correct_sale(
     """申请更正一单归谁，由另一人复核 / ask that an order be somebody else's; a second person decides."""
     parts = [_part(each) for each in shares or ()]
 
-    async def work(database: Database, _: Settings) -> None:
+    async def work(database: Database, settings: Settings) -> None:
         actor, name = command_line_actor(Role.FINANCE), (account, order_id)
-        _show(await SaleCorrectionService(database).ask(actor, name, role, parts, reason), as_json=as_json)
+        found = await SaleCorrectionService(database).ask(actor, name, role, parts, reason)
+        _show(found, settings, as_json=as_json)
 
     with_database(work)
 
@@ -71,9 +72,9 @@ def approve_correction(
 ) -> None:
     """同意（或拒绝）一条更正，不能是申请的人 / approve or refuse a correction; never who asked for it."""
 
-    async def work(database: Database, _: Settings) -> None:
+    async def work(database: Database, settings: Settings) -> None:
         service, actor = SaleCorrectionService(database), command_line_actor(Role.APPROVER)
-        _show(await service.decide(actor, correction, approve=not refuse, note=note), as_json=as_json)
+        _show(await service.decide(actor, correction, approve=not refuse, note=note), settings, as_json=as_json)
 
     with_database(work)
 
@@ -138,8 +139,13 @@ def _row(each: Correction) -> dict[str, Any]:
     }
 
 
-def _show(found: Correction, *, as_json: bool) -> None:
+def _show(found: Correction, settings: Settings, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=str))
+        shown = {**asdict(found), "counted_for": found.counted_for}
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2, default=str))
         return
     show_rows([_row(found)], as_json=False)
+    if found.counted_for is not None:
+        zh = f"份额只拆分金额；件数与成交单数不拆，都计给 {found.counted_for}"
+        en = f"Shares split sums alone: pieces and the deal all count for {found.counted_for}"
+        say(settings, Text(zh, en), err=True)

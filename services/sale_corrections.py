@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is or was asked for."""
+    """What is or was asked for. shares: the largest first, of equal ones who was written down first."""
 
     id: UUID
     account: str
@@ -56,6 +56,11 @@ class Correction:
     decided_by: str | None
     decided_at: datetime | None
     note: str | None
+
+    @property
+    def counted_for(self) -> str | None:
+        """Whose all pieces and the deal are where several share the order: sums alone are split."""
+        return self.shares[0].payee if len(self.shares) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

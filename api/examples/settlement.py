@@ -29,6 +29,7 @@ _CORRECTION = {
     "order_id": "E20261111000001",
     "role": "promoter",
     "shares": [{"payee": "P-0137", "share": 6000}, {"payee": "P-0138", "share": 4000}],
+    "counted_for": "P-0137",
     "reason": "两人合播",
     "state": "asked",
     "asked_by": "qian",

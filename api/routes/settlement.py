@@ -138,13 +138,15 @@ class PartOut(_Out):
 
 
 class CorrectionOut(_Out):
-    """A correction. state: `asked`, `approved` or `refused`."""
+    """A correction. state: `asked`, `approved` or `refused`. counted_for: of several who share the order, whose its
+    pieces and the deal are: sums alone are split."""
 
     id: UUID
     account: str
     order_id: str
     role: str
     shares: list[PartOut]
+    counted_for: str | None
     reason: str
     state: Literal["asked", "approved", "refused"]
     asked_by: str

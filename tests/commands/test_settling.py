@@ -166,15 +166,17 @@ def test_an_order_is_disputed_by_one_and_corrected_by_another(month: str, monkey
     for wrong in ("P2=x%", "P2=0.001%", "P2=", "P2=101%", "P2=0"):
         with pytest.raises(ValidationProblem):
             run(settle, "correct", *order, "--share", wrong)
-    asked = told("correct", *order, "--share", "P1=60%", "--share", "P2=40%")
+    asked = told("correct", *order, "--share", "P1=40%", "--share", "P2=60%")
+    assert asked["counted_for"] == "P2", "sums are split, and the deal is not"
     with pytest.raises(AuthorizationProblem):
         run(settle, "approve-correction", asked["id"])
     with monkeypatch.context() as other:
         other.setattr("getpass.getuser", lambda: "wu")
-        refused = told("approve-correction", asked["id"], "--refuse", "--note", "排班表里只有一人")
-        assert refused["state"] == "refused"
+        refused = run(settle, "approve-correction", asked["id"], "--refuse", "--note", "排班表里只有一人")
+        assert "refused" in refused.stdout
+        assert "都计给 P2" in refused.stderr
         again = told("correct", *order, "--share", "P2")
-        assert again["shares"] == [{"payee": "P2", "share": 10_000}]
+        assert (again["shares"], again["counted_for"]) == ([{"payee": "P2", "share": 10_000}], None)
     assert "approved" in printed(settle, "approve-correction", again["id"])
     assert [each["state"] for each in told("corrections")] == ["refused", "approved"]
     assert told("corrections", "--state", "asked") == []
