@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -162,7 +162,7 @@ async def paginate(
 
 
 def _to_json(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, (UUID, Decimal)) else value
 
@@ -174,6 +174,8 @@ def _from_json(value: Any, column: InstrumentedAttribute[Any]) -> Any:
         if instant.tzinfo is None:
             raise ValueError("an instant without a zone")
         return instant
+    if kind is date:
+        return date.fromisoformat(value)
     if kind in (UUID, Decimal):
         return kind(str(value))
     if type(value) is not kind:

@@ -7,6 +7,7 @@ from domain.access import Scope
 from domain.organisation import Unit
 from domain.problems import ValidationProblem
 from storage.audit import AuditEntryRow, AuditLog
+from storage.breaks import BreakRow
 from storage.engine import Database
 from storage.human_tasks import HumanTaskRow
 from storage.inbox import InboxRow
@@ -104,6 +105,7 @@ def test_a_made_up_cursor_is_refused(cursor: str) -> None:
         (InboxRow.id, [0, 2**63 - 1, -(2**63)], [2**63, -(2**63) - 1, 10**400, True, 1.5, "1"]),
         (HumanTaskRow.urgency, [50, 32_767], [32_768, 10**30]),
         (AuditEntryRow.id, [ID], [10**30, None, "\x00", [ID]]),
+        (BreakRow.day, ["2026-06-01"], ["2026-06-31", "2026-06-01T00:00:00", "today", 1, None]),
     ],
 )
 def test_a_cursor_holds_only_what_a_row_could(column: object, possible: list[object], impossible: list[object]) -> None:
