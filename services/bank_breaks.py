@@ -26,9 +26,15 @@ class Contradiction(NamedTuple):
 
 async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Contradiction]) -> None:
     """Keep them as breaks of the day on which they are heard of, each once, and tell finance of those that are new."""
-    rows = {each.id: each for one in found if (each := _break(scheme, one, work)) is not None}
-    known = await Breaks(work).existing(list(rows))
-    new = [row for break_id, row in rows.items() if break_id not in known]
+    new: list[BreakRow] = []
+    asked, times = found, 1
+    while asked:
+        rows = [(one, each) for one in asked if (each := _break(scheme, one, times, work)) is not None]
+        known = await Breaks(work).existing([each.id for _, each in rows])
+        new += [each for _, each in rows if each.id not in known]
+        # What was settled and is contradicted again is another break than the first.
+        asked = [one for one, each in rows if not known.get(each.id, True)]
+        times += 1
     if not new:
         return
     await Breaks(work).add(new)
@@ -41,8 +47,9 @@ async def keep_contradictions(work: UnitOfWork, scheme: str, found: Sequence[Con
     await Events(work).add(told_of(BANK, digest, new, work))
 
 
-def _break(scheme: str, one: Contradiction, work: UnitOfWork) -> BreakRow | None:
-    """None where no money is in question: a payout that was cancelled, and that the bank did not pay."""
+def _break(scheme: str, one: Contradiction, times: int, work: UnitOfWork) -> BreakRow | None:
+    """None where no money is in question: a payout that was cancelled, and that the bank did not pay. times: the how
+    manieth it is that says the same."""
     payout, row = one
     booked, said = payout.state == "paid", row.result == "paid"
     kind: BreakKind = "duplicate" if booked and said else "state"
@@ -50,7 +57,8 @@ def _break(scheme: str, one: Contradiction, work: UnitOfWork) -> BreakRow | None
     theirs = -payout.amount_minor if said else 0
     if ours == theirs:
         return None
-    parts = ("bank", payout.number, row.result, (row.serial or "") if kind == "duplicate" else "")
+    parts = ["bank", payout.number, row.result, (row.serial or "") if kind == "duplicate" else ""]
+    parts += [str(times)] if times > 1 else []
     return BreakRow(
         id=UUID(derived_id("break", BANK, *parts)),
         account=BANK,

@@ -126,7 +126,8 @@ class BreakService:
 
     async def solve(self, actor: Actor, break_id: UUID, note: str | None = None) -> BreakRow:
         """Let an explained difference go. A payout that the bank returned is booked back with it, for the next batch to
-        pay; one that was paid after all is taken off the payee's balance.
+        pay; one that was paid after all is taken off the payee's balance. Open breaks by which somebody else tells of
+        the same money go with it.
 
         :raises AuthorizationProblem: for who explained it. :raises ConflictProblem: nobody explained it, or what is
             said of a payout cannot be any more.
@@ -134,11 +135,16 @@ class BreakService:
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
             row = await _explained(work, actor, break_id)
-            await book_meaning(work, row)
-            row.state, row.solved_by = "solved", actor.login
-            row.solved_at = row.changed_at = work.now
-            detail = {"note": note, "difference_minor": row.difference_minor, "reason": row.reason}
-            await _record(work, actor, "break.solve", row, detail)
+            booked, twins = await book_meaning(work, row)
+            for each in twins:
+                each.reason, each.note = row.reason, row.note
+                each.explained_by, each.explained_at = row.explained_by, row.explained_at
+            for each in (row, *twins):
+                each.state, each.solved_by = "solved", actor.login
+                each.solved_at = each.changed_at = work.now
+                detail = {"note": note, "difference_minor": each.difference_minor, "reason": each.reason}
+                detail |= {"booked": booked} if each is row else {"with": str(row.id)}
+                await _record(work, actor, "break.solve", each, detail)
             return row
 
     async def refuse(self, actor: Actor, break_id: UUID, note: str | None = None) -> BreakRow:

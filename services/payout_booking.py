@@ -1,10 +1,12 @@
 """What the end of a payout books: `paying` goes to the rail that paid it, or back to `payable`; and only once.
 
-Both ends of a payout are booked under one key, so the ledger itself refuses the second of two that contradict.
+Both ends of a payout are booked under one key, so the ledger itself refuses the second of two that contradict. What may
+come to pass several times afterwards is counted: the second return of a payout has another key than the first.
 """
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Literal
 from uuid import UUID, uuid5
 
 from domain.problems import ConflictProblem, NotFoundProblem, Text
@@ -20,6 +22,9 @@ from storage.unit_of_work import UnitOfWork
 _KEYS = UUID("0f2a6c1e-58d7-5c0b-9b3e-7d1f4a9c2e60")
 """The namespace of transfers' keys: which payout they end."""
 _MOST_CLOSED_AHEAD = 400
+_MOST_TIMES = 20
+_Afterwards = Literal["bounced", "after-all", "once-more", "sent-back"]
+"""sent-back: of what was paid once more."""
 
 
 async def booking_period(work: UnitOfWork, scheme: str, day: date) -> SettlementPeriodRow:
@@ -58,45 +63,67 @@ async def settle_returned(work: UnitOfWork, payout: PayoutRow) -> None:
 
 
 async def settle_bounced(work: UnitOfWork, payout: PayoutRow) -> None:
-    """Book that a bank sent a locked payout back that it had paid: `bank` back to `payable`. Booked already, it stays
-    as it is."""
-    key = uuid5(_KEYS, f"{payout.number}/bounced")
-    booked = (await Ledger(work).periods_of([key])).get(key)
-    period = booked if booked is not None else (await _period_of_batch(work, payout.batch)).id
-    bounced = Transfer(
-        key=key,
-        period=period,
-        debit=LedgerAccount("bank"),
-        credit=LedgerAccount("payable", payout.payee),
+    """Book that a bank sent a locked payout back that it had paid: `bank` back to `payable`. Each call books it."""
+    await _book_afterwards(work, payout, "bounced", "payout-bounced")
+
+
+async def settle_after_all(work: UnitOfWork, payout: PayoutRow) -> None:
+    """Book that a locked payout was paid although it had failed: `payable` to the rail, even below nothing, so that
+    what the payee earns next makes up for it. Each call books it."""
+    await _book_afterwards(work, payout, "after-all", "payout-paid")
+
+
+async def settle_once_more(work: UnitOfWork, payout: PayoutRow) -> None:
+    """Book that a locked payout was paid once more than it should, as `settle_after_all` does. Each call books it."""
+    await _book_afterwards(work, payout, "once-more", "payout-overpaid")
+
+
+async def settle_sent_back(work: UnitOfWork, payout: PayoutRow) -> None:
+    """Book that of a locked payout one payment too many came back: the rail back to `payable`. Each call books it."""
+    await _book_afterwards(work, payout, "sent-back", "payout-overpaid")
+
+
+async def times_once_more(work: UnitOfWork, payout: PayoutRow) -> int:
+    """How often it is booked that a locked payout was paid once more."""
+    return len(await Ledger(work).periods_of(_keys_afterwards(payout, "once-more")))
+
+
+async def extra_payments(work: UnitOfWork, payout: PayoutRow) -> int:
+    """How many payments too many of a locked payout the books hold, without those that came back."""
+    came_back = await Ledger(work).periods_of(_keys_afterwards(payout, "sent-back"))
+    return await times_once_more(work, payout) - len(came_back)
+
+
+async def _book_afterwards(work: UnitOfWork, payout: PayoutRow, what: _Afterwards, kind: str) -> None:
+    """Raises ConflictProblem when it came to pass too often to be believed."""
+    keys = _keys_afterwards(payout, what)
+    times = len(await Ledger(work).periods_of(keys))
+    if times == len(keys):
+        raise ConflictProblem(
+            Text(
+                f"付款 {payout.number} 已这样记过 {times} 次，请先查清",
+                f"The payout {payout.number} was booked so {times} times: find out first what happens with it",
+            )
+        )
+    payable, rail = LedgerAccount("payable", payout.payee), LedgerAccount(payout.rail)
+    leaves = what in ("after-all", "once-more")
+    booked = Transfer(
+        key=keys[times],
+        period=(await _period_of_batch(work, payout.batch)).id,
+        debit=payable if leaves else rail,
+        credit=rail if leaves else payable,
         amount_minor=payout.amount_minor,
         currency=payout.currency,
-        kind="payout-bounced",
+        kind=kind,
         source=f"payout/{payout.number}",
     )
-    await Ledger(work).book([bounced])
+    await Ledger(work).book([booked])
 
 
-async def settle_after_all(work: UnitOfWork, payout: PayoutRow, by: UUID) -> None:
-    """Book that a locked payout was paid although it had failed, or once more than it should: `payable` to the rail,
-    even below nothing, so that what the payee earns next makes up for it.
-
-    by: what it was found by; booked by it already, it stays as it is. A payout that had failed is paid so once.
-    """
-    has_failed = payout.state != "paid"
-    key = uuid5(_KEYS, f"{payout.number}/after-all" if has_failed else f"{payout.number}/once-more/{by}")
-    booked = (await Ledger(work).periods_of([key])).get(key)
-    period = booked if booked is not None else (await _period_of_batch(work, payout.batch)).id
-    paid = Transfer(
-        key=key,
-        period=period,
-        debit=LedgerAccount("payable", payout.payee),
-        credit=LedgerAccount(payout.rail),
-        amount_minor=payout.amount_minor,
-        currency=payout.currency,
-        kind="payout-paid" if has_failed else "payout-overpaid",
-        source=f"payout/{payout.number}",
-    )
-    await Ledger(work).book([paid])
+def _keys_afterwards(payout: PayoutRow, what: _Afterwards) -> Sequence[UUID]:
+    """The keys of the first time, the second, and so on."""
+    first = f"{payout.number}/{what}"
+    return [uuid5(_KEYS, first), *(uuid5(_KEYS, f"{first}/{times}") for times in range(2, _MOST_TIMES + 1))]
 
 
 async def settle_part(work: UnitOfWork, payout: PayoutRow, rail_account: AccountKind, paid_minor: int) -> None:

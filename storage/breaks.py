@@ -114,9 +114,11 @@ class Breaks(Repository):
         statement = select(row).where(col(row.id).in_(ids)).with_for_update()
         return {each.id: each for each in await self.session.scalars(statement)} if ids else {}
 
-    async def existing(self, ids: Collection[UUID]) -> Collection[UUID]:
-        """Which of these there are."""
-        return set(await self.session.scalars(select(col(BreakRow.id)).where(col(BreakRow.id).in_(ids))))
+    async def existing(self, ids: Collection[UUID]) -> Mapping[UUID, bool]:
+        """Which of these there are, and whether they stand."""
+        row = BreakRow
+        rows = await self.session.scalars(select(row).where(col(row.id).in_(ids)))
+        return {each.id: each.stands for each in rows}
 
     async def standing(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
         """What stands of the days `[start, end]`, locked."""
@@ -140,11 +142,13 @@ class Breaks(Repository):
         found = [each for (each,) in await fetch(self.work, _STANDING_OF, values)]
         return list((await self.known(found)).values())
 
-    async def of_number(self, account: str, number: str) -> Sequence[BreakRow]:
-        """What stands of an account with a number, locked."""
+    async def of_payout(self, number: str) -> Sequence[BreakRow]:
+        """What stands of a payout by our number of it, of whichever account, the oldest first, locked."""
         row = BreakRow
-        statement = select(row).where(col(row.account) == account, col(row.number) == number, col(row.stands).is_(True))
-        return (await self.session.scalars(statement.with_for_update())).all()
+        statement = select(row).where(
+            col(row.number) == number, col(row.family) == "transfer", col(row.stands).is_(True)
+        )
+        return (await self.session.scalars(statement.order_by(col(row.day), col(row.id)).with_for_update())).all()
 
     async def find(self, break_id: UUID, scope: Scope, *, for_update: bool = False) -> BreakRow | None:
         """One within a scope."""

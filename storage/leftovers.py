@@ -67,9 +67,9 @@ class Leftovers(Repository):
         columns = {f"of_{name}": [getattr(each, name) for each in left] for name in Leftover._fields}
         await fetch(self.work, _KEEP, {"account": account, **columns})
 
-    async def settle(self, account: str, number: str) -> None:
-        """Nothing of an account is left over of a number of ours any more."""
-        await fetch(self.work, _SETTLE, {"account": account, "number": number})
+    async def settle(self, account: str, names: Sequence[str]) -> None:
+        """Nothing is left over besides bills any more of what stands under these names as its kind."""
+        await fetch(self.work, _SETTLE, {"account": account, "names": list(names)})
 
     async def keep(
         self, of: Days, looked: Looked, left: Sequence[Leftover], matches: Sequence[Match], old: Sequence[Theirs]
@@ -99,7 +99,7 @@ class Leftovers(Repository):
         await self.add(of.account, left)
 
 
-_SETTLE = "DELETE FROM bill_leftovers WHERE account = %(account)b AND number = %(number)b AND bill = 0"
+_SETTLE = "DELETE FROM bill_leftovers WHERE account = %(account)b AND kind = ANY(%(names)b::text[]) AND bill = 0"
 _LINES = """
     SELECT b.day, l.bill, l.line, l.kind, l.direction, l.amount_minor, l.at, l.number, l.channel_number, l.fee_minor
     FROM (

@@ -95,7 +95,7 @@ _ENDED_OTHERWISE = """
     SELECT b.day FROM breaks b JOIN payouts p ON p.number = b.number
     WHERE b.account = %(account)b AND b.stands AND b.family = 'transfer' AND (
         (b.reason = 'returned' AND p.state = 'failed')
-        OR (b.reason = 'paid-after-all' AND b.kind = 'state' AND p.state = 'paid')
+        OR (b.kind = 'state' AND p.state = 'paid')
     )
     ORDER BY day
 """
