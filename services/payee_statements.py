@@ -160,17 +160,18 @@ class _Teller:
     def _statement(
         self, rows: Sequence[Values], balances: Mapping[str, int], payouts: Sequence[StatedPayout]
     ) -> Statement:
-        sums = {sort: sum(each["amount"] for each in rows if each["sort"] == sort) for sort in ("opening", "paid")}
+        opening = sum(each["amount"] for each in rows if each["sort"] == "opening")
+        paid = sum(each["amount"] for each in rows if each["sort"] in ("paid", "overpaid"))
         first = rows[0]
         return Statement(
             payee=first["payee"],
             name=first[NAME] if self._in_clear else masked("name", first[NAME]),
             days=self._frame.days,
             currency=first["currency"],
-            opening_minor=sums["opening"],
+            opening_minor=opening,
             earned=[self._earned(each) for each in rows if each["sort"] in ("earned", "adjusted")],
             payouts=[PayoutLine(*each[2:]) for each in payouts],
-            paid_minor=-sums["paid"],
+            paid_minor=-paid,
             payable_minor=balances.get("payable", 0),
             held_minor=balances.get("held", 0),
             paying_minor=balances.get("paying", 0),

@@ -34,6 +34,8 @@ _STATES: Mapping[StatedState, str] = {
     "cancelled": "已取消",
     "part": "部分已付",
     "later": "期末在途",
+    "overpaid": "多付，以后扣除",
+    "recovered": "多付的已退回",
 }
 
 

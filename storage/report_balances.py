@@ -11,10 +11,13 @@ _BALANCES = """
         coalesce(sum(amount) FILTER (WHERE period = ANY(CAST(:before AS integer[]))), 0)::bigint AS opening,
         coalesce(sum(amount) FILTER (WHERE moved AND transfer IN ('commission', 'adjustment', 'clawback')), 0)::bigint
             AS earned,
-        coalesce(sum(-amount) FILTER (WHERE moved AND transfer IN ('payout-paid', 'payout-bounced')), 0)::bigint
-            AS paid,
+        coalesce(sum(-amount) FILTER (
+            WHERE moved AND transfer IN ('payout-paid', 'payout-bounced', 'payout-overpaid')
+        ), 0)::bigint AS paid,
         coalesce(sum(amount) FILTER (
-            WHERE moved AND transfer NOT IN ('commission', 'adjustment', 'clawback', 'payout-paid', 'payout-bounced')
+            WHERE moved AND transfer NOT IN (
+                'commission', 'adjustment', 'clawback', 'payout-paid', 'payout-bounced', 'payout-overpaid'
+            )
         ), 0)::bigint AS other,
         sum(amount)::bigint AS closing,
         coalesce(sum(amount) FILTER (WHERE account = 'payable'), 0)::bigint AS payable,
@@ -87,12 +90,12 @@ _EXCEPTIONS = """
         CASE
             WHEN b.closing < 0 THEN 'overdrawn'
             WHEN o.payee IS NOT NULL THEN 'omitted'
-            WHEN p.id IS NULL OR (booked.reserved AND NOT booked.returned) THEN 'not-planned'
-            WHEN p.state = 'cancelled' OR booked.returned THEN p.state
+            WHEN p.id IS NULL OR booked.taken >= p.amount_minor THEN 'not-planned'
+            WHEN p.state = 'cancelled' OR booked.taken < p.amount_minor THEN p.state
             ELSE 'planned'
         END AS state,
         CASE
-            WHEN b.closing < 0 OR (booked.reserved AND NOT booked.returned) THEN ''
+            WHEN b.closing < 0 OR booked.taken >= p.amount_minor THEN ''
             ELSE coalesce(o.reason, p.reason, '')
         END AS reason,
         CASE WHEN o.payee IS NOT NULL OR p.id IS NOT NULL THEN latest.number ELSE 0 END AS batch
@@ -101,11 +104,10 @@ _EXCEPTIONS = """
     LEFT JOIN payout_omissions o ON o.batch = latest.id AND o.payee = b.payee
     LEFT JOIN payouts p ON p.batch = latest.id AND p.payee = b.payee
     LEFT JOIN (
-        SELECT source, bool_or(kind = 'payout-reserved') AS reserved, bool_or(kind = 'payout-returned') AS returned
-        FROM transfers
-        WHERE period = ANY(CAST(:inside AS integer[]) || CAST(:before AS integer[]))
-            AND kind IN ('payout-reserved', 'payout-returned')
-        GROUP BY source
+        SELECT m.source, sum(-m.amount) AS taken FROM ({moves}) m
+        WHERE m.account = 'payable'
+            AND m.transfer IN ('payout-reserved', 'payout-returned', 'payout-paid', 'payout-bounced')
+        GROUP BY m.source
     ) booked ON booked.source = 'payout/' || p.number
 """
 _LATE = """
@@ -158,9 +160,14 @@ _STATEMENTS = """
         max(measured), sum(base)::bigint, currency, sum(amount)::bigint
     FROM ({earned}) e GROUP BY payee, late, scheme, component, period_start, currency
     UNION ALL
-    SELECT payee, 4, 'paid', scheme, rail, CASE WHEN paid > 0 THEN '付款' ELSE '退票' END,
-        coalesce((ended_at AT TIME ZONE 'Asia/Shanghai')::date, pay_on), number, '', 0, currency, -paid
-    FROM ({payouts}) p WHERE paid <> 0
+    SELECT p.payee, said.line, said.sort, p.scheme, p.rail, said.title,
+        coalesce((p.ended_at AT TIME ZONE 'Asia/Shanghai')::date, p.pay_on), p.number, '', 0, p.currency, -said.paid
+    FROM ({payouts}) p
+    CROSS JOIN LATERAL (VALUES
+        (4, 'paid', p.paid - p.overpaid, CASE WHEN p.paid > p.overpaid THEN '付款' ELSE '退票' END),
+        (5, 'overpaid', p.overpaid, CASE WHEN p.overpaid > 0 THEN '多付' ELSE '多付退回' END)
+    ) said(line, sort, paid, title)
+    WHERE said.paid <> 0
 """
 
 

@@ -4,31 +4,43 @@ from collections.abc import Mapping
 
 from storage.report_texts import filled
 
-PAYOUTS_OF_FRAME = """
+_OVERPAID = "CASE a.kind WHEN 'payable' THEN -t.amount_minor ELSE t.amount_minor END"
+"""What a transfer paid too much; below nothing where it came back."""
+PAYOUTS_OF_FRAME = filled(
+    """
     SELECT p.id, p.number, b.number AS batch, b.scheme, p.payee, p.rail, p.state, p.pay_on, p.ended_at,
         coalesce(p.rail_number, '') AS rail_number, coalesce(p.reason, '') AS reason, p.currency,
         p.amount_minor AS amount,
-        CASE WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor ELSE booked.paid END
-            - coalesce(booked.bounced, 0) AS paid,
+        CASE
+            WHEN booked.paid IS NULL THEN 0 WHEN p.state = 'paid' THEN p.amount_minor * booked.payments
+            ELSE booked.paid
+        END - coalesce(booked.bounced, 0) + coalesce(booked.overpaid, 0) AS paid,
+        coalesce(booked.overpaid, 0) AS overpaid,
         CASE WHEN booked.reserved THEN p.amount_minor ELSE 0 END - coalesce(booked.returned, 0) AS taken,
-        coalesce(booked.reserved, false) AS reserved, coalesce(booked.returned, 0) AS returned
+        coalesce(booked.reserved, false) AS reserved, coalesce(booked.returned, 0) AS returned,
+        coalesce(booked.bounced, 0) AS bounced
     FROM payouts p
     JOIN payout_batches b ON b.id = p.batch
     LEFT JOIN (
         SELECT t.source, bool_or(t.kind = 'payout-reserved') AS reserved,
+            count(*) FILTER (WHERE t.kind = 'payout-paid') AS payments,
             (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-paid'))::bigint AS paid,
             (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-returned'))::bigint AS returned,
-            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-bounced'))::bigint AS bounced
-        FROM transfers t
+            (sum(t.amount_minor) FILTER (WHERE t.kind = 'payout-bounced'))::bigint AS bounced,
+            (sum({overpaid}) FILTER (WHERE t.kind = 'payout-overpaid'))::bigint AS overpaid
+        FROM transfers t JOIN ledger_accounts a ON a.id = t.credit
         WHERE t.period = ANY(CAST(:inside AS integer[]))
-            AND t.kind IN ('payout-reserved', 'payout-paid', 'payout-returned', 'payout-bounced')
+            AND t.kind IN ('payout-reserved', 'payout-paid', 'payout-returned', 'payout-bounced', 'payout-overpaid')
         GROUP BY t.source
     ) booked ON booked.source = 'payout/' || p.number
     WHERE (b.period = ANY(CAST(:inside AS integer[])) OR booked.source IS NOT NULL)
         AND (CAST(:payee AS integer) IS NULL OR p.payee = CAST(:payee AS integer))
-"""
+    """,
+    overpaid=_OVERPAID,
+)
 """Payouts of the frame's batches, and those that ended in it. paid, taken: what was booked of it in the frame, less
-what the bank sent back; of a payout that was paid its own amount, so that the journal can say something else."""
+what the bank sent back; of a payout that was paid its own amount, so that the journal can say something else.
+overpaid: what of that was paid once more, less what of that came back."""
 _APPROVED = """
     (SELECT string_agg(a.login, ', ' ORDER BY a.decided_at, a.login) FROM {approvals} a
      WHERE a.{of} = r.id AND a.approved = {yes})
@@ -64,21 +76,30 @@ PAYOUTS: Mapping[str, str] = {
         payouts=PAYOUTS_OF_FRAME,
         approved=filled(_APPROVED, approvals="payout_approvals", of="batch", yes="true"),
     ),
-    "tax-base": """
+    "tax-base": filled(
+        """
         SELECT p.payee, p.rail, p.currency, date_trunc('month', p.ended_at AT TIME ZONE 'Asia/Shanghai')::date AS month,
-            count(*) AS count, sum(CASE WHEN p.state = 'paid' THEN p.amount_minor ELSE shared.minor END)::bigint AS paid
+            count(*) AS count,
+            sum(CASE p.state WHEN 'paid' THEN p.amount_minor + coalesce(more.minor, 0) ELSE shared.minor END)::bigint
+                AS paid
         FROM payouts p
         JOIN payout_batches b ON b.id = p.batch
         LEFT JOIN LATERAL (
             SELECT sum(s.amount_minor) AS minor FROM payout_shares s WHERE s.payout = p.id AND s.state = 'shared'
         ) shared ON p.state = 'failed'
+        LEFT JOIN (
+            SELECT t.source, sum({overpaid}) AS minor FROM transfers t JOIN ledger_accounts a ON a.id = t.credit
+            WHERE t.kind = 'payout-overpaid' GROUP BY t.source
+        ) more ON more.source = 'payout/' || p.number
         WHERE (p.state = 'paid' OR shared.minor > 0)
             AND p.ended_at >= (CAST(:start AS timestamp) AT TIME ZONE 'Asia/Shanghai')
             AND p.ended_at < (CAST(:end AS timestamp) AT TIME ZONE 'Asia/Shanghai')
             AND (CAST(:scheme AS text) IS NULL OR b.scheme = CAST(:scheme AS text))
             AND (CAST(:payee AS integer) IS NULL OR p.payee = CAST(:payee AS integer))
         GROUP BY 1, 2, 3, 4
-    """,
+        """,
+        overpaid=_OVERPAID,
+    ),
 }
 CONTROL: Mapping[str, str] = {
     "approvals": filled(

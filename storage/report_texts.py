@@ -71,8 +71,8 @@ EARNED_IN_ALL = filled(_EARNED, signed=filled(_ONCE, signed=SIGNED), components=
 """As `EARNED`, in time or late being one: what was booked in the frame and replaced in it does not count at all."""
 
 MOVES = """
-    SELECT t.id, t.kind AS transfer, t.period, t.currency, t.booked_at, a.kind AS account, a.id AS account_id, a.payee,
-        side.sign * t.amount_minor AS amount
+    SELECT t.id, t.kind AS transfer, t.source, t.period, t.currency, t.booked_at, a.kind AS account,
+        a.id AS account_id, a.payee, side.sign * t.amount_minor AS amount
     FROM transfers t
     CROSS JOIN LATERAL (VALUES (t.credit, 1), (t.debit, -1)) side(account, sign)
     JOIN ledger_accounts a ON a.id = side.account

@@ -19,9 +19,10 @@ _JOURNAL = """
     GROUP BY t.currency
 """
 _ENDED = """
-    SELECT t.currency, sum(t.amount_minor)::bigint
+    SELECT t.currency, sum(side.sign * t.amount_minor)::bigint
     FROM transfers t
-    JOIN ledger_accounts a ON a.id = t.credit AND a.kind = ANY(CAST(:accounts AS text[]))
+    CROSS JOIN LATERAL (VALUES (t.credit, 1), (t.debit, -1)) side(account, sign)
+    JOIN ledger_accounts a ON a.id = side.account AND a.kind = ANY(CAST(:accounts AS text[]))
     JOIN settlement_periods period ON period.id = t.period
     JOIN payouts p ON t.source = 'payout/' || p.number
     WHERE t.kind = ANY(CAST(:transfers AS text[]))

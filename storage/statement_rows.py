@@ -47,18 +47,30 @@ class StatementRows(Repository):
 
 _STATED = filled(
     """
-    SELECT payee, currency, number, rail,
+    SELECT p.payee, p.currency, p.number, p.rail, said.state,
         CASE
-            WHEN paid > 0 AND paid < amount AND returned > 0 THEN 'part'
-            WHEN state IN ('paid', 'failed', 'cancelled') AND reserved AND paid = 0 AND returned = 0 THEN 'later'
-            ELSE state
+            WHEN p.paid > 0 OR p.returned > 0 OR NOT p.reserved
+            THEN coalesce((p.ended_at AT TIME ZONE 'Asia/Shanghai')::date, p.pay_on) ELSE p.pay_on
         END,
-        CASE
-            WHEN paid > 0 OR returned > 0 OR NOT reserved
-            THEN coalesce((ended_at AT TIME ZONE 'Asia/Shanghai')::date, pay_on) ELSE pay_on
-        END,
-        amount, paid
-    FROM ({payouts}) p WHERE payee = ANY(CAST(:payees AS integer[])) ORDER BY payee, id
+        p.amount, said.paid
+    FROM (SELECT *, paid - overpaid AS own FROM ({payouts}) p) p
+    CROSS JOIN LATERAL (VALUES
+        (
+            1, p.own,
+            CASE
+                WHEN p.own > 0 AND p.own < p.amount AND p.returned > 0 THEN 'part'
+                WHEN p.state IN ('paid', 'failed', 'cancelled') AND p.reserved AND p.own = 0 AND p.returned = 0
+                    AND p.bounced = 0
+                THEN 'later'
+                WHEN p.own = p.amount THEN 'paid'
+                WHEN p.state = 'paid' AND p.own = -p.bounced AND p.returned + p.bounced > 0 THEN 'failed'
+                ELSE p.state
+            END
+        ),
+        (2, p.overpaid, CASE WHEN p.overpaid > 0 THEN 'overpaid' ELSE 'recovered' END)
+    ) said(line, paid, state)
+    WHERE p.payee = ANY(CAST(:payees AS integer[])) AND (said.line = 1 OR said.paid <> 0)
+    ORDER BY p.payee, p.id, said.line
     """,
     payouts=PAYOUTS_OF_FRAME,
 )

@@ -79,6 +79,7 @@ def report(
 
 PAYEES_ACCOUNTS = ("payable", "held", "receivable", "paying")
 RAIL_ACCOUNTS = ("wechat-pay", "profit-sharing", "bank")
+PAID_OUT = ("payout-paid", "payout-bounced", "payout-overpaid")
 EARNINGS = ("commission", "adjustment", "clawback")
 
 EARNED_IN_JOURNAL = Text("分录：计入成本的净额", "journal: net of what was booked as cost")
@@ -97,13 +98,13 @@ def some_earned_tie(column: str = "amount") -> Tie:
 
 def paid_tie(column: str = "paid") -> Tie:
     """What left by a rail, less what a bank sent back."""
-    return Tie(column, Text("分录：付出", "journal: paid out"), RAIL_ACCOUNTS, ("payout-paid", "payout-bounced"))
+    return Tie(column, Text("分录：付出", "journal: paid out"), RAIL_ACCOUNTS, PAID_OUT)
 
 
 def ended_tie(column: str = "paid") -> Tie:
     """What payouts that ended on the frame's days paid, whichever period it is booked in."""
     said = Text("分录：这些天结束的付款所付出", "journal: paid out by payouts that ended on these days")
-    return Tie(column, said, RAIL_ACCOUNTS, ("payout-paid",), ended=True)
+    return Tie(column, said, RAIL_ACCOUNTS, PAID_OUT, ended=True)
 
 
 def taken_tie(column: str = "taken") -> Tie:

@@ -22,8 +22,9 @@ class EarnedLine(NamedTuple):
     amount_minor: int
 
 
-StatedState = State | Literal["part", "later"]
-"""part: some of it was paid, for good, and the rest is in the balance again; later: it ended after these days."""
+StatedState = State | Literal["part", "later", "overpaid", "recovered"]
+"""part: some of it was paid, for good, and the rest is in the balance again; later: it ended after these days;
+overpaid: it was paid once more than it should, as a line of its own; recovered: that came back."""
 
 
 class PayoutLine(NamedTuple):

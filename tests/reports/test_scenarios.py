@@ -14,6 +14,8 @@ from tests.clock import SteppedClock
 from tests.reports.by_hand import ByHand
 from tests.reports.year_bills import QIAN
 
+OF_PAYOUTS = ("payouts", "payout-states", "batches", "tax-base", "balances", "carry-over", "exceptions")
+
 
 @pytest.fixture
 async def hand(database: Database, clock: SteppedClock) -> ByHand:
@@ -97,6 +99,48 @@ async def test_why_somebody_is_not_paid_is_what_the_last_batch_of_the_scheme_say
         ("P1", "b"): ("not-planned", "", 0, 900),
         ("P2", "a"): ("failed", "户名不符", 2, 500),
     }
+
+
+async def test_what_a_bank_sent_back_has_failed_and_is_nobody_s_income(hand: ByHand) -> None:
+    """Paid in May and sent back in June: May says that it was paid, June why it was not."""
+    may, june = [await hand.period("a", date(2026, number, 1)) for number in (5, 6)]
+    await hand.book(may, "P1", "commission", "payable", 500, "commission")
+    batch = await hand.batch("a", may, date(2026, 5, 20))
+    ended_at = datetime(2026, 5, 21, 4, tzinfo=UTC)
+    number = await hand.payout(batch, "P1", 500, "failed", ended_at=ended_at, reason="returned")
+    await hand.book(may, "P1", "paying", "bank", 500, "payout-paid", f"payout/{number}")
+    await hand.book(june, "P1", "bank", "payable", 500, "payout-bounced", f"payout/{number}")
+    names = ("payee", "state", "reason", "closing")
+    assert await hand.rows("exceptions", _month(5)) == []
+    (row,) = await hand.rows("exceptions", _month(6))
+    assert tuple(row[name] for name in names) == ("P1", "failed", "returned", 500)
+    assert await hand.rows("tax-base", _month(5)) == []
+    for each in (_month(5), _month(6), Wanted(date(2026, 5, 1), None, "year")):
+        lines = await ReportService(hand.database).tie_out(QIAN, each, OF_PAYOUTS)
+        assert [line.report.name for line in lines if line.difference] == []
+
+
+async def test_what_was_paid_twice_is_taxed_twice(hand: ByHand) -> None:
+    """Until it comes back: then it never was income."""
+    may, june, july = [await hand.period("a", date(2026, number, 1)) for number in (5, 6, 7)]
+    await hand.book(may, "P1", "commission", "payable", 500, "commission")
+    batch = await hand.batch("a", may, date(2026, 5, 20))
+    number = await hand.payout(batch, "P1", 500, "paid", ended_at=datetime(2026, 5, 21, 4, tzinfo=UTC))
+    await hand.book(may, "P1", "paying", "bank", 500, "payout-paid", f"payout/{number}")
+    await hand.book(june, "P1", "payable", "bank", 500, "payout-overpaid", f"payout/{number}")
+
+    async def told() -> tuple[list[int], list[int]]:
+        """The tax base of May; what was paid by month."""
+        of_may = [row["paid"] for row in await hand.rows("tax-base", _month(5))]
+        months = [row["paid"] for each in (5, 6, 7) for row in await hand.rows("payouts", _month(each))]
+        for each in (5, 6, 7):
+            lines = await ReportService(hand.database).tie_out(QIAN, _month(each), OF_PAYOUTS)
+            assert [line.report.name for line in lines if line.difference] == []
+        return of_may, months
+
+    assert await told() == ([1_000], [500, 500])
+    await hand.book(july, "P1", "bank", "payable", 500, "payout-overpaid", f"payout/{number}")
+    assert await told() == ([500], [500, 500, -500])
 
 
 async def test_tax_goes_by_the_day_of_payment_at_a_year_s_end(hand: ByHand) -> None:

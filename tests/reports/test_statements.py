@@ -144,6 +144,39 @@ async def test_a_payout_of_which_a_part_was_paid_says_how_much(hand: ByHand) -> 
     assert said[said.index("期末余额") - 1] == "70.00"
 
 
+async def test_what_was_paid_once_more_is_a_line_of_its_own(hand: ByHand) -> None:
+    november, december = [await hand.period("a", date(2026, number, 1)) for number in (11, 12)]
+    batch = await hand.batch("a", november, date(2026, 11, 20))
+    number = await hand.payout(batch, "P1", 10_000, "paid", ended_at=datetime(2026, 11, 21, 4, tzinfo=UTC))
+    await hand.book(november, "P1", "paying", "bank", 10_000, "payout-paid", f"payout/{number}")
+    await hand.book(november, "P1", "payable", "bank", 10_000, "payout-overpaid", f"payout/{number}")
+    await hand.book(december, "P1", "bank", "payable", 10_000, "payout-overpaid", f"payout/{number}")
+    said = await _lines(hand.database, Wanted(date(2026, 11, 1), "a", "month", "P1"))
+    assert said[said.index("付款") - 1] == "-200.00"
+    for state in ("已付", "多付，以后扣除"):
+        place = said.index(f"　2026-11-21 银行转账 {number}　{state}")
+        assert said[place - 1] == "-100.00"
+    assert said[said.index("期末余额") - 1] == said[said.index("　其中可付") - 1] == "-100.00"
+    said = await _lines(hand.database, Wanted(date(2026, 12, 1), "a", "month", "P1"))
+    place = said.index(f"　2026-11-21 银行转账 {number}　多付的已退回")
+    assert said[place - 1] == "100.00"
+    assert said[said.index("期末余额") - 1] == "0.00"
+
+
+async def test_what_a_bank_sent_back_later_was_paid_in_its_month(hand: ByHand) -> None:
+    november, december = [await hand.period("a", date(2026, number, 1)) for number in (11, 12)]
+    batch = await hand.batch("a", november, date(2026, 11, 20))
+    ended_at = datetime(2026, 11, 21, 4, tzinfo=UTC)
+    number = await hand.payout(batch, "P1", 10_000, "failed", ended_at=ended_at, reason="returned")
+    await hand.book(november, "P1", "paying", "bank", 10_000, "payout-paid", f"payout/{number}")
+    await hand.book(december, "P1", "bank", "payable", 10_000, "payout-bounced", f"payout/{number}")
+    of_november = await _lines(hand.database, Wanted(date(2026, 11, 1), "a", "month", "P1"))
+    of_december = await _lines(hand.database, Wanted(date(2026, 12, 1), "a", "month", "P1"))
+    assert f"　2026-11-21 银行转账 {number}　已付" in of_november
+    place = of_december.index(f"　2026-11-21 银行转账 {number}　失败，已退回余额")
+    assert of_december[place - 1] == "100.00"
+
+
 async def test_a_payout_that_failed_takes_nothing(hand: ByHand) -> None:
     period = await hand.period("a", date(2026, 11, 1))
     batch = await hand.batch("a", period, date(2026, 11, 20))

@@ -9,7 +9,16 @@ from sqlalchemy import text
 
 from domain.settlement.payouts import RailQuota, State
 from services.calculations import CalculationSteps
-from services.payout_booking import settle_paid, settle_part, settle_returned
+from services.payout_booking import (
+    extra_payments,
+    settle_after_all,
+    settle_bounced,
+    settle_once_more,
+    settle_paid,
+    settle_part,
+    settle_returned,
+    settle_sent_back,
+)
 from services.payout_planning import PayoutPlanning
 from services.payouts import PayoutService, PayoutWish
 from storage.engine import Database
@@ -25,6 +34,7 @@ from tests.reports.year_bills import QIAN, WU
 _ENDS: Sequence[State] = ("paid", "paid", "paid", "failed", "cancelled", "awaiting_user", "unknown")
 _LATER: Sequence[State] = ("paid", "paid", "failed")
 _MERCHANT = "wechat_pay/main"
+_PAID_TWICE = ("promoters", "stores")
 
 
 class YearPayouts:
@@ -37,6 +47,7 @@ class YearPayouts:
         self._planning = PayoutPlanning(database)
         self._pick = Random("payouts")
         self._open: dict[str, list[str]] = {}
+        self._ended: dict[str, list[str]] = {}
         self._shared = 0
         self._begun = False
 
@@ -53,6 +64,9 @@ class YearPayouts:
         self.at(datetime(day.year, day.month, day.day, 4, tzinfo=UTC))
         for number in self._open.pop(scheme, ()):
             await self._end(number, self._pick.choice(_LATER))
+        before = self._ended.pop(scheme, [])
+        for number in before:
+            await self._comes_back(number, once_more=scheme == "promoters")
         if scheme == "stores" and day.month == 3:
             await self._payouts.decide(WU, await self._planned(scheme), approve=False)
         batch = await self._planned(scheme)
@@ -69,9 +83,14 @@ class YearPayouts:
             if each.payout.rail == "profit-sharing":
                 self._shared += 1
                 end = "failed" if self._shared % 2 else "paid"
+            if each.payout.rail == "bank":
+                end = "paid"
             await self._end(each.payout.number, end)
+            self._ended.setdefault(scheme, []).append(each.payout.number)
             if end not in ("paid", "failed", "cancelled"):
                 self._open.setdefault(scheme, []).append(each.payout.number)
+        if scheme in _PAID_TWICE:
+            await self._turns_out_otherwise(self._ended.get(scheme, ()), back_and_forth=bool(before))
 
     async def _planned(self, scheme: str) -> UUID:
         wish = PayoutWish(scheme=scheme, quotas={"wechat-pay": RailQuota(payouts=2)})
@@ -99,6 +118,33 @@ class YearPayouts:
                 await settle_part(work, row, row.rail, part)
             elif state in ("failed", "cancelled"):
                 await settle_returned(work, row)
+
+    async def _comes_back(self, number: str, *, once_more: bool) -> None:
+        """What a bank paid is sent back, in another period. once_more: and what was paid once more."""
+        async with UnitOfWork(self._database) as work:
+            row = await Payouts(work).find(number, for_update=True)
+            assert row is not None
+            if Payouts(work).bounce(row):
+                await settle_bounced(work, row)
+            elif once_more and await extra_payments(work, row):
+                await settle_sent_back(work, row)
+
+    async def _turns_out_otherwise(self, numbers: Sequence[str], *, back_and_forth: bool) -> None:
+        """Of the payouts of a batch one was paid once more; back_and_forth: what a bank sent back was paid after
+        all."""
+        once_more = False
+        for number in numbers:
+            async with UnitOfWork(self._database) as work:
+                row = await Payouts(work).find(number, for_update=True)
+                assert row is not None
+                if back_and_forth and Payouts(work).bounce(row):
+                    await settle_bounced(work, row)
+                    await work.session.flush()
+                    Payouts(work).pay_after_all(row, None)
+                    await settle_after_all(work, row)
+                elif row.state == "paid" and row.rail == "wechat-pay" and not once_more:
+                    await settle_once_more(work, row)
+                    once_more = True
 
 
 async def _shared(work: UnitOfWork, row: PayoutRow, part: int, *, whole: bool) -> None:

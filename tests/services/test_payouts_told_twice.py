@@ -20,6 +20,7 @@ from storage.paging import PageRequest
 from storage.reconciliations import Reconciliations
 from storage.unit_of_work import UnitOfWork
 from tests.services.reconciling import POS, moved
+from tests.services.test_bank_breaks import untied
 from tests.services.test_bank_payouts import AMOUNTS, PAID_1, QIAN, TODAY, WU, Cashier, cashier
 from tests.services.test_calculations import office
 
@@ -165,6 +166,7 @@ async def test_what_was_paid_three_times_is_taken_off_twice(bank: Bank) -> None:
     await bank.answers(("P1", "成功", "687.65", "S10", ""))
     await bank.said(BANK)
     assert await bank.payable() == -2 * AMOUNT
+    assert await untied(bank.cashier) == []
 
 
 async def test_what_was_paid_once_more_and_came_back_leaves_the_payout_paid(bank: Bank) -> None:
@@ -175,6 +177,7 @@ async def test_what_was_paid_once_more_and_came_back_leaves_the_payout_paid(bank
     assert (await bank.payable(), await bank.state()) == (0, "paid")
     await bank.reconcile(TODAY, NEXT_DAY)
     assert await bank.open() == []
+    assert await untied(bank.cashier) == []
 
 
 async def test_a_return_does_not_hide_that_it_was_paid_once_more(bank: Bank) -> None:
@@ -194,6 +197,7 @@ async def test_each_return_gives_the_sum_back(bank: Bank) -> None:
         await bank.answers(SENT_BACK if payable else PAID_1)
         await bank.said(BANK, "returned" if payable else "paid-after-all")
         assert (await bank.payable(), await bank.state()) == (payable, "failed" if payable else "paid")
+        assert await untied(bank.cashier) == []
     await bank.answers(SENT_BACK)
     assert await bank.open() == []
 

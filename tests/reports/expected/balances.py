@@ -1,17 +1,19 @@
 """Reports of balances: what accounts held and moved, debts by age, who is not paid and why."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from tests.reports.expected.earnings import earned_in
 from tests.reports.expected.parts import MASKED, PHONE, Cells
-from tests.reports.expected.raw import Books, Frame, Row, changes_of, shanghai
+from tests.reports.expected.raw import PAID_OUT, Books, Frame, Row, changes_of, shanghai
 
 MINE = ("payable", "held", "receivable", "paying")
 EARNINGS = ("commission", "adjustment", "clawback")
+_OWN, _MORE = (4, "paid", ("付款", "退票")), (5, "overpaid", ("多付", "多付退回"))
+_PAID = {"payout-paid": _OWN, "payout-bounced": _OWN, "payout-overpaid": _MORE}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def balances(books: Books, frame: Frame) -> Cells:
             row["opening"] += each.amount
         elif each.transfer.kind in EARNINGS:
             row["earned"] += each.amount
-        elif each.transfer.kind == "payout-paid":
+        elif each.transfer.kind in PAID_OUT:
             row["paid"] -= each.amount
         else:
             row["other"] += each.amount
@@ -136,18 +138,16 @@ def receivables(books: Books, frame: Frame) -> Cells:
 def exceptions(books: Books, frame: Frame) -> Cells:
     """Report `exceptions`: what the last batch of the scheme made of each payee with a balance."""
     sums: dict[tuple[int, str, str], int] = defaultdict(int)
-    returned, reserved = set(), set()
+    taken: dict[str, int] = defaultdict(int)
     for each in moves(books, frame):
         if each.account.kind == "payable":
             sums[each.account.payee, books.periods[each.transfer.period].scheme, each.currency] += each.amount
-        if each.transfer.kind == "payout-returned":
-            returned.add(each.transfer.source)
-        if each.transfer.kind == "payout-reserved":
-            reserved.add(each.transfer.source)
+            if each.transfer.kind in ("payout-reserved", "payout-returned", "payout-paid", "payout-bounced"):
+                taken[each.transfer.source] -= each.amount
     found: Cells = defaultdict(dict)
     for (payee, scheme, currency), closing in sums.items():
         if closing:
-            state, reason, batch = _why(books, frame, (payee, scheme, currency), returned, reserved)
+            state, reason, batch = _why(books, frame, (payee, scheme, currency), taken)
             if closing < 0:
                 state, reason = "overdrawn", ""
             row = {"state": state, "reason": reason, "batch": batch, "closing": closing}
@@ -155,9 +155,8 @@ def exceptions(books: Books, frame: Frame) -> Cells:
     return found
 
 
-def _why(
-    books: Books, frame: Frame, whose: tuple[int, str, str], returned: set[str], reserved: set[str]
-) -> tuple[str, str, int]:
+def _why(books: Books, frame: Frame, whose: tuple[int, str, str], taken: Mapping[str, int]) -> tuple[str, str, int]:
+    """taken: of the balance for each payout, less what is back in it."""
     payee, scheme, currency = whose
     periods = frame.inside(books) | frame.earlier(books)
     batches = [
@@ -176,9 +175,11 @@ def _why(
     for payout in books["payouts"]:
         if (payout.batch, payout.payee) == (last.id, payee):
             source = f"payout/{payout.number}"
-            if source in returned or (payout.state == "cancelled" and source not in reserved):
+            if source not in taken and payout.state != "cancelled":
+                return "planned", "", last.number
+            if taken.get(source, 0) < payout.amount_minor:
                 return payout.state, (payout.reason or "").replace(PHONE, MASKED), last.number
-            return ("not-planned" if source in reserved else "planned"), "", last.number
+            return "not-planned", "", last.number
     return "not-planned", "", 0
 
 
@@ -229,12 +230,14 @@ def statements(books: Books, frame: Frame) -> Cells:
         if each.account.kind in MINE and not each.moved:
             row = found[code, 1, each.currency, "", "", frame.start, ""]
             row |= {"sort": "opening", "title": "期初余额", "amount": row["amount"] + each.amount}
-        if each.account.kind == "paying" and each.moved and each.transfer.kind == "payout-paid":
+        if each.account.kind in MINE and each.moved and each.transfer.kind in PAID_OUT:
             payout = books.payouts[each.transfer.source.partition("/")[2]]
             scheme = books.batches[payout.batch].scheme
             ended = _shanghai_day(payout)
-            row = found[code, 4, each.currency, scheme, payout.rail, ended, payout.number]
-            row |= {"sort": "paid", "title": "付款", "amount": row["amount"] + each.amount}
+            line, sort, titles = _PAID[each.transfer.kind]
+            row = found[code, line, each.currency, scheme, payout.rail, ended, payout.number]
+            amount = row["amount"] + each.amount
+            row |= {"sort": sort, "title": titles[amount > 0], "amount": amount}
     for key in [key for key, row in found.items() if not row["amount"]]:
         del found[key]
     holding = {(each.origin.id, each.late): str(each.now.id) for each in changes_of(books, frame.inside(books))}

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from tests.reports.expected.parts import MASKED, PHONE, Cells
-from tests.reports.expected.raw import Books, Frame, Row, shanghai
+from tests.reports.expected.raw import PAID_OUT, Books, Frame, Row, left_by_rail, shanghai
 
 
 def payouts(books: Books, frame: Frame) -> Cells:
@@ -35,12 +35,15 @@ def _in_frame(books: Books, frame: Frame) -> Iterator[tuple[Row, int, int]]:
     inside = frame.inside(books)
     booked: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for each in books["transfers"]:
-        if each.period in inside and each.kind in ("payout-reserved", "payout-paid", "payout-returned"):
-            booked[each.source.partition("/")[2]][each.kind] += each.amount_minor
+        number = each.source.partition("/")[2]
+        if each.period in inside and each.kind in PAID_OUT:
+            booked[number]["paid"] += left_by_rail(books, each)
+        elif each.period in inside and each.kind in ("payout-reserved", "payout-returned"):
+            booked[number]["taken"] += each.amount_minor * (1 if each.kind == "payout-reserved" else -1)
     for payout in books["payouts"]:
         of = booked.get(payout.number, {})
         if frame.has(payout.payee) and (books.batches[payout.batch].period in inside or of):
-            yield payout, of.get("payout-reserved", 0) - of.get("payout-returned", 0), of.get("payout-paid", 0)
+            yield payout, of.get("taken", 0), of.get("paid", 0)
 
 
 def payout_sums(books: Books, frame: Frame, *names: str) -> Cells:
@@ -85,8 +88,8 @@ def tax_base(books: Books, frame: Frame) -> Cells:
     found: Cells = defaultdict(lambda: {"count": 0, "paid": 0})
     paid: dict[str, int] = defaultdict(int)
     for each in books["transfers"]:
-        if each.kind == "payout-paid":
-            paid[each.source.partition("/")[2]] += each.amount_minor
+        if each.kind in PAID_OUT:
+            paid[each.source.partition("/")[2]] += left_by_rail(books, each)
     for payout in books["payouts"]:
         scheme = books.batches[payout.batch].scheme
         if not paid[payout.number] or not frame.has(payout.payee) or frame.scheme not in (None, scheme):

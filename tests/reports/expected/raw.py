@@ -19,6 +19,8 @@ TABLES = (
     *("ledger_accounts", "transfers", "payouts", "payout_batches", "payout_omissions", "payout_approvals"),
     *("breaks",),
 )
+RAILS = ("wechat-pay", "profit-sharing", "bank")
+PAID_OUT = ("payout-paid", "payout-bounced", "payout-overpaid")
 _LEFT_OUT: Mapping[str, tuple[str, ...]] = {"payees": ("name", "details"), "orders": ("buyer", "receiver")}
 """What is encrypted."""
 
@@ -128,6 +130,12 @@ def changes_of(books: Books, inside: set[int]) -> Sequence[Change]:
                 before = found[key].before if key in found else first
                 found[key] = Change(books.periods[each.origin], key[1], now, before)
     return list(found.values())
+
+
+def left_by_rail(books: Books, transfer: Row) -> int:
+    """What a transfer moved out of the house; below nothing for what came back."""
+    sides = ((transfer.credit, transfer.amount_minor), (transfer.debit, -transfer.amount_minor))
+    return sum(amount for account, amount in sides if books.accounts[account].kind in RAILS)
 
 
 def shanghai(at: datetime) -> date:
