@@ -6,7 +6,20 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, func, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Index,
+    Uuid,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import AutoString, Field, col
 
@@ -111,13 +124,13 @@ class Breaks(Repository):
     async def known(self, ids: Collection[UUID]) -> Mapping[UUID, BreakRow]:
         """Breaks by their ids, locked."""
         row = BreakRow
-        statement = select(row).where(col(row.id).in_(ids)).with_for_update()
+        statement = select(row).where(_named(ids)).with_for_update()
         return {each.id: each for each in await self.session.scalars(statement)} if ids else {}
 
     async def existing(self, ids: Collection[UUID]) -> Mapping[UUID, bool]:
         """Which of these there are, and whether they stand."""
         row = BreakRow
-        rows = await self.session.scalars(select(row).where(col(row.id).in_(ids)))
+        rows = await self.session.scalars(select(row).where(_named(ids)))
         return {each.id: each.stands for each in rows}
 
     async def standing(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
@@ -211,6 +224,11 @@ _STANDING_OF = """
         )
     )
 """
+
+
+def _named(ids: Collection[UUID]) -> ColumnElement[bool]:
+    """One array: a day may have more breaks than a statement may have values."""
+    return col(BreakRow.id) == any_(literal(list(ids), ARRAY(Uuid)))
 
 
 def _visible(scope: Scope) -> Any:

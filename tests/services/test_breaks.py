@@ -21,7 +21,20 @@ from storage.events import Events
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.services.reconciling import DAY, NOON, POS, QIAN, STORE, WU, Desk, an_order, desk, simulator, told
+from tests.services.reconciling import (
+    DAY,
+    NOON,
+    POS,
+    QIAN,
+    STORE,
+    WU,
+    Desk,
+    an_order,
+    desk,
+    moved,
+    simulator,
+    told,
+)
 
 __all__ = ["desk", "simulator"]
 
@@ -45,6 +58,15 @@ async def test_finance_is_told_once_of_a_day_that_differs(desk: Desk) -> None:
         "difference_minor": 205,
         "kinds": {"amount": 1, "missing-ours": 1},
     }, "what may still come is told of to nobody"
+
+
+async def test_a_day_may_have_more_breaks_than_a_statement_may_have_values(desk: Desk) -> None:
+    lines = [moved(line, f"E{line}", 100, "in", kind="payment") for line in range(1, 70_001)]
+    await desk.billed(DAY, "trade", *lines, account=POS)
+    found = await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (found.breaks, found.changed) == (70_000, True)
+    again = await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (again.breaks, again.changed) == (70_000, False)
 
 
 async def test_finance_is_told_by_the_day_that_a_break_is_of(desk: Desk) -> None:
