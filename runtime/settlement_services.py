@@ -182,4 +182,4 @@ class SettlementServices:
 
     @cached_property
     def breaks(self) -> BreakService:
-        return BreakService(self.database)
+        return BreakService(self.database, self.settings.settlement_approvals)

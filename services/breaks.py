@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.access import Actor, Permission, require_second_person
 from domain.catalog.breaks import BreakLeft, BreaksLeftArguments, BreaksLeftOutput
 from domain.problems import ConflictProblem, NotFoundProblem, Text
+from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.bills import day_of
 from domain.settlement.reconciliation import BreakKind
 from services.payout_breaks import book_meaning, require_meaning
@@ -47,8 +48,9 @@ class AgedBreaks:
 class BreakService:
     """Within the actor's scope: the accounts that they see."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy: ApprovalPolicy | None = None) -> None:
         self._database = database
+        self._policy = policy or ApprovalPolicy()
 
     async def list(self, actor: Actor, page: PageRequest, wanted: BreakFilter) -> Page[BreakRow]:
         """The oldest first; without a state those that are not solved."""
@@ -129,12 +131,13 @@ class BreakService:
         pay; one that was paid after all is taken off the payee's balance. Open breaks by which somebody else tells of
         the same money go with it.
 
-        :raises AuthorizationProblem: for who explained it. :raises ConflictProblem: nobody explained it, or what is
-            said of a payout cannot be any more.
+        :raises AuthorizationProblem: for who explained it, or may not approve so much. :raises ConflictProblem: nobody
+            explained it, or what is said of a payout cannot be any more.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
             row = await _explained(work, actor, break_id)
+            self._policy.require_within_limit(actor, abs(row.difference_minor))
             booked, twins = await book_meaning(work, row)
             for each in twins:
                 each.reason, each.note = row.reason, row.note
@@ -148,7 +151,7 @@ class BreakService:
             return row
 
     async def refuse(self, actor: Actor, break_id: UUID, note: str | None = None) -> BreakRow:
-        """Send an explanation back: the break is open again. Raises as `solve`."""
+        """Send an explanation back: the break is open again. Raises as `solve`, whatever the sum."""
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
             row = await _explained(work, actor, break_id)

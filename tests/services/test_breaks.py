@@ -14,8 +14,9 @@ from domain.problems import (
     NotFoundProblem,
     ProblemError,
 )
+from domain.settlement.approvals import ApprovalPolicy
 from services.bill_terms import BillTerms
-from services.breaks import AGES, age_of
+from services.breaks import AGES, BreakService, age_of
 from storage.breaks import BreakFilter
 from storage.events import Events
 from storage.paging import PageRequest
@@ -117,6 +118,20 @@ async def test_a_difference_goes_by_two_people(desk: Desk) -> None:
     await desk.reconciliation.reconcile(QIAN, POS, DAY)
     row = await desk.breaks.show(QIAN, each)
     assert (row.state, row.difference_minor, row.solved_by, row.reason) == ("open", 6, None, None)
+
+
+async def test_a_difference_of_more_than_a_person_may_approve_is_solved_by_somebody_who_may(desk: Desk) -> None:
+    each = await one_break(desk)
+    await desk.breaks.explain(QIAN, each, "write-off", "五分钱尾差")
+    for limit, may in ((4, False), (5, True)):
+        breaks = BreakService(desk.database, ApprovalPolicy(limits_minor={Role.APPROVER: limit}))
+        if not may:
+            with pytest.raises(AuthorizationProblem, match="more than wu may approve"):
+                await breaks.solve(WU, each)
+            assert (await breaks.refuse(WU, each, "请附凭证")).state == "open"
+            await breaks.explain(QIAN, each, "write-off", "五分钱尾差，凭证 12")
+        else:
+            assert (await breaks.solve(WU, each)).state == "solved"
 
 
 async def test_breaks_age_and_are_seen_by_who_sees_the_account(desk: Desk) -> None:
