@@ -1,9 +1,12 @@
 """A day whose bill differs becomes one task of finance, by the flow that comes along."""
 
+import asyncio
 import io
 from datetime import date
 from pathlib import Path
 from uuid import UUID
+
+from sqlalchemy import text
 
 from activities.binding import CallBinder
 from activities.breaks import break_activities
@@ -24,6 +27,7 @@ from tests.activities.test_binding import NoSecrets
 from tests.actors import an_actor
 from tests.connectors.harness import CONNECTORS
 from tests.services.house import ADMIN, House, eventually
+from tests.services.reconciling import NOON, POS, an_order
 
 QIAN = an_actor("qian", Role.FINANCE, queues=frozenset({"finance"}))
 DAY = date(2026, 6, 1)
@@ -31,18 +35,28 @@ COLUMNS = parse_columns("columns: { number: 单号, amount: 金额, at: 时间 }
 ROWS = "单号,金额,时间\nE1,1.05,2026-06-01 12:00:00\nE2,2.00,2026-06-01 13:00:00\n"
 
 
-async def test_the_task_of_a_day_is_done_when_its_breaks_are_explained(house: House) -> None:
+async def a_day_that_differs(house: House) -> BreakService:
+    """The flow that comes along has heard of two breaks of a day."""
     await house.publish("queue: { name: finance, title: 财务 }", "queue: { name: finance-lead, title: 财务主管 }")
     for file in ("forms", "breaks"):
         await house.publish(Path(f"definitions/settlement/{file}.yaml").read_text(encoding="utf-8"))
     async with UnitOfWork(house.database) as work:
         await Accounts(work).add(NewAccount(platform="generic", slug="pos", name="POS", credentials={}))
-    bills, breaks = BillService(house.database, CONNECTORS), BreakService(house.database)
-    await bills.take_file(QIAN, "generic/pos", DAY, COLUMNS, io.BytesIO(ROWS.encode()), told=Told(rows=2))
+    bills = BillService(house.database, CONNECTORS)
+    await bills.take_file(QIAN, POS, DAY, COLUMNS, io.BytesIO(ROWS.encode()), told=Told(rows=2))
     for _ in range(2):
-        await ReconciliationService(house.database).reconcile(QIAN, "generic/pos", DAY)
+        await reconcile(house)
+    return BreakService(house.database)
+
+
+async def reconcile(house: House) -> None:
+    await ReconciliationService(house.database).reconcile(QIAN, POS, DAY)
     while (await house.dispatcher.drain()).dispatched:
         pass
+
+
+async def test_the_task_of_a_day_is_done_when_its_breaks_are_explained(house: House) -> None:
+    breaks = await a_day_that_differs(house)
 
     async def waiting() -> list[HumanTaskSummary]:
         return list((await house.human_tasks.waiting(QIAN, PageRequest())).items)
@@ -75,3 +89,33 @@ async def test_the_task_of_a_day_is_done_when_its_breaks_are_explained(house: Ho
         await complete()
         (run,) = (await house.runs.search(ADMIN, RunFilter(), PageRequest())).items
         assert (await house.until(run.id, "completed")).phase == "completed"
+
+
+async def test_a_day_has_one_task_at_a_time_however_often_it_differs_otherwise(house: House) -> None:
+    breaks = await a_day_that_differs(house)
+
+    async def runs() -> list[str]:
+        return sorted(each.phase for each in (await house.runs.search(ADMIN, RunFilter(), PageRequest())).items)
+
+    async def paid(amount: int) -> None:
+        """Our books say so by now, and the break of that order stands otherwise."""
+        async with UnitOfWork(house.database) as work:
+            await work.session.execute(text("UPDATE orders SET paid_minor = :amount"), {"amount": amount})
+        await reconcile(house)
+
+    async with UnitOfWork(house.database) as work:
+        work.session.add(an_order("E1", 101, NOON))
+    for amount in (100, 99):
+        await paid(amount)
+        assert len(await runs()) == 1
+    async with house.worker(*break_activities(CallBinder(house.database, NoSecrets()), breaks)):
+        for each in (await breaks.list(QIAN, PageRequest(), BreakFilter(day=DAY))).items:
+            await breaks.explain(QIAN, each.id, "late", "下周入账")
+
+        async def over() -> bool:
+            return await runs() == ["completed"]
+
+        await eventually(over)
+        await asyncio.sleep(1.1)  # No day enters twice within a second.
+        await paid(98)
+        assert len(await runs()) == 2, "what differs once nobody is at it any more"
