@@ -67,7 +67,8 @@ class BillService:
         told: Told | None = None,
         replaces: str | None = None,
     ) -> Taken:
-        """Take a bill that somebody exported. digest, told: what the platform says of it; one of them is needed.
+        """Take a bill that somebody exported. digest, told: what the platform says of it; the digest is needed, or both
+        sums of what came in and what went out. By a count of rows nobody notices a wrong amount.
 
         replaces: why the platform's own bill cannot be had, where it makes one: such a file waits until somebody else
         lets it in.
@@ -78,11 +79,12 @@ class BillService:
             and nobody says why it cannot be had.
         """
         actor.require(Permission.SETTLEMENTS_RUN)
-        if digest is None and (told is None or told == Told()):
+        if digest is None and (told is None or told.in_minor is None or told.out_minor is None):
             raise ValidationProblem(
                 Text(
-                    "账单须附平台给出的摘要（MD5、SHA-1 或 SHA-256）或合计，以便核对",
-                    "Say what the platform tells of the bill, a digest (MD5, SHA-1, SHA-256) or sums, to check it by",
+                    "账单须附平台给出的摘要（MD5、SHA-1 或 SHA-256），或收入与支出两个合计（没有的写 0）；只有行数不够",
+                    "Say what the platform tells of the bill to check it by: a digest (MD5, SHA-1, SHA-256), or the "
+                    "sums of both what came in and what went out (0 for none); a count of rows is not enough",
                 ),
                 errors=[],
             )

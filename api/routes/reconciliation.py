@@ -225,11 +225,12 @@ async def take_bill(
     fee_minor: Fen = None,
     replaces: Annotated[str | None, Query(min_length=1, max_length=500)] = None,
 ) -> TakenOut:
-    """上传账单（bill，CSV 或 XLSX）与列映射（columns），并附平台给出的摘要或合计（分）；有一处不对就整份拒绝。
+    """上传账单（bill，CSV 或 XLSX）与列映射（columns），附平台给出的摘要，或收入与支出合计（分）；有错就整份拒绝。
 
-    A bill (CSV or XLSX) with the mapping of its columns, and the digest or the sums (in fen) that the platform tells of
-    it. Refused as a whole when anything is wrong, with row and column. Bills are never revised. Where the platform
-    makes the bills, `replaces` says why its own cannot be had; the file waits until somebody else confirms it.
+    A bill (CSV or XLSX) with the mapping of its columns, and what the platform tells of it: the digest, or both
+    `in_minor` and `out_minor` (in fen, 0 for none). Refused as a whole when anything is wrong, with row and column.
+    Bills are never revised. Where the platform makes the bills, `replaces` says why its own cannot be had; the file
+    waits until somebody else confirms it.
     """
     columns, bill = await uploaded_files(request, ("columns", "bill"))
     taken = await deps.bills.take_file(

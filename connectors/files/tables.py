@@ -15,7 +15,8 @@ _ZIP, _OLD_OFFICE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 @contextmanager
 def open_table(file: BinaryIO, mapping: ImportMapping) -> Iterator[Table]:
-    """The table in a seekable file, open as long as the block; its rows are read as they are asked for.
+    """The table in a seekable file, open as long as the block; its rows are read as they are asked for. A row of a
+    spreadsheet is as wide as the titles at least, one of a CSV may be cut short.
 
     :raises ValidationProblem: neither CSV nor XLSX, an unknown encoding or sheet, no column titles, or a file made to
         exhaust its reader.
@@ -33,9 +34,19 @@ def open_table(file: BinaryIO, mapping: ImportMapping) -> Iterator[Table]:
         )
     if head == _ZIP:
         with open_workbook(file) as workbook:
-            yield _below_titles(sheet_rows(workbook, mapping.sheet), mapping.header)
+            yield _as_wide_as_titles(_below_titles(sheet_rows(workbook, mapping.sheet), mapping.header))
     else:
         yield _below_titles(csv_rows(file, mapping.encoding, mapping.delimiter), mapping.header)
+
+
+def _as_wide_as_titles(table: Table) -> Table:
+    """A spreadsheet leaves out the empty cells that a row ends with."""
+    width = len(table.columns)
+    rows = (
+        row._replace(cells=(*row.cells, *(None,) * (width - len(row.cells)))) if row.fault is None else row
+        for row in table.rows
+    )
+    return table._replace(rows=rows)
 
 
 def _below_titles(rows: Iterator[Row], header: int) -> Table:

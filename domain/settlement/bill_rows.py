@@ -164,7 +164,7 @@ class _Reader:
     def __init__(self, titles: tuple[str, ...], columns: BillColumns) -> None:
         self._columns = columns
         self._width = len(titles)
-        self._places: dict[str, int] = {}
+        self._places: dict[Column, int] = {}
         for field, title in columns.columns.items():
             if titles.count(title) != 1:
                 near = did_you_mean(title, titles)
@@ -178,17 +178,21 @@ class _Reader:
             self._places[field] = titles.index(title)
 
     def line(self, row: Row) -> BillLine | list[RowError]:
-        """The line, or what is wrong with its row."""
+        """The line, or what is wrong with its row. A mapped cell that is not there is no empty one."""
         if row.fault is not None:
             return [RowError(row.line, "", row.fault)]
         if any(cell is not None and str(cell).strip() for cell in row.cells[self._width :]):
             shifted = Text("单元格比列标题多，各列可能已错位", "there are more cells than titles: columns are shifted")
             return [RowError(row.line, "", shifted)]
+        if missing := [field for field, place in self._places.items() if place >= len(row.cells)]:
+            first = min(missing, key=self._places.__getitem__)
+            short = Text("这一行缺少这一列，文件可能不完整", "the row ends before it: perhaps the file is cut short")
+            return [RowError(row.line, self._columns.columns[first], short)]
         errors: list[RowError] = []
 
         def value(field: Column, form: Form = "text") -> Any:
             place = self._places.get(field)
-            if place is None or place >= len(row.cells):
+            if place is None:
                 return None
             try:
                 return _plain(row.cells[place], form)

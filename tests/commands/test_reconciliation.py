@@ -39,12 +39,13 @@ def seeded(url: str) -> None:
 
 
 FILE = ("--file", "bill.csv", "--columns", "columns.yaml")
+SUMS = ("--in", "1.05", "--out", "0")
 
 
 def test_a_file_is_reconciled_and_its_breaks_are_listed(database_url: str) -> None:
     seeded(database_url)
-    assert "差异 1" in run(settle, "reconcile", "generic/pos", "2026-06-01", *FILE, "--in", "1.05").stdout
-    again = json.loads(run(settle, "reconcile", "generic/pos", "2026-06-01", *FILE, "--rows", "1", "--json").stdout)
+    assert "差异 1" in run(settle, "reconcile", "generic/pos", "2026-06-01", *FILE, *SUMS).stdout
+    again = json.loads(run(settle, "reconcile", "generic/pos", "2026-06-01", *FILE, *SUMS, "--json").stdout)
     assert (again["breaks"], again["changed"]) == (1, False)
     (each,) = json.loads(run(settle, "breaks", "--json").stdout)
     assert (each["kind"], each["number"], each["difference"]) == ("amount", "E1", "0.05")
@@ -60,7 +61,8 @@ def test_what_cannot_be_taken_is_refused_in_words(database_url: str) -> None:
     seeded(database_url)
     for arguments, why in (
         (FILE, "摘要"),
-        ((*FILE, "--rows", "2"), "行数"),
+        ((*FILE, "--rows", "1"), "行数不够"),
+        ((*FILE, *SUMS, "--rows", "2"), "行数"),
         ((*FILE, "--digest", "0" * 40), "摘要"),
         (("--file", "bill.csv", "--rows", "1"), "--columns"),
         (("--file", "none.csv", "--columns", "columns.yaml", "--rows", "1"), "none.csv"),

@@ -7,9 +7,10 @@ from datetime import date, timedelta
 from domain.access import Role
 from domain.accounts import NewAccount
 from domain.canonical import OrderData
+from domain.ids import content_digest
 from domain.money import major_from_minor
 from domain.settlement.bill_rows import parse_columns
-from domain.settlement.bills import Told, day_of
+from domain.settlement.bills import day_of
 from services.bills import BillService
 from services.breaks import BreakService
 from services.reconciliation import ReconciliationService
@@ -71,7 +72,8 @@ class YearBills:
 
     async def _reconciled(self, day: date, rows: Sequence[str]) -> None:
         content = "\n".join(["单号,金额,服务费,时间", *rows]).encode()
-        await self._bills.take_file(QIAN, SHOP, day, _COLUMNS, io.BytesIO(content), told=Told(rows=len(rows)))
+        digest = content_digest(content)
+        await self._bills.take_file(QIAN, SHOP, day, _COLUMNS, io.BytesIO(content), digest=digest)
         await self._reconciliation.reconcile(QIAN, SHOP, day)
 
     async def _worked_through(self, first: date) -> None:

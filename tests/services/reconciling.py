@@ -14,7 +14,7 @@ from domain.access import Role, system_actor
 from domain.accounts import NewAccount
 from domain.ids import content_digest
 from domain.settlement.bill_rows import parse_columns
-from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Direction, LineKind, Told, day_of
+from domain.settlement.bills import SHANGHAI, BillKind, BillLine, Direction, LineKind, day_of
 from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTerms, BillTermsService
 from services.bills import BillReader, BillService, take
@@ -109,8 +109,8 @@ class Desk:
 
     async def take(self, day: date, *rows: str, account: str = POS, **more: Any) -> None:
         content = "\n".join(["单号,类型,金额,服务费,时间", *rows]).encode()
-        told = {"told": Told(rows=len(rows))} | more
-        await self.bills.take_file(QIAN, account, day, COLUMNS, io.BytesIO(content), **told)
+        said = more or {"digest": content_digest(content)}
+        await self.bills.take_file(QIAN, account, day, COLUMNS, io.BytesIO(content), **said)
 
     async def billed(self, day: date, kind: BillKind, *lines: BillLine, account: str = PAY, whole: bool = True) -> None:
         """As the platform's own bill has it. whole: of all accounts of the merchant."""

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.access import Role
+from domain.ids import content_digest
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError
-from domain.settlement.bills import Told
 from services.bills import Taken
 from storage.paging import PageRequest
 from tests.actors import an_actor
@@ -33,7 +33,8 @@ __all__ = ["desk", "simulator"]
 
 async def in_place(desk: Desk, *rows: str, why: str | None = "平台账单下载停用") -> Taken:
     content = io.BytesIO("\n".join(["单号,类型,金额,服务费,时间", *rows]).encode())
-    return await desk.bills.take_file(QIAN, PAY, DAY, COLUMNS, content, told=Told(rows=len(rows)), replaces=why)
+    digest = content_digest(content.getvalue())
+    return await desk.bills.take_file(QIAN, PAY, DAY, COLUMNS, content, digest=digest, replaces=why)
 
 
 async def test_a_file_never_takes_the_place_of_a_platforms_bill_by_one_person(desk: Desk) -> None:

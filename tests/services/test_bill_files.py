@@ -121,7 +121,10 @@ async def test_a_bill_that_cannot_be_believed_leaves_nothing(desk: Desk) -> None
         ([row], {"digest": "0" * 40}),
         ([row], {"digest": "short"}),
         ([row], {"told": None}),
-        ([row], {"told": Told(in_minor=101)}),
+        ([row], {"told": Told(rows=1, fee_minor=0)}),
+        ([row], {"told": Told(in_minor=100)}),
+        ([row], {"told": Told(in_minor=101, out_minor=0)}),
+        ([row.rpartition(",")[0]], {}),
         ([f"E1,{row}"], {}),
         ([told("E1", "1.00", day=DAY + timedelta(days=1))], {}),
     ):

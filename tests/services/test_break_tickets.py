@@ -43,7 +43,7 @@ async def a_day_that_differs(house: House) -> BreakService:
     async with UnitOfWork(house.database) as work:
         await Accounts(work).add(NewAccount(platform="generic", slug="pos", name="POS", credentials={}))
     bills = BillService(house.database, CONNECTORS)
-    await bills.take_file(QIAN, POS, DAY, COLUMNS, io.BytesIO(ROWS.encode()), told=Told(rows=2))
+    await bills.take_file(QIAN, POS, DAY, COLUMNS, io.BytesIO(ROWS.encode()), told=Told(2, in_minor=305, out_minor=0))
     for _ in range(2):
         await reconcile(house)
     return BreakService(house.database)

@@ -87,6 +87,14 @@ def test_a_sheet_is_read_with_its_kinds_and_formulas_hold_no_value() -> None:
     assert (rows[1].line, rows[1].cells[1]) == (4, 3)
 
 
+def test_what_a_spreadsheet_leaves_out_is_not_cut_short_and_what_a_csv_leaves_out_may_be() -> None:
+    assert [row.cells for row in read(sheet(["a", "b", "c"], ["T1"], ["T2", 1, 2, 3]))[1]] == [
+        ("T1", None, None),
+        ("T2", 1, 2, 3),
+    ]
+    assert [row.cells for row in read(b"a,b,c\nT1\n")[1]] == [("T1",)]
+
+
 def test_a_sheet_is_chosen_by_its_name() -> None:
     content = sheet(["a"], ["1"])
     assert read(content, sheet="订单")[0] == ("a",)

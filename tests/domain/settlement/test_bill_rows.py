@@ -67,6 +67,13 @@ def test_what_is_wrong_is_refused_whole_with_row_and_column() -> None:
     assert refusal((*PAID[:5], "1.791", "CNY")) == (2, "服务费")
 
 
+def test_a_row_that_ends_too_early_is_refused_with_the_first_column_that_it_lacks() -> None:
+    for width, column in ((6, "币种"), (5, "服务费"), (4, "金额"), (1, "业务类型")):
+        assert refusal(PAID, PAID[:width]) == (3, column)
+    assert len(read([(*PAID, "")], (*TITLES, "备注"))) == 1
+    assert len(read([PAID], (*TITLES, "备注"))) == 1, "nobody reads that column"
+
+
 def test_a_column_that_is_not_there_or_twice_is_named() -> None:
     for titles in (TITLES[:-1], (*TITLES, "币种")):
         with pytest.raises(ValidationProblem, match="币种"):
