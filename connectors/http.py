@@ -166,21 +166,23 @@ class PlatformHttp:
         settle_s: float | None = None,
         headers: Mapping[str, str] | None = None,
         largest: int = MAX_ANSWER_BYTES,
+        patience_s: float | None = None,
     ) -> tuple[int, httpx.Headers, bytes]:
         """The status, headers and content of any answer up to `largest` bytes, for platforms that speak by status.
 
-        Goes out when it is the account's turn. Raises RateLimitProblem when that takes too long.
+        patience_s: how long all of a file may take, where a request's time is too short; between two pieces of it no
+        more than that passes. Goes out when it is the account's turn. Raises RateLimitProblem when that takes too long.
         """
         kind = {"content-type": "application/json; charset=utf-8"} if body is not None else {}
-        patience_s = self._link.answer_timeout_s
+        answer_s = self._link.answer_timeout_s
         # Who finds no free connection has to learn that before all the time is up: then nothing was sent.
-        timeout = httpx.Timeout(patience_s, connect=min(5.0, patience_s), pool=min(5.0, patience_s / 2))
+        timeout = httpx.Timeout(answer_s, connect=min(5.0, answer_s), pool=min(5.0, answer_s / 2))
         content, way = bytearray(), _Way()
         if self._link.pace is not None:
             await self._link.pace.turn()
         try:
             async with (
-                asyncio.timeout(patience_s),
+                asyncio.timeout(patience_s or answer_s),
                 self._link.http.stream(
                     method,
                     self._base_url + path,

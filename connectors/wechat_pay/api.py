@@ -3,20 +3,24 @@
 Source: pay.weixin.qq.com, API v3 conventions [O].
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, http_refusal, raise_meaning, unreadable_answer
-from connectors.http import Link, PlatformHttp, retry_after
+from connectors.http import MAX_ANSWER_BYTES, Link, PlatformHttp, retry_after
 from connectors.payloads import parse_json_object
 from connectors.wechat_pay.codes import CODES
 from connectors.wechat_pay.keys import PLATFORM, MerchantKeys
+from connectors.wechat_pay.packed import unpacked
 from connectors.wechat_pay.settings import WechatPaySettings
 from domain.problems import AuthenticationProblem, CommunicationProblem, Text, ValidationProblem
 
 Codes = Mapping[str, CodeMeaning]
+DOWNLOAD_S = 180.0
+"""How long the bill of a large day may take. Three have to fit into the ten minutes that taking a day's may last."""
 _GOOD = range(200, 300)
 
 
@@ -39,9 +43,11 @@ class WechatPayApi:
         return await self._call("POST", target, payload, codes, effect=True)
 
     async def download(self, url: str, largest: int) -> bytes:
-        """The file behind an address that the platform gave; its answer is not signed, its digest was.
+        """The file behind an address that the platform gave, unpacked; its answer is not signed, its digest was.
+        largest: as it is sent.
 
-        Raises CommunicationProblem for an address elsewhere: no request of ours may go where an answer points to.
+        Raises CommunicationProblem for an address elsewhere: no request of ours may go where an answer points to; and
+        for a file that is too large, or damaged.
         """
         base = self.settings.base_url.rstrip("/")
         if not url.startswith(f"{base}/"):
@@ -51,8 +57,9 @@ class WechatPayApi:
                 retryable=False,
                 outcome="not_done",
             )
-        _, content = await self._send("GET", url.removeprefix(base), None, effect=False, largest=largest)
-        return content
+        target = url.removeprefix(base)
+        _, content = await self._send("GET", target, None, effect=False, largest=largest, patience_s=DOWNLOAD_S)
+        return await asyncio.to_thread(unpacked, content)
 
     async def _call(
         self, method: str, target: str, payload: Mapping[str, Any] | None, codes: Codes, *, effect: bool
@@ -76,7 +83,8 @@ class WechatPayApi:
         codes: Codes = CODES,
         *,
         effect: bool,
-        largest: int | None = None,
+        largest: int = MAX_ANSWER_BYTES,
+        patience_s: float | None = None,
     ) -> tuple[Mapping[str, str], bytes]:
         # The signature covers these very bytes.
         body = "" if payload is None else json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
@@ -85,9 +93,15 @@ class WechatPayApi:
             "accept": "application/json",
             "wechatpay-serial": self.settings.public_key_id,
         }
-        bound = {} if largest is None else {"largest": largest}
         status, answered, content = await self._http.send(
-            method, target, {}, body.encode() if body else None, effect=effect, headers=headers, **bound
+            method,
+            target,
+            {},
+            body.encode() if body else None,
+            effect=effect,
+            headers=headers,
+            largest=largest,
+            patience_s=patience_s,
         )
         if status in _GOOD:
             return {name.lower(): value for name, value in answered.items()}, content

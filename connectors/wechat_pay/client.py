@@ -117,7 +117,7 @@ class WechatPayMerchant(ProfitSharing):
         Raises CommunicationProblem: retryable when the file is not what its digest says, else when it cannot be read.
         """
         if request.kind == "trade":
-            told = await self._told_of(f"/v3/bill/tradebill?bill_date={request.day}&bill_type=ALL")
+            told = await self._told_of(f"/v3/bill/tradebill?bill_date={request.day}&bill_type=ALL&tar_type=GZIP")
             return await self._read(told, request.kind)
         bill, digest, _ = await self._fund_bill(request.day)
         return bill, digest
@@ -138,7 +138,7 @@ class WechatPayMerchant(ProfitSharing):
         What it says of an operation account that a merchant has not is unverified: where it is no missing bill, the
         basic account's is all there is, and nothing follows from what is not in it.
         """
-        target, whole = f"/v3/bill/fundflowbill?bill_date={day}&account_type=", True
+        target, whole = f"/v3/bill/fundflowbill?bill_date={day}&tar_type=GZIP&account_type=", True
         found = [await self._read(await self._told_of(f"{target}{_BASIC}"), "funds")]
         try:
             told = await self._told_of(f"{target}{_OPERATION}")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -174,6 +175,21 @@ async def test_a_dripping_answer_does_not_outlast_the_limit(platform: Answering)
     async with asyncio.timeout(3):
         problem = await platform.refusal(effect=True, settle_s=4.0)
     assert (problem["status"], problem["outcome"], problem["retry_after_s"]) == (408, "unknown", 4.0)
+
+
+async def test_a_file_may_take_longer_than_a_request(platform: Answering) -> None:
+    platform.drip_s = 0.002
+    async with open_client() as client:
+        http = PlatformHttp("shop", platform.address, Link(client, MemoryTokenStore(), answer_timeout_s=0.5))
+        with pytest.raises(ProblemError):
+            await http.send("GET", "/file", {}, None, effect=False)
+        status, _, content = await http.send("GET", "/file", {}, None, effect=False, patience_s=60)
+        assert (status, len(content)) == (200, 1_000)
+        platform.drip_s = 2
+        began = monotonic()
+        with pytest.raises(ProblemError):
+            await http.send("GET", "/file", {}, None, effect=False, patience_s=60)
+        assert monotonic() - began < 2, "nothing comes any more"
 
 
 async def test_nobody_listening_means_nothing_was_done(platform: Answering) -> None:

@@ -5,6 +5,7 @@ Source: pay.weixin.qq.com, API v3 conventions, merchant transfer and bills [O].
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -191,7 +192,11 @@ class WechatPay(PlatformBase):
         except Refused as refusal:
             content = json.dumps({"code": refusal.code, "message": refusal.message}, ensure_ascii=False)
             return Response(content, refusal.status, media_type="application/json")
-        signed = {} if kind == "text/plain" else self._signature(answered, "answer", self.world.next("pay_answer"))
+        signed = (
+            {}
+            if kind in ("text/plain", "application/gzip")
+            else self._signature(answered, "answer", self.world.next("pay_answer"))
+        )
         return Response(answered, 200, signed, media_type=kind)
 
     def _run(self, shop: Shop, request: Request, rest: str, body: str) -> tuple[bytes, str]:
@@ -210,12 +215,16 @@ class WechatPay(PlatformBase):
             account = query.get("account_type", "BASIC")
             text = self._bill(shop, kind, account, day)
             base = str(request.base_url).rstrip("/")
-            url = f"{base}/{self.name}/v3/billdownload/file?token={kind}.{account}.{day}"
+            packed = "&tartype=gzip" if query.get("tar_type") == "GZIP" else ""
+            url = f"{base}/{self.name}/v3/billdownload/file?token={kind}.{account}.{day}{packed}"
             digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
             return _json({"hash_type": "SHA1", "hash_value": digest, "download_url": url})
         if request.method == "GET" and path == "/v3/billdownload/file":
             kind, account, day = (*query.get("token", "").split("."), "", "")[:3]
-            return self._bill(shop, kind, account, day).encode(), "text/plain"
+            content = self._bill(shop, kind, account, day).encode()
+            if query.get("tartype") == "gzip":
+                return gzip.compress(content, mtime=0), "application/gzip"
+            return content, "text/plain"
         raise Refused(404, "RESOURCE_NOT_EXISTS", f"no interface {path}")
 
     def _shared(self, shop: Shop, method: str, path: str, query: Mapping[str, str], body: str) -> Json:
