@@ -3,7 +3,7 @@
 The ladder, each rung for what the ones before left over:
 
 1. number, amount and direction are the same;
-2. the platform's own number, amount and direction are the same;
+2. the platform's own number, amount and direction are the same, where our books have that number: payouts and shares;
 3. several that bear one number come to the same sum; what left and came back is nothing, as ours that never was money;
 4. one number, another sum: `amount`; ours never was money, or nobody said that it is: `state`;
 5. a number that is matched already: `duplicate`;
