@@ -117,9 +117,10 @@ class Breaks(Repository):
     """Breaks by the accounts that they are of."""
 
     async def add(self, rows: Sequence[BreakRow]) -> None:
-        """Write new ones."""
-        self.session.add_all(rows)
-        await self.session.flush()
+        """Write new ones, which nobody is at: however many, in one statement."""
+        values = {f"of_{name}": [getattr(each, name) for each in rows] for name in _GIVEN}
+        values["of_lines"] = [json.dumps(each.lines) for each in rows]
+        await fetch(self.work, _ADD, {**values, "now": self.now})
 
     async def known(self, ids: Collection[UUID]) -> Mapping[UUID, BreakRow]:
         """Breaks by their ids, locked."""
@@ -129,9 +130,7 @@ class Breaks(Repository):
 
     async def existing(self, ids: Collection[UUID]) -> Mapping[UUID, bool]:
         """Which of these there are, and whether they stand."""
-        row = BreakRow
-        rows = await self.session.scalars(select(row).where(_named(ids)))
-        return {each.id: each.stands for each in rows}
+        return dict(await fetch(self.work, _EXISTING, {"ids": list(ids)}))
 
     async def standing(self, account: str, start: date, end: date) -> Sequence[BreakRow]:
         """What stands of the days `[start, end]`, locked."""
@@ -211,6 +210,21 @@ class Breaks(Repository):
         return [DaySum(account, day, kind, count, int(sum_minor)) for account, day, kind, count, sum_minor in found]
 
 
+_GIVEN = ("id", "account", "day", "kind", "family", "shop", "number", "our_minor", "their_minor", "suggestion")
+_ADD = """
+    INSERT INTO breaks (
+        id, account, day, kind, family, shop, number, our_minor, their_minor, suggestion, lines, state, opened_at,
+        changed_at, stands
+    )
+    SELECT id, account, day, kind, family, shop, number, ours, theirs, suggestion, CAST(lines AS jsonb), 'open',
+        %(now)b::timestamptz, %(now)b::timestamptz, true
+    FROM unnest(
+        %(of_id)b::uuid[], %(of_account)b::text[], %(of_day)b::date[], %(of_kind)b::text[], %(of_family)b::text[],
+        %(of_shop)b::text[], %(of_number)b::text[], %(of_our_minor)b::bigint[], %(of_their_minor)b::bigint[],
+        %(of_suggestion)b::text[], %(of_lines)b::text[]
+    ) AS t(id, account, day, kind, family, shop, number, ours, theirs, suggestion, lines)
+"""
+_EXISTING = "SELECT id, stands FROM breaks WHERE id = ANY(%(ids)b::uuid[])"
 # Few stand, and thousands are matched.
 _STANDING_OF = """
     SELECT id FROM breaks

@@ -1,7 +1,7 @@
 """Breaks as people work through them, and what they come to."""
 
-from datetime import timedelta
-from uuid import UUID
+from datetime import date, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,7 +17,7 @@ from domain.problems import (
 from domain.settlement.approvals import ApprovalPolicy
 from services.bill_terms import BillTerms
 from services.breaks import AGES, BreakService, age_of
-from storage.breaks import BreakFilter
+from storage.breaks import BreakFilter, Breaks
 from storage.events import Events
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
@@ -32,7 +32,6 @@ from tests.services.reconciling import (
     Desk,
     an_order,
     desk,
-    moved,
     simulator,
     told,
 )
@@ -62,12 +61,20 @@ async def test_finance_is_told_once_of_a_day_that_differs(desk: Desk) -> None:
 
 
 async def test_a_day_may_have_more_breaks_than_a_statement_may_have_values(desk: Desk) -> None:
-    lines = [moved(line, f"E{line}", 100, "in", kind="payment") for line in range(1, 70_001)]
-    await desk.billed(DAY, "trade", *lines, account=POS)
-    found = await desk.reconciliation.reconcile(QIAN, POS, DAY)
-    assert (found.breaks, found.changed) == (70_000, True)
-    again = await desk.reconciliation.reconcile(QIAN, POS, DAY)
-    assert (again.breaks, again.changed) == (70_000, False)
+    one = await one_break(desk)
+    ids = [one, *(uuid4() for _ in range(70_000))]
+    async with UnitOfWork(desk.database) as work:
+        assert await Breaks(work).existing(ids) == {one: True}
+        assert list(await Breaks(work).known(ids)) == [one]
+
+
+async def test_many_breaks_are_opened_at_once(desk: Desk) -> None:
+    rows = [told(f"X{number}", "2.00") for number in range(500)]
+    assert (await desk.file(DAY, *rows)).breaks == 500
+    (aged,) = await desk.breaks.aged(QIAN)
+    assert (aged.kind, aged.breaks, aged.difference_minor) == ("missing-ours", 500, 100_000)
+    first = (await desk.open_breaks())[0]
+    assert (first.state, first.stands, len(first.lines), first.shop) == ("open", True, 1, None)
 
 
 async def test_finance_is_told_by_the_day_that_a_break_is_of(desk: Desk) -> None:
@@ -88,6 +95,25 @@ async def one_break(desk: Desk) -> UUID:
     await desk.write(an_order("E1", 100, NOON))
     await desk.file(DAY, told("E1", "1.05"))
     return (await desk.open_breaks())[0].id
+
+
+async def test_breaks_and_bills_are_listed_page_after_page(desk: Desk) -> None:
+    for number in range(3):
+        day = DAY + timedelta(days=number)
+        await desk.file(day, told(f"X{number}", "2.00", day=day))
+    breaks: list[str | None] = []
+    bills: list[date] = []
+    cursor: str | None = None
+    while page := await desk.breaks.list(QIAN, PageRequest(1, cursor), BreakFilter()):
+        breaks, cursor = [*breaks, *(each.number for each in page.items)], page.next_cursor
+        if cursor is None:
+            break
+    while found := await desk.bills.list(QIAN, PageRequest(2, cursor)):
+        bills, cursor = [*bills, *(each.day for each in found.items)], found.next_cursor
+        if cursor is None:
+            break
+    assert breaks == ["X0", "X1", "X2"]
+    assert bills == [DAY + timedelta(days=number) for number in (2, 1, 0)]
 
 
 async def test_a_difference_goes_by_two_people(desk: Desk) -> None:
