@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.access import Actor, Permission, require_second_person
 from domain.catalog.breaks import BreakLeft, BreaksLeftArguments, BreaksLeftOutput
+from domain.money import HOME_CURRENCY
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.bills import day_of
@@ -137,7 +138,8 @@ class BreakService:
         actor.require(Permission.PAYOUTS_APPROVE)
         async with UnitOfWork(self._database) as work:
             row = await _explained(work, actor, break_id)
-            self._policy.require_within_limit(actor, abs(row.difference_minor))
+            # Bills are of the merchant's own currency.
+            self._policy.require_within_limit(actor, abs(row.difference_minor), HOME_CURRENCY)
             booked, twins = await book_meaning(work, row)
             for each in twins:
                 each.reason, each.note = row.reason, row.note

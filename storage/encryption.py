@@ -37,7 +37,7 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _PLAIN = b"\x00"
 _ONCE_PLAIN = frozenset({"consents.source", "identity_decisions.reason", "suppressions.note", "tag_marks.reason"})
-"""Columns that 0080 of the schema began to encrypt. Nothing else is read that no key vouches for."""
+"""Columns that 0070 of the schema began to encrypt. Nothing else is read that no key vouches for."""
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 

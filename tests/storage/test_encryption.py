@@ -97,7 +97,7 @@ async def test_what_people_write_about_customers_is_sealed_also_what_they_wrote_
         await Suppressions(work).silence([identity], None, "家中有丧事", "li", None)
     plain = "UPDATE {} SET {column} = decode('00', 'hex') || convert_to('从前写的', 'UTF8') WHERE {}"
     async with UnitOfWork(database) as work:
-        # As 0080 of the schema left it.
+        # As 0070 of the schema left it.
         for table, column, where in (("tag_marks", "reason", "kind = 'add'"), ("suppressions", "note", "true")):
             await work.session.execute(text(plain.format(table, where, column=column)))
         (sealed,) = await work.session.scalars(text("SELECT reason FROM tag_marks WHERE kind = 'exclude'"))

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0079"
-down_revision = "0073"
+revision = "0069"
+down_revision = "0068"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ until `tandem secret rekey` encrypts it.
 
 from alembic import op
 
-revision = "0080"
-down_revision = "0079"
+revision = "0070"
+down_revision = "0069"
 branch_labels = None
 depends_on = None
 
