@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     column,
     func,
     literal,
@@ -33,7 +34,7 @@ from storage.goods import GoodsRow
 from storage.identities import Identities, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
-from storage.recordsets import recordset, run_with_rows, table_of, tie_of
+from storage.recordsets import recordset, run_with_rows, said, table_of, tie_of
 from storage.tables import Table
 from storage.unit_of_work import Repository
 
@@ -44,17 +45,24 @@ _Version = Literal["version", "detail_version"]
 class _Compared:
     """What of a shelf is compared: the rows with a record's key, by what the record says of these fields.
 
-    versions: the row's versions, and which of the record's each of them takes. lines: also by its articles; buyer: also
-    by whose it is. as_of_then: a record tells of a moment, and a row that is newer does not differ from it.
+    details: fields that a short telling only fills gaps of, so that only a full one is compared by them. versions: the
+    row's versions, and which of the record's each of them takes. lines: also by its articles; buyer: also by whose it
+    is. as_of_then: a record tells of a moment, and a row that is newer does not differ from it.
     """
 
     model: type[Table]
     key: tuple[str, ...]
-    fields: tuple[str, ...]
+    status: tuple[str, ...]
     versions: Mapping[str, _Version]
+    details: tuple[str, ...] = ()
     lines: bool = False
     buyer: bool = False
     as_of_then: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that are compared one by one."""
+        return (*self.status, *self.details)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -68,12 +76,32 @@ _COMPARED: Mapping[Shelf, _Compared] = {
     "orders": _Compared(
         OrderRow,
         ("account_id", "order_id"),
-        ("status", "paid_minor", "postage_minor", "discount_minor"),
+        ("status",),
         {**_BOTH, "lines_version": "detail_version"},
+        # What amounts, rules and commissions go by.
+        details=(
+            "currency",
+            "paid_minor",
+            "postage_minor",
+            "discount_minor",
+            "created_at",
+            "paid_at",
+            "completed_at",
+            "channel",
+            "influencer_id",
+            "video_id",
+            "coupon_ids",
+        ),
         lines=True,
         buyer=True,
     ),
-    "refunds": _Compared(RefundRow, ("account_id", "refund_id"), ("status", "amount_minor", "order_id"), _BOTH),
+    "refunds": _Compared(
+        RefundRow,
+        ("account_id", "refund_id"),
+        ("status",),
+        _BOTH,
+        details=("amount_minor", "currency", "order_id", "line_ids"),
+    ),
     "shipments": _Compared(
         ShipmentRow, ("account_id", "waybill", "order_id"), ("state", "company"), _ONE, as_of_then=True
     ),
@@ -82,8 +110,8 @@ _COMPARED: Mapping[Shelf, _Compared] = {
         GoodsRow, ("account_id", "item_id", "sku_id"), ("price_minor", "on_sale"), _ONE, as_of_then=True
     ),
 }
+_OF_A_LINE = ("line_id", "item_id", "quantity", "total_minor")
 _STAY = frozenset({"orders", "refunds"})
-_SAYS_NOTHING = "unknown"
 _NOBODY = UUID(int=0)
 """Whose an order is of whose buyer nobody has heard: of none that is here."""
 _LOST = -1
@@ -152,7 +180,9 @@ class RecordComparison(Repository):
             await run_with_rows(self.session, _giving_way(shelf), compared.model, rows, before=before)
 
     def _row(self, compared: _Compared, record: Record, buyers: Mapping[tuple[str, ...], UUID]) -> Mapping[str, Any]:
-        row = dict(zip(compared.key, record.key, strict=True)) | {name: record.values[name] for name in compared.fields}
+        row = dict(zip(compared.key, record.key, strict=True)) | {name: record.values[name] for name in compared.status}
+        is_full = record.detail_version >= 0
+        row |= {name: record.values[name] if is_full else None for name in compared.details}
         if compared.lines:
             row["lines"] = _told_lines(record)
         if compared.buyer:
@@ -176,12 +206,13 @@ class RecordComparison(Repository):
 def _told_lines(order: Record) -> str | None:
     """An order's articles as `_stored_lines` writes those of a row, None when the record says none."""
     lines = sorted(order.lines, key=lambda line: str(line["line_id"]).encode())
-    return ",".join(f"{line['line_id']}:{line['quantity']}:{line['total_minor']}" for line in lines) or None
+    told = (":".join("" if line[name] is None else str(line[name]) for name in _OF_A_LINE) for line in lines)
+    return ",".join(told) or None
 
 
 def _stored_lines(orders: TableOfRows) -> ColumnElement[str]:
     lines = table_of(OrderLineRow)
-    told = func.concat_ws(":", lines.c.line_id, lines.c.quantity, lines.c.total_minor)
+    told = func.concat_ws(":", *(func.coalesce(cast(lines.c[name], Text), "") for name in _OF_A_LINE))
     in_order = aggregate_order_by(literal(",", Text), lines.c.line_id.collate("C"))
     every = select(func.string_agg(told, in_order)).where(lines.c.order_key == orders.c.id)
     return func.coalesce(every.correlate(orders).scalar_subquery(), literal("", Text))
@@ -200,10 +231,7 @@ def _differences(shelf: Shelf) -> Any:
     is_missing = table.c[compared.key[0]].is_(None)
     differs: dict[str, ColumnElement[bool]] = {}
     for name in compared.fields:
-        is_said: ColumnElement[bool] = source.c[name].is_not(None)
-        if name == "status":
-            is_said = and_(is_said, source.c[name] != _SAYS_NOTHING)
-        differs[name] = and_(is_said, table.c[name].is_distinct_from(source.c[name]))
+        differs[name] = and_(said(source.c[name]).is_not(None), table.c[name].is_distinct_from(source.c[name]))
     if compared.lines:
         differs["lines"] = and_(source.c.lines.is_not(None), _stored_lines(table) != source.c.lines)
     if compared.buyer:

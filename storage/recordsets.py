@@ -125,7 +125,7 @@ def guarded_upsert(model: type[TableModel], guard: Guard) -> Insert:
         changes[version] = func.greatest(old[version], new[version])
         changes[tie_of(version)] = case((group.is_newer, new[tie_of(version)]), else_=old[tie_of(version)])
         for name in columns:
-            before, after = _said(old[name]), _said(new[name])
+            before, after = said(old[name]), said(new[name])
             takes[name] = and_(after.is_not(None), or_(before.is_(None), group.is_newer_in(name)))
             changes[name] = case((takes[name], new[name]), else_=old[name])
             reasons.append(takes[name])
@@ -202,7 +202,7 @@ def table_of(model: type[TableModel]) -> Table:
 _NOTHING = cast(literal("{}", Text), JSONB)
 
 
-def _said(value: ColumnElement[Any]) -> ColumnElement[Any]:
+def said(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """The value, NULL when it says nothing: an empty list or object, the word `unknown`."""
     if isinstance(value.type, ARRAY):
         return func.nullif(value, cast(literal("{}"), value.type))
