@@ -126,6 +126,19 @@ def test_a_short_order_push_says_what_it_knows() -> None:
     assert (event.data["paid_minor"], event.data["close_reason"]) == (None, "买家取消")
 
 
+@pytest.mark.parametrize("message", [ORDER, {"tid": "E1", "update_time": "2026-11-23 09:00:00"}])
+def test_no_order_is_newer_than_its_own_last_change(message: dict[str, Any]) -> None:
+    (event,) = youzan("trade_TradePaid", message, version=999_999_999_999_999_999)
+    assert event.data["version"] == int(datetime.fromisoformat(event.data["occurred_at"]).timestamp())
+
+
+def test_an_order_that_names_no_change_is_not_from_the_future() -> None:
+    (event,) = youzan("trade_TradePaid", {"tid": "E1"}, version=int(RECEIVED.timestamp()))
+    assert event.data["version"] == int(RECEIVED.timestamp())
+    with pytest.raises(ValidationProblem, match="version"):
+        youzan("trade_TradePaid", {"tid": "E1"}, version=int(RECEIVED.timestamp()) + 7200)
+
+
 def test_the_older_and_the_newer_push_of_one_refund_are_one_event() -> None:
     (older,) = youzan("trade_refund_BuyerCreated", REFUND)
     record = Verified(
