@@ -68,6 +68,15 @@ class Pullable(Protocol):
         """
 
 
+@runtime_checkable
+class AsksAboutUnlisted(Protocol):
+    """A client that is asked, at the end of a list of everything, how those stand here whom no page of it named."""
+
+    async def about_unlisted(self, known: Mapping[str, int]) -> Sequence[Verified]:
+        """What the platform says of them, as a page's records. known: by number the version of what is known here; what
+        is told now is newer. Raises problems as `connectors.errors` describes them."""
+
+
 def streams_announced(client: type[Any], kind: str) -> tuple[str, ...]:
     """The names of a client's streams that have something new when a push of this kind comes."""
     streams: Sequence[Stream] = getattr(client, "streams", ())

@@ -4,7 +4,7 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from domain.problems import (
 from services.connections import Connections
 from services.listed import compared_with_list
 from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
-from services.unlisted import follow_list, names_in
+from services.unlisted import follow_list, names_in, with_unlisted
 from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database
 from storage.inbox import Inbox
@@ -84,7 +84,9 @@ class PullService:
         more = True
         for turn in range(pages):
             try:
-                page = await self._page(client, account_id, stream, cursor, until)
+                page = await self._paced(account_id, client.pull(stream, cursor, until))
+                asked = with_unlisted(self._database, account, client, stream, page)
+                page = await self._paced(account_id, asked)
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
                 if turn and isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable"):
@@ -140,7 +142,7 @@ class PullService:
         """Count and mend one page; where the comparison stands then."""
         asked_at, cursor = self._link.now(), row.cursor or {}
         await self._refuse_when_full()
-        page = await self._page(client, _id(account), row.stream, cursor, row.until)
+        page = await self._paced(_id(account), client.pull(row.stream, cursor, row.until))
         told, unread = told_by(self._connectors.for_platform(account.platform), account, page)
         async with UnitOfWork(self._database) as work:
             wrong = Wrong(frozenset())
@@ -189,11 +191,9 @@ class PullService:
         )
         return account, client
 
-    async def _page(
-        self, client: Pullable, account_id: str, stream: str, cursor: Mapping[str, Any], until: datetime
-    ) -> PulledPage:
+    async def _paced(self, account_id: str, asking: Awaitable[PulledPage]) -> PulledPage:
         try:
-            return await client.pull(stream, cursor, until)
+            return await asking
         except RateLimitProblem as problem:
             told = problem.problem.as_dict()
             if self._link.pacer is not None and told.get("platform_code"):
@@ -222,9 +222,10 @@ class PullService:
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
         records, keys = len(page.records), set[str]()
-        if kind.lists_everything:
+        if kind.lists_everything or page.listed_since is not None:
             told, unread = told_by(self._connectors.for_platform(account.platform), account, page)
             keys = names_in(told, unread)
+        if kind.lists_everything:
             async with UnitOfWork(self._database) as work:
                 _, page = await compared_with_list(work, _id(account), page, told)
         async with UnitOfWork(self._database) as work:

@@ -1,12 +1,13 @@
 """What stands here and what a list of everything does not name.
 
 A list may be short because it failed, or because somebody came back while it was read. So nobody is taken for gone by
-one. The platform is asked about each contact, and its answer says whether they are. Goods are asked about by their list
-alone: an article, or one variant of it, that neither of two whole readings named, minutes apart, is no longer on sale,
-until a list names it.
+one. The platform is asked about each contact and each follower, and its answer says whether they are. Goods are asked
+about by their list alone: an article, or one variant of it, that neither of two whole readings named, minutes apart, is
+no longer on sale, until a list names it.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -14,11 +15,12 @@ import structlog
 from connectors.accounts import Account
 from connectors.canonical_records import handed_in
 from connectors.goods_lists import GOODS
-from connectors.pulling import PulledPage
+from connectors.pulling import AsksAboutUnlisted, Pullable, PulledPage
 from connectors.shop_records import moment_version
 from domain.canonical.keys import IdentityKey
 from domain.events import rfc3339
 from services.pulled_pages import Told, pushes_of
+from storage.engine import Database
 from storage.goods import GoodsRow
 from storage.identities import Identities
 from storage.inbox import Inbox
@@ -56,6 +58,21 @@ async def follow_list(
     else:
         await _ask_about(work, account_id, stream, page.listed_since)
         await Listings(work).end(account_id, stream)
+
+
+async def with_unlisted(
+    database: Database, account: Account, client: Pullable, stream: str, page: PulledPage
+) -> PulledPage:
+    """The last page of a list with what the platform says of those whom no page named, where its client is asked."""
+    if not page.is_last or page.listed_since is None or not isinstance(client, AsksAboutUnlisted):
+        return page
+    account_id = f"{account.platform}/{account.slug}"
+    async with UnitOfWork(database) as work:
+        known = await Listings(work).unlisted_followers(account_id, stream, page.listed_since, MOST_AT_ONCE)
+    if not known:
+        return page
+    log.warning("followers are in no list", account=account_id, count=len(known))
+    return replace(page, records=[*page.records, *await client.about_unlisted(known)])
 
 
 async def _ask_about(work: UnitOfWork, account_id: str, stream: str, begun_at: datetime) -> None:

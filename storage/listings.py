@@ -3,7 +3,7 @@
 Rows are digests, and are there for as long as one reading takes; of goods, until the next is over.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, delete, text
@@ -34,6 +34,15 @@ _UNLISTED = """
     SELECT split_part(key, '/', 1) FROM interactions
     WHERE account_id = %(account)b::text AND kind = 'contact' AND state = 'contact'
         AND recorded_at < %(begun_at)b::timestamptz AND name IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM listed WHERE listed.account_id = interactions.account_id AND stream = %(stream)b::text
+                AND begun_at = %(begun_at)b::timestamptz AND digest = hashtextextended(key, 0))
+    ORDER BY recorded_at, id LIMIT %(limit)b::bigint
+"""
+_UNLISTED_FOLLOWERS = """
+    SELECT key, version FROM interactions
+    WHERE account_id = %(account)b::text AND kind = 'follow' AND state = 'following'
+        AND recorded_at < %(begun_at)b::timestamptz
         AND NOT EXISTS (
             SELECT FROM listed WHERE listed.account_id = interactions.account_id AND stream = %(stream)b::text
                 AND begun_at = %(begun_at)b::timestamptz AND digest = hashtextextended(key, 0))
@@ -80,6 +89,14 @@ class Listings(Repository):
         those known the longest first; one of several members' may come several times."""
         values = {"account": account_id, "stream": stream, "begun_at": begun_at, "limit": limit}
         return [external_userid for (external_userid,) in await fetch(self.work, _UNLISTED, values)]
+
+    async def unlisted_followers(
+        self, account_id: str, stream: str, begun_at: datetime, limit: int
+    ) -> Mapping[str, int]:
+        """Followers (`openid`) that stand as such since before a reading began and were on none of its pages, those
+        known the longest first, with the version of what is known."""
+        values = {"account": account_id, "stream": stream, "begun_at": begun_at, "limit": limit}
+        return dict(await fetch(self.work, _UNLISTED_FOLLOWERS, values))
 
     async def unlisted_goods(
         self, account_id: str, stream: str, before: datetime, begun_at: datetime, limit: int

@@ -1,7 +1,7 @@
 """What Tandem does with one Official Account: the implementation of `domain.catalog.official_account`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from connectors.http import Link
 from connectors.official_account.followers import STREAMS, FollowerList
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import optional_text, text, unix_time
+from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from connectors.wechat.settings import WechatSettings
 from domain.catalog.official_account import (
@@ -73,6 +74,10 @@ class OfficialAccount:
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next followers; see `connectors.official_account.followers`."""
         return await self._followers.pull(stream, cursor, until)
+
+    async def about_unlisted(self, known: Mapping[str, int]) -> Sequence[Verified]:
+        """How those stand whom a reading of all followers did not name; see `connectors.pulling.AsksAboutUnlisted`."""
+        return await self._followers.about_unlisted(known)
 
     async def _send(self, path: str, payload: Mapping[str, Any]) -> SentOutput:
         try:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from connectors.accounts import Account
 from connectors.official_account.client import read_follower
-from connectors.official_account.followers import FOLLOWERS
+from connectors.official_account.followers import FOLLOWERS, VERSION_BEFORE
 from connectors.payloads import parse_json_object
-from connectors.reading import not_from_the_future, optional_text, text
+from connectors.reading import not_from_the_future, optional_text, text, whole_number
 from connectors.telling import tell
 from connectors.webhooks import Verified
 from connectors.wechat.callbacks import created_at, read_fields
@@ -80,8 +80,18 @@ def _follower(
 
 
 def _listed_follower(record: Verified, account: Account) -> list[Event]:
-    """A follower of the list has the unionid besides, so of one moment this is the newer record."""
-    user = read_follower(parse_json_object(record.payload))
+    """A follower of the list has the unionid besides, so of one moment this is the newer record.
+
+    Who does not follow any more is told of only where they were known to: the platform does not say since when, so it
+    is as of when it was asked.
+    """
+    said = parse_json_object(record.payload)
+    user = read_follower(said)
+    if not user.following and VERSION_BEFORE in said:
+        version = max(int(record.received_at.timestamp()) * 2, whole_number(said, VERSION_BEFORE) + 1)
+        gone = {**_origin(account, record.received_at), "version": version}
+        left = FollowerData(**gone, openid=user.openid, following=False)
+        return [_follower_event(left, record.received_at, record, account)]
     happened = not_from_the_future(user.followed_at, record.received_at, "subscribe_time")
     if not user.following or happened is None:
         return []

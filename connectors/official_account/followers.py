@@ -1,7 +1,7 @@
 """Reading an account's followers: all of them, once in a while.
 
 The platform tells of no changes, and names 10,000 followers at once, in the order in which they began to follow; what
-it knows of them is asked for by hundreds.
+it knows of them is asked for by hundreds. Who follows here and was on none of a reading's pages is asked about too.
 Source: developers.weixin.qq.com, user management: user/get, user/info/batchget (at most 100) [O]; 500 lists a day [S].
 """
 
@@ -23,6 +23,9 @@ FOLLOWERS = "user/info/batchget"
 STREAMS = (Stream("followers", timedelta(days=36_500)),)
 EVERY = timedelta(hours=3)
 """How often all followers are read. A million are a hundred calls of the 500 a day that name them, eight times."""
+VERSION_BEFORE = "version_before"
+"""Beside one who does not follow any more: the version of what was known of them."""
+_NOBODY: Mapping[str, int] = {}
 _BATCH = 100
 # One page of ours: so many followers of the 10,000 that the platform names at once.
 _PAGE = 500
@@ -46,6 +49,7 @@ class FollowerList:
         if isinstance(passed, str) and until - datetime.fromisoformat(passed) < EVERY:
             return PulledPage((), cursor, more=False, reached_at=datetime.fromisoformat(passed))
         begun, behind = str(cursor.get("pass") or rfc3339(self._api.now())), str(cursor.get("list") or "")
+        since = datetime.fromisoformat(begun)
         try:
             named, total = await self._names(behind)
         except NotFoundProblem:
@@ -54,7 +58,8 @@ class FollowerList:
             # The one we stopped at has left meanwhile, so nobody can say what comes behind: from the beginning.
             return PulledPage((), {"pass": begun}, more=True)
         if not named:
-            return PulledPage((), {"passed_at": begun}, more=False, reached_at=datetime.fromisoformat(begun))
+            passed_at = {"passed_at": begun}
+            return PulledPage((), passed_at, more=False, reached_at=since, listed_since=since, is_last=True)
         after = cursor.get("after")
         # Whoever of this page was read last and has left since: the page again, which is harmless.
         rest = named[named.index(after) + 1 :] if after in named else named
@@ -64,7 +69,14 @@ class FollowerList:
             records += await self._infos(chosen[start : start + _BATCH])
         is_whole = len(chosen) == len(rest)
         place = {"list": named[-1]} if is_whole else {"list": behind, "after": chosen[-1]}
-        return PulledPage(records, {"pass": begun, **place}, more=True, total=total)
+        return PulledPage(records, {"pass": begun, **place}, more=True, total=total, listed_since=since)
+
+    async def about_unlisted(self, known: Mapping[str, int]) -> Sequence[Verified]:
+        """See `connectors.pulling.AsksAboutUnlisted`."""
+        openids, records = list(known), list[Verified]()
+        for start in range(0, len(openids), _BATCH):
+            records += await self._infos(openids[start : start + _BATCH], known)
+        return records
 
     async def _names(self, behind: str) -> tuple[Sequence[str], int | None]:
         if self._named is None or self._named[0] != behind:
@@ -76,24 +88,31 @@ class FollowerList:
             self._named = behind, named, total if isinstance(total, int) else None
         return self._named[1:]
 
-    async def _infos(self, openids: Sequence[str]) -> list[Verified]:
-        """What the platform knows of them. It refuses a batch because of one of them; that one is left out."""
+    async def _infos(self, openids: Sequence[str], known: Mapping[str, int] = _NOBODY) -> list[Verified]:
+        """What the platform knows of them. It refuses a batch because of one of them; that one is left out, or does not
+        follow any more where a version of them is known."""
+        began = self._api.now()
         users = [{"openid": openid, "lang": "zh_CN"} for openid in openids]
         try:
             told = await self._api.read("cgi-bin/user/info/batchget", {"user_list": users})
         except (NotFoundProblem, ValidationProblem) as problem:
             if len(openids) > 1:
                 middle = len(openids) // 2
-                return [*await self._infos(openids[:middle]), *await self._infos(openids[middle:])]
-            gone = isinstance(problem, NotFoundProblem)
-            return [] if gone else [unread_record(FOLLOWERS, openids[0], problem, self._api.now())]
-        now, rows = self._api.now(), told.get("user_info_list")
-        return [_record(row, now) for row in (rows if isinstance(rows, list) else ())]
+                return [*await self._infos(openids[:middle], known), *await self._infos(openids[middle:], known)]
+            if not isinstance(problem, NotFoundProblem):
+                return [unread_record(FOLLOWERS, openids[0], problem, began)]
+            return [_record({"openid": openids[0], "subscribe": 0}, known, began)] if openids[0] in known else []
+        rows = told.get("user_info_list")
+        return [_record(row, known, began) for row in (rows if isinstance(rows, list) else ())]
 
 
-def _record(row: Any, now: datetime) -> Verified:
+def _record(row: Any, known: Mapping[str, int], began: datetime) -> Verified:
     user: Mapping[str, Any] = optional_mapping(row)
+    before = known.get(str(user.get("openid")))
+    if before is not None and str(user.get("subscribe")) == "0":
+        payload = row_payload({**user, VERSION_BEFORE: before})
+        return Verified(FOLLOWERS, payload, f"{FOLLOWERS}:{user.get('openid')}:0:{before}"[:256], began)
     payload = row_payload(row)
     number = user.get("openid") or content_digest(payload)
     key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}"
-    return Verified(FOLLOWERS, payload, key[:256], now)
+    return Verified(FOLLOWERS, payload, key[:256], began)

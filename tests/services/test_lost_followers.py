@@ -1,0 +1,108 @@
+"""What callbacks of followers did not tell, or could not tell yet, is noticed by the next reading of them all."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.official_account.followers import FollowerList
+from services.connections import Connections
+from services.pulls import PullService
+from simulator import interactions
+from storage.engine import Database
+from tests.connectors.harness import Outside
+from tests.services.test_contacts import (
+    ACCOUNT,
+    CONNECTORS,
+    connected,
+    drained,
+    live,
+    read_all,
+    rows,
+    running,
+    world,
+)
+
+__all__ = ["live", "running", "world"]
+SLUG = ACCOUNT.partition("/")[2]
+STATES = "SELECT state, count(*) FROM interactions WHERE kind = 'follow' GROUP BY 1 ORDER BY 1"
+LEFT = "SELECT key FROM interactions WHERE kind = 'follow' AND state = 'left'"
+TOLD_LEFT = "SELECT count(*) FROM events WHERE type = 'tandem.follower.unsubscribed'"
+
+
+async def listed_again(live: Database, world: Outside, hours: int) -> int:
+    """All followers are read again some hours later; how many records the inbox did not know."""
+    later = replace(world.link, now=lambda: datetime.now(UTC) + timedelta(hours=hours))
+    pulls, missed, more = PullService(live, CONNECTORS, Connections(live), later), 0, True
+    while more:
+        pulled = await pulls.pull(ACCOUNT, "followers", pages=50)
+        missed, more = missed + pulled.missed, pulled.more
+    await drained(live)
+    return missed
+
+
+async def all_known(live: Database, world: Outside) -> int:
+    """Connect the account and read its followers, an hour ago; how many there are."""
+    await connected(live, world, "official_account")
+    known = await read_all(live, world, ACCOUNT, "followers")
+    await rows(live, "UPDATE interactions SET recorded_at = now() - interval '1 hour' RETURNING 1")
+    return known
+
+
+async def leave_unheard(world: Outside, openid: str) -> None:
+    await world.break_things({"match": {"platform": "official_account"}, "fault": "drop_push"})
+    sim = world.sim.app.state.world
+    interactions.follow(sim, sim.followers.get(openid).customer_id, SLUG, following=False)
+    await world.break_things()
+
+
+def a_follower(world: Outside) -> str:
+    return str(next(row.id for row in world.sim.app.state.world.followers.having(account=SLUG) if row.following))
+
+
+async def test_who_left_unheard_is_noticed_once_and_comes_back(live: Database, world: Outside) -> None:
+    known, openid = await all_known(live, world), a_follower(world)
+    assert known > 2
+    await leave_unheard(world, openid)
+    assert await listed_again(live, world, 4) == 1
+    assert await rows(live, LEFT) == [(openid,)]
+    assert await rows(live, STATES) == [("following", known - 1), ("left", 1)]
+    assert await rows(live, TOLD_LEFT) == [(1,)]
+    assert await rows(live, "SELECT count(*) FROM listed") == [(0,)]
+    assert await listed_again(live, world, 8) == 0, "it is known now"
+    await world.sim.admin("POST", "/advance", json={"seconds": 36_000})
+    sim = world.sim.app.state.world
+    interactions.follow(sim, sim.followers.get(openid).customer_id, SLUG)
+    await listed_again(live, world, 12)
+    assert await rows(live, STATES) == [("following", known)]
+
+
+async def test_one_whom_the_platform_does_not_know_any_more_left(live: Database, world: Outside) -> None:
+    known, openid = await all_known(live, world), a_follower(world)
+    await leave_unheard(world, openid)
+    followers = world.sim.app.state.world.followers
+    followers.change(followers.get(openid), customer_id="nobody")
+    await listed_again(live, world, 4)
+    assert await rows(live, STATES) == [("following", known - 1), ("left", 1)]
+
+
+async def test_a_list_that_comes_back_empty_takes_nobody_away(
+    live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, asked = await all_known(live, world), list[str]()
+    about = FollowerList.about_unlisted
+
+    async def nobody(_: FollowerList, behind: str) -> tuple[list[str], None]:
+        return [], None
+
+    async def noted(reading: FollowerList, doubted: Mapping[str, int]) -> Any:
+        asked.extend(doubted)
+        return await about(reading, doubted)
+
+    monkeypatch.setattr(FollowerList, "_names", nobody)
+    monkeypatch.setattr(FollowerList, "about_unlisted", noted)
+    await listed_again(live, world, 4)
+    assert len(asked) == known, "each is asked about"
+    assert await rows(live, STATES) == [("following", known)]
