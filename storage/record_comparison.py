@@ -105,12 +105,15 @@ _COMPARED: Mapping[Shelf, _Compared] = {
     "shipments": _Compared(
         ShipmentRow, ("account_id", "waybill", "order_id"), ("state", "company"), _ONE, as_of_then=True
     ),
-    "interactions": _Compared(InteractionRow, ("account_id", "kind", "key"), ("state",), _ONE, as_of_then=True),
+    "interactions": _Compared(
+        InteractionRow, ("account_id", "kind", "key"), ("state",), _ONE, buyer=True, as_of_then=True
+    ),
     "goods": _Compared(
         GoodsRow, ("account_id", "item_id", "sku_id"), ("price_minor", "on_sale"), _ONE, as_of_then=True
     ),
 }
 _OF_A_LINE = ("line_id", "item_id", "quantity", "total_minor")
+_OF_SOMEBODY = frozenset(shelf for shelf, compared in _COMPARED.items() if compared.buyer)
 _STAY = frozenset({"orders", "refunds"})
 _NOBODY = UUID(int=0)
 """Whose an order is of whose buyer nobody has heard: of none that is here."""
@@ -151,7 +154,7 @@ class RecordComparison(Repository):
         erased = await self._erased(records)
         # Erased people's orders are compared without them, and what else was theirs is not here on purpose.
         records = [each for each in records if each.shelf in _STAY or erased.isdisjoint(each.people)]
-        buyers = await self._buyers([each for each in records if each.shelf == "orders"], erased)
+        buyers = await self._buyers([each for each in records if each.shelf in _OF_SOMEBODY], erased)
         for shelf, compared in _COMPARED.items():
             on_shelf = {record.key: record for record in records if record.shelf == shelf and not record.is_nameless}
             rows = [self._row(compared, record, buyers) for record in on_shelf.values()]
@@ -193,14 +196,14 @@ class RecordComparison(Repository):
         named = {key for record in records for key in record.people}
         return await ErasedKeys(self.work).find(named) if named else frozenset()
 
-    async def _buyers(self, orders: Sequence[Record], erased: frozenset[ErasedKey]) -> Mapping[tuple[str, ...], UUID]:
-        """By order that names its buyer, the customer."""
-        named = {order.key: order.people[0] for order in orders if order.people and erased.isdisjoint(order.people)}
+    async def _buyers(self, records: Sequence[Record], erased: frozenset[ErasedKey]) -> Mapping[tuple[str, ...], UUID]:
+        """By record that names whose it is, the customer."""
+        named = {each.key: each.people[0] for each in records if each.people and erased.isdisjoint(each.people)}
         if not named:
             return {}
         known = await Identities(self.work).find(set(named.values()))
         owners = {key: stored.customer_id for key, stored in known.items()}
-        return {order: owners.get(key, _NOBODY) for order, key in named.items()}
+        return {record: owners.get(key, _NOBODY) for record, key in named.items()}
 
 
 def _told_lines(order: Record) -> str | None:

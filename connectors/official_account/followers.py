@@ -16,7 +16,7 @@ from connectors.single_reads import unread_record
 from connectors.webhooks import Verified
 from connectors.wechat.api import WechatApi
 from domain.events import rfc3339
-from domain.ids import content_digest
+from domain.ids import content_digest, short_digest
 from domain.problems import NotFoundProblem, ValidationProblem
 
 FOLLOWERS = "user/info/batchget"
@@ -25,6 +25,8 @@ EVERY = timedelta(hours=3)
 """How often all followers are read. A million are a hundred calls of the 500 a day that name them, eight times."""
 VERSION_BEFORE = "version_before"
 """Beside one who does not follow any more: the version of what was known of them."""
+_TOLD_LATER = ("unionid", "qr_scene", "qr_scene_str")
+"""What it may come to tell of one who follows since long, as when the account is bound to an open platform."""
 _NOBODY: Mapping[str, int] = {}
 _BATCH = 100
 # One page of ours: so many followers of the 10,000 that the platform names at once.
@@ -114,5 +116,6 @@ def _record(row: Any, known: Mapping[str, int], began: datetime) -> Verified:
         return Verified(FOLLOWERS, payload, f"{FOLLOWERS}:{user.get('openid')}:0:{before}"[:256], began)
     payload = row_payload(row)
     number = user.get("openid") or content_digest(payload)
-    key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}"
+    later = short_digest(row_payload({name: user.get(name) for name in _TOLD_LATER}))
+    key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}:{later}"
     return Verified(FOLLOWERS, payload, key[:256], began)

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from connectors.official_account.followers import FollowerList
 from services.connections import Connections
 from services.pulls import PullService
 from simulator import interactions
+from simulator.platforms import official_account as simulated_account
 from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
 from tests.connectors.harness import Outside
 from tests.services.test_contacts import (
     ACCOUNT,
@@ -30,6 +33,10 @@ SLUG = ACCOUNT.partition("/")[2]
 STATES = "SELECT state, count(*) FROM interactions WHERE kind = 'follow' GROUP BY 1 ORDER BY 1"
 LEFT = "SELECT key FROM interactions WHERE kind = 'follow' AND state = 'left'"
 TOLD_LEFT = "SELECT count(*) FROM events WHERE type = 'tandem.follower.unsubscribed'"
+CUSTOMERS = """
+    SELECT count(DISTINCT one.customer_id) FROM identities one JOIN identities other USING (customer_id)
+    WHERE one.kind = 'external_userid' AND other.kind = 'openid'
+"""
 
 
 async def listed_again(live: Database, world: Outside, hours: int) -> int:
@@ -106,3 +113,32 @@ async def test_a_list_that_comes_back_empty_takes_nobody_away(
     await listed_again(live, world, 4)
     assert len(asked) == known, "each is asked about"
     assert await rows(live, STATES) == [("following", known)]
+
+
+async def test_a_unionid_that_is_told_later_makes_one_customer_of_two(
+    live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corp = await connected(live, world, "wecom")
+    await read_all(live, world, corp, "contacts")
+    real = simulated_account._info
+    with monkeypatch.context() as unbound:
+        unbound.setattr(simulated_account, "_info", lambda *asked: real(*asked) | {"unionid": None})
+        known = await all_known(live, world)
+    assert await rows(live, CUSTOMERS) == [(0,)]
+    assert await listed_again(live, world, 4) == known
+    ((both,),) = await rows(live, CUSTOMERS)
+    assert both > 5
+    assert await listed_again(live, world, 8) == 0
+
+
+async def test_the_comparison_sees_a_follower_who_is_somebody_else_s(live: Database, world: Outside) -> None:
+    await all_known(live, world)
+    pulls = PullService(live, CONNECTORS, Connections(live), world.link)
+    assert (await pulls.compare(ACCOUNT, "followers")).parts == {}
+    async with UnitOfWork(live) as work:
+        await work.session.execute(
+            text("UPDATE interactions SET identity_id = NULL WHERE key = :openid"), {"openid": a_follower(world)}
+        )
+    assert (await pulls.compare(ACCOUNT, "followers")).parts == {"buyer": 1}
+    await drained(live)
+    assert (await pulls.compare(ACCOUNT, "followers")).parts == {}
