@@ -25,6 +25,8 @@ class Stream:
     lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
     announced_by: kinds of pushes that tell nothing but that there is something new; it is read at once then.
     read_every: how often it is read on; more often where it is the first to tell, and asking costs the platform little.
+    compared: how far back it is compared each night; where a platform lists things by when they began, as far as they
+    change.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Stream:
     lists_everything: bool = False
     announced_by: tuple[str, ...] = ()
     read_every: timedelta = timedelta(minutes=5)
+    compared: timedelta = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)

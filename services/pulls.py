@@ -45,7 +45,6 @@ MOST_WAITING = 200_000
 
 FIRST_REACH = timedelta(days=731)
 """How far back a stream is read when its account is connected, where the platform lets one."""
-COMPARED = timedelta(days=2)
 _HELD_S = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
@@ -100,8 +99,8 @@ class PullService:
         return Pulled(records, missed, more)
 
     async def compare(self, account_id: str, stream: str) -> ComparisonRow:
-        """Read the last two days again whatever was read before; what Tandem lacks or has otherwise is counted, and
-        mended by the inbox, also where the inbox read the same before. Raises as `pull` does."""
+        """Read the last days again (`Stream.compared`) whatever was read before; what Tandem lacks or has otherwise is
+        counted, and mended by the inbox, also where the inbox read the same before. Raises as `pull` does."""
         row, _ = await self._compare(account_id, stream, None)
         return row
 
@@ -116,7 +115,7 @@ class PullService:
     async def _compare(self, account_id: str, stream: str, pages: int | None) -> tuple[ComparisonRow, Difference]:
         kind = self._stream(account_id, stream)
         until = self._link.now().replace(microsecond=0)
-        since = until - COMPARED
+        since = until - kind.compared
         async with UnitOfWork(self._database) as work:
             place = await self._place(work, account_id)
             begin = {"since": rfc3339(since)}

@@ -1,7 +1,8 @@
 """Reading a Youzan shop's coupons again: who took them, what they are worth, and whether they were used.
 
 Pushes tell that a coupon was taken or used, and neither its worth nor its last day. The list goes by when a coupon was
-taken, group by group; a use that comes later is told by its push, or found within two days by the nightly comparison.
+taken, group by group, so a use that comes later is told by its push alone, or found by the nightly comparison, which
+reads the whole list again.
 Source: youzan.ump.coupon.search 3.0.0 and youzan.ump.coupon.consume.fetchlogs.get 3.0.2, as read in public SDKs [S].
 That the newer version of the list names its people by yz_open_id is unverified [U].
 """
@@ -35,7 +36,8 @@ from domain.events import Event, rfc3339
 from domain.ids import content_digest
 from domain.problems import Text
 
-COUPONS = Stream("coupons", timedelta(days=90), timedelta(seconds=60))
+_REACHES_BACK = timedelta(days=90)
+COUPONS = Stream("coupons", _REACHES_BACK, timedelta(seconds=60), compared=_REACHES_BACK)
 PULLED_COUPON = "pulled.coupon"
 BUYER_FIELD = "yz_open_id"
 _WIDEST = timedelta(days=7)

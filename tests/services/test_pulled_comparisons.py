@@ -1,6 +1,7 @@
 """Comparing what was pulled with a platform: what is missing, differs or was misread is counted, told and mended."""
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -24,6 +25,7 @@ from services.pulls import Pulled, PullService
 from services.push_reading import PushReader
 from services.quarantine import QuarantineService
 from simulator import trade
+from simulator.interactions import spend_coupon, take_coupon
 from storage.comparisons import ComparisonRow
 from storage.engine import Database
 from storage.inbox import Inbox
@@ -183,6 +185,22 @@ async def test_a_comparison_sees_and_mends_whatever_is_wrong_about_an_order(
     await read_with_people(live)
     again = await pulls.compare(SHOP, "orders")
     assert (again.records, again.missing, again.differing, again.parts) == (found.records, 0, 0, {})
+
+
+async def test_a_comparison_finds_that_a_coupon_was_used_however_long_ago_it_was_taken(
+    pulls: PullService, live: Database, world: Outside
+) -> None:
+    sim = world.sim.app.state.world
+    coupon = take_coupon(sim, next(iter(sim.customers)).id, "demo-apparel", days=60)
+    sim.coupons.change(coupon, taken_at=coupon.taken_at - timedelta(days=30))
+    await read_all(pulls, "coupons")
+    await read_with_people(live)
+    assert (await pulls.compare(SHOP, "coupons")).parts == {}
+    spend_coupon(sim, coupon.id, "E1")  # and its push is lost
+    assert await read_all(pulls, "coupons") == (0, 0), "the list goes by when a coupon was taken"
+    assert (await pulls.compare(SHOP, "coupons")).parts == {"state": 1}
+    await read_with_people(live)
+    assert await one(live, f"SELECT state FROM interactions WHERE key = '{coupon.id}'") == ("used",)
 
 
 async def test_a_comparison_that_fails_is_told_with_its_reason_and_goes_on_where_it_stopped(
