@@ -5,7 +5,6 @@ Source: pay.weixin.qq.com, API v3 conventions, merchant transfer and bills [O].
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -192,11 +191,7 @@ class WechatPay(PlatformBase):
         except Refused as refusal:
             content = json.dumps({"code": refusal.code, "message": refusal.message}, ensure_ascii=False)
             return Response(content, refusal.status, media_type="application/json")
-        signed = (
-            {}
-            if kind in ("text/plain", "application/gzip")
-            else self._signature(answered, "answer", self.world.next("pay_answer"))
-        )
+        signed = {} if kind in bills.HANDED_OUT else self._signature(answered, "answer", self.world.next("pay_answer"))
         return Response(answered, 200, signed, media_type=kind)
 
     def _run(self, shop: Shop, request: Request, rest: str, body: str) -> tuple[bytes, str]:
@@ -221,10 +216,7 @@ class WechatPay(PlatformBase):
             return _json({"hash_type": "SHA1", "hash_value": digest, "download_url": url})
         if request.method == "GET" and path == "/v3/billdownload/file":
             kind, account, day = (*query.get("token", "").split("."), "", "")[:3]
-            content = self._bill(shop, kind, account, day).encode()
-            if query.get("tartype") == "gzip":
-                return gzip.compress(content, mtime=0), "application/gzip"
-            return content, "text/plain"
+            return bills.handed_out(self._bill(shop, kind, account, day), packed=query.get("tartype") == "gzip")
         raise Refused(404, "RESOURCE_NOT_EXISTS", f"no interface {path}")
 
     def _shared(self, shop: Shop, method: str, path: str, query: Mapping[str, str], body: str) -> Json:

@@ -7,6 +7,7 @@ pays them, everything else moves on the basic account.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -28,6 +29,15 @@ FUNDS = (
 FUND_SUMS = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 RATE_BPS = 60
 SHOP = "demo-wechat-store"
+HANDED_OUT = frozenset({"text/plain", "application/gzip"})
+"""The media types of files, which are not signed."""
+
+
+def handed_out(bill: str, *, packed: bool) -> tuple[bytes, str]:
+    """A bill as it is downloaded, and its media type."""
+    if packed:
+        return gzip.compress(bill.encode(), mtime=0), "application/gzip"
+    return bill.encode(), "text/plain"
 
 
 def trade_bill(world: World, mch_id: str, app_id: str, day: date) -> str | None:
