@@ -110,5 +110,5 @@ async def test_a_queue_that_nobody_knows_is_refused_with_those_there_are(tmp_pat
         assert await asyncio.wait_for(process.wait(), 60) == 1
     told = log.read_text(encoding="utf-8")
     assert "没有任务队列 platform.nowhere" in told
-    assert "There is no task queue platform.nowhere; there are flows, inbox, settlement, platform.wecom" in told
+    assert "There is no task queue platform.nowhere; there are flows, inbox, settlement, payouts, " in told
     assert "Traceback" not in told

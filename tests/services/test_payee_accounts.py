@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.problems import NotFoundProblem
-from domain.settlement.payees import NewPayee, NewPayoutDetails
+from domain.settlement.payees import NewPayee, NewPayoutDetails, UplineChange
 from domain.settlement.periods import period_of
 from domain.settlement.scheme import CYCLES, Cycle
 from services.payee_accounts import ExplainedEntry, PayeeAccount, PayeeAccounts
@@ -37,11 +37,12 @@ THIRD = date(2026, 5, 3)
 
 @pytest.fixture
 async def cashier(office: Office) -> Cashier:
-    """P1 is settled daily, the others monthly."""
+    """P1 is settled daily and has nobody above, the others monthly."""
     await connect_merchant(office.database)
     details = NewPayoutDetails(openid="o-1", real_name="名")
     daily = NewPayee(code="P1", name="P1", role="promoter", cycle="day", since=MAY, details=details)
     await office.register.put(QIAN, [daily, NewPayee(code="P2", name="P2", role="promoter", details=details)])
+    await office.register.set_uplines(QIAN, [UplineChange(code="P1", since=MAY)])
     return Cashier(office)
 
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, date, datetime
 
-from domain.settlement.payees import NewPayee, NewPayoutDetails
+from domain.settlement.payees import NewPayee, NewPayoutDetails, UplineChange
 from domain.settlement.scheme import Cycle
 from tests.services.cashier import TERMS, Cashier, cashier
-from tests.services.test_calculations import NEW_YEAR, SCHEME, Office, office
+from tests.services.test_calculations import MAY, NEW_YEAR, SCHEME, Office, office
 from tests.services.test_selling import a_refund, an_order
 from tests.services.test_settlement_runs import JUNE, QIAN
 
@@ -22,6 +22,7 @@ async def taken_back(office: Office, cashier: Cashier, cycle: Cycle, booked_by: 
     account = NewPayoutDetails(openid="o", real_name="某人")
     daily = NewPayee(code=other, name=other, role="promoter", cycle="day", since=NEW_YEAR, details=account)
     await office.register.put(QIAN, [daily])
+    await office.register.set_uplines(QIAN, [UplineChange(code=other, since=MAY)])
     await office.told(an_order(channel="P1"), an_order("E2", channel="P1"))
     office.clock.now = datetime(2026, 6, 2, 4, tzinfo=UTC)
     await cashier.closed(date(2026, 5, 3), cycle)
