@@ -27,6 +27,12 @@ def subject_id(subjects: tuple[str, ...], kind: str) -> str | None:
     return next((subject.partition(":")[2] for subject in subjects if subject.startswith(kind + ":")), None)
 
 
+def customer_id(subjects: tuple[str, ...]) -> str | None:
+    """The id of the customer among subjects: Tandem's own, else the first that a platform gave (`wecom/wm…`)."""
+    named = [subject.partition(":")[2] for subject in subjects if subject.startswith("customer:")]
+    return next((each for each in named if "/" not in each), named[0] if named else None)
+
+
 class RunSummary(BaseModel):
     """One run in a list."""
 

@@ -189,7 +189,9 @@ class ErasureWorker:
         """End and forget the runs of the next batch: first in Temporal, then here."""
         async with UnitOfWork(self._database) as work:
             person = await _person(work, claimed)
-            theirs, others, looked = await Erasing(work).runs_naming(person.traces, claimed.cursor, batch)
+            theirs, others, looked = await Erasing(work).runs_naming(
+                person.traces, person.identities, claimed.cursor, batch
+            )
             theirs += await Erasing(work).children_of(theirs)
         forgotten = [run for run in dict.fromkeys(theirs) if await self._forget(run, claimed.requested_at)]
         # Before their rows change: by these the runs are found, also after a crash.

@@ -26,7 +26,7 @@ from services.orchestrator import Orchestrator
 from storage.audit import AuditLog
 from storage.customer_scope import require_customer
 from storage.engine import Database
-from storage.erasing import Erasing, is_theirs
+from storage.erasing import Erasing
 from storage.erasures import Erasures
 from storage.identities import Customers, Identities
 from storage.mentions import Mention, Mentions
@@ -189,7 +189,7 @@ class _Telling:
         return [], lines
 
     async def _runs_found(self, work: UnitOfWork, found: Sequence[Mention]) -> tuple[list[str], list[bytes]]:
-        about = [each.key for each in found if is_theirs(each)]
+        about = await Erasing(work).theirs(found, self._person.identities)
         parts = await Erasing(work).children_of(about)
         theirs = [run for run in dict.fromkeys([*about, *parts]) if run not in self._runs]
         self._runs |= set(theirs)

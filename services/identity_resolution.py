@@ -10,6 +10,7 @@ from domain.customers.naming import CustomerChange, changes_of, home_in, name_cl
 from domain.customers.strength import Tier
 from domain.events import Event
 from domain.ids import derived_id
+from services.run_customers import follow_parting
 from storage.identities import Customers, Identities, Placed, StoredKey
 from storage.identity_links import IdentityLinks
 from storage.identity_reviews import Cause, IdentityMoves, IdentitySuggestions, NewMove
@@ -85,6 +86,9 @@ async def _write(
         resolved.touched |= {stored[each.id].customer_id, each.customer_id}
     aliases = {home: name for home, name in targets.items() if home != name}
     changes = changes_of(((stored[each.id].customer_id, each.customer_id) for each in moved), aliases)
+    parted = {each for change in changes if change.split for each in (change.customer, *change.split)}
+    if parted:
+        await follow_parting(work, parted | {aliases.get(each, each) for each in parted})
     resolved.events = events_of(work, changes)
     return resolved
 

@@ -1,4 +1,4 @@
-"""Runs about an order take its customer as soon as that is known.
+"""Runs about an order take its customer as soon as that is known, and follow when customers part.
 
 Many platforms push a new order's number and nothing else, and whose it is comes when the order is read. From then on
 what is told of the customer reaches the run too: that they are silenced above all, which ends it.
@@ -8,12 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from domain.canonical.keys import KINDS, IdentityKey
 from domain.enrolments import CUSTOMER
 from services.run_starts import NewRun
 from storage.identities import Customers, Identities
 from storage.order_owners import OrderOwners
 from storage.orders import OrderName
 from storage.run_enrolments import RunEnrolments
+from storage.run_owners import RunOwners
 from storage.unit_of_work import UnitOfWork
 
 _ORDER = "order:"
@@ -35,6 +37,21 @@ async def take_customers(work: UnitOfWork, orders: Collection[OrderName]) -> Non
     for_orders = await _names_of(work, orders)
     subjects = {(account, f"{_ORDER}{number}"): each for (account, number), each in for_orders.items()}
     await RunEnrolments(work).take_subjects(subjects, CUSTOMER)
+
+
+async def follow_parting(work: UnitOfWork, customers: Collection[UUID]) -> None:
+    """Let the runs of customers of whom some gave keys to others be theirs whose order, refund or contact they are
+    about today, with whom they took in. Those about nothing of the kind stay with whom they named first."""
+    aliases = await Customers(work).aliases(customers)
+    ids = {*customers, *(each for some in aliases.values() for each in some)}
+    if not await RunOwners(work).any_named(ids):
+        return
+    contacts: dict[tuple[str, str], UUID] = {}
+    for row in await Identities(work).of_customers(customers):
+        platform = row.scope.partition("/")[0]
+        contacts[f"{CUSTOMER}:{platform}/{row.value}", row.scope] = row.customer_id
+        contacts[IdentityKey(KINDS[row.kind], row.scope, row.value).subject, row.scope] = row.customer_id
+    await RunOwners(work).follow(ids, contacts)
 
 
 def _order_of(run: NewRun) -> OrderName | None:

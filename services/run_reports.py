@@ -145,9 +145,9 @@ class RunReports:
             request.run_id,
             None,
             parent.started_by if parent else "system:parent",
-            request.subject,
-            # Whose the parent's order is may have become known since the parent began.
-            tuple(dict.fromkeys((*request.subjects, *(parent.subjects if parent else ())))),
+            # Whose the parent's order is may have become known since the parent began, or have changed.
+            parent.subject if parent and parent.subjects else request.subject,
+            tuple(parent.subjects if parent and parent.subjects else request.subjects),
             placement=parent.placement if parent else Placement(),
             parent_id=request.parent_id,
             hears_from=datetime.fromisoformat(request.at) if request.at else None,

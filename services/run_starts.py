@@ -20,7 +20,7 @@ from domain.events import Event
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.organisation import Placement
 from domain.problems import NotFoundProblem, ProblemError, Text, UnavailableProblem, ValidationProblem
-from domain.runs import run_id_of, subject_id
+from domain.runs import customer_id, run_id_of, subject_id
 from services.orchestrator import Orchestrator, in_parts
 from services.release_book import ReleaseBook
 from storage.definitions import Definitions, VersionKey
@@ -92,7 +92,7 @@ class NewRun:
             subject=self.subject,
             subjects=list(subjects),
             listens=list(self.version.traits.listens),
-            customer=subject_id(subjects, "customer"),
+            customer=customer_id(subjects),
             ticket=subject_id(subjects, "ticket"),
             phase="pending",
             parent_id=self.parent_id,

@@ -28,6 +28,7 @@ from storage.mentions import Looked, Mention, Mentions
 from storage.orders import OrderRow, RefundRow, ShipmentRow
 from storage.reach import TouchRow
 from storage.recordsets import table_of
+from storage.run_owners import RunOwners
 from storage.runs import RunRow
 from storage.tables import Table
 from storage.unit_of_work import Repository
@@ -95,11 +96,20 @@ class Erasing(Repository):
         await self.session.flush()
         return Swept(looked.cursor, len(looked.found), looked.unreadable)
 
-    async def runs_naming(self, traces: Traces, cursor: str, size: int) -> tuple[list[str], list[Mention], Looked]:
+    async def runs_naming(
+        self, traces: Traces, identities: Collection[int], cursor: str, size: int
+    ) -> tuple[list[str], list[Mention], Looked]:
         """Runs that are about the person; runs about others, or about many, that mention them; all that was seen."""
         looked = await Mentions(self.work).after(RunRow, ("id",), cursor, size, traces)
-        others = [each for each in looked.found if not is_theirs(each)]
-        return [each.key for each in looked.found if is_theirs(each)], others, looked
+        theirs = await self.theirs(looked.found, identities)
+        return theirs, [each for each in looked.found if each.key not in theirs], looked
+
+    async def theirs(self, runs: Sequence[Mention], identities: Collection[int]) -> list[str]:
+        """Of runs that mention the person with these keys those that are about them. One whose order or refund is
+        another's today is that one's, whoever it was thought to be when it began."""
+        about = [run.key for run in runs if run.columns & _ABOUT]
+        others = await RunOwners(self.work).of_others(about, identities)
+        return [run_id for run_id in about if run_id not in others]
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
         """Runs that these started, and those that they started: what is known of the person was handed to them."""
@@ -113,8 +123,12 @@ class Erasing(Repository):
         await Mentions(self.work).empty_damaged(RunRow, others)
         runs = select(RunRow).where(col(RunRow.id).in_([each.key for each in others]))
         for row in await self.session.scalars(runs.with_for_update()):
-            for name in ("output", "error", "continuation", "tasks"):
+            for name in ("input", "trigger", "output", "error", "continuation", "tasks"):
                 setattr(row, name, traces.without(getattr(row, name)))
+            row.subjects = [each for each in row.subjects if not traces.are_in(each)]
+            for name in ("customer", "enrolled", "ticket"):
+                setattr(row, name, None if traces.are_in(getattr(row, name)) else getattr(row, name))
+            row.subject = "" if traces.are_in(row.subject) else row.subject
             row.start_problem = None if traces.are_in(row.start_problem) else row.start_problem
         await self.session.flush()
         return len(others)
@@ -231,13 +245,7 @@ class Erasing(Repository):
 
 
 _ABOUT = frozenset({"id", "subject", "subjects", "customer", "enrolled", "ticket", "input", "trigger"})
-"""Columns of a run of which one that names the person makes the run theirs."""
-
+"""Columns of a run of which one that names the person makes the run theirs, unless its order is another's."""
 
 _SHARED = ("phone", "device")
 """Kinds of keys that several people may have, and then are nobody's."""
-
-
-def is_theirs(run: Mention) -> bool:
-    """Whether a run that mentions the person is about them."""
-    return bool(run.columns & _ABOUT)

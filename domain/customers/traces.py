@@ -19,7 +19,8 @@ class Traces:
     """keys: of the person; names: their ids here, former ones too; orders: numbers of their orders."""
 
     def __init__(self, keys: Iterable[IdentityKey], names: Iterable[str], orders: Iterable[str]) -> None:
-        values = {f"customer:{name}" for name in names} | set(names)
+        ids = set(names)
+        values = {f"customer:{name}" for name in ids} | ids
         for order in orders:
             values |= {f"order:{order}"} | ({order} if len(order) >= SHORTEST else set())
         for key in keys:

@@ -54,6 +54,11 @@ def test_nothing_that_names_the_person_is_left(value: object) -> None:
         assert left == value
 
 
+def test_an_id_is_found_without_its_kind() -> None:
+    """As `runs.customer` holds it; also when the ids can be read through once only."""
+    assert Traces([], iter(["0199aa00-0000-7000-8000-000000000001"]), []).are_in("0199aa00-0000-7000-8000-000000000001")
+
+
 def test_no_keys_find_nobody() -> None:
     assert not Traces([], [], []).are_in("anything")
     assert SHORTEST > 1
