@@ -16,7 +16,7 @@ from domain.customers.identity import Link, resolve
 from domain.customers.merging import Suggestion
 from domain.customers.strength import Known, link_tier
 from domain.events import Event
-from services.identity_resolution import Detail, Resolved, mark_crowds, resolve_again
+from services.identity_resolution import Detail, Resolved, mark_crowds, resolve_links
 from storage.identities import Customers, Identities, NewKey, StoredKey
 from storage.identity_links import IdentityLinks, NewLink
 from storage.identity_reviews import IdentitySuggestions
@@ -92,10 +92,10 @@ class _Batch:
         missing = [key for key in self._first_seen if key not in known]
         apart = await self._store(missing, known) if missing else set()
         added = await self._link()
-        seeds = {end for pair in added for end in pair if not apart.issuperset(pair)}
+        links = [pair for pair in added if not apart.issuperset(pair)]
         resolved = Resolved()
-        if seeds:
-            resolved = await resolve_again(self._work, seeds, "evidence", self._records(added), self._fresh)
+        if links:
+            resolved = await resolve_links(self._work, links, self._records(added), self._fresh)
             self._customers |= resolved.customers
         customers = {key: self._customers[number] for key, number in self._ids.items()}
         present = frozenset(customers.values())

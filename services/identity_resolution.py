@@ -2,21 +2,30 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from domain.customers.identity import Resolution, resolve
+import structlog
+
+from domain.customers.identity import Pair, Resolution, resolve
+from domain.customers.merging import Suggestion
 from domain.customers.naming import CustomerChange, changes_of, home_in, name_clusters
 from domain.customers.strength import Tier
 from domain.events import Event
 from domain.ids import derived_id
 from services.run_customers import follow_parting
 from storage.identities import Customers, Identities, Placed, StoredKey
-from storage.identity_links import IdentityLinks
+from storage.identity_links import Component, IdentityLinks
 from storage.identity_reviews import Cause, IdentityMoves, IdentitySuggestions, NewMove
 from storage.unit_of_work import UnitOfWork
 
+log = structlog.get_logger(__name__)
+
 SOURCE = "/tandem/customers"
+MOST_HANGING = 12_000
+"""Keys that are looked at because of one new link. More than anybody may believe to be one person's, with what hangs on
+them; of so many nobody could say why they are one."""
 
 
 Detail = Callable[[Collection[int]], Mapping[str, Any]]
@@ -34,19 +43,66 @@ class Resolved:
     touched: set[UUID] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
 
+    def add(self, other: "Resolved") -> None:
+        """Take in what was found later."""
+        self.customers |= other.customers
+        self.touched |= other.touched
+        self.events += other.events
 
-async def resolve_again(
-    work: UnitOfWork,
-    seeds: Iterable[int],
-    cause: Cause,
-    detail: Detail,
-    fresh: Collection[int] = (),
-) -> Resolved:
-    """Look anew at all that hangs together with some keys, and move what belongs to somebody else now.
 
-    fresh: keys that were stored a moment ago in this unit of work, and whose place is no history yet.
+async def resolve_links(work: UnitOfWork, links: Collection[Pair], detail: Detail, fresh: Collection[int]) -> Resolved:
+    """Look anew at all that hangs on new links, and move what belongs to somebody else now.
+
+    A link on which more than `MOST_HANGING` keys hang makes nobody one: it waits on the review list, its fresh keys
+    are customers of their own, and nothing else is read or held. fresh: keys that were stored a moment ago in this unit
+    of work, and whose place is no history yet.
     """
-    component = await IdentityLinks(work).component(seeds)
+    links_of, resolved, tangled = IdentityLinks(work), Resolved(), set[int]()
+    groups = [sorted(links)]
+    while groups:
+        group = groups.pop()
+        open_ones = [pair for pair in group if tangled.isdisjoint(pair)]
+        left = [pair for pair in group if not tangled.isdisjoint(pair)]
+        if open_ones:
+            component = await links_of.component_within({*chain(*open_ones)}, MOST_HANGING)
+            if component is not None:
+                resolved.add(await _resolve(work, component, "evidence", detail, fresh))
+            elif len(some := await links_of.reached(open_ones[0], MOST_HANGING)) > MOST_HANGING or len(open_ones) == 1:
+                # Whatever else hangs there hangs on as much.
+                tangled |= {*some, *open_ones[0]}
+                groups.append(open_ones)
+            else:
+                # All of them together are too many: most may be few by themselves.
+                middle = len(open_ones) // 2
+                groups += [open_ones[middle:], open_ones[:middle]]
+        if left:
+            tangled |= {*chain(*left)}
+            resolved.add(await _leave_apart(work, left, fresh))
+    return resolved
+
+
+async def _leave_apart(work: UnitOfWork, links: Sequence[Pair], fresh: Collection[int]) -> Resolved:
+    """Put links on the review list instead of following them. Keys that turned out to be a crowd's are noted here too,
+    so that what hangs together by them comes apart."""
+    ends = await IdentityLinks(work).ends({*chain(*links)})
+    await mark_crowds(work, resolve({key: each.known for key, each in ends.keys.items()}, ends.links).crowded)
+    alone = [key for key in ends.keys if key in fresh and ends.keys[key].home is None]
+    placed = [Placed(key, name, name) for key, name in zip(alone, await Customers(work).add(len(alone)), strict=True)]
+    await Identities(work).place(placed)
+    await IdentitySuggestions(work).add([Suggestion(low, high, "too_many_linked") for low, high in links])
+    log.warning("links are left for review, too much hangs on them", links=len(links), most=MOST_HANGING)
+    customers = {each.id: each.customer_id for each in placed}
+    return Resolved(customers, set(customers.values()))
+
+
+async def resolve_again(work: UnitOfWork, seeds: Iterable[int], cause: Cause, detail: Detail) -> Resolved:
+    """Look anew at all that hangs together with some keys, however much, because of what a person decided."""
+    return await _resolve(work, await IdentityLinks(work).component(seeds), cause, detail, ())
+
+
+async def _resolve(
+    work: UnitOfWork, component: Component, cause: Cause, detail: Detail, fresh: Collection[int]
+) -> Resolved:
     stored = component.keys
     resolution = resolve({key: each.known for key, each in stored.items()}, component.links, component.decisions)
     naming = name_clusters(resolution.clusters, stored)

@@ -11,6 +11,7 @@ from sqlmodel import Field, col
 
 from domain.customers.identity import Decision, Link
 from domain.customers.strength import Tier
+from domain.problems import Text, UnavailableProblem
 from storage.bulk import fetch
 from storage.encryption import EncryptedText
 from storage.identities import IdentityRow, StoredKey
@@ -131,9 +132,20 @@ _REACH = """
         ) AS near
         LEFT JOIN LATERAL (SELECT id, crowded FROM identities WHERE identities.id = near.id OFFSET 0) AS far ON true
         WHERE near.tier IS NULL OR far.crowded >> near.tier & 1 = 0
-    )
+    ),
+    bounded AS MATERIALIZED (SELECT id FROM reached WHERE id IS NOT NULL LIMIT %(most)b::bigint + 1)
+    """
+# Without a bound `most` is NULL; beyond it nothing is held, so that nobody waits for what is not looked at.
+_HELD = """
     SELECT id, kind, scope, customer_id, home, crowded FROM identities
-    WHERE id IN (SELECT id FROM reached) ORDER BY id FOR NO KEY UPDATE
+    WHERE id IN (SELECT id FROM bounded)
+        AND (%(most)b::bigint IS NULL OR (SELECT count(*) FROM bounded) <= %(most)b::bigint)
+    ORDER BY id FOR NO KEY UPDATE
+    """
+_REACHED = "SELECT id FROM bounded"
+_ENDS = """
+    SELECT id, kind, scope, customer_id, home, crowded FROM identities WHERE id = ANY(%(ids)b::bigint[])
+    ORDER BY id FOR NO KEY UPDATE
     """
 _LINKS = """
     SELECT low, high, tier FROM identity_links WHERE low = ANY(%(ids)b::bigint[])
@@ -173,22 +185,50 @@ class IdentityLinks(Repository):
         return {(low, high) for low, high in rows}
 
     async def component(self, ids: Iterable[int]) -> Component:
-        """All that hangs together with some keys, held in place until the unit of work ends.
+        """All that hangs together with some keys, however much it is, held in place until the unit of work ends.
 
         Whoever adds a link to the same keys at the same moment waits here, and then sees what was decided.
+
+        :raises UnavailableProblem: more came to hang on it as often as it was looked at.
         """
+        found = await self._component(ids, None)
+        return found if found is not None else Component()
+
+    async def component_within(self, ids: Collection[int], most: int) -> Component | None:
+        """As `component`, of keys that are stored; None, and nothing held, when it is more than so many keys."""
+        return await self._component(ids, most)
+
+    async def reached(self, ids: Collection[int], most: int) -> set[int]:
+        """Keys that hang together with these, up to so many and one more; nothing is held."""
+        rows = await fetch(self.work, _REACH + _REACHED, {"ids": list(ids), "most": most})
+        return {key for (key,) in rows}
+
+    async def ends(self, ids: Collection[int]) -> Component:
+        """Only these keys, held in place, and their links, without the keys at the other ends."""
+        rows = await fetch(self.work, _ENDS, {"ids": list(ids)})
+        held = {row[0]: StoredKey(*row) for row in rows}
+        return Component(held, await self._links(held))
+
+    async def _component(self, ids: Iterable[int], most: int | None) -> Component | None:
         held: dict[int, StoredKey] = {}
         wanted = set(ids)
         for _ in range(_MOST_ROUNDS):
-            rows = await fetch(self.work, _REACH, {"ids": list(wanted | held.keys())})
+            rows = await fetch(self.work, _REACH + _HELD, {"ids": list(wanted | held.keys()), "most": most})
+            if not rows and most is not None:
+                return None
             held = {row[0]: StoredKey(*row) for row in rows}
             links = await self._links(held)
             decisions, joined = await self._decisions(held)
             # While locks were waited for, more may have come to hang on these keys.
             wanted = joined | await self._grown(held, links)
             if not wanted:
-                break
-        return Component(held, links, decisions)
+                return Component(held, links, decisions)
+        raise UnavailableProblem(
+            Text(
+                "这些标识正被其他批次不断关联，请稍后再试",
+                "Others keep linking more to these identities; try again in a moment",
+            )
+        )
 
     async def _links(self, held: Mapping[int, StoredKey]) -> list[Link]:
         plain = [key.id for key in held.values() if not key.crowded]

@@ -79,7 +79,8 @@ class IdentityMoveOut(_Out):
 
 
 class IdentitySuggestionOut(_Out):
-    """Two keys that may be one person's. why: `shared_phone`, `shared_device`, `conflicting_unionid` …"""
+    """Two keys that may be one person's. why: `shared_phone`, `shared_device`, `conflicting_unionid`,
+    `too_many_linked` …"""
 
     id: UUID
     why: str
