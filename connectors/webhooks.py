@@ -1,15 +1,20 @@
 """A platform's push on its way in: as it came over HTTP, as it was verified, as it is answered."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from domain.problems import ProblemError
+from connectors.accounts import Account
+from domain.ids import content_digest
+from domain.problems import ProblemError, ValidationProblem
 
 MAX_BODY_BYTES = 1_048_576
+UNPARSED_KIND = "tandem.unparsed"
+"""The kind of a push that its platform signed and that does not have the shape of its pushes: it is stored as it came,
+and goes to quarantine with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,26 @@ class Verified:
     sent_at: datetime | None = None
     echo: bytes | None = None
     parts: tuple["Verified", ...] = ()
+
+
+@runtime_checkable
+class KeepsUnparsed(Protocol):
+    """A connector that can tell whose a push is before it reads it."""
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        """What a signed push says that was kept as it came; raises ValidationProblem with the reason when it cannot be
+        read, and AuthenticationProblem when it is another account's."""
+
+
+def read_or_keep(
+    request: WebhookRequest, payload: bytes, read: Callable[[Verified], Verified], sent_at: datetime | None = None
+) -> Verified:
+    """What a push says whose signature holds, or the push as it came when it cannot be read: no byte of it is lost."""
+    kept = Verified(UNPARSED_KIND, payload, "", request.received_at, sent_at)
+    try:
+        return read(kept)
+    except ValidationProblem:
+        return replace(kept, dedupe_key=content_digest(payload))
 
 
 class Refusal(StrEnum):

@@ -10,7 +10,7 @@ from connectors.channels import FRAME_KIND, Listens, frame_again
 from connectors.pulling import streams_announced
 from connectors.registry import ConnectorRegistry
 from connectors.single_reads import UNREAD_KIND, refuse_unread
-from connectors.webhooks import Verified
+from connectors.webhooks import UNPARSED_KIND, KeepsUnparsed, Verified
 from domain.events import Event
 from domain.problems import ProblemError
 from services.intake import Arrival
@@ -50,6 +50,8 @@ class PushReader:
             sent_at=push.sent_at,
         )
         account = accounts[f"{push.platform}/{push.account}"]
+        if push.kind == UNPARSED_KIND:
+            return self._events_of_unparsed(verified, account)
         if push.kind == UNREAD_KIND:
             refuse_unread(verified)
         if push.kind == FRAME_KIND:
@@ -58,6 +60,12 @@ class PushReader:
             # Imported for this account: already in our words, whatever its platform's are.
             return record_events(verified, account)
         return self._connectors.for_platform(push.platform).to_events(verified, account)
+
+    def _events_of_unparsed(self, kept: Verified, account: Account) -> list[Event]:
+        """Read once more what was no push of its platform when it came: the reason, or since a release its events."""
+        connector = self._connectors.for_platform(account.platform)
+        read = connector.read_push(kept, account) if isinstance(connector, KeepsUnparsed) else kept
+        return [event for part in read.parts or (read,) for event in connector.to_events(part, account)]
 
     def _events_of_frame(self, kept: Verified, account: Account) -> list[Event]:
         connector = self._connectors.for_platform(account.platform)

@@ -1,7 +1,8 @@
 """`/hooks/{platform}/{account}`: a push is verified, stored and acknowledged, and nothing else happens here.
 
-A kind of push that Tandem has no use for is taken like any other, and counted apart; one that cannot be read is
-refused. A refusal takes as long whatever its reason, so that its time does not tell which accounts there are.
+A kind of push that Tandem has no use for is taken like any other, and counted apart. So is one whose signature holds
+and that cannot be read: it goes to quarantine with the reason. Whatever else cannot be read is refused.
+A refusal takes as long whatever its reason, so that its time does not tell which accounts there are.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from api.push_refusals import DESCRIPTIONS, PushRefusals
 from api.routing import router
 from connectors.pulling import streams_announced
 from connectors.registry import Connector
-from connectors.webhooks import WebhookRequest
+from connectors.webhooks import UNPARSED_KIND, WebhookRequest
 from domain.problems import AuthenticationProblem, ConfigurationProblem, NotFoundProblem, ProblemError
 
 webhooks = router("/hooks", "webhooks")
@@ -103,6 +104,8 @@ async def _accept(platform: str, account: str, request: Request, deps: ApiDepend
         is_new = await deps.inbox.accept(platform, account, verified)
         is_used = connector.uses(verified.kind) or streams_announced(connector.client, verified.kind)
         outcome = "duplicate" if not is_new else "accepted" if is_used else "unsupported"
+        if is_new and verified.kind == UNPARSED_KIND:
+            outcome = "unparsed"
     answer = connector.acknowledge(verified, connected)
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type), outcome
 

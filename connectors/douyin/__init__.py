@@ -8,7 +8,7 @@ from connectors.douyin.client import DouyinShop
 from connectors.douyin.gateway import PLATFORM
 from connectors.douyin.goods import GOODS_KINDS, goods_events
 from connectors.douyin.pages import page_events
-from connectors.douyin.pushes import push_events, uses_push, verify_push
+from connectors.douyin.pushes import push_events, read_push, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
 from connectors.http import Link
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
@@ -44,6 +44,9 @@ class DouyinConnector:
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_push(request, account)
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        return read_push(kept, account)
 
     def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
         return PushAnswer(200, b'{"code":0,"msg":"success"}', "application/json")

@@ -27,7 +27,7 @@ from connectors.reading import (
     whole_number,
 )
 from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
-from connectors.webhooks import Refusal, Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData
 from domain.events import Event
 from domain.ids import canonical_json, content_digest
@@ -92,28 +92,41 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
             retryable=False,
             reason=Refusal.SIGNATURE,
         )
-    messages = _messages(request.body)
+    found = read_or_keep(request, request.body, lambda kept: read_push(kept, account))
+    if found.echo is None and request.headers.get("app-id", settings.app_key) != settings.app_key:
+        raise _of_another()
+    return found
+
+
+def read_push(kept: Verified, account: Account) -> Verified:
+    """What a push says whose signature holds."""
+    settings, at = account.parse_settings(DouyinSettings), kept.received_at
+    messages = _messages(kept.payload)
     read = [_addressed(message, settings.shop_id) for message in messages]
     known = [each for each in read if not isinstance(each, ValidationProblem)]
     if not known:
         raise next(each for each in read if isinstance(each, ValidationProblem))
     tags, shops = sorted({each.tag for each in known}), {each.shop_id for each in known}
     if tags == [PROBE_TAG] and len(known) == len(messages):
-        return Verified("probe", request.body, "", request.received_at, echo=b"")
-    if request.headers.get("app-id", settings.app_key) != settings.app_key or shops - {settings.shop_id}:
-        raise AuthenticationProblem(
-            Text("推送属于其他店铺或应用", "The push belongs to another shop or application"),
-            retryable=False,
-            reason=Refusal.RECEIVER,
-        )
-    kind, at = ",".join(tags)[:128], request.received_at
+        return Verified("probe", kept.payload, "", at, echo=b"")
+    if shops - {settings.shop_id}:
+        raise _of_another()
+    kind = ",".join(tags)[:128]
     if len(messages) == 1:
-        return Verified(kind, request.body, _known_by(messages[0]), at)
+        return Verified(kind, kept.payload, _known_by(messages[0]), at)
     parts = tuple(
         Verified(_UNREADABLE if isinstance(each, ValidationProblem) else each.tag, row_payload([message]), key, at)
         for message, each, key in zip(messages, read, map(_known_by, messages), strict=True)
     )
-    return Verified(kind, request.body, content_digest("\n".join(part.dedupe_key for part in parts)), at, parts=parts)
+    return Verified(kind, kept.payload, content_digest("\n".join(part.dedupe_key for part in parts)), at, parts=parts)
+
+
+def _of_another() -> AuthenticationProblem:
+    return AuthenticationProblem(
+        Text("推送属于其他店铺或应用", "The push belongs to another shop or application"),
+        retryable=False,
+        reason=Refusal.RECEIVER,
+    )
 
 
 def uses_push(kind: str) -> bool:

@@ -5,7 +5,7 @@ import secrets
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.erp.client import ErpSystem
-from connectors.erp.pushes import push_events, uses_push, verify_push
+from connectors.erp.pushes import push_events, read_push, uses_push, verify_push
 from connectors.erp.settings import ErpSettings
 from connectors.erp.wire import PLATFORM, UNVERIFIED
 from connectors.http import Link
@@ -44,6 +44,9 @@ class ErpConnector:
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_push(request, account)
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        return read_push(kept)
 
     def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
         return PushAnswer(200, b'{"status":"success"}', "application/json")

@@ -4,6 +4,7 @@ Body: `{"type": "waybill" | "stock", "data": {…}}`, signed by Standard Webhook
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from connectors.erp.settings import ErpSettings
 from connectors.payloads import parse_json_object
 from connectors.reading import mapping, text
 from connectors.standard_webhooks import check_message
-from connectors.webhooks import Verified, WebhookRequest
+from connectors.webhooks import Verified, WebhookRequest, read_or_keep
 from domain.canonical import ShipmentData, StockData
 from domain.canonical.announcing import announce
 from domain.events import Event
@@ -27,8 +28,14 @@ _READ: Mapping[str, Callable[[Mapping[str, Any], Account, datetime], ShipmentDat
 def verify_push(request: WebhookRequest, account: Account) -> Verified:
     """The push, once its signature and its time are right."""
     signed = check_message(request, (account.parse_settings(ErpSettings).secret,))
-    kind = text(parse_json_object(request.body), "type")
-    return Verified(kind, request.body, signed.id, request.received_at, signed.sent_at)
+    found = read_or_keep(request, request.body, read_push, signed.sent_at)
+    return replace(found, dedupe_key=signed.id)
+
+
+def read_push(kept: Verified) -> Verified:
+    """What a push says whose signature holds."""
+    kind = text(parse_json_object(kept.payload), "type")
+    return replace(kept, kind=kind)
 
 
 def uses_push(kind: str) -> bool:

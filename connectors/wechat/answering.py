@@ -2,7 +2,7 @@
 
 from connectors.accounts import Account
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, refusal_text
-from connectors.wechat.callbacks import verify_callback
+from connectors.wechat.callbacks import read_callback, verify_callback
 from connectors.wechat.settings import WechatSettings
 from domain.problems import ProblemError
 
@@ -25,3 +25,6 @@ class TakesCallbacks(AnswersCallbacks):
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_callback(request, account.parse_settings(self.settings))
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        return read_callback(kept)

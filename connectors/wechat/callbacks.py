@@ -10,7 +10,7 @@ from typing import Any
 from connectors.callback_crypto import CallbackCipher, check_callback_signature
 from connectors.payloads import parse_flat_xml, parse_json_object
 from connectors.reading import anomaly, not_from_the_future, text, whole_number
-from connectors.webhooks import Refusal, Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from connectors.wechat.settings import WechatSettings
 from domain.ids import canonical_json, content_digest
 from domain.problems import AuthenticationProblem, Text, ValidationProblem
@@ -27,10 +27,18 @@ def verify_callback(request: WebhookRequest, settings: WechatSettings) -> Verifi
         echo = request.query.get("echostr", "").encode()
         return Verified("url_verification", echo, "", request.received_at, sent_at, echo=echo)
     payload = _opened(request, settings)
-    fields = read_fields(payload)
+    if settings.encoding_aes_key is None:
+        # In plain mode no signature covers the body: what cannot be read of it may be anybody's, and is refused.
+        return read_callback(Verified("", payload, "", request.received_at, sent_at))
+    return read_or_keep(request, payload, read_callback, sent_at)
+
+
+def read_callback(kept: Verified) -> Verified:
+    """What a callback says, opened."""
+    fields = read_fields(kept.payload)
     # A repeated delivery is sealed anew but says the same, time and number of the message included.
     key = content_digest(canonical_json(fields))
-    return Verified(_kind(fields), payload, key, request.received_at, sent_at)
+    return Verified(_kind(fields), kept.payload, key, kept.received_at, kept.sent_at)
 
 
 def read_fields(payload: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from connectors.webhooks import Verified, WebhookRequest
 from connectors.wechat.answering import AnswersCallbacks
 from connectors.wecom.api import PLATFORM
 from connectors.wecom.archive import ARCHIVED, archive_events
-from connectors.wecom.callbacks import callback_events, uses_callback, verify_callback
+from connectors.wecom.callbacks import callback_events, read_callback, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
 from connectors.wecom.contact_events import READ_KINDS, read_events
 from connectors.wecom.settings import WecomSettings
@@ -64,6 +64,9 @@ class WecomConnector(AnswersCallbacks):
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_callback(request, account)
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        return read_callback(kept)
 
     def uses(self, kind: str) -> bool:
         return uses_callback(kind)

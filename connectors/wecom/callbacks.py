@@ -10,7 +10,7 @@ from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, check_callback_signature
 from connectors.payloads import parse_flat_xml
 from connectors.reading import not_from_the_future, optional_text, text, whole_number
-from connectors.webhooks import Refusal, Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from connectors.wecom.settings import WecomSettings
 from domain.canonical import ContactData, GroupData, Origin, TagData
 from domain.canonical.announcing import announce_scan
@@ -63,9 +63,15 @@ def verify_callback(request: WebhookRequest, account: Account) -> Verified:
     payload = cipher.open(encrypted)
     if is_echo:
         return Verified("url_verification", payload, "", request.received_at, sent_at, echo=payload)
-    fields = parse_flat_xml(payload)
+    return read_or_keep(request, payload, read_callback, sent_at)
+
+
+def read_callback(kept: Verified) -> Verified:
+    """What a callback says whose signature holds, opened."""
+    fields = parse_flat_xml(kept.payload)
     # The documents say FromUserName + CreateTime; `sys` sends many in one second, so all fields together name a push.
-    return Verified(_kind(fields), payload, content_digest(canonical_json(fields)), request.received_at, sent_at)
+    key = content_digest(canonical_json(fields))
+    return Verified(_kind(fields), kept.payload, key, kept.received_at, kept.sent_at)
 
 
 def uses_callback(kind: str) -> bool:

@@ -11,7 +11,7 @@ from connectors.youzan.client import YouzanShop
 from connectors.youzan.coupon_lists import PULLED_COUPON, coupon_list_events
 from connectors.youzan.gateway import PLATFORM
 from connectors.youzan.goods import GOODS_READ, goods_events
-from connectors.youzan.pushes import push_events, uses_push, verify_push
+from connectors.youzan.pushes import push_events, read_push, uses_push, verify_push
 from connectors.youzan.settings import YouzanSettings
 from domain.calls import AnyCall
 from domain.catalog.youzan import YOUZAN_CALLS, YOUZAN_QUEUE
@@ -48,6 +48,9 @@ class YouzanConnector:
 
     def verify(self, request: WebhookRequest, account: Account) -> Verified:
         return verify_push(request, account)
+
+    def read_push(self, kept: Verified, account: Account) -> Verified:
+        return read_push(kept, account)
 
     def acknowledge(self, verified: Verified, account: Account) -> PushAnswer:
         return PushAnswer(200, b'{"code":0,"msg":"success"}', "application/json")

@@ -27,7 +27,7 @@ from connectors.reading import (
     text,
     whole_number,
 )
-from connectors.webhooks import Refusal, Verified, WebhookRequest
+from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from connectors.youzan.coupons import COUPON_KIND, coupon_events
 from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
 from connectors.youzan.records import ORDER_STATUSES, read_order, read_refund
@@ -93,15 +93,28 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
     given = request.headers.get("event-sign")
     if given is not None:
         _check(given, event_sign(settings.client_id, request.body, secret))
+        return read_or_keep(request, request.body, lambda kept: read_push(kept, account))
     body = parse_json_object(request.body)
-    message = body.get("msg")
-    if given is None:
-        sign = body.get("sign")
-        if not (isinstance(message, str) and isinstance(sign, str)):
-            raise _not_theirs()
-        _check(sign, body_sign(settings.client_id, message, secret))
-        if not settings.accept_body_sign:
-            raise _weakly_signed()
+    message, sign = body.get("msg"), body.get("sign")
+    if not (isinstance(message, str) and isinstance(sign, str)):
+        raise _not_theirs()
+    _check(sign, body_sign(settings.client_id, message, secret))
+    if not settings.accept_body_sign:
+        raise _weakly_signed()
+    # The signature covers `msg` alone, so what cannot be read of the rest may be anybody's: it is refused.
+    kind = _kind_for(settings, body)
+    return Verified(kind, request.body, derived_id(kind, message), request.received_at)
+
+
+def read_push(kept: Verified, account: Account) -> Verified:
+    """What a push says whose header signed all of it."""
+    body = parse_json_object(kept.payload)
+    kind = _kind_for(account.parse_settings(YouzanSettings), body)
+    return Verified(kind, kept.payload, _dedupe_key(kind, body), kept.received_at)
+
+
+def _kind_for(settings: YouzanSettings, body: Mapping[str, Any]) -> str:
+    """The kind of a push for this shop; raises AuthenticationProblem for another's."""
     shops = {whole_number(body, field, 0) for field in ("kdt_id", "root_kdt_id")}
     if settings.kdt_id not in shops or body.get("client_id", settings.client_id) != settings.client_id:
         raise AuthenticationProblem(
@@ -109,9 +122,7 @@ def verify_push(request: WebhookRequest, account: Account) -> Verified:
             reason=Refusal.RECEIVER,
             retryable=False,
         )
-    kind = text(body, "type", limit=128)
-    known_by = _dedupe_key(kind, body) if given is not None else derived_id(kind, str(message))
-    return Verified(kind=kind, payload=request.body, dedupe_key=known_by, received_at=request.received_at)
+    return text(body, "type", limit=128)
 
 
 def uses_push(kind: str) -> bool:
