@@ -13,10 +13,10 @@ from connectors.accounts import Account
 from connectors.canonical_records import handed_in
 from connectors.douyin.pushes import event_sign
 from connectors.loading import load_connectors
-from connectors.webhooks import Verified, WebhookRequest
+from connectors.webhooks import UNPARSED_KIND, Verified, WebhookRequest
 from domain.accounts import NewAccount
 from domain.calls import Catalog
-from domain.problems import UnavailableProblem
+from domain.problems import UnavailableProblem, ValidationProblem
 from services import inbox as inboxes
 from services.accounts import PlatformAccounts
 from services.inbox import DEADLY, InboxService
@@ -343,3 +343,20 @@ async def test_pushes_that_were_only_there_when_a_process_ended_are_read(databas
         await inbox.suspect()
     drained = await inbox.drain()
     assert (drained.read, drained.events, drained.quarantined) == (1, 1, 0)
+
+
+def test_a_push_that_was_kept_unparsed_is_taken_in_once_it_can_be_read() -> None:
+    """Its platform changed its format; a release, or whoever corrects it, makes it readable."""
+    shop = Account("youzan", "shop", {"client_id": "app", "client_secret": "s", "kdt_id": 4242})
+    reader = PushReader(load_connectors(Catalog()))
+    plain = a_refund_push("202611230959300000000001")
+    body = json.loads(plain.payload) | {"kdt_id": 4242}
+
+    def read(kind: str, payload: bytes) -> list[str]:
+        push = Push("youzan", "shop", "d1", kind, payload, RECEIVED, None)
+        return [each.event.id for each in reader.arrivals(push, {"youzan/shop": shop})]
+
+    found = read(UNPARSED_KIND, json.dumps(body).encode())
+    assert found == read(plain.kind, plain.payload) != []
+    with pytest.raises(ValidationProblem, match="JSON"):
+        read(UNPARSED_KIND, b"<xml/>")
