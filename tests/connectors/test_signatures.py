@@ -1,6 +1,7 @@
 """Signers and ciphers against the platforms' published samples."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.accounts import Account
 from connectors.callback_crypto import CallbackCipher, callback_signature
-from connectors.webhooks import WebhookRequest
+from connectors.webhooks import UNPARSED_KIND, WebhookRequest
 from connectors.youzan.pushes import body_sign, event_sign
 from domain.problems import AuthenticationProblem, ConfigurationProblem, ProblemError
 from tests.connectors.harness import connector
@@ -129,5 +130,7 @@ def test_no_body_crashes_the_verification(body: bytes) -> None:
     push = VECTORS["youzan_push"]
     signed = {"event-sign": event_sign(push["client_id"], body, push["client_secret"])}
     request = WebhookRequest("POST", {}, signed, body, datetime(2026, 11, 23, 2, tzinfo=UTC))
+    kept = connector("youzan").verify(request, _youzan())
+    assert (kept.kind, kept.payload) == (UNPARSED_KIND, body)
     with pytest.raises(ProblemError):
-        connector("youzan").verify(request, _youzan())
+        connector("youzan").verify(replace(request, headers={}), _youzan(accept_body_sign=True))
