@@ -1,6 +1,7 @@
 """The pixel over HTTP: an image for everybody, no cookie, nothing kept of who minds, and a bound on how many."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,16 +17,21 @@ KEY = "site-key-0123456789"
 PIXEL = f"/pixel/main.gif?key={KEY}"
 
 
-@pytest.fixture(scope="module")
-async def site(house: House) -> House:
+async def connect(house: House, slug: str, **settings: Any) -> None:
+    """A site that names itself by the key."""
     new = NewAccount(
         platform="site",
-        slug="main",
+        slug=slug,
         name="Site",
         credentials={"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
-        settings={"site_key": KEY},
+        settings={"site_key": KEY, **settings},
     )
     await PlatformAccounts(house.database).connect(SYSTEM, new)
+
+
+@pytest.fixture(scope="module")
+async def site(house: House) -> House:
+    await connect(house, "main")
     return house
 
 
@@ -80,14 +86,7 @@ async def test_what_is_wrong_is_a_problem_and_never_a_bug(site: House, path: str
 
 @pytest.fixture(scope="module")
 async def closed_site(house: House) -> House:
-    new = NewAccount(
-        platform="site",
-        slug="closed",
-        name="Site",
-        credentials={"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
-        settings={"site_key": KEY, "origins": ["https://shop.example"]},
-    )
-    await PlatformAccounts(house.database).connect(SYSTEM, new)
+    await connect(house, "closed", origins=["https://shop.example"])
     return house
 
 
