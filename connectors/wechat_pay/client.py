@@ -13,6 +13,7 @@ from connectors.wechat_pay.bill_lines import bill_lines
 from connectors.wechat_pay.bills import Bill, FundAccount, read_bill, together
 from connectors.wechat_pay.codes import NO_BILL
 from connectors.wechat_pay.keys import PLATFORM
+from connectors.wechat_pay.packed import fetched_again
 from connectors.wechat_pay.sharing import ProfitSharing
 from domain.canonical.payouts import PayoutState
 from domain.catalog.wechat_pay import (
@@ -24,7 +25,6 @@ from domain.catalog.wechat_pay import (
 )
 from domain.problems import (
     AuthorizationProblem,
-    CommunicationProblem,
     ConflictProblem,
     NotFoundProblem,
     ProblemError,
@@ -165,12 +165,8 @@ class WechatPayMerchant(ProfitSharing):
         digest = text(told, "hash_value", limit=128).lower()
         actual = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         if told.get("hash_type") != "SHA1" or not hmac.compare_digest(digest.encode(), actual.encode()):
-            raise CommunicationProblem(
-                Text("账单文件与摘要不符，将重新下载", "The bill is not what its digest says; it is fetched again"),
-                platform=PLATFORM,
-                retryable=True,
-                outcome="not_done",
-                retry_after_s=5.0,
+            raise fetched_again(
+                Text("账单文件与摘要不符，将重新下载", "The bill is not what its digest says; it is fetched again")
             )
         return await asyncio.to_thread(read_bill, content.decode("utf-8", "replace"), kind), digest
 

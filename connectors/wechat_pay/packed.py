@@ -44,11 +44,10 @@ def unpacked(content: bytes, largest: int = MOST_UNPACKED) -> bytes:
     return bytes(plain)
 
 
+def fetched_again(why: Text) -> CommunicationProblem:
+    """For a bill's file that is not what it should be: another download may bring it whole."""
+    return CommunicationProblem(why, platform=PLATFORM, retryable=True, outcome="not_done", retry_after_s=5.0)
+
+
 def _damaged() -> CommunicationProblem:
-    return CommunicationProblem(
-        Text("账单文件不完整，将重新下载", "The bill's file is damaged; it is fetched again"),
-        platform=PLATFORM,
-        retryable=True,
-        outcome="not_done",
-        retry_after_s=5.0,
-    )
+    return fetched_again(Text("账单文件不完整，将重新下载", "The bill's file is damaged; it is fetched again"))
