@@ -197,18 +197,20 @@ async def test_two_drainers_never_read_the_same_push(inbox: InboxService, databa
     assert sum(each.events for each in rounds) == 40
 
 
+async def slow_down(database_url: str, seconds: str) -> None:
+    """From now on the database needs so many seconds for each order. seconds: in SQL; `NEW` is the order."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        body = f"BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END"
+        await connection.execute(f"CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $${body}$$".encode())
+        await connection.execute("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()")
+
+
 async def test_a_batch_that_takes_too_long_is_read_in_smaller_ones(
     inbox: InboxService, database: Database, database_url: str, clock: SteppedClock
 ) -> None:
     for number in range(8):
         await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        # A database that needs a fifth of a second for each order.
-        await connection.execute(
-            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS "
-            "'BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END'"
-        )
-        await connection.execute("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()")
+    await slow_down(database_url, "0.2")
     hurried = Database(database_url, database.keyring, pool_size=2, clock=clock, statement_timeout_s=1)
     try:
         slow = InboxService(hurried, load_connectors(Catalog()))

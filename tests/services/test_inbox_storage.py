@@ -19,7 +19,7 @@ from storage.inbox import KEY_MISSING
 from storage.quarantine import Quarantine
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
-from tests.services.test_inbox import a_refund_push, an_order_push, in_quarantine, inbox
+from tests.services.test_inbox import a_refund_push, an_order_push, in_quarantine, inbox, slow_down
 
 __all__ = ["inbox"]
 
@@ -65,12 +65,7 @@ async def test_a_push_that_alone_takes_too_long_is_put_aside_and_holds_up_no_oth
 ) -> None:
     for number in range(3):
         await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        await connection.execute(
-            "CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS "
-            "'BEGIN IF NEW.order_id = ''E1'' THEN PERFORM pg_sleep(5); END IF; RETURN NEW; END'"
-        )
-        await connection.execute("CREATE TRIGGER slow BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()")
+    await slow_down(database_url, "CASE NEW.order_id WHEN 'E1' THEN 5 ELSE 0 END")
     hurried = Database(database_url, database.keyring, pool_size=2, clock=clock, statement_timeout_s=1)
     try:
         slow, read, quarantined = InboxService(hurried, load_connectors(Catalog())), 0, 0
