@@ -6,7 +6,7 @@ worker starts. What every call needs happens here, once.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol, get_type_hints
 
@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from connectors.acting import LAST_REQUEST, acting_for
 from connectors.errors import Outcome, nothing_sent, still_unknown
 from domain.calls import AnyCall, Attempted
 from domain.ids import canonical_json, content_digest
 from domain.problems import ConfigurationProblem, Problem, ProblemError, Text, UnavailableProblem
-from storage.effects import Effects
+from storage.effects import Begun, Effects
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from workflows.messages import CallEnvelope
@@ -101,36 +102,57 @@ class CallBinder:
                 run_id=envelope.run_id,
                 reference=envelope.reference,
                 moves_money=call.moves_money,
+                searches=call.searches,
+                acts_for=timedelta(seconds=call.timeout_s) + LAST_REQUEST,
             )
         if begun.standing == "recorded":
             return begun.answer
+        acting = _Acting(self._database, key, begun, searches=call.searches)
         context = CallContext(
             key,
             begun.standing == "resumed",
             envelope.run_id,
             envelope.reference,
             envelope.subject,
-            begun.attempted,
+            acting.attempted,
         )
         try:
             with nothing_sent():
                 arguments = await self._arguments(call, envelope)
-            result = (await implementation(arguments, context)).model_dump(mode="json")
+            with acting_for(call.timeout_s):
+                result = (await implementation(arguments, context)).model_dump(mode="json")
         except ProblemError as error:
             outcome = _outcome(error.problem, resumed=context.resumed)
             # Of what is tried again anyway, the platform is asked again.
             is_open = context.resumed and _passes(error.problem)
             async with UnitOfWork(self._database) as work:
                 if is_open or outcome != "not_done":
-                    await Effects(work).mark_unknown(key, error.problem.as_dict())
+                    await Effects(work).mark_unknown(key, error.problem.as_dict(), begun.attempts, acted=acting.began)
                 else:
-                    await Effects(work).fail(key, error.problem.as_dict())
+                    await Effects(work).fail(key, error.problem.as_dict(), begun.attempts)
             if outcome == "unknown":
                 raise still_unknown(error) from error
             raise
         async with UnitOfWork(self._database) as work:
             await Effects(work).finish(key, result)
         return result
+
+
+class _Acting:
+    """Whether an attempt may have done anything yet: one that searches first, only from when it says so."""
+
+    def __init__(self, database: Database, key: str, begun: Begun, *, searches: bool) -> None:
+        self._database = database
+        self._key = key
+        self._attempt = begun.attempts
+        self.began = not searches or begun.standing == "new"
+        earlier = begun.attempted
+        self.attempted = replace(earlier, did_nothing=self._begin) if earlier is not None else None
+
+    async def _begin(self) -> None:
+        async with UnitOfWork(self._database) as work:
+            await Effects(work).acts(self._key, self._attempt)
+        self.began = True
 
 
 def failure(problem: Problem) -> ApplicationError:

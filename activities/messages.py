@@ -56,6 +56,8 @@ async def send_once(
     output: SendOutput | None = None
     if attempted is not None:
         output = await delivered(client, request, await render(), key=cause.key, attempted=attempted)
+        if output is None:
+            await attempted.did_nothing()
     if output is None:
         try:
             refusal = await reach.refusal(request, cause)

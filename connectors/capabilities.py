@@ -6,8 +6,9 @@ The call `youzan.agree_refund` is the method `agree_refund` of the platform's cl
     async def agree_refund(self, request: AgreeRefundArguments, *, key: str, resumed: bool) -> AgreeRefundOutput
 
 key: the same for every attempt of one effect. resumed: an earlier attempt started and nobody knows how it ended, so the
-method asks the platform before it does anything. One that must search what the platform did may ask for `attempted:
-Attempted | None` instead: when those attempts were at work, None when there were none.
+method asks the platform before it does anything. That of a call that is declared with `searches` gets `attempted:
+Attempted | None` instead: when those attempts were at work, None when there were none. It awaits
+`attempted.did_nothing()` between the search and what it does.
 """
 
 import inspect
@@ -47,8 +48,7 @@ async def call_capability(
     method = getattr(client, method_name(call))
     more: dict[str, Any] = {}
     if call.effect == "keyed":
-        searches = "attempted" in inspect.signature(method).parameters
-        more = {"key": key} | ({"attempted": attempted} if searches else {"resumed": attempted is not None})
+        more = {"key": key} | ({"attempted": attempted} if call.searches else {"resumed": attempted is not None})
     result: BaseModel = await method(request, **more)
     return result
 
@@ -62,9 +62,9 @@ def _fault(client: type[Any], call: AnyCall) -> str | None:
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters.values())[1:]
     effect = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
-    expected = (["key", "resumed"], ["key", "attempted"]) if call.effect == "keyed" else ([],)
-    if effect not in expected or len(parameters) != 1 + len(effect):
-        return f"parameters must be (self, request{', *, key, resumed' if call.effect == 'keyed' else ''})"
+    expected = ["key", "attempted" if call.searches else "resumed"] if call.effect == "keyed" else []
+    if effect != expected or len(parameters) != 1 + len(effect):
+        return f"parameters must be (self, request{', *, ' if expected else ''}{', '.join(expected)})"
     if hints.get(parameters[0].name) is not call.input:
         return f"the request must be {call.input.__name__}"
     if hints.get("return") is not call.output:

@@ -8,7 +8,7 @@ import json
 import logging
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Self
@@ -17,8 +17,9 @@ from urllib.parse import urlencode
 import httpx
 import structlog
 
+from connectors.acting import require_time_to_act
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
-from connectors.pacing import Pace, Pacer
+from connectors.pacing import Pace, Pacer, Slots
 from connectors.payloads import exact_fraction
 from connectors.retry_after import asked_wait_s
 from connectors.tokens import MemoryTokenStore, TokenStore
@@ -53,7 +54,8 @@ class Link:
     """What a connector needs to reach the outside: a client, the tokens, the time, and how long it may wait.
 
     answer_timeout_s bounds one request; keep it well below the calls' `timeout_s`. pacer: who gives out turns; pace:
-    those of the account that this link is for. Without them every request goes out at once.
+    those of the account that this link is for. Without them every request goes out at once. slots: for what takes many
+    requests.
     """
 
     http: httpx.AsyncClient
@@ -62,6 +64,7 @@ class Link:
     answer_timeout_s: float = 10.0
     pacer: Pacer | None = None
     pace: Pace | None = None
+    slots: Slots = field(default_factory=Slots)
 
     def paced(self, account_id: str, per_second: float, *, bulk: bool = False) -> Self:
         """The same for one account, whose requests wait for their turns. bulk: nobody waits for them."""
@@ -180,6 +183,8 @@ class PlatformHttp:
         content, way = bytearray(), _Way()
         if self._link.pace is not None:
             await self._link.pace.turn()
+        if effect:
+            require_time_to_act(self._platform)
         try:
             async with (
                 asyncio.timeout(patience_s or answer_s),

@@ -4,6 +4,7 @@ What a person or a flow waits for goes first. Reading in bulk (pulls, comparison
 request for two calls that may be started, and leaves what is booked ahead to the others.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,3 +32,15 @@ class Pace:
     async def turn(self) -> None:
         """As `Pacer.turn`."""
         await self.pacer.turn(self.account_id, self.per_second, bulk=self.bulk)
+
+
+class Slots:
+    """How many may do something at the same time, in this process, by what it is. What takes many requests is done
+    sooner one after the other: where all of many wait for each of their turns, none is done in time."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def of(self, name: str, at_once: int) -> asyncio.Semaphore:
+        """The slots of one name, in the order in which they are waited for."""
+        return self._slots.setdefault(name, asyncio.Semaphore(at_once))

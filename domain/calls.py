@@ -4,7 +4,7 @@ Flows call by declaration, activities implement it, the linter checks against it
 reference pages and the contract tests are generated from it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -45,12 +45,19 @@ class Retry:
     ceiling_s: float = 60.0
 
 
+async def _told_nobody() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """When earlier attempts of one effect were at work: since the first of them began, until one was heard of last."""
+    """When earlier attempts of one effect were at work that may have done it: since the first of them began to act,
+    until one was heard of last, or, of one that was cut off, until it can act no longer, which may be still to come.
+    did_nothing: to be awaited once it is known that none did, before another one acts."""
 
     since: datetime
     until: datetime
+    did_nothing: Callable[[], Awaitable[None]] = field(default=_told_nobody, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,8 @@ class Call(Generic[In, Out]):
         ours (a local activity); `flow` is done by the interpreter itself (waiting, splitting, human tasks).
     effect: `keyed` changes the world: it is recorded in the effect ledger under an idempotency key.
     moves_money: its records are kept as long as those of payments are.
+    searches: whether it looks through what was done while earlier attempts were at work, see `Attempted`. One that is
+        still looking has done nothing, and is not looked for by the next.
     timeout_s: one attempt. deadline_s: all attempts together, waiting included.
     grants: roles whose holders may publish a definition that uses the call; empty means everybody who may publish.
     example: an output for dry-runs, where nothing outside is touched.
@@ -73,6 +82,7 @@ class Call(Generic[In, Out]):
     kind: CallKind = "outside"
     effect: Effect = "none"
     moves_money: bool = False
+    searches: bool = False
     queue: str = "flows"
     timeout_s: float = 30.0
     deadline_s: float = 600.0

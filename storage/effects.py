@@ -5,7 +5,7 @@ knows, and asks the platform before acting again.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Index, literal_column, text
@@ -24,7 +24,8 @@ EffectState = Literal["started", "finished", "failed", "unknown"]
 class EffectRow(Table, table=True):
     """One effect. answer: the call's result, when finished; the problem, when failed or unknown.
 
-    started_at: when the first attempt began after which nothing is certain. moves_money: such a record is kept for
+    started_at: when the first attempt began after which nothing is certain. changed_at: when one was heard of last that
+    may have done it. moves_money: such a record is kept for
     years, whatever becomes of its run and of the call's declaration.
     """
 
@@ -79,8 +80,11 @@ class Effects(Repository):
         run_id: str = "",
         reference: str = "",
         moves_money: bool = False,
+        searches: bool = False,
+        acts_for: timedelta = timedelta(),
     ) -> Begun:
-        """Note that an attempt starts.
+        """Note that an attempt starts. searches: it says by `acts` when it does anything itself. acts_for: how long one
+        that is cut off may still act.
 
         What certainly did not happen may be tried again with other arguments: nothing was done with the old ones.
 
@@ -119,31 +123,54 @@ class Effects(Repository):
             )
         if row.state == "finished":
             return Begun("recorded", row.answer, row.attempts)
-        attempted = Attempted(row.started_at, row.changed_at)
+        was_cut_off = row.state == "started"
+        attempted = Attempted(row.started_at, row.changed_at + acts_for if was_cut_off else row.changed_at)
         row.request_digest, row.state, row.answer = request_digest, "started", None
-        row.attempts, row.changed_at = row.attempts + 1, self.now
+        row.attempts += 1
         if was_failed:
             row.started_at = self.now
+        if was_failed or not searches:
+            row.changed_at = self.now
         await self.session.flush()
         return Begun("new" if was_failed else "resumed", attempts=row.attempts, attempted=attempted)
+
+    async def acts(self, key: str, attempt: int) -> None:
+        """Note that no attempt has done it so far, and that this one begins to.
+
+        :raises ConflictProblem: a later one has begun, which does not know of this one.
+        """
+        row = await self._row(key)
+        if row.attempts != attempt:
+            raise ConflictProblem(
+                Text("下一次尝试已经开始，本次不再执行", "The next attempt has begun: this one does nothing more"),
+                key=key,
+                retryable=True,
+                outcome="unknown",
+            )
+        row.started_at = row.changed_at = self.now
+        await self.session.flush()
 
     async def finish(self, key: str, answer: Any) -> None:
         """Record the result; a result that is there already stays."""
         await self._settle(key, "finished", answer)
 
-    async def fail(self, key: str, problem: dict[str, Any]) -> None:
-        """Record that it certainly did not happen."""
-        await self._settle(key, "failed", problem)
+    async def fail(self, key: str, problem: dict[str, Any], attempt: int) -> None:
+        """Record that it certainly did not happen, unless a later attempt has begun: of that nobody knows yet."""
+        await self._settle(key, "failed", problem, attempt)
 
-    async def mark_unknown(self, key: str, problem: dict[str, Any]) -> None:
-        """Record that nobody knows whether it happened."""
-        await self._settle(key, "unknown", problem)
+    async def mark_unknown(self, key: str, problem: dict[str, Any], attempt: int, *, acted: bool = True) -> None:
+        """Record that nobody knows whether it happened; as `fail`. acted: whether this attempt may have done it."""
+        await self._settle(key, "unknown", problem, attempt, acted=acted)
 
-    async def _settle(self, key: str, state: EffectState, answer: Any) -> None:
+    async def _settle(
+        self, key: str, state: EffectState, answer: Any, attempt: int | None = None, *, acted: bool = True
+    ) -> None:
         row = await self._row(key)
-        if row.state == "finished":
+        if row.state == "finished" or attempt not in (None, row.attempts):
             return
-        row.state, row.answer, row.changed_at = state, answer, self.now
+        row.state, row.answer = state, answer
+        if acted:
+            row.changed_at = self.now
         await self.session.flush()
 
     async def _row(self, key: str) -> EffectRow:

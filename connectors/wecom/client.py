@@ -15,7 +15,7 @@ from connectors.wecom.archive import CHATS, ChatArchive
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked
-from connectors.wecom.sent_messages import SentMessages
+from connectors.wecom.sent_messages import AT_ONCE, SentMessages
 from connectors.wecom.tags import CorpTags
 from domain.calls import Attempted
 from domain.canonical import KeyKind
@@ -53,7 +53,7 @@ class WecomCorp:
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
-        self._sent = SentMessages(self.api)
+        self._sent = SentMessages(self.api, link.slots.of(f"{PLATFORM}/{self.api.settings.corp_id}/sent", AT_ONCE))
         self.contacts = ContactBook(self.api, self._tags)
         self._archive = ChatArchive(account, link)
 
@@ -118,8 +118,10 @@ class WecomCorp:
 
         When an earlier attempt may have done it, the sent messages are searched first.
         """
-        if attempted and (sent := await self.sent_message(request, key=key, attempted=attempted)) is not None:
-            return sent
+        if attempted is not None:
+            if (sent := await self.sent_message(request, key=key, attempted=attempted)) is not None:
+                return sent
+            await attempted.did_nothing()
         content = marked(request.text, key)
         payload: dict[str, Any] = {
             "chat_type": "single",

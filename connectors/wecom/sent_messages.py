@@ -1,39 +1,48 @@
 """What became of a message that went unanswered: found again in the corp's list of sent messages."""
 
+import asyncio
 from datetime import timedelta
 
 from connectors.reading import mapping, optional_mapping, text
-from connectors.wecom.api import TooManyPages, WecomApi
+from connectors.wecom.api import PLATFORM, TooManyPages, WecomApi
 from connectors.wecom.marks import mark_of
 from domain.calls import Attempted
 from domain.catalog.wecom import SendMessageArguments
+from domain.problems import CommunicationProblem, Text
 
-# How long after it was heard of last an attempt may still have acted: as long as the call may take, and some.
-_MAY_ACT_FOR = timedelta(seconds=40)
+# How long after its attempt was over a request may still have landed.
+_LANDS_WITHIN = timedelta(seconds=30)
 # How far its clock and ours may disagree: further in a quiet corp, where looking through more costs little. Its pushes
 # are refused when they differ by more than the greater one.
 _CLOCKS_DIFFER, _CLOCKS_DIFFER_AT_MOST = timedelta(minutes=1), timedelta(minutes=10)
 # Pages of a hundred. Even at twice the pace of our own messages there are no more within the narrow window.
-_FEW_PAGES, _MOST_PAGES = 20, 200
+_FEW_PAGES, _MOST_PAGES = 5, 200
+AT_ONCE = 2
+"""Searches of a corp: when a busy worker dies, all that it was about to send is looked for."""
 
 
 class SentMessages:
-    """The messages that one corp sent to customers."""
+    """The messages that one corp sent to customers. slots: how many may look through them at the same time."""
 
-    def __init__(self, api: WecomApi) -> None:
+    def __init__(self, api: WecomApi, slots: asyncio.Semaphore) -> None:
         self._api = api
+        self._slots = slots
 
     async def find(self, request: SendMessageArguments, *, key: str, attempted: Attempted) -> str | None:
         """The id of the message with the key's mark, or of one whose mark got lost on the way; None when there is none.
 
         The text that goes with the mark may be another by now: the template may have been published anew.
 
-        :raises CommunicationProblem: the corp sent more at that time than can be looked through.
+        :raises CommunicationProblem: the corp sent more at that time than can be looked through, or it is not over yet.
         """
-        try:
-            return await self._look_through(request, key, attempted, _CLOCKS_DIFFER_AT_MOST, most_pages=_FEW_PAGES)
-        except TooManyPages:
-            return await self._look_through(request, key, attempted, _CLOCKS_DIFFER, most_pages=_MOST_PAGES)
+        early_s = (attempted.until - self._api.now()).total_seconds()
+        if early_s > 0:
+            raise _too_early(early_s)
+        async with self._slots:
+            try:
+                return await self._look_through(request, key, attempted, _CLOCKS_DIFFER_AT_MOST, most_pages=_FEW_PAGES)
+            except TooManyPages:
+                return await self._look_through(request, key, attempted, _CLOCKS_DIFFER, most_pages=_MOST_PAGES)
 
     async def _look_through(
         self, request: SendMessageArguments, key: str, attempted: Attempted, skew: timedelta, *, most_pages: int
@@ -41,7 +50,7 @@ class SentMessages:
         window = {
             "chat_type": "single",
             "start_time": int((attempted.since - skew).timestamp()),
-            "end_time": int((attempted.until + _MAY_ACT_FOR + skew).timestamp()),
+            "end_time": int((attempted.until + _LANDS_WITHIN + skew).timestamp()),
             "filter_type": 2,
             "limit": 100,
         }
@@ -70,3 +79,17 @@ class SentMessages:
                 if any(optional_mapping(row).get("external_userid") == external_userid for row in page):
                     return True
         return False
+
+
+def _too_early(seconds: float) -> CommunicationProblem:
+    return CommunicationProblem(
+        Text(
+            "上一次发送可能还在进行，稍后再查是否已发出",
+            "The attempt before may still be sending; whether it did is looked up later",
+        ),
+        status=503,
+        platform=PLATFORM,
+        retryable=True,
+        outcome="unknown",
+        retry_after_s=seconds,
+    )

@@ -91,6 +91,7 @@ SEND: Call[SendArguments, SendOutput] = Call(
     input=SendArguments,
     output=SendOutput,
     effect="keyed",
+    searches=True,
     queue=WECOM_QUEUE,
     timeout_s=30,
     deadline_s=EFFECT_DEADLINE_S,

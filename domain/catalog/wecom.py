@@ -4,6 +4,7 @@ Source: the platform's customer-contact and application-message documents.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
@@ -148,12 +149,15 @@ class SendMessageOutput(Result):
     refused: bool = False
 
 
-WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = changing(
-    "wecom.send_message",
-    Text("给企业微信客户发消息", "Write to a WeCom customer"),
-    SendMessageArguments,
-    SendMessageOutput,
-    {"message_id": "msgEXAMPLE0001", "refused": False},
+WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = replace(
+    changing(
+        "wecom.send_message",
+        Text("给企业微信客户发消息", "Write to a WeCom customer"),
+        SendMessageArguments,
+        SendMessageOutput,
+        {"message_id": "msgEXAMPLE0001", "refused": False},
+    ),
+    searches=True,
 )
 
 

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -18,7 +20,10 @@ from domain.problems import ProblemError
 from services.connections import Connections
 from services.reach import Cause, ReachService
 from services.secrets import SecretReader
+from storage.effects import EffectRow
 from storage.engine import Database
+from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
 from tests.connectors.harness import Outside, just_now, outside
 from tests.services.test_contacts import connected
 from tests.services.test_suppressions import CONTACT, ORDER, silence, take_in
@@ -120,5 +125,42 @@ async def test_the_next_attempt_of_the_same_step_looks_where_the_one_before_was_
         await world.break_things(fault("timeout_after", seconds=3))
         with pytest.raises(ApplicationError):
             await ActivityEnvironment().run(send, envelope)
+        assert (await ActivityEnvironment().run(send, envelope))["sent"] is True
+    assert await world.effects(kind="message") == 1
+
+
+async def test_attempts_that_got_no_further_than_looking_are_not_looked_for(
+    world: Outside, database: Database, clock: SteppedClock
+) -> None:
+    async def seen() -> tuple[str, datetime, datetime]:
+        async with UnitOfWork(database) as work:
+            row = (await work.session.scalars(select(EffectRow))).one()
+            return row.state, row.started_at, row.changed_at
+
+    await connected(database, world, "wecom")
+    looks = {"platform": "wecom", "api": "externalcontact/get_groupmsg_list_v2"}
+    link = replace(world.link, now=clock)
+    async with TemplateRenderer() as renderer:
+        binder = CallBinder(database, SecretReader(database))
+        (send,) = message_activities(binder, Connections(database), ReachService(database), renderer, link)
+        friend = await world.sim.friend()
+        envelope = CallEnvelope(
+            "send", {"to": friend["external_userid"], "text": "您好"}, "key-1", "flow/t/g/1", "/do/0"
+        )
+        await world.break_things(fault("5xx"))
+        with pytest.raises(ApplicationError):
+            await ActivityEnvironment().run(send, envelope)
+        died = await seen()
+        for _ in range(2):
+            clock.advance(minutes=10)
+            await world.break_things({"match": looks, "fault": "429", "times": 1, "seconds": 1})
+            with pytest.raises(ApplicationError):
+                await ActivityEnvironment().run(send, envelope)
+            assert await seen() == died
+        clock.advance(minutes=10)
+        await world.break_things(fault("5xx"))
+        with pytest.raises(ApplicationError):
+            await ActivityEnvironment().run(send, envelope)
+        assert await seen() == ("unknown", clock.now, clock.now), "it found nothing, and only then began to act"
         assert (await ActivityEnvironment().run(send, envelope))["sent"] is True
     assert await world.effects(kind="message") == 1

@@ -146,7 +146,7 @@ async def test_ended_runs_whose_effect_nobody_knows_of_are_counted_and_found(
         async with UnitOfWork(house.database) as work:
             await Effects(work).begin(f"{run_id}/pay", "youzan.agree_refund", "sha256:a", run_id=run_id)
     async with UnitOfWork(house.database) as work:
-        await Effects(work).mark_unknown(f"{runs[1]}/pay", {"status": 504})
+        await Effects(work).mark_unknown(f"{runs[1]}/pay", {"status": 504}, 1)
         await Effects(work).finish(f"{runs[2]}/pay", {})
     assert await unsettled() == [runs[1], runs[0]]
     assert (await _metrics(house))['tandem_effects_unsettled{call="youzan.agree_refund"}'] == 2

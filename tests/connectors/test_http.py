@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
+from connectors.acting import acting_for
 from connectors.http import MOST_CONNECTIONS, Link, PlatformHttp, open_client
 from connectors.tokens import MemoryTokenStore
 from domain.problems import ProblemError
@@ -125,6 +126,16 @@ async def outcome(link: Link, address: str) -> str:
     problem = error.value.problem.as_dict()
     assert problem["retryable"] is True
     return str(problem["outcome"])
+
+
+async def test_an_attempt_whose_time_is_up_changes_nothing_more(platform: Answering) -> None:
+    with acting_for(-1):
+        problem = await platform.refusal(effect=True)
+        assert (problem["outcome"], problem["retryable"]) == ("not_done", True)
+        assert platform.seen == b"", "nothing was sent"
+        assert await platform.ask() == {"errcode": 0}, "and may still ask"
+    with acting_for(5):
+        assert await platform.ask(effect=True) == {"errcode": 0}
 
 
 async def test_what_found_no_free_connection_was_not_done() -> None:

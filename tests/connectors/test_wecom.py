@@ -1,6 +1,7 @@
 """A WeCom corp: who is found, what is tagged, and that nobody is written to twice."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from connectors.messages import deliver
 from connectors.webhooks import WebhookRequest
 from connectors.wecom.marks import marked, unmarked
+from domain.calls import Attempted
 from domain.catalog import CATALOG
 from domain.catalog.messages import SendArguments
 from domain.problems import (
@@ -203,6 +205,44 @@ async def test_in_a_busy_corp_what_became_of_a_message_is_found_out_all_the_same
         await world.break_things(rule(SEND, silence, times=1, seconds=3))
         assert (await perform(client, "wecom.send_message", key=f"k{number}", **message)).message_id
     assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 2
+
+
+async def test_what_an_attempt_may_still_be_sending_is_looked_for_when_it_can_no_more(world: Outside) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    message = {"external_userid": friend["external_userid"], "text": "您好"}
+    request = CATALOG["wecom.send_message"].parse_arguments(message)
+    now = datetime.now(UTC)
+    cut_off = Attempted(now - timedelta(seconds=31), now + timedelta(seconds=9))
+    with pytest.raises(ProblemError, match="may still be sending") as error:
+        await client.send_message(request, key="k", attempted=cut_off)
+    problem = error.value.problem.as_dict()
+    assert (problem["outcome"], problem["retryable"]) == ("unknown", True)
+    assert 8 < problem["retry_after_s"] <= 9
+    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 0
+
+
+async def test_when_a_busy_worker_dies_two_searches_go_on_at_a_time(world: Outside) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    busy_corp(world, 2_000, within=timedelta(minutes=1), before=timedelta(seconds=5))
+    at_once, most, read = 0, 0, client.api.read
+
+    async def counted(path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        try:
+            answer: dict[str, Any] = await read(path, payload)
+            return answer
+        finally:
+            at_once -= 1
+
+    message = {"external_userid": friend["external_userid"], "text": "您的退款已到账"}
+    request = CATALOG["wecom.send_message"].parse_arguments(message)
+    client.api.read = counted
+    sent = await asyncio.gather(
+        *(client.send_message(request, key=f"k{number}", attempted=just_now()) for number in range(10))
+    )
+    assert len({each.message_id for each in sent}) == 10
+    assert most == 2
 
 
 async def test_a_corp_that_sent_more_in_a_minute_than_can_be_looked_through_is_left_to_a_person(

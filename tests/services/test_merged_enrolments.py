@@ -133,7 +133,7 @@ async def attempt(house: House, run_id: str, outcome: str, key: str = "") -> str
         return "lost"
     async with UnitOfWork(house.database) as work:
         if outcome == "refused" and reason is None:
-            await Effects(work).fail(cause.key, {})
+            await Effects(work).fail(cause.key, {}, begun.attempts)
             return "refused"
         await Effects(work).finish(cause.key, {})
     await reach.record(request, SendOutput(sent=reason is None, skipped_reason=reason), cause)

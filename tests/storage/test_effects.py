@@ -30,7 +30,7 @@ async def test_an_attempt_that_nobody_finished_must_be_asked_about(database: Dat
     begun = await _begin(database)
     assert (begun.standing, begun.attempts) == ("resumed", 2)
     async with UnitOfWork(database) as work:
-        await Effects(work).mark_unknown(KEY, {"status": 504})
+        await Effects(work).mark_unknown(KEY, {"status": 504}, 2)
     assert (await _begin(database)).standing == "resumed"
 
 
@@ -40,21 +40,64 @@ async def test_an_effect_knows_when_those_attempts_were_at_work_that_may_have_do
     assert (await _begin(database)).attempted is None
     clock.advance(minutes=1)
     async with UnitOfWork(database) as work:
-        await Effects(work).fail(KEY, {"status": 400})
+        await Effects(work).fail(KEY, {"status": 400}, 1)
     clock.advance(hours=1)
     second = clock.now
     assert (await _begin(database)).standing == "new"
     clock.advance(minutes=1)
     async with UnitOfWork(database) as work:
-        await Effects(work).mark_unknown(KEY, {"status": 504})
+        await Effects(work).mark_unknown(KEY, {"status": 504}, 2)
     clock.advance(hours=1)
+    third = clock.now
     assert (await _begin(database)).attempted == Attempted(second, second + timedelta(minutes=1))
+    clock.advance(seconds=20)
+    async with UnitOfWork(database) as work:
+        begun = await Effects(work).begin(KEY, "youzan.agree_refund", "sha256:a", acts_for=timedelta(seconds=40))
+    assert begun.attempted == Attempted(second, third + timedelta(seconds=40)), "it was cut off, and may act still"
+
+
+async def test_an_attempt_that_only_looks_for_earlier_ones_is_not_looked_for(
+    database: Database, clock: SteppedClock
+) -> None:
+    async def begin() -> Begun:
+        clock.advance(minutes=10)
+        async with UnitOfWork(database) as work:
+            return await Effects(work).begin(KEY, "send", "sha256:a", searches=True)
+
+    await begin()
+    first = clock.now
+    for attempt in range(2, 5):
+        assert (await begin()).attempted == Attempted(first, first), "also of one that was cut off while it looked"
+        async with UnitOfWork(database) as work:
+            await Effects(work).mark_unknown(KEY, {"status": 429}, attempt, acted=False)
+    await begin()
+    async with UnitOfWork(database) as work:
+        await Effects(work).acts(KEY, 5)
+    acted = clock.now
+    clock.advance(minutes=1)
+    async with UnitOfWork(database) as work:
+        await Effects(work).mark_unknown(KEY, {"status": 504}, 5)
+    assert (await begin()).attempted == Attempted(acted, acted + timedelta(minutes=1)), "earlier ones did nothing"
+
+
+async def test_an_attempt_that_was_overtaken_neither_acts_nor_says_what_became_of_it(database: Database) -> None:
+    await _begin(database)
+    await _begin(database)
+    with pytest.raises(ConflictProblem, match="next attempt"):
+        async with UnitOfWork(database) as work:
+            await Effects(work).acts(KEY, 1)
+    async with UnitOfWork(database) as work:
+        await Effects(work).fail(KEY, {"status": 503}, 1)
+    assert (await _begin(database)).standing == "resumed", "the second may have done it"
+    async with UnitOfWork(database) as work:
+        await Effects(work).fail(KEY, {"status": 503}, 3)
+    assert (await _begin(database)).standing == "new"
 
 
 async def test_what_certainly_failed_may_be_tried_anew(database: Database) -> None:
     await _begin(database)
     async with UnitOfWork(database) as work:
-        await Effects(work).fail(KEY, {"status": 400})
+        await Effects(work).fail(KEY, {"status": 400}, 1)
     assert (await _begin(database, "sha256:other arguments")).standing == "new"
     # What is under way now belongs to the new arguments.
     with pytest.raises(ConflictProblem):
@@ -66,7 +109,7 @@ async def test_a_finished_effect_stays_finished(database: Database) -> None:
     async with UnitOfWork(database) as work:
         effects = Effects(work)
         await effects.finish(KEY, {"n": 1})
-        await effects.mark_unknown(KEY, {"status": 504})
+        await effects.mark_unknown(KEY, {"status": 504}, 1)
         await effects.finish(KEY, {"n": 2})
     assert (await _begin(database)).answer == {"n": 1}
 
