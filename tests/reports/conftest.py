@@ -22,8 +22,5 @@ async def books(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIter
     clock = SteppedClock()
     database = Database(postgres.url(_NAME), Keyring({"k1": b"1" * 32}), pool_size=8, clock=clock)
     await a_year(database, clock, months=3)
-    # As the server does by itself within minutes; what it has not counted yet it may read in ways that take minutes.
-    async with await psycopg.AsyncConnection.connect(postgres.url(_NAME), autocommit=True) as connection:
-        await connection.execute("ANALYZE")
     yield database
     await database.close()
