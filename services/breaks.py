@@ -21,6 +21,7 @@ from storage.audit import AuditLog
 from storage.breaks import BreakFilter, BreakRow, Breaks, Reason
 from storage.engine import Database
 from storage.paging import Page, PageRequest
+from storage.payouts import Payouts
 from storage.placements import Placements
 from storage.unit_of_work import UnitOfWork
 from storage.users import Users
@@ -177,6 +178,9 @@ async def _find(work: UnitOfWork, actor: Actor, break_id: UUID, *, for_update: b
 
 
 async def _unsolved(work: UnitOfWork, actor: Actor, break_id: UUID) -> BreakRow:
+    # Whoever ends a payout locks it before its breaks; so does whoever says by a break how it ended.
+    if (number := await Breaks(work).payout_of(break_id)) is not None:
+        await Payouts(work).find(number, for_update=True)
     row = await _find(work, actor, break_id, for_update=True)
     if row.state == "solved":
         raise ConflictProblem(Text("该差异已经解决", "This break is solved already"), state=row.state)

@@ -2,7 +2,8 @@
 two people say it.
 
 It has the name that reconciling would give it, and what it comes to stands with what bills and books have left over, so
-that a bill that tells of the payout after all settles both.
+that a merchant's bill that tells of the payout after all settles both. A bank's statement is of another account: what
+it tells people have to say, and they cannot say otherwise.
 """
 
 from datetime import timedelta
@@ -18,6 +19,7 @@ from services.break_keeping import told_of
 from services.payout_booking import settle_paid, settle_returned
 from services.payout_planning import batch_of
 from storage.bank_files import BankFiles
+from storage.bills import Bills
 from storage.breaks import BreakRow, Breaks
 from storage.events import Events
 from storage.leftovers import LeftoverRow
@@ -119,12 +121,48 @@ async def overdue_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
     return payout
 
 
+async def never_paid_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
+    """As `overdue_payout`, of one that no bill has paid.
+
+    :raises ConflictProblem: it is none of those, or a bill tells that money left for it.
+    """
+    payout = await overdue_payout(work, row)
+    if await Bills(work).transferred(None, {payout.number, payout.rail_number or payout.number}):
+        raise ConflictProblem(
+            Text(
+                "账单或银行流水里有这笔付款付出的钱，不能认定为未付；请按已付（paid-after-all）说明，"
+                "确有退回的，先导入退回那天的流水",
+                "A bill or a statement has money that left for this payout: say that it was paid after all; if it came "
+                "back, take in the statement of that day first",
+            ),
+            state=payout.state,
+        )
+    return payout
+
+
+async def refuse_other_words(work: UnitOfWork, row: BreakRow) -> None:
+    """Returns when an overdue payout will end without people saying how, as others can still be asked about it.
+
+    :raises ConflictProblem: nobody else will say, and a reason that says nothing of it would let it stand for ever.
+    """
+    payout = await Payouts(work).find(row.number or "", for_update=True)
+    if payout is not None and payout.rail != "profit-sharing" and payout.state in UNDER_WAY:
+        raise ConflictProblem(
+            Text(
+                "逾期未有结果的付款只能说明为已付（paid-after-all）或未付（never-paid）：别的原因不会让它有结果",
+                "Of an overdue payout say that it was paid after all (paid-after-all) or never paid (never-paid): no "
+                "other reason ends it",
+            ),
+            state=payout.state,
+        )
+
+
 async def end_by_word(work: UnitOfWork, row: BreakRow) -> None:
     """Book how an overdue payout ended, as the reason of its break says: paid after all, or never paid.
 
-    :raises ConflictProblem: it has ended meanwhile.
+    :raises ConflictProblem: it has ended meanwhile, or a bill says otherwise.
     """
-    payout = await overdue_payout(work, row)
+    payout = await (never_paid_payout if row.reason == "never-paid" else overdue_payout)(work, row)
     if row.reason == "never-paid":
         Payouts(work).move(payout, "failed", reason=row.reason)
         await settle_returned(work, payout)

@@ -88,10 +88,14 @@ async def times_once_more(work: UnitOfWork, payout: PayoutRow) -> int:
     return len(await Ledger(work).periods_of(_keys_afterwards(payout, "once-more")))
 
 
+async def times_sent_back(work: UnitOfWork, payout: PayoutRow) -> int:
+    """How often it is booked that one payment too many of a locked payout came back."""
+    return len(await Ledger(work).periods_of(_keys_afterwards(payout, "sent-back")))
+
+
 async def extra_payments(work: UnitOfWork, payout: PayoutRow) -> int:
     """How many payments too many of a locked payout the books hold, without those that came back."""
-    came_back = await Ledger(work).periods_of(_keys_afterwards(payout, "sent-back"))
-    return await times_once_more(work, payout) - len(came_back)
+    return await times_once_more(work, payout) - await times_sent_back(work, payout)
 
 
 async def _book_afterwards(work: UnitOfWork, payout: PayoutRow, what: _Afterwards, kind: str) -> None:

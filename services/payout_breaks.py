@@ -14,7 +14,7 @@ from typing import NamedTuple
 from domain.problems import ConflictProblem, Text
 from domain.settlement.bank_answers import BANK
 from services.break_keeping import solve_by_itself
-from services.overdue_payouts import end_by_word, overdue_payout
+from services.overdue_payouts import end_by_word, never_paid_payout, overdue_payout, refuse_other_words
 from services.payout_booking import (
     extra_payments,
     settle_after_all,
@@ -22,6 +22,7 @@ from services.payout_booking import (
     settle_once_more,
     settle_sent_back,
     times_once_more,
+    times_sent_back,
 )
 from storage.bills import Bills
 from storage.breaks import BreakRow, Breaks, Reason
@@ -44,11 +45,13 @@ async def require_meaning(work: UnitOfWork, row: BreakRow, reason: Reason) -> No
         case "returned":
             await _returned(work, row)
         case "never-paid":
-            await overdue_payout(work, row)
+            await never_paid_payout(work, row)
         case "paid-after-all" if row.kind == "overdue":
             await overdue_payout(work, row)
         case "paid-after-all":
             await _paid_after_all(work, row)
+        case _ if row.kind == "overdue":
+            await refuse_other_words(work, row)
 
 
 async def book_meaning(work: UnitOfWork, row: BreakRow) -> Meaning:
@@ -69,6 +72,8 @@ async def book_meaning(work: UnitOfWork, row: BreakRow) -> Meaning:
             was = payout.state
             booked = await _book_payment(work, row, payout)
         case _:
+            if row.kind == "overdue":
+                await refuse_other_words(work, row)
             return Meaning(booked=False)
     if not booked:
         return Meaning(booked=False)
@@ -92,7 +97,11 @@ async def _book_return(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> bo
     """Book one payment less. The payout has failed when that was the last one."""
     extra = await extra_payments(work, payout)
     told = await _told_minor(work, row, payout)
-    if told is not None and told > extra * payout.amount_minor:
+    if told is None:
+        is_new = len(await _answered(work, row, payout)) > await times_sent_back(work, payout)
+    else:
+        is_new = told <= extra * payout.amount_minor
+    if not is_new:
         return False
     if extra:
         await settle_sent_back(work, payout)
@@ -128,14 +137,18 @@ async def _told_minor(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> int
 
 async def _answered_once_more(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> int:
     """How many payments too many a bank has answered, by the word of two, this one among them."""
-    said = [
+    # Where only a bill told of the first payment, the first serial that the bank answers is that one's.
+    return len(await _answered(work, row, payout)) - (payout.rail_number is None)
+
+
+async def _answered(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> Sequence[BreakRow]:
+    """A break of a bank's answer, and those that two people have said the same of before, and that stand."""
+    return [
         each
         for each in await Breaks(work).of_payout(payout.number)
-        if (each.account, each.kind) == (BANK, "duplicate")
-        and (each.id == row.id or (each.state == "solved" and each.reason == "paid-after-all"))
+        if (each.account, each.kind) == (BANK, row.kind)
+        and (each.id == row.id or (each.state == "solved" and each.reason == row.reason))
     ]
-    # Where only a bill told of the first payment, the first serial that the bank answers is that one's.
-    return len(said) - (payout.rail_number is None)
 
 
 def _agreed(answers: Sequence[BreakRow], payout: PayoutRow) -> Sequence[BreakRow]:

@@ -196,10 +196,10 @@ class Bills(Repository):
         """Lines of the days `[start, day]` that can be compared and that no other day's reconciliation has matched."""
         return lines_of(await fetch(self.work, _LINES, {"account": account, "start": start, "day": day}))
 
-    async def transferred(self, accounts: Collection[str], numbers: Collection[str]) -> int | None:
-        """What left by the transfers with these numbers, less what came back; None when bills of these accounts have
-        none."""
-        values = {"accounts": list(accounts), "numbers": list(numbers)}
+    async def transferred(self, accounts: Collection[str] | None, numbers: Collection[str]) -> int | None:
+        """What left by the transfers with these numbers, less what came back; None when bills of these accounts (None:
+        of any) have none."""
+        values = {"accounts": None if accounts is None else list(accounts), "numbers": list(numbers)}
         ((net,),) = await fetch(self.work, _TRANSFERRED, values)
         return None if net is None else int(net)
 
@@ -274,7 +274,8 @@ _LINES = """
 _TRANSFERRED = """
     SELECT sum(CASE l.direction WHEN 'out' THEN l.amount_minor ELSE -l.amount_minor END)
     FROM bill_lines l JOIN bills b ON b.id = l.bill
-    WHERE l.kind = 'transfer' AND b.state = 'taken' AND b.account = ANY(%(accounts)b::text[])
+    WHERE l.kind = 'transfer' AND b.state = 'taken'
+        AND (%(accounts)b::text[] IS NULL OR b.account = ANY(%(accounts)b::text[]))
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
 """
 _TOLD_OF_ALL = """

@@ -162,6 +162,12 @@ class Breaks(Repository):
         )
         return (await self.session.scalars(statement.order_by(col(row.day), col(row.id)).with_for_update())).all()
 
+    async def payout_of(self, break_id: UUID) -> str | None:
+        """Our number of the payout that a break is of, if it is of one."""
+        row = BreakRow
+        of_payouts = (col(row.id) == break_id, col(row.family) == "transfer")
+        return await self.session.scalar(select(col(row.number)).where(*of_payouts))
+
     async def find(self, break_id: UUID, scope: Scope, *, for_update: bool = False) -> BreakRow | None:
         """One within a scope."""
         statement = _visible(scope).where(col(BreakRow.id) == break_id)

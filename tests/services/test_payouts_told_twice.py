@@ -1,10 +1,12 @@
 """One payment that a bank's answer and its statement both tell of, or that is told of again, is booked once."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from domain.accounts import NewAccount
 from domain.ids import content_digest
@@ -13,10 +15,12 @@ from domain.settlement.bills import BillLine
 from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTerms, BillTermsService
 from services.bills import take
+from services.overdue_payouts import note_unanswered
 from services.reconciliation import ReconciliationService
 from storage.accounts import Accounts
 from storage.breaks import BreakFilter, BreakRow, Reason
 from storage.paging import PageRequest
+from storage.payouts import Payouts
 from storage.reconciliations import Reconciliations
 from storage.unit_of_work import UnitOfWork
 from tests.services.reconciling import POS, moved
@@ -227,3 +231,65 @@ async def test_what_the_answer_told_first_is_found_out_by_the_statement_too(bank
     await bank.reconcile(*days)
     assert await bank.open() == []
     assert await bank.ended_otherwise() == []
+
+
+async def test_the_serial_of_what_came_back_is_not_that_of_the_next_payment(bank: Bank) -> None:
+    await bank.answers(SENT_BACK)
+    await bank.said(BANK, "returned")
+    await bank.states(TODAY, bank.out(2), bank.back(3, TODAY), bank.out(4))
+    await bank.said(POS)
+    assert (await bank.payable(), await bank.state()) == (0, "paid")
+    await bank.answers(("P1", "成功", "687.65", "S2", ""))
+    await bank.said(BANK)
+    assert (await bank.payable(), await bank.state()) == (0, "paid"), "the statement told of that payment"
+    assert await untied(bank.cashier) == []
+
+
+@pytest.mark.parametrize("first", [BANK, POS])
+async def test_one_return_that_both_tell_of_is_booked_once(bank: Bank, first: str) -> None:
+    await bank.states(TODAY, bank.out(2), bank.out(3))
+    await bank.said(POS)
+    for account in (first, POS if first == BANK else BANK):
+        await (bank.answers(SENT_BACK) if account == BANK else bank.states(NEXT_DAY, bank.back(2)))
+        for each in await bank.open(account):
+            await bank.cashier.breaks.explain(QIAN, each.id, "returned", "附回单")
+            await bank.cashier.breaks.solve(WU, each.id)
+        assert (await bank.payable(), await bank.state()) == (0, "paid"), account
+    assert await untied(bank.cashier) == []
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+async def test_nobody_says_that_a_payout_was_never_paid_which_the_statement_has(bank: Bank, came_back: bool) -> None:
+    number, amount = bank.cashier.numbers["P3"], AMOUNTS["P3"]
+    lines = [moved(2, number, amount, "out", TODAY), *([moved(3, number, amount, "in", TODAY)] if came_back else [])]
+    await bank.states(TODAY, bank.out(4), *lines)
+    bank.cashier.office.clock.advance(days=11)
+    async with UnitOfWork(bank.cashier.database) as work:
+        assert await note_unanswered(work, 10) == 2
+    found = (await bank.cashier.breaks.list(QIAN, PageRequest(200), BreakFilter(BANK))).items
+    (overdue,) = [each for each in found if each.number == number]
+    for reason in ("late", "agreed", "write-off"):
+        with pytest.raises(ConflictProblem, match="no other reason ends it"):
+            await bank.cashier.breaks.explain(QIAN, overdue.id, reason, "再等等")
+    if came_back:
+        await bank.cashier.breaks.explain(QIAN, overdue.id, "never-paid", "流水里有退回")
+    else:
+        with pytest.raises(ConflictProblem, match="has money that left"):
+            await bank.cashier.breaks.explain(QIAN, overdue.id, "never-paid", "没有付")
+        await bank.cashier.breaks.explain(QIAN, overdue.id, "paid-after-all", "流水里有")
+    await bank.cashier.breaks.solve(WU, overdue.id)
+    assert (await bank.cashier.states())["P3"][0] == ("failed" if came_back else "paid")
+    assert await bank.payable() == (amount if came_back else 0)
+
+
+async def test_who_explains_a_break_waits_for_who_ends_its_payout_and_holds_nothing_meanwhile(bank: Bank) -> None:
+    await bank.answers(SENT_BACK)
+    (found,) = await bank.open()
+    async with UnitOfWork(bank.cashier.database) as work:
+        await Payouts(work).find(bank.number, for_update=True)
+        explaining = asyncio.create_task(bank.cashier.breaks.explain(QIAN, found.id, "returned", "附回单"))
+        await asyncio.sleep(0.5)
+        assert not explaining.done()
+        locked = text("SELECT id FROM breaks WHERE id = :id FOR UPDATE NOWAIT")
+        assert (await work.session.execute(locked, {"id": found.id})).all()
+    assert (await explaining).state == "explained"
