@@ -181,7 +181,7 @@ class Paying:
             await self._ask_bills(number)
             return
         row = taken.row
-        rail, order = self._rails[row.rail], _order(row, taken.details, scheme, terms)
+        rail, order = self._rails[row.rail], _order(taken, scheme, terms)
         try:
             if taken.withheld is not None:
                 answer = _unless_sent(await rail.ask(order), taken.withheld)
@@ -251,10 +251,10 @@ class Paying:
             row = await payouts.find(number, for_update=True)
             if row is None or row.state in ENDS:
                 return
-            if answer.state == "reserved" and turn is not None and turn.attempts != row.attempts:
+            certain_after_s = self._rails[row.rail].certain_after_s
+            if turn is not None and turn.attempts != row.attempts and _is_not_taken(answer, certain_after_s):
                 # Somebody else has it by now, and may be sending it.
                 return
-            certain_after_s = self._rails[row.rail].certain_after_s
             was_refused = row.refused_at is not None
             never_sent = answer.unsent and turn is not None and not turn.was_sent and turn.attempts == row.attempts
             if never_sent:
@@ -335,6 +335,11 @@ def _unless_sent(answer: RailAnswer, why: Omission) -> RailAnswer:
     return replace(answer, reason=why) if answer.refused else answer
 
 
+def _is_not_taken(answer: RailAnswer, certain_after_s: float | None) -> bool:
+    """Whether a rail said that it does not have a payout, and is believed at once."""
+    return answer.state == "reserved" or (answer.refused and certain_after_s is None)
+
+
 def _put_off(payouts: Payouts, row: PayoutRow, reason: str | None) -> None:
     payouts.move(row, "reserved", reason=reason, pay_on=today(payouts.now) + timedelta(days=1), put_off=row.put_off + 1)
     row.next_at = _begin_of(row.pay_on)
@@ -349,17 +354,19 @@ def _pause(state: State, attempts: int) -> float:
     return float(min(most, first * 2 ** min(attempts - 1, 12)))
 
 
-def _order(row: PayoutRow, details: PayoutDetails, scheme: str, terms: Terms) -> PayoutOrder:
+def _order(turn: _Turn, scheme: str, terms: Terms) -> PayoutOrder:
+    row = turn.row
     return PayoutOrder(
         id=row.id,
         number=row.number,
         payee=row.payee,
         amount_minor=row.amount_minor,
         currency=row.currency,
-        details=details,
+        details=turn.details,
         remark=f"{scheme} 结算",
         payer=terms.payers.get(row.rail),
         rail_number=row.rail_number,
         until=row.next_at,
         is_confirmable=row.confirmation is not None,
+        withheld=turn.withheld,
     )

@@ -17,7 +17,7 @@ class PayoutOrder:
     asked of; None where nobody was chosen, as nobody had to be once. rail_number: the rail's own, once it said one.
     remark: for the payee. until: after that somebody else may have taken the payout over, and nothing more of it may be
     sent.
-    is_confirmable: the payee has been given what they need to confirm it.
+    is_confirmable: the payee has been given what they need to confirm it. withheld: why nothing more of it is sent.
     """
 
     id: int
@@ -31,6 +31,7 @@ class PayoutOrder:
     rail_number: str | None
     until: datetime | None = None
     is_confirmable: bool = False
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +76,5 @@ class PayoutRail(Protocol):
 
     async def ask(self, order: PayoutOrder) -> RailAnswer:
         """Where it stands. What pay() never handed over stays so; a rail that pays in pieces goes on with those of a
-        payout that it took."""
+        payout that it took, unless it is withheld."""
         ...

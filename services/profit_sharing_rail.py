@@ -62,7 +62,8 @@ class ProfitSharingRail:
         return await self._go_on(order, begins=True)
 
     async def ask(self, order: PayoutOrder) -> RailAnswer:
-        """Where it stands; shares of a payout that was begun are asked for until there are none left."""
+        """Where it stands; shares of a payout that was begun are asked for until there are none left. Of one that is
+        withheld only those that were asked for before are followed to their ends."""
         return await self._go_on(order, begins=False)
 
     async def _go_on(self, order: PayoutOrder, *, begins: bool) -> RailAnswer:
@@ -189,7 +190,9 @@ def receiver_of(details: PayoutDetails) -> tuple[ReceiverKind, str] | None:
 
 
 def _refusal(order: PayoutOrder, settings: WechatPaySettings) -> str | None:
-    """Why a payout cannot be paid in this way at all."""
+    """Why a payout cannot be paid in this way at all, or any more."""
+    if order.withheld is not None:
+        return order.withheld
     receiver = receiver_of(order.details)
     if receiver is None:
         return "no-account"
@@ -212,7 +215,7 @@ def _answer(order: PayoutOrder, plan: SharePlanRow, shares: list[ShareOf], halt:
     reason = halt.reason if halt is not None else None
     wait_s = halt.wait_s if halt is not None else _wait_s(unended)
     if all(row.sent_at is None for row in rows):
-        return RailAnswer("reserved", reason=reason, retry_after_s=wait_s, unsent=not rows)
+        return RailAnswer("reserved", reason=reason, retry_after_s=wait_s, unsent=True)
     nobody_knows = any(row.state in ("submitting", "unknown") for row in unended)
     return RailAnswer("unknown" if nobody_knows else "accepted", number, reason=reason, retry_after_s=wait_s)
 

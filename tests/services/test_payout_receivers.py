@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from domain.settlement.payees import NewPayee, NewPayoutDetails, PayoutDetails
 from services.bank_payouts import BankPayouts
+from services.paying import Paying
 from services.payout_call_offs import PayoutCallOffs
 from services.payout_rails import PayoutOrder, RailAnswer
 from services.payouts import BatchView, NamedPayout, PayoutWish
@@ -28,6 +29,7 @@ class WatchedRail(FakeRail):
         super().__init__()
         self.told: list[PayoutDetails] = []
         self.asked_about: list[PayoutDetails] = []
+        self.withheld: set[str | None] = set()
 
     async def pay(self, order: PayoutOrder, *, resumed: bool) -> RailAnswer:
         self.told.append(order.details)
@@ -35,6 +37,7 @@ class WatchedRail(FakeRail):
 
     async def ask(self, order: PayoutOrder) -> RailAnswer:
         self.asked_about.append(order.details)
+        self.withheld.add(order.withheld)
         return await super().ask(order)
 
 
@@ -126,6 +129,7 @@ async def test_what_may_have_been_sent_is_asked_about_as_it_was_sent_and_not_sen
     assert await till.ends(view) == {"P1": ("paid", None), "P2": ("failed", "account-changed")}
     assert till.watched.told == []
     assert {each.openid for each in till.watched.asked_about} == {"o-P1", "o-P2"}
+    assert till.watched.withheld == {"account-changed"}, "the rail knows that it is to send nothing more"
 
 
 async def test_a_bank_file_has_the_accounts_that_were_approved_and_the_approver_saw_them(
@@ -157,3 +161,32 @@ async def test_a_bank_payout_to_a_new_account_is_called_off_and_approved_anew(of
     (named,) = (await till.named(await till.planned(BY_BANK))).values()
     assert named.receiver is not None
     assert (named.payee, named.receiver.bank_account) == ("P1", "****5678")
+
+
+class HeldUpRail(FakeRail):
+    """One that is believed at once, and that is asked so slowly that somebody else takes the payout meanwhile."""
+
+    certain_after_s: float | None = None
+
+    def __init__(self, office: Office) -> None:
+        super().__init__()
+        self._office = office
+
+    async def pay(self, order: PayoutOrder, *, resumed: bool) -> RailAnswer:
+        return RailAnswer("unknown")
+
+    async def ask(self, order: PayoutOrder) -> RailAnswer:
+        async with UnitOfWork(self._office.database) as work:
+            taken = text("UPDATE payouts SET attempts = attempts + 1 WHERE number = :number")
+            await work.session.execute(taken, {"number": order.number})
+        return RailAnswer("reserved")
+
+
+async def test_a_payout_that_somebody_else_took_meanwhile_may_be_on_its_way(office: Office, till: Till) -> None:
+    till.paying = Paying(office.database, {"wechat-pay": HeldUpRail(office)})
+    view = await till.planned()
+    await till.reserved(view.batch.id)
+    await till.pay(view.batch.id)
+    await till.end("P1")
+    office.clock.advance(hours=1)
+    assert (await till.ends(await till.pay(view.batch.id)))["P1"][0] == "submitting"

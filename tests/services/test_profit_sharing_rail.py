@@ -239,6 +239,21 @@ async def test_what_was_begun_is_ended_although_the_merchant_shares_no_more(till
     assert await till.arrived() == half
 
 
+@pytest.mark.parametrize("sent", [0, 1])
+async def test_what_is_withheld_is_not_shared_any_further(till: Till, sent: int) -> None:
+    amounts = await till.sell(2)
+    await till.billed()
+    order = await till.owe(most_of(amounts))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.profit_sharing_rail.MOST_AT_ONCE", sent)
+        begun = await till.rail.pay(order, resumed=False)
+    assert (begun.state, begun.unsent) == (("accepted", False) if sent else ("reserved", True))
+    answer = await till.finish(replace(order, withheld="account-changed"))
+    half = amounts[0] * 30 // 100 * sent
+    assert (answer.state, answer.reason, answer.paid_minor) == ("failed", "account-changed", half)
+    assert (await till.world.effects(kind="share"), await till.arrived()) == (sent, half)
+
+
 async def test_asking_about_what_was_never_begun_begins_nothing(till: Till) -> None:
     amounts = await till.sell(1)
     await till.billed()
