@@ -57,10 +57,7 @@ def _payable(accounts: Accounts, terms: Terms, today: date) -> Sequence[Piece]:
     """As `services.payout_planning` plans a batch."""
     if accounts.payable_minor <= 0:
         return [Piece("overdrawn", None, accounts.payable_minor)]
-    by_age: dict[int, int] = {}
-    for each in accounts.debts:
-        by_age[each.ago] = by_age.get(each.ago, 0) + each.amount_minor
-    debts = [Debt(amount, ago) for ago, amount in by_age.items()]
+    debts = [Debt(each.amount_minor, each.ago) for each in accounts.debts]
     plan = planned(Standing(accounts.payable_minor, debts, accounts.repaid_minor), terms)
     left = accounts.payable_minor - plan.offset_minor
     offset = Piece("offset", today, plan.offset_minor)

@@ -69,3 +69,9 @@ def test_what_is_held_or_under_way_is_due_on_its_day() -> None:
         Piece("paying", TODAY, 30),
         Piece("paying", AFTER, 40),
     ]
+
+
+def test_each_debt_is_rounded_by_itself_as_a_batch_rounds_it() -> None:
+    debts = [DatedDebt(101, 0, [NEXT, AFTER])] * 2
+    found = pieces_of(Accounts(payable_minor=1_000, debts=debts, details=NAMED), Terms(instalments=3), TODAY)
+    assert found[:3] == [Piece("offset", TODAY, 66), Piece("payable", TODAY, 934), Piece("receivable", TODAY, -66)]
