@@ -11,8 +11,13 @@ from storage.unit_of_work import UnitOfWork
 
 async def held_until(work: UnitOfWork, scheme: str, currency: str) -> Mapping[int, date]:
     """From which day on what is held of each period can be paid, by the period's number; without those that are
-    released already and those in which nothing is booked."""
+    released already and those in which nothing is booked. What adjustments of several versions are held in one
+    period is held as long as the one says that holds it longest."""
     periods = await PayoutHolds(work).unreleased(scheme, currency)
     versions = await Definitions(work).known([(SCHEME, "", scheme, each) for each in {one.version for one in periods}])
     holds = {key[-1]: timedelta(days=scheme_of(each.properties).hold_days) for key, each in versions.items()}
-    return {each.period: each.end + holds[each.version] for each in periods}
+    found: dict[int, date] = {}
+    for each in periods:
+        until = each.end + holds[each.version]
+        found[each.period] = max(until, found.get(each.period, until))
+    return found

@@ -10,7 +10,7 @@ from storage.unit_of_work import Repository
 
 class HoldingPeriod(NamedTuple):
     """A period that is not released. end: the day after its last. version: of the calculation that was booked for it
-    last; where there is none, of the last adjustment that was booked in it."""
+    last; where there is none, each of those whose adjustments were booked in it."""
 
     period: int
     end: date
@@ -27,14 +27,16 @@ class PayoutHolds(Repository):
 
 
 _UNRELEASED = """
-    SELECT p.id, p."end", last.version FROM settlement_periods p
+    SELECT DISTINCT p.id, p."end", booked.version FROM settlement_periods p
     JOIN LATERAL (
-        SELECT booked.version FROM settlement_runs r
+        SELECT booked.version, rank() OVER (
+            ORDER BY c.origin = p.id DESC, CASE WHEN c.origin = p.id THEN r.number ELSE 0 END DESC
+        ) AS place
+        FROM settlement_runs r
         JOIN settlement_run_calculations c ON c.run = r.id
         JOIN settlement_calculations booked ON booked.id = c.calculation
         WHERE r.period = p.id AND r.state IN ('approved', 'booked')
-        ORDER BY c.origin = p.id DESC, r.number DESC, c.origin DESC LIMIT 1
-    ) last ON true
+    ) booked ON booked.place = 1
     WHERE p.scheme = %(scheme)b::text AND p.currency = %(currency)b::text
         AND NOT EXISTS (SELECT FROM settlement_releases r WHERE r.period = p.id)
     ORDER BY p.id
