@@ -4,7 +4,7 @@ Every refusal is a ValidationProblem: in a push it sends the record to quarantin
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
@@ -77,6 +77,12 @@ def merchant_code(source: Mapping[str, Any], *fields: str) -> str | None:
         if told is not None and (code := told.strip()):
             return code if len(code) <= _LONGEST_CODE else None
     return None
+
+
+def said_by_all(told: Sequence[str | None]) -> str | None:
+    """What all articles of a basket say alike. An order is sold by one or by nobody: whoever showed one article is not
+    to be paid for the others."""
+    return told[0] if told and len(set(told)) == 1 else None
 
 
 def whole_number(source: Mapping[str, Any], field: str, default: int | None = None) -> int:

@@ -13,6 +13,7 @@ from connectors.reading import (
     optional_minor,
     optional_text,
     pieces,
+    said_by_all,
     text,
     unix_time,
 )
@@ -75,9 +76,9 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         ),
         delivery=_delivery(order),
         waybills=tuple(number for parcel in parcels if (number := optional_text(parcel, "tracking_no", limit=64))),
-        channel=_shared([_channel(row) for row in sold]),
-        influencer_id=_shared([_number(row, "author_id") for row in sold]),
-        video_id=_shared([_number(row, "video_id") for row in sold]),
+        channel=said_by_all([_channel(row) for row in sold]),
+        influencer_id=said_by_all([_number(row, "author_id") for row in sold]),
+        video_id=said_by_all([_number(row, "video_id") for row in sold]),
         coupon_ids=tuple(_coupons(order)),
         created_at=unix_time(order, "create_time"),
         paid_at=unix_time(order, "pay_time"),
@@ -155,12 +156,6 @@ def _channel(row: Mapping[str, Any]) -> str | None:
     if _number(row, "room_id"):
         return "live"
     return "short_video" if _number(row, "video_id") else None
-
-
-def _shared(told: list[str | None]) -> str | None:
-    """What all lines say alike. An order is sold by one or by nobody: whoever showed one article of a basket is not to
-    be paid for the others."""
-    return told[0] if told and len(set(told)) == 1 else None
 
 
 def _number(row: Mapping[str, Any], field: str) -> str | None:

@@ -1,6 +1,6 @@
 """A WeChat Store's orders and refunds as Tandem's. Source: the answers of ec/order/get and ec/aftersale [S]."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.reading import (
@@ -10,6 +10,7 @@ from connectors.reading import (
     optional_minor,
     optional_text,
     pieces,
+    said_by_all,
     text,
     unix_time,
 )
@@ -52,28 +53,26 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     payment = optional_mapping(detail.get("pay_info"))
     delivery = optional_mapping(detail.get("delivery_info"))
     extra = optional_mapping(detail.get("ext_info"))
-    sources = [optional_mapping(each) for each in _rows(detail, "source_infos")]
-    sellers = {number for each in sources if (number := optional_text(each, "account_id", limit=64))}
-    # Each article has its source; where several sold the articles, nobody sold the order.
-    by_several = len(sellers) > 1
-    source = {} if by_several else next(iter(sources), {})
+    lines = tuple(_line(mapping(row, "product_infos")) for row in _rows(detail, "product_infos"))
+    sources = _sources(detail, lines)
+    sellers = [optional_text(each, "account_id", limit=64) for each in sources]
+    videos = [optional_text(each, "content_id", limit=64) for each in sources]
     parcels = [mapping(row, "delivery_product_info") for row in _rows(delivery, "delivery_product_info")]
     sent = [moment for parcel in parcels if (moment := unix_time(parcel, "delivery_time"))]
     channel = _CHANNELS.get(str(extra.get("order_scene")))
-    video = optional_text(source, "content_id", limit=64) if channel == "short_video" else None
     return OrderOutput(
         order_id=text(order, "order_id"),
         status=ORDER_STATUSES.get(str(order.get("status")), "unknown"),
         paid_minor=optional_minor(price, "order_price"),
         postage_minor=optional_minor(price, "freight"),
         discount_minor=optional_minor(price, "discounted_price"),
-        lines=tuple(_line(mapping(row, "product_infos")) for row in _rows(detail, "product_infos")),
+        lines=lines,
         buyer=Buyer(openid=optional_text(order, "openid", limit=64), unionid=optional_text(order, "unionid", limit=64)),
         delivery=_place(optional_mapping(delivery.get("address_info"))),
         waybills=tuple(number for parcel in parcels if (number := optional_text(parcel, "waybill_id", limit=64))),
         channel=channel,
-        influencer_id=None if by_several else next(iter(sellers), optional_text(extra, "finder_id", limit=64)),
-        video_id=video,
+        influencer_id=said_by_all(sellers) if sources else optional_text(extra, "finder_id", limit=64),
+        video_id=said_by_all(videos) if channel == "short_video" else None,
         coupon_ids=tuple(_coupons(detail)),
         created_at=unix_time(order, "create_time"),
         paid_at=unix_time(payment, "pay_time"),
@@ -110,6 +109,21 @@ def products_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:
         for row in rows
         if isinstance(row, Mapping)
     ]
+
+
+def _sources(detail: Mapping[str, Any], lines: Sequence[OrderLine]) -> list[Mapping[str, Any]]:
+    """Where each article came from, an empty one where nobody showed it; nothing where the order tells no sources.
+
+    A source names its article by `sku_id`, or none does and each article has one [U]. A gift has nobody who sold it.
+    """
+    told = [optional_mapping(each) for each in _rows(detail, "source_infos")]
+    if not told:
+        return []
+    sold = [line.sku_id for line in lines if line.total_minor] or [line.sku_id for line in lines]
+    named = [(sku, each) for each in told if (sku := optional_text(each, "sku_id", limit=64)) not in (None, "0")]
+    if not named:
+        return [*told, *({} for _ in sold[len(told) :])]
+    return [found for wanted in sold for found in ([each for sku, each in named if sku == wanted] or [{}])]
 
 
 def _line(row: Mapping[str, Any]) -> OrderLine:

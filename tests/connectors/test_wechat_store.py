@@ -108,12 +108,56 @@ def test_the_callback_and_the_order_that_is_read_are_one_event() -> None:
     assert listed.data["version"] > pushed.data["version"]
 
 
-@pytest.mark.parametrize(("second", "seller"), [("finder1", "finder1"), ("finder2", None), (None, "finder1")])
-def test_an_order_that_two_influencers_sold_is_neithers(second: str | None, seller: str | None) -> None:
-    detail = {**ROW["order_detail"], "ext_info": {"order_scene": 2, "finder_id": "finder1"}}
-    detail["source_infos"] = [*detail["source_infos"], {"account_type": 1, "account_id": second}]
+TEA = ROW["order_detail"]["product_infos"][0]
+CUP: dict[str, Any] = {**TEA, "product_id": 1001, "sku_id": 78, "title": "茶杯"}
+GIFT: dict[str, Any] = {**CUP, "sale_price": 0, "estimate_price": 0}
+
+
+def shown_by(account: str | None, **more: Any) -> dict[str, Any]:
+    return {"account_type": 1, "account_id": account, "content_id": account and f"video-{account}", **more}
+
+
+@pytest.mark.parametrize(
+    ("products", "sources", "seller"),
+    [
+        ([TEA], [shown_by("f1")], "f1"),
+        ([TEA], [{}], None),
+        ([TEA], [], "f9"),
+        ([TEA, CUP], [shown_by("f1"), shown_by("f1")], "f1"),
+        ([TEA, CUP], [shown_by("f1"), shown_by("f2")], None),
+        ([TEA, CUP], [shown_by("f1"), {}], None),
+        ([TEA, CUP], [shown_by("f1")], None),
+        ([TEA, GIFT], [shown_by("f1")], "f1"),
+        ([TEA, CUP], [shown_by("f1", sku_id=77), shown_by("f1", sku_id="78")], "f1"),
+        ([TEA, CUP], [shown_by("f1", sku_id=78), shown_by("f2", sku_id=77)], None),
+        ([TEA, CUP], [shown_by("f1", sku_id=77), shown_by("f1", sku_id=77)], None),
+        ([TEA, CUP], [shown_by("f1", sku_id=77), shown_by(None, sku_id=78)], None),
+        ([TEA, GIFT], [shown_by("f1", sku_id=77), shown_by("f2", sku_id=78)], "f1"),
+    ],
+    ids=[
+        "sold it",
+        "nobody sold it",
+        "told beside the sources",
+        "sold both",
+        "two sold one each",
+        "nobody sold the second",
+        "of the second nothing is told",
+        "a gift",
+        "sold both, by number",
+        "two sold one each, by number",
+        "of the second nothing is told, by number",
+        "nobody sold the second, by number",
+        "another's gift, by number",
+    ],
+)
+def test_who_sold_one_article_of_a_basket_sold_no_other(
+    products: list[dict[str, Any]], sources: list[dict[str, Any]], seller: str | None
+) -> None:
+    told_beside = {"order_scene": 3, "finder_id": "f9"}
+    detail = {**ROW["order_detail"], "ext_info": told_beside, "product_infos": products, "source_infos": sources}
     (told,) = read({**ROW, "order_detail": detail})
     assert told.data["influencer_id"] == seller
+    assert told.data["video_id"] == (f"video-{seller}" if seller and sources else None)
 
 
 def test_an_order_names_its_buyer_by_the_strongest_key_and_its_influencer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from simulator.entities import Goods, Order, OrderStatus, Refund, RefundStatus
+from simulator.entities import Goods, Order, OrderLine, OrderStatus, Refund, RefundStatus
 from simulator.platforms.articles import code_of
 from simulator.platforms.base import Json
 from simulator.platforms.categories import TOP, number_of
@@ -35,13 +35,6 @@ def order(call: Call, row: Order) -> Json:
     """An order as channels/ec/order/get shows it."""
     customer, buyer = call.platform.who(row)
     closed = REFUNDED if row.status is OrderStatus.CLOSED and row.refunded_minor else ORDER_WORDS[row.status]
-    source = {
-        "account_type": 1,
-        "account_id": row.influencer_id,
-        "account_nickname": "",
-        "content_type": SCENES.get(row.channel, 0),
-        "content_id": row.video_id,
-    }
     parcels = [
         {
             "waybill_id": row.waybill,
@@ -97,7 +90,7 @@ def order(call: Call, row: Order) -> Json:
                 "order_scene": SCENES.get(row.channel, 1),
                 "confirm_receipt_time": seconds(row.finished_at if row.status is OrderStatus.COMPLETED else None),
             },
-            "source_infos": [source] if row.influencer_id else [],
+            "source_infos": [_source(row, line) for line in row.lines] if row.influencer_id else [],
         },
     }
 
@@ -153,6 +146,18 @@ def article(rows: list[Goods]) -> Json:
 def seconds(at: datetime | None) -> int:
     """Unix seconds; 0 for what has not happened."""
     return int(at.timestamp()) if at else 0
+
+
+def _source(row: Order, line: OrderLine) -> Json:
+    """Who showed an article of an order."""
+    return {
+        "sku_id": line.sku_id,
+        "account_type": 1,
+        "account_id": row.influencer_id,
+        "account_nickname": "",
+        "content_type": SCENES.get(row.channel, 0),
+        "content_id": row.video_id,
+    }
 
 
 def _product(item_id: str, sku_id: str, count: int) -> Json:
