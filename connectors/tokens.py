@@ -16,6 +16,8 @@ from domain.problems import AuthenticationProblem, Text
 
 # Renewed this long before the platform's expiry, or after nine tenths of a shorter life.
 EARLY = timedelta(minutes=5)
+_APPS_BEFORE_GRANTS = ("", "contact", "agent")
+"""The applications whose tokens were called without a grant; one that came later never was."""
 
 T = TypeVar("T")
 
@@ -41,6 +43,11 @@ class TokenName(NamedTuple):
     def without_grant(self) -> "TokenName":
         """What the token was called when names did not tell their grants apart."""
         return self._replace(grant="")
+
+
+def names_without_grant(platform: str, account: str) -> list[TokenName]:
+    """What tokens of an account may have been called when names did not tell their grants apart."""
+    return [TokenName(platform, account, app) for app in _APPS_BEFORE_GRANTS]
 
 
 def grant_of(*credentials: SecretStr | str | int | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from connectors.accounts import Account as ConnectedAccount
 from connectors.accounts import refuse_secrets
 from connectors.registry import ConnectorRegistry
-from connectors.tokens import TokenName
+from connectors.tokens import names_without_grant
 from domain.access import Actor, Permission
 from domain.accounts import Account, NewAccount
 from domain.organisation import Placement
@@ -65,7 +65,7 @@ class PlatformAccounts:
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).rotate(account_id, credentials, actor.scope)
             self._check(account.platform, account.slug, {**account.settings, **credentials})
-            await _forget_unnamed_token(work, account)
+            await _forget_tokens_without_grant(work, account)
             await _record(work, actor, "account.rotate", account)
         return account
 
@@ -90,6 +90,8 @@ class PlatformAccounts:
             credentials = await accounts.credentials(account_id, disconnected=True)
             _refuse_twice_given(account, set(given) & set(credentials))
             self._check(account.platform, account.slug, {**account.settings, **credentials})
+            if settings:
+                await _forget_tokens_without_grant(work, account)
             detail = {"name": name} if name is not None else {}
             await _record(work, actor, "account.change", account, {**detail, "settings": sorted(settings)})
         return account
@@ -129,9 +131,10 @@ class PlatformAccounts:
             ConnectedAccount(platform, slug, settings).parse_settings(connector.settings)
 
 
-async def _forget_unnamed_token(work: UnitOfWork, account: Account) -> None:
-    """A token that does not tell which authorisation it came of must not be taken for one of the new credentials."""
-    await PlatformTokens(work).forget(TokenName(account.platform, account.slug).key)
+async def _forget_tokens_without_grant(work: UnitOfWork, account: Account) -> None:
+    """A token that does not tell which authorisation it came of must not be taken for one of what is set now: another
+    shop may be named by a credential or by a setting."""
+    await PlatformTokens(work).forget([name.key for name in names_without_grant(account.platform, account.slug)])
 
 
 def _refuse_twice_given(account: Account, names: Iterable[str]) -> None:

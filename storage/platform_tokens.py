@@ -1,5 +1,6 @@
 """Access tokens of platforms, shared by all processes, encrypted."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -38,9 +39,9 @@ class PlatformTokens(Repository):
         await self.session.execute(insert(PlatformTokenRow).values(**fields).on_conflict_do_nothing())
         return dict(known.content)
 
-    async def forget(self, name: str) -> None:
-        """No token of this name is there any more."""
-        await self.session.execute(delete(PlatformTokenRow).where(col(PlatformTokenRow.name) == name))
+    async def forget(self, names: Collection[str]) -> None:
+        """No tokens of these names are there any more."""
+        await self.session.execute(delete(PlatformTokenRow).where(col(PlatformTokenRow.name).in_(names)))
 
     async def save(self, name: str, content: dict[str, Any]) -> None:
         """Store a token over the one that was there."""

@@ -126,3 +126,26 @@ async def test_a_token_from_before_grants_were_told_apart_goes_on_and_ends_with_
     await accounts.rotate(admin, new.id, {"refresh_token": "second"})
     assert (await desk.care(database, second).current()).value == "token-1"
     assert (await desk.care(database, first).current()).value == "chain", "whoever goes back has the chain of before"
+
+
+@pytest.mark.parametrize("app", ["", "contact", "agent"])
+@pytest.mark.parametrize("way", ["rotate", "change"])
+async def test_a_token_from_before_grants_were_told_apart_is_not_used_for_what_is_set_now(
+    workers: list[Database], way: str, app: str
+) -> None:
+    desk, now, database = Desk(), datetime.now(UTC), workers[0]
+    accounts, admin = PlatformAccounts(database), an_actor("root")
+    new = NewAccount(platform="wecom", slug="corp", name="-", credentials={"contact_secret": "first"})
+    await accounts.connect(admin, new)
+    store, older = StoredTokens(database), TokenName("wecom", "corp", app)
+    book = TokenName("wecom", "corp", "decryptions")
+    for name in (older, book):
+        await store.save(name, Token("another's", now, now + timedelta(hours=2)))
+    await accounts.change(admin, new.id, name="集团", settings={})
+    assert (await desk.care(database, older._replace(grant="first")).current()).value == "another's"
+    if way == "rotate":
+        await accounts.rotate(admin, new.id, {"contact_secret": "second"})
+    else:
+        await accounts.change(admin, new.id, settings={"corp_id": "second"})
+    assert (await desk.care(database, older._replace(grant="second")).current()).value == "token-1"
+    assert await store.load(book) is not None, "what is no token stays"
