@@ -1,8 +1,10 @@
 """What can be read again of a Taobao shop: its messages, and the increments of trades and refunds.
 
 A batch of messages is confirmed by the next pull, when the caller has kept it; unconfirmed ones come again. The group
-may hold messages of other shops of the application: those are neither kept nor confirmed. Increments go by windows of
-half an hour, which the platform prefers, and of up to its maximum of a day where little changed.
+may hold messages of other shops of the application: those are neither kept nor confirmed, as a shop does not know which
+others are connected. So that those of one that is not do not keep it busy for ever, it looks past some batches of them
+and then waits for its next turn. Increments go by windows of half an hour, which the platform prefers, and of up to its
+maximum of a day where little changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +35,8 @@ REFUNDS = Stream("refunds", reaches_back=timedelta(days=90), lag=timedelta(minut
 _WIDEST, _NARROW = timedelta(days=1), timedelta(minutes=30)
 _PAGE_SIZE = 50
 _BATCH = 100
+_MOST_BATCHES_OF_OTHERS = 5
+"""One after the other. What is not confirmed is told again for days, and each that names no shop costs a question."""
 _AT_ONCE = 8
 _LONGEST_TOPIC = 128
 
@@ -56,7 +60,8 @@ class TaobaoReader:
         return mapping(answer.get("refund"), "refund")
 
     async def pull_messages(self, cursor: Cursor) -> PulledPage:
-        """The next batch of messages. cursor: `confirm`, the numbers of the batch before."""
+        """The next batch of messages. cursor: `confirm`, the numbers of the batch before; `others`, how many batches in
+        a row were other shops' alone."""
         done = [str(number) for number in cursor.get("confirm", ())]
         group = {"group_name": self._gateway.settings.message_group}
         if done:
@@ -73,8 +78,15 @@ class TaobaoReader:
         if len(kept) < len(found):
             log.info("messages are left to other shops", **group, count=len(found) - len(kept))
         records = [self._record(message, subject, told) for message, subject in kept]
-        confirm = [str(message["id"]) for message, _ in kept]
-        return PulledPage(records, {"confirm": confirm} if confirm else {}, more=len(found) >= _BATCH)
+        is_full = len(found) >= _BATCH
+        if kept:
+            return PulledPage(records, {"confirm": [str(message["id"]) for message, _ in kept]}, more=is_full)
+        others = whole_number(cursor, "others", 0) + 1
+        if is_full and others < _MOST_BATCHES_OF_OTHERS:
+            return PulledPage(records, {"others": others}, more=True)
+        if is_full:
+            log.warning("messages of other shops are in the way: give the connected ones a group of their own", **group)
+        return PulledPage(records, {}, more=False)
 
     async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed trades or refunds."""

@@ -13,8 +13,8 @@ class TaobaoSettings(AccountSettings):
 
     session: what the shop's authorisation gave; it is used until it dies. refresh_token: gives new sessions; without it
     the shop has to authorise again when the session dies. message_group: the group of the message service that this
-    shop belongs to; messages of other shops of the group are left to them. seller_nick: what messages call the shop;
-    without it the platform is asked.
+    shop belongs to; messages of other shops of the group are left to them, so that all of them should be connected.
+    seller_nick: what messages call the shop; without it the platform is asked.
     """
 
     app_key: str = Field(min_length=1, max_length=64)
