@@ -67,14 +67,18 @@ def changed_at(told: datetime | None, record: Verified, field: str) -> datetime:
     return not_from_the_future(told, record.received_at, field) or record.received_at
 
 
-def dated_order_event(order: OrderOutput, record: Verified, account: Account, *, field: str) -> Event:
-    """The event of a whole order whose newness is its time, see `connectors.telling.version_of`."""
+def dated_order_event(
+    order: OrderOutput, record: Verified, account: Account, *, field: str, says_who_sold: bool = False
+) -> Event:
+    """The event of a whole order whose newness is its time, see `connectors.telling.version_of`. says_who_sold: see
+    `OrderData`."""
     happened = changed_at(order.updated_at, record, field)
     data = OrderData(
         **order.model_dump(exclude=_NOT_IN_EVENTS),
         platform=account.platform,
         account=account.slug,
         version=version_of(happened, order.status, full=True),
+        says_who_sold=says_who_sold,
         occurred_at=happened,
     )
     return tell_order(data, record, account)

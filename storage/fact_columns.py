@@ -55,12 +55,17 @@ def _of_account(account: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
     return {"account": account, "platform": func.split_part(account, "/", 1)}
 
 
+def _if_any(told: ColumnElement[Any]) -> ColumnElement[Any]:
+    """NULL also where a telling says that there is none (`storage.tables.TextOrNone`)."""
+    return func.nullif(told, literal_column("''"), type_=Text)
+
+
 _ORDER_FIELDS: Mapping[str, ColumnElement[Any]] = {
     **_of_account(_ORDERS.c.account_id),
     "status": _ORDERS.c.status,
-    "channel": _ORDERS.c.channel,
-    "influencer": _ORDERS.c.influencer_id,
-    "video": _ORDERS.c.video_id,
+    "channel": _if_any(_ORDERS.c.channel),
+    "influencer": _if_any(_ORDERS.c.influencer_id),
+    "video": _if_any(_ORDERS.c.video_id),
     "membership": _ORDERS.c.membership,
     "dining": _ORDERS.c.dining,
     "province": _ORDERS.c.province,

@@ -13,7 +13,7 @@ from sqlmodel import Field
 
 from storage.encryption import EncryptedJson
 from storage.scoping import ScopedColumns
-from storage.tables import Table, gap_versions, instant, tie
+from storage.tables import Table, gap_versions, instant, text_or_none, tie
 
 NO_LINES = -(2**63)
 """How new the articles are of an order that nobody told any of."""
@@ -68,9 +68,9 @@ class OrderRow(ScopedColumns, Table, table=True):
     recorded_at: datetime = instant()
     parent_order_id: str | None = None
     group_id: str | None = None
-    channel: str | None = None
-    influencer_id: str | None = None
-    video_id: str | None = None
+    channel: str | None = text_or_none()
+    influencer_id: str | None = text_or_none()
+    video_id: str | None = text_or_none()
     membership: str | None = None
     dining: str | None = None
     province: str | None = None

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy import Table as TableOfRows
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from domain.customers.order_rows import NOBODY, SOLD_BY
 from domain.customers.records import Record, Shelf
 from domain.customers.tombstones import ErasedKey
 from storage.erasures import ErasedKeys
@@ -87,9 +88,7 @@ _COMPARED: Mapping[Shelf, _Compared] = {
             "created_at",
             "paid_at",
             "completed_at",
-            "channel",
-            "influencer_id",
-            "video_id",
+            *SOLD_BY,
             "coupon_ids",
         ),
         lines=True,
@@ -234,7 +233,11 @@ def _differences(shelf: Shelf) -> Any:
     is_missing = table.c[compared.key[0]].is_(None)
     differs: dict[str, ColumnElement[bool]] = {}
     for name in compared.fields:
-        differs[name] = and_(said(source.c[name]).is_not(None), table.c[name].is_distinct_from(source.c[name]))
+        # What nobody spoke of does not differ from what there is none of.
+        here: ColumnElement[Any] = table.c[name]
+        if name in SOLD_BY:
+            here = func.coalesce(here, literal(NOBODY))
+        differs[name] = and_(said(source.c[name]).is_not(None), here.is_distinct_from(source.c[name]))
     if compared.lines:
         differs["lines"] = and_(source.c.lines.is_not(None), _stored_lines(table) != source.c.lines)
     if compared.buyer:

@@ -203,7 +203,8 @@ _TAKE = """
         RETURNING order_key
     )
     SELECT o.id, o.account_id, o.order_id, o.identity_id, o.unit_path, o.status, o.currency, o.paid_minor,
-        o.postage_minor, o.created_at, o.paid_at, o.completed_at, o.told_at, o.channel, o.influencer_id
+        o.postage_minor, o.created_at, o.paid_at, o.completed_at, o.told_at, nullif(o.channel, ''),
+        nullif(o.influencer_id, '')
     FROM taken JOIN orders o ON o.id = taken.order_key
     ORDER BY o.id
 """

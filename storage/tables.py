@@ -5,7 +5,7 @@ import pkgutil
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, Integer, MetaData, text
+from sqlalchemy import DateTime, Dialect, Integer, MetaData, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -43,6 +43,23 @@ class Instant(TypeDecorator[datetime]):
     @override
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC)
+
+
+class TextOrNone(TypeDecorator[str]):
+    """A text that may be said to be none: so it is empty in the table, as NULL is “not said” there and filled by what
+    an older telling says. On this side both are None; SQL that asks whether there is one needs `nullif`."""
+
+    impl = String
+    cache_ok = True
+
+    @override
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value or None
+
+
+def text_or_none() -> Any:
+    """A column for a text that may be said to be none."""
+    return Field(default=None, sa_type=TextOrNone, nullable=True)
 
 
 def identifier() -> Any:

@@ -112,7 +112,7 @@ def page_events(record: Verified, account: Account) -> list[Event]:
 
 def _order_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
     order = read_order(item)
-    yield dated_order_event(order, record, account, field="update_time")
+    yield dated_order_event(order, record, account, field="update_time", says_who_sold=True)
     happened = changed_at(order.updated_at, record, "update_time")
     for parcel in _parcels(item, order, happened, account):
         yield tell_parcel(parcel, record, account)

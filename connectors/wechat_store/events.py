@@ -87,7 +87,7 @@ def _order_step(step: _Step, fields: Mapping[str, str], record: Verified, accoun
 
 def _listed_order(order: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
     read = read_order(order)
-    yield dated_order_event(read, record, account, field="update_time")
+    yield dated_order_event(read, record, account, field="update_time", says_who_sold=True)
     happened = changed_at(read.updated_at, record, "update_time")
     yield from _parcels(order, read, happened, record, account)
 

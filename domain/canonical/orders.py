@@ -84,6 +84,7 @@ class OrderData(Origin):
 
     parent_order_id: the main order of a group or of a split one. group_id: the group-buy. channel: what brought the
     buyer (a channel code, `live`, `short_video`). influencer_id, video_id: who and what showed the goods.
+    says_who_sold: these three are all there is to say, so that null is nobody, whoever was told before.
     membership: the platform's own grade of the buyer (`88VIP`). coupon_ids: coupons spent on it. dining: for caterers,
     `takeaway` or `dine_in`.
     """
@@ -107,6 +108,7 @@ class OrderData(Origin):
     channel: str | None = None
     influencer_id: str | None = None
     video_id: str | None = None
+    says_who_sold: bool = False
     membership: str | None = None
     coupon_ids: tuple[str, ...] = ()
     dining: Literal["takeaway", "dine_in"] | None = None

@@ -8,6 +8,11 @@ from domain.canonical import OrderData, RefundData, ShipmentData
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
 
+SOLD_BY = ("channel", "influencer_id", "video_id")
+"""What tells who sold an order."""
+NOBODY = ""
+"""Who sold it, where a telling says that nobody did; None is not said."""
+
 
 def order_row(data: OrderData, at: datetime) -> Row:
     """Key and values of an order. Platforms blank the receiver after shipping; nothing said keeps what was known."""
@@ -26,9 +31,7 @@ def order_row(data: OrderData, at: datetime) -> Row:
         "told_at": data.occurred_at or at,
         "parent_order_id": data.parent_order_id,
         "group_id": data.group_id,
-        "channel": data.channel,
-        "influencer_id": data.influencer_id,
-        "video_id": data.video_id,
+        **{name: getattr(data, name) or (NOBODY if data.says_who_sold else None) for name in SOLD_BY},
         "membership": data.membership,
         "dining": data.dining,
         "province": delivery.province if delivery else None,

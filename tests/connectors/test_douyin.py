@@ -172,6 +172,7 @@ def test_the_push_and_the_list_tell_of_one_event_and_the_list_knows_more() -> No
     assert (push.source, push.id, push.type) == (listed.source, listed.id, listed.type)
     assert listed.data["version"] > push.data["version"]
     assert listed.data["lines"][0]["title"] == "面膜"
+    assert (push.data["says_who_sold"], listed.data["says_who_sold"]) == (False, True)
 
 
 def test_of_two_states_within_one_second_the_later_is_the_newer() -> None:

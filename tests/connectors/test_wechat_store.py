@@ -106,6 +106,7 @@ def test_the_callback_and_the_order_that_is_read_are_one_event() -> None:
     (listed,) = read(ROW)
     assert (pushed.id, pushed.type) == (listed.id, listed.type)
     assert listed.data["version"] > pushed.data["version"]
+    assert (pushed.data["says_who_sold"], listed.data["says_who_sold"]) == (False, True)
 
 
 TEA = ROW["order_detail"]["product_infos"][0]

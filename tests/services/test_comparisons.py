@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
 from connectors.accounts import Account, secret_fields
 from connectors.loading import load_connectors
@@ -21,6 +22,7 @@ from services.pulls import PullService
 from simulator import trade
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.orders import OrderRow
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
@@ -119,6 +121,31 @@ async def test_what_decides_a_commission_is_compared_and_mended(
     await drained(live)
     again = await pulls.compare(name, stream)
     assert (again.missing, again.differing) == (0, 0)
+
+
+async def test_who_sold_an_order_is_taken_back_where_nobody_did(live: Database, world: Outside) -> None:
+    account = await connected(live, world, "douyin")
+    simulated = world.sim.app.state.world
+    with simulated.bulletin.quiet():
+        order = trade.pay(simulated, trade.place_order(simulated, account.slug))
+    pulls, name = PullService(live, CONNECTORS, Connections(live), world.link), f"douyin/{account.slug}"
+    await pulls.compare(name, "orders")
+    await drained(live)
+
+    async def as_read_before(change: str) -> None:
+        async with UnitOfWork(live) as work:
+            await work.session.execute(text(f"UPDATE orders SET {change} WHERE order_id = :order"), {"order": order.id})
+
+    await as_read_before("influencer_id = NULL, channel = NULL, video_id = NULL")
+    assert (await pulls.compare(name, "orders")).parts == {}, "nobody sold it, and nobody said who"
+    await as_read_before("influencer_id = 'i1', channel = 'live', video_id = '7301'")
+    found = await pulls.compare(name, "orders")
+    assert (found.differing, found.parts) == (1, {"influencer_id": 1, "channel": 1, "video_id": 1})
+    await drained(live)
+    async with UnitOfWork(live) as work:
+        row = (await work.session.scalars(select(OrderRow).where(col(OrderRow.order_id) == order.id))).one()
+        assert (row.influencer_id, row.channel, row.video_id) == (None, None, None)
+    assert (await pulls.compare(name, "orders")).parts == {}
 
 
 async def connected(live: Database, world: Outside, platform: str) -> Account:

@@ -226,6 +226,15 @@ async def test_a_key_that_is_said_late_finds_orders_that_were_nobodys_and_takes_
     assert (await counter.sold())["P1 paid"] == WHOLE
 
 
+async def test_an_order_that_was_taken_back_from_a_channel_is_found_by_no_later_key(counter: Counter) -> None:
+    await counter.told(an_order(channel="new", says_who_sold=True))
+    await counter.told(an_order(version=2, channel=None, says_who_sold=True))
+    await counter.register.set_keys(QIAN, [key("P2", "channel", "new")])
+    await counter.settle()
+    await counter.told(an_order(version=3, channel=None, status="shipped"))
+    assert await counter.sold() == {"S1 paid": WHOLE}
+
+
 async def test_orders_that_were_there_before_the_rules_are_found(database: Database) -> None:
     counter = Counter(database)
     await counter.told(an_order())

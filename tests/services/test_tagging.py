@@ -366,7 +366,7 @@ async def test_a_second_key_of_a_customer_counts(database: Database, clock: Step
 async def test_who_and_what_sold_the_goods_is_a_tag(database: Database, clock: SteppedClock) -> None:
     await publish(database, *SHIPPED)
 
-    def sold(number: str, **by: str) -> tuple[str, Any, dict[str, Any]]:
+    def sold(number: str, **by: Any) -> tuple[str, Any, dict[str, Any]]:
         name, at, data = order(number, clock.now)
         return name, at, {**data, **by}
 
@@ -380,6 +380,10 @@ async def test_who_and_what_sold_the_goods_is_a_tag(database: Database, clock: S
     first, second = sold("F1", influencer_id="70001"), sold("F2", influencer_id="70001")
     assert "+达人忠粉" in await happens(database, fan, key, first, second)
     assert "-达人忠粉" in await happens(database, fan, key, sold("F3", influencer_id="70002"))
+    viewer, sees = await somebody(database)
+    assert "+达人带货" in await happens(database, viewer, sees, sold("V1", influencer_id="70001", channel="live"))
+    nobodys = sold("V1", version=10**15, says_who_sold=True)
+    assert {"-达人带货", "-直播间"} <= set(await happens(database, viewer, sees, nobodys))
 
 
 async def test_who_opened_a_group_is_told_from_who_joined_it(database: Database, clock: SteppedClock) -> None:

@@ -56,6 +56,8 @@ ORDERS = saying(
     status=st.sampled_from(["unpaid", "paid", "closed"]),
     paid_minor=AMOUNTS,
     channel=WORDS,
+    influencer_id=WORDS,
+    says_who_sold=st.booleans(),
     close_reason=WORDS,
     paid_at=st.just(AT.isoformat()),
     coupon_ids=st.lists(WORDS, max_size=2),
@@ -152,6 +154,21 @@ async def test_of_what_the_newest_leaves_out_the_newer_word_counts(database: Dat
         assert (order["channel"], order["status"], order["version"]) == ("b", "shipped", 3)
         assert order["identity_id"] == (await known(database))["B2"]
         assert set(order["gap_versions"]) == {"channel", "buyer", "identity_id", "paid_at"}
+
+
+BY_SOMEBODY: Mapping[str, Any] = {"channel": "live", "influencer_id": "f1", "video_id": "7301"}
+
+
+async def test_who_sold_an_order_is_taken_back_by_a_newer_telling_that_says_so(database: Database) -> None:
+    told: Telling = ("order", 1, {"paid_minor": 1, **BY_SOMEBODY, "says_who_sold": True})
+    nobodys: Telling = ("order", 2, {"paid_minor": 1, "channel": "live", "says_who_sold": True})
+    short: Telling = ("order", 3, {"status": "shipped", "paid_minor": 1})
+    for tellings in permutations((told, nobodys, short)):
+        (order,) = await after(database, [[each] for each in tellings])
+        assert (order["channel"], order["influencer_id"], order["video_id"]) == ("live", None, None)
+    for tellings in permutations((told, short)):
+        (order,) = await after(database, [[each] for each in tellings])
+        assert {name: order[name] for name in BY_SOMEBODY} == BY_SOMEBODY, "an amount alone takes nothing back"
 
 
 async def test_an_order_whose_newest_telling_says_all_notes_nothing(database: Database) -> None:
