@@ -53,11 +53,11 @@ class Resolved:
 async def resolve_links(work: UnitOfWork, links: Collection[Pair], detail: Detail, fresh: Collection[int]) -> Resolved:
     """Look anew at all that hangs on new links, and move what belongs to somebody else now.
 
-    A link on which more than `MOST_HANGING` keys hang makes nobody one: it waits on the review list, its fresh keys
-    are customers of their own, and nothing else is read or held. fresh: keys that were stored a moment ago in this unit
-    of work, and whose place is no history yet.
+    A link on which more than `MOST_HANGING` keys hang makes nobody one with what was stored before: it waits on the
+    review list, fresh keys are who they are by the links among themselves, and nothing else is read or held. fresh:
+    keys that were stored a moment ago in this unit of work, and whose place is no history yet.
     """
-    links_of, resolved, tangled = IdentityLinks(work), Resolved(), set[int]()
+    links_of, resolved, tangled, apart = IdentityLinks(work), Resolved(), set[int](), list[Pair]()
     groups = [sorted(links)]
     while groups:
         group = groups.pop()
@@ -77,22 +77,24 @@ async def resolve_links(work: UnitOfWork, links: Collection[Pair], detail: Detai
                 groups += [open_ones[middle:], open_ones[:middle]]
         if left:
             tangled |= {*chain(*left)}
-            resolved.add(await _leave_apart(work, left, fresh))
+            apart += left
+            # What hangs together by keys that turn out to be a crowd's comes apart.
+            ends = await links_of.ends({*chain(*left)})
+            await mark_crowds(work, resolve({key: each.known for key, each in ends.keys.items()}, ends.links).crowded)
+    if apart:
+        resolved.add(await _leave_apart(work, apart, detail, frozenset(fresh).difference(resolved.customers)))
     return resolved
 
 
-async def _leave_apart(work: UnitOfWork, links: Sequence[Pair], fresh: Collection[int]) -> Resolved:
-    """Put links on the review list instead of following them. Keys that turned out to be a crowd's are noted here too,
-    so that what hangs together by them comes apart."""
-    ends = await IdentityLinks(work).ends({*chain(*links)})
-    await mark_crowds(work, resolve({key: each.known for key, each in ends.keys.items()}, ends.links).crowded)
-    alone = [key for key in ends.keys if key in fresh and ends.keys[key].home is None]
-    placed = [Placed(key, name, name) for key, name in zip(alone, await Customers(work).add(len(alone)), strict=True)]
-    await Identities(work).place(placed)
-    await IdentitySuggestions(work).add([Suggestion(low, high, "too_many_linked") for low, high in links])
-    log.warning("links are left for review, too much hangs on them", links=len(links), most=MOST_HANGING)
-    customers = {each.id: each.customer_id for each in placed}
-    return Resolved(customers, set(customers.values()))
+async def _leave_apart(work: UnitOfWork, links: Sequence[Pair], detail: Detail, fresh: frozenset[int]) -> Resolved:
+    """Follow links between fresh keys alone, all of them at once, so that one record's keys stay one person's; put the
+    others on the review list."""
+    component = await IdentityLinks(work).ends(fresh.intersection(chain(*links)))
+    resolved = await _resolve(work, component, "evidence", detail, fresh) if component.keys else Resolved()
+    open_ones = [Suggestion(low, high, "too_many_linked") for low, high in links if not fresh.issuperset((low, high))]
+    await IdentitySuggestions(work).add(open_ones)
+    log.warning("links are left for review, too much hangs on them", links=len(open_ones), most=MOST_HANGING)
+    return resolved
 
 
 async def resolve_again(work: UnitOfWork, seeds: Iterable[int], cause: Cause, detail: Detail) -> Resolved:

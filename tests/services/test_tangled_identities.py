@@ -38,9 +38,29 @@ async def test_beyond_the_bound_a_link_waits_for_review_and_makes_nobody_one(few
     got = await told(database, "T90 P0 D90", "J1 G1 P70")
     assert owner(got, "T90") != owner(await told(database, "P0"), "P0"), "a stranger is nobody's guess"
     assert {"P0 T90 too_many_linked"} <= await doubts(database)
-    assert await people(database) == before | {"G1 J1 P70"}, "who came in the same batch is found as ever"
+    assert await people(database) == before | {"D90 T90", "G1 J1 P70"}, "who came in the same batch is found as ever"
     again = await told(database, "T90 P0 D90")
     assert owner(again, "T90") == owner(got, "T90")
+
+
+async def test_new_keys_of_one_record_are_one_person_s_though_a_third_one_is_tangled(
+    few: None, database: Database
+) -> None:
+    for record in a_tangle(MOST + 6):
+        await told(database, record)
+    before, known_doubts = await people(database), await doubts(database)
+    # A second one in the batch has nothing in common with the first but the phone on which too much hangs.
+    got = await told(database, "U90 G90 P0", "U90 J90", "U91 G91 P0")
+    assert await people(database) == before | {"G90 J90 U90", "G91 U91"}
+    assert owner(got, "U90") == owner(await told(database, "G90"), "G90")
+    new_doubts = await doubts(database) - known_doubts
+    assert new_doubts == {"P0 U90 too_many_linked", "P0 U91 too_many_linked"}, "what is plain is nobody's question"
+    async with UnitOfWork(database) as work:
+        known = {row.customer_id for row in await work.session.scalars(select(IdentityRow))}
+        ids = {
+            each for (each,) in await work.session.execute(text("SELECT id FROM customers WHERE merged_into IS NULL"))
+        }
+    assert ids == known, "and no customer is left without a key"
 
 
 async def test_nothing_is_held_of_what_is_not_followed(few: None, database: Database) -> None:
