@@ -12,7 +12,9 @@ from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationPro
 from services.customer_tags import CustomerTagService
 from services.life_events import LifeEventService
 from storage.accounts import Accounts
+from storage.audit import AuditLog
 from storage.engine import Database
+from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
@@ -55,10 +57,11 @@ async def test_what_a_guide_heard_moves_the_rules_and_can_be_corrected(database:
         types = [each.removeprefix("tandem.") for each in await work.session.scalars(told)]
         rows = text("SELECT account_id, identity_id FROM interactions WHERE kind = 'life'")
         noted = (await work.session.execute(rows)).one()
-        audited = text("SELECT count(*) FROM audit_entries WHERE action = 'customer.life_event'")
-        assert await work.session.scalar(audited) == 2
+        entries = (await AuditLog(work).list(ROOT.scope, PageRequest(), target=f"customer:{person.customer}")).items
     assert types.count("life.event") == 2
     assert {"customer.tag-gained", "customer.tag-lost"} <= set(types), "flows hear of it at once"
+    told_of = [(entry.actor, entry.detail) for entry in entries if entry.action == "customer.life_event"]
+    assert told_of == [("guide", {"account": CORP})] * 2, "what was heard stands where an erasure finds it"
     assert tuple(noted) == (CORP, person.keys["contact"]), "one row, at the key that nobody shares"
 
 
