@@ -1,8 +1,9 @@
 """Bring a database to the newest schema.
 
 One linear chain of hand-written revisions in `versions/NNNN_name.py`; `revision` is the number, `down_revision` the one
-before. A revision only goes forward: a wrong one is followed by a right one. After the last revision the grants of the
-application role are set anew, so that a new table needs no line for them.
+before. A revision only goes forward: a wrong one is followed by a right one. Each is committed by itself, so that what
+one locks is free again before the next begins, and a chain that broke off goes on from there. After the last revision
+the grants of the application role are set anew, so that a new table needs no line for them.
 """
 
 import logging
@@ -53,19 +54,22 @@ REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM tandem_app;
 def upgrade(database_url: str) -> None:
     """Bring the database at a libpq address to the newest schema; does nothing when it is there already.
 
-    Safe to call from several processes at once: the second one waits for the first.
+    Safe to call from several processes at once: the second one waits for the first. When a revision fails, those before
+    it stay, and the next call begins with it.
 
     :raises UnavailableProblem: the server cannot be reached.
     :raises ConfigurationProblem: wrong address, a server older than 18, or a login that may not do this.
     :raises ConflictProblem: another migration took too long, or the database belongs to a newer Tandem.
     """
-    with _connected(database_url) as engine, _only_one_at_a_time(engine), engine.connect() as connection:
-        with connection.begin():
+    with _connected(database_url) as engine, _only_one_at_a_time(engine):
+        with engine.connect() as connection:
             _refuse_newer_schema(connection)
+        # Alembic leaves it to whoever began a transaction to commit, so the connection comes to it without one.
+        with engine.connect() as connection:
             configuration = _configuration()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
-        with connection.begin():
+        with engine.begin() as connection:
             connection.execute(text(_GRANTS))
 
 

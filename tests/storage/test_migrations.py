@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, PrimaryKeyConstraint, Table, UniqueConstraint, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
 
 from domain.problems import ConfigurationProblem, ConflictProblem, UnavailableProblem
 from runtime.embedded import EmbeddedPostgres
@@ -82,6 +83,22 @@ async def test_two_upgrades_at_once_do_the_work_once(empty_database_url: str) ->
     assert pending(empty_database_url) == ()
     with create_engine(sqlalchemy_url(empty_database_url), poolclass=NullPool).connect() as connection:
         assert set(load_tables().tables) <= set(inspect(connection).get_table_names())
+
+
+def test_a_chain_that_breaks_off_keeps_what_was_done_and_goes_on_from_there(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        # In the way of 0067.
+        connection.execute("CREATE TABLE payout_receivers ()")
+        with pytest.raises(DBAPIError, match="payout_receivers"):
+            upgrade(empty_database_url)
+        assert pending(empty_database_url)[0] == "0067_payout_receivers"
+        index = "SELECT FROM pg_indexes WHERE indexname = 'ix_inbox_waiting_shop'"
+        assert connection.execute(index).fetchone() is not None, "what 0066 did stays"
+        connection.execute("DROP TABLE payout_receivers")
+        upgrade(empty_database_url)
+        assert pending(empty_database_url) == ()
+        granted = "SELECT has_table_privilege('tandem_app', 'payout_receivers', 'INSERT')"
+        assert connection.execute(granted).fetchone() == (True,)
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
