@@ -113,14 +113,16 @@ class HumanTaskSteps:
                     "change the definition.",
                 )
             )
-        run = await Runs(work).row(request.run_id)
+        # Held, so that whoever lets runs follow customers who part comes before this task or after it.
+        run = await Runs(work).row(request.run_id, for_update=True)
         place = run.placement if run is not None else Placement()
         return HumanTaskRow(
             id=request.task_id,
             run_id=request.run_id,
             name=request.name,
             reference=request.reference,
-            subject=request.subject,
+            # Whose the run is may have changed since it began.
+            subject=run.subject if run is not None and run.subjects else request.subject,
             queue=arguments.queue,
             title=arguments.title,
             form_name=form_name,

@@ -69,6 +69,12 @@ _FOLLOW = """
     FROM named WHERE runs.id = named.id
     RETURNING runs.id
     """.replace("{records}", _RECORDS)
+# A statement of its own: it sees tasks that were opened while the runs were waited for.
+_FOLLOW_TASKS = """
+    UPDATE human_tasks SET subject = runs.subject FROM runs
+    WHERE runs.id = ANY(%(runs)b::text[]) AND human_tasks.run_id = runs.id
+        AND human_tasks.subject = ANY(%(names)b::text[]) AND human_tasks.subject <> runs.subject
+    """
 
 
 class RunOwners(Repository):
@@ -90,12 +96,15 @@ class RunOwners(Repository):
         """Let runs that name one of these customers name the one whose they are today, and no other of them; the runs.
         contacts: customers by a subject that is one of their keys, and that key's scope.
 
-        A run about neither a record nor a contact stays with whom it named first.
+        A run about neither a record nor a contact stays with whom it named first. Human tasks go with their run.
         """
         subjects, scopes = zip(*contacts, strict=True) if contacts else ((), ())
         given = {"ids": list(ids), "names": _names(ids), "contacts": list(subjects), "scopes": list(scopes)}
         rows = await fetch(self.work, _FOLLOW, {**given, "customers": list(contacts.values())})
-        return {run_id for (run_id,) in rows}
+        runs = [run_id for (run_id,) in rows]
+        if runs:
+            await fetch(self.work, _FOLLOW_TASKS, {"runs": runs, "names": given["names"]})
+        return set(runs)
 
 
 def _names(ids: Collection[UUID]) -> list[str]:

@@ -16,6 +16,7 @@ from services.export import HISTORY, ExportService
 from services.profiles import ProfileService
 from services.tag_book import StoredTags
 from storage.engine import Database
+from storage.human_tasks import TaskFilter
 from storage.identities import IdentityRow
 from storage.paging import PageRequest
 from storage.runs import RunRow
@@ -24,6 +25,7 @@ from tests.clock import SteppedClock
 from tests.services.enrolling import a_flow, an_order, runs, tagged, take_in
 from tests.services.house import ADMIN, House, eventually
 from tests.services.test_erasure import house
+from workflows.messages import OpenHumanTask
 
 __all__ = ["house"]
 
@@ -116,6 +118,38 @@ async def test_erasing_one_leaves_the_runs_of_the_other(
     assert (await row_of(house, both[1])).ended_at is None, "nobody cancelled it"
     assert await seen(house, wife) == {both[1]}
     assert {run.id for run in await runs(house, "refund")} == {both[1]}
+
+
+async def test_a_person_s_step_goes_with_its_run_to_whom_the_order_belongs(
+    house: House, clock: SteppedClock, both: tuple[str, str]
+) -> None:
+    """A list by customer shows it under them; erasing the other one takes nothing out of what is still to be done."""
+    together = (await customers_of(house.database))["husband-1"]
+    named = f"customer:{together}"
+    async with UnitOfWork(house.database) as work:
+        for run_id in both:
+            (await work.session.get_one(RunRow, run_id)).subject = named
+    for number, run_id in enumerate(both):
+        await house.steps.open(a_step(f"before-{number}", run_id, named))
+    owners = await part(house)
+    for number, run_id in enumerate(both):
+        # The runs themselves still have the name that they began with.
+        await house.steps.open(a_step(f"after-{number}", run_id, named))
+    for number, owner in enumerate(owners):
+        assert await steps_of(house, f"customer:{owner}") == {f"before-{number}", f"after-{number}"}
+    other = 1 - owners.index(together)
+    await erase(house, clock, together)
+    assert await steps_of(house, f"customer:{owners[other]}") == {f"before-{other}", f"after-{other}"}
+
+
+def a_step(task_id: str, run_id: str, subject: str) -> OpenHumanTask:
+    arguments = {"queue": "warehouse", "title": "验货", "form": {"type": "object"}}
+    return OpenHumanTask(task_id, run_id, "check", "/do/0/check", subject, arguments, "2026-11-11T00:00:00.000Z")
+
+
+async def steps_of(house: House, subject: str) -> set[str]:
+    page = await house.human_tasks.search(ADMIN, TaskFilter(subject=subject), PageRequest())
+    return {task.id for task in page.items}
 
 
 async def test_a_run_that_still_names_the_other_by_mistake_is_not_erased_with_them(
