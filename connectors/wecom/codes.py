@@ -4,7 +4,10 @@ from connectors.errors import CodeMeaning
 from domain.problems import Text
 
 NOT_A_CONTACT = 84061
+NO_SUCH_CUSTOMER = 40096
 NOBODY_REACHABLE = 41048
+NO_SUCH_MEMBER = 40003
+MEMBER_OUT_OF_SCOPE = 60011
 
 CODES = {
     -1: CodeMeaning("busy", Text("平台系统繁忙", "The platform is busy"), retry_after_s=2.0),
@@ -20,16 +23,18 @@ CODES = {
     NOT_A_CONTACT: CodeMeaning(
         "not_found", Text("不是企业的客户，或已解除好友关系", "Not a contact, or no longer one")
     ),
-    40096: CodeMeaning("not_found", Text("没有这个客户", "There is no such customer")),
+    NO_SUCH_CUSTOMER: CodeMeaning("not_found", Text("没有这个客户", "There is no such customer")),
     NOBODY_REACHABLE: CodeMeaning("not_found", Text("没有可以送达的客户", "No customer can be reached")),
-    40003: CodeMeaning("invalid", Text("成员 userid 不存在", "There is no such member")),
+    NO_SUCH_MEMBER: CodeMeaning("invalid", Text("成员 userid 不存在", "There is no such member")),
     40056: CodeMeaning("invalid", Text("应用的 agent_id 不正确", "Wrong agent_id")),
     40058: CodeMeaning("invalid", Text("参数不正确", "A parameter is wrong")),
     40068: CodeMeaning("conflict", Text("标签已被删除", "The tag was deleted")),
     40071: CodeMeaning("conflict", Text("同组已有同名标签", "The group has a tag of that name")),
     47001: CodeMeaning("invalid", Text("参数格式不正确", "The parameters have a wrong format")),
     48002: CodeMeaning("permission", Text("应用没有该接口的权限", "The application may not use this interface")),
-    60011: CodeMeaning("permission", Text("应用无权操作该成员", "The member is outside the application's scope")),
+    MEMBER_OUT_OF_SCOPE: CodeMeaning(
+        "permission", Text("应用无权操作该成员", "The member is outside the application's scope")
+    ),
     60020: CodeMeaning("address", Text("服务器 IP 不在应用的可信 IP 中", "The server's IP is not a trusted one")),
     301002: CodeMeaning("permission", Text("应用无权访问", "The application has no access")),
 }

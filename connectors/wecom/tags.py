@@ -7,11 +7,13 @@ from connectors.errors import missing_in_answer
 from connectors.lookups import Marked
 from connectors.reading import mapping, text
 from connectors.wecom.api import PLATFORM, WecomApi
-from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from connectors.wecom.codes import MEMBER_OUT_OF_SCOPE, NO_SUCH_CUSTOMER, NO_SUCH_MEMBER, NOT_A_CONTACT
+from domain.problems import ConflictProblem, ProblemError
 from domain.tags.sharing import Change, TagName
 
-_OF_THE_MEMBER = (NotFoundProblem, AuthorizationProblem, ValidationProblem)
-"""They are no contact any more, outside of the application's scope, or have left the corp."""
+_OF_THE_MEMBER = frozenset(map(str, (NOT_A_CONTACT, NO_SUCH_CUSTOMER, NO_SUCH_MEMBER, MEMBER_OUT_OF_SCOPE)))
+"""They are no contact any more, have left the corp, or are outside of the application's scope. Every other code tells
+of something that all members have: asking for the next one would only be refused again."""
 
 
 class CorpTags:
@@ -60,7 +62,10 @@ class CorpTags:
         raise missing_in_answer(PLATFORM, "tag_group.tag")
 
     async def change(self, external_userid: str, changes: Mapping[str, Change]) -> Marked:
-        """Set and take tags at the contacts of several members; one who is out of reach holds up no other."""
+        """Set and take tags at the contacts of several members; one who is out of reach holds up no other.
+
+        Raises what the platform refuses for every member alike.
+        """
         wanted = sorted({key for change in changes.values() for key in change.add})
         known = {key: number for number, key in (await self.names()).items()} if wanted else {}
         numbers = {TagName(*key): known.get(key) or (await self.ensure(*key))[0] for key in wanted}
@@ -73,8 +78,8 @@ class CorpTags:
                 payload["remove_tag"] = list(change.remove)
             try:
                 await self._api.change("externalcontact/mark_tag", payload)
-            except _OF_THE_MEMBER as problem:
-                if problem.problem.as_dict().get("cause") == "address":
+            except ProblemError as problem:
+                if problem.problem.as_dict().get("platform_code") not in _OF_THE_MEMBER:
                     raise
                 refused[member] = problem
         return Marked(numbers, refused)

@@ -43,10 +43,11 @@ class App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """An employee who may have customers."""
+    """An employee who may have customers. in_scope: whether the corp's applications may act for them."""
 
     userid: str
     name: str
+    in_scope: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

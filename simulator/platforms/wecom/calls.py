@@ -37,6 +37,7 @@ MESSAGES = {
     45033: "api concurrent out of limit",
     47001: "data format error",
     48002: "api forbidden",
+    60011: "no privilege to access/modify contact/party/agent",
     60020: "not allow to access from your ip",
     84061: "not external contact",
 }

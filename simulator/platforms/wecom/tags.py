@@ -45,7 +45,10 @@ def add_corp_tag(call: Call) -> Json:
 
 
 def mark_tag(call: Call) -> Json:
-    """Sets and takes corp tags of one employee's customer; only what changes is an effect."""
+    """Sets and takes corp tags of one employee's customer; only what changes is an effect.
+
+    40003 for an employee who left the corp, 60011 for one outside of the applications' scope.
+    """
     userid, external_userid = call.text("userid"), call.text("external_userid")
     added, removed = call.texts("add_tag"), call.texts("remove_tag")
     if not added and not removed:
@@ -81,6 +84,11 @@ def _markable(call: Call, userid: str, external_userid: str, tag_ids: set[str]) 
     mine = friendships(call, external_userid, userid)
     if not mine:
         raise ErrCode(84061)
+    member = next((staff for staff in call.corp.staff if staff.userid == userid), None)
+    if member is None:
+        raise ErrCode(40003)
+    if not member.in_scope:
+        raise ErrCode(60011)
     if not tag_ids <= {tag.id for group in _groups(call) for tag in group.tags}:
         raise ErrCode(40068)
     return mine[0]
