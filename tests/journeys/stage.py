@@ -61,7 +61,11 @@ class Stage:
         os.environ.update(TANDEM_DATA_DIR=str(house.data_dir), TANDEM_SIMULATOR_URL=house.simulator_url)
         self.database: Database = open_database(connected_settings())
         self.admin = Client(house.api_url, house.tokens()["admin"], self.repeats, self.surprises)
-        self.outside = httpx.AsyncClient(base_url=f"{house.simulator_url}/_sim", timeout=60, trust_env=False)
+        # A connection for each request: the simulator closes those that were idle, just when the next one is asked.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self.outside = httpx.AsyncClient(
+            base_url=f"{house.simulator_url}/_sim", timeout=60, trust_env=False, limits=once
+        )
         self._hooks = httpx.AsyncClient(base_url=house.api_url, timeout=20, trust_env=False)
 
     async def __aenter__(self) -> Self:
