@@ -86,7 +86,8 @@ class CallBinder:
                 envelope.idempotency_key, False, envelope.run_id, envelope.reference, envelope.subject
             )
             return (await implementation(arguments, context)).model_dump(mode="json")
-        return await self._perform_once(call, implementation, envelope)
+        with acting_for(call.timeout_s):
+            return await self._perform_once(call, implementation, envelope)
 
     async def _arguments(self, call: AnyCall, envelope: CallEnvelope) -> Any:
         return call.parse_arguments(await self._secrets.reveal(envelope.arguments))
@@ -119,17 +120,18 @@ class CallBinder:
         try:
             with nothing_sent():
                 arguments = await self._arguments(call, envelope)
-            with acting_for(call.timeout_s):
-                result = (await implementation(arguments, context)).model_dump(mode="json")
+            result = (await implementation(arguments, context)).model_dump(mode="json")
         except ProblemError as error:
             outcome = _outcome(error.problem, resumed=context.resumed)
             # Of what is tried again anyway, the platform is asked again.
             is_open = context.resumed and _passes(error.problem)
-            async with UnitOfWork(self._database) as work:
-                if is_open or outcome != "not_done":
-                    await Effects(work).mark_unknown(key, error.problem.as_dict(), begun.attempts, acted=acting.began)
-                else:
-                    await Effects(work).fail(key, error.problem.as_dict(), begun.attempts)
+            # One that got no further than looking for earlier ones leaves what is known of those as it is.
+            if acting.began:
+                async with UnitOfWork(self._database) as work:
+                    if is_open or outcome != "not_done":
+                        await Effects(work).mark_unknown(key, error.problem.as_dict(), begun.attempts)
+                    else:
+                        await Effects(work).fail(key, error.problem.as_dict(), begun.attempts)
             if outcome == "unknown":
                 raise still_unknown(error) from error
             raise

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from activities.binding import Activity, CallBinder, CallContext
+from connectors.acting import TooLate
 from connectors.http import Link
 from connectors.messages import deliver, delivered
 from connectors.templates import TemplateRenderer
@@ -65,6 +66,9 @@ async def send_once(
                 output = SendOutput(sent=False, skipped_reason=refusal)
             else:
                 output = await deliver(client, request, await render(), key=cause.key)
+        except TooLate:
+            # Who has taken over may be sending it by now: it goes on to count.
+            raise
         except ProblemError as error:
             if _did_not_go_out(error.problem):
                 with suppress(UnavailableProblem):

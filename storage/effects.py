@@ -125,11 +125,11 @@ class Effects(Repository):
             return Begun("recorded", row.answer, row.attempts)
         was_cut_off = row.state == "started"
         attempted = Attempted(row.started_at, row.changed_at + acts_for if was_cut_off else row.changed_at)
-        row.request_digest, row.state, row.answer = request_digest, "started", None
         row.attempts += 1
         if was_failed:
             row.started_at = self.now
         if was_failed or not searches:
+            row.request_digest, row.state, row.answer = request_digest, "started", None
             row.changed_at = self.now
         await self.session.flush()
         return Begun("new" if was_failed else "resumed", attempts=row.attempts, attempted=attempted)
@@ -147,6 +147,7 @@ class Effects(Repository):
                 retryable=True,
                 outcome="unknown",
             )
+        row.state, row.answer = "started", None
         row.started_at = row.changed_at = self.now
         await self.session.flush()
 
@@ -158,19 +159,15 @@ class Effects(Repository):
         """Record that it certainly did not happen, unless a later attempt has begun: of that nobody knows yet."""
         await self._settle(key, "failed", problem, attempt)
 
-    async def mark_unknown(self, key: str, problem: dict[str, Any], attempt: int, *, acted: bool = True) -> None:
-        """Record that nobody knows whether it happened; as `fail`. acted: whether this attempt may have done it."""
-        await self._settle(key, "unknown", problem, attempt, acted=acted)
+    async def mark_unknown(self, key: str, problem: dict[str, Any], attempt: int) -> None:
+        """Record that nobody knows whether it happened; as `fail`."""
+        await self._settle(key, "unknown", problem, attempt)
 
-    async def _settle(
-        self, key: str, state: EffectState, answer: Any, attempt: int | None = None, *, acted: bool = True
-    ) -> None:
+    async def _settle(self, key: str, state: EffectState, answer: Any, attempt: int | None = None) -> None:
         row = await self._row(key)
         if row.state == "finished" or attempt not in (None, row.attempts):
             return
-        row.state, row.answer = state, answer
-        if acted:
-            row.changed_at = self.now
+        row.state, row.answer, row.changed_at = state, answer, self.now
         await self.session.flush()
 
     async def _row(self, key: str) -> EffectRow:

@@ -59,25 +59,33 @@ async def test_an_effect_knows_when_those_attempts_were_at_work_that_may_have_do
 async def test_an_attempt_that_only_looks_for_earlier_ones_is_not_looked_for(
     database: Database, clock: SteppedClock
 ) -> None:
+    may_act = timedelta(seconds=40)
+
     async def begin() -> Begun:
         clock.advance(minutes=10)
         async with UnitOfWork(database) as work:
-            return await Effects(work).begin(KEY, "send", "sha256:a", searches=True)
+            return await Effects(work).begin(KEY, "send", "sha256:a", searches=True, acts_for=may_act)
 
     await begin()
     first = clock.now
-    for attempt in range(2, 5):
-        assert (await begin()).attempted == Attempted(first, first), "also of one that was cut off while it looked"
-        async with UnitOfWork(database) as work:
-            await Effects(work).mark_unknown(KEY, {"status": 429}, attempt, acted=False)
-    await begin()
+    for _ in range(3):
+        assert (await begin()).attempted == Attempted(first, first + may_act), "the first was cut off, and may act"
     async with UnitOfWork(database) as work:
-        await Effects(work).acts(KEY, 5)
+        await Effects(work).mark_unknown(KEY, {"status": 504}, 4)
+    over = clock.now
+    for _ in range(2):
+        assert (await begin()).attempted == Attempted(first, over), "it said what it knows"
+    async with UnitOfWork(database) as work:
+        await Effects(work).acts(KEY, 6)
     acted = clock.now
     clock.advance(minutes=1)
     async with UnitOfWork(database) as work:
-        await Effects(work).mark_unknown(KEY, {"status": 504}, 5)
+        await Effects(work).mark_unknown(KEY, {"status": 504}, 6)
     assert (await begin()).attempted == Attempted(acted, acted + timedelta(minutes=1)), "earlier ones did nothing"
+    async with UnitOfWork(database) as work:
+        await Effects(work).acts(KEY, 7)
+    acted = clock.now
+    assert (await begin()).attempted == Attempted(acted, acted + may_act), "cut off after it began to act"
 
 
 async def test_an_attempt_that_was_overtaken_neither_acts_nor_says_what_became_of_it(database: Database) -> None:
