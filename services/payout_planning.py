@@ -33,7 +33,7 @@ from storage.payees import Payees
 from storage.payout_batches import Owed, PayoutBatches, PayoutBatchRow
 from storage.payout_receivers import PayoutReceivers
 from storage.payouts import OmissionRow, PayoutRow, Payouts
-from storage.planner_statistics import PlannerStatistics
+from storage.planner_statistics import count_settlements
 from storage.unit_of_work import UnitOfWork
 
 PARTS = 16
@@ -82,8 +82,7 @@ class PayoutPlanning:
 
     async def finish_plan(self, batch_id: UUID) -> None:
         """Spread the payouts over days as the rails' quotas want it, and note what it comes to."""
-        async with UnitOfWork(self._database) as work:
-            await PlannerStatistics(work).count_settlements()
+        await count_settlements(self._database)
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id, for_update=True)
             if batch.state != "planning":
@@ -126,8 +125,7 @@ class PayoutPlanning:
 
     async def finish_reserving(self, batch_id: UUID) -> None:
         """Let the rails begin, from today on."""
-        async with UnitOfWork(self._database) as work:
-            await PlannerStatistics(work).count_settlements()
+        await count_settlements(self._database)
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id, for_update=True)
             if batch.state == "reserving":

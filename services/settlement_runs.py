@@ -31,7 +31,7 @@ from storage.paging import Page, PageRequest
 from storage.payee_terms import PayeeTermBook
 from storage.payees import Payees
 from storage.payout_batches import PayoutBatches
-from storage.planner_statistics import PlannerStatistics
+from storage.planner_statistics import count_settlements
 from storage.settlement_booking import Difference, SettlementBooking
 from storage.settlement_overlaps import SettlementOverlaps
 from storage.settlement_periods import SettlementPeriodRow, SettlementPeriods
@@ -177,8 +177,7 @@ class SettlementRunService:
 
     async def finish(self, run_id: UUID) -> None:
         """Note that a run is booked. Raises ConflictProblem while a part is missing, or the sums do not tie."""
-        async with UnitOfWork(self._database) as work:
-            await PlannerStatistics(work).count_settlements()
+        await count_settlements(self._database)
         async with UnitOfWork(self._database) as work:
             run = await _run(work, run_id, "to change")
             if run.state == "booked":

@@ -17,9 +17,9 @@ def upgrade() -> None:
         CREATE FUNCTION count_settlements() RETURNS void LANGUAGE plpgsql
             SECURITY DEFINER SET search_path = pg_catalog, public AS $$
         BEGIN
-            ANALYZE ONLY public.sales;
             ANALYZE public.settlement_members, public.settlement_passed, public.settlement_earnings,
                 public.ledger_accounts, public.transfers, public.payouts, public.payout_omissions;
+            ANALYZE ONLY public.sales;
         END $$
         """
     )
