@@ -127,7 +127,7 @@ async def never_paid_payout(work: UnitOfWork, row: BreakRow) -> PayoutRow:
     :raises ConflictProblem: it is none of those, or a bill tells that money left for it.
     """
     payout = await overdue_payout(work, row)
-    if await Bills(work).transferred(None, {payout.number, payout.rail_number or payout.number}):
+    if (await Bills(work).transferred(None, {payout.number, payout.rail_number or payout.number}) or 0) > 0:
         raise ConflictProblem(
             Text(
                 "账单或银行流水里有这笔付款付出的钱，不能认定为未付；请按已付（paid-after-all）说明，"

@@ -8,7 +8,7 @@ A bank's answer and its statement tell of the same money, each by a break of its
 and taken again tells of it once more. So nothing is booked by a break while the books hold what is told already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from domain.problems import ConflictProblem, Text
@@ -118,11 +118,11 @@ async def _book_payment(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> b
         # Of what a bank answers its serial stands there; of bills what might belong together.
         Payouts(work).pay_after_all(payout, row.suggestion if row.account == BANK else None)
         return True
-    told = await _told_minor(work, row, payout)
-    if told is None:
+    # Where bills tell of the payout, they are believed: a serial may be of a payment that came back.
+    told = await Bills(work).transferred(None, _numbers(payout))
+    is_new = told is None or told >= (2 + await extra_payments(work, payout)) * payout.amount_minor
+    if is_new and row.account == BANK:
         is_new = await _answered_once_more(work, row, payout) > await times_once_more(work, payout)
-    else:
-        is_new = told >= (2 + await extra_payments(work, payout)) * payout.amount_minor
     if is_new:
         await settle_once_more(work, payout)
     return is_new
@@ -132,7 +132,12 @@ async def _told_minor(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> int
     """What left for a payout less what came back, as the bills tell that a break is of; None of a bank's answer."""
     if row.account == BANK:
         return None
-    return await Bills(work).transferred([row.account], {payout.number, payout.rail_number or payout.number})
+    return await Bills(work).transferred([row.account], _numbers(payout))
+
+
+def _numbers(payout: PayoutRow) -> Collection[str]:
+    """What bills call it."""
+    return {payout.number, payout.rail_number or payout.number}
 
 
 async def _answered_once_more(work: UnitOfWork, row: BreakRow, payout: PayoutRow) -> int:

@@ -274,11 +274,10 @@ class Payouts(Repository):
 
     def pay_after_all(self, row: PayoutRow, rail_number: str | None) -> bool:
         """Write that a locked payout was paid although it had failed, which is known since now; False when it had
-        not. rail_number: the rail's own number of it, where it is said. A bank's is of one attempt, and where it is not
-        said, that of the failure is no more the payment's than the next that the bank will say."""
+        not. rail_number: the rail's own number of it, where it is said."""
         if row.state not in ("failed", "cancelled"):
             return False
-        row.rail_number = rail_number if row.rail == "bank" else rail_number or row.rail_number
+        row.rail_number = rail_number or row.rail_number
         row.state, row.reason, row.changed_at, row.ended_at = "paid", "paid-after-all", self.now, self.now
         return True
 

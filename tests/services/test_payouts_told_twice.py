@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.accounts import NewAccount
 from domain.ids import content_digest
 from domain.problems import ConflictProblem
-from domain.settlement.bills import BillLine
+from domain.settlement.bills import BillLine, Direction
 from services.bill_corrections import BillCorrections
 from services.bill_terms import BillTerms, BillTermsService
 from services.bills import take
@@ -239,6 +239,8 @@ async def test_the_serial_of_what_came_back_is_not_that_of_the_next_payment(bank
     await bank.states(TODAY, bank.out(2), bank.back(3, TODAY), bank.out(4))
     await bank.said(POS)
     assert (await bank.payable(), await bank.state()) == (0, "paid")
+    await bank.answers(PAID_1)
+    assert await bank.open() == [], "handed in again, it changes nothing"
     await bank.answers(("P1", "成功", "687.65", "S2", ""))
     await bank.said(BANK)
     assert (await bank.payable(), await bank.state()) == (0, "paid"), "the statement told of that payment"
@@ -258,10 +260,14 @@ async def test_one_return_that_both_tell_of_is_booked_once(bank: Bank, first: st
     assert await untied(bank.cashier) == []
 
 
-@pytest.mark.parametrize("came_back", [False, True])
-async def test_nobody_says_that_a_payout_was_never_paid_which_the_statement_has(bank: Bank, came_back: bool) -> None:
+@pytest.mark.parametrize(
+    ("directions", "came_back"), [(["out"], False), (["out", "in"], True), (["in"], True)], ids=str
+)
+async def test_nobody_says_that_a_payout_was_never_paid_which_the_statement_has(
+    bank: Bank, directions: list[Direction], came_back: bool
+) -> None:
     number, amount = bank.cashier.numbers["P3"], AMOUNTS["P3"]
-    lines = [moved(2, number, amount, "out", TODAY), *([moved(3, number, amount, "in", TODAY)] if came_back else [])]
+    lines = [moved(line, number, amount, direction, TODAY) for line, direction in enumerate(directions, 5)]
     await bank.states(TODAY, bank.out(4), *lines)
     bank.cashier.office.clock.advance(days=11)
     async with UnitOfWork(bank.cashier.database) as work:
