@@ -122,6 +122,8 @@ def _sources(detail: Mapping[str, Any], lines: Sequence[OrderLine]) -> list[Mapp
     sold = [line.sku_id for line in lines if line.total_minor] or [line.sku_id for line in lines]
     named = [(sku, each) for each in told if (sku := optional_text(each, "sku_id", limit=64)) not in (None, "0")]
     if not named:
+        if len(told) == len(lines):
+            told = [each for each, line in zip(told, lines, strict=True) if line.sku_id in sold]
         return [*told, *({} for _ in sold[len(told) :])]
     return [found for wanted in sold for found in ([each for sku, each in named if sku == wanted] or [{}])]
 
