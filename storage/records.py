@@ -26,6 +26,7 @@ from sqlalchemy import Table as TableOfRows
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import BigInteger
 
+from domain.customers.order_rows import SOLD_BY
 from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.article_categories import ArticleCategories
@@ -63,9 +64,7 @@ _ORDER_DETAILS = (
     "completed_at",
     "parent_order_id",
     "group_id",
-    "channel",
-    "influencer_id",
-    "video_id",
+    *SOLD_BY,
     "membership",
     "dining",
     "province",
