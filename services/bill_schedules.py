@@ -18,7 +18,8 @@ from temporalio.client import (
 
 from connectors.registry import ConnectorRegistry
 from domain.access import Scope
-from services.orchestrator import DEADLINE_S, problems
+from services.orchestrator import problems
+from services.temporal_schedules import SCHEDULE_DEADLINE, delete_schedule
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.paging import LARGEST_PAGE, PageRequest
@@ -29,7 +30,6 @@ PREFIX = "bills/"
 AT = "30 10 * * *"
 _JITTER = timedelta(minutes=15)
 _CATCH_UP = timedelta(hours=12)
-_DEADLINE = timedelta(seconds=DEADLINE_S)
 
 
 class BillSchedules:
@@ -47,11 +47,11 @@ class BillSchedules:
         """
         wanted = {f"{PREFIX}{each.account_id}": each for each in await self._wanted()}
         with problems("schedules"):
-            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)}
+            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=SCHEDULE_DEADLINE)}
             for identity in wanted.keys() - known:
                 try:
                     await self._client.create_schedule(
-                        identity, _schedule(identity, wanted[identity]), rpc_timeout=_DEADLINE
+                        identity, _schedule(identity, wanted[identity]), rpc_timeout=SCHEDULE_DEADLINE
                     )
                 except ScheduleAlreadyRunningError:
                     continue
@@ -59,7 +59,7 @@ class BillSchedules:
                 platform = identity.removeprefix(PREFIX).partition("/")[0]
                 # Those of a platform that only newer processes know are left to them.
                 if identity.startswith(PREFIX) and platform in self._connectors:
-                    await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
+                    await delete_schedule(self._client, identity)
         return len(wanted)
 
     async def _wanted(self) -> list[AccountBills]:

@@ -1,8 +1,8 @@
 """When platforms are read again: a Temporal Schedule for every stream of every connected account.
 
 It is read as soon as the account is connected, then as often as its connector says (`Stream.read_every`, mostly five
-minutes); once a night, in the quiet hours, the
-last two days are compared. A stroke that comes while the one before is still at work is left out.
+minutes); once a night, in the quiet hours, the last two days are compared. A stroke that comes while the one before is
+still at work is left out.
 
 Where a push says that a stream has something new, it is read at once, out of turn; while it is being read, once more
 afterwards, however many say so meanwhile. What gets lost of this waits for the next stroke.
@@ -32,7 +32,8 @@ from temporalio.client import (
 from connectors.registry import ConnectorRegistry
 from domain.access import Scope
 from domain.problems import ProblemError
-from services.orchestrator import DEADLINE_S, problems
+from services.orchestrator import problems
+from services.temporal_schedules import SCHEDULE_DEADLINE, change_schedule, delete_schedule
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.paging import LARGEST_PAGE, PageRequest
@@ -44,7 +45,6 @@ _COMPARED_EVERY = timedelta(days=1)
 COMPARED_AT = timedelta(hours=19, minutes=30)
 """Into the day, UTC: half past three at night in China."""
 
-_DEADLINE = timedelta(seconds=DEADLINE_S)
 _APART_S = 1.0
 """Between two readings of a stream out of turn that one process asks for."""
 
@@ -92,7 +92,7 @@ class PullSchedules:
                 self._once_more.discard(each)
                 with problems(identity):
                     await self._client.get_schedule_handle(identity).trigger(
-                        overlap=ScheduleOverlapPolicy.BUFFER_ONE, rpc_timeout=_DEADLINE
+                        overlap=ScheduleOverlapPolicy.BUFFER_ONE, rpc_timeout=SCHEDULE_DEADLINE
                     )
                 await asyncio.sleep(_APART_S)
                 if each not in self._once_more:
@@ -111,7 +111,7 @@ class PullSchedules:
         """
         wanted, of_others = await self._wanted()
         with problems("schedules"):
-            listed = [each async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)]
+            listed = [each async for each in await self._client.list_schedules(rpc_timeout=SCHEDULE_DEADLINE)]
             known = {each.id: _every(each) for each in listed}
             for identity in wanted.keys() - known.keys():
                 try:
@@ -120,7 +120,7 @@ class PullSchedules:
                         _schedule(identity, wanted[identity]),
                         # Whoever connects a shop wants to see it fill, not to wait for the next stroke.
                         trigger_immediately=wanted[identity].pull.task == "pull",
-                        rpc_timeout=_DEADLINE,
+                        rpc_timeout=SCHEDULE_DEADLINE,
                     )
                 except ScheduleAlreadyRunningError:
                     continue
@@ -129,7 +129,7 @@ class PullSchedules:
                     await self._strike_anew(identity, wanted[identity])
             for identity in known.keys() - wanted.keys():
                 if identity.startswith(PREFIX) and _account_of(identity) not in of_others:
-                    await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
+                    await delete_schedule(self._client, identity)
         self._synced = wanted
         return len(wanted)
 
@@ -139,7 +139,7 @@ class PullSchedules:
         def changed(found: ScheduleUpdateInput) -> ScheduleUpdate:
             return ScheduleUpdate(replace(found.description.schedule, spec=_spec(planned)))
 
-        await self._client.get_schedule_handle(identity).update(changed, rpc_timeout=_DEADLINE)
+        await change_schedule(self._client, identity, changed)
 
     async def _wanted(self) -> tuple[dict[str, _Planned], set[str]]:
         """The schedules there should be, by id; and the accounts of platforms that only newer processes know: theirs

@@ -21,18 +21,17 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
 from domain.definitions import FlowTraits
 from domain.dsl.durations import parse_duration
-from services.orchestrator import DEADLINE_S, problems
+from services.orchestrator import problems
 from services.release_book import ReleaseBook, ReleaseSnapshot
+from services.temporal_schedules import SCHEDULE_DEADLINE, delete_schedule
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from workflows.messages import FLOWS_QUEUE, START_SCHEDULED_RUN_WORKFLOW, ScheduledStart
 
 _PREFIX = "flow/"
-_DEADLINE = timedelta(seconds=DEADLINE_S)
 # After an outage, what was missed within this time is caught up with.
 _CATCH_UP = timedelta(hours=1)
 
@@ -67,7 +66,7 @@ class ScheduleService:
             snapshot = await self._book.current(work)
         wanted = {flow: _spec(snapshot, *flow, self._timezone) for flow in snapshot.states}
         with problems("schedules"):
-            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=_DEADLINE)}
+            known = {each.id async for each in await self._client.list_schedules(rpc_timeout=SCHEDULE_DEADLINE)}
         for flow, spec in wanted.items():
             if spec is not None or schedule_id(*flow) in known:
                 await self._put(*flow, spec)
@@ -93,17 +92,15 @@ class ScheduleService:
         )
         with problems(identity):
             try:
-                await self._client.create_schedule(identity, schedule, rpc_timeout=_DEADLINE)
+                await self._client.create_schedule(identity, schedule, rpc_timeout=SCHEDULE_DEADLINE)
             except ScheduleAlreadyRunningError:
-                await self._client.get_schedule_handle(identity).update(_replacing(schedule), rpc_timeout=_DEADLINE)
+                await self._client.get_schedule_handle(identity).update(
+                    _replacing(schedule), rpc_timeout=SCHEDULE_DEADLINE
+                )
 
     async def _delete(self, identity: str) -> None:
         with problems(identity):
-            try:
-                await self._client.get_schedule_handle(identity).delete(rpc_timeout=_DEADLINE)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
+            await delete_schedule(self._client, identity)
 
 
 def _replacing(schedule: Schedule) -> Callable[[ScheduleUpdateInput], ScheduleUpdate | None]:
