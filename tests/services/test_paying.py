@@ -145,8 +145,6 @@ async def test_chunks_are_of_one_day_always_cut_alike_and_told_while_nobody_foll
 ) -> None:
     monkeypatch.setattr(paying, "CHUNK", 2)
     monkeypatch.setattr(paying, "CHUNKS_TOLD", 1)
-    # Noon of Shanghai: two hours later it is still the same day.
-    office.clock.now = office.clock.now.replace(hour=4)
     await office.told(*(an_order(f"E{number}", channel=f"P{number}") for number in range(1, 6)))
     for number in range(3, 6):
         await cashier.payee(f"P{number}", openid=f"o-P{number}", real_name=f"名{number}")

@@ -86,8 +86,6 @@ async def test_days_on_which_nobody_paid_are_not_made_up_for_at_once(office: Off
 
 
 async def test_when_the_platform_takes_no_more_today_the_number_is_tried_tomorrow(office: Office, till: Till) -> None:
-    # Noon of Shanghai: an hour later it is still the same day.
-    office.clock.now = office.clock.now.replace(hour=4)
     await connect_merchant(office.database, "a", "1001")
     till.merchants.refuses = [quota_exceeded()]
     view = await till.paid()
