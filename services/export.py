@@ -189,7 +189,7 @@ class _Telling:
         return [], lines
 
     async def _runs_found(self, work: UnitOfWork, found: Sequence[Mention]) -> tuple[list[str], list[bytes]]:
-        about = await Erasing(work).theirs(found, self._person.identities)
+        about = await Erasing(work).theirs(found, self._person.traces, self._person.identities)
         parts = await Erasing(work).children_of(about)
         theirs = [run for run in dict.fromkeys([*about, *parts]) if run not in self._runs]
         self._runs |= set(theirs)

@@ -101,15 +101,32 @@ class Erasing(Repository):
     ) -> tuple[list[str], list[Mention], Looked]:
         """Runs that are about the person; runs about others, or about many, that mention them; all that was seen."""
         looked = await Mentions(self.work).after(RunRow, ("id",), cursor, size, traces)
-        theirs = await self.theirs(looked.found, identities)
+        theirs = await self.theirs(looked.found, traces, identities)
         return theirs, [each for each in looked.found if each.key not in theirs], looked
 
-    async def theirs(self, runs: Sequence[Mention], identities: Collection[int]) -> list[str]:
+    async def theirs(self, runs: Sequence[Mention], traces: Traces, identities: Collection[int]) -> list[str]:
         """Of runs that mention the person with these keys those that are about them. One whose order or refund is
-        another's today is that one's, whoever it was thought to be when it began."""
-        about = [run.key for run in runs if run.columns & _ABOUT]
+        another's today is that one's, whoever it was thought to be when it began; and one that was told of them beside
+        others, or is somebody else's, only mentions them."""
+        told = [run for run in runs if run.columns & _TOLD and not run.columns & _NAMED]
+        of_many = await self._about_others_too([run.key for run in told if not run.damaged & _TOLD], traces)
+        about = [run.key for run in runs if run.columns & (_NAMED | _TOLD) and run.key not in of_many]
         others = await RunOwners(self.work).of_others(about, identities)
         return [run_id for run_id in about if run_id not in others]
+
+    async def _about_others_too(self, runs: Collection[str], traces: Traces) -> set[str]:
+        """Of runs that do not name the person as whom they are about those that are about others."""
+        row = RunRow
+        columns = (col(row.id), col(row.customer), col(row.subjects), col(row.input), col(row.trigger))
+        found = await self.session.execute(select(*columns).where(col(row.id).in_(runs)))
+        return {
+            run
+            for run, customer, subjects, given, trigger in found
+            if customer is not None
+            or any(each.startswith(_SOMEBODY) for each in subjects)
+            or traces.are_among_others(given)
+            or traces.are_among_others(trigger)
+        }
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
         """Runs that these started, and those that they started: what is known of the person was handed to them."""
@@ -244,8 +261,15 @@ class Erasing(Repository):
         return len((await self.session.execute(statement, execution_options={"synchronize_session": False})).all())
 
 
-_ABOUT = frozenset({"id", "subject", "subjects", "customer", "enrolled", "ticket", "input", "trigger"})
-"""Columns of a run of which one that names the person makes the run theirs, unless its order is another's."""
+_NAMED = frozenset({"id", "subject", "subjects", "customer", "enrolled", "ticket"})
+"""Columns of a run that say whom it is about: one that names the person makes the run theirs, unless its order is
+another's."""
+
+_TOLD = frozenset({"input", "trigger"})
+"""Columns of a run that tell what it was started with: that names the person, but may name others too."""
+
+_SOMEBODY = ("customer:", "key:")
+"""How subjects begin that name a customer."""
 
 _SHARED = ("phone", "device")
 """Kinds of keys that several people may have, and then are nobody's."""

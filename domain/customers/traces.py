@@ -13,6 +13,10 @@ SHORTEST = 6
 """Shorter values stand in too many texts about others: they are known as a subject only (`key:member/pos/main/7`)."""
 
 _WORD = rb"[0-9A-Za-z_]"
+_MAIN_ORDER = ("parent_order_id", "parent_order_sn")
+"""Members that hold the number of the order that another one belongs to. In a group-buy that is somebody else's, and
+what joins it is no mention of whoever opened it."""
+_MAIN_ORDERS = re.compile(rb'\\*"(?:%s)\\*"\s*:\s*\\*"[^"\\]*\\*"' % "|".join(_MAIN_ORDER).encode())
 
 
 class Traces:
@@ -39,7 +43,9 @@ class Traces:
         if not text:
             return False
         data = text.encode() if isinstance(text, str) else text
-        return any(needle in data for needle in self._needles) and self._whole.search(data) is not None
+        if not any(needle in data for needle in self._needles):
+            return False
+        return self._whole.search(_MAIN_ORDERS.sub(b"", data)) is not None
 
     def without(self, value: Any) -> Any:
         """A JSON value without what names the person: texts become null, and so does the object around one, with the
@@ -51,7 +57,7 @@ class Traces:
         """A JSON value with what is about the person: an object that names them is whole; of what is around it stay its
         plain members, and of a list those that name them. None when nothing does."""
         if isinstance(value, dict):
-            if any(self.are_in(str(each)) for pair in value.items() for each in pair if _is_plain(each)):
+            if self._is_named_by(value):
                 return value
             found = {name: each if _is_plain(each) else self.only(each) for name, each in value.items()}
             is_about = any(found[name] is not None for name, each in value.items() if not _is_plain(each))
@@ -60,11 +66,26 @@ class Traces:
             return [kept for each in value if (kept := self.only(each)) is not None] or None
         return value if value is not None and self.are_in(str(value)) else None
 
+    def are_among_others(self, value: Any) -> bool:
+        """Whether a JSON value has a list in which the person stands beside what does not name them."""
+        if isinstance(value, dict):
+            return any(self.are_among_others(each) for each in value.values())
+        if not isinstance(value, list):
+            return False
+        named = {self.only(each) is not None for each in value}
+        return len(named) > 1 or any(self.are_among_others(each) for each in value)
+
+    def _is_named_by(self, value: dict[str, Any]) -> bool:
+        """Whether a plain member of an object names the person."""
+        pairs = [pair for pair in value.items() if pair[0] not in _MAIN_ORDER]
+        return any(self.are_in(str(each)) for pair in pairs for each in pair if _is_plain(each))
+
     def _without(self, value: Any) -> Any:
         if isinstance(value, dict):
-            if any(self.are_in(each) for pair in value.items() for each in pair if isinstance(each, str)):
+            pairs = [pair for pair in value.items() if pair[0] not in _MAIN_ORDER]
+            if any(self.are_in(each) for pair in pairs for each in pair if isinstance(each, str)):
                 return None
-            return {name: self._without(each) for name, each in value.items()}
+            return {name: each if name in _MAIN_ORDER else self._without(each) for name, each in value.items()}
         if isinstance(value, list):
             return [kept for each in value if (kept := self._without(each)) is not None or each is None]
         if isinstance(value, str | int) and not isinstance(value, bool):

@@ -59,6 +59,26 @@ def test_an_id_is_found_without_its_kind() -> None:
     assert Traces([], iter(["0199aa00-0000-7000-8000-000000000001"]), []).are_in("0199aa00-0000-7000-8000-000000000001")
 
 
+def test_who_joins_a_group_is_not_who_opened_it() -> None:
+    opener = Traces([], [], ["251111-001"])
+    joined = {"order_id": "251111-002", "parent_order_id": "251111-001", "buyer": {"buyer_id": "b2"}, "paid_minor": 990}
+    texts = (json.dumps(joined), json.dumps({"message": json.dumps({"parent_order_sn": "251111-001"})}))
+    assert not any(opener.are_in(text) for text in texts)
+    assert opener.without(joined) == joined
+    assert opener.only({"orders": [joined]}) is None
+    own = {"order_id": "251111-001", "parent_order_id": "251111-001"}
+    assert opener.are_in(json.dumps(own))
+    assert opener.only([joined, own]) == [own]
+
+
+def test_who_stands_in_a_list_of_many_is_among_others() -> None:
+    me, other = {"phone": "13800138000"}, {"phone": "13900139000"}
+    for value in ([me, other], {"batch": {"people": [other, me]}}, ["customer:c-1", "customer:c-2"]):
+        assert TRACES.are_among_others(value), value
+    for value in (me, [me], {"order": me, "lines": [{"sku": "1"}, {"sku": "2"}]}, [other, other], None, "customer:c-1"):
+        assert not TRACES.are_among_others(value), value
+
+
 def test_no_keys_find_nobody() -> None:
     assert not Traces([], [], []).are_in("anything")
     assert SHORTEST > 1

@@ -1,0 +1,107 @@
+"""A person who is named beside others: of what is theirs as well only the person is shown, and only the person goes."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from domain.events import Event
+from services.erasure import ErasureService
+from services.export import ExportService
+from storage.engine import Database
+from storage.events import EventRow, Events
+from storage.inbox import InboxRow
+from storage.orders import OrderRow
+from storage.runs import RunRow
+from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
+from tests.services.house import House
+from tests.services.test_erasure import ADMIN, OTHER_PHONE, house, worked_off
+from tests.services.test_profiles import NOW, PHONE, Person, a_person
+
+__all__ = ["house"]
+
+OPENED, JOINED = "251111-000000000000001", "251111-000000000000002"
+OTHER = "0199aa00-0000-7000-8000-0000000000ff"
+
+
+def a_run(name: str, **given: Any) -> RunRow:
+    fixed = {"namespace": "brief", "version": "1", "digest": "d", "subject": "", "listens": [], "phase": "completed"}
+    told = {"started_by": "x", "input_digest": "", "created_at": NOW, "hears_from": NOW, "ended_at": NOW}
+    return RunRow(**{"id": f"flow/brief/{name}/1", "name": name, "subjects": [], **fixed, **told, **given})
+
+
+async def planted(database: Database) -> Person:
+    person = await a_person(database)
+    many = {"people": [{"phone": PHONE, "name": "张三丰"}, {"phone": OTHER_PHONE, "name": "李四"}]}
+    joined = {"order_id": JOINED, "parent_order_id": OPENED, "buyer": {"buyer_id": "joiner-000001"}, "paid_minor": 990}
+    event = Event(
+        id="joined",
+        source="/pinduoduo/mall",
+        type="tandem.order.paid",
+        time=NOW,
+        subject=f"order:{JOINED}",
+        data=joined,
+    )
+    row = {"order_sn": JOINED, "parent_order_sn": OPENED, "open_uid": "joiner-000001"}
+    async with UnitOfWork(database) as work:
+        work.session.add(
+            OrderRow(
+                account_id="pinduoduo/mall", unit_path="/", recorded_at=NOW, version=1, detail_version=1,
+                order_id=OPENED, identity_id=person.keys["buyer"], status="paid", created_at=NOW, told_at=NOW,
+            )
+        )  # fmt: skip
+        work.session.add(
+            InboxRow(
+                platform="pinduoduo", account="mall", dedupe_key="j", kind="x", received_at=NOW, changed_at=NOW,
+                state="done", payload=json.dumps(row).encode(),
+            )
+        )  # fmt: skip
+        work.session.add_all(
+            [
+                a_run("many", input=many),
+                a_run("other", input={"told_by": PHONE}, customer=OTHER, subjects=[f"customer:{OTHER}"]),
+                a_run("mine", input={"phone": PHONE}),
+                a_run("joined", trigger={"data": joined}),
+            ]
+        )
+        await Events(work).add([event])
+    return person
+
+
+@pytest.fixture
+async def person(house: House, database: Database) -> Person:
+    return await planted(database)
+
+
+async def test_an_export_shows_nobody_else(house: House, database: Database, person: Person) -> None:
+    export = await ExportService(database, house.orchestrator).export(ADMIN, person.customer, "本人申请")
+    lines = [json.loads(line) async for line in export.lines]
+    runs = {each["data"]["name"]: each["data"] for each in lines if each.get("table") == "runs"}
+    assert runs["mine"]["input"] == {"phone": PHONE}
+    assert runs["many"]["input"] == {"people": [{"phone": PHONE, "name": "张三丰"}]}
+    assert "joined" not in runs
+    told = json.dumps(lines, ensure_ascii=False)
+    for others in (OTHER_PHONE, "李四", "joiner-000001", JOINED):
+        assert others not in told, others
+    assert OPENED in told
+
+
+async def test_an_erasure_leaves_what_is_somebody_elses(
+    house: House, database: Database, clock: SteppedClock, person: Person
+) -> None:
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+    async with UnitOfWork(database) as work:
+        runs = {row.name: row.input for row in await work.session.scalars(select(RunRow))}
+        pushed = await work.session.scalar(select(col(InboxRow.payload)).where(col(InboxRow.dedupe_key) == "j"))
+        events = list(await work.session.scalars(select(col(EventRow.event_id))))
+    assert runs["many"] == {"people": [{"phone": OTHER_PHONE, "name": "李四"}]}
+    assert runs["other"] == {}
+    assert "mine" not in runs
+    assert "joined" in runs, "who joined a group has their runs still"
+    assert pushed is not None
+    assert b"joiner-000001" in pushed
+    assert events == ["joined"]
