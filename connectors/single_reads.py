@@ -15,7 +15,7 @@ import structlog
 from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json_object
 from connectors.webhooks import Verified
-from domain.ids import short_digest
+from domain.ids import content_digest, short_digest
 from domain.problems import (
     AuthenticationProblem,
     AuthorizationProblem,
@@ -94,7 +94,8 @@ def unread_record(kind: str, number: str, problem: ProblemError, now: datetime) 
     """What the inbox keeps of a thing that could not be read: once a day for each reason."""
     log.warning("a thing is set aside, the platform does not tell it", kind=kind, number=number, reason=str(problem))
     payload = row_payload({"kind": kind, "number": number, **problem.text.as_dict()})
-    key = f"{UNREAD_KIND}:{kind}:{number}:{now:%Y-%m-%d}:{short_digest(payload)}"
+    # What a number names may be a person, whose erasure must find it in the payload only.
+    key = f"{UNREAD_KIND}:{kind}:{content_digest(number)}:{now:%Y-%m-%d}:{short_digest(payload)}"
     return Verified(UNREAD_KIND, payload, key[:256], now)
 
 

@@ -8,6 +8,7 @@ from connectors.webhooks import Verified
 from domain.customers.records import Record
 from domain.ids import content_digest
 from services.pulled_pages import Told
+from storage.erasures import ErasedKeys
 from storage.goods import Goods
 from storage.interactions import Interactions
 from storage.record_comparison import Difference
@@ -21,8 +22,10 @@ async def compared_with_list(
 ) -> tuple[Difference, PulledPage]:
     """How a page of a list compares with what is here, and the page without what is known.
 
-    Stock that moved is kept, and is no difference: between two readings it always does.
+    Stock that moved is kept, and is no difference: between two readings it always does. Erased people stay listed at
+    their platform; they are not here on purpose, and their records are left out.
     """
+    told = await _without_erased(work, told)
     keys: dict[str, set[str]] = {}
     for _, records in told:
         for each in records:
@@ -48,6 +51,18 @@ async def compared_with_list(
         elif missing or differing or unknown:
             kept.append(pulled)
     return total, replace(page, records=kept)
+
+
+async def _without_erased(work: UnitOfWork, told: Told) -> Told:
+    named = [key for _, records in told for each in records for key in each.people]
+    erased = await ErasedKeys(work).find(named) if named else frozenset()
+    if not erased:
+        return told
+    return [
+        (pulled, left)
+        for pulled, records in told
+        if (left := [each for each in records if erased.isdisjoint(each.people)]) or not records
+    ]
 
 
 def _once(pulled: Verified) -> Verified:

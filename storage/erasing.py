@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, union, update
+from sqlalchemy import and_, case, delete, func, or_, select, tuple_, union, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -58,10 +58,12 @@ class Erasing(Repository):
         """Empty pushes that name the person; those that wait are emptied when they are read."""
         looked = await Mentions(self.work).after(InboxRow, ("id",), cursor, size, traces)
         row, ids = InboxRow, [each.key for each in looked.found]
+        named = col(row.id).in_([each.key for each in looked.found if "dedupe_key" in each.columns])
+        key = case((named, func.concat("erased:", col(row.id))), else_=col(row.dedupe_key))
         statement = (
             update(row)
             .where(col(row.id).in_(ids), col(row.state) != "waiting")
-            .values(payload=b"", reason=None, state="done", changed_at=self.now)
+            .values(payload=b"", reason=None, state="done", changed_at=self.now, dedupe_key=key)
             .returning(col(row.id))
         )
         return Swept(looked.cursor, len((await self.session.scalars(statement)).all()), looked.unreadable)

@@ -23,7 +23,18 @@ from storage.unit_of_work import Repository
 log = structlog.get_logger(__name__)
 
 _PLAIN = frozenset(
-    {"subject", "subjects", "customer", "enrolled", "ticket", "reason", "start_problem", "event_id", "source"}
+    {
+        "subject",
+        "subjects",
+        "customer",
+        "enrolled",
+        "ticket",
+        "reason",
+        "start_problem",
+        "event_id",
+        "source",
+        "dedupe_key",
+    }
 )
 
 

@@ -110,12 +110,13 @@ class FollowerList:
 
 def _record(row: Any, known: Mapping[str, int], began: datetime) -> Verified:
     user: Mapping[str, Any] = optional_mapping(row)
+    # Whom it names is said by the payload, which an erasure empties, not by the key, which stays.
+    number = content_digest(str(user.get("openid") or row_payload(row)))
     before = known.get(str(user.get("openid")))
     if before is not None and str(user.get("subscribe")) == "0":
         payload = row_payload({**user, VERSION_BEFORE: before})
-        return Verified(FOLLOWERS, payload, f"{FOLLOWERS}:{user.get('openid')}:0:{before}"[:256], began)
+        return Verified(FOLLOWERS, payload, f"{FOLLOWERS}:{number}:0:{before}", began)
     payload = row_payload(row)
-    number = user.get("openid") or content_digest(payload)
     later = short_digest(row_payload({name: user.get(name) for name in _TOLD_LATER}))
     key = f"{FOLLOWERS}:{number}:{user.get('subscribe')}:{user.get('subscribe_time')}:{later}"
     return Verified(FOLLOWERS, payload, key[:256], began)

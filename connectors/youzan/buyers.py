@@ -15,6 +15,7 @@ from connectors.telling import tell
 from connectors.webhooks import Verified
 from domain.canonical import MemberData
 from domain.events import Event, rfc3339
+from domain.ids import content_digest
 
 BUYER_READ = "buyer.read"
 
@@ -23,7 +24,8 @@ def buyer_record(buyer_id: str, wechat: Mapping[str, Any], began: datetime) -> V
     """What was read of a buyer, as the inbox takes it."""
     said = {"yz_open_id": buyer_id, "wechat_info": dict(wechat)}
     payload = row_payload(said)
-    return Verified(BUYER_READ, payload, f"{BUYER_READ}/{buyer_id}/{rfc3339(began)}", began)
+    # Whom it names is said by the payload, which an erasure empties, not by the key, which stays.
+    return Verified(BUYER_READ, payload, f"{BUYER_READ}/{content_digest(buyer_id)}/{rfc3339(began)}", began)
 
 
 def buyer_events(record: Verified, account: Account) -> list[Event]:

@@ -55,8 +55,8 @@ def plant(customer: UUID) -> Iterator[Any]:
     """The person in everything that only mentions them, and others beside them."""
     about = {"phone": "13800138000", "name": "张三丰"}
     yield InboxRow(
-        platform="jd", account="flagship", dedupe_key="p1", kind="x", received_at=NOW, changed_at=NOW, state="done",
-        payload=json.dumps({"pin": BUYER, "fullname": "张三丰"}).encode(),
+        platform="jd", account="flagship", dedupe_key=f"buyer/{BUYER}/1", kind="x", received_at=NOW, changed_at=NOW,
+        state="done", payload=json.dumps({"pin": BUYER, "fullname": "张三丰"}).encode(),
     )  # fmt: skip
     yield InboxRow(
         platform="jd", account="flagship", dedupe_key="p2", kind="x", received_at=NOW, changed_at=NOW,

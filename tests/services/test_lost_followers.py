@@ -10,11 +10,13 @@ from sqlalchemy import text
 
 from connectors.official_account.followers import FollowerList
 from services.connections import Connections
+from services.erasure import ErasureService
 from services.pulls import PullService
 from simulator import interactions
 from simulator.platforms import official_account as simulated_account
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
 from tests.connectors.harness import Outside
 from tests.services.test_contacts import (
     ACCOUNT,
@@ -142,3 +144,16 @@ async def test_the_comparison_sees_a_follower_who_is_somebody_else_s(live: Datab
     assert (await pulls.compare(ACCOUNT, "followers")).parts == {"buyer": 1}
     await drained(live)
     assert (await pulls.compare(ACCOUNT, "followers")).parts == {}
+
+
+async def test_who_was_erased_stays_listed_and_is_neither_missed_nor_named(live: Database, world: Outside) -> None:
+    await all_known(live, world)
+    openid = a_follower(world)
+    ((customer,),) = await rows(
+        live,
+        f"SELECT customer_id FROM identities JOIN interactions ON identity_id = identities.id WHERE key = '{openid}'",
+    )
+    await ErasureService(live).erase(an_actor("root"), customer, "本人要求")
+    await rows(live, f"DELETE FROM interactions WHERE key = '{openid}' RETURNING 1")
+    assert await listed_again(live, world, 4) == 0
+    assert await rows(live, f"SELECT count(*) FROM inbox WHERE dedupe_key LIKE '%{openid}%'") == [(0,)]
