@@ -43,6 +43,7 @@ from runtime.logging import LogContextInterceptor
 from runtime.settings import MOST_INBOX_LANES, Settings
 from runtime.telemetry import configure_telemetry, serve_worker_metrics
 from services.channels import listening
+from services.direct_messages import DirectMessages
 from services.pacing import AccountPacer
 from workflows import messages
 from workflows.flow import FlowWorkflow
@@ -168,7 +169,8 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
     }
     for name, connector in application.connectors.items():
         queue, link = connector.queue, await own_link()
-        by_queue[queue] = platform_activities(connector, binder, application.connections, link)
+        direct = DirectMessages(application.database)
+        by_queue[queue] = platform_activities(connector, binder, application.connections, direct, link)
         if getattr(connector.client, "streams", ()):
             by_queue[queue].append(PullActivities(application.pulls(link)).pull)
         if getattr(connector.client, "bill_kinds", None):

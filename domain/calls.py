@@ -70,6 +70,8 @@ class Call(Generic[In, Out]):
     moves_money: its records are kept as long as those of payments are.
     searches: whether it looks through what was done while earlier attempts were at work, see `Attempted`. One that is
         still looking has done nothing, and is not looked for by the next.
+    writes_to: of a call that writes to a customer the argument that names them, and the kind of key that it is: nobody
+        who was erased is written to. Its output says `refused`, and `message_id`.
     timeout_s: one attempt. deadline_s: all attempts together, waiting included.
     grants: roles whose holders may publish a definition that uses the call; empty means everybody who may publish.
     example: an output for dry-runs, where nothing outside is touched.
@@ -83,6 +85,7 @@ class Call(Generic[In, Out]):
     effect: Effect = "none"
     moves_money: bool = False
     searches: bool = False
+    writes_to: Literal["external_userid", "openid"] | None = None
     queue: str = "flows"
     timeout_s: float = 30.0
     deadline_s: float = 600.0

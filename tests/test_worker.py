@@ -20,6 +20,7 @@ from runtime.application import Application
 from runtime.embedded import EmbeddedTemporal
 from runtime.settings import Settings
 from services.connections import Connections
+from services.direct_messages import DirectMessages
 from storage.engine import Database
 from tests.workflows.observing import new_id
 from worker import _maker, _makers
@@ -90,9 +91,11 @@ async def test_a_platform_that_hangs_holds_no_connection_of_another(
 ) -> None:
     links: dict[str, Link] = {}
 
-    def noting(connector: Connector, binder: CallBinder, connections: Connections, link: Link) -> list[Activity]:
+    def noting(
+        connector: Connector, binder: CallBinder, connections: Connections, messages: DirectMessages, link: Link
+    ) -> list[Activity]:
         links[connector.platform] = link
-        return platform_activities(connector, binder, connections, link)
+        return platform_activities(connector, binder, connections, messages, link)
 
     monkeypatch.setattr("worker.platform_activities", noting)
     application = Application(Settings(_env_file=None), database, client, load_connectors(CATALOG))

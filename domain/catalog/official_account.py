@@ -4,6 +4,7 @@ Source: the platform's user management, template message and customer-service do
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field
@@ -66,20 +67,24 @@ class SendTemplateArguments(FollowerArguments):
 
 
 class SentOutput(Result):
-    """A message that went out; `refused` when this user cannot be written to, with the platform's reason."""
+    """A message that went out; `refused` when this user cannot be written to, with the platform's reason, or `erased`
+    when they asked to be."""
 
     message_id: str | None = None
     refused: bool = False
     reason: str | None = None
 
 
-OFFICIAL_ACCOUNT_SEND_TEMPLATE: Call[SendTemplateArguments, SentOutput] = changing(
-    "official_account.send_template",
-    Text("发送公众号模板消息", "Send a template message"),
-    SendTemplateArguments,
-    SentOutput,
-    {"message_id": "200000000000001", "refused": False, "reason": None},
-    deadline_s=TEMPLATE_DEADLINE_S,
+OFFICIAL_ACCOUNT_SEND_TEMPLATE: Call[SendTemplateArguments, SentOutput] = replace(
+    changing(
+        "official_account.send_template",
+        Text("发送公众号模板消息", "Send a template message"),
+        SendTemplateArguments,
+        SentOutput,
+        {"message_id": "200000000000001", "refused": False, "reason": None},
+        deadline_s=TEMPLATE_DEADLINE_S,
+    ),
+    writes_to="openid",
 )
 
 
@@ -89,12 +94,15 @@ class SendTextArguments(FollowerArguments):
     text: str = Field(min_length=1, max_length=600, description="消息正文 · The text")
 
 
-OFFICIAL_ACCOUNT_SEND_TEXT: Call[SendTextArguments, SentOutput] = changing(
-    "official_account.send_text",
-    Text("发送公众号客服消息", "Send a customer-service message"),
-    SendTextArguments,
-    SentOutput,
-    {"message_id": None, "refused": False, "reason": None},
+OFFICIAL_ACCOUNT_SEND_TEXT: Call[SendTextArguments, SentOutput] = replace(
+    changing(
+        "official_account.send_text",
+        Text("发送公众号客服消息", "Send a customer-service message"),
+        SendTextArguments,
+        SentOutput,
+        {"message_id": None, "refused": False, "reason": None},
+    ),
+    writes_to="openid",
 )
 
 OFFICIAL_ACCOUNT_CALLS = (

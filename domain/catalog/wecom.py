@@ -142,7 +142,8 @@ class SendMessageArguments(CustomerArguments):
 class SendMessageOutput(Result):
     """The platform's message id; the member of staff still has to confirm the message in their client.
 
-    `refused`: the platform did not take this customer (no longer a contact, or the month's number is used up).
+    `refused`: the platform did not take this customer (no longer a contact, or the month's number is used up), or they
+    asked to be erased.
     """
 
     message_id: str | None
@@ -158,6 +159,7 @@ WECOM_SEND_MESSAGE: Call[SendMessageArguments, SendMessageOutput] = replace(
         {"message_id": "msgEXAMPLE0001", "refused": False},
     ),
     searches=True,
+    writes_to="external_userid",
 )
 
 
