@@ -36,7 +36,8 @@ def _implementation(
             client = connector.open(account, link.paced(account_id, connector.requests_per_second))
             recipient = _recipient(call, request, account_id)
             if recipient is not None and await messages.is_erased(recipient):
-                return call.parse_result({"message_id": None, "refused": True, "reason": "erased"})
+                refusal: BaseModel = call.parse_result({"message_id": None, "refused": True, "reason": "erased"})
+                return refusal
         output = await call_capability(client, call, request, key=context.key, attempted=context.open_attempts)
         if recipient is not None:
             cause = Cause(context.key, context.run_id, context.reference, account_id)

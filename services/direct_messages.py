@@ -19,12 +19,12 @@ class DirectMessages:
     async def is_erased(self, recipient: IdentityKey) -> bool:
         """Whether the one who is written to asked to be erased."""
         async with UnitOfWork(self._database) as work:
-            return bool(await ErasedKeys(work).find([tuple(recipient)]))
+            return await _is_erased(work, recipient)
 
     async def record(self, recipient: IdentityKey, cause: Cause, message_id: str | None, refused: bool) -> None:
         """Note the touch, once per key; of who was erased nothing is noted."""
         async with UnitOfWork(self._database) as work:
-            if await ErasedKeys(work).find([tuple(recipient)]):
+            if await _is_erased(work, recipient):
                 return
             known = (await Identities(work).find([recipient])).get(recipient)
             touch = TouchRow(
@@ -40,3 +40,7 @@ class DirectMessages:
                 at=work.now,
             )
             await Touches(work).record(touch)
+
+
+async def _is_erased(work: UnitOfWork, recipient: IdentityKey) -> bool:
+    return bool(await ErasedKeys(work).find([(recipient.kind, recipient.scope, recipient.value)]))
