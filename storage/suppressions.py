@@ -107,7 +107,8 @@ _FOLLOW_REFUNDS = """
             WHERE orders.account_id = told.account_id AND orders.order_id = told.order_id
                 AND lines.item_id IS NOT NULL AND (told.line_ids = '{}' OR lines.line_id = ANY(told.line_ids))
         ) article ON true
-        WHERE told.status IN ('requested', 'awaiting_return', 'returned', 'refunded')
+        -- A push that says no state tells that a refund begins or moves; the next telling lifts what came to nothing.
+        WHERE told.status IN ('requested', 'awaiting_return', 'returned', 'refunded', 'unknown')
             AND told.identity_id IS NOT NULL AND told.told_at + interval '30 days' > %(now)b::timestamptz
     ),
     lifted AS (

@@ -110,7 +110,7 @@ async def refusal(
     return await reach.refusal(SendArguments(to="wm1", text="新品", purpose=purpose, about=about), cause)
 
 
-@pytest.mark.parametrize("status", ["requested", "refunded"])
+@pytest.mark.parametrize("status", ["requested", "refunded", "unknown"])
 async def test_a_refund_silences_marketing_about_its_goods_and_nothing_else(
     database: Database, reach: ReachService, status: RefundStatus
 ) -> None:
