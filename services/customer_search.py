@@ -19,7 +19,6 @@ from storage.paging import Page, PageRequest, wrong_cursor
 from storage.profile import Profiles
 from storage.unit_of_work import UnitOfWork
 
-MOST_FOUND = 50
 _MOST_KEYS = 10
 _MOST_LOOKED_AT = 1_000
 
@@ -51,7 +50,7 @@ class CustomerSearch:
         self._tags = tags
 
     async def find(self, actor: Actor, wanted: Wanted, page: PageRequest) -> Page[FoundCustomer]:
-        """The customers, by id; only a tag fills more than one page.
+        """The customers, by id, page after page; of more than a thousand of one name some thousand.
 
         :raises ValidationProblem: not exactly one thing is asked for, or it is no phone number.
         """
@@ -68,9 +67,13 @@ class CustomerSearch:
         async with UnitOfWork(self._database) as work:
             if name == "tag":
                 return await self._holders(work, actor, value.strip(), page)
+            after = _after(page.cursor)
             customers = await self._candidates(work, actor, name, value.strip())
-            found = await first_seen(work, sorted(customers), actor.scope, MOST_FOUND)
-            return Page([await _shown(work, actor, customer) for customer in found])
+            left = sorted(each for each in customers if after is None or each > after)
+            found = await first_seen(work, left, actor.scope, page.size)
+            shown = [await _shown(work, actor, customer) for customer in found]
+            is_last = len(found) < page.size or found[-1] == left[-1]
+            return Page(shown, None if is_last else str(found[-1]))
 
     async def _candidates(self, work: UnitOfWork, actor: Actor, name: str, value: str) -> Iterable[UUID]:
         if name == "order":

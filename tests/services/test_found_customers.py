@@ -1,17 +1,23 @@
 """Looking for a customer: by whatever is known of them, within one's scope, and no wider."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
 from domain.access import Role, Scope
 from domain.canonical.keys import IdentityKey
 from domain.problems import ValidationProblem
+from services.customer_search import CustomerSearch, Wanted
 from services.identities import IdentityService, Sighting
+from services.tag_book import StoredTags
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.identities import Identities
-from storage.nickname_digests import digest_anew
+from storage.interactions import InteractionRow
+from storage.nickname_digests import digest_anew, name_digests
 from storage.orders import OrderRow
+from storage.paging import PageRequest
 from storage.rekey import rekey
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -85,3 +91,30 @@ async def test_a_phone_that_two_people_share_finds_both(database: Database) -> N
     assert both <= set(await _found(database, SUPERVISOR, key=f"phone//{PHONE}"))
     one = an_actor("a", Role.AGENT, scope=Scope.of_accounts("taobao/a"))
     assert await _found(database, one, phone=PHONE) == [owners[buyers[0]]]
+
+
+async def test_many_of_one_name_are_paged_through(database: Database) -> None:
+    async with UnitOfWork(database) as work:
+        keys = [IdentityKey("external_userid", "wecom/main", f"wm-{number}") for number in range(5)]
+        seen = [Sighting((key,), "wecom/main", f"contact:{key.value}", NOW) for key in keys]
+        stored = await IdentityService().assign(work, seen)
+        named = name_digests(database.keyring, {"name": "微信用户"})
+        fixed: dict[str, Any] = {"account_id": "wecom/main", "unit_path": "/west/", "kind": "contact", "version": 1}
+        work.session.add_all(
+            InteractionRow(
+                **fixed,
+                recorded_at=NOW,
+                occurred_at=NOW,
+                key=key.value,
+                identity_id=stored.identities[key],
+                names=named,
+            )
+            for key in keys
+        )
+    search, found, cursor = CustomerSearch(database, StoredTags()), [], None
+    for _ in range(3):
+        page = await search.find(SUPERVISOR, Wanted(nickname="微信用户"), PageRequest(2, cursor))
+        found += [each.customer for each in page.items]
+        cursor = page.next_cursor
+    assert cursor is None
+    assert sorted(found) == sorted(set(stored.customers.values()))
