@@ -41,3 +41,12 @@ def test_a_late_purchase_ends_the_season_in_under_a_second() -> None:
     started = time.process_time()
     assert ninety_days(TimedEvent(timedelta(days=40), bought)) == {"result": "repurchased", "order_id": "O2"}
     assert time.process_time() - started < 5
+
+
+def test_who_asks_to_be_left_alone_is_not_waited_for() -> None:
+    def silenced(data: dict[str, str | None]) -> TimedEvent:
+        told = Event(id="1", source="/tandem", type="tandem.customer.suppressed", data=data)
+        return TimedEvent(timedelta(days=20), told)
+
+    assert ninety_days(silenced({"item_id": None, "reason": "manual"})) == {"result": "suppressed", "reason": "manual"}
+    assert ninety_days(silenced({"item_id": "1", "reason": "refund"})) == ninety_days(), "of these goods only"

@@ -16,7 +16,7 @@ _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://.")
 
 @rule("unknown-event-type", "warning")
 def unknown_event_type(lint: Lint) -> Iterator[Remark]:
-    for pointer, name in _awaited_types(lint):
+    for pointer, name in awaited_types(lint):
         if name not in lint.event_types:
             near = did_you_mean(name, lint.event_types)
             yield Remark(
@@ -103,7 +103,8 @@ def _filters(pointer: str, consumption: Any) -> Iterator[tuple[str, dict[str, An
         yield from _filters(child(pointer, "until"), strategy["until"])
 
 
-def _awaited_types(lint: Lint) -> Iterator[tuple[str, str]]:
+def awaited_types(lint: Lint) -> Iterator[tuple[str, str]]:
+    """`(pointer, type)` of every event that the flow starts by or waits for, where the type is written out."""
     for pointer, wanted in event_filters(lint):
         name = as_dict(wanted.get("with")).get("type")
         if isinstance(name, str) and "${" not in name:

@@ -215,6 +215,29 @@ do:
   - ask: {call: human-task, with: {queue: warehouse, title: t, form: inspection}}""",
     ),
     Case(
+        "marketing-goes-on",
+        6,
+        """
+do:
+  - pause: {wait: P3D}
+  - remind:
+      call: send
+      with: {purpose: marketing, account: corp, to: wm1, text: hi}""",
+        """
+do:
+  - journey:
+      fork:
+        compete: true
+        branches:
+          - remind:
+              do:
+                - pause: {wait: P3D}
+                - tell: {call: send, with: {purpose: marketing, account: corp, to: wm1, text: hi}}
+          - silenced:
+              call: wait-for
+              with: {timeout: P9D, events: {silenced: {type: tandem.customer.suppressed}}}""",
+    ),
+    Case(
         "retry-without-limit",
         5,
         """
