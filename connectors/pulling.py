@@ -25,6 +25,8 @@ class Stream:
     lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
     announced_by: kinds of pushes that tell nothing but that there is something new; it is read at once then.
     read_every: how often it is read on; more often where it is the first to tell, and asking costs the platform little.
+    asked_again: for how long it is asked again each second once its end is reached, where it tells in place of pushes;
+    shorter than `read_every`.
     compared: how far back it is compared each night; where a platform lists things by when they began, as far as they
     change.
     """
@@ -35,6 +37,7 @@ class Stream:
     lists_everything: bool = False
     announced_by: tuple[str, ...] = ()
     read_every: timedelta = timedelta(minutes=5)
+    asked_again: timedelta = timedelta()
     compared: timedelta = timedelta(days=2)
 
 

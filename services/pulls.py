@@ -161,6 +161,10 @@ class PullService:
             await _mend(work, account, page, wrong, asked_at)
         return gone_on
 
+    def asked_again_for(self, account_id: str, stream: str) -> timedelta:
+        """For how long a stream is asked again after its end (`Stream.asked_again`). Raises NotFoundProblem."""
+        return self._stream(account_id, stream).asked_again
+
     def streams_of(self, platform: str) -> tuple[Stream, ...]:
         """What can be read of a platform; empty when nothing can, or nobody knows it."""
         connector = self._connectors.get(platform)

@@ -27,7 +27,12 @@ from connectors.webhooks import Verified
 from domain.problems import ProblemError, ValidationProblem
 
 # Nothing tells sooner that somebody wants their money back; one that has nothing new costs one short call.
-MESSAGES = Stream("messages", reaches_back=timedelta(days=3), read_every=timedelta(seconds=30))
+MESSAGES = Stream(
+    "messages",
+    reaches_back=timedelta(days=3),
+    read_every=timedelta(seconds=30),
+    asked_again=timedelta(seconds=27),
+)
 # How far the increments run behind the messages is not published [U].
 TRADES = Stream("orders", reaches_back=timedelta(days=90), lag=timedelta(minutes=2))
 REFUNDS = Stream("refunds", reaches_back=timedelta(days=90), lag=timedelta(minutes=2))
