@@ -110,8 +110,9 @@ async def _resolve(
     naming = name_clusters(resolution.clusters, stored)
     new = iter(await Customers(work).add(sum(name is None for name in naming.names)))
     names = [name if name is not None else next(new) for name in naming.names]
+    may_claim = not component.decisions
     placed = [
-        Placed(key, name, home_in(naming, number, stored[key].home, name))
+        Placed(key, name, home_in(naming, number, stored[key], name, may_claim=may_claim))
         for number, (cluster, name) in enumerate(zip(resolution.clusters, names, strict=True))
         for key in cluster
     ]

@@ -37,8 +37,8 @@ class IdentityRow(Table, table=True):
     """One key of a person. digest: a keyed hash of kind, scope and value, by which it is found without decrypting.
 
     home: the customer that began with it, and that it goes back to when a merge is taken back; NULL for a key that
-    joined a customer later. crowded: a bit for each tier of links in which it is a crowd's, and says nothing about
-    anybody.
+    joined a customer later, unless only phones and devices were there before it. crowded: a bit for each tier of links
+    in which it is a crowd's, and says nothing about anybody.
     """
 
     __tablename__ = "identities"

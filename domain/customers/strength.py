@@ -51,6 +51,11 @@ class Known(NamedTuple):
         return TIER_OF[self.kind]
 
 
+def is_shareable(tier: Tier) -> bool:
+    """Whether several people may have such a key, so that it may turn out to be nobody's."""
+    return tier >= Tier.PHONE
+
+
 def link_tier(one: str, other: str) -> Tier:
     """The tier of a link between keys of these kinds."""
     return max(TIER_OF[one], TIER_OF[other])

@@ -1,0 +1,143 @@
+"""A device or a phone that others turn out to use as well takes nothing of a person with it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import NullPool, create_engine, text
+
+from domain.canonical import Buyer, OrderData
+from domain.canonical.announcing import announce
+from domain.canonical.interactions import VisitData
+from domain.canonical.keys import KINDS, IdentityKey
+from services.identities import IdentityService
+from services.intake import Arrival, Intake
+from services.tagging import Tagging
+from storage.engine import Database, sqlalchemy_url
+from storage.identities import Identities
+from storage.unit_of_work import UnitOfWork
+from tests.services.enrolling import a_flow, runs
+from tests.services.house import House
+from tests.services.test_tagging import publish, rule
+
+Shared = Literal["device", "phone"]
+SHARED = ("device", "phone")
+VALUES = {"device": "fingerprint-1", "phone": "+8613800138000"}
+SHOP = {"platform": "youzan", "account": "flagship"}
+BOUGHT = rule("all: [ { orders: { count: { at-least: 1 } } } ]", tag="买过")
+WELCOME = a_flow("welcome", "{ per: customer }", "tandem.customer.tag-gained")
+
+
+class Home:
+    """A household: orders and visits by members of a shop, over one device or by one phone."""
+
+    def __init__(self, database: Database, shared: Shared) -> None:
+        self.database = database
+        self.shared = shared
+        self._numbers: Iterator[int] = iter(range(1, 100))
+
+    async def visits(self) -> UUID:
+        """Somebody comes by what they share, and does not say who they are."""
+        await self._told(
+            VisitData(**SHOP, version=1, visit_id=f"V{next(self._numbers)}", name="page_view", buyer=self._buyer(None))
+        )
+        return await self.owner()
+
+    async def buys(self, member: str, *, alone: bool = False) -> UUID:
+        """Whose the member is then. alone: elsewhere, by nothing that is shared."""
+        buyer = Buyer(member_id=member) if alone else self._buyer(member)
+        await self._told(
+            OrderData(**SHOP, version=1, order_id=f"E{next(self._numbers)}", status="paid", paid_minor=1, buyer=buyer)
+        )
+        return await self.owner(member)
+
+    async def owner(self, member: str | None = None) -> UUID:
+        kind, scope, value = ("member", "youzan/flagship", member) if member else (self.shared, "", VALUES[self.shared])
+        async with UnitOfWork(self.database) as work:
+            (found,) = (await Identities(work).find([IdentityKey(KINDS[kind], scope, value)])).values()
+        return found.customer_id
+
+    async def gained(self) -> Counter[str]:
+        """How often each customer gained the tag."""
+        statement = "SELECT subjects[1] FROM events WHERE type = 'tandem.customer.tag-gained'"
+        async with UnitOfWork(self.database) as work:
+            return Counter(map(str, await work.session.scalars(text(statement))))
+
+    def _buyer(self, member: str | None) -> Buyer:
+        return Buyer(member_id=member, **{self.shared: VALUES[self.shared]})
+
+    async def _told(self, record: OrderData | VisitData) -> None:
+        async with UnitOfWork(self.database) as work:
+            arrival = Arrival.of(announce(record, work.now), work.now)
+            await Intake(IdentityService(), Tagging(self.database)).take_in(work, [arrival])
+
+
+@pytest.mark.parametrize("shared", SHARED)
+async def test_who_signs_in_keeps_the_id_and_journeys_when_a_relative_does_as_well(
+    house: House, shared: Shared
+) -> None:
+    await publish(house.database, BOUGHT)
+    await house.publish(WELCOME)
+    home = Home(house.database, shared)
+    visitor = await home.visits()
+    assert await home.buys("M1") == visitor
+    await _dispatch(house)
+    relative = await home.buys("M2")
+    await _dispatch(house)
+    await home.buys("M1", alone=True)
+    await _dispatch(house)
+    assert await home.owner("M1") == visitor, "a customer keeps its id for life"
+    assert len({visitor, relative, await home.owner()}) == 3
+    assert await home.gained() == {f"customer:{visitor}": 1, f"customer:{relative}": 1}
+    assert Counter(run.subject for run in await runs(house, "welcome")) == await home.gained()
+
+
+@pytest.mark.parametrize("shared", SHARED)
+async def test_who_was_known_elsewhere_keeps_that_id_beside_an_older_device_or_phone(
+    database: Database, shared: Shared
+) -> None:
+    home = Home(database, shared)
+    visitor = await home.visits()
+    known = await home.buys("M1", alone=True)
+    assert await home.buys("M1") == known
+    assert await home.owner() == known
+    await home.buys("M2")
+    assert (await home.owner("M1"), await home.owner()) == (known, visitor)
+
+
+@pytest.mark.parametrize("shared", SHARED)
+async def test_who_joined_before_keys_claimed_ids_keeps_it_too(
+    database: Database, database_url: str, shared: Shared
+) -> None:
+    home = Home(database, shared)
+    visitor = await home.visits()
+    await home.buys("M1")
+    async with UnitOfWork(database) as work:
+        await work.session.execute(text("UPDATE identities SET home = NULL WHERE kind = 'member'"))
+    _migrate(database_url)
+    await home.buys("M2")
+    assert await home.owner("M1") == visitor
+
+
+async def _dispatch(house: House) -> None:
+    while (await house.dispatcher.drain()).dispatched:
+        pass
+
+
+def _migrate(url: str) -> None:
+    """What the revision did to the database that it found."""
+    (path,) = Path("storage/migrations/versions").glob("*_who_keeps_an_id.py")
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    revision = module_from_spec(spec)
+    spec.loader.exec_module(revision)
+    engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        revision.upgrade()
