@@ -36,6 +36,7 @@ from storage.customer_tags import Compared, CustomerTags
 from storage.customer_traits import CustomerTraits
 from storage.engine import Database
 from storage.events import Events
+from storage.identities import Identities
 from storage.key_scope import KeyScopes
 from storage.lookups import Lookups
 from storage.tag_backfills import TagBackfills, spread_of
@@ -303,7 +304,7 @@ class CustomerTagService:
             kind = "add" if decision == "remove" else "exclude"
             # What a member decided on a chat platform is taken back here as well.
             return bool(await tags.unmark(customer, tag, kind, None, decided.source if is_run else decided.by))
-        identity = await tags.oldest_identity(customer)
+        identity = await Identities(tags.work).keeper(customer)
         if identity is None:
             raise NotFoundProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
         ended = 0

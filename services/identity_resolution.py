@@ -10,11 +10,12 @@ import structlog
 
 from domain.customers.identity import Pair, Resolution, resolve
 from domain.customers.merging import Suggestion
-from domain.customers.naming import CustomerChange, changes_of, home_in, name_clusters
-from domain.customers.strength import Tier
+from domain.customers.naming import CustomerChange, changes_of, home_in, keeping_rank, name_clusters
+from domain.customers.strength import Tier, is_shareable
 from domain.events import Event
 from domain.ids import derived_id
 from services.run_customers import follow_parting
+from storage.decided_keys import DecidedKeys
 from storage.identities import Customers, Identities, Placed, StoredKey
 from storage.identity_links import Component, IdentityLinks
 from storage.identity_reviews import Cause, IdentityMoves, IdentitySuggestions, NewMove
@@ -139,6 +140,7 @@ async def _write(
         await Customers(work).alias({home: None if home == name else name for home, name in targets.items()})
     await mark_crowds(work, resolution.crowded)
     await IdentitySuggestions(work).replace(stored, resolution.suggestions)
+    await DecidedKeys(work).hand_over(_heirs(stored, placed, moved, targets))
     await IdentityMoves(work).add(cause, list(_history(stored, placed, moved, detail)))
     resolved = Resolved({each.id: each.customer_id for each in placed})
     for each in changed:
@@ -150,6 +152,33 @@ async def _write(
         await follow_parting(work, parted | {aliases.get(each, each) for each in parted})
     resolved.events = events_of(work, changes)
     return resolved
+
+
+def _heirs(
+    stored: Mapping[int, StoredKey], placed: Sequence[Placed], moved: Sequence[Placed], targets: Mapping[UUID, UUID]
+) -> Mapping[int, int]:
+    """The phones and devices that leave a person, each with the key to which goes what people said of that person.
+
+    One that takes its home along was somebody of its own before a merge, and keeps what was said of them.
+    """
+    leaving: dict[int, UUID] = {}
+    for each in moved:
+        key = stored[each.id]
+        stays = targets.get(key.home or key.customer_id, key.customer_id)
+        if is_shareable(key.tier) and stays != each.customer_id:
+            leaving[each.id] = stays
+    left = set(leaving.values())
+    ranks: dict[UUID, list[tuple[tuple[bool, bool, Tier, int], int]]] = {}
+    for each in placed:
+        if each.customer_id in left:
+            key = stored[each.id]._replace(home=each.home)
+            ranks.setdefault(each.customer_id, []).append((keeping_rank(each.id, key, each.customer_id), each.id))
+    keepers = {customer: min(found)[1] for customer, found in ranks.items()}
+    return {
+        number: keeper
+        for number, customer in leaving.items()
+        if (keeper := keepers.get(customer)) is not None and not is_shareable(stored[keeper].tier)
+    }
 
 
 def _history(

@@ -112,11 +112,11 @@ def _refuse(inviter: Inviter, at: datetime, source: str, now: datetime) -> None:
 
 
 async def _key_of(work: UnitOfWork, customer: UUID) -> int:
-    """The oldest key of a customer, which stays with whoever they are when customers merge or split."""
-    keys = [key.id for key in await Identities(work).of_customers([customer])]
-    if not keys:
+    """The key of a customer that most surely stays theirs when customers merge or split."""
+    keeper = await Identities(work).keeper(customer)
+    if keeper is None:
         raise ValidationProblem(Text("这位客户没有任何标识", "This customer has no key at all"))
-    return min(keys)
+    return keeper
 
 
 async def _shown(work: UnitOfWork, customer: UUID) -> Sequence[Invitation]:

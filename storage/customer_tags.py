@@ -353,11 +353,6 @@ class CustomerTags(Repository):
         result = await self.session.execute(statement, execution_options={"synchronize_session": False})
         return len(result.all())
 
-    async def oldest_identity(self, customer: UUID) -> int | None:
-        """The key of a customer that was known first: decisions about the customer are kept there."""
-        statement = select(func.min(col(IdentityRow.id))).where(col(IdentityRow.customer_id) == customer)
-        return await self.session.scalar(statement)
-
 
 def _table_of_pairs(pairs: Collection[tuple[UUID, str]]) -> TableValuedAlias:
     """Customers and tags as rows."""

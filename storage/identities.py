@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, Un
 from sqlmodel import Field, col
 
 from domain.canonical.keys import IdentityKey, KeyKind
+from domain.customers.naming import keeping_rank
 from domain.customers.strength import TIER_OF, Known, Tier
 from storage.bulk import fetch
 from storage.encryption import EncryptedText
@@ -113,6 +114,7 @@ _CROWD = """
     FROM unnest(%(ids)b::bigint[], %(bits)b::smallint[]) AS new (id, bits) WHERE identities.id = new.id
     """
 _CUSTOMERS = "SELECT id, customer_id FROM identities WHERE id = ANY(%(ids)b::bigint[])"
+_KEYS = "SELECT id, kind, scope, customer_id, home, crowded FROM identities WHERE customer_id = %(customer)b::uuid"
 _NEW_CUSTOMERS = """
     INSERT INTO customers (created_at, changed_at)
     SELECT %(now)b::timestamptz, %(now)b::timestamptz FROM generate_series(1, %(count)b::integer) RETURNING id
@@ -181,6 +183,11 @@ class Identities(Repository):
         """The customer of each key that is there."""
         rows = await fetch(self.work, _CUSTOMERS, {"ids": list(ids)})
         return {row[0]: row[1] for row in rows}
+
+    async def keeper(self, customer: UUID) -> int | None:
+        """The key of a customer at which people's decisions about them are kept: it most surely stays theirs."""
+        keys = [StoredKey(*row) for row in await fetch(self.work, _KEYS, {"customer": customer})]
+        return min(keys, key=lambda each: keeping_rank(each.id, each, customer)).id if keys else None
 
     async def of_customers(self, customers: Collection[UUID]) -> Sequence[IdentityRow]:
         """The keys of customers with their values, the oldest first."""

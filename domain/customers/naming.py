@@ -66,6 +66,12 @@ def home_in(naming: Naming, number: int, key: Homed, name: UUID, *, may_claim: b
     return name if claims or naming.names[number] is None else None
 
 
+def keeping_rank(number: int, key: Homed, customer: UUID) -> tuple[bool, bool, Tier, int]:
+    """How surely a key of a customer stays theirs, the lowest most surely: a phone or a device last, and first a key
+    that the customer's id stays with."""
+    return is_shareable(key.tier), key.home != customer, key.tier, number
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerChange:
     """What became of a customer. merged_into: who took its place, None while it is there. split: who got keys of it."""

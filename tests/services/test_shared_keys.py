@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Literal
@@ -16,14 +17,20 @@ from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
 from domain.canonical.interactions import VisitData
 from domain.canonical.keys import KINDS, IdentityKey
+from domain.settlement.payees import NewPayee
+from services.customer_tags import CustomerTagService
+from services.customers import CustomerService
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
+from services.invitations import InvitationService, Inviter
+from services.payees import PayeeRegister
 from services.tagging import Tagging
 from storage.engine import Database, sqlalchemy_url
 from storage.identities import Identities
 from storage.unit_of_work import UnitOfWork
 from tests.services.enrolling import a_flow, runs
-from tests.services.house import House
+from tests.services.house import ADMIN, House
+from tests.services.test_selling import NOW, QIAN
 from tests.services.test_tagging import publish, rule
 
 Shared = Literal["device", "phone"]
@@ -69,6 +76,29 @@ class Home:
         async with UnitOfWork(self.database) as work:
             return Counter(map(str, await work.session.scalars(text(statement))))
 
+    async def say(self, customer: UUID, guest: UUID | None = None) -> None:
+        """A tag by hand, one that they are kept free of, and who invited them. guest: whom they invited."""
+        tags = CustomerTagService(self.database)
+        await tags.decide(ADMIN, customer, "老客", "add", "门店老客")
+        await tags.decide(ADMIN, customer, "买过", "exclude", "员工账号")
+        await PayeeRegister(self.database).put(
+            QIAN, [NewPayee(code="P1", name="名", role="promoter", since=date(2026, 1, 1))]
+        )
+        invitations = InvitationService(self.database)
+        await invitations.record(QIAN, customer, Inviter(payee="P1"), NOW, "拼团邀请")
+        if guest is not None:
+            await invitations.record(QIAN, guest, Inviter(customer=customer), NOW, "海报")
+
+    async def said(self, customer: UUID) -> tuple[list[str], list[str], list[str | None]]:
+        """The tags by hand, those excluded, and the inviters of a customer."""
+        found = await CustomerTagService(self.database).of_customer(ADMIN, customer)
+        invitations = await InvitationService(self.database).of_customer(QIAN, customer)
+        return (
+            [each.tag for each in found.carried if each.source == "manual"],
+            [mark.tag for mark in found.excluded],
+            [each.inviter.payee for each in invitations],
+        )
+
     def _buyer(self, member: str | None) -> Buyer:
         return Buyer(member_id=member, **{self.shared: VALUES[self.shared]})
 
@@ -107,22 +137,84 @@ async def test_who_was_known_elsewhere_keeps_that_id_beside_an_older_device_or_p
     known = await home.buys("M1", alone=True)
     assert await home.buys("M1") == known
     assert await home.owner() == known
+    await home.say(known)
     await home.buys("M2")
     assert (await home.owner("M1"), await home.owner()) == (known, visitor)
+    assert await home.said(known) == (["老客"], ["买过"], ["P1"])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("shared", SHARED)
+async def test_what_people_said_of_who_signed_in_stays_with_them(database: Database, shared: Shared, when: str) -> None:
+    """when: before or after they did."""
+    await publish(database, BOUGHT)
+    home = Home(database, shared)
+    visitor, guest = await home.visits(), await home.buys("M9", alone=True)
+    if when == "before":
+        await home.say(visitor, guest)
+    await home.buys("M1")
+    if when == "after":
+        await home.say(visitor, guest)
+    gained = (await home.gained())[f"customer:{visitor}"]
+    await home.buys("M2")
+    for _ in range(2):
+        await home.buys("M1", alone=True)
+    assert await home.said(visitor) == (["老客"], ["买过"], ["P1"])
+    assert await home.said(await home.owner()) == ([], [], [])
+    assert (await home.gained())[f"customer:{visitor}"] == gained, "they are kept free of it"
+    (invitation,) = await InvitationService(database).of_customer(QIAN, guest)
+    assert invitation.inviter.customer == visitor
+
+
+async def test_a_phone_that_was_somebody_before_takes_along_what_was_said_of_them(database: Database) -> None:
+    home = Home(database, "phone")
+    somebody, known = await home.visits(), await home.buys("M1", alone=True)
+    await home.say(somebody)
+    customers = CustomerService(database)
+    merged = await customers.merge(ADMIN, known, [somebody], "同一人")
+    assert await home.said(known) == (["老客"], ["买过"], ["P1"])
+    await customers.undo(ADMIN, merged.decision)
+    assert await home.said(somebody) == (["老客"], ["买过"], ["P1"])
+    assert await home.said(known) == ([], [], [])
+
+
+async def test_what_both_said_is_said_once_when_the_phone_leaves(database: Database) -> None:
+    home = Home(database, "phone")
+    visitor = await home.visits()
+    await home.say(visitor)
+    await home.buys("M1")
+    async with UnitOfWork(database) as work:
+        # As if the person had been two customers for a while, of whom the same was said.
+        copied = "(SELECT id FROM identities WHERE kind = 'member'), tag, kind, source, actor, reason, marked_at"
+        await work.session.execute(
+            text(
+                "INSERT INTO tag_marks (identity_id, tag, kind, source, actor, reason, marked_at) "
+                f"SELECT {copied} FROM tag_marks"
+            )
+        )
+    await home.buys("M2")
+    assert await home.said(visitor) == (["老客"], ["买过"], ["P1"])
+    assert await home.said(await home.owner()) == ([], [], [])
 
 
 @pytest.mark.parametrize("shared", SHARED)
-async def test_who_joined_before_keys_claimed_ids_keeps_it_too(
+async def test_who_joined_before_keys_claimed_ids_keeps_all_of_it(
     database: Database, database_url: str, shared: Shared
 ) -> None:
     home = Home(database, shared)
     visitor = await home.visits()
+    await home.say(visitor)
     await home.buys("M1")
     async with UnitOfWork(database) as work:
         await work.session.execute(text("UPDATE identities SET home = NULL WHERE kind = 'member'"))
     _migrate(database_url)
+    async with UnitOfWork(database) as work:
+        kinds = "SELECT DISTINCT kind FROM identities WHERE id IN (SELECT identity_id FROM {})"
+        for table in ("tag_marks", "invitations"):
+            assert list(await work.session.scalars(text(kinds.format(table)))) == ["member"]
     await home.buys("M2")
     assert await home.owner("M1") == visitor
+    assert await home.said(visitor) == (["老客"], ["买过"], ["P1"])
 
 
 async def _dispatch(house: House) -> None:
