@@ -272,7 +272,10 @@ async def _follow(
     touched = frozenset({*resolved.touched, *resolved.customers.values()})
     # Who merged or parted has other records now, of any kind.
     tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND, moved_in(resolved.events))
-    await Events(work).add([*resolved.events, *tagged])
+    # What was known before of keys that are somebody new from now on is no news.
+    begun = {f"customer:{each}" for each in resolved.begun}
+    await Events(work).add([*resolved.events, *(event for event in tagged if event.subject not in begun)])
+    await Events(work).add([event for event in tagged if event.subject in begun], queue=False)
     customers = sorted({resolved.customers[key] for key in keys if key in resolved.customers})
     what = f"customer.{decision.verdict}" if cause == "decision" else "customer.undo"
     told = {

@@ -39,7 +39,8 @@ class Assigned:
     """Whose keys they are. identity_ids: for each sighting the identity that its row points at, None without keys.
 
     aliases: earlier ids of a customer. touched: the customers of all sightings, and those that gained or lost keys.
-    fresh: identities that were stored a moment ago. events: merges and splits, to be put into the outbox by the caller.
+    begun: those whose id was made just now for keys that somebody else lost. fresh: identities that were stored a
+    moment ago. events: merges and splits, to be put into the outbox by the caller.
     """
 
     identity_ids: Sequence[int | None]
@@ -48,6 +49,7 @@ class Assigned:
     aliases: Mapping[UUID, Sequence[UUID]]
     touched: frozenset[UUID] = frozenset()
     events: Sequence[Event] = ()
+    begun: frozenset[UUID] = frozenset()
     fresh: frozenset[int] = field(default=frozenset(), compare=False)
 
 
@@ -106,6 +108,7 @@ class _Batch:
             await Customers(self._work).aliases(present),
             present | resolved.touched,
             resolved.events,
+            frozenset(resolved.begun),
             frozenset(self._fresh),
         )
 

@@ -35,19 +35,22 @@ Detail = Callable[[Collection[int]], Mapping[str, Any]]
 
 @dataclass(slots=True)
 class Resolved:
-    """customers: whose each key of what was looked at is now. touched: customers that gained or lost keys.
+    """customers: whose each key of what was looked at is now. touched: customers that gained or lost keys. begun: those
+    of them whose id was made for keys that somebody else lost.
 
     events: `tandem.customer.merged` and `.split`, for the outbox of the same unit of work.
     """
 
     customers: dict[int, UUID] = field(default_factory=dict)
     touched: set[UUID] = field(default_factory=set)
+    begun: set[UUID] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
 
     def add(self, other: "Resolved") -> None:
         """Take in what was found later."""
         self.customers |= other.customers
         self.touched |= other.touched
+        self.begun |= other.begun
         self.events += other.events
 
 
@@ -109,7 +112,8 @@ async def _resolve(
     stored = component.keys
     resolution = resolve({key: each.known for key, each in stored.items()}, component.links, component.decisions)
     naming = name_clusters(resolution.clusters, stored)
-    new = iter(await Customers(work).add(sum(name is None for name in naming.names)))
+    made = await Customers(work).add(sum(name is None for name in naming.names))
+    new = iter(made)
     names = [name if name is not None else next(new) for name in naming.names]
     may_claim = not component.decisions
     placed = [
@@ -118,7 +122,9 @@ async def _resolve(
         for key in cluster
     ]
     targets = {home: names[number] for home, number in naming.owners.items()}
-    return await _write(work, stored, resolution, placed, targets, cause, detail, frozenset(fresh))
+    resolved = await _write(work, stored, resolution, placed, targets, cause, detail, frozenset(fresh))
+    resolved.begun = {each.customer_id for each in placed if each.id not in fresh}.intersection(made)
+    return resolved
 
 
 async def _write(

@@ -268,12 +268,13 @@ async def _customers_of(work: UnitOfWork, written: Written) -> Mapping[RecordNam
 def _stirred(
     arrivals: Sequence[Arrival], assigned: Assigned, others: Mapping[RecordName, Collection[UUID]]
 ) -> set[UUID]:
-    """The customers of whom something happened just now: what a shop's past tells of others starts nothing."""
+    """The customers of whom something happened just now: what a shop's past tells of others starts nothing, and what
+    was known before of keys that are somebody new from now on does not either."""
     records = [arrival.record for arrival in arrivals if arrival.record is not None and not arrival.is_history]
     people = {record.people[0] for record in records if record.people}
     stirred = {assigned.customers[key] for key in people if key in assigned.customers}
     stirred = stirred.union(*(others.get(name, ()) for record in records for name in _names_of(record)))
-    return stirred | (assigned.touched - set(assigned.customers.values()))
+    return (stirred | (assigned.touched - set(assigned.customers.values()))) - assigned.begun
 
 
 def _names_of(record: Record) -> Iterator[RecordName]:

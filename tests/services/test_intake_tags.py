@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from domain.canonical import Buyer, OrderData
+from domain.canonical.announcing import announce
 from domain.events import Event
 from services.identities import IdentityService
 from services.intake import Arrival, Intake
@@ -82,3 +84,36 @@ async def test_a_refund_that_names_nobody_moves_the_tags_of_whoever_ordered(
         held = await work.session.scalar(text("SELECT held FROM customer_tags WHERE tag = '大额消费'"))
     assert told == ["tandem.customer.tag-gained", "tandem.customer.tag-lost"]
     assert held is False
+
+
+async def test_who_comes_apart_gains_nothing_by_what_was_known_before(database: Database, clock: SteppedClock) -> None:
+    await publish(database, *SHIPPED)
+    intake = Intake(IdentityService(), Tagging(database))
+
+    async def buys(number: int, buyer: Buyer) -> None:
+        order = OrderData(
+            platform="youzan",
+            account="flagship",
+            version=1,
+            order_id=f"E{number}",
+            status="paid",
+            paid_minor=100,
+            paid_at=clock.now,
+            buyer=buyer,
+        )
+        async with UnitOfWork(database) as work:
+            await intake.take_in(work, [Arrival.of(announce(order, clock.now), clock.now)])
+
+    await buys(0, Buyer(unionid="U1", buyer_id="B1"))
+    await buys(1, Buyer(buyer_id="B1", member_id="M1"))
+    for number in (2, 3, 4):
+        await buys(number, Buyer(member_id="M1"))
+    # Of two people the account is nobody's, and what hung on it is by itself.
+    await buys(5, Buyer(unionid="U2", buyer_id="B1"))
+    holders = "SELECT DISTINCT customer_id FROM customer_tags WHERE held AND tag = '高价值'"
+    gained = "SELECT DISTINCT subjects[1] FROM events JOIN event_outbox USING (seq) WHERE type LIKE '%tag-gained'"
+    member = "SELECT customer_id FROM identities WHERE kind = 'member'"
+    async with UnitOfWork(database) as work:
+        (owner,) = await work.session.scalars(text(member))
+        assert owner in list(await work.session.scalars(text(holders)))
+        assert f"customer:{owner}" not in list(await work.session.scalars(text(gained)))

@@ -187,6 +187,26 @@ async def test_who_is_split_off_again_counts_on(database: Database, clock: Stepp
     assert Counter(await shop.told())["tag-gained", 1] == 2
 
 
+async def test_what_who_is_split_off_had_all_along_is_no_news(database: Database, clock: SteppedClock) -> None:
+    await publish(database, LOYAL, VALUED)
+    shop = Shop(database)
+    await shop.orders("B1", "E0", also="U1")
+    await shop.orders("B1", "E1", "E2", "E3")
+    ((customer,),) = await shop.rows("SELECT id FROM customers")
+    ((key,),) = await shop.rows("SELECT id FROM identities WHERE kind = 'buyer'")
+    clock.advance(days=300)
+    await shop.customers.split(SUPERVISOR, UUID(str(customer)), [int(str(key))], "妻子的账号")
+    held = (
+        "SELECT tag FROM customer_tags WHERE held UNION ALL SELECT grade FROM customer_grades WHERE grade IS NOT NULL"
+    )
+    assert await shop.rows(held) == [("高价值",), ("老客",)], "she has it"
+    assert await shop.told() == [("tag-gained", 0), ("tag-lost", 0)]
+    assert await shop.told("graded") == [("graded", 0), ("graded", 0)]
+    await shop.orders("B1", "E1", status="closed")
+    await shop.comes_back("B1")
+    assert (await shop.told())[2:] == [("tag-lost", 1), ("tag-gained", 1)]
+
+
 async def test_grades_count_on_as_well(database: Database, clock: SteppedClock) -> None:
     await publish(database, STAGES)
     shop = Shop(database)
