@@ -31,7 +31,7 @@ from activities.runs import RunActivities
 from activities.settlement import SettlementActivities
 from activities.web import web_activities
 from connectors.http import Link, open_client
-from connectors.registry import Connector
+from connectors.lookups import can_be_asked
 from connectors.templates import TemplateRenderer
 from connectors.web.caller import WebCaller
 from connectors.web.guard import WebSettings
@@ -99,7 +99,7 @@ async def serve(settings: Settings, queues: Sequence[str] = ()) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        asked = [connector.queue for connector in application.connectors.values() if _can_be_asked(connector)]
+        asked = [connector.queue for connector in application.connectors.values() if can_be_asked(connector)]
         lanes = [messages.Drain("inbox", lane) for lane in range(MOST_INBOX_LANES)]
         own = [messages.Drain("lookups", queue=each) for each in asked]
         own += [messages.Drain("channels", queue=each) for each in listening(application.connectors)]
@@ -175,7 +175,7 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
             by_queue[queue].append(PullActivities(application.pulls(link)).pull)
         if getattr(connector.client, "bill_kinds", None):
             by_queue[queue].append(BillActivities(application.bill_reader(link)).take)
-        if _can_be_asked(connector):
+        if can_be_asked(connector):
             by_queue[queue].append(LookupActivities(application.lookups(link), {queue: name}).drain)
         if queue == SEND.queue:
             by_queue[queue] += message_activities(binder, application.connections, application.reach, renderer, link)
@@ -190,11 +190,6 @@ async def _makers(application: Application, stack: contextlib.AsyncExitStack) ->
         for queue, activities in by_queue.items()
         if activities
     }
-
-
-def _can_be_asked(connector: Connector) -> bool:
-    """Whether the platform can be asked about people: see `connectors.lookups`."""
-    return getattr(connector.client, "looks_up", None) is not None
 
 
 def _maker(

@@ -1,4 +1,4 @@
-"""Asking a platform about people, on that platform's own queue: a minute of work at a time."""
+"""Asking a platform about people and orders, on that platform's own queue: a minute of work at a time."""
 
 from temporalio import activity
 

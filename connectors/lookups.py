@@ -1,14 +1,16 @@
-"""Asking a platform about one person whom its pushes only name.
+"""Asking a platform about one person, or one order, that its pushes only name.
 
-A client that can be asked has `looks_up`, the kind of key it is asked by, and the method `look_up`. What comes back
-goes the way of a push: into the inbox, and is read there.
+A client that can be asked has `looks_up`, the kind of key it is asked by, and the method `look_up`; for orders the
+method `whole_order`. What comes back goes the way of a push: into the inbox, and is read there.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
 
-from connectors.registry import ConnectorRegistry
+from connectors.listed_rows import row_payload
+from connectors.registry import Connector, ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.canonical import KeyKind
 from domain.problems import ProblemError
@@ -56,6 +58,14 @@ class LooksUp(Protocol):
 
 
 @runtime_checkable
+class TellsWholeOrders(Protocol):
+    """A client whose platform pushes steps of orders (`OrderData.told_in_part`), and tells the whole one when asked."""
+
+    async def whole_order(self, order_id: str) -> Verified:
+        """The order as a row of its list, for the inbox: see `asked_for`. Raises as `look_up` does."""
+
+
+@runtime_checkable
 class SharesTags(Protocol):
     """A client whose platform shows tags at contacts. Both methods raise as `look_up` does."""
 
@@ -68,6 +78,17 @@ class SharesTags(Protocol):
         What is about one member is told of that member, and raised is what everybody has. Making them again changes
         nothing, so repeating is safe.
         """
+
+
+def asked_for(kind: str, number: str, row: Any, now: datetime) -> Verified:
+    """A thing that was asked for, as a record of its kind. It is read whatever a list told before: something waits."""
+    return Verified(kind, row_payload(row), f"asked:{kind}:{number}:{now.timestamp()}"[:256], now)
+
+
+def can_be_asked(connector: Connector) -> bool:
+    """Whether a platform can be asked about people or orders."""
+    client = connector.client
+    return getattr(client, "looks_up", None) is not None or hasattr(client, "whole_order")
 
 
 def looked_up(connectors: ConnectorRegistry) -> dict[str, KeyKind]:

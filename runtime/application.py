@@ -52,6 +52,7 @@ from services.intake import Intake
 from services.invitations import InvitationService
 from services.life_events import LifeEventService
 from services.lookups import LookupDesk, LookupService
+from services.order_reading import OrderReading
 from services.orders import OrderService
 from services.people import People
 from services.platform_tokens import StoredTokens
@@ -294,9 +295,10 @@ class Application(SettlementServices):
         )
 
     def lookups(self, link: Link) -> LookupService:
-        """Asking platforms about people over a link of the caller's."""
+        """Asking platforms about people and orders over a link of the caller's."""
         sharing = SharedTags(self.database, self.rule_book)
-        return LookupService(self.database, self.connectors, self.connections, link, sharing)
+        orders = OrderReading(self.database, self.connectors, self.connections, link)
+        return LookupService(self.database, self.connectors, self.connections, link, sharing, orders)
 
     @cached_property
     def channels(self) -> ChannelService:

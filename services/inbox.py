@@ -243,6 +243,10 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 if await self._intake.settle(work, None) < MOST_MET:
                     break
+        for _ in range(_MOST_LOOKS):
+            async with UnitOfWork(self._database) as work:
+                if await self._intake.tell_overdue(work) < MOST_MET:
+                    break
         self._looks_back_at = time.monotonic() + _LOOK_BACK_EVERY_S
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:

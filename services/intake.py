@@ -10,11 +10,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+import structlog
+
+from domain.customers.awaited_orders import is_step, is_whole, stage_of
 from domain.customers.folding import fold
 from domain.customers.records import Record, record_of
 from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
 from domain.events import Event
 from domain.tags import EVERY_KIND
+from services.awaited_orders import completed_steps
 from services.consents import note_consents
 from services.identities import Assigned, IdentityService, Sighting
 from services.identity_resolution import moved_in
@@ -23,6 +27,7 @@ from services.run_customers import take_customers
 from services.shop_stock import shop_stock_events
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
+from storage.awaited_orders import AwaitedOrders, OrderStep
 from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Identities
@@ -31,6 +36,8 @@ from storage.placements import Placements
 from storage.records import RecordName, Records, Written
 from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
@@ -197,6 +204,16 @@ class Intake:
             await Events(work).add([event for event in told if event.subject not in lately], queue=False)
         return len(met)
 
+    async def tell_overdue(self, work: UnitOfWork) -> int:
+        """Tell as they are the events that waited too long for their whole order; how many waited, up to `MOST_MET`."""
+        waited = await AwaitedOrders(work).take_overdue(MOST_MET)
+        if waited:
+            log.warning("events of orders are told in part, the whole orders could not be read", count=len(waited))
+            told = [Arrival.of(step.event, step.received_at) for step in waited]
+            _, erased = await _without_erased(work, told)
+            await Events(work).add([each.event for each in told if each.name not in erased])
+        return len(waited)
+
     async def _follow(
         self,
         work: UnitOfWork,
@@ -242,11 +259,24 @@ async def _remember(
     again: those that tell once more what was told before in other words.
     """
     fresh, history = list[Event](), list[Event]()
+    steps, wholes = list[OrderStep](), list[OrderStep]()
     for arrival in arrivals:
-        is_past = arrival.is_history or arrival.name in again
-        (history if is_past else fresh).append(_told_whose(arrival, assigned))
-    new = await Events(work).add([*first, *fresh])
+        is_past, record = arrival.is_history or arrival.name in again, arrival.record
+        event = _told_whose(arrival, assigned)
+        if record is not None and is_whole(event, record):
+            wholes.append(_order_step(event, record, arrival.received_at))
+        if record is not None and is_step(event, record) and not is_past:
+            steps.append(_order_step(event, record, arrival.received_at))
+        else:
+            (history if is_past else fresh).append(event)
+    completed = await completed_steps(work, steps, wholes)
+    # What was pushed before what is read: its step is told first, and where both are one event, as what happened now.
+    new = await Events(work).add([*first, *completed, *fresh])
     return new + await Events(work).add(history, queue=False)
+
+
+def _order_step(event: Event, record: Record, received_at: datetime) -> OrderStep:
+    return OrderStep((record.account_id, record.key[1]), stage_of(record), event, received_at)
 
 
 def _owner(record: Record, assigned: Assigned) -> int | None:

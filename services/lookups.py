@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -30,6 +30,7 @@ from domain.tags.sharing import Change
 from services.connections import Connections
 from services.identities import Assigned
 from services.intake import Arrival
+from services.order_reading import Asked, OrderReading
 from services.shared_tags import SharedTags
 from storage.engine import Database
 from storage.inbox import Inbox, Push
@@ -75,18 +76,10 @@ class LookupDesk:
         await Lookups(work).ask(asks.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What one round did."""
-
-    asked: int = 0
-    failed: int = 0
-
-
 class LookupService:
     """Whoever serves a platform's queue asks. Accounts that the platform holds up pause, and hold up no other.
 
-    sharing: what becomes of tags at contacts; without it they are left alone.
+    sharing: what becomes of tags at contacts; without it they are left alone. orders: those that are asked about.
     """
 
     def __init__(
@@ -96,25 +89,30 @@ class LookupService:
         connections: Connections,
         link: Link,
         sharing: SharedTags | None = None,
+        orders: OrderReading | None = None,
     ) -> None:
         self._database = database
         self._connectors = connectors
         self._connections = connections
         self._link = link
         self._sharing = sharing
+        self._orders = orders
         self._paused: dict[str, float] = {}
 
     async def wait_for_work(self, platform: str, timeout_s: float) -> bool:
-        """True as soon as there is somebody to ask about, False when the time was up first."""
+        """True as soon as there is something to ask about, False when the time was up first."""
 
         async def has_work() -> bool:
             async with UnitOfWork(self._database) as work:
-                return await Lookups(work).is_due(platform, self._pausing())
+                if await Lookups(work).is_due(platform, self._pausing()):
+                    return True
+                return self._orders is not None and await self._orders.has_work(work, platform)
 
         return await wait_for_notification(self._database, LOOKUPS_CHANNEL, timeout_s, has_work)
 
     async def drain(self, platform: str, limit: int = AT_ONCE * 5) -> Asked:
-        """Ask about those who are due the longest."""
+        """Ask about those who are due the longest, and about orders."""
+        orders = await self._orders.drain(platform) if self._orders is not None else Asked()
         async with UnitOfWork(self._database) as work:
             claimed = await Lookups(work).claim(platform, limit, _LEASE, self._pausing())
         free = asyncio.Semaphore(AT_ONCE)
@@ -126,7 +124,7 @@ class LookupService:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(each)) for each in claimed]
         answered = sum(task.result() for task in tasks)
-        return Asked(len(claimed), len(claimed) - answered)
+        return Asked(orders.asked + len(claimed), orders.failed + len(claimed) - answered)
 
     async def _ask(self, platform: str, claimed: Claimed) -> bool:
         try:

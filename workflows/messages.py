@@ -185,7 +185,8 @@ class Drain:
     subscribers), `sales` (what happened to orders becomes sales of payees).
 
     `lane` tells several drains of a kind apart; they share the work. queue: for `lookups` (platforms are asked about
-    people) and `channels` (platforms push over a connection that we open) the platform's own; empty for what all share.
+    people and orders) and `channels` (platforms push over a connection that we open) the platform's own; empty for what
+    all share.
     """
 
     name: str

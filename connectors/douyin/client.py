@@ -12,9 +12,11 @@ from connectors.douyin.records import read_order, read_refund
 from connectors.douyin.settlement import settled_lines
 from connectors.goods_lists import GOODS
 from connectors.http import Link
+from connectors.lookups import asked_for
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import mapping, optional_mapping, text
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once
+from connectors.webhooks import Verified
 from domain.catalog.douyin import SettlementArguments, SettlementOutput
 from domain.catalog.shop_calls import (
     OrderArguments,
@@ -52,8 +54,11 @@ class DouyinShop:
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""
-        data = await self.gateway.call("order.orderDetail", {"shop_order_id": request.order_id})
-        return read_order(mapping(data.get("shop_order_detail"), "shop_order_detail"))
+        return read_order(await self._order(request.order_id))
+
+    async def whole_order(self, order_id: str) -> Verified:
+        """See `connectors.lookups.TellsWholeOrders`."""
+        return asked_for(pages.ORDER_KIND, order_id, await self._order(order_id), self.gateway.now())
 
     async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
         """The refund as it is now."""
@@ -132,6 +137,10 @@ class DouyinShop:
             await self._operate(operation, refund, reason=request.reason)
 
         return await refuse_once(PLATFORM, lambda: self.get_refund(request), act)
+
+    async def _order(self, order_id: str) -> Mapping[str, Any]:
+        data = await self.gateway.call("order.orderDetail", {"shop_order_id": order_id})
+        return mapping(data.get("shop_order_detail"), "shop_order_detail")
 
     async def _operate(self, operation: int, refund: RefundOutput, **more: str) -> None:
         """Do one step of a refund, in the state that was read. Raises ConflictProblem when it has changed since."""

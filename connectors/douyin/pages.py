@@ -37,6 +37,8 @@ MOST_ROWS = 10_000
 # How far a list may lag behind the push [U].
 LAG = timedelta(minutes=2)
 LONGEST_WINDOW = timedelta(days=7)
+ORDER_KIND = "order.searchList"
+"""An order as the list tells it."""
 
 ORDERS = Stream("orders", timedelta(days=90), LAG)
 REFUNDS = Stream("refunds", timedelta(days=90), LAG)
@@ -148,7 +150,7 @@ def _refund_events(item: Mapping[str, Any], record: Verified, account: Account) 
 
 _LISTS: Mapping[str, _List] = {
     "orders": _List(
-        method="order.searchList",
+        method=ORDER_KIND,
         since="update_time_start",
         until="update_time_end",
         rows="shop_order_list",

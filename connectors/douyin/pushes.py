@@ -166,6 +166,7 @@ def _order_event(step: _OrderTag, data: Mapping[str, Any], record: Verified, acc
         shipped_at=happened if step.status == "shipped" else None,
         completed_at=unix_time(data, "complete_time"),
         close_reason=optional_text(data, "cancel_reason"),
+        told_in_part=True,
     )
     return tell_order(order, record, account, step=step.event)
 

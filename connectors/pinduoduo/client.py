@@ -8,14 +8,17 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.goods_lists import GOODS
 from connectors.http import Link
+from connectors.lookups import asked_for
 from connectors.pinduoduo import goods
 from connectors.pinduoduo.decryption import DecryptionQuota
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
+from connectors.pinduoduo.messages import ORDER_KIND
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
 from connectors.pinduoduo.records import read_order, read_refund
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
+from connectors.webhooks import Verified
 from domain.canonical import Delivery
 from domain.catalog.pinduoduo import DecryptReceiverOutput
 from domain.catalog.shop_calls import (
@@ -51,6 +54,10 @@ class PinduoduoShop:
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""
         return read_order(await self._order(request.order_id))
+
+    async def whole_order(self, order_id: str) -> Verified:
+        """See `connectors.lookups.TellsWholeOrders`."""
+        return asked_for(ORDER_KIND, order_id, await self._order(order_id), self.gateway.now())
 
     async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
         """The after-sale application as it is now."""

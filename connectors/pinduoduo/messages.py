@@ -1,7 +1,7 @@
 """From Pinduoduo's messages and pulled records to canonical events.
 
-A message names an order or a refund and says little of it. The interfaces run up to ten minutes behind, so it is told
-at once as what it is; the pulled record fills in the rest, in the same event.
+A message names an order or a refund and says little of it. The interfaces run up to ten minutes behind, so what it says
+counts at once; the record that is read fills in the rest, in the same event.
 """
 
 from collections.abc import Mapping
@@ -66,6 +66,7 @@ def _short_order(
         occurred_at=happened,
         order_id=text(content, "tid"),
         status=status,
+        told_in_part=True,
     )
 
 

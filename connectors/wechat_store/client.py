@@ -9,6 +9,7 @@ from connectors.goods_lists import GOODS
 from connectors.http import Link
 from connectors.keyed_windows import settled, window_of
 from connectors.listed_rows import row_payload
+from connectors.lookups import asked_for
 from connectors.pulling import Cursor, PulledPage, Stream
 from connectors.reading import mapping
 from connectors.shop_effects import let_return_once, pay_back_once, refuse_once, ship_once
@@ -59,6 +60,10 @@ class WechatStore:
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""
         return read_order(await self._order(request.order_id))
+
+    async def whole_order(self, order_id: str) -> Verified:
+        """See `connectors.lookups.TellsWholeOrders`."""
+        return asked_for(ORDER, order_id, await self._order(order_id), self.api.now())
 
     async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
         """The refund as it is now."""

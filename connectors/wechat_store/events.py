@@ -81,6 +81,7 @@ def _order_step(step: _Step, fields: Mapping[str, str], record: Verified, accoun
         paid_at=moment if event == "paid" else None,
         shipped_at=moment if event == "shipped" else None,
         completed_at=moment if event == "completed" else None,
+        told_in_part=True,
     )
     return tell_order(data, record, account, step=event)
 

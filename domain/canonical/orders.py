@@ -85,6 +85,7 @@ class OrderData(Origin):
     parent_order_id: the main order of a group or of a split one. group_id: the group-buy. channel: what brought the
     buyer (a channel code, `live`, `short_video`). influencer_id, video_id: who and what showed the goods.
     says_who_sold: these three are all there is to say, so that null is nobody, whoever was told before.
+    told_in_part: it is a step alone, and the whole order can be read; its event waits for that.
     membership: the platform's own grade of the buyer (`88VIP`). coupon_ids: coupons spent on it. dining: for caterers,
     `takeaway` or `dine_in`.
     """
@@ -109,6 +110,7 @@ class OrderData(Origin):
     influencer_id: str | None = None
     video_id: str | None = None
     says_who_sold: bool = False
+    told_in_part: bool = False
     membership: str | None = None
     coupon_ids: tuple[str, ...] = ()
     dining: Literal["takeaway", "dine_in"] | None = None

@@ -180,6 +180,7 @@ async def _pulled(database: Database, since: datetime) -> bool:
 async def _drained(database: Database) -> bool:
     async with UnitOfWork(database) as work:
         asked = await work.session.scalar(text("SELECT count(*) FROM lookups WHERE due_at IS NOT NULL"))
+        asked = asked or await work.session.scalar(text("SELECT count(*) FROM awaited_orders WHERE attempts = 0"))
         # In this order: who was asked about waits in the inbox before the question is settled.
         waiting = await work.session.scalar(text("SELECT count(*) FROM inbox WHERE state = 'waiting'"))
         return not asked and not waiting

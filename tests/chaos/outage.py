@@ -222,7 +222,7 @@ async def _until_all_is_right(
 def departures(sales: Sequence[Sale], truth: Mapping[str, tuple[str, int]], here: Here) -> Iterator[str]:
     """Orders that are missing, otherwise than their platform knows them, or whose payment was not told once.
 
-    A platform whose pushes are short tells the amount when it is asked, every five minutes.
+    A platform whose pushes are short tells the amount when it is asked.
     """
     for sale in sales:
         name, (status, paid) = (sale.platform, sale.order_id), truth[sale.order_id]

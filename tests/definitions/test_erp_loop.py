@@ -39,7 +39,7 @@ class Stage:
             assert len(runs) <= 1
             return runs[0] if runs and runs[0]["phase"] in phases else None
 
-        run = await eventually(found, seconds=40)
+        run = await eventually(found, seconds=60)
         shown: dict[str, Any] = await self.api(f"/runs/{run['id']}")
         return shown
 

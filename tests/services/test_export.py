@@ -50,6 +50,7 @@ ABOUT_NOBODY = {
     "accounts",
     "article_categories",
     "attributions",
+    "awaited_orders",
     "bank_file_lines",
     "bank_files",
     "bill_leftovers",

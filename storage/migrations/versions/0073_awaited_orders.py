@@ -1,0 +1,31 @@
+"""Steps of orders that a short push told, until the whole order is read."""
+
+from alembic import op
+
+revision = "0073"
+down_revision = "0072"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        CREATE TABLE awaited_orders (
+            account_id varchar NOT NULL,
+            event_id varchar NOT NULL,
+            platform varchar NOT NULL,
+            order_id varchar NOT NULL,
+            stage integer NOT NULL,
+            event jsonb NOT NULL,
+            received_at timestamptz NOT NULL,
+            attempts integer NOT NULL,
+            ask_at timestamptz NOT NULL,
+            tell_at timestamptz NOT NULL,
+            CONSTRAINT pk_awaited_orders PRIMARY KEY (account_id, event_id)
+        )
+        """
+    )
+    op.execute("CREATE INDEX ix_awaited_orders_account_id_order_id ON awaited_orders (account_id, order_id)")
+    op.execute("CREATE INDEX ix_awaited_orders_platform_ask_at ON awaited_orders (platform, ask_at)")
+    op.execute("CREATE INDEX ix_awaited_orders_tell_at ON awaited_orders (tell_at)")
