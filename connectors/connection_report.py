@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from connectors.webhooks import Refusal
 from domain.problems import (
     AuthenticationProblem,
     AuthorizationProblem,
@@ -91,6 +92,9 @@ def _fault_of(error: ProblemError) -> ConnectionFault:
     code = str(members.get("platform_code", ""))
     if "cause" in members:
         return ConnectionFault(members["cause"])
+    if members.get("reason") == Refusal.SIGNATURE:
+        # It answered, but with another key than the one that was entered for it.
+        return ConnectionFault.CREDENTIALS
     if isinstance(error, AuthenticationProblem) and members.get("retryable"):
         # It took the secret, and then refused what it had given out.
         return ConnectionFault.PLATFORM

@@ -79,7 +79,8 @@ class FaultGate:
         scope, receive, send = call
         seconds = self._world.settings.hang_s if rule.seconds is None else rule.seconds
         if rule.fault in PLATFORM_ANSWERS:
-            await _answer(send, platform.status_for(rule.fault), platform.answer_for(rule.fault))
+            body = json.dumps(platform.answer_for(rule.fault), ensure_ascii=False).encode()
+            await _send(send, platform.status_for(rule.fault), body, platform.headers_for(rule.fault, body))
         elif rule.fault is Fault.HTTP_429:
             wait = 1 if rule.seconds is None else max(1, round(rule.seconds))
             await _answer(send, 429, {"message": "too many requests"}, {"retry-after": str(wait)})
@@ -157,7 +158,11 @@ async def _refuse_channel(scope: Scope, send: Send, status: int) -> None:
 
 
 async def _answer(send: Send, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:
+    await _send(send, status, json.dumps(body, ensure_ascii=False).encode(), headers or {})
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
     lines = [(b"content-type", b"application/json")]
-    lines += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    lines += [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": json.dumps(body, ensure_ascii=False).encode()})
+    await send({"type": "http.response.body", "body": body})

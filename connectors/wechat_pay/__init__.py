@@ -1,5 +1,7 @@
 """WeChat Pay (微信支付): transfers to WeChat users, payments shared with others, and the day's bills."""
 
+from contextlib import suppress
+
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
@@ -16,14 +18,20 @@ from domain.problems import NotFoundProblem, ProblemError, Text
 
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text(
-        "核对 mch_id、serial_no、商户私钥与微信支付公钥，并校准服务器时钟",
-        "Check mch_id, serial_no, the merchant's private key and WeChat Pay's public key, and the server's clock",
+        "核对 mch_id、serial_no、商户私钥 private_key 与微信支付公钥 public_key、public_key_id，并校准服务器时钟",
+        "Check mch_id, serial_no, the merchant's private_key, WeChat Pay's public_key and public_key_id, and the "
+        "server's clock",
     ),
     ConnectionFault.PERMISSION: Text(
         "在商户平台开通“商家转账”并把本机 IP 加入白名单",
         "Apply for merchant transfers in the console, and add this server's IP to the white list",
     ),
 }
+_UNTRIED = Text(
+    "apiv3_key 要等转账结束的通知到来才用得上，现在试不了：填错了通知都会被拒收，请再核对一遍",
+    "apiv3_key cannot be tried before a notice of a transfer that ended comes in: check it once more, for by a wrong "
+    "one all notices are refused",
+)
 # A number that no transfer of ours has: they are 32 characters long or an operator's own.
 _NOBODYS = "TANDEMCONNECTIONTEST"
 
@@ -61,11 +69,13 @@ class WechatPayConnector:
         return WechatPayMerchant(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Asks for a transfer that is not there: signature, verification and permission are tried by it."""
+        """Asks for a transfer that is not there: what it is refused with is signed, so that both sides' keys are
+        tried by it, and permission."""
         try:
-            await self.open(account, link).api.get(f"{TRANSFERS}/out-bill-no/{_NOBODYS}")
-        except NotFoundProblem:
-            pass
+            api = self.open(account, link).api
+            with suppress(NotFoundProblem):
+                await api.get(f"{TRANSFERS}/out-bill-no/{_NOBODYS}")
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以查询转账", "It works: transfers can be looked at"))
+        hint = _UNTRIED if api.settings.notify_url else None
+        return ConnectionReport(True, Text("连接正常，可以查询转账", "It works: transfers can be looked at"), hint)

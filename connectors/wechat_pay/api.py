@@ -6,12 +6,15 @@ Source: pay.weixin.qq.com, API v3 conventions [O].
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
+
+from httpx import Headers
 
 from connectors.accounts import Account
-from connectors.errors import CodeMeaning, http_refusal, raise_meaning, unreadable_answer
+from connectors.errors import CodeMeaning, Verdict, http_refusal, raise_meaning, unreadable_answer
 from connectors.http import MAX_ANSWER_BYTES, Link, PlatformHttp, retry_after
 from connectors.payloads import parse_json_object
+from connectors.webhooks import Refusal
 from connectors.wechat_pay.codes import CODES
 from connectors.wechat_pay.keys import PLATFORM, MerchantKeys
 from connectors.wechat_pay.packed import unpacked
@@ -22,6 +25,12 @@ Codes = Mapping[str, CodeMeaning]
 DOWNLOAD_S = 180.0
 """How long the bill of a large day may take. Three have to fit into the ten minutes that taking a day's may last."""
 _GOOD = range(200, 300)
+_REFUSED = range(400, 500)
+_UNSIGNED = frozenset({401, 429})
+"""Refusals from before the platform has recognised the caller's signature: what comes after that is signed [O]. That
+too many calls are refused before it is unverified."""
+_TOLD_BY_ANYBODY: frozenset[Verdict] = frozenset({"credentials", "clock", "rate_limit", "busy"})
+"""What an answer may mean that nobody signed: none of it says what became of money."""
 
 
 class WechatPayApi:
@@ -65,15 +74,25 @@ class WechatPayApi:
         self, method: str, target: str, payload: Mapping[str, Any] | None, codes: Codes, *, effect: bool
     ) -> dict[str, Any]:
         headers, content = await self._send(method, target, payload, codes, effect=effect)
+        self._verify(headers, content, effect=effect)
         try:
-            self.keys.check(headers, content)
             return parse_json_object(content) if content else {}
-        except AuthenticationProblem as problem:
-            # Somebody else may have answered, so nobody knows what the platform did.
-            again = {"retryable": True, "outcome": "unknown" if effect else "not_done", "platform": PLATFORM}
-            raise AuthenticationProblem.of(problem.problem.model_copy(update=again)) from None
         except ValidationProblem:
             raise unreadable_answer(PLATFORM, effect=effect) from None
+
+    def _verify(self, headers: Mapping[str, str], content: bytes, *, effect: bool, said: str = "") -> None:
+        """Raises AuthenticationProblem unless the platform signed this; said: what it refuses with."""
+        try:
+            self.keys.check(headers, content)
+        except AuthenticationProblem as problem:
+            # Somebody else may have answered, so nobody knows what the platform did.
+            raise AuthenticationProblem(
+                Text(f"{problem.text.zh}{said and f'：{said}'}", f"{problem.text.en}{said and f': {said}'}"),
+                platform=PLATFORM,
+                retryable=True,
+                outcome="unknown" if effect else "not_done",
+                reason=Refusal.SIGNATURE,
+            ) from None
 
     async def _send(
         self,
@@ -103,19 +122,22 @@ class WechatPayApi:
             largest=largest,
             patience_s=patience_s,
         )
-        if status in _GOOD:
-            return {name.lower(): value for name, value in answered.items()}, content
-        self._refuse(status, content, codes, retry_after(answered, self._link), effect=effect)
-        raise AssertionError("unreachable")
+        if status not in _GOOD:
+            self._refuse(status, answered, content, codes, effect=effect)
+        return answered, content
 
-    def _refuse(self, status: int, content: bytes, codes: Codes, wait_s: float | None, *, effect: bool) -> None:
+    def _refuse(self, status: int, headers: Headers, content: bytes, codes: Codes, *, effect: bool) -> NoReturn:
         try:
             told = parse_json_object(content)
         except ValidationProblem:
             told = {}
-        code = told.get("code")
-        if isinstance(code, str) and code in codes:
-            raise_meaning(PLATFORM, code, str(told.get("message", "")), codes[code], effect=effect)
-        if isinstance(code, str) and status < 500 and status != 429:
-            raise_meaning(PLATFORM, code, str(told.get("message", "")), None, effect=effect)
-        raise http_refusal(PLATFORM, status, effect=effect, retry_after_s=wait_s)
+        code, message = told.get("code"), str(told.get("message", ""))
+        if isinstance(code, str):
+            is_signed, meaning = status in _REFUSED and status not in _UNSIGNED, codes.get(code)
+            if is_signed:
+                self._verify(headers, content, effect=effect, said=f"{message[:200]} ({code[:64]})".lstrip())
+            if meaning is not None and (is_signed or meaning.verdict in _TOLD_BY_ANYBODY):
+                raise_meaning(PLATFORM, code, message, meaning, effect=effect)
+            if is_signed:
+                raise_meaning(PLATFORM, code, message, None, effect=effect)
+        raise http_refusal(PLATFORM, status, effect=effect, retry_after_s=retry_after(headers, self._link))

@@ -171,7 +171,8 @@ class WechatPayMerchant(ProfitSharing):
         return await asyncio.to_thread(read_bill, content.decode("utf-8", "replace"), kind), digest
 
     async def _known(self, request: TransferArguments, number: str) -> TransferOutput | None:
-        """What became of a transfer; None when the platform never took it. Failing to ask leaves that unknown.
+        """What became of a transfer; None when the platform never took it, as a refusal that it signed says. Failing
+        to ask leaves that unknown.
 
         Raises ConflictProblem when the number belongs to another payment, so that this one was never made.
         """

@@ -17,8 +17,8 @@ CODES: Mapping[str, CodeMeaning] = {
     "SIGN_ERROR": CodeMeaning(
         "credentials",
         Text(
-            "签名不正确，请核对 serial_no 与商户私钥（secret），并校准服务器时钟",
-            "Wrong signature; check serial_no and the secret private key, and the server's clock",
+            "签名不正确，请核对 serial_no 与 private_key，并校准服务器时钟",
+            "Wrong signature; check serial_no and private_key, and the server's clock",
         ),
     ),
     "MCH_NOT_EXISTS": CodeMeaning("credentials", Text("商户号不存在", "There is no such merchant")),

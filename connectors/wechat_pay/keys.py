@@ -118,8 +118,8 @@ def _loaded(name: str, load: Callable[[str], Any], value: str) -> Any:
 def _not_theirs() -> AuthenticationProblem:
     return AuthenticationProblem(
         Text(
-            "微信支付签名不正确，请核对 public_key 与 public_key_id",
-            "Wrong WeChat Pay signature; check public_key and public_key_id",
+            "没有微信支付的签名，或签名与 public_key、public_key_id 不符，请核对这两项设置",
+            "Not signed by WeChat Pay, or not by the public_key and public_key_id of the settings; check these two",
         ),
         retryable=False,
         reason=Refusal.SIGNATURE,

@@ -113,6 +113,10 @@ class PlatformBase(ABC):
         """The HTTP status of `answer_for`; most platforms say everything in the body."""
         return 200
 
+    def headers_for(self, fault: Fault, body: bytes) -> Mapping[str, str]:
+        """The headers of `answer_for`, given its bytes."""
+        return {}
+
     def accounts(self, base_url: str) -> list[Json]:
         """What an administrator needs to connect the demo accounts."""
         return [

@@ -48,7 +48,8 @@ class Pushes:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One platform. secrets: the settings whose wrong value must be named as a wrong secret.
+    """One platform. secrets: the settings whose wrong value must be named as a wrong secret. keys: those that are told
+    by their own names instead, with a good value of somebody else's.
 
     tested_api: what the connection test asks, a glob that leaves the token desk out. faults: how the platform words a
     fault otherwise than most do. tokens: whether calls carry a token, or each is signed by itself.
@@ -65,6 +66,7 @@ class Case:
     subject: Subject
     effect: Effect | None = None
     pushes: Pushes | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
     tested_api: str = "*"
     faults: Mapping[str, ConnectionFault] = field(default_factory=dict)
     tokens: bool = True

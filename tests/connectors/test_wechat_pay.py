@@ -5,6 +5,7 @@ import json
 from datetime import UTC, date, datetime
 from typing import Any
 
+import httpx
 import pytest
 from wechatpayv3 import WeChatPay, WeChatPayType
 
@@ -20,12 +21,13 @@ from domain.problems import (
     ProblemError,
     ValidationProblem,
 )
-from simulator.platforms.wechat_pay import bills
+from simulator.platforms.wechat_pay import bills, keys
 from tests.connectors.harness import Attempts, Outside, connector, perform
 
 MERCHANT = "demo-wechat-pay"
 PAYEE: dict[str, Any] = {"openid": "oPayee", "amount_minor": 12000, "remark": "11月推广佣金"}
 TRANSFERS = {"platform": "wechat_pay", "api": "transfer-bills"}
+OTHER = keys.rsa_key("somebody else")
 
 
 async def merchant(world: Outside) -> Any:
@@ -224,13 +226,52 @@ async def test_a_key_that_is_none_is_named(world: Outside, field: str) -> None:
         connector("wechat_pay").open(await world.account("wechat_pay", **{field: "no key"}), world.link)
 
 
-async def test_an_answer_that_the_platform_did_not_sign_is_not_believed(world: Outside) -> None:
-    account = await world.account("wechat_pay", public_key_id="PUB_KEY_ID_OTHER")
-    client = connector("wechat_pay").open(account, world.link)
+@pytest.mark.parametrize("change", [{"public_key_id": "PUB_KEY_ID_OTHER"}, {"public_key": keys.public_pem(OTHER)}])
+async def test_an_answer_that_the_platform_did_not_sign_is_not_believed(world: Outside, change: dict[str, str]) -> None:
+    client = connector("wechat_pay").open(await world.account("wechat_pay", **change), world.link)
     request = CATALOG["wechat_pay.transfer"].parse_arguments(PAYEE)
     with pytest.raises(AuthenticationProblem) as error:
         await Attempts(client, CATALOG["wechat_pay.transfer"], request, "k").until_done(most=1)
     assert error.value.problem.as_dict()["outcome"] == "unknown"
+
+
+async def test_only_who_signs_can_say_that_a_transfer_was_never_taken(world: Outside) -> None:
+    client, call = await merchant(world), CATALOG["wechat_pay.transfer"]
+    request, send = call.parse_arguments(PAYEE), client.api._http.send
+    for status in (404, 401, 429, 502):
+
+        async def answered(method: str, *rest: Any, _status: int = status, **more: Any) -> Any:
+            if method == "GET":
+                return _status, httpx.Headers(), b'{"code":"NOT_FOUND","message":"none"}'
+            return await send(method, *rest, **more)
+
+        client.api._http.send = answered
+        with pytest.raises(ProblemError) as error:
+            await client.transfer(request, key="key-1", resumed=True)
+        assert error.value.problem.as_dict()["outcome"] == "unknown", status
+    assert await world.effects(kind="transfer") == 0, "what may have been paid is not paid again"
+
+
+async def test_a_refusal_that_nobody_signed_is_told_but_not_believed(world: Outside) -> None:
+    client = await merchant(world)
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        return 403, httpx.Headers(), '{"code":"NO_AUTH","message":"商户无权限"}'.encode()
+
+    client.api._http.send = refused
+    request = CATALOG["wechat_pay.transfer"].parse_arguments(PAYEE)
+    with pytest.raises(AuthenticationProblem, match="public_key") as error:
+        await client.transfer(request, key="key-1", resumed=False)
+    assert "商户无权限 (NO_AUTH)" in error.value.text.zh
+    assert error.value.problem.as_dict()["outcome"] == "unknown"
+
+
+async def test_a_key_that_only_notices_need_is_spoken_of_where_there_are_notices(world: Outside) -> None:
+    account = await world.account("wechat_pay", notify_url="https://shop.example.com/hooks/wechat_pay/main")
+    report = await connector("wechat_pay").test_connection(account, world.link)
+    assert report.ok
+    assert report.hint is not None
+    assert "apiv3_key" in report.hint.en
 
 
 # --- bills

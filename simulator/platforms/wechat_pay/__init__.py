@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha1
 from typing import Any
 
@@ -18,15 +18,23 @@ from simulator.entities import Push, Shop
 from simulator.faults import Fault
 from simulator.platforms.base import Incoming, Json, PlatformBase, PushRequest
 from simulator.platforms.wechat_pay import bills, keys
-from simulator.platforms.wechat_pay.refusals import Refused
+from simulator.platforms.wechat_pay.refusals import UNSIGNED, Refused
 from simulator.platforms.wechat_pay.sharing import Sharing
-from simulator.platforms.wechat_pay.transfers import FundAccount, PayingAccount, Transfer, require_reports
+from simulator.platforms.wechat_pay.transfers import (
+    FundAccount,
+    PayingAccount,
+    Transfer,
+    instant,
+    require_reports,
+    shown,
+)
 from simulator.quotas import Limit
 from simulator.seeding import CHINA
 from simulator.world import World
 
 UNVERIFIED = (
     "the caps of a transfer",
+    "that refusals for too many calls and for trouble of its own are not signed",
     "which fail_reason 24 hours without confirmation end with",
     "that an order which is sent again is answered with the package of the first time",
     "that the fund-flow bill names the merchant's own number as its voucher",
@@ -96,6 +104,10 @@ class WechatPay(PlatformBase):
         if fault in (Fault.FORBIDDEN, Fault.UNTRUSTED_IP):
             return 403
         return 500 if fault is Fault.BUSY else 429
+
+    def headers_for(self, fault: Fault, body: bytes) -> Mapping[str, str]:
+        """The signature of a refusal."""
+        return self._refusal_headers(self.status_for(fault), body)
 
     def credentials(self, shop: Shop) -> Json:
         """The merchant's key, the platform's public key, and the key of notices."""
@@ -170,11 +182,11 @@ class WechatPay(PlatformBase):
             if state == "SUCCESS":
                 subjects = {"out_bill_no": row.out_bill_no, "openid": row.openid}
                 self._record(shop, "transferred", {}, subjects, amount_minor=row.amount_minor)
-        contents = {"mch_id": str(shop.number), **_shown(row)}
+        contents = {"mch_id": str(shop.number), **shown(row)}
         number = self.world.token("notice", row.id, state)[:32]
         payload: Json = {
             "id": number,
-            "create_time": _instant(self.wall()),
+            "create_time": instant(self.wall()),
             "resource_type": "encrypt-resource",
             "event_type": FINISHED,
             "summary": "商家转账单据终态通知",
@@ -189,8 +201,8 @@ class WechatPay(PlatformBase):
             shop = self._caller(request.method, target, request.headers.get("authorization", ""), body)
             answered, kind = self._run(shop, request, rest, body)
         except Refused as refusal:
-            content = json.dumps({"code": refusal.code, "message": refusal.message}, ensure_ascii=False)
-            return Response(content, refusal.status, media_type="application/json")
+            headers = self._refusal_headers(refusal.status, refusal.content)
+            return Response(refusal.content, refusal.status, headers, media_type="application/json")
         signed = {} if kind in bills.HANDED_OUT else self._signature(answered, "answer", self.world.next("pay_answer"))
         return Response(answered, 200, signed, media_type=kind)
 
@@ -304,14 +316,14 @@ class WechatPay(PlatformBase):
         row = self.transfers.get(f"{shop.id}/{number}")
         if row is None or self.world.clock.now() - row.created_at > QUERIED:
             raise Refused(404, "NOT_FOUND", "记录不存在")
-        return {"mch_id": str(shop.number), "appid": shop.client_id, **_shown(self._settled(row))}
+        return {"mch_id": str(shop.number), "appid": shop.client_id, **shown(self._settled(row))}
 
     def _accepted(self, row: Transfer) -> Json:
         package = {"package_info": self.world.token("package", row.id)} if row.state == "WAIT_USER_CONFIRM" else {}
         told = {
-            name: value for name, value in _shown(row).items() if name in ("out_bill_no", "transfer_bill_no", "state")
+            name: value for name, value in shown(row).items() if name in ("out_bill_no", "transfer_bill_no", "state")
         }
-        return {**told, "create_time": _instant(row.created_at), **package}
+        return {**told, "create_time": instant(row.created_at), **package}
 
     def _bill(self, shop: Shop, kind: str, account: str, told: str) -> str:
         try:
@@ -346,6 +358,10 @@ class WechatPay(PlatformBase):
             kind, self.name, shop.id, request=known, subjects=subjects, code=code, amount_minor=amount_minor
         )
 
+    def _refusal_headers(self, status: int, body: bytes) -> dict[str, str]:
+        """Whoever's own signature was right gets an answer that is signed, whatever it says [O]."""
+        return {} if status in UNSIGNED else self._signature(body, "answer", self.world.next("pay_answer"))
+
     def _signature(self, body: bytes, *parts: object) -> dict[str, str]:
         timestamp = str(int(self.wall().timestamp()))
         nonce = self.world.token("pay", *parts)[:32]
@@ -362,24 +378,6 @@ class WechatPay(PlatformBase):
 
     def _platform_key(self) -> Any:
         return keys.rsa_key(self.world.token("rsa", "platform"))
-
-
-def _shown(row: Transfer) -> Json:
-    return {
-        "out_bill_no": row.out_bill_no,
-        "transfer_bill_no": row.transfer_bill_no,
-        "state": row.state,
-        "transfer_amount": row.amount_minor,
-        "transfer_remark": row.remark,
-        "openid": row.openid,
-        "create_time": _instant(row.created_at),
-        "update_time": _instant(row.updated_at),
-        **({"fail_reason": row.fail_reason} if row.fail_reason else {}),
-    }
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(CHINA).isoformat(timespec="seconds")
 
 
 def _object(body: str) -> Json:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
+UNSIGNED = frozenset({401, 429, 500})
+"""What is answered before the caller is known: a wrong signature, too many calls, trouble of the platform's own."""
+
 
 class Refused(Exception):
     """A refusal: an HTTP status with a code."""
@@ -11,3 +16,8 @@ class Refused(Exception):
         self.status = status
         self.code = code
         self.message = message
+
+    @property
+    def content(self) -> bytes:
+        """What is answered."""
+        return json.dumps({"code": self.code, "message": self.message}, ensure_ascii=False).encode()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
 from simulator.entities import Row
+from simulator.platforms.base import Json
 from simulator.platforms.wechat_pay.refusals import Refused
+from simulator.seeding import CHINA
 
 FundAccount = Literal["BASIC", "OPERATION"]
 SCENES = {
@@ -64,3 +67,23 @@ def require_reports(scene: Any, told: Any) -> None:
         1 <= length <= 32 for length in lengths
     ):
         raise Refused(400, "PARAM_ERROR", "未传入完整且对应的转账场景报备信息，请根据接口文档检查")
+
+
+def shown(row: Transfer) -> Json:
+    """A transfer as the platform tells of it."""
+    return {
+        "out_bill_no": row.out_bill_no,
+        "transfer_bill_no": row.transfer_bill_no,
+        "state": row.state,
+        "transfer_amount": row.amount_minor,
+        "transfer_remark": row.remark,
+        "openid": row.openid,
+        "create_time": instant(row.created_at),
+        "update_time": instant(row.updated_at),
+        **({"fail_reason": row.fail_reason} if row.fail_reason else {}),
+    }
+
+
+def instant(at: datetime) -> str:
+    """A time as the platform writes it."""
+    return at.astimezone(CHINA).isoformat(timespec="seconds")

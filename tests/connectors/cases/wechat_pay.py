@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.connection_report import ConnectionFault
 from connectors.webhooks import WebhookRequest
+from simulator.platforms.wechat_pay import keys
 from tests.connectors.case import Case, Effect, Pushes
 from tests.connectors.harness import Outside, perform
 
@@ -32,7 +33,13 @@ async def _push(world: Outside) -> WebhookRequest:
 
 CASE = Case(
     platform="wechat_pay",
-    secrets=("serial_no",),
+    secrets=(),
+    keys={
+        "serial_no": "0" * 40,
+        "private_key": keys.private_pem(keys.rsa_key("somebody else")),
+        "public_key": keys.public_pem(keys.rsa_key("somebody else")),
+        "public_key_id": "PUB_KEY_ID_OTHER",
+    },
     first_setting="mch_id",
     read="wechat_pay.get_transfer",
     subject=_subject,

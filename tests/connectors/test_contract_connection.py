@@ -1,0 +1,27 @@
+"""One table, platform by check: what a connection test finds out, beside what `test_contract` asks of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.connection_report import ConnectionFault
+from tests.connectors.case import Case
+from tests.connectors.cases import CASES
+from tests.connectors.harness import Outside, connector
+
+KEYS = [(case, name) for case in CASES for name in case.keys]
+
+
+def test_every_row_tells_what_can_be_wrong() -> None:
+    assert [case.platform for case in CASES if not (case.secrets or case.keys)] == []
+
+
+@pytest.mark.parametrize(("case", "name"), KEYS, ids=[f"{case.platform}-{name}" for case, name in KEYS])
+async def test_a_key_of_somebody_elses_is_named(world: Outside, case: Case, name: str) -> None:
+    good = await world.account(case.platform)
+    account = replace(good, settings={**good.settings, name: case.keys[name]})
+    report = await connector(case.platform).test_connection(account, world.link)
+    assert report.fault is ConnectionFault.CREDENTIALS, report.message
+    assert report.hint is not None
+    for said in (report.message.zh, report.message.en, report.hint.zh, report.hint.en):
+        assert name in said
