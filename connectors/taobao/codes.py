@@ -1,6 +1,7 @@
 """What Taobao's error codes mean. Source: open.taobao.com, error code documents, second-hand [S].
 
-Code 15 is the word of the service behind the gateway: `isp.*` is its fault, `isv.*` the caller's.
+Code 15 is the word of the service behind the gateway: `isp.*` is its fault, `isv.*` the caller's. One without a
+`sub_code` blames nobody, and is tried again.
 """
 
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ SUB_CODES: Mapping[str, CodeMeaning] = {
 }
 """By `sub_code`; the `isv.*` names of refunds and shipping are not in any document at hand [U]."""
 
+_SERVICES_WORD = "15"
 SERVICE_FAULT = CodeMeaning("busy", Text("平台服务异常", "The service has a fault"), retry_after_s=2.0)
 
 
@@ -63,6 +65,6 @@ def meaning_of(code: str, sub_code: str) -> CodeMeaning | None:
     """What an error means, the more exact code first; None when nobody listed it."""
     if sub_code in SUB_CODES:
         return SUB_CODES[sub_code]
-    if sub_code.startswith("isp."):
+    if sub_code.startswith("isp.") or (code == _SERVICES_WORD and not sub_code):
         return SERVICE_FAULT
     return CODES.get(int(code)) if code.isdigit() else None
