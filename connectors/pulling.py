@@ -65,7 +65,9 @@ class PulledPage:
 class Pullable(Protocol):
     """A client whose platform can be read page by page."""
 
-    streams: tuple[Stream, ...]
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """What can be read."""
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of a stream, changes up to `until`. An empty cursor starts as far back as the caller's window.

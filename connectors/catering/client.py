@@ -113,11 +113,6 @@ class CateringShop:
 
         return await reader.pull(cursor, until, first_page, read_page)
 
-    async def probe(self) -> None:
-        """Reads one row of the newest window, for connection tests."""
-        now = self._link.now()
-        await self._page(self._wire.apis.list_refunds, Window(now - self._wire.widest, now), 1, size=1)
-
     async def _dishes(self, page: int, asked_at: datetime) -> tuple[list[Verified], int]:
         found = await self._record(self._wire.apis.list_goods, {"page": page, "page_size": self._wire.page_size})
         rows = listed_rows(found, self._wire.items, self._wire.platform)

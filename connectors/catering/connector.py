@@ -13,6 +13,7 @@ from connectors.catering.wire import CateringWire
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
 from connectors.payloads import parse_json_object
+from connectors.readable_streams import require_readable
 from connectors.webhooks import PushAnswer, Refusal, Verified
 from domain.events import Event
 from domain.problems import AuthenticationProblem, ProblemError, Text
@@ -50,9 +51,9 @@ class CateringConnector(ABC):
         return events_of(kind, parse_json_object(self.content(record.payload)), self.wire, record, account)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads one refund of today, after a token where the platform has such."""
+        """Reads a minute of orders and of refunds, after a token where the platform has such."""
         try:
-            await self.open(account, link).probe()
+            await require_readable(self.open(account, link), link)
         except ProblemError as error:
             return explain(error, self.hints)
         return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -11,6 +11,7 @@ from connectors.douyin.pages import page_events
 from connectors.douyin.pushes import push_events, read_push, uses_push, verify_push
 from connectors.douyin.settings import DouyinSettings
 from connectors.http import Link
+from connectors.readable_streams import require_readable
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from domain.calls import AnyCall
 from domain.catalog.douyin import DOUYIN_CALLS, DOUYIN_QUEUE
@@ -70,15 +71,12 @@ class DouyinConnector:
         return DouyinShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and asks for one order of the last minute."""
+        """Fetches a token and reads a minute of orders and of refunds."""
         try:
             if account.parse_settings(DouyinSettings).refresh_token is None:
                 # A refresh token is spent by its use, so with one the workers' own token is tried.
                 link = link.without_tokens()
-            gateway = self.open(account, link).gateway
-            now = int(link.now().timestamp())
-            window = {"update_time_start": now - 60, "update_time_end": now, "page": 0, "size": 1}
-            await gateway.call("order.searchList", window)
+            await require_readable(self.open(account, link), link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单", "It works: orders can be read"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -8,10 +8,21 @@ from connectors.http import Link
 from connectors.jd.client import JdShop
 from connectors.jd.gateway import PLATFORM
 from connectors.jd.goods import GOODS_KIND, goods_events
-from connectors.jd.pulling import AFTERSALE_KIND, ORDER_KIND, REFUND_KIND, SERVICE_KIND, VENDER_INFO
+from connectors.jd.pulling import (
+    AFTERSALE_KIND,
+    AFTERSALES_CHANGED,
+    AFTERSALES_REQUESTED,
+    ORDER_KIND,
+    ORDERS,
+    REFUND_KIND,
+    REFUNDS_REQUESTED,
+    SERVICE_KIND,
+    VENDER_INFO,
+)
 from connectors.jd.records import read_aftersale, read_order, read_refund, read_service_order
 from connectors.jd.settings import JdSettings
 from connectors.payloads import parse_json_object
+from connectors.readable_streams import require_readable
 from connectors.shop_records import order_event, refund_event
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
@@ -25,11 +36,23 @@ _HINTS = {
         "核对 app_key、app_secret，并确认 refresh_token 来自店铺最近一次授权",
         "Check app_key and app_secret, and that refresh_token came from the shop's latest authorisation",
     ),
-    ConnectionFault.PERMISSION: Text("为应用申请订单接口权限", "Apply for the order interfaces"),
+    ConnectionFault.PERMISSION: Text(
+        "为应用申请订单、退款申请与售后服务单接口权限",
+        "Apply for the interfaces of orders, refund applications and service orders",
+    ),
     ConnectionFault.ADDRESS: Text(
         "在应用的后台把服务器 IP 加入白名单，并确认服务器部署在京东云内",
         "Put this server's IP on the application's list, and run it in JD's cloud",
     ),
+}
+
+
+# What tells of refunds has an interface for each of its kinds.
+_READABLE = {
+    ORDERS.name: Text("订单", "Orders"),
+    REFUNDS_REQUESTED.name: Text("退款申请", "Refund applications"),
+    AFTERSALES_REQUESTED.name: Text("售后退款", "Refunds of goods that come back"),
+    AFTERSALES_CHANGED.name: Text("售后服务单", "Service orders"),
 }
 
 
@@ -69,10 +92,11 @@ class JdConnector(Unpushed):
         return JdShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is."""
+        """Reads who the shop is, then a minute of orders and of each kind of refund."""
         try:
-            gateway = self.open(account, link).gateway
-            await gateway.call(VENDER_INFO, {}, "vender_info_result")
+            shop = self.open(account, link)
+            await shop.gateway.call(VENDER_INFO, {}, "vender_info_result")
+            await require_readable(shop, link, _READABLE)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -11,6 +11,7 @@ from connectors.pinduoduo.gateway import PLATFORM
 from connectors.pinduoduo.goods import GOODS_KIND, goods_events
 from connectors.pinduoduo.messages import record_events
 from connectors.pinduoduo.settings import PinduoduoSettings
+from connectors.readable_streams import require_readable
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
 from domain.calls import AnyCall
@@ -63,10 +64,11 @@ class PinduoduoConnector(Unpushed):
         return PinduoduoChannel(account)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is, with its token."""
+        """Reads who the shop is, with its token, then a minute of orders and of refunds."""
         try:
-            gateway = self.open(account, link).gateway
-            await gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
+            shop = self.open(account, link)
+            await shop.gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
+            await require_readable(shop, link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -6,6 +6,7 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.errors import wrong_setting
 from connectors.http import Link
+from connectors.readable_streams import require_readable
 from connectors.taobao.client import TaobaoShop
 from connectors.taobao.gateway import PLATFORM
 from connectors.taobao.goods import GOODS_KIND, goods_events
@@ -54,9 +55,11 @@ class TaobaoConnector(Unpushed):
         return TaobaoShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is, with its session: by another name than its own it would leave its messages."""
+        """Reads who the shop is, with its session: by another name than its own it would leave its messages; then a
+        minute of orders and of refunds."""
         try:
-            gateway = self.open(account, link).gateway
+            shop = self.open(account, link)
+            gateway = shop.gateway
             nick, set_to = await gateway.seller_nick(), gateway.settings.seller_nick
             if set_to not in (None, nick):
                 raise wrong_setting(
@@ -67,6 +70,7 @@ class TaobaoConnector(Unpushed):
                         "correct it, or leave it out, then the platform is asked",
                     ),
                 )
+            await require_readable(shop, link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，店铺授权有效", "It works: the shop's authorisation is valid"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -5,16 +5,19 @@ from contextlib import suppress
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
+from connectors.readable_streams import reading
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from connectors.wechat_pay.client import TRANSFERS, WechatPayMerchant
+from connectors.wechat_pay.codes import SHARING_CODES
 from connectors.wechat_pay.keys import PLATFORM, nobodys_account
 from connectors.wechat_pay.notices import notice_events, uses_push, verify_notice
 from connectors.wechat_pay.settings import WechatPaySettings
+from connectors.wechat_pay.sharing import SHARINGS
 from domain.calls import AnyCall
 from domain.catalog.wechat_pay import WECHAT_PAY_CALLS, WECHAT_PAY_QUEUE
 from domain.catalog.wechat_pay_sharing import WECHAT_PAY_SHARING_CALLS
 from domain.events import Event
-from domain.problems import NotFoundProblem, ProblemError, Text
+from domain.problems import NotFoundProblem, ProblemError, Text, ValidationProblem
 
 _HINTS = {
     ConnectionFault.CREDENTIALS: Text(
@@ -23,8 +26,9 @@ _HINTS = {
         "server's clock",
     ),
     ConnectionFault.PERMISSION: Text(
-        "在商户平台开通“商家转账”并把本机 IP 加入白名单",
-        "Apply for merchant transfers in the console, and add this server's IP to the white list",
+        "在商户平台开通“商家转账”（设置了 profit_sharing 的还有“分账”），并把本机 IP 加入白名单",
+        "Apply for merchant transfers in the console, and for profit sharing where profit_sharing is set; add this "
+        "server's IP to the white list",
     ),
 }
 _UNTRIED = Text(
@@ -34,6 +38,7 @@ _UNTRIED = Text(
 )
 # A number that no transfer of ours has: they are 32 characters long or an operator's own.
 _NOBODYS = "TANDEMCONNECTIONTEST"
+_NOBODYS_PAYMENT = "4200000000000000000000000000"
 
 
 class WechatPayConnector:
@@ -69,12 +74,17 @@ class WechatPayConnector:
         return WechatPayMerchant(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Asks for a transfer that is not there: what it is refused with is signed, so that both sides' keys are
-        tried by it, and permission."""
+        """Asks for a transfer that is not there, and where payments are shared for a request: what that is refused with
+        is signed, so that both sides' keys are tried by it, and permission."""
         try:
             api = self.open(account, link).api
-            with suppress(NotFoundProblem):
+            with suppress(NotFoundProblem), reading(Text("转账单", "Transfers")):
                 await api.get(f"{TRANSFERS}/out-bill-no/{_NOBODYS}")
+            if api.settings.profit_sharing:
+                # How it words that a payment is not there is unverified.
+                with suppress(NotFoundProblem, ValidationProblem), reading(Text("分账单", "Profit sharing")):
+                    target = f"{SHARINGS}/{_NOBODYS}?transaction_id={_NOBODYS_PAYMENT}"
+                    await api.get(target, SHARING_CODES)
         except ProblemError as error:
             return explain(error, _HINTS)
         hint = _UNTRIED if api.settings.notify_url else None

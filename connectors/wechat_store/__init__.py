@@ -3,6 +3,7 @@
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
+from connectors.readable_streams import require_readable
 from connectors.webhooks import Verified
 from connectors.wechat.answering import TakesCallbacks
 from connectors.wechat.settings import nobodys_account
@@ -47,11 +48,9 @@ class WechatStoreConnector(TakesCallbacks):
         return WechatStore(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and asks for the orders of the last minute."""
+        """Fetches a token and reads a minute of orders and of refunds."""
         try:
-            now = int(link.now().timestamp())
-            window = {"update_time_range": {"start_time": now - 60, "end_time": now}, "page_size": 1}
-            await self.open(account, link.without_tokens()).api.read("channels/ec/order/list/get", window)
+            await require_readable(self.open(account, link.without_tokens()), link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单", "It works: orders can be read"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

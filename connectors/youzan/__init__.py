@@ -5,6 +5,7 @@ import secrets
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
 from connectors.http import Link
+from connectors.readable_streams import require_readable
 from connectors.webhooks import PushAnswer, Verified, WebhookRequest, json_answer, refusal_text
 from connectors.youzan.buyers import BUYER_READ, buyer_events
 from connectors.youzan.client import YouzanShop
@@ -74,14 +75,13 @@ class YouzanConnector:
         return YouzanShop(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and reads one page of nothing."""
+        """Fetches a token and reads a minute of orders and of refunds."""
         try:
             if account.parse_settings(YouzanSettings).refresh_token is None:
                 # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one
                 # the token that the workers have is tried.
                 link = link.without_tokens()
-            gateway = self.open(account, link).gateway
-            await gateway.call("youzan.trade.refund.search", "3.0.1", {"page_no": 1, "page_size": 1})
+            await require_readable(self.open(account, link), link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取退款单", "It works: refunds can be read"))
+        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

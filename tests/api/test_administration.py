@@ -176,7 +176,7 @@ async def test_an_accounts_connection_is_tested_in_words(house: House) -> None:
         assert good.json() == {
             "ok": True,
             "fault": None,
-            "message": {"zh": "连接正常，可以读取退款单", "en": "It works: refunds can be read"},
+            "message": {"zh": "连接正常，可以读取订单与退款", "en": "It works: orders and refunds can be read"},
             "hint": None,
         }
         wrong = {"credentials": {"client_secret": "do-not-tell-3"}}

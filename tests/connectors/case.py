@@ -55,6 +55,7 @@ class Case:
     fault otherwise than most do. tokens: whether calls carry a token, or each is signed by itself.
     first_setting: a setting that cannot be missing. read: a call that changes nothing. subject: arguments that name one
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
+    lists: what the account is connected for, in Chinese, by the names of the interfaces that tell of it.
     tokens: whether there are access tokens; every request is signed where there are none. readable: what is read, where
     the effect makes the thing that it is about.
     """
@@ -66,6 +67,7 @@ class Case:
     subject: Subject
     effect: Effect | None = None
     pushes: Pushes | None = None
+    lists: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     tested_api: str = "*"
     faults: Mapping[str, ConnectionFault] = field(default_factory=dict)

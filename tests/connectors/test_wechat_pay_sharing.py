@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from wechatpayv3 import WeChatPay, WeChatPayType
 
+from connectors.connection_report import ConnectionFault
 from connectors.reading import CHINA
 from domain.catalog import CATALOG
 from domain.problems import (
@@ -18,7 +19,7 @@ from domain.problems import (
 )
 from simulator.entities import Order
 from simulator.platforms.wechat_pay import bills
-from tests.connectors.harness import Attempts, Outside, perform
+from tests.connectors.harness import Attempts, Outside, connector, perform
 
 MERCHANT = "demo-wechat-pay"
 ORDERS = {"platform": "wechat_pay", "api": "profitsharing/orders"}
@@ -228,3 +229,13 @@ async def test_the_librarys_own_client_works_with_the_simulator(world: Outside) 
         await merchant(world), "wechat_pay.get_sharing", transaction_id=transaction, out_order_no="LIB1"
     )
     assert ours.shares[0].result == "shared"
+
+
+async def test_a_merchant_who_may_not_share_is_told_so_where_payments_are_to_be_shared(world: Outside) -> None:
+    sharing, pay = await world.account("wechat_pay", profit_sharing=True), connector("wechat_pay")
+    assert (await pay.test_connection(sharing, world.link)).ok
+    await world.break_things({"match": QUERY, "fault": "forbidden"})
+    assert (await pay.test_connection(await world.account("wechat_pay"), world.link)).ok
+    report = await pay.test_connection(sharing, world.link)
+    assert report.fault is ConnectionFault.PERMISSION
+    assert report.message.zh.startswith("分账单无法读取")

@@ -28,4 +28,5 @@ CASE = Case(
         call="douyin.agree_refund", api="afterSale.Operate", ledger_kind="refund_agreed", query_api="afterSale.List"
     ),
     pushes=Pushes(send=_push, event="2*", stranger={"shop_id": 1}),
+    lists={"order.searchList": "订单", "afterSale.List": "退款"},
 )

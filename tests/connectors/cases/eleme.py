@@ -35,4 +35,5 @@ CASE = Case(
         stranger={"shop_id": 1},
         window=timedelta(minutes=10),
     ),
+    lists={"eleme.order.getOrders": "订单", "eleme.order.getRefundOrders": "退款"},
 )

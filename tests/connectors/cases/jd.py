@@ -23,4 +23,10 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="jingdong.pop.afs.soa.refundapply.queryPageList",
     ),
+    lists={
+        "jingdong.pop.order.enSearch": "订单",
+        "jingdong.pop.afs.soa.refundapply.queryPageList": "退款申请",
+        "jingdong.asc.serviceAndRefund.view": "售后退款",
+        "jingdong.asc.sync.list": "售后服务单",
+    },
 )

@@ -22,4 +22,5 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="pdd.refund.information.get",
     ),
+    lists={"pdd.order.number.list.increment.get": "订单", "pdd.refund.list.increment.get": "退款"},
 )

@@ -22,4 +22,5 @@ CASE = Case(
         ledger_kind="refund_agreed",
         query_api="taobao.refund.get",
     ),
+    lists={"taobao.trades.sold.increment.get": "订单", "taobao.refunds.receive.get": "退款"},
 )

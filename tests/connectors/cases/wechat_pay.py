@@ -60,4 +60,5 @@ CASE = Case(
     tokens=False,
     faults={"forbidden": ConnectionFault.PERMISSION, "untrusted_ip": ConnectionFault.PERMISSION},
     readable=_made,
+    lists={"transfer-bills/out-bill-no": "转账单"},
 )

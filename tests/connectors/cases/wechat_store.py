@@ -38,4 +38,5 @@ CASE = Case(
         stranger={"app_id": "wx0000000000000000"},
         window=timedelta(minutes=10),
     ),
+    lists={"channels/ec/order/list/get": "订单", "channels/ec/aftersale/getaftersalelist": "退款"},
 )

@@ -32,4 +32,5 @@ CASE = Case(
         query_api="youzan.trade.refund.get",
     ),
     pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}, useless=("trade_TradeMemoModified",)),
+    lists={"youzan.trades.sold.get": "订单", "youzan.trade.refund.search": "退款"},
 )
