@@ -187,6 +187,18 @@ def wrong_setting(platform: str, text: Text) -> ConfigurationProblem:
     return ConfigurationProblem(text, platform=platform, retryable=False, outcome="not_done")
 
 
+def wrong_shop(platform: str, setting: str, set_to: int | str, told: int | str) -> ConfigurationProblem:
+    """The authorisation is another shop's than the one that the settings name."""
+    return wrong_setting(
+        platform,
+        Text(
+            f"账号设置中的 {setting} 是 {set_to}，授权的店铺却是 {told}：请更正，或请该店铺授权",
+            f"{setting} in the account's settings is {set_to}, but the shop that authorised is {told}: correct it, or "
+            "have the right shop authorise",
+        ),
+    )
+
+
 def still_unknown(error: ProblemError) -> ProblemError:
     """The failure of asking what became of an earlier attempt: whatever it says of itself, that stays unknown."""
     return type(error).of(error.problem.model_copy(update={"outcome": "unknown"}))

@@ -100,6 +100,13 @@ def optional_whole_number(source: Mapping[str, Any], field: str) -> int | None:
     return whole_number(source, field) if source.get(field) is not None else None
 
 
+def number_if_told(source: Mapping[str, Any], field: str) -> int | None:
+    """A number that came as a number or in digits; None where it is missing or is none, and that is no trouble."""
+    value = source.get(field)
+    digits = value if isinstance(value, str) else str(value)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+
+
 def pieces(source: Mapping[str, Any], field: str) -> int:
     """How many pieces of an article a line is of: one at least, fewer than a million."""
     count = whole_number(source, field)

@@ -62,12 +62,16 @@ def grant_of(*credentials: SecretStr | str | int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token, good until `expires_at` (UTC) unless the platform kills it early."""
+    """An access token, good until `expires_at` (UTC) unless the platform kills it early.
+
+    proves: `grant_of` the secret that it was fetched with, for platforms whose calls do not tell whether that is right.
+    """
 
     value: str = field(repr=False)
     obtained_at: datetime
     expires_at: datetime
     refresh_value: str | None = field(default=None, repr=False)
+    proves: str | None = None
 
     @property
     def renew_at(self) -> datetime:

@@ -38,6 +38,7 @@ class StoredTokens:
             obtained_at=datetime.fromisoformat(content["obtained_at"]),
             expires_at=datetime.fromisoformat(content["expires_at"]),
             refresh_value=content["refresh_value"],
+            proves=content.get("proves"),
         )
 
     async def save(self, name: TokenName, token: Token) -> None:
@@ -47,6 +48,7 @@ class StoredTokens:
             "obtained_at": token.obtained_at.isoformat(),
             "expires_at": token.expires_at.isoformat(),
             "refresh_value": token.refresh_value,
+            "proves": token.proves,
         }
         async with UnitOfWork(self._database) as work:
             await PlatformTokens(work).save(name.key, content)

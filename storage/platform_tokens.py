@@ -16,7 +16,7 @@ from storage.unit_of_work import Repository
 class PlatformTokenRow(Table, table=True):
     """One token. name: `platform/account/app/grant`, the last where grants are told apart.
 
-    content: value, refresh value, when obtained, when it ends.
+    content: value, refresh value, when obtained, when it ends, a digest of the secret where it proves that.
     """
 
     __tablename__ = "platform_tokens"

@@ -14,14 +14,17 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.douyin.codes import OK, meaning_of
 from connectors.douyin.settings import DouyinSettings
-from connectors.errors import missing_in_answer, raise_meaning
+from connectors.errors import missing_in_answer, raise_meaning, wrong_shop
 from connectors.http import Link, PlatformHttp
+from connectors.reading import number_if_told
 from connectors.tokens import Token, TokenCare, TokenName, grant_of, refresh_by_any
 from domain.problems import AuthenticationProblem
 
 PLATFORM = "douyin"
 VERSION = "2"
 SIGN_METHOD = "hmac-sha256"
+UNVERIFIED = "shop_id"
+"""Where the answer of the token desk names the shop that the token is of."""
 _LONGEST_LIFE = timedelta(days=30)
 
 
@@ -43,11 +46,10 @@ class DouyinGateway:
     def __init__(self, account: Account, link: Link) -> None:
         self.settings = account.parse_settings(DouyinSettings)
         self.now = link.now
+        self._slug = account.slug
+        self._store = link.tokens
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        given = self.settings
-        grant = grant_of(given.app_key, given.shop_id, given.refresh_token)
-        name = TokenName(PLATFORM, account.slug, grant=grant)
-        self._tokens = TokenCare(link.tokens, name, self._fetch_token, link.now)
+        self._tokens = TokenCare(self._store, self.token_of(self.settings.shop_id), self._fetch_token, link.now)
 
     async def call(self, method: str, params: Mapping[str, Any], *, effect: bool = False) -> Mapping[str, Any]:
         """The `data` of the answer. Raises problems as `connectors.errors` describes them."""
@@ -92,7 +94,7 @@ class DouyinGateway:
 
         async def refresh(value: str) -> Token:
             params = {"grant_type": "refresh_token", "refresh_token": value}
-            return self._token(await self._send("token.refresh", params, {}, effect=False))
+            return await self._refreshed(await self._send("token.refresh", params, {}, effect=False))
 
         try:
             token = await refresh_by_any(old, configured, refresh)
@@ -105,6 +107,20 @@ class DouyinGateway:
             return token
         params = {"code": "", "grant_type": "authorization_self", "shop_id": str(self.settings.shop_id)}
         return self._token(await self._send("token.create", params, {}, effect=False))
+
+    def token_of(self, shop: int) -> TokenName:
+        """What the token is called that a shop's authorisation gives."""
+        given = self.settings
+        return TokenName(PLATFORM, self._slug, grant=grant_of(given.app_key, shop, given.refresh_token))
+
+    async def _refreshed(self, data: Mapping[str, Any]) -> Token:
+        """The token of an answer that may be another shop's. Raises ConfigurationProblem then."""
+        token, shop = self._token(data), number_if_told(data, UNVERIFIED)
+        if shop is None or shop == self.settings.shop_id:
+            return token
+        # The refresh token is spent by now: what came of it waits for the right shop_id.
+        await self._store.save(self.token_of(shop), token)
+        raise wrong_shop(PLATFORM, "shop_id", self.settings.shop_id, shop)
 
     def _token(self, data: Mapping[str, Any]) -> Token:
         value, life, refresh = data.get("access_token"), data.get("expires_in"), data.get("refresh_token")

@@ -4,6 +4,7 @@ import secrets
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault, ConnectionReport, explain
+from connectors.errors import wrong_shop
 from connectors.http import Link
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.client import PinduoduoShop
@@ -12,6 +13,7 @@ from connectors.pinduoduo.goods import GOODS_KIND, goods_events
 from connectors.pinduoduo.messages import record_events
 from connectors.pinduoduo.settings import PinduoduoSettings
 from connectors.readable_streams import require_readable
+from connectors.reading import number_if_told
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
 from domain.calls import AnyCall
@@ -30,6 +32,10 @@ _HINTS = {
         "Apply for the order and refund interfaces in the console",
     ),
 }
+
+
+UNVERIFIED = "mall_id"
+"""Where pdd.mall.info.get tells what the message channel calls the shop."""
 
 
 class PinduoduoConnector(Unpushed):
@@ -64,11 +70,25 @@ class PinduoduoConnector(Unpushed):
         return PinduoduoChannel(account)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Reads who the shop is, with its token, then a minute of orders and of refunds."""
+        """Reads who the shop is, with its token: by another number than its own it would get no messages; then a
+        minute of orders and of refunds."""
         try:
             shop = self.open(account, link)
-            await shop.gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
+            info = await shop.gateway.call("pdd.mall.info.get", {}, "mall_info_get_response")
+            told, set_to = number_if_told(info, UNVERIFIED), shop.gateway.settings.mall_id
+            if told is not None and set_to is not None and told != set_to:
+                raise wrong_shop(PLATFORM, "mall_id", set_to, told)
             await require_readable(shop, link)
         except ProblemError as error:
             return explain(error, _HINTS)
-        return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))
+        works = Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read")
+        return ConnectionReport(True, works, _unnamed(told) if set_to is None else None)
+
+
+def _unnamed(mall: int | None) -> Text:
+    number = "" if mall is None else f" = {mall}"
+    return Text(
+        f"没有填写 mall_id{number}：平台的消息不会送到本账号，只能每隔几分钟拉取一次",
+        f"mall_id{number} is not set: no message of the platform comes to this account, it is only pulled every few "
+        "minutes",
+    )

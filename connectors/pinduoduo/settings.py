@@ -13,7 +13,8 @@ class PinduoduoSettings(AccountSettings):
 
     authorization_code: from the address that the shop was sent back to; it lives ten minutes and works once, so save
     the account and test it at once. refresh_token: instead of the code, from an authorisation made elsewhere. Each
-    authorisation of the shop kills what an earlier one gave. mall_id: what the message channel calls the shop.
+    authorisation of the shop kills what an earlier one gave. mall_id: what the message channel calls the shop; without
+    it the account gets no messages.
     """
 
     client_id: str = Field(min_length=1, max_length=64)

@@ -77,11 +77,12 @@ class YouzanConnector:
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
         """Fetches a token and reads a minute of orders and of refunds."""
         try:
-            if account.parse_settings(YouzanSettings).refresh_token is None:
-                # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one
-                # the token that the workers have is tried.
-                link = link.without_tokens()
-            await require_readable(self.open(account, link), link)
+            is_own = account.parse_settings(YouzanSettings).refresh_token is None
+            # The platform gives out the same token while it lives. A refresh token is spent by its use, so with one the
+            # token that the workers have is tried.
+            shop = self.open(account, link.without_tokens() if is_own else link)
+            await shop.gateway.prove_secret()
+            await require_readable(shop, link)
         except ProblemError as error:
             return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

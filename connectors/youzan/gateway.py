@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code
+from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code, wrong_shop
 from connectors.http import Link, PlatformHttp
+from connectors.reading import number_if_told
 from connectors.tokens import Token, TokenCare, TokenName, grant_of
 from connectors.youzan.codes import BUSINESS_CODES, GATEWAY_CODES, TOKEN_CODES
 from connectors.youzan.settings import YouzanSettings
 from domain.problems import AuthenticationProblem
 
 PLATFORM = "youzan"
+UNVERIFIED = "authority_id"
+"""Where the answer of the token desk names the shop that the token is of."""
 
 
 class YouzanGateway:
@@ -25,10 +28,10 @@ class YouzanGateway:
         self.settings = account.parse_settings(YouzanSettings)
         self.now = link.now
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
-        given = self.settings
-        grant = grant_of(given.client_id, given.kdt_id, given.refresh_token)
-        name = TokenName(PLATFORM, account.slug, grant=grant)
-        self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
+        self._slug = account.slug
+        self._store = link.tokens
+        self._proof = grant_of(self.settings.client_id, self.settings.client_secret)
+        self.tokens = TokenCare(self._store, self.token_of(self.settings.kdt_id), self.fetch_token, link.now)
 
     async def call(
         self,
@@ -55,13 +58,22 @@ class YouzanGateway:
 
         return await self.tokens.use(once)
 
+    async def prove_secret(self) -> None:
+        """Fetch a token with the client_secret, unless the present one was fetched with it: calls do not need it, only
+        pushes and the next token do. Raises AuthenticationProblem for a wrong one; the present token stays then."""
+        token = await self.tokens.current()
+        if token.proves != self._proof:
+            await self.tokens.replace(token)
+
     async def fetch_token(self, old: Token | None) -> Token:
         """A new token. Raises AuthenticationProblem when the shop or the application is refused."""
         given = self.settings.refresh_token
         if given is None:
             # `refresh` asks for another token than the present one, which dies.
-            return await self._ask_for_token(
-                {"authorize_type": "silent", "grant_id": self.settings.kdt_id, "refresh": old is not None}
+            return self._token(
+                await self._granted(
+                    {"authorize_type": "silent", "grant_id": self.settings.kdt_id, "refresh": old is not None}
+                )
             )
         known = old.refresh_value if old is not None else None
         if known and known != given.get_secret_value():
@@ -72,10 +84,23 @@ class YouzanGateway:
                 pass
         return await self._refreshed(given.get_secret_value())
 
-    async def _refreshed(self, refresh_token: str) -> Token:
-        return await self._ask_for_token({"authorize_type": "refresh_token", "refresh_token": refresh_token})
+    def token_of(self, shop: int) -> TokenName:
+        """What the token is called that a shop's authorisation gives."""
+        given = self.settings
+        return TokenName(PLATFORM, self._slug, grant=grant_of(given.client_id, shop, given.refresh_token))
 
-    async def _ask_for_token(self, request: Mapping[str, Any]) -> Token:
+    async def _refreshed(self, refresh_token: str) -> Token:
+        """A token of whichever shop authorised. Raises ConfigurationProblem when that is not the account's."""
+        data = await self._granted({"authorize_type": "refresh_token", "refresh_token": refresh_token})
+        token, shop = self._token(data), number_if_told(data, UNVERIFIED)
+        if shop is None or shop == self.settings.kdt_id:
+            return token
+        # The refresh token is spent by now: what came of it waits for the right kdt_id.
+        await self._store.save(self.token_of(shop), token)
+        raise wrong_shop(PLATFORM, "kdt_id", self.settings.kdt_id, shop)
+
+    async def _granted(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the token desk answered."""
         settings = self.settings
         application = {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
         answer = await self._http.exchange("POST", "/auth/token", payload={**application, **request})
@@ -85,6 +110,9 @@ class YouzanGateway:
         data = answer.get("data")
         if not isinstance(data, Mapping) or not isinstance(data.get("access_token"), str):
             raise missing_in_answer(PLATFORM, "access_token")
+        return data
+
+    def _token(self, data: Mapping[str, Any]) -> Token:
         refresh = data.get("refresh_token")
         now = self.now()
         return Token(
@@ -92,6 +120,7 @@ class YouzanGateway:
             obtained_at=now,
             expires_at=_expiry(data.get("expires"), now),
             refresh_value=refresh if isinstance(refresh, str) else None,
+            proves=self._proof,
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.accounts import Account
 from connectors.channels import listen
+from connectors.connection_report import ConnectionFault
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.codes import CODES
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS
@@ -240,6 +241,18 @@ async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:
     assert CODES[10020].text.zh in report.message.zh
     assert report.hint is not None
     assert "clock" in report.hint.en
+
+
+async def test_by_a_wrong_name_or_none_no_message_would_come(world: Outside) -> None:
+    pinduoduo, right = connector("pinduoduo"), str((await world.account("pinduoduo")).settings["mall_id"])
+    wrong = await pinduoduo.test_connection(await world.account("pinduoduo", mall_id=17), world.link)
+    assert wrong.fault is ConnectionFault.SETTINGS
+    for said in ("mall_id", "17", right):
+        assert said in wrong.message.en
+    unnamed = await pinduoduo.test_connection(await world.account("pinduoduo", mall_id=None), world.link)
+    assert unnamed.ok
+    assert unnamed.hint is not None
+    assert f"mall_id = {right}" in unnamed.hint.zh
 
 
 def test_nobody_pushes_for_pinduoduo_over_http() -> None:

@@ -1,6 +1,7 @@
 """Token care: renewed early, fetched once, never fetched when a colleague already has."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from connectors.connection_report import ConnectionFault
 from connectors.errors import TokenDied
 from connectors.tokens import MemoryTokenStore, Token, TokenCare, TokenName, grant_of
 from domain.problems import AuthenticationProblem
+from simulator.tokens import TokenDesk
 from tests.connectors.harness import Outside, connector, perform
 
 NAME = TokenName("youzan", "shop")
@@ -136,3 +138,18 @@ async def test_new_credentials_are_tried_however_long_the_former_token_lives(wor
     )
     assert (others.ok, others.fault) == (False, ConnectionFault.CREDENTIALS)
     assert (await connector(platform).test_connection(former, world.link)).ok, "the chain of the former goes on"
+
+
+@pytest.mark.parametrize(("platform", "setting"), [("douyin", "shop_id"), ("youzan", "kdt_id")])
+async def test_a_token_of_another_shop_is_not_used_and_waits_for_its_own(
+    world: Outside, platform: str, setting: str
+) -> None:
+    right = await world.account(platform)
+    given = TokenDesk(world.sim.app.state.world, platform, 3600).issue(right.slug, "app").refresh_token
+    settings = {**right.settings, "refresh_token": given}
+    wrong = await connector(platform).test_connection(replace(right, settings={**settings, setting: 17}), world.link)
+    assert wrong.fault is ConnectionFault.SETTINGS
+    for said in (setting, "17", str(right.settings[setting])):
+        assert said in wrong.message.en
+    corrected = await connector(platform).test_connection(replace(right, settings=settings), world.link)
+    assert corrected.ok, "although the refresh token was spent before"

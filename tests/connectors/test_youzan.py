@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from connectors.accounts import Account
+from connectors.connection_report import ConnectionFault
 from connectors.reading import CHINA
-from connectors.tokens import MemoryTokenStore
+from connectors.tokens import MemoryTokenStore, Token
 from connectors.webhooks import Verified
 from connectors.youzan.codes import BUSINESS_CODES
 from connectors.youzan.return_rules import read_return_rule
@@ -150,6 +151,33 @@ async def test_tokens_are_renewed_by_the_refresh_token_where_the_application_has
     )
     assert not spent.ok
     assert "authorise again" in spent.message.en
+
+
+async def test_a_secret_is_tried_although_calls_do_without_it(world: Outside) -> None:
+    granted = (await world.sim.youzan_token())["data"]
+    account = await world.account("youzan", refresh_token=granted["refresh_token"])
+    youzan, tokens = connector("youzan"), world.sim.app.state.world.tokens
+    assert (await youzan.test_connection(account, world.link)).ok
+    fetched = len(tokens.having(platform="youzan"))
+    mistyped = replace(account, settings={**account.settings, "client_secret": "0" * 32})
+    report = await youzan.test_connection(mistyped, world.link)
+    assert report.fault is ConnectionFault.CREDENTIALS, "every push would be refused"
+    assert "client_secret" in report.message.en
+    assert (await youzan.test_connection(account, world.link)).ok, "nothing was spent"
+    assert len(tokens.having(platform="youzan")) == fetched, "a secret that was tried is not tried again"
+
+
+async def test_a_token_from_before_proofs_is_renewed_by_the_first_test(world: Outside) -> None:
+    granted = (await world.sim.youzan_token())["data"]
+    account = await world.account("youzan", refresh_token=granted["refresh_token"])
+    name = connector("youzan").open(account, world.link).gateway.token_of(account.settings["kdt_id"])
+    now = world.link.now()
+    known = Token(granted["access_token"], now, now + timedelta(hours=1), granted["refresh_token"])
+    await world.link.tokens.save(name, known)
+    assert (await connector("youzan").test_connection(account, world.link)).ok
+    renewed = await world.link.tokens.load(name)
+    assert renewed is not None
+    assert renewed.value != known.value
 
 
 async def test_a_shop_that_was_authorised_anew_works_with_what_was_entered_then(world: Outside) -> None:

@@ -34,7 +34,7 @@ class Desk:
         await asyncio.sleep(0.2)
         self.at_once -= 1
         now = datetime.now(UTC)
-        return Token(f"token-{self.asked}", now, now + timedelta(hours=2), f"refresh-{self.asked}")
+        return Token(f"token-{self.asked}", now, now + timedelta(hours=2), f"refresh-{self.asked}", "proof")
 
     def care(self, database: Database, name: TokenName = NAME, store: StoredTokens | None = None) -> TokenCare:
         return TokenCare(store or StoredTokens(database), name, self.fetch, lambda: datetime.now(UTC))

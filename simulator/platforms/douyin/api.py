@@ -21,6 +21,7 @@ UNVERIFIED = (
     "which sub_code the platform writes for which refusal",
     "that afterSale.List takes update_start_time and update_end_time",
     "afterSale.Operate's numbers: 101, 102, 111, 112, 201, 202",
+    "that the token desk names the shop by shop_id",
     "where product.listV2 names an article's videos",
 )
 MOST_ROWS = 10_000

@@ -18,6 +18,7 @@ UNVERIFIED = frozenset(
     {
         "youzan.trade.refund.refuse/3.0.1",  # parameters known from 3.0.0; the newer version is assumed alike
         "youzan.trade.returngoods.agree/3.0.1",
+        "auth/token",  # that its authority_id is the shop's kdt_id
         "youzan.logistics.goodsexpress.get/3.0.0",  # name and fields from old SDKs; stations' JSON is assumed
         "youzan.users.info.query/1.0.1",  # path to union_id within user_list is assumed
         "trade_refund_RefundSellerRefuse",  # the event of a plain refusal; its neighbours' names are documented
