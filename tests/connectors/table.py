@@ -5,7 +5,11 @@ from collections import defaultdict
 
 import pytest
 
-_CONTRACT = ("tests/connectors/test_contract.py", "tests/connectors/test_contract_reading.py")
+_CONTRACT = (
+    "tests/connectors/test_contract.py",
+    "tests/connectors/test_contract_connection.py",
+    "tests/connectors/test_contract_reading.py",
+)
 
 
 class ContractTable:

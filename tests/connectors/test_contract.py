@@ -1,4 +1,5 @@
-"""One table, platform by check: what every connector must do whatever the platform; `test_contract_reading` goes on."""
+"""One table, platform by check: what every connector must do whatever the platform; `test_contract_connection` and
+`test_contract_reading` go on."""
 
 import asyncio
 from collections.abc import Mapping
