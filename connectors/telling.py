@@ -81,7 +81,7 @@ def tell_order(data: OrderData, record: Verified, account: Account, *, step: str
     """The event of an order, named by its status unless `step` names it."""
     name = step or ORDER_EVENTS.get(data.status, UPDATED)
     buyer = data.buyer.buyer_id
-    keys = (f"customer:{account.platform}/{buyer}",) if buyer else ()
+    keys = (f"customer:{data.buyer.buyer_scope or data.buyers_within}/{buyer}",) if buyer else ()
     parts = (str(data.version),) if name == UPDATED else ()
     return tell(f"order.{name}", f"order:{data.order_id}", data, record, account, keys=keys, parts=parts)
 

@@ -125,7 +125,9 @@ async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
     platforms = {account.partition("/")[0] for account in accounts}
     found = [key("unionid", text), key("device", text)]
     found += [key("buyer", text, platform) for platform in sorted(platforms)]
-    found += [key(each, text, account) for account in accounts for each in ("openid", "external_userid", "member")]
+    found += [
+        key(each, text, account) for account in accounts for each in ("buyer", "openid", "external_userid", "member")
+    ]
     return [each for each in found if each is not None]
 
 

@@ -162,10 +162,11 @@ def _consent(record: ConsentData) -> _About:
 
 
 def _buyer(record: Any) -> tuple[str, ...]:
-    """Who it is about, by the number the platform knows them by."""
+    """Who it is about, by the number the platform or the account knows them by."""
     holder = record if isinstance(record, MemberData) else record.buyer
-    known = [holder.buyer_id, getattr(record, "external_userid", None)]
-    return tuple(f"customer:{record.platform}/{number}" for number in known if number)
+    within = holder.buyer_scope or record.buyers_within
+    known = [(within, holder.buyer_id), (record.platform, getattr(record, "external_userid", None))]
+    return tuple(f"customer:{scope}/{number}" for scope, number in known if number)
 
 
 _ABOUT: Mapping[type[Origin], Callable[[Any], _About]] = {

@@ -7,9 +7,9 @@ from domain.canonical.phones import e164
 
 KeyKind = Literal["unionid", "external_userid", "openid", "buyer", "member", "phone", "device"]
 """By how well they tell people apart, the best first. unionid: one WeChat user within the merchant's open platform.
-external_userid: a contact within a corp. openid: a WeChat user within one app. buyer: an account of a shop platform.
-member: the merchant's own member number. phone: E.164; a family may share one. device: a fingerprint; many people may
-share one."""
+external_userid: a contact within a corp. openid: a WeChat user within one app. buyer: an account of a shop platform,
+or of one shop that numbers its buyers itself. member: the merchant's own member number. phone: E.164; a family may
+share one. device: a fingerprint; many people may share one."""
 
 KINDS: Mapping[str, KeyKind] = {kind: kind for kind in get_args(KeyKind)}
 """Every kind by its name, the best first."""

@@ -41,10 +41,12 @@ class Buyer(Result):
 
     phone: in clear, where the platform gives it or it was decrypted. openid_scope: the app that the openid belongs to,
     the account when not said. member_id: the merchant's own number, within `member_scope`, the account when not said.
-    nickname: as the platform shows it, often masked.
+    buyer_id: the number of whoever sold, within `buyer_scope`; when not said, within the platform where that numbers
+    its buyers, else within the account. nickname: as the platform shows it, often masked.
     """
 
     buyer_id: str | None = None
+    buyer_scope: str | None = None
     unionid: str | None = None
     openid: str | None = None
     openid_scope: str | None = None
@@ -56,10 +58,10 @@ class Buyer(Result):
     member_scope: str | None = None
 
     def identity_keys_within(self, origin: Origin) -> Iterable[IdentityKey | None]:
-        """What the buyer is known by; buyer ids are the platform's, openids an app's."""
+        """What the buyer is known by; openids are an app's, buyer ids a platform's or an account's."""
         yield key("unionid", self.unionid)
         yield key("phone", self.phone)
-        yield key("buyer", self.buyer_id, origin.platform)
+        yield key("buyer", self.buyer_id, self.buyer_scope or origin.buyers_within)
         yield key("openid", self.openid, self.openid_scope or origin.account_id)
         yield key("member", self.member_id, self.member_scope or origin.account_id)
         yield key("device", self.device)

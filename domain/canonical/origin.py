@@ -7,6 +7,10 @@ from pydantic import AwareDatetime
 from domain.calls import Result
 from domain.canonical.keys import IdentityKey, strongest_first
 
+NUMBER_THEIR_BUYERS = frozenset({"douyin", "eleme", "jd", "meituan", "pinduoduo", "taobao", "youzan"})
+"""Shop platforms that give out the buyers' numbers themselves, so that one means the same person in each of their
+shops. Anywhere else (a till, a CRM, a site, shops that each run the same software) another account counts anew."""
+
 
 class Origin(Result):
     """Where an event comes from. `version` never decreases; the larger one is the newer state."""
@@ -20,6 +24,11 @@ class Origin(Result):
     def account_id(self) -> str:
         """The account as everything names it: `youzan/flagship`."""
         return f"{self.platform}/{self.account}"
+
+    @property
+    def buyers_within(self) -> str:
+        """Within what a buyer's number means one person, when the record does not say."""
+        return self.platform if self.platform in NUMBER_THEIR_BUYERS else self.account_id
 
     def identity_keys(self) -> Iterable[IdentityKey | None]:
         """The keys the record names its person by; all of them belong to one person. None where nobody is in it."""

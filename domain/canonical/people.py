@@ -54,7 +54,8 @@ class FollowerData(Origin):
 class MemberData(Origin):
     """What a shop, a till, an import or a site knows of one person, all keys together.
 
-    attributes: whatever else is known and is not personal (`pet_breed`, `skin_type`), short texts and numbers.
+    buyer_scope: see `Buyer`. attributes: whatever else is known and is not personal (`pet_breed`, `skin_type`), short
+    texts and numbers.
     """
 
     member_id: str | None = None
@@ -62,6 +63,7 @@ class MemberData(Origin):
     openid: str | None = None
     openid_scope: str | None = None
     buyer_id: str | None = None
+    buyer_scope: str | None = None
     phone: str | None = None
     device: str | None = None
     name: str | None = None
@@ -73,7 +75,7 @@ class MemberData(Origin):
     def identity_keys(self) -> Iterable[IdentityKey | None]:
         yield key("unionid", self.unionid)
         yield key("phone", self.phone)
-        yield key("buyer", self.buyer_id, self.platform)
+        yield key("buyer", self.buyer_id, self.buyer_scope or self.buyers_within)
         yield key("openid", self.openid, self.openid_scope or self.account_id)
         yield key("member", self.member_id, self.account_id)
         yield key("device", self.device)

@@ -1,8 +1,9 @@
 """The canonical events: what platforms' pushes become, whatever platform they come from.
 
-Types are `tandem.{thing}.{what happened}`. Subjects: `refund:{id}`, `order:{id}`, `customer:{platform}/{id}`,
-`group:{platform}/{id}`, `tag:{platform}/{id}`. Data is snake_case with amounts in minor units and instants in UTC;
-`platform`, `account` and `version` (a number that grows with every change of the thing) are always there.
+Types are `tandem.{thing}.{what happened}`. Subjects: `refund:{id}`, `order:{id}`, `customer:{platform}/{id}`
+(`customer:{platform}/{account}/{id}` where each account numbers its buyers), `group:{platform}/{id}`,
+`tag:{platform}/{id}`. Data is snake_case with amounts in minor units and instants in UTC; `platform`, `account` and
+`version` (a number that grows with every change of the thing) are always there.
 """
 
 from domain.events import EventType
