@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from commands.database import command_line_actor, say, with_database
 from commands.hidden_input import read_hidden_members
 from commands.listing import all_pages, show_rows
+from connectors.accounts import settings_from_texts
 from connectors.connection_report import ConnectionReport
 from connectors.loading import load_connectors
+from connectors.registry import ConnectorRegistry
 from domain.accounts import NewAccount
 from domain.catalog import CATALOG
 from domain.problems import Text, ValidationProblem
@@ -58,6 +60,8 @@ def connect(
     """接入店铺或企业；凭据为 JSON，从标准输入或提示读取 / connect a shop or corp; its credentials, as JSON, come from
     stdin or a prompt."""
     platform, _, slug = account_id.partition("/")
+    connectors = load_connectors(CATALOG)
+    typed = _typed(connectors, platform, settings)
     credentials = read_hidden_members(_CREDENTIALS, _EXAMPLE)
     try:
         new = NewAccount(
@@ -66,14 +70,14 @@ def connect(
             name=name,
             unit_path=unit,
             credentials=credentials,
-            settings=dict(_setting(each) for each in settings or ()),
+            settings=typed,
         )
     except ValidationError as error:
         why = reasons(error)
         raise ValidationProblem(Text(f"账号不正确：{why.zh}", f"Wrong account: {why.en}")) from None
 
     async def work(database: Database, settings: Settings) -> None:
-        await PlatformAccounts(database, load_connectors(CATALOG)).connect(command_line_actor(), new)
+        await PlatformAccounts(database, connectors).connect(command_line_actor(), new)
         say(settings, Text(f"已接入 {new.id}", f"{new.id} connected"))
 
     with_database(work)
@@ -91,10 +95,11 @@ def change(
     """修改名称与不保密的参数，其余不变 / change its name and what is no secret; the rest stays."""
     if name is not None and not 0 < len(name) <= 100:
         raise ValidationProblem(Text("名称应为 1 至 100 个字符", "A name has 1 to 100 characters"))
-    changed = {**dict.fromkeys(unset or ()), **dict(_setting(each) for each in settings or ())}
+    connectors = load_connectors(CATALOG)
+    changed = {**dict.fromkeys(unset or ()), **_typed(connectors, account_id.partition("/")[0], settings)}
 
     async def work(database: Database, settings: Settings) -> None:
-        accounts = PlatformAccounts(database, load_connectors(CATALOG))
+        accounts = PlatformAccounts(database, connectors)
         await accounts.change(command_line_actor(), account_id, name=name, settings=changed)
         say(settings, Text(f"已修改 {account_id}", f"{account_id} changed"))
 
@@ -161,14 +166,14 @@ def _set_active(account_id: str, active: bool, done: Text) -> None:
     with_database(work)
 
 
-def _setting(given: str) -> tuple[str, Any]:
-    """A number or another JSON value where it is one, a text otherwise."""
-    name, equals, value = given.partition("=")
-    if not name or not equals:
-        raise ValidationProblem(
-            Text(f"--setting 应为 NAME=VALUE，而不是 {given}", f"--setting must be NAME=VALUE, not {given}")
-        )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+def _typed(connectors: ConnectorRegistry, platform: str, given: list[str] | None) -> dict[str, Any]:
+    """The settings of `--setting`, each as its platform's connector wants it; raises NotFoundProblem without one."""
+    texts: dict[str, str] = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not name or not equals:
+            raise ValidationProblem(
+                Text(f"--setting 应为 NAME=VALUE，而不是 {each}", f"--setting must be NAME=VALUE, not {each}")
+            )
+        texts[name] = value
+    return settings_from_texts(connectors.for_platform(platform).settings, texts) if texts else {}

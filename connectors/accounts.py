@@ -1,10 +1,13 @@
 """An account: one shop or one corp on a platform, with what is needed to act for it and to believe its pushes."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from domain.problems import ConfigurationProblem, Text
 from domain.validation_texts import reasons
@@ -52,9 +55,39 @@ class Account:
 
 def secret_fields(model: type[AccountSettings]) -> frozenset[str]:
     """The settings that must be stored encrypted."""
-    return frozenset(
-        name for name, spec in model.model_fields.items() if SecretStr in (spec.annotation, *get_args(spec.annotation))
-    )
+    return frozenset(name for name, spec in model.model_fields.items() if SecretStr in _kinds(spec.annotation))
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """What a value may be, None aside: the bare members of a union, the values of a Literal."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return {kind for each in get_args(annotation) for kind in _kinds(each)} - {NoneType}
+    return set(get_args(annotation)) if get_origin(annotation) is Literal else {annotation}
+
+
+def settings_from_texts(model: type[AccountSettings], given: Mapping[str, str]) -> dict[str, Any]:
+    """Settings as somebody typed them: JSON where a setting is no text, so that an app key of digits stays a text.
+
+    What is no JSON, and what nobody knows, stays as it is: the settings' own check says what is wrong with it.
+    """
+    return {
+        name: value if _is_text(model.model_fields.get(name)) else _json_or_text(value) for name, value in given.items()
+    }
+
+
+def _is_text(spec: FieldInfo | None) -> bool:
+    if spec is None:
+        return True
+    return all(kind in (str, SecretStr) or isinstance(kind, str) for kind in _kinds(spec.annotation))
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def refuse_secrets(model: type[AccountSettings], shown: Iterable[str]) -> None:

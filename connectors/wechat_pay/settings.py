@@ -24,7 +24,7 @@ class WechatPaySettings(AccountSettings):
     (`wechat_store/main`); all shops' when none is named.
     """
 
-    # Merchants and scenes are numbers for whoever types them, also on a command line, which reads JSON.
+    # Merchants and scenes are numbers for whoever writes them as JSON.
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     mch_id: str = Field(min_length=1, max_length=32)

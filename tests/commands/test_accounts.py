@@ -96,6 +96,27 @@ async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database
 
 
 @pytest.mark.parametrize(
+    ("platform", "settings", "secrets"),
+    [
+        ("taobao", {"app_key": "30123456"}, ("app_secret", "session")),
+        ("douyin", {"app_key": "7012345678901234567", "shop_id": 4242}, ("app_secret",)),
+        ("eleme", {"app_key": "30123456", "shop_id": 4242}, ("app_secret",)),
+        ("meituan", {"app_id": "12e345", "shop_id": "4242"}, ("app_secret",)),
+    ],
+)
+async def test_an_app_key_of_digits_is_connected_and_changed_as_a_text(
+    database_url: str, platform: str, settings: dict[str, object], secrets: tuple[str, ...]
+) -> None:
+    given = [part for name, value in settings.items() for part in ("--setting", f"{name}={value}")]
+    stdin = json.dumps(dict.fromkeys(secrets, "s"))
+    assert (await tandem("connect", f"{platform}/demo", "--name", "店", *given, stdin=stdin))[0] == 0
+    assert (await tandem("set", f"{platform}/demo", *given))[0] == 0
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    assert (await PlatformAccounts(database).show(SYSTEM, f"{platform}/demo")).settings == settings
+    await database.close()
+
+
+@pytest.mark.parametrize(
     ("arguments", "stdin", "why"),
     [
         (("connect", "youzan/demo", "--name", "店"), "secret", r"a JSON object of strings is wanted, such as"),
