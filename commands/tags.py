@@ -79,12 +79,23 @@ def explain_tag(customer: Customer, name: Name, as_json: AsJson = False) -> None
 def preview_rule(
     file: Annotated[Path, typer.Argument(help="一条规则的 YAML 文件 / a YAML file with one rule")],
     share: Annotated[
-        float, typer.Option("--share", min=0, max=100, help="只看这个比例的客户 / for this share of customers only")
-    ] = 100,
+        float | None,
+        typer.Option(
+            "--share", min=0, max=100, help="只看这个比例的客户（仅规则）/ for this share of customers only (rules)"
+        ),
+    ] = None,
     grading: Annotated[bool, typer.Option("--grading", help="是分级 / it is a grading")] = False,
     as_json: AsJson = False,
 ) -> None:
     """发布前看规则或分级会改变什么；不写入 / see what a rule or grading would change; nothing is written."""
+    if grading and share is not None:
+        raise ValidationProblem(
+            Text(
+                "分级预览总是看全部客户：请去掉 --share；放量用 tandem tag release --grading",
+                "A preview of a grading is for all customers: leave --share out; "
+                "`tandem tag release --grading` gives it to a share",
+            )
+        )
     text = decode_source(read_file(file))
     if isinstance(text, Finding):
         raise ValidationProblem(text.message, file=str(file))
@@ -96,7 +107,9 @@ def preview_rule(
             )
             return
         tags = CustomerTagService(database)
-        found = await tags.preview(command_line_actor(), text, share_percent=share, budget_s=600)
+        found = await tags.preview(
+            command_line_actor(), text, share_percent=100 if share is None else share, budget_s=600
+        )
         row = asdict(found)
         if as_json:
             typer.echo(json.dumps(row, ensure_ascii=False, indent=2, default=str))

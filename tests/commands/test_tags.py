@@ -59,6 +59,14 @@ async def test_a_preview_reads_a_file(database: Database, clock: SteppedClock, t
     assert json.loads(await tandem("list", "--json")) == []
 
 
+async def test_a_grading_is_not_previewed_for_a_share(tmp_path: Path) -> None:
+    """Silence about the share would show what it does to everybody as what it does to few."""
+    file = tmp_path / "grading.yaml"
+    file.write_text("kind: grading", encoding="utf-8")
+    with pytest.raises(ValidationProblem, match="leave --share out"):
+        await tandem("preview", str(file), "--grading", "--share", "10")
+
+
 async def test_amounts_are_told_in_their_currency(database: Database, clock: SteppedClock) -> None:
     home = rule("all: [ { orders: { sum: { of: paid, at-least: '100.00' } } } ]", name="home", tag="大额")
     dollars = "all: [ { orders: { where: { currency: USD }, sum: { of: paid, at-least: '1.00' } } } ]"
