@@ -13,6 +13,7 @@ from sqlmodel import AutoString, Field, col, select
 from domain.access import Scope
 from domain.human_tasks import OPEN_STATES, Standing, State
 from storage.encryption import EncryptedJson, EncryptedText
+from storage.identities import Customers
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import ScopedColumns, visible
 from storage.tables import Table, instant
@@ -158,7 +159,7 @@ class TaskFilter:
     """What a list of tasks is narrowed to.
 
     mine: the login whose tasks to show. queues: show tasks of these. With both, a task in either list is shown. queue:
-    of those, only tasks of this one. open: only tasks that have not ended.
+    of those, only tasks of this one. open: only tasks that have not ended. subject: a customer under former ids too.
     """
 
     mine: str | None = None
@@ -214,7 +215,8 @@ class HumanTasks(Repository):
         if wanted.run_id is not None:
             statement = statement.where(HumanTaskRow.run_id == wanted.run_id)
         if wanted.subject is not None:
-            statement = statement.where(HumanTaskRow.subject == wanted.subject)
+            names = await Customers(self.work).every_name(wanted.subject)
+            statement = statement.where(col(HumanTaskRow.subject).in_(names))
         if wanted.overdue_at is not None:
             statement = statement.where(
                 and_(col(HumanTaskRow.due_sort) < wanted.overdue_at, col(HumanTaskRow.ended_at).is_(None))

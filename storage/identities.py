@@ -243,3 +243,17 @@ class Customers(Repository):
         for customer, alias in await fetch(self.work, _ALIASES, {"ids": list(customers)}):
             found.setdefault(customer, []).append(alias)
         return found
+
+    async def every_name(self, name: str) -> list[str]:
+        """What the customer of an id, or of a subject `customer:{id}`, is and was called, in the same form; any other
+        text alone."""
+        form, _, number = name.rpartition(":")
+        try:
+            asked = UUID(number)
+        except ValueError:
+            return [name]
+        current = await self.current(asked)
+        if current is None or form not in ("", "customer"):
+            return [name]
+        former = (await self.aliases([current])).get(current, ())
+        return [f"{form}:{each}" if form else str(each) for each in (current, *former)]

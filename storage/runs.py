@@ -14,6 +14,7 @@ from domain.organisation import Placement
 from domain.runs import Phase, Run, RunSummary
 from storage.effects import UNSETTLED, EffectRow
 from storage.encryption import EncryptedJson
+from storage.identities import Customers
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.scoping import ScopedColumns, visible
 from storage.tables import Table, instant
@@ -100,7 +101,7 @@ class RunRow(ScopedColumns, Table, table=True):
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """What a list of runs is narrowed to; every given condition must hold.
+    """What a list of runs is narrowed to; every given condition must hold. A customer is found under former ids too.
 
     unsettled: runs that ended while nobody knew whether an effect of theirs was done on the outside.
     """
@@ -220,15 +221,19 @@ class Runs(Repository):
             (RunRow.namespace, wanted.namespace),
             (RunRow.name, wanted.name),
             (RunRow.version, wanted.version),
-            (RunRow.customer, wanted.customer),
             (RunRow.ticket, wanted.ticket),
         ):
             if value is not None:
                 statement = statement.where(col(column) == value)
         if wanted.phases:
             statement = statement.where(col(RunRow.phase).in_(wanted.phases))
+        # A run keeps the name that its customer had when it began.
+        if wanted.customer is not None:
+            names = await Customers(self.work).every_name(wanted.customer)
+            statement = statement.where(col(RunRow.customer).in_(names))
         if wanted.subject is not None:
-            statement = statement.where(col(RunRow.subjects).contains([wanted.subject]))
+            names = await Customers(self.work).every_name(wanted.subject)
+            statement = statement.where(col(RunRow.subjects).op("&&")(names))
         if wanted.created_from is not None:
             statement = statement.where(col(RunRow.created_at) >= wanted.created_from)
         if wanted.created_before is not None:
