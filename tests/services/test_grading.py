@@ -85,7 +85,7 @@ async def test_a_grade_is_explained_step_by_step(database: Database, clock: Step
     found = await service.explain(an_actor("root"), customer, "白银")
     assert found.carried
     (vip,) = found.grades
-    assert (vip.grading, vip.grade, vip.score, len(vip.steps)) == ("vip", "白银", 20, 22)
+    assert (vip.grading, vip.grade, vip.score, len(vip.steps)) == ("vip", "白银", 20, 27)
     assert sum(step.points for step in vip.steps if step.met) == 20
     (once,) = [step for step in vip.steps if step.name == "付款一次以上"]
     assert [(each["fact"], each["measure"], each["value"], each["met"]) for each in once.seen] == [
