@@ -1,6 +1,7 @@
 """`tandem account …`: connected shops and corps, and whether they can be used."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,12 @@ from connectors.accounts import settings_from_texts
 from connectors.connection_report import ConnectionReport
 from connectors.loading import load_connectors
 from connectors.registry import ConnectorRegistry
-from domain.accounts import NewAccount
+from domain.accounts import AccountField, AccountPlatform, NewAccount
 from domain.catalog import CATALOG
 from domain.problems import Text, ValidationProblem
 from domain.validation_texts import reasons
 from runtime.settings import Settings
-from services.accounts import PlatformAccounts
+from services.accounts import PlatformAccounts, account_platforms
 from services.connection_tests import ConnectionTests
 from services.platform_tokens import StoredTokens
 from storage.engine import Database
@@ -48,6 +49,39 @@ def list_accounts(as_json: AsJson = False) -> None:
         )
 
     with_database(work)
+
+
+@account.command("show")
+def show_account(account_id: AccountId, as_json: AsJson = False) -> None:
+    """查看一个账号：参数，及凭据的名称 / show an account: its settings, and the names of its credentials."""
+
+    async def work(database: Database, _: Settings) -> None:
+        found = await PlatformAccounts(database).show(command_line_actor(), account_id)
+        shown = found.model_dump(mode="json")
+        if as_json:
+            typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+            return
+        settings = {f"settings.{name}": value for name, value in shown.pop("settings").items()}
+        show_rows([{"": name, "value": value} for name, value in (shown | settings).items()], as_json=False)
+
+    with_database(work)
+
+
+@account.command("fields")
+def show_fields(
+    platform: Annotated[str | None, typer.Argument(help="平台；省略则列出平台 / a platform; else all of them")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """接入一个平台的账号要填什么 / what an account of a platform needs."""
+    connectors = load_connectors(CATALOG)
+    wanted = connectors if platform is None else {platform: connectors.for_platform(platform)}
+    found = account_platforms(wanted)
+    if as_json:
+        typer.echo(json.dumps([_platform_shown(each) for each in found], ensure_ascii=False, indent=2))
+    elif platform is None:
+        show_rows([{"platform": each.platform, "title": _both(each.title)} for each in found], as_json=False)
+    else:
+        show_rows([_field_row(field) for each in found for field in each.fields], as_json=False)
 
 
 @account.command("connect")
@@ -164,6 +198,28 @@ def _set_active(account_id: str, active: bool, done: Text) -> None:
         say(settings, done)
 
     with_database(work)
+
+
+def _platform_shown(platform: AccountPlatform) -> dict[str, Any]:
+    fields = [asdict(each) | {"about": each.about.as_dict() if each.about else None} for each in platform.fields]
+    return {"platform": platform.platform, "title": platform.title.as_dict(), "fields": fields}
+
+
+def _field_row(field: AccountField) -> dict[str, Any]:
+    """secret: among the credentials from stdin; any other is a --setting."""
+    default = None if field.default in (None, "") else json.dumps(field.default, ensure_ascii=False)
+    return {
+        "field": field.name,
+        "required": field.required,
+        "secret": field.secret,
+        "type": "|".join(field.choices) or field.type,
+        "default": default,
+        "about": _both(field.about) if field.about else None,
+    }
+
+
+def _both(text: Text) -> str:
+    return f"{text.zh} · {text.en}"
 
 
 def _typed(connectors: ConnectorRegistry, platform: str, given: list[str] | None) -> dict[str, Any]:

@@ -9,12 +9,20 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from domain.accounts import AccountField
 from domain.problems import ConfigurationProblem, Text
 from domain.validation_texts import reasons
 
+ADDRESS = "接口地址，一般不改 · Where its interface is; leave it, but for tests"
+"""The description of `base_url`."""
+_BETWEEN = " · "
+
 
 class AccountSettings(BaseModel):
-    """Base of every platform's account settings. Fields of type `SecretStr` are stored encrypted and never shown."""
+    """Base of every platform's account settings. Fields of type `SecretStr` are stored encrypted and never shown.
+
+    A field's `description` says what it is and where it is found, `中文 · English`, to whoever connects an account.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,6 +73,28 @@ def _kinds(annotation: Any) -> set[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return {kind for each in get_args(annotation) for kind in _kinds(each)} - {NoneType}
     return set(get_args(annotation)) if get_origin(annotation) is Literal else {annotation}
+
+
+def described(model: type[AccountSettings]) -> tuple[AccountField, ...]:
+    """What an account must or may be told, in the settings' order."""
+    schema, secrets = model.model_json_schema(), secret_fields(model)
+    required = frozenset(schema.get("required", ()))
+    fields: list[AccountField] = []
+    for name, told in schema["properties"].items():
+        value = next((each for each in told.get("anyOf", ()) if each.get("type") != "null"), told)
+        zh, _, en = told.get("description", "").partition(_BETWEEN)
+        fields.append(
+            AccountField(
+                name=name,
+                secret=name in secrets,
+                required=name in required,
+                type=value.get("type", "string"),
+                choices=tuple(value.get("enum", ())),
+                default=told.get("default"),
+                about=Text(zh, en or zh) if zh else None,
+            )
+        )
+    return tuple(fields)
 
 
 def settings_from_texts(model: type[AccountSettings], given: Mapping[str, str]) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Accounts on platforms: connect, change, rotate credentials, disconnect. Credentials go in and never come out to a
 person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connectors.accounts import Account as ConnectedAccount
-from connectors.accounts import refuse_secrets
-from connectors.registry import ConnectorRegistry
+from connectors.accounts import described, refuse_secrets
+from connectors.registry import Connector, ConnectorRegistry
 from connectors.tokens import names_without_grant
 from domain.access import Actor, Permission
-from domain.accounts import Account, NewAccount
+from domain.accounts import Account, AccountPlatform, NewAccount
 from domain.organisation import Placement
 from domain.problems import AuthorizationProblem, ConfigurationProblem, Text, ValidationProblem
 from storage.accounts import Accounts
@@ -116,6 +116,11 @@ class PlatformAccounts:
         async with UnitOfWork(self._database) as work:
             return await Accounts(work).require(account_id, actor.scope)
 
+    def platforms(self, actor: Actor) -> Sequence[AccountPlatform]:
+        """The platforms whose accounts can be connected, and what each asks of one."""
+        actor.require(Permission.ACCOUNTS_READ)
+        return account_platforms(self._connectors or {})
+
     async def credentials(self, account_id: str) -> Mapping[str, str]:
         """For connectors, never for an answer to a person. Raises NotFoundProblem for unknown or disconnected ones."""
         async with UnitOfWork(self._database) as work:
@@ -129,6 +134,11 @@ class PlatformAccounts:
         if self._connectors is not None:
             connector = self._connectors.for_platform(platform)
             ConnectedAccount(platform, slug, settings).parse_settings(connector.settings)
+
+
+def account_platforms(connectors: Mapping[str, Connector]) -> Sequence[AccountPlatform]:
+    """What these connectors ask of an account, by platform."""
+    return [AccountPlatform(name, each.title, described(each.settings)) for name, each in sorted(connectors.items())]
 
 
 async def _forget_tokens_without_grant(work: UnitOfWork, account: Account) -> None:

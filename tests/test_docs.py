@@ -14,6 +14,8 @@ from api.app import ROUTERS
 from api.metrics import Metrics
 from connectors.loading import load_connectors
 from domain.access import ROLE_PERMISSIONS, Permission, Role
+from domain.accounts import AccountField
+from domain.calls import Catalog
 from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.dsl.lint import RULES, lint
@@ -25,6 +27,7 @@ from domain.resources import RESOURCE_KINDS
 from domain.settlement.recruiting import BEGINNINGS, WORDS
 from domain.settlement.report_kinds import REPORTS
 from runtime.settings import Settings, variable
+from services.accounts import account_platforms
 from storage.audit import DETAIL_CONTEXT
 from storage.encryption import encrypted_type
 from storage.tables import load_tables
@@ -146,6 +149,25 @@ def test_every_code_of_the_linter_is_explained(name: str, heading: str) -> None:
 def test_the_settings_are_complete_with_their_defaults() -> None:
     told = {cells[0].strip("`"): cells[1].strip("`") for cells in table(read("docs/operations.md"), "## Settings")}
     assert told == {variable(name): _shown(field.default) for name, field in Settings.model_fields.items()}
+
+
+def test_what_accounts_need_is_complete() -> None:
+    text = read("docs/accounts.md")
+    for each in account_platforms(load_connectors(Catalog())):
+        told = {row[0].strip("`"): (row[1], row[2]) for row in table(text, f"## {each.platform}")}
+        assert told == {field.name: (_kind_of(field), _about(field)) for field in each.fields}, each.platform
+
+
+def _kind_of(field: AccountField) -> str:
+    zh = ("必填" if field.required else "选填") + ("，凭据" if field.secret else "")
+    en = ("required" if field.required else "optional") + (", credential" if field.secret else "")
+    return f"{zh} · {en}"
+
+
+def _about(field: AccountField) -> str:
+    assert field.about is not None, f"{field.name} is not described"
+    assert field.about.zh != field.about.en, f"{field.name} is described in one language only"
+    return f"{field.about.zh} · {field.about.en}"
 
 
 def _shown(default: Any) -> str:

@@ -36,6 +36,34 @@ RESPONSES: dict[str, Any] = {
     "compare_stream": {"account_id": "youzan/flagship", "stream": "orders"},
     "connect_account": _ACCOUNT,
     "list_accounts": page(_ACCOUNT),
+    "list_account_platforms": {
+        "items": [
+            {
+                "platform": "youzan",
+                "title": {"zh": "有赞", "en": "Youzan"},
+                "fields": [
+                    {
+                        "name": "client_secret",
+                        "secret": True,
+                        "required": True,
+                        "type": "string",
+                        "choices": [],
+                        "default": None,
+                        "about": {"zh": "应用的 client_secret", "en": "The application's secret"},
+                    },
+                    {
+                        "name": "kdt_id",
+                        "secret": False,
+                        "required": True,
+                        "type": "integer",
+                        "choices": [],
+                        "default": None,
+                        "about": {"zh": "店铺编号 kdt_id", "en": "The shop's number"},
+                    },
+                ],
+            }
+        ]
+    },
     "show_account": _ACCOUNT,
     "change_account": {
         **_ACCOUNT,

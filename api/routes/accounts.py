@@ -1,5 +1,6 @@
 """Connected shops and corps. Credentials go in and never come out."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Path, status
@@ -13,6 +14,7 @@ from api.routing import router
 from connectors.connection_report import ConnectionFault
 from domain.access import Actor, Permission
 from domain.accounts import Account, AccountTitle, NewAccount
+from domain.problems import Text
 
 accounts = router("/api/v1/accounts", "accounts")
 
@@ -40,6 +42,36 @@ class AccountChange(BaseModel):
     settings: dict[Annotated[str, Field(max_length=64)], Any] = Field(default={}, max_length=50)
 
 
+class AccountFieldOut(BaseModel):
+    """One thing that a platform's connector asks of an account.
+
+    secret: it belongs into `credentials`, else into `settings`. type: as JSON calls it; choices: the words it may be,
+    empty when any; default: what holds when it is left out. about: null where a connector says nothing of it.
+    """
+
+    name: str
+    secret: bool
+    required: bool
+    type: str
+    choices: tuple[str, ...]
+    default: Any
+    about: Sentence | None
+
+
+class AccountPlatformOut(BaseModel):
+    """A platform whose accounts can be connected."""
+
+    platform: str
+    title: Sentence
+    fields: tuple[AccountFieldOut, ...]
+
+
+class AccountPlatformsOut(BaseModel):
+    """Every platform, by name."""
+
+    items: tuple[AccountPlatformOut, ...]
+
+
 class ConnectionReportOut(BaseModel):
     """Whether the account can be used. fault: whose trouble it is; hint: what to do, or what is still lacking."""
 
@@ -60,6 +92,27 @@ async def list_accounts(actor: Reader, deps: Deps, page: Paging, platform: Word 
     """数据范围内的账号。· Accounts within one's data scope."""
     found: Any = await deps.accounts.list(actor, page, platform=platform)
     return PageOf[Account].model_validate(found)
+
+
+@accounts.get("/platforms", summary="平台与接入参数 · Platforms and what their accounts need")
+async def list_account_platforms(actor: Reader, deps: Deps) -> AccountPlatformsOut:
+    """可接入的平台，及每个平台的参数：哪些必填、哪些是凭据、含义是什么；含已安装的连接器。
+
+    The platforms that can be connected, installed connectors too, and what each asks of an account: what is required,
+    what is a credential, what it means.
+    """
+    items = [
+        AccountPlatformOut(
+            platform=each.platform,
+            title=_sentence(each.title),
+            fields=tuple(
+                AccountFieldOut(**(asdict(field) | {"about": _sentence(field.about) if field.about else None}))
+                for field in each.fields
+            ),
+        )
+        for each in deps.accounts.platforms(actor)
+    ]
+    return AccountPlatformsOut(items=tuple(items))
 
 
 @accounts.get("/{platform}/{slug}", summary="查看账号 · Show an account")
@@ -108,6 +161,10 @@ async def test_account_connection(platform: Platform, slug: Slug, actor: Steward
     return ConnectionReportOut(
         ok=report.ok,
         fault=report.fault,
-        message=Sentence(**report.message.as_dict()),
-        hint=Sentence(**report.hint.as_dict()) if report.hint else None,
+        message=_sentence(report.message),
+        hint=_sentence(report.hint) if report.hint else None,
     )
+
+
+def _sentence(text: Text) -> Sentence:
+    return Sentence(**text.as_dict())

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import Field, SecretStr
 
-from connectors.accounts import Account, AccountSettings
+from connectors.accounts import ADDRESS, Account, AccountSettings
 from connectors.eleme.wire import PLATFORM, UNVERIFIED
 from connectors.errors import http_refusal, missing_in_answer, raise_meaning, unreadable_answer
 from connectors.http import Link, PlatformHttp, retry_after
@@ -18,12 +18,12 @@ from domain.ids import derived_id
 
 
 class ElemeSettings(AccountSettings):
-    """One shop and the application that acts for it. shop_id: the platform's number of the shop."""
+    """One shop and the application that acts for it."""
 
-    app_key: str = Field(min_length=1, max_length=64)
-    app_secret: SecretStr = Field(min_length=1)
-    shop_id: int = Field(gt=0)
-    base_url: str = Field(default=UNVERIFIED.base_url, pattern=r"^https?://[^\s?#]+$")
+    app_key: str = Field(min_length=1, max_length=64, description="应用的 Key · The application's key")
+    app_secret: SecretStr = Field(min_length=1, description="应用的 Secret · The application's secret")
+    shop_id: int = Field(gt=0, description="平台的店铺编号 · The platform's number of the shop")
+    base_url: str = Field(default=UNVERIFIED.base_url, pattern=r"^https?://[^\s?#]+$", description=ADDRESS)
 
 
 def call_sign(action: str, token: str, fields: Mapping[str, Any], secret: str) -> str:

@@ -6,7 +6,7 @@ wrong field is refused at once and by name; nothing of a body that holds one is 
 
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from connectors.accounts import Account, AccountSettings
 from connectors.canonical_records import RECORDS_KIND, parse_records, record_events
@@ -23,13 +23,16 @@ PLATFORM = "generic"
 
 
 class GenericSettings(AccountSettings):
-    """One system that sends records.
+    """One system that sends records."""
 
-    secret: `whsec_` and base64 of 16 bytes or more. previous_secret: still taken while the sender changes over.
-    """
-
-    secret: Annotated[SecretStr, AfterValidator(checked_secret)]
-    previous_secret: Annotated[SecretStr, AfterValidator(checked_secret)] | None = None
+    secret: Annotated[SecretStr, AfterValidator(checked_secret)] = Field(
+        description="给推送签名的密钥：whsec_ 加 16 字节以上的 base64 · Signs pushes: whsec_ and base64 of "
+        "16 bytes or more",
+    )
+    previous_secret: Annotated[SecretStr, AfterValidator(checked_secret)] | None = Field(
+        default=None,
+        description="换密钥期间仍接受的旧密钥 · Still taken while the sender changes over",
+    )
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:

@@ -8,19 +8,21 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr
 
-from connectors.accounts import Account, AccountSettings
+from connectors.accounts import ADDRESS, Account, AccountSettings
 from connectors.errors import http_refusal, missing_in_answer, raise_for_code, unreadable_answer
 from connectors.http import Link, PlatformHttp, retry_after
 from connectors.meituan.wire import PLATFORM, UNVERIFIED
 
 
 class MeituanSettings(AccountSettings):
-    """One shop and the application that acts for it. shop_id: the platform's number of the shop."""
+    """One shop and the application that acts for it."""
 
-    app_id: str = Field(min_length=1, max_length=64)
-    app_secret: SecretStr = Field(min_length=1)
-    shop_id: str = Field(min_length=1, max_length=64)
-    base_url: str = Field(default=UNVERIFIED.base_url, pattern=r"^https?://[^\s?#]+$")
+    app_id: str = Field(min_length=1, max_length=64, description="应用的 app_id · The application's id")
+    app_secret: SecretStr = Field(min_length=1, description="应用的 app_secret · The application's secret")
+    shop_id: str = Field(
+        min_length=1, max_length=64, description="门店编号 app_poi_code · The platform's number of the shop"
+    )
+    base_url: str = Field(default=UNVERIFIED.base_url, pattern=r"^https?://[^\s?#]+$", description=ADDRESS)
 
 
 def sign(path: str, params: Mapping[str, str], secret: str) -> str:

@@ -5,23 +5,28 @@ import secrets
 
 from pydantic import Field, SecretStr
 
-from connectors.accounts import Account, AccountSettings
+from connectors.accounts import ADDRESS, Account, AccountSettings
 
 BASE_URL = "https://api.weixin.qq.com"
 
 
 class WechatSettings(AccountSettings):
-    """One application. token: as entered beside the callback address.
+    """One application."""
 
-    encoding_aes_key: the key of safe mode. With it only sealed callbacks are believed; without it they come in plain,
-    and the platform's signature then covers their time but not what they say, so safe mode is the one to choose.
-    """
-
-    app_id: str = Field(min_length=1, max_length=64)
-    app_secret: SecretStr = Field(min_length=1)
-    token: SecretStr = Field(min_length=1)
-    encoding_aes_key: SecretStr | None = Field(default=None, min_length=43, max_length=43)
-    base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$")
+    app_id: str = Field(min_length=1, max_length=64, description="AppID · The application's id")
+    app_secret: SecretStr = Field(min_length=1, description="AppSecret · The application's secret")
+    token: SecretStr = Field(
+        min_length=1, description="服务器配置中填写的 Token · The token as entered beside the callback address"
+    )
+    encoding_aes_key: SecretStr | None = Field(
+        default=None,
+        min_length=43,
+        max_length=43,
+        description="安全模式的密钥，43 位；填了只认加密的回调，不填为明文模式，签名不保护内容，建议填写 · "
+        "The key of safe mode, 43 characters. With it only sealed callbacks are believed; "
+        "without it they come in plain and the signature does not cover what they say, so set it",
+    )
+    base_url: str = Field(default=BASE_URL, pattern=r"^https?://[^\s?#]+$", description=ADDRESS)
 
 
 def nobodys_account(platform: str) -> Account:

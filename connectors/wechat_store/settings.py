@@ -6,6 +6,11 @@ from connectors.wechat.settings import WechatSettings
 
 
 class WechatStoreSettings(WechatSettings):
-    """One store. live_coupons: numbers of the coupons that are given out in live rooms, which callbacks do not tell."""
+    """One store."""
 
-    live_coupons: tuple[str, ...] = Field(default=(), max_length=1_000)
+    live_coupons: tuple[str, ...] = Field(
+        default=(),
+        max_length=1_000,
+        description='直播间发放的优惠券编号，如 ["8810042"]；推送里没有这一项 · Numbers of the coupons '
+        'that are given out in live rooms, such as ["8810042"]; pushes do not tell',
+    )

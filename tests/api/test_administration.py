@@ -159,6 +159,18 @@ async def test_credentials_go_in_and_never_come_out(house: House) -> None:
     ]
 
 
+async def test_each_platform_tells_what_its_accounts_need(house: House) -> None:
+    answer = await house.get("auditor", "/api/v1/accounts/platforms")
+    assert answer.status_code == 200
+    platforms = {each["platform"]: each for each in answer.json()["items"]}
+    assert platforms["youzan"]["title"] == {"zh": "有赞", "en": "Youzan"}
+    fields = {each["name"]: each for each in platforms["youzan"]["fields"]}
+    assert (fields["client_secret"]["secret"], fields["client_secret"]["required"]) == (True, True)
+    assert (fields["accept_body_sign"]["type"], fields["accept_body_sign"]["default"]) == ("boolean", False)
+    methods = next(each for each in platforms["taobao"]["fields"] if each["name"] == "sign_method")
+    assert methods["choices"] == ["md5", "hmac", "hmac-sha256"]
+
+
 async def test_an_accounts_connection_is_tested_in_words(house: House) -> None:
     async with outside() as world:
         shown = dict((await world.account("youzan")).settings)

@@ -183,6 +183,7 @@ NEEDS = {
     "GET /api/v1/settlement/rates/{currency}/{day}": {_P.SETTLEMENTS_READ},
     "POST /api/v1/accounts": {_P.ACCOUNTS_MANAGE},
     "GET /api/v1/accounts": {_P.ACCOUNTS_READ},
+    "GET /api/v1/accounts/platforms": {_P.ACCOUNTS_READ},
     "GET /api/v1/accounts/{platform}/{slug}": {_P.ACCOUNTS_READ},
     "PATCH /api/v1/accounts/{platform}/{slug}": {_P.ACCOUNTS_MANAGE},
     "PUT /api/v1/accounts/{platform}/{slug}/credentials": {_P.ACCOUNTS_MANAGE},

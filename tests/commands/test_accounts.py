@@ -95,6 +95,43 @@ async def test_a_shop_is_connected_rotated_disconnected_and_reconnected(database
     await database.close()
 
 
+async def test_a_person_hears_what_an_account_needs() -> None:
+    _, told = await tandem("fields")
+    assert {"youzan", "wechat_pay", "generic"} <= {line.split()[0] for line in told.splitlines()}
+    _, told = await tandem("fields", "pinduoduo", "--json")
+    (platform,) = json.loads(told)
+    fields = {each["name"]: each for each in platform["fields"]}
+    assert {name for name, each in fields.items() if each["required"]} == {"client_id", "client_secret"}
+    assert {name for name, each in fields.items() if each["secret"]} == {
+        "client_secret",
+        "authorization_code",
+        "refresh_token",
+    }
+    assert (fields["mall_id"]["type"], "消息通道" in fields["mall_id"]["about"]["zh"]) == ("integer", True)
+    assert fields["base_url"]["default"].startswith("https://")
+    with pytest.raises(NotFoundProblem, match="no connector for nowhere"):
+        await tandem("fields", "nowhere")
+
+
+async def test_an_account_is_shown_with_its_settings_and_without_its_secrets(database_url: str) -> None:
+    database = Database(database_url, Keyring({"k1": b"1" * 32}))
+    new = NewAccount(
+        platform="youzan",
+        slug="demo",
+        name="示例店",
+        credentials={"client_secret": "in-the-clear"},
+        settings={"kdt_id": 4242},
+    )
+    await PlatformAccounts(database).connect(SYSTEM, new)
+    await database.close()
+    for arguments in (("show", "youzan/demo"), ("show", "youzan/demo", "--json")):
+        code, told = await tandem(*arguments)
+        assert (code, "kdt_id" in told, "4242" in told, "client_secret" in told) == (0, True, True, True)
+        assert "in-the-clear" not in told
+    with pytest.raises(NotFoundProblem):
+        await tandem("show", "youzan/nobody")
+
+
 @pytest.mark.parametrize(
     ("platform", "settings", "secrets"),
     [
