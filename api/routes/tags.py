@@ -193,7 +193,11 @@ class TagPreviewIn(BaseModel):
 
 
 class TagPreviewOut(_Out):
-    """What a rule would change. examined: customers looked at before the time was up; complete: those were all."""
+    """What a rule would change.
+
+    examined: customers looked at before the time was up, those known longest first; complete: those were all. Else the
+    figures are theirs alone, and no sample of everybody.
+    """
 
     rule: str
     version: str
@@ -226,8 +230,12 @@ class GradeMoveOut(_Out):
 
 
 class GradePreviewOut(_Out):
-    """What a grading would change. examined of customers: how many were looked at before the time was up; complete:
-    whether those were all. moves: also of those who keep their grade, the most first."""
+    """What a grading would change.
+
+    examined of customers: how many were looked at before the time was up, those known longest first; complete: those
+    were all. Else the figures are theirs alone, and no sample of everybody. moves: also of those who keep their grade,
+    the most first.
+    """
 
     grading: str
     version: str
@@ -274,7 +282,11 @@ async def list_tag_rules(actor: RuleReader, deps: Deps) -> TagRuleList:
 async def preview_tag_rule(wanted: TagPreviewIn, actor: Author, deps: Deps) -> TagPreviewOut:
     """发布前看会有多少客户得到或失去标签；不写入。
 
-    How many customers would gain or lose the tag if the rule were published; nothing is written.
+    最多 20 秒，从最早的客户看起，没看完则 complete 为 false；命令行最多 10 分钟。
+
+    How many customers would gain or lose the tag if the rule were published; nothing is written. It takes 20 seconds at
+    most and begins with who is known longest; `complete` is false where that was not everybody. The command line takes
+    ten minutes.
     """
     found = await deps.customer_tags.preview(actor, wanted.text, share_percent=wanted.share_percent)
     return TagPreviewOut.model_validate(found)
@@ -293,9 +305,10 @@ async def release_tag_rule(name: Name, wanted: ReleaseIn, actor: Releaser, deps:
 
 @gradings.post("/preview", summary="预览分级 · Preview a grading")
 async def preview_grading(wanted: GradePreviewIn, actor: Author, deps: Deps) -> GradePreviewOut:
-    """发布前看会有多少客户从哪一级到哪一级；不写入。
+    """发布前看会有多少客户从哪一级到哪一级；不写入。时间与顺序同规则预览。
 
-    How many customers would go from which grade to which if the grading were published; nothing is written.
+    How many customers would go from which grade to which if the grading were published; nothing is written. Time and
+    order are those of a rule's preview.
     """
     return GradePreviewOut.model_validate(await deps.grade_previews.preview(actor, wanted.text))
 
