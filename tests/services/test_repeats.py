@@ -4,8 +4,10 @@ import asyncio
 from datetime import date, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 import services.calculations
 from domain.access import Role
@@ -97,16 +99,52 @@ async def test_an_engine_that_comes_to_something_else_is_told_with_who_differs(
     assert await rows_of(office, booked) == before
 
 
-async def test_earnings_that_somebody_altered_in_the_database_are_found_out(office: Office) -> None:
+async def test_earnings_that_the_owner_of_the_database_altered_are_found_out(office: Office, database_url: str) -> None:
     booked = await settled(office)
-    altering = text("UPDATE settlement_earnings SET amount_minor = 1 WHERE calculation = :id AND component = 2")
-    async with UnitOfWork(office.database) as work:
-        await work.session.execute(altering, {"id": booked})
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("ALTER TABLE settlement_earnings DISABLE TRIGGER ALL")
+        await connection.execute("UPDATE settlement_earnings SET amount_minor = 1 WHERE component = 2")
     found = await repeated(office, booked)
     assert (found.same, [(each.payee, each.before_minor, each.now_minor) for each in found.first]) == (
         False,
         [("P1", 1, 300)],
     ), "although the digest that was kept is the same"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE settlement_earnings SET amount_minor = 1 WHERE component = 2",
+        "DELETE FROM settlement_earnings WHERE amount_minor > 0",
+        "UPDATE settlement_members SET uplines = '{}'",
+        "DELETE FROM settlement_passed",
+        "UPDATE settlement_parts SET amount_minor = 0",
+        "UPDATE settlement_calculations SET total_minor = 0",
+        "UPDATE settlement_calculations SET purpose = 'preview'",
+        "DELETE FROM settlement_calculations",
+        "UPDATE settlement_run_calculations SET before = calculation",
+        "DELETE FROM settlement_booked_parts",
+        "UPDATE attributions SET payee = (SELECT max(payee) FROM attributions)",
+        "UPDATE attributions SET ended_at = now(), share = 1",
+        "DELETE FROM attributions",
+    ],
+)
+async def test_what_explains_the_journal_is_changed_by_nobody(office: Office, statement: str) -> None:
+    booked = await settled(office)
+    before = await rows_of(office, booked)
+    with pytest.raises(SQLAlchemyError, match="never changed|changes in nothing else"):
+        async with UnitOfWork(office.database) as work:
+            await work.session.execute(text(statement))
+    assert await rows_of(office, booked) == before
+
+
+async def test_what_was_only_tried_can_go(office: Office) -> None:
+    booked = await settled(office)
+    before = await rows_of(office, booked)
+    tried = await office.preview()
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text("DELETE FROM settlement_calculations WHERE purpose = 'preview'"))
+    assert (await rows_of(office, tried), await rows_of(office, booked)) == ([], before)
 
 
 async def test_a_computed_part_that_is_done_again_is_compared_and_left(
