@@ -20,6 +20,7 @@ from benchmarks.figures import Figure
 from benchmarks.payouts import payout_figures
 from benchmarks.reports import report_figures
 from benchmarks.steps import each_part, timed
+from connectors.registry import ConnectorRegistry
 from domain.access import Role, system_actor
 from domain.ids import canonical_json
 from domain.settlement.scheme import Scheme
@@ -199,7 +200,7 @@ def _seed(url: str) -> float:
 
 async def _settled(database: Database, steps: CalculationSteps) -> tuple[_Run, int, float]:
     """A settlement computed, approved and booked; how many transfers that made, and how long the booking took."""
-    service = SettlementRunService(database, steps)
+    service = SettlementRunService(database, steps, ConnectorRegistry())
     view = await service.ask(system_actor("finance", Role.FINANCE), "bench", _DAY)
     run, calculation = view.run.id, view.calculations[0].id
     computed = await _computed(steps, calculation)

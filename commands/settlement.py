@@ -13,7 +13,9 @@ from commands.database import command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson, CycleOption, Day, SchemeName
 from commands.yaml_files import read_file
+from connectors.loading import load_connectors
 from domain.access import Role
+from domain.catalog import CATALOG
 from domain.dsl.findings import Finding
 from domain.dsl.source import SourceDocument, decode_source, read_source
 from domain.events import rfc3339
@@ -120,7 +122,7 @@ def settle_period(
 
     async def work(database: Database, settings: Settings) -> None:
         steps = CalculationSteps(database)
-        runs = SettlementRunService(database, steps, settings.settlement_approvals)
+        runs = _runs(database, settings, steps)
         actor = command_line_actor(Role.FINANCE)
         view = await runs.ask(actor, scheme, day.date(), cycle, leave_out=leave_out)
         try:
@@ -143,7 +145,7 @@ def list_runs(
     """所有结算，最新的在前 / all settlements, the newest first."""
 
     async def work(database: Database, settings: Settings) -> None:
-        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        runs = _runs(database, settings)
         actor = command_line_actor(Role.FINANCE)
         found = await all_pages(lambda page: runs.list(actor, page, scheme=scheme))
         rows = [
@@ -167,7 +169,7 @@ def show_run(run: Annotated[UUID, typer.Argument(help="结算的编号 / a settl
     """一次结算到了哪一步 / how far a settlement is."""
 
     async def work(database: Database, settings: Settings) -> None:
-        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        runs = _runs(database, settings)
         _show_run(await runs.show(command_line_actor(Role.FINANCE), run), settings)
 
     with_database(work)
@@ -181,7 +183,7 @@ def approve_run(
     """批准（或拒绝）一次结算（不能是提出的人），人数够了即记账 / approve or refuse; with enough yeses it is booked."""
 
     async def work(database: Database, settings: Settings) -> None:
-        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
+        runs = _runs(database, settings)
         actor = command_line_actor(Role.DIRECTOR)
         view = await runs.decide(actor, run, approve=not refuse, note=note)
         if view.run.state == "approved":
@@ -194,16 +196,30 @@ def approve_run(
     with_database(work)
 
 
-def close_period(scheme: SchemeName, day: Day, cycle: CycleOption = None) -> None:
+def close_period(
+    scheme: SchemeName,
+    day: Day,
+    cycle: CycleOption = None,
+    unreconciled: Annotated[
+        bool,
+        typer.Option("--unreconciled", help="没有对完账也关闭 / close what is not reconciled all the same"),
+    ] = False,
+) -> None:
     """关闭账期，不能重开 / close a period for ever."""
 
     async def work(database: Database, settings: Settings) -> None:
-        runs = SettlementRunService(database, CalculationSteps(database), settings.settlement_approvals)
-        period = await runs.close(command_line_actor(Role.DIRECTOR), scheme, day.date(), cycle)
+        runs = _runs(database, settings)
+        actor = command_line_actor(Role.DIRECTOR)
+        period = await runs.close(actor, scheme, day.date(), cycle, unreconciled=unreconciled)
         said = f"{period.scheme} {period.start} – {period.end}"
         say(settings, Text(f"已关闭 {said}", f"closed: {said}"))
 
     with_database(work)
+
+
+def _runs(database: Database, settings: Settings, steps: CalculationSteps | None = None) -> SettlementRunService:
+    steps = steps or CalculationSteps(database)
+    return SettlementRunService(database, steps, load_connectors(CATALOG), settings.settlement_approvals)
 
 
 def _show_run(view: RunView, settings: Settings) -> None:

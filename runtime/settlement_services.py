@@ -86,7 +86,8 @@ class SettlementServices:
 
     @cached_property
     def settlement_runs(self) -> SettlementRunService:
-        return SettlementRunService(self.database, self.calculation_steps, self.settings.settlement_approvals)
+        approvals = self.settings.settlement_approvals
+        return SettlementRunService(self.database, self.calculation_steps, self.connectors, approvals)
 
     @cached_property
     def reports(self) -> ReportService:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID
 
+from connectors.registry import ConnectorRegistry
 from domain.access import Actor, Permission, require_second_person, system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
+from services.closing_unreconciled import left_unreconciled, refuse_unreconciled
 from services.run_planning import RunPlanning
 from services.scheme_versions import authors_of, published_for
 from services.settlement_overlaps import refuse_paying_twice
@@ -59,9 +61,16 @@ class RunView:
 class SettlementRunService:
     """Runs for finance, approvers and auditors, each with a scope of everything."""
 
-    def __init__(self, database: Database, steps: CalculationSteps, policy: ApprovalPolicy | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        steps: CalculationSteps,
+        connectors: ConnectorRegistry,
+        policy: ApprovalPolicy | None = None,
+    ) -> None:
         self._database = database
         self._steps = steps
+        self._connectors = connectors
         self._planning = RunPlanning(steps)
         self._policy = policy or ApprovalPolicy()
 
@@ -202,12 +211,15 @@ class SettlementRunService:
             told = {"scheme": run.scheme, "booked_minor": booked.amount_minor, "transfers": booked.transfers}
             await AuditLog(work).record(_SETTLEMENT, "settlement.book", _target(run_id), told)
 
-    async def close(self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None) -> SettlementPeriodRow:
-        """Close a period for ever.
+    async def close(
+        self, actor: Actor, scheme: str, day: date, cycle: Cycle | None = None, *, unreconciled: bool = False
+    ) -> SettlementPeriodRow:
+        """Close a period for ever. unreconciled: also while days of it are not reconciled, or breaks are not solved;
+        the audit says how many.
 
         :raises ConflictProblem: it was not settled, or payees who were in it are otherwise by now, or it is not over,
-            or a settlement is under way. :raises ValidationProblem: the day is in periods of several cycles, and none
-            is named.
+            or a settlement is under way, or not all of it is reconciled. :raises ValidationProblem: the day is in
+            periods of several cycles, and none is named.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
@@ -229,9 +241,13 @@ class SettlementRunService:
                 )
             if booked is not None:
                 await self._refuse_changed_members(work, booked)
+            left = await left_unreconciled(work, self._connectors, period, closing=True)
+            if not unreconciled:
+                refuse_unreconciled(left, period)
             await SettlementPeriods(work).close(period.id, actor.login)
             target = f"settlement-period:{scheme}/{period.start}"
-            await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle})
+            told = {"unreconciled": left.counts} if left else {}
+            await AuditLog(work).record(actor, "settlement.close", target, {"cycle": period.cycle, **told})
             return period
 
     async def _refuse_changed_members(self, work: UnitOfWork, booked: UUID) -> None:
@@ -269,9 +285,12 @@ class SettlementRunService:
         async with UnitOfWork(self._database) as work:
             view = await _view(work, await _run(work, run_id))
             own = next((each for each in view.calculations if each.purpose == "settlement"), None)
-            if own is None:
-                return view
-            return replace(view, remarks=await remarks_on(work, await self._steps.scheme(work, own), own))
+            remarks = list(view.remarks)
+            if own is not None:
+                remarks += await remarks_on(work, await self._steps.scheme(work, own), own)
+            if left := await left_unreconciled(work, self._connectors, view.period):
+                remarks.append(left.text(view.period))
+            return replace(view, remarks=remarks)
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:
         """Runs, the newest first."""

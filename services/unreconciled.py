@@ -75,7 +75,8 @@ class Unreconciled:
         async with UnitOfWork(self._database) as work:
             if account is not None:
                 await Accounts(work).require(account, actor.scope)
-            found = [each async for each in self._listed(work, actor.scope) if account in (None, each.account)]
+            listed = listed_days(work, self._connectors, actor.scope, last_ready(work.now))
+            found = [each async for each in listed if account in (None, each.account)]
         return sorted(found, key=lambda each: (each.day, each.account))
 
     async def aged(self, actor: Actor) -> Sequence[AgedDays]:
@@ -92,7 +93,7 @@ class Unreconciled:
         kinds = frozenset(bill_kinds_of(self._connectors, account_id))
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).require(account_id)
-            last = _last_ready(work.now)
+            last = last_ready(work.now)
             first = max(day_of(work.now) - LOOKED_BACK, day_of(account.created_at))
             known = await Reconciliations(work).known(account_id, first, last)
         missed = {day for day in _between(first, last) if not kinds <= set(known.reconciled.get(day, ()))}
@@ -103,42 +104,57 @@ class Unreconciled:
         by_account: dict[str, list[UnreconciledDay]] = {}
         async with UnitOfWork(self._database) as work:
             today = day_of(work.now)
-            async for each in self._listed(work, Scope.everything()):
+            async for each in listed_days(work, self._connectors, Scope.everything(), last_ready(work.now)):
                 if today - each.day > TOLD_AFTER:
                     by_account.setdefault(each.account, []).append(each)
             events = [_missing(account, sorted(days, key=_day), work.now) for account, days in by_account.items()]
             return await Events(work).add(events)
 
-    async def _listed(self, work: UnitOfWork, scope: Scope) -> AsyncIterator[UnreconciledDay]:
-        first_bills = await Reconciliations(work).first_days()
-        since = await BillTermsBook(work).since()
-        last, cursor = _last_ready(work.now), None
-        while True:
-            page = await Accounts(work).list(scope, PageRequest(LARGEST_PAGE, cursor))
-            for account in page.items:
-                if account.active and (first := self._first(account, first_bills, since)) is not None:
-                    first = max(first, last - LISTED_BACK)
-                    known = await Reconciliations(work).known(account.id, first, last)
-                    wanted = await self._wanted(work, account.id)
-                    for each in _unreconciled(account.id, _between(first, last), wanted, known):
-                        yield each
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
-    def _first(self, account: Account, first_bills: Mapping[str, date], since: Mapping[str, date]) -> date | None:
-        found = [each[account.id] for each in (first_bills, since) if account.id in each]
-        if bill_kinds_of(self._connectors, account.id):
-            found.append(day_of(account.created_at))
-        return min(found, default=None)
+async def listed_days(
+    work: UnitOfWork, connectors: ConnectorRegistry, scope: Scope, last: date, first: date | None = None
+) -> AsyncIterator[UnreconciledDay]:
+    """The days up to `last` of connected accounts within a scope, account by account. first: none before it; without
+    it none that is too long ago."""
+    first_bills = await Reconciliations(work).first_days()
+    since = await BillTermsBook(work).since()
+    cursor = None
+    while True:
+        page = await Accounts(work).list(scope, PageRequest(LARGEST_PAGE, cursor))
+        for account in page.items:
+            begun = _first(connectors, account, first_bills, since)
+            if account.active and begun is not None:
+                begin = max(begun, first or last - LISTED_BACK)
+                known = await Reconciliations(work).known(account.id, begin, last)
+                wanted = await _wanted(work, connectors, account.id)
+                for each in _unreconciled(account.id, _between(begin, last), wanted, known):
+                    yield each
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
-    async def _wanted(self, work: UnitOfWork, account_id: str) -> frozenset[BillKind]:
-        """The bills that a day has to have: those that the platform makes, else those that something is compared
-        with."""
-        made = bill_kinds_of(self._connectors, account_id)
-        if made:
-            return frozenset(made)
-        return frozenset(bill_of(family) for family in compared_families(await terms_of(work, account_id)))
+
+def last_ready(now: datetime) -> date:
+    """The last day whose bill is there."""
+    yesterday = day_of(now) - timedelta(days=1)
+    return yesterday if is_ready(yesterday, now) else yesterday - timedelta(days=1)
+
+
+def _first(
+    connectors: ConnectorRegistry, account: Account, first_bills: Mapping[str, date], since: Mapping[str, date]
+) -> date | None:
+    found = [each[account.id] for each in (first_bills, since) if account.id in each]
+    if bill_kinds_of(connectors, account.id):
+        found.append(day_of(account.created_at))
+    return min(found, default=None)
+
+
+async def _wanted(work: UnitOfWork, connectors: ConnectorRegistry, account_id: str) -> frozenset[BillKind]:
+    """The bills that a day has to have: those that the platform makes, else those that something is compared with."""
+    made = bill_kinds_of(connectors, account_id)
+    if made:
+        return frozenset(made)
+    return frozenset(bill_of(family) for family in compared_families(await terms_of(work, account_id)))
 
 
 def _unreconciled(
@@ -182,12 +198,6 @@ def _missing(account: str, days: Sequence[UnreconciledDay], now: datetime) -> Ev
 
 def _between(first: date, last: date) -> Sequence[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
-
-
-def _last_ready(now: datetime) -> date:
-    """The last day whose bill is there."""
-    yesterday = day_of(now) - timedelta(days=1)
-    return yesterday if is_ready(yesterday, now) else yesterday - timedelta(days=1)
 
 
 def _day(each: UnreconciledDay) -> date:

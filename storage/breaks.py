@@ -201,6 +201,12 @@ class Breaks(Repository):
         first = select(row).where(*of_day, col(row.state) == "open").order_by(col(row.id)).limit(limit)
         return found.get("open", 0), found.get("explained", 0), (await self.session.scalars(first)).all()
 
+    async def unsolved(self, start: date, end: date) -> int:
+        """How many of the days `[start, end)` are not solved, but for what a later bill may still settle."""
+        row = BreakRow
+        of_days = (col(row.day) >= start, col(row.day) < end, col(row.kind) != "timing", col(row.state) != "solved")
+        return await self.session.scalar(select(func.count()).select_from(row).where(*of_days)) or 0
+
     async def unsolved_by_day(self, scope: Scope) -> Sequence[DaySum]:
         """How many are not solved, and what they come to, by account, day and kind."""
         row = BreakRow

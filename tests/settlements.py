@@ -7,12 +7,13 @@ from services.payouts import PayoutService
 from services.settlement_runs import SettlementRunService
 from services.settlements import SettlementService
 from storage.engine import Database
+from tests.connectors.harness import CONNECTORS
 
 
 def settlements_of(database: Database, orchestrator: Orchestrator) -> SettlementService:
     """Over a database of a test."""
     steps = CalculationSteps(database)
-    return SettlementService(database, orchestrator, steps, SettlementRunService(database, steps))
+    return SettlementService(database, orchestrator, steps, SettlementRunService(database, steps, CONNECTORS))
 
 
 def payouts_of(database: Database, orchestrator: Orchestrator) -> PayoutStarts:

@@ -173,7 +173,7 @@ REQUESTS: dict[str, Any] = {
     "settle_period": {"scheme": "promoters", "day": "2026-11-11", "leave_out": True},
     "approve_settlement_run": {"note": "已核对"},
     "refuse_settlement_run": {"note": "少算一位收款人"},
-    "close_period": {"scheme": "promoters", "day": "2026-11-11"},
+    "close_period": {"scheme": "promoters", "day": "2026-11-11", "unreconciled": False},
     "calculate": {"scheme": "promoters", "day": "2026-11-11"},
     "put_payees": {
         "payees": [

@@ -29,6 +29,13 @@ class SettleIn(PeriodIn):
     leave_out: bool = False
 
 
+class CloseIn(PeriodIn):
+    """The period to close. unreconciled: also while days of it are not reconciled or breaks are not solved, without
+    which the request is refused."""
+
+    unreconciled: bool = False
+
+
 class VerdictIn(Given):
     note: str | None = Field(default=None, max_length=500)
 
@@ -75,7 +82,8 @@ class PeriodOut(Shown):
 
 class RunShown(BaseModel):
     """A settlement with the calculations that it books: its own period's, and those of closed ones that changed.
-    remarks: what is odd about it, such as a role that nobody has, where it is shown."""
+    remarks: what is odd about it, such as a role that nobody has, or days that are not reconciled, where it is
+    shown."""
 
     run: RunOut
     period: PeriodOut
@@ -145,13 +153,17 @@ async def refuse_settlement_run(settlement_id: UUID, wanted: VerdictIn, actor: D
 
 
 @settlement_periods.post("/close", summary="关闭账期 · Close a period")
-async def close_period(wanted: PeriodIn, actor: Decider, deps: Deps) -> PeriodOut:
-    """账期结束（上海）之后，由数据库锁定，不能重开；之后的改动在下一期调整。同一天在几种周期的账期内时要写 cycle。
+async def close_period(wanted: CloseIn, actor: Decider, deps: Deps) -> PeriodOut:
+    """账期结束（上海）之后，由数据库锁定，不能重开；之后的改动在下一期调整。还有没对账的日子、没解决的差异时拒绝，
+    除非写明 unreconciled。同一天在几种周期的账期内时要写 cycle。
 
-    When it is over in Shanghai, and for ever, by the database; what changes is adjusted later. A day that is in periods
-    of several cycles needs `cycle`.
+    When it is over in Shanghai, and for ever, by the database; what changes is adjusted later. Refused while days of it
+    are not reconciled or breaks are not solved, unless `unreconciled` is said. A day that is in periods of several
+    cycles needs `cycle`.
     """
-    return PeriodOut.model_validate(await deps.settlement_runs.close(actor, wanted.scheme, wanted.day, wanted.cycle))
+    period = (wanted.scheme, wanted.day, wanted.cycle)
+    found = await deps.settlement_runs.close(actor, *period, unreconciled=wanted.unreconciled)
+    return PeriodOut.model_validate(found)
 
 
 @ledger.get("/trial-balance", summary="试算平衡 · The trial balance")

@@ -26,6 +26,7 @@ from services.settlement_runs import SettlementRunService
 from services.wechat_pay_rail import WechatPayRail
 from storage.engine import Database
 from tests.chaos.house import House
+from tests.connectors.harness import CONNECTORS
 
 _TRANSFER, _ASK = "transfer-bills", "transfer-bills/out-bill-no"
 _SILENT_S = 12.0
@@ -103,7 +104,7 @@ class Repeats:
         self.batch: UUID | None = None
         self._pick = Random(f"again:{seed}")
         self._steps = CalculationSteps(database)
-        self._runs = SettlementRunService(database, self._steps, policy)
+        self._runs = SettlementRunService(database, self._steps, CONNECTORS, policy)
         self._planning = PayoutPlanning(database, policy)
         rails: Mapping[Rail, PayoutRail] = {"wechat-pay": WechatPayRail(Connections(database), link)}
         self._paying = Paying(database, rails, longest_pause_s=15)

@@ -132,7 +132,7 @@ async def test_earnings_that_the_owner_of_the_database_altered_are_found_out(off
 async def test_what_explains_the_journal_is_changed_by_nobody(office: Office, statement: str) -> None:
     booked = await settled(office)
     before = await rows_of(office, booked)
-    with pytest.raises(SQLAlchemyError, match="never changed|changes in nothing else"):
+    with pytest.raises(SQLAlchemyError, match=r"never changed|changes in nothing else"):
         async with UnitOfWork(office.database) as work:
             await work.session.execute(text(statement))
     assert await rows_of(office, booked) == before

@@ -2,6 +2,7 @@
 
 from services.settlement_runs import SettlementRunService
 from services.settlement_views import SettlementViews
+from tests.connectors.harness import CONNECTORS
 from tests.services.test_calculations import MAY, QIAN, SCHEME, Office, office
 
 __all__ = ["office"]
@@ -23,7 +24,7 @@ async def test_a_role_that_nobody_has_is_told_with_the_one_that_was_meant(office
 
 async def test_a_settlement_says_so_before_it_is_approved(office: Office) -> None:
     await office.scheme("1.1.0", text=MISTYPED)
-    runs = SettlementRunService(office.database, office.steps)
+    runs = SettlementRunService(office.database, office.steps, CONNECTORS)
     run = (await runs.ask(QIAN, "promoters", MAY)).run
     said = (await runs.show(QIAN, run.id)).remarks
     assert ["promotor" in each.en for each in said] == [True, False]

@@ -25,6 +25,7 @@ from storage.settlement_periods import SettlementPeriods
 from storage.settlement_runs import SettlementRunRow, SettlementRuns
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.connectors.harness import CONNECTORS
 from tests.services.test_calculations import MAY, Office, office
 from tests.services.test_selling import NOW, OPS, a_refund, an_order
 
@@ -40,7 +41,7 @@ class Books:
     def __init__(self, office: Office, policy: ApprovalPolicy | None = None, scheme: str = "promoters") -> None:
         self.office = office
         self.scheme = scheme
-        self.runs = SettlementRunService(office.database, office.steps, policy)
+        self.runs = SettlementRunService(office.database, office.steps, CONNECTORS, policy)
 
     async def computed(self, day: date = MAY, cycle: Cycle | None = None) -> RunView:
         view = await self.runs.ask(QIAN, self.scheme, day, cycle)

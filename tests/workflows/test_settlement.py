@@ -23,6 +23,7 @@ from services.settlements import SettlementService
 from storage.calculations import Part
 from storage.engine import Database
 from tests.actors import an_actor
+from tests.connectors.harness import CONNECTORS
 from tests.services.house import eventually
 from tests.services.test_calculations import MAY, Office, office
 from tests.services.test_selling import an_order
@@ -56,7 +57,7 @@ async def working(temporal: Client, office: Office, steps: CalculationSteps | No
         temporal,
         task_queue=messages.SETTLEMENT_QUEUE,
         workflows=[CalculationWorkflow, SettlementRunWorkflow, BookingWorkflow],
-        activities=SettlementActivities(steps, SettlementRunService(office.database, steps)).all,
+        activities=SettlementActivities(steps, SettlementRunService(office.database, steps, CONNECTORS)).all,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=4,
     ):
@@ -186,7 +187,7 @@ async def test_calculations_at_once_do_not_mix(office: Office, temporal: Client)
 async def test_a_settlement_is_computed_approved_and_booked(office: Office, temporal: Client) -> None:
     for number in range(1, 7):
         await office.told(an_order(f"E{number}", channel=f"P{number}"))
-    settlements, runs = service(office, temporal), SettlementRunService(office.database, office.steps)
+    settlements, runs = service(office, temporal), SettlementRunService(office.database, office.steps, CONNECTORS)
     wu = an_actor("wu", Role.APPROVER)
 
     async def stands_at(run: UUID, state: str) -> bool:

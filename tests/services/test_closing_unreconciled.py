@@ -1,0 +1,113 @@
+"""A period is closed for ever when it is reconciled, or when somebody says that it is not to be waited for."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from domain.access import Role, Scope, system_actor
+from domain.accounts import NewAccount
+from domain.ids import content_digest
+from domain.problems import ConflictProblem
+from domain.settlement.bills import BillLine
+from services.bills import take
+from services.breaks import BreakService
+from services.reconciliation import ReconciliationService
+from storage.accounts import Accounts
+from storage.audit import AuditLog
+from storage.bill_terms import BillTermsBook, BillTermsRow
+from storage.breaks import BreakFilter
+from storage.paging import PageRequest
+from storage.unit_of_work import UnitOfWork
+from tests.actors import an_actor
+from tests.services.reconciling import moved
+from tests.services.test_calculations import MAY, QIAN, Office, office
+from tests.services.test_selling import an_order
+from tests.services.test_settlement_runs import WU, Books
+
+__all__ = ["office"]
+SHOP = "youzan/flagship"
+FIRST, LAST = date(2026, 5, 30), date(2026, 5, 31)
+OVER = datetime(2026, 6, 1, 4, tzinfo=UTC)
+DIRECTOR = an_actor("han", Role.DIRECTOR)
+
+
+@pytest.fixture
+async def books(office: Office) -> Books:
+    await office.told(an_order(channel="P1"))
+    await office.note("service", {"C1": 95})
+    office.clock.now = OVER
+    return Books(office)
+
+
+async def agreed(office: Office) -> None:
+    """The shop is reconciled, from the last but one day of May on."""
+    terms = BillTermsRow(account=SHOP, shops=[SHOP], fees_back=False, bank=False, since=FIRST, changed_by="qian")
+    terms.changed_at = office.clock.now
+    async with UnitOfWork(office.database) as work:
+        await Accounts(work).add(NewAccount(platform="youzan", slug="flagship", name="旗舰店", credentials={}))
+        await BillTermsBook(work).put(terms)
+
+
+async def billed(office: Office, day: date, *lines: BillLine) -> None:
+    """A day's bill is taken, and reconciled."""
+    by, digest = system_actor("bills"), content_digest(repr((day, lines)).encode())
+    await take(office.database, by, SHOP, day, "trade", "platform", digest, lines, whole=True)
+    await ReconciliationService(office.database).reconcile(QIAN, SHOP, day)
+
+
+async def refusal(books: Books) -> ConflictProblem:
+    with pytest.raises(ConflictProblem) as refused:
+        await books.runs.close(WU, "promoters", MAY)
+    return refused.value
+
+
+async def noted(office: Office) -> dict[str, object]:
+    async with UnitOfWork(office.database) as work:
+        (entry,) = (await AuditLog(work).list(Scope.everything(), PageRequest(5), action="settlement.close")).items
+    return dict(entry.detail)
+
+
+async def test_who_never_reconciled_anything_closes_as_ever(office: Office, books: Books) -> None:
+    view = await books.settled()
+    assert view.remarks == []
+    await books.runs.close(WU, "promoters", MAY)
+    assert await noted(office) == {"cycle": "month"}
+
+
+async def test_days_and_breaks_of_the_period_are_told_and_keep_it_open(office: Office, books: Books) -> None:
+    await agreed(office)
+    (remark,) = (await books.settled()).remarks
+    assert "2 天没有对账（youzan/flagship 2" in remark.zh
+    assert "2 days are not reconciled" in remark.en
+    refused = await refusal(books)
+    assert refused.problem.as_dict()["unreconciled"] == {"days": 2, "breaks": 0}
+    assert "unreconciled: true" in refused.text.zh
+    await billed(office, FIRST)
+    unknown = moved(1, "E-unknown", 500, "in", FIRST - timedelta(days=3), kind="payment")
+    await billed(office, LAST, unknown)
+    assert (await refusal(books)).problem.as_dict()["unreconciled"] == {"days": 0, "breaks": 1}
+    breaks = BreakService(office.database)
+    (row,) = (await breaks.list(QIAN, PageRequest(5), BreakFilter())).items
+    await breaks.explain(QIAN, row.id, "platform-error", "另一家店的收款")
+    assert (await refusal(books)).problem.as_dict()["unreconciled"] == {"days": 0, "breaks": 1}, "nobody let it go yet"
+    await breaks.solve(DIRECTOR, row.id)
+    await books.runs.close(WU, "promoters", MAY)
+    assert await noted(office) == {"cycle": "month"}
+
+
+async def test_it_is_closed_all_the_same_when_somebody_says_so_and_that_is_on_record(
+    office: Office, books: Books
+) -> None:
+    await agreed(office)
+    await books.settled()
+    await refusal(books)
+    await books.runs.close(WU, "promoters", MAY, unreconciled=True)
+    assert await noted(office) == {"cycle": "month", "unreconciled": {"days": 2, "breaks": 0}}
+
+
+async def test_a_day_whose_bill_is_to_come_is_waited_for(office: Office, books: Books) -> None:
+    await agreed(office)
+    office.clock.now = OVER - timedelta(hours=4)
+    await billed(office, FIRST)
+    assert (await books.settled()).remarks == [], "there is nothing to do about it yet"
+    assert (await refusal(books)).problem.as_dict()["unreconciled"] == {"days": 1, "breaks": 0}
