@@ -8,6 +8,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+REQUESTS_IN_A_CALL = 4
+"""At most: so the calls that a queue starts never wait for turns of their own."""
+
 
 class Pacer(Protocol):
     """Who gives out turns."""
@@ -32,6 +35,12 @@ class Pace:
     async def turn(self) -> None:
         """As `Pacer.turn`."""
         await self.pacer.turn(self.account_id, self.per_second, bulk=self.bulk)
+
+    async def turn_at(self, interface: str, requests_per_second: float) -> None:
+        """A turn at one interface of the account, besides: for platforms that count by interface. Those in bulk are
+        asked for as all others: their turns of the account leave half of the interface's to calls. Raises as
+        `Pacer.turn`."""
+        await self.pacer.turn(f"{self.account_id}/{interface}", requests_per_second / REQUESTS_IN_A_CALL, bulk=False)
 
 
 class Slots:

@@ -4,13 +4,12 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from connectors.pacing import REQUESTS_IN_A_CALL
 from domain.problems import RateLimitProblem, Text
 from storage.engine import Database
 from storage.request_paces import Rate, RequestPaces
 from storage.unit_of_work import UnitOfWork
 
-REQUESTS_IN_A_CALL = 4
-"""At most: so the calls that a queue starts never wait for turns of their own."""
 BULK_SHARE = 0.5
 """Requests in bulk for each call that may be started: hourly quotas are often half of what the minute's allow."""
 PATIENCE_S, BULK_PATIENCE_S = 5.0, 10.0

@@ -242,7 +242,9 @@ class Figures(Repository):
     async def _paces(self) -> dict[str, dict[str, int]]:
         row = RequestPaceRow
         platform = func.split_part(col(row.account_id), "/", 1)
-        statement = select(platform, func.sum(col(row.requests)), func.sum(col(row.delays))).group_by(platform)
+        # One that takes a turn of an interface as well is one request.
+        made_of_accounts = func.sum(col(row.requests)).filter(func.split_part(col(row.account_id), "/", 3) == "")
+        statement = select(platform, func.coalesce(made_of_accounts, 0), func.sum(col(row.delays))).group_by(platform)
         found = [(str(name), int(made), int(put_off)) for name, made, put_off in await self.session.execute(statement)]
         return {
             "requests": {name: made for name, made, _ in found},

@@ -16,8 +16,9 @@ from storage.unit_of_work import Repository
 
 
 class RequestPaceRow(Table, table=True):
-    """One account. busy_until: up to when requests are booked; bulk_until: those in bulk alone; held_until: none in
-    bulk goes out before. granted: of the last asking; requests, delays: given out and put off so far."""
+    """One account, or one interface of it (`account/interface`). busy_until: up to when requests are booked;
+    bulk_until: those in bulk alone; held_until: none in bulk goes out before. granted: of the last asking; requests,
+    delays: given out and put off so far."""
 
     __tablename__ = "request_paces"
     account_id: str = Field(primary_key=True)

@@ -8,7 +8,7 @@ from connectors.connection_report import ConnectionFault, ConnectionReport, expl
 from connectors.http import Link
 from connectors.webhooks import Verified, WebhookRequest
 from connectors.wechat.answering import AnswersCallbacks
-from connectors.wecom.api import PLATFORM
+from connectors.wecom.api import PLATFORM, REQUESTS_PER_SECOND
 from connectors.wecom.archive import ARCHIVED, archive_events
 from connectors.wecom.callbacks import callback_events, read_callback, uses_callback, verify_callback
 from connectors.wecom.client import WecomCorp
@@ -45,9 +45,9 @@ class WecomConnector(AnswersCallbacks):
     platform = PLATFORM
     title = Text("企业微信", "WeCom")
     queue = WECOM_QUEUE
-    # The tightest limits count an hour: 150,000 requests of a corp to one interface (41 a second), 600,000 from one
-    # address (166 a second, and a call takes up to four). Who breaks one is blocked for an hour.
-    requests_per_second = 40.0
+    # Per hour 600,000 requests from one address are let in: 166 a second, and a call takes up to four. What is let in
+    # of a corp to one interface is held by turns of the interface.
+    requests_per_second = REQUESTS_PER_SECOND
     settings = WecomSettings
     nobody = Account(
         PLATFORM,

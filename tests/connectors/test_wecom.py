@@ -1,13 +1,16 @@
 """A WeCom corp: who is found, what is tagged, and that nobody is written to twice."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from connectors.messages import deliver
+from connectors.pacing import REQUESTS_IN_A_CALL
 from connectors.webhooks import WebhookRequest
 from connectors.wecom.marks import marked, unmarked
 from domain.calls import Attempted
@@ -345,3 +348,33 @@ async def test_the_platforms_own_address_check_is_echoed(world: Outside) -> None
 
 def _verification(world: Outside) -> tuple[dict[str, str], str]:
     return WeCom(world.sim.app.state.world).verification("demo-corp")
+
+
+class Counting:
+    """Gives every turn at once, and remembers whose they were."""
+
+    def __init__(self) -> None:
+        self.turns: Counter[tuple[str, float]] = Counter()
+
+    async def turn(self, account_id: str, per_second: float, *, bulk: bool) -> None:
+        self.turns[account_id, per_second * REQUESTS_IN_A_CALL] += 1
+
+    async def hold(self, account_id: str, seconds: float) -> None:
+        raise AssertionError("nothing was too often")
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+async def test_each_interface_is_asked_at_most_150_000_times_an_hour(world: Outside, bulk: bool) -> None:
+    account, friend, pacer = await world.account("wecom"), await world.sim.friend(), Counting()
+    link = replace(world.link, pacer=pacer).paced("wecom/demo", connector("wecom").requests_per_second, bulk=bulk)
+    client = connector("wecom").open(account, link)
+    who = {"external_userid": friend["external_userid"]}
+    for key in ("a", "b"):
+        await perform(client, "wecom.add_tag", key=key, **who, tag=f"标签{key}", group="售后自动")
+    for interface in ("externalcontact/mark_tag", "externalcontact/get"):
+        (rate,) = {each for name, each in pacer.turns if name == f"wecom/demo/{interface}"}
+        assert 30 * 3_600 <= rate * 3_600 < 150_000
+    assert pacer.turns["wecom/demo/externalcontact/mark_tag", 40] == 2
+    of_account = sum(count for (name, _), count in pacer.turns.items() if name == "wecom/demo")
+    of_interfaces = sum(count for (name, _), count in pacer.turns.items() if name.startswith("wecom/demo/"))
+    assert of_account == of_interfaces + 1, "and the token"

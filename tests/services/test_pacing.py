@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
+from connectors.pacing import Pace
 from domain.problems import RateLimitProblem
 from services.pacing import AccountPacer
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.figures import Figures
 from storage.unit_of_work import UnitOfWork
 
 SHOP = "wechat_store/demo"
@@ -48,6 +50,30 @@ async def test_two_processes_together_ask_no_faster_than_one_may(live: Database)
         told = (await work.session.execute(text("SELECT account_id, requests, delays > 0 FROM request_paces"))).one()
     assert tuple(told)[0::2] == (SHOP, True)
     assert told[1] >= made
+
+
+async def test_an_interface_is_asked_no_faster_than_it_may_be_whoever_asks(live: Database) -> None:
+    paces = [Pace(AccountPacer(live), SHOP, 40, bulk) for bulk in (True, False, False, False)]
+    made, began = 0, time.monotonic()
+
+    async def ask(pace: Pace) -> None:
+        nonlocal made
+        while time.monotonic() < began + 2:
+            await pace.turn()
+            await pace.turn_at("externalcontact/get", 20)
+            made += 1
+
+    await asyncio.gather(*map(ask, paces))
+    took = time.monotonic() - began
+    assert 20 * 1.5 <= made <= 20 * (took + 1) + 4, f"{made} requests in {took:.1f} s, and 160 a second to the account"
+
+
+async def test_a_request_that_took_a_turn_of_its_interface_too_is_counted_once(live: Database) -> None:
+    pace = Pace(AccountPacer(live), SHOP, 0.25, bulk=False)
+    await pace.turn()
+    await pace.turn_at("externalcontact/get", 1)
+    async with UnitOfWork(live) as work:
+        assert (await Figures(work).collect()).requests == {"wechat_store": 1}
 
 
 async def test_reading_in_bulk_takes_half_and_keeps_no_call_waiting(live: Database) -> None:

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from connectors.http import Link, open_client
+from connectors.pacing import REQUESTS_IN_A_CALL
 from connectors.tokens import MemoryTokenStore
 from domain.problems import NotFoundProblem, ValidationProblem
 from domain.settlement.payouts import Rail
-from services.pacing import REQUESTS_IN_A_CALL
 from services.payout_rails import PayoutRail
 from services.payouts import BatchView, PayoutWish
 from storage.paging import PageRequest
