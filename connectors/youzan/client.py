@@ -51,6 +51,7 @@ class YouzanShop:
 
     def __init__(self, account: Account, link: Link) -> None:
         self.gateway = YouzanGateway(account, link)
+        self._coupons = coupon_lists.CouponBook(self.gateway)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """A page of orders, refunds, goods or coupons; see `connectors.pulling`."""
@@ -58,7 +59,7 @@ class YouzanShop:
         if known is GOODS:
             return await goods.pull(self.gateway, cursor, until)
         if known is coupon_lists.COUPONS:
-            return await coupon_lists.pull(self.gateway, cursor, until)
+            return await self._coupons.pull(cursor, until)
         return await pull(self.gateway, stream, cursor, until)
 
     async def look_up(self, value: str, known: KnownContact) -> LookedUp:

@@ -7,7 +7,7 @@ Source: youzan.ump.coupon.search 3.0.0 and youzan.ump.coupon.consume.fetchlogs.g
 That the newer version of the list names its people by yz_open_id is unverified [U].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,38 +47,60 @@ _TAKEN, _USED = 1, 2
 """As pushes rank what happened to a coupon (`connectors.youzan.coupons`)."""
 
 
-async def pull(gateway: YouzanGateway, cursor: Cursor, until: datetime) -> PulledPage:
-    """A page of what was taken from one group within a window. cursor: `since`, and within a window its end, the group
-    and the page. See `connectors.pulling.Pullable.pull`."""
-    oldest, settled = until - COUPONS.reaches_back, (until - COUPONS.lag).replace(microsecond=0)
-    since = max(_instant(cursor.get("since")) or oldest, oldest).replace(microsecond=0)
-    end = _instant(cursor.get("until")) or min(since + _WIDEST, settled)
-    if end <= since:
-        return PulledPage((), {"since": rfc3339(since)}, more=False)
-    groups = await _groups(gateway, since)
-    after = str(cursor.get("group") or "")
-    group = next((each for each in groups if str(each.get("id")) >= after), None)
-    if group is None:
-        return PulledPage((), {"since": rfc3339(end)}, more=end < settled)
-    name = str(group.get("id"))
-    page = whole_number(cursor, "page", 1) if name == after else 1
-    params = {
-        "coupon_group_id": group.get("id"),
-        "start_taked": _local(since),
-        "end_taked": _local(end),
-        "page_no": page,
-        "page_size": _LOGS,
-    }
-    found = await gateway.call("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2", params)
-    rows = listed_rows(found, "fetchlogs", PLATFORM)
-    records = [_record({"group": group, "log": row}, gateway.now()) for row in rows]
-    window = {"since": rfc3339(since), "until": rfc3339(end)}
-    if rows and page * _LOGS < whole_number(found, "total_results", 0):
-        return PulledPage(records, {**window, "group": name, "page": page + 1}, more=True)
-    following = next((str(each.get("id")) for each in groups if str(each.get("id")) > name), None)
-    if following is not None:
-        return PulledPage(records, {**window, "group": following, "page": 1}, more=True)
-    return PulledPage(records, {"since": rfc3339(end)}, more=end < settled)
+class CouponBook:
+    """The coupons of one shop. Made for a while of reading: which groups there are is asked once, and not for every
+    page; a shop of a thousand groups would be asked ten times as often for them as for what was taken."""
+
+    def __init__(self, gateway: YouzanGateway) -> None:
+        self._gateway = gateway
+        self._groups: Sequence[Mapping[str, Any]] | None = None
+
+    async def pull(self, cursor: Cursor, until: datetime) -> PulledPage:
+        """A page of what was taken from one group within a window. cursor: `since`, and within a window its end, the
+        group and the page. See `connectors.pulling.Pullable.pull`."""
+        oldest, settled = until - COUPONS.reaches_back, (until - COUPONS.lag).replace(microsecond=0)
+        since = max(_instant(cursor.get("since")) or oldest, oldest).replace(microsecond=0)
+        end = _instant(cursor.get("until")) or min(since + _WIDEST, settled)
+        if end <= since:
+            return PulledPage((), {"since": rfc3339(since)}, more=False)
+        groups = [each for each in await self._listed() if not _is_over(each, since)]
+        after = str(cursor.get("group") or "")
+        group = next((each for each in groups if str(each.get("id")) >= after), None)
+        if group is None:
+            return PulledPage((), {"since": rfc3339(end)}, more=end < settled)
+        name = str(group.get("id"))
+        page = whole_number(cursor, "page", 1) if name == after else 1
+        params = {
+            "coupon_group_id": group.get("id"),
+            "start_taked": _local(since),
+            "end_taked": _local(end),
+            "page_no": page,
+            "page_size": _LOGS,
+        }
+        found = await self._gateway.call("youzan.ump.coupon.consume.fetchlogs.get", "3.0.2", params)
+        rows = listed_rows(found, "fetchlogs", PLATFORM)
+        records = [_record({"group": group, "log": row}, self._gateway.now()) for row in rows]
+        window = {"since": rfc3339(since), "until": rfc3339(end)}
+        if rows and page * _LOGS < whole_number(found, "total_results", 0):
+            return PulledPage(records, {**window, "group": name, "page": page + 1}, more=True)
+        following = next((str(each.get("id")) for each in groups if str(each.get("id")) > name), None)
+        if following is not None:
+            return PulledPage(records, {**window, "group": following, "page": 1}, more=True)
+        return PulledPage(records, {"since": rfc3339(end)}, more=end < settled)
+
+    async def _listed(self) -> Sequence[Mapping[str, Any]]:
+        """The groups of the shop, by their numbers."""
+        if self._groups is None:
+            found: list[Mapping[str, Any]] = []
+            for page in range(1, _MOST_GROUPS // _GROUPS + 1):
+                params = {"group_type": "PROMOCARD", "page_no": page, "page_size": _GROUPS}
+                answer = await self._gateway.call("youzan.ump.coupon.search", "3.0.0", params)
+                rows = listed_rows(answer, "groups", PLATFORM)
+                found += map(optional_mapping, rows)
+                if not rows or page * _GROUPS >= whole_number(answer, "total", 0):
+                    break
+            self._groups = sorted((each for each in found if each.get("id")), key=lambda row: str(row["id"]))
+        return self._groups
 
 
 def coupon_list_events(record: Verified, account: Account) -> list[Event]:
@@ -117,21 +139,6 @@ def _last_day(group: Mapping[str, Any], taken: datetime | None) -> Any:
         return (taken + timedelta(days=days + begins)).astimezone(CHINA).date()
     ends = china_time(group, "valid_end_time")
     return ends.astimezone(CHINA).date() if ends else None
-
-
-async def _groups(gateway: YouzanGateway, since: datetime) -> list[Mapping[str, Any]]:
-    """The coupons of the shop that somebody may have taken since then, by their numbers."""
-    found: list[Mapping[str, Any]] = []
-    for page in range(1, _MOST_GROUPS // _GROUPS + 1):
-        params = {"group_type": "PROMOCARD", "page_no": page, "page_size": _GROUPS}
-        answer = await gateway.call("youzan.ump.coupon.search", "3.0.0", params)
-        rows = listed_rows(answer, "groups", PLATFORM)
-        found += map(optional_mapping, rows)
-        if not rows or page * _GROUPS >= whole_number(answer, "total", 0):
-            break
-    return sorted(
-        (each for each in found if each.get("id") and not _is_over(each, since)), key=lambda row: str(row["id"])
-    )
 
 
 def _is_over(group: Mapping[str, Any], since: datetime) -> bool:

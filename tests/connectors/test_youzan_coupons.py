@@ -1,6 +1,8 @@
 """Youzan's coupons, read again: who took them, what they are worth, until when, and whether they were used."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,32 @@ async def test_coupons_come_with_their_worth_and_are_the_same_events_as_their_pu
     }
     assert {found[row.id].id for row in taken} <= pushed, "the same change is one event"
     assert await pull_all(await world.open("youzan"), "coupons", cursor=position, until=later) == ([], position)
+
+
+async def test_groups_are_listed_once_for_all_pages_of_one_reading(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coupon_lists, "_GROUPS", 2)
+    simulated, account = world.sim.app.state.world, await world.account("youzan")
+    person = next(iter(simulated.customers)).id
+    taken = [take_coupon(simulated, person, account.slug, value_minor=100 * worth, days=5) for worth in range(1, 7)]
+    shop, asked = await world.open("youzan"), Counter[str]()
+    call = shop.gateway.call
+
+    async def counted(method: str, *rest: Any, **more: Any) -> Any:
+        asked[method] += 1
+        return await call(method, *rest, **more)
+
+    monkeypatch.setattr(shop.gateway, "call", counted)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    records, _ = await pull_all(shop, "coupons", later - timedelta(minutes=30), until=later)
+    assert len(records) >= len(taken)
+    groups = len({row.batch for row in simulated.coupons.having(shop=taken[0].shop)})
+    assert groups >= 6
+    assert asked == {
+        "youzan.ump.coupon.search": -(-groups // 2),
+        "youzan.ump.coupon.consume.fetchlogs.get": groups,
+    }
 
 
 @pytest.mark.parametrize(
