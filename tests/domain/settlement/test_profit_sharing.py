@@ -72,6 +72,11 @@ def test_the_oldest_payment_gives_first_and_one_that_is_too_old_nothing() -> Non
     ]
 
 
+def test_a_payment_is_asked_48_times_of_the_50_that_wechat_pay_allows() -> None:
+    assert cut(1, [Payment("421", 10_000, NOW, requests=47)], 30, NOW) != ()
+    assert cut(1, [Payment("421", 10_000, NOW, requests=48)], 30, NOW) == ()
+
+
 def test_less_than_all_of_it_is_nothing() -> None:
     assert cut(3_001, [Payment("421", 10_000, NOW)], 30, NOW) == ()
 
