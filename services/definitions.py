@@ -23,7 +23,9 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.resources import RESOURCE_KINDS
+from domain.settlement.explanation import explained
 from domain.settlement.levels import LAW, LevelLimit
+from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.changed_cycles import refuse_split_periods_of
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
 from storage.audit import AuditLog
@@ -166,6 +168,22 @@ class DefinitionService:
         async with UnitOfWork(self._database) as work:
             version = await _require(Definitions(work), key)
             return version, await Definitions(work).text(version.digest) or ""
+
+    async def explained(self, actor: Actor, key: VersionKey) -> Sequence[Text]:
+        """A version of a scheme in plain words, with a worked example of each component.
+
+        :raises NotFoundProblem: there is no such version. :raises ValidationProblem: it is no scheme.
+        """
+        version, _ = await self.get(actor, key)
+        if version.kind != SCHEME:
+            raise ValidationProblem(
+                Text(
+                    f"只有结算方案（scheme）可以用白话复述，{version.kind} {version.name} 请看原文",
+                    f"Only a settlement's scheme is told back in plain words: read the text of {version.kind} "
+                    f"{version.name}",
+                )
+            )
+        return explained(scheme_of(version.properties))
 
     async def history(self, actor: Actor, kind: DefinitionKind, namespace: str, name: str) -> list[DefinitionVersion]:
         """All versions of a definition, the newest first; raises NotFoundProblem when there is none."""

@@ -126,6 +126,14 @@ RESPONSES: dict[str, Any] = {
         "text": "queue: {name: warehouse, title: 仓库}\n",
         "document": {"queue": {"name": "warehouse", "version": "1.0.0", "title": {"zh": "仓库"}}},
     },
+    "explain_resource_version": {
+        "sentences": [
+            {
+                "zh": "方案 promoters 1.0.0：每月结算一次，订单按付款时计业绩",
+                "en": "Scheme promoters 1.0.0: settled monthly; an order counts when it is paid",
+            }
+        ]
+    },
     "publish_resource_version": _QUEUE,
     "approve_resource_version": _QUEUE,
     "release_version": _RELEASE,

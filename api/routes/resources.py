@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import Path, Response
+from pydantic import BaseModel
 
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging, Word
-from api.routes.definitions import Approver, Publisher, Version, Versions, VersionWithText
+from api.routes.definitions import Approver, Publisher, Sentence, Version, Versions, VersionWithText
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.definitions import DefinitionDiff, DefinitionVersion
@@ -18,6 +19,12 @@ resources = router("/api/v1/resources", "resources", authored=True)
 Kind = Annotated[ResourceKind, Path(examples=["form"])]
 Name = Annotated[str, Path(max_length=64, examples=["inspection"])]
 Reader = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
+
+
+class ExplainedOut(BaseModel):
+    """A scheme in plain words: on the whole of it, then on each component, with a worked example."""
+
+    sentences: list[Sentence]
 
 
 @resources.get("/{kind}", summary="查询资源 · List resources of a kind")
@@ -51,6 +58,17 @@ async def show_resource_version(
     found, text = await deps.definitions.get(actor, (kind, "", name, version))
     response.headers["ETag"] = f'"{found.digest}"'
     return VersionWithText(**found.model_dump(), text=text, document={kind: found.properties})
+
+
+@resources.get("/{kind}/{name}/{version}/explained", summary="用白话复述方案 · Tell a scheme back in plain words")
+async def explain_resource_version(kind: Kind, name: Name, version: Version, actor: Reader, deps: Deps) -> ExplainedOut:
+    """结算方案的任一版本，每项附算例，供财务在发布前核对；其他资源没有复述。
+
+    Any version of a settlement's scheme, with a worked example of each component: what finance reads before it is in
+    force. Other kinds are not told back.
+    """
+    said = await deps.definitions.explained(actor, (kind, "", name, version))
+    return ExplainedOut(sentences=[Sentence(zh=each.zh, en=each.en) for each in said])
 
 
 @resources.post("/{kind}/{name}/{version}/publish", summary="启用资源版本 · Put a version of a resource in force")

@@ -274,3 +274,30 @@ async def test_a_run_is_ordered_about(house: House) -> None:
     mine = [entry["action"] for entry in entries if path.endswith(entry["target"].removeprefix("run:"))]
     assert mine == ["run.cancel", "run.resume", "run.suspend", "run.start"]
     assert entries[0]["detail"]["reason"] == "a test"
+
+
+async def test_finance_reads_in_plain_words_what_a_scheme_does_before_it_is_in_force(house: House) -> None:
+    scheme = """
+scheme:
+  name: told-back
+  version: 1.0.0
+  title: { zh: 推广员, en: Promoters }
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: { roles: [promoter] }
+  earns: [{ name: sales, title: 实付提成, of: kept, rate: '5%' }]
+"""
+    texts = [("files", ("schemes.yaml", (scheme + "---\nqueue: { name: dock, title: 码头 }\n").encode(), "text/plain"))]
+    uploaded = await house.say("ops", "POST", "/api/v1/definitions", files=texts)
+    assert uploaded.status_code == 201, uploaded.text
+    told = await house.get("finance", "/api/v1/resources/scheme/told-back/1.0.0/explained")
+    whole, sales = told.json()["sentences"][:2]
+    assert "每月结算" in whole["zh"]
+    assert "promoter" in whole["en"]
+    assert "5%" in sales["zh"]
+    assert "实付提成" in sales["zh"]
+    assert (await house.get("finance", "/api/v1/resources/scheme/told-back/9.0.0/explained")).status_code == 404
+    refused = await house.get("finance", "/api/v1/resources/queue/dock/1.0.0/explained")
+    assert refused.status_code == 400
+    assert "scheme" in refused.json()["detail"]

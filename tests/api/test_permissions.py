@@ -48,6 +48,7 @@ NEEDS = {
     "GET /api/v1/resources/{kind}/{name}": {_P.DEFINITIONS_READ},
     "GET /api/v1/resources/{kind}/{name}/diff": {_P.DEFINITIONS_READ},
     "GET /api/v1/resources/{kind}/{name}/{version}": {_P.DEFINITIONS_READ},
+    "GET /api/v1/resources/{kind}/{name}/{version}/explained": {_P.DEFINITIONS_READ},
     "POST /api/v1/resources/{kind}/{name}/{version}/publish": {_P.DEFINITIONS_PUBLISH},
     "POST /api/v1/resources/{kind}/{name}/{version}/approve": {_P.DEFINITIONS_APPROVE},
     "GET /api/v1/customers/{customer_id}/tags": {_P.CUSTOMERS_READ},
