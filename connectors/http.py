@@ -72,6 +72,10 @@ class Link:
             return self
         return replace(self, pace=Pace(self.pacer, account_id, per_second, bulk))
 
+    def awaited(self) -> Self:
+        """The same for what a flow waits for, although it is read in bulk: its requests go before others in bulk."""
+        return self if self.pace is None else replace(self, pace=replace(self.pace, bulk=False))
+
     def without_tokens(self) -> Self:
         """The same, knowing no token: a connection test tries the secret itself, not what an earlier one fetched."""
         return replace(self, tokens=MemoryTokenStore())

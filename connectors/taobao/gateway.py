@@ -5,8 +5,9 @@ Source: open.taobao.com docId=101617 (call and signature).
 """
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from connectors.accounts import Account
 from connectors.errors import TokenDied, missing_in_answer, raise_meaning
@@ -32,11 +33,18 @@ class TaobaoGateway:
     def __init__(self, account: Account, link: Link) -> None:
         self.settings = account.parse_settings(TaobaoSettings)
         self.now = link.now
+        self._link = link
         self._http = PlatformHttp(PLATFORM, self.settings.base_url, link)
         given = self.settings
         grant = grant_of(given.app_key, given.session, given.refresh_token)
         name = TokenName(PLATFORM, account.slug, grant=grant)
         self.tokens = TokenCare(link.tokens, name, self.fetch_token, link.now)
+
+    def awaited(self) -> Self:
+        """The same for what a flow waits for: see `Link.awaited`."""
+        found = copy(self)
+        found._http = PlatformHttp(PLATFORM, self.settings.base_url, self._link.awaited())
+        return found
 
     async def call(self, method: str, params: Mapping[str, str], *, effect: bool = False) -> Mapping[str, Any]:
         """The answer within its `…_response`. Raises problems as `connectors.errors` describes them."""

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,37 @@ async def test_messages_are_confirmed_when_they_were_kept_and_come_again_when_no
     assert [record.dedupe_key for record in second.records] == [record.dedupe_key for record in first.records]
     third = await client.pull("messages", second.cursor, datetime.now(UTC))
     assert (third.records, len(waiting)) == ([], 0)
+
+
+class Paced:
+    """Gives every turn at once, and remembers which were in bulk."""
+
+    def __init__(self) -> None:
+        self.turns: list[bool] = []
+
+    async def turn(self, account_id: str, per_second: float, *, bulk: bool) -> None:
+        self.turns.append(bulk)
+
+    async def hold(self, account_id: str, seconds: float) -> None:
+        raise AssertionError("nothing was too often")
+
+
+async def test_what_messages_are_about_is_read_before_what_is_read_in_bulk(world: Outside) -> None:
+    """At a peak a shop has more messages a second than requests in bulk."""
+    account, pacer = await world.account("taobao"), Paced()
+    link = replace(world.link, pacer=pacer).paced(f"taobao/{account.slug}", 40, bulk=True)
+    shop = connector("taobao").open(account, link)
+    await shop.pull("goods", {}, datetime.now(UTC))
+    assert set(pacer.turns) == {True}
+    pacer.turns.clear()
+    for _ in range(3):
+        trade.pay(world.sim.app.state.world, trade.place_order(world.sim.app.state.world, SHOP))
+    page = await shop.pull("messages", {}, datetime.now(UTC))
+    read = sum(1 for each in page.records if b'"trade"' in each.payload)
+    assert read >= 3
+    assert pacer.turns.count(False) >= 3
+    assert pacer.turns[0] is True, "asking whether there are any is not what a flow waits for"
+    assert pacer.turns.count(True) <= 2
 
 
 async def test_what_messages_missed_the_increments_have(world: Outside) -> None:
