@@ -22,6 +22,7 @@ from domain.imports.mapping import ImportMapping
 from domain.imports.reading import ReadRecord, TableReader
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text, UnavailableProblem, ValidationProblem
+from services.inbox_room import MOST_WAITING, wait_for_room
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -29,8 +30,6 @@ from storage.inbox import Inbox, Push
 from storage.unit_of_work import UnitOfWork
 
 BATCH = 500
-MOST_WAITING = 5_000
-_LOOK_AGAIN_S = 0.25
 _CHUNK = 1 << 20
 
 OnError = Callable[[RowError], None]
@@ -147,23 +146,15 @@ class Imports:
 
     async def _room(self, line: int, patience_s: float) -> None:
         """Waits until the drainer has caught up."""
-        waited_s = 0.0
-        while await self._is_full():
-            if waited_s >= patience_s:
-                raise UnavailableProblem(
-                    Text(
-                        f"收件箱积压超过 {MOST_WAITING} 条：请确认工作进程在运行，再从第 {line} 行继续或重新导入",
-                        f"More than {MOST_WAITING} pushes wait in the inbox and do not get fewer: see that a worker "
-                        f"runs, then go on from line {line}, or import the file again",
-                    ),
-                    line=line,
-                )
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            waited_s += _LOOK_AGAIN_S
-
-    async def _is_full(self) -> bool:
-        async with UnitOfWork(self._database) as work:
-            return await Inbox(work).is_fuller_than(MOST_WAITING)
+        if not await wait_for_room(self._database, patience_s):
+            raise UnavailableProblem(
+                Text(
+                    f"收件箱积压超过 {MOST_WAITING} 条：请确认工作进程在运行，再从第 {line} 行继续或重新导入",
+                    f"More than {MOST_WAITING} pushes wait in the inbox and do not get fewer: see that a worker "
+                    f"runs, then go on from line {line}, or import the file again",
+                ),
+                line=line,
+            )
 
     async def _place(self, actor: Actor, account_id: str) -> Placement:
         async with UnitOfWork(self._database) as work:

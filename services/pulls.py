@@ -4,6 +4,7 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
+import time
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from domain.problems import (
     UnavailableProblem,
 )
 from services.connections import Connections
+from services.inbox_room import MOST_WAITING, wait_for_room
 from services.listed import compared_with_list
 from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
 from services.unlisted import follow_list, names_in, with_unlisted
@@ -40,15 +42,20 @@ from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 200_000
-"""Pushes that may wait in the inbox before pulling pauses: what platforms push comes first."""
-
 FIRST_REACH = timedelta(days=731)
 """How far back a stream is read when its account is connected, where the platform lets one."""
+_ROOM_WITHIN_S = 60.0
+"""How long the pages of one go wait for room in the inbox, all together; the next go waits again."""
 _HELD_S = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
-_PASSES = (CommunicationProblem, RateLimitProblem)
+
+
+class InboxFullProblem(UnavailableProblem):
+    """Too much waits to be read already; what platforms push comes first."""
+
+
+_PASSES = (CommunicationProblem, RateLimitProblem, InboxFullProblem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +79,19 @@ class PullService:
     async def pull(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
         """Read some pages on from where the stream stands, and let the inbox have them.
 
-        Raises NotFoundProblem for an account or stream that is not there, UnavailableProblem while the inbox is full,
-        and problems as `connectors.errors` describes them; the stream remembers why it stopped.
+        Each page waits for room in the inbox (`services.inbox_room`). Raises NotFoundProblem for an account or stream
+        that is not there, UnavailableProblem while the inbox stays full, and problems as `connectors.errors` describes
+        them; the stream remembers why it stopped.
         """
         kind = self._stream(account_id, stream)
         account, client = await self._open(account_id)
         until = self._link.now().replace(microsecond=0)
         cursor = _within(await self._cursor(account_id, stream, kind), until)
         records = missed = 0
-        more = True
+        more, patient_until = True, _patient_until()
         for turn in range(pages):
             try:
+                await self._room(patient_until)
                 page = await self._paced(account_id, client.pull(stream, cursor, until))
                 asked = with_unlisted(self._database, account, client, stream, page)
                 page = await self._paced(account_id, asked)
@@ -123,7 +132,9 @@ class PullService:
         before = row.found
         try:
             account, client = await self._open(account_id)
+            patient_until = _patient_until()
             while row.cursor is not None and (pages is None or pages > 0):
+                await self._room(patient_until)
                 row = await self._compare_page(row, account, client, kind)
                 pages = None if pages is None else pages - 1
         except Exception as error:
@@ -140,7 +151,6 @@ class PullService:
     ) -> ComparisonRow:
         """Count and mend one page; where the comparison stands then."""
         asked_at, cursor = self._link.now(), row.cursor or {}
-        await self._refuse_when_full()
         page = await self._paced(_id(account), client.pull(row.stream, cursor, row.until))
         told, unread = told_by(self._connectors.for_platform(account.platform), account, page)
         async with UnitOfWork(self._database) as work:
@@ -205,22 +215,21 @@ class PullService:
             raise
 
     async def _cursor(self, account_id: str, stream: str, kind: Stream) -> Mapping[str, Any]:
-        await self._refuse_when_full()
         async with UnitOfWork(self._database) as work:
             row = await Streams(work).stand(account_id, stream)
             start = work.now - min(kind.reaches_back, FIRST_REACH)
             return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
 
-    async def _refuse_when_full(self) -> None:
-        async with UnitOfWork(self._database) as work:
-            if await Inbox(work).is_fuller_than(MOST_WAITING):
-                raise UnavailableProblem(
-                    Text(
-                        "收件箱积压过多，稍后再拉取平台数据",
-                        "Too many pushes wait in the inbox; the platform is read again later",
-                    ),
-                    retry_after_s=60,
-                )
+    async def _room(self, until: float) -> None:
+        if not await wait_for_room(self._database, until - time.monotonic()):
+            raise InboxFullProblem(
+                Text(
+                    f"收件箱积压超过 {MOST_WAITING} 条，先处理平台推送，稍后自动继续拉取",
+                    f"More than {MOST_WAITING:,} pushes wait in the inbox; they come first, and the platform is read "
+                    "on later",
+                ),
+                retryable=True,
+            )
 
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
@@ -259,6 +268,10 @@ class PullService:
 
 def _id(account: Account) -> str:
     return f"{account.platform}/{account.slug}"
+
+
+def _patient_until() -> float:
+    return time.monotonic() + _ROOM_WITHIN_S
 
 
 def _reached(cursor: Mapping[str, Any]) -> datetime | None:
