@@ -10,9 +10,9 @@ each try noted before it begins; one that was read alone at three more ends goes
 killed for another reason meets the same one three times. As long as no process ends, nothing is written for this.
 
 Several batches may be read at once, in one process or in many: while one waits for the database, another is read. They
-are taken one after the other, so of two events the one whose push came first carries the earlier instant, whichever
-batch is done first; by that instant runs are told what they missed. Batches that want the same customers crosswise
-are no error either: the database ends one of them, which is read again at once.
+are taken one after the other, so of two events of one account the one whose push came first has the earlier instant,
+whichever batch is done first; by that instant runs are told what they missed. Batches that want the same customers
+crosswise are no error either: the database ends one of them, which is read again at once.
 """
 
 import asyncio
@@ -53,6 +53,7 @@ _LOOKS_EVERY_S = 10.0
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
 _MOST_LOOKS = 20
+_BY_AGE_S = 600.0
 _TRIES = 5
 _SMALLER = 4
 _MOST_RELEASED = 10_000
@@ -118,6 +119,7 @@ class InboxService:
         self._is_full, self._measured_at = False, -_LOOKS_EVERY_S
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
+        self._by_age_until = 0.0
         self._suspects_turn = asyncio.Lock()
         self._outlived: list[int] = []
         self._slow: Counter[int] = Counter()
@@ -188,7 +190,8 @@ class InboxService:
         return await wait_for_notification(self._database, INBOX_CHANNEL, timeout_s, has_work)
 
     async def drain(self, limit: int = BATCH) -> InboxDrained:
-        """Read the oldest waiting pushes: what they say is taken in and they are done, in one transaction.
+        """Read the oldest waiting pushes, of a long queue some of each platform and account (`storage.taking`): what
+        they say is taken in and they are done, in one transaction.
 
         One that cannot be read goes to quarantine with the reason, and holds up no other; one of a platform that this
         process does not know waits an hour for a process that does. What this process wrote before is first held
@@ -255,6 +258,8 @@ class InboxService:
         except UnavailableProblem as problem:
             if is_too_slow(problem.__cause__) and limit > 1:
                 log.warning("batch was too large for the database", limit=limit)
+                # In shares the slow push would be in every batch; by age it stands alone when its turn comes.
+                self._by_age_until = time.monotonic() + _BY_AGE_S
                 return await self._drain(max(1, limit // _SMALLER), ids, tries_left)
             if tries_left <= 1 or not (is_deadlock(problem.__cause__) or is_too_slow(problem.__cause__)):
                 raise
@@ -345,7 +350,8 @@ class InboxService:
         async with self._turn, UnitOfWork(self._database) as turn:
             await lock(turn, _TURN)
             work = await stack.enter_async_context(UnitOfWork(self._database))
-            return work, await Inbox(work).take_waiting(limit, self._platforms, ids)
+            shared = ids is None and time.monotonic() >= self._by_age_until
+            return work, await Inbox(work).take_waiting(limit, self._platforms, ids, shared=shared)
 
     async def _read(
         self, work: UnitOfWork, waiting: Sequence[StoredPush], times: StageTimes

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -29,6 +29,7 @@ from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.recordsets import recordset, run_with_rows, table_of
 from storage.tables import Table, instant
+from storage.taking import SUSPECT, TAKE_OLDEST, TAKE_SHARES
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
@@ -36,6 +37,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 """After so many no further push is taken into a batch: each may hold hundreds of records."""
 _ORPHANED_AFTER = timedelta(hours=1)
 """So long a push waits for a process that knows its platform: longer than workers are replaced one after the other."""
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _PAYLOAD = "inbox.payload"
 REPLACED_BY = "replaced by "
 """How the reason of a push begins in whose place a person put a corrected one."""
@@ -132,20 +134,6 @@ def _insert_again() -> Insert:
     ).returning(table.c.id)
 
 
-_TAKE = """
-    WITH head AS MATERIALIZED (
-        SELECT id, octet_length(payload) AS size FROM inbox
-        WHERE state = 'waiting' AND (%(ids)b::bigint[] IS NULL OR id = ANY(%(ids)b::bigint[]))
-            AND (platform = ANY(%(platforms)b::text[]) OR received_at < %(orphaned)b::timestamptz)
-        ORDER BY id LIMIT %(limit)b::bigint FOR UPDATE SKIP LOCKED
-    ),
-    within AS (
-        SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM head) AS sizes
-        WHERE before < %(bytes)b::bigint
-    )
-    SELECT id, platform, account, dedupe_key, kind, payload, received_at, sent_at, tries
-    FROM inbox WHERE id IN (SELECT id FROM within) ORDER BY id
-"""
 _WAITS = """
     SELECT 1 FROM unnest(%(platforms)b::text[], %(accounts)b::text[]) AS shop (platform, account), LATERAL (
         SELECT 1 FROM inbox
@@ -156,11 +144,6 @@ _WAITS = """
 _DONE = """
     UPDATE inbox SET state = 'done', reason = NULL, tries = 0, changed_at = %(now)b::timestamptz
     WHERE id = ANY(%(ids)b::bigint[])
-"""
-_SUSPECT = """
-    UPDATE inbox SET tries = 1 WHERE tries = 0 AND id IN (
-        SELECT id FROM inbox WHERE state = 'waiting' ORDER BY id LIMIT %(limit)b::bigint FOR UPDATE SKIP LOCKED
-    ) RETURNING id
 """
 _TRIES = "SELECT id, tries FROM inbox WHERE id = ANY(%(ids)b::bigint[]) AND state = 'waiting' ORDER BY id"
 _TRY = """
@@ -251,10 +234,10 @@ class Inbox(Repository):
         return bool(await fetch(self.work, _WAITS, named))
 
     async def take_waiting(
-        self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None
+        self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None, *, shared: bool = False
     ) -> list[StoredPush]:
         """The oldest pushes that wait (of those named, if any are), some megabytes at most; locked until the unit ends,
-        passed over by whoever else asks.
+        passed over by whoever else asks. shared: of a longer queue half of them as `storage.taking` shares them.
 
         platforms: which the asker can read. Those of others are left to whoever can; after an hour they come too.
         One that cannot be decrypted comes with the reason, and without its content.
@@ -266,7 +249,8 @@ class Inbox(Repository):
             "ids": None if ids is None else list(ids),
             "bytes": _MOST_BYTES,
         }
-        found = await fetch(self.work, _TAKE, named)
+        statement = TAKE_SHARES if shared and await self.is_fuller_than(limit) else TAKE_OLDEST
+        found = await fetch(self.work, statement, named)
         taken: list[StoredPush] = []
         for number, platform, account, key, kind, payload, received_at, sent_at, tries in found:
             content, reason = self._decrypted(payload)
@@ -283,8 +267,9 @@ class Inbox(Repository):
             return b"", str(problem)
 
     async def suspect(self, limit: int) -> int:
-        """Let the oldest pushes that wait be suspected of having ended whoever read them; how many were not before."""
-        return len(await fetch(self.work, _SUSPECT, {"limit": limit}))
+        """Let those that are taken next be suspected of having ended whoever read them; how many were not before."""
+        of_any_platform = {"platforms": [], "orphaned": _FOR_EVER, "ids": None}
+        return len(await fetch(self.work, SUSPECT, {"limit": limit, **of_any_platform}))
 
     async def tries_of(self, ids: Collection[int]) -> dict[int, int]:
         """Tries of those of the pushes that still wait, the oldest first."""
