@@ -9,7 +9,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from domain.problems import AuthenticationProblem, Text, UnavailableProblem
 
-LARGEST_FRAME = 1_000_000
+LARGEST_FRAME = 8 * 1024 * 1024
+"""Beyond what is read of a push, so that one that is too large is put aside with its reason: if the connection broke
+instead, the frame would come again over the next one, and nothing behind it ever."""
+_TOO_LARGE = 1009
 _OPEN_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
 _REFUSALS = frozenset({401, 403})
@@ -22,10 +25,12 @@ class WebSocket:
         self._connection = connection
 
     async def receive(self) -> str | None:
-        """The next text; None when the other side has closed."""
+        """The next text; None when the other side has closed. Raises UnavailableProblem for one beyond all bounds."""
         try:
             frame = await self._connection.recv()
-        except ConnectionClosed:
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == _TOO_LARGE:
+                raise _away(f"a frame has more than {LARGEST_FRAME:,} bytes") from closed
             return None
         return frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
 

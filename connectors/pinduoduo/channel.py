@@ -19,6 +19,7 @@ from connectors.payloads import parse_json_object
 from connectors.pinduoduo.settings import PinduoduoSettings
 from connectors.reading import anomaly, mapping, text, whole_number
 from connectors.webhooks import Verified
+from connectors.websocket import LARGEST_FRAME
 from domain.ids import content_digest
 from domain.problems import Text, ValidationProblem
 
@@ -65,7 +66,7 @@ class PinduoduoChannel:
     def known_by(self, text: str) -> str:
         """A digest of the frame without the time at which it was sent this time."""
         try:
-            frame = parse_json_object(text.encode())
+            frame = parse_json_object(text.encode(), max_bytes=LARGEST_FRAME)
         except ValidationProblem:
             return content_digest(text)
         told = {name: value for name, value in frame.items() if name != "sendTime"}
