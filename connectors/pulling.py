@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from connectors.webhooks import Verified
-from domain.problems import NotFoundProblem, Text
+from domain.problems import ConflictProblem, NotFoundProblem, Text
 
 Cursor = Mapping[str, Any]
 """Where a stream stands, JSON-ready; empty at the very beginning."""
@@ -28,7 +28,7 @@ class Stream:
     asked_again: for how long it is asked again each second once its end is reached, where it tells in place of pushes;
     shorter than `read_every`.
     compared: how far back it is compared each night; where a platform lists things by when they began, as far as they
-    change.
+    change. Nothing for a queue, whose records are new by nature: one that waits there is none that was missed.
     """
 
     name: str
@@ -89,6 +89,18 @@ def streams_announced(client: type[Any], kind: str) -> tuple[str, ...]:
     """The names of a client's streams that have something new when a push of this kind comes."""
     streams: Sequence[Stream] = getattr(client, "streams", ())
     return tuple(stream.name for stream in streams if kind in stream.announced_by)
+
+
+def not_compared(name: str) -> ConflictProblem:
+    """The refusal to compare a stream that is a queue."""
+    return ConflictProblem(
+        Text(
+            f"数据流“{name}”是消息队列，读过即无，无法比对；请比对订单、退款等其他数据流",
+            f"The stream “{name}” is a queue: what was read of it is not told again, so it cannot be compared. Compare "
+            "the orders and refunds it tells of",
+        ),
+        retryable=False,
+    )
 
 
 def stream_named(streams: Sequence[Stream], name: str) -> Stream:

@@ -159,7 +159,8 @@ class PullSchedules:
                             named = (account.id, stream.name, connector.queue)
                             read = _Planned(StreamPull(*named, "pull"), stream.read_every)
                             compared = _Planned(StreamPull(*named, "compare"), _COMPARED_EVERY)
-                            wanted |= {_identity(each.pull): each for each in (read, compared)}
+                            both = (read, compared) if stream.compared else (read,)
+                            wanted |= {_identity(each.pull): each for each in both}
                 cursor = page.next_cursor
                 if cursor is None:
                     return wanted, of_others

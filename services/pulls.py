@@ -15,7 +15,7 @@ import structlog
 
 from connectors.accounts import Account
 from connectors.http import Link
-from connectors.pulling import Pullable, PulledPage, Stream
+from connectors.pulling import Pullable, PulledPage, Stream, not_compared
 from connectors.registry import ConnectorRegistry
 from domain.events import rfc3339
 from domain.organisation import Placement
@@ -123,6 +123,8 @@ class PullService:
 
     async def _compare(self, account_id: str, stream: str, pages: int | None) -> tuple[ComparisonRow, Difference]:
         kind = self._stream(account_id, stream)
+        if not kind.compared:
+            raise not_compared(stream)
         until = self._link.now().replace(microsecond=0)
         since = until - kind.compared
         async with UnitOfWork(self._database) as work:

@@ -1,12 +1,13 @@
 """A stream of an account read or compared now, because somebody wants it: out of turn, by the schedule that it has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
 
 from temporalio.client import Client, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from connectors.pulling import Stream, not_compared
 from connectors.registry import ConnectorRegistry
 from domain.access import Actor, Permission
 from domain.problems import ConflictProblem, NotFoundProblem, Text, UnavailableProblem
@@ -35,8 +36,8 @@ class StreamReadings:
         while that is being done already.
 
         :raises NotFoundProblem: no such account within the scope, or no such stream of its platform.
-        :raises ConflictProblem: the account is disconnected. :raises UnavailableProblem: it was connected just now, or
-            Temporal does not answer.
+        :raises ConflictProblem: the account is disconnected, or the stream is a queue and cannot be compared.
+        :raises UnavailableProblem: it was connected just now, or Temporal does not answer.
         """
         actor.require(Permission.ACCOUNTS_MANAGE)
         async with UnitOfWork(self._database) as work:
@@ -49,6 +50,8 @@ class StreamReadings:
                         f"{account.platform} has no stream “{stream}”; it has: {', '.join(known) or 'none'}",
                     )
                 )
+            if task == "compare" and not known[stream].compared:
+                raise not_compared(stream)
             if not account.active:
                 raise ConflictProblem(
                     Text(f"账号 {account_id} 已停用，先启用", f"The account {account_id} is disconnected: reconnect it")
@@ -72,6 +75,6 @@ class StreamReadings:
                     )
                 ) from None
 
-    def _streams(self, platform: str) -> Sequence[str]:
+    def _streams(self, platform: str) -> Mapping[str, Stream]:
         connector = self._connectors.get(platform)
-        return [each.name for each in getattr(connector.client, "streams", ())] if connector is not None else []
+        return {each.name: each for each in getattr(connector.client, "streams", ())} if connector is not None else {}

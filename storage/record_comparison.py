@@ -31,7 +31,7 @@ from domain.customers.order_rows import NOBODY, SOLD_BY
 from domain.customers.records import Record, Shelf
 from domain.customers.tombstones import ErasedKey
 from storage.erasures import ErasedKeys
-from storage.goods import GoodsRow
+from storage.goods import GoodsRow, StockRow
 from storage.identities import Identities, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
@@ -109,6 +109,9 @@ _COMPARED: Mapping[Shelf, _Compared] = {
     ),
     "goods": _Compared(
         GoodsRow, ("account_id", "item_id", "sku_id"), ("price_minor", "on_sale"), _ONE, as_of_then=True
+    ),
+    "stock": _Compared(
+        StockRow, ("account_id", "item_id", "sku_id", "warehouse"), ("available",), _ONE, as_of_then=True
     ),
 }
 _OF_A_LINE = ("line_id", "item_id", "quantity", "total_minor")

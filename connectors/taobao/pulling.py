@@ -32,6 +32,7 @@ MESSAGES = Stream(
     reaches_back=timedelta(days=3),
     read_every=timedelta(seconds=30),
     asked_again=timedelta(seconds=27),
+    compared=timedelta(),
 )
 # How far the increments run behind the messages is not published [U].
 TRADES = Stream("orders", reaches_back=timedelta(days=90), lag=timedelta(minutes=2))

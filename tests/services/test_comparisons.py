@@ -25,7 +25,9 @@ from storage.engine import Database
 from storage.orders import OrderRow
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
-from tests.connectors.harness import Outside, outside
+from tests.connectors.cases.erp import LINES
+from tests.connectors.harness import Outside, outside, perform
+from tests.services.house import eventually
 
 CONNECTORS = load_connectors(Catalog())
 SHOPS = {
@@ -73,6 +75,45 @@ async def test_what_was_mended_is_right(live: Database, world: Outside, platform
     for stream in SHOPS[platform]:
         again = await pulls.compare(name, stream)
         assert (again.state, again.missing, again.differing, again.unread, again.parts) == ("done", 0, 0, 0, {}), stream
+
+
+async def test_a_warehouses_stock_that_is_wrong_here_is_counted_and_mended(live: Database, world: Outside) -> None:
+    account = await connected(live, world, "erp")
+    simulated = world.sim.app.state.world
+    with simulated.bulletin.quiet():
+        goods = [trade.set_stock(simulated, each, 7) for each in simulated.goods.having(shop="demo-apparel")[:3]]
+    pulls, name = PullService(live, CONNECTORS, Connections(live), world.link), f"erp/{account.slug}"
+    found = await pulls.compare(name, "stock")
+    assert found.records == found.missing >= 3
+    await drained(live)
+    again = await pulls.compare(name, "stock")
+    assert (again.records, again.missing, again.differing, again.accuracy) == (found.records, 0, 0, 1)
+    async with UnitOfWork(live) as work:
+        # As a release reads it that has a bug.
+        wrong = text("UPDATE stock SET available = 0 WHERE sku_id = :code RETURNING 1")
+        assert (await work.session.execute(wrong, {"code": goods[0].code})).all()
+    found = await pulls.compare(name, "stock")
+    assert (found.missing, found.differing, found.parts) == (0, 1, {"available": 1})
+    await drained(live)
+    assert (await pulls.compare(name, "stock")).parts == {}
+    async with UnitOfWork(live) as work:
+        left = text("SELECT available FROM stock WHERE sku_id = :code")
+        assert await work.session.scalar(left, {"code": goods[0].code}) == 7
+
+
+async def test_a_warehouses_parcels_are_compared(live: Database, world: Outside) -> None:
+    account = await connected(live, world, "erp")
+    client = await world.open("erp")
+    await perform(client, "erp.create_shipping_order", order_id="E1", shop="douyin/demo-douyin", lines=LINES)
+    pulls, name = PullService(live, CONNECTORS, Connections(live), world.link), f"erp/{account.slug}"
+
+    async def is_shipped() -> bool:
+        return (await pulls.compare(name, "waybills")).missing >= 1
+
+    await eventually(is_shipped)
+    await drained(live)
+    again = await pulls.compare(name, "waybills")
+    assert (again.missing, again.differing, again.parts) == (0, 0, {})
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ async def test_schedules_follow_the_accounts(pulls: PullService, live: Database,
     await eventually(is_gone)
 
 
-async def test_taobaos_messages_are_read_within_the_minute(live: Database, temporal: Client) -> None:
+async def test_taobaos_messages_are_read_within_the_minute_and_never_compared(live: Database, temporal: Client) -> None:
     shop = NewAccount(
         platform="taobao",
         slug="tmall",
@@ -262,6 +262,11 @@ async def test_taobaos_messages_are_read_within_the_minute(live: Database, tempo
     await PullSchedules(live, temporal, CONNECTORS).sync()
     every = [await _strikes(temporal, f"stream/pull/taobao/tmall/{stream}") for stream in ("messages", "orders")]
     assert every == [timedelta(seconds=30), timedelta(minutes=5)]
+    with pytest.raises(RPCError):
+        await temporal.get_schedule_handle("stream/compare/taobao/tmall/messages").describe()
+    assert await _strikes(temporal, "stream/compare/taobao/tmall/orders") == timedelta(days=1)
+    with pytest.raises(ConflictProblem, match="is a queue"):
+        await StreamReadings(live, temporal, CONNECTORS).ask(ADMIN, "taobao/tmall", "messages", "compare")
 
 
 async def test_a_schedule_that_an_earlier_release_made_strikes_as_often_as_it_should_by_now(
