@@ -48,6 +48,10 @@ class Metrics:
         )
         self._lag = self._gauge("backlog_lag_seconds", "How long the oldest of them has waited", "stage")
         self._aside = self._gauge("backlog_aside", "Pushes, events, lookups, orders put aside for somebody", "stage")
+        self._inbox_lag = self._gauge(
+            "inbox_lag_seconds", "How long the oldest push of a platform waits to be read", "platform"
+        )
+        self._quarantined = self._gauge("quarantined", "Pushes in quarantine", "platform")
         self._stream_lag = self._gauge("stream_lag_seconds", "How long the oldest event waits for a subscriber's turn")
         self._stream_delivered = self._gauge("stream_delivered", "Events that present subscribers took")
         self._stream_dead = self._gauge("stream_dead_letters", "Events that subscribers did not take")
@@ -89,6 +93,12 @@ class Metrics:
         self._set_backlog("events", figures.events, now)
         self._set_backlog("lookups", figures.lookups, now)
         self._set_backlog("sales", figures.sales, now)
+        self._inbox_lag.clear()
+        for platform, came_at in figures.waiting_since.items():
+            self._inbox_lag.labels(platform).set(max(0.0, (now - came_at).total_seconds()))
+        self._quarantined.clear()
+        for platform, count in figures.quarantined.items():
+            self._quarantined.labels(platform).set(count)
         streams = figures.streams
         behind_s = (now - streams.behind_since).total_seconds() if streams.behind_since else 0.0
         self._stream_lag.set(max(0.0, behind_s))

@@ -14,7 +14,7 @@ from storage.comparisons import ComparisonRow, accuracy_of
 from storage.effects import UNSETTLED, EffectRow
 from storage.events import EventOutboxRow, EventRow
 from storage.human_tasks import HumanTaskRow
-from storage.inbox import InboxRow
+from storage.inbox import Inbox, InboxRow
 from storage.lookups import LookupRow
 from storage.pulls import StreamRow
 from storage.request_paces import RequestPaceRow
@@ -56,6 +56,7 @@ class FigureSet:
     the ended ones of the last 24 hours. open_tasks: by queue and state. unsettled: effects, by call, of which nobody
     knows whether they were done, though their run has ended.
 
+    waiting_since: by platform, when the oldest push came that waits to be read. quarantined: by platform, pushes.
     read_until: by platform, up to when all streams of its active accounts were read. accuracy: by platform, the share
     of the records in the newest finished comparison of each stream that were here as the platform has them. unfinished:
     by platform, comparisons that stopped or were given up. requests, delays: by platform, turns that were taken, and
@@ -68,6 +69,8 @@ class FigureSet:
     lookups: Backlog = field(default_factory=Backlog)
     sales: Backlog = field(default_factory=Backlog)
     streams: StreamFigures = field(default_factory=StreamFigures)
+    waiting_since: dict[str, datetime] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
     open_runs: dict[str, int] = field(default_factory=dict)
     ended_runs: dict[str, int] = field(default_factory=dict)
     open_tasks: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -85,8 +88,11 @@ class Figures(Repository):
     """Every count reads a partial index or a short range of one, so that asking is cheap on a large installation."""
 
     async def collect(self) -> FigureSet:
+        quarantined = await self._quarantined()
         return FigureSet(
-            inbox=await self._inbox(),
+            inbox=await self._inbox(sum(quarantined.values())),
+            waiting_since=await Inbox(self.work).waiting_since(),
+            quarantined=quarantined,
             events=await self._events(),
             lookups=await self._lookups(),
             sales=await self._sales(),
@@ -103,7 +109,7 @@ class Figures(Repository):
             purged=await Retention(self.work).counted(),
         )
 
-    async def _inbox(self) -> Backlog:
+    async def _inbox(self, aside: int) -> Backlog:
         waiting = select(func.count()).where(col(InboxRow.state) == "waiting")
         # The first that came, not the least instant of all: a million wait on a day of promotions.
         first = (
@@ -112,9 +118,13 @@ class Figures(Repository):
             .order_by(col(InboxRow.id))
             .limit(1)
         )
-        aside = select(func.count()).select_from(InboxRow).where(col(InboxRow.state) == "quarantined")
         count = await self.session.scalar(waiting) or 0
-        return Backlog(count, await self.session.scalar(first), await self.session.scalar(aside) or 0)
+        return Backlog(count, await self.session.scalar(first), aside)
+
+    async def _quarantined(self) -> dict[str, int]:
+        platform = col(InboxRow.platform)
+        statement = select(platform, func.count()).where(col(InboxRow.state) == "quarantined").group_by(platform)
+        return {str(name): int(count) for name, count in await self.session.execute(statement)}
 
     async def _events(self) -> Backlog:
         parked = col(EventOutboxRow.parked_at)

@@ -29,7 +29,7 @@ from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.recordsets import recordset, run_with_rows, table_of
 from storage.tables import Table, instant
-from storage.taking import SUSPECT, TAKE_OLDEST, TAKE_SHARES
+from storage.taking import SUSPECT, TAKE_OLDEST, TAKE_SHARES, WAITING_SINCE
 from storage.unit_of_work import Repository
 
 _LONGEST_REASON = 2_000
@@ -232,6 +232,10 @@ class Inbox(Repository):
         platforms, slugs = zip(*sorted(accounts), strict=True)
         named = {"platforms": list(platforms), "accounts": list(slugs), "until": until}
         return bool(await fetch(self.work, _WAITS, named))
+
+    async def waiting_since(self) -> dict[str, datetime]:
+        """By platform, when the oldest of its pushes came that wait. Asks the index once for each account."""
+        return dict(await fetch(self.work, WAITING_SINCE, {}))
 
     async def take_waiting(
         self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None, *, shared: bool = False

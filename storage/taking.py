@@ -5,7 +5,7 @@ so that of one thing nothing is taken before what came before it. One platform's
 and one shop's hardly those of its neighbours.
 """
 
-_SHARES = """
+_SHOPS = """
     shop (platform, account, since) AS (
         (SELECT platform, account, received_at FROM inbox WHERE state = 'waiting'
             ORDER BY platform, account, received_at LIMIT 1)
@@ -15,8 +15,10 @@ _SHARES = """
             WHERE state = 'waiting' AND (inbox.platform, inbox.account) > (shop.platform, shop.account)
             ORDER BY inbox.platform, inbox.account, inbox.received_at LIMIT 1
         ) AS following
-    ),
-    placed AS (
+    )
+"""
+_SHARES = """
+    , placed AS (
         SELECT platform, account, since, row_number() OVER (PARTITION BY platform ORDER BY since) AS place FROM shop
         WHERE platform = ANY(%(platforms)b::text[]) OR since < %(orphaned)b::timestamptz
     ),
@@ -60,8 +62,11 @@ _MARK = """
     UPDATE inbox SET tries = 1
     WHERE tries = 0 AND id IN (SELECT id FROM shared UNION ALL SELECT id FROM oldest) RETURNING id
 """
+_SINCE = "SELECT platform, min(since) FROM shop GROUP BY platform"
 
 TAKE_OLDEST = f"WITH {_NOBODY_SHARES}{_OLDEST}{_READ}"
-TAKE_SHARES = f"WITH RECURSIVE {_SHARES}{_OLDEST}{_READ}"
-SUSPECT = f"WITH RECURSIVE {_SHARES}{_OLDEST}{_MARK}"
+TAKE_SHARES = f"WITH RECURSIVE {_SHOPS}{_SHARES}{_OLDEST}{_READ}"
+SUSPECT = f"WITH RECURSIVE {_SHOPS}{_SHARES}{_OLDEST}{_MARK}"
 """Marks what `TAKE_SHARES` would take, one time after the other."""
+WAITING_SINCE = f"WITH RECURSIVE {_SHOPS}{_SINCE}"
+"""By platform, when the oldest of its pushes came that wait."""

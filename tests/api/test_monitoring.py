@@ -123,6 +123,32 @@ async def test_metrics_tell_what_was_deleted_and_how_old_the_oldest_is(
     assert found['tandem_oldest_row_seconds{kind="inbox"}'] == pytest.approx(29 * 86_400, abs=60)
 
 
+async def test_metrics_tell_which_platforms_pushes_wait_and_which_could_not_be_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.metrics.FIGURES_KEPT_S", -1.0)
+    async with UnitOfWork(house.database) as work:
+        old = Push("jd", "a", "old", "order", b"{}", work.now - timedelta(hours=2))
+        new = Push("youzan", "a", "new", "trade", b"{}", work.now - timedelta(minutes=1))
+        bad = replace(new, account="b", dedupe_key="bad", received_at=work.now - timedelta(hours=9))
+        pushes = [old, replace(old, account="b", dedupe_key="newer", received_at=work.now), new, bad]
+        await Inbox(work).add_many(pushes)
+        taken = {each.push.dedupe_key: each.id for each in await Inbox(work).take_waiting(9, ["jd", "youzan"])}
+        await Inbox(work).quarantine({taken["bad"]: "no JSON"})
+    found = await _metrics(house)
+    lags = {name: value for name, value in found.items() if name.startswith("tandem_inbox_lag_seconds")}
+    assert lags == {
+        'tandem_inbox_lag_seconds{platform="jd"}': pytest.approx(7_200, abs=60),
+        'tandem_inbox_lag_seconds{platform="youzan"}': pytest.approx(60, abs=59),
+    }
+    aside = {name: value for name, value in found.items() if name.startswith("tandem_quarantined")}
+    assert aside == {'tandem_quarantined{platform="youzan"}': 1}
+    assert found['tandem_backlog_aside{stage="inbox"}'] == 1
+    async with UnitOfWork(house.database) as work:
+        await Inbox(work).done(list(taken.values()))
+    assert not [name for name in await _metrics(house) if name.startswith(("tandem_inbox_lag", "tandem_quarantined"))]
+
+
 async def test_ended_runs_whose_effect_nobody_knows_of_are_counted_and_found(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
