@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 
 from sqlalchemy import (
     BigInteger,
@@ -24,7 +25,7 @@ from sqlmodel import Field, col, select
 
 from domain.problems import ConfigurationProblem, ProblemError
 from domain.storable import storable
-from storage.bulk import fetch
+from storage.bulk import fetch, fetch_by_index
 from storage.encryption import EncryptedBytes
 from storage.notifications import INBOX_CHANNEL, notify
 from storage.recordsets import recordset, run_with_rows, table_of
@@ -37,6 +38,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 """After so many no further push is taken into a batch: each may hold hundreds of records."""
 _ORPHANED_AFTER = timedelta(hours=1)
 """So long a push waits for a process that knows its platform: longer than workers are replaced one after the other."""
+_ID = itemgetter(0)
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _PAYLOAD = "inbox.payload"
 REPLACED_BY = "replaced by "
@@ -235,7 +237,7 @@ class Inbox(Repository):
 
     async def waiting_since(self) -> dict[str, datetime]:
         """By platform, when the oldest of its pushes came that wait. Asks the index once for each account."""
-        return dict(await fetch(self.work, WAITING_SINCE, {}))
+        return dict(await fetch_by_index(self.work, WAITING_SINCE, {}))
 
     async def take_waiting(
         self, limit: int, platforms: Collection[str], ids: Collection[int] | None = None, *, shared: bool = False
@@ -253,10 +255,12 @@ class Inbox(Repository):
             "ids": None if ids is None else list(ids),
             "bytes": _MOST_BYTES,
         }
-        statement = TAKE_SHARES if shared and await self.is_fuller_than(limit) else TAKE_OLDEST
-        found = await fetch(self.work, statement, named)
+        if shared and await self.is_fuller_than(limit):
+            found = await fetch_by_index(self.work, TAKE_SHARES, named)
+        else:
+            found = await fetch(self.work, TAKE_OLDEST, named)
         taken: list[StoredPush] = []
-        for number, platform, account, key, kind, payload, received_at, sent_at, tries in found:
+        for number, platform, account, key, kind, payload, received_at, sent_at, tries in sorted(found, key=_ID):
             content, reason = self._decrypted(payload)
             push = Push(platform, account, key, kind, content, received_at, sent_at)
             taken.append(StoredPush(number, push, reason, tries))
@@ -273,7 +277,7 @@ class Inbox(Repository):
     async def suspect(self, limit: int) -> int:
         """Let those that are taken next be suspected of having ended whoever read them; how many were not before."""
         of_any_platform = {"platforms": [], "orphaned": _FOR_EVER, "ids": None}
-        return len(await fetch(self.work, SUSPECT, {"limit": limit, **of_any_platform}))
+        return len(await fetch_by_index(self.work, SUSPECT, {"limit": limit, **of_any_platform}))
 
     async def tries_of(self, ids: Collection[int]) -> dict[int, int]:
         """Tries of those of the pushes that still wait, the oldest first."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -136,3 +137,27 @@ async def test_a_slow_push_of_a_small_shop_does_not_stop_the_queue(
     finally:
         await hurried.close()
     assert read == [4, 16, 16], "once it was found to be slow, those before it come first"
+
+
+async def test_a_queue_that_came_since_the_statistics_were_made_is_shared_as_fast(
+    database: Database, database_url: str, clock: SteppedClock
+) -> None:
+    many = (
+        "INSERT INTO inbox (platform, account, dedupe_key, kind, payload, received_at, state, changed_at) "
+        "SELECT 'generic', 's' || n %% 200, %(state)s || n, 'x', '', now() + n * interval '1 ms', %(state)s, now() "
+        "FROM generate_series(1, 80000) AS n"
+    )
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(many, {"state": "done"})
+        await connection.execute("VACUUM ANALYZE inbox")
+        await connection.execute(many, {"state": "waiting"})
+    hurried = Database(database_url, database.keyring, pool_size=2, clock=clock, statement_timeout_s=2)
+    try:
+        async with UnitOfWork(hurried) as work:
+            taken = await Inbox(work).take_waiting(2_000, ["generic"], shared=True)
+            assert (await Inbox(work).waiting_since()).keys() == {"generic"}
+            assert await Inbox(work).suspect(100) == 100
+    finally:
+        await hurried.close()
+    assert len(taken) == 2_000
+    assert len({stored.push.account for stored in taken}) == 200
