@@ -106,26 +106,59 @@ def show_push(
 
 
 @quarantine.command("correct")
-def correct_push(
-    number: Annotated[int, typer.Argument(help="推送编号 / its number", min=1, max=LARGEST_NUMBER)],
+def correct_pushes(
     reason: Reason,
+    number: Annotated[int | None, typer.Argument(help="推送编号 / its number", min=1, max=LARGEST_NUMBER)] = None,
     patch: Annotated[
         str | None, typer.Option("--patch", help="要修改的字段（JSON，RFC 7396）/ members to change, as JSON")
     ] = None,
     content: Annotated[
         Path | None, typer.Option("--content", help="完整的新内容 / a file with all of it", exists=True, dir_okay=False)
     ] = None,
+    platform: Platform = None,
+    account: Account = None,
+    kind: Kind = None,
+    like: Like = None,
+    before: Before = None,
 ) -> None:
-    """更正后重新解析；仍无法解析则不作改动 / correct it; what still cannot be read changes nothing."""
+    """更正后重新解析，一条或按条件；仍无法解析的不变 / correct one or many; what still cannot be read stays."""
     if (patch is None) == (content is None):
         raise ValidationProblem(Text("请给出 --patch 或 --content 之一", "Give either --patch or --content"))
     correction = _json(patch) if patch is not None else _text(content)
+    if number is None:
+        wanted = _chosen(None, platform, account, kind, like, before)
+        if content is not None:
+            raise ValidationProblem(
+                Text("--content 只能更正一条，请给出推送编号", "--content corrects a single push: give its number")
+            )
+        _correct_all(wanted, correction, reason)
+        return
+    if any((platform, account, kind, like, before)):
+        raise ValidationProblem(Text("请给出推送编号或条件之一", "Give either the number of a push or conditions"))
 
     async def work(database: Database, settings: Settings) -> None:
         new = await _service(database).correct(
             command_line_actor(), number, correction, reason, whole=content is not None
         )
         say(settings, Text(f"已更正，将作为推送 {new} 解析", f"corrected; it is read as push {new}"))
+
+    with_database(work)
+
+
+def _correct_all(wanted: QuarantineFilter, patch: Any, reason: str) -> None:
+    async def work(database: Database, settings: Settings) -> None:
+        corrected, refused, cursor = 0, 0, None
+        while True:
+            done = await _service(database).correct_all(command_line_actor(), wanted, patch, reason, cursor=cursor)
+            if done.problem and not refused:
+                say(settings, Text(f"未更正 {done.problem}", f"not corrected: {done.problem}"), err=True)
+            corrected, refused, cursor = corrected + done.corrected, refused + done.refused, done.next_cursor
+            if cursor is None:
+                break
+        say(
+            settings,
+            Text(f"已更正 {corrected} 条，{refused} 条未变", f"corrected: {corrected}, as they were: {refused}"),
+        )
 
     with_database(work)
 

@@ -30,6 +30,11 @@ REQUESTS: dict[str, Any] = {
     "retry_quarantined_pushes": {"platform": "youzan", "reason": "no field tid"},
     "put_quarantined_pushes_away": {"pushes": {"ids": [2048]}, "reason": "测试店铺"},
     "retry_failed_lookups": {"account": "youzan/flagship", "problem": "permission"},
+    "correct_quarantined_pushes": {
+        "pushes": {"platform": "youzan", "reason": "no field currency"},
+        "patch": {"currency": "CNY"},
+        "reason": "平台漏发币种",
+    },
     "correct_quarantined_push": {"patch": {"tid": "E20261115093000900000001"}, "reason": "平台漏发订单号"},
     "create_subscription": {
         "name": "数据仓库",
@@ -83,6 +88,7 @@ RESPONSES: dict[str, Any] = {
     },
     "retry_quarantined_pushes": {"found": 17, "more": False},
     "put_quarantined_pushes_away": {"found": 1, "more": False},
+    "correct_quarantined_pushes": {"corrected": 17, "refused": 0, "problem": None, "next_cursor": None},
     "correct_quarantined_push": {"id": 4096},
     "list_failed_lookups": page(
         {

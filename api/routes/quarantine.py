@@ -102,6 +102,28 @@ class CorrectionIn(BaseModel):
         return self
 
 
+class CorrectionsIn(BaseModel):
+    """Which ones, and the members of their JSON to change (RFC 7396), the same in each. cursor: of the last answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pushes: ChosenIn
+    patch: dict[str, Any] = Field(min_length=1, max_length=200)
+    reason: Reason
+    cursor: str | None = Field(None, max_length=1024)
+
+
+class CorrectionsOut(BaseModel):
+    """How many were corrected, and how many stay as they are; problem: the number of the first of these, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    corrected: int
+    refused: int
+    problem: str | None
+    next_cursor: str | None
+
+
 class CorrectedOut(BaseModel):
     """The push that is read in its place."""
 
@@ -159,6 +181,20 @@ async def retry_quarantined_pushes(chosen: ChosenIn, actor: Sender, deps: Deps) 
 async def put_quarantined_pushes_away(wanted: PutAwayIn, actor: Sender, deps: Deps) -> MovedOut:
     """不再解析；按保留期删除。· They are not read any more, and deleted by age."""
     return MovedOut.model_validate(await deps.quarantine.put_away(actor, wanted.pushes.filter(), wanted.reason))
+
+
+@quarantine.post("/correct", summary="按条件更正并重新解析 · Correct many and read them again")
+async def correct_quarantined_pushes(
+    wanted: CorrectionsIn, actor: Sender, deps: Deps, request: Request
+) -> CorrectionsOut:
+    """同样的字段，逐条先试着解析，一次最多 200 条；仍不能理解的保持不变，用 next_cursor 继续。
+
+    The same members in each, each tried first, 200 at a time; what still cannot be read stays as it is, and
+    `next_cursor` goes on.
+    """
+    patch = read_exactly((await request.body()).decode())["patch"]
+    done = await deps.quarantine.correct_all(actor, wanted.pushes.filter(), patch, wanted.reason, cursor=wanted.cursor)
+    return CorrectionsOut.model_validate(done)
 
 
 @quarantine.get("/{push_id}", summary="推送内容 · What came")

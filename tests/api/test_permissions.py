@@ -94,6 +94,7 @@ NEEDS = {
     "GET /api/v1/events/quarantine/groups": {_P.EVENTS_READ},
     "GET /api/v1/events/quarantine/{push_id}": {_P.EVENTS_READ},
     "POST /api/v1/events/quarantine/{push_id}/correct": {_P.EVENTS_PUBLISH},
+    "POST /api/v1/events/quarantine/correct": {_P.EVENTS_PUBLISH},
     "POST /api/v1/events/quarantine/retry": {_P.EVENTS_PUBLISH},
     "POST /api/v1/events/quarantine/put-away": {_P.EVENTS_PUBLISH},
     "GET /api/v1/lookups": {_P.EVENTS_READ},

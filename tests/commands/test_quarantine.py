@@ -64,12 +64,23 @@ def test_from_finding_them_to_an_empty_quarantine(database_url: str) -> None:
     assert third not in [each["id"] for each in listed()]
 
 
+def test_all_of_a_kind_are_corrected_at_once(database_url: str) -> None:
+    assert drained(database_url, "much", "little").quarantined == 2
+    patch = json.dumps({"msg": json.loads(a_refund_push("R0").payload)["msg"]})
+    said = tandem("correct", "--like", "refunded_fee", "--patch", patch, "--reason", "the shop typed a word")
+    assert "corrected: 2" in said
+    assert tandem("list") == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (("retry",), "one condition"),
         (("put-away", "--reason", "x"), "one condition"),
         (("correct", "1", "--reason", "x"), "either"),
+        (("correct", "--patch", "{}", "--reason", "x"), "JSON object"),
+        (("correct", "--patch", '{"a": 1}', "--reason", "x"), "one condition"),
+        (("correct", "1", "--like", "y", "--patch", '{"a": 1}', "--reason", "x"), "either the number"),
         (("correct", "1", "--reason", "x", "--patch", "{"), "no JSON"),
         (("correct", "1", "--reason", "x", "--patch", "[1]"), "JSON object"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
@@ -9,6 +10,7 @@ from urllib.parse import quote_plus
 import pytest
 from sqlalchemy import text
 
+from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from connectors.webhooks import Verified
 from domain.access import Role, Scope
@@ -19,7 +21,7 @@ from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProbl
 from services.audit import AuditTrail
 from services.inbox import InboxService
 from services.push_reading import PushReader
-from services.quarantine import QuarantineService
+from services.quarantine import Corrected, QuarantineService
 from storage.engine import Database
 from storage.inbox import Inbox
 from storage.paging import PageRequest
@@ -168,6 +170,35 @@ async def test_what_is_no_json_is_shown_in_clear_only_and_corrected_as_a_whole(
         await work.session.execute(text("UPDATE inbox SET state = 'quarantined' WHERE id = :id"), {"id": first})
     with pytest.raises(ConflictProblem):
         await quarantine.correct(ADMIN, first, good, "cut off on the way", whole=True)
+
+
+async def test_many_are_corrected_alike_and_what_still_cannot_be_read_stays(
+    inbox: InboxService, quarantine: QuarantineService, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.quarantine.LARGEST_PAGE", 2)
+    for number, amount in enumerate([1, 1, -1, 1, 1]):
+        order = {"order_id": f"E{number}", "status": "paid", "paid_minor": amount, "version": 1}
+        push = handed_in("order", order, RECEIVED)
+        odd = json.dumps(json.loads(push.payload) | {"shop": "till"}).encode()
+        await inbox.accept("generic", "till" if number < 4 else "other", replace(push, payload=odd))
+    assert (await inbox.drain()).quarantined == 5
+    of_the_till = QuarantineFilter(account="till")
+    third = (await numbers(quarantine, of_the_till))[2]
+    done, cursor = list[Corrected](), None
+    while not done or cursor:
+        done.append(
+            await quarantine.correct_all(ADMIN, of_the_till, {"shop": None}, "the till's own word", cursor=cursor)
+        )
+        cursor = done[-1].next_cursor
+    assert [(each.corrected, each.refused) for each in done] == [(2, 0), (1, 1)]
+    assert "paid_minor" in (done[1].problem or "")
+    drained = await inbox.drain()
+    assert (drained.events, drained.quarantined) == (3, 0)
+    assert await numbers(quarantine, of_the_till) == [third]
+    assert len(await numbers(quarantine)) == 2, "another account's are none of these"
+    assert (await audited(database, "inbox.correct"))["reason"] == "the till's own word"
+    with pytest.raises(AuthorizationProblem):
+        await quarantine.correct_all(an_actor("li", Role.AGENT), of_the_till, {"shop": None}, "x")
 
 
 async def test_what_is_worth_nothing_is_put_away(
