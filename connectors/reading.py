@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from domain.problems import Text, ValidationProblem
 
@@ -20,6 +20,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _LONGEST_CODE, _LONGEST_TEXT = 64, 100_000
 _MOST_PIECES = 1_000_000
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+State = TypeVar("State", bound=str)
 
 
 def anomaly(field: str, why: Text) -> ValidationProblem:
@@ -77,6 +78,28 @@ def merchant_code(source: Mapping[str, Any], *fields: str) -> str | None:
         if told is not None and (code := told.strip()):
             return code if len(code) <= _LONGEST_CODE else None
     return None
+
+
+def state_of(words: Mapping[str, State], source: Mapping[str, Any], field: str, unsaid: State) -> State:
+    """What the platform's word for a state means in ours; `unsaid` where it gives none.
+
+    A word that nobody here knows is refused, whatever else the record says: taken for no word at all, a refund would
+    stay at what it was before, and nobody would see that it moved.
+    """
+    word = optional_text(source, field)
+    if word is None:
+        return unsaid
+    if word not in words:
+        shown = word[:_LONGEST_CODE]
+        raise anomaly(
+            field,
+            Text(
+                f"的状态“{shown}”是本版本不认识的；升级到认识它的版本后，可用 tandem quarantine retry 重新收下",
+                f"says “{shown}”, a state that this release does not know; after a release that does, "
+                "`tandem quarantine retry` takes it in",
+            ),
+        )
+    return words[word]
 
 
 def said_by_all(told: Sequence[str | None]) -> str | None:

@@ -14,6 +14,7 @@ from connectors.reading import (
     optional_fen,
     optional_minor,
     optional_text,
+    state_of,
     text,
     unix_time,
     whole_number,
@@ -68,9 +69,9 @@ class Record:
 
 
 def read_order(data: Mapping[str, Any], wire: CateringWire, account: Account, received_at: datetime) -> OrderData:
-    """An order; a status that nobody knows yet reads `unknown`, such a way of dining None. Raises ValidationProblem."""
+    """An order; a way of dining that nobody knows yet reads None. Raises ValidationProblem."""
     record = Record(data, wire.order, wire)
-    status = wire.order_words.get(record.word("status"), "unknown")
+    status = state_of(wire.order_words, data, wire.order["status"], "unknown")
     changed = not_from_the_future(record.instant("updated_at"), received_at, wire.order["updated_at"])
     if changed is None:
         raise anomaly(wire.order["updated_at"], Text("缺失", "is missing"))
@@ -105,7 +106,7 @@ def read_order(data: Mapping[str, Any], wire: CateringWire, account: Account, re
 def read_refund(data: Mapping[str, Any], wire: CateringWire, account: Account, received_at: datetime) -> RefundData:
     """A refund. Raises ValidationProblem."""
     record = Record(data, wire.refund, wire)
-    status = wire.refund_words.get(record.word("status"), "unknown")
+    status = state_of(wire.refund_words, data, wire.refund["status"], "unknown")
     changed = not_from_the_future(record.instant("updated_at"), received_at, wire.refund["updated_at"])
     if changed is None:
         raise anomaly(wire.refund["updated_at"], Text("缺失", "is missing"))

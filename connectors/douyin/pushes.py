@@ -22,6 +22,7 @@ from connectors.reading import (
     optional_mapping,
     optional_minor,
     optional_text,
+    state_of,
     text,
     unix_time,
     whole_number,
@@ -151,7 +152,7 @@ def push_events(record: Verified, account: Account) -> list[Event]:
 
 def _order_event(step: _OrderTag, data: Mapping[str, Any], record: Verified, account: Account) -> Event:
     happened = _moment(data, step.moment, record)
-    status = ORDER_STATUSES.get(str(data.get("order_status")), step.status)
+    status = state_of(ORDER_STATUSES, data, "order_status", step.status)
     paid = optional_minor(data, "pay_amount")
     order = OrderData(
         platform=account.platform,
@@ -173,7 +174,7 @@ def _order_event(step: _OrderTag, data: Mapping[str, Any], record: Verified, acc
 
 def _refund_event(step: _RefundTag, data: Mapping[str, Any], record: Verified, account: Account) -> Event:
     happened = _moment(data, step.moment, record)
-    status = REFUND_STATUSES.get(str(data.get("aftersale_status")), step.status)
+    status = state_of(REFUND_STATUSES, data, "aftersale_status", step.status)
     line = optional_text(data, "s_id", limit=64)
     refund = RefundData(
         platform=account.platform,

@@ -14,6 +14,7 @@ from connectors.reading import (
     optional_text,
     pieces,
     said_by_all,
+    state_of,
     text,
     unix_time,
 )
@@ -41,6 +42,12 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "27": "refused",
     "28": "closed",
     "29": "return_refused",
+    # Begun, exchanged, cancelled by the system, over: these leave open where the refund stands [S].
+    "0": "unknown",
+    "13": "unknown",
+    "14": "unknown",
+    "51": "unknown",
+    "53": "unknown",
 }
 # aftersale_type: 0 goods and money, 1 money after shipping, 2 money before; 3 and more exchange or repair [S].
 _RETURNS_GOODS = {"0": True, "1": False, "2": False, "3": True}
@@ -58,7 +65,7 @@ def search_index(ciphertext: str | None) -> str | None:
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
-    """An order of a list or of a detail answer. A status nobody knows yet reads `unknown`."""
+    """An order of a list or of a detail answer."""
     rows = [mapping(row, "sku_order_list") for row in _rows(order, "sku_order_list")]
     # A gift has nobody who sold it.
     sold = [row for row in rows if optional_minor(row, "pay_amount")] or rows
@@ -66,7 +73,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     shipped = [moment for parcel in parcels if (moment := unix_time(parcel, "ship_time"))]
     return OrderOutput(
         order_id=text(order, "order_id"),
-        status=ORDER_STATUSES.get(str(order.get("order_status")), "unknown"),
+        status=state_of(ORDER_STATUSES, order, "order_status", "unknown"),
         paid_minor=optional_minor(order, "pay_amount"),
         postage_minor=optional_minor(order, "post_amount"),
         discount_minor=optional_minor(order, "promotion_amount"),
@@ -90,7 +97,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 
 
 def read_refund(item: Mapping[str, Any]) -> RefundOutput:
-    """A refund of afterSale.List. A status nobody knows yet reads `unknown`."""
+    """A refund of afterSale.List."""
     detail = mapping(item.get("aftersale_info"), "aftersale_info")
     order = optional_mapping(item.get("order_info"))
     order_id = optional_text(order, "shop_order_id", limit=64) or optional_text(order, "order_id", limit=64)
@@ -102,7 +109,7 @@ def read_refund(item: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(detail, "aftersale_id"),
         order_id=order_id or text(detail, "related_id"),
-        status=REFUND_STATUSES.get(str(detail.get("aftersale_status")), "unknown"),
+        status=state_of(REFUND_STATUSES, detail, "aftersale_status", "unknown"),
         amount_minor=optional_minor(detail, "refund_amount"),
         reason=reason,
         returns_goods=_RETURNS_GOODS.get(str(detail.get("aftersale_type"))),

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any
 
 from connectors.accounts import Account
 from connectors.erp.wire import UNVERIFIED
-from connectors.reading import anomaly, not_from_the_future, optional_text, rfc3339, text, whole_number
+from connectors.reading import anomaly, not_from_the_future, optional_text, rfc3339, state_of, text, whole_number
 from domain.canonical import LONGEST_ORDER_ID, ShipmentData, StockData
 from domain.catalog.erp import ShippingOrderOutput
 from domain.problems import Text
 
-ParcelState = Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"]
-
 
 def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetime) -> ShipmentData:
-    """A parcel; a state nobody knows yet reads `unknown`. Raises ValidationProblem."""
-    state = str(data.get("state"))
+    """A parcel. Raises ValidationProblem."""
     return ShipmentData(
         platform=account.platform,
         account=account.slug,
@@ -25,7 +22,7 @@ def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetim
         order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
         waybill=text(data, "waybill"),
         company=optional_text(data, "company", limit=64),
-        state=cast(ParcelState, state if state in UNVERIFIED.parcel_states else "unknown"),
+        state=state_of(UNVERIFIED.parcel_states, data, "state", "unknown"),
         line_ids=_texts(data, "line_ids"),
     )
 
@@ -45,7 +42,10 @@ def read_stock(data: Mapping[str, Any], account: Account, received_at: datetime)
 
 
 def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
-    """A shipping order of an answer. Raises ValidationProblem."""
+    """A shipping order of an answer, which also tells what was just done: a state nobody knows yet reads `unknown`.
+
+    Raises ValidationProblem.
+    """
     return ShippingOrderOutput(
         number=text(data, "number"),
         order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),

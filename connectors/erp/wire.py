@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from connectors.errors import CodeMeaning
+from domain.canonical import ParcelState
 from domain.catalog.erp import ShippingState
 from domain.problems import Text
 
@@ -26,7 +27,7 @@ class Port(NamedTuple):
     stock: str
     page_size: int
     states: Mapping[str, ShippingState]
-    parcel_states: frozenset[str]
+    parcel_states: Mapping[str, ParcelState]
 
 
 # [U] No ERP was looked at: the whole port is ours, and no product is known to speak it as it stands.
@@ -46,7 +47,16 @@ UNVERIFIED = Port(
             "cancelled": "cancelled",
         }
     ),
-    parcel_states=frozenset({"shipped", "in_transit", "delivering", "signed", "returned", "lost"}),
+    parcel_states=MappingProxyType(
+        {
+            "shipped": "shipped",
+            "in_transit": "in_transit",
+            "delivering": "delivering",
+            "signed": "signed",
+            "returned": "returned",
+            "lost": "lost",
+        }
+    ),
 )
 
 CODES: Mapping[str, CodeMeaning] = {

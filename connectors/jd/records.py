@@ -16,6 +16,7 @@ from connectors.reading import (
     optional_mapping,
     optional_text,
     pieces,
+    state_of,
     text,
     whole_number,
 )
@@ -39,19 +40,30 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "RECEIPTS_CONFIRM": "completed",
     "FINISHED_L": "completed",
     "TRADE_CANCELED": "closed",
+    # Held while somebody asks for something, at whatever stage it is.
+    "LOCKED": "unknown",
 }
-ALL_STATES = ",".join((*ORDER_STATUSES, "LOCKED"))
+ALL_STATES = ",".join(ORDER_STATUSES)
 # 1 is the shop's consent and 3 the platform's own: the shop has nothing more to do, the platform pays [U].
-REFUND_STATUSES: Mapping[int, RefundStatus] = {
-    0: "requested",
-    1: "refunded",
-    2: "refused",
-    3: "refunded",
-    4: "refused",
-    5: "refunded",
-    6: "refunded",
-    9: "refunded",
-    11: "closed",
+REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "0": "requested",
+    "1": "refunded",
+    "2": "refused",
+    "3": "refunded",
+    "4": "refused",
+    "5": "refunded",
+    "6": "refunded",
+    "9": "refunded",
+    "11": "closed",
+    "18": "closed",
+    # The parcel is being stopped, or somebody steps in: the refund stands where it did [S].
+    "7": "unknown",
+    "8": "unknown",
+    "10": "unknown",
+    "16": "unknown",
+    "17": "unknown",
+    "19": "unknown",
+    "27": "unknown",
 }
 
 
@@ -59,29 +71,31 @@ AFTERSALE_PREFIX = "afs-"
 _AFTERSALE_STATUSES: Mapping[int, RefundStatus] = {13: "refunded", 14: "closed"}
 RETURN = 10
 """What the customer wants of a service order: to give the goods back. Others are exchanges and repairs [S]."""
-_SERVICE_STATUSES: Mapping[int, RefundStatus] = {
-    10000: "requested",
-    10001: "requested",
-    10002: "requested",
-    10012: "requested",
-    10013: "requested",
-    10005: "awaiting_return",
-    10006: "returned",
-    10007: "returned",
-    10009: "returned",
-    10004: "refused",
-    10011: "closed",
+_SERVICE_STATUSES: Mapping[str, RefundStatus] = {
+    "10000": "requested",
+    "10001": "requested",
+    "10002": "requested",
+    "10012": "requested",
+    "10013": "requested",
+    "10005": "awaiting_return",
+    "10006": "returned",
+    "10007": "returned",
+    "10009": "returned",
+    "10004": "refused",
+    "10011": "closed",
+    # Finished: how, only the record of the money tells.
+    "10010": "unknown",
 }
-"""States of service orders [S]. Finished ones (10010) are left to the record of the money, as is what nobody knows."""
+"""States of service orders [S]."""
 _LAST_MILLISECOND = 4_102_444_800_000
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
-    """`orderInfo` of pop.order.get and of the search. A state nobody knows yet reads `unknown`."""
+    """`orderInfo` of pop.order.get and of the search."""
     parent = optional_text(order, "parentOrderId", limit=64)
     waybill = optional_text(order, "waybill", limit=512) or ""
     coupons = objects(order, "couponDetailList")
-    status = ORDER_STATUSES.get(str(order.get("orderState")), "unknown")
+    status = state_of(ORDER_STATUSES, order, "orderState", "unknown")
     return OrderOutput(
         order_id=text(order, "orderId"),
         status=status,
@@ -114,7 +128,7 @@ def read_refund(row: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "orderId"),
-        status=REFUND_STATUSES.get(whole_number(row, "status", -1), "unknown"),
+        status=state_of(REFUND_STATUSES, row, "status", "unknown"),
         amount_minor=amount,
         reason=optional_text(row, "reason"),
         returns_goods=False,
@@ -154,7 +168,7 @@ def read_service_order(row: Mapping[str, Any]) -> RefundOutput | None:
     return RefundOutput(
         refund_id=f"{AFTERSALE_PREFIX}{text(row, 'serviceId')}",
         order_id=text(row, "orderId"),
-        status=_SERVICE_STATUSES.get(whole_number(row, "serviceStatus", 0), "unknown"),
+        status=state_of(_SERVICE_STATUSES, row, "serviceStatus", "unknown"),
         returns_goods=True,
         created_at=_moment(row, "applyTime"),
         updated_at=_moment(row, "updateDate") or _moment(row, "applyTime"),

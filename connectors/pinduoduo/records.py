@@ -14,6 +14,7 @@ from connectors.reading import (
     optional_fen,
     optional_text,
     pieces,
+    state_of,
     text,
     whole_number,
 )
@@ -27,24 +28,35 @@ GROUP_FIELD = "group_order_id"
 PARENT_FIELD = "parent_order_sn"
 COUPONS_FIELD = "promotion_detail_list"
 
-ORDER_STATUSES: Mapping[int, OrderStatus] = {1: "paid", 2: "shipped", 3: "completed"}
+ORDER_STATUSES: Mapping[str, OrderStatus] = {"1": "paid", "2": "shipped", "3": "completed"}
 _GROUP_OPEN, _GROUP_FAILED = 0, 2
 _REFUNDED = 4
 # 4 and 5: the money is on its way, and nobody can stop it any more. 14 is not in any document at hand [U].
-REFUND_STATUSES: Mapping[int, RefundStatus] = {
-    2: "requested",
-    3: "requested",
-    4: "refunded",
-    5: "refunded",
-    6: "refused",
-    7: "awaiting_return",
-    8: "requested",
-    9: "refused",
-    10: "refunded",
-    11: "closed",
-    12: "closed",
-    13: "closed",
-    14: "returned",
+REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "2": "requested",
+    "3": "requested",
+    "4": "refunded",
+    "5": "refunded",
+    "6": "refused",
+    "7": "awaiting_return",
+    "8": "requested",
+    "9": "refused",
+    "10": "refunded",
+    "11": "closed",
+    "12": "closed",
+    "13": "closed",
+    "14": "returned",
+    # Exchanges, repairs and what is sent once more: no money goes back [S].
+    "15": "unknown",
+    "16": "unknown",
+    "17": "unknown",
+    "18": "unknown",
+    "21": "unknown",
+    "22": "unknown",
+    "24": "unknown",
+    "25": "unknown",
+    "27": "unknown",
+    "32": "unknown",
 }
 _RETURNS_GOODS: Mapping[int, bool] = {2: False, 3: True}
 
@@ -77,7 +89,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 def read_refund(row: Mapping[str, Any]) -> RefundOutput:
     """One row of the after-sale increments, also of refund.information.get."""
     parcel = optional_text(row, "tracking_number", limit=64)
-    status = REFUND_STATUSES.get(whole_number(row, "after_sales_status", -1), "unknown")
+    status = state_of(REFUND_STATUSES, row, "after_sales_status", "unknown")
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
@@ -101,7 +113,7 @@ def _order_status(order: Mapping[str, Any]) -> OrderStatus:
         return "closed"
     if group == _GROUP_OPEN:
         return "unpaid"
-    return ORDER_STATUSES.get(whole_number(order, "order_status", -1), "unknown")
+    return state_of(ORDER_STATUSES, order, "order_status", "unknown")
 
 
 def _lines(order: Mapping[str, Any]) -> tuple[OrderLine, ...]:

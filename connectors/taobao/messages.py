@@ -6,7 +6,7 @@ Source: open.taobao.com, message service and topic documents, second-hand [S].
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from connectors.accounts import Account
 from connectors.listed_rows import row_payload
@@ -17,6 +17,7 @@ from connectors.reading import (
     not_from_the_future,
     optional_fen,
     optional_text,
+    state_of,
     text,
     whole_number,
 )
@@ -24,7 +25,16 @@ from connectors.shop_records import moment_version, order_event, order_version, 
 from connectors.taobao.records import read_buyer, read_refund, read_trade
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund
 from connectors.webhooks import Verified
-from domain.canonical import LONGEST_ORDER_ID, OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData, StockData
+from domain.canonical import (
+    LONGEST_ORDER_ID,
+    OrderData,
+    OrderStatus,
+    ParcelState,
+    RefundData,
+    RefundStatus,
+    ShipmentData,
+    StockData,
+)
 from domain.events import Event
 
 TRADE_KIND = "trade"
@@ -47,14 +57,18 @@ REFUND_TOPICS: Mapping[str, RefundStatus] = {
 }
 PARCEL_TOPIC = "taobao_logistics_LogsticDetailTrace"
 STOCK_TOPIC = "taobao_item_ItemStockChanged"
-_ParcelState = Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"]
 # The actions are in no document at hand [U].
-PARCEL_STATES: Mapping[str, _ParcelState] = {
+PARCEL_STATES: Mapping[str, ParcelState] = {
     "CONSIGN": "shipped",
+    "CREATE": "unknown",
     "GOT": "in_transit",
     "DEPARTURE": "in_transit",
     "ARRIVAL": "in_transit",
+    "SENT_CITY": "in_transit",
     "SENT_SCAN": "delivering",
+    "INBOUND": "delivering",
+    "OUTBOUND": "delivering",
+    "FAILED": "delivering",
     "SIGNED": "signed",
     "RETURN_SIGN": "returned",
 }
@@ -133,7 +147,7 @@ def _parcel(content: Mapping[str, Any], origin: Mapping[str, Any]) -> ShipmentDa
         order_id=text(content, "tid", limit=LONGEST_ORDER_ID),
         waybill=text(content, "out_sid"),
         company=optional_text(content, "company_name", limit=64),
-        state=PARCEL_STATES.get(str(content.get("action")), "unknown"),
+        state=state_of(PARCEL_STATES, content, "action", "unknown"),
     )
 
 

@@ -16,6 +16,7 @@ from connectors.reading import (
     optional_mapping,
     optional_text,
     pieces,
+    state_of,
     text,
 )
 from domain.canonical import LONGEST_ORDER_ID, Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
@@ -57,12 +58,12 @@ MEMBERSHIP = "88VIP"
 
 
 def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
-    """`trade` of taobao.trade.fullinfo.get and of the increments. A status nobody knows yet reads `unknown`."""
+    """`trade` of taobao.trade.fullinfo.get and of the increments."""
     lines = objects(optional_mapping(trade.get("orders")), "order")
     promotions = objects(optional_mapping(trade.get("promotion_details")), "promotion_detail")
     return OrderOutput(
         order_id=text(trade, "tid", limit=LONGEST_ORDER_ID),
-        status=ORDER_STATUSES.get(str(trade.get("status")), "unknown"),
+        status=state_of(ORDER_STATUSES, trade, "status", "unknown"),
         paid_minor=fen(trade, "payment"),
         postage_minor=optional_fen(trade, "post_fee"),
         discount_minor=optional_fen(trade, "discount_fee"),
@@ -85,7 +86,7 @@ def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
     """`refund` of taobao.refund.get and of refunds.receive.get."""
     line = optional_text(refund, "oid", limit=LONGEST_ORDER_ID)
     parcel = optional_text(refund, "sid", limit=64)
-    status = REFUND_STATUSES.get(str(refund.get("status")), "unknown")
+    status = state_of(REFUND_STATUSES, refund, "status", "unknown")
     return RefundOutput(
         refund_id=text(refund, "refund_id"),
         order_id=text(refund, "tid", limit=LONGEST_ORDER_ID),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
-from connectors.reading import mapping, not_from_the_future, optional_minor, optional_text, rfc3339, text
+from connectors.reading import mapping, not_from_the_future, optional_minor, optional_text, rfc3339, state_of, text
 from connectors.telling import tell, version_of
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from connectors.wechat_pay.client import STATES
@@ -53,7 +53,7 @@ def notice_events(record: Verified, account: Account) -> list[Event]:
     contents = parse_json_object(record.payload)
     happened = not_from_the_future(rfc3339(contents, "update_time"), record.received_at, "update_time")
     happened = happened or record.received_at
-    state = STATES.get(str(contents.get("state")), "unknown")
+    state = state_of(STATES, contents, "state", "unknown")
     payout = PayoutData(
         platform=account.platform,
         account=account.slug,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
-from connectors.reading import mapping, not_from_the_future, optional_mapping, optional_text, text, unix_time
+from connectors.reading import mapping, not_from_the_future, optional_mapping, optional_text, state_of, text, unix_time
 from connectors.shop_records import changed_at, dated_order_event, dated_refund_event
 from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
@@ -120,7 +120,7 @@ def _refund_step(fields: Mapping[str, str], record: Verified, account: Account) 
     told = created_at(fields, record.received_at)
     # Where a callback keeps these fields differs between documents [U].
     inner = next((name for name in _REFUND_PARENTS if f"{name}.after_sale_order_id" in fields), _REFUND_PARENTS[0])
-    status = REFUND_STATUSES.get(fields.get(f"{inner}.status", ""), "unknown")
+    status = state_of(REFUND_STATUSES, fields, f"{inner}.status", "unknown")
     data = RefundData(
         platform=account.platform,
         account=account.slug,

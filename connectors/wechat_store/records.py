@@ -11,6 +11,7 @@ from connectors.reading import (
     optional_text,
     pieces,
     said_by_all,
+    state_of,
     text,
     unix_time,
 )
@@ -30,7 +31,9 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
 }
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "MERCHANT_PROCESSING": "requested",
+    "USER_WAIT_CONFIRM": "requested",
     "USER_WAIT_CONFIRM_UPDATE": "requested",
+    "USER_WAIT_HANDLE_MERCHANT_AFTER_SALE": "requested",
     "USER_WAIT_RETURN": "awaiting_return",
     "MERCHANT_WAIT_RECEIPT": "returned",
     "MERCHANT_REJECT_REFUND": "refused",
@@ -40,6 +43,17 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "USER_CANCELD": "closed",
     "USER_CANCELED": "closed",
     "RETURN_CLOSED": "closed",
+    "MERCHANT_FAIL": "closed",
+    "MERCHANT_REFUND_RETRY_FAIL": "closed",
+    # Somebody is late, a payment is on its way, or it is an exchange: where the refund stands, these leave as it was.
+    "MERCHANT_OVERDUE_REFUND": "unknown",
+    "PLATFORM_REFUNDING": "unknown",
+    "PLATFORM_REFUND_FAIL": "unknown",
+    "WAIT_PACKAGE_INTERCEPT": "unknown",
+    "USER_WAIT_RECEIPT": "unknown",
+    "MERCHANT_REJECT_EXCHANGE": "unknown",
+    "MERCHANT_REJECT_RESHIP": "unknown",
+    "MERCHANT_EXCHANGE_SUCCESS": "unknown",
 }
 # Where the buyer came from, by `order_scene` [U].
 _CHANNELS = {"2": "live", "3": "short_video", "4": "share", "5": "shop_window", "6": "article"}
@@ -47,7 +61,7 @@ _RETURNS_GOODS = {"RETURN": True, "EXCHANGE": True, "REFUND": False}
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
-    """`order` of ec/order/get. A status nobody knows yet reads `unknown`. The receiver's name and number stay away."""
+    """`order` of ec/order/get. The receiver's name and number stay away."""
     detail = mapping(order.get("order_detail"), "order_detail")
     price = optional_mapping(detail.get("price_info"))
     payment = optional_mapping(detail.get("pay_info"))
@@ -62,7 +76,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     channel = _CHANNELS.get(str(extra.get("order_scene")))
     return OrderOutput(
         order_id=text(order, "order_id"),
-        status=ORDER_STATUSES.get(str(order.get("status")), "unknown"),
+        status=state_of(ORDER_STATUSES, order, "status", "unknown"),
         paid_minor=optional_minor(price, "order_price"),
         postage_minor=optional_minor(price, "freight"),
         discount_minor=optional_minor(price, "discounted_price"),
@@ -83,14 +97,14 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 
 
 def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
-    """`after_sale_order` of ec/aftersale. A status nobody knows yet reads `unknown`."""
+    """`after_sale_order` of ec/aftersale."""
     money = optional_mapping(refund.get("refund_info"))
     product = optional_mapping(refund.get("product_info"))
     line = _line_id(product)
     return RefundOutput(
         refund_id=text(refund, "after_sale_order_id"),
         order_id=text(refund, "order_id"),
-        status=REFUND_STATUSES.get(str(refund.get("status")), "unknown"),
+        status=state_of(REFUND_STATUSES, refund, "status", "unknown"),
         amount_minor=optional_minor(money, "amount"),
         reason=optional_text(optional_mapping(refund.get("details")), "desc") or optional_text(refund, "reason_text"),
         returns_goods=_RETURNS_GOODS.get(str(refund.get("type"))),

@@ -24,6 +24,7 @@ from connectors.reading import (
     not_from_the_future,
     optional_fen,
     optional_text,
+    state_of,
     text,
     whole_number,
 )
@@ -153,7 +154,7 @@ def push_events(record: Verified, account: Account) -> list[Event]:
 def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
     """As the push of the same state: by its id it is the same event."""
     info = mapping(mapping(row.get("full_order_info"), "full_order_info").get("order_info"), "order_info")
-    status = ORDER_STATUSES.get(str(info.get("status")), "unknown")
+    status = state_of(ORDER_STATUSES, info, "status", "unknown")
     return _order_event(_OrderKind(_ORDER_CHANGES[status], status), row, order_version(info), record, account)
 
 
@@ -246,7 +247,7 @@ def _order_event(
             version=_order_version(version, happened, record.received_at),
             occurred_at=not_from_the_future(happened, record.received_at, "update_time"),
             order_id=text(message, "tid"),
-            status=ORDER_STATUSES.get(str(message.get("status")), kind.status),
+            status=state_of(ORDER_STATUSES, message, "status", kind.status),
             paid_minor=fen(message, "payment") if message.get("payment") else None,
             close_reason=optional_text(message, "close_reason"),
         )

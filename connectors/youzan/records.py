@@ -14,6 +14,7 @@ from connectors.reading import (
     optional_mapping,
     optional_text,
     pieces,
+    state_of,
     text,
     whole_number,
 )
@@ -45,13 +46,13 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
 
 
 def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
-    """`data` of youzan.trade.refund.get. A status nobody knows yet reads `unknown`."""
+    """`data` of youzan.trade.refund.get."""
     logistics = optional_mapping(data.get("logistics"))
     waybill = optional_text(logistics, "logistics_no", limit=64)
     return GetRefundOutput(
         refund_id=text(data, "refund_id"),
         order_id=text(data, "tid"),
-        status=REFUND_STATUSES.get(str(data.get("status")), "unknown"),
+        status=state_of(REFUND_STATUSES, data, "status", "unknown"),
         amount_minor=fen(data, "refund_fee"),
         reason=optional_text(data, "desc"),
         returns_goods=data.get("return_goods") is True,
@@ -72,7 +73,7 @@ def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
     lines = order.get("orders")
     return GetTradeOutput(
         order_id=text(info, "tid"),
-        status=ORDER_STATUSES.get(str(info.get("status")), "unknown"),
+        status=state_of(ORDER_STATUSES, info, "status", "unknown"),
         paid_minor=fen(payment, "payment"),
         postage_minor=optional_fen(payment, "post_fee") or 0,
         lines=tuple(read_line(mapping(line, "orders")) for line in (lines if isinstance(lines, list) else ())),

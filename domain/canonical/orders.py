@@ -16,6 +16,7 @@ RefundStatus = Literal[
     "requested", "awaiting_return", "returned", "refused", "return_refused", "closed", "refunded", "unknown"
 ]
 OrderStatus = Literal["unpaid", "paid", "shipped", "completed", "closed", "unknown"]
+ParcelState = Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"]
 
 
 class OrderLine(Result):
@@ -147,5 +148,5 @@ class ShipmentData(Origin):
     order_id: str
     waybill: str
     company: str | None = None
-    state: Literal["shipped", "in_transit", "delivering", "signed", "returned", "lost", "unknown"] = "unknown"
+    state: ParcelState = "unknown"
     line_ids: tuple[str, ...] = ()

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from connectors.taobao.messages import PARCEL_TOPIC
 from simulator import interactions, trade
-from simulator.entities import Push, Refund
+from simulator.entities import Order, Push, Refund
 from simulator.happenings import Happening
 from simulator.platforms.base import PlatformBase, PushRequest
+from simulator.platforms.erp import Erp, ErpOrder
 from simulator.platforms.wechat_pay import WechatPay
 from simulator.platforms.wechat_pay.transfers import Transfer
 from simulator.platforms.youzan import wire
@@ -64,7 +66,7 @@ class Wire:
     """One platform's pushes. does: what makes it tell something. spoiled: by what is wrong, fields and values of it."""
 
     form: Form
-    does: Callable[["Teller"], object]
+    does: "Deed"
     spoiled: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -84,14 +86,14 @@ class Teller:
         paid = trade.pay(self.world, trade.place_order(self.world, shop, customer_id=PERSON))
         return trade.request_refund(self.world, paid)
 
-    def genuine(self, platform: str) -> Push:
-        """The newest thing that the platform tells."""
+    def genuine(self, platform: str, does: "Deed | None" = None) -> Push:
+        """The newest thing that the platform tells, after this happened."""
         self.told.clear()
-        found = WIRES[platform].does(self)
+        found = (does or WIRES[platform].does)(self)
         return found if isinstance(found, Push) else [push for push in self.told if push.platform == platform][-1]
 
-    def spoil(self, platform: str, values: Json) -> Push:
-        push, form = self.genuine(platform), WIRES[platform].form
+    def spoil(self, platform: str, values: Json, does: "Deed | None" = None) -> Push:
+        push, form = self.genuine(platform, does), WIRES[platform].form
         said = form.read(push.payload)
         for path, value in values.items():
             *parents, name = path.split(".")
@@ -130,6 +132,37 @@ class Teller:
         goods = trade.set_stock(self.world, goods, int(self.world.next("test-stock")))
         return self.platforms["erp"].event("demo-erp", "stock", {"shop": "demo-douyin", "sku_id": goods.sku_id})
 
+    def order(self, shop: str) -> Order:
+        return trade.pay(self.world, trade.place_order(self.world, shop, customer_id=PERSON))
+
+    def waybill(self) -> Push:
+        number, erp = f"W{self.world.next('test-waybill')}", self.platforms["erp"]
+        assert isinstance(erp, Erp)
+        sent = ErpOrder(
+            id=number,
+            account="demo-erp",
+            order_id="691",
+            shop="douyin/demo-douyin",
+            lines=(),
+            state="shipped",
+            waybill=f"SF{number}",
+            company="顺丰速运",
+            version=1,
+            changed_at=self.world.clock.now(),
+        )
+        erp.orders.put(sent)
+        return erp.event("demo-erp", "waybill", {"number": number})
+
+    def parcel(self) -> Push:
+        """As Taobao tells where a parcel is, which the simulator does not."""
+        said = {"tid": self.order("demo-taobao").id, "out_sid": "SF1", "action": "SIGNED"}
+        push = [push for push in self.told if push.platform == "taobao"][-1]
+        about = {**push.payload, "topic": PARCEL_TOPIC, "content": json.dumps(said)}
+        return push.replaced(event=PARCEL_TOPIC, payload=about)
+
+
+Deed = Callable[[Teller], object]
+
 
 def follows(teller: Teller) -> object:
     interactions.follow(teller.world, PERSON, "demo-official-account")
@@ -156,19 +189,19 @@ WIRES: Mapping[str, Wire] = {
     "wecom": Wire(
         PLAIN,
         befriends,
-        {"future": {"CreateTime": LATER}, "unknown": {"ChangeType": "abducted"}, "nobody's": {"ExternalUserID": ""}},
+        {"future": {"CreateTime": LATER}, "new kind": {"ChangeType": "abducted"}, "nobody's": {"ExternalUserID": ""}},
     ),
     "official_account": Wire(
         PLAIN,
         follows,
-        {"future": {"CreateTime": LATER}, "unknown": {"MsgType": "telepathy"}, "nobody's": {"FromUserName": ""}},
+        {"future": {"CreateTime": LATER}, "new kind": {"MsgType": "telepathy"}, "nobody's": {"FromUserName": ""}},
     ),
     "wechat_store": Wire(
         PLAIN,
         lambda teller: interactions.take_coupon(teller.world, PERSON, "demo-wechat-store"),
         {
             "future": {"receive_info.receive_time": str(LATER)},
-            "unknown": {"Event": "channels_ec_coupon_eaten"},
+            "new kind": {"Event": "channels_ec_coupon_eaten"},
             "nobody's": {"FromUserName": ""},
         },
     ),
@@ -240,3 +273,20 @@ WIRES: Mapping[str, Wire] = {
         {"future": {"modified": LATER}, "negative": {"refund_fee": "-1.00"}, "nobody's": {"refund_id": ""}},
     ),
 }
+
+NEW = "ABDUCTED"
+STATES: Mapping[str, tuple[Deed, Json]] = {
+    "youzan": (lambda teller: teller.order("demo-apparel"), {"full_order_info.order_info.status": NEW}),
+    "taobao": (Teller.parcel, {"action": NEW}),
+    "douyin": (lambda teller: teller.refund("demo-douyin"), {"aftersale_status": NEW}),
+    "wechat_store": (
+        lambda teller: teller.refund("demo-wechat-store"),
+        {"finder_shop_aftersale_status_update.status": NEW},
+    ),
+    "wechat_pay": (Teller.payout, {"state": NEW}),
+    "meituan": (lambda teller: teller.order("demo-meituan"), {"status": NEW}),
+    "eleme": (lambda teller: teller.order("demo-eleme"), {"status": NEW}),
+    "erp": (Teller.waybill, {"state": NEW}),
+}
+"""What is pushed with a word for where it stands: what makes the platform tell it, and the word in its place. JD's and
+Pinduoduo's states are only read, see `tests.connectors.test_shops`."""

@@ -18,7 +18,7 @@ from services.accounts import PlatformAccounts
 from simulator.entities import Push
 from simulator.platforms.base import PushRequest
 from storage.unit_of_work import UnitOfWork
-from tests.api.bad_pushes import ISO, WIRES, Json, Teller
+from tests.api.bad_pushes import ISO, NEW, STATES, WIRES, Json, Teller
 from tests.api.house import METRICS_TOKEN, SYSTEM, House
 from tests.connectors.cases import PUSHING
 from tests.connectors.harness import NOT_SETTINGS
@@ -115,13 +115,29 @@ async def test_what_is_wrong_is_refused_or_set_aside_with_its_reason_and_its_nei
         assert await _refused(house, platform) == before + 1
         return
     aside = [reason for state, reason in stored if state == "quarantined"]
-    if what == "unknown" and not aside:
-        assert [state for state, _ in stored] == ["done", "done"], "a state or kind that is new waits for a release"
+    if what == "new kind":
+        assert [state for state, _ in stored] == ["done", "done"], "what nobody has a use for is no error"
         return
     assert sorted(state for state, _ in stored) == ["done", "quarantined"]
     assert aside[0]
     listed = (await house.get("admin", "/api/v1/events/quarantine")).json()["items"]
     assert aside[0] in [each["reason"] for each in listed]
+
+
+@pytest.mark.parametrize("platform", STATES)
+async def test_a_state_that_is_new_is_set_aside_by_its_word_and_its_neighbour_lands(
+    house: House, teller: Teller, platform: str
+) -> None:
+    does, values = STATES[platform]
+    last = await _last(house)
+    assert await _arrives(house, teller, teller.spoil(platform, values, does)) == 200
+    assert await _arrives(house, teller, teller.genuine(platform, does)) == 200
+    drained = await house.deps.inbox.drain()
+    assert (drained.read, drained.quarantined) == (2, 1)
+    spoiled, genuine = await _since(house, last)
+    assert genuine == ("done", None)
+    assert spoiled[0] == "quarantined"
+    assert NEW in str(spoiled[1])
 
 
 HOSTILE: Mapping[str, bytes] = {

@@ -169,7 +169,8 @@ def test_a_pushed_order_is_understood(platform: str) -> None:
 @pytest.mark.parametrize(
     ("change", "ok"),
     [
-        ({0: "new-word"}, True),
+        ({0: None}, True),
+        ({0: "new-word"}, False),
         ({1: "-1.00"}, False),
         ({1: "28.805"}, False),
         ({1: {}}, False),

@@ -284,8 +284,12 @@ def test_an_anomalous_message_names_the_field(change: dict[str, Any], field: str
     assert error.value.problem.as_dict()["field"] == field
 
 
-def test_a_status_nobody_knows_yet_is_unknown_and_no_error() -> None:
-    (event,) = pulled({**ROW, "order_status": 777})
+def test_a_state_nobody_knows_yet_is_refused_and_none_is_not() -> None:
+    with pytest.raises(ValidationProblem, match="“777”"):
+        pulled({**ROW, "order_status": 777})
+    with pytest.raises(ValidationProblem, match="“777”"):
+        pushed("101", {**PAID, "order_status": 777})
+    (event,) = pulled({name: value for name, value in ROW.items() if name != "order_status"})
     assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
 
 

@@ -1,6 +1,8 @@
 """One table, shop by check: what shipping an order and settling a refund mean whatever the platform."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,31 +11,35 @@ from domain.catalog import CATALOG
 from domain.problems import ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
 from simulator import trade
 from simulator.entities import Order
-from tests.connectors.harness import Outside, perform
+from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
 
 
 @dataclass(frozen=True)
 class Shop:
     """shipping: its name on the wire. company: a carrier's code, where the platform is told of parcels.
 
-    refused: what a refund is whose goods had come back already, after it was refused.
+    refused: what a refund is whose goods had come back already, after it was refused. order, refund: what the platform
+    calls the state of each.
     """
 
     platform: str
     shipping: str = ""
     company: str = ""
     refused: str = "return_refused"
+    order: str = "status"
+    refund: str = "status"
 
     def call(self, name: str) -> str:
         return f"{self.platform}.{name}"
 
 
 SHOPS = (
-    Shop("douyin", "order.logisticsAdd", "shunfeng"),
-    Shop("eleme"),
-    Shop("jd", "jingdong.pop.order.shipment", "2087", refused="refused"),
-    Shop("meituan"),
-    Shop("pinduoduo", "pdd.logistics.online.send", "44"),
+    Shop("douyin", "order.logisticsAdd", "shunfeng", order="order_status", refund="aftersale_status"),
+    Shop("eleme", refund="refundStatus"),
+    Shop("jd", "jingdong.pop.order.shipment", "2087", refused="refused", order="orderState"),
+    Shop("meituan", refund="res_type"),
+    Shop("pinduoduo", "pdd.logistics.online.send", "44", order="order_status", refund="after_sales_status"),
     Shop("taobao", "taobao.logistics.offline.send", "SF"),
     Shop("wechat_store", "channels/ec/order/delivery/send", "SF"),
     Shop("youzan"),
@@ -104,6 +110,33 @@ async def test_a_refund_that_is_not_there_is_final(world: Outside, shop: Shop) -
     with pytest.raises((NotFoundProblem, ValidationProblem)) as error:
         await perform(await world.open(shop.platform), shop.call("get_refund"), refund_id="1")
     assert error.value.problem.as_dict()["retryable"] is False
+
+
+@pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: shop.platform)
+@pytest.mark.parametrize("thing", ["order", "refund"])
+async def test_a_row_in_a_state_nobody_knows_is_refused_by_its_word(world: Outside, shop: Shop, thing: str) -> None:
+    # Later, so that what was made a moment ago is listed already.
+    now = datetime.now(UTC) + timedelta(minutes=2)
+    link, account = replace(world.link, now=lambda: now), await world.account(shop.platform)
+    client = connector(shop.platform).open(account, link)
+    await refund_of(world, shop, stage="asked", returns_goods=False)
+    stream = next(each.name for each in client.streams if each.name.startswith(thing))
+    records, _ = await pull_all(client, stream, now - timedelta(minutes=15), until=now + timedelta(minutes=5))
+    assert events_of(records[:1], account)
+    word = getattr(shop, thing)
+    spoiled = replace(records[0], payload=json.dumps(_with(json.loads(records[0].payload), word, "ABDUCTED")).encode())
+    with pytest.raises(ValidationProblem, match="ABDUCTED") as error:
+        events_of([spoiled], account)
+    assert error.value.problem.as_dict()["field"] == word
+
+
+def _with(value: Any, name: str, word: str) -> Any:
+    """What was read, with this word wherever a member has that name."""
+    if isinstance(value, list):
+        return [_with(each, name, word) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: word if key == name else _with(each, name, word) for key, each in value.items()}
 
 
 @having("agree_return")

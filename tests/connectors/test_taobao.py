@@ -375,8 +375,12 @@ def test_an_anomalous_trade_names_the_field(change: dict[str, Any], field: str) 
     assert error.value.problem.as_dict()["field"] == field
 
 
-def test_a_status_nobody_knows_is_unknown_and_never_overwrites() -> None:
-    (event,) = told("trade", trade={**TRADE, "status": "WAIT_FOR_GODOT"})
+def test_a_state_nobody_knows_is_refused_and_none_never_overwrites() -> None:
+    with pytest.raises(ValidationProblem, match="WAIT_FOR_GODOT"):
+        told("trade", trade={**TRADE, "status": "WAIT_FOR_GODOT"})
+    with pytest.raises(ValidationProblem, match="TELEPORTED"):
+        told(PARCEL_TOPIC, content={"tid": 1, "out_sid": "SF1", "action": "TELEPORTED"})
+    (event,) = told("trade", trade={**TRADE, "status": None})
     assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
     (known,) = told("trade", trade=TRADE)
     assert event.data["version"] < known.data["version"]

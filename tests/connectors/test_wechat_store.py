@@ -192,11 +192,14 @@ def test_an_anomalous_order_names_the_field(change: dict[str, Any], field: str) 
     assert error.value.problem.as_dict()["field"] == field
 
 
-def test_a_negative_amount_is_refused_and_an_unknown_status_is_not() -> None:
+def test_a_negative_amount_and_a_state_nobody_knows_are_refused() -> None:
     with pytest.raises(ValidationProblem):
         read({**ROW, "order_detail": {**ROW["order_detail"], "price_info": {"order_price": -1}}})
-    (told,) = read({**ROW, "status": 777})
-    assert (told.type, told.data["status"]) == ("tandem.order.updated", "unknown")
+    with pytest.raises(ValidationProblem, match="“777”"):
+        read({**ROW, "status": 777})
+    asked = {"after_sale_order_id": "1", "order_id": "2"}
+    with pytest.raises(ValidationProblem, match="TELEPORTED"):
+        called("channels_ec_aftersale_update", finder_shop_aftersale_status_update={**asked, "status": "TELEPORTED"})
 
 
 def test_kinds_nobody_needs_are_no_error() -> None:

@@ -13,6 +13,8 @@ from activities.pulls import PullActivities
 from connectors.accounts import Account
 from connectors.webhooks import Verified
 from connectors.youzan import pulling as youzan_pulling
+from connectors.youzan import records as youzan_records
+from connectors.youzan.records import REFUND_STATUSES
 from domain.events import Event
 from domain.privacy import Masking
 from domain.problems import (
@@ -108,6 +110,32 @@ async def test_a_row_that_a_connector_chokes_on_stops_neither_pull_nor_compariso
         reasons = list(await work.session.scalars(text("SELECT reason FROM inbox WHERE state = 'quarantined'")))
     assert [reason.partition(":")[0] for reason in reasons] == ["TypeError"]
     assert (await pulls.compare(SHOP, "refunds")).missing == 0
+
+
+async def test_a_refund_in_a_new_state_is_put_aside_counted_and_taken_in_after_the_release_that_knows_it(
+    pulls: PullService, live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, *others = [(await world.sim.refund(stage="asked"))["id"] for _ in range(3)]
+    inbox, shop = InboxService(live, CONNECTORS), world.sim.app.state.world
+    trade.agree_return(shop, shop.refunds.get(moved), shop.refunds.get(moved).version)
+    with monkeypatch.context() as earlier:
+        known = {word: state for word, state in REFUND_STATUSES.items() if word != "WAIT_BUYER_RETURN_GOODS"}
+        earlier.setattr(youzan_records, "REFUND_STATUSES", known)
+        await read_all(pulls, "refunds")
+        assert (await inbox.drain()).quarantined == 1
+        found = await pulls.compare(SHOP, "refunds")
+        assert (found.missing, found.differing, found.unread) == (0, 0, 1)
+    async with UnitOfWork(live) as work:
+        known_here = set(await work.session.scalars(text("SELECT refund_id FROM refunds")))
+    assert (moved in known_here, known_here.issuperset(others)) == (False, True)
+    desk = QuarantineService(live, PushReader(CONNECTORS), Masking())
+    (aside,) = (await desk.list(ADMIN, QuarantineFilter(), PageRequest())).items
+    assert "WAIT_BUYER_RETURN_GOODS" in str(aside.reason)
+    assert (await desk.redrive(ADMIN, QuarantineFilter())).found == 1
+    await drained(live)
+    assert await one(live, f"SELECT status FROM refunds WHERE refund_id = '{moved}'") == ("awaiting_return",)
+    found = await pulls.compare(SHOP, "refunds")
+    assert (found.missing, found.differing, found.unread) == (0, 0, 0)
 
 
 async def test_a_comparison_mends_what_was_misread_at_the_same_version(
