@@ -38,6 +38,9 @@ from domain.events import Event
 from domain.ids import derived_id
 from domain.problems import AuthenticationProblem, Text
 
+# Versions of orders are the second of their last change, those of refunds its millisecond [S].
+_OF_ORDERS, _OF_REFUNDS = 1, 1000
+
 
 class _RefundKind(NamedTuple):
     event: str
@@ -163,7 +166,9 @@ def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -
     data = RefundData(
         platform=account.platform,
         account=account.slug,
-        version=whole_number(row, "version"),
+        version=_bounded_version(
+            whole_number(row, "version"), refund.updated_at, record.received_at, a_second=_OF_REFUNDS
+        ),
         occurred_at=not_from_the_future(refund.updated_at, record.received_at, "modified"),
         refund_id=refund.refund_id,
         order_id=refund.order_id,
@@ -203,7 +208,7 @@ def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verifie
     data = RefundData(
         platform=account.platform,
         account=account.slug,
-        version=whole_number(message, "version"),
+        version=_bounded_version(whole_number(message, "version"), happened, record.received_at, a_second=_OF_REFUNDS),
         occurred_at=happened,
         refund_id=text(message, "refund_id"),
         order_id=text(message, "tid"),
@@ -227,7 +232,7 @@ def _order_event(
         data = OrderData(
             platform=account.platform,
             account=account.slug,
-            version=_order_version(version, happened, record.received_at),
+            version=_bounded_version(version, happened, record.received_at, a_second=_OF_ORDERS),
             occurred_at=not_from_the_future(happened, record.received_at, "update_time"),
             order_id=order.order_id,
             status=order.status if order.status != "unknown" else kind.status,
@@ -244,7 +249,7 @@ def _order_event(
         data = OrderData(
             platform=account.platform,
             account=account.slug,
-            version=_order_version(version, happened, record.received_at),
+            version=_bounded_version(version, happened, record.received_at, a_second=_OF_ORDERS),
             occurred_at=not_from_the_future(happened, record.received_at, "update_time"),
             order_id=text(message, "tid"),
             status=state_of(ORDER_STATUSES, message, "status", kind.status),
@@ -256,12 +261,12 @@ def _order_event(
     return _event(f"order.{kind.event}", f"order:{data.order_id}", keys, data, record, account)
 
 
-def _order_version(told: int, changed: datetime | None, received_at: datetime) -> int:
-    """How new an order is: the second of its last change, and none later than the order itself knows of. Else a version
-    from far ahead would hold what it came with for ever."""
+def _bounded_version(told: int, changed: datetime | None, received_at: datetime, *, a_second: int) -> int:
+    """How new a thing is, and none newer than itself knows of. Else a version from far ahead would hold what it came
+    with for ever. a_second: how far versions count within one."""
     if changed is not None:
-        return min(told, int(changed.timestamp()))
-    if told > int((received_at + FUTURE_TOLERANCE).timestamp()):
+        return min(told, (int(changed.timestamp()) + 1) * a_second - 1)
+    if told > int((received_at + FUTURE_TOLERANCE).timestamp()) * a_second:
         raise anomaly("version", Text("晚于收到的时间", "lies in the future"))
     return told
 

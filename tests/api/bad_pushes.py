@@ -183,6 +183,7 @@ WIRES: Mapping[str, Wire] = {
             "future": {"update_time": LOCAL},
             "negative": {"refunded_fee": "-1.00"},
             "beyond belief": {"refunded_fee": "99999999999999999.00"},
+            "a version from far ahead": {"version": 10**17, "update_time": ""},
             "nobody's": {"refund_id": ""},
         },
     ),

@@ -13,6 +13,7 @@ from connectors.reading import CHINA
 from connectors.tokens import MemoryTokenStore, Token
 from connectors.webhooks import Verified
 from connectors.youzan.codes import BUSINESS_CODES
+from connectors.youzan.pulling import PULLED_REFUND
 from connectors.youzan.return_rules import read_return_rule
 from domain.catalog.youzan import RefundArguments
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
@@ -233,6 +234,27 @@ async def _events_of(requests: list[Any]) -> list[Any]:
     account = Account("youzan", "demo-apparel", {})
     records = [Verified(json.loads(each.body)["type"], each.body, "key", each.received_at) for each in requests]
     return [event for record in records for event in connector("youzan").to_events(record, account)]
+
+
+def test_no_version_is_ahead_of_the_change_it_came_with() -> None:
+    """Else nothing that happens later to the refund would ever count."""
+    now = datetime.now(CHINA).replace(microsecond=0)
+    local, far = f"{now:%Y-%m-%d %H:%M:%S}", 10**17
+    about = {"refund_id": "1", "tid": "E1", "refund_fee": "9.90", "status": "WAIT_SELLER_AGREE"}
+    later = int((now + timedelta(seconds=1)).timestamp() * 1000)
+
+    def version(kind: str, body: dict[str, Any]) -> int:
+        record = Verified(kind, json.dumps(body).encode(), "k", now)
+        (event,) = connector("youzan").to_events(record, Account("youzan", "demo-apparel", {}))
+        return int(event.data["version"])
+
+    push = "trade_refund_BuyerCreated"
+    for told in (far, later - 1):
+        assert version(push, {"msg": {**about, "version": told, "update_time": local}}) == later - 1
+        assert version(PULLED_REFUND, {**about, "version": told, "modified": local}) == later - 1
+    for kind, body in ((push, {"msg": {**about, "version": far}}), (PULLED_REFUND, {**about, "version": far})):
+        with pytest.raises(ValidationProblem, match="version"):
+            version(kind, body)
 
 
 @pytest.mark.parametrize(
