@@ -4,7 +4,7 @@ A body is one record `{"type": "order", "data": {…}}`, a list of them, or `{"r
 `records` says that they are history. Such a push has the kind `tandem.records`, whatever its account's platform.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +23,10 @@ MOST_RECORDS = 500
 _MEMBERS = {"type", "data"}
 
 
-def parse_records(body: bytes, account: Account, received_at: datetime) -> tuple[list[Origin], bool]:
-    """The records of a body, and whether they are history.
+def parse_records(
+    body: bytes, account: Account, received_at: datetime, accounts: Collection[str] | None = None
+) -> tuple[list[Origin], bool]:
+    """The records of a body, and whether they are history. accounts: see `parse_record`.
 
     :raises ValidationProblem: all or nothing; `errors` names each wrong field by its path, as in
         `records/3/data/paid_minor`.
@@ -44,7 +46,7 @@ def parse_records(body: bytes, account: Account, received_at: datetime) -> tuple
     errors: list[dict[str, str]] = []
     for place, item in enumerate(items):
         try:
-            records.append(_parse(item, account, received_at))
+            records.append(_parse(item, account, received_at, accounts))
         except ProblemError as problem:
             found = problem.problem.as_dict().get("errors", [])
             errors += [{**error, "path": f"records/{place}/{error['path']}".rstrip("/")} for error in found]
@@ -53,9 +55,9 @@ def parse_records(body: bytes, account: Account, received_at: datetime) -> tuple
     return records, past
 
 
-def record_events(push: Verified, account: Account) -> list[Event]:
+def record_events(push: Verified, account: Account, accounts: Collection[str] | None = None) -> list[Event]:
     """The canonical events of a push of kind `tandem.records`; raises ValidationProblem as `parse_records` does."""
-    records, past = parse_records(push.payload, account, push.received_at)
+    records, past = parse_records(push.payload, account, push.received_at, accounts)
     return [announce(record, push.received_at, past=past) for record in records]
 
 
@@ -70,7 +72,7 @@ def handed_in(kind: str, data: dict[str, Any], received_at: datetime, *, past: b
     return Verified(kind=RECORDS_KIND, payload=payload, dedupe_key=key, received_at=received_at)
 
 
-def _parse(item: Any, account: Account, received_at: datetime) -> Origin:
+def _parse(item: Any, account: Account, received_at: datetime, accounts: Collection[str] | None) -> Origin:
     if not isinstance(item, dict):
         raise _refused([{"path": "", **Text("应为对象", "this must be an object").as_dict()}])
     if extra := sorted(set(item) - _MEMBERS):
@@ -81,6 +83,7 @@ def _parse(item: Any, account: Account, received_at: datetime) -> Origin:
         platform=account.platform,
         account=account.slug,
         received_at=received_at,
+        accounts=accounts,
     )
 
 

@@ -85,13 +85,13 @@ class Imports:
         """
         actor.require(Permission.EVENTS_PUBLISH)
         bounds = bounds or ImportBounds()
-        place = await self._place(actor, account_id)
+        place, accounts = await self._place(actor, account_id)
         platform, _, slug = account_id.partition("/")
         self._connectors.for_platform(platform)
         digest = await asyncio.to_thread(_digest, file)
         outcome = ImportOutcome(digest=digest, dry_run=dry_run)
         with open_table(file, mapping) as table:
-            reader = TableReader(mapping, table.columns, platform, slug)
+            reader = TableReader(mapping, table.columns, platform, slug, accounts)
             if not dry_run:
                 await self._audit(actor, "import.begin", place, name, {"digest": digest, "record": mapping.record})
             found = reader.read(table, self._database.clock())
@@ -156,12 +156,14 @@ class Imports:
                 line=line,
             )
 
-    async def _place(self, actor: Actor, account_id: str) -> Placement:
+    async def _place(self, actor: Actor, account_id: str) -> tuple[Placement, frozenset[str]]:
+        """Where the account belongs, and the ids of all accounts."""
         async with UnitOfWork(self._database) as work:
             account = await Accounts(work).require(account_id, actor.scope)
+            accounts = frozenset(await Accounts(work).ids())
         if not account.active:
             raise ConflictProblem(Text(f"账号 {account_id} 已停用", f"The account {account_id} is disconnected"))
-        return Placement(account.unit_path, account.id)
+        return Placement(account.unit_path, account.id), accounts
 
     async def _audit(self, actor: Actor, action: str, place: Placement, name: str, detail: Mapping[str, Any]) -> None:
         async with UnitOfWork(self._database) as work:

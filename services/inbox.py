@@ -363,7 +363,7 @@ class InboxService:
         pushed_by: list[tuple[EventName, int]] = []
         announced: set[tuple[str, str]] = set()
         with times.of("parse"):
-            accounts = await self._reader.accounts(work, [stored.push for stored in waiting])
+            senders = await self._reader.senders(work, [stored.push for stored in waiting])
             for place, stored in enumerate(waiting):
                 if place % _AT_A_STRETCH == 0:
                     # Whoever else works in this process gets a turn.
@@ -372,7 +372,7 @@ class InboxService:
                     aside[stored.id] = stored.reason
                     continue
                 try:
-                    arrived = self._reader.arrivals(stored.push, accounts)
+                    arrived = self._reader.arrivals(stored.push, senders)
                     arrivals += arrived
                     done.append(stored.id)
                     announced.update(self._reader.announced(stored.push))

@@ -1,6 +1,7 @@
 """What a push says: from the platform's words to canonical events."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -21,6 +22,15 @@ from storage.unit_of_work import UnitOfWork
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """Who sent a batch. accounts: by id (`youzan/flagship`). ids: those of all accounts, where records were handed in,
+    which may name keys of another account."""
+
+    accounts: Mapping[str, Account]
+    ids: frozenset[str]
+
+
 class PushReader:
     """Reads pushes by the connectors of their platforms."""
 
@@ -35,13 +45,13 @@ class PushReader:
 
     async def read(self, work: UnitOfWork, push: Push) -> list[Arrival]:
         """What one push says; raises whatever its connector does when it cannot be read."""
-        return self.arrivals(push, await self.accounts(work, [push]))
+        return self.arrivals(push, await self.senders(work, [push]))
 
-    def arrivals(self, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
-        """What a push of one of these accounts says; raises whatever its connector does when it cannot be read."""
-        return [Arrival.of(event, push.received_at) for event in self._events_of(push, accounts)]
+    def arrivals(self, push: Push, senders: Senders) -> list[Arrival]:
+        """What a push of one of these senders says; raises whatever its connector does when it cannot be read."""
+        return [Arrival.of(event, push.received_at) for event in self._events_of(push, senders)]
 
-    def _events_of(self, push: Push, accounts: Mapping[str, Account]) -> list[Event]:
+    def _events_of(self, push: Push, senders: Senders) -> list[Event]:
         verified = Verified(
             kind=push.kind,
             payload=push.payload,
@@ -49,7 +59,7 @@ class PushReader:
             received_at=push.received_at,
             sent_at=push.sent_at,
         )
-        account = accounts[f"{push.platform}/{push.account}"]
+        account = senders.accounts[f"{push.platform}/{push.account}"]
         if push.kind == UNPARSED_KIND:
             return self._events_of_unparsed(verified, account)
         if push.kind == UNREAD_KIND:
@@ -58,7 +68,7 @@ class PushReader:
             return self._events_of_frame(verified, account)
         if push.kind == RECORDS_KIND:
             # Imported for this account: already in our words, whatever its platform's are.
-            return record_events(verified, account)
+            return record_events(verified, account, senders.ids)
         return self._connectors.for_platform(push.platform).to_events(verified, account)
 
     def _events_of_unparsed(self, kept: Verified, account: Account) -> list[Event]:
@@ -72,8 +82,8 @@ class PushReader:
         record = frame_again(connector.channel(account), kept) if isinstance(connector, Listens) else None
         return [] if record is None else connector.to_events(record, account)
 
-    async def accounts(self, work: UnitOfWork, pushes: Sequence[Push]) -> dict[str, Account]:
-        """The accounts of these pushes; one that is gone keeps its name and has no settings.
+    async def senders(self, work: UnitOfWork, pushes: Sequence[Push]) -> Senders:
+        """Whose these pushes are; an account that is gone keeps its name and has no settings.
 
         What came while an account was connected was acknowledged, and is read also when it is connected no more.
         """
@@ -87,4 +97,5 @@ class PushReader:
             except ProblemError as problem:
                 log.warning("push of an account that is not there", account=account_id, reason=str(problem))
             found[account_id] = Account(push[0], push[1], settings)
-        return found
+        named = await Accounts(work).ids() if any(push.kind == RECORDS_KIND for push in pushes) else ()
+        return Senders(found, frozenset(named))

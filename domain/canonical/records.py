@@ -5,7 +5,7 @@ is follows from the account it came in by, so `platform` and `account` may be le
 the change (`occurred_at`, in milliseconds) is the version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -16,9 +16,10 @@ from pydantic import BaseModel, ValidationError
 from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import CartData, ChatData, CouponData, LifeEventData, ScanData, VisitData
-from domain.canonical.orders import LONGEST_ORDER_ID, OrderData, RefundData, ShipmentData
+from domain.canonical.orders import LONGEST_ORDER_ID, Buyer, OrderData, RefundData, ShipmentData
 from domain.canonical.origin import Origin
 from domain.canonical.people import ContactData, FollowerData, MemberData
+from domain.organisation import is_account_id
 from domain.problems import Text, ValidationProblem
 from domain.storable import is_storable
 from domain.validation_texts import explain
@@ -62,9 +63,18 @@ class FieldError(NamedTuple):
         return {"path": self.path, **self.text.as_dict()}
 
 
-def parse_record(kind: Any, data: Any, *, platform: str, account: str, received_at: datetime) -> Origin:
+def parse_record(
+    kind: Any,
+    data: Any,
+    *,
+    platform: str,
+    account: str,
+    received_at: datetime,
+    accounts: Collection[str] | None = None,
+) -> Origin:
     """The canonical record of an account.
 
+    accounts: the ids of all there are, one of which a key of another account has to name; None where nobody knows them.
     :raises ValidationProblem: `errors` names each wrong field: missing, unknown, of the wrong kind, negative, too long,
         or past `received_at`.
     """
@@ -86,7 +96,7 @@ def parse_record(kind: Any, data: Any, *, platform: str, account: str, received_
                 for item in error.errors(include_url=False, include_input=False)
             ]
         else:
-            errors = list(_contradictions(record, received_at))
+            errors = [*_contradictions(record, received_at), *_nobodys_keys(record, accounts)]
             if not errors:
                 return record
     raise _refused(errors)
@@ -191,6 +201,31 @@ def _contradictions(record: Origin, received_at: datetime) -> Iterator[FieldErro
         yield FieldError(
             "data", Text("至少需要一个标识，如 member_id 或 phone", "one key is needed, such as member_id or phone")
         )
+
+
+def _nobodys_keys(record: Origin, accounts: Collection[str] | None) -> Iterator[FieldError]:
+    """Keys of an account that there is not: whoever has one would be a customer that nobody ever meets."""
+    for path, named in _accounts_named(record):
+        if not named or named == record.account_id:
+            continue
+        if not is_account_id(named):
+            text = Text("应为账号，如 wecom/main", "this must be an account such as wecom/main (platform/slug)")
+            yield FieldError(f"data/{path}", text)
+        elif accounts is not None and named not in accounts:
+            text = Text(
+                f"没有账号 {named}：请改为已接入的账号，或先接入它",
+                f"there is no account {named}: name a connected one, or connect it first",
+            )
+            yield FieldError(f"data/{path}", text)
+
+
+def _accounts_named(record: Origin) -> Iterator[tuple[str, str | None]]:
+    for name in ("corp", "openid_scope"):
+        yield name, getattr(record, name, None)
+    buyer = getattr(record, "buyer", None)
+    if isinstance(buyer, Buyer):
+        yield "buyer/openid_scope", buyer.openid_scope
+        yield "buyer/member_scope", buyer.member_scope
 
 
 def _refused(errors: list[FieldError]) -> ValidationProblem:

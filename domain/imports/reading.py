@@ -4,7 +4,7 @@ How new a record of a table is, when no column says it: the minute of its latest
 Platforms count in seconds or finer, so what a platform itself tells is always newer than what an import tells of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,16 +42,24 @@ class _Draft(NamedTuple):
 
 
 class TableReader:
-    """Reads the tables of one account by one mapping.
+    """Reads the tables of one account by one mapping. accounts: the ids of all there are, see `parse_record`.
 
     :raises ValidationProblem: a column that the mapping names is not there; those there are are listed.
     """
 
-    def __init__(self, mapping: ImportMapping, columns: tuple[str, ...], platform: str, account: str) -> None:
+    def __init__(
+        self,
+        mapping: ImportMapping,
+        columns: tuple[str, ...],
+        platform: str,
+        account: str,
+        accounts: Collection[str] | None = None,
+    ) -> None:
         self._mapping = mapping
         self._zone = mapping.zone
         self._platform = platform
         self._account = account
+        self._accounts = accounts
         self._model = RECORD_TYPES[mapping.record]
         self._id = next(name for name in self._model.model_fields if name not in Origin.model_fields)
         self._top = _placed(mapping.fields, self._model, columns)
@@ -139,7 +147,12 @@ class TableReader:
         self._date(data)
         try:
             parse_record(
-                self._mapping.record, data, platform=self._platform, account=self._account, received_at=received_at
+                self._mapping.record,
+                data,
+                platform=self._platform,
+                account=self._account,
+                received_at=received_at,
+                accounts=self._accounts,
             )
         except ProblemError as problem:
             found = problem.problem.as_dict().get("errors", [])

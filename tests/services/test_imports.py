@@ -133,6 +133,18 @@ async def test_who_may_import_and_for_which_account(imports: Imports, database: 
         await run(imports, table(*orders(1)))
 
 
+async def test_a_row_with_a_key_of_an_account_that_is_not_here_is_refused(imports: Imports) -> None:
+    mapping = parse_mapping(
+        b"record: member\nas_of: 2025-03-01T00:00:00+08:00\nfields: {openid: a, openid_scope: b}\n", "members.yaml"
+    )
+    errors: list[RowError] = []
+    file = io.BytesIO(b"a,b\no1,generic/pos\no2,official_account/typo\n")
+    outcome = await imports.run(ADMIN, "generic/pos", mapping, file, "members.csv", errors.append)
+    assert (outcome.new, outcome.refused) == (1, 1)
+    assert [(error.line, error.column) for error in errors] == [(3, "b")]
+    assert "official_account/typo" in errors[0].reason.en
+
+
 async def test_a_list_of_consents_counts_for_whoever_has_the_number(imports: Imports, database: Database) -> None:
     mapping = parse_mapping(
         (

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
@@ -21,7 +21,7 @@ from services import inbox as inboxes
 from services.accounts import PlatformAccounts
 from services.inbox import DEADLY, InboxService
 from services.intake import Arrival
-from services.push_reading import PushReader
+from services.push_reading import PushReader, Senders
 from storage.engine import Database
 from storage.events import Events
 from storage.inbox import Inbox, Push, StoredPush
@@ -247,6 +247,19 @@ async def test_a_record_that_was_handed_in_for_a_shop_is_read_beside_its_pushes(
     assert await _claimed(database) == ["tandem.order.updated"]
 
 
+async def test_a_key_of_an_account_that_is_not_here_makes_no_customer(inbox: InboxService, database: Database) -> None:
+    corp = NewAccount(platform="wecom", slug="main", name="Corp", credentials={})
+    await PlatformAccounts(database).connect(ADMIN, corp)
+    chat = {"message_id": "m1", "direction": "in", "version": 1, "external_userid": "wm1", "corp": "wecom/main"}
+    assert await inbox.accept("generic", "pos", handed_in("chat", chat, RECEIVED))
+    assert await inbox.accept("generic", "pos", handed_in("chat", {**chat, "corp": "wecom/typo"}, RECEIVED))
+    drained = await inbox.drain()
+    assert (drained.read, drained.events, drained.quarantined) == (2, 1, 1)
+    (aside,) = await in_quarantine(database)
+    assert "records/0/data/corp" in str(aside.reason)
+    assert "wecom/typo" in str(aside.reason)
+
+
 async def test_what_came_before_its_account_was_disconnected_is_read_by_its_settings(
     inbox: InboxService, database: Database
 ) -> None:
@@ -273,10 +286,10 @@ async def test_a_push_that_kills_its_readers_goes_to_quarantine_and_takes_no_oth
 ) -> None:
     read, deaths = PushReader.arrivals, 0
 
-    def arrivals(self: PushReader, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
+    def arrivals(self: PushReader, push: Push, senders: Senders) -> list[Arrival]:
         if push.dedupe_key == "push-R150" and deaths < kills:
             raise Killed
-        return read(self, push, accounts)
+        return read(self, push, senders)
 
     monkeypatch.setattr(PushReader, "arrivals", arrivals)
     first = InboxService(database, load_connectors(Catalog()))
@@ -358,7 +371,7 @@ def test_a_push_that_was_kept_unparsed_is_taken_in_once_it_can_be_read() -> None
 
     def read(kind: str, payload: bytes) -> list[str]:
         push = Push("youzan", "shop", "d1", kind, payload, RECEIVED, None)
-        return [each.event.id for each in reader.arrivals(push, {"youzan/shop": shop})]
+        return [each.event.id for each in reader.arrivals(push, Senders({"youzan/shop": shop}, frozenset()))]
 
     found = read(UNPARSED_KIND, json.dumps(body).encode())
     assert found == read(plain.kind, plain.payload) != []

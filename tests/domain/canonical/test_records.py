@@ -96,10 +96,31 @@ def test_another_version_is_another_event_and_history_sets_nothing_in_motion() -
         ({"order_id": ""}, "data/order_id"),
         ({"platform": "taobao"}, "data/platform"),
         ({"version": -1}, "data/version"),
+        ({"buyer": {"openid": "o1", "openid_scope": "the app"}}, "data/buyer/openid_scope"),
+        ({"buyer": {"member_id": "7", "member_scope": "generic"}}, "data/buyer/member_scope"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], path: str) -> None:
     assert wrong("order", {**ORDER, **change}) == [path]
+
+
+def test_a_key_of_another_account_names_one_that_there_is() -> None:
+    chat = {**LEAST["chat"], "version": 1, "external_userid": "wm1"}
+    member = {"openid": "o1", "version": 1}
+    known = {"wecom/main", "official_account/main"}
+
+    def keys(kind: str, data: dict[str, Any]) -> list[str]:
+        told = parse_record(kind, data, platform="generic", account="pos", received_at=NOW, accounts=known)
+        return [key.scope for key in keys_of(told)]
+
+    assert keys("chat", {**chat, "corp": "wecom/main"}) == ["wecom/main"]
+    assert keys("member", {**member, "openid_scope": "official_account/main"}) == ["official_account/main"]
+    assert keys("chat", chat) == keys("chat", {**chat, "corp": "generic/pos"}) == ["generic/pos"]
+    with pytest.raises(ValidationProblem, match=r"data/corp.*wecom/typo"):
+        keys("chat", {**chat, "corp": "wecom/typo"})
+    with pytest.raises(ValidationProblem, match="data/openid_scope"):
+        keys("member", {**member, "openid_scope": "official_account/typo"})
+    assert wrong("chat", {**chat, "corp": "ww0123456789"}) == ["data/corp"]
 
 
 @pytest.mark.parametrize("kind", ["orders", None, 7, ["order"]])
