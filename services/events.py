@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from domain.access import Actor, Permission
-from domain.events import Event
+from domain.canonical.records import FUTURE_TOLERANCE
+from domain.customers.records import record_of
+from domain.events import Event, rfc3339
 from domain.ids import canonical_json
 from domain.problems import Text, ValidationProblem
 from domain.publishing import require_right_to_publish
@@ -46,6 +49,7 @@ class EventService:
         nothing.
 
         :raises AuthorizationProblem: one of them speaks for an account outside the scope; none is stored.
+        :raises ValidationProblem: one of them says that it is a platform's record, and is none.
         """
         actor.require(Permission.EVENTS_PUBLISH)
         _check(events)
@@ -53,6 +57,7 @@ class EventService:
             places = await Placements(work).of_sources({event.source for event in events})
             for event in events:
                 require_right_to_publish(actor, event, places.get(event.source))
+                _check_record(event, work.now)
             new = await Events(work).add(events, actor.scope)
             types = sorted({event.type for event in events})
             await AuditLog(work).record(actor, "event.publish", "events", {"new": new, "types": types[:20]})
@@ -104,6 +109,24 @@ def _check(events: Sequence[Event]) -> None:
                     f"The event {event.id} is larger than {LARGEST_EVENT_BYTES} bytes; put ids into its data",
                 )
             )
+
+
+def _check_record(event: Event, now: datetime) -> None:
+    """Flows and subscribers act on a platform's word: what is told in its name is held to what a push is held to."""
+    try:
+        record = record_of(event, now)
+    except ValidationProblem as problem:
+        raise ValidationProblem.of(problem.problem.model_copy(update={"event": event.id})) from None
+    if record is not None and event.time is not None and event.time > now + FUTURE_TOLERANCE:
+        raise ValidationProblem(
+            Text(
+                f"事件 {event.type} 的 time 为 {rfc3339(event.time)}，晚于收到的时间",
+                f"The time of a {event.type} is {rfc3339(event.time)}, after it came in",
+            ),
+            field="time",
+            event=event.id,
+            retryable=False,
+        )
 
 
 def _check_names(event: Event) -> None:

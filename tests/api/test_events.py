@@ -42,6 +42,27 @@ async def test_a_structured_event_is_stored_once(house: House) -> None:
     assert stored.model_extra == {"traceparent": "00-1"}
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"paid_minor": -1}, "paid_minor"),
+        ({"paid_at": "2099-01-01T00:00:00Z"}, "paid_at"),
+        ({"status": "abducted"}, "status"),
+        ({"order_id": None}, "order_id"),
+    ],
+)
+async def test_what_is_told_in_a_platforms_name_is_a_whole_record(
+    house: House, change: dict[str, Any], field: str
+) -> None:
+    order = {"platform": "generic", "account": "pos", "version": 1, "order_id": "S1", "status": "paid"}
+    told = _event(f"o-{field}", type="tandem.order.paid", subject="order:S1", data={**order, "paid_minor": 9900})
+    wrong = await _send(house, {**told, "data": {**told["data"], **change}})
+    assert (wrong.status_code, problem(wrong)["field"], problem(wrong)["event"]) == (400, field, told["id"])
+    ahead = await _send(house, {**told, "time": "2099-01-01T00:00:00Z"})
+    assert (ahead.status_code, problem(ahead)["field"]) == (400, "time")
+    assert (await _send(house, told)).json() == {"received": 1, "new": 1}
+
+
 async def test_a_batch_is_stored_as_a_whole_or_not_at_all(house: House) -> None:
     good = await _send(house, [_event("b-1"), _event("b-2"), _event("b-1")], BATCH)
     assert good.json() == {"received": 3, "new": 2}

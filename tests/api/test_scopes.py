@@ -193,7 +193,7 @@ async def test_a_batch_with_one_event_out_of_scope_is_refused_as_a_whole(town: H
 
 
 async def test_the_word_of_a_platform_is_about_the_account_of_its_source(town: House) -> None:
-    refund = {"platform": "youzan", "refund_id": "1"}
+    refund = {"platform": "youzan", "refund_id": "1", "order_id": "E1", "status": "requested", "version": 1}
     forged = _event("f-1", "/youzan/east-shop", "tandem.refund.created", **refund, account="west-shop")
     refused = await _publish(town, "branch", forged)
     assert (refused.status_code, problem(refused)["rule"]) == (403, "data-scope")

@@ -39,6 +39,7 @@ from services.schedules import ScheduleService
 from services.unreconciled import Unreconciled
 from storage.definitions import Definitions
 from storage.engine import Database
+from storage.events import Events
 from storage.paging import PageRequest
 from storage.runs import RunFilter, Runs
 from storage.unit_of_work import UnitOfWork
@@ -95,9 +96,14 @@ class House:
             if version.kind == "flow" and release:
                 await self.releases.release(ADMIN, version.namespace, version.name, version.version, 100)
 
+    async def tell(self, *events: Event) -> None:
+        """Store events as platforms tell them."""
+        async with UnitOfWork(self.database) as work:
+            await Events(work).add(events)
+
     async def emit(self, *events: Event) -> None:
-        """Publish events and dispatch everything that is due."""
-        await self.events.publish(ADMIN, list(events))
+        """Tell events and dispatch everything that is due."""
+        await self.tell(*events)
         while (await self.dispatcher.drain()).dispatched:
             pass
 

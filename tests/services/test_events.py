@@ -195,13 +195,8 @@ schedule:
 """,
     )
     await house.publish(REFUND, picky)
-    await house.events.publish(
-        ADMIN,
-        [
-            an_event("bad", "tandem.refund.created", "refund:1", amount_minor=500, refund_id="1"),
-            an_event("fine", "shop.unknown"),
-        ],
-    )
+    bad = an_event("bad", "tandem.refund.created", "refund:1", amount_minor=500, refund_id="1")
+    await house.tell(bad, an_event("fine", "shop.unknown"))
     rounds = [await house.dispatcher.drain() for _ in range(7)]
     assert (rounds[0].dispatched, rounds[0].retried) == (1, 1)
     assert sum(each.parked for each in rounds) == 1
@@ -233,12 +228,11 @@ async def test_while_temporal_is_away_events_wait_and_are_never_parked(house: Ho
 
 async def test_several_dispatchers_share_the_work(house: House) -> None:
     await house.publish(REFUND)
-    await house.events.publish(
-        ADMIN,
-        [
+    await house.tell(
+        *(
             an_event(f"e{number}", "tandem.refund.created", f"refund:{number}", refund_id="1", amount_minor=500)
             for number in range(60)
-        ],
+        )
     )
     others = [EventDispatcher(house.database, house.orchestrator, house.starter) for _ in range(3)]
     rounds = await asyncio.gather(*(each.drain(20) for each in others))
@@ -295,6 +289,7 @@ def _eastern(identity: str, kind: str, subject: str | None = None, **data: Any) 
     return an_event(identity, kind, subject, **data).model_copy(update={"source": "/youzan/east"})
 
 
+RECORD: dict[str, Any] = {"version": 1, "refund_id": "R1", "order_id": "E1", "status": "requested", "amount_minor": 500}
 PLACES = {
     "here": Placement("/east/", "youzan/east"),
     "elsewhere": Placement("/west/", "youzan/west"),
@@ -330,7 +325,7 @@ async def test_what_is_published_with_a_narrow_scope_reaches_no_run_outside(
 async def test_what_is_published_with_a_narrow_scope_starts_runs_in_its_place(house: House) -> None:
     await house.publish(REFUND)
     publisher = (await _regions(house))["branch"]
-    facts = {"platform": "youzan", "account": "east", "refund_id": "R1", "amount_minor": 500}
+    facts = {"platform": "youzan", "account": "east", **RECORD}
     event = _eastern("e1", "tandem.refund.created", "refund:R1", **facts)
     with pytest.raises(AuthorizationProblem, match="must name the account"):
         await house.events.publish(publisher, [event.model_copy(update={"data": {**facts, "account": "west"}})])
@@ -345,7 +340,7 @@ async def test_what_is_published_with_a_narrow_scope_starts_runs_in_its_place(ho
 async def test_an_account_that_moved_takes_its_published_events_with_it(house: House) -> None:
     await house.publish(REFUND)
     publisher = (await _regions(house))["branch"]
-    event = _eastern("e1", "tandem.refund.created", platform="youzan", account="east", amount_minor=500)
+    event = _eastern("e1", "tandem.refund.created", platform="youzan", account="east", **RECORD)
     await house.events.publish(publisher, [event])
     async with UnitOfWork(house.database) as work:
         await work.session.execute(text("UPDATE accounts SET unit_path = '/west/' WHERE slug = 'east'"))

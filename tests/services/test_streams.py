@@ -20,7 +20,6 @@ from domain.catalog import CATALOG
 from domain.events import Event
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
 from domain.subscriptions import NewSubscription, Start, outgoing
-from services.events import EventService
 from services.streams import LEASE, StreamDelivery
 from services.subscriptions import SubscriptionService
 from storage.engine import Database
@@ -112,7 +111,8 @@ class Stage:
         return found
 
     async def publish(self, *events: Event) -> None:
-        await EventService(self.database).publish(ADMIN, events)
+        async with UnitOfWork(self.database) as work:
+            await Events(work).add(events)
 
 
 @pytest.fixture
