@@ -2,7 +2,6 @@
 neighbour, and never our fault."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +18,7 @@ from simulator.entities import Push
 from simulator.platforms.base import PushRequest
 from storage.unit_of_work import UnitOfWork
 from tests.api.bad_pushes import ISO, NEW, STATES, WIRES, Json, Teller
+from tests.api.hostile_pushes import HOSTILE, MAY_REFUSE, NO_TEXT, SIGNED, TOO_LARGE, signed_body
 from tests.api.house import METRICS_TOKEN, SYSTEM, House
 from tests.connectors.cases import PUSHING
 from tests.connectors.harness import NOT_SETTINGS
@@ -80,7 +80,9 @@ async def _post(house: House, platform: str, account: str, request: PushRequest)
 async def _since(house: House, last: int) -> list[tuple[str, str | None]]:
     """State and reason of every push that came after one."""
     async with UnitOfWork(house.database) as work:
-        found = await work.session.execute(text("SELECT state, reason FROM inbox WHERE id > :last"), {"last": last})
+        found = await work.session.execute(
+            text("SELECT state, reason FROM inbox WHERE id > :last ORDER BY id"), {"last": last}
+        )
         return [(row.state, row.reason) for row in found]
 
 
@@ -140,20 +142,6 @@ async def test_a_state_that_is_new_is_set_aside_by_its_word_and_its_neighbour_la
     assert NEW in str(spoiled[1])
 
 
-HOSTILE: Mapping[str, bytes] = {
-    "nothing": b"",
-    "a document type": b'<!DOCTYPE x [<!ENTITY a "b">]><xml><Encrypt>&a;</Encrypt></xml>',
-    "an outside entity": b'<!DOCTYPE x SYSTEM "http://203.0.113.1/x"><xml><Encrypt>a</Encrypt></xml>',
-    "many entities": b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><xml>&b;</xml>',
-    "GB 18030": '{"msg":"中文"}'.encode("gb18030"),
-    "UTF-16": '{"msg":"中文"}'.encode("utf-16"),
-    "deep JSON": b"[" * 100_000,
-    "deep XML": b"<a>" * 100_000,
-    "deep, and whole": b'{"a":' * 200 + b"1" + b"}" * 200,
-    "half a surrogate": b'{"msg_id": "\\ud800"}',
-    "a huge number": b'{"version": 1e99999999999999999999}',
-    "one megabyte and a byte": b"x" * 1_048_577,
-}
 ADDRESSES = [
     *(
         f"/hooks/{platform}/demo-{platform.replace('_', '-')}"
@@ -177,6 +165,25 @@ async def test_what_cannot_be_read_is_refused_at_every_address(house: House, tel
         assert answer.content, name
     assert await _since(house, last) == []
     assert await _refused(house, platform) == before + len(HOSTILE)
+
+
+@pytest.mark.parametrize("platform", SIGNED)
+async def test_what_cannot_be_read_is_set_aside_once_it_is_signed(house: House, teller: Teller, platform: str) -> None:
+    account = teller.genuine(platform).account
+    kept: list[str] = []
+    last, before = await _last(house), await _refused(house, platform)
+    for name, body in HOSTILE.items():
+        status = await _post(house, platform, account, signed_body(teller, platform, body))
+        may_be_refused = platform in MAY_REFUSE or name in (TOO_LARGE, *(NO_TEXT if platform == "erp" else ()))
+        assert status == 200 or (may_be_refused and 400 <= status < 500), f"{name}: {status}"
+        kept += (name,) if status == 200 else ()
+    assert await _arrives(house, teller, teller.genuine(platform)) == 200
+    await house.deps.inbox.drain()
+    *aside, neighbour = await _since(house, last)
+    assert neighbour[0] == "done"
+    assert [state for state, _ in aside] == ["quarantined"] * len(kept), dict(zip(kept, aside, strict=False))
+    assert all(reason for _, reason in aside)
+    assert await _refused(house, platform) == before + len(HOSTILE) - len(kept)
 
 
 STRANGERS = sorted(case.platform for case, pushes in PUSHING if pushes.stranger)
