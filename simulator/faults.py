@@ -43,7 +43,8 @@ class Fault(StrEnum):
     DOWN = "down"
     """The platform is away: requests are answered 503, open channels are cut, pushes wait until it is back."""
     SHIFT_PAGE = "shift_page"
-    """After the answer an order of the account is placed and another moves on, so that the next page has shifted."""
+    """After the answer an order of the account is placed and another moves on, so that the next page has shifted. It
+    strikes accounts that sell goods."""
     CLOCK_SKEW = "clock_skew"
     """The platform's clock is `seconds` ahead (or, negative, behind), as long as the rule stands."""
     KILLED_ACCESS = "token_dies"
@@ -105,6 +106,8 @@ class FaultRule(BaseModel):
         if self.fault is Fault.CLOCK_SKEW:
             if not self.seconds:
                 raise ValueError("clock_skew needs seconds: how far the platform's clock is ahead, or negative, behind")
+            if self.match != Match(platform=self.match.platform):
+                raise ValueError("clock_skew matches by platform alone: one platform has one clock for all accounts")
         elif self.seconds is not None and not 0 <= self.seconds <= 3600:
             raise ValueError(f"{self.fault} takes 0 to 3600 seconds")
         return self
@@ -148,10 +151,13 @@ class FaultBook:
         self._rules = [rule for rule in self._rules if rule.id != rule_id]
         return len(self._rules) < before
 
-    def for_request(self, platform: str, account: str, api: str) -> FaultRule | None:
-        """The first request rule that hits, if any."""
+    def for_request(
+        self, platform: str, account: str, api: str, without: frozenset[Fault] = frozenset()
+    ) -> FaultRule | None:
+        """The first request rule that hits, if any. without: faults that cannot strike this account."""
+        spared = PUSH_FAULTS | STANDING | without
         for rule in self._rules:
-            if rule.fault not in PUSH_FAULTS | STANDING and self._hits(rule, platform, account, api, "request"):
+            if rule.fault not in spared and self._hits(rule, platform, account, api, "request"):
                 return rule
         return None
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.faults import Fault, FaultBook, FaultRule
 from simulator.platforms.base import Incoming, Json, PlatformBase
-from simulator.stirring import stir
+from simulator.stirring import sells, stir
 from simulator.world import World
 
 SCOPES = frozenset({"http", "websocket"})
@@ -44,7 +44,8 @@ class FaultGate:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         incoming = Incoming(rest, _query(scope), headers, body)
         api, account = platform.api_of(incoming), platform.account_of(incoming)
-        rule = self._book.for_request(prefix, account, api) if api is not None else None
+        without = frozenset() if sells(self._world, account) else frozenset({Fault.SHIFT_PAGE})
+        rule = self._book.for_request(prefix, account, api, without) if api is not None else None
         receive = _replayed(body, receive)
         if rule is None:
             await self._app(scope, receive, send)

@@ -71,6 +71,16 @@ async def test_a_page_shifts_while_it_is_read(sim: Sim) -> None:
     assert numbers(await page(1))[1:] == numbers(first)[:-1]
 
 
+async def test_a_page_that_cannot_shift_is_not_struck(sim: Sim) -> None:
+    corp = (await sim.admin("GET", "/truth/identities", params={"kind": "external_userid", "limit": 1}))["rows"][0]
+    await put(sim, {"fault": "shift_page", "times": 1}, {"fault": "busy"})
+    asked = {"external_userid": corp["value"], "access_token": "none"}
+    answer = (await sim.http.get("/wecom/cgi-bin/externalcontact/get", params=asked)).json()
+    assert answer["errcode"] == -1
+    shifts, busy = (await sim.admin("GET", "/faults"))["rules"]
+    assert (shifts["hit"], busy["hit"]) == (0, 1)
+
+
 async def test_a_clock_that_is_wrong_stamps_pushes_wrong(pushed: tuple[Sim, Receiver]) -> None:
     sim, receiver = pushed
     await put(sim, {"match": {"platform": "wecom"}, "fault": "clock_skew", "seconds": -900})
@@ -91,7 +101,8 @@ async def test_a_clock_that_is_wrong_stamps_pushes_wrong(pushed: tuple[Sim, Rece
 
 
 async def test_rules_say_what_they_cannot_mean(sim: Sim) -> None:
-    for rule in ({"fault": "slow", "seconds": -1}, {"fault": "clock_skew"}, {"fault": "down", "for_s": 0}):
+    of_one = {"match": {"platform": "youzan", "account": "demo-apparel"}, "fault": "clock_skew", "seconds": 60}
+    for rule in ({"fault": "slow", "seconds": -1}, {"fault": "clock_skew"}, {"fault": "down", "for_s": 0}, of_one):
         assert (await sim.http.put("/_sim/faults", json={"rules": [rule]})).status_code == 422
 
 
