@@ -149,7 +149,7 @@ async def test_streams_go_out_in_a_worker_and_go_on_in_the_next_one(database_url
         )
         try:
             for ids in (("a", "b"), ("c", "d")):
-                await house.events.publish(ADMIN, [an_event(id_) for id_ in ids])
+                await house.tell(*(an_event(id_) for id_ in ids))
                 async with _streaming(house):
                     # A worker that lost its word with the server while it stopped is missed after eight seconds.
                     await eventually(partial(_has, receiver, ids[-1]), seconds=60)
