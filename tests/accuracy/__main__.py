@@ -31,6 +31,7 @@ from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.accuracy import truth
 from tests.accuracy.faults import FAULTS
+from tests.accuracy.refunds import Refunds, compare_refunds, held_refunds
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 from tests.chaos.house import House, HouseProblem
 from tests.chaos.table import table
@@ -47,6 +48,7 @@ class Findings:
     """What was found at one moment."""
 
     accuracy: dict[str, truth.Accuracy]
+    refunds: dict[str, Refunds]
     people: truth.People
     inflow: dict[str, Inflow]
     complaints: list[str]
@@ -87,6 +89,7 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
             pushes = (await simulator.get("/_sim/state")).json()["pushes"]
         await database.close()
     _show(found.accuracy, found.inflow)
+    _show_refunds(found.refunds)
     print(f"\npushes at the simulator: {pushes}")
     for rule in rules:
         print(f"  {rule['fault']} {rule['match']['platform']}: {rule['hit']}")
@@ -139,9 +142,20 @@ async def _compare(
         by_platform[row["platform"]].append(row)
     accuracy = {name: truth.compare_orders(each, held, owners, now) for name, each in by_platform.items()}
     people = truth.compare_people(identities, customer, rows, now)
+    refunds = await _refunds(simulator, database, now)
     inflow = await _inflow(house, database)
-    said = complaints(accuracy, truth.phantoms(rows, held), people, inflow, rules)
-    return Findings(accuracy, people, inflow, said)
+    said = complaints(accuracy, truth.phantoms(rows, held), people, inflow, rules, refunds=refunds)
+    return Findings(accuracy, refunds, people, inflow, said)
+
+
+async def _refunds(simulator: httpx.AsyncClient, database: Database, now: datetime) -> dict[str, Refunds]:
+    """By platform."""
+    true, stored = defaultdict(list), defaultdict(list)
+    async for row in truth.pages(simulator, "refunds"):
+        true[row["platform"]].append(row)
+    for each in await held_refunds(database):
+        stored[each.account.partition("/")[0]].append(each)
+    return {name: compare_refunds(true[name], stored[name], now) for name in sorted(true.keys() | stored.keys())}
 
 
 async def _pull_everything(settings: Settings, database: Database) -> None:
@@ -225,6 +239,18 @@ def _show(accuracy: Mapping[str, truth.Accuracy], inflow: Mapping[str, Inflow]) 
     print("duplicates: pushes dropped because they were here before; refused: pushes that were not the platform's")
     print("out of reach: further back than the platform's lists, or never paid at Pinduoduo, which shows only what was")
     for platform, found in sorted(accuracy.items()):
+        for line in found.wrong:
+            print(f"  {platform} {line}")
+
+
+def _show_refunds(refunds: Mapping[str, Refunds]) -> None:
+    rows = []
+    for platform, found in refunds.items():
+        right = (found.here, found.amount, found.status, found.order)
+        share = [f"{part / found.true:.2%}" if found.true else "–" for part in right]
+        rows.append([platform, found.true, found.out_of_reach, *share])
+    print(table(["platform", "true refunds", "out of reach", "here", "amounts", "statuses", "orders"], rows))
+    for platform, found in refunds.items():
         for line in found.wrong:
             print(f"  {platform} {line}")
 

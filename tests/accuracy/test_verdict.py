@@ -8,6 +8,7 @@ import pytest
 
 from simulator.faults import Fault, FaultRule
 from tests.accuracy.faults import FAULTS, NEEDS_A_PERSON
+from tests.accuracy.refunds import HeldRefund, compare_refunds
 from tests.accuracy.truth import Held, Key, compare_orders, compare_people, owners, phantoms
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 
@@ -29,6 +30,21 @@ def order(number: str, person: str, *, paid: bool = True) -> dict[str, Any]:
     }
 
 
+def refund(number: str, platform: str = "youzan", **more: Any) -> dict[str, Any]:
+    return {
+        "refund_id": number,
+        "order_id": "E1",
+        "platform": platform,
+        "account": "demo-apparel",
+        "status": "refunded",
+        "amount_minor": 900,
+        "returns_goods": True,
+        "created_at": "2026-10-01T00:00:00.000Z",
+        "modified_at": "2026-10-02T00:00:00.000Z",
+        **more,
+    }
+
+
 def key(kind: str, value: str, person: str, scope: str = "") -> dict[str, Any]:
     platform, _, account = scope.partition("/")
     shown = {"platform": platform, "account": account, "kind": kind, "scope": scope, "value": value}
@@ -45,6 +61,8 @@ KEYS = (
     key("buyer", "buyer-bob", "bob", "youzan"),
 )
 HELD = (Held(SHOP, "E1", 9900, "paid", 1), Held(SHOP, "E2", 9900, "paid", 2), Held(SHOP, "E3", None, "unpaid", 2))
+REFUNDS = (refund("R1"), refund("R2", status="return_refused"))
+HELD_REFUNDS = (HeldRefund(SHOP, "R1", "E1", 900, "refunded"), HeldRefund(SHOP, "R2", "E1", 900, "return_refused"))
 CUSTOMERS: Mapping[Key, int] = {
     (row["kind"], row["scope"], row["value"]): 1 if row["person"] == "ann" else 2 for row in KEYS
 }
@@ -58,11 +76,15 @@ def judged(
     quarantined: int = 0,
     refused: int = 0,
     faults: Sequence[Mapping[str, Any]] = (),
+    refunds: Sequence[Mapping[str, Any]] = REFUNDS,
+    held_refunds: Sequence[HeldRefund] = HELD_REFUNDS,
 ) -> str:
     accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), NOW)}
     people = compare_people(keys, customers, rows, NOW)
     inflow = {"youzan": Inflow(10, quarantined, 10, 0, refused)}
-    return "\n".join(complaints(accuracy, phantoms(rows, held), people, inflow, faults))
+    given_back = {"youzan": compare_refunds(refunds, held_refunds, NOW)}
+    said = complaints(accuracy, phantoms(rows, held), people, inflow, faults, refunds=given_back)
+    return "\n".join(said)
 
 
 def test_what_is_all_right_is_not_complained_of() -> None:
@@ -84,6 +106,34 @@ def test_what_is_all_right_is_not_complained_of() -> None:
 )
 def test_an_order_that_is_lost_doubled_made_up_or_wrong_is_a_complaint(held: Sequence[Held], said: str) -> None:
     assert said in judged(held=held)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (HELD_REFUNDS[1:], "1 of 2 refunds are here"),
+        ((*HELD_REFUNDS, HELD_REFUNDS[0]), "in no truth, or stored twice: youzan/demo-apparel R1"),
+        ((*HELD_REFUNDS, HeldRefund(SHOP, "R9", "E1", 1, "refunded")), "stored twice: youzan/demo-apparel R9"),
+        ((HELD_REFUNDS[0]._replace(amount_minor=899), HELD_REFUNDS[1]), "1 of 2 refunds have the right amount"),
+        ((HELD_REFUNDS[0]._replace(amount_minor=None), HELD_REFUNDS[1]), "1 of 2 refunds have the right amount"),
+        ((HELD_REFUNDS[0]._replace(status="requested"), HELD_REFUNDS[1]), "1 of 2 refunds have the right status"),
+        ((HELD_REFUNDS[0], HELD_REFUNDS[1]._replace(status="refused")), "1 of 2 refunds have the right status"),
+        ((HELD_REFUNDS[0]._replace(order_id="E2"), HELD_REFUNDS[1]), "1 of 2 refunds hang on the right order"),
+    ],
+)
+def test_a_refund_that_is_lost_doubled_made_up_or_wrong_is_a_complaint(held: Sequence[HeldRefund], said: str) -> None:
+    assert said in judged(held_refunds=held)
+
+
+def test_what_jd_does_not_tell_of_goods_that_come_back_is_no_fault() -> None:
+    asked = refund("7", "jd", status="return_refused")
+    held = [HeldRefund("jd/demo-apparel", "afs-7", "E1", None, "refused")]
+    assert compare_refunds([asked], held, NOW).wrong == []
+    paid = compare_refunds([refund("7", "jd")], [held[0]._replace(status="refunded")], NOW)
+    assert (paid.here, paid.amount) == (1, 0)
+    old = {"created_at": "2025-10-01T00:00:00.000Z", "modified_at": "2025-10-02T00:00:00.000Z"}
+    gone = compare_refunds([refund("7", "jd", **old)], [], NOW)
+    assert (gone.true, gone.out_of_reach) == (0, 1)
 
 
 def test_keys_that_are_not_here_count_as_not_joined() -> None:
@@ -120,6 +170,7 @@ def test_two_people_taken_for_one_and_one_for_two_are_complaints() -> None:
 
 def test_a_truth_without_anything_in_it_is_a_complaint() -> None:
     assert "the truth has no order" in judged(held=(), rows=())
+    assert "the truth has no refund" in judged(refunds=(), held_refunds=())
     assert "nothing was measured" in judged(keys=())
     assert "nothing was measured" in judged(customers={})
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.accuracy.refunds import Refunds
 from tests.accuracy.truth import Accuracy, People
 
 PRECISION_LEAST = 1.0
@@ -43,6 +44,8 @@ def complaints(
     people: People,
     inflow: Mapping[str, Inflow],
     faults: Iterable[Mapping[str, Any]] = (),
+    *,
+    refunds: Mapping[str, Refunds],
 ) -> list[str]:
     """Everything for which a run fails.
 
@@ -51,6 +54,7 @@ def complaints(
     rules = list(faults)
     return [
         *_of_orders(accuracy, phantoms),
+        *_of_refunds(refunds),
         *_of_people(people),
         *(
             f"{name}: {each.quarantined} genuine records are in quarantine"
@@ -88,6 +92,23 @@ def _of_orders(accuracy: Mapping[str, Accuracy], phantoms: Sequence[str]) -> lis
                 said.append(f"{platform}: {right} of {found.true} orders {what}")
     if phantoms:
         said.append(f"{len(phantoms)} stored orders are in no truth, or stored twice: {', '.join(phantoms[:5])}")
+    return said
+
+
+def _of_refunds(refunds: Mapping[str, Refunds]) -> list[str]:
+    said = [] if any(each.true for each in refunds.values()) else ["the truth has no refund: nothing was measured"]
+    for platform, found in refunds.items():
+        for what, right in (
+            ("are here", found.here),
+            ("have the right amount", found.amount),
+            ("have the right status", found.status),
+            ("hang on the right order", found.order),
+        ):
+            if right != found.true:
+                said.append(f"{platform}: {right} of {found.true} refunds {what}")
+        if found.made_up:
+            shown = ", ".join(found.made_up[:5])
+            said.append(f"{len(found.made_up)} stored refunds are in no truth, or stored twice: {shown}")
     return said
 
 
