@@ -21,7 +21,8 @@ from connectors.webhooks import Refusal, Verified
 from connectors.websocket import host_of, open_websocket
 from domain.problems import ProblemError
 from services.connections import Connections
-from services.inbox import AccountFullProblem, InboxService
+from services.inbox import InboxService
+from services.inbox_bounds import AccountFullProblem
 from storage.accounts import Accounts
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork

@@ -27,7 +27,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
-from domain.problems import ConfigurationProblem, ProblemError, Text, UnavailableProblem
+from domain.problems import ConfigurationProblem, ProblemError, UnavailableProblem
+from services.inbox_bounds import MOST_QUARANTINED, InboxBounds
 from services.intake import MOST_MET, Arrival, EventName, Intake
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
@@ -44,12 +45,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
-MOST_WAITING = 5_000_000
-"""Pushes that may wait: a day of promotions many times over. More are refused, and the platforms send them again."""
-MOST_QUARANTINED = 100_000
-"""Pushes of one account that may be in quarantine, unless the settings say otherwise. None of them is ever given up for
-another: beyond that the account's pushes are refused, and its platform sends them again or is read again."""
-_LOOKS_EVERY_S = 10.0
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
 _MOST_LOOKS = 20
@@ -94,10 +89,6 @@ class InboxDrained:
         )
 
 
-class AccountFullProblem(UnavailableProblem):
-    """Nothing more is taken of one account: too many of its pushes are in quarantine. Others' are taken."""
-
-
 class InboxService:
     def __init__(
         self,
@@ -108,15 +99,13 @@ class InboxService:
         most_quarantined: int = MOST_QUARANTINED,
     ) -> None:
         self._database = database
-        self._most_quarantined = most_quarantined
-        self._full_accounts: frozenset[tuple[str, str]] = frozenset()
+        self._bounds = InboxBounds(database, most_quarantined)
         self._reader = PushReader(connectors)
         self._platforms = tuple(connectors)
         self._intake = intake or Intake()
         self._told: set[OrderName] = set()
         self._looks_back_at = 0.0
         self._may_know_keys = True
-        self._is_full, self._measured_at = False, -_LOOKS_EVERY_S
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
         self._by_age_until = 0.0
@@ -132,7 +121,7 @@ class InboxService:
 
         :raises UnavailableProblem: it was not stored; the platform should send it again.
         """
-        await self._refuse_when_full(platform, account)
+        await self._bounds.refuse_when_full(platform, account)
         pushes = [
             Push(
                 platform=platform,
@@ -151,34 +140,6 @@ class InboxService:
                 if self._reader.announced(push):
                     await Inbox(work).wait_again(push)
             return is_new
-
-    async def _refuse_when_full(self, platform: str, account: str) -> None:
-        if time.monotonic() >= self._measured_at + _LOOKS_EVERY_S:
-            self._measured_at = time.monotonic()
-            async with UnitOfWork(self._database) as work:
-                self._is_full = await Inbox(work).is_fuller_than(MOST_WAITING)
-                self._full_accounts = await Quarantine(work).full(self._most_quarantined)
-            for full in sorted(self._full_accounts):
-                log.error("quarantine is full, pushes are refused", account="/".join(full), most=self._most_quarantined)
-        if self._is_full:
-            raise UnavailableProblem(
-                Text(
-                    f"收件箱中等待处理的推送超过 {MOST_WAITING} 条，请稍后重发",
-                    f"More than {MOST_WAITING:,} pushes wait to be read; send it again later",
-                ),
-                retry_after_s=60,
-            )
-
-        if (platform, account) in self._full_accounts:
-            raise AccountFullProblem(
-                Text(
-                    f"{platform}/{account} 的隔离推送已达 {self._most_quarantined} 条，暂不接收新推送；"
-                    "请查看 tandem quarantine groups，排除原因后重新解析或搁置",
-                    f"{self._most_quarantined:,} pushes of {platform}/{account} are in quarantine, so that no more are "
-                    "taken: see tandem quarantine groups, and read them again or put them away",
-                ),
-                retry_after_s=60,
-            )
 
     async def wait_for_work(self, timeout_s: float) -> bool:
         """True as soon as a push waits, False when the time was up first. Raises UnavailableProblem."""

@@ -17,7 +17,7 @@ from connectors.webhooks import UNPARSED_KIND, Verified, WebhookRequest
 from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.problems import UnavailableProblem, ValidationProblem
-from services import inbox as inboxes
+from services import inbox_bounds
 from services.accounts import PlatformAccounts
 from services.inbox import DEADLY, InboxService
 from services.intake import Arrival
@@ -164,8 +164,8 @@ def an_order_push(order_id: str) -> Verified:
 async def test_an_inbox_that_is_full_takes_no_more_until_it_was_read(
     inbox: InboxService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inboxes, "MOST_WAITING", 2)
-    monkeypatch.setattr(inboxes, "_LOOKS_EVERY_S", 0.0)
+    monkeypatch.setattr(inbox_bounds, "MOST_WAITING", 2)
+    monkeypatch.setattr(inbox_bounds, "_LOOKS_EVERY_S", 0.0)
     for number in range(3):
         assert await inbox.accept("youzan", "shop", an_order_push(f"E{number}"))
     with pytest.raises(UnavailableProblem, match="send it again later"):
@@ -177,7 +177,7 @@ async def test_an_inbox_that_is_full_takes_no_more_until_it_was_read(
 async def test_an_account_whose_quarantine_is_full_is_refused_and_loses_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inboxes, "_LOOKS_EVERY_S", 0.0)
+    monkeypatch.setattr(inbox_bounds, "_LOOKS_EVERY_S", 0.0)
     inbox = InboxService(database, load_connectors(Catalog()), most_quarantined=2)
     for number in range(2):
         await inbox.accept("youzan", "shop", a_refund_push(f"R{number}", refunded_fee="much"))

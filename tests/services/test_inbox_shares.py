@@ -1,7 +1,6 @@
 """A long queue of one platform or shop delays nobody else's pushes, and of one thing nothing is read too early."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -10,14 +9,13 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from connectors.accounts import Account
 from connectors.canonical_records import handed_in
 from connectors.loading import load_connectors
 from domain.calls import Catalog
 from services import inbox as inboxes
 from services.inbox import DEADLY, InboxService
 from services.intake import Arrival
-from services.push_reading import PushReader
+from services.push_reading import PushReader, Senders
 from storage.engine import Database
 from storage.inbox import Inbox, Push
 from storage.unit_of_work import UnitOfWork
@@ -100,10 +98,10 @@ async def test_a_push_that_ends_processes_is_found_however_many_stand_before_it(
 ) -> None:
     read, deaths = PushReader.arrivals, 0
 
-    def arrivals(self: PushReader, push: Push, accounts: Mapping[str, Account]) -> list[Arrival]:
+    def arrivals(self: PushReader, push: Push, senders: Senders) -> list[Arrival]:
         if push.account == "small":
             raise Killed
-        return read(self, push, accounts)
+        return read(self, push, senders)
 
     monkeypatch.setattr(PushReader, "arrivals", arrivals)
     monkeypatch.setattr(inboxes, "_MOST_SUSPECTED", 40)

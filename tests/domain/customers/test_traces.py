@@ -1,6 +1,7 @@
 """Where a person is named in stored texts, and where they are not."""
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 from hypothesis import given
@@ -73,9 +74,12 @@ def test_who_joins_a_group_is_not_who_opened_it() -> None:
 
 def test_who_stands_in_a_list_of_many_is_among_others() -> None:
     me, other = {"phone": "13800138000"}, {"phone": "13900139000"}
-    for value in ([me, other], {"batch": {"people": [other, me]}}, ["customer:c-1", "customer:c-2"]):
+    shared: tuple[Any, ...] = ([me, other], {"batch": {"people": [other, me]}}, ["customer:c-1", "customer:c-2"])
+    for value in shared:
         assert TRACES.are_among_others(value), value
-    for value in (me, [me], {"order": me, "lines": [{"sku": "1"}, {"sku": "2"}]}, [other, other], None, "customer:c-1"):
+    lines = [{"sku": "1"}, {"sku": "2"}]
+    alone: tuple[Any, ...] = (me, [me], {"order": me, "lines": lines}, [other, other], None, "customer:c-1")
+    for value in alone:
         assert not TRACES.are_among_others(value), value
 
 
