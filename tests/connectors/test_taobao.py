@@ -15,12 +15,11 @@ from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault
 from connectors.taobao import TaobaoConnector
 from connectors.taobao.codes import CODES
-from connectors.taobao.gateway import raise_refusal
 from connectors.taobao.messages import ORDER_TOPICS, PARCEL_TOPIC, REFUND_TOPICS, STOCK_TOPIC
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
-from domain.problems import AuthenticationProblem, ProblemError, ValidationProblem
+from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
 from simulator.platforms.taobao import messages as taobao_messages
 from simulator.platforms.taobao.messages import TmcMessage
@@ -384,16 +383,6 @@ def test_a_state_nobody_knows_is_refused_and_none_never_overwrites() -> None:
     assert (event.type, event.data["status"]) == ("tandem.order.updated", "unknown")
     (known,) = told("trade", trade=TRADE)
     assert event.data["version"] < known.data["version"]
-
-
-@pytest.mark.parametrize(
-    ("sub_code", "again"), [("", True), ("isp.http-read-timeout", True), ("isv.shop-not-open", False)]
-)
-def test_a_fault_of_the_service_is_tried_again_unless_it_is_the_callers(sub_code: str, again: bool) -> None:
-    with pytest.raises(ProblemError) as error:
-        raise_refusal({"code": 15, "msg": "Remote service error", "sub_code": sub_code}, effect=True)
-    told = error.value.problem.as_dict()
-    assert (told["retryable"], told["outcome"]) == (again, "unknown" if again else "not_done")
 
 
 @given(
