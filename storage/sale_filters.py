@@ -52,7 +52,8 @@ def within(scheme: Scheme, extent: Extent) -> list[ColumnElement[bool]]:
     if extent.part is not None:
         found.append(_SALES.c.part == extent.part)
     if extent.payees is not None:
-        found.append(_SALES.c.payee.in_(extent.payees))
+        # One array, however many are below somebody: a statement has so many parameters and no more.
+        found.append(_SALES.c.payee == any_(literal(list(extent.payees), ARRAY(BigInteger))))
     return found
 
 
@@ -91,7 +92,7 @@ def _holds(test: LineTest, numbers: Numbers) -> ColumnElement[bool]:
     if test.values:
         # A word without a number is in no sale yet.
         known = [numbers[test.field, word] for word in test.values if (test.field, word) in numbers]
-        # One array, however many words: a statement has so many parameters and no more.
+        # One array, as of payees.
         return _SALES.c[test.field] == any_(literal(known, ARRAY(Integer))) if known else false()
     bounds: list[ColumnElement[bool]] = []
     if test.low is not None:

@@ -18,6 +18,7 @@ from domain.settlement.scheme import Component, LineTest, Scheme, Weighting
 from domain.settlement.scheme_reading import read_scheme
 from domain.settlement.selling import WORD_FIELDS, Amounts, Sale, SaleKey
 from storage.engine import Database
+from storage.paging import PageRequest
 from storage.sale_filters import Extent
 from storage.sale_sums import SaleSums, Sold
 from storage.sales import PARTS, Sales, part_of
@@ -260,6 +261,21 @@ async def test_a_buyer_whom_nobody_knows_comes_neither_first_nor_again(database:
     async with UnitOfWork(database) as work:
         told = await Sales(work).told([0, 1, 2], [MAY], [1])
     assert {each.of.order_key: each.of.is_first for each in told} == {0: True, 1: False, 2: None}
+
+
+@pytest.mark.parametrize("where", ["", "where: {category: coat}, "])
+async def test_lines_are_listed_of_more_sellers_than_a_statement_has_parameters(database: Database, where: str) -> None:
+    """Of orders by what their lines are, each of whom is asked for twice."""
+    many = range(1, 70_001)
+    async with UnitOfWork(database) as work:
+        await Sales(work).add([a_sale(MAY, payee=many[-1], order=1, category="coat")])
+        since = await Sales(work).watermark()
+        await Sales(work).add([a_sale(MAY, payee=payee, order=payee, category="coat") for payee in (2, 80_000)])
+    scheme = a_scheme(f"[{{name: deals, of: orders, {where}each: '1.00'}}]")
+    extent = Extent(MAY, JUNE, 10**6, payees=many, since=since)
+    async with UnitOfWork(database) as work:
+        found = await SaleSums(work).lines(scheme, scheme.components[0], extent, PageRequest(10))
+    assert [each.payee for each in found.items] == [2]
 
 
 async def test_nobody_changes_a_sale(database: Database, database_url: str) -> None:
