@@ -87,8 +87,10 @@ def reconcile(
             say(
                 settings,
                 Text(
-                    f"未比较：{kinds}：没有约定（tandem settle terms），或缺这一天的账单",
-                    f"not compared: {kinds}: nothing was agreed (tandem settle terms), or the day's bill is missing",
+                    f"未比较：{kinds}：没有约定（tandem settle terms），或缺这一天的账单；"
+                    "discount：有订单的优惠没有告诉过",
+                    f"not compared: {kinds}: nothing was agreed (tandem settle terms), or the day's bill is missing; "
+                    "discount: of some orders nobody told it",
                 ),
                 err=True,
             )

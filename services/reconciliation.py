@@ -14,7 +14,7 @@ from domain.access import Actor, Permission
 from domain.ids import canonical_json, content_digest
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text
-from domain.settlement.bill_extras import FeeTerms, compared_discounts, compared_fees
+from domain.settlement.bill_extras import FeeTerms, compared_discounts, compared_fees, without_discount
 from domain.settlement.bills import BillKind
 from domain.settlement.days import require_day
 from domain.settlement.leftovers import Leftover, discounts_left_over, fees_left_over, left_over
@@ -149,10 +149,10 @@ class ReconciliationService:
         looked["discount"] = days["trade"]
         if terms.fee_bps is not None:
             looked |= {"fee": days["trade"], "refund-fee": days["trade"]}
-        extras = [
-            await self._discounts(work, terms, lines),
-            await self._fees(work, terms, outcome.matches, lines),
-        ]
+        discounts, unknown = await self._discounts(work, terms, lines)
+        if any(each.family == "discount" and each.day == of.day and each.number in unknown for each in lines):
+            not_compared.append("discount")
+        extras = [discounts, await self._fees(work, terms, outcome.matches, lines)]
         matches = [*outcome.matches, *(each for one, _ in extras for each in one.matches)]
         breaks = [*outcome.breaks, *(each for one, _ in extras for each in one.breaks)]
         left = [*left, *(each for _, more in extras for each in more)]
@@ -160,12 +160,13 @@ class ReconciliationService:
 
     async def _discounts(
         self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]
-    ) -> tuple[Outcome, Sequence[Leftover]]:
+    ) -> tuple[tuple[Outcome, Sequence[Leftover]], Collection[str]]:
+        """With the numbers of orders that cannot be compared."""
         told = [each for each in lines if each.family == "discount"]
         numbers = {each.number for each in told if each.number is not None}
         orders = await BilledBooks(work).discounts(terms.shops, numbers)
         outcome = compared_discounts(orders, told)
-        return outcome, discounts_left_over(orders, told, outcome)
+        return (outcome, discounts_left_over(orders, told, outcome)), without_discount(orders)
 
     async def _fees(
         self, work: UnitOfWork, terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]

@@ -18,7 +18,7 @@ from storage.unit_of_work import Repository
 
 class ReconciliationRow(Table, table=True):
     """What came of reconciling a day. kinds: of the day's bills that were looked at. digest: of all matches and breaks.
-    not_compared: families that have nothing here to be compared with, or whose bill is not there."""
+    not_compared: families that have nothing here to be compared with, all or some of it, or whose bill is not there."""
 
     __tablename__ = "reconciliations"
     account: str = Field(primary_key=True, sa_column_args=[ForeignKey("accounts.id")])

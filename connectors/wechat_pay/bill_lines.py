@@ -56,9 +56,7 @@ def _traded(row: "_Reader", mch_id: str) -> Iterator[BillLine]:
     if state == "SUCCESS":
         paid, number = row.amount("应结订单金额"), row.text("商户订单号")
         yield BillLine(row.line, "payment", "in", paid, at, number, row.text("微信订单号"), fee)
-        coupon = row.amount("代金券金额")
-        if coupon:
-            yield BillLine(row.line, "coupon", "out", coupon, at, number)
+        # 代金券金额 is what WeChat's voucher paid of it, no discount of the shop's: our books have nothing like it.
     elif state in ("REFUND", "REVOKED"):
         yield BillLine(row.line, "refund", "out", back, at, row.text("商户退款单号"), row.text("微信退款单号"), fee)
     else:

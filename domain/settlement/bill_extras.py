@@ -40,7 +40,9 @@ class FeeTerms(NamedTuple):
 
 
 def compared_discounts(orders: Iterable[KnownOrder], lines: Iterable[Theirs]) -> Outcome:
-    """Coupons and points of each order together against its discount; lines without a number are compared with none."""
+    """Coupons and points of each order together against its discount; a line that names no order is ours to be found.
+    Not compared are those of orders whose discount nobody told, see `without_discount`."""
+    lines = list(lines)
     known = {each.number: each for each in sorted(orders, reverse=True)}
     matches: list[Match] = []
     breaks: list[Break] = []
@@ -55,7 +57,14 @@ def compared_discounts(orders: Iterable[KnownOrder], lines: Iterable[Theirs]) ->
                 matches.append(Match((mine,), tuple(found), "sum"))
             else:
                 breaks.append(_break("amount", "discount", (mine,), found, order.discount_minor, told))
+    nameless = (each for each in sorted(lines, key=_place) if each.number is None)
+    breaks += [_break("missing-ours", "discount", (), [each], 0, each.amount_minor) for each in nameless]
     return Outcome(matches, breaks)
+
+
+def without_discount(orders: Iterable[KnownOrder]) -> Collection[str]:
+    """The numbers of orders whose discount nobody told: coupons and points have nothing to be compared with."""
+    return {each.number for each in orders if each.discount_minor is None}
 
 
 def compared_fees(

@@ -46,14 +46,16 @@ def left_over(ours: Iterable[Ours], theirs: Iterable[Theirs], outcome: Outcome) 
 
 
 def discounts_left_over(orders: Iterable[KnownOrder], lines: Iterable[Theirs], outcome: Outcome) -> Sequence[Leftover]:
-    """Of coupons and points, for orders whose discount is known, and for orders that nobody knows."""
+    """Of coupons and points, for orders whose discount is known, for orders that nobody knows, and of no order."""
     known = {each.number: each for each in sorted(orders, reverse=True)}
     matched = {_line(each) for match in outcome.matches for each in match.theirs}
     left: dict[str, list[Theirs]] = defaultdict(list)
-    for each in lines:
-        if each.number is not None and _line(each) not in matched:
-            left[each.number].append(each)
     found: list[Leftover] = []
+    for each in lines:
+        if each.number is None:
+            found.append(_of_line(each, each.day, each.amount_minor))
+        elif _line(each) not in matched:
+            left[each.number].append(each)
     for number, told in left.items():
         order, day = known.get(number), min(each.day for each in told)
         if order is not None and order.discount_minor is None:

@@ -126,7 +126,7 @@ class Break(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Every line, and everything of ours that a bill has to have, stands in exactly one of these once."""
+    """Every line that was compared, and all of ours that a bill has to have, stands in exactly one of these once."""
 
     matches: Sequence[Match]
     breaks: Sequence[Break]

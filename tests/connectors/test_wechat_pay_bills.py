@@ -65,6 +65,15 @@ async def test_a_days_fund_bill_is_of_both_accounts_that_can_pay(world: Outside)
     assert not bill.whole, "nobody knows whether the platform meant that there is none"
 
 
+async def test_what_a_voucher_paid_is_no_discount_of_the_shop(world: Outside) -> None:
+    day = traded_day(world)
+    trade = await (await merchant(world)).day_bill(day, "trade")
+    bill = bills.trade_bill(world.sim.app.state.world, MERCHANT, "wx1", day)
+    assert bill is not None
+    assert {row["代金券金额"] for row in read_bill(bill, "trade").rows if row["交易状态"] == "SUCCESS"} == {"5.00"}
+    assert {each.kind for each in trade.lines} <= {"payment", "refund"}
+
+
 async def test_a_day_without_trade_has_an_empty_bill(world: Outside) -> None:
     bill = await perform(await merchant(world), "wechat_pay.read_bill", day="2020-01-01")
     assert (bill.rows, bill.in_minor, bill.digest) == (0, 0, None)

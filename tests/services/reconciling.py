@@ -163,7 +163,10 @@ def busiest_day(world: Outside) -> date:
 async def seed(desk: Desk, account: str = STORE) -> None:
     """Our books know everything that the simulated store sold and took back."""
     await desk.write(
-        *(an_order(each.id, each.paid_minor, each.paid_at, account) for each in sold_orders(desk.world)),
+        *(
+            an_order(each.id, each.paid_minor, each.paid_at, account, discount_minor=each.discount_minor)
+            for each in sold_orders(desk.world)
+        ),
         *(
             a_refund(each.id, each.tid, each.amount_minor, each.succeeded_at, account)
             for each in desk.world.sim.app.state.world.refunds.having(shop=simulated.SHOP)

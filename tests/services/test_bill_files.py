@@ -54,6 +54,17 @@ async def test_a_file_with_coupons_points_and_fees_agrees_to_the_fen(desk: Desk)
     assert await desk.kinds() == [("discount", "amount", "E1", 1)]
 
 
+async def test_coupons_of_no_order_are_breaks_and_those_that_nobody_told_of_are_not_compared(desk: Desk) -> None:
+    await desk.write(an_order("E1", 10_000, NOON), an_order("E2", 5_000, NOON, discount_minor=0))
+    payments = [told("E1", "100.00"), told("E2", "50.00")]
+    found = await desk.file(DAY, *payments, told("E1", "3.00", "优惠券"), told("", "2.00", "积分"))
+    assert (found.matched, found.breaks, found.not_compared) == (2, 1, ["transfer", "share", "discount"])
+    assert await desk.kinds() == [("discount", "missing-ours", None, 200)]
+    await desk.change("UPDATE orders SET discount_minor = 300 WHERE order_id = 'E1'")
+    again = await desk.reconciliation.reconcile(QIAN, POS, DAY)
+    assert (again.matched, again.not_compared) == (3, ["transfer", "share"])
+
+
 async def test_fees_that_do_not_come_back_and_fees_of_nothing_that_we_know(desk: Desk) -> None:
     await desk.agree(BillTerms(POS, (POS,), fee_bps=60, fees_back=True))
     await desk.write(an_order("E1", 10_000, NOON), a_refund("R1", "E1", 2_000, NOON), a_refund("R2", "E1", 1_000, NOON))

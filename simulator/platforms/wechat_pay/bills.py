@@ -28,6 +28,8 @@ FUNDS = (
 )
 FUND_SUMS = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 RATE_BPS = 60
+VOUCHER_MINOR, VOUCHER_FROM_MINOR = 500, 2_000
+"""What WeChat's own voucher pays of an order, from which amount on; the merchant gets the whole of it."""
 SHOP = "demo-wechat-store"
 HANDED_OUT = frozenset({"text/plain", "application/gzip"})
 """The media types of files, which are not signed."""
@@ -105,9 +107,10 @@ def _span(day: date) -> tuple[datetime, datetime]:
 
 def _paid(world: World, order: Order, mch_id: str, app_id: str) -> tuple[str, ...]:
     amount = order.paid_minor
+    voucher = VOUCHER_MINOR if amount >= VOUCHER_FROM_MINOR else 0
     head = (_local(order.paid_at or order.created_at), app_id, mch_id, "0", "", f"42{order.id}", order.id)
     buyer = world.buyers.get(order.buyer)
-    sold = (buyer.openid if buyer else "", "JSAPI", "SUCCESS", "OTHERS", "CNY", _yuan(amount), _yuan(0))
+    sold = (buyer.openid if buyer else "", "JSAPI", "SUCCESS", "OTHERS", "CNY", _yuan(amount), _yuan(voucher))
     back = ("0", "0", _yuan(0), _yuan(0), "", "", order.lines[0].title.replace(",", " "), "")
     return (*head, *sold, *back, _fine(_fee(amount)), "0.60%", _yuan(amount), _yuan(0), "")
 

@@ -53,7 +53,7 @@ def test_discounts_and_fees() -> None:
     orders = [KnownOrder("s/1", "A", 400), KnownOrder("s/1", "C", None), KnownOrder("s/1", "D", 80)]
     outcome = compared_discounts(orders, told)
     found = discounts_left_over(orders, told, outcome)
-    assert left_by_day(found) == broken_by_day(outcome.breaks) == {(DAY, "discount"): 150}
+    assert left_by_day(found) == broken_by_day(outcome.breaks) == {(DAY, "discount"): 100 + 50 + 70}
     apart = [line(9, "B", 74, kind="fee", family="fee", direction="out")]
     payments = [
         Match((mine(number, 12_345),), (line(2, number, 12_345, fee_minor=fee),), "number")

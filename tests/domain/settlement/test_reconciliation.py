@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.settlement.bill_extras import FeeTerms, KnownOrder, compared_discounts, compared_fees
+from domain.settlement.bill_extras import FeeTerms, KnownOrder, compared_discounts, compared_fees, without_discount
 from domain.settlement.bills import BillKind
 from domain.settlement.reconciliation import Break, Match, Ours, Outcome, Theirs, reconciled
 
@@ -103,7 +103,11 @@ def test_coupons_and_points_of_an_order_are_its_discount() -> None:
     assert len(compared_discounts([KnownOrder("s/1", "A", 500)], told).matches) == 1
     (other,) = compared_discounts([KnownOrder("s/1", "A", 400)], told).breaks
     assert (other.kind, other.our_minor, other.their_minor) == ("amount", 400, 500)
-    assert compared_discounts([KnownOrder("s/1", "A", None)], told).breaks == [], "nobody told us of it"
+    unheard = [KnownOrder("s/1", "A", None)]
+    assert compared_discounts(unheard, told).breaks == [], "nobody told us of it"
+    assert without_discount(unheard) == {"A"}
+    (nameless,) = compared_discounts([], [line(2, None, 300, kind="coupon", **coupon)]).breaks
+    assert (nameless.kind, nameless.our_minor, nameless.their_minor) == ("missing-ours", 0, 300)
     assert kinds(compared_discounts([], told)) == ["missing-ours"]
 
 
