@@ -1,9 +1,10 @@
 """The database for commands: the one in the settings, else the one of the instance that runs here."""
 
 import asyncio
-import getpass
+import os
+import pwd
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -19,6 +20,9 @@ from storage.encryption import Keyring
 from storage.engine import Database
 
 Result = TypeVar("Result")
+AsDirector = Annotated[
+    bool, typer.Option("--director", help="以总监身份复核超过限额的，记入审计 / as a director, beyond all limits")
+]
 LARGEST_NUMBER = 2**63 - 1
 """Of a row: what is beyond is refused before the database would choke on it."""
 
@@ -63,4 +67,18 @@ def say(settings: Settings, text: Text, *, err: bool = False) -> None:
 
 def command_line_actor(role: Role = Role.ADMIN) -> Actor:
     """Whoever sits at this machine, in one role: stands in the audit log as `system:cli/<account>`."""
-    return system_actor(f"cli/{getpass.getuser()}", role)
+    return system_actor(f"cli/{account_here()}", role)
+
+
+def approving_actor(*, as_director: bool) -> Actor:
+    """Whoever approves at this machine: within the limits of approvers, unless they say that they are a director."""
+    return command_line_actor(Role.DIRECTOR if as_director else Role.APPROVER)
+
+
+def account_here() -> str:
+    """Whose process it is, by the system: the environment (`LOGNAME`, `USER`) says whatever a person writes there."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import show_rows
 from domain.access import Role
 from domain.money import major_from_minor
@@ -67,11 +67,12 @@ def approve_payouts(
     batch: Annotated[UUID, typer.Argument(help="批次的编号 / a batch's id")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help="拒绝 / refuse it")] = False,
+    as_director: AsDirector = False,
 ) -> None:
     """批准（或拒绝）一批付款，不能是提出的人 / approve or refuse a batch; never who asked for it."""
 
     async def work(database: Database, settings: Settings) -> None:
-        service, actor = _service(database, settings), command_line_actor(Role.DIRECTOR)
+        service, actor = _service(database, settings), approving_actor(as_director=as_director)
         await service.decide(actor, batch, approve=not refuse, note=note)
         _show(await service.show(actor, batch), settings)
 

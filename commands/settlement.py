@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from commands.database import command_line_actor, say, with_database
+from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
 from commands.listing import all_pages, show_rows
 from commands.settlement_calculations import AsJson, CycleOption, Day, SchemeName
 from commands.yaml_files import read_file
@@ -179,12 +179,13 @@ def approve_run(
     run: Annotated[UUID, typer.Argument(help="结算的编号 / a settlement's id")],
     note: Annotated[str | None, typer.Option("--note", help="意见 / what to note")] = None,
     refuse: Annotated[bool, typer.Option("--refuse", help="拒绝，之后可重新结算 / refuse it; then ask anew")] = False,
+    as_director: AsDirector = False,
 ) -> None:
     """批准（或拒绝）一次结算（不能是提出的人），人数够了即记账 / approve or refuse; with enough yeses it is booked."""
 
     async def work(database: Database, settings: Settings) -> None:
         runs = _runs(database, settings)
-        actor = command_line_actor(Role.DIRECTOR)
+        actor = approving_actor(as_director=as_director)
         view = await runs.decide(actor, run, approve=not refuse, note=note)
         if view.run.state == "approved":
             for each in view.calculations:
@@ -209,7 +210,7 @@ def close_period(
 
     async def work(database: Database, settings: Settings) -> None:
         runs = _runs(database, settings)
-        actor = command_line_actor(Role.DIRECTOR)
+        actor = command_line_actor(Role.APPROVER)
         period = await runs.close(actor, scheme, day.date(), cycle, unreconciled=unreconciled)
         said = f"{period.scheme} {period.start} – {period.end}"
         say(settings, Text(f"已关闭 {said}", f"closed: {said}"))

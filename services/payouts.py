@@ -165,7 +165,8 @@ class PayoutService:
             elif sum(each.approved for each in approvals) >= (batch.approvals_needed or 1):
                 batch.state, batch.decided_at = "reserving", work.now
             action = "payouts.approve" if approve else "payouts.refuse"
-            await AuditLog(work).record(actor, action, target_of(batch_id), {"note": note, "state": batch.state})
+            detail = {"note": note, "state": batch.state, "roles": sorted(actor.roles)}
+            await AuditLog(work).record(actor, action, target_of(batch_id), detail)
             return batch
 
     async def show(self, actor: Actor, batch_id: UUID) -> BatchView:

@@ -157,7 +157,8 @@ class SettlementRunService:
             elif sum(each.approved for each in approvals) >= (run.approvals_needed or 1):
                 run.state, run.decided_at = "approved", work.now
             action = "settlement.approve" if approve else "settlement.refuse"
-            await AuditLog(work).record(actor, action, _target(run_id), {"note": note, "state": run.state})
+            detail = {"note": note, "state": run.state, "roles": sorted(actor.roles)}
+            await AuditLog(work).record(actor, action, _target(run_id), detail)
             return await _view(work, run)
 
     async def _require_approvable(self, work: UnitOfWork, actor: Actor, calculation: UUID) -> None:

@@ -139,7 +139,7 @@ def test_a_settlement_is_computed_explained_and_booked(database_url: str, monkey
     with pytest.raises(AuthorizationProblem):
         run(settle, "approve", number)
     with monkeypatch.context() as other:
-        other.setattr("getpass.getuser", lambda: "wu")
+        other.setattr("commands.database.account_here", lambda: "wu")
         assert "booked, 15.00" in run(settle, "approve", number, "--note", "已核对").stdout
         assert "已关闭 promoters 2026-05-01" in run(settle, "close", "promoters", "2026-05-20").stdout
     assert "booked" in run(settle, "status", number).stdout

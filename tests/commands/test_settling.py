@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from domain.access import Role
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from domain.settlement.calculation import first_pass
 from services.audit import AuditTrail
+from storage.audit import AuditEntry
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.paging import PageRequest
@@ -32,16 +34,21 @@ def month(environment: None, database_url: str) -> str:
     return database_url
 
 
-def trail(url: str) -> list[tuple[str, str]]:
-    """What was done to what, the newest first."""
+def entries(url: str) -> Sequence[AuditEntry]:
+    """What stands in the audit log, the newest first."""
 
-    async def read() -> list[tuple[str, str]]:
+    async def read() -> Sequence[AuditEntry]:
         database = Database(url, Keyring({"k1": b"1" * 32}))
         found = await AuditTrail(database).list(an_actor("he", Role.AUDITOR), PageRequest(200))
         await database.close()
-        return [(each.action, each.target) for each in found.items]
+        return found.items
 
     return asyncio.run(read())
+
+
+def trail(url: str) -> list[tuple[str, str]]:
+    """What was done to what, the newest first."""
+    return [(each.action, each.target) for each in entries(url)]
 
 
 async def publish(url: str, scheme: str, version: str) -> None:
@@ -115,10 +122,32 @@ def test_a_settlement_that_is_refused_makes_room_for_another(month: str, monkeyp
     with pytest.raises(ConflictProblem):
         run(settle, "run", "promoters", "2026-05-20")
     with monkeypatch.context() as other:
-        other.setattr("getpass.getuser", lambda: "wu")
+        other.setattr("commands.database.account_here", lambda: "wu")
         assert "refused" in printed(settle, "approve", first, "--refuse", "--note", "少一人")
     assert "computed" in printed(settle, "run", "promoters", "2026-05-20")
     assert [each["state"] for each in told("runs", "--scheme", "promoters")] == ["computed", "refused"]
+
+
+def test_another_name_in_the_environment_is_no_second_person(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "wu")
+    with pytest.raises(AuthorizationProblem, match="second person"):
+        run(settle, "approve", asked)
+
+
+def test_what_is_beyond_an_approver_s_limit_is_approved_by_who_says_director(
+    month: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"steps": [{"above_minor": 0, "approvals": 1}], "limits_minor": {"approver": 1_000}}
+    monkeypatch.setenv("TANDEM_SETTLEMENT_APPROVALS", json.dumps(limits))
+    asked = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    monkeypatch.setattr("commands.database.account_here", lambda: "wu")
+    with pytest.raises(AuthorizationProblem, match="somebody with a higher limit"):
+        run(settle, "approve", asked)
+    assert "booked" in printed(settle, "approve", asked, "--director")
+    (entry,) = (each for each in entries(month) if each.action == "settlement.approve")
+    assert (entry.actor, entry.detail["roles"]) == ("system:cli/wu", ["director"])
 
 
 def test_one_that_cannot_be_computed_makes_room_too(month: str) -> None:
@@ -145,7 +174,7 @@ def test_who_is_settled_by_another_cycle_is_settled_closed_and_explained(
     daily = id_of(printed(settle, "run", "promoters", "2026-05-03", "--cycle", "day"))
     monthly = id_of(printed(settle, "run", "promoters", "2026-05-03"))
     with monkeypatch.context() as other:
-        other.setattr("getpass.getuser", lambda: "wu")
+        other.setattr("commands.database.account_here", lambda: "wu")
         for each in (daily, monthly):
             assert "booked" in printed(settle, "approve", each)
         with pytest.raises(ValidationProblem) as unclear:
@@ -171,7 +200,7 @@ def test_an_order_is_disputed_by_one_and_corrected_by_another(month: str, monkey
     with pytest.raises(AuthorizationProblem):
         run(settle, "approve-correction", asked["id"])
     with monkeypatch.context() as other:
-        other.setattr("getpass.getuser", lambda: "wu")
+        other.setattr("commands.database.account_here", lambda: "wu")
         refused = run(settle, "approve-correction", asked["id"], "--refuse", "--note", "排班表里只有一人")
         assert "refused" in refused.stdout
         assert "都计给 P2" in refused.stderr
