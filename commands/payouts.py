@@ -1,4 +1,4 @@
-"""`tandem settle pay|payouts|confirmation|call-off`: batches of payouts, planned here and paid by the worker."""
+"""`tandem settle pay|batches|payouts|confirmation|call-off`: batches, planned here and paid by the worker."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from uuid import UUID
 import typer
 
 from commands.database import AsDirector, approving_actor, command_line_actor, say, with_database
-from commands.listing import show_rows
+from commands.listing import all_pages, show_rows
+from commands.settlement_calculations import AsJson
 from domain.access import Role
 from domain.money import major_from_minor
 from domain.problems import Text, ValidationProblem
@@ -21,6 +22,7 @@ from services.payout_confirmations import PayoutConfirmations
 from services.payout_planning import PARTS, PayoutPlanning
 from services.payouts import BatchView, PayoutService, PayoutWish
 from storage.engine import Database
+from storage.payout_batches import PayoutBatchRow
 
 
 def plan_payouts(
@@ -50,6 +52,32 @@ def plan_payouts(
             await planning.plan_part(batch.id, part)
         await planning.finish_plan(batch.id)
         _show(await service.show(actor, batch.id), settings)
+
+    with_database(work)
+
+
+def list_batches(
+    scheme: Annotated[str | None, typer.Option("--scheme", help="只看一个方案 / of one scheme only")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """所有付款批次，最新的在前 / all batches of payouts, the newest first."""
+
+    async def work(database: Database, settings: Settings) -> None:
+        service, actor = _service(database, settings), command_line_actor(Role.FINANCE)
+        found = await all_pages(lambda page: service.list(actor, page, scheme=scheme))
+        rows = [
+            {
+                "id": str(each.id),
+                "scheme": each.scheme,
+                "day": str(each.day),
+                "state": each.state,
+                "asked_by": each.asked_by,
+                "payouts": each.payouts,
+                "total": None if each.total_minor is None else _money(each.total_minor, each),
+            }
+            for each in found
+        ]
+        show_rows(rows, as_json=as_json)
 
     with_database(work)
 
@@ -149,12 +177,16 @@ def _service(database: Database, settings: Settings) -> PayoutService:
     return PayoutService(database, CalculationSteps(database), settings.payout_quotas, settings.settlement_approvals)
 
 
+def _money(amount_minor: int, batch: PayoutBatchRow) -> str:
+    return f"{major_from_minor(amount_minor, batch.currency)} {batch.currency}"
+
+
 def _show(view: BatchView, settings: Settings) -> None:
     batch = view.batch
-    total = major_from_minor(batch.total_minor or 0, batch.currency)
+    total = _money(batch.total_minor or 0, batch)
     last = view.calendar[-1].day if view.calendar else batch.day
     yes = sum(each.approved for each in view.approvals)
-    said = f"{batch.scheme} {batch.day}: {batch.state}, {batch.payouts or 0}, {total} {batch.currency}"
+    said = f"{batch.scheme} {batch.day}: {batch.state}, {batch.payouts or 0}, {total}"
     zh = f"{said}；批准 {yes}/{batch.approvals_needed or '-'}；最后一笔 {last}"
     en = f"{said}; approvals {yes}/{batch.approvals_needed or '-'}; the last is paid on {last}"
     say(settings, Text(zh, en))
@@ -162,11 +194,11 @@ def _show(view: BatchView, settings: Settings) -> None:
     for rail, payer in batch.payers.items():
         typer.echo(f"{rail}: {payer.account} ({payer.mch_id})")
     rows = [
-        {"rail": each.rail, "state": each.state, "payouts": each.payouts, "amount": each.amount_minor}
+        {"rail": each.rail, "state": each.state, "payouts": each.payouts, "amount": _money(each.amount_minor, batch)}
         for each in view.sums
     ]
     rows += [
-        {"rail": "-", "state": reason, "payouts": count, "amount": amount}
+        {"rail": "-", "state": reason, "payouts": count, "amount": _money(amount, batch)}
         for reason, (count, amount) in sorted(view.omitted.items())
     ]
     show_rows(rows, as_json=False)

@@ -5,7 +5,14 @@ import typer
 from commands.bank_payouts import bank_answer, bank_check, bank_file
 from commands.bill_terms import bill_terms, confirm_terms
 from commands.bills import confirm_bill, list_bills, withdraw_bill
-from commands.payouts import approve_payouts, call_off_payouts, plan_payouts, show_confirmation, show_payouts
+from commands.payouts import (
+    approve_payouts,
+    call_off_payouts,
+    list_batches,
+    plan_payouts,
+    show_confirmation,
+    show_payouts,
+)
 from commands.reconciliation import list_breaks, list_unreconciled, reconcile
 from commands.sale_corrections import approve_correction, correct_sale, list_corrections, note_fact
 from commands.settlement import (
@@ -42,6 +49,7 @@ settle.command("approve")(approve_run)
 settle.command("close")(close_period)
 settle.command("explain")(explain)
 settle.command("pay")(plan_payouts)
+settle.command("batches")(list_batches)
 settle.command("payouts")(show_payouts)
 settle.command("approve-payouts")(approve_payouts)
 settle.command("call-off")(call_off_payouts)

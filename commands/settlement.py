@@ -225,7 +225,7 @@ def _runs(database: Database, settings: Settings, steps: CalculationSteps | None
 
 def _show_run(view: RunView, settings: Settings) -> None:
     run, period = view.run, view.period
-    total = major_from_minor(run.total_minor or 0, period.currency)
+    total = f"{major_from_minor(run.total_minor or 0, period.currency)} {period.currency}"
     said = f"{run.scheme} {period.start} – {period.end}: {run.state}, {total}"
     yes = sum(each.approved for each in view.approvals)
     zh = f"{said}；批准 {yes}/{run.approvals_needed or '-'}；记账 {view.transfers} 笔"
@@ -247,7 +247,9 @@ def _show_run(view: RunView, settings: Settings) -> None:
             "calculation": str(each.id),
             "period": str(each.start),
             "purpose": each.purpose,
-            "total": each.total_minor,
+            "total": None
+            if each.total_minor is None
+            else f"{major_from_minor(each.total_minor, period.currency)} {period.currency}",
             "digest": each.digest,
         }
         for each in view.calculations

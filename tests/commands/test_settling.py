@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,13 +15,14 @@ from domain.access import Role
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from domain.settlement.calculation import first_pass
 from services.audit import AuditTrail
+from services.payout_planning import PARTS, PayoutPlanning
 from storage.audit import AuditEntry
 from storage.encryption import Keyring
 from storage.engine import Database
 from storage.paging import PageRequest
 from tests.actors import an_actor
 from tests.commands.terminal import printed, run
-from tests.commands.test_payees import SCHEME, sell, write
+from tests.commands.test_payees import SCHEME, import_table, sell, write
 from tests.services.test_selling import Counter, an_order
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -187,6 +189,43 @@ def test_who_is_settled_by_another_cycle_is_settled_closed_and_explained(
     assert own["closed_at"] is not None
     (whole,) = told("explain", "P2", "2026-05-20", "--scheme", "promoters", "--cycle", "month")
     assert (whole["start"], whole["closing_minor"]) == ("2026-05-01", 3_000)
+
+
+def test_a_batch_is_found_and_told_in_yuan_until_it_is_called_off(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_table("编号,姓名,角色,真实姓名,银行账号,开户行", "P1,李小红,promoter,李小红,62220202,招商银行")
+    settled = id_of(printed(settle, "run", "promoters", "2026-05-20"))
+    assert "15.00 CNY" in columns_of(printed(settle, "status", settled), "calculation")
+    with monkeypatch.context() as other:
+        other.setattr("commands.database.account_here", lambda: "wu")
+        printed(settle, "approve", settled)
+    planned = printed(settle, "pay", "promoters", "--rail", "bank")
+    assert "15.00 CNY" in planned.splitlines()[0]
+    assert "15.00 CNY" in columns_of(planned, "rail")
+    (batch,) = told("batches", "--scheme", "promoters")
+    assert (batch["state"], batch["payouts"], batch["total"]) == ("planned", 1, "15.00 CNY")
+    assert batch["id"] == id_of(planned)
+    monkeypatch.setattr("commands.database.account_here", lambda: "wu")
+    printed(settle, "approve-payouts", batch["id"])
+    asyncio.run(reserve(month, UUID(batch["id"])))
+    assert "reserved" in columns_of(printed(settle, "payouts", batch["id"]), "rail")
+    assert "1 笔，15.00" in printed(settle, "call-off", batch["id"], "--note", "账户待核实")
+    assert "cancelled" in columns_of(printed(settle, "payouts", batch["id"]), "rail")
+
+
+def columns_of(output: str, first: str) -> str:
+    """The line below the heading of a table."""
+    lines = output.splitlines()
+    return lines[next(place for place, line in enumerate(lines) if line.startswith(first + " ")) + 1]
+
+
+async def reserve(url: str, batch: UUID) -> None:
+    """As the worker does once a batch is approved."""
+    database = Database(url, Keyring({"k1": b"1" * 32}))
+    planning = PayoutPlanning(database)
+    for part in range(PARTS):
+        await planning.reserve_part(batch, part)
+    await planning.finish_reserving(batch)
+    await database.close()
 
 
 def test_an_order_is_disputed_by_one_and_corrected_by_another(month: str, monkeypatch: pytest.MonkeyPatch) -> None:
