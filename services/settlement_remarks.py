@@ -7,6 +7,7 @@ from domain.problems import Text
 from domain.settlement.scheme import Scheme
 from services.missing_scores import missing_scores_in
 from services.settlement_members import uplines_elsewhere_in
+from services.unattributed import unattributed_in
 from storage.calculation_tables import CalculationRow
 from storage.payees import Payees
 from storage.unit_of_work import UnitOfWork
@@ -19,20 +20,21 @@ ADJUSTING_ONLY = Text(
 
 
 async def remarks_on(work: UnitOfWork, scheme: Scheme, row: CalculationRow) -> Sequence[Text]:
-    """A sentence for each thing that may be a mistake: roles that nobody has, uplines who are settled elsewhere, scores
-    that were not noted."""
+    """A sentence for each thing that may be a mistake: roles that nobody has, orders that are nobody's, uplines who are
+    settled elsewhere, scores that were not noted."""
+    roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
+    had = await Payees(work).roles_among(roles)
     return [
-        *await _roles_of_nobody(work, scheme),
+        *await _roles_of_nobody(work, [role for role in roles if role not in had]),
+        *await unattributed_in(work, scheme, row, had),
         *await uplines_elsewhere_in(work, scheme, row),
         *await missing_scores_in(work, scheme, row),
     ]
 
 
-async def _roles_of_nobody(work: UnitOfWork, scheme: Scheme) -> Sequence[Text]:
+async def _roles_of_nobody(work: UnitOfWork, missing: Sequence[str]) -> Sequence[Text]:
     """Each role of a scheme that no payee has: it may be mistyped, and pays nobody."""
-    roles = dict.fromkeys([*scheme.roles, *(role for each in scheme.components for role in each.roles)])
-    had = await Payees(work).roles_among(roles)
-    if not (missing := [role for role in roles if role not in had]):
+    if not missing:
         return []
     known = await Payees(work).roles()
     return [_of_nobody(role, did_you_mean(role, known)) for role in missing]
