@@ -26,7 +26,7 @@ from domain.settlement.formula_reading import FORMULA_WORDS, read_formula
 from domain.settlement.formulas import Fixed, Formula, Proportion
 from domain.settlement.line_filters import read_line_tests
 from domain.settlement.line_promises import refuse_fewer_counted
-from domain.settlement.promises import read_promise, refuse_unkept
+from domain.settlement.promises import FALLS_BY_FACTOR, read_promise, refuse_unkept
 from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
 from domain.settlement.scalars import read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
@@ -129,6 +129,8 @@ class _Reader:
                 "earned by their own",
             )
             self._error("override-of-override", child(place, "of"), text)
+        elif known is not None and self._rising:
+            self._refuse_unkept_of(known)
         rates = self._level_rates(data.get("levels"), child(place, "levels"))
         return self._made(None, None, Override(str(name), rates) if rates else None)
 
@@ -215,6 +217,22 @@ class _Reader:
             cap=cap,
             rising=self._rising,
         )
+
+    def _refuse_unkept_of(self, known: Component) -> None:
+        """Refuse the promise of a share of what was promised nothing, or may fall as its coefficient rises."""
+        place = self._at("promise")
+        if not known.rising:
+            text = Text(
+                f"“{known.name}”没有承诺只升不降，按它的返利也不能承诺；请在“{known.name}”也写 promise: rising",
+                f"“{known.name}” is not promised to rise, so a share of it cannot be: promise that one, too",
+            )
+            self._remarks.error_if_new("broken-promise", place, text)
+        elif known.base == "fx-difference" and self._data.get("factor") is not None:
+            self._remarks.error_if_new("broken-promise", place, FALLS_BY_FACTOR)
+        else:
+            return
+        # Of what is stored: it was never kept, and is not said to be.
+        self._rising = False
 
     def _base(self, words: list[str]) -> Base | None:
         given = self._data.get("of", "period" if words == ["fixed"] else None)

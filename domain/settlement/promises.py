@@ -16,6 +16,10 @@ from domain.settlement.formulas import Step
 from domain.settlement.scheme import Base
 
 RISING = "rising"
+FALLS_BY_FACTOR = Text(
+    "汇兑差额可为负，系数越高扣得越多，不能承诺只升不降",
+    "An FX difference may be negative, and a higher coefficient takes more off: it cannot be promised to rise",
+)
 
 
 def read_promise(data: Any, pointer: str, remarks: Remarks) -> bool:
@@ -35,10 +39,7 @@ def refuse_unkept(base: Base | None, pointer: str, remarks: Remarks, *, deducts:
             "扣款越多拿得越少，不能承诺只升不降", "More to take off is less to have: that cannot be promised to rise"
         )
     elif base == "fx-difference" and has_factor:
-        text = Text(
-            "汇兑差额可为负，系数越高扣得越多，不能承诺只升不降",
-            "An FX difference may be negative, and a higher coefficient takes more off: it cannot be promised to rise",
-        )
+        text = FALLS_BY_FACTOR
     else:
         return
     remarks.error("broken-promise", pointer, text)

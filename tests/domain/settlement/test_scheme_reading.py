@@ -233,10 +233,26 @@ def test_what_never_falls_may_be_promised(formula: str) -> None:
         "- {name: a, of: kept, rate: '5%'}\n- {name: b, of: orders, promise: rising, each: '1.00', deducts: true}",
         "- {name: a, of: kept, rate: '5%'}\n- {name: b, of: fx-difference, promise: rising, rate: '5%', "
         "factor: {score: s, steps: [{from: 0, times: 1}]}}",
+        "- {name: a, of: kept, rate: '5%'}\n- {name: b, promise: rising, overrides: {of: a, levels: ['10%']}}",
+        "- {name: a, of: fx-difference, promise: rising, rate: '5%'}\n- {name: b, promise: rising, "
+        "overrides: {of: a, levels: ['10%']}, factor: {score: s, steps: [{from: 0, times: 1}]}}",
     ],
 )
-def test_what_is_taken_off_cannot_be_promised_to_rise(earns: str) -> None:
+def test_what_may_fall_cannot_be_promised_to_rise(earns: str) -> None:
     assert mistakes(earns) == [("broken-promise", "/earns/1/promise")]
+
+
+def test_what_was_promised_of_a_share_before_that_was_refused_is_said_no_more() -> None:
+    tiers = {"volume": [{"from": "0.00", "rate": "5%"}, {"from": "9.00", "rate": "4%"}]}
+    sales = {"name": "a", "title": "a", "of": "kept", "tiers": tiers}
+    team = {"name": "b", "title": "b", "promise": "rising", "overrides": {"of": "a", "levels": ["10%"]}}
+    scheme = scheme_of({**yaml.safe_load(f"{{{HEAD}}}"), "earns": [sales, team]})
+    assert "只升不降" not in "".join(each.zh for each in explained(scheme))
+
+
+def test_a_share_of_what_is_promised_to_rise_may_be_promised_too() -> None:
+    sales = "- {name: a, of: kept, promise: rising, rate: '5%'}\n"
+    assert mistakes(f"{sales}- {{name: b, promise: rising, overrides: {{of: a, levels: ['10%']}}}}") == []
 
 
 @pytest.mark.parametrize(
