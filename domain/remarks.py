@@ -46,13 +46,16 @@ class Remarks:
         detail = problem.problem.detail or ""
         self.error(code, pointer, Text(message.get("zh", detail), message.get("en", detail)))
 
-    def unknown_keys(self, data: Mapping[str, Any], known: Collection[str], pointer: str) -> None:
-        """A remark for each key that is none of these, with the one that was meant."""
+    def unknown_keys(
+        self, data: Mapping[str, Any], known: Collection[str], pointer: str, *, if_new: bool = False
+    ) -> None:
+        """A remark for each key that is none of these, with the one that was meant. if_new: not of what is stored."""
+        error = self.error_if_new if if_new else self.error
         for key in data:
             if key in known:
                 continue
             near = did_you_mean(str(key), known)
-            self.error(
+            error(
                 "unknown-key",
                 child(pointer, str(key)),
                 Text(

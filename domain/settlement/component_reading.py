@@ -11,7 +11,6 @@
   overrides: { of: live-sales, levels: ['10%', '5%'] }
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +27,7 @@ from domain.settlement.line_filters import read_line_tests
 from domain.settlement.line_promises import refuse_fewer_counted
 from domain.settlement.promises import FALLS_BY_FACTOR, read_promise, refuse_unkept
 from domain.settlement.recruiting import REFUSAL, is_recruiting, refuse_recruiting
-from domain.settlement.scalars import read_amount, read_count, read_day, read_rate, read_times
+from domain.settlement.scalars import NAME, read_amount, read_count, read_day, read_rate, read_times
 from domain.settlement.scheme import (
     BASES,
     DONE_BASES,
@@ -41,7 +40,6 @@ from domain.settlement.scheme import (
     Weighting,
 )
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _KEYS = (
     "name",
     "title",
@@ -171,7 +169,7 @@ class _Reader:
 
     def _made(self, base: Base | None, formula: Formula | None, override: Override | None) -> Component | None:
         name, title = self._data.get("name"), self._data.get("title")
-        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        if not isinstance(name, str) or NAME.fullmatch(name) is None:
             text = Text(
                 "name 用小写字母、数字和连字符，最多 40 个",
                 "`name` is lower-case letters, digits and hyphens, 40 at most",
@@ -251,7 +249,7 @@ class _Reader:
 
     def _score(self, base: Base | None) -> str | None:
         score = self._data.get("score")
-        if base == "score" and (not isinstance(score, str) or _NAME.fullmatch(score) is None):
+        if base == "score" and (not isinstance(score, str) or NAME.fullmatch(score) is None):
             text = Text("还要写 score：哪一项考核分，例如 after-sale", "Say which score: `score: after-sale`")
             self._error("bad-score", self._at("score") if "score" in self._data else self._pointer, text)
         elif base != "score" and score is not None:
@@ -386,7 +384,7 @@ def read_roles(data: Any, known: tuple[str, ...], place: str, remarks: Remarks) 
     if data is None:
         return ()
     names = data if isinstance(data, list) else [data]
-    if not names or not all(isinstance(each, str) and _NAME.fullmatch(each) for each in names):
+    if not names or not all(isinstance(each, str) and NAME.fullmatch(each) for each in names):
         text = Text("roles 写角色名，例如 [city-agent, member]", "`roles` are names, such as [city-agent, member]")
         remarks.error("bad-roles", place, text)
         return ()

@@ -146,6 +146,8 @@ def _parts(scheme: Scheme, component: Component) -> Iterator[Text]:
     if component.factor:
         steps = [f"{step.mark} 分起 {step.worth / WEIGHT:g}" for step in component.factor.steps]
         english = [f"{step.worth / WEIGHT:g} from {step.mark}" for step in component.factor.steps]
+        if least := component.factor.steps[0].mark:
+            steps, english = [f"低于 {least} 分为 0", *steps], [f"0 below {least}", *english]
         yield Text(
             f"乘以 {component.factor.score} 系数：{'，'.join(steps)}",
             f"times a coefficient by {component.factor.score}: {', '.join(english)}",

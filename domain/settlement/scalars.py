@@ -12,6 +12,8 @@ from domain.settlement.exact import RATE, WEIGHT
 _PERCENT = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%")
 _TIMES = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+"""Of components, roles and scores."""
 LARGEST_COUNT = 10**9
 MOST_TIMES = 100 * WEIGHT
 

@@ -131,6 +131,22 @@ def test_everything_that_a_scheme_may_say() -> None:
             "- {name: a, of: kept, grain: line, bonus: {steps: [{from: '1.00', pays: '1.00'}]}}",
             ("bad-grain", "/earns/0/grain"),
         ),
+        (
+            "- {name: a, of: kept, rate: '5%', factor: {score: s, otherwise: '1', steps: [{from: 0, times: 1}]}}",
+            ("unknown-key", "/earns/0/factor/otherwise"),
+        ),
+        (
+            "- {name: a, of: kept, rate: '5%', factor: {score: s, steps: [{from: 0, until: 9, times: 1}]}}",
+            ("unknown-key", "/earns/0/factor/steps/0/until"),
+        ),
+        (
+            "- {name: a, of: kept, rate: '5%', factor: {score: After sale, steps: [{from: 0, times: 1}]}}",
+            ("bad-score", "/earns/0/factor/score"),
+        ),
+        (
+            "- {name: a, of: kept, rate: '5%', factor: {score: s, steps: [{from: 60, times: 1}]}}",
+            ("nothing-below", "/earns/0/factor/steps/0/from"),
+        ),
     ],
 )
 def test_a_mistake_is_told_at_its_place(earns: str, wanted: tuple[str, str]) -> None:
@@ -179,6 +195,14 @@ def test_what_was_taken_in_before_it_was_refused_stays_as_it_was() -> None:
     scheme = scheme_of(stored)
     assert (scheme.components[0].formula, scheme.components[0].days) == (Fixed(500), None)
     assert "限" not in explained(scheme)[1].zh, "it was never limited, and is not said to be"
+
+
+def test_a_coefficient_that_begins_above_nothing_says_what_is_below() -> None:
+    factor = {"score": "care", "steps": [{"from": 60, "times": "0.5", "until": 90}, {"from": 90, "times": 1}]}
+    earns = [{"name": "a", "title": "提成", "of": "kept", "rate": "5%", "factor": factor}]
+    said = explained(scheme_of({**yaml.safe_load(f"{{{HEAD}}}"), "earns": earns}))[1]
+    assert "低于 60 分为 0，60 分起 0.5，90 分起 1" in said.zh
+    assert "0 below 60, 0.5 from 60, 1 from 90" in said.en
 
 
 def test_three_levels_need_a_setting_that_allows_them() -> None:
