@@ -129,13 +129,14 @@ class _Weights:
             if any(test.field in FIELDS_OF_LINES for test in self._all[more].tests):
                 for some in ((), *((each,) for each in places if each != more)):
                     if self._may_hold((more, *some)):
-                        yield self._with_implied(some), self._with_implied((more, *some))
+                        yield self._with_implied(some, more), self._with_implied((more, *some))
 
     def _may_hold(self, places: _Fits) -> bool:
         return all(passes for known in self._known(places) for passes in known.values())
 
-    def _with_implied(self, places: _Fits) -> _Fits:
-        known = self._known(places)
+    def _with_implied(self, places: _Fits, *beside: int) -> _Fits:
+        """With all that hold wherever these do. beside: places that the order itself fits, and no line of it yet."""
+        known = self._known(places, beside)
         implied = (
             place
             for place, each in enumerate(self._all)
@@ -143,12 +144,13 @@ class _Weights:
         )
         return tuple(implied)
 
-    def _known(self, places: _Fits) -> list[Mapping[str, frozenset[object]]]:
+    def _known(self, places: _Fits, beside: _Fits = ()) -> list[Mapping[str, frozenset[object]]]:
         """What is known of each line by which these weights hold: of each field, what it may be."""
         own = [self._all[place].tests for place in places]
         if not self._of_orders:
             return [_allowed([*self._tests, *(test for each in own for test in each)])]
-        shared = [test for each in own for test in each if test.field not in FIELDS_OF_LINES]
+        all_of_order = [*own, *(self._all[place].tests for place in beside)]
+        shared = [test for each in all_of_order for test in each if test.field not in FIELDS_OF_LINES]
         return [_allowed([*self._tests, *shared, *each]) for each in own or [()]]
 
 

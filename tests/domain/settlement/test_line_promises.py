@@ -118,6 +118,12 @@ def component_of(text: str) -> dict[str, Any]:
 @example(component_of("of: kept, rate: '5%', where: {order-amount: {less-than: '10.00'}}"))
 @example(component_of("of: kept, rate: '5%', weights: [{where: {order-amount: {at-least: '10.00'}}, times: '0.5'}]"))
 @example(component_of("of: orders, each: '1.00', weights: [{where: {category: [x]}, times: '0.5'}]"))
+@example(
+    component_of(
+        "of: orders, each: '1.00', where: {category: [x]}, weights: [{where: {first: false, category: [x], "
+        "order-amount: {less-than: '10.00'}}, times: '0.5'}]"
+    )
+)
 def test_an_order_that_grows_never_counts_less_where_it_is_promised_and_does_where_that_is_refused(
     component: dict[str, Any],
 ) -> None:
