@@ -35,6 +35,7 @@ _SECRET_FIELDS = frozenset(
         "app_secret",
         "secret",
         "signing_secret",
+        "previous_secret",
         "private_key",
         "apiv3_key",
         "token",
