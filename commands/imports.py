@@ -17,6 +17,7 @@ from domain.imports.mapping import parse_mapping
 from domain.problems import Text, ValidationProblem
 from runtime.settings import Settings
 from services.imports import ImportOutcome, Imports
+from services.inbox_room import InboxRoom
 from storage.engine import Database
 
 SHOWN = 20
@@ -43,7 +44,7 @@ def import_table(
     errors = _ErrorReport(report or file.with_name(f"{file.name}.errors.csv"))
 
     async def work(database: Database, settings: Settings) -> ImportOutcome:
-        imports = Imports(database, load_connectors(CATALOG))
+        imports = Imports(database, load_connectors(CATALOG), InboxRoom(database, settings.inbox_lanes))
         with file.open("rb") as content, errors:
             outcome = await imports.run(
                 command_line_actor(),

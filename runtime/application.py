@@ -48,6 +48,7 @@ from services.human_tasks import HumanTaskService
 from services.identities import IdentityService
 from services.imports import Imports
 from services.inbox import InboxService
+from services.inbox_room import InboxRoom
 from services.intake import Intake
 from services.invitations import InvitationService
 from services.life_events import LifeEventService
@@ -316,9 +317,13 @@ class Application(SettlementServices):
     def pull_reports(self) -> PullReports:
         return PullReports(self.database)
 
+    @cached_property
+    def inbox_room(self) -> InboxRoom:
+        return InboxRoom(self.database, self.settings.inbox_lanes)
+
     def pulls(self, link: Link) -> PullService:
         """Reading platforms again over a link of the caller's."""
-        return PullService(self.database, self.connectors, self.connections, link)
+        return PullService(self.database, self.connectors, self.connections, link, self.inbox_room)
 
     @cached_property
     def pull_schedules(self) -> PullSchedules:
@@ -330,7 +335,7 @@ class Application(SettlementServices):
 
     @cached_property
     def imports(self) -> Imports:
-        return Imports(self.database, self.connectors)
+        return Imports(self.database, self.connectors, self.inbox_room)
 
     @cached_property
     def human_tasks(self) -> HumanTaskService:

@@ -22,7 +22,7 @@ from domain.imports.mapping import ImportMapping
 from domain.imports.reading import ReadRecord, TableReader
 from domain.organisation import Placement
 from domain.problems import ConflictProblem, Text, UnavailableProblem, ValidationProblem
-from services.inbox_room import MOST_WAITING, wait_for_room
+from services.inbox_room import InboxRoom
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.engine import Database
@@ -58,9 +58,10 @@ class ImportBounds:
 
 
 class Imports:
-    def __init__(self, database: Database, connectors: ConnectorRegistry) -> None:
+    def __init__(self, database: Database, connectors: ConnectorRegistry, room: InboxRoom | None = None) -> None:
         self._database = database
         self._connectors = connectors
+        self._room = room or InboxRoom(database)
 
     async def run(
         self,
@@ -121,7 +122,7 @@ class Imports:
             on_error(error)
         new = 0
         if records and not outcome.dry_run:
-            await self._room(records[0].line, bounds.patience_s)
+            await self._wait_for_room(records[0].line, bounds.patience_s)
             new = await self._store(
                 account_id,
                 [handed_in(mapping.record, one.data, received_at, past=mapping.history) for one in records],
@@ -144,13 +145,14 @@ class Imports:
         async with UnitOfWork(self._database) as work:
             return await Inbox(work).add_many(pushes)
 
-    async def _room(self, line: int, patience_s: float) -> None:
+    async def _wait_for_room(self, line: int, patience_s: float) -> None:
         """Waits until the drainer has caught up."""
-        if not await wait_for_room(self._database, patience_s):
+        if not await self._room.wait_for_room(patience_s):
+            most = self._room.most_beside_past
             raise UnavailableProblem(
                 Text(
-                    f"收件箱积压超过 {MOST_WAITING} 条：请确认工作进程在运行，再从第 {line} 行继续或重新导入",
-                    f"More than {MOST_WAITING} pushes wait in the inbox and do not get fewer: see that a worker "
+                    f"收件箱积压超过 {most} 条：请确认工作进程在运行，再从第 {line} 行继续或重新导入",
+                    f"More than {most:,} pushes wait in the inbox and do not get fewer: see that a worker "
                     f"runs, then go on from line {line}, or import the file again",
                 ),
                 line=line,

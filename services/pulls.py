@@ -4,7 +4,6 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
-import time
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from domain.problems import (
     UnavailableProblem,
 )
 from services.connections import Connections
-from services.inbox_room import MOST_WAITING, wait_for_room
+from services.inbox_room import InboxFullProblem, InboxRoom
 from services.listed import compared_with_list
 from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
 from services.unlisted import follow_list, names_in, with_unlisted
@@ -44,17 +43,11 @@ log = structlog.get_logger(__name__)
 
 FIRST_REACH = timedelta(days=731)
 """How far back a stream is read when its account is connected, where the platform lets one."""
-_ROOM_WITHIN_S = 60.0
-"""How long the pages of one go wait for room in the inbox, all together; the next go waits again."""
+_PRESENT = timedelta(days=1)
+"""What changed so lately is no past: after hours without its platform a stream has refunds in it that nobody told."""
 _HELD_S = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
-
-
-class InboxFullProblem(UnavailableProblem):
-    """Too much waits to be read already; what platforms push comes first."""
-
-
 _PASSES = (CommunicationProblem, RateLimitProblem, InboxFullProblem)
 
 
@@ -70,39 +63,50 @@ class Pulled:
 class PullService:
     """Streams of connected accounts, read by whoever serves the platform's queue."""
 
-    def __init__(self, database: Database, connectors: ConnectorRegistry, connections: Connections, link: Link) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connectors: ConnectorRegistry,
+        connections: Connections,
+        link: Link,
+        room: InboxRoom | None = None,
+    ) -> None:
         self._database = database
         self._connectors = connectors
         self._connections = connections
         self._link = link
+        self._room = room or InboxRoom(database)
 
     async def pull(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
         """Read some pages on from where the stream stands, and let the inbox have them.
 
-        Each page waits for room in the inbox (`services.inbox_room`). Raises NotFoundProblem for an account or stream
-        that is not there, UnavailableProblem while the inbox stays full, and problems as `connectors.errors` describes
-        them; the stream remembers why it stopped.
+        What is far behind now stops at a page while the inbox is full for the past, what stands in for pushes only
+        while it is full for the present (`services.inbox_room`). Raises NotFoundProblem for an account or stream that
+        is not there, InboxFullProblem, and problems as `connectors.errors` describes them; the stream remembers why it
+        stopped.
         """
         kind = self._stream(account_id, stream)
         account, client = await self._open(account_id)
         until = self._link.now().replace(microsecond=0)
-        cursor = _within(await self._cursor(account_id, stream, kind), until)
+        cursor, reached = await self._stand(account_id, stream, kind)
+        cursor = _within(cursor, until)
         records = missed = 0
-        more, patient_until = True, _patient_until()
+        more = True
         for turn in range(pages):
             try:
-                await self._room(patient_until)
+                await self._room.refuse_when_full(past=_is_past(kind, reached, until))
                 page = await self._paced(account_id, client.pull(stream, cursor, until))
                 asked = with_unlisted(self._database, account, client, stream, page)
                 page = await self._paced(account_id, asked)
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
                 if turn and isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable"):
-                    break  # a bad moment of the platform: what was read is kept, and the next go tries again
+                    break  # a bad moment: what was read is kept, and the next go tries again
                 raise
             missed += await self._keep(account, kind, page, until)
             records += len(page.records)
             cursor, more = page.cursor, page.more
+            reached = max((at for at in (reached, _read_until(page, until)) if at is not None), default=None)
             if not more:
                 break
         return Pulled(records, missed, more)
@@ -132,13 +136,18 @@ class PullService:
             begin = {"since": rfc3339(since)}
             row = await Comparisons(work).begin(account_id, stream, place.unit_path, since, until, begin)
         before = row.found
+        turn = 0
         try:
             account, client = await self._open(account_id)
-            patient_until = _patient_until()
-            while row.cursor is not None and (pages is None or pages > 0):
-                await self._room(patient_until)
+            while row.cursor is not None and (pages is None or turn < pages):
+                try:
+                    await self._room.refuse_when_full(past=True)
+                except InboxFullProblem:
+                    if pages is None or not turn:
+                        raise
+                    break  # the next go waits for room
                 row = await self._compare_page(row, account, client, kind)
-                pages = None if pages is None else pages - 1
+                turn += 1
         except Exception as error:
             with suppress(UnavailableProblem):
                 async with UnitOfWork(self._database) as work:
@@ -216,22 +225,12 @@ class PullService:
                 await self._link.pacer.hold(account_id, float(told.get("retry_after_s") or _HELD_S))
             raise
 
-    async def _cursor(self, account_id: str, stream: str, kind: Stream) -> Mapping[str, Any]:
+    async def _stand(self, account_id: str, stream: str, kind: Stream) -> tuple[Mapping[str, Any], datetime | None]:
+        """Where reading goes on, and up to when all was read."""
         async with UnitOfWork(self._database) as work:
             row = await Streams(work).stand(account_id, stream)
-            start = work.now - min(kind.reaches_back, FIRST_REACH)
-            return row.cursor if row is not None and row.cursor else {"since": rfc3339(start)}
-
-    async def _room(self, until: float) -> None:
-        if not await wait_for_room(self._database, until - time.monotonic()):
-            raise InboxFullProblem(
-                Text(
-                    f"收件箱积压超过 {MOST_WAITING} 条，先处理平台推送，稍后自动继续拉取",
-                    f"More than {MOST_WAITING:,} pushes wait in the inbox; they come first, and the platform is read "
-                    "on later",
-                ),
-                retryable=True,
-            )
+            begin = {"since": rfc3339(work.now - min(kind.reaches_back, FIRST_REACH))}
+            return (row.cursor or begin, row.reached_at) if row is not None else (begin, None)
 
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
@@ -251,7 +250,7 @@ class PullService:
                 kind.name,
                 place.unit_path,
                 page.cursor,
-                reached_at=page.reached_at or (until if not page.more else _reached(page.cursor)),
+                reached_at=_read_until(page, until),
                 records=records,
                 missed=new,
             )
@@ -272,13 +271,20 @@ def _id(account: Account) -> str:
     return f"{account.platform}/{account.slug}"
 
 
-def _patient_until() -> float:
-    return time.monotonic() + _ROOM_WITHIN_S
-
-
 def _reached(cursor: Mapping[str, Any]) -> datetime | None:
     since = cursor.get("since")
     return datetime.fromisoformat(since) if isinstance(since, str) else None
+
+
+def _read_until(page: PulledPage, until: datetime) -> datetime | None:
+    """Up to when everything was read once this page is; None where the page does not tell."""
+    return page.reached_at or (until if not page.more else _reached(page.cursor))
+
+
+def _is_past(kind: Stream, reached: datetime | None, until: datetime) -> bool:
+    """Whether what is read next happened long ago: the history of a new account, or what was not read for days. What is
+    the first to tell is never past."""
+    return not kind.asked_again and (reached is None or until - reached > _PRESENT)
 
 
 def _within(cursor: Mapping[str, Any], until: datetime) -> Mapping[str, Any]:

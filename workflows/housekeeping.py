@@ -14,6 +14,8 @@ GOES = 200
 """Goes of one pull, some pages each; what is left then is read after the next stroke of the clock."""
 COMPARED_GOES = 1_000
 """Of a comparison, whose next stroke is the next night's."""
+PULL_TRIES = 720
+"""Tries of one go: what waits for room in the inbox asks about every ten seconds, for as long as the go may take."""
 
 ROUNDS = 200
 """Rounds before a drain continues as new, so that its history stays short."""
@@ -64,7 +66,9 @@ class PullWorkflow:
                 schedule_to_close_timeout=timedelta(hours=2),
                 heartbeat_timeout=timedelta(seconds=30),
                 retry_policy=RetryPolicy(
-                    initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5), maximum_attempts=30
+                    initial_interval=timedelta(seconds=5),
+                    maximum_interval=timedelta(minutes=5),
+                    maximum_attempts=PULL_TRIES,
                 ),
                 summary=f"{pull.task} {pull.account_id} {pull.stream}",
             )

@@ -108,7 +108,8 @@ async def test_it_goes_on_from_a_line(imports: Imports) -> None:
 async def test_it_waits_for_the_drainer_and_says_where_to_go_on(
     imports: Imports, monkeypatch: pytest.MonkeyPatch, database: Database
 ) -> None:
-    monkeypatch.setattr(inbox_room, "MOST_WAITING", 400)
+    monkeypatch.setattr(inbox_room, "PAST_WAITS_AT", 400)
+    monkeypatch.setattr(inbox_room, "_FULL_HOLDS_S", 0.0)
     with pytest.raises(UnavailableProblem, match="line 502"):
         await run(imports, table(*orders(700)), bounds=ImportBounds(patience_s=0))
     await InboxService(database, load_connectors(Catalog())).drain()
