@@ -1,17 +1,18 @@
 """Reading a stream of a platform on, on that platform's own queue."""
 
-import asyncio
 import time
 
 from temporalio import activity
 
 from activities.binding import failure
-from activities.drains import heart_beating
+from activities.drains import heart_beating, pause
 from domain.problems import ProblemError
 from services.pulls import PullService
 from workflows import messages
 
 _ASKED_AGAIN_AFTER_S = 1.0
+_LONGEST_S = 120.0
+"""After that a reading ends whatever the hour, well within the time that its activity has."""
 
 
 class PullActivities:
@@ -23,21 +24,25 @@ class PullActivities:
     @activity.defn(name=messages.PULL_ACTIVITY)
     async def pull(self, pull: messages.StreamPull) -> messages.PullProgress:
         """Some pages of a stream, or of its comparison; a stream that is the first to tell is asked again each second
-        for a while. Fails as the platform's calls do."""
-        total = messages.PullProgress()
+        until its next stroke is near. Fails as the platform's calls do."""
         try:
             # A page may wait for its turns longer than it takes to see that a worker died.
             async with heart_beating():
                 if pull.task == "compare":
                     pulled = await self._pulls.compare_on(pull.account_id, pull.stream)
                     return messages.PullProgress(pulled.records, pulled.missed, pulled.more)
-                until = time.monotonic() + self._pulls.asked_again_for(pull.account_id, pull.stream).total_seconds()
-                while True:
-                    pulled = await self._pulls.pull(pull.account_id, pull.stream)
-                    total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
-                    total.more = pulled.more
-                    if pulled.more or activity.is_worker_shutdown() or time.monotonic() >= until:
-                        return total
-                    await asyncio.sleep(_ASKED_AGAIN_AFTER_S)
+                return await self._read_on(pull)
         except ProblemError as error:
             raise failure(error.problem) from error
+
+    async def _read_on(self, pull: messages.StreamPull) -> messages.PullProgress:
+        total, end = messages.PullProgress(), time.monotonic() + _LONGEST_S
+        while True:
+            pulled = await self._pulls.pull(pull.account_id, pull.stream)
+            total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
+            total.more = pulled.more
+            if pulled.more or time.monotonic() >= end or not self._pulls.is_asked_again(pull.account_id, pull.stream):
+                return total
+            await pause(_ASKED_AGAIN_AFTER_S)
+            if activity.is_worker_shutdown():
+                return total

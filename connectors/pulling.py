@@ -25,8 +25,8 @@ class Stream:
     lists_everything: what is read is how things stand, changed or not; what is known already is left out of the inbox.
     announced_by: kinds of pushes that tell nothing but that there is something new; it is read at once then.
     read_every: how often it is read on; more often where it is the first to tell, and asking costs the platform little.
-    asked_again: for how long it is asked again each second once its end is reached, where it tells in place of pushes;
-    shorter than `read_every`.
+    asked_again: for how long after each of these strokes it is asked again every second once its end is reached, where
+    it tells in place of pushes; some seconds shorter than `read_every`.
     compared: how far back it is compared each night; where a platform lists things by when they began, as far as they
     change. Nothing for a queue, whose records are new by nature: one that waits there is none that was missed.
     """
@@ -39,6 +39,11 @@ class Stream:
     read_every: timedelta = timedelta(minutes=5)
     asked_again: timedelta = timedelta()
     compared: timedelta = timedelta(days=2)
+
+    def is_asked_again(self, at: datetime) -> bool:
+        """Whether it is asked again at this instant. Not shortly before the next stroke, which would be left out while
+        this reading lasts; after one that was late, on to the stroke that comes then."""
+        return timedelta(seconds=at.timestamp() % self.read_every.total_seconds()) < self.asked_again
 
 
 @dataclass(frozen=True, slots=True)

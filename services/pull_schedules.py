@@ -181,6 +181,7 @@ def _every(known: ScheduleListDescription) -> timedelta | None:
 
 
 def _spec(planned: _Planned) -> ScheduleSpec:
+    # Strokes of reading are at whole multiples of `every` since 1970: `Stream.is_asked_again` counts on it.
     offset = timedelta() if planned.pull.task == "pull" else COMPARED_AT
     interval = ScheduleIntervalSpec(every=planned.every, offset=offset)
     return ScheduleSpec(intervals=[interval], jitter=planned.every / 20)

@@ -182,9 +182,9 @@ class PullService:
             await _mend(work, account, page, wrong, asked_at)
         return gone_on
 
-    def asked_again_for(self, account_id: str, stream: str) -> timedelta:
-        """For how long a stream is asked again after its end (`Stream.asked_again`). Raises NotFoundProblem."""
-        return self._stream(account_id, stream).asked_again
+    def is_asked_again(self, account_id: str, stream: str) -> bool:
+        """Whether a stream is asked again, its end being reached (`Stream.asked_again`). Raises NotFoundProblem."""
+        return self._stream(account_id, stream).is_asked_again(self._link.now())
 
     def streams_of(self, platform: str) -> tuple[Stream, ...]:
         """What can be read of a platform; empty when nothing can, or nobody knows it."""

@@ -1,7 +1,6 @@
-"""A stream that tells in place of pushes is asked again each second, and others are not."""
+"""A stream that tells in place of pushes is asked again each second until its next stroke is near; others are not."""
 
 import asyncio
-from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -18,12 +17,12 @@ PULL = StreamPull("taobao/tmall", "messages", "platform.taobao")
 class Streams:
     """Brings one record each time it is asked, and has then nothing more."""
 
-    def __init__(self, asked_again: timedelta, *, more: bool = False) -> None:
+    def __init__(self, asked_again: int, *, more: bool = False) -> None:
         self._asked_again, self._more = asked_again, more
         self.asked = 0
 
-    def asked_again_for(self, account_id: str, stream: str) -> timedelta:
-        return self._asked_again
+    def is_asked_again(self, account_id: str, stream: str) -> bool:
+        return self.asked <= self._asked_again
 
     async def pull(self, account_id: str, stream: str) -> Pulled:
         self.asked += 1
@@ -36,21 +35,29 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_comes_after_the_end_is_there_a_moment_later() -> None:
-    streams = Streams(timedelta(seconds=0.3))
+    streams = Streams(3)
     progress = await ActivityEnvironment().run(PullActivities(cast(PullService, streams)).pull, PULL)
-    assert streams.asked > 2
-    assert (progress.records, progress.missed, progress.more) == (streams.asked, streams.asked, False)
+    assert streams.asked == 4
+    assert (progress.records, progress.missed, progress.more) == (4, 4, False)
 
 
-@pytest.mark.parametrize(("asked_again", "more"), [(timedelta(), False), (timedelta(minutes=1), True)])
-async def test_others_are_asked_once_and_so_is_what_has_more(asked_again: timedelta, more: bool) -> None:
+async def test_a_reading_ends_also_where_its_strokes_are_always_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activities, "_LONGEST_S", 0.2)
+    streams = Streams(10_000)
+    async with asyncio.timeout(5):
+        await ActivityEnvironment().run(PullActivities(cast(PullService, streams)).pull, PULL)
+    assert streams.asked > 1
+
+
+@pytest.mark.parametrize(("asked_again", "more"), [(0, False), (10_000, True)])
+async def test_others_are_asked_once_and_so_is_what_has_more(asked_again: int, more: bool) -> None:
     streams = Streams(asked_again, more=more)
     progress = await ActivityEnvironment().run(PullActivities(cast(PullService, streams)).pull, PULL)
     assert (streams.asked, progress.more) == (1, more)
 
 
 async def test_a_worker_that_stops_is_not_kept_waiting() -> None:
-    streams, environment = Streams(timedelta(minutes=1)), ActivityEnvironment()
+    streams, environment = Streams(10_000), ActivityEnvironment()
     running = asyncio.create_task(environment.run(PullActivities(cast(PullService, streams)).pull, PULL))
     await asyncio.sleep(0.1)
     environment.worker_shutdown()
