@@ -11,6 +11,9 @@ from services.pulls import PullService
 from workflows import messages
 
 _ASKED_AGAIN_AFTER_S = 1.0
+MOST_ASKING_AGAIN = 40
+"""Streams that one worker asks again at once. Each keeps one of its hundred places meanwhile, which refunds, shipping
+and messages of the platform need too; what finds no place waits for its next stroke."""
 _LONGEST_S = 120.0
 """After that a reading ends whatever the hour, well within the time that its activity has."""
 
@@ -20,6 +23,7 @@ class PullActivities:
 
     def __init__(self, pulls: PullService) -> None:
         self._pulls = pulls
+        self._asking_again = 0
 
     @activity.defn(name=messages.PULL_ACTIVITY)
     async def pull(self, pull: messages.StreamPull) -> messages.PullProgress:
@@ -36,13 +40,24 @@ class PullActivities:
             raise failure(error.problem) from error
 
     async def _read_on(self, pull: messages.StreamPull) -> messages.PullProgress:
-        total, end = messages.PullProgress(), time.monotonic() + _LONGEST_S
-        while True:
+        pulled = await self._pulls.pull(pull.account_id, pull.stream)
+        total = messages.PullProgress(pulled.records, pulled.missed, pulled.more)
+        if self._asking_again >= MOST_ASKING_AGAIN:
+            return total
+        self._asking_again += 1
+        try:
+            await self._ask_again(pull, total)
+        finally:
+            self._asking_again -= 1
+        return total
+
+    async def _ask_again(self, pull: messages.StreamPull, total: messages.PullProgress) -> None:
+        """Add to the total what comes until the stream's next stroke is near, or more comes than one time is for."""
+        end = time.monotonic() + _LONGEST_S
+        while not total.more and self._pulls.is_asked_again(pull.account_id, pull.stream) and time.monotonic() < end:
+            await pause(_ASKED_AGAIN_AFTER_S)
+            if activity.is_worker_shutdown():
+                return
             pulled = await self._pulls.pull(pull.account_id, pull.stream)
             total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
             total.more = pulled.more
-            if pulled.more or time.monotonic() >= end or not self._pulls.is_asked_again(pull.account_id, pull.stream):
-                return total
-            await pause(_ASKED_AGAIN_AFTER_S)
-            if activity.is_worker_shutdown():
-                return total

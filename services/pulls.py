@@ -35,7 +35,7 @@ from storage.comparisons import ComparisonRow, Comparisons
 from storage.engine import Database
 from storage.inbox import Inbox
 from storage.placements import Placements
-from storage.pulls import Streams
+from storage.pulls import StreamRow, Streams
 from storage.record_comparison import Difference, RecordComparison
 from storage.unit_of_work import UnitOfWork
 
@@ -45,6 +45,8 @@ FIRST_REACH = timedelta(days=731)
 """How far back a stream is read when its account is connected, where the platform lets one."""
 _PRESENT = timedelta(days=1)
 """What changed so lately is no past: after hours without its platform a stream has refunds in it that nobody told."""
+_NOTED_EVERY = timedelta(seconds=15)
+"""So old may be what is written of a stream that is asked every second and has nothing new."""
 _HELD_S = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
@@ -88,8 +90,10 @@ class PullService:
         kind = self._stream(account_id, stream)
         account, client = await self._open(account_id)
         until = self._link.now().replace(microsecond=0)
-        cursor, reached = await self._stand(account_id, stream, kind)
-        cursor = _within(cursor, until)
+        row, now = await self._stand(account_id, stream)
+        begin = {"since": rfc3339(now - min(kind.reaches_back, FIRST_REACH))}
+        cursor = _within(row.cursor if row is not None and row.cursor else begin, until)
+        reached = row.reached_at if row is not None else None
         records = missed = 0
         more = True
         for turn in range(pages):
@@ -103,7 +107,8 @@ class PullService:
                 if turn and isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable"):
                     break  # a bad moment: what was read is kept, and the next go tries again
                 raise
-            missed += await self._keep(account, kind, page, until)
+            if turn or not _is_noted(row, page, now):
+                missed += await self._keep(account, kind, page, until)
             records += len(page.records)
             cursor, more = page.cursor, page.more
             reached = max((at for at in (reached, _read_until(page, until)) if at is not None), default=None)
@@ -225,12 +230,10 @@ class PullService:
                 await self._link.pacer.hold(account_id, float(told.get("retry_after_s") or _HELD_S))
             raise
 
-    async def _stand(self, account_id: str, stream: str, kind: Stream) -> tuple[Mapping[str, Any], datetime | None]:
-        """Where reading goes on, and up to when all was read."""
+    async def _stand(self, account_id: str, stream: str) -> tuple[StreamRow | None, datetime]:
+        """Where a stream stands, None when it was never read; and what time it is."""
         async with UnitOfWork(self._database) as work:
-            row = await Streams(work).stand(account_id, stream)
-            begin = {"since": rfc3339(work.now - min(kind.reaches_back, FIRST_REACH))}
-            return (row.cursor or begin, row.reached_at) if row is not None else (begin, None)
+            return await Streams(work).stand(account_id, stream), work.now
 
     async def _keep(self, account: Account, kind: Stream, page: PulledPage, until: datetime) -> int:
         """Store a page and the cursor behind it; how many records were new to the inbox."""
@@ -279,6 +282,14 @@ def _reached(cursor: Mapping[str, Any]) -> datetime | None:
 def _read_until(page: PulledPage, until: datetime) -> datetime | None:
     """Up to when everything was read once this page is; None where the page does not tell."""
     return page.reached_at or (until if not page.more else _reached(page.cursor))
+
+
+def _is_noted(row: StreamRow | None, page: PulledPage, now: datetime) -> bool:
+    """Whether a page says no more than what was written down a moment ago."""
+    is_news = page.records or page.more or page.listed_since is not None
+    if row is None or row.problem is not None or is_news:
+        return False
+    return row.cursor == page.cursor and now - row.pulled_at < _NOTED_EVERY
 
 
 def _is_past(kind: Stream, reached: datetime | None, until: datetime) -> bool:

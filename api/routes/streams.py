@@ -31,8 +31,9 @@ class AskedOut(BaseModel):
 class StreamOut(BaseModel):
     """One stream of one account. reached_at: everything the platform changed before it was read; null at the beginning.
 
-    records: read so far; missed: those of them that no push had brought. pulled_at: the last attempt. problem: why it
-    stopped; problem_since: since when no attempt has gone through.
+    records: read so far; missed: those of them that no push had brought. pulled_at: the last attempt; where
+    a stream is asked every second and has nothing new, one of the last 15 seconds. problem: why it stopped;
+    problem_since: since when no attempt has gone through.
     """
 
     model_config = ConfigDict(from_attributes=True)

@@ -63,3 +63,17 @@ async def test_a_worker_that_stops_is_not_kept_waiting() -> None:
     environment.worker_shutdown()
     async with asyncio.timeout(5):
         assert (await running).records == streams.asked
+
+
+async def test_only_so_many_at_once_keep_a_place_for_being_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activities, "MOST_ASKING_AGAIN", 1)
+    streams, environment = Streams(10_000), ActivityEnvironment()
+    served = PullActivities(cast(PullService, streams))
+    first = asyncio.create_task(environment.run(served.pull, PULL))
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        assert (await ActivityEnvironment().run(served.pull, PULL)).records == 1
+        environment.worker_shutdown()
+        await first
+        streams.asked, streams._asked_again = 0, 2
+        assert (await ActivityEnvironment().run(served.pull, PULL)).records == 3, "the place is free again"

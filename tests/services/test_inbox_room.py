@@ -86,7 +86,7 @@ async def test_what_is_read_to_this_day_goes_on_while_much_waits(
     await _pushed_by_others(live, MOST + 1)
     await world.sim.refund(stage="asked")
     await read_all(pulls, "refunds")
-    assert await _waiting(live, "youzan") == 1
+    assert await _waiting(live, "youzan") >= 1
     monkeypatch.setattr(inbox_room, "PRESENT_WAITS_AT", MOST)
     monkeypatch.setattr(inbox_room, "_ROOM_HOLDS_S", 0.0)
     again = PullService(live, CONNECTORS, Connections(live), world.link)

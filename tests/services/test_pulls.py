@@ -54,7 +54,7 @@ from storage.encryption import Keyring
 from storage.engine import Database
 from storage.inbox import InboxRow
 from storage.paging import PageRequest
-from storage.pulls import Streams
+from storage.pulls import StreamRow, Streams
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.connectors.harness import Outside, outside
@@ -122,6 +122,26 @@ async def test_a_year_is_read_once_and_matches_the_platform(pulls: PullService, 
     found = await one(live, "SELECT count(*), sum(paid_minor) FROM orders")
     assert found == (len(truth), sum(order.paid_minor for order in truth))
     assert await read_all(pulls, "orders") == (0, 0)
+
+
+async def test_a_stream_that_has_nothing_new_is_written_down_a_few_times_a_minute(
+    pulls: PullService, live: Database
+) -> None:
+    async def seen() -> StreamRow:
+        (row,) = (await PullReports(live).streams(ADMIN, PageRequest(), account_id=SHOP)).items
+        return row
+
+    await read_all(pulls, "refunds")
+    await read_all(pulls, "refunds")
+    first = await seen()
+    await pulls.pull(SHOP, "refunds")
+    assert await seen() == first, "nothing came, and it was written a moment ago"
+    async with UnitOfWork(live) as work:
+        await work.session.execute(text("UPDATE streams SET pulled_at = pulled_at - interval '16 seconds'"))
+    await pulls.pull(SHOP, "refunds")
+    later = await seen()
+    assert later.pulled_at > first.pulled_at
+    assert (later.reached_at or first.pulled_at) >= (first.reached_at or later.pulled_at)
 
 
 async def _newest_refunds(live: Database, world: Outside, pulls: PullService, count: int) -> list[int]:
