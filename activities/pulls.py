@@ -42,7 +42,7 @@ class PullActivities:
     async def _read_on(self, pull: messages.StreamPull) -> messages.PullProgress:
         pulled = await self._pulls.pull(pull.account_id, pull.stream)
         total = messages.PullProgress(pulled.records, pulled.missed, pulled.more)
-        if self._asking_again >= MOST_ASKING_AGAIN:
+        if pulled.more or pulled.in_vain or self._asking_again >= MOST_ASKING_AGAIN:
             return total
         self._asking_again += 1
         try:
@@ -54,10 +54,12 @@ class PullActivities:
     async def _ask_again(self, pull: messages.StreamPull, total: messages.PullProgress) -> None:
         """Add to the total what comes until the stream's next stroke is near, or more comes than one time is for."""
         end = time.monotonic() + _LONGEST_S
-        while not total.more and self._pulls.is_asked_again(pull.account_id, pull.stream) and time.monotonic() < end:
+        while self._pulls.is_asked_again(pull.account_id, pull.stream) and time.monotonic() < end:
             await pause(_ASKED_AGAIN_AFTER_S)
             if activity.is_worker_shutdown():
                 return
             pulled = await self._pulls.pull(pull.account_id, pull.stream)
             total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
             total.more = pulled.more
+            if pulled.more or pulled.in_vain:
+                return

@@ -53,7 +53,8 @@ class PulledPage:
     cursor: where to go on, also after a crash: reading a page again is harmless. more: whether to go on at once.
     reached_at: everything changed before it was read, where that is another instant than `until`. listed_since: when
     the list of everything was begun that this page is of. is_last: the page ends it; all there is was on its pages.
-    listed_before: when the reading before it was begun, which came to its end.
+    listed_before: when the reading before it was begun, which came to its end. in_vain: asking cost much and brought
+    nothing of this account; the stream is not asked again before its next stroke.
     """
 
     records: Sequence[Verified]
@@ -64,6 +65,7 @@ class PulledPage:
     listed_since: datetime | None = field(default=None)
     is_last: bool = field(default=False)
     listed_before: datetime | None = field(default=None)
+    in_vain: bool = field(default=False)
 
 
 @runtime_checkable

@@ -55,11 +55,13 @@ _PASSES = (CommunicationProblem, RateLimitProblem, InboxFullProblem)
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What one go brought. missed: records that no push had brought. more: whether to go on at once."""
+    """What one go brought. missed: records that no push had brought. more: whether to go on at once. in_vain: as of
+    `PulledPage`."""
 
     records: int = 0
     missed: int = 0
     more: bool = False
+    in_vain: bool = False
 
 
 class PullService:
@@ -95,7 +97,7 @@ class PullService:
         cursor = _within(row.cursor if row is not None and row.cursor else begin, until)
         reached = row.reached_at if row is not None else None
         records = missed = 0
-        more = True
+        more, in_vain = True, False
         for turn in range(pages):
             try:
                 await self._room.refuse_when_full(past=_is_past(kind, reached, until))
@@ -110,11 +112,11 @@ class PullService:
             if turn or not _is_noted(row, page, now):
                 missed += await self._keep(account, kind, page, until)
             records += len(page.records)
-            cursor, more = page.cursor, page.more
+            cursor, more, in_vain = page.cursor, page.more, page.in_vain
             reached = max((at for at in (reached, _read_until(page, until)) if at is not None), default=None)
             if not more:
                 break
-        return Pulled(records, missed, more)
+        return Pulled(records, missed, more, in_vain)
 
     async def compare(self, account_id: str, stream: str) -> ComparisonRow:
         """Read the last days again (`Stream.compared`) whatever was read before; what Tandem lacks or has otherwise is

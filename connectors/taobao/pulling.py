@@ -3,8 +3,8 @@
 A batch of messages is confirmed by the next pull, when the caller has kept it; unconfirmed ones come again. The group
 may hold messages of other shops of the application: those are neither kept nor confirmed, as a shop does not know which
 others are connected. So that those of one that is not do not keep it busy for ever, it looks past some batches of them
-and then waits for its next turn. Increments go by windows of half an hour, which the platform prefers, and of up to its
-maximum of a day where little changed.
+and then waits for its next turn; so it does where it had to ask whose messages are, and none was its own. Increments go
+by windows of half an hour, which the platform prefers, and of up to its maximum of a day where little changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,8 @@ class TaobaoReader:
             return PulledPage(records, {"others": others}, more=True)
         if is_full:
             log.warning("messages of other shops are in the way: give the connected ones a group of their own", **group)
-        return PulledPage(records, {}, more=False)
+        # Those that name another shop cost no question.
+        return PulledPage(records, {}, more=False, in_vain=bool(mine) or is_full or others > 1)
 
     async def pull_changes(self, stream: Stream, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed trades or refunds."""

@@ -17,8 +17,8 @@ PULL = StreamPull("taobao/tmall", "messages", "platform.taobao")
 class Streams:
     """Brings one record each time it is asked, and has then nothing more."""
 
-    def __init__(self, asked_again: int, *, more: bool = False) -> None:
-        self._asked_again, self._more = asked_again, more
+    def __init__(self, asked_again: int, *, more: bool = False, in_vain: int | None = None) -> None:
+        self._asked_again, self._more, self._in_vain = asked_again, more, in_vain
         self.asked = 0
 
     def is_asked_again(self, account_id: str, stream: str) -> bool:
@@ -26,7 +26,7 @@ class Streams:
 
     async def pull(self, account_id: str, stream: str) -> Pulled:
         self.asked += 1
-        return Pulled(1, 1, self._more)
+        return Pulled(1, 1, self._more, self.asked == self._in_vain)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,14 @@ async def test_others_are_asked_once_and_so_is_what_has_more(asked_again: int, m
     streams = Streams(asked_again, more=more)
     progress = await ActivityEnvironment().run(PullActivities(cast(PullService, streams)).pull, PULL)
     assert (streams.asked, progress.more) == (1, more)
+
+
+@pytest.mark.parametrize("in_vain", [1, 3])
+async def test_a_reading_in_vain_is_the_last_before_the_next_stroke(in_vain: int) -> None:
+    streams = Streams(10_000, in_vain=in_vain)
+    async with asyncio.timeout(5):
+        await ActivityEnvironment().run(PullActivities(cast(PullService, streams)).pull, PULL)
+    assert streams.asked == in_vain
 
 
 async def test_a_worker_that_stops_is_not_kept_waiting() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from connectors.accounts import Account
 from connectors.connection_report import ConnectionFault
@@ -21,7 +20,6 @@ from domain.catalog.event_types import KNOWN_EVENT_TYPES
 from domain.events import Event
 from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
-from simulator.platforms.taobao import messages as taobao_messages
 from simulator.platforms.taobao.messages import TmcMessage
 from tests.connectors.harness import Outside, connector, perform
 from tests.connectors.pulls import events_of, pull_all
@@ -184,58 +182,6 @@ async def test_a_trade_that_cannot_be_read_is_told_by_its_message_alone_and_stop
     assert {f"order:{number}" for number in orders} <= found.keys()
     alone = [subject for subject, event in found.items() if not event.data.get("lines")]
     assert len(alone) <= 1
-
-
-async def test_messages_of_the_applications_other_shops_are_neither_kept_nor_confirmed(world: Outside) -> None:
-    client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world
-    mine = trade.pay(state, trade.place_order(state, SHOP))
-    theirs = trade.pay(state, trade.place_order(state, "demo-apparel"))
-    waiting = state.shelf("tmc_message", TmcMessage)
-    for row in list(waiting):
-        waiting.remove(row.id)
-    nick = state.shops.get(SHOP).name
-    for number, (order, named) in enumerate(
-        ((theirs, "另一家天猫店"), (theirs, None), (theirs, nick), (mine, None), (mine, nick)), start=1
-    ):
-        content = json.dumps({"tid": order.id, "payment": "1.00"})
-        body = {"id": number, "topic": "taobao_trade_TradeBuyerPay", "user_nick": named, "content": content}
-        waiting.put(TmcMessage(id=f"{number}-0", shop=SHOP, number=str(number), body=body))
-    records, position = await pull_all(client, "messages")
-    assert {event.subject for event in events_of(records, account)} == {f"order:{mine.id}"}
-    await client.pull("messages", position, datetime.now(UTC))
-    # The first names another shop; of two more the platform says whose they are, whatever they name.
-    assert {row.number for row in waiting} == {"1", "2", "3"}
-
-
-def crowd(state: Any, messages: int) -> None:
-    """Messages of a shop that nobody confirms."""
-    waiting = state.shelf("tmc_message", TmcMessage)
-    for number in range(1, messages + 1):
-        content = json.dumps({"tid": str(number)})
-        body = {"id": number, "topic": "taobao_trade_TradeBuyerPay", "user_nick": "另一家天猫店", "content": content}
-        waiting.put(TmcMessage(id=f"{number}-0", shop=SHOP, number=str(number), body=body))
-
-
-async def test_a_shops_own_messages_are_found_behind_those_of_another(world: Outside) -> None:
-    client, account, state = await world.open("taobao"), await world.account("taobao"), world.sim.app.state.world
-    crowd(state, 250)
-    mine = trade.pay(state, trade.place_order(state, SHOP))
-    records, _ = await pull_all(client, "messages", most=4)
-    assert f"order:{mine.id}" in {event.subject for event in events_of(records, account)}
-
-
-async def test_messages_that_nobody_confirms_keep_a_shop_busy_for_a_moment_only(
-    world: Outside, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The platform holds nothing back: what is not confirmed stands first each time.
-    monkeypatch.setattr(taobao_messages, "COMES_AGAIN", timedelta())
-    client, state = await world.open("taobao"), world.sim.app.state.world
-    crowd(state, 150)
-    with capture_logs() as logged:
-        for _ in range(2):
-            assert await pull_all(client, "messages", most=6) == ([], {})
-    warnings = [each["event"] for each in logged if each["log_level"] == "warning"]
-    assert sum("a group of their own" in each for each in warnings) == 2
 
 
 async def test_a_shop_that_is_called_by_anothers_name_is_told_so(world: Outside) -> None:
