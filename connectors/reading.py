@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from domain.canonical import ParcelState
 from domain.problems import Text, ValidationProblem
 
 CHINA = timezone(timedelta(hours=8))
@@ -100,6 +101,15 @@ def state_of(words: Mapping[str, State], source: Mapping[str, Any], field: str, 
             ),
         )
     return words[word]
+
+
+def parcel_state(words: Mapping[str, ParcelState], source: Mapping[str, Any], field: str) -> ParcelState:
+    """Where a parcel is by the word for it; `unknown`, which leaves it where it was, for none and for any other word.
+
+    Carriers' scans are in no document, and one that is new comes with every parcel: its number, its carrier and its
+    order are worth having all the same.
+    """
+    return words.get(optional_text(source, field) or "", "unknown")
 
 
 def said_by_all(told: Sequence[str | None]) -> str | None:

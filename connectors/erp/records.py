@@ -6,14 +6,14 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.erp.wire import UNVERIFIED
-from connectors.reading import anomaly, not_from_the_future, optional_text, rfc3339, state_of, text, whole_number
+from connectors.reading import anomaly, not_from_the_future, optional_text, parcel_state, rfc3339, text, whole_number
 from domain.canonical import LONGEST_ORDER_ID, ShipmentData, StockData
 from domain.catalog.erp import ShippingOrderOutput
 from domain.problems import Text
 
 
 def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetime) -> ShipmentData:
-    """A parcel. Raises ValidationProblem."""
+    """A parcel; a state nobody knows yet reads `unknown`. Raises ValidationProblem."""
     return ShipmentData(
         platform=account.platform,
         account=account.slug,
@@ -22,7 +22,7 @@ def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetim
         order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
         waybill=text(data, "waybill"),
         company=optional_text(data, "company", limit=64),
-        state=state_of(UNVERIFIED.parcel_states, data, "state", "unknown"),
+        state=parcel_state(UNVERIFIED.parcel_states, data, "state"),
         line_ids=_texts(data, "line_ids"),
     )
 

@@ -17,7 +17,7 @@ from connectors.reading import (
     not_from_the_future,
     optional_fen,
     optional_text,
-    state_of,
+    parcel_state,
     text,
     whole_number,
 )
@@ -147,7 +147,7 @@ def _parcel(content: Mapping[str, Any], origin: Mapping[str, Any]) -> ShipmentDa
         order_id=text(content, "tid", limit=LONGEST_ORDER_ID),
         waybill=text(content, "out_sid"),
         company=optional_text(content, "company_name", limit=64),
-        state=state_of(PARCEL_STATES, content, "action", "unknown"),
+        state=parcel_state(PARCEL_STATES, content, "action"),
     )
 
 

@@ -278,7 +278,6 @@ WIRES: Mapping[str, Wire] = {
 NEW = "ABDUCTED"
 STATES: Mapping[str, tuple[Deed, Json]] = {
     "youzan": (lambda teller: teller.order("demo-apparel"), {"full_order_info.order_info.status": NEW}),
-    "taobao": (Teller.parcel, {"action": NEW}),
     "douyin": (lambda teller: teller.refund("demo-douyin"), {"aftersale_status": NEW}),
     "wechat_store": (
         lambda teller: teller.refund("demo-wechat-store"),
@@ -287,7 +286,11 @@ STATES: Mapping[str, tuple[Deed, Json]] = {
     "wechat_pay": (Teller.payout, {"state": NEW}),
     "meituan": (lambda teller: teller.order("demo-meituan"), {"status": NEW}),
     "eleme": (lambda teller: teller.order("demo-eleme"), {"status": NEW}),
+}
+"""What is pushed with a word for where it stands: what makes the platform tell it, and the word in its place. JD's,
+Pinduoduo's and Taobao's states are only read, see `tests.connectors.test_shops`."""
+PARCELS: Mapping[str, tuple[Deed, Json]] = {
+    "taobao": (Teller.parcel, {"action": NEW}),
     "erp": (Teller.waybill, {"state": NEW}),
 }
-"""What is pushed with a word for where it stands: what makes the platform tell it, and the word in its place. JD's and
-Pinduoduo's states are only read, see `tests.connectors.test_shops`."""
+"""What is pushed with a word for where a parcel is."""

@@ -17,7 +17,7 @@ from services.accounts import PlatformAccounts
 from simulator.entities import Push
 from simulator.platforms.base import PushRequest
 from storage.unit_of_work import UnitOfWork
-from tests.api.bad_pushes import ISO, NEW, STATES, WIRES, Json, Teller
+from tests.api.bad_pushes import ISO, NEW, PARCELS, STATES, WIRES, Json, Teller
 from tests.api.hostile_pushes import HOSTILE, MAY_REFUSE, NO_TEXT, SIGNED, TOO_LARGE, signed_body
 from tests.api.house import METRICS_TOKEN, SYSTEM, House
 from tests.connectors.cases import PUSHING
@@ -140,6 +140,21 @@ async def test_a_state_that_is_new_is_set_aside_by_its_word_and_its_neighbour_la
     assert genuine == ("done", None)
     assert spoiled[0] == "quarantined"
     assert NEW in str(spoiled[1])
+
+
+@pytest.mark.parametrize("platform", PARCELS)
+async def test_a_parcel_lands_by_its_number_wherever_it_is(house: House, teller: Teller, platform: str) -> None:
+    does, values = PARCELS[platform]
+    assert await _arrives(house, teller, teller.spoil(platform, values, does)) == 200
+    assert await _arrives(house, teller, teller.genuine(platform, does)) == 200
+    drained = await house.deps.inbox.drain()
+    assert (drained.read, drained.quarantined) == (2, 0)
+    async with UnitOfWork(house.database) as work:
+        found = await work.session.execute(
+            text("SELECT state FROM shipments WHERE account_id LIKE :account"), {"account": f"{platform}/%"}
+        )
+        states = [row.state for row in found]
+    assert (len(states), states.count("unknown")) == (2, 1)
 
 
 ADDRESSES = [
