@@ -4,7 +4,7 @@ Many platforms push a new order's number and nothing else, and whose it is comes
 what is told of the customer reaches the run too: that they are silenced above all, which ends it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -46,12 +46,23 @@ async def follow_parting(work: UnitOfWork, customers: Collection[UUID]) -> None:
     ids = {*customers, *(each for some in aliases.values() for each in some)}
     if not await RunOwners(work).any_named(ids):
         return
-    contacts: dict[tuple[str, str], UUID] = {}
-    for row in await Identities(work).of_customers(customers):
-        platform = row.scope.partition("/")[0]
-        contacts[f"{CUSTOMER}:{platform}/{row.value}", row.scope] = row.customer_id
-        contacts[IdentityKey(KINDS[row.kind], row.scope, row.value).subject, row.scope] = row.customer_id
+    contacts = {
+        name: row.customer_id
+        for row in await Identities(work).of_customers(customers)
+        for name in _names_in_runs(IdentityKey(KINDS[row.kind], row.scope, row.value))
+    }
     await RunOwners(work).follow(ids, contacts)
+
+
+def _names_in_runs(key: IdentityKey) -> Iterator[tuple[str, str | None]]:
+    """The subjects by which runs know a key, each with the account of the runs in which it does; None for any."""
+    platform, _, slug = key.scope.partition("/")
+    yield key.subject, None
+    if key.kind == "buyer":
+        yield key.customer_subject, None
+    # A contact's event names the platform alone, and so did a buyer's of an account that numbers its own.
+    if platform:
+        yield f"{CUSTOMER}:{platform}/{key.value}", key.scope if slug else None
 
 
 def _order_of(run: NewRun) -> OrderName | None:

@@ -43,9 +43,9 @@ _FOLLOW = """
         UNION ALL
         SELECT run.id, 1, about.place, contact.customer
         FROM run CROSS JOIN LATERAL unnest(run.subjects) WITH ORDINALITY AS about (subject, place)
-        JOIN unnest(%(contacts)b::text[], %(scopes)b::text[], %(customers)b::uuid[])
-            AS contact (subject, scope, customer) ON contact.subject = about.subject
-        WHERE strpos(contact.scope, '/') = 0 OR contact.scope = run.account_id
+        JOIN unnest(%(contacts)b::text[], %(accounts)b::text[], %(customers)b::uuid[])
+            AS contact (subject, account, customer) ON contact.subject = about.subject
+        WHERE contact.account IS NULL OR contact.account = run.account_id
         UNION ALL
         SELECT run.id, 2, about.place, coalesce(customers.merged_into, customers.id)
         FROM run CROSS JOIN LATERAL unnest(run.subjects) WITH ORDINALITY AS about (subject, place)
@@ -92,14 +92,15 @@ class RunOwners(Repository):
         ((found,),) = await fetch(self.work, _ANY, {"names": _names(ids)})
         return bool(found)
 
-    async def follow(self, ids: Collection[UUID], contacts: Mapping[tuple[str, str], UUID]) -> set[str]:
+    async def follow(self, ids: Collection[UUID], contacts: Mapping[tuple[str, str | None], UUID]) -> set[str]:
         """Let runs that name one of these customers name the one whose they are today, and no other of them; the runs.
-        contacts: customers by a subject that is one of their keys, and that key's scope.
+        contacts: customers by a subject that is one of their keys, and the account whose runs mean that key by it; None
+        where it says all of the key.
 
         A run about neither a record nor a contact stays with whom it named first. Human tasks go with their run.
         """
-        subjects, scopes = zip(*contacts, strict=True) if contacts else ((), ())
-        given = {"ids": list(ids), "names": _names(ids), "contacts": list(subjects), "scopes": list(scopes)}
+        subjects, accounts = zip(*contacts, strict=True) if contacts else ((), ())
+        given = {"ids": list(ids), "names": _names(ids), "contacts": list(subjects), "accounts": list(accounts)}
         rows = await fetch(self.work, _FOLLOW, {**given, "customers": list(contacts.values())})
         runs = [run_id for (run_id,) in rows]
         if runs:

@@ -30,6 +30,11 @@ class IdentityKey(NamedTuple):
         """The key as a subject of events: `key:kind/scope/value`."""
         return f"key:{self.kind}/{self.scope}/{self.value}"
 
+    @property
+    def customer_subject(self) -> str:
+        """How events about a buyer name whose they are: `customer:scope/value`."""
+        return f"customer:{self.scope}/{self.value}"
+
 
 def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None:
     """A key, or None for a missing value and for a phone number that is none."""

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
+from domain.canonical.origin import Origin
 from domain.events import Event
 from domain.runs import RunSummary
 from services.identities import IdentityService
@@ -45,11 +46,11 @@ def an_order(version: int, buyer: Buyer, number: str = "E1", shop: str = "youzan
     )
 
 
-async def take_in(house: House, *orders: OrderData) -> None:
-    """A drained batch of orders, and the dispatch of what follows."""
+async def take_in(house: House, *records: Origin) -> None:
+    """A drained batch of records, and the dispatch of what follows."""
     async with UnitOfWork(house.database) as work:
         now = work.now
-        arrivals = [Arrival.of(announce(order, now), now) for order in orders]
+        arrivals = [Arrival.of(announce(record, now), now) for record in records]
         await Intake(IdentityService()).take_in(work, arrivals)
     while (await house.dispatcher.drain()).dispatched:
         pass

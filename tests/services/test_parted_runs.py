@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from domain.canonical import Buyer, OrderData
+from domain.canonical import Buyer, CartData, OrderData
 from domain.catalog import CATALOG
 from services.customers import CustomerService
 from services.erasure import ErasureService, ErasureWorker
@@ -180,6 +180,19 @@ async def test_whom_a_flow_took_in_stays_in_and_the_other_may_enter(house: House
     await take_in(house, an_order(1, HUSBAND, "E100004"))
     assert len(await runs(house, "gift")) == 2
     assert husband != wife
+
+
+@pytest.mark.parametrize("scope", [None, "generic/east"])
+async def test_a_run_about_a_till_s_buyer_goes_with_that_number(house: House, scope: str | None) -> None:
+    """Tills number their buyers themselves, or by the numbers of another account."""
+    await house.publish(a_flow("care", "{ per: customer }", "tandem.cart.updated"))
+    buyer = Buyer(buyer_id="wife-0001", buyer_scope=scope, phone=PHONE)
+    await take_in(house, an_order(1, HUSBAND, "E100001"))
+    await take_in(house, CartData(platform="generic", account="west", version=1, cart_id="c1", buyer=buyer))
+    (about,) = await runs(house, "care")
+    husband, wife = await part(house)
+    assert husband != wife
+    assert (await seen(house, husband), await seen(house, wife)) == (set(), {about.id})
 
 
 async def test_a_merge_that_is_taken_back_gives_runs_back_but_for_those_about_the_customer_alone(house: House) -> None:
