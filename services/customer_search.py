@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.access import Actor, Permission
-from domain.canonical.keys import KINDS, IdentityKey, key
+from domain.canonical.keys import IdentityKey, possible_keys
 from domain.canonical.phones import e164
 from domain.problems import Text, ValidationProblem
 from services.profiles import ProfileKey, TagBook, shown_key
@@ -80,7 +80,7 @@ class CustomerSearch:
             return await Profiles(work).customers_of_order(value, actor.scope, _MOST_LOOKED_AT)
         if name == "nickname":
             return await Profiles(work).customers_named(value, actor.scope, _MOST_LOOKED_AT)
-        keys = [_phone(value)] if name == "phone" else await _keys(work, value)
+        keys = [_phone(value)] if name == "phone" else possible_keys(value, await Accounts(work).ids())
         stored = (await Identities(work).find(keys)).values()
         shared = [each.id for each in stored if each.kind in _SHARED]
         beside = await KeyScopes(work).customers_beside(shared, actor.scope, _MOST_LOOKED_AT) if shared else set()
@@ -112,23 +112,6 @@ def _phone(text: str) -> IdentityKey:
             )
         )
     return IdentityKey("phone", "", number)
-
-
-async def _keys(work: UnitOfWork, text: str) -> list[IdentityKey]:
-    """Every key that the text may be: the one it says, or one of any kind at any account."""
-    kind, _, rest = text.partition("/")
-    if (named := KINDS.get(kind)) is not None and "/" in rest:
-        scope, _, value = rest.rpartition("/")
-        said = key(named, value, scope)
-        return [said] if said is not None else []
-    accounts = await Accounts(work).ids()
-    platforms = {account.partition("/")[0] for account in accounts}
-    found = [key("unionid", text), key("device", text)]
-    found += [key("buyer", text, platform) for platform in sorted(platforms)]
-    found += [
-        key(each, text, account) for account in accounts for each in ("buyer", "openid", "external_userid", "member")
-    ]
-    return [each for each in found if each is not None]
 
 
 async def _shown(work: UnitOfWork, actor: Actor, customer: UUID) -> FoundCustomer:

@@ -6,6 +6,7 @@ through (`storage.mentions`). What goes from here is in an export as well (`stor
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from storage.identity_reviews import IdentityMoveRow
 from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
 from storage.mentions import Looked, Mention, Mentions
+from storage.named_people import NamedPeople
 from storage.orders import OrderRow, RefundRow, ShipmentRow
 from storage.reach import TouchRow
 from storage.recordsets import table_of
@@ -111,24 +113,25 @@ class Erasing(Repository):
         another's today is that one's, whoever it was thought to be when it began; and one that was told of them beside
         others, or is somebody else's, only mentions them."""
         told = [run for run in runs if run.columns & _TOLD and not run.columns & _NAMED]
-        of_many = await self._about_others_too([run.key for run in told if not run.damaged & _TOLD], traces)
+        of_many = await self._about_others_too([run.key for run in told if not run.damaged & _TOLD], traces, identities)
         about = [run.key for run in runs if run.columns & (_NAMED | _TOLD) and run.key not in of_many]
         others = await RunOwners(self.work).of_others(about, identities)
         return [run_id for run_id in about if run_id not in others]
 
-    async def _about_others_too(self, runs: Collection[str], traces: Traces) -> set[str]:
-        """Of runs that do not name the person as whom they are about those that are about others."""
+    async def _about_others_too(self, runs: Collection[str], traces: Traces, mine: Collection[int]) -> set[str]:
+        """Of runs that do not name the person as whom they are about those that are about others: about nobody else is
+        a list with the person in it of which no other entry names a customer."""
         row = RunRow
         columns = (col(row.id), col(row.customer), col(row.subjects), col(row.input), col(row.trigger))
-        found = await self.session.execute(select(*columns).where(col(row.id).in_(runs)))
-        return {
-            run
-            for run, customer, subjects, given, trigger in found
-            if customer is not None
-            or any(each.startswith(_SOMEBODY) for each in subjects)
-            or traces.are_among_others(given)
-            or traces.are_among_others(trigger)
-        }
+        others: set[str] = set()
+        beside: dict[str, set[str]] = {}
+        for run, customer, subjects, *told in await self.session.execute(select(*columns).where(col(row.id).in_(runs))):
+            if customer is not None or any(each.startswith(_SOMEBODY) for each in subjects):
+                others.add(run)
+            else:
+                beside[run] = set(islice(chain(*map(traces.told_beside, told)), _MOST_BESIDE))
+        named = await NamedPeople(self.work).of_others(set[str]().union(*beside.values()), mine)
+        return others | {run for run, texts in beside.items() if not named.isdisjoint(texts)}
 
     async def children_of(self, runs: Collection[str]) -> list[str]:
         """Runs that these started, and those that they started: what is known of the person was handed to them."""
@@ -145,7 +148,9 @@ class Erasing(Repository):
             for name in ("input", "trigger", "output", "error", "continuation", "tasks"):
                 setattr(row, name, traces.without(getattr(row, name)))
             row.subjects = [each for each in row.subjects if not traces.are_in(each)]
-            for name in ("customer", "enrolled", "ticket"):
+            # What a platform calls them stands here without its kind.
+            row.customer = None if traces.are_in(f"customer:{row.customer}") else row.customer
+            for name in ("enrolled", "ticket"):
                 setattr(row, name, None if traces.are_in(getattr(row, name)) else getattr(row, name))
             row.subject = "" if traces.are_in(row.subject) else row.subject
             row.start_problem = None if traces.are_in(row.start_problem) else row.start_problem
@@ -272,6 +277,9 @@ _TOLD = frozenset({"input", "trigger"})
 
 _SOMEBODY = ("customer:", "key:")
 """How subjects begin that name a customer."""
+
+_MOST_BESIDE = 100
+"""So many of what stands beside the person in a run are looked up: in a longer list of people some are among these."""
 
 _SHARED = ("phone", "device")
 """Kinds of keys that several people may have, and then are nobody's."""

@@ -1,6 +1,6 @@
 """Identity keys: what a record knows a person by."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from domain.canonical.phones import e164
@@ -45,6 +45,23 @@ def key(kind: KeyKind, value: str | None, scope: str = "") -> IdentityKey | None
         number = e164(plain)
         return IdentityKey(kind, "", number) if number else None
     return IdentityKey(kind, scope, plain)
+
+
+def possible_keys(text: str, accounts: Collection[str]) -> list[IdentityKey]:
+    """Every key but a phone that a text may be: the one it says (`kind/scope/value`), or one of any kind at any of the
+    accounts."""
+    kind, _, rest = text.partition("/")
+    if (named := KINDS.get(kind)) is not None and "/" in rest:
+        scope, _, value = rest.rpartition("/")
+        said = key(named, value, scope)
+        return [said] if said is not None else []
+    platforms = {account.partition("/")[0] for account in accounts}
+    found = [key("unionid", text), key("device", text)]
+    found += [key("buyer", text, platform) for platform in sorted(platforms)]
+    found += [
+        key(each, text, account) for account in accounts for each in ("buyer", "openid", "external_userid", "member")
+    ]
+    return [each for each in found if each is not None]
 
 
 def strongest_first(keys: Iterable[IdentityKey | None]) -> tuple[IdentityKey, ...]:

@@ -3,14 +3,15 @@ in which a JSON document, a form body or a URL holds them."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 from domain.canonical.keys import IdentityKey
 
 SHORTEST = 6
-"""Shorter values stand in too many texts about others: they are known as a subject only (`key:member/pos/main/7`)."""
+"""Shorter values stand in too many texts about others: they are known as a subject only (`key:member/pos/main/7`,
+`customer:generic/pos/7`)."""
 
 _WORD = rb"[0-9A-Za-z_]"
 _MAIN_ORDER = ("parent_order_id", "parent_order_sn")
@@ -28,7 +29,7 @@ class Traces:
         for order in orders:
             values |= {f"order:{order}"} | ({order} if len(order) >= SHORTEST else set())
         for key in keys:
-            values.add(key.subject)
+            values |= {key.subject, key.customer_subject} if key.kind == "buyer" else {key.subject}
             if len(key.value) >= SHORTEST:
                 values.add(key.value)
             if key.kind == "phone":
@@ -66,14 +67,18 @@ class Traces:
             return [kept for each in value if (kept := self.only(each)) is not None] or None
         return value if value is not None and self.are_in(str(value)) else None
 
-    def are_among_others(self, value: Any) -> bool:
-        """Whether a JSON value has a list in which the person stands beside what does not name them."""
+    def told_beside(self, value: Any) -> Iterator[str]:
+        """The plain members of list entries that do not name the person, beside ones that do: each may name somebody
+        else, or be one more answer of a form that this person filled in."""
         if isinstance(value, dict):
-            return any(self.are_among_others(each) for each in value.values())
-        if not isinstance(value, list):
-            return False
-        named = {self.only(each) is not None for each in value}
-        return len(named) > 1 or any(self.are_among_others(each) for each in value)
+            for each in value.values():
+                yield from self.told_beside(each)
+        if isinstance(value, list):
+            others = [each for each in value if self.only(each) is None]
+            if len(others) < len(value):
+                yield from _plain_members(others)
+                for each in value:
+                    yield from self.told_beside(each)
 
     def _is_named_by(self, value: dict[str, Any]) -> bool:
         """Whether a plain member of an object names the person."""
@@ -91,6 +96,14 @@ class Traces:
         if isinstance(value, str | int) and not isinstance(value, bool):
             return None if self.are_in(str(value)) else value
         return value
+
+
+def _plain_members(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _plain_members(each)
+    elif isinstance(value, str | int) and not isinstance(value, bool):
+        yield str(value)
 
 
 def _is_plain(value: Any) -> bool:

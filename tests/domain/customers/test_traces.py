@@ -72,15 +72,29 @@ def test_who_joins_a_group_is_not_who_opened_it() -> None:
     assert opener.only([joined, own]) == [own]
 
 
-def test_who_stands_in_a_list_of_many_is_among_others() -> None:
-    me, other = {"phone": "13800138000"}, {"phone": "13900139000"}
-    shared: tuple[Any, ...] = ([me, other], {"batch": {"people": [other, me]}}, ["customer:c-1", "customer:c-2"])
-    for value in shared:
-        assert TRACES.are_among_others(value), value
+def test_what_stands_beside_the_person_in_a_list_is_told() -> None:
+    me, other = {"phone": "13800138000"}, {"phone": 13900139000, "is_new": True}
+    form = [{"name": "手机", "value": "13800138000"}, {"name": "姓名", "value": "张三"}]
+    shared: tuple[tuple[Any, set[str]], ...] = (
+        ([me, other], {"13900139000"}),
+        ({"batch": {"people": [[other], me]}}, {"13900139000"}),
+        (["customer:c-1", "customer:c-2"], {"customer:c-2"}),
+        ({"form": form}, {"姓名", "张三"}),
+    )
+    for value, beside in shared:
+        assert set(TRACES.told_beside(value)) == beside, value
     lines = [{"sku": "1"}, {"sku": "2"}]
     alone: tuple[Any, ...] = (me, [me], {"order": me, "lines": lines}, [other, other], None, "customer:c-1")
     for value in alone:
-        assert not TRACES.are_among_others(value), value
+        assert not list(TRACES.told_beside(value)), value
+
+
+def test_a_short_number_of_a_buyer_is_found_where_events_name_a_customer() -> None:
+    till = Traces([IdentityKey("buyer", "generic/pos", "1001")], [], [])
+    for text in ("customer:generic/pos/1001", "key:buyer/generic/pos/1001"):
+        assert till.are_in(json.dumps([text])), text
+    for text in ("customer:generic/pos/10011", "customer:generic/1001", "1001", "/hooks/generic/pos/1001"):
+        assert not till.are_in(text), text
 
 
 def test_no_keys_find_nobody() -> None:
