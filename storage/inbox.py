@@ -293,9 +293,10 @@ class Inbox(Repository):
             await fetch(self.work, _DONE, {"ids": list(ids), "now": self.now})
 
     async def empty(self, ids: Collection[int]) -> None:
-        """Keep that these pushes came, and nothing of what they say."""
+        """Keep that these pushes came, and nothing of what they say, also by their keys."""
         if ids:
-            await self.session.execute(update(InboxRow).where(col(InboxRow.id).in_(ids)).values(payload=b""))
+            nothing = {"payload": b"", "dedupe_key": func.concat("erased:", col(InboxRow.id))}
+            await self.session.execute(update(InboxRow).where(col(InboxRow.id).in_(ids)).values(**nothing))
 
     async def quarantine(self, reasons: Mapping[int, str]) -> None:
         """Put pushes aside for a person, each with its reason."""

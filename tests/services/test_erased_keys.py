@@ -1,14 +1,21 @@
 """Erasure and keys that several share, or that somebody is just finding out."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select, text
 
+from connectors.canonical_records import handed_in
+from connectors.loading import load_connectors
+from domain.accounts import NewAccount
+from domain.calls import Catalog
 from domain.canonical.keys import IdentityKey
+from services.accounts import PlatformAccounts
 from services.customer_search import CustomerSearch, Wanted
 from services.erasure import ErasureService
 from services.identities import Assigned, IdentityService, Sighting
+from services.inbox import InboxService
 from services.intake import Arrival, Intake
 from services.tag_book import StoredTags
 from storage.engine import Database
@@ -108,3 +115,23 @@ async def test_a_shared_phone_that_a_record_points_at_is_somebody_s(
     await worked_off(house, clock)
     assert OTHER_PHONE in await everything(database)
     assert person.customer
+
+
+async def test_a_push_that_waited_while_they_were_erased_keeps_nothing_that_names_them(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    person = await a_person(database)
+    new = NewAccount(platform="jd", slug="flagship", name="shop", credentials={"secret": "x"})
+    await PlatformAccounts(database).connect(ADMIN, new)
+    order = {"order_id": "E7", "status": "paid", "version": 1, "buyer": {"buyer_id": BUYER, "phone": PHONE}}
+    inbox = InboxService(database, load_connectors(Catalog()), Intake(IdentityService()))
+    push = replace(handed_in("order", order, NOW), dedupe_key=f"order/{BUYER}/7")
+    await inbox.accept("jd", "flagship", push)
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+    assert f"inbox.dedupe_key={push.dedupe_key}" in await everything(database), "it waits"
+    while (await inbox.drain()).read:
+        pass
+    after = await everything(database)
+    assert BUYER not in after, [line for line in after.splitlines() if BUYER in line]
+    assert "orders.order_id=E7" in after
