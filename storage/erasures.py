@@ -1,6 +1,6 @@
 """Erasures: who was erased, how far that is, and by which digests their keys are known when they come again."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -107,13 +107,22 @@ class ErasedKeys(Repository):
             await self.session.execute(insert(ErasedKeyRow).on_conflict_do_nothing(), rows)
 
     async def find(self, keys: Collection[ErasedKey]) -> frozenset[ErasedKey]:
-        """Those of the keys whose person was erased. Until this unit of work ends, no other becomes one."""
+        """Those of the keys whose person was erased. Until this unit of work ends, no other becomes one.
+
+        A buyer's number within an account is theirs also where it was erased as one of the whole platform: that is how
+        all numbers were stored once, and nobody knows of which account they were.
+        """
         await lock_shared(self.work, _LOCK)
         if not keys or not await self.session.scalar(select(func.count()).select_from(_any())):
             return frozenset()
         keyring = self.work.database.keyring
-        digests = {_digest(keyring, key_id, key): key for key_id in keyring.ids for key in keys}
-        return frozenset(digests[found] for (found,) in await fetch(self.work, _FIND, {"digests": list(digests)}))
+        digests: dict[bytes, set[ErasedKey]] = {}
+        for key_id in keyring.ids:
+            for key in keys:
+                for form in _forms(key):
+                    digests.setdefault(_digest(keyring, key_id, form), set()).add(key)
+        rows = await fetch(self.work, _FIND, {"digests": list(digests)})
+        return frozenset(key for (found,) in rows for key in digests[found])
 
 
 _FIND = "SELECT digest FROM erased_keys WHERE digest = ANY(%(digests)b::bytea[])"
@@ -121,6 +130,14 @@ _FIND = "SELECT digest FROM erased_keys WHERE digest = ANY(%(digests)b::bytea[])
 
 def _any() -> Any:
     return select(col(ErasedKeyRow.digest)).limit(1).subquery()
+
+
+def _forms(key: ErasedKey) -> Iterator[ErasedKey]:
+    """What a key may have been stored as when its person was erased."""
+    kind, scope, value = key
+    yield key
+    if kind == "buyer" and "/" in scope:
+        yield kind, scope.partition("/")[0], value
 
 
 def _digest(keyring: Keyring, key_id: str, key: ErasedKey) -> bytes:

@@ -117,6 +117,18 @@ async def test_a_shared_phone_that_a_record_points_at_is_somebody_s(
     assert person.customer
 
 
+async def test_who_was_erased_when_tills_numbers_were_their_platform_s_stays_erased(database: Database) -> None:
+    """Nobody knows the value any more, so that the digest cannot be made anew."""
+    async with UnitOfWork(database) as work:
+        before = IdentityKey("buyer", "generic", "1001")
+        (customer,) = (await IdentityService().assign(work, [Sighting((before,), "generic/pos", "1", NOW)])).touched
+    await ErasureService(database).erase(ADMIN, customer, "本人要求")
+    async with UnitOfWork(database) as work:
+        tills = {("buyer", "generic/pos", "1001"), ("buyer", "generic/bar", "1001"), before}
+        others = {("buyer", "generic/pos", "1002"), ("buyer", "bazaar/pos", "1001"), ("member", "generic/pos", "1001")}
+        assert await ErasedKeys(work).find(tills | others) == tills
+
+
 async def test_a_push_that_waited_while_they_were_erased_keeps_nothing_that_names_them(
     house: House, database: Database, clock: SteppedClock
 ) -> None:
