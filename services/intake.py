@@ -15,7 +15,7 @@ import structlog
 from domain.customers.awaited_orders import is_step, is_whole, stage_of
 from domain.customers.folding import fold
 from domain.customers.records import Record, record_of
-from domain.customers.tombstones import ErasedKey, is_of_erased, made_nobodys, order_of
+from domain.customers.tombstones import made_nobodys
 from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.awaited_orders import completed_steps
@@ -28,7 +28,7 @@ from services.shop_stock import shop_stock_events
 from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.awaited_orders import AwaitedOrders, OrderStep
-from storage.erasures import ErasedKeys
+from storage.erased_people import erased_people
 from storage.events import Events
 from storage.identities import Identities
 from storage.orders import OrderName
@@ -322,22 +322,19 @@ async def _without_erased(
     Nothing starts because of such an event, and it is not stored: it would tell again what was erased.
     """
     records = [arrival.record for arrival in arrivals if arrival.record is not None]
-    asked: set[ErasedKey] = {each for record in records for each in (*record.people, order_of(record)) if each}
-    erased = await ErasedKeys(work).find(asked)
-    if not erased:
+    erased = await erased_people(work, records)
+    if not erased.keys:
         return arrivals, frozenset()
-    best = {record.people[0] for record in records if record.people}
-    known = await Identities(work).find(best)
     kept: list[Arrival] = []
     gone: set[EventName] = set()
     for arrival in arrivals:
         record = arrival.record
-        if record is not None and is_of_erased(record, erased, known):
+        if record is not None and erased.have(record):
             gone.add(arrival.name)
             kept.append(replace(arrival, record=made_nobodys(record)))
         else:
             if record is not None:
-                record.people = tuple(each for each in record.people if each not in erased)
+                record.people = tuple(each for each in record.people if each not in erased.keys)
             kept.append(arrival)
     return kept, frozenset(gone)
 

@@ -8,7 +8,7 @@ from connectors.webhooks import Verified
 from domain.customers.records import Record
 from domain.ids import content_digest
 from services.pulled_pages import Told
-from storage.erasures import ErasedKeys
+from storage.erased_people import erased_people
 from storage.goods import Goods
 from storage.interactions import Interactions
 from storage.record_comparison import Difference
@@ -54,14 +54,13 @@ async def compared_with_list(
 
 
 async def _without_erased(work: UnitOfWork, told: Told) -> Told:
-    named = [key for _, records in told for each in records for key in each.people]
-    erased = await ErasedKeys(work).find(named) if named else frozenset()
-    if not erased:
+    erased = await erased_people(work, [each for _, records in told for each in records])
+    if not erased.keys:
         return told
     return [
         (pulled, left)
         for pulled, records in told
-        if (left := [each for each in records if erased.isdisjoint(each.people)]) or not records
+        if (left := [each for each in records if not erased.have(each)]) or not records
     ]
 
 

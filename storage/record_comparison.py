@@ -29,8 +29,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain.customers.order_rows import NOBODY, SOLD_BY
 from domain.customers.records import Record, Shelf
-from domain.customers.tombstones import ErasedKey
-from storage.erasures import ErasedKeys
+from storage.erased_people import ErasedPeople, erased_people
 from storage.goods import GoodsRow, StockRow
 from storage.identities import Identities, IdentityRow
 from storage.interactions import InteractionRow
@@ -153,9 +152,9 @@ class RecordComparison(Repository):
         """Compare folded records with the rows that are here: how many are missing or differ, and which; nothing is
         written."""
         total, wrong = Difference(), list[Record]()
-        erased = await self._erased(records)
+        erased = await erased_people(self.work, records)
         # Erased people's orders are compared without them, and what else was theirs is not here on purpose.
-        records = [each for each in records if each.shelf in _STAY or erased.isdisjoint(each.people)]
+        records = [each for each in records if each.shelf in _STAY or not erased.have(each)]
         buyers = await self._buyers([each for each in records if each.shelf in _OF_SOMEBODY], erased)
         for shelf, compared in _COMPARED.items():
             on_shelf = {record.key: record for record in records if record.shelf == shelf and not record.is_nameless}
@@ -194,13 +193,9 @@ class RecordComparison(Repository):
             row["owner"] = buyers.get(record.key)
         return row | ({"version": record.version} if compared.as_of_then else {})
 
-    async def _erased(self, records: Sequence[Record]) -> frozenset[ErasedKey]:
-        named = {key for record in records for key in record.people}
-        return await ErasedKeys(self.work).find(named) if named else frozenset()
-
-    async def _buyers(self, records: Sequence[Record], erased: frozenset[ErasedKey]) -> Mapping[tuple[str, ...], UUID]:
+    async def _buyers(self, records: Sequence[Record], erased: ErasedPeople) -> Mapping[tuple[str, ...], UUID]:
         """By record that names whose it is, the customer."""
-        named = {each.key: each.people[0] for each in records if each.people and erased.isdisjoint(each.people)}
+        named = {each.key: each.people[0] for each in records if each.people and not erased.have(each)}
         if not named:
             return {}
         known = await Identities(self.work).find(set(named.values()))
