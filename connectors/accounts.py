@@ -26,6 +26,10 @@ class AccountSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def accounts_named(self) -> Mapping[str, str]:
+        """Other accounts that this one refers to, by field: they have to be there when it is set."""
+        return {}
+
 
 S = TypeVar("S", bound=AccountSettings)
 

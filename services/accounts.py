@@ -35,12 +35,12 @@ class PlatformAccounts:
         """Connect a shop or corp.
 
         :raises ConflictProblem: it is there. :raises NotFoundProblem: an unknown unit or platform.
-        :raises ConfigurationProblem: its connector asks for something else, or a secret stands among the settings; the
-            wrong fields are named.
+        :raises ConfigurationProblem: its connector asks for something else, a secret stands among the settings, or
+            they name an account that is not here; the wrong fields are named.
         """
         actor.require(Permission.ACCOUNTS_MANAGE)
         self._refuse_secrets(new.platform, new.settings)
-        self._check(new.platform, new.slug, {**new.settings, **new.credentials})
+        named = self._check(new.platform, new.slug, {**new.settings, **new.credentials})
         if not actor.sees(Placement(new.unit_path, new.id)):
             raise AuthorizationProblem(
                 Text(
@@ -50,6 +50,7 @@ class PlatformAccounts:
             )
         async with UnitOfWork(self._database) as work:
             await Units(work).require(new.unit_path)
+            await _require_named(work, new.platform, new.slug, named)
             account = await Accounts(work).add(new)
             await _record(work, actor, "account.connect", account)
         return account
@@ -76,8 +77,8 @@ class PlatformAccounts:
 
         Raises NotFoundProblem, also for one out of scope.
 
-        :raises ConfigurationProblem: its connector asks for something else, or what was given is a secret or stands
-            among the credentials; nothing was changed.
+        :raises ConfigurationProblem: its connector asks for something else, or what was given is a secret, stands
+            among the credentials or names an account that is not here; nothing was changed.
         """
         actor.require(Permission.ACCOUNTS_MANAGE)
         if name is None and not settings:
@@ -89,7 +90,10 @@ class PlatformAccounts:
             self._refuse_secrets(account.platform, given)
             credentials = await accounts.credentials(account_id, disconnected=True)
             _refuse_twice_given(account, set(given) & set(credentials))
-            self._check(account.platform, account.slug, {**account.settings, **credentials})
+            named = self._check(account.platform, account.slug, {**account.settings, **credentials})
+            await _require_named(
+                work, account.platform, account.slug, {name: named[name] for name in named if name in given}
+            )
             if settings:
                 await _forget_tokens_without_grant(work, account)
             detail = {"name": name} if name is not None else {}
@@ -130,10 +134,12 @@ class PlatformAccounts:
         if self._connectors is not None:
             refuse_secrets(self._connectors.for_platform(platform).settings, shown)
 
-    def _check(self, platform: str, slug: str, settings: Mapping[str, Any]) -> None:
-        if self._connectors is not None:
-            connector = self._connectors.for_platform(platform)
-            ConnectedAccount(platform, slug, settings).parse_settings(connector.settings)
+    def _check(self, platform: str, slug: str, settings: Mapping[str, Any]) -> Mapping[str, str]:
+        """The other accounts that the settings name, by field."""
+        if self._connectors is None:
+            return {}
+        connector = self._connectors.for_platform(platform)
+        return ConnectedAccount(platform, slug, settings).parse_settings(connector.settings).accounts_named()
 
 
 def account_platforms(connectors: Mapping[str, Connector]) -> Sequence[AccountPlatform]:
@@ -145,6 +151,23 @@ async def _forget_tokens_without_grant(work: UnitOfWork, account: Account) -> No
     """A token that does not tell which authorisation it came of must not be taken for one of what is set now: another
     shop may be named by a credential or by a setting."""
     await PlatformTokens(work).forget([name.key for name in names_without_grant(account.platform, account.slug)])
+
+
+async def _require_named(work: UnitOfWork, platform: str, slug: str, named: Mapping[str, str]) -> None:
+    """Refuse to name accounts that are not here: whatever comes in with their names would be nobody's."""
+    there = {f"{platform}/{slug}", *(await Accounts(work).ids())} if named else set()
+    for name, account_id in named.items():
+        if account_id not in there:
+            raise ConfigurationProblem(
+                Text(
+                    f"账号 {platform}/{slug} 的设置 {name}：没有账号 {account_id}，请改为已接入的账号，或先接入它",
+                    f"{name} of {platform}/{slug}: there is no account {account_id}: name a connected one, or connect "
+                    "it first",
+                ),
+                account=slug,
+                platform=platform,
+                retryable=False,
+            )
 
 
 def _refuse_twice_given(account: Account, names: Iterable[str]) -> None:

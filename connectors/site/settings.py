@@ -1,5 +1,6 @@
 """What Tandem must be told about a site."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -34,3 +35,6 @@ class SiteSettings(AccountSettings):
         description="会员号属于哪个账号（generic/crm）；不填则为本站点自己的 · The account whose member "
         "numbers the site uses (generic/crm); its own when left out",
     )
+
+    def accounts_named(self) -> Mapping[str, str]:
+        return {"members_of": self.members_of} if self.members_of else {}

@@ -17,7 +17,7 @@ from domain.canonical.consents import ConsentData
 from domain.canonical.goods import GoodsData, StockData
 from domain.canonical.interactions import CartData, ChatData, CouponData, LifeEventData, ScanData, VisitData
 from domain.canonical.orders import LONGEST_ORDER_ID, Buyer, OrderData, RefundData, ShipmentData
-from domain.canonical.origin import Origin
+from domain.canonical.origin import NUMBER_THEIR_BUYERS, Origin
 from domain.canonical.people import ContactData, FollowerData, MemberData
 from domain.organisation import is_account_id
 from domain.problems import Text, ValidationProblem
@@ -203,13 +203,22 @@ def _contradictions(record: Origin, received_at: datetime) -> Iterator[FieldErro
         )
 
 
+_NO_ACCOUNT = Text("应为账号，如 wecom/main", "this must be an account such as wecom/main (platform/slug)")
+_NO_SCOPE = Text(
+    "应为已接入的账号（如 generic/crm），或为买家统一编号的平台（如 youzan）",
+    "this must be a connected account such as generic/crm, or a platform that numbers its buyers such as youzan",
+)
+
+
 def _nobodys_keys(record: Origin, accounts: Collection[str] | None) -> Iterator[FieldError]:
     """Keys of an account that there is not: whoever has one would be a customer that nobody ever meets."""
     for path, named in _accounts_named(record):
         if not named or named == record.account_id:
             continue
+        if path.endswith("buyer_scope") and _numbers_buyers(named, record, accounts):
+            continue
         if not is_account_id(named):
-            text = Text("应为账号，如 wecom/main", "this must be an account such as wecom/main (platform/slug)")
+            text = _NO_SCOPE if path.endswith("buyer_scope") else _NO_ACCOUNT
             yield FieldError(f"data/{path}", text)
         elif accounts is not None and named not in accounts:
             text = Text(
@@ -219,13 +228,22 @@ def _nobodys_keys(record: Origin, accounts: Collection[str] | None) -> Iterator[
             yield FieldError(f"data/{path}", text)
 
 
+def _numbers_buyers(scope: str, record: Origin, accounts: Collection[str] | None) -> bool:
+    """Whether this is a platform, which may number the buyers of all of its accounts."""
+    if scope == record.platform or scope in NUMBER_THEIR_BUYERS:
+        return True
+    platforms = None if accounts is None else {each.partition("/")[0] for each in accounts}
+    return "/" not in scope and (platforms is None or scope in platforms)
+
+
 def _accounts_named(record: Origin) -> Iterator[tuple[str, str | None]]:
-    for name in ("corp", "openid_scope"):
+    for name in ("corp", "openid_scope", "buyer_scope"):
         yield name, getattr(record, name, None)
     buyer = getattr(record, "buyer", None)
     if isinstance(buyer, Buyer):
         yield "buyer/openid_scope", buyer.openid_scope
         yield "buyer/member_scope", buyer.member_scope
+        yield "buyer/buyer_scope", buyer.buyer_scope
 
 
 def _refused(errors: list[FieldError]) -> ValidationProblem:

@@ -116,6 +116,23 @@ async def test_no_secret_is_connected_as_a_setting(database: Database, accounts:
     assert not (await accounts.list(ADMIN, PageRequest())).items
 
 
+async def test_a_site_names_members_of_an_account_that_there_is(database: Database, accounts: PlatformAccounts) -> None:
+    checked = PlatformAccounts(database, load_connectors(Catalog()))
+    secrets = {"signing_secret": "whsec_" + "c2VjcmV0" * 6}
+    settings = {"site_key": "demo_site_key_0001", "members_of": "generic/crm"}
+    site = NewAccount(platform="site", slug="main", name="site", credentials=secrets, settings=settings)
+    with pytest.raises(ConfigurationProblem, match="members_of of site/main: there is no account generic/crm"):
+        await checked.connect(ADMIN, site)
+    assert not (await accounts.list(ADMIN, PageRequest())).items
+    await accounts.connect(ADMIN, _shop("flagship").model_copy(update={"platform": "generic", "slug": "crm"}))
+    shown = await checked.connect(ADMIN, site)
+    with pytest.raises(ConfigurationProblem, match=r"no account generic/typo.*connect it first"):
+        await checked.change(ADMIN, site.id, settings={"members_of": "generic/typo"})
+    assert await accounts.show(ADMIN, site.id) == shown
+    changed = await checked.change(ADMIN, site.id, settings={"members_of": "site/main"})
+    assert changed.settings["members_of"] == "site/main"
+
+
 async def test_a_disconnected_account_gives_no_credentials(accounts: PlatformAccounts) -> None:
     account = await accounts.connect(ADMIN, _shop("flagship"))
     await accounts.set_active(ADMIN, account.id, False)

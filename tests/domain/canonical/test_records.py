@@ -123,6 +123,24 @@ def test_a_key_of_another_account_names_one_that_there_is() -> None:
     assert wrong("chat", {**chat, "corp": "ww0123456789"}) == ["data/corp"]
 
 
+def test_a_buyers_number_is_an_account_s_or_a_platform_s_that_there_is() -> None:
+    known = {"bazaar/main", "generic/crm"}
+
+    def scopes(kind: str, data: dict[str, Any]) -> list[str]:
+        told = parse_record(kind, data, platform="generic", account="pos", received_at=NOW, accounts=known)
+        return [key.scope for key in keys_of(told)]
+
+    for scope in ("generic/crm", "generic/pos", "generic", "bazaar", "youzan"):
+        buyer = {"buyer_id": "1001", "buyer_scope": scope}
+        assert scopes("order", {**ORDER, "buyer": buyer}) == scopes("member", {**buyer, "version": 1}) == [scope]
+    for scope in ("generic/typo", "yuozan", "the shop"):
+        buyer = {"buyer_id": "1001", "buyer_scope": scope}
+        with pytest.raises(ValidationProblem, match="data/buyer/buyer_scope"):
+            scopes("order", {**ORDER, "buyer": buyer})
+        with pytest.raises(ValidationProblem, match="data/buyer_scope"):
+            scopes("member", {**buyer, "version": 1})
+
+
 @pytest.mark.parametrize("kind", ["orders", None, 7, ["order"]])
 def test_an_unknown_type_lists_those_there_are(kind: Any) -> None:
     with pytest.raises(ValidationProblem, match="life_event"):
