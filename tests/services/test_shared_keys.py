@@ -217,6 +217,25 @@ async def test_who_joined_before_keys_claimed_ids_keeps_all_of_it(
     assert await home.said(visitor) == (["老客"], ["买过"], ["P1"])
 
 
+@pytest.mark.parametrize("shared", SHARED)
+async def test_what_was_somebody_of_its_own_keeps_what_was_said_of_them_also_when_stored_before(
+    database: Database, database_url: str, shared: Shared
+) -> None:
+    home = Home(database, shared)
+    visitor = await home.visits()
+    await home.say(visitor)
+    known = await home.buys("M1", alone=True)
+    assert known != visitor
+    await home.buys("M1")
+    assert await home.owner() == known
+    _migrate(database_url)
+    assert await home.said(known) == (["老客"], ["买过"], ["P1"])
+    await home.buys("M2")
+    assert await home.owner("M1") == known
+    assert await home.said(await home.owner()) == (["老客"], ["买过"], ["P1"])
+    assert await home.said(known) == ([], [], [])
+
+
 async def _dispatch(house: House) -> None:
     while (await house.dispatcher.drain()).dispatched:
         pass

@@ -20,6 +20,12 @@ _DECIDED = """
     JOIN identity_decisions AS decision ON decision.id = decided.decision_id
     WHERE own.customer_id = identities.customer_id AND decision.undone_at IS NULL
     """
+# A phone or a device that was somebody of its own, and may be again, keeps what was said of them.
+_HOME_OF_A_PERSON = """
+    SELECT FROM identities AS own
+    WHERE own.customer_id = identities.customer_id AND own.home = identities.home
+        AND own.kind NOT IN ('phone', 'device')
+    """
 _HANDED = f"""
     handed AS (
         SELECT identities.id AS key, keeper.id AS heir FROM identities
@@ -36,6 +42,7 @@ _HANDED = f"""
             UNION SELECT identity_id FROM invitations
             UNION SELECT by_identity_id FROM invitations
         ) AND identities.kind IN ('phone', 'device') AND NOT EXISTS ({_DECIDED})
+            AND (identities.home IS NULL OR EXISTS ({_HOME_OF_A_PERSON}))
     )
     """
 
