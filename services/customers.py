@@ -25,7 +25,7 @@ from services.identity_evidence import (
     shown_suggestion,
     tellers,
 )
-from services.identity_resolution import moved_in, resolve_again
+from services.identity_resolution import resolve_again
 from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.customer_scope import require_customer
@@ -271,7 +271,7 @@ async def _follow(
     resolved = await resolve_again(work, keys, cause, lambda _: detail)
     touched = frozenset({*resolved.touched, *resolved.customers.values()})
     # Who merged or parted has other records now, of any kind.
-    tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND, moved_in(resolved.events))
+    tagged = await Tagging(work.database).evaluate(work, touched, EVERY_KIND, frozenset(resolved.moved))
     # What was known before of keys that are somebody new from now on is no news.
     begun = {f"customer:{each}" for each in resolved.begun}
     await Events(work).add([*resolved.events, *(event for event in tagged if event.subject not in begun)])

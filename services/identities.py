@@ -40,7 +40,8 @@ class Assigned:
 
     aliases: earlier ids of a customer. touched: the customers of all sightings, and those that gained or lost keys.
     begun: those whose id was made just now for keys that somebody else lost. fresh: identities that were stored a
-    moment ago. events: merges and splits, to be put into the outbox by the caller.
+    moment ago. moved: those that merged or parted. events: merges and splits that are news, to be put into the outbox
+    by the caller.
     """
 
     identity_ids: Sequence[int | None]
@@ -51,6 +52,7 @@ class Assigned:
     events: Sequence[Event] = ()
     begun: frozenset[UUID] = frozenset()
     fresh: frozenset[int] = field(default=frozenset(), compare=False)
+    moved: frozenset[UUID] = frozenset()
 
 
 class IdentityService:
@@ -110,6 +112,7 @@ class _Batch:
             resolved.events,
             frozenset(resolved.begun),
             frozenset(self._fresh),
+            frozenset(resolved.moved),
         )
 
     def _know(self, key: IdentityKey, stored: StoredKey) -> None:

@@ -36,7 +36,8 @@ Detail = Callable[[Collection[int]], Mapping[str, Any]]
 @dataclass(slots=True)
 class Resolved:
     """customers: whose each key of what was looked at is now. touched: customers that gained or lost keys. begun: those
-    of them whose id was made for keys that somebody else lost.
+    of them whose id was made for keys that somebody else lost. moved: those that merged or parted, also where only the
+    id changed by which one goes.
 
     events: `tandem.customer.merged` and `.split`, for the outbox of the same unit of work.
     """
@@ -44,6 +45,7 @@ class Resolved:
     customers: dict[int, UUID] = field(default_factory=dict)
     touched: set[UUID] = field(default_factory=set)
     begun: set[UUID] = field(default_factory=set)
+    moved: set[UUID] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
 
     def add(self, other: "Resolved") -> None:
@@ -51,6 +53,7 @@ class Resolved:
         self.customers |= other.customers
         self.touched |= other.touched
         self.begun |= other.begun
+        self.moved |= other.moved
         self.events += other.events
 
 
@@ -141,6 +144,7 @@ async def _write(
         each for each in placed if (each.customer_id, each.home) != (stored[each.id].customer_id, stored[each.id].home)
     ]
     moved = [each for each in changed if each.customer_id != stored[each.id].customer_id and each.id not in fresh]
+    former = await Customers(work).aliases({stored[each.id].customer_id for each in moved}) if moved else {}
     await Identities(work).place(changed)
     if changed:
         await Customers(work).alias({home: None if home == name else name for home, name in targets.items()})
@@ -152,10 +156,12 @@ async def _write(
     for each in changed:
         resolved.touched |= {stored[each.id].customer_id, each.customer_id}
     aliases = {home: name for home, name in targets.items() if home != name}
-    changes = changes_of(((stored[each.id].customer_id, each.customer_id) for each in moved), aliases)
+    changes = changes_of(((stored[each.id].customer_id, each.customer_id) for each in moved), aliases, former)
     parted = {each for change in changes if change.split for each in (change.customer, *change.split)}
     if parted:
         await follow_parting(work, parted | {aliases.get(each, each) for each in parted})
+    concerned = ((change.customer, change.merged_into, *change.split) for change in changes)
+    resolved.moved = {each for some in concerned for each in some if each is not None}
     resolved.events = events_of(work, changes)
     return resolved
 
@@ -215,18 +221,12 @@ def events_of(work: UnitOfWork, changes: Iterable[CustomerChange]) -> list[Event
     merged: dict[UUID, list[UUID]] = {}
     events: list[Event] = []
     for change in changes:
-        if change.merged_into is not None:
+        if change.merged_into is not None and change.is_new:
             merged.setdefault(change.merged_into, []).append(change.customer)
         if change.split:
             customer = change.merged_into or change.customer
             events.append(_event(work, "split", customer, change.split))
     return [_event(work, "merged", customer, others) for customer, others in merged.items()] + events
-
-
-def moved_in(events: Iterable[Event]) -> frozenset[UUID]:
-    """The customers that merged or parted, by these events."""
-    named = (subject for event in events for subject in event.subjects)
-    return frozenset(UUID(subject.removeprefix("customer:")) for subject in named if subject.startswith("customer:"))
 
 
 def _event(work: UnitOfWork, what: str, customer: UUID, others: Sequence[UUID]) -> Event:

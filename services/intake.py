@@ -21,7 +21,6 @@ from domain.tags import EVERY_KIND
 from services.awaited_orders import completed_steps
 from services.consents import note_consents
 from services.identities import Assigned, IdentityService, Sighting
-from services.identity_resolution import moved_in
 from services.missed_contacts import missed_contacts
 from services.run_customers import take_customers
 from services.shop_stock import shop_stock_events
@@ -230,8 +229,8 @@ class Intake:
         if self._tagging is None or not touched:
             return 0
         # Who merged or parted has other records now, of any kind.
-        kinds = kinds | EVERY_KIND if assigned.events else kinds
-        told = await self._tagging.evaluate(work, touched, kinds, moved_in(assigned.events))
+        kinds = kinds | EVERY_KIND if assigned.moved else kinds
+        told = await self._tagging.evaluate(work, touched, kinds, assigned.moved)
         stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, others)} if told else set()
         new = await Events(work).add([event for event in told if event.subject in stirred])
         return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)

@@ -74,22 +74,33 @@ def keeping_rank(number: int, key: Homed, customer: UUID) -> tuple[bool, bool, T
 
 @dataclass(frozen=True, slots=True)
 class CustomerChange:
-    """What became of a customer. merged_into: who took its place, None while it is there. split: who got keys of it."""
+    """What became of a customer. merged_into: who took its place, None while it is there. split: who got keys of it.
+    is_new: False when the two were one before, and only the id changed by which they go."""
 
     customer: UUID
     merged_into: UUID | None
     split: tuple[UUID, ...]
+    is_new: bool = True
 
 
-def changes_of(moves: Iterable[tuple[UUID, UUID]], aliases: Mapping[UUID, UUID]) -> Sequence[CustomerChange]:
+def changes_of(
+    moves: Iterable[tuple[UUID, UUID]],
+    aliases: Mapping[UUID, UUID],
+    former: Mapping[UUID, Collection[UUID]],
+) -> Sequence[CustomerChange]:
     """What moves (from, to) of keys did to the customers they left, in the order of ids.
 
-    aliases: the customers that are others now, and whom.
+    aliases: the customers that are others now, and whom. former: the aliases that these customers had before.
     """
     left: dict[UUID, set[UUID]] = {}
     for origin, target in moves:
         left.setdefault(origin, set()).add(target)
     return [
-        CustomerChange(customer, into := aliases.get(customer), tuple(sorted(targets - {into, customer})))
+        CustomerChange(
+            customer,
+            into := aliases.get(customer),
+            tuple(sorted(targets - {into, customer})),
+            is_new=into not in former.get(customer, ()),
+        )
         for customer, targets in sorted(left.items())
     ]

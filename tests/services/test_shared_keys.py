@@ -28,6 +28,7 @@ from services.tagging import Tagging
 from storage.engine import Database, sqlalchemy_url
 from storage.identities import Identities
 from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
 from tests.services.enrolling import a_flow, runs
 from tests.services.house import ADMIN, House
 from tests.services.test_selling import NOW, QIAN
@@ -51,7 +52,7 @@ class Home:
 
     async def visits(self) -> UUID:
         """Somebody comes by what they share, and does not say who they are."""
-        await self._told(
+        await self.tells(
             VisitData(**SHOP, version=1, visit_id=f"V{next(self._numbers)}", name="page_view", buyer=self._buyer(None))
         )
         return await self.owner()
@@ -59,7 +60,7 @@ class Home:
     async def buys(self, member: str, *, alone: bool = False) -> UUID:
         """Whose the member is then. alone: elsewhere, by nothing that is shared."""
         buyer = Buyer(member_id=member) if alone else self._buyer(member)
-        await self._told(
+        await self.tells(
             OrderData(**SHOP, version=1, order_id=f"E{next(self._numbers)}", status="paid", paid_minor=1, buyer=buyer)
         )
         return await self.owner(member)
@@ -102,7 +103,7 @@ class Home:
     def _buyer(self, member: str | None) -> Buyer:
         return Buyer(member_id=member, **{self.shared: VALUES[self.shared]})
 
-    async def _told(self, record: OrderData | VisitData) -> None:
+    async def tells(self, record: OrderData | VisitData) -> None:
         async with UnitOfWork(self.database) as work:
             arrival = Arrival.of(announce(record, work.now), work.now)
             await Intake(IdentityService(), Tagging(self.database)).take_in(work, [arrival])
@@ -234,6 +235,43 @@ async def test_what_was_somebody_of_its_own_keeps_what_was_said_of_them_also_whe
     assert await home.owner("M1") == known
     assert await home.said(await home.owner()) == (["老客"], ["买过"], ["P1"])
     assert await home.said(known) == ([], [], [])
+
+
+async def test_who_goes_by_another_id_of_theirs_is_not_merged_once_more(
+    database: Database, clock: SteppedClock
+) -> None:
+    """Whoever merged before today goes by the older id, also where that began with a phone."""
+    await publish(database, BOUGHT)
+    home = Home(database, "phone")
+    visitor, known = await home.visits(), await home.buys("M1", alone=True)
+    await home.buys("M1")
+    names = {"old": visitor, "new": known}
+    async with UnitOfWork(database) as work:
+        for statement in (
+            "UPDATE identities SET customer_id = :old",
+            "UPDATE customers SET merged_into = NULL WHERE id = :old",
+            "UPDATE customers SET merged_into = :old WHERE id = :new",
+            "UPDATE customer_tags SET customer_id = :old WHERE customer_id = :new",
+        ):
+            await work.session.execute(
+                text(statement), {each: names[each] for each in names if f":{each}" in statement}
+            )
+    clock.advance(seconds=60)
+    told = await _told_of_customers(database)
+    assert told == {"tandem.customer.merged": 1, "tandem.customer.tag-gained": 1}
+    await home.tells(
+        OrderData(**SHOP, version=1, order_id="U1", status="paid", buyer=Buyer(member_id="M1", unionid="U1"))
+    )
+    assert await home.owner("M1") == await home.owner() == known
+    assert await _told_of_customers(database) == told
+    assert [each.tag for each in (await CustomerTagService(database).of_customer(ADMIN, known)).carried] == ["买过"]
+
+
+async def _told_of_customers(database: Database) -> Counter[str]:
+    async with UnitOfWork(database) as work:
+        return Counter(
+            map(str, await work.session.scalars(text("SELECT type FROM events WHERE type LIKE 'tandem.customer.%'")))
+        )
 
 
 async def _dispatch(house: House) -> None:

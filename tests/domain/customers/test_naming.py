@@ -72,9 +72,10 @@ def test_of_two_who_become_one_a_person_keeps_the_id_rather_than_a_phone_or_a_de
 
 
 def test_what_became_of_customers() -> None:
-    assert changes_of([(B, A), (B, A)], {B: A}) == [CustomerChange(B, A, ())]
-    assert changes_of([(A, C)], {}) == [CustomerChange(A, None, (C,))]
-    assert changes_of([(B, A), (B, C)], {B: A}) == [CustomerChange(B, A, (C,))]
+    assert changes_of([(B, A), (B, A)], {B: A}, {}) == [CustomerChange(B, A, ())]
+    assert changes_of([(A, C)], {}, {A: [B]}) == [CustomerChange(A, None, (C,))]
+    assert changes_of([(B, A), (B, C)], {B: A}, {B: [C]}) == [CustomerChange(B, A, (C,))]
+    assert changes_of([(B, A)], {B: A}, {B: [A]}) == [CustomerChange(B, A, (), is_new=False)], "they were one before"
 
 
 @given(st.dictionaries(st.integers(1, 12), st.sampled_from([A, B, C]), min_size=1), st.data())
