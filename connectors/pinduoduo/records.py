@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.reading import (
+    anomaly,
     china_time,
     fen,
     merchant_code,
@@ -20,6 +21,7 @@ from connectors.reading import (
 )
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
+from domain.problems import Text
 
 # Whether and under which names shops are told the buyer, the group, its main order and coupons is in no document at
 # hand [U].
@@ -31,10 +33,15 @@ COUPONS_FIELD = "promotion_detail_list"
 ORDER_STATUSES: Mapping[str, OrderStatus] = {"1": "paid", "2": "shipped", "3": "completed"}
 _GROUP_OPEN, _GROUP_FAILED = 0, 2
 _REFUNDED = 4
-# 4 and 5: the money is on its way, and nobody can stop it any more. 14 is not in any document at hand [U].
+_WAITS_FOR_THE_SHOP = "3"
+"""Goods and money are asked for."""
+# The list of `after_sales_status` as the interfaces document it [S].
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    "0": "unknown",
     "2": "requested",
+    # Also once the goods were sent back, see `_refund_status`.
     "3": "requested",
+    # 4 and 5: the money is on its way, and nobody can stop it any more.
     "4": "refunded",
     "5": "refunded",
     "6": "refused",
@@ -45,20 +52,25 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "11": "closed",
     "12": "closed",
     "13": "closed",
-    "14": "returned",
-    # Exchanges, repairs and what is sent once more: no money goes back [S].
-    "15": "unknown",
-    "16": "unknown",
-    "17": "unknown",
-    "18": "unknown",
-    "21": "unknown",
-    "22": "unknown",
-    "24": "unknown",
-    "25": "unknown",
-    "27": "unknown",
-    "32": "unknown",
+    # Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
+    "14": "closed",
+    "15": "closed",
+    "16": "closed",
+    "17": "closed",
+    "18": "closed",
+    "21": "closed",
+    "22": "closed",
+    "24": "closed",
+    "25": "closed",
+    "27": "closed",
+    "32": "closed",
+    # Agreed: paid once the buyer refused the parcel (31), or the shop called it back (33).
+    "31": "awaiting_return",
+    "33": "awaiting_return",
 }
-_RETURNS_GOODS: Mapping[int, bool] = {2: False, 3: True}
+# `after_sales_type` counts from 2 in the increments, and from 1 in refund.information.get [S].
+_LISTED_RETURNS: Mapping[int, bool] = {2: False, 3: True}
+_TOLD_RETURNS: Mapping[int, bool] = {1: False, 2: True}
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
@@ -73,7 +85,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
         discount_minor=optional_fen(order, "discount_amount"),
         lines=_lines(order),
         buyer=Buyer(buyer_id=optional_text(order, BUYER_FIELD, limit=128)),
-        delivery=_delivery(order),
+        delivery=read_delivery(order),
         waybills=(tracking,) if tracking else (),
         coupon_ids=_coupons(order),
         parent_order_id=optional_text(order, PARENT_FIELD, limit=64),
@@ -86,22 +98,49 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     )
 
 
-def read_refund(row: Mapping[str, Any]) -> RefundOutput:
-    """One row of the after-sale increments, also of refund.information.get."""
+def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
+    """One row of the after-sale increments; its parcel is taken to be the one that comes back [U]."""
     parcel = optional_text(row, "tracking_number", limit=64)
-    status = state_of(REFUND_STATUSES, row, "after_sales_status", "unknown")
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
-        # One number for both refusals: with a parcel on its way back, it is the goods that were refused.
-        status="return_refused" if status == "refused" and parcel else status,
+        status=_refund_status(row, parcel),
         amount_minor=fen(row, "refund_amount"),
         reason=optional_text(row, "after_sale_reason"),
-        returns_goods=_RETURNS_GOODS.get(whole_number(row, "after_sales_type", -1)),
+        returns_goods=_LISTED_RETURNS.get(whole_number(row, "after_sales_type", -1)),
         return_waybill=parcel,
         created_at=china_time(row, "created_time"),
         updated_at=china_time(row, "updated_time"),
     )
+
+
+def read_refund(found: Mapping[str, Any]) -> RefundOutput:
+    """The answer of refund.information.get: other names than the increments', an amount in fen, no time of change [S].
+
+    That whole numbers of money are fen there is said nowhere [U]; taken wrongly, no amount is the approved one.
+    """
+    amount = whole_number(found, "refund_amount")
+    if amount < 0:
+        raise anomaly("refund_amount", Text("不能为负", "must not be negative"))
+    parcel = optional_text(found, "express_no", limit=64)
+    return RefundOutput(
+        refund_id=text(found, "id"),
+        order_id=text(found, "order_sn"),
+        status=_refund_status(found, parcel),
+        amount_minor=amount,
+        reason=optional_text(found, "after_sales_reason"),
+        returns_goods=_TOLD_RETURNS.get(whole_number(found, "after_sales_type", -1)),
+        return_waybill=parcel,
+    )
+
+
+def _refund_status(said: Mapping[str, Any], parcel: str | None) -> RefundStatus:
+    """One number stands for two states: with a parcel on its way back, an application that waits for the shop is one
+    whose goods were sent back [U], and a refusal is of the goods."""
+    status = state_of(REFUND_STATUSES, said, "after_sales_status", "unknown")
+    if parcel and optional_text(said, "after_sales_status") == _WAITS_FOR_THE_SHOP:
+        return "returned"
+    return "return_refused" if status == "refused" and parcel else status
 
 
 def _order_status(order: Mapping[str, Any]) -> OrderStatus:
@@ -142,7 +181,8 @@ def _coupons(order: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(number for number in found if number)
 
 
-def _delivery(order: Mapping[str, Any]) -> Delivery | None:
+def read_delivery(order: Mapping[str, Any]) -> Delivery | None:
+    """Where an order goes, as ciphertext; None once the platform has blanked it."""
     known = Delivery(
         province=optional_text(order, "province", limit=64),
         city=optional_text(order, "city", limit=64),

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 REFUND_STATUSES = {
     RefundStatus.REQUESTED: 2,
     RefundStatus.AWAITING_RETURN: 7,
-    RefundStatus.RETURNED: 14,
+    RefundStatus.RETURNED: 3,
     RefundStatus.REFUSED: 6,
     RefundStatus.RETURN_REFUSED: 6,
     RefundStatus.CLOSED: 11,
@@ -76,8 +76,8 @@ def order(platform: PlatformBase, row: Order) -> Json:
     }
 
 
-def refund(row: Refund) -> Json:
-    """An after-sale application."""
+def listed_refund(row: Refund) -> Json:
+    """An after-sale application as the increments show it."""
     return {
         "id": int(row.id),
         "order_sn": row.tid,
@@ -88,6 +88,20 @@ def refund(row: Refund) -> Json:
         "tracking_number": row.waybill or "",
         "created_time": local(row.created_at),
         "updated_time": local(row.modified_at),
+    }
+
+
+def refund(row: Refund) -> Json:
+    """An after-sale application as refund.information.get tells it: types count from 1, and money is in fen [U]."""
+    return {
+        "id": int(row.id),
+        "order_sn": row.tid,
+        "after_sales_type": 2 if row.returns_goods else 1,
+        "after_sales_status": REFUND_STATUSES[row.status],
+        "refund_amount": row.amount_minor,
+        "after_sales_reason": row.reason_text,
+        "express_no": row.waybill or "",
+        "recreated_at": int(row.created_at.timestamp()),
     }
 
 

@@ -1,0 +1,80 @@
+"""The states of after-sale applications at Pinduoduo: all of them are read, and no money goes for an exchange."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors.accounts import Account
+from connectors.webhooks import Verified
+from domain.problems import ConflictProblem
+from simulator.entities import RefundStatus
+from simulator.platforms.pinduoduo import render
+from tests.connectors.harness import Outside, connector, perform
+
+SHOP = "demo-pinduoduo"
+ACCOUNT = Account("pinduoduo", "shop", {})
+DOCUMENTED = (0, *range(2, 19), 21, 22, 24, 25, 27, 31, 32, 33)
+ROW: dict[str, Any] = {
+    "id": 1,
+    "order_sn": "261123-000000000000001",
+    "after_sales_type": 3,
+    "refund_amount": "79.90",
+    "created_time": "2026-11-23 09:30:00",
+    "updated_time": "2026-11-23 09:30:00",
+}
+
+
+def listed(state: int, **more: Any) -> str:
+    """The status of a row of the increments."""
+    payload = json.dumps({**ROW, "after_sales_status": state, **more}).encode()
+    record = Verified("refund", payload, "key", datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
+    (event,) = connector("pinduoduo").to_events(record, ACCOUNT)
+    assert isinstance(event.data, dict)
+    return str(event.data["status"])
+
+
+async def applied(world: Outside, **more: Any) -> dict[str, str]:
+    return {"refund_id": (await world.sim.refund(shop=SHOP, **more))["id"]}
+
+
+@pytest.mark.parametrize("state", DOCUMENTED)
+def test_every_state_that_the_platform_lists_is_read(state: int) -> None:
+    assert listed(state)
+
+
+@pytest.mark.parametrize("state", [14, 15, 16, 17, 18, 21, 22, 24, 25, 27, 32])
+def test_an_exchange_and_a_repair_are_no_refund(state: int) -> None:
+    assert listed(state, tracking_number="YT1") == "closed"
+
+
+def test_an_application_that_waits_is_of_goods_on_their_way_back_once_there_is_a_parcel() -> None:
+    assert (listed(3), listed(3, tracking_number="YT1")) == ("requested", "returned")
+    assert (listed(6), listed(6, tracking_number="YT1")) == ("refused", "return_refused")
+
+
+@pytest.mark.parametrize(("state", "status"), [(14, "closed"), (31, "awaiting_return"), (33, "awaiting_return")])
+async def test_no_money_goes_for_an_exchange_nor_before_a_refused_parcel_is_back(
+    world: Outside, monkeypatch: pytest.MonkeyPatch, state: int, status: str
+) -> None:
+    client, refund = await world.open("pinduoduo"), await applied(world)
+    monkeypatch.setitem(render.REFUND_STATUSES, RefundStatus.RETURNED, state)
+    assert (await perform(client, "pinduoduo.get_refund", **refund)).status == status
+    with pytest.raises(ConflictProblem, match=status):
+        await perform(client, "pinduoduo.agree_refund", **refund)
+    assert await world.effects(kind="refund_agreed", **refund) == 0
+
+
+@pytest.mark.parametrize("returns_goods", [True, False])
+async def test_a_refund_reads_the_same_by_itself_as_in_the_list(world: Outside, returns_goods: bool) -> None:
+    refund = await applied(world, amount_minor=29900, returns_goods=returns_goods)
+    read = await perform(await world.open("pinduoduo"), "pinduoduo.get_refund", **refund)
+    row = world.sim.app.state.world.refunds.get(refund["refund_id"])
+    assert (read.returns_goods, read.amount_minor) == (returns_goods, 29900)
+    assert (read.status, bool(read.return_waybill)) == (("returned", True) if returns_goods else ("requested", False))
+    record = Verified("refund", json.dumps(render.listed_refund(row)).encode(), "key", datetime.now(UTC))
+    (event,) = connector("pinduoduo").to_events(record, ACCOUNT)
+    assert isinstance(event.data, dict)
+    told = [event.data[name] for name in ("status", "amount_minor", "returns_goods", "reason")]
+    assert told == [read.status, read.amount_minor, read.returns_goods, read.reason]
