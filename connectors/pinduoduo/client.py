@@ -14,7 +14,7 @@ from connectors.pinduoduo.decryption import DecryptionQuota
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
-from connectors.pinduoduo.records import read_order, read_refund
+from connectors.pinduoduo.records import read_delivery, read_order, read_refund
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
@@ -71,8 +71,8 @@ class PinduoduoShop:
         Raises NotFoundProblem once the platform has blanked the receiver, RateLimitProblem until a permit is there.
         """
         await self._decryptions.wait_for(request.order_id)
-        order = await self._order(request.order_id)
-        delivery = read_order(order).delivery or Delivery()
+        # Alone: a state that nobody here knows keeps no parcel from its label.
+        delivery = read_delivery(await self._order(request.order_id)) or Delivery()
         ciphers = {
             name: cipher
             for name, cipher in (

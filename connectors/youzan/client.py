@@ -18,7 +18,7 @@ from connectors.youzan.buyers import buyer_record
 from connectors.youzan.codes import ITEM_CODES, TRADE_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.pulling import STREAMS, pull
-from connectors.youzan.records import read_order, read_refund
+from connectors.youzan.records import read_order, read_parcel, read_refund
 from connectors.youzan.return_rules import WEB_SHOP, read_return_rule
 from domain.canonical import KeyKind, RefundStatus
 from domain.catalog.youzan import (
@@ -70,11 +70,7 @@ class YouzanShop:
 
     async def get_refund(self, request: RefundArguments) -> GetRefundOutput:
         """The refund as it is now; retryable while a new one is not readable yet."""
-        try:
-            data = await self.gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": request.refund_id})
-        except NotFoundProblem as error:
-            raise self._maybe_later(error, request.refund_id) from None
-        return read_refund(data)
+        return read_refund(await self._refund(request.refund_id))
 
     async def get_trade(self, request: TradeArguments) -> GetTradeOutput:
         """The order as it is now, with the buyer's unionid where the platform gives it out."""
@@ -94,8 +90,8 @@ class YouzanShop:
 
     async def track_waybill(self, request: RefundArguments) -> TrackWaybillOutput:
         """Where the refund's parcel is; `none` while the buyer has sent nothing or no carrier knows it."""
-        refund = await self.get_refund(request)
-        parcel = refund.parcel
+        # Alone: in whatever state the refund is, its parcel is where it is.
+        parcel = read_parcel(await self._refund(request.refund_id))
         if parcel is None:
             return TrackWaybillOutput(state="none")
         company = int(parcel.company_code) if parcel.company_code and parcel.company_code.isdigit() else 0
@@ -170,6 +166,12 @@ class YouzanShop:
                 raise self._stale(present, refund, conflict) from None
         status: RefundStatus = "return_refused" if refund.status == "returned" else "refused"
         return RefuseRefundOutput(refund_id=refund.refund_id, status=status)
+
+    async def _refund(self, refund_id: str) -> Mapping[str, Any]:
+        try:
+            return await self.gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": refund_id})
+        except NotFoundProblem as error:
+            raise self._maybe_later(error, refund_id) from None
 
     async def _settle(self, api: str, refund: GetRefundOutput, more: Mapping[str, Any]) -> None:
         params = {"refund_id": refund.refund_id, "version": refund.version, **more}

@@ -47,8 +47,6 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
 
 def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
     """`data` of youzan.trade.refund.get."""
-    logistics = optional_mapping(data.get("logistics"))
-    waybill = optional_text(logistics, "logistics_no", limit=64)
     return GetRefundOutput(
         refund_id=text(data, "refund_id"),
         order_id=text(data, "tid"),
@@ -56,13 +54,20 @@ def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
         amount_minor=fen(data, "refund_fee"),
         reason=optional_text(data, "desc"),
         returns_goods=data.get("return_goods") is True,
-        parcel=ReturnParcel(waybill=waybill, company_code=optional_text(logistics, "company_code", limit=64))
-        if waybill
-        else None,
+        parcel=read_parcel(data),
         version=whole_number(data, "version"),
         created_at=china_time(data, "created"),
         updated_at=china_time(data, "modified"),
     )
+
+
+def read_parcel(data: Mapping[str, Any]) -> ReturnParcel | None:
+    """What the buyer of a refund sent back; None while that is nothing."""
+    logistics = optional_mapping(data.get("logistics"))
+    waybill = optional_text(logistics, "logistics_no", limit=64)
+    if waybill is None:
+        return None
+    return ReturnParcel(waybill=waybill, company_code=optional_text(logistics, "company_code", limit=64))
 
 
 def read_order(data: Mapping[str, Any]) -> GetTradeOutput:

@@ -14,6 +14,7 @@ from connectors.tokens import MemoryTokenStore
 from domain.catalog.shop_calls import OrderArguments
 from domain.problems import NotFoundProblem, RateLimitProblem
 from simulator import trade
+from simulator.platforms.pinduoduo import render
 from tests.connectors.harness import Outside, connector
 
 SHOP = "demo-pinduoduo"
@@ -42,6 +43,17 @@ async def test_decryptions_keep_to_the_quota_before_anything_is_sent(world: Outs
     await world.sim.admin("POST", "/advance", json={"seconds": 11})
     assert (await other.decrypt_receiver(_order(orders[1].id))).phone == orders[1].phone
     assert (await world.sim.ledger(kind="decrypted", effect="false"))["attempts"] == 0
+
+
+async def test_a_receiver_is_read_whatever_state_the_order_is_in(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, client = world.sim.app.state.world, await world.open("pinduoduo")
+    # The platform counts across tests.
+    await world.sim.admin("POST", "/advance", json={"seconds": 60})
+    order, whole = trade.pay(state, trade.place_order(state, SHOP)), render.order
+    monkeypatch.setattr(render, "order", lambda *asked: {**whole(*asked), "order_status": 9})
+    assert (await client.decrypt_receiver(_order(order.id))).phone == order.phone
 
 
 async def test_a_hundred_decryptions_a_day_and_no_more(world: Outside) -> None:

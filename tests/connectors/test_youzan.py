@@ -17,6 +17,7 @@ from connectors.youzan.pulling import PULLED_REFUND
 from connectors.youzan.return_rules import read_return_rule
 from domain.catalog.youzan import RefundArguments
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from simulator.platforms.youzan import render
 from tests.connectors.harness import Outside, connector, perform
 
 
@@ -68,6 +69,16 @@ async def test_a_parcel_is_nowhere_on_its_way_or_there(
     assert tracked.state == state
     assert tracked.waybill == made["waybill"]
     assert (tracked.last_trace is None) == (state == "none")
+
+
+async def test_a_parcel_is_found_whatever_state_its_refund_is_in(
+    world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await world.sim.refund(parcel="normal", transit_s=3600)
+    whole = render.refund
+    monkeypatch.setattr(render, "refund", lambda *asked: {**whole(*asked), "status": "ABDUCTED"})
+    tracked = await perform(await world.open("youzan"), "youzan.track_waybill", refund_id=made["id"])
+    assert (tracked.state, tracked.waybill) == ("in_transit", made["waybill"])
 
 
 async def test_a_refund_that_somebody_paid_by_hand_is_a_success(world: Outside) -> None:
