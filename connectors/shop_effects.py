@@ -20,7 +20,7 @@ from domain.money import major_from_minor
 from domain.problems import ConflictProblem, Text
 
 _OVER: frozenset[RefundStatus] = frozenset({"refused", "return_refused", "closed", "refunded"})
-_PAYABLE: frozenset[RefundStatus] = frozenset({"requested", "returned"})
+PAYABLE: frozenset[RefundStatus] = frozenset({"requested", "returned"})
 _RETURNING: frozenset[RefundStatus] = frozenset({"awaiting_return", "returned", "refunded"})
 _REFUSED: frozenset[RefundStatus] = frozenset({"refused", "return_refused"})
 
@@ -52,7 +52,7 @@ async def pay_back_once(
         returns_goods = also_agrees_to_returns if refund.returns_goods is None else refund.returns_goods
         if are_goods_out(refund.status, returns_goods):
             raise goods_not_back(platform, refund.refund_id, refund.status)
-        if refund.status not in _PAYABLE:
+        if refund.status not in PAYABLE:
             raise _wrong_state(platform, refund)
         if approved_minor is not None and refund.amount_minor != approved_minor:
             raise _other_amount(platform, refund, approved_minor)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from connectors.accounts import Account
-from connectors.douyin.records import ORDER_STATUSES, REFUND_STATUSES, returns_goods
+from connectors.douyin.records import ORDER_STATUSES, is_refund, refund_status, returns_goods
 from connectors.douyin.settings import DouyinSettings
 from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json, parse_json_object
@@ -174,7 +174,7 @@ def _order_event(step: _OrderTag, data: Mapping[str, Any], record: Verified, acc
 
 def _refund_event(step: _RefundTag, data: Mapping[str, Any], record: Verified, account: Account) -> Event:
     happened = _moment(data, step.moment, record)
-    status = state_of(REFUND_STATUSES, data, "aftersale_status", step.status)
+    status = refund_status(data, step.status)
     line = optional_text(data, "s_id", limit=64)
     refund = RefundData(
         platform=account.platform,
@@ -188,7 +188,7 @@ def _refund_event(step: _RefundTag, data: Mapping[str, Any], record: Verified, a
         returns_goods=returns_goods(data.get("aftersale_type")),
         line_ids=(line,) if line else (),
     )
-    return tell_refund(refund, record, account, step=step.event)
+    return tell_refund(refund, record, account, step=step.event if is_refund(data) else None)
 
 
 def _parcel_events(data: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:

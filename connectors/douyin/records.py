@@ -42,15 +42,20 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "27": "refused",
     "28": "closed",
     "29": "return_refused",
-    # Begun, exchanged, cancelled by the system, over: these leave open where the refund stands [S].
+    # Exchanged, under way or over; cancelled by the system [S].
+    "3": "closed",
+    "8": "closed",
+    "13": "closed",
+    "14": "closed",
+    "51": "closed",
+    # Begun, over: these leave open where the refund stands [S].
     "0": "unknown",
-    "13": "unknown",
-    "14": "unknown",
-    "51": "unknown",
     "53": "unknown",
 }
-# aftersale_type: 0 goods and money, 1 money after shipping, 2 money before; 3 and more exchange or repair [S].
+# aftersale_type: 0 goods and money, 1 money after shipping, 2 money before, 3 exchange, 6 a price that fell, 7 another
+# parcel, 8 repair [S].
 _RETURNS_GOODS = {"0": True, "1": False, "2": False, "3": True}
+_NO_REFUNDS = frozenset({"3", "7", "8"})
 
 
 def search_index(ciphertext: str | None) -> str | None:
@@ -109,7 +114,7 @@ def read_refund(item: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(detail, "aftersale_id"),
         order_id=order_id or text(detail, "related_id"),
-        status=state_of(REFUND_STATUSES, detail, "aftersale_status", "unknown"),
+        status=refund_status(detail, "unknown"),
         amount_minor=optional_minor(detail, "refund_amount"),
         reason=reason,
         returns_goods=_RETURNS_GOODS.get(str(detail.get("aftersale_type"))),
@@ -118,6 +123,17 @@ def read_refund(item: Mapping[str, Any]) -> RefundOutput:
         created_at=unix_time(detail, "apply_time") or unix_time(detail, "create_time"),
         updated_at=unix_time(detail, "update_time"),
     )
+
+
+def refund_status(said: Mapping[str, Any], unsaid: RefundStatus) -> RefundStatus:
+    """Where a refund stands, `unsaid` where no state is given; an exchange or a repair is closed as a refund."""
+    status = state_of(REFUND_STATUSES, said, "aftersale_status", unsaid)
+    return status if is_refund(said) else "closed"
+
+
+def is_refund(said: Mapping[str, Any]) -> bool:
+    """Whether money is asked for at all."""
+    return str(said.get("aftersale_type")) not in _NO_REFUNDS
 
 
 def returns_goods(kind: Any) -> bool | None:

@@ -44,6 +44,16 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "LOCKED": "unknown",
 }
 ALL_STATES = ",".join(ORDER_STATUSES)
+"""What lists are asked for."""
+# Told of orders, but in no document at hand a state that lists can be asked for [S].
+_TOLD_STATUSES: Mapping[str, OrderStatus] = {
+    **ORDER_STATUSES,
+    "WAIT_SEND_CODE": "paid",
+    "PARENT_TRADE_CANCELED": "closed",
+    "DELIVERY_RETURN": "unknown",
+    "TRADE_RETURNING": "unknown",
+    "UN_KNOWN": "unknown",
+}
 # 1 is the shop's consent and 3 the platform's own: the shop has nothing more to do, the platform pays [U].
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "0": "requested",
@@ -83,8 +93,13 @@ _SERVICE_STATUSES: Mapping[str, RefundStatus] = {
     "10009": "returned",
     "10004": "refused",
     "10011": "closed",
-    # Finished: how, only the record of the money tells.
+    # Finished: how, only the record of the money tells. Paying, being fetched, looked at or repaired: likewise.
     "10010": "unknown",
+    "10041": "unknown",
+    "1100": "unknown",
+    "12000": "unknown",
+    "13000": "unknown",
+    "14000": "unknown",
 }
 """States of service orders [S]."""
 _LAST_MILLISECOND = 4_102_444_800_000
@@ -95,7 +110,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
     parent = optional_text(order, "parentOrderId", limit=64)
     waybill = optional_text(order, "waybill", limit=512) or ""
     coupons = objects(order, "couponDetailList")
-    status = state_of(ORDER_STATUSES, order, "orderState", "unknown")
+    status = state_of(_TOLD_STATUSES, order, "orderState", "unknown")
     return OrderOutput(
         order_id=text(order, "orderId"),
         status=status,

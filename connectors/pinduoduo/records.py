@@ -37,7 +37,8 @@ _WAITS_FOR_THE_SHOP = "3"
 """Goods and money are asked for."""
 # The list of `after_sales_status` as the interfaces document it [S].
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
-    "0": "unknown",
+    # Nobody asks for anything.
+    "0": "closed",
     "2": "requested",
     # Also once the goods were sent back, see `_refund_status`.
     "3": "requested",

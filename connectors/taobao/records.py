@@ -51,6 +51,16 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "SELLER_REFUSE_BUYER": "refused",
     "CLOSED": "closed",
     "SUCCESS": "refunded",
+    "WAIT_SELLER_CONFIRM_RETURN_ADDRESS": "awaiting_return",
+    # Exchanged or sent once more: no money goes back, so as a refund it is closed. The platform's spelling [S].
+    "WAIT_BUYER_CONFIRM_REDO_SEND_GOODS": "closed",
+    "WAIT_SELLER_CONSIGN_GOODS": "closed",
+    "WAIT_SELLER_CONSIGN_GOOGDS": "closed",
+    "EXCHANGE_WAIT_BUYER_CONFIRM_GOODS": "closed",
+    "WAIT_BUYER_CONFIRM_EXCHANGE_SELLER_SEND_GOODS": "closed",
+    # An exchange becomes a refund, postage is disputed: how the refund stands, these do not say [S].
+    "EXCHANGE_TRANSFORM_TO_REFUND": "unknown",
+    "POST_FEE_DISPUTE_WAIT_ACTIVATE": "unknown",
 }
 # How a trade says that its buyer is an 88VIP member is in no document at hand [U].
 MEMBERSHIP_ATTRIBUTE = "vip88"

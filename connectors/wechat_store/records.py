@@ -22,6 +22,8 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "10": "unpaid",
     "12": "paid",
     "13": "paid",
+    # Waits to be redeemed at the shop.
+    "17": "paid",
     "20": "paid",
     "21": "paid",
     "30": "shipped",
@@ -45,19 +47,22 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "RETURN_CLOSED": "closed",
     "MERCHANT_FAIL": "closed",
     "MERCHANT_REFUND_RETRY_FAIL": "closed",
-    # Somebody is late, a payment is on its way, or it is an exchange: where the refund stands, these leave as it was.
+    # Of exchanges and second parcels: no money goes back, so as a refund they are closed.
+    "USER_WAIT_RECEIPT": "closed",
+    "MERCHANT_REJECT_EXCHANGE": "closed",
+    "MERCHANT_REJECT_RESHIP": "closed",
+    "MERCHANT_EXCHANGE_SUCCESS": "closed",
+    # Somebody is late or steps in, or a payment is on its way: where the refund stands, these leave as it was.
     "MERCHANT_OVERDUE_REFUND": "unknown",
     "PLATFORM_REFUNDING": "unknown",
     "PLATFORM_REFUND_FAIL": "unknown",
     "WAIT_PACKAGE_INTERCEPT": "unknown",
-    "USER_WAIT_RECEIPT": "unknown",
-    "MERCHANT_REJECT_EXCHANGE": "unknown",
-    "MERCHANT_REJECT_RESHIP": "unknown",
-    "MERCHANT_EXCHANGE_SUCCESS": "unknown",
+    "PLATFORM_PROCESSING": "unknown",
 }
 # Where the buyer came from, by `order_scene` [U].
 _CHANNELS = {"2": "live", "3": "short_video", "4": "share", "5": "shop_window", "6": "article"}
 _RETURNS_GOODS = {"RETURN": True, "EXCHANGE": True, "REFUND": False}
+_NO_REFUNDS = frozenset({"EXCHANGE", "RESHIP"})
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
@@ -101,10 +106,11 @@ def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
     money = optional_mapping(refund.get("refund_info"))
     product = optional_mapping(refund.get("product_info"))
     line = _line_id(product)
+    status = state_of(REFUND_STATUSES, refund, "status", "unknown")
     return RefundOutput(
         refund_id=text(refund, "after_sale_order_id"),
         order_id=text(refund, "order_id"),
-        status=state_of(REFUND_STATUSES, refund, "status", "unknown"),
+        status="closed" if str(refund.get("type")) in _NO_REFUNDS else status,
         amount_minor=optional_minor(money, "amount"),
         reason=optional_text(optional_mapping(refund.get("details")), "desc") or optional_text(refund, "reason_text"),
         returns_goods=_RETURNS_GOODS.get(str(refund.get("type"))),

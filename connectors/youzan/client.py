@@ -12,7 +12,7 @@ from connectors.lookups import KnownContact, LookedUp
 from connectors.payloads import parse_json
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import CHINA, china_time, optional_mapping, optional_text, whole_number
-from connectors.shop_effects import are_goods_out, goods_not_back
+from connectors.shop_effects import PAYABLE, are_goods_out, goods_not_back
 from connectors.youzan import coupon_lists, goods
 from connectors.youzan.buyers import buyer_record
 from connectors.youzan.codes import ITEM_CODES, TRADE_CODES
@@ -132,6 +132,8 @@ class YouzanShop:
                 raise _wrong_state(refund)
             if are_goods_out(refund.status, refund.returns_goods):
                 raise goods_not_back(PLATFORM, refund.refund_id, refund.status)
+            if refund.status not in PAYABLE:
+                raise _wrong_state(refund)
             if request.amount_minor is not None and refund.amount_minor != request.amount_minor:
                 raise _other_amount(refund, request.amount_minor)
             try:

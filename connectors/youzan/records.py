@@ -29,7 +29,12 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "SELLER_REFUSE_BUYER_RETURN_GOODS": "return_refused",
     "CLOSED": "closed",
     "SUCCESS": "refunded",
+    # The platform steps in, or the shop sends something else or back: documents differ [S].
+    "CUSTOMER_SERVICE_IN": "unknown",
+    "SELLER_RETURN_GOODS": "unknown",
 }
+_EXCHANGE = 3
+"""What the buyer wants, by `demand`: no money [S]."""
 ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "TRADE_NO_CREATE_PAY": "unpaid",
     "WAIT_BUYER_PAY": "unpaid",
@@ -42,15 +47,17 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "TRADE_BUYER_SIGNED": "completed",
     "TRADE_SUCCESS": "completed",
     "TRADE_CLOSED": "closed",
+    "TRADE_CLOSED_BY_USER": "closed",
 }
 
 
 def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
     """`data` of youzan.trade.refund.get."""
+    status = state_of(REFUND_STATUSES, data, "status", "unknown")
     return GetRefundOutput(
         refund_id=text(data, "refund_id"),
         order_id=text(data, "tid"),
-        status=state_of(REFUND_STATUSES, data, "status", "unknown"),
+        status="closed" if whole_number(data, "demand", 0) == _EXCHANGE else status,
         amount_minor=fen(data, "refund_fee"),
         reason=optional_text(data, "desc"),
         returns_goods=data.get("return_goods") is True,

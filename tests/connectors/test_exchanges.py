@@ -1,0 +1,96 @@
+"""An exchange or a repair is no refund: nobody is paid for it, and nobody is silenced. What lists publish is known."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors.accounts import Account
+from connectors.douyin import records as douyin
+from connectors.jd import records as jd
+from connectors.pinduoduo import records as pinduoduo
+from connectors.taobao import records as taobao
+from connectors.webhooks import Verified
+from connectors.wechat_store import records as wechat_store
+from connectors.youzan import records as youzan
+from domain.problems import ConflictProblem
+from simulator.platforms.youzan import render
+from tests.connectors.harness import Outside, connector, perform
+
+Read = Callable[[Mapping[str, Any]], Any]
+DOUYIN = {"aftersale_id": "70", "related_id": "69", "aftersale_status": 6, "aftersale_type": 0}
+WECHAT = {"after_sale_order_id": "70", "order_id": "69", "status": "MERCHANT_PROCESSING", "type": "RETURN"}
+TAOBAO = {"refund_id": "70", "tid": "69", "status": "WAIT_SELLER_AGREE", "refund_fee": "79.90"}
+YOUZAN = {
+    "refund_id": "70",
+    "tid": "69",
+    "status": "WAIT_SELLER_AGREE",
+    "refund_fee": "79.90",
+    "version": 1,
+    "demand": 2,
+}
+PINDUODUO = {"id": 70, "order_sn": "69", "after_sales_status": 2, "after_sales_type": 2, "refund_amount": "79.90"}
+
+
+def at_douyin(row: Mapping[str, Any]) -> Any:
+    return douyin.read_refund({"aftersale_info": row})
+
+
+@pytest.mark.parametrize(
+    ("read", "refund", "exchange"),
+    [
+        *((at_douyin, DOUYIN, {"aftersale_type": kind}) for kind in (3, 7, 8)),
+        *((at_douyin, DOUYIN, {"aftersale_status": state}) for state in (3, 8, 13, 14, 51)),
+        *((wechat_store.read_refund, WECHAT, {"type": kind}) for kind in ("EXCHANGE", "RESHIP")),
+        (wechat_store.read_refund, WECHAT, {"status": "MERCHANT_EXCHANGE_SUCCESS"}),
+        (wechat_store.read_refund, WECHAT, {"status": "MERCHANT_REJECT_EXCHANGE"}),
+        (taobao.read_refund, TAOBAO, {"status": "WAIT_SELLER_CONSIGN_GOOGDS"}),
+        (youzan.read_refund, YOUZAN, {"demand": 3}),
+        (pinduoduo.read_listed_refund, PINDUODUO, {"after_sales_status": 16}),
+    ],
+)
+def test_an_exchange_is_over_as_a_refund(read: Read, refund: Mapping[str, Any], exchange: Mapping[str, Any]) -> None:
+    assert read(refund).status == "requested"
+    assert read({**refund, **exchange}).status == "closed"
+
+
+def test_a_push_of_an_exchange_asks_nobody_for_money() -> None:
+    data = {**DOUYIN, "p_id": "69", "aftersale_type": 3}
+    payload = json.dumps([{"tag": "200", "msg_id": "1", "data": data}]).encode()
+    record = Verified("200", payload, "key", datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
+    (event,) = connector("douyin").to_events(record, Account("douyin", "shop", {"shop_id": 1}))
+    assert isinstance(event.data, dict)
+    assert (event.type, event.data["status"]) == ("tandem.refund.closed", "closed")
+
+
+@pytest.mark.parametrize(
+    ("table", "listed"),
+    [
+        (taobao.REFUND_STATUSES, ["WAIT_SELLER_CONFIRM_RETURN_ADDRESS", "EXCHANGE_TRANSFORM_TO_REFUND"]),
+        (taobao.REFUND_STATUSES, ["WAIT_BUYER_CONFIRM_REDO_SEND_GOODS", "POST_FEE_DISPUTE_WAIT_ACTIVATE"]),
+        (wechat_store.REFUND_STATUSES, ["PLATFORM_PROCESSING", "USER_WAIT_RECEIPT", "WAIT_PACKAGE_INTERCEPT"]),
+        (wechat_store.ORDER_STATUSES, ["10", "12", "13", "17", "20", "21", "30", "100", "200", "250"]),
+        (youzan.REFUND_STATUSES, ["CUSTOMER_SERVICE_IN", "SELLER_RETURN_GOODS", "SELLER_REFUSE_BUYER_RETURN_GOODS"]),
+        (youzan.ORDER_STATUSES, ["TRADE_CLOSED_BY_USER", "WAIT_GROUP", "WAIT_PAY_RETURN"]),
+        (douyin.REFUND_STATUSES, ["3", "6", "7", "8", "11", "12", "13", "14", "27", "28", "29"]),
+    ],
+)
+def test_the_states_that_a_platform_publishes_are_known(table: Mapping[str, str], listed: list[str]) -> None:
+    assert set(listed) <= table.keys()
+
+
+def test_a_state_of_orders_that_jd_s_lists_are_not_asked_for_is_read() -> None:
+    order = {"orderId": "1", "orderState": "WAIT_SEND_CODE", "orderPayment": "79.90"}
+    assert jd.read_order(order).status == "paid"
+    assert "WAIT_SEND_CODE" not in jd.ALL_STATES
+
+
+async def test_nothing_is_paid_while_the_platform_steps_in(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, client = await world.sim.refund(returns_goods=False), await world.open("youzan")
+    whole = render.refund
+    monkeypatch.setattr(render, "refund", lambda *asked: {**whole(*asked), "status": "CUSTOMER_SERVICE_IN"})
+    with pytest.raises(ConflictProblem, match="unknown"):
+        await perform(client, "youzan.agree_refund", refund_id=made["id"])
+    assert await world.effects(kind="refund_agreed", refund_id=made["id"]) == 0
