@@ -13,6 +13,7 @@ from connectors.listed_rows import row_payload
 from connectors.registry import Connector, ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.canonical import KeyKind
+from domain.ids import short_digest
 from domain.problems import ProblemError
 from domain.tags.sharing import Change, Seen, TagName
 
@@ -81,8 +82,12 @@ class SharesTags(Protocol):
 
 
 def asked_for(kind: str, number: str, row: Any, now: datetime) -> Verified:
-    """A thing that was asked for, as a record of its kind. It is read whatever a list told before: something waits."""
-    return Verified(kind, row_payload(row), f"asked:{kind}:{number}:{now.timestamp()}"[:256], now)
+    """A thing that was asked for, as a record of its kind. It is read whatever a list told before: something waits.
+
+    One answer is one record however often it is given: one that cannot be read is put aside once.
+    """
+    digest = short_digest(row_payload(row, sort_keys=True))
+    return Verified(kind, row_payload(row), f"asked:{kind}:{number}"[:200] + f":{digest}", now)
 
 
 def can_be_asked(connector: Connector) -> bool:

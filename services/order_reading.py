@@ -108,9 +108,10 @@ class OrderReading:
         if isinstance(client, TellsWholeOrders):
             told = await client.whole_order(order_id)
             async with UnitOfWork(self._database) as work:
-                await Inbox(work).add(
-                    Push(platform, slug, told.dedupe_key, told.kind, told.payload, told.received_at, told.sent_at)
-                )
+                push = Push(platform, slug, told.dedupe_key, told.kind, told.payload, told.received_at, told.sent_at)
+                # The same answer as before completes what came since. One that could not be read stays put aside.
+                if not await Inbox(work).add(push):
+                    await Inbox(work).wait_again(push)
 
     def _pausing(self) -> list[str]:
         now = time.monotonic()
