@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.accounts import Account
-from connectors.errors import http_refusal, raise_meaning, unreadable_answer
+from connectors.errors import http_refusal, leaving_unknown, raise_meaning, unreadable_answer
 from connectors.http import Link, PlatformHttp, retry_after
 from connectors.pulling import Cursor, PulledPage, Stream
-from connectors.reading import mapping, minor, optional_text, text, whole_number
+from connectors.reading import mapping, minor, optional_text, state_of, text, whole_number
 from connectors.webhooks import Verified
 from domain.ids import canonical_json, content_digest
 from domain.problems import ConflictProblem
@@ -50,7 +50,9 @@ class BazaarShop:
             if present.waybill != request.waybill:
                 raise
             return present
-        return _order(answer)
+        # It is shipped, whatever cannot be read of it.
+        with leaving_unknown():
+            return _order(answer)
 
     async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
         """The next page of changed orders; Bazaar keeps the order of changes and gives out the place in it."""
@@ -89,7 +91,7 @@ def _order(answer: Mapping[str, Any]) -> OrderOutput:
     order = mapping(answer.get("order"), "order")
     return OrderOutput(
         order_id=text(order, "number"),
-        status=STATUSES.get(str(order.get("state")), "unknown"),
+        status=state_of(STATUSES, order, "state", "unknown"),
         paid_minor=minor(order, "fen"),
         waybill=optional_text(order, "waybill", limit=64),
     )

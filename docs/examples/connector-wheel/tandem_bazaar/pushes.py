@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
-from connectors.reading import mapping, minor, optional_text, text, unix_time, whole_number
+from connectors.reading import mapping, minor, optional_text, state_of, text, unix_time, whole_number
 from connectors.webhooks import Refusal, Verified, WebhookRequest
 from domain.canonical import Buyer, OrderData
 from domain.canonical.announcing import announce
@@ -44,7 +44,7 @@ def push_events(record: Verified, account: Account) -> list[Event]:
         account=account.slug,
         version=whole_number(order, "revision"),
         order_id=text(order, "number"),
-        status=STATUSES.get(str(order.get("state")), "unknown"),
+        status=state_of(STATUSES, order, "state", "unknown"),
         paid_minor=minor(order, "fen"),
         buyer=Buyer(buyer_id=optional_text(order, "buyer", limit=64)),
     )
