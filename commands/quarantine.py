@@ -87,11 +87,15 @@ def show_push(
     unmask: Annotated[
         str | None, typer.Option("--unmask", help="查看明文的原因，写入审计 / why you need the clear text; audited")
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="收到的原始字节（base64），须与 --unmask 同用 / the bytes as they came, in base64"),
+    ] = False,
 ) -> None:
     """显示内容，个人信息打码 / show what came, masked."""
 
     async def work(database: Database, settings: Settings) -> None:
-        found = await _service(database).show(command_line_actor(), number, unmask_for=unmask)
+        found = await _service(database).show(command_line_actor(), number, unmask_for=unmask, raw=raw)
         if found.content is None:
             hint = Text(
                 f"内容不是 JSON（{found.media}），无法打码；请用 --unmask 原因 查看明文",

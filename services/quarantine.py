@@ -84,19 +84,25 @@ class QuarantineService:
         async with UnitOfWork(self._database) as work:
             return await Quarantine(work).groups()
 
-    async def show(self, actor: Actor, push_id: int, *, unmask_for: str | None = None) -> QuarantinedPush:
+    async def show(
+        self, actor: Actor, push_id: int, *, unmask_for: str | None = None, raw: bool = False
+    ) -> QuarantinedPush:
         """One push with its content, masked; in clear for a reason that is audited.
 
-        :raises NotFoundProblem: it is not in quarantine.
+        raw: its bytes as they came, in base64: a digest or a signature is of these and of nothing that was read.
+
+        :raises NotFoundProblem: it is not in quarantine. :raises ValidationProblem: `raw` is in clear only.
         """
         _require(actor, Permission.EVENTS_READ)
+        if raw and unmask_for is None:
+            raise _raw_is_in_clear()
         if unmask_for is not None:
             require_unmasking(actor, unmask_for)
         async with UnitOfWork(self._database) as work:
             stored = await Quarantine(work).require(push_id)
             if unmask_for is not None:
                 await record_unmasking(work, actor, "inbox", str(push_id), unmask_for, Placement())
-        media, content = _content(stored.push.payload)
+        media, content = _in_base64(stored.push.payload) if raw else _content(stored.push.payload)
         if unmask_for is not None:
             return QuarantinedPush(stored, media, content, masked=False)
         return QuarantinedPush(stored, media, self._masking.mask(content) if media == "json" else None, masked=True)
@@ -188,11 +194,24 @@ def _check_reason(reason: str) -> None:
         )
 
 
+def _raw_is_in_clear() -> ValidationProblem:
+    return ValidationProblem(
+        Text(
+            "原始内容（raw）不能打码，只能查看明文：请同时给出 unmask=true 与 reason",
+            "What came cannot be masked byte by byte: with raw=true give unmask=true and a reason too",
+        )
+    )
+
+
+def _in_base64(payload: bytes) -> tuple[str, str]:
+    return "base64", base64.b64encode(payload).decode()
+
+
 def _content(payload: bytes) -> tuple[str, Any]:
     try:
         text = payload.decode()
     except UnicodeDecodeError:
-        return "base64", base64.b64encode(payload).decode()
+        return _in_base64(payload)
     try:
         return "json", json.loads(text, parse_float=_shown_fraction)
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from api.auth import requires
@@ -21,6 +21,12 @@ quarantine = router("/api/v1/events/quarantine", "events")
 
 Reader = Annotated[Actor, requires(Permission.EVENTS_READ)]
 Sender = Annotated[Actor, requires(Permission.EVENTS_PUBLISH)]
+Raw = Annotated[
+    bool,
+    Query(
+        description="收到的原始字节（base64），需要 unmask=true · the bytes as they came, in base64; needs unmask=true"
+    ),
+]
 Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON)]
 
 
@@ -199,13 +205,13 @@ async def correct_quarantined_pushes(
 
 @quarantine.get("/{push_id}", summary="推送内容 · What came")
 async def show_quarantined_push(
-    push_id: RowId, actor: Reader, deps: Deps, request: Request, unmask_for: UnmaskFor
+    push_id: RowId, actor: Reader, deps: Deps, request: Request, unmask_for: UnmaskFor, raw: Raw = False
 ) -> QuarantinedPushOut:
-    """JSON 内容打码显示；其他内容只能查看明文，并写入审计。
+    """JSON 内容打码显示；其他内容与原始字节只能查看明文，并写入审计。
 
-    JSON is shown masked; whatever else is shown in clear only, for a reason that is audited.
+    JSON is shown masked; whatever else, and the bytes as they came, in clear only, for a reason that is audited.
     """
-    found = disclose(request, await deps.quarantine.show(actor, push_id, unmask_for=unmask_for))
+    found = disclose(request, await deps.quarantine.show(actor, push_id, unmask_for=unmask_for, raw=raw))
     return _shown(found)
 
 

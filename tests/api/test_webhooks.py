@@ -231,6 +231,8 @@ async def test_what_a_platform_signed_is_kept_with_the_reason_when_it_cannot_be_
     assert any("kdt_id" in reason for _, _, reason in aside), "the reason names what is wrong"
     shown = await shops.get("admin", f"/api/v1/events/quarantine/{aside[0][0]}")
     assert shown.status_code == 200, shown.text
+    raw = await shops.get("admin", f"/api/v1/events/quarantine/{aside[0][0]}?raw=true")
+    assert (raw.status_code, "unmask=true" in raw.text) == (400, True), raw.text
     # Others look at an empty quarantine.
     put_away = {"pushes": {"ids": [number for number, _, _ in aside]}, "reason": "测试"}
     answer = await shops.say("admin", "POST", "/api/v1/events/quarantine/put-away", json=put_away)

@@ -1,6 +1,7 @@
 """Pushes that could not be read: found, corrected, read again, put away; nothing is lost, all is on record."""
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -122,6 +123,23 @@ async def test_a_correction_is_tried_first_and_keeps_what_came(
     with pytest.raises(NotFoundProblem):
         await quarantine.correct(ADMIN, number, {"msg": message}, "again", whole=False)
     assert not await inbox.accept("youzan", "shop", a_bad_push("202611230959300000000001")), "a repetition is none"
+
+
+async def test_the_bytes_as_they_came_are_shown_in_clear_only_and_audited(
+    inbox: InboxService, quarantine: QuarantineService, database: Database
+) -> None:
+    # Read as JSON and written again, neither the space nor the number would be the same.
+    came = '{"buyer":  "王小明", "fee": 1.50}'.encode()
+    await inbox.accept("youzan", "shop", Verified("trade_refund_BuyerCreated", came, "p1", RECEIVED))
+    await inbox.drain()
+    (number,) = await numbers(quarantine)
+    with pytest.raises(ValidationProblem, match="unmask"):
+        await quarantine.show(TRUSTED, number, raw=True)
+    with pytest.raises(AuthorizationProblem):
+        await quarantine.show(ADMIN, number, unmask_for="complaint 17", raw=True)
+    shown = await quarantine.show(TRUSTED, number, unmask_for="complaint 17", raw=True)
+    assert (shown.media, b64decode(shown.content), shown.masked) == ("base64", came, False)
+    assert await audited(database, "inbox.unmask") == {"reason": "complaint 17"}
 
 
 async def test_numbers_of_a_corrected_push_stay_as_they_were_written(
