@@ -26,9 +26,9 @@ DOWNLOAD_S = 180.0
 """How long the bill of a large day may take. Three have to fit into the ten minutes that taking a day's may last."""
 _GOOD = range(200, 300)
 _REFUSED = range(400, 500)
-_UNSIGNED = frozenset({401, 429})
-"""Refusals from before the platform has recognised the caller's signature: what comes after that is signed [O]. That
-too many calls are refused before it is unverified."""
+_MAYBE_UNSIGNED = frozenset({401, 429})
+"""Refusals that may come from before the platform has recognised the caller's signature: what comes after that is
+signed [O]. A reached limit is told by 429 as well [S], so one of these counts as any other where it is signed."""
 _TOLD_BY_ANYBODY: frozenset[Verdict] = frozenset({"credentials", "clock", "rate_limit", "busy"})
 """What an answer may mean that nobody signed: none of it says what became of money."""
 
@@ -94,6 +94,13 @@ class WechatPayApi:
                 reason=Refusal.SIGNATURE,
             ) from None
 
+    def _is_signed(self, headers: Mapping[str, str], content: bytes) -> bool:
+        try:
+            self.keys.check(headers, content)
+        except AuthenticationProblem:
+            return False
+        return True
+
     async def _send(
         self,
         method: str,
@@ -133,11 +140,12 @@ class WechatPayApi:
             told = {}
         code, message = told.get("code"), str(told.get("message", ""))
         if isinstance(code, str):
-            is_signed, meaning = status in _REFUSED and status not in _UNSIGNED, codes.get(code)
-            if is_signed:
+            must_be_signed, meaning = status in _REFUSED and status not in _MAYBE_UNSIGNED, codes.get(code)
+            if must_be_signed:
                 self._verify(headers, content, effect=effect, said=f"{message[:200]} ({code[:64]})".lstrip())
+            is_signed = must_be_signed or (status in _MAYBE_UNSIGNED and self._is_signed(headers, content))
             if meaning is not None and (is_signed or meaning.verdict in _TOLD_BY_ANYBODY):
                 raise_meaning(PLATFORM, code, message, meaning, effect=effect)
-            if is_signed:
+            if must_be_signed:
                 raise_meaning(PLATFORM, code, message, None, effect=effect)
         raise http_refusal(PLATFORM, status, effect=effect, retry_after_s=retry_after(headers, self._link))

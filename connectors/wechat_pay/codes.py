@@ -9,10 +9,15 @@ _INVALID = CodeMeaning("invalid", Text("参数不正确", "A parameter is wrong"
 _TOO_OFTEN = CodeMeaning("rate_limit", Text("调用过于频繁", "Called too often"), retry_after_s=1.0)
 _NOT_GRANTED = CodeMeaning("permission", Text("商户没有该产品的权限", "The merchant may not use this product"))
 _NO_BILL = CodeMeaning("not_found", Text("当日没有账单", "There is no bill of that day"))
+_NO_MORE = CodeMeaning(
+    "conflict",
+    Text("超过转账额度，请在商户平台调整", "The limit for transfers is reached; raise it in the console"),
+)
 
 NO_BILL = frozenset({"NO_STATEMENT_EXIST"})
-DAYS_QUOTA = frozenset({"QUOTA_EXCEEDED"})
-"""The merchant may transfer no more today; the next day begins anew. That it is no other limit is assumed [U]."""
+DAYS_QUOTA = frozenset({"QUOTA_EXCEED", "QUOTA_EXCEEDED"})
+"""The merchant may transfer no more today; the next day begins anew. That it is no other limit is assumed [U]. Two
+copies of the platform's table spell it without the last two letters [S]."""
 CODES: Mapping[str, CodeMeaning] = {
     "SIGN_ERROR": CodeMeaning(
         "credentials",
@@ -38,10 +43,7 @@ CODES: Mapping[str, CodeMeaning] = {
     ),
     "FREQUENCY_LIMITED": _TOO_OFTEN,
     "RATELIMIT_EXCEEDED": _TOO_OFTEN,
-    "QUOTA_EXCEEDED": CodeMeaning(
-        "conflict",
-        Text("超过转账额度，请在商户平台调整", "The limit for transfers is reached; raise it in the console"),
-    ),
+    **dict.fromkeys(DAYS_QUOTA, _NO_MORE),
     "NO_STATEMENT_EXIST": _NO_BILL,
     "STATEMENT_CREATING": CodeMeaning(
         "busy", Text("账单还在生成", "The bill is still being made"), retry_after_s=300.0

@@ -12,6 +12,7 @@ from wechatpayv3 import WeChatPay, WeChatPayType
 from connectors.reading import CHINA
 from connectors.webhooks import WebhookRequest
 from connectors.wechat_pay.client import bill_number
+from connectors.wechat_pay.codes import DAYS_QUOTA
 from domain.catalog import CATALOG
 from domain.problems import (
     AuthenticationProblem,
@@ -19,9 +20,11 @@ from domain.problems import (
     ConflictProblem,
     NotFoundProblem,
     ProblemError,
+    RateLimitProblem,
     ValidationProblem,
 )
 from simulator.platforms.wechat_pay import bills, keys
+from simulator.platforms.wechat_pay.transfers import DayLimit
 from tests.connectors.harness import Attempts, Outside, connector, perform
 
 MERCHANT = "demo-wechat-pay"
@@ -250,6 +253,28 @@ async def test_only_who_signs_can_say_that_a_transfer_was_never_taken(world: Out
             await client.transfer(request, key="key-1", resumed=True)
         assert error.value.problem.as_dict()["outcome"] == "unknown", status
     assert await world.effects(kind="transfer") == 0, "what may have been paid is not paid again"
+
+
+async def test_a_days_limit_counts_when_the_platform_signed_it_and_a_stranger_only_throttles(world: Outside) -> None:
+    client, call = await merchant(world), CATALOG["wechat_pay.transfer"]
+    limits = world.sim.app.state.world.shelf("wechat_pay_day_limit", DayLimit)
+    limits.put(DayLimit(id=MERCHANT, amount_minor=PAYEE["amount_minor"] - 1))
+    request, send = call.parse_arguments(PAYEE), client.api._http.send
+    with pytest.raises(ConflictProblem) as signed:
+        await client.transfer(request, key="key-1", resumed=False)
+    told = signed.value.problem.as_dict()
+    assert (told["platform_code"] in DAYS_QUOTA, told["outcome"], told["retryable"]) == (True, "not_done", False)
+
+    async def damaged(method: str, *rest: Any, **more: Any) -> Any:
+        status, headers, content = await send(method, *rest, **more)
+        return status, headers, content + b" " if method == "POST" else content
+
+    client.api._http.send = damaged
+    with pytest.raises(RateLimitProblem) as forged:
+        await client.transfer(request, key="key-1", resumed=False)
+    told = forged.value.problem.as_dict()
+    assert (told["platform_code"], told["outcome"], told["retryable"]) == ("429", "not_done", True)
+    assert await world.effects(kind="transfer") == 0
 
 
 async def test_a_refusal_that_nobody_signed_is_told_but_not_believed(world: Outside) -> None:

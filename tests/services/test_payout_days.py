@@ -1,16 +1,21 @@
 """On which days payouts are made: what a rail takes in a day holds for all batches of a merchant, however late."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from domain.settlement.payouts import RailQuota
+from services.connections import Connections
 from services.payouts import BatchView, PayoutWish
+from services.wechat_pay_rail import WechatPayRail
+from simulator.platforms.wechat_pay.transfers import DayLimit
 from storage.paging import PageRequest
+from tests.connectors.harness import outside
 from tests.services.cashier import Cashier, cashier
 from tests.services.merchants import connect_merchant, quota_exceeded
 from tests.services.test_calculations import MAY, SCHEME, Office, office
 from tests.services.test_payers import Till, till
+from tests.services.test_payout_flow import connect
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN, WU
 
@@ -99,6 +104,24 @@ async def test_when_the_platform_takes_no_more_today_the_number_is_tried_tomorro
     assert till.merchants.asked.total() == asked, "not before tomorrow"
     assert await till.states(await till.later(view, days=1)) == {"paid": 1}
     assert list(till.merchants.taken) == [("1001", payout.number)]
+
+
+async def test_the_platforms_own_word_for_its_days_limit_is_understood(office: Office) -> None:
+    async with outside() as world:
+        await connect(office, world, "wechat_pay", "main")
+        limits = world.sim.app.state.world.shelf("wechat_pay_day_limit", DayLimit)
+        limits.put(DayLimit(id="demo-wechat-pay", amount_minor=1))
+        office.clock.now = max(office.clock.now, datetime.now(UTC))
+        cashier = Cashier(office, {"wechat-pay": WechatPayRail(Connections(office.database), world.link)})
+        await cashier.payee("P1", openid="o-P1", real_name="林晓")
+        await office.told(an_order(channel="P1"))
+        await cashier.settled()
+        view = await cashier.paid()
+        (payout,) = [each.payout for each in (await cashier.service.payouts(QIAN, view.batch.id, PageRequest())).items]
+        assert (payout.state, payout.put_off) == ("reserved", 1)
+        limits.put(DayLimit(id="demo-wechat-pay", amount_minor=1_000_000))
+        office.clock.advance(days=1)
+        assert await cashier.states(await cashier.pay(view.batch.id)) == {"awaiting_user": 1}
 
 
 async def test_what_is_put_off_from_day_to_day_fails_in_the_end(office: Office, till: Till) -> None:

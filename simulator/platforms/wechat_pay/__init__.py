@@ -21,11 +21,13 @@ from simulator.platforms.wechat_pay import bills, keys
 from simulator.platforms.wechat_pay.refusals import UNSIGNED, Refused
 from simulator.platforms.wechat_pay.sharing import Sharing
 from simulator.platforms.wechat_pay.transfers import (
+    DayLimit,
     FundAccount,
     PayingAccount,
     Transfer,
     instant,
     require_reports,
+    require_within,
     shown,
 )
 from simulator.quotas import Limit
@@ -34,7 +36,7 @@ from simulator.world import World
 
 UNVERIFIED = (
     "the caps of a transfer",
-    "that refusals for too many calls and for trouble of its own are not signed",
+    "that refusals for too many calls and for trouble of its own are not signed, and that of a day's limit is",
     "which fail_reason 24 hours without confirmation end with",
     "that an order which is sent again is answered with the package of the first time",
     "that the fund-flow bill names the merchant's own number as its voucher",
@@ -66,6 +68,7 @@ class WechatPay(PlatformBase):
         super().__init__(world)
         self.transfers = world.shelf("wechat_pay_transfer", Transfer, by={"account": lambda row: row.account})
         self.paying_accounts = world.shelf("wechat_pay_paying_account", PayingAccount)
+        self.day_limits = world.shelf("wechat_pay_day_limit", DayLimit)
         self.sharing = Sharing(world, world.settings.calls_per_second.get(self.name))
 
     def router(self) -> APIRouter:
@@ -107,7 +110,7 @@ class WechatPay(PlatformBase):
 
     def headers_for(self, fault: Fault, body: bytes) -> Mapping[str, str]:
         """The signature of a refusal."""
-        return self._refusal_headers(self.status_for(fault), body)
+        return self._refusal_headers(body, is_signed=self.status_for(fault) not in UNSIGNED)
 
     def credentials(self, shop: Shop) -> Json:
         """The merchant's key, the platform's public key, and the key of notices."""
@@ -201,7 +204,7 @@ class WechatPay(PlatformBase):
             shop = self._caller(request.method, target, request.headers.get("authorization", ""), body)
             answered, kind = self._run(shop, request, rest, body)
         except Refused as refusal:
-            headers = self._refusal_headers(refusal.status, refusal.content)
+            headers = self._refusal_headers(refusal.content, is_signed=refusal.is_signed)
             return Response(refusal.content, refusal.status, headers, media_type="application/json")
         signed = {} if kind in bills.HANDED_OUT else self._signature(answered, "answer", self.world.next("pay_answer"))
         return Response(answered, 200, signed, media_type=kind)
@@ -280,6 +283,7 @@ class WechatPay(PlatformBase):
                 raise Refused(400, "ALREADY_EXISTS", "商户单号已存在，且参数不一致")
             return self._accepted(self._settled(known))
         now, paying = self.world.clock.now(), self.paying_accounts.get(shop.id)
+        require_within(self.day_limits.get(shop.id), self.transfers.having(account=shop.id), amount, now)
         row = self.transfers.put(
             Transfer(
                 id=f"{shop.id}/{number}",
@@ -358,9 +362,9 @@ class WechatPay(PlatformBase):
             kind, self.name, shop.id, request=known, subjects=subjects, code=code, amount_minor=amount_minor
         )
 
-    def _refusal_headers(self, status: int, body: bytes) -> dict[str, str]:
+    def _refusal_headers(self, body: bytes, *, is_signed: bool) -> dict[str, str]:
         """Whoever's own signature was right gets an answer that is signed, whatever it says [O]."""
-        return {} if status in UNSIGNED else self._signature(body, "answer", self.world.next("pay_answer"))
+        return self._signature(body, "answer", self.world.next("pay_answer")) if is_signed else {}
 
     def _signature(self, body: bytes, *parts: object) -> dict[str, str]:
         timestamp = str(int(self.wall().timestamp()))

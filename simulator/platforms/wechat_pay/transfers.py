@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -50,6 +51,25 @@ class PayingAccount(Row):
     basic account."""
 
     name: FundAccount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayLimit(Row):
+    """What a merchant may transfer on one day; `id` is the merchant. Without such a row there is no limit."""
+
+    amount_minor: int
+
+
+def require_within(limit: DayLimit | None, made: Iterable[Transfer], amount_minor: int, now: datetime) -> None:
+    """Refuses what is more than the limit of a day leaves. made: the merchant's transfers, of whatever days."""
+    today = now.astimezone(CHINA).date()
+    taken = sum(
+        each.amount_minor
+        for each in made
+        if each.created_at.astimezone(CHINA).date() == today and each.state not in ("FAIL", "CANCELLED")
+    )
+    if limit is not None and taken + amount_minor > limit.amount_minor:
+        raise Refused(429, "QUOTA_EXCEED", "超出商户单日转账额度", of_caller=True)
 
 
 def require_reports(scene: Any, told: Any) -> None:
