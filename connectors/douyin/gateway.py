@@ -11,6 +11,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import structlog
+
 from connectors.accounts import Account
 from connectors.douyin.codes import OK, meaning_of
 from connectors.douyin.settings import DouyinSettings
@@ -26,6 +28,7 @@ SIGN_METHOD = "hmac-sha256"
 UNVERIFIED = "shop_id"
 """Where the answer of the token desk names the shop that the token is of."""
 _LONGEST_LIFE = timedelta(days=30)
+log = structlog.get_logger(__name__)
 
 
 def param_json(params: Mapping[str, Any]) -> str:
@@ -94,7 +97,7 @@ class DouyinGateway:
 
         async def refresh(value: str) -> Token:
             params = {"grant_type": "refresh_token", "refresh_token": value}
-            return await self._refreshed(await self._send("token.refresh", params, {}, effect=False))
+            return await self._refreshed(await self._send("token.refresh", params, {}, effect=False), old)
 
         try:
             token = await refresh_by_any(old, configured, refresh)
@@ -113,10 +116,14 @@ class DouyinGateway:
         given = self.settings
         return TokenName(PLATFORM, self._slug, grant=grant_of(given.app_key, shop, given.refresh_token))
 
-    async def _refreshed(self, data: Mapping[str, Any]) -> Token:
-        """The token of an answer that may be another shop's. Raises ConfigurationProblem then."""
+    async def _refreshed(self, data: Mapping[str, Any], old: Token | None) -> Token:
+        """The token of an answer that may be another shop's. Raises ConfigurationProblem when the first one is."""
         token, shop = self._token(data), number_if_told(data, UNVERIFIED)
         if shop is None or shop == self.settings.shop_id:
+            return token
+        if old is not None:
+            # What worked until now goes on, whatever shop the platform calls it.
+            log.warning("a token is said to be of another shop", account=self._slug, shop_id=shop)
             return token
         # The refresh token is spent by now: what came of it waits for the right shop_id.
         await self._store.save(self.token_of(shop), token)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from connectors.accounts import Account
 from connectors.errors import CodeMeaning, missing_in_answer, raise_for_code, wrong_shop
 from connectors.http import Link, PlatformHttp
@@ -19,6 +21,8 @@ from domain.problems import AuthenticationProblem
 PLATFORM = "youzan"
 UNVERIFIED = "authority_id"
 """Where the answer of the token desk names the shop that the token is of."""
+
+log = structlog.get_logger(__name__)
 
 
 class YouzanGateway:
@@ -78,22 +82,26 @@ class YouzanGateway:
         known = old.refresh_value if old is not None else None
         if known and known != given.get_secret_value():
             try:
-                return await self._refreshed(known)
+                return await self._refreshed(known, old)
             except AuthenticationProblem:
                 # The shop was authorised anew: what was known died, and what was entered since is good.
                 pass
-        return await self._refreshed(given.get_secret_value())
+        return await self._refreshed(given.get_secret_value(), old)
 
     def token_of(self, shop: int) -> TokenName:
         """What the token is called that a shop's authorisation gives."""
         given = self.settings
         return TokenName(PLATFORM, self._slug, grant=grant_of(given.client_id, shop, given.refresh_token))
 
-    async def _refreshed(self, refresh_token: str) -> Token:
-        """A token of whichever shop authorised. Raises ConfigurationProblem when that is not the account's."""
+    async def _refreshed(self, refresh_token: str, old: Token | None) -> Token:
+        """A token of whichever shop authorised. Raises ConfigurationProblem when the first one is not the account's."""
         data = await self._granted({"authorize_type": "refresh_token", "refresh_token": refresh_token})
         token, shop = self._token(data), number_if_told(data, UNVERIFIED)
         if shop is None or shop == self.settings.kdt_id:
+            return token
+        if old is not None:
+            # What worked until now goes on, whatever shop the platform calls it: it may name a chain's head office.
+            log.warning("a token is said to be of another shop", account=self._slug, kdt_id=shop)
             return token
         # The refresh token is spent by now: what came of it waits for the right kdt_id.
         await self._store.save(self.token_of(shop), token)

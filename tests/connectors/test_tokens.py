@@ -153,3 +153,22 @@ async def test_a_token_of_another_shop_is_not_used_and_waits_for_its_own(
         assert said in wrong.message.en
     corrected = await connector(platform).test_connection(replace(right, settings=settings), world.link)
     assert corrected.ok, "although the refresh token was spent before"
+
+
+@pytest.mark.parametrize(("platform", "setting"), [("douyin", "shop_id"), ("youzan", "kdt_id")])
+async def test_a_chain_that_worked_goes_on_whatever_shop_the_platform_calls_it(
+    world: Outside, platform: str, setting: str
+) -> None:
+    right = await world.account(platform)
+    given = TokenDesk(world.sim.app.state.world, platform, 3600).issue(right.slug, "app")
+    client = connector(platform).open(
+        replace(right, settings={**right.settings, "refresh_token": "the-first", setting: 17}), world.link
+    )
+    name, now = client.gateway.token_of(17), world.link.now()
+    ended = Token(given.id, now - timedelta(hours=2), now - timedelta(hours=1), given.refresh_token)
+    await world.link.tokens.save(name, ended)
+    refund = await world.sim.refund(shop=right.slug)
+    await perform(client, f"{platform}.get_refund", refund_id=refund["id"])
+    renewed = await world.link.tokens.load(name)
+    assert renewed is not None
+    assert renewed.refresh_value not in (None, given.refresh_token)
