@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import SecretStr
 
@@ -18,6 +18,9 @@ from domain.problems import AuthenticationProblem, Text
 EARLY = timedelta(minutes=5)
 _APPS_BEFORE_GRANTS = ("", "contact", "agent")
 """The applications whose tokens were called without a grant; one that came later never was."""
+
+WAITED_WHEN_CANCELLED_S = 20.0
+"""How long who is cancelled lets a fetch that has begun go on: as long as its requests and the saving may take."""
 
 T = TypeVar("T")
 
@@ -186,6 +189,31 @@ class TokenCare:
             is_new = stored is not None and (known is None or stored.value != known.value)
             if stored is not None and is_new and self._now() < stored.renew_at:
                 return stored
-            fresh = await self._fetch(stored)
-            await self._store.save(self._name, fresh)
-            return fresh
+            return await _to_its_end(self._fetch_and_save(stored))
+
+    async def _fetch_and_save(self, old: Token | None) -> Token:
+        fresh = await self._fetch(old)
+        await self._store.save(self._name, fresh)
+        return fresh
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What the work returns; whoever is cancelled meanwhile waits for its end first, for a while.
+
+    A platform spends a refresh token before it answers: who went away between that and the saving would have lost the
+    chain. Until then the lock is held, and the caller's HTTP client open.
+    """
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            if cancelled is None:
+                asyncio.get_running_loop().call_later(WAITED_WHEN_CANCELLED_S, task.cancel)
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # whatever it was, nobody asks any more
+    raise cancelled

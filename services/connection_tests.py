@@ -30,7 +30,8 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 class ConnectionTests:
-    """tokens: where the workers keep theirs. deadline_s: how long one test may take, whatever the platform does."""
+    """tokens: where the workers keep theirs. deadline_s: how long one test may take, whatever the platform does; a
+    token that is being fetched by then is still saved."""
 
     def __init__(
         self, database: Database, connectors: ConnectorRegistry, tokens: TokenStore, *, deadline_s: float = DEADLINE_S

@@ -64,9 +64,11 @@ class YouzanGateway:
 
     async def prove_secret(self) -> None:
         """Fetch a token with the client_secret, unless the present one was fetched with it: calls do not need it, only
-        pushes and the next token do. Raises AuthenticationProblem for a wrong one; the present token stays then."""
+        pushes and the next token do. Raises AuthenticationProblem for a wrong one; the present token stays then.
+
+        Of a token from before proofs were kept nobody knows; the workers' chain is not spent on finding that out."""
         token = await self.tokens.current()
-        if token.proves != self._proof:
+        if token.proves not in (None, self._proof):
             await self.tokens.replace(token)
 
     async def fetch_token(self, old: Token | None) -> Token:

@@ -96,6 +96,46 @@ async def test_two_dead_tokens_in_a_row_are_said_and_worth_a_retry() -> None:
     assert platform.issued == 2
 
 
+@pytest.mark.parametrize("times", [1, 3])
+async def test_who_is_cancelled_while_a_token_is_fetched_leaves_it_for_the_next(times: int) -> None:
+    platform, store, asked, answer = Platform(), MemoryTokenStore(), asyncio.Event(), asyncio.Event()
+
+    async def fetch(old: Token | None) -> Token:
+        fresh = await platform.fetch(old)
+        asked.set()
+        await answer.wait()
+        return fresh
+
+    first = asyncio.create_task(TokenCare(store, NAME, fetch, lambda: START).current())
+    await asked.wait()
+    second = asyncio.create_task(platform.care(store).current())
+    for _ in range(times):
+        first.cancel()
+        await asyncio.sleep(0.01)
+    assert not second.done(), "nobody else spends the refresh token meanwhile"
+    answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert (await second).value == "token-1"
+    assert platform.issued == 1
+
+
+async def test_who_is_cancelled_is_cancelled_although_the_fetch_fails_then() -> None:
+    answer, asked = asyncio.Event(), asyncio.Event()
+
+    async def refuse(_old: Token | None) -> Token:
+        asked.set()
+        await answer.wait()
+        raise AuthenticationProblem("refused")
+
+    waiting = asyncio.create_task(TokenCare(MemoryTokenStore(), NAME, refuse, lambda: START).current())
+    await asked.wait()
+    waiting.cancel()
+    answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_a_failed_fetch_lets_the_next_one_try() -> None:
     platform, store = Platform(), MemoryTokenStore()
 

@@ -121,6 +121,21 @@ async def test_only_who_manages_an_account_within_their_scope_tests_it(
                 await tester.test(an_actor("li", role), SHOP)
 
 
+async def test_a_test_that_took_too_long_has_spent_no_chain_of_tokens(
+    accounts: PlatformAccounts, tester: ConnectionTests, database: Database, world: Outside
+) -> None:
+    secret = (await world.account("youzan")).settings["client_secret"]
+    given = (await world.sim.youzan_token())["data"]["refresh_token"]
+    await accounts.rotate(ADMIN, SHOP, {"client_secret": secret, "refresh_token": given})
+    await world.break_things({"match": {"platform": "youzan", "api": "auth/token"}, "fault": "slow", "seconds": 0.8})
+    hasty = ConnectionTests(database, CONNECTORS, StoredTokens(database), deadline_s=0.4)
+    assert (await hasty.test(ADMIN, SHOP)).fault is ConnectionFault.NETWORK
+    await asyncio.sleep(1)  # the platform has spent the refresh token by then, whoever listens
+    await world.break_things()
+    report = await tester.test(ADMIN, SHOP)
+    assert report.ok, report.message
+
+
 class Hanging(YouzanConnector):
     """A platform that never answers."""
 

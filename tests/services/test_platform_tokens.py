@@ -96,6 +96,7 @@ async def test_a_desk_that_never_answers_keeps_nobody_waiting_for_ever(
     workers: list[Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.platform_tokens.PATIENCE_S", 0.1)
+    monkeypatch.setattr("connectors.tokens.WAITED_WHEN_CANCELLED_S", 0.1)
     store, silent = StoredTokens(workers[0]), asyncio.Event()
 
     async def hang(_old: Token | None) -> Token:
