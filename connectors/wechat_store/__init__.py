@@ -48,9 +48,9 @@ class WechatStoreConnector(TakesCallbacks):
         return WechatStore(account, link)
 
     async def test_connection(self, account: Account, link: Link) -> ConnectionReport:
-        """Fetches a token and reads a minute of orders and of refunds."""
+        """Fetches a token, lists a minute of orders and of refunds, and reads one of each."""
         try:
-            await require_readable(self.open(account, link.without_tokens()), link)
+            await require_readable(WechatStore(account, link.without_tokens(), most=1), link)
         except ProblemError as error:
             return explain(error, _HINTS)
         return ConnectionReport(True, Text("连接正常，可以读取订单与退款", "It works: orders and refunds can be read"))

@@ -54,8 +54,10 @@ class WechatStore:
 
     streams: tuple[Stream, ...] = (ORDERS, REFUNDS, GOODS)
 
-    def __init__(self, account: Account, link: Link) -> None:
+    def __init__(self, account: Account, link: Link, *, most: int | None = None) -> None:
+        """most: of how many orders or refunds of a page the details are read, where pulling is only tried."""
         self.api = WechatApi(PLATFORM, account, account.parse_settings(WechatStoreSettings), link, STORE_CODES)
+        self._most = most
 
     async def get_order(self, request: OrderArguments) -> OrderOutput:
         """The order as it is now."""
@@ -135,7 +137,7 @@ class WechatStore:
         since, end = window.seconds
         place = {"next_key": str(window.place)} if window.place else {}
         if stream == "orders":
-            span = {"update_time_range": {"start_time": since, "end_time": end}, "page_size": PAGE_SIZE}
+            span = {"update_time_range": {"start_time": since, "end_time": end}, "page_size": self._most or PAGE_SIZE}
             answer = await self.api.read("channels/ec/order/list/get", {**span, **place})
             records = await self._each(answer.get("order_id_list"), self._order, ORDER)
         else:
@@ -152,7 +154,7 @@ class WechatStore:
         self, numbers: Any, read: Callable[[str], Awaitable[Mapping[str, Any]]], kind: str
     ) -> list[Verified]:
         wanted = [str(number) for number in numbers] if isinstance(numbers, list) else []
-        found = await read_each(wanted, read, at_once=_AT_ONCE)
+        found = await read_each(wanted[: self._most], read, at_once=_AT_ONCE)
         now = self.api.now()
         records: list[Verified] = []
         for number, row in found.items():

@@ -1,11 +1,16 @@
 """One table, platform by check: what a connection test finds out, beside what `test_contract` asks of it."""
 
+import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from connectors.connection_report import ConnectionFault
+from connectors.pulling import Cursor, PulledPage, Stream
+from connectors.readable_streams import ORDERS_AND_REFUNDS, require_readable
 from domain.catalog import CATALOG
+from domain.problems import AuthorizationProblem, Text
 from tests.connectors.case import Case
 from tests.connectors.cases import CASES
 from tests.connectors.harness import Outside, connector
@@ -43,3 +48,27 @@ async def test_an_interface_that_was_not_granted_is_named(world: Outside, case: 
     assert report.message.zh.startswith(f"{case.lists[api]}无法读取")
     assert "cannot be read" in report.message.en
     assert report.hint is not None
+
+
+class Together:
+    """A shop that answers nobody before both its lists were asked for, and then refuses both."""
+
+    streams = tuple(Stream(name, reaches_back=timedelta(days=1)) for name in ORDERS_AND_REFUNDS)
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.names: list[str] = []
+
+    async def pull(self, stream: str, cursor: Cursor, until: datetime) -> PulledPage:
+        self.names.append(stream)
+        if len(self.names) == len(self.streams):
+            self.asked.set()
+        await self.asked.wait()
+        raise AuthorizationProblem(Text("无权限", "not granted"), retryable=False)
+
+
+async def test_what_a_test_reads_is_asked_for_at_once_and_the_first_refusal_is_told(world: Outside) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(AuthorizationProblem) as error:
+            await require_readable(Together(), world.link)
+    assert error.value.text.en == "Orders cannot be read: not granted"

@@ -1,10 +1,12 @@
 """A WeChat Store: callbacks with and without details, orders whose buyer's unionid is known, lists by next_key."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from connectors.accounts import Account
@@ -274,9 +276,9 @@ async def test_windows_are_as_long_as_the_platform_allows(world: Outside) -> Non
         await client.pull("stars", {}, now)
 
 
-async def some_orders(world: Outside, count: int) -> set[str]:
-    """Orders of an hour ago, which are on one page."""
-    simulated, moment = world.sim.app.state.world, datetime.now(UTC) - timedelta(hours=1)
+async def some_orders(world: Outside, count: int, ago: timedelta = timedelta(hours=1)) -> set[str]:
+    """Orders that changed so long ago, which are on one page."""
+    simulated, moment = world.sim.app.state.world, datetime.now(UTC) - ago
     with simulated.bulletin.quiet():
         orders = [await order_of(world) for _ in range(count)]
         for order in orders:
@@ -333,3 +335,27 @@ async def test_a_used_up_quota_is_asked_no_more_for_each_order_of_the_page(world
         await client.pull("orders", {"since": since.isoformat()}, datetime.now(UTC))
     rules = (await world.sim.admin("GET", "/faults"))["rules"]
     assert rules[0]["hit"] <= 5
+
+
+async def test_a_busy_store_is_tested_by_one_order_and_one_refund(world: Outside) -> None:
+    await some_orders(world, 12, ago=timedelta(seconds=90))
+    simulated, moment = world.sim.app.state.world, datetime.now(UTC) - timedelta(seconds=90)
+    for _ in range(6):
+        made = await world.sim.refund(shop=STORE)
+        simulated.refunds.change(simulated.refunds.get(made["id"]), modified_at=moment)
+    asked: Counter[str] = Counter()
+
+    async def note(request: httpx.Request) -> None:
+        asked[request.url.path.rpartition("/ec/")[2]] += 1
+
+    account = await world.account("wechat_store")
+    world.link.http.event_hooks["request"].append(note)
+    report = await connector("wechat_store").test_connection(account, world.link)
+    world.link.http.event_hooks["request"].remove(note)
+    assert report.ok, report.message
+    assert {api: times for api, times in asked.items() if "stable_token" not in api} == {
+        "order/list/get": 1,
+        "order/get": 1,
+        "aftersale/getaftersalelist": 1,
+        "aftersale/getaftersaleorder": 1,
+    }
