@@ -31,6 +31,7 @@ from storage.erased_people import erased_people
 from storage.events import Events
 from storage.identities import Identities
 from storage.orders import OrderName
+from storage.payout_chunks import PayoutChunks
 from storage.placements import Placements
 from storage.records import RecordName, Records, Written
 from storage.suppressions import Suppressions
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
 
+_PAYOUT_ENDED = frozenset({"tandem.payout.succeeded", "tandem.payout.failed"})
 
 EventName = tuple[str, str]
 """Source and id of an event."""
@@ -157,6 +159,9 @@ class Intake:
             silenced = await Suppressions(work).follow_refunds(orders)
             lately = [each for each in silenced if work.now - each.caused_at <= TRIGGERS_WITHIN]
             withdrawn = await note_consents(work, records, owners)
+            # A notice ends no payout: the platform is asked, as about every other.
+            if ended := {each.event.data["out_bill_no"] for each in arrivals if each.event.type in _PAYOUT_ENDED}:
+                await PayoutChunks(work).ask_soon(ended)
         with times.of("events"):
             if written.owned:
                 await take_customers(work, written.owned)

@@ -1,17 +1,20 @@
 """Chunks of a batch's payouts: how they are cut, which of them nobody follows, what of one is to be done now."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select, update
 from sqlmodel import col
 
 from domain.settlement.payouts import ENDS, FOLLOWERS, Rail
 from storage.bulk import fetch
 from storage.payouts import PayoutRow
 from storage.unit_of_work import Repository
+
+LOOKED_FOR_WORD = timedelta(minutes=5)
+"""How often it is looked whether the platform has told the end of payouts that wait for their payees."""
 
 
 class Chunk(NamedTuple):
@@ -31,7 +34,7 @@ class DayChunk(NamedTuple):
 
 
 class PayoutChunks(Repository):
-    """Reads only."""
+    """What of payouts is to be asked, and when."""
 
     async def chunks(self, batch: UUID, size: int, rails: Collection[Rail]) -> Sequence[tuple[int, int]]:
         """First and last number of each so many payouts of some rails that have not ended."""
@@ -73,17 +76,31 @@ class PayoutChunks(Repository):
         self, batch: UUID, rails: Collection[Rail], chunk: Chunk | None = None
     ) -> tuple[int, datetime | None]:
         """How many payouts of a batch, or of a chunk of it, have not ended, and when the first of them is to be asked
-        about."""
+        about, or may be (see `ask_soon`)."""
         row = PayoutRow
-        statement = select(func.count(), func.min(col(row.next_at))).where(
+        soon = func.least(col(row.next_at), self.now + LOOKED_FOR_WORD)
+        at = func.min(case((col(row.state) == "awaiting_user", soon), else_=col(row.next_at)))
+        statement = select(func.count(), at).where(
             col(row.batch) == batch,
             col(row.rail).in_(rails),
             col(row.state).in_(set(FOLLOWERS) - ENDS),
         )
         if chunk is not None:
             statement = statement.where(_within(chunk))
-        count, at = (await self.session.execute(statement)).one()
-        return count, at
+        count, next_at = (await self.session.execute(statement)).one()
+        return count, next_at
+
+    async def ask_soon(self, numbers: Collection[str]) -> None:
+        """The platform told the end of these: let it be asked about them next. One that somebody writes to is left."""
+        row = PayoutRow
+        waiting = (
+            select(col(row.id))
+            .where(col(row.number).in_(numbers), col(row.state).in_(("accepted", "awaiting_user")))
+            .with_for_update(skip_locked=True)
+        )
+        await self.session.execute(
+            update(row).where(col(row.id).in_(waiting), col(row.next_at) > self.now).values(next_at=self.now)
+        )
 
 
 _CHUNKS = """

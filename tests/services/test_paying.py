@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from domain.canonical.payouts import PayoutData
 from domain.problems import CommunicationProblem, Text
 from domain.settlement.payouts import RailQuota
 from services import paying
@@ -19,6 +20,7 @@ from tests.services.cashier import Cashier, cashier
 from tests.services.test_calculations import Office, office
 from tests.services.test_selling import an_order
 from tests.services.test_settlement_runs import QIAN
+from tests.services.test_suppressions import take_in
 
 __all__ = ["cashier", "office"]
 
@@ -230,3 +232,25 @@ async def test_a_chunk_takes_each_of_its_payouts_once_in_a_go(
     monkeypatch.setattr(office.database, "clock", ticking)
     await cashier.pay(view.batch.id)
     assert max(cashier.rail.asked.values()) == 1, "others want their turn, too"
+
+
+async def test_what_the_platform_told_the_end_of_is_asked_about_at_once(office: Office, cashier: Cashier) -> None:
+    await office.told(an_order(channel="P1"), an_order("E2", channel="P2"))
+    ids = [await cashier.payee(code, openid=f"o-{code}", real_name=f"名{code}") for code in ("P1", "P2")]
+    cashier.rail.answers = {payee: [RailAnswer("awaiting_user", rail_number=f"R{payee}")] for payee in ids}
+    await cashier.settled()
+    view = await cashier.paid()
+    for _ in range(8):
+        office.clock.advance(minutes=30)
+        await cashier.pay(view.batch.id)
+    cashier.rail.answers = {payee: [RailAnswer("paid", rail_number=f"R{payee}")] for payee in ids}
+    ((first, last),) = await cashier.paying.chunks(view.batch.id)
+    standing = await cashier.paying.pay_chunk(view.batch.id, first, last)
+    assert (standing.open, standing.wait_s) == (2, 300.0), "not due for half an hour, but a notice may come"
+    payouts = [each.payout for each in (await cashier.service.payouts(QIAN, view.batch.id, PageRequest())).items]
+    told = next(each.number for each in payouts if each.rail_number == f"R{ids[0]}")
+    ended = PayoutData(platform="wechat_pay", account="main", version=1, out_bill_no=told, state="succeeded")
+    await take_in(office.database, payout__succeeded=ended)
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"awaiting_user": 1, "paid": 3}
+    await take_in(office.database, payout__succeeded=ended.model_copy(update={"version": 2}))
+    assert await cashier.states(await cashier.pay(view.batch.id)) == {"awaiting_user": 1, "paid": 3}
