@@ -150,7 +150,7 @@ class ReconciliationService:
         if terms.fee_bps is not None:
             looked |= {"fee": days["trade"], "refund-fee": days["trade"]}
         discounts, unknown = await self._discounts(work, terms, lines)
-        if any(each.family == "discount" and each.day == of.day and each.number in unknown for each in lines):
+        if any(_is_discount(each, terms) and each.day == of.day and each.number in unknown for each in lines):
             not_compared.append("discount")
         extras = [discounts, await self._fees(work, terms, outcome.matches, lines)]
         matches = [*outcome.matches, *(each for one, _ in extras for each in one.matches)]
@@ -162,7 +162,7 @@ class ReconciliationService:
         self, work: UnitOfWork, terms: BillTerms, lines: Sequence[Theirs]
     ) -> tuple[tuple[Outcome, Sequence[Leftover]], Collection[str]]:
         """With the numbers of orders that cannot be compared."""
-        told = [each for each in lines if each.family == "discount"]
+        told = [each for each in lines if _is_discount(each, terms)]
         numbers = {each.number for each in told if each.number is not None}
         orders = await BilledBooks(work).discounts(terms.shops, numbers)
         outcome = compared_discounts(orders, told)
@@ -188,6 +188,12 @@ class _Compared(NamedTuple):
     not_compared: list[str]
     left: Sequence[Leftover]
     old: Sequence[Theirs]
+
+
+def _is_discount(line: Theirs, terms: BillTerms) -> bool:
+    """Whether a line is of an order's discount. The coupon of who collects for a shop is a voucher that paid a part of
+    the order, and none of the shop's; bills that were taken before that was known have lines of them."""
+    return line.family == "discount" and not (terms.collects and line.kind == "coupon")
 
 
 def _names(each: Ours | Theirs) -> list[str]:

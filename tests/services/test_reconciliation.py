@@ -4,12 +4,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import sha1
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.access import Role
+from domain.ids import derived_id
 from domain.problems import (
     AuthorizationProblem,
     CommunicationProblem,
@@ -22,11 +24,13 @@ from domain.settlement.bills import SHANGHAI, day_of
 from services.bill_terms import BillTerms
 from simulator.platforms import wechat_pay
 from simulator.platforms.wechat_pay import bills as simulated
-from storage.breaks import BreakFilter
+from storage.breaks import BreakFilter, BreakRow
 from storage.paging import PageRequest
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.reconciling import (
+    DAY,
+    NOON,
     PAY,
     POS,
     QIAN,
@@ -37,6 +41,7 @@ from tests.services.reconciling import (
     an_order,
     busiest_day,
     desk,
+    moved,
     seed,
     simulator,
     sold_orders,
@@ -102,6 +107,34 @@ async def test_fees_beside_the_agreed_rate_are_breaks(desk: Desk) -> None:
     await desk.agree(BillTerms(PAY, (STORE,), fee_bps=60))
     assert (await desk.reconciliation.reconcile(QIAN, PAY, day)).breaks == 0
     assert await desk.kinds() == []
+
+
+async def test_vouchers_of_bills_that_were_taken_before_leave_no_break(desk: Desk) -> None:
+    """Such a bill has a line of each voucher, and stays as it was taken."""
+    await desk.write(an_order("E1", 10_000, NOON, STORE, discount_minor=0))
+    paid = moved(1, "E1", 10_000, "in", kind="payment")._replace(fee_minor=60)
+    await desk.billed(DAY, "trade", paid, moved(1, "E1", 300, kind="coupon"))
+    opened = BreakRow(
+        id=UUID(derived_id("break", PAY, "discount", STORE, "E1")),
+        account=PAY,
+        day=DAY,
+        kind="amount",
+        family="discount",
+        shop=STORE,
+        number="E1",
+        lines=[[1, 1, "coupon"]],
+        our_minor=0,
+        their_minor=300,
+        opened_at=desk.clock(),
+        changed_at=desk.clock(),
+    )
+    await desk.write(opened)
+    found = await desk.reconciliation.reconcile(QIAN, PAY, DAY)
+    assert (found.breaks, "discount" in found.not_compared) == (0, False)
+    assert await desk.kinds() == []
+    (row,) = (await desk.breaks.list(QIAN, PageRequest(5), BreakFilter(state="solved"))).items
+    assert (row.number, row.solved_by) == ("E1", None)
+    assert (await desk.reconciliation.reconcile(QIAN, PAY, DAY)).changed is False
 
 
 async def test_what_nobody_said_is_collected_for_a_shop_is_not_compared(desk: Desk) -> None:
