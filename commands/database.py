@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import pwd
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -77,6 +77,10 @@ def approving_actor(*, as_director: bool) -> Actor:
 
 def account_here() -> str:
     """Whose process it is, by the system: the environment (`LOGNAME`, `USER`) says whatever a person writes there."""
+    if sys.platform == "win32":
+        return os.getlogin()
+    import pwd
+
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name
