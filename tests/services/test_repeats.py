@@ -111,10 +111,17 @@ async def test_earnings_that_the_owner_of_the_database_altered_are_found_out(off
     ), "although the digest that was kept is the same"
 
 
+_OF_BOOKED = "(SELECT calculation FROM settlement_run_calculations)"
+
+
 @pytest.mark.parametrize(
     "statement",
     [
         "UPDATE settlement_earnings SET amount_minor = 1 WHERE component = 2",
+        f"INSERT INTO settlement_earnings SELECT {_OF_BOOKED}, base, amount_minor, payee, part, 2, component "
+        "FROM settlement_earnings WHERE calculation = :tried AND pass = 1",
+        f"UPDATE settlement_earnings SET calculation = {_OF_BOOKED}, pass = pass + 2 WHERE calculation = :tried",
+        f"UPDATE settlement_members SET calculation = {_OF_BOOKED}, part = part + 1 WHERE calculation = :tried",
         "DELETE FROM settlement_earnings WHERE amount_minor > 0",
         "UPDATE settlement_members SET uplines = '{}'",
         "DELETE FROM settlement_passed",
@@ -123,6 +130,7 @@ async def test_earnings_that_the_owner_of_the_database_altered_are_found_out(off
         "UPDATE settlement_calculations SET purpose = 'preview'",
         "DELETE FROM settlement_calculations",
         "UPDATE settlement_run_calculations SET before = calculation",
+        "DELETE FROM settlement_run_calculations",
         "DELETE FROM settlement_booked_parts",
         "UPDATE attributions SET payee = (SELECT max(payee) FROM attributions)",
         "UPDATE attributions SET ended_at = now(), share = 1",
@@ -131,11 +139,34 @@ async def test_earnings_that_the_owner_of_the_database_altered_are_found_out(off
 )
 async def test_what_explains_the_journal_is_changed_by_nobody(office: Office, statement: str) -> None:
     booked = await settled(office)
+    tried = await office.preview()
     before = await rows_of(office, booked)
     with pytest.raises(SQLAlchemyError, match=r"never changed|changes in nothing else"):
         async with UnitOfWork(office.database) as work:
-            await work.session.execute(text(statement))
+            await work.session.execute(text(statement), {"tried": tried} if ":tried" in statement else {})
     assert await rows_of(office, booked) == before
+
+
+async def test_what_came_to_nothing_with_its_run_can_go(office: Office) -> None:
+    booked = await settled(office)
+    before = await rows_of(office, booked)
+    books = Books(office)
+    view = await books.runs.ask(QIAN, "promoters", MAY)
+    refused = view.calculations[0].id
+    await office.steps.run(refused)
+    await books.runs.computed(view.run.id)
+    gone = ("settlement_run_calculations WHERE calculation = :id", "settlement_calculations WHERE id = :id")
+    with pytest.raises(SQLAlchemyError, match="never changed"):
+        await _remove(office, refused, *gone)
+    await books.runs.decide(WU, view.run.id, approve=False)
+    await _remove(office, refused, *gone)
+    assert (await rows_of(office, refused), await rows_of(office, booked)) == ([], before)
+
+
+async def _remove(office: Office, calculation: UUID, *rows: str) -> None:
+    async with UnitOfWork(office.database) as work:
+        for each in rows:
+            await work.session.execute(text(f"DELETE FROM {each}"), {"id": calculation})
 
 
 async def test_what_was_only_tried_can_go(office: Office) -> None:
