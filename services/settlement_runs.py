@@ -225,10 +225,12 @@ class SettlementRunService:
         actor.require(Permission.PAYOUTS_APPROVE)
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
-            await PayeeTermBook(work).hold()
             period = await SettlementPeriods(work).only_one_of_day(scheme, day, cycle)
             if period is None:
                 raise _not_settled()
+            # Before anything is held: it looks at all accounts, and nobody waits for that.
+            left = await left_unreconciled(work, self._connectors, period, closing=True)
+            await PayeeTermBook(work).hold()
             booked = (await SettlementRuns(work).last_booked([period.id])).get(period.id)
             if booked is None:
                 await _refuse_unsettled(work, period)
@@ -242,7 +244,6 @@ class SettlementRunService:
                 )
             if booked is not None:
                 await self._refuse_changed_members(work, booked)
-            left = await left_unreconciled(work, self._connectors, period, closing=True)
             if not unreconciled:
                 refuse_unreconciled(left, period)
             await SettlementPeriods(work).close(period.id, actor.login)
@@ -289,8 +290,9 @@ class SettlementRunService:
             remarks = list(view.remarks)
             if own is not None:
                 remarks += await remarks_on(work, await self._steps.scheme(work, own), own)
-            if left := await left_unreconciled(work, self._connectors, view.period):
-                remarks.append(left.text(view.period))
+            if view.period.closed_at is None:
+                left = await left_unreconciled(work, self._connectors, view.period)
+                remarks += [left.text(view.period)] if left else []
             return replace(view, remarks=remarks)
 
     async def list(self, actor: Actor, page: PageRequest, *, scheme: str | None = None) -> Page[SettlementRunRow]:

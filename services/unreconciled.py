@@ -96,8 +96,9 @@ class Unreconciled:
             last = last_ready(work.now)
             first = max(day_of(work.now) - LOOKED_BACK, day_of(account.created_at))
             known = await Reconciliations(work).known(account_id, first, last)
+            otherwise = await Reconciliations(work).ended_otherwise(account_id)
         missed = {day for day in _between(first, last) if not kinds <= set(known.reconciled.get(day, ()))}
-        return sorted(missed | set(known.ended_otherwise))[:MOST_DAYS]
+        return sorted(missed.union(otherwise))[:MOST_DAYS]
 
     async def tell(self) -> int:
         """Tell finance of accounts with days that nobody has reconciled for a while, once a week each; how many."""

@@ -103,6 +103,12 @@ class BillMatchRow(Table, table=True):
             "number",
             postgresql_where=text("family IN ('transfer', 'share')"),
         ),
+        Index(
+            "ix_bill_matches_payouts_day",
+            "account",
+            "day",
+            postgresql_where=text("family IN ('transfer', 'share')"),
+        ),
     )
 
 

@@ -33,8 +33,8 @@ class ReconciliationRow(Table, table=True):
 
 
 class Known(NamedTuple):
-    """What there is of an account's days: kinds of bills by day, kinds that were reconciled by day, days on which a
-    line was matched with a payout that has ended unpaid since."""
+    """What there is of some days of an account: kinds of bills by day, kinds that were reconciled by day, days on which
+    a line was matched with a payout that has ended unpaid since."""
 
     billed: Mapping[date, Collection[BillKind]]
     reconciled: Mapping[date, Collection[BillKind]]
@@ -68,10 +68,12 @@ class Reconciliations(Repository):
         reconciled: dict[date, Collection[BillKind]] = {
             day: frozenset(kinds) for day, kinds in await self.session.execute(done)
         }
-        return Known(billed, reconciled, await self.ended_otherwise(account))
+        values = {"account": account, "start": start, "end": end}
+        otherwise = [day for (day,) in await fetch(self.work, _ENDED_OTHERWISE_WITHIN, values)]
+        return Known(billed, reconciled, otherwise)
 
     async def ended_otherwise(self, account: str) -> Sequence[date]:
-        """Days whose reconciliation matched a payout that has ended unpaid since, the oldest first."""
+        """All days whose reconciliation matched a payout that has ended unpaid since, the oldest first."""
         return [day for (day,) in await fetch(self.work, _ENDED_OTHERWISE, {"account": account})]
 
     async def first_days(self) -> Mapping[str, date]:
@@ -84,18 +86,21 @@ class Reconciliations(Repository):
 
 
 # What is matched although nothing moved on balance stays so.
-_ENDED_OTHERWISE = """
+_ENDED_OTHERWISE_ON = """
     SELECT m.day FROM bill_matches m JOIN payouts p ON p.number = m.number
     WHERE m.account = %(account)b AND m.family = 'transfer' AND m.rule <> 'net'
-        AND p.state IN ('failed', 'cancelled')
+        AND p.state IN ('failed', 'cancelled') AND {matched}
     UNION
     SELECT m.day FROM bill_matches m JOIN payout_shares s ON s.out_order_no = m.number
-    WHERE m.account = %(account)b AND m.family = 'share' AND m.rule <> 'net' AND s.state = 'failed'
+    WHERE m.account = %(account)b AND m.family = 'share' AND m.rule <> 'net' AND s.state = 'failed' AND {matched}
     UNION
     SELECT b.day FROM breaks b JOIN payouts p ON p.number = b.number
     WHERE b.account = %(account)b AND b.stands AND b.family = 'transfer' AND (
         (b.reason = 'returned' AND p.state = 'failed')
         OR (b.kind = 'state' AND p.state = 'paid')
-    )
+    ) AND {broken}
     ORDER BY day
 """
+_ENDED_OTHERWISE = _ENDED_OTHERWISE_ON.format(matched="true", broken="true")
+_WITHIN = "day BETWEEN %(start)b::date AND %(end)b::date"
+_ENDED_OTHERWISE_WITHIN = _ENDED_OTHERWISE_ON.format(matched=f"m.{_WITHIN}", broken=f"b.{_WITHIN}")

@@ -1,6 +1,7 @@
 """A period is closed for ever when it is reconciled, or when somebody says that it is not to be waited for."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,14 +10,17 @@ from domain.accounts import NewAccount
 from domain.ids import content_digest
 from domain.problems import ConflictProblem
 from domain.settlement.bills import BillLine
+from services import settlement_runs
 from services.bills import take
 from services.breaks import BreakService
+from services.closing_unreconciled import LeftUnreconciled, left_unreconciled
 from services.reconciliation import ReconciliationService
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.bill_terms import BillTermsBook, BillTermsRow
 from storage.breaks import BreakFilter
 from storage.paging import PageRequest
+from storage.payee_terms import PayeeTermBook
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.reconciling import moved
@@ -103,6 +107,25 @@ async def test_it_is_closed_all_the_same_when_somebody_says_so_and_that_is_on_re
     await refusal(books)
     await books.runs.close(WU, "promoters", MAY, unreconciled=True)
     assert await noted(office) == {"cycle": "month", "unreconciled": {"days": 2, "breaks": 0}}
+
+
+async def test_nobody_waits_for_looking_at_what_is_not_reconciled(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not who changes payees while a period is closed, nor who looks at a settlement of one that is closed."""
+    looked: list[bool] = []
+
+    async def looking(work: UnitOfWork, *args: Any, **more: Any) -> LeftUnreconciled:
+        async with UnitOfWork(office.database) as other:
+            await PayeeTermBook(other).hold()
+        looked.append(True)
+        return await left_unreconciled(work, *args, **more)
+
+    run = (await books.settled()).run.id
+    monkeypatch.setattr(settlement_runs, "left_unreconciled", looking)
+    await books.runs.close(WU, "promoters", MAY)
+    await books.runs.show(QIAN, run)
+    assert looked == [True]
 
 
 async def test_a_day_whose_bill_is_to_come_is_waited_for(office: Office, books: Books) -> None:

@@ -9,6 +9,7 @@ from domain.problems import NotFoundProblem
 from domain.settlement.bills import day_of
 from services.bill_terms import BillTerms
 from storage.events import Events
+from storage.reconciliations import Reconciliations
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.reconciling import (
@@ -80,6 +81,10 @@ async def test_a_payout_that_the_bill_has_and_that_fails_later_is_looked_at_agai
     await desk.change("UPDATE payouts SET state = 'failed', ended_at = :at", at=desk.clock())
     assert (await desk.unreconciled.due(PAY))[0] == DAY
     assert [each.why for each in await desk.unreconciled.days(QIAN, PAY) if each.day == DAY] == ["ended-otherwise"]
+    async with UnitOfWork(desk.database) as work:
+        own, later = Reconciliations(work).known(PAY, DAY, DAY), DAY + timedelta(days=1)
+        assert (await own).ended_otherwise == [DAY]
+        assert (await Reconciliations(work).known(PAY, later, later)).ended_otherwise == [], "no other day is looked at"
     await desk.reconciliation.reconcile(QIAN, PAY, DAY)
     assert await desk.kinds() == [("transfer", "state", "POPEN", -1_000)], "the bill says paid, and it is paid again"
     assert DAY not in await desk.unreconciled.due(PAY)
