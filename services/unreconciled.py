@@ -1,7 +1,8 @@
 """Days that should have been reconciled and were not: no bill came, or nobody compared it.
 
 Nothing of such a day is a break, so it would be missed by whoever only looks at breaks. An account counts from its
-first bill, from its first terms, or from its connection where its platform makes the bills.
+first bill, from its first terms, or from its connection where its platform makes the bills; one that had bills or terms
+and was disconnected since, through the day on which it was.
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from services.bill_terms import compared_families, terms_of
 from services.bills import is_ready
 from services.breaks import AGES, age_of
 from storage.accounts import Accounts
+from storage.audit import AuditLog
 from storage.bill_terms import BillTermsBook
 from storage.engine import Database
 from storage.events import Events
@@ -63,7 +65,7 @@ class AgedDays:
 
 
 class Unreconciled:
-    """Within the actor's scope, over connected accounts."""
+    """Within the actor's scope."""
 
     def __init__(self, database: Database, connectors: ConnectorRegistry) -> None:
         self._database = database
@@ -101,11 +103,13 @@ class Unreconciled:
         return sorted(missed.union(otherwise))[:MOST_DAYS]
 
     async def tell(self) -> int:
-        """Tell finance of accounts with days that nobody has reconciled for a while, once a week each; how many."""
+        """Tell finance of connected accounts with days that nobody has reconciled for a while, once a week each; how
+        many."""
         by_account: dict[str, list[UnreconciledDay]] = {}
         async with UnitOfWork(self._database) as work:
             today = day_of(work.now)
-            async for each in listed_days(work, self._connectors, Scope.everything(), last_ready(work.now)):
+            listed = listed_days(work, self._connectors, Scope.everything(), last_ready(work.now), only_connected=True)
+            async for each in listed:
                 if today - each.day > TOLD_AFTER:
                     by_account.setdefault(each.account, []).append(each)
             events = [_missing(account, sorted(days, key=_day), work.now) for account, days in by_account.items()]
@@ -113,22 +117,34 @@ class Unreconciled:
 
 
 async def listed_days(
-    work: UnitOfWork, connectors: ConnectorRegistry, scope: Scope, last: date, first: date | None = None
+    work: UnitOfWork,
+    connectors: ConnectorRegistry,
+    scope: Scope,
+    last: date,
+    first: date | None = None,
+    *,
+    only_connected: bool = False,
 ) -> AsyncIterator[UnreconciledDay]:
-    """The days up to `last` of connected accounts within a scope, account by account. first: none before it; without
-    it none that is too long ago."""
+    """The days up to `last` of accounts within a scope, account by account. first: none before it; without it none that
+    is too long ago."""
     first_bills = await Reconciliations(work).first_days()
     since = await BillTermsBook(work).since()
     cursor = None
     while True:
         page = await Accounts(work).list(scope, PageRequest(LARGEST_PAGE, cursor))
         for account in page.items:
-            begun = _first(connectors, account, first_bills, since)
-            if account.active and begun is not None:
-                begin = max(begun, first or last - LISTED_BACK)
-                known = await Reconciliations(work).known(account.id, begin, last)
+            begun, ended = _first(connectors, account, first_bills, since), last
+            if not account.active:
+                # One that never had a bill or terms was connected by mistake.
+                was_billed = account.id in first_bills or account.id in since
+                if only_connected or not was_billed:
+                    continue
+                ended = min(last, await _disconnected_on(work, account.id) or last)
+            begin = max(begun, first or last - LISTED_BACK) if begun is not None else None
+            if begin is not None and begin <= ended:
+                known = await Reconciliations(work).known(account.id, begin, ended)
                 wanted = await _wanted(work, connectors, account.id)
-                for each in _unreconciled(account.id, _between(begin, last), wanted, known):
+                for each in _unreconciled(account.id, _between(begin, ended), wanted, known):
                     yield each
         cursor = page.next_cursor
         if cursor is None:
@@ -148,6 +164,13 @@ def _first(
     if bill_kinds_of(connectors, account.id):
         found.append(day_of(account.created_at))
     return min(found, default=None)
+
+
+async def _disconnected_on(work: UnitOfWork, account_id: str) -> date | None:
+    """The day on which an account was disconnected last, by the audit log."""
+    target, action = f"account:{account_id}", "account.disconnect"
+    entries = await AuditLog(work).list(Scope.everything(), PageRequest(1), action=action, target=target)
+    return day_of(entries.items[0].at) if entries.items else None
 
 
 async def _wanted(work: UnitOfWork, connectors: ConnectorRegistry, account_id: str) -> frozenset[BillKind]:

@@ -11,10 +11,12 @@ from domain.ids import content_digest
 from domain.problems import ConflictProblem
 from domain.settlement.bills import BillLine
 from services import settlement_runs
+from services.accounts import PlatformAccounts
 from services.bills import take
 from services.breaks import BreakService
 from services.closing_unreconciled import LeftUnreconciled, left_unreconciled
 from services.reconciliation import ReconciliationService
+from services.unreconciled import Unreconciled
 from storage.accounts import Accounts
 from storage.audit import AuditLog
 from storage.bill_terms import BillTermsBook, BillTermsRow
@@ -23,6 +25,7 @@ from storage.paging import PageRequest
 from storage.payee_terms import PayeeTermBook
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.connectors.harness import CONNECTORS
 from tests.services.reconciling import moved
 from tests.services.test_calculations import MAY, QIAN, Office, office
 from tests.services.test_selling import an_order
@@ -32,7 +35,7 @@ __all__ = ["office"]
 SHOP = "youzan/flagship"
 FIRST, LAST = date(2026, 5, 30), date(2026, 5, 31)
 OVER = datetime(2026, 6, 1, 4, tzinfo=UTC)
-DIRECTOR = an_actor("han", Role.DIRECTOR)
+DIRECTOR, ADMIN = an_actor("han", Role.DIRECTOR), an_actor("guan", Role.ADMIN)
 
 
 @pytest.fixture
@@ -107,6 +110,21 @@ async def test_it_is_closed_all_the_same_when_somebody_says_so_and_that_is_on_re
     await refusal(books)
     await books.runs.close(WU, "promoters", MAY, unreconciled=True)
     assert await noted(office) == {"cycle": "month", "unreconciled": {"days": 2, "breaks": 0}}
+
+
+async def test_a_shop_that_was_disconnected_counts_through_that_day(office: Office, books: Books) -> None:
+    await agreed(office)
+    await books.settled()
+    office.clock.now = datetime(2026, 5, 30, 4, tzinfo=UTC)
+    await PlatformAccounts(office.database).set_active(ADMIN, SHOP, False)
+    office.clock.now = OVER
+    assert (await refusal(books)).problem.as_dict()["unreconciled"] == {"days": 1, "breaks": 0}
+    unreconciled = Unreconciled(office.database, CONNECTORS)
+    assert [(each.account, each.day) for each in await unreconciled.days(QIAN)] == [(SHOP, FIRST)]
+    office.clock.advance(days=7)
+    assert await unreconciled.tell() == 0, "nobody is reminded of what is gone"
+    await billed(office, FIRST)
+    await books.runs.close(WU, "promoters", MAY)
 
 
 async def test_nobody_waits_for_looking_at_what_is_not_reconciled(
