@@ -43,12 +43,15 @@ def _without_ways(role: str) -> Text:
 def _said(found: Unattributed) -> Text:
     names = [f"{account} {number}" for account, number in found.some]
     more = found.orders > len(names)
-    some = "" if found.is_all else ", the latest of each shop,"
+    asides = [] if found.paid_since is None else [f"paid since {found.paid_since}"]
+    asides += [] if found.is_all else ["the latest of each shop"]
+    aside = f", {', '.join(asides)}," if asides else ""
+    since = "" if found.paid_since is None else f"（{found.paid_since} 起付款的）"
     return Text(
-        f"{'本期' if found.is_all else '抽查本期各店最近的'} {found.looked_at} 单中，有 {found.orders} 单在角色"
+        f"{'本期' if found.is_all else '抽查本期各店最近的'} {found.looked_at} 单{since}中，有 {found.orders} 单在角色"
         f"“{found.role}”下不归任何人，不计酬：{'、'.join(names)}{' 等' if more else ''}；"
         "本该有人的，请查收款人的渠道等，或更正归属",
-        f"{found.orders} of {found.looked_at} orders of the period{some} are nobody's in the role “{found.role}”, and "
+        f"{found.orders} of {found.looked_at} orders of the period{aside} are nobody's in the role “{found.role}”, and "
         f"nobody earns by them: {', '.join(names)}{' and others' if more else ''}. Where somebody should, see to the "
         "payees' channels, or correct whose they are",
     )

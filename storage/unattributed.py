@@ -19,13 +19,15 @@ LATEST_COMPLETION = timedelta(days=60)
 
 
 class Unattributed(NamedTuple):
-    """Orders that are nobody's in a role. looked_at: of how many; is_all: there were no others in the period. some: the
-    latest of them, by account and number."""
+    """Orders that are nobody's in a role. looked_at: of how many; paid_since: none that was paid before was looked at,
+    None where no order of the period was; is_all: there were no others in the period since then. some: the latest of
+    them, by account and number."""
 
     role: str
     orders: int
     looked_at: int
     is_all: bool
+    paid_since: date | None
     some: Sequence[OrderName]
 
 
@@ -51,12 +53,20 @@ class UnattributedOrders(Repository):
         }
         rows = await fetch(self.work, _UNATTRIBUTED, values)
         return [
-            Unattributed(role, count, looked_at, is_all, list(zip(accounts, numbers, strict=True)))
+            Unattributed(
+                role,
+                count,
+                looked_at,
+                is_all,
+                since if completed else None,
+                list(zip(accounts, numbers, strict=True)),
+            )
             for role, count, looked_at, is_all, accounts, numbers in rows
         ]
 
 
-# The shops are found by a step for each over the index of orders.
+# The shops are found by a step for each over the index of orders. LIMIT 1 makes it go by key for each order that is
+# looked at: how few these are the planner cannot know, and would read the tables through.
 _UNATTRIBUTED = """
     WITH RECURSIVE shops AS (
         (SELECT account_id FROM orders WHERE paid_at IS NOT NULL ORDER BY account_id LIMIT 1)
@@ -81,7 +91,8 @@ _UNATTRIBUTED = """
         ) o
     ),
     counted AS MATERIALIZED (
-        SELECT l.* FROM latest l JOIN sold_orders s ON s.order_key = l.id
+        SELECT l.* FROM latest l
+        CROSS JOIN LATERAL (SELECT * FROM sold_orders WHERE order_key = l.id LIMIT 1) s
         WHERE s.problem IS NULL
             AND CASE WHEN %(completed)b::boolean THEN s.completed_on ELSE s.paid_on END >= %(start)b::date
             AND CASE WHEN %(completed)b::boolean THEN s.completed_on ELSE s.paid_on END < %(end)b::date
@@ -90,7 +101,10 @@ _UNATTRIBUTED = """
         SELECT w.role, c.account_id, c.order_id,
             row_number() OVER (PARTITION BY w.role ORDER BY c.paid_at DESC, c.id DESC) AS place
         FROM unnest(%(roles)b::text[]) AS w (role) CROSS JOIN counted c
-        WHERE NOT EXISTS (SELECT FROM attributions a WHERE a.order_key = c.id AND a.role = w.role)
+        LEFT JOIN LATERAL (
+            SELECT true AS is_there FROM attributions WHERE order_key = c.id AND role = w.role LIMIT 1
+        ) somebodys ON true
+        WHERE somebodys.is_there IS NULL
     )
     SELECT n.role, count(*), (SELECT count(*) FROM counted),
         NOT EXISTS (SELECT FROM latest GROUP BY account_id HAVING count(*) >= (SELECT each FROM share)),
