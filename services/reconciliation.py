@@ -165,8 +165,9 @@ class ReconciliationService:
         told = [each for each in lines if _is_discount(each, terms)]
         numbers = {each.number for each in told if each.number is not None}
         orders = await BilledBooks(work).discounts(terms.shops, numbers)
-        outcome = compared_discounts(orders, told)
-        return (outcome, discounts_left_over(orders, told, outcome)), without_discount(orders)
+        outcome = await asyncio.to_thread(compared_discounts, orders, told)
+        left = await asyncio.to_thread(discounts_left_over, orders, told, outcome)
+        return (outcome, left), without_discount(orders)
 
     async def _fees(
         self, work: UnitOfWork, terms: BillTerms, matches: Sequence[Match], lines: Sequence[Theirs]
@@ -177,7 +178,8 @@ class ReconciliationService:
         numbers = {each.number for each in charged if each.number is not None}
         known = await BilledBooks(work).known(terms.shops, numbers)
         agreed = FeeTerms(terms.fee_bps, terms.gives_fees_back)
-        return compared_fees(matches, charged, agreed, known), fees_left_over(matches, charged, agreed, known)
+        outcome = await asyncio.to_thread(compared_fees, matches, charged, agreed, known)
+        return outcome, await asyncio.to_thread(fees_left_over, matches, charged, agreed, known)
 
 
 class _Compared(NamedTuple):

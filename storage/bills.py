@@ -114,6 +114,8 @@ class BillMatchRow(Table, table=True):
 
 _MOST_LOOKED_AT = 5_000
 """Payouts by which it is judged whether bills tell of all."""
+_MATCHES_AT_ONCE = 20_000
+"""Written by one statement: its values are made ready while nothing else goes on in this process."""
 _NEWEST = Order("bills", (BillRow.day, BillRow.id))
 
 
@@ -216,20 +218,22 @@ class Bills(Repository):
     async def note(self, account: str, day: date, families: Collection[Family], matches: Sequence[Match]) -> None:
         """Write the matches that a day's reconciliation found, in place of those of these families that it found
         before."""
-        rows = [(theirs, ours, match.rule) for match in matches for theirs in match.theirs for ours in match.ours]
-        values = {
-            "account": account,
-            "day": day,
-            "bill": [theirs.bill for theirs, _, _ in rows],
-            "line": [theirs.line for theirs, _, _ in rows],
-            "kind": [theirs.kind for theirs, _, _ in rows],
-            "family": [ours.family for _, ours, _ in rows],
-            "shop": [ours.shop for _, ours, _ in rows],
-            "number": [ours.number for _, ours, _ in rows],
-            "rule": [rule for _, _, rule in rows],
-        }
         await fetch(self.work, _FORGET, {"account": account, "day": day, "families": list(families)})
-        await fetch(self.work, _MATCH, values)
+        rows = [(theirs, ours, match.rule) for match in matches for theirs in match.theirs for ours in match.ours]
+        for start in range(0, len(rows), _MATCHES_AT_ONCE):
+            some = rows[start : start + _MATCHES_AT_ONCE]
+            values = {
+                "account": account,
+                "day": day,
+                "bill": [theirs.bill for theirs, _, _ in some],
+                "line": [theirs.line for theirs, _, _ in some],
+                "kind": [theirs.kind for theirs, _, _ in some],
+                "family": [ours.family for _, ours, _ in some],
+                "shop": [ours.shop for _, ours, _ in some],
+                "number": [ours.number for _, ours, _ in some],
+                "rule": [rule for _, _, rule in some],
+            }
+            await fetch(self.work, _MATCH, values)
 
     async def matched_elsewhere(
         self, account: str, day: date, wanted: Collection[tuple[Family, str, str]]
