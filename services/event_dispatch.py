@@ -225,7 +225,7 @@ class EventDispatcher:
             subjects,
             trigger=envelopes,
             placement=place,
-            hears_from=pending.received_at,
+            hears_from=pending.hears_from,
         )
 
     async def _find_listeners(self, work: UnitOfWork, batch: _Batch) -> None:

@@ -29,10 +29,11 @@ from connectors.registry import ConnectorRegistry
 from connectors.webhooks import Verified
 from domain.problems import ConfigurationProblem, ProblemError, UnavailableProblem
 from services.inbox_bounds import MOST_QUARANTINED, InboxBounds
-from services.intake import MOST_MET, Arrival, EventName, Intake
+from services.intake import MOST_MET, Arrival, Intake
 from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
+from storage.events import EventName
 from storage.failures import is_deadlock, is_refused, is_too_slow
 from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock

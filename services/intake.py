@@ -28,7 +28,7 @@ from services.stage_times import StageTimes
 from services.suppressions import suppressed_events
 from storage.awaited_orders import AwaitedOrders, OrderStep
 from storage.erased_people import erased_people
-from storage.events import Events
+from storage.events import EventName, Events
 from storage.identities import Identities
 from storage.orders import OrderName
 from storage.payout_chunks import PayoutChunks
@@ -43,10 +43,6 @@ TRIGGERS_WITHIN = timedelta(days=2)
 """How late an event may come and still start or reach runs; longer than any outage that pushes are retried over."""
 
 _PAYOUT_ENDED = frozenset({"tandem.payout.succeeded", "tandem.payout.failed"})
-
-EventName = tuple[str, str]
-"""Source and id of an event."""
-
 
 class Tagging(Protocol):
     """Whoever computes what follows from records: tags, grades, stages."""
@@ -215,7 +211,7 @@ class Intake:
             log.warning("events of orders are told in part, the whole orders could not be read", count=len(waited))
             told = [Arrival.of(step.event, step.received_at) for step in waited]
             _, erased = await _without_erased(work, told)
-            await Events(work).add([each.event for each in told if each.name not in erased])
+            await Events(work).add([each.event for each in told if each.name not in erased], waited=_since(waited))
         return len(waited)
 
     async def _follow(
@@ -268,19 +264,25 @@ async def _remember(
         is_past, record = arrival.is_history or arrival.name in again, arrival.record
         event = _told_whose(arrival, assigned)
         if record is not None and is_whole(event, record):
-            wholes.append(_order_step(event, record, arrival.received_at))
+            wholes.append(_order_step(event, record, arrival, work.now))
         if record is not None and is_step(event, record) and not is_past:
-            steps.append(_order_step(event, record, arrival.received_at))
+            steps.append(_order_step(event, record, arrival, work.now))
         else:
             (history if is_past else fresh).append(event)
     completed = await completed_steps(work, steps, wholes)
     # What was pushed before what is read: its step is told first, and where both are one event, as what happened now.
-    new = await Events(work).add([*first, *completed, *fresh])
+    told = [*first, *(step.event for step in completed), *fresh]
+    new = await Events(work).add(told, waited=_since(completed))
     return new + await Events(work).add(history, queue=False)
 
 
-def _order_step(event: Event, record: Record, received_at: datetime) -> OrderStep:
-    return OrderStep((record.account_id, record.key[1]), stage_of(record), event, received_at)
+def _order_step(event: Event, record: Record, arrival: Arrival, now: datetime) -> OrderStep:
+    return OrderStep((record.account_id, record.key[1]), stage_of(record), event, arrival.received_at, now)
+
+
+def _since(waited: Sequence[OrderStep]) -> dict[EventName, datetime]:
+    """Since when events wait. Refunds and parcels of their orders did not, and are told already."""
+    return {(step.event.source, step.event.id): step.waits_since for step in waited}
 
 
 def _owner(record: Record, assigned: Assigned) -> int | None:

@@ -26,8 +26,9 @@ AGAIN_AFTER = timedelta(seconds=15)
 
 
 class AwaitedOrderRow(Table, table=True):
-    """An event that waits; nobody is named in it. stage: how far its order must be in what completes it. ask_at: when
-    the platform is asked (again); attempts: how often it was. tell_at: when the event is told as it is."""
+    """An event that waits; nobody is named in it. stage: how far its order must be in what completes it. received_at:
+    when its push came, waits_since: when that was read. ask_at: when the platform is asked (again); attempts: how often
+    it was. tell_at: when the event is told as it is."""
 
     __tablename__ = "awaited_orders"
     account_id: str = Field(primary_key=True)
@@ -37,6 +38,7 @@ class AwaitedOrderRow(Table, table=True):
     stage: int
     event: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
     received_at: datetime = instant()
+    waits_since: datetime = instant()
     attempts: int = 0
     ask_at: datetime = instant()
     tell_at: datetime = instant(index=True)
@@ -48,24 +50,26 @@ class AwaitedOrderRow(Table, table=True):
 
 
 class OrderStep(NamedTuple):
-    """What an event tells of an order. stage: how far the order is then."""
+    """What an event tells of an order. stage: how far the order is then. waits_since: when it was read."""
 
     order: OrderName
     stage: int
     event: Event
     received_at: datetime
+    waits_since: datetime
 
 
 _ADD = """
     INSERT INTO awaited_orders (
-        account_id, event_id, platform, order_id, stage, event, received_at, attempts, ask_at, tell_at
+        account_id, event_id, platform, order_id, stage, event, received_at, waits_since,
+        attempts, ask_at, tell_at
     )
-    SELECT account, id, split_part(account, '/', 1), order_id, stage, event, received_at, 0, %(now)b::timestamptz,
+    SELECT account, id, split_part(account, '/', 1), order_id, stage, event, received_at, since, 0, %(now)b::timestamptz,
         %(tell_at)b::timestamptz
     FROM unnest(
         %(accounts)b::text[], %(ids)b::text[], %(orders)b::text[], %(stages)b::int[], %(events)b::jsonb[],
-        %(received)b::timestamptz[]
-    ) AS told (account, id, order_id, stage, event, received_at)
+        %(received)b::timestamptz[], %(since)b::timestamptz[]
+    ) AS told (account, id, order_id, stage, event, received_at, since)
     WHERE NOT EXISTS (SELECT FROM events WHERE source = '/' || account AND event_id = id)
     ORDER BY account, id
     ON CONFLICT DO NOTHING RETURNING 1
@@ -79,14 +83,14 @@ _TAKE = """
     )
     DELETE FROM awaited_orders USING found
     WHERE awaited_orders.account_id = found.account_id AND awaited_orders.event_id = found.event_id
-    RETURNING awaited_orders.account_id, order_id, stage, event, received_at
+    RETURNING awaited_orders.account_id, order_id, stage, event, received_at, waits_since
 """
 _TAKE_OVERDUE = """
     DELETE FROM awaited_orders WHERE (account_id, event_id) IN (
         SELECT account_id, event_id FROM awaited_orders WHERE tell_at <= %(now)b::timestamptz
         ORDER BY tell_at LIMIT %(limit)b::int FOR UPDATE SKIP LOCKED
     )
-    RETURNING account_id, order_id, stage, event, received_at
+    RETURNING account_id, order_id, stage, event, received_at, waits_since
 """
 _IS_DUE = """
     SELECT 1 FROM awaited_orders WHERE platform = %(platform)b::text AND ask_at <= %(now)b::timestamptz
@@ -122,6 +126,7 @@ class AwaitedOrders(Repository):
             "stages": [step.stage for step in steps],
             "events": [Jsonb(step.event.envelope()) for step in steps],
             "received": [step.received_at for step in steps],
+            "since": [step.waits_since for step in steps],
             "now": self.now,
             "tell_at": self.now + PATIENCE,
         }
@@ -163,7 +168,7 @@ class AwaitedOrders(Repository):
 
     def _steps(self, rows: Collection[tuple[Any, ...]]) -> list[OrderStep]:
         steps = [
-            OrderStep((account, order), stage, Event.model_validate(event), at)
-            for account, order, stage, event, at in rows
+            OrderStep((account, order), stage, Event.model_validate(event), *instants)
+            for account, order, stage, event, *instants in rows
         ]
         return sorted(steps, key=lambda step: (step.received_at, step.stage, step.event.id))

@@ -2,9 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -49,6 +50,9 @@ _MINUTES_FOR_A_KEY = 60
 _FURTHEST_AHEAD = timedelta(minutes=10)
 _ENVELOPE = "events.envelope"
 
+EventName = tuple[str, str]
+"""Source and id of an event."""
+
 
 class EventRow(Table, table=True):
     """One event, never changed. seq: the order in which events came. event_id: see `_stored_id`. reach: the data scope
@@ -79,7 +83,8 @@ class EventRow(Table, table=True):
 
 class EventOutboxRow(Table, table=True):
     """An event that is not dispatched yet. due_at: when it is tried (again). cursor: the last run that got it, while it
-    goes out to all runs of a type in batches. parked_at: when it was given up."""
+    goes out to all runs of a type in batches. parked_at: when it was given up. hears_from: since when runs that it
+    begins are told what came, where it waited before it was stored."""
 
     __tablename__ = "event_outbox"
     seq: int = Field(
@@ -90,6 +95,7 @@ class EventOutboxRow(Table, table=True):
     cursor: str = ""
     reason: str | None = None
     parked_at: datetime | None = instant(optional=True)
+    hears_from: datetime | None = instant(optional=True)
 
     __table_args__ = (
         Index("ix_event_outbox_due_at_seq", "due_at", "seq", postgresql_where=text("parked_at IS NULL")),
@@ -100,13 +106,13 @@ class EventOutboxRow(Table, table=True):
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
     """An event whose dispatch was claimed. attempts counts this one too. reach: which runs it may reach; event_id: its
-    own id, another one when its reach is narrow."""
+    own id, another one when its reach is narrow; hears_from: since when a run that it begins is told what came."""
 
     seq: int
     event: Event
     event_id: str
     reach: Scope
-    received_at: datetime
+    hears_from: datetime
     attempts: int
     cursor: str
 
@@ -147,17 +153,21 @@ _MISSED = text(
     """
 ).columns(column("id", String), column("envelope", EncryptedJson(_ENVELOPE)))
 _ADD = """
-    WITH new AS (
+    WITH told AS MATERIALIZED (
+        SELECT * FROM unnest(
+            %(sources)b::text[], %(ids)b::text[], %(types)b::text[], %(subjects)b::text[], %(envelopes)b::bytea[],
+            %(since)b::timestamptz[]
+        ) AS told (source, event_id, type, subjects, envelope, since)
+    ),
+    new AS (
         INSERT INTO events (source, event_id, type, subjects, envelope, reach, received_at)
-        SELECT source, event_id, type, subjects::text[], envelope, %(reach)b::jsonb, %(now)b::timestamptz
-        FROM unnest(
-            %(sources)b::text[], %(ids)b::text[], %(types)b::text[], %(subjects)b::text[], %(envelopes)b::bytea[]
-        ) AS told (source, event_id, type, subjects, envelope)
-        ON CONFLICT DO NOTHING RETURNING seq
+        SELECT source, event_id, type, subjects::text[], envelope, %(reach)b::jsonb, %(now)b::timestamptz FROM told
+        ON CONFLICT DO NOTHING RETURNING seq, source, event_id
     ),
     queued AS (
-        INSERT INTO event_outbox (seq, due_at, attempts, cursor)
-        SELECT seq, %(now)b::timestamptz, 0, '' FROM new WHERE %(queue)b::boolean
+        INSERT INTO event_outbox (seq, due_at, attempts, cursor, hears_from)
+        SELECT seq, %(now)b::timestamptz, 0, '', nullif(since, %(now)b::timestamptz)
+        FROM new JOIN told USING (source, event_id) WHERE %(queue)b::boolean
     )
     SELECT seq FROM new
 """
@@ -169,11 +179,19 @@ _IN_ORDER = Order("parked-events", (EventRow.seq,), descending=False)
 class Events(Repository):
     """Events and their outbox."""
 
-    async def add(self, events: Sequence[Event], reach: Scope = EVERYTHING, *, queue: bool = True) -> int:
+    async def add(
+        self,
+        events: Sequence[Event],
+        reach: Scope = EVERYTHING,
+        *,
+        queue: bool = True,
+        waited: Mapping[EventName, datetime] = MappingProxyType({}),
+    ) -> int:
         """Store and queue those that are new (by source, id and reach); how many that were. Wakes the drainer.
 
         reach: the data scope of who publishes them; they reach no run outside of it. Without `queue` they are
-        remembered and start nothing.
+        remembered and start nothing. waited: since when those wait that do not come only now; runs that they begin are
+        told what came meanwhile.
         """
         # The first telling of an event counts.
         new = list({(event.source, event.id): event for event in reversed(events)}.values())[::-1]
@@ -186,6 +204,7 @@ class Events(Repository):
             "types": [event.type for event in new],
             "subjects": [array_literal(event.subjects) for event in new],
             "envelopes": [keyring.encrypt(event.envelope_json(), _ENVELOPE) for event in new],
+            "since": [waited.get((event.source, event.id), self.now) for event in new],
             "reach": Jsonb(_reach_json(reach)) if reach != EVERYTHING else None,
             "now": self.now,
             "queue": queue,
@@ -224,20 +243,29 @@ class Events(Repository):
             update(EventOutboxRow)
             .where(col(EventOutboxRow.seq).in_(due.scalar_subquery()))
             .values(due_at=self.now + lease, attempts=EventOutboxRow.attempts + 1)
-            .returning(col(EventOutboxRow.seq), col(EventOutboxRow.attempts), col(EventOutboxRow.cursor))
+            .returning(
+                col(EventOutboxRow.seq),
+                col(EventOutboxRow.attempts),
+                col(EventOutboxRow.cursor),
+                col(EventOutboxRow.hears_from),
+            )
         )
-        places = {seq: (attempts, cursor) for seq, attempts, cursor in await self.session.execute(claimed)}
+        places = {
+            seq: (attempts, cursor, since) for seq, attempts, cursor, since in await self.session.execute(claimed)
+        }
         if not places:
             return []
         pending: list[PendingEvent] = []
         for row in await self._rows(places):
+            attempts, cursor, since = places[row.seq]
             try:
                 event = self._read(row)
             except ProblemError as problem:
-                await self._put_aside(row.seq, places[row.seq][0], problem)
+                await self._put_aside(row.seq, attempts, problem)
                 continue
+            hears_from = since or row.received_at
             pending.append(
-                PendingEvent(row.seq, event, row.event_id, _reach_of(row.reach), row.received_at, *places[row.seq])
+                PendingEvent(row.seq, event, row.event_id, _reach_of(row.reach), hears_from, attempts, cursor)
             )
         return pending
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
             stage integer NOT NULL,
             event jsonb NOT NULL,
             received_at timestamptz NOT NULL,
+            waits_since timestamptz NOT NULL,
             attempts integer NOT NULL,
             ask_at timestamptz NOT NULL,
             tell_at timestamptz NOT NULL,
@@ -28,4 +29,5 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX ix_awaited_orders_account_id_order_id ON awaited_orders (account_id, order_id)")
     op.execute("CREATE INDEX ix_awaited_orders_platform_ask_at ON awaited_orders (platform, ask_at)")
+    op.execute("ALTER TABLE event_outbox ADD COLUMN hears_from timestamptz")
     op.execute("CREATE INDEX ix_awaited_orders_tell_at ON awaited_orders (tell_at)")
