@@ -34,7 +34,8 @@ _LEASE = timedelta(seconds=60)
 _SECOND_LOOK = timedelta(seconds=60)
 _ASK_AGAIN = timedelta(seconds=5)
 _ERASURE = system_actor("erasure")
-_READING = ("events", "runs", "tasks", "effects", "inbox", "answers")
+# What waits becomes an event: it is read before them.
+_READING = ("awaited_orders", "events", "runs", "tasks", "effects", "inbox", "answers")
 _EMPTYING = ("touches", "records", "traits", "keys")
 FIRST_STEP = _READING[0]
 
@@ -156,6 +157,8 @@ class ErasureWorker:
             person = await _person(work, row)
             erasing, traces, cursor = Erasing(work), person.traces, row.cursor
             match row.step:
+                case "awaited_orders":
+                    _read(row, "awaited_orders", await erasing.sweep_awaited(traces, cursor, batch), work.now)
                 case "events":
                     _read(row, "events", await erasing.sweep_events(traces, cursor, batch), work.now)
                 case "tasks":

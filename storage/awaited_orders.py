@@ -1,34 +1,44 @@
 """Steps of orders that a short push told: their events wait for the whole order, which is asked for meanwhile.
 
-A row is gone as soon as its event is told, so there are never more than the pushes of `PATIENCE`.
+A row is gone as soon as its event is told, so there are never more than the pushes of `PATIENCE`. One that cannot be
+read, because its key is missing here or another release wrote it, is left to another process for `UNREADABLE_FOR`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
-from psycopg.types.json import Jsonb
+import structlog
 from sqlalchemy import Index
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from domain.customers.records import record_of
 from domain.events import Event
+from domain.problems import ProblemError
 from storage.bulk import fetch
+from storage.encryption import EncryptedJson
+from storage.events import unsealed
 from storage.notifications import LOOKUPS_CHANNEL, notify
 from storage.orders import OrderName
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
+log = structlog.get_logger(__name__)
+
 PATIENCE = timedelta(minutes=20)
 """How long an event waits; then it is told as it is. Pinduoduo's list runs ten minutes behind, read every five."""
 AGAIN_AFTER = timedelta(seconds=15)
 """Until an order is asked about once more; then twice as long each time."""
+UNREADABLE_FOR = timedelta(days=2)
+"""Then an event that nobody could read is given up; so old, it would start nothing any more."""
+_TRIED_AGAIN_AFTER = timedelta(hours=1)
+_EVENT = "awaited_orders.event"
 
 
 class AwaitedOrderRow(Table, table=True):
-    """An event that waits; nobody is named in it. stage: how far its order must be in what completes it. received_at:
-    when its push came, waits_since: when that was read. ask_at: when the platform is asked (again); attempts: how often
-    it was. tell_at: when the event is told as it is."""
+    """An event that waits; it has no key of anybody. stage: how far its order must be in what completes it.
+    received_at: when its push came, waits_since: when that was read. ask_at: when the platform is asked (again);
+    attempts: how often it was. tell_at: when the event is told as it is."""
 
     __tablename__ = "awaited_orders"
     account_id: str = Field(primary_key=True)
@@ -36,7 +46,7 @@ class AwaitedOrderRow(Table, table=True):
     platform: str
     order_id: str
     stage: int
-    event: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
+    event: dict[str, Any] = Field(sa_type=EncryptedJson(_EVENT), nullable=False)
     received_at: datetime = instant()
     waits_since: datetime = instant()
     attempts: int = 0
@@ -64,33 +74,34 @@ _ADD = """
         account_id, event_id, platform, order_id, stage, event, received_at, waits_since,
         attempts, ask_at, tell_at
     )
-    SELECT account, id, split_part(account, '/', 1), order_id, stage, event, received_at, since, 0, %(now)b::timestamptz,
-        %(tell_at)b::timestamptz
+    SELECT account, id, split_part(account, '/', 1), order_id, stage, event, received_at, since,
+        0, %(now)b::timestamptz, %(tell_at)b::timestamptz
     FROM unnest(
-        %(accounts)b::text[], %(ids)b::text[], %(orders)b::text[], %(stages)b::int[], %(events)b::jsonb[],
+        %(accounts)b::text[], %(ids)b::text[], %(orders)b::text[], %(stages)b::int[], %(events)b::bytea[],
         %(received)b::timestamptz[], %(since)b::timestamptz[]
     ) AS told (account, id, order_id, stage, event, received_at, since)
     WHERE NOT EXISTS (SELECT FROM events WHERE source = '/' || account AND event_id = id)
     ORDER BY account, id
     ON CONFLICT DO NOTHING RETURNING 1
 """
-_TAKE = """
-    WITH found AS (
-        SELECT account_id, event_id FROM awaited_orders
-        JOIN unnest(%(accounts)b::text[], %(orders)b::text[], %(stages)b::int[]) AS read (account_id, order_id, reached)
-            USING (account_id, order_id)
-        WHERE stage <= reached ORDER BY account_id, event_id FOR UPDATE OF awaited_orders
-    )
-    DELETE FROM awaited_orders USING found
-    WHERE awaited_orders.account_id = found.account_id AND awaited_orders.event_id = found.event_id
-    RETURNING awaited_orders.account_id, order_id, stage, event, received_at, waits_since
+_REACHED = """
+    SELECT account_id, event_id, order_id, stage, event, received_at, waits_since FROM awaited_orders
+    JOIN unnest(%(accounts)b::text[], %(orders)b::text[], %(stages)b::int[]) AS read (account_id, order_id, reached)
+        USING (account_id, order_id)
+    WHERE stage <= reached ORDER BY account_id, event_id FOR UPDATE OF awaited_orders
 """
-_TAKE_OVERDUE = """
-    DELETE FROM awaited_orders WHERE (account_id, event_id) IN (
-        SELECT account_id, event_id FROM awaited_orders WHERE tell_at <= %(now)b::timestamptz
-        ORDER BY tell_at LIMIT %(limit)b::int FOR UPDATE SKIP LOCKED
-    )
-    RETURNING account_id, order_id, stage, event, received_at, waits_since
+_OVERDUE = """
+    SELECT account_id, event_id, order_id, stage, event, received_at, waits_since FROM awaited_orders
+    WHERE tell_at <= %(now)b::timestamptz ORDER BY tell_at LIMIT %(limit)b::int FOR UPDATE SKIP LOCKED
+"""
+_LET_GO = """
+    DELETE FROM awaited_orders USING unnest(%(accounts)b::text[], %(ids)b::text[]) AS told (account_id, event_id)
+    WHERE awaited_orders.account_id = told.account_id AND awaited_orders.event_id = told.event_id
+"""
+_PUT_OFF = """
+    UPDATE awaited_orders SET tell_at = %(tell_at)b::timestamptz
+    FROM unnest(%(accounts)b::text[], %(ids)b::text[]) AS kept (account_id, event_id)
+    WHERE awaited_orders.account_id = kept.account_id AND awaited_orders.event_id = kept.event_id
 """
 _IS_DUE = """
     SELECT 1 FROM awaited_orders WHERE platform = %(platform)b::text AND ask_at <= %(now)b::timestamptz
@@ -119,12 +130,13 @@ class AwaitedOrders(Repository):
         """Let events wait that were not told yet; whoever asks platforms is woken."""
         if not steps:
             return
+        keyring = self.work.database.keyring
         values = {
             "accounts": [step.order[0] for step in steps],
             "ids": [step.event.id for step in steps],
             "orders": [step.order[1] for step in steps],
             "stages": [step.stage for step in steps],
-            "events": [Jsonb(step.event.envelope()) for step in steps],
+            "events": [keyring.encrypt(step.event.envelope_json(), _EVENT) for step in steps],
             "received": [step.received_at for step in steps],
             "since": [step.waits_since for step in steps],
             "now": self.now,
@@ -143,11 +155,11 @@ class AwaitedOrders(Repository):
             "orders": [order for _, order in names],
             "stages": [reached[name] for name in names],
         }
-        return self._steps(await fetch(self.work, _TAKE, values))
+        return await self._let_go(await fetch(self.work, _REACHED, values))
 
     async def take_overdue(self, limit: int) -> list[OrderStep]:
         """Events that have waited long enough; they wait no more."""
-        return self._steps(await fetch(self.work, _TAKE_OVERDUE, {"now": self.now, "limit": limit}))
+        return await self._let_go(await fetch(self.work, _OVERDUE, {"now": self.now, "limit": limit}))
 
     async def is_due(self, platform: str, without: Collection[str] = ()) -> bool:
         """Whether a platform is to be asked about an order now, accounts that pause left out."""
@@ -166,9 +178,33 @@ class AwaitedOrders(Repository):
         claimed = await fetch(self.work, _CLAIM, values)
         return sorted({(account, order) for account, order in claimed})
 
-    def _steps(self, rows: Collection[tuple[Any, ...]]) -> list[OrderStep]:
-        steps = [
-            OrderStep((account, order), stage, Event.model_validate(event), *instants)
-            for account, order, stage, event, *instants in rows
-        ]
+    async def _let_go(self, rows: Collection[tuple[Any, ...]]) -> list[OrderStep]:
+        """The steps of locked rows, which wait no more; those that cannot be read stay, and hold up no other."""
+        steps: list[OrderStep] = []
+        unread: list[tuple[str, str]] = []
+        given_up: list[tuple[str, str]] = []
+        for account, event_id, order, stage, sealed, received_at, waits_since in rows:
+            try:
+                event = self._read(bytes(sealed), received_at)
+            except ProblemError as problem:
+                is_old = waits_since < self.now - UNREADABLE_FOR
+                (given_up if is_old else unread).append((account, event_id))
+                log.warning(
+                    "event of an order cannot be read", account=account, order=order, given_up=is_old, why=str(problem)
+                )
+            else:
+                steps.append(OrderStep((account, order), stage, event, received_at, waits_since))
+        await self._change(_LET_GO, [*((step.order[0], step.event.id) for step in steps), *given_up])
+        await self._change(_PUT_OFF, unread, tell_at=self.now + _TRIED_AGAIN_AFTER)
         return sorted(steps, key=lambda step: (step.received_at, step.stage, step.event.id))
+
+    def _read(self, sealed: bytes, received_at: datetime) -> Event:
+        """Raises ProblemError, also for one whose order this release does not understand."""
+        event = unsealed(self.work.database.keyring, sealed, _EVENT)
+        record_of(event, received_at)
+        return event
+
+    async def _change(self, statement: LiteralString, rows: Sequence[tuple[str, str]], **values: Any) -> None:
+        if rows:
+            accounts, ids = zip(*rows, strict=True)
+            await fetch(self.work, statement, {"accounts": list(accounts), "ids": list(ids), **values})

@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from domain.customers.traces import Traces
+from storage.awaited_orders import AwaitedOrderRow
 from storage.effects import EffectRow
 from storage.erasures import ErasureRow
 from storage.events import EventRow
@@ -49,6 +50,10 @@ class Swept:
 class Erasing(Repository):
     """Each method is one bounded batch, and changes nothing when it is repeated."""
 
+    async def sweep_awaited(self, traces: Traces, cursor: str, size: int) -> Swept:
+        """Delete events that wait for their whole order and name the person, or an order of theirs."""
+        return await self._sweep_pairs(AwaitedOrderRow, ("account_id", "event_id"), traces, cursor, size)
+
     async def sweep_events(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete events that name the person, with their places in the outbox and what triggers remember of them."""
         looked = await Mentions(self.work).after(EventRow, ("seq",), cursor, size, traces)
@@ -72,9 +77,13 @@ class Erasing(Repository):
 
     async def sweep_answers(self, traces: Traces, cursor: str, size: int) -> Swept:
         """Delete kept answers of the API that name the person."""
-        row = IdempotencyKeyRow
-        looked = await Mentions(self.work).after(row, ("login", "key"), cursor, size, traces)
-        taken = tuple_(col(row.login), col(row.key)).in_([each.key for each in looked.found])
+        return await self._sweep_pairs(IdempotencyKeyRow, ("login", "key"), traces, cursor, size)
+
+    async def _sweep_pairs(
+        self, row: type[Table], keys: tuple[str, str], traces: Traces, cursor: str, size: int
+    ) -> Swept:
+        looked = await Mentions(self.work).after(row, keys, cursor, size, traces)
+        taken = tuple_(*(table_of(row).c[key] for key in keys)).in_([each.key for each in looked.found])
         return Swept(looked.cursor, await self._delete(row, taken) if looked.found else 0, looked.unreadable)
 
     async def sweep_effects(self, traces: Traces, cursor: str, size: int) -> Swept:

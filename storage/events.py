@@ -39,7 +39,7 @@ from domain.ids import derived_id
 from domain.problems import ConfigurationProblem, ProblemError, RuntimeProblem
 from domain.problems import Text as Said
 from storage.bulk import array_literal, fetch
-from storage.encryption import EncryptedJson
+from storage.encryption import EncryptedJson, Keyring
 from storage.notifications import EVENTS_CHANNEL, notify
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, instant
@@ -304,11 +304,7 @@ class Events(Repository):
 
     def _read(self, row: Any) -> Event:
         """Raises ProblemError for one that was altered, or that is no event."""
-        envelope = json.loads(self.work.database.keyring.decrypt(bytes(row.sealed), _ENVELOPE))
-        try:
-            return Event.model_validate(envelope)
-        except ValidationError as error:
-            raise RuntimeProblem(Said(f"事件无法解读：{error}", f"The event cannot be read: {error}")) from None
+        return unsealed(self.work.database.keyring, bytes(row.sealed), _ENVELOPE)
 
     async def dispatched(self, seqs: Collection[int]) -> None:
         """Take events off the outbox."""
@@ -370,6 +366,18 @@ class Events(Repository):
 
     async def _change(self, seq: int, **values: Any) -> None:
         await self.session.execute(update(EventOutboxRow).where(col(EventOutboxRow.seq) == seq).values(**values))
+
+
+def unsealed(keyring: Keyring, sealed: bytes, context: str) -> Event:
+    """An event that was stored encrypted.
+
+    :raises ConfigurationProblem: its key is missing. :raises RuntimeProblem: it was altered, or is no event.
+    """
+    envelope = json.loads(keyring.decrypt(sealed, context))
+    try:
+        return Event.model_validate(envelope)
+    except ValidationError as error:
+        raise RuntimeProblem(Said(f"事件无法解读：{error}", f"The event cannot be read: {error}")) from None
 
 
 def _reach_json(reach: Scope) -> dict[str, Any]:

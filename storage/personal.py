@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from domain.canonical.keys import KINDS, IdentityKey
 from domain.customers.traces import Traces
+from storage.awaited_orders import AwaitedOrderRow
 from storage.consents import ConsentRow
 from storage.customer_tag_tables import CustomerGradeRow, CustomerTagRow, TagCheckRow, TagMarkRow
 from storage.effects import EffectRow
@@ -143,6 +144,7 @@ POINTING: Mapping[type[Table], Callable[[Person], Condition]] = {
 """What points at a person, found by indexes."""
 
 MENTIONING: Mapping[type[Table], tuple[str, ...]] = {
+    AwaitedOrderRow: ("account_id", "event_id"),
     EventRow: ("seq",),
     RunRow: ("id",),
     HumanTaskRow: ("id",),

@@ -68,7 +68,7 @@ _ORDER_ENTRY = {
 _ERASURE: dict[str, Any] = {
     "customer": _CUSTOMER,
     "state": "working",
-    "step": "events",
+    "step": "awaited_orders",
     "requested_by": "root",
     "requested_at": AT,
     "ended_at": None,

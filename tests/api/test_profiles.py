@@ -115,7 +115,7 @@ async def test_export_and_erase(house: House) -> None:
         assert await work.session.scalar(text("SELECT count(*) FROM idempotency_keys")) == 0, "kept nowhere"
     erased = await house.post("admin", f"{CUSTOMERS}/{customer}/erase", {"reason": "本人申请"})
     assert erased.json()["state"] == "working"
-    assert (await house.get("admin", f"{CUSTOMERS}/{customer}/erasure")).json()["step"] == "events"
+    assert (await house.get("admin", f"{CUSTOMERS}/{customer}/erasure")).json()["step"] == "awaited_orders"
     gone = problem(await house.get("agent", f"{CUSTOMERS}/{customer}"))
     assert gone["status"] == 404
     assert "erased_at" in gone

@@ -27,6 +27,7 @@ from services.profiles import ProfileService
 from services.reach import Cause, ReachService
 from services.suppressions import SuppressionService
 from services.tag_book import StoredTags
+from storage.awaited_orders import AwaitedOrderRow
 from storage.effects import EffectRow
 from storage.encryption import encrypted_type
 from storage.engine import Database
@@ -66,6 +67,7 @@ def plant(customer: UUID) -> Iterator[Any]:
         platform="jd", account="flagship", dedupe_key="p3", kind="x", received_at=NOW, changed_at=NOW, state="done",
         payload=b'{"pin": "somebody-else"}',
     )  # fmt: skip
+    yield a_step("E1")
     yield IdempotencyKeyRow(
         login="ops", key="k1", request_digest="d", leased_until=NOW, status=200, body=about, expires_at=NOW
     )
@@ -95,6 +97,15 @@ def plant(customer: UUID) -> Iterator[Any]:
         id="flow/child/note/1", namespace="child", name="note", version="1", digest="d", subject="", subjects=[],
         listens=[], phase="completed", started_by="x", input_digest="", input={"note": "张三丰 again"},
         parent_id="flow/child/call/1", created_at=NOW, hears_from=NOW, ended_at=NOW,
+    )  # fmt: skip
+
+
+def a_step(order_id: str = "E1") -> AwaitedOrderRow:
+    """A step of an order that a short push told, with what platforms say beside it."""
+    event = an_order(order_id, told_in_part=True)
+    return AwaitedOrderRow(
+        account_id="jd/flagship", event_id=event.id, platform="jd", order_id=order_id, stage=3, event=event.envelope(),
+        received_at=NOW, waits_since=NOW, ask_at=NOW, tell_at=NOW,
     )  # fmt: skip
 
 
@@ -152,7 +163,7 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
     assert all(secret in before for secret in SECRETS)
     service = ErasureService(database)
     asked = await service.erase(ADMIN, person.customer, "本人要求")
-    assert (asked.state, asked.step) == ("working", "events")
+    assert (asked.state, asked.step) == ("working", "awaited_orders")
     assert (await service.erase(ADMIN, person.customer, "本人要求")).requested_at == asked.requested_at
     await worked_off(house, clock)
     shown = await service.show(ADMIN, person.customer)

@@ -50,7 +50,6 @@ ABOUT_NOBODY = {
     "accounts",
     "article_categories",
     "attributions",
-    "awaited_orders",
     "bank_file_lines",
     "bank_files",
     "bill_leftovers",

@@ -17,7 +17,7 @@ def upgrade() -> None:
             platform varchar NOT NULL,
             order_id varchar NOT NULL,
             stage integer NOT NULL,
-            event jsonb NOT NULL,
+            event bytea NOT NULL,
             received_at timestamptz NOT NULL,
             waits_since timestamptz NOT NULL,
             attempts integer NOT NULL,
