@@ -212,6 +212,9 @@ class InboxService:
             async with UnitOfWork(self._database) as work:
                 if await self._intake.tell_overdue(work) < MOST_MET:
                     break
+        else:
+            # More than a minute's: after the next batch it goes on.
+            return
         self._looks_back_at = time.monotonic() + _LOOK_BACK_EVERY_S
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:

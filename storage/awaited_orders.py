@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 import structlog
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from domain.customers.records import record_of
 from domain.events import Event
 from domain.problems import ProblemError
-from storage.bulk import fetch
+from storage.awaited_statements import ADD, CLAIM, IS_DUE, LET_GO, OVERDUE, PUT_OFF, REACHED
+from storage.bulk import fetch, fetch_by_index
 from storage.encryption import EncryptedJson
 from storage.events import unsealed
 from storage.notifications import LOOKUPS_CHANNEL, notify
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(minutes=20)
 """How long an event waits; then it is told as it is. Pinduoduo's list runs ten minutes behind, read every five."""
+INBOX_PATIENCE = timedelta(hours=2)
+"""How much longer it may wait for pushes of its account that were not read yet."""
 AGAIN_AFTER = timedelta(seconds=15)
 """Until an order is asked about once more; then twice as long each time."""
 UNREADABLE_FOR = timedelta(days=2)
@@ -51,11 +54,19 @@ class AwaitedOrderRow(Table, table=True):
     waits_since: datetime = instant()
     attempts: int = 0
     ask_at: datetime = instant()
-    tell_at: datetime = instant(index=True)
+    tell_at: datetime = instant()
 
     __table_args__ = (
         Index("ix_awaited_orders_account_id_order_id", "account_id", "order_id"),
-        Index("ix_awaited_orders_platform_ask_at", "platform", "ask_at"),
+        Index("ix_awaited_orders_platform_account_id_tell_at", "platform", "account_id", "tell_at"),
+        Index(
+            "ix_awaited_orders_never_asked",
+            "platform",
+            "account_id",
+            "received_at",
+            postgresql_where=text("attempts = 0"),
+        ),
+        Index("ix_awaited_orders_asked", "platform", "account_id", "ask_at", postgresql_where=text("attempts > 0")),
     )
 
 
@@ -67,60 +78,6 @@ class OrderStep(NamedTuple):
     event: Event
     received_at: datetime
     waits_since: datetime
-
-
-_ADD = """
-    INSERT INTO awaited_orders (
-        account_id, event_id, platform, order_id, stage, event, received_at, waits_since,
-        attempts, ask_at, tell_at
-    )
-    SELECT account, id, split_part(account, '/', 1), order_id, stage, event, received_at, since,
-        0, %(now)b::timestamptz, %(tell_at)b::timestamptz
-    FROM unnest(
-        %(accounts)b::text[], %(ids)b::text[], %(orders)b::text[], %(stages)b::int[], %(events)b::bytea[],
-        %(received)b::timestamptz[], %(since)b::timestamptz[]
-    ) AS told (account, id, order_id, stage, event, received_at, since)
-    WHERE NOT EXISTS (SELECT FROM events WHERE source = '/' || account AND event_id = id)
-    ORDER BY account, id
-    ON CONFLICT DO NOTHING RETURNING 1
-"""
-_REACHED = """
-    SELECT account_id, event_id, order_id, stage, event, received_at, waits_since FROM awaited_orders
-    JOIN unnest(%(accounts)b::text[], %(orders)b::text[], %(stages)b::int[]) AS read (account_id, order_id, reached)
-        USING (account_id, order_id)
-    WHERE stage <= reached ORDER BY account_id, event_id FOR UPDATE OF awaited_orders
-"""
-_OVERDUE = """
-    SELECT account_id, event_id, order_id, stage, event, received_at, waits_since FROM awaited_orders
-    WHERE tell_at <= %(now)b::timestamptz ORDER BY tell_at LIMIT %(limit)b::int FOR UPDATE SKIP LOCKED
-"""
-_LET_GO = """
-    DELETE FROM awaited_orders USING unnest(%(accounts)b::text[], %(ids)b::text[]) AS told (account_id, event_id)
-    WHERE awaited_orders.account_id = told.account_id AND awaited_orders.event_id = told.event_id
-"""
-_PUT_OFF = """
-    UPDATE awaited_orders SET tell_at = %(tell_at)b::timestamptz
-    FROM unnest(%(accounts)b::text[], %(ids)b::text[]) AS kept (account_id, event_id)
-    WHERE awaited_orders.account_id = kept.account_id AND awaited_orders.event_id = kept.event_id
-"""
-_IS_DUE = """
-    SELECT 1 FROM awaited_orders WHERE platform = %(platform)b::text AND ask_at <= %(now)b::timestamptz
-        AND account_id <> ALL(%(without)b::text[]) LIMIT 1
-"""
-# Those never asked about first, the newest of them first: where more come than can be asked about, the older ones are
-# the list's, and the newer ones are told at once.
-_CLAIM = """
-    WITH due AS (
-        SELECT account_id, order_id FROM awaited_orders
-        WHERE platform = %(platform)b::text AND ask_at <= %(now)b::timestamptz
-            AND account_id <> ALL(%(without)b::text[])
-        ORDER BY attempts, received_at DESC LIMIT %(limit)b::int FOR UPDATE SKIP LOCKED
-    )
-    UPDATE awaited_orders SET attempts = attempts + 1,
-        ask_at = %(now)b::timestamptz + %(again)b::interval * power(2, least(attempts, 10))
-    WHERE (account_id, order_id) IN (SELECT * FROM due)
-    RETURNING account_id, order_id
-"""
 
 
 class AwaitedOrders(Repository):
@@ -142,7 +99,7 @@ class AwaitedOrders(Repository):
             "now": self.now,
             "tell_at": self.now + PATIENCE,
         }
-        if await fetch(self.work, _ADD, values):
+        if await fetch(self.work, ADD, values):
             await notify(self.work, LOOKUPS_CHANNEL)
 
     async def take(self, reached: Mapping[OrderName, int]) -> list[OrderStep]:
@@ -155,19 +112,21 @@ class AwaitedOrders(Repository):
             "orders": [order for _, order in names],
             "stages": [reached[name] for name in names],
         }
-        return await self._let_go(await fetch(self.work, _REACHED, values))
+        return await self._let_go(await fetch(self.work, REACHED, values))
 
     async def take_overdue(self, limit: int) -> list[OrderStep]:
-        """Events that have waited long enough; they wait no more."""
-        return await self._let_go(await fetch(self.work, _OVERDUE, {"now": self.now, "limit": limit}))
+        """Events that have waited long enough; they wait no more. Not while a push of their account waits in the inbox
+        that came before that, because it may be the whole order: `INBOX_PATIENCE` at most."""
+        values = {"now": self.now, "limit": limit, "in_any_case": self.now - INBOX_PATIENCE}
+        return await self._let_go(await fetch_by_index(self.work, OVERDUE, values))
 
     async def is_due(self, platform: str, without: Collection[str] = ()) -> bool:
         """Whether a platform is to be asked about an order now, accounts that pause left out."""
-        values = {"platform": platform, "now": self.now, "without": list(without)}
-        return bool(await fetch(self.work, _IS_DUE, values))
+        values = {"platform": platform, "now": self.now, "without": list(without), "limit": 1}
+        return bool(await fetch_by_index(self.work, IS_DUE, values))
 
     async def claim(self, platform: str, limit: int, without: Collection[str] = ()) -> list[OrderName]:
-        """Orders to ask about now; nobody else asks about them before it is time to ask again."""
+        """Orders to ask about now, shop by shop in turn; nobody else asks about them before it is time to ask again."""
         values = {
             "platform": platform,
             "now": self.now,
@@ -175,8 +134,8 @@ class AwaitedOrders(Repository):
             "limit": limit,
             "again": AGAIN_AFTER,
         }
-        claimed = await fetch(self.work, _CLAIM, values)
-        return sorted({(account, order) for account, order in claimed})
+        claimed = await fetch_by_index(self.work, CLAIM, values)
+        return list(dict.fromkeys((account, order) for _, account, order in sorted(claimed)))
 
     async def _let_go(self, rows: Collection[tuple[Any, ...]]) -> list[OrderStep]:
         """The steps of locked rows, which wait no more; those that cannot be read stay, and hold up no other."""
@@ -194,8 +153,8 @@ class AwaitedOrders(Repository):
                 )
             else:
                 steps.append(OrderStep((account, order), stage, event, received_at, waits_since))
-        await self._change(_LET_GO, [*((step.order[0], step.event.id) for step in steps), *given_up])
-        await self._change(_PUT_OFF, unread, tell_at=self.now + _TRIED_AGAIN_AFTER)
+        await self._change(LET_GO, [*((step.order[0], step.event.id) for step in steps), *given_up])
+        await self._change(PUT_OFF, unread, tell_at=self.now + _TRIED_AGAIN_AFTER)
         return sorted(steps, key=lambda step: (step.received_at, step.stage, step.event.id))
 
     def _read(self, sealed: bytes, received_at: datetime) -> Event:

@@ -36,6 +36,7 @@ from storage.events import Events
 from storage.pulls import Streams
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.clock import SteppedClock
 from tests.connectors.harness import Outside, outside
 
 ADMIN = an_actor("root")
@@ -318,7 +319,23 @@ async def test_at_a_peak_the_newest_are_asked_about_and_the_list_completes_the_r
             arrival = Arrival.of(an_order("paid", f"{number:02}"), NOW - timedelta(seconds=30 - number))
             await Intake(IdentityService()).take_in(work, [arrival])
     first = await claimed(database, 10)
-    assert first == [f"{number}" for number in range(20, 30)]
+    assert first == [f"{number}" for number in range(29, 19, -1)]
     await take_in(database, *(an_order("paid", f"{number:02}", whole=True) for number in range(30)))
     assert await claimed(database) == []
     assert [len(await told(database, f"{number:02}", PAID)) for number in range(30)] == [1] * 30
+
+
+async def test_more_than_a_look_back_tells_is_told_after_the_next_batches(
+    database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("inbox", "intake"):
+        monkeypatch.setattr(f"services.{module}.MOST_MET", 2)
+    monkeypatch.setattr("services.inbox._MOST_LOOKS", 1)
+    await take_in(database, *(an_order("paid", f"{number}") for number in range(5)))
+    clock.advance(seconds=PATIENCE.total_seconds() + 1)
+    inbox = InboxService(database, CONNECTORS, Intake(IdentityService()))
+    seen = []
+    for _ in range(3):
+        await inbox.drain()
+        seen.append(sum([len(await told(database, f"{number}", PAID)) for number in range(5)]))
+    assert seen == [2, 4, 5], "not a minute for each look"

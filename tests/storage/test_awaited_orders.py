@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from storage.awaited_orders import PATIENCE, UNREADABLE_FOR, AwaitedOrders, OrderStep
+from storage.awaited_orders import AGAIN_AFTER, INBOX_PATIENCE, PATIENCE, UNREADABLE_FOR, AwaitedOrders, OrderStep
 from storage.encryption import Keyring
 from storage.engine import Database
+from storage.inbox import Inbox, Push
+from storage.orders import OrderName
 from storage.rekey import rekey
 from storage.unit_of_work import UnitOfWork
 from tests.clock import SteppedClock
@@ -80,3 +82,67 @@ async def test_what_cannot_be_read_holds_nothing_up_and_is_given_up_in_the_end(
     clock.advance(seconds=UNREADABLE_FOR.total_seconds() + 1)
     assert await overdue(database) == []
     assert await waiting(database) == 0
+
+
+async def claimed(database: Database, limit: int, without: tuple[str, ...] = ()) -> list[OrderName]:
+    async with UnitOfWork(database) as work:
+        return await AwaitedOrders(work).claim("pinduoduo", limit, without)
+
+
+async def test_a_busy_shop_leaves_the_others_their_turn(database: Database, clock: SteppedClock) -> None:
+    await wait(database, "a1", "a2", account="pinduoduo/quiet")
+    await wait(database, "b1", account="pinduoduo/away")
+    await wait(database, "c1", account="jd/other")
+    clock.advance(seconds=60)
+    await wait(database, *(f"busy-{number:02}" for number in range(50)), account="pinduoduo/busy")
+    first = await claimed(database, 4, without=("pinduoduo/away",))
+    assert [shop for shop, _ in first[:2]] == ["pinduoduo/busy", "pinduoduo/quiet"]
+    assert set(first) == {("pinduoduo/busy", f"busy-{number}") for number in (48, 49)} | {
+        ("pinduoduo/quiet", "a1"), ("pinduoduo/quiet", "a2")
+    }  # fmt: skip
+    assert await claimed(database, 2) == [("pinduoduo/away", "b1"), ("pinduoduo/busy", "busy-47")]
+    assert len(await claimed(database, 100)) == 47
+    assert await claimed(database, 100) == [], "not again at once"
+    clock.advance(seconds=AGAIN_AFTER.total_seconds() + 1)
+    assert {shop for shop, _ in await claimed(database, 3)} == {"pinduoduo/busy", "pinduoduo/quiet", "pinduoduo/away"}
+
+
+async def test_all_steps_of_an_order_are_one_question(database: Database) -> None:
+    await wait(database, "o1")
+    async with UnitOfWork(database) as work:
+        event = an_order("shipped", "o1", at=work.now)
+        await AwaitedOrders(work).add([OrderStep(("pinduoduo/shop", "o1"), 2, event, work.now, work.now)])
+    assert await claimed(database, 10) == [("pinduoduo/shop", "o1")]
+    assert await claimed(database, 10) == []
+
+
+async def test_a_claim_waits_for_nobody_and_two_at_once_share_what_there_is(database: Database) -> None:
+    await wait(database, "o1", "o2", "o3")
+    async with UnitOfWork(database) as reading:
+        # A batch completes one of them, and is not committed yet.
+        assert len(await AwaitedOrders(reading).take({("pinduoduo/shop", "o3"): 1})) == 1
+        async with UnitOfWork(database) as one, UnitOfWork(database) as other:
+            assert await AwaitedOrders(one).claim("pinduoduo", 2) == [("pinduoduo/shop", "o2")]
+            assert await AwaitedOrders(other).claim("pinduoduo", 10) == [("pinduoduo/shop", "o1")]
+    assert await claimed(database, 10) == []
+
+
+async def test_what_lies_in_the_inbox_may_be_the_whole_order_and_is_read_first(
+    database: Database, clock: SteppedClock
+) -> None:
+    def push(account: str) -> Push:
+        return Push("pinduoduo", account, "asked:order:o1:1", "order", b"{}", clock.now)
+
+    await wait(database, "o1", account="pinduoduo/behind")
+    await wait(database, "o2", account="pinduoduo/read")
+    clock.advance(minutes=15)
+    async with UnitOfWork(database) as work:
+        await Inbox(work).add(push("behind"))
+    clock.advance(seconds=PATIENCE.total_seconds() - 15 * 60 + 1)
+    async with UnitOfWork(database) as work:
+        await Inbox(work).add(push("read"))
+    assert await overdue(database) == ["o2"], "what came after its time is up holds it no longer"
+    clock.advance(minutes=30)
+    assert await overdue(database) == []
+    clock.advance(seconds=INBOX_PATIENCE.total_seconds())
+    assert await overdue(database) == ["o1"], "but not for ever"

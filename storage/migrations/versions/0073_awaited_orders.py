@@ -28,6 +28,14 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX ix_awaited_orders_account_id_order_id ON awaited_orders (account_id, order_id)")
-    op.execute("CREATE INDEX ix_awaited_orders_platform_ask_at ON awaited_orders (platform, ask_at)")
+    op.execute(
+        "CREATE INDEX ix_awaited_orders_never_asked ON awaited_orders (platform, account_id, received_at)"
+        " WHERE attempts = 0"
+    )
+    op.execute(
+        "CREATE INDEX ix_awaited_orders_asked ON awaited_orders (platform, account_id, ask_at) WHERE attempts > 0"
+    )
     op.execute("ALTER TABLE event_outbox ADD COLUMN hears_from timestamptz")
-    op.execute("CREATE INDEX ix_awaited_orders_tell_at ON awaited_orders (tell_at)")
+    op.execute(
+        "CREATE INDEX ix_awaited_orders_platform_account_id_tell_at ON awaited_orders (platform, account_id, tell_at)"
+    )
