@@ -6,6 +6,7 @@ read every five minutes, tells the rest.
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -17,13 +18,16 @@ from connectors.registry import ConnectorRegistry
 from domain.problems import (
     AuthenticationProblem,
     AuthorizationProblem,
+    CommunicationProblem,
     ConfigurationProblem,
     NotFoundProblem,
     ProblemError,
     RateLimitProblem,
+    TimeoutProblem,
     UnavailableProblem,
 )
 from services.connections import Connections
+from services.pacing import hold_back
 from storage.awaited_orders import AwaitedOrders
 from storage.engine import Database
 from storage.inbox import Inbox, Push
@@ -36,8 +40,13 @@ AT_ONCE = 4
 """Questions under way at a time, in each process that serves the platform's queue."""
 _ACCOUNT_PAUSE_S = 30.0
 _OF_THE_ACCOUNT = (
-    AuthenticationProblem, AuthorizationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem
-)  # fmt: skip
+    AuthenticationProblem,
+    AuthorizationProblem,
+    ConfigurationProblem,
+    RateLimitProblem,
+    TimeoutProblem,
+    UnavailableProblem,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +93,23 @@ class OrderReading:
         try:
             await self._read(platform, account_id, order_id)
         except Exception as error:  # a connector's bug on one order must not stop the others
-            if isinstance(error, _OF_THE_ACCOUNT):
-                told = error.problem.as_dict().get("retry_after_s")
-                waits_s = float(told) if isinstance(told, int | float) else _ACCOUNT_PAUSE_S
-                self._paused[account_id] = time.monotonic() + waits_s
+            if isinstance(error, ProblemError) and _is_of_the_account(error):
+                await self._pause(account_id, error)
             is_known = isinstance(error, ProblemError)
             log.warning(
                 "order is read later", order=order_id, account=account_id, why=str(error), exc_info=not is_known
             )
             return False
         return True
+
+    async def _pause(self, account_id: str, problem: ProblemError) -> None:
+        told = problem.problem.as_dict().get("retry_after_s")
+        waits_s = float(told) if isinstance(told, int | float) else _ACCOUNT_PAUSE_S
+        self._paused[account_id] = time.monotonic() + waits_s
+        if isinstance(problem, RateLimitProblem):
+            # Without the database the pause holds in this process alone.
+            with contextlib.suppress(UnavailableProblem):
+                await hold_back(self._link, account_id, problem)
 
     async def _read(self, platform: str, account_id: str, order_id: str) -> None:
         slug = account_id.partition("/")[2]
@@ -117,3 +133,11 @@ class OrderReading:
         now = time.monotonic()
         self._paused = {account: until for account, until in self._paused.items() if until > now}
         return list(self._paused)
+
+
+def _is_of_the_account(error: ProblemError) -> bool:
+    """Whether every order of the account would fail like this one: it is not let in, too fast, or does not answer."""
+    if isinstance(error, CommunicationProblem):
+        # Final, and so of this order alone, is what the platform refused for a reason that nobody listed.
+        return error.problem.as_dict().get("retryable") is True
+    return isinstance(error, _OF_THE_ACCOUNT)

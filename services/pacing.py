@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from connectors.http import Link
 from connectors.pacing import REQUESTS_IN_A_CALL
 from domain.problems import RateLimitProblem, Text
 from storage.engine import Database
@@ -14,6 +15,7 @@ BULK_SHARE = 0.5
 """Requests in bulk for each call that may be started: hourly quotas are often half of what the minute's allow."""
 PATIENCE_S, BULK_PATIENCE_S = 5.0, 10.0
 """How long a request waits for its turn; those in bulk are read again later, and lose nothing."""
+_HELD_S = 60.0
 _AHEAD_S = 1.0
 _TAKEN_FOR_S = 0.2
 _GOOD_FOR_S = 1.0
@@ -66,6 +68,14 @@ class AccountPacer:
             return await RequestPaces(work).take(
                 account_id, wanted, _rate(_most(per_second)), _rate(slow) if bulk else None
             )
+
+
+async def hold_back(link: Link, account_id: str, problem: RateLimitProblem) -> None:
+    """Let nobody read an account in bulk for a while whose platform itself says that it was too often, no pace of ours:
+    asking on would use up what calls need, or get the account blocked."""
+    told = problem.problem.as_dict()
+    if link.pacer is not None and told.get("platform_code"):
+        await link.pacer.hold(account_id, float(told.get("retry_after_s") or _HELD_S))
 
 
 def _most(per_second: float) -> float:

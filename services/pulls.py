@@ -29,6 +29,7 @@ from domain.problems import (
 from services.connections import Connections
 from services.inbox_room import InboxFullProblem, InboxRoom
 from services.listed import compared_with_list
+from services.pacing import hold_back
 from services.pulled_pages import Wrong, compared_with_rows, pushes_of, told_by
 from services.unlisted import follow_list, names_in, with_unlisted
 from storage.comparisons import ComparisonRow, Comparisons
@@ -47,7 +48,6 @@ _PRESENT = timedelta(days=1)
 """What changed so lately is no past: after hours without its platform a stream has refunds in it that nobody told."""
 _NOTED_EVERY = timedelta(seconds=15)
 """So old may be what is written of a stream that is asked every second and has nothing new."""
-_HELD_S = 60.0
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
 _PASSES = (CommunicationProblem, RateLimitProblem, InboxFullProblem)
@@ -226,10 +226,7 @@ class PullService:
         try:
             return await asking
         except RateLimitProblem as problem:
-            told = problem.problem.as_dict()
-            if self._link.pacer is not None and told.get("platform_code"):
-                # Its own word, no pace of ours: asking on would use up what calls need, or get the account blocked.
-                await self._link.pacer.hold(account_id, float(told.get("retry_after_s") or _HELD_S))
+            await hold_back(self._link, account_id, problem)
             raise
 
     async def _stand(self, account_id: str, stream: str) -> tuple[StreamRow | None, datetime]:

@@ -19,12 +19,14 @@ from domain.accounts import NewAccount
 from domain.calls import Catalog
 from domain.canonical import Buyer, OrderData, OrderLine, OrderStatus
 from domain.events import Event, rfc3339
+from domain.problems import RateLimitProblem
 from services.accounts import PlatformAccounts
 from services.connections import Connections
 from services.identities import IdentityService
 from services.inbox import InboxService
 from services.intake import Arrival, Intake
 from services.order_reading import OrderReading
+from services.pacing import AccountPacer
 from services.pulls import PullService
 from simulator import trade
 from simulator.platforms.pinduoduo import render
@@ -271,6 +273,32 @@ async def test_an_order_that_cannot_be_read_is_told_as_it_is_in_the_end_and_once
     await shop.pull()
     assert len(await shop.told(order)) == 1
     assert await shop.is_known(order)
+
+
+@pytest.mark.parametrize("platform", ["douyin"])
+@pytest.mark.parametrize("fault", ["timeout_before", "5xx", "quota"])
+async def test_an_account_that_does_not_answer_is_left_alone_for_a_while(shop: Shop, fault: str) -> None:
+    order, account_id = shop.sell(), f"{shop.platform}/{shop.account.slug}"
+    await shop.hears(PUSHES["douyin"])
+    await shop.world.break_things({"match": {"platform": "douyin"}, "fault": fault})
+    pacer = AccountPacer(shop.database)
+    link = replace(shop.world.link, pacer=pacer)
+    shop.reading = OrderReading(shop.database, CONNECTORS, Connections(shop.database), link)
+    assert (await shop.reading.drain("douyin")).failed == 1
+    shop.sell()
+    await shop.hears(PUSHES["douyin"] * 2)
+    async with UnitOfWork(shop.database) as work:
+        assert not await shop.reading.has_work(work, "douyin"), "what is new waits as well"
+        assert await AwaitedOrders(work).is_due("douyin")
+    if fault == "quota":
+        await pacer.turn(account_id, 20, bulk=False)
+        with pytest.raises(RateLimitProblem):
+            # Whoever reads in bulk waits in every process; its own word is in force.
+            await AccountPacer(shop.database, bulk_patience_s=0.3).turn(account_id, 20, bulk=True)
+    await shop.world.break_things()
+    await shop.pull()
+    [event] = await shop.told(order)
+    assert is_whole(event), event
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)
