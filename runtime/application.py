@@ -10,7 +10,7 @@ from temporalio.service import GrpcCompression
 
 from connectors.http import Link
 from connectors.loading import load_connectors
-from connectors.lookups import looked_up
+from connectors.lookups import can_be_asked, looked_up
 from connectors.registry import ConnectorRegistry
 from connectors.subscribers import Subscribers
 from connectors.web.guard import HostGuard, WebSettings
@@ -89,7 +89,7 @@ from storage.unit_of_work import UnitOfWork
 DELIVERY_TIMEOUT_S = 10.0
 LONGEST_ANSWER_BYTES = 64 * 1024
 CONNECTIONS = 10
-"""To the database, beside those of the lanes of the inbox."""
+"""To the database, beside those of the lanes of the inbox, and of those who wait to ask a platform."""
 
 
 class Application(SettlementServices):
@@ -111,9 +111,10 @@ class Application(SettlementServices):
         Raises ConfigurationProblem when a certificate or key is wrong, UnavailableProblem when Temporal cannot be
         reached; a lazy one only for what is wrong with its own files.
         """
-        database = open_database(settings)
+        connectors = load_connectors(CATALOG)
+        database = open_database(settings, askers=sum(map(can_be_asked, connectors.values())))
         client = await connect_temporal(settings, database, interceptors, lazy=lazy)
-        return cls(settings, database, client, load_connectors(CATALOG))
+        return cls(settings, database, client, connectors)
 
     async def close(self) -> None:
         """Let go of the database."""
@@ -370,14 +371,15 @@ class Application(SettlementServices):
         return ReachService(self.database, self.settings.reach_policy)
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, askers: int = 0) -> Database:
     """The database of the settings, its personal data readable with their keys.
 
     Temporal may give every lane of the inbox to one worker: each has a connection, and the others still have theirs.
+    So has each of the `askers`, one for each platform that can be asked: it keeps one for as long as it waits.
     """
     keys = settings.field_keys
     keyring = Keyring(parse_keyring(keys.get_secret_value() if keys else ""))
-    return Database(settings.required_database_url(), keyring, pool_size=CONNECTIONS + settings.inbox_lanes)
+    return Database(settings.required_database_url(), keyring, pool_size=CONNECTIONS + settings.inbox_lanes + askers)
 
 
 async def connect_temporal(

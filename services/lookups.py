@@ -35,7 +35,7 @@ from services.shared_tags import SharedTags
 from storage.engine import Database
 from storage.inbox import Inbox, Push
 from storage.lookups import Ask, Claimed, Lookups
-from storage.notifications import LOOKUPS_CHANNEL, wait_for_notification
+from storage.notifications import lookups_channel, wait_for_notification
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ class LookupService:
                     return True
                 return self._orders is not None and await self._orders.has_work(work, platform)
 
-        return await wait_for_notification(self._database, LOOKUPS_CHANNEL, timeout_s, has_work)
+        return await wait_for_notification(self._database, lookups_channel(platform), timeout_s, has_work)
 
     async def drain(self, platform: str, limit: int = AT_ONCE * 5) -> Asked:
         """Ask about those who are due the longest, and about orders."""

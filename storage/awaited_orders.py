@@ -19,7 +19,7 @@ from storage.awaited_statements import ADD, CLAIM, IS_DUE, LET_GO, OVERDUE, PUT_
 from storage.bulk import fetch, fetch_by_index
 from storage.encryption import EncryptedJson
 from storage.events import unsealed
-from storage.notifications import LOOKUPS_CHANNEL, notify
+from storage.notifications import wake_lookups
 from storage.orders import OrderName
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
@@ -99,8 +99,8 @@ class AwaitedOrders(Repository):
             "now": self.now,
             "tell_at": self.now + PATIENCE,
         }
-        if await fetch(self.work, ADD, values):
-            await notify(self.work, LOOKUPS_CHANNEL)
+        added = await fetch(self.work, ADD, values)
+        await wake_lookups(self.work, (platform for (platform,) in added))
 
     async def take(self, reached: Mapping[OrderName, int]) -> list[OrderStep]:
         """The events that wait for these orders and ask for no further stage than they reached; they wait no more."""

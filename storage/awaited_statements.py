@@ -13,7 +13,7 @@ ADD = """
     ) AS told (account, id, order_id, stage, event, received_at, since)
     WHERE NOT EXISTS (SELECT FROM events WHERE source = '/' || account AND event_id = id)
     ORDER BY account, id
-    ON CONFLICT DO NOTHING RETURNING 1
+    ON CONFLICT DO NOTHING RETURNING platform
 """
 REACHED = """
     SELECT account_id, event_id, order_id, stage, event, received_at, waits_since FROM awaited_orders

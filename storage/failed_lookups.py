@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from domain.problems import ProblemError
 from storage.identities import VALUE_CONTEXT, IdentityRow
 from storage.lookups import LookupRow
-from storage.notifications import LOOKUPS_CHANNEL, notify
+from storage.notifications import wake_lookups
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.unit_of_work import Repository
 
@@ -131,9 +131,8 @@ class FailedLookups(Repository):
             update(row)
             .where(col(row.identity_id).in_(first))
             .values(due_at=self.now, settles_at=self.now, attempts=0, problem=None)
-            .returning(col(row.identity_id))
+            .returning(col(row.platform))
         )
-        found = len(list(await self.session.scalars(again)))
-        if found:
-            await notify(self.work, LOOKUPS_CHANNEL)
-        return found
+        found = list(await self.session.scalars(again))
+        await wake_lookups(self.work, found)
+        return len(found)

@@ -27,7 +27,7 @@ from domain.problems import ConfigurationProblem, ProblemError
 from storage.bulk import fetch
 from storage.identities import VALUE_CONTEXT, IdentityRow
 from storage.interactions import InteractionRow
-from storage.notifications import LOOKUPS_CHANNEL, notify
+from storage.notifications import wake_lookups
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
 
@@ -140,15 +140,15 @@ class Lookups(Repository):
                 "as_of": [each.as_of for each in asks],
                 "due_at": [self.now + each.after for each in asks],
             }
-            await fetch(self.work, _ASK + _UPSERT + " RETURNING 1", values)
-            await notify(self.work, LOOKUPS_CHANNEL)
+            asked = await fetch(self.work, _ASK + _UPSERT + " RETURNING lookups.platform", values)
+            await wake_lookups(self.work, (platform for (platform,) in asked))
 
     async def ask_about_contacts_of(self, customers: Collection[UUID], without: int = 0) -> None:
         """Ask about every contact that these customers are, but for one identity, so that their tags be compared."""
         if customers:
             values = {"customers": list(customers), "without": without, "now": self.now}
-            if await fetch(self.work, _CONTACTS + _UPSERT + " RETURNING 1", values):
-                await notify(self.work, LOOKUPS_CHANNEL)
+            asked = await fetch(self.work, _CONTACTS + _UPSERT + " RETURNING lookups.platform", values)
+            await wake_lookups(self.work, (platform for (platform,) in asked))
 
     async def agreed_tags(self, identity_id: int) -> dict[str, Any] | None:
         """The tags that both sides knew last, None when nobody asks about the key any more. Nobody else changes them

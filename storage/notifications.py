@@ -1,6 +1,6 @@
 """Waking up a drainer at once instead of asking again and again: PostgreSQL's LISTEN and NOTIFY."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -14,7 +14,18 @@ from storage.unit_of_work import UnitOfWork
 
 EVENTS_CHANNEL = "tandem_events"
 INBOX_CHANNEL = "tandem_inbox"
-LOOKUPS_CHANNEL = "tandem_lookups"
+_LOOKUPS_CHANNEL = "tandem_lookups"
+
+
+def lookups_channel(platform: str) -> str:
+    """The channel of those who ask a platform; those who ask others sleep on."""
+    return f"{_LOOKUPS_CHANNEL}_{platform}"
+
+
+async def wake_lookups(work: UnitOfWork, platforms: Iterable[str]) -> None:
+    """Wake whoever asks these platforms when the unit commits."""
+    for platform in sorted(set(platforms)):
+        await notify(work, lookups_channel(platform))
 
 
 async def notify(work: UnitOfWork, channel: str) -> None:
@@ -36,7 +47,7 @@ async def wait_for_notification(
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             driver: Any = (await connection.get_raw_connection()).driver_connection
             try:
-                await driver.execute(f"LISTEN {channel}")
+                await driver.execute(f'LISTEN "{channel}"')
                 found = await has_work()
                 if not found:
                     async for _ in driver.notifies(timeout=timeout_s, stop_after=1):
