@@ -44,6 +44,7 @@ TRIGGERS_WITHIN = timedelta(days=2)
 
 _PAYOUT_ENDED = frozenset({"tandem.payout.succeeded", "tandem.payout.failed"})
 
+
 class Tagging(Protocol):
     """Whoever computes what follows from records: tags, grades, stages."""
 
