@@ -17,7 +17,7 @@ from domain.catalog import CATALOG
 from domain.events import rfc3339
 from domain.money import major_from_minor
 from domain.problems import Problem, Text, ValidationProblem
-from runtime.application import connect_temporal
+from runtime.connections import connect_temporal
 from runtime.settings import Settings
 from services.customer_search import CustomerSearch, Wanted
 from services.erasure import ErasureService

@@ -10,7 +10,7 @@ from commands.listing import all_pages, show_rows
 from connectors.loading import load_connectors
 from domain.catalog import CATALOG
 from domain.problems import Text
-from runtime.application import connect_temporal
+from runtime.connections import connect_temporal
 from runtime.settings import Settings
 from services.pull_reports import PullReports
 from services.stream_readings import StreamReadings, Task

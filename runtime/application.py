@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Self
 
 from temporalio.client import Client, Interceptor
-from temporalio.service import GrpcCompression
 
 from connectors.http import Link
 from connectors.loading import load_connectors
@@ -15,15 +14,10 @@ from connectors.registry import ConnectorRegistry
 from connectors.subscribers import Subscribers
 from connectors.web.guard import HostGuard, WebSettings
 from domain.catalog import CATALOG
-from domain.dsl.definition import parse_definition
-from domain.dsl.library import LIBRARY
-from domain.dsl.program import Program
 from domain.privacy import Masking
-from runtime.keys import parse_keyring
-from runtime.payload_codecs import data_converter
+from runtime.connections import connect_temporal, open_database
 from runtime.settings import Settings
 from runtime.settlement_services import SettlementServices
-from runtime.temporal_client import temporal_client
 from services.access import Access
 from services.accounts import PlatformAccounts
 from services.audit import AuditTrail
@@ -81,15 +75,10 @@ from services.tag_book import StoredTags
 from services.tag_rules import RuleBook
 from services.tag_trials import TagTrials
 from services.tagging import Tagging
-from storage.definitions import Definitions
-from storage.encryption import Keyring
 from storage.engine import Database
-from storage.unit_of_work import UnitOfWork
 
 DELIVERY_TIMEOUT_S = 10.0
 LONGEST_ANSWER_BYTES = 64 * 1024
-CONNECTIONS = 10
-"""To the database, beside those of the lanes of the inbox, and of those who wait to ask a platform."""
 
 
 class Application(SettlementServices):
@@ -369,38 +358,3 @@ class Application(SettlementServices):
     @cached_property
     def reach(self) -> ReachService:
         return ReachService(self.database, self.settings.reach_policy)
-
-
-def open_database(settings: Settings, *, askers: int = 0) -> Database:
-    """The database of the settings, its personal data readable with their keys.
-
-    Temporal may give every lane of the inbox to one worker: each has a connection, and the others still have theirs.
-    So has each of the `askers`, one for each platform that can be asked: it keeps one for as long as it waits.
-    """
-    keys = settings.field_keys
-    keyring = Keyring(parse_keyring(keys.get_secret_value() if keys else ""))
-    return Database(settings.required_database_url(), keyring, pool_size=CONNECTIONS + settings.inbox_lanes + askers)
-
-
-async def connect_temporal(
-    settings: Settings, database: Database, interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
-) -> Client:
-    """A Temporal client that encrypts payloads and knows definitions by digest; raises as `temporal_client`."""
-
-    async def fetch(digest: str) -> Program | None:
-        async with UnitOfWork(database) as work:
-            text = await Definitions(work).text(digest)
-        if text is None:
-            return None
-        definition = parse_definition(text)
-        return Program(definition.flow, definition.data)
-
-    keys = settings.payload_keys
-    keyring = parse_keyring(keys.get_secret_value()) if keys else {}
-    return await temporal_client(
-        settings,
-        data_converter=data_converter(keyring, fetch, LIBRARY),
-        interceptors=interceptors,
-        grpc_compression=GrpcCompression.NONE,
-        lazy=lazy,
-    )

@@ -23,8 +23,8 @@ import httpx
 from sqlalchemy import text
 from temporalio.client import Client as TemporalClient
 
-from runtime.application import open_database
 from runtime.configuration import connected_settings
+from runtime.connections import open_database
 from runtime.settings import Settings
 from services.pull_schedules import PREFIX
 from storage.engine import Database

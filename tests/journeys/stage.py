@@ -19,8 +19,8 @@ from temporalio.client import Client as TemporalClient
 
 from connectors.standard_webhooks import new_secret, sign_message
 from domain.problems import UnavailableProblem
-from runtime.application import open_database
 from runtime.configuration import connected_settings
+from runtime.connections import open_database
 from services.pull_schedules import PREFIX
 from storage.engine import Database
 from storage.identities import IdentityRow

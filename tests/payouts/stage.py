@@ -12,8 +12,8 @@ import httpx
 import psycopg
 from psycopg.rows import tuple_row
 
-from runtime.application import open_database
 from runtime.configuration import connected_settings
+from runtime.connections import open_database
 from storage.engine import Database
 from tests.chaos.client import Answer, Client
 from tests.chaos.house import House, HouseProblem

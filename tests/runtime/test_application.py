@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from pydantic import SecretStr
 
 from connectors.lookups import can_be_asked
-from runtime.application import CONNECTIONS, Application, open_database
+from runtime.application import Application
+from runtime.connections import CONNECTIONS, open_database
 from runtime.settings import MOST_INBOX_LANES, Settings
 from storage.notifications import lookups_channel, wait_for_notification, wake_lookups
 from storage.unit_of_work import UnitOfWork

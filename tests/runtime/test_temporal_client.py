@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from domain.problems import ConfigurationProblem, ProblemError, UnavailableProblem
-from runtime.application import connect_temporal
 from runtime.child import ChildProcess
+from runtime.connections import connect_temporal
 from runtime.doctor.installation import check_temporal_tls
 from runtime.doctor.services import check_temporal
 from runtime.embedded import EmbeddedTemporal
