@@ -139,9 +139,15 @@ async def test_of_lists_in_what_a_run_was_told_only_those_that_name_another_cust
     theirs = {"form": form}, {"keys": [CONTACT, "vip-gold"], "name": "张三丰"}, {"keys": [PHONE, str(person.customer)]}
     named = (
         "13900139000", {"phone": 13900139000}, ["oOTHER1"], str(other), f"customer:{other}", "customer:generic/pos/7",
-        "key:buyer/generic/pos/7",
+        "key:buyer/generic/pos/7", JOINED, f"order:{JOINED}",
     )  # fmt: skip
     async with UnitOfWork(database) as work:
+        work.session.add(
+            OrderRow(
+                account_id="pinduoduo/mall", unit_path="/", recorded_at=NOW, version=1, detail_version=1,
+                order_id=JOINED, status="paid", created_at=NOW, told_at=NOW,
+            )
+        )  # fmt: skip
         work.session.add_all([a_run(f"theirs-{place}", input=given) for place, given in enumerate(theirs)])
         work.session.add_all(
             [a_run(f"shared-{place}", input={"told": [PHONE, each]}) for place, each in enumerate(named)]
