@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from connectors.registry import ConnectorRegistry
@@ -64,6 +64,11 @@ async def left_unreconciled(
             if period.start <= each.day <= last:
                 days[each.account] += 1
     return LeftUnreconciled(dict(sorted(days.items())), await Breaks(work).unsolved(period.start, period.end))
+
+
+async def with_new_breaks(work: UnitOfWork, left: LeftUnreconciled, period: SettlementPeriodRow) -> LeftUnreconciled:
+    """The same with the breaks as they stand by now: it may have taken a while until the period could be held."""
+    return replace(left, breaks=await Breaks(work).unsolved(period.start, period.end))
 
 
 def refuse_unreconciled(left: LeftUnreconciled, period: SettlementPeriodRow) -> None:

@@ -19,7 +19,7 @@ from domain.settlement.approvals import ApprovalPolicy
 from domain.settlement.scheme import Cycle
 from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
-from services.closing_unreconciled import left_unreconciled, refuse_unreconciled
+from services.closing_unreconciled import left_unreconciled, refuse_unreconciled, with_new_breaks
 from services.run_planning import RunPlanning
 from services.scheme_versions import authors_of, published_for
 from services.settlement_overlaps import refuse_paying_twice
@@ -244,6 +244,7 @@ class SettlementRunService:
                 )
             if booked is not None:
                 await self._refuse_changed_members(work, booked)
+            left = await with_new_breaks(work, left, period)
             if not unreconciled:
                 refuse_unreconciled(left, period)
             await SettlementPeriods(work).close(period.id, actor.login)

@@ -146,6 +146,22 @@ async def test_nobody_waits_for_looking_at_what_is_not_reconciled(
     assert looked == [True]
 
 
+async def test_what_opens_while_closing_waits_keeps_the_period_open(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agreed(office)
+    await books.settled()
+    await billed(office, FIRST)
+
+    async def looking(work: UnitOfWork, *args: Any, **more: Any) -> LeftUnreconciled:
+        unknown = moved(1, "E-unknown", 500, "in", FIRST - timedelta(days=3), kind="payment")
+        await billed(office, LAST, unknown)
+        return LeftUnreconciled({}, 0)
+
+    monkeypatch.setattr(settlement_runs, "left_unreconciled", looking)
+    assert (await refusal(books)).problem.as_dict()["unreconciled"] == {"days": 0, "breaks": 1}
+
+
 async def test_a_day_whose_bill_is_to_come_is_waited_for(office: Office, books: Books) -> None:
     await agreed(office)
     office.clock.now = OVER - timedelta(hours=4)
