@@ -157,7 +157,8 @@ _WAIT_AGAIN = """
     WHERE id IN (
         SELECT id FROM inbox
         WHERE platform = %(platform)b::text AND account = %(account)b::text AND dedupe_key = %(key)b::text
-            AND state = 'done' FOR UPDATE SKIP LOCKED
+            -- One that somebody put away, or replaced by a corrected one, says why: their word holds.
+            AND state = 'done' AND reason IS NULL FOR UPDATE SKIP LOCKED
     ) RETURNING id
 """
 _QUARANTINE = """

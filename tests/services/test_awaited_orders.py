@@ -36,6 +36,7 @@ from storage.encryption import Keyring
 from storage.engine import Database
 from storage.events import Events
 from storage.pulls import Streams
+from storage.quarantine import Quarantine, QuarantineFilter
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
@@ -254,6 +255,11 @@ async def test_an_answer_that_cannot_be_read_is_put_aside_once_however_often_it_
         assert (await shop.reading.drain(platform)).asked == 1
         aside.append((await shop.inbox.drain()).quarantined)
     assert aside == [1, 0, 0, 0]
+    async with UnitOfWork(shop.database) as work:
+        assert await Quarantine(work).put_away(QuarantineFilter(), 1, "no use") == 1
+    shop.ahead = timedelta(minutes=18)
+    assert (await shop.reading.drain(platform)).asked == 1
+    assert (await shop.inbox.drain()).quarantined == 0, "what a person put away stays so"
 
 
 @pytest.mark.parametrize("platform", ["douyin"])
