@@ -157,16 +157,20 @@ class _Acting:
         self.began = True
 
 
-def failure(problem: Problem) -> ApplicationError:
-    """The problem as Temporal understands it: whether to try again, and when."""
+def failure(problem: Problem, *, at_least_s: float = 0.0) -> ApplicationError:
+    """The problem as Temporal understands it: whether to try again, and when.
+
+    at_least_s: no sooner than that, where the problem tells a time at all.
+    """
     content = problem.as_dict()
-    pause = content.get("retry_after_s")
+    told = content.get("retry_after_s")
+    pause = max(float(told), at_least_s) if told else None
     return ApplicationError(
         problem.detail or problem.title or problem.type,
         content,
         type=problem.type,
         non_retryable=not _passes(problem),
-        next_retry_delay=timedelta(seconds=float(pause)) if pause else None,
+        next_retry_delay=timedelta(seconds=pause) if pause else None,
     )
 
 

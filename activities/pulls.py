@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.binding import failure
 from activities.drains import heart_beating, pause
 from domain.problems import ProblemError
+from services.inbox_room import InboxFullProblem
 from services.pulls import PullService
 from workflows import messages
 
@@ -14,6 +15,9 @@ _ASKED_AGAIN_AFTER_S = 1.0
 MOST_ASKING_AGAIN = 40
 """Streams that one worker asks again at once. Each keeps one of its hundred places meanwhile, which refunds, shipping
 and messages of the platform need too; what finds no place waits for its next stroke."""
+_ROOM_AGAIN_S, _ROOM_AGAIN_AT_MOST_S = 5.0, 60.0
+"""How much longer each try waits while the inbox is full: hundreds of shops would use up the queue's rate otherwise."""
+_AGAIN_S, _AGAIN_AT_MOST_S, _DOUBLINGS = 5.0, 300.0, 10
 _LONGEST_S = 120.0
 """After that a reading ends whatever the hour, well within the time that its activity has."""
 
@@ -36,8 +40,13 @@ class PullActivities:
                     pulled = await self._pulls.compare_on(pull.account_id, pull.stream)
                     return messages.PullProgress(pulled.records, pulled.missed, pulled.more)
                 return await self._read_on(pull)
+        except InboxFullProblem as full:
+            attempt = activity.info().attempt
+            raise failure(full.problem, at_least_s=min(attempt * _ROOM_AGAIN_S, _ROOM_AGAIN_AT_MOST_S)) from full
         except ProblemError as error:
-            raise failure(error.problem) from error
+            # However short a pause the platform asks for: one that throttles is asked less and less.
+            growing_s = _AGAIN_S * 2.0 ** min(activity.info().attempt - 1, _DOUBLINGS)
+            raise failure(error.problem, at_least_s=min(growing_s, _AGAIN_AT_MOST_S)) from error
 
     async def _read_on(self, pull: messages.StreamPull) -> messages.PullProgress:
         pulled = await self._pulls.pull(pull.account_id, pull.stream)

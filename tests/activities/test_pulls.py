@@ -1,13 +1,18 @@
 """A stream that tells in place of pushes is asked again each second until its next stroke is near; others are not."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import pulls as activities
 from activities.pulls import PullActivities
+from domain.problems import ProblemError, RateLimitProblem, Text
+from services.inbox_room import InboxFullProblem
 from services.pulls import Pulled, PullService
 from workflows.messages import StreamPull
 
@@ -85,3 +90,26 @@ async def test_only_so_many_at_once_keep_a_place_for_being_asked_again(monkeypat
         await first
         streams.asked, streams._asked_again = 0, 2
         assert (await ActivityEnvironment().run(served.pull, PULL)).records == 3, "the place is free again"
+
+
+@pytest.mark.parametrize(
+    ("problem", "attempt", "pause_s"),
+    [
+        (RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1), 1, 5),
+        (RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1), 4, 40),
+        (RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1), 700, 300),
+        (RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=900), 2, 900),
+        (InboxFullProblem(Text("满", "full"), retryable=True, retry_after_s=7), 1, 7),
+        (InboxFullProblem(Text("满", "full"), retryable=True, retry_after_s=7), 500, 60),
+    ],
+)
+async def test_what_throttles_is_asked_less_and_less(problem: ProblemError, attempt: int, pause_s: float) -> None:
+    class Throttled(Streams):
+        async def pull(self, account_id: str, stream: str) -> Pulled:
+            raise problem
+
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt)
+    with pytest.raises(ApplicationError) as failed:
+        await environment.run(PullActivities(cast(PullService, Throttled(0))).pull, PULL)
+    assert failed.value.next_retry_delay == timedelta(seconds=pause_s)
