@@ -50,8 +50,10 @@ def order_event(order: OrderOutput, record: Verified, account: Account, *, field
     return tell_order(data, record, account)
 
 
-def refund_event(refund: RefundOutput, record: Verified, account: Account, *, field: str) -> Event:
-    """The event of a whole refund."""
+def refund_event(
+    refund: RefundOutput, record: Verified, account: Account, *, field: str, is_exchange: bool = False
+) -> Event:
+    """The event of a whole refund. is_exchange: see `connectors.telling.tell_refund`."""
     data = RefundData(
         **refund.model_dump(exclude=_NOT_IN_REFUND_EVENTS),
         platform=account.platform,
@@ -59,7 +61,7 @@ def refund_event(refund: RefundOutput, record: Verified, account: Account, *, fi
         version=refund_version(refund.status, refund.updated_at, full=True),
         occurred_at=not_from_the_future(refund.updated_at, record.received_at, field),
     )
-    return tell_refund(data, record, account)
+    return tell_refund(data, record, account, is_exchange=is_exchange)
 
 
 def changed_at(told: datetime | None, record: Verified, field: str) -> datetime:
@@ -85,9 +87,15 @@ def dated_order_event(
 
 
 def dated_refund_event(
-    refund: RefundOutput, record: Verified, account: Account, *, field: str, buyer: Buyer | None = None
+    refund: RefundOutput,
+    record: Verified,
+    account: Account,
+    *,
+    field: str,
+    buyer: Buyer | None = None,
+    is_exchange: bool = False,
 ) -> Event:
-    """The event of a whole refund whose newness is its time."""
+    """The event of a whole refund whose newness is its time. is_exchange: see `connectors.telling.tell_refund`."""
     happened = changed_at(refund.updated_at, record, field)
     data = RefundData(
         **refund.model_dump(exclude=_NOT_IN_REFUND_EVENTS),
@@ -97,4 +105,4 @@ def dated_refund_event(
         occurred_at=happened,
         buyer=buyer or Buyer(),
     )
-    return tell_refund(data, record, account)
+    return tell_refund(data, record, account, is_exchange=is_exchange)

@@ -86,9 +86,14 @@ def tell_order(data: OrderData, record: Verified, account: Account, *, step: str
     return tell(f"order.{name}", f"order:{data.order_id}", data, record, account, keys=keys, parts=parts)
 
 
-def tell_refund(data: RefundData, record: Verified, account: Account, *, step: str | None = None) -> Event:
-    """The event of a refund, named by its status unless `step` names it."""
-    name = step or REFUND_EVENTS.get(data.status, UPDATED)
+def tell_refund(
+    data: RefundData, record: Verified, account: Account, *, step: str | None = None, is_exchange: bool = False
+) -> Event:
+    """The event of a refund, named by its status unless `step` names it.
+
+    An exchange is closed as a refund, yet it may become one: it is told as a change, since the end is told only once.
+    """
+    name = UPDATED if is_exchange else step or REFUND_EVENTS.get(data.status, UPDATED)
     parts = (str(data.version),) if name == UPDATED else ()
     keys = (f"order:{data.order_id}",)
     return tell(f"refund.{name}", f"refund:{data.refund_id}", data, record, account, keys=keys, parts=parts)

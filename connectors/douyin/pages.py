@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from connectors.accounts import Account
 from connectors.douyin.gateway import DouyinGateway
-from connectors.douyin.records import read_order, read_refund
+from connectors.douyin.records import is_exchange, read_order, read_refund
 from connectors.listed_rows import row_payload
 from connectors.page_windows import Window, WindowedReader
 from connectors.payloads import parse_json_object
@@ -145,7 +145,9 @@ def _parcels(
 
 
 def _refund_events(item: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:
-    yield dated_refund_event(read_refund(item), record, account, field="update_time")
+    refund = read_refund(item)
+    exchange = is_exchange(mapping(item.get("aftersale_info"), "aftersale_info"))
+    yield dated_refund_event(refund, record, account, field="update_time", is_exchange=exchange)
 
 
 _LISTS: Mapping[str, _List] = {

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from connectors.accounts import Account
-from connectors.douyin.records import ORDER_STATUSES, is_refund, refund_status, returns_goods
+from connectors.douyin.records import ORDER_STATUSES, asks_no_money, is_exchange, refund_status, returns_goods
 from connectors.douyin.settings import DouyinSettings
 from connectors.listed_rows import row_payload
 from connectors.payloads import parse_json, parse_json_object
@@ -188,7 +188,8 @@ def _refund_event(step: _RefundTag, data: Mapping[str, Any], record: Verified, a
         returns_goods=returns_goods(data.get("aftersale_type")),
         line_ids=(line,) if line else (),
     )
-    return tell_refund(refund, record, account, step=step.event if is_refund(data) else None)
+    named = None if asks_no_money(data) else step.event
+    return tell_refund(refund, record, account, step=named, is_exchange=is_exchange(data, step.status))
 
 
 def _parcel_events(data: Mapping[str, Any], record: Verified, account: Account) -> Iterator[Event]:

@@ -34,7 +34,10 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "22": "closed",
     "39": "closed",
 }
+# Exchanged, under way or over: no money goes back, so as a refund it is closed [S].
+_EXCHANGES: Mapping[str, RefundStatus] = {"3": "closed", "8": "closed", "13": "closed", "14": "closed"}
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    **_EXCHANGES,
     "6": "requested",
     "7": "awaiting_return",
     "11": "returned",
@@ -42,11 +45,7 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "27": "refused",
     "28": "closed",
     "29": "return_refused",
-    # Exchanged, under way or over; cancelled by the system [S].
-    "3": "closed",
-    "8": "closed",
-    "13": "closed",
-    "14": "closed",
+    # Cancelled by the system [S].
     "51": "closed",
     # Begun, over: these leave open where the refund stands [S].
     "0": "unknown",
@@ -128,12 +127,20 @@ def read_refund(item: Mapping[str, Any]) -> RefundOutput:
 def refund_status(said: Mapping[str, Any], unsaid: RefundStatus) -> RefundStatus:
     """Where a refund stands, `unsaid` where no state is given; an exchange or a repair is closed as a refund."""
     status = state_of(REFUND_STATUSES, said, "aftersale_status", unsaid)
-    return status if is_refund(said) else "closed"
+    return "closed" if is_exchange(said, unsaid) else status
 
 
-def is_refund(said: Mapping[str, Any]) -> bool:
-    """Whether money is asked for at all."""
-    return str(said.get("aftersale_type")) not in _NO_REFUNDS
+def is_exchange(said: Mapping[str, Any], unsaid: RefundStatus = "unknown") -> bool:
+    """Whether something else than money is asked for. What was withdrawn is closed like any refund."""
+    state = optional_text(said, "aftersale_status") or ""
+    if state in _EXCHANGES:
+        return True
+    return asks_no_money(said) and REFUND_STATUSES.get(state, unsaid) != "closed"
+
+
+def asks_no_money(said: Mapping[str, Any]) -> bool:
+    """Whether it is of a kind that is never paid."""
+    return str(said.get("aftersale_type")) in _NO_REFUNDS
 
 
 def returns_goods(kind: Any) -> bool | None:

@@ -11,7 +11,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.channel import message_of
-from connectors.pinduoduo.records import read_listed_refund, read_order
+from connectors.pinduoduo.records import is_exchange, read_listed_refund, read_order
 from connectors.reading import anomaly, not_from_the_future, optional_fen, text, whole_number
 from connectors.shop_records import order_event, order_version, refund_event, refund_version
 from connectors.telling import tell_order, tell_refund
@@ -45,9 +45,9 @@ def record_events(record: Verified, account: Account) -> list[Event]:
     if record.kind == ORDER_KIND:
         return [order_event(read_order(parse_json_object(record.payload)), record, account, field="updated_at")]
     if record.kind == REFUND_KIND:
-        return [
-            refund_event(read_listed_refund(parse_json_object(record.payload)), record, account, field="updated_time")
-        ]
+        row = parse_json_object(record.payload)
+        refund = read_listed_refund(row)
+        return [refund_event(refund, record, account, field="updated_time", is_exchange=is_exchange(row))]
     if record.kind not in ORDER_TOPICS and record.kind not in REFUND_TOPICS:
         return []
     content, sent_at = message_of(record.payload)

@@ -35,8 +35,23 @@ _GROUP_OPEN, _GROUP_FAILED = 0, 2
 _REFUNDED = 4
 _WAITS_FOR_THE_SHOP = "3"
 """Goods and money are asked for."""
+# Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
+_EXCHANGES: Mapping[str, RefundStatus] = {
+    "14": "closed",
+    "15": "closed",
+    "16": "closed",
+    "17": "closed",
+    "18": "closed",
+    "21": "closed",
+    "22": "closed",
+    "24": "closed",
+    "25": "closed",
+    "27": "closed",
+    "32": "closed",
+}
 # The list of `after_sales_status` as the interfaces document it [S].
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    **_EXCHANGES,
     # Nobody asks for anything.
     "0": "closed",
     "2": "requested",
@@ -53,18 +68,6 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "11": "closed",
     "12": "closed",
     "13": "closed",
-    # Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
-    "14": "closed",
-    "15": "closed",
-    "16": "closed",
-    "17": "closed",
-    "18": "closed",
-    "21": "closed",
-    "22": "closed",
-    "24": "closed",
-    "25": "closed",
-    "27": "closed",
-    "32": "closed",
     # Agreed: paid once the buyer refused the parcel (31), or the shop called it back (33).
     "31": "awaiting_return",
     "33": "awaiting_return",
@@ -113,6 +116,11 @@ def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
         created_at=china_time(row, "created_time"),
         updated_at=china_time(row, "updated_time"),
     )
+
+
+def is_exchange(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the increments asks for something else than money."""
+    return optional_text(row, "after_sales_status") in _EXCHANGES
 
 
 def read_refund(found: Mapping[str, Any]) -> RefundOutput:

@@ -22,7 +22,7 @@ from connectors.reading import (
     whole_number,
 )
 from connectors.shop_records import moment_version, order_event, order_version, refund_event, refund_version
-from connectors.taobao.records import read_buyer, read_refund, read_trade
+from connectors.taobao.records import is_exchange, read_buyer, read_refund, read_trade
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund
 from connectors.webhooks import Verified
 from domain.canonical import (
@@ -91,7 +91,8 @@ def record_events(record: Verified, account: Account) -> list[Event]:
         return [order_event(read_trade(trade), record, account, field="modified")]
     if record.kind == REFUND_KIND or REFUND_KIND in body:
         refund = mapping(body.get(REFUND_KIND), REFUND_KIND)
-        return [refund_event(read_refund(refund), record, account, field="modified")]
+        whole = read_refund(refund)
+        return [refund_event(whole, record, account, field="modified", is_exchange=is_exchange(refund))]
     content = mapping(body.get("content"), "content")
     happened = not_from_the_future(china_time(body, "pub_time"), record.received_at, "pub_time")
     origin = {"platform": account.platform, "account": account.slug, "occurred_at": happened}

@@ -44,7 +44,16 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "TRADE_CLOSED": "closed",
     "TRADE_CLOSED_BY_TAOBAO": "closed",
 }
+# Exchanged or sent once more: no money goes back, so as a refund it is closed. The platform's spelling [S].
+_EXCHANGES: Mapping[str, RefundStatus] = {
+    "WAIT_BUYER_CONFIRM_REDO_SEND_GOODS": "closed",
+    "WAIT_SELLER_CONSIGN_GOODS": "closed",
+    "WAIT_SELLER_CONSIGN_GOOGDS": "closed",
+    "EXCHANGE_WAIT_BUYER_CONFIRM_GOODS": "closed",
+    "WAIT_BUYER_CONFIRM_EXCHANGE_SELLER_SEND_GOODS": "closed",
+}
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    **_EXCHANGES,
     "WAIT_SELLER_AGREE": "requested",
     "WAIT_BUYER_RETURN_GOODS": "awaiting_return",
     "WAIT_SELLER_CONFIRM_GOODS": "returned",
@@ -52,12 +61,6 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "CLOSED": "closed",
     "SUCCESS": "refunded",
     "WAIT_SELLER_CONFIRM_RETURN_ADDRESS": "awaiting_return",
-    # Exchanged or sent once more: no money goes back, so as a refund it is closed. The platform's spelling [S].
-    "WAIT_BUYER_CONFIRM_REDO_SEND_GOODS": "closed",
-    "WAIT_SELLER_CONSIGN_GOODS": "closed",
-    "WAIT_SELLER_CONSIGN_GOOGDS": "closed",
-    "EXCHANGE_WAIT_BUYER_CONFIRM_GOODS": "closed",
-    "WAIT_BUYER_CONFIRM_EXCHANGE_SELLER_SEND_GOODS": "closed",
     # An exchange becomes a refund, postage is disputed: how the refund stands, these do not say [S].
     "EXCHANGE_TRANSFORM_TO_REFUND": "unknown",
     "POST_FEE_DISPUTE_WAIT_ACTIVATE": "unknown",
@@ -110,6 +113,11 @@ def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
         created_at=china_time(refund, "created"),
         updated_at=china_time(refund, "modified"),
     )
+
+
+def is_exchange(refund: Mapping[str, Any]) -> bool:
+    """Whether goods go to the buyer once more, and no money."""
+    return optional_text(refund, "status") in _EXCHANGES
 
 
 def read_buyer(source: Mapping[str, Any]) -> Buyer:

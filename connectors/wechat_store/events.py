@@ -15,7 +15,7 @@ from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
 from connectors.wechat.callbacks import created_at, read_fields
 from connectors.wechat_store.coupons import COUPON_STEPS, coupon_event
-from connectors.wechat_store.records import REFUND_STATUSES, read_order, read_refund
+from connectors.wechat_store.records import REFUND_STATUSES, is_exchange, read_order, read_refund
 from connectors.wechat_store.running_low import RUNNING_LOW, running_low_event
 from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, ShipmentData
 from domain.catalog.shop_calls import OrderOutput
@@ -130,7 +130,7 @@ def _refund_step(fields: Mapping[str, str], record: Verified, account: Account) 
         order_id=text(fields, f"{inner}.order_id"),
         status=status,
     )
-    return tell_refund(data, record, account)
+    return tell_refund(data, record, account, is_exchange=is_exchange({"status": fields.get(f"{inner}.status")}))
 
 
 _REFUND_PARENTS = ("finder_shop_aftersale_status_update", "aftersale_info")
@@ -138,7 +138,9 @@ _REFUND_PARENTS = ("finder_shop_aftersale_status_update", "aftersale_info")
 
 def _listed_refund(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
     buyer = Buyer(openid=optional_text(row, "openid", limit=64), unionid=optional_text(row, "unionid", limit=64))
-    return dated_refund_event(read_refund(row), record, account, field="update_time", buyer=buyer)
+    return dated_refund_event(
+        read_refund(row), record, account, field="update_time", buyer=buyer, is_exchange=is_exchange(row)
+    )
 
 
 def _moment(fields: Mapping[str, str], field: str | None, record: Verified) -> datetime | None:

@@ -31,7 +31,15 @@ ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "200": "closed",
     "250": "closed",
 }
+# Of exchanges and second parcels: no money goes back, so as a refund they are closed.
+_EXCHANGES: Mapping[str, RefundStatus] = {
+    "USER_WAIT_RECEIPT": "closed",
+    "MERCHANT_REJECT_EXCHANGE": "closed",
+    "MERCHANT_REJECT_RESHIP": "closed",
+    "MERCHANT_EXCHANGE_SUCCESS": "closed",
+}
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
+    **_EXCHANGES,
     "MERCHANT_PROCESSING": "requested",
     "USER_WAIT_CONFIRM": "requested",
     "USER_WAIT_CONFIRM_UPDATE": "requested",
@@ -47,11 +55,6 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "RETURN_CLOSED": "closed",
     "MERCHANT_FAIL": "closed",
     "MERCHANT_REFUND_RETRY_FAIL": "closed",
-    # Of exchanges and second parcels: no money goes back, so as a refund they are closed.
-    "USER_WAIT_RECEIPT": "closed",
-    "MERCHANT_REJECT_EXCHANGE": "closed",
-    "MERCHANT_REJECT_RESHIP": "closed",
-    "MERCHANT_EXCHANGE_SUCCESS": "closed",
     # Somebody is late or steps in, or a payment is on its way: where the refund stands, these leave as it was.
     "MERCHANT_OVERDUE_REFUND": "unknown",
     "PLATFORM_REFUNDING": "unknown",
@@ -110,7 +113,7 @@ def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(refund, "after_sale_order_id"),
         order_id=text(refund, "order_id"),
-        status="closed" if str(refund.get("type")) in _NO_REFUNDS else status,
+        status="closed" if is_exchange(refund) else status,
         amount_minor=optional_minor(money, "amount"),
         reason=optional_text(optional_mapping(refund.get("details")), "desc") or optional_text(refund, "reason_text"),
         returns_goods=_RETURNS_GOODS.get(str(refund.get("type"))),
@@ -119,6 +122,14 @@ def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
         created_at=unix_time(refund, "create_time"),
         updated_at=unix_time(refund, "update_time"),
     )
+
+
+def is_exchange(refund: Mapping[str, Any]) -> bool:
+    """Whether goods go to the buyer once more, and no money. One that was withdrawn is closed like any refund."""
+    status = optional_text(refund, "status") or ""
+    if status in _EXCHANGES:
+        return True
+    return str(refund.get("type")) in _NO_REFUNDS and REFUND_STATUSES.get(status) != "closed"
 
 
 def products_of(order: Mapping[str, Any]) -> list[dict[str, Any]]:

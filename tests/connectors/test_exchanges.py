@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,14 +11,17 @@ from connectors.accounts import Account
 from connectors.douyin import records as douyin
 from connectors.jd import records as jd
 from connectors.pinduoduo import records as pinduoduo
+from connectors.reading import CHINA
 from connectors.taobao import records as taobao
 from connectors.webhooks import Verified
+from connectors.wechat_store import events as wechat_store_events
 from connectors.wechat_store import records as wechat_store
 from connectors.youzan import records as youzan
 from domain.problems import ConflictProblem
 from simulator.platforms.youzan import render
 from tests.connectors.harness import Outside, connector, perform
 
+NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 Read = Callable[[Mapping[str, Any]], Any]
 DOUYIN = {"aftersale_id": "70", "related_id": "69", "aftersale_status": 6, "aftersale_type": 0}
 WECHAT = {"after_sale_order_id": "70", "order_id": "69", "status": "MERCHANT_PROCESSING", "type": "RETURN"}
@@ -62,7 +65,84 @@ def test_a_push_of_an_exchange_asks_nobody_for_money() -> None:
     record = Verified("200", payload, "key", datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
     (event,) = connector("douyin").to_events(record, Account("douyin", "shop", {"shop_id": 1}))
     assert isinstance(event.data, dict)
-    assert (event.type, event.data["status"]) == ("tandem.refund.closed", "closed")
+    assert (event.type, event.data["status"]) == ("tandem.refund.updated", "closed")
+
+
+def taobao_row(at: datetime, **change: Any) -> tuple[str, Any]:
+    return "refund", {"refund": {**TAOBAO, "modified": f"{at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}", **change}}
+
+
+def pinduoduo_row(at: datetime, **change: Any) -> tuple[str, Any]:
+    return "refund", {**PINDUODUO, "updated_time": f"{at.astimezone(CHINA):%Y-%m-%d %H:%M:%S}", **change}
+
+
+def wechat_row(at: datetime, **change: Any) -> tuple[str, Any]:
+    return wechat_store_events.REFUND, {**WECHAT, "update_time": int(at.timestamp()), **change}
+
+
+def douyin_push(at: datetime, tag: str = "201", **change: Any) -> tuple[str, Any]:
+    told = {"apply_time": int(at.timestamp()), "agree_time": int(at.timestamp()), "close_time": int(at.timestamp())}
+    data = {**DOUYIN, "p_id": "69", **told, **change}
+    return tag, [{"tag": tag, "msg_id": str(at), "data": data}]
+
+
+@pytest.mark.parametrize(
+    ("platform", "row", "steps"),
+    [
+        (
+            "taobao",
+            taobao_row,
+            [
+                {"status": "WAIT_SELLER_CONSIGN_GOODS"},
+                {"status": "EXCHANGE_TRANSFORM_TO_REFUND"},
+                {"status": "WAIT_SELLER_AGREE"},
+                {"status": "CLOSED"},
+            ],
+        ),
+        (
+            "pinduoduo",
+            pinduoduo_row,
+            [{"after_sales_status": 14}, {"after_sales_status": 15}, {}, {"after_sales_status": 11}],
+        ),
+        (
+            "wechat_store",
+            wechat_row,
+            [{"type": "EXCHANGE"}, {"type": "RESHIP"}, {}, {"status": "USER_CANCELED"}],
+        ),
+        (
+            "douyin",
+            douyin_push,
+            [
+                {"tag": "200", "aftersale_type": 3},
+                {"aftersale_type": 3, "aftersale_status": 7},
+                {"tag": "200"},
+                {"tag": "207", "aftersale_status": 28},
+            ],
+        ),
+    ],
+)
+def test_a_refund_that_was_an_exchange_is_told_to_be_withdrawn(
+    platform: str, row: Callable[..., tuple[str, Any]], steps: list[dict[str, Any]]
+) -> None:
+    account, told = Account(platform, "shop", {"shop_id": 1}), []
+    for minute, step in enumerate(steps):
+        kind, body = row(NOON + timedelta(minutes=minute), **step)
+        record = Verified(kind, json.dumps(body).encode(), "key", NOON + timedelta(hours=1))
+        told += connector(platform).to_events(record, account)
+    assert [event.type.removeprefix("tandem.refund.") for event in told] == ["updated", "updated", "created", "closed"]
+    # What has an id that was told before is told to nobody.
+    assert len({event.id for event in told}) == 4
+
+
+def test_an_exchange_that_is_withdrawn_is_told_once_pushed_or_listed() -> None:
+    account = Account("douyin", "shop", {"shop_id": 1})
+    kind, body = douyin_push(NOON, tag="207", aftersale_type=3, aftersale_status=28)
+    pushed = Verified(kind, json.dumps(body).encode(), "key", NOON)
+    item = {"aftersale_info": {**DOUYIN, "aftersale_type": 3, "aftersale_status": 28, "update_time": 1795399200}}
+    listed = Verified("afterSale.List", json.dumps(item).encode(), "key", NOON)
+    told = [event for record in (pushed, listed) for event in connector("douyin").to_events(record, account)]
+    assert [event.type for event in told] == ["tandem.refund.closed"] * 2
+    assert told[0].id == told[1].id
 
 
 @pytest.mark.parametrize(
