@@ -31,7 +31,7 @@ from connectors.reading import (
 from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from connectors.youzan.coupons import COUPON_KIND, coupon_events
 from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
-from connectors.youzan.records import ORDER_STATUSES, read_order, read_refund
+from connectors.youzan.records import ORDER_STATUSES, REFUND_STATUSES, is_exchange, read_order, read_refund
 from connectors.youzan.settings import YouzanSettings
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
 from domain.events import Event
@@ -163,6 +163,7 @@ def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) ->
 
 def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
     refund = read_refund(row)
+    exchange = is_exchange(row, state_of(REFUND_STATUSES, row, "status", "unknown"))
     data = RefundData(
         platform=account.platform,
         account=account.slug,
@@ -178,8 +179,8 @@ def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -
         returns_goods=refund.returns_goods,
         line_ids=(line,) if (line := optional_text(row, "oid", limit=64)) else (),
     )
-    name = f"refund.{_REFUND_CHANGES[refund.status]}"
-    return _event(name, f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
+    name = "updated" if exchange else _REFUND_CHANGES[refund.status]
+    return _event(f"refund.{name}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
 
 
 _ORDER_CHANGES: Mapping[OrderStatus, str] = {
@@ -205,6 +206,8 @@ _REFUND_CHANGES: Mapping[RefundStatus, str] = {
 def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verified, account: Account) -> Event:
     happened = not_from_the_future(china_time(message, "update_time"), record.received_at, "update_time")
     lines = optional_text(message, "oids", limit=2048) or ""
+    # Of an exchange, the platform pushes what it pushes of a refund: that it succeeded is no payment.
+    exchange = is_exchange(message, kind.status)
     data = RefundData(
         platform=account.platform,
         account=account.slug,
@@ -212,15 +215,14 @@ def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verifie
         occurred_at=happened,
         refund_id=text(message, "refund_id"),
         order_id=text(message, "tid"),
-        status=kind.status,
+        status="closed" if exchange else kind.status,
         amount_minor=optional_fen(message, "refunded_fee"),
         reason=optional_text(message, "refund_reason_desc"),
         returns_goods=_RETURNS_GOODS.get(str(message.get("refund_type"))),
         line_ids=tuple(line for line in lines.split(",") if line),
     )
-    return _event(
-        f"refund.{kind.event}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account
-    )
+    name = "updated" if exchange else kind.event
+    return _event(f"refund.{name}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
 
 
 def _order_event(

@@ -33,8 +33,13 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "CUSTOMER_SERVICE_IN": "unknown",
     "SELLER_RETURN_GOODS": "unknown",
 }
-_EXCHANGE = 3
-"""What the buyer wants, by `demand`: no money [S]."""
+# Goods for goods: what the buyer wants by `demand`, and kinds by `refund_type` [S]. That rows of lists tell the `type`
+# that lists are asked for is in no document at hand [U].
+_EXCHANGES: Mapping[str, frozenset[str]] = {
+    "demand": frozenset({"3"}),
+    "refund_type": frozenset({"EXCHANGE_GOODS"}),
+    "type": frozenset({"4", "5"}),
+}
 ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "TRADE_NO_CREATE_PAY": "unpaid",
     "WAIT_BUYER_PAY": "unpaid",
@@ -57,7 +62,7 @@ def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
     return GetRefundOutput(
         refund_id=text(data, "refund_id"),
         order_id=text(data, "tid"),
-        status="closed" if whole_number(data, "demand", 0) == _EXCHANGE else status,
+        status="closed" if is_exchange(data, status) else status,
         amount_minor=fen(data, "refund_fee"),
         reason=optional_text(data, "desc"),
         returns_goods=data.get("return_goods") is True,
@@ -66,6 +71,12 @@ def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
         created_at=china_time(data, "created"),
         updated_at=china_time(data, "modified"),
     )
+
+
+def is_exchange(data: Mapping[str, Any], status: RefundStatus) -> bool:
+    """Whether goods go to the buyer once more, and no money; withdrawn, it is closed like any refund. data: of a
+    refund, of a row or of a push. status: what the platform says of it."""
+    return status != "closed" and any(str(data.get(field)) in kinds for field, kinds in _EXCHANGES.items())
 
 
 def read_parcel(data: Mapping[str, Any]) -> ReturnParcel | None:

@@ -17,6 +17,8 @@ from connectors.webhooks import Verified
 from connectors.wechat_store import events as wechat_store_events
 from connectors.wechat_store import records as wechat_store
 from connectors.youzan import records as youzan
+from connectors.youzan.pulling import PULLED_REFUND
+from connectors.youzan.pushes import REFUND_KINDS
 from domain.problems import ConflictProblem
 from simulator.platforms.youzan import render
 from tests.connectors.harness import Outside, connector, perform
@@ -34,6 +36,7 @@ YOUZAN = {
     "version": 1,
     "demand": 2,
 }
+YOUZAN_KINDS: list[dict[str, Any]] = [{"demand": 3}, {"refund_type": "EXCHANGE_GOODS"}, {"type": 4}, {"type": "5"}]
 PINDUODUO = {"id": 70, "order_sn": "69", "after_sales_status": 2, "after_sales_type": 2, "refund_amount": "79.90"}
 
 
@@ -50,7 +53,7 @@ def at_douyin(row: Mapping[str, Any]) -> Any:
         (wechat_store.read_refund, WECHAT, {"status": "MERCHANT_EXCHANGE_SUCCESS"}),
         (wechat_store.read_refund, WECHAT, {"status": "MERCHANT_REJECT_EXCHANGE"}),
         (taobao.read_refund, TAOBAO, {"status": "WAIT_SELLER_CONSIGN_GOOGDS"}),
-        (youzan.read_refund, YOUZAN, {"demand": 3}),
+        *((youzan.read_refund, YOUZAN, kind) for kind in YOUZAN_KINDS),
         (pinduoduo.read_listed_refund, PINDUODUO, {"after_sales_status": 16}),
     ],
 )
@@ -143,6 +146,49 @@ def test_an_exchange_that_is_withdrawn_is_told_once_pushed_or_listed() -> None:
     told = [event for record in (pushed, listed) for event in connector("douyin").to_events(record, account)]
     assert [event.type for event in told] == ["tandem.refund.closed"] * 2
     assert told[0].id == told[1].id
+
+
+@pytest.mark.parametrize("exchange", YOUZAN_KINDS)
+def test_an_exchange_at_youzan_is_no_refund_whatever_its_pushes_say(exchange: dict[str, Any]) -> None:
+    told = {kind: youzan_push(kind, **exchange) for kind in REFUND_KINDS}
+    withdrawn = {kind for kind, step in REFUND_KINDS.items() if step.event == "closed"}
+    assert {kind for kind, told_as in told.items() if told_as == ("closed", "closed")} == withdrawn
+    assert {told[kind] for kind in told.keys() - withdrawn} == {("updated", "closed")}
+    assert youzan_push("trade_refund_RefundSuccess", refund_type="REFUND_ONLY") == ("succeeded", "refunded")
+
+
+@pytest.mark.parametrize("exchange", YOUZAN_KINDS)
+def test_an_exchange_in_youzans_list_is_no_refund(exchange: dict[str, Any]) -> None:
+    listed = [youzan_row(state, **exchange) for state in youzan.REFUND_STATUSES if state != "CLOSED"]
+    assert set(listed) == {("updated", "closed")}
+    assert (youzan_row("CLOSED", **exchange), youzan_row("SUCCESS")) == (
+        ("closed", "closed"),
+        ("succeeded", "refunded"),
+    )
+
+
+def youzan_push(kind: str, **change: Any) -> tuple[str, str]:
+    """What the push of a refund becomes: the event and the status."""
+    about = {
+        "refund_id": "70",
+        "tid": "69",
+        "refunded_fee": "79.90",
+        "version": 1,
+        "update_time": "2026-11-23 11:00:00",
+    }
+    return _read("youzan", kind, {"type": kind, "msg": {**about, **change}})
+
+
+def youzan_row(status: str, **change: Any) -> tuple[str, str]:
+    """What a row of the list of refunds becomes."""
+    return _read("youzan", PULLED_REFUND, {**YOUZAN, "modified": "2026-11-23 11:00:00", "status": status, **change})
+
+
+def _read(platform: str, kind: str, body: Any) -> tuple[str, str]:
+    record = Verified(kind, json.dumps(body).encode(), "key", NOON)
+    (event,) = connector(platform).to_events(record, Account(platform, "shop", {}))
+    assert isinstance(event.data, dict)
+    return event.type.removeprefix("tandem.refund."), event.data["status"]
 
 
 @pytest.mark.parametrize(
