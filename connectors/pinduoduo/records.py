@@ -103,16 +103,17 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 
 
 def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
-    """One row of the after-sale increments; its parcel is taken to be the one that comes back [U]."""
-    parcel = optional_text(row, "tracking_number", limit=64)
+    """One row of the after-sale increments.
+
+    Its `tracking_number` is the order's own parcel [S]: whether goods came back, only `read_refund` and pushes tell.
+    """
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
-        status=_refund_status(row, parcel),
+        status=_refund_status(row, None),
         amount_minor=fen(row, "refund_amount"),
         reason=optional_text(row, "after_sale_reason"),
         returns_goods=_LISTED_RETURNS.get(whole_number(row, "after_sales_type", -1)),
-        return_waybill=parcel,
         created_at=china_time(row, "created_time"),
         updated_at=china_time(row, "updated_time"),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.accounts import Account
+from connectors.pinduoduo.records import read_refund
 from connectors.webhooks import Verified
 from domain.problems import ConflictProblem
 from simulator.entities import RefundStatus
@@ -35,6 +36,12 @@ def listed(state: int, **more: Any) -> str:
     return str(event.data["status"])
 
 
+def alone(state: int, **more: Any) -> str:
+    """The status of an application that is read by itself."""
+    told = {"id": 1, "order_sn": ROW["order_sn"], "after_sales_type": 2, "refund_amount": 7990}
+    return read_refund({**told, "after_sales_status": state, **more}).status
+
+
 async def applied(world: Outside, **more: Any) -> dict[str, str]:
     return {"refund_id": (await world.sim.refund(shop=SHOP, **more))["id"]}
 
@@ -49,9 +56,14 @@ def test_an_exchange_and_a_repair_are_no_refund(state: int) -> None:
     assert listed(state, tracking_number="YT1") == "closed"
 
 
+def test_the_parcel_that_an_order_went_out_in_brings_no_goods_back() -> None:
+    assert listed(3, tracking_number="YT1") == "requested"
+    assert listed(6, tracking_number="YT1") == "refused"
+
+
 def test_an_application_that_waits_is_of_goods_on_their_way_back_once_there_is_a_parcel() -> None:
-    assert (listed(3), listed(3, tracking_number="YT1")) == ("requested", "returned")
-    assert (listed(6), listed(6, tracking_number="YT1")) == ("refused", "return_refused")
+    assert (alone(3), alone(3, express_no="YT1")) == ("requested", "returned")
+    assert (alone(6), alone(6, express_no="YT1")) == ("refused", "return_refused")
 
 
 @pytest.mark.parametrize(("state", "status"), [(14, "closed"), (31, "awaiting_return"), (33, "awaiting_return")])
@@ -70,11 +82,15 @@ async def test_no_money_goes_for_an_exchange_nor_before_a_refused_parcel_is_back
 async def test_a_refund_reads_the_same_by_itself_as_in_the_list(world: Outside, returns_goods: bool) -> None:
     refund = await applied(world, amount_minor=29900, returns_goods=returns_goods)
     read = await perform(await world.open("pinduoduo"), "pinduoduo.get_refund", **refund)
-    row = world.sim.app.state.world.refunds.get(refund["refund_id"])
+    outside = world.sim.app.state.world
+    row = outside.refunds.get(refund["refund_id"])
+    listing = render.listed_refund(row, outside.orders.get(row.tid))
     assert (read.returns_goods, read.amount_minor) == (returns_goods, 29900)
     assert (read.status, bool(read.return_waybill)) == (("returned", True) if returns_goods else ("requested", False))
-    record = Verified("refund", json.dumps(render.listed_refund(row)).encode(), "key", datetime.now(UTC))
+    record = Verified("refund", json.dumps(listing).encode(), "key", datetime.now(UTC))
     (event,) = connector("pinduoduo").to_events(record, ACCOUNT)
     assert isinstance(event.data, dict)
-    told = [event.data[name] for name in ("status", "amount_minor", "returns_goods", "reason")]
-    assert told == [read.status, read.amount_minor, read.returns_goods, read.reason]
+    told = [event.data[name] for name in ("amount_minor", "returns_goods", "reason")]
+    assert told == [read.amount_minor, read.returns_goods, read.reason]
+    # That the goods came back, the list does not tell, though the order's own parcel stands there.
+    assert (event.data["status"], bool(listing["tracking_number"])) == ("requested", True)

@@ -62,7 +62,8 @@ def refunds_increment(platform: Pinduoduo, call: Call) -> Json:
     _needs(call, "after_sales_status", "after_sales_type")
     start, end = _window(platform, call)
     found = call.world.refunds.between("modified", start, end, shop=call.shop.id)
-    return _listed(call, [render.listed_refund(row) for row in reversed(found)], "refund_list")
+    rows = [render.listed_refund(row, call.world.orders.get(row.tid)) for row in reversed(found)]
+    return _listed(call, rows, "refund_list")
 
 
 def refund_get(_platform: Pinduoduo, call: Call) -> Json:

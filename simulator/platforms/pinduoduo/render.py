@@ -76,8 +76,8 @@ def order(platform: PlatformBase, row: Order) -> Json:
     }
 
 
-def listed_refund(row: Refund) -> Json:
-    """An after-sale application as the increments show it."""
+def listed_refund(row: Refund, order: Order | None) -> Json:
+    """An after-sale application as the increments show it, with the parcel that the order went out in."""
     return {
         "id": int(row.id),
         "order_sn": row.tid,
@@ -85,7 +85,7 @@ def listed_refund(row: Refund) -> Json:
         "after_sales_status": REFUND_STATUSES[row.status],
         "refund_amount": str(_yuan(row.amount_minor)),
         "after_sale_reason": row.reason_text,
-        "tracking_number": row.waybill or "",
+        "tracking_number": (order and order.waybill) or "",
         "created_time": local(row.created_at),
         "updated_time": local(row.modified_at),
     }
