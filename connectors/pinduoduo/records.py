@@ -75,6 +75,9 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
 # `after_sales_type` counts from 2 in the increments, and from 1 in refund.information.get [S].
 _LISTED_RETURNS: Mapping[int, bool] = {2: False, 3: True}
 _TOLD_RETURNS: Mapping[int, bool] = {1: False, 2: True}
+# Exchanged or sent once more; by itself, 5 is a repair [S].
+_LISTED_EXCHANGES = frozenset({4, 5})
+_TOLD_EXCHANGES = frozenset({3, 4, 5})
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
@@ -110,7 +113,7 @@ def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
-        status=_refund_status(row, None),
+        status="closed" if is_exchange(row) else _refund_status(row, None),
         amount_minor=fen(row, "refund_amount"),
         reason=optional_text(row, "after_sale_reason"),
         returns_goods=_LISTED_RETURNS.get(whole_number(row, "after_sales_type", -1)),
@@ -120,8 +123,8 @@ def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
 
 
 def is_exchange(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the increments asks for something else than money."""
-    return optional_text(row, "after_sales_status") in _EXCHANGES
+    """Whether a row of the increments asks for something else than money. What was withdrawn is closed like any."""
+    return _is_of(_LISTED_EXCHANGES, row)
 
 
 def read_refund(found: Mapping[str, Any]) -> RefundOutput:
@@ -136,12 +139,20 @@ def read_refund(found: Mapping[str, Any]) -> RefundOutput:
     return RefundOutput(
         refund_id=text(found, "id"),
         order_id=text(found, "order_sn"),
-        status=_refund_status(found, parcel),
+        status="closed" if _is_of(_TOLD_EXCHANGES, found) else _refund_status(found, parcel),
         amount_minor=amount,
         reason=optional_text(found, "after_sales_reason"),
         returns_goods=_TOLD_RETURNS.get(whole_number(found, "after_sales_type", -1)),
         return_waybill=parcel,
     )
+
+
+def _is_of(kinds: frozenset[int], said: Mapping[str, Any]) -> bool:
+    """Whether goods or work are asked for, by the state or by the kind of an application that is not withdrawn."""
+    if optional_text(said, "after_sales_status") in _EXCHANGES:
+        return True
+    status = state_of(REFUND_STATUSES, said, "after_sales_status", "unknown")
+    return status != "closed" and whole_number(said, "after_sales_type", -1) in kinds
 
 
 def _refund_status(said: Mapping[str, Any], parcel: str | None) -> RefundStatus:

@@ -55,6 +55,7 @@ def at_douyin(row: Mapping[str, Any]) -> Any:
         (taobao.read_refund, TAOBAO, {"status": "WAIT_SELLER_CONSIGN_GOOGDS"}),
         *((youzan.read_refund, YOUZAN, kind) for kind in YOUZAN_KINDS),
         (pinduoduo.read_listed_refund, PINDUODUO, {"after_sales_status": 16}),
+        *((pinduoduo.read_listed_refund, PINDUODUO, {"after_sales_type": kind}) for kind in (4, 5)),
     ],
 )
 def test_an_exchange_is_over_as_a_refund(read: Read, refund: Mapping[str, Any], exchange: Mapping[str, Any]) -> None:
@@ -105,7 +106,7 @@ def douyin_push(at: datetime, tag: str = "201", **change: Any) -> tuple[str, Any
         (
             "pinduoduo",
             pinduoduo_row,
-            [{"after_sales_status": 14}, {"after_sales_status": 15}, {}, {"after_sales_status": 11}],
+            [{"after_sales_status": 14}, {"after_sales_type": 4}, {}, {"after_sales_status": 11}],
         ),
         (
             "wechat_store",

@@ -56,6 +56,12 @@ def test_an_exchange_and_a_repair_are_no_refund(state: int) -> None:
     assert listed(state, tracking_number="YT1") == "closed"
 
 
+@pytest.mark.parametrize("state", DOCUMENTED)
+def test_an_exchange_by_its_kind_is_no_refund_in_any_state(state: int) -> None:
+    assert {listed(state, after_sales_type=kind) for kind in (4, 5)} == {"closed"}
+    assert {alone(state, after_sales_type=kind, express_no="YT1") for kind in (3, 4, 5)} == {"closed"}
+
+
 def test_the_parcel_that_an_order_went_out_in_brings_no_goods_back() -> None:
     assert listed(3, tracking_number="YT1") == "requested"
     assert listed(6, tracking_number="YT1") == "refused"
