@@ -24,13 +24,13 @@ from domain.catalog.pinduoduo import DecryptReceiverOutput
 from domain.catalog.shop_calls import (
     OrderArguments,
     OrderOutput,
-    RefundOfShopArguments,
+    RefundOfOrderArguments,
     RefundOutput,
     SettledRefundOutput,
-    SettleRefundArguments,
+    SettleRefundOfOrderArguments,
     ShipOrderArguments,
     ShipOrderOutput,
-    TurnDownRefundArguments,
+    TurnDownRefundOfOrderArguments,
 )
 from domain.problems import NotFoundProblem, Text
 
@@ -59,9 +59,14 @@ class PinduoduoShop:
         """See `connectors.lookups.TellsWholeOrders`."""
         return asked_for(ORDER_KIND, order_id, await self._order(order_id), self.gateway.now())
 
-    async def get_refund(self, request: RefundOfShopArguments) -> RefundOutput:
-        """The after-sale application as it is now."""
+    async def get_refund(self, request: RefundOfOrderArguments) -> RefundOutput:
+        """The after-sale application as it is now.
+
+        Documents list the order's number as required [S]; whether one is found without it is not known [U].
+        """
         params = {"after_sales_id": request.refund_id}
+        if request.order_id is not None:
+            params["order_sn"] = request.order_id
         found = await self.gateway.call("pdd.refund.information.get", params, "refund_information_get_response")
         return read_refund(found)
 
@@ -108,7 +113,9 @@ class PinduoduoShop:
 
         return await ship_once(PLATFORM, request, lambda: self.get_order(request), send)
 
-    async def agree_refund(self, request: SettleRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+    async def agree_refund(
+        self, request: SettleRefundOfOrderArguments, *, key: str, resumed: bool
+    ) -> SettledRefundOutput:
         """Pay a refund back, once.
 
         Whether the platform pays or lets the goods come back follows from what kind of application it is [U], so one of
@@ -123,7 +130,9 @@ class PinduoduoShop:
             PLATFORM, lambda: self.get_refund(request), agree, request.amount_minor, also_agrees_to_returns=True
         )
 
-    async def refuse_refund(self, request: TurnDownRefundArguments, *, key: str, resumed: bool) -> SettledRefundOutput:
+    async def refuse_refund(
+        self, request: TurnDownRefundOfOrderArguments, *, key: str, resumed: bool
+    ) -> SettledRefundOutput:
         """Refuse a refund, once; the buyer reads the reason."""
 
         async def refuse(refund: RefundOutput) -> None:

@@ -70,6 +70,7 @@ PINDUODUO_CALLS = (
             "status": "returned",
             "amount_minor": 7990,
         },
+        by_order=True,
     ),
     PINDUODUO_DECRYPT_RECEIVER,
 )

@@ -114,6 +114,25 @@ class TurnDownRefundArguments(RefundOfShopArguments):
     )
 
 
+class RefundOfOrderArguments(RefundOfShopArguments):
+    """One refund of a shop whose platform asks for its order as well."""
+
+    order_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=LONGEST_ORDER_ID,
+        description="退款单的订单号，请填写：平台可能要求 · The refund's order; name it, the platform may insist",
+    )
+
+
+class SettleRefundOfOrderArguments(RefundOfOrderArguments, SettleRefundArguments):
+    """The refund to pay back, and its order."""
+
+
+class TurnDownRefundOfOrderArguments(RefundOfOrderArguments, TurnDownRefundArguments):
+    """The refund to refuse, and its order."""
+
+
 class SettledRefundOutput(Result):
     """The refund after the call; `already` when an earlier attempt or a colleague had done it."""
 
@@ -132,12 +151,18 @@ def shop_calls(
     refund: Mapping[str, Any],
     ships: bool = True,
     returns: bool = False,
+    by_order: bool = False,
 ) -> tuple[AnyCall, ...]:
     """What every shop platform is asked for: an order, a refund, shipping, settling.
 
     order, refund: examples of the two. ships: whether the shop tells the platform a parcel. returns: whether letting
-    goods come back is a step of its own.
+    goods come back is a step of its own. by_order: whether the platform asks for the order of a refund.
     """
+    one, settle, turn_down = (
+        (RefundOfOrderArguments, SettleRefundOfOrderArguments, TurnDownRefundOfOrderArguments)
+        if by_order
+        else (RefundOfShopArguments, SettleRefundArguments, TurnDownRefundArguments)
+    )
     of_refund = {"refund_id": refund["refund_id"], "amount_minor": refund["amount_minor"]}
     get_order: Call[OrderArguments, OrderOutput] = reading(
         f"{platform}.get_order", Text(f"读取{zh}订单", f"Read a {en} order"), OrderArguments, OrderOutput, order
@@ -145,7 +170,7 @@ def shop_calls(
     get_refund: Call[RefundOfShopArguments, RefundOutput] = reading(
         f"{platform}.get_refund",
         Text(f"读取{zh}退款单", f"Read a {en} refund"),
-        RefundOfShopArguments,
+        one,
         RefundOutput,
         refund,
     )
@@ -163,15 +188,11 @@ def shop_calls(
     agree_return = settling(
         "agree_return",
         Text(f"同意{zh}退货申请", f"Let the goods of a {en} refund come back"),
-        RefundOfShopArguments,
+        one,
         "awaiting_return",
     )
-    agree_refund = settling(
-        "agree_refund", Text(f"同意{zh}退款", f"Agree to a {en} refund"), SettleRefundArguments, "refunded"
-    )
-    refuse_refund = settling(
-        "refuse_refund", Text(f"拒绝{zh}退款", f"Refuse a {en} refund"), TurnDownRefundArguments, "refused"
-    )
+    agree_refund = settling("agree_refund", Text(f"同意{zh}退款", f"Agree to a {en} refund"), settle, "refunded")
+    refuse_refund = settling("refuse_refund", Text(f"拒绝{zh}退款", f"Refuse a {en} refund"), turn_down, "refused")
     shipping = (ship_order,) if ships else ()
     returning = (agree_return,) if returns else ()
     return (get_order, get_refund, *shipping, *returning, agree_refund, refuse_refund)

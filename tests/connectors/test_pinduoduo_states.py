@@ -9,7 +9,7 @@ import pytest
 from connectors.accounts import Account
 from connectors.pinduoduo.records import read_refund
 from connectors.webhooks import Verified
-from domain.problems import ConflictProblem
+from domain.problems import ConflictProblem, ProblemError
 from simulator.entities import RefundStatus
 from simulator.platforms.pinduoduo import render
 from tests.connectors.harness import Outside, connector, perform
@@ -82,6 +82,20 @@ async def test_no_money_goes_for_an_exchange_nor_before_a_refused_parcel_is_back
     with pytest.raises(ConflictProblem, match=status):
         await perform(client, "pinduoduo.agree_refund", **refund)
     assert await world.effects(kind="refund_agreed", **refund) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "more"), [("get_refund", {}), ("agree_refund", {}), ("refuse_refund", {"reason": "已发货"})]
+)
+async def test_a_refund_is_asked_for_with_its_order_where_that_is_named(
+    world: Outside, call: str, more: dict[str, str]
+) -> None:
+    client, made = await world.open("pinduoduo"), await world.sim.refund(shop=SHOP, returns_goods=False)
+    named = {"refund_id": made["id"], **more}
+    with pytest.raises(ProblemError, match="refund-not-exist"):
+        await perform(client, f"pinduoduo.{call}", **named, order_id="261123-000000000000009")
+    found = await perform(client, f"pinduoduo.{call}", **named, order_id=made["tid"], key="key-2")
+    assert found.refund_id == made["id"]
 
 
 @pytest.mark.parametrize("returns_goods", [True, False])

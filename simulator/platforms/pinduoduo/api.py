@@ -182,7 +182,7 @@ def _order(call: Call) -> Order:
 
 def _refund(call: Call) -> Refund:
     row = call.world.refunds.get(call.params.get("after_sales_id", ""))
-    if row is None or row.shop != call.shop.id:
+    if row is None or row.shop != call.shop.id or call.params.get("order_sn", row.tid) != row.tid:
         raise ApiError(50001, "业务服务错误", "refund-not-exist")
     return row
 
