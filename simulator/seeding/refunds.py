@@ -37,7 +37,7 @@ def seed_refund(world: World, pick: Random, order: Order, number: int) -> Order:
     reasons = REASONS_RETURN if back else REASONS_ONLY_MONEY
     code = pick.choice(sorted(reasons))
     refund_id = f"{asked.astimezone(CHINA):%Y%m%d%H%M%S}{5 * 10**9 + number:010d}"
-    on_its_way = returned is not None and status is RefundStatus.RETURNED
+    sent = returned if status in (RefundStatus.RETURNED, RefundStatus.RETURN_REFUSED) else None
     world.refunds.seed(
         Refund(
             id=refund_id,
@@ -53,7 +53,7 @@ def seed_refund(world: World, pick: Random, order: Order, number: int) -> Order:
             version=int(at.timestamp() * 1000),
             created_at=asked,
             modified_at=at,
-            waybill=_parcel(world, order, refund_id, number, at) if on_its_way else None,
+            waybill=_parcel(world, order, refund_id, number, sent) if sent is not None else None,
             agreed_at=agreed if back and agreed <= at else None,
             returned_at=returned if returned and returned <= at else None,
             succeeded_at=at if status is RefundStatus.REFUNDED else None,
