@@ -85,6 +85,29 @@ async def read_each(
     return {number: found[number] for number in numbers}
 
 
+async def completed_rows(
+    rows: Sequence[Any],
+    lacking: Callable[[Any], str | None],
+    read: Callable[[str], Awaitable[Row]],
+    *,
+    at_once: int,
+    else_known: bool = False,
+) -> list[Any]:
+    """The rows of a list, those that lack something with the members that `read` gives.
+
+    lacking: the number to ask by, None for a row that says enough. else_known: as of `read_each`; what is not read
+    stays as the list has it. Raises as `read_each`.
+    """
+    numbers = [lacking(row) for row in rows]
+    asked = [each for each in numbers if each is not None]
+    found = await read_each(asked, read, at_once=at_once, else_known=else_known)
+    whole = []
+    for row, number in zip(rows, numbers, strict=True):
+        told = found[number] if number is not None else None
+        whole.append({**row, **told} if isinstance(told, Mapping) else row)
+    return whole
+
+
 def may_be_read_later(found: Found) -> bool:
     """Whether a thing was asked about in a bad moment of the platform."""
     return isinstance(found, ProblemError) and found.problem.as_dict().get("retryable") is True

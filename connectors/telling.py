@@ -91,10 +91,11 @@ def tell_refund(
 ) -> Event:
     """The event of a refund, named by its status unless `step` names it.
 
-    An exchange is closed as a refund, yet it may become one: it is told as a change, since the end is told only once.
+    An exchange is closed as a refund, and nobody waits for it any longer, yet it may become one: each telling has an id
+    of its own, so that the end of that refund is told as well.
     """
-    name = UPDATED if is_exchange else step or REFUND_EVENTS.get(data.status, UPDATED)
-    parts = (str(data.version),) if name == UPDATED else ()
+    name = "closed" if is_exchange else step or REFUND_EVENTS.get(data.status, UPDATED)
+    parts = (str(data.version),) if is_exchange or name == UPDATED else ()
     keys = (f"order:{data.order_id}",)
     return tell(f"refund.{name}", f"refund:{data.refund_id}", data, record, account, keys=keys, parts=parts)
 

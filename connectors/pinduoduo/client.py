@@ -15,6 +15,7 @@ from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS, PinduoduoReader
 from connectors.pinduoduo.records import read_delivery, read_order, read_refund
+from connectors.pinduoduo.refunds import refund_information
 from connectors.pulling import Cursor, PulledPage, stream_named
 from connectors.reading import mapping, optional_mapping, optional_text
 from connectors.shop_effects import pay_back_once, refuse_once, ship_once
@@ -60,15 +61,8 @@ class PinduoduoShop:
         return asked_for(ORDER_KIND, order_id, await self._order(order_id), self.gateway.now())
 
     async def get_refund(self, request: RefundOfOrderArguments) -> RefundOutput:
-        """The after-sale application as it is now.
-
-        Documents list the order's number as required [S]; whether one is found without it is not known [U].
-        """
-        params = {"after_sales_id": request.refund_id}
-        if request.order_id is not None:
-            params["order_sn"] = request.order_id
-        found = await self.gateway.call("pdd.refund.information.get", params, "refund_information_get_response")
-        return read_refund(found)
+        """The after-sale application as it is now."""
+        return read_refund(await refund_information(self.gateway, request.refund_id, request.order_id))
 
     async def decrypt_receiver(self, request: OrderArguments) -> DecryptReceiverOutput:
         """Who the order goes to, in clear; costs one of the day's decryptions.

@@ -11,7 +11,7 @@ from typing import Any
 from connectors.accounts import Account
 from connectors.payloads import parse_json_object
 from connectors.pinduoduo.channel import message_of
-from connectors.pinduoduo.records import is_exchange, read_listed_refund, read_order
+from connectors.pinduoduo.records import TOLD_EXCHANGES, is_exchange, read_listed_refund, read_order
 from connectors.reading import anomaly, not_from_the_future, optional_fen, text, whole_number
 from connectors.shop_records import order_event, order_version, refund_event, refund_version
 from connectors.telling import tell_order, tell_refund
@@ -29,13 +29,14 @@ ORDER_TOPICS: Mapping[str, OrderStatus] = {
 }
 # What was agreed to, the money or the return of the goods, is said by `bill_type` alone.
 AGREED = "pdd_refund_RefundAgreeAgreement"
+_CLOSED = "pdd_refund_RefundClosed"
 REFUND_TOPICS: Mapping[str, RefundStatus] = {
     "pdd_refund_RefundCreated": "requested",
     AGREED: "unknown",
     "pdd_refund_RefundBuyerReturnGoods": "returned",
-    "pdd_refund_RefundClosed": "closed",
+    _CLOSED: "closed",
 }
-# `bill_type` of a refund message: 1 money only, 2 goods come back first [U].
+# `bill_type` of a refund message: 1 money only, 2 goods come back first; others as refund.information.get counts [U].
 _RETURNS_GOODS: Mapping[int, bool] = {1: False, 2: True}
 _LAST_SECOND = 4_102_444_800
 
@@ -54,7 +55,13 @@ def record_events(record: Verified, account: Account) -> list[Event]:
     happened = not_from_the_future(sent_at, record.received_at, "time")
     if record.kind in ORDER_TOPICS:
         return [tell_order(_short_order(record, content, account, happened), record, account)]
-    return [tell_refund(_short_refund(record, content, account, happened), record, account)]
+    short = _short_refund(record, content, account, happened)
+    return [tell_refund(short, record, account, is_exchange=_is_exchange(record, content))]
+
+
+def _is_exchange(record: Verified, content: Mapping[str, Any]) -> bool:
+    """What was withdrawn is closed like any."""
+    return record.kind != _CLOSED and whole_number(content, "bill_type", 0) in TOLD_EXCHANGES
 
 
 def _short_order(
@@ -77,7 +84,9 @@ def _short_refund(
 ) -> RefundData:
     status = REFUND_TOPICS[record.kind]
     returns = _RETURNS_GOODS.get(whole_number(content, "bill_type", 0))
-    if record.kind == AGREED and returns is not None:
+    if _is_exchange(record, content):
+        status = "closed"
+    elif record.kind == AGREED and returns is not None:
         status = "awaiting_return" if returns else "refunded"
     modified = not_from_the_future(_modified(content), record.received_at, "modified")
     return RefundData(

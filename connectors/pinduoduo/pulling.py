@@ -12,8 +12,11 @@ from connectors.listed_rows import listed_record, listed_rows
 from connectors.page_windows import Window, WindowedReader
 from connectors.pinduoduo.gateway import PLATFORM, PinduoduoGateway
 from connectors.pinduoduo.messages import ORDER_KIND, REFUND_KIND
+from connectors.pinduoduo.records import PARCEL_BACK, lacks_parcel
+from connectors.pinduoduo.refunds import refund_information
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import whole_number
+from connectors.single_reads import completed_rows
 from connectors.webhooks import Verified
 
 _REACHES_BACK = timedelta(days=90) - timedelta(hours=1)
@@ -25,6 +28,7 @@ REFUNDS = Stream("refunds", reaches_back=_REACHES_BACK, lag=_LAG)
 _WIDEST = timedelta(minutes=30)
 _SETTLES = timedelta(minutes=3)
 _PAGE_SIZE = 100
+_AT_ONCE = 4
 
 
 class _Increment(NamedTuple):
@@ -58,7 +62,7 @@ _INCREMENTS = {
         "refund_list",
         REFUND_KIND,
         "id",
-        ("after_sales_status",),
+        ("after_sales_status", PARCEL_BACK),
         "updated_time",
         # 1: all of them.
         {"after_sales_status": "1", "after_sales_type": "1"},
@@ -79,18 +83,30 @@ class PinduoduoReader:
 
         async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
             found = await self._ask(increment, window, page=1, use_has_next=False)
-            return whole_number(found, "total_count"), records(found)
+            total = whole_number(found, "total_count")
+            return total, await records(found) if total <= _PAGE_SIZE else ()
 
         async def read(window: Window, page: int) -> Sequence[Verified]:
-            return records(await self._ask(increment, window, page=page, use_has_next=True))
+            return await records(await self._ask(increment, window, page=page, use_has_next=True))
 
-        def records(found: Mapping[str, Any]) -> Sequence[Verified]:
+        async def records(found: Mapping[str, Any]) -> Sequence[Verified]:
             now = self._gateway.now()
             told_apart_by = (increment.number, *increment.status, increment.changed)
             rows = listed_rows(found, increment.rows, PLATFORM)
+            if known is REFUNDS:
+                rows = await self._with_parcels(rows)
             return [listed_record(increment.record, row, told_apart_by, now) for row in rows]
 
         return await WindowedReader(known, _WIDEST, _PAGE_SIZE, _SETTLES).pull(cursor, until, first_page, read)
+
+    async def _with_parcels(self, rows: Sequence[Any]) -> list[Any]:
+        orders = {number: str(row["order_sn"]) for row in rows if (number := lacks_parcel(row))}
+
+        async def read(number: str) -> Mapping[str, Any]:
+            found = await refund_information(self._gateway, number, orders[number])
+            return {PARCEL_BACK: found.get(PARCEL_BACK)}
+
+        return await completed_rows(rows, lacks_parcel, read, at_once=_AT_ONCE, else_known=True)
 
     async def _ask(self, increment: _Increment, window: Window, *, page: int, use_has_next: bool) -> Mapping[str, Any]:
         params = {

@@ -13,6 +13,7 @@ from connectors.reading import (
     merchant_code,
     objects,
     optional_fen,
+    optional_mapping,
     optional_text,
     pieces,
     state_of,
@@ -33,8 +34,10 @@ COUPONS_FIELD = "promotion_detail_list"
 ORDER_STATUSES: Mapping[str, OrderStatus] = {"1": "paid", "2": "shipped", "3": "completed"}
 _GROUP_OPEN, _GROUP_FAILED = 0, 2
 _REFUNDED = 4
-_WAITS_FOR_THE_SHOP = "3"
-"""Goods and money are asked for."""
+_WAITS_FOR_THE_SHOP, _REFUSED = "3", "6"
+"""Goods and money are asked for, and were."""
+PARCEL_BACK = "express_no"
+"""The parcel that goods come back in, by the name of refund.information.get [S]."""
 # Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
 _EXCHANGES: Mapping[str, RefundStatus] = {
     "14": "closed",
@@ -73,11 +76,12 @@ REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "33": "awaiting_return",
 }
 # `after_sales_type` counts from 2 in the increments, and from 1 in refund.information.get [S].
-_LISTED_RETURNS: Mapping[int, bool] = {2: False, 3: True}
+_LISTED_RETURN = 3
+_LISTED_RETURNS: Mapping[int, bool] = {2: False, _LISTED_RETURN: True}
 _TOLD_RETURNS: Mapping[int, bool] = {1: False, 2: True}
 # Exchanged or sent once more; by itself, 5 is a repair [S].
 _LISTED_EXCHANGES = frozenset({4, 5})
-_TOLD_EXCHANGES = frozenset({3, 4, 5})
+TOLD_EXCHANGES = frozenset({3, 4, 5})
 
 
 def read_order(order: Mapping[str, Any]) -> OrderOutput:
@@ -108,22 +112,35 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
 def read_listed_refund(row: Mapping[str, Any]) -> RefundOutput:
     """One row of the after-sale increments.
 
-    Its `tracking_number` is the order's own parcel [S]: whether goods came back, only `read_refund` and pushes tell.
+    Its `tracking_number` is the order's own parcel [S]. Where goods may have come back, whoever reads the row adds
+    `PARCEL_BACK`, see `lacks_parcel`.
     """
+    parcel = optional_text(row, PARCEL_BACK, limit=64)
     return RefundOutput(
         refund_id=text(row, "id"),
         order_id=text(row, "order_sn"),
-        status="closed" if is_exchange(row) else _refund_status(row, None),
+        status="closed" if is_exchange(row) else _refund_status(row, parcel),
         amount_minor=fen(row, "refund_amount"),
         reason=optional_text(row, "after_sale_reason"),
         returns_goods=_LISTED_RETURNS.get(whole_number(row, "after_sales_type", -1)),
+        return_waybill=parcel,
         created_at=china_time(row, "created_time"),
         updated_at=china_time(row, "updated_time"),
     )
 
 
+def lacks_parcel(row: Any) -> str | None:
+    """The number of an application that waits for the shop, or was refused, whose row of the increments does not tell
+    whether the goods came back; None for any other."""
+    said = optional_mapping(row)
+    is_open = str(said.get("after_sales_status")) in (_WAITS_FOR_THE_SHOP, _REFUSED)
+    returns = str(said.get("after_sales_type")) == str(_LISTED_RETURN)
+    return str(said["id"]) if is_open and returns and said.get("id") and said.get("order_sn") else None
+
+
 def is_exchange(row: Mapping[str, Any]) -> bool:
-    """Whether a row of the increments asks for something else than money. What was withdrawn is closed like any."""
+    """Whether a row of the increments asks for something else than money. What was withdrawn is closed like any, and
+    what was paid is paid."""
     return _is_of(_LISTED_EXCHANGES, row)
 
 
@@ -135,11 +152,11 @@ def read_refund(found: Mapping[str, Any]) -> RefundOutput:
     amount = whole_number(found, "refund_amount")
     if amount < 0:
         raise anomaly("refund_amount", Text("不能为负", "must not be negative"))
-    parcel = optional_text(found, "express_no", limit=64)
+    parcel = optional_text(found, PARCEL_BACK, limit=64)
     return RefundOutput(
         refund_id=text(found, "id"),
         order_id=text(found, "order_sn"),
-        status="closed" if _is_of(_TOLD_EXCHANGES, found) else _refund_status(found, parcel),
+        status="closed" if _is_of(TOLD_EXCHANGES, found) else _refund_status(found, parcel),
         amount_minor=amount,
         reason=optional_text(found, "after_sales_reason"),
         returns_goods=_TOLD_RETURNS.get(whole_number(found, "after_sales_type", -1)),
@@ -148,11 +165,12 @@ def read_refund(found: Mapping[str, Any]) -> RefundOutput:
 
 
 def _is_of(kinds: frozenset[int], said: Mapping[str, Any]) -> bool:
-    """Whether goods or work are asked for, by the state or by the kind of an application that is not withdrawn."""
+    """Whether goods or work are asked for, by the state or by the kind of an application that is neither withdrawn nor
+    paid."""
     if optional_text(said, "after_sales_status") in _EXCHANGES:
         return True
     status = state_of(REFUND_STATUSES, said, "after_sales_status", "unknown")
-    return status != "closed" and whole_number(said, "after_sales_type", -1) in kinds
+    return status not in ("closed", "refunded") and whole_number(said, "after_sales_type", -1) in kinds
 
 
 def _refund_status(said: Mapping[str, Any], parcel: str | None) -> RefundStatus:

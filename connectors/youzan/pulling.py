@@ -12,8 +12,10 @@ from connectors.listed_rows import listed_rows, row_payload
 from connectors.page_windows import FirstPage, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
+from connectors.single_reads import completed_rows
 from connectors.webhooks import Verified
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
+from connectors.youzan.records import EXCHANGES, lacks_kind
 from domain.ids import content_digest
 
 # The platform asks readers to wait 30 s after a push.
@@ -24,6 +26,7 @@ STREAMS = (
     Stream("orders", _REACHES_BACK, _LAG),
     Stream("refunds", _REACHES_BACK, _LAG),
 )
+_AT_ONCE = 4
 PULLED_ORDER = "pulled.order"
 PULLED_REFUND = "pulled.refund"
 _ORDERS = WindowedReader(STREAMS[0], timedelta(days=30), 100, most=10_000)
@@ -64,16 +67,21 @@ def _refunds(gateway: YouzanGateway) -> tuple[FirstPage, ReadPage]:
         pages = {"page_no": page, "page_size": _REFUNDS.page_size}
         return await gateway.call("youzan.trade.refund.search", "3.0.1", {**pages, **params})
 
-    def records(found: Mapping[str, Any]) -> Sequence[Verified]:
-        rows = listed_rows(found, "refunds", PLATFORM)
+    async def kind(number: str) -> Mapping[str, Any]:
+        found = await gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": number})
+        return {field: found[field] for field in EXCHANGES if field in found}
+
+    async def records(found: Mapping[str, Any]) -> Sequence[Verified]:
+        rows = await completed_rows(listed_rows(found, "refunds", PLATFORM), lacks_kind, kind, at_once=_AT_ONCE)
         return [_record(PULLED_REFUND, row, gateway.now()) for row in rows]
 
     async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
         found = await ask(window, 1)
-        return whole_number(found, "total"), records(found)
+        total = whole_number(found, "total")
+        return total, await records(found) if total <= _REFUNDS.page_size else ()
 
     async def read_page(window: Window, page: int) -> Sequence[Verified]:
-        return records(await ask(window, page))
+        return await records(await ask(window, page))
 
     return first_page, read_page
 

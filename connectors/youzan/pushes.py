@@ -179,7 +179,7 @@ def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -
         returns_goods=refund.returns_goods,
         line_ids=(line,) if (line := optional_text(row, "oid", limit=64)) else (),
     )
-    name = "updated" if exchange else _REFUND_CHANGES[refund.status]
+    name = "closed" if exchange else _REFUND_CHANGES[refund.status]
     return _event(f"refund.{name}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
 
 
@@ -221,7 +221,7 @@ def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verifie
         returns_goods=_RETURNS_GOODS.get(str(message.get("refund_type"))),
         line_ids=tuple(line for line in lines.split(",") if line),
     )
-    name = "updated" if exchange else kind.event
+    name = "closed" if exchange else kind.event
     return _event(f"refund.{name}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
 
 

@@ -21,21 +21,22 @@ from connectors.reading import (
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.youzan import GetRefundOutput, GetTradeOutput, ReturnParcel
 
+_WITHDRAWN = "CLOSED"
 REFUND_STATUSES: Mapping[str, RefundStatus] = {
     "WAIT_SELLER_AGREE": "requested",
     "WAIT_BUYER_RETURN_GOODS": "awaiting_return",
     "WAIT_SELLER_CONFIRM_GOODS": "returned",
     "SELLER_REFUSE_BUYER": "refused",
     "SELLER_REFUSE_BUYER_RETURN_GOODS": "return_refused",
-    "CLOSED": "closed",
+    _WITHDRAWN: "closed",
     "SUCCESS": "refunded",
     # The platform steps in, or the shop sends something else or back: documents differ [S].
     "CUSTOMER_SERVICE_IN": "unknown",
     "SELLER_RETURN_GOODS": "unknown",
 }
 # Goods for goods: what the buyer wants by `demand`, and kinds by `refund_type` [S]. That rows of lists tell the `type`
-# that lists are asked for is in no document at hand [U].
-_EXCHANGES: Mapping[str, frozenset[str]] = {
+# that lists are asked for, or anything of these, is in no document at hand [U], see `lacks_kind`.
+EXCHANGES: Mapping[str, frozenset[str]] = {
     "demand": frozenset({"3"}),
     "refund_type": frozenset({"EXCHANGE_GOODS"}),
     "type": frozenset({"4", "5"}),
@@ -76,7 +77,16 @@ def read_refund(data: Mapping[str, Any]) -> GetRefundOutput:
 def is_exchange(data: Mapping[str, Any], status: RefundStatus) -> bool:
     """Whether goods go to the buyer once more, and no money; withdrawn, it is closed like any refund. data: of a
     refund, of a row or of a push. status: what the platform says of it."""
-    return status != "closed" and any(str(data.get(field)) in kinds for field, kinds in _EXCHANGES.items())
+    return status != "closed" and any(str(data.get(field)) in kinds for field, kinds in EXCHANGES.items())
+
+
+def lacks_kind(row: Any) -> str | None:
+    """The number of a refund whose row of a list does not tell whether it is an exchange; None for any other, and for
+    one that is closed either way."""
+    said = optional_mapping(row)
+    if said.get("status") == _WITHDRAWN or any(said.get(field) is not None for field in EXCHANGES):
+        return None
+    return str(said["refund_id"]) if said.get("refund_id") else None
 
 
 def read_parcel(data: Mapping[str, Any]) -> ReturnParcel | None:

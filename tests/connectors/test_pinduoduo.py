@@ -14,6 +14,7 @@ from connectors.channels import listen
 from connectors.connection_report import ConnectionFault
 from connectors.pinduoduo.channel import PinduoduoChannel
 from connectors.pinduoduo.codes import CODES
+from connectors.pinduoduo.messages import REFUND_TOPICS
 from connectors.pinduoduo.pulling import ORDERS, REFUNDS
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
@@ -298,11 +299,22 @@ def test_consent_to_a_return_is_no_payment() -> None:
     about: dict[str, Any] = {"tid": "1", "refund_id": "2", "refund_fee": "79.90"}
     (goods,) = told(topic, frame(topic, bill_type=2, **about))
     (money,) = told(topic, frame(topic, bill_type=1, **about))
-    unsaid = [told(topic, frame(topic, bill_type=kind, **about))[0] for kind in (None, 3)]
+    unsaid = [told(topic, frame(topic, bill_type=kind, **about))[0] for kind in (None, 9)]
     assert (goods.data["status"], money.data["status"]) == ("awaiting_return", "refunded")
     assert [(event.type, event.data["status"]) for event in unsaid] == [("tandem.refund.updated", "unknown")] * 2
     assert {goods.type, money.type} == {"tandem.refund.return_agreed", "tandem.refund.succeeded"}
     assert {goods.type, money.type} <= set(KNOWN_EVENT_TYPES)
+
+
+@pytest.mark.parametrize("topic", REFUND_TOPICS)
+@pytest.mark.parametrize("kind", [3, 4, 5])
+def test_a_message_of_an_exchange_asks_nobody_for_money(topic: str, kind: int) -> None:
+    about: dict[str, Any] = {"tid": "1", "refund_id": "2", "refund_fee": "79.90", "bill_type": kind}
+    (event,) = told(topic, frame(topic, **about))
+    assert (event.type, event.data["status"]) == ("tandem.refund.closed", "closed")
+    (withdrawn,) = told("pdd_refund_RefundClosed", frame("pdd_refund_RefundClosed", tid="1", refund_id="2"))
+    is_the_same_end = topic == "pdd_refund_RefundClosed"
+    assert (event.id == withdrawn.id) == is_the_same_end
 
 
 @pytest.mark.parametrize(

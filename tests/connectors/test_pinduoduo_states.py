@@ -1,7 +1,7 @@
 """The states of after-sale applications at Pinduoduo: all of them are read, and no money goes for an exchange."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from domain.problems import ConflictProblem, ProblemError
 from simulator.entities import RefundStatus
 from simulator.platforms.pinduoduo import render
 from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
 
 SHOP = "demo-pinduoduo"
 ACCOUNT = Account("pinduoduo", "shop", {})
@@ -57,14 +58,31 @@ def test_an_exchange_and_a_repair_are_no_refund(state: int) -> None:
 
 
 @pytest.mark.parametrize("state", DOCUMENTED)
-def test_an_exchange_by_its_kind_is_no_refund_in_any_state(state: int) -> None:
-    assert {listed(state, after_sales_type=kind) for kind in (4, 5)} == {"closed"}
-    assert {alone(state, after_sales_type=kind, express_no="YT1") for kind in (3, 4, 5)} == {"closed"}
+def test_an_exchange_by_its_kind_is_no_refund_in_any_state_but_where_money_went(state: int) -> None:
+    status = "refunded" if state in (4, 5, 10) else "closed"
+    assert {listed(state, after_sales_type=kind) for kind in (4, 5)} == {status}
+    assert {alone(state, after_sales_type=kind, express_no="YT1") for kind in (3, 4, 5)} == {status}
 
 
 def test_the_parcel_that_an_order_went_out_in_brings_no_goods_back() -> None:
     assert listed(3, tracking_number="YT1") == "requested"
     assert listed(6, tracking_number="YT1") == "refused"
+
+
+async def test_whether_goods_came_back_is_asked_where_the_list_does_not_tell(world: Outside) -> None:
+    back, money = await applied(world, returns_goods=True), await applied(world, returns_goods=False)
+    client, account = await world.open("pinduoduo"), await world.account("pinduoduo")
+
+    async def pulled() -> dict[str, str]:
+        soon = datetime.now(UTC) + timedelta(minutes=5)
+        records, _ = await pull_all(client, "refunds", soon - timedelta(minutes=12), until=soon)
+        events = events_of(records, account)
+        return {str(event.data["refund_id"]): event.data["status"] for event in events if isinstance(event.data, dict)}
+
+    told = await pulled()
+    assert (told[back["refund_id"]], told[money["refund_id"]]) == ("returned", "requested")
+    await world.break_things({"match": {"api": "pdd.refund.information.get"}, "fault": "forbidden"})
+    assert (await pulled())[back["refund_id"]] == "requested", "as far as the list knows"
 
 
 def test_an_application_that_waits_is_of_goods_on_their_way_back_once_there_is_a_parcel() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connectors.single_reads import read_each
+from connectors.single_reads import completed_rows, read_each
 from domain.problems import AuthorizationProblem, CommunicationProblem, ProblemError, Text, ValidationProblem
 
 SAID = Text("拒绝", "refused")
@@ -42,3 +42,17 @@ async def test_what_is_refused_alone_on_its_page_does_not_stop_the_stream_for_ev
 async def test_what_is_no_fault_of_one_thing_stops_the_read(refused: Mapping[str, ProblemError]) -> None:
     with pytest.raises(ProblemError):
         await read_each(list(refused), Platform(refused), at_once=2)
+
+
+async def test_rows_that_lack_something_are_completed_and_others_stay() -> None:
+    rows = [{"id": "1"}, {"id": "2"}, {"id": "3", "number": "known"}, "no row"]
+
+    def lacking(row: Any) -> str | None:
+        return row["id"] if isinstance(row, dict) and "number" not in row else None
+
+    whole = await completed_rows(rows, lacking, Platform({"2": REFUSED}), at_once=2)
+    assert whole == [{"id": "1", "number": "1"}, {"id": "2"}, {"id": "3", "number": "known"}, "no row"]
+    every = {each: AuthorizationProblem(SAID, retryable=False) for each in ("1", "2")}
+    with pytest.raises(AuthorizationProblem):
+        await completed_rows(rows, lacking, Platform(every), at_once=2)
+    assert await completed_rows(rows, lacking, Platform(every), at_once=2, else_known=True) == rows
