@@ -18,6 +18,8 @@ and messages of the platform need too; what finds no place waits for its next st
 _ROOM_AGAIN_S, _ROOM_AGAIN_AT_MOST_S = 5.0, 60.0
 """How much longer each try waits while the inbox is full: hundreds of shops would use up the queue's rate otherwise."""
 _AGAIN_S, _AGAIN_AT_MOST_S, _DOUBLINGS = 5.0, 300.0, 10
+"""How long a go that failed waits before the next try: twice as long each time, at most so long, or what the platform
+asks for where that is more."""
 _LONGEST_S = 120.0
 """After that a reading ends whatever the hour, well within the time that its activity has."""
 
@@ -67,7 +69,12 @@ class PullActivities:
             await pause(_ASKED_AGAIN_AFTER_S)
             if activity.is_worker_shutdown():
                 return
-            pulled = await self._pulls.pull(pull.account_id, pull.stream)
+            try:
+                pulled = await self._pulls.pull(pull.account_id, pull.stream)
+            except ProblemError as problem:
+                if problem.problem.as_dict().get("retryable") is not True:
+                    raise
+                return  # the stream remembers why, and its next stroke tries again
             total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
             total.more = pulled.more
             if pulled.more or pulled.in_vain:

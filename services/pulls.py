@@ -106,8 +106,8 @@ class PullService:
                 page = await self._paced(account_id, asked)
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
-                if turn and isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable"):
-                    break  # a bad moment: what was read is kept, and the next go tries again
+                if turn and _passes(problem):
+                    break  # what was read is kept, and the next go tries again
                 raise
             if turn or not _is_noted(row, page, now):
                 missed += await self._keep(account, kind, page, until)
@@ -149,11 +149,11 @@ class PullService:
             while row.cursor is not None and (pages is None or turn < pages):
                 try:
                     await self._room.refuse_when_full(past=True)
-                except InboxFullProblem:
-                    if pages is None or not turn:
+                    row = await self._compare_page(row, account, client, kind)
+                except ProblemError as problem:
+                    if pages is None or not turn or not _passes(problem):
                         raise
-                    break  # the next go waits for room
-                row = await self._compare_page(row, account, client, kind)
+                    break  # what was compared is kept, and the next go tries again
                 turn += 1
         except Exception as error:
             with suppress(UnavailableProblem):
@@ -305,6 +305,11 @@ def _within(cursor: Mapping[str, Any], until: datetime) -> Mapping[str, Any]:
         return cursor
     log.warning("a stream was read up to an instant to come, it is read again", since=rfc3339(since))
     return {"since": rfc3339(until - (since - until) - _READ_AGAIN)}
+
+
+def _passes(problem: ProblemError) -> bool:
+    """Whether it is a bad moment: of the platform, or one without room in the inbox."""
+    return isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable") is True
 
 
 def _why(error: Exception) -> str:

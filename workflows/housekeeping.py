@@ -15,7 +15,7 @@ GOES = 200
 COMPARED_GOES = 1_000
 """Of a comparison, whose next stroke is the next night's."""
 PULL_TRIES = 720
-"""Tries of one go: what waits for room in the inbox asks about every ten seconds, for as long as the go may take."""
+"""Tries of one go, more than it has time for: what waits for room in the inbox asks each minute at the latest."""
 
 ROUNDS = 200
 """Rounds before a drain continues as new, so that its history stays short."""

@@ -113,3 +113,14 @@ async def test_what_throttles_is_asked_less_and_less(problem: ProblemError, atte
     with pytest.raises(ApplicationError) as failed:
         await environment.run(PullActivities(cast(PullService, Throttled(0))).pull, PULL)
     assert failed.value.next_retry_delay == timedelta(seconds=pause_s)
+
+
+async def test_what_came_before_a_bad_moment_counts() -> None:
+    class Throttled(Streams):
+        async def pull(self, account_id: str, stream: str) -> Pulled:
+            if self.asked == 3:
+                raise RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1)
+            return await super().pull(account_id, stream)
+
+    progress = await ActivityEnvironment().run(PullActivities(cast(PullService, Throttled(10_000))).pull, PULL)
+    assert (progress.records, progress.more) == (3, False)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -17,9 +18,7 @@ from connectors.youzan import records as youzan_records
 from connectors.youzan.records import REFUND_STATUSES
 from domain.events import Event
 from domain.privacy import Masking
-from domain.problems import (
-    ProblemError,
-)
+from domain.problems import ProblemError, RateLimitProblem, Text
 from services.inbox import InboxService
 from services.pull_reports import PullReports
 from services.pull_schedules import PullSchedules
@@ -252,6 +251,28 @@ async def test_a_comparison_that_fails_is_told_with_its_reason_and_goes_on_where
     recent = {refund.id for refund in world.sim.app.state.world.refunds if refund.shop == "demo-apparel"}
     assert (done.id, done.state, done.problem) == (stopped.id, "done", None)
     assert 6 <= done.records == done.missing <= len(recent)
+
+
+async def test_a_comparison_that_is_throttled_keeps_what_it_compared_and_goes_on(
+    pulls: PullService, live: Database, world: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(youzan_pulling, "_REFUNDS", replace(youzan_pulling._REFUNDS, page_size=2))
+    for _ in range(6):
+        await world.sim.refund(stage="asked")
+    real, turns = PullService._compare_page, list[int]()
+
+    async def throttled(self: PullService, *asked: Any) -> ComparisonRow:
+        turns.append(1)
+        if len(turns) % 2 == 0:
+            raise RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1)
+        return await real(self, *asked)
+
+    monkeypatch.setattr(PullService, "_compare_page", throttled)
+    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True)
+    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True), "where it stopped"
+    turns.append(1)
+    with pytest.raises(RateLimitProblem):
+        await pulls.compare_on(SHOP, "refunds")
 
 
 async def test_a_comparison_that_never_ends_is_given_up_by_the_next_nights(
