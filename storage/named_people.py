@@ -15,6 +15,8 @@ from storage.orders import OrderRow
 from storage.unit_of_work import Repository
 
 _LONGEST = 200
+_SHORTEST_ORDER = 10
+"""Shorter texts are the number of some till's order by chance, as a postcode is: known as `order:…` only."""
 _AT_ONCE = 100
 """Each may be a key of several kinds at each account."""
 _OF_ONE_ACCOUNT: tuple[KeyKind, ...] = ("external_userid", "openid", "member")
@@ -52,7 +54,8 @@ class NamedPeople(Repository):
         numbers: dict[str, set[str]] = {}
         for text in texts:
             number = text.removeprefix("order:")
-            if SHORTEST <= len(number) <= _LONGEST:
+            shortest = SHORTEST if number != text else _SHORTEST_ORDER
+            if shortest <= len(number) <= _LONGEST:
                 numbers.setdefault(number, set()).add(text)
         order = OrderRow
         owned = or_(col(order.identity_id).is_(None), col(order.identity_id).not_in(mine))

@@ -136,7 +136,13 @@ async def test_of_lists_in_what_a_run_was_told_only_those_that_name_another_cust
         {"name": "地址", "value": "杭州市西湖区文三路1号"},
         {"name": "备用手机", "value": "13700137000"},
     ]
-    theirs = {"form": form}, {"keys": [CONTACT, "vip-gold"], "name": "张三丰"}, {"keys": [PHONE, str(person.customer)]}
+    postcode = [*form, {"name": "邮编", "value": "310000"}]
+    theirs = (
+        {"form": form},
+        {"form": postcode},
+        {"keys": [CONTACT, "vip-gold"], "name": "张三丰"},
+        {"keys": [PHONE, str(person.customer)]},
+    )
     named = (
         "13900139000", {"phone": 13900139000}, ["oOTHER1"], str(other), f"customer:{other}", "customer:generic/pos/7",
         "key:buyer/generic/pos/7", JOINED, f"order:{JOINED}",
@@ -146,6 +152,12 @@ async def test_of_lists_in_what_a_run_was_told_only_those_that_name_another_cust
             OrderRow(
                 account_id="pinduoduo/mall", unit_path="/", recorded_at=NOW, version=1, detail_version=1,
                 order_id=JOINED, status="paid", created_at=NOW, told_at=NOW,
+            )
+        )  # fmt: skip
+        work.session.add(
+            OrderRow(
+                account_id=TILL, unit_path="/", recorded_at=NOW, version=1, detail_version=1,
+                order_id="310000", status="paid", created_at=NOW, told_at=NOW,
             )
         )  # fmt: skip
         work.session.add_all([a_run(f"theirs-{place}", input=given) for place, given in enumerate(theirs)])
