@@ -23,6 +23,8 @@ class Permission(StrEnum):
     DEFINITIONS_DRAFT = "definitions.draft"
     DEFINITIONS_PUBLISH = "definitions.publish"
     DEFINITIONS_APPROVE = "definitions.approve"
+    SCHEMES_DRAFT = "schemes.draft"
+    SCHEMES_PUBLISH = "schemes.publish"
     RELEASES_MANAGE = "releases.manage"
     RUNS_READ = "runs.read"
     RUNS_START = "runs.start"
@@ -142,6 +144,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         _AGENT
         | {
             _P.PAYEES_READ,
+            _P.SCHEMES_DRAFT,
+            _P.SCHEMES_PUBLISH,
             _P.PAYEES_MANAGE,
             _P.SETTLEMENTS_READ,
             _P.SETTLEMENTS_RUN,

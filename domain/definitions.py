@@ -12,6 +12,8 @@ from domain.enrolments import Enrolment
 from domain.resources import ResourceKind
 
 DefinitionKind = Literal["flow"] | ResourceKind
+SETTLEMENT_KINDS: frozenset[DefinitionKind] = frozenset({"scheme", "attribution"})
+"""What decides who earns what: finance writes and publishes it without a right to flows."""
 
 
 class FlowTraits(BaseModel):

@@ -15,7 +15,14 @@ from typing import Any, Literal, TypeVar
 from domain.access import Actor, Permission, require_second_person
 from domain.calls import Catalog
 from domain.catalog import CATALOG
-from domain.definitions import DefinitionDiff, DefinitionKind, DefinitionVersion, diff_flows, text_diff
+from domain.definitions import (
+    SETTLEMENT_KINDS,
+    DefinitionDiff,
+    DefinitionKind,
+    DefinitionVersion,
+    diff_flows,
+    text_diff,
+)
 from domain.dsl.definition import Definition, parse_definition
 from domain.dsl.dry_run import RunResult, Scenario, TimedEvent, dry_run
 from domain.dsl.graph import Graph, Locale, flow_graph
@@ -83,10 +90,11 @@ class DefinitionService:
     async def upload(self, actor: Actor, texts: Sequence[SourceText]) -> list[Uploaded]:
         """Store all documents of all texts, or none.
 
+        :raises AuthorizationProblem: one is of a kind that the actor may not write.
         :raises ValidationProblem: one of them is broken; `findings` lists what `Finding.as_dict` gives.
         :raises ConflictProblem: a version exists with another text; `conflicts` lists them.
         """
-        actor.require(Permission.DEFINITIONS_DRAFT)
+        _require_draft(actor)
         if not 1 <= len(texts) <= MOST_TEXTS:
             raise ValidationProblem(
                 Text(f"一次请上传 1 到 {MOST_TEXTS} 个文件", f"Upload 1 to {MOST_TEXTS} files at once")
@@ -97,6 +105,7 @@ class DefinitionService:
         if any(found["severity"] == "error" for found in findings):
             raise _broken(findings)
         documents = read_documents(texts)
+        _require_draft(actor, [each.key[0] for each in documents])
         async with UnitOfWork(self._database) as work:
             definitions = Definitions(work)
             await definitions.lock([each.key[:3] for each in documents])
@@ -122,11 +131,13 @@ class DefinitionService:
     async def publish(self, actor: Actor, key: VersionKey) -> DefinitionVersion:
         """Let a flow's version be released, or put a resource's version in force; doing it twice changes nothing.
 
-        :raises AuthorizationProblem: four eyes, or a call in it is reserved for other roles.
+        :raises AuthorizationProblem: four eyes, a kind that the actor may not publish, or a call in it is reserved for
+            other roles.
         :raises NotFoundProblem: there is no such version. :raises ConflictProblem: a scheme has more levels than the
             settings allow by now, or another cycle that begins within a period of the one before.
         """
-        actor.require(Permission.DEFINITIONS_PUBLISH)
+        if key[0] not in SETTLEMENT_KINDS or not actor.may(Permission.SCHEMES_PUBLISH):
+            actor.require(Permission.DEFINITIONS_PUBLISH)
         return await self._put_in_force(actor, key, "publish", second_person=self._four_eyes)
 
     async def approve(self, actor: Actor, key: VersionKey) -> DefinitionVersion:
@@ -284,6 +295,12 @@ class DefinitionService:
                     ),
                     call=name,
                 )
+
+
+def _require_draft(actor: Actor, kinds: Collection[DefinitionKind] = ()) -> None:
+    """Raises AuthorizationProblem unless the actor may write documents of these kinds; of none: of any kind at all."""
+    if not actor.may(Permission.SCHEMES_DRAFT) or not SETTLEMENT_KINDS.issuperset(kinds):
+        actor.require(Permission.DEFINITIONS_DRAFT)
 
 
 def _lint_all(texts: Sequence[SourceText], resources: LintResources) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ Name = Annotated[str, Path(max_length=64, examples=["return-refund"])]
 Version = Annotated[str, Path(max_length=64, examples=["1.0.0"])]
 Reader = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
 Author = Annotated[Actor, requires(Permission.DEFINITIONS_DRAFT)]
+Uploader = Annotated[Actor, requires(Permission.DEFINITIONS_DRAFT, Permission.SCHEMES_DRAFT)]
 Publisher = Annotated[Actor, requires(Permission.DEFINITIONS_PUBLISH)]
 Approver = Annotated[Actor, requires(Permission.DEFINITIONS_APPROVE)]
 
@@ -158,10 +159,13 @@ class DryRunOut(BaseModel):
 @definitions.post(
     "", status_code=status.HTTP_201_CREATED, openapi_extra=UPLOAD, summary="上传定义 · Upload definitions"
 )
-async def upload_definitions(request: Request, actor: Author, deps: Deps, file: FileName = None) -> Uploads:
-    """上传一个或多个 YAML（流程、表单、队列、消息模板），全部成功或全部不变。
+async def upload_definitions(request: Request, actor: Uploader, deps: Deps, file: FileName = None) -> Uploads:
+    """上传一个或多个 YAML（流程、表单、队列、消息模板、标签规则、分级、结算方案、归属规则），全部成功或全部不变。
 
-    Uploads one or many YAML texts of flows, forms, queues and messages: all are stored, or none.
+    财务只可上传结算方案与归属规则。
+
+    Uploads one or many YAML texts of flows, forms, queues, messages, tag rules, gradings, schemes and whose orders are:
+    all are stored, or none. Finance uploads schemes and whose orders are, and nothing else.
     """
     uploaded = await deps.definitions.upload(actor, await uploaded_texts(request, file))
     return Uploads(documents=[UploadedOut.model_validate(each) for each in uploaded])
@@ -169,7 +173,7 @@ async def upload_definitions(request: Request, actor: Author, deps: Deps, file: 
 
 @definitions.post(
     "/lint",
-    dependencies=[requires(Permission.DEFINITIONS_DRAFT)],
+    dependencies=[requires(Permission.DEFINITIONS_DRAFT, Permission.SCHEMES_DRAFT)],
     openapi_extra=UPLOAD,
     summary="检查定义 · Check definitions",
 )

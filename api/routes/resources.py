@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from api.auth import requires
 from api.deps import Deps
 from api.paging import PageOf, Paging, Word
-from api.routes.definitions import Approver, Publisher, Sentence, Version, Versions, VersionWithText
+from api.routes.definitions import Approver, Sentence, Version, Versions, VersionWithText
 from api.routing import router
 from domain.access import Actor, Permission
 from domain.definitions import DefinitionDiff, DefinitionVersion
@@ -19,6 +19,7 @@ resources = router("/api/v1/resources", "resources", authored=True)
 Kind = Annotated[ResourceKind, Path(examples=["form"])]
 Name = Annotated[str, Path(max_length=64, examples=["inspection"])]
 Reader = Annotated[Actor, requires(Permission.DEFINITIONS_READ)]
+Publisher = Annotated[Actor, requires(Permission.DEFINITIONS_PUBLISH, Permission.SCHEMES_PUBLISH)]
 
 
 class ExplainedOut(BaseModel):
@@ -75,7 +76,10 @@ async def explain_resource_version(kind: Kind, name: Name, version: Version, act
 async def publish_resource_version(
     kind: Kind, name: Name, version: Version, actor: Publisher, deps: Deps
 ) -> DefinitionVersion:
-    """新打开的任务与消息从此使用它。· What opens from now on uses it."""
+    """新打开的任务与消息从此使用它；财务只可启用结算方案与归属规则。
+
+    What opens from now on uses it. Finance puts schemes and whose orders are in force, and nothing else.
+    """
     return await deps.definitions.publish(actor, (kind, "", name, version))
 
 

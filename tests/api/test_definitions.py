@@ -276,8 +276,7 @@ async def test_a_run_is_ordered_about(house: House) -> None:
     assert entries[0]["detail"]["reason"] == "a test"
 
 
-async def test_finance_reads_in_plain_words_what_a_scheme_does_before_it_is_in_force(house: House) -> None:
-    scheme = """
+SCHEME = """
 scheme:
   name: told-back
   version: 1.0.0
@@ -288,7 +287,10 @@ scheme:
   payees: { roles: [promoter] }
   earns: [{ name: sales, title: 实付提成, of: kept, rate: '5%' }]
 """
-    texts = [("files", ("schemes.yaml", (scheme + "---\nqueue: { name: dock, title: 码头 }\n").encode(), "text/plain"))]
+
+
+async def test_finance_reads_in_plain_words_what_a_scheme_does_before_it_is_in_force(house: House) -> None:
+    texts = [("files", ("schemes.yaml", (SCHEME + "---\nqueue: { name: dock, title: 码头 }\n").encode(), "text/plain"))]
     uploaded = await house.say("ops", "POST", "/api/v1/definitions", files=texts)
     assert uploaded.status_code == 201, uploaded.text
     told = await house.get("finance", "/api/v1/resources/scheme/told-back/1.0.0/explained")
@@ -301,3 +303,24 @@ scheme:
     refused = await house.get("finance", "/api/v1/resources/queue/dock/1.0.0/explained")
     assert refused.status_code == 400
     assert "scheme" in refused.json()["detail"]
+
+
+async def test_finance_writes_and_publishes_schemes_and_no_flows(house: House) -> None:
+    scheme = SCHEME.replace("told-back", "by-finance")
+    assert (await _upload(house, "finance", scheme, f"{DEFINITIONS}/lint")).json()["ok"] is True
+    uploaded = await _upload(house, "finance", scheme)
+    assert uploaded.status_code == 201, uploaded.text
+    published = await house.post("finance", "/api/v1/resources/scheme/by-finance/1.0.0/publish")
+    assert (published.status_code, published.json()["published_by"]) == (200, "finance")
+
+    another = SCHEME.replace("told-back", "beside-a-flow")
+    for text in (_greeting("1.0.0"), f"{another}---\n{_greeting('1.0.0')}", "queue: { name: quay, title: 码头 }"):
+        refused = await _upload(house, "finance", text)
+        assert (refused.status_code, problem(refused)["permission"]) == (403, "definitions.draft")
+    listed = await house.get("ops", "/api/v1/resources/scheme", params={"name": "beside-a-flow"})
+    assert listed.json()["items"] == []
+
+    await _upload(house, "ops", "queue: { name: quay, title: 码头 }")
+    refused = await house.post("finance", "/api/v1/resources/queue/quay/1.0.0/publish")
+    assert (refused.status_code, problem(refused)["permission"]) == (403, "definitions.publish")
+    assert (await _upload(house, "agent", scheme)).status_code == 403

@@ -34,8 +34,8 @@ SIGNED_IN = {
     "DELETE /api/v1/tokens/{prefix}",
 }
 NEEDS = {
-    "POST /api/v1/definitions": {_P.DEFINITIONS_DRAFT},
-    "POST /api/v1/definitions/lint": {_P.DEFINITIONS_DRAFT},
+    "POST /api/v1/definitions": {_P.DEFINITIONS_DRAFT, _P.SCHEMES_DRAFT},
+    "POST /api/v1/definitions/lint": {_P.DEFINITIONS_DRAFT, _P.SCHEMES_DRAFT},
     "POST /api/v1/definitions/dry-run": {_P.DEFINITIONS_DRAFT},
     "GET /api/v1/definitions": {_P.DEFINITIONS_READ},
     "GET /api/v1/definitions/{namespace}/{name}": {_P.DEFINITIONS_READ},
@@ -49,7 +49,7 @@ NEEDS = {
     "GET /api/v1/resources/{kind}/{name}/diff": {_P.DEFINITIONS_READ},
     "GET /api/v1/resources/{kind}/{name}/{version}": {_P.DEFINITIONS_READ},
     "GET /api/v1/resources/{kind}/{name}/{version}/explained": {_P.DEFINITIONS_READ},
-    "POST /api/v1/resources/{kind}/{name}/{version}/publish": {_P.DEFINITIONS_PUBLISH},
+    "POST /api/v1/resources/{kind}/{name}/{version}/publish": {_P.DEFINITIONS_PUBLISH, _P.SCHEMES_PUBLISH},
     "POST /api/v1/resources/{kind}/{name}/{version}/approve": {_P.DEFINITIONS_APPROVE},
     "GET /api/v1/customers/{customer_id}/tags": {_P.CUSTOMERS_READ},
     "GET /api/v1/customers/{customer_id}/tags/{tag}": {_P.CUSTOMERS_READ},
@@ -309,7 +309,7 @@ async def test_nobody_reads_or_ends_anothers_tokens_without_managing_users(house
 
 async def _knock(house: House, who: str | None, route: str) -> Answer:
     method, path = route.split(" ")
-    path = path.replace("{kind}", "form")
+    path = path.replace("{kind}", "scheme")
     while "{" in path:
         head, _, tail = path.partition("{")
         path = f"{head}not-there{tail.partition('}')[2]}"
