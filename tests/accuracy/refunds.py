@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.events import rfc3339
 from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
-from tests.accuracy.truth import PUSHED, listed_since
+from tests.accuracy.truth import PUSHED, Judged, listed_since
 
 _ONE_WORD_FOR_BOTH = frozenset({"jd", "wechat_store", "meituan", "eleme"})
 """Whose word for a refund that was refused is one, whether its goods had come back or not."""
@@ -28,25 +28,11 @@ class HeldRefund(NamedTuple):
 
 
 @dataclass(slots=True)
-class Refunds:
-    """Of one platform: how many refunds are true, and how many of them Tandem has, and has right.
+class Refunds(Judged):
+    """Of refunds. order: how many hang on their order. made_up: stored ones that are in no truth, or stored twice."""
 
-    out_of_reach: true ones that the platform lists no more and never told. order: how many hang on their order.
-    made_up: stored ones that are in no truth, or stored twice.
-    """
-
-    true: int = 0
-    out_of_reach: int = 0
-    here: int = 0
-    amount: int = 0
-    status: int = 0
     order: int = 0
     made_up: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    def note(self, name: str, told: str) -> None:
-        if len(self.wrong) < 5:
-            self.wrong.append(f"{name}: {told}")
 
 
 async def held_refunds(database: Database) -> list[HeldRefund]:

@@ -37,11 +37,10 @@ def listed_since(platform: str, now: datetime) -> datetime:
 
 
 @dataclass(slots=True)
-class Accuracy:
+class Judged:
     """Of one platform: how many records are true, and how many of them Tandem has, and has right.
 
-    out_of_reach: true ones that the platform shows nobody any more, or never did; they count nowhere else. owner: how
-    many belong to nobody but the person who bought.
+    out_of_reach: true ones that the platform shows nobody any more, or never did; they count nowhere else.
     """
 
     true: int = 0
@@ -49,12 +48,18 @@ class Accuracy:
     here: int = 0
     amount: int = 0
     status: int = 0
-    owner: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def note(self, name: str, told: str) -> None:
         if len(self.wrong) < 5:
             self.wrong.append(f"{name}: {told}")
+
+
+@dataclass(slots=True)
+class Accuracy(Judged):
+    """Of orders. owner: how many belong to nobody but the person who bought."""
+
+    owner: int = 0
 
 
 class Held(NamedTuple):
