@@ -95,16 +95,20 @@ async def completed_rows(
 ) -> list[Any]:
     """The rows of a list, those that lack something with the members that `read` gives.
 
-    lacking: the number to ask by, None for a row that says enough. else_known: as of `read_each`; what is not read
-    stays as the list has it. Raises as `read_each`.
+    lacking: the number to ask by, None for a row that says enough. In place of a row that cannot be read is the problem,
+    for setting it aside; with else_known it stays as the list has it. Raises as `read_each`.
     """
     numbers = [lacking(row) for row in rows]
     asked = [each for each in numbers if each is not None]
     found = await read_each(asked, read, at_once=at_once, else_known=else_known)
-    whole = []
+    whole: list[Any] = []
     for row, number in zip(rows, numbers, strict=True):
         told = found[number] if number is not None else None
-        whole.append({**row, **told} if isinstance(told, Mapping) else row)
+        if isinstance(told, ProblemError):
+            log.warning("a row of a list is not completed", number=number, reason=str(told), else_known=else_known)
+            whole.append(row if else_known else told)
+        else:
+            whole.append(row if told is None else {**row, **told})
     return whole
 
 

@@ -34,8 +34,8 @@ COUPONS_FIELD = "promotion_detail_list"
 ORDER_STATUSES: Mapping[str, OrderStatus] = {"1": "paid", "2": "shipped", "3": "completed"}
 _GROUP_OPEN, _GROUP_FAILED = 0, 2
 _REFUNDED = 4
-_WAITS_FOR_THE_SHOP, _REFUSED = "3", "6"
-"""Goods and money are asked for, and were."""
+_WAITS_FOR_THE_SHOP = "3"
+"""Goods and money are asked for."""
 PARCEL_BACK = "express_no"
 """The parcel that goods come back in, by the name of refund.information.get [S]."""
 # Exchanged, repaired or sent once more, under way or over: no money goes back, so as a refund it is closed.
@@ -133,7 +133,8 @@ def lacks_parcel(row: Any) -> str | None:
     """The number of an application that waits for the shop, or was refused, whose row of the increments does not tell
     whether the goods came back; None for any other."""
     said = optional_mapping(row)
-    is_open = str(said.get("after_sales_status")) in (_WAITS_FOR_THE_SHOP, _REFUSED)
+    state = str(said.get("after_sales_status"))
+    is_open = state == _WAITS_FOR_THE_SHOP or REFUND_STATUSES.get(state) == "refused"
     returns = str(said.get("after_sales_type")) == str(_LISTED_RETURN)
     return str(said["id"]) if is_open and returns and said.get("id") and said.get("order_sn") else None
 

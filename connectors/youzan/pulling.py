@@ -12,11 +12,12 @@ from connectors.listed_rows import listed_rows, row_payload
 from connectors.page_windows import FirstPage, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
-from connectors.single_reads import completed_rows
+from connectors.single_reads import completed_rows, unread_record
 from connectors.webhooks import Verified
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.records import EXCHANGES, lacks_kind
 from domain.ids import content_digest
+from domain.problems import ProblemError
 
 # The platform asks readers to wait 30 s after a push.
 _LAG = timedelta(seconds=60)
@@ -72,8 +73,14 @@ def _refunds(gateway: YouzanGateway) -> tuple[FirstPage, ReadPage]:
         return {field: found[field] for field in EXCHANGES if field in found}
 
     async def records(found: Mapping[str, Any]) -> Sequence[Verified]:
-        rows = await completed_rows(listed_rows(found, "refunds", PLATFORM), lacks_kind, kind, at_once=_AT_ONCE)
-        return [_record(PULLED_REFUND, row, gateway.now()) for row in rows]
+        rows = listed_rows(found, "refunds", PLATFORM)
+        whole, now = await completed_rows(rows, lacks_kind, kind, at_once=_AT_ONCE), gateway.now()
+        return [
+            unread_record(PULLED_REFUND, str(row["refund_id"]), each, now)
+            if isinstance(each, ProblemError)
+            else _record(PULLED_REFUND, each, now)
+            for row, each in zip(rows, whole, strict=True)
+        ]
 
     async def first_page(window: Window) -> tuple[int, Sequence[Verified]]:
         found = await ask(window, 1)

@@ -41,6 +41,8 @@ EXCHANGES: Mapping[str, frozenset[str]] = {
     "refund_type": frozenset({"EXCHANGE_GOODS"}),
     "type": frozenset({"4", "5"}),
 }
+_KINDS = frozenset({"REFUND_ONLY", "REFUND_AND_RETURN", *EXCHANGES["refund_type"]})
+"""Other words of `refund_type` say who asked for it."""
 ORDER_STATUSES: Mapping[str, OrderStatus] = {
     "TRADE_NO_CREATE_PAY": "unpaid",
     "WAIT_BUYER_PAY": "unpaid",
@@ -84,7 +86,8 @@ def lacks_kind(row: Any) -> str | None:
     """The number of a refund whose row of a list does not tell whether it is an exchange; None for any other, and for
     one that is closed either way."""
     said = optional_mapping(row)
-    if said.get("status") == _WITHDRAWN or any(said.get(field) is not None for field in EXCHANGES):
+    tells = said.get("refund_type") in _KINDS or any(said.get(field) is not None for field in ("demand", "type"))
+    if tells or said.get("status") == _WITHDRAWN:
         return None
     return str(said["refund_id"]) if said.get("refund_id") else None
 

@@ -92,7 +92,12 @@ EVENT_TYPES: tuple[EventType, ...] = tuple(
         ("refund.returned", "买家已寄回商品", "The buyer sent the goods back", {**_REFUND, "status": "returned"}),
         ("refund.refused", "商家拒绝退款", "The shop refuses the refund", {**_REFUND, "status": "refused"}),
         ("refund.succeeded", "退款成功", "The money went back", {**_REFUND, "status": "refunded"}),
-        ("refund.closed", "退款关闭", "The refund was withdrawn or closed", {**_REFUND, "status": "closed"}),
+        (
+            "refund.closed",
+            "退款关闭，或改为换货",
+            "The refund was withdrawn or closed, or is an exchange",
+            {**_REFUND, "status": "closed"},
+        ),
         ("refund.updated", "退款单变更", "Something else about a refund changed", {**_REFUND, "status": "unknown"}),
         ("order.created", "订单创建", "An order was placed", {**_ORDER, "status": "unpaid"}),
         ("order.paid", "订单已付款", "An order was paid", _ORDER),

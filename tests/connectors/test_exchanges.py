@@ -12,6 +12,7 @@ from connectors.douyin import records as douyin
 from connectors.jd import records as jd
 from connectors.pinduoduo import records as pinduoduo
 from connectors.reading import CHINA
+from connectors.single_reads import UNREAD_KIND
 from connectors.taobao import records as taobao
 from connectors.webhooks import Verified
 from connectors.wechat_store import events as wechat_store_events
@@ -191,10 +192,29 @@ async def test_a_row_of_youzans_list_that_tells_no_kind_is_asked_about(
     assert states[f"refund:{paid['id']}"] == ("tandem.refund.succeeded", "refunded")
     assert states[f"refund:{asked['id']}"] == ("tandem.refund.created", "requested")
     assert {exchanged["id"], paid["id"], asked["id"]} <= set(asked_about)
+    await world.break_things({"match": {"api": "youzan.trade.refund.get"}, "fault": "5xx", "times": 3})
+    aside, _ = await pull_all(client, "refunds", datetime.now(UTC) - timedelta(minutes=5))
+    assert {record.kind for record in aside} <= {PULLED_REFUND, UNREAD_KIND}
+    assert all(b'"demand"' in record.payload for record in aside if record.kind == PULLED_REFUND), "none by guess"
     await world.break_things({"match": {"api": "youzan.trade.refund.get"}, "fault": "forbidden"})
     with pytest.raises(ProblemError, match="4301"):
         await pull_all(client, "refunds", datetime.now(UTC) - timedelta(minutes=5))
     await world.break_things()
+
+
+@pytest.mark.parametrize(
+    ("row", "asks"),
+    [
+        ({}, True),
+        ({"refund_type": "BUYER_APPLY_REFUND"}, True),
+        ({"refund_type": "REFUND_ONLY"}, False),
+        ({"demand": 1}, False),
+        ({"type": 0}, False),
+        ({"status": "CLOSED"}, False),
+    ],
+)
+def test_a_row_that_tells_its_kind_is_not_asked_about(row: dict[str, Any], asks: bool) -> None:
+    assert youzan.lacks_kind({"refund_id": "70", "status": "SUCCESS", **row}) == ("70" if asks else None)
 
 
 def youzan_push(kind: str, **change: Any) -> tuple[str, str]:

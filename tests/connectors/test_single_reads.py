@@ -51,7 +51,7 @@ async def test_rows_that_lack_something_are_completed_and_others_stay() -> None:
         return row["id"] if isinstance(row, dict) and "number" not in row else None
 
     whole = await completed_rows(rows, lacking, Platform({"2": REFUSED}), at_once=2)
-    assert whole == [{"id": "1", "number": "1"}, {"id": "2"}, {"id": "3", "number": "known"}, "no row"]
+    assert whole == [{"id": "1", "number": "1"}, REFUSED, {"id": "3", "number": "known"}, "no row"]
     every = {each: AuthorizationProblem(SAID, retryable=False) for each in ("1", "2")}
     with pytest.raises(AuthorizationProblem):
         await completed_rows(rows, lacking, Platform(every), at_once=2)
