@@ -24,6 +24,7 @@ from domain.problems import (
     ProblemError,
     RateLimitProblem,
     Text,
+    TimeoutProblem,
     UnavailableProblem,
 )
 from services.connections import Connections
@@ -50,7 +51,7 @@ _NOTED_EVERY = timedelta(seconds=15)
 """So old may be what is written of a stream that is asked every second and has nothing new."""
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
-_PASSES = (CommunicationProblem, RateLimitProblem, InboxFullProblem)
+_PASSES = (CommunicationProblem, RateLimitProblem, TimeoutProblem, InboxFullProblem)
 
 
 @dataclass(frozen=True, slots=True)
