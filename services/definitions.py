@@ -158,6 +158,8 @@ class DefinitionService:
                 text = await definitions.text(version.digest) or ""
                 self._refuse_reserved_calls(actor, parse_definition(text))
             else:
+                if version.kind in SETTLEMENT_KINDS:
+                    actor.require_everything()
                 current = await definitions.in_force(version.kind, version.name)
                 if current is not None and current.version == version.version:
                     return version
@@ -301,6 +303,8 @@ def _require_draft(actor: Actor, kinds: Collection[DefinitionKind] = ()) -> None
     """Raises AuthorizationProblem unless the actor may write documents of these kinds; of none: of any kind at all."""
     if not actor.may(Permission.SCHEMES_DRAFT) or not SETTLEMENT_KINDS.issuperset(kinds):
         actor.require(Permission.DEFINITIONS_DRAFT)
+    if not SETTLEMENT_KINDS.isdisjoint(kinds):
+        actor.require_everything()
 
 
 def _lint_all(texts: Sequence[SourceText], resources: LintResources) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.access import Permission, Role
+from domain.access import Permission, Role, Scope
 from domain.calls import Catalog
 from domain.catalog import CATALOG
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
@@ -31,6 +31,17 @@ ASKING = a_flow(
 """,
 )
 FORM = "form:\n  name: inspection\n  title: 验货\n  schema: {type: object, properties: {grade: {type: string}}}\n"
+SCHEME = """
+scheme:
+  name: promoting
+  version: 1.0.0
+  title: 推广员
+  cycle: month
+  counts: paid
+  from: 2026-01-01
+  payees: { roles: [promoter] }
+  earns: [{ name: sales, title: 实付提成, of: kept, rate: '5%' }]
+"""
 QUEUE = "queue:\n  name: warehouse\n  title: 仓库\n"
 
 
@@ -171,3 +182,15 @@ async def test_versions_are_listed_newest_first_page_by_page(
     rest = await definitions.search(OPS, PageRequest(size=3, cursor=first.next_cursor), kind="flow")
     assert [each.version for each in (*first.items, *rest.items)] == ["1.4.0", "1.3.0", "1.2.0", "1.1.0", "1.0.0"]
     assert rest.next_cursor is None
+
+
+async def test_who_sees_a_shop_only_writes_and_publishes_nothing_that_others_earn_by(
+    definitions: DefinitionService,
+) -> None:
+    of_a_shop = an_actor("qian", Role.FINANCE, scope=Scope.of_accounts("youzan/flagship"))
+    with pytest.raises(AuthorizationProblem) as refused:
+        await definitions.upload(of_a_shop, _files(SCHEME))
+    assert refused.value.problem.as_dict()["rule"] == "data-scope"
+    await definitions.upload(an_actor("qian", Role.FINANCE), _files(SCHEME))
+    with pytest.raises(AuthorizationProblem, match="see everything"):
+        await definitions.publish(of_a_shop, ("scheme", "", "promoting", "1.0.0"))
