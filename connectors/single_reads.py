@@ -95,8 +95,8 @@ async def completed_rows(
 ) -> list[Any]:
     """The rows of a list, those that lack something with the members that `read` gives.
 
-    lacking: the number to ask by, None for a row that says enough. In place of a row that cannot be read is the problem,
-    for setting it aside; with else_known it stays as the list has it. Raises as `read_each`.
+    lacking: the number to ask by, None for a row that says enough. Where one cannot be read, its problem stands there,
+    to be set aside; with else_known it stays as the list has it. Raises as `read_each`.
     """
     numbers = [lacking(row) for row in rows]
     asked = [each for each in numbers if each is not None]
