@@ -19,6 +19,7 @@ import structlog
 
 from connectors.acting import require_time_to_act
 from connectors.errors import http_refusal, no_answer, unreachable, unreadable_answer
+from connectors.kept import Kept
 from connectors.pacing import Pace, Pacer, Slots
 from connectors.payloads import exact_fraction
 from connectors.retry_after import asked_wait_s
@@ -55,7 +56,7 @@ class Link:
 
     answer_timeout_s bounds one request; keep it well below the calls' `timeout_s`. pacer: who gives out turns; pace:
     those of the account that this link is for. Without them every request goes out at once. slots: for what takes many
-    requests.
+    requests. kept: what clients of one account share.
     """
 
     http: httpx.AsyncClient
@@ -65,6 +66,7 @@ class Link:
     pacer: Pacer | None = None
     pace: Pace | None = None
     slots: Slots = field(default_factory=Slots)
+    kept: Kept = field(default_factory=Kept)
 
     def paced(self, account_id: str, per_second: float, *, bulk: bool = False) -> Self:
         """The same for one account, whose requests wait for their turns. bulk: nobody waits for them."""

@@ -16,6 +16,7 @@ from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked
 from connectors.wecom.sent_messages import AT_ONCE, SentMessages
+from connectors.wecom.sent_minutes import SentMinutes
 from connectors.wecom.tags import CorpTags
 from domain.calls import Attempted
 from domain.canonical import KeyKind
@@ -53,7 +54,8 @@ class WecomCorp:
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
-        self._sent = SentMessages(self.api, link.slots.of(f"{PLATFORM}/{self.api.settings.corp_id}/sent", AT_ONCE))
+        sent = f"{PLATFORM}/{self.api.settings.corp_id}/sent"
+        self._sent = SentMessages(self.api, link.slots.of(sent, AT_ONCE), link.kept.of(SentMinutes, sent))
         self.contacts = ContactBook(self.api, self._tags)
         self._archive = ChatArchive(account, link)
 

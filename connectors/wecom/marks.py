@@ -22,7 +22,12 @@ def marked(text: str, key: str) -> str:
     return text + mark_of(key)
 
 
+def mark_in(text: str) -> str | None:
+    """The mark that a text ends with; None where it has none."""
+    tail = text[-_LENGTH:]
+    return tail if len(tail) == _LENGTH and all(character in _DIGITS for character in tail) else None
+
+
 def unmarked(text: str) -> str:
     """The text as its author wrote it, any mark taken off."""
-    tail = text[-_LENGTH:]
-    return text[:-_LENGTH] if len(tail) == _LENGTH and all(character in _DIGITS for character in tail) else text
+    return text if mark_in(text) is None else text[:-_LENGTH]

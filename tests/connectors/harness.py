@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from connectors.accounts import Account
 from connectors.capabilities import call_capability
 from connectors.http import Link, open_client
+from connectors.kept import Kept
 from connectors.loading import load_connectors
 from connectors.registry import Connector
 from connectors.tokens import MemoryTokenStore
@@ -78,7 +79,7 @@ class Outside:
             await asyncio.sleep(0.01)
         await self.sim.admin("POST", "/reset")
         self.receiver.pushes.clear()
-        self.link = replace(self.link, tokens=MemoryTokenStore(), answer_timeout_s=PATIENT_S)
+        self.link = replace(self.link, tokens=MemoryTokenStore(), answer_timeout_s=PATIENT_S, kept=Kept())
 
 
 def just_now() -> Attempted:

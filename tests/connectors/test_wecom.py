@@ -1,10 +1,9 @@
-"""A WeCom corp: who is found, what is tagged, and that nobody is written to twice."""
+"""A WeCom corp: who is found, what is tagged, what is written, and what is refused."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from connectors.messages import deliver
 from connectors.pacing import REQUESTS_IN_A_CALL
 from connectors.webhooks import WebhookRequest
 from connectors.wecom.marks import marked, unmarked
-from domain.calls import Attempted
 from domain.catalog import CATALOG
 from domain.catalog.messages import SendArguments
 from domain.problems import (
@@ -23,9 +21,8 @@ from domain.problems import (
     ProblemError,
     ValidationProblem,
 )
-from simulator.entities import GroupMessage
 from simulator.platforms.wecom import WeCom
-from tests.connectors.harness import Attempts, Outside, connector, just_now, perform
+from tests.connectors.harness import Outside, connector, perform
 
 SEND = "externalcontact/add_msg_template"
 
@@ -129,152 +126,6 @@ async def test_the_text_arrives_as_it_was_written_with_its_links(world: Outside)
     assert entry["request"]["attachments"] == [
         {"msgtype": "link", "link": {"title": "查看订单", "url": "https://shop.example/orders/1"}}
     ]
-
-
-async def test_a_message_whose_mark_got_lost_is_still_recognised(world: Outside) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    rows = world.sim.app.state.world.group_messages
-    request = CATALOG["wecom.send_message"].parse_arguments(
-        {"external_userid": friend["external_userid"], "text": "您好"}
-    )
-    await world.break_things(rule(SEND, "timeout_after", times=1, seconds=3))
-    attempts = Attempts(client, CATALOG["wecom.send_message"], request, "k")
-    with pytest.raises(ProblemError):
-        await attempts.until_done(most=1)
-    (message,) = rows
-    rows.change(message, text=unmarked(message.text))
-    resumed = await client.send_message(request, key="k", attempted=just_now())
-    assert resumed.message_id == message.id
-    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 1
-
-
-async def test_a_message_whose_template_changed_between_two_attempts_is_still_recognised(world: Outside) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    call, who = CATALOG["wecom.send_message"], {"external_userid": friend["external_userid"]}
-    await world.break_things(rule(SEND, "timeout_after", times=1, seconds=3))
-    with pytest.raises(ProblemError):
-        await Attempts(client, call, call.parse_arguments({**who, "text": "您好"}), "k").until_done(most=1)
-    again = await client.send_message(call.parse_arguments({**who, "text": "您好，亲"}), key="k", attempted=just_now())
-    assert again.message_id is not None
-    assert await world.effects(kind="message", **who) == 1
-
-
-async def test_a_markless_message_to_somebody_else_is_not_taken_for_ours(world: Outside) -> None:
-    client = await world.open("wecom")
-    rows = (await world.sim.admin("GET", "/customers", params={"limit": 30}))["customers"]
-    first, second = [row["external_userid"] for row in rows if row["external_userid"]][:2]
-    await perform(client, "wecom.send_message", key="first", external_userid=first, text="您好")
-    messages = world.sim.app.state.world.group_messages
-    for message in list(messages):
-        messages.change(message, text=unmarked(message.text))
-    request = CATALOG["wecom.send_message"].parse_arguments({"external_userid": second, "text": "您好"})
-    await client.send_message(request, key="second", attempted=just_now())
-    assert await world.effects(kind="message", external_userid=second) == 1
-
-
-async def test_an_earlier_message_is_found_behind_hundreds_of_later_ones(world: Outside) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    who = {"external_userid": friend["external_userid"]}
-    first = await perform(client, "wecom.send_message", key="first", **who, text="您好")
-    for number in range(130):
-        await perform(client, "wecom.send_message", key=f"later-{number}", **who, text="您好")
-    request = CATALOG["wecom.send_message"].parse_arguments({**who, "text": "您好"})
-    assert (await client.send_message(request, key="first", attempted=just_now())).message_id == first.message_id
-
-
-def busy_corp(world: Outside, count: int, *, within: timedelta, before: timedelta) -> None:
-    """So many messages to others, the last of them `before` now and the first `within` earlier."""
-    rows, newest = world.sim.app.state.world.group_messages, datetime.now(UTC) - before
-    for number in range(count):
-        at = newest - within * number / count
-        rows.put(GroupMessage(id=f"msg-{number}", corp="demo-corp", created_at=at, text="您好", recipients=()))
-
-
-@pytest.mark.parametrize(
-    ("count", "within", "before"),
-    [
-        (12_000, timedelta(hours=13), timedelta()),
-        (12_000, timedelta(minutes=7), timedelta(minutes=2)),
-        (2_500, timedelta(minutes=1), timedelta(seconds=5)),
-    ],
-)
-async def test_in_a_busy_corp_what_became_of_a_message_is_found_out_all_the_same(
-    world: Outside, count: int, within: timedelta, before: timedelta
-) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    message = {"external_userid": friend["external_userid"], "text": "您的退款已到账"}
-    busy_corp(world, count, within=within, before=before)
-    for number, silence in enumerate(("timeout_after", "timeout_before")):
-        await world.break_things(rule(SEND, silence, times=1, seconds=3))
-        assert (await perform(client, "wecom.send_message", key=f"k{number}", **message)).message_id
-    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 2
-
-
-async def test_what_an_attempt_may_still_be_sending_is_looked_for_when_it_can_no_more(world: Outside) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    message = {"external_userid": friend["external_userid"], "text": "您好"}
-    request = CATALOG["wecom.send_message"].parse_arguments(message)
-    now = datetime.now(UTC)
-    cut_off = Attempted(now - timedelta(seconds=31), now + timedelta(seconds=9))
-    with pytest.raises(ProblemError, match="may still be sending") as error:
-        await client.send_message(request, key="k", attempted=cut_off)
-    problem = error.value.problem.as_dict()
-    assert (problem["outcome"], problem["retryable"]) == ("unknown", True)
-    assert 8 < problem["retry_after_s"] <= 9
-    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 0
-
-
-async def test_when_a_busy_worker_dies_two_searches_go_on_at_a_time(world: Outside) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    busy_corp(world, 2_000, within=timedelta(minutes=1), before=timedelta(seconds=5))
-    at_once, most, read = 0, 0, client.api.read
-
-    async def counted(path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        nonlocal at_once, most
-        at_once, most = at_once + 1, max(most, at_once + 1)
-        try:
-            answer: dict[str, Any] = await read(path, payload)
-            return answer
-        finally:
-            at_once -= 1
-
-    message = {"external_userid": friend["external_userid"], "text": "您的退款已到账"}
-    request = CATALOG["wecom.send_message"].parse_arguments(message)
-    client.api.read = counted
-    sent = await asyncio.gather(
-        *(client.send_message(request, key=f"k{number}", attempted=just_now()) for number in range(10))
-    )
-    assert len({each.message_id for each in sent}) == 10
-    assert most == 2
-
-
-async def test_a_corp_that_sent_more_in_a_minute_than_can_be_looked_through_is_left_to_a_person(
-    world: Outside, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    monkeypatch.setattr("connectors.wecom.sent_messages._FEW_PAGES", 2)
-    monkeypatch.setattr("connectors.wecom.sent_messages._MOST_PAGES", 3)
-    busy_corp(world, 400, within=timedelta(seconds=30), before=timedelta())
-    request = CATALOG["wecom.send_message"].parse_arguments(
-        {"external_userid": friend["external_userid"], "text": "在吗"}
-    )
-    with pytest.raises(ProblemError, match="check by hand") as error:
-        await client.send_message(request, key="k", attempted=just_now())
-    problem = error.value.problem.as_dict()
-    assert (problem["outcome"], problem["retryable"]) == ("unknown", False)
-    assert await world.effects(kind="message", external_userid=friend["external_userid"]) == 0
-
-
-@pytest.mark.parametrize("minutes", [-8, 8])
-async def test_clocks_that_differ_by_minutes_make_no_second_message(world: Outside, minutes: int) -> None:
-    client, friend = await world.open("wecom"), await world.sim.friend()
-    message = {"external_userid": friend["external_userid"], "text": "您好"}
-    first = await perform(client, "wecom.send_message", key="k", **message)
-    (sent,) = world.sim.app.state.world.group_messages
-    at = sent.created_at + timedelta(minutes=minutes)
-    world.sim.app.state.world.group_messages.change(sent, created_at=at)
-    request = CATALOG["wecom.send_message"].parse_arguments(message)
-    assert (await client.send_message(request, key="k", attempted=just_now())).message_id == first.message_id
 
 
 async def test_staff_are_told_once_per_key_also_when_nobody_answers(world: Outside) -> None:
