@@ -50,20 +50,25 @@ class SentMinutes:
 
     def __init__(self) -> None:
         self._minutes: dict[int, SentMinute] = {}
-        self._turns: dict[int, asyncio.Lock] = {}
+        self._turn = asyncio.Lock()
 
     async def get(self, number: int, until: datetime, read: Callable[[int], Awaitable[SentMinute]]) -> SentMinute:
         """Minute `number` since 1970 with everything that was sent in it before `until`; raises as `read` does."""
-        async with self._turns.setdefault(number, asyncio.Lock()):
-            known = self._minutes.get(number)
-            if known is None or known.began_at < until:
-                self._minutes.pop(number, None)
-                known = self._minutes[number] = await read(number)
-                while len(self._minutes) > _KEPT:
-                    oldest = next(iter(self._minutes))
-                    del self._minutes[oldest]
-                    self._turns.pop(oldest, None)
+        if (known := self._known(number, until)) is not None:
             return known
+        async with self._turn:
+            # Whoever had the turn before may have read it.
+            if (known := self._known(number, until)) is None:
+                known = await read(number)
+                self._minutes.pop(number, None)
+                self._minutes[number] = known
+                while len(self._minutes) > _KEPT:
+                    del self._minutes[next(iter(self._minutes))]
+            return known
+
+    def _known(self, number: int, until: datetime) -> SentMinute | None:
+        minute = self._minutes.get(number)
+        return minute if minute is not None and minute.began_at >= until else None
 
     def count(self, numbers: range) -> int:
         """How many messages of these minutes are known."""
