@@ -25,6 +25,8 @@ from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork
 
 LONGEST_SOURCE = 200
+MOST_AT_ONCE = 2_000
+"""Orders of whoever is invited and of those whom they invited; where there are more, all orders are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class InvitationService:
     async def record(
         self, actor: Actor, customer_id: UUID, inviter: Inviter, at: datetime, source: str
     ) -> Sequence[Invitation]:
-        """Write down who invited a customer; all that are known then. Said twice, it is one. Orders that are nobody's
-        are looked at again.
+        """Write down who invited a customer; all that are known then. Said twice, it is one. The customer's orders, and
+        those of whom they invited, are looked at again.
 
         :raises ValidationProblem: no inviter or two, oneself, no source, a time that is still to come, a customer
             without keys. :raises NotFoundProblem: there is no such payee or customer.
@@ -85,14 +87,25 @@ class InvitationService:
                 if found is None:
                     raise NotFoundProblem(Text(f"没有收款人 {inviter.payee}", f"There is no payee {inviter.payee}"))
                 row.payee = found.id
-            if await Invitations(work).add(row):
-                rules = await self._book.current(work)
-                if rules is not None:
-                    await SaleQueue(work).ask_for_sweep(max(rules.since, day_of(at)), "invitations")
+            if is_new := await Invitations(work).add(row):
+                await self._look_again(work, customer, at)
                 by = inviter.payee or f"customer:{inviter.customer}"
                 detail = {"by": by, "at": rfc3339(at), "source": how}
                 await AuditLog(work).record(actor, "customer.invited", f"customer:{customer}", detail)
-            return await _shown(work, customer)
+            shown = await _shown(work, customer)
+        if is_new:
+            # An order that was told meanwhile may have been looked at before anybody could see this.
+            async with UnitOfWork(self._database) as work:
+                await self._look_again(work, customer, at)
+        return shown
+
+    async def _look_again(self, work: UnitOfWork, customer: UUID, at: datetime) -> None:
+        rules = await self._book.current(work)
+        if rules is None or not rules.most_invitations:
+            return
+        since = max(rules.since, day_of(at))
+        if not await SaleQueue(work).add_invited(customer, rules.most_invitations - 1, since, MOST_AT_ONCE):
+            await SaleQueue(work).ask_for_sweep(since, "invitations")
 
 
 def _refuse(inviter: Inviter, at: datetime, source: str, now: datetime) -> None:

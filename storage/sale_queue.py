@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Identity, Index, func, select, text, update
 from sqlmodel import Field, col
@@ -84,6 +85,13 @@ class SaleQueue(Repository):
         """Have orders looked at by their keys."""
         if orders:
             await fetch(self.work, _ADD_KEYS, {"keys": sorted(orders), "now": self.now})
+
+    async def add_invited(self, customer: UUID, below: int, since: date, most: int) -> bool:
+        """Have the orders since a day looked at of a customer and of everybody whom they invited, `below` invitations
+        down; False, and none of them, where they are more than `most`."""
+        values = {"customer": customer, "below": below, "since": since, "most": most, "now": self.now}
+        ((orders,),) = await fetch(self.work, _ADD_INVITED, values)
+        return bool(orders <= most)
 
     async def add_paid_in(self, currencies: Sequence[str], starts: Sequence[date], ends: Sequence[date]) -> None:
         """Have those of the orders that count looked at that were paid in a currency on days `[start, end)`, of several
@@ -182,6 +190,38 @@ _ADD_KEYS = """
     INSERT INTO sale_queue (order_key, queued_at)
     SELECT key, %(now)b::timestamptz FROM unnest(%(keys)b::bigint[]) AS named (key) ORDER BY key
     ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+"""
+# Whoever invited a million is not followed to the last of them: `LIMIT` ends the search.
+_ADD_INVITED = """
+    WITH RECURSIVE invited AS (
+        SELECT %(customer)b::uuid AS customer_id, 0 AS level
+        UNION
+        SELECT own.customer_id, invited.level + 1
+        FROM invited
+        JOIN identities k ON k.customer_id = invited.customer_id
+        JOIN invitations i ON i.by_identity_id = k.id
+        JOIN identities own ON own.id = i.identity_id
+        WHERE invited.level < %(below)b::integer
+    ), people AS (
+        SELECT customer_id FROM invited LIMIT %(most)b::integer + 1
+    ), found AS (
+        SELECT DISTINCT o.id FROM people
+        JOIN identities k ON k.customer_id = people.customer_id
+        JOIN orders o ON o.identity_id = k.id
+        WHERE greatest(
+            coalesce(o.paid_at, o.created_at, o.told_at), o.completed_at,
+            CASE WHEN o.status = 'completed' THEN o.told_at END
+        ) >= %(since)b::date::timestamp AT TIME ZONE 'Asia/Shanghai'
+        LIMIT %(most)b::integer + 1
+    ), counted AS (
+        SELECT greatest((SELECT count(*) FROM found), (SELECT count(*) FROM people)) AS orders
+    ), queued AS (
+        INSERT INTO sale_queue (order_key, queued_at)
+        SELECT found.id, %(now)b::timestamptz FROM found, counted WHERE counted.orders <= %(most)b::integer
+        ORDER BY found.id
+        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+    )
+    SELECT orders FROM counted
 """
 # The day that a rate is of, as `services.selling` finds it.
 _ADD_PAID_IN = """

@@ -80,6 +80,37 @@ async def test_an_invitation_that_is_told_late_finds_orders_that_were_nobodys(co
     assert (await counter.sold())["P1 paid"] == WHOLE
 
 
+async def waiting(counter: Counter) -> tuple[int, int]:
+    """How many orders wait to be looked at, and how many sweeps."""
+    async with UnitOfWork(counter.database) as work:
+        queued = await work.session.scalar(text("SELECT count(*) FROM sale_queue"))
+        sweeps = await work.session.scalar(text("SELECT count(*) FROM sale_sweeps WHERE done_at IS NULL"))
+        return int(queued or 0), int(sweeps or 0)
+
+
+async def test_an_invitation_looks_at_the_orders_of_those_below_and_no_others(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 2 }} }}"))
+    await counter.settle()
+    await invited(counter, "B", "A", 20)
+    await invited(counter, "C", "B", 20)
+    for who in "ABC":
+        assert not await bought(counter, who)
+    service, invitee = InvitationService(counter.database), await customer(counter, "A")
+    await service.record(QIAN, invitee, Inviter(payee="P1"), WEEK_AGO, "拼团邀请")
+    assert await waiting(counter) == (2, 0), "those of A and B: C is three invitations away"
+    await counter.settle()
+    monkeypatch.setattr("services.invitations.MOST_AT_ONCE", 1)
+    await service.record(QIAN, invitee, Inviter(payee="P1"), WEEK_AGO - timedelta(days=1), "海报")
+    assert await waiting(counter) == (0, 1), "of too many, all are looked at"
+    await counter.settle()
+    await counter.publish(rules=INVITED.replace("WAY", "influencer"), version="2.0.0")
+    await counter.settle()
+    await service.record(QIAN, invitee, Inviter(payee="P1"), WEEK_AGO - timedelta(days=2), "海报")
+    assert await waiting(counter) == (0, 0), "nobody's orders go by invitations"
+
+
 async def test_who_was_invited_later_or_too_long_ago_is_nobodys(counter: Counter) -> None:
     await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ within-days: 10 }} }}"))
     await counter.settle()
