@@ -15,7 +15,7 @@ from connectors.wecom.archive import CHATS, ChatArchive
 from connectors.wecom.codes import NOBODY_REACHABLE
 from connectors.wecom.contacts import STREAMS, ContactBook
 from connectors.wecom.marks import marked
-from connectors.wecom.sent_messages import AT_ONCE, SentMessages
+from connectors.wecom.sent_messages import AT_ONCE, SETTLE_S, SentMessages
 from connectors.wecom.sent_minutes import SentMinutes
 from connectors.wecom.tags import CorpTags
 from domain.calls import Attempted
@@ -39,8 +39,6 @@ from domain.catalog.wecom import (
 from domain.problems import NotFoundProblem, ProblemError, Text
 from domain.tags.sharing import Change
 
-# After silence, how long the platform may still be at work before its list of messages can be believed.
-SETTLE_S = 5.0
 _DUPLICATE_CHECK_S = 14_400
 _GENDERS: Mapping[int, Literal["male", "female"]] = {1: "male", 2: "female"}
 
@@ -54,8 +52,11 @@ class WecomCorp:
     def __init__(self, account: Account, link: Link) -> None:
         self.api = WecomApi(account, link)
         self._tags = CorpTags(self.api)
-        sent = f"{PLATFORM}/{self.api.settings.corp_id}/sent"
-        self._sent = SentMessages(self.api, link.slots.of(sent, AT_ONCE), link.kept.of(SentMinutes, sent))
+        corp = self.api.settings.corp_id
+        turns = link.slots.of(f"{PLATFORM}/{corp}/sent", AT_ONCE)
+        # Another account of the corp may see other messages.
+        minutes = link.kept.of(SentMinutes, f"{PLATFORM}/{account.slug}/{corp}/sent")
+        self._sent = SentMessages(self.api, turns, minutes)
         self.contacts = ContactBook(self.api, self._tags)
         self._archive = ChatArchive(account, link)
 

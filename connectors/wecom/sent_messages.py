@@ -21,6 +21,8 @@ _CLOCKS_DIFFER, _CLOCKS_DIFFER_AT_MOST = timedelta(minutes=1), timedelta(minutes
 # Of the wide window, and of one minute: eight times what we send in it ourselves.
 _PAGE_SIZE = 100
 _FEW_PAGES, _MOST_PAGES = 5, 200
+SETTLE_S = 5.0
+"""After silence, how long the platform may still be at work before its list of messages can be believed."""
 AT_ONCE = 2
 """Searches of a corp: when a busy worker dies, all that it was about to send is looked for."""
 
@@ -62,7 +64,8 @@ class SentMessages:
                 return whole.by_mark.get(mark) or whole.without_mark(content)
         bare = list[str]()
         for number in _minutes_of(attempted, _CLOCKS_DIFFER):
-            minute = await self._minutes.get(number, attempted.until, self._minute)
+            settled_at = attempted.until + timedelta(seconds=SETTLE_S)
+            minute = await self._minutes.get(number, settled_at, self._minute)
             if (found := minute.by_mark.get(mark)) is not None:
                 return found
             bare += minute.without_mark(content)

@@ -1,7 +1,7 @@
 """What a corp sent to customers, minute by minute, for everybody who looks for a message of that time.
 
 When a busy worker dies, hundreds of messages are looked for among the same thousands. What one search has read serves
-every other that looks for what was sent before that reading began.
+every other whose message would have been in the list by the time when that reading began.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from datetime import datetime
 from connectors.wecom.marks import mark_in
 from domain.ids import content_digest
 
-_KEPT = 30
-"""Minutes of one corp; at the pace of our own messages each has less than 2,500."""
+_KEPT, _KEPT_MESSAGES = 30, 100_000
+"""Minutes of one corp, and messages in them; at the pace of our own messages a minute has less than 2,500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class SentMinute:
 
     def without_mark(self, text: str) -> Sequence[str]:
         """The ids of messages without a mark that say this."""
-        return self.by_text.get(content_digest(text), ())
+        return self.by_text.get(_digest(text), ())
 
 
 def sent_minute(began_at: datetime, messages: Iterable[tuple[str, str]]) -> SentMinute:
@@ -41,8 +41,13 @@ def sent_minute(began_at: datetime, messages: Iterable[tuple[str, str]]) -> Sent
         if mark is not None:
             by_mark[mark] = message_id
         else:
-            by_text[content_digest(text)].append(message_id)
+            by_text[_digest(text)].append(message_id)
     return SentMinute(began_at, by_mark, by_text, count)
+
+
+def _digest(text: str) -> str:
+    """Also of what is no text that anybody could encode, such as half an emoji."""
+    return content_digest(text.encode("utf-8", "surrogatepass"))
 
 
 class SentMinutes:
@@ -53,7 +58,7 @@ class SentMinutes:
         self._turn = asyncio.Lock()
 
     async def get(self, number: int, until: datetime, read: Callable[[int], Awaitable[SentMinute]]) -> SentMinute:
-        """Minute `number` since 1970 with everything that was sent in it before `until`; raises as `read` does."""
+        """Minute `number` since 1970 with all that was in it at `until`, or later; raises as `read` does."""
         if (known := self._known(number, until)) is not None:
             return known
         async with self._turn:
@@ -62,9 +67,16 @@ class SentMinutes:
                 known = await read(number)
                 self._minutes.pop(number, None)
                 self._minutes[number] = known
-                while len(self._minutes) > _KEPT:
-                    del self._minutes[next(iter(self._minutes))]
+                self._forget()
             return known
+
+    def _forget(self) -> None:
+        """Keep what was read last, however much that is, and of the rest what there is room for."""
+        while len(self._minutes) > 1 and (len(self._minutes) > _KEPT or self._messages() > _KEPT_MESSAGES):
+            del self._minutes[next(iter(self._minutes))]
+
+    def _messages(self) -> int:
+        return sum(minute.count for minute in self._minutes.values())
 
     def _known(self, number: int, until: datetime) -> SentMinute | None:
         minute = self._minutes.get(number)

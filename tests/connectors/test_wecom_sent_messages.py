@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from connectors.wecom.marks import unmarked
+from connectors.wecom.sent_messages import SETTLE_S
+from connectors.wecom.sent_minutes import SentMinute, SentMinutes, sent_minute
 from domain.calls import Attempted
 from domain.catalog import CATALOG
 from domain.problems import ProblemError
@@ -139,7 +141,8 @@ async def test_when_a_busy_worker_dies_what_one_search_read_serves_the_others(wo
     request = CATALOG["wecom.send_message"].parse_arguments(message)
     busy_corp(world, 2_000, within=timedelta(minutes=1), before=timedelta(seconds=5))
     before = {number: await perform(client, "wecom.send_message", key=f"k{number}", **message) for number in (3, 17)}
-    died, read, pages = just_now(), client.api.read, list[str]()
+    read, pages, now = client.api.read, list[str](), datetime.now(UTC)
+    died = Attempted(now - timedelta(seconds=30), now - timedelta(seconds=SETTLE_S))
 
     async def counted(path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         pages.append(path)
@@ -159,6 +162,40 @@ async def test_when_a_busy_worker_dies_what_one_search_read_serves_the_others(wo
     assert len({each.message_id for each in sent}) == 40
     # Twice in vain up to five pages of the wide window, then each minute once: 21 full pages, and those that are short.
     assert len(pages) <= 10 + 21 + 6
+
+
+async def test_what_lands_late_is_not_looked_for_in_what_was_read_too_soon(world: Outside) -> None:
+    client, friend = await world.open("wecom"), await world.sim.friend()
+    busy_corp(world, 2_000, within=timedelta(minutes=1), before=timedelta(seconds=5))
+    request = CATALOG["wecom.send_message"].parse_arguments({**who_is(friend), "text": "在吗"})
+    now = datetime.now(UTC)
+    silent_since, long_ago = (now - timedelta(seconds=ago) for ago in (SETTLE_S / 2, SETTLE_S * 2))
+    assert await client.sent_message(request, key="other", attempted=Attempted(long_ago, long_ago)) is None
+    late = await perform(client, "wecom.send_message", key="late", **who_is(friend), text="在吗")
+    found = await client.sent_message(request, key="late", attempted=Attempted(long_ago, silent_since))
+    assert found is not None, "the platform was still at work when others read that minute"
+    assert found.message_id == late.message_id
+
+
+def test_texts_that_nobody_could_encode_are_looked_through_all_the_same() -> None:
+    minute = sent_minute(datetime.now(UTC), [("m1", "\ud83d"), ("m2", "您好")])
+    assert (minute.without_mark("\ud83d"), minute.without_mark("您好")) == (["m1"], ["m2"])
+
+
+async def test_minutes_are_kept_while_there_is_room_for_what_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.wecom.sent_minutes._KEPT_MESSAGES", 5)
+    minutes, now, read_again = SentMinutes(), datetime.now(UTC), list[int]()
+
+    async def read(number: int) -> SentMinute:
+        read_again.append(number)
+        return sent_minute(now, [(f"{number}-{each}", "您好") for each in range(number)])
+
+    for number in (2, 3, 2, 3, 1, 3, 9, 9):
+        assert (await minutes.get(number, now, read)).count == number
+    assert read_again == [2, 3, 1, 9]
+    assert (minutes.count(range(9)), minutes.count(range(10))) == (0, 9), (
+        "one that is greater than all room is kept alone"
+    )
 
 
 async def test_what_was_sent_after_a_minute_was_read_is_found_in_it(world: Outside) -> None:
