@@ -95,15 +95,17 @@ async def completed_rows(
 ) -> list[Any]:
     """The rows of a list, those that lack something with the members that `read` gives.
 
-    lacking: the number to ask by, None for a row that says enough. Where one cannot be read, its problem stands there,
-    to be set aside; with else_known it stays as the list has it. Raises as `read_each`.
+    lacking: the number to ask by, None for a row that says enough. Where one cannot be read, or is listed but not
+    known, its problem stands there, to be set aside; with else_known it stays as the list has it.
+
+    Raises as `read_each`.
     """
     numbers = [lacking(row) for row in rows]
     asked = [each for each in numbers if each is not None]
     found = await read_each(asked, read, at_once=at_once, else_known=else_known)
     whole: list[Any] = []
     for row, number in zip(rows, numbers, strict=True):
-        told = found[number] if number is not None else None
+        told = (found[number] or _unknown(number)) if number is not None else None
         if isinstance(told, ProblemError):
             log.warning("a row of a list is not completed", number=number, reason=str(told), else_known=else_known)
             whole.append(row if else_known else told)
@@ -149,6 +151,16 @@ async def _read(number: str, read: Callable[[str], Awaitable[Row]]) -> Found:
     except Exception as error:  # a connector's bug on one thing must not stop the others
         said = f"{type(error).__name__}: {error}"
         return RuntimeProblem(Text(f"内部错误：{said}", f"Internal error: {said}"), retryable=False)
+
+
+def _unknown(number: str) -> NotFoundProblem:
+    return NotFoundProblem(
+        Text(
+            f"平台的列表里有 {number}，单独查询却没有",
+            f"The platform lists {number}, but does not know it when it is asked about alone",
+        ),
+        retryable=False,
+    )
 
 
 def _is_brief(problem: ProblemError) -> bool:

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from connectors.errors import CodeMeaning
 from connectors.listed_rows import listed_rows, row_payload
 from connectors.page_windows import FirstPage, ReadPage, Window, WindowedReader
 from connectors.pulling import Cursor, PulledPage, Stream, stream_named
 from connectors.reading import CHINA, china_time, whole_number
 from connectors.single_reads import completed_rows, unread_record
 from connectors.webhooks import Verified
+from connectors.youzan.codes import BUSINESS_CODES
 from connectors.youzan.gateway import PLATFORM, YouzanGateway
 from connectors.youzan.records import EXCHANGES, lacks_kind
 from domain.ids import content_digest
-from domain.problems import ProblemError
+from domain.problems import ProblemError, Text
 
 # The platform asks readers to wait 30 s after a push.
 _LAG = timedelta(seconds=60)
@@ -28,6 +30,8 @@ STREAMS = (
     Stream("refunds", _REACHES_BACK, _LAG),
 )
 _AT_ONCE = 4
+# A chain's list may name a refund of a branch: that says nothing about what the account may ask for.
+_OF_ONE_REFUND = {**BUSINESS_CODES, 103010054: CodeMeaning("not_found", Text("退款单不属于本店铺", "Of another shop"))}
 PULLED_ORDER = "pulled.order"
 PULLED_REFUND = "pulled.refund"
 _ORDERS = WindowedReader(STREAMS[0], timedelta(days=30), 100, most=10_000)
@@ -69,7 +73,7 @@ def _refunds(gateway: YouzanGateway) -> tuple[FirstPage, ReadPage]:
         return await gateway.call("youzan.trade.refund.search", "3.0.1", {**pages, **params})
 
     async def kind(number: str) -> Mapping[str, Any]:
-        found = await gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": number})
+        found = await gateway.call("youzan.trade.refund.get", "3.0.1", {"refund_id": number}, codes=_OF_ONE_REFUND)
         return {field: found[field] for field in EXCHANGES if field in found}
 
     async def records(found: Mapping[str, Any]) -> Sequence[Verified]:

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from connectors.single_reads import completed_rows, read_each
-from domain.problems import AuthorizationProblem, CommunicationProblem, ProblemError, Text, ValidationProblem
+from domain.problems import (
+    AuthorizationProblem,
+    CommunicationProblem,
+    NotFoundProblem,
+    ProblemError,
+    Text,
+    ValidationProblem,
+)
 
 SAID = Text("拒绝", "refused")
 REFUSED = CommunicationProblem(SAID, retryable=False)
@@ -52,6 +59,10 @@ async def test_rows_that_lack_something_are_completed_and_others_stay() -> None:
 
     whole = await completed_rows(rows, lacking, Platform({"2": REFUSED}), at_once=2)
     assert whole == [{"id": "1", "number": "1"}, REFUSED, {"id": "3", "number": "known"}, "no row"]
+    unknown = Platform({"2": NotFoundProblem(SAID)})
+    (_, aside, *_) = await completed_rows(rows, lacking, unknown, at_once=2)
+    assert isinstance(aside, NotFoundProblem), "what is listed but not known is nobody's guess"
+    assert (await completed_rows(rows, lacking, unknown, at_once=2, else_known=True))[1] == {"id": "2"}
     every = {each: AuthorizationProblem(SAID, retryable=False) for each in ("1", "2")}
     with pytest.raises(AuthorizationProblem):
         await completed_rows(rows, lacking, Platform(every), at_once=2)
