@@ -142,13 +142,21 @@ class Drains:
     async def _make_sales(self) -> bool:
         """What happened to orders becomes sales of payees, and what was said of payees for today holds; settlements and
         payouts asked for in vain begin."""
-        looked = await self._selling.drain()
+        try:
+            looked = await self._selling.drain()
+        except Exception:
+            # Whatever keeps orders from being looked at, it keeps nobody's money.
+            await self._begin_what_waits()
+            raise
         if looked.orders < SALES_BATCH and not (looked.swept and await self._selling.has_work()):
-            await self._terms.sweep()
-            await self._settlements.sweep()
-            await self._payouts.sweep()
+            await self._begin_what_waits()
             await pause(GATHER_S if looked.orders else IDLE_S)
         return bool(looked.orders)
+
+    async def _begin_what_waits(self) -> None:
+        await self._terms.sweep()
+        await self._settlements.sweep()
+        await self._payouts.sweep()
 
     async def _look_after_runs(self) -> bool:
         """Start what was written but not started, end what ended unseen, seal the audit chain, erase who asked for it,

@@ -26,7 +26,8 @@ from storage.unit_of_work import UnitOfWork
 
 LONGEST_SOURCE = 200
 MOST_AT_ONCE = 2_000
-"""Orders of whoever is invited and of those whom they invited; where there are more, all orders are looked at."""
+"""Orders of whoever is invited and of those whom they invited, and these people themselves; where there are more of
+either, all orders are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +88,16 @@ class InvitationService:
                 if found is None:
                     raise NotFoundProblem(Text(f"没有收款人 {inviter.payee}", f"There is no payee {inviter.payee}"))
                 row.payee = found.id
-            if is_new := await Invitations(work).add(row):
+            if await Invitations(work).add(row):
                 await self._look_again(work, customer, at)
                 by = inviter.payee or f"customer:{inviter.customer}"
                 detail = {"by": by, "at": rfc3339(at), "source": how}
                 await AuditLog(work).record(actor, "customer.invited", f"customer:{customer}", detail)
             shown = await _shown(work, customer)
-        if is_new:
-            # An order that was told meanwhile may have been looked at before anybody could see this.
-            async with UnitOfWork(self._database) as work:
-                await self._look_again(work, customer, at)
+        # An order that was told meanwhile may have been looked at before anybody could see this. Also when it is said
+        # again: whoever said it first may have died before.
+        async with UnitOfWork(self._database) as work:
+            await self._look_again(work, customer, at)
         return shown
 
     async def _look_again(self, work: UnitOfWork, customer: UUID, at: datetime) -> None:

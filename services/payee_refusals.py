@@ -14,13 +14,25 @@ MOST_AT_ONCE = 1_000
 
 
 def refuse_overgiven(held: Sequence[PayeeKeyRow]) -> None:
-    """Returns when on no day more than the whole of a key is given away. Raises ConflictProblem, with key and day."""
+    """Returns when on no day more than the whole of a key is given away, or twice to somebody. Raises ConflictProblem,
+    with key and day."""
     by_key: dict[Key, list[PayeeKeyRow]] = defaultdict(list)
     for each in held:
         by_key[Key(each.kind, each.value)].append(each)
     for key, rows in by_key.items():
         for day in {each.since for each in rows}:
             on_day = [each for each in rows if each.since <= day and (each.until is None or day < each.until)]
+            if len({each.payee for each in on_day}) < len(on_day):
+                raise ConflictProblem(
+                    Text(
+                        f"{key.kind}:{key.value} 在 {day} 已属于同一收款人；请先给原有的归属加上截止日 until，"
+                        "或按原有的 since 改份额",
+                        f"{key.kind}:{key.value} is the same payee's on {day} already; end the earlier one by `until` "
+                        "first, or change its share by its own `since`",
+                    ),
+                    key=f"{key.kind}:{key.value}",
+                    day=str(day),
+                )
             if (given := sum(each.share for each in on_day)) > WEIGHT:
                 raise ConflictProblem(
                     Text(

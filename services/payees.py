@@ -202,7 +202,7 @@ class PayeeRegister:
         """Let keys belong to payees; all of them or none. Orders that were nobody's are looked at again. within: a unit
         of work of the caller's.
 
-        :raises ValidationProblem: on some day more than the whole of a key would be given away.
+        :raises ConflictProblem: on some day more than the whole of a key would be given away, or it twice to somebody.
         :raises NotFoundProblem: one of the payees is not there, or out of scope.
         """
         actor.require(Permission.PAYEES_MANAGE)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from domain.money import HOME_CURRENCY, minor_rate
-from domain.problems import Text
+from domain.problems import ProblemError, Text
 from domain.settlement.attribution import AttributionRules, Basis, Clues, Invited, Key, Shares, attribute, keys_of
 from domain.settlement.selling import WORD_FIELDS, Sale, SoldLine, SoldOrder, WentBack, differences, sales_of
 from services.attribution_book import AttributionBook
@@ -32,6 +32,8 @@ from storage.unit_of_work import UnitOfWork
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+PUT_OFF = timedelta(hours=1)
+"""How long an order that cannot be looked at waits."""
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 # `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
 # they say what went back. Everywhere else an order is closed as a whole.
@@ -88,14 +90,39 @@ class Selling:
             await SaleQueue(work).add_keys(orders)
 
     async def drain(self, limit: int = BATCH) -> Looked:
-        """Look at the orders that wait longest, and let a sweep queue more when few wait."""
+        """Look at the orders that wait longest, and let a sweep queue more when few wait.
+
+        One that cannot be looked at stops no other: it waits for an hour, or until it changes.
+        """
+        try:
+            return await self._look(limit)
+        except ProblemError:
+            raise
+        except Exception:
+            log.exception("orders are looked at one by one")
+        async with UnitOfWork(self._database) as work:
+            waiting = await SaleQueue(work).waiting(limit)
+        looked = Looked()
+        for order in waiting:
+            try:
+                one = await self._look(1, [order])
+                looked.orders, looked.sales = looked.orders + one.orders, looked.sales + one.sales
+            except ProblemError:
+                raise
+            except Exception:
+                log.exception("an order cannot be looked at", order=order)
+                async with UnitOfWork(self._database) as work:
+                    await SaleQueue(work).put_off(order, work.now + PUT_OFF)
+        return looked
+
+    async def _look(self, limit: int, only: Collection[int] | None = None) -> Looked:
         async with UnitOfWork(self._database) as work:
             rules = await self._book.current(work)
             if rules is None:
                 return Looked()
-            orders = await SaleQueue(work).take(limit)
+            orders = await SaleQueue(work).take(limit, only)
             if not orders:
-                return Looked(swept=await self._sweep(work, rules))
+                return Looked(swept=only is None and await self._sweep(work, rules))
             sales = await self._look_at(work, rules, orders)
         return Looked(len(orders), sales)
 

@@ -88,7 +88,7 @@ class SaleQueue(Repository):
 
     async def add_invited(self, customer: UUID, below: int, since: date, most: int) -> bool:
         """Have the orders since a day looked at of a customer and of everybody whom they invited, `below` invitations
-        down; False, and none of them, where they are more than `most`."""
+        down; False, and none of them, where the people or their orders are more than `most`."""
         values = {"customer": customer, "below": below, "since": since, "most": most, "now": self.now}
         ((orders,),) = await fetch(self.work, _ADD_INVITED, values)
         return bool(orders <= most)
@@ -100,16 +100,31 @@ class SaleQueue(Repository):
         await fetch(self.work, _ADD_PAID_IN, values)
 
     async def has_work(self) -> bool:
-        """Whether an order waits, or a sweep."""
+        """Whether an order waits whose time has come, or a sweep."""
         sweeps = select(col(SaleSweepRow.id)).where(col(SaleSweepRow.done_at).is_(None))
-        for statement in (select(col(SaleQueueRow.order_key)), sweeps):
+        for statement in (select(col(SaleQueueRow.order_key)).where(col(SaleQueueRow.queued_at) <= self.now), sweeps):
             if (await self.session.scalar(statement.limit(1))) is not None:
                 return True
         return False
 
-    async def take(self, limit: int) -> list[QueuedOrder]:
-        """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out."""
-        return [QueuedOrder(*row) for row in await fetch(self.work, _TAKE, {"limit": limit})]
+    async def take(self, limit: int, only: Collection[int] | None = None) -> list[QueuedOrder]:
+        """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out.
+
+        only: of those with these keys.
+        """
+        values = {"limit": limit, "only": None if only is None else list(only), "now": self.now}
+        taken = [key for (key,) in await fetch(self.work, _TAKE, values)]
+        # Read once they are out: whoever changed one before that has queued it before, and what they wrote is seen.
+        return [QueuedOrder(*row) for row in await fetch(self.work, _TAKEN, {"keys": taken})]
+
+    async def waiting(self, limit: int) -> list[int]:
+        """The keys of the orders that wait longest."""
+        return [key for (key,) in await fetch(self.work, _WAITING, {"limit": limit, "now": self.now})]
+
+    async def put_off(self, order: int, until: datetime) -> None:
+        """Let an order be looked at no sooner, unless it changes."""
+        row = SaleQueueRow
+        await self.session.execute(update(row).where(col(row.order_key) == order).values(queued_at=until))
 
     async def lines(self, orders: Collection[int]) -> Mapping[int, Sequence[SoldLine]]:
         """The lines of orders."""
@@ -203,7 +218,7 @@ _ADD_INVITED = """
         JOIN identities own ON own.id = i.identity_id
         WHERE invited.level < %(below)b::integer
     ), people AS (
-        SELECT customer_id FROM invited LIMIT %(most)b::integer + 1
+        SELECT DISTINCT customer_id FROM invited LIMIT %(most)b::integer + 1
     ), found AS (
         SELECT DISTINCT o.id FROM people
         JOIN identities k ON k.customer_id = people.customer_id
@@ -236,16 +251,23 @@ _ADD_PAID_IN = """
     ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
 """
 _TAKE = """
-    WITH taken AS (
-        DELETE FROM sale_queue WHERE order_key IN (
-            SELECT order_key FROM sale_queue ORDER BY queued_at LIMIT %(limit)b::integer FOR UPDATE SKIP LOCKED
-        )
-        RETURNING order_key
+    DELETE FROM sale_queue WHERE order_key IN (
+        SELECT order_key FROM sale_queue
+        WHERE queued_at <= %(now)b::timestamptz
+            AND (%(only)b::bigint[] IS NULL OR order_key = ANY(%(only)b::bigint[]))
+        ORDER BY queued_at LIMIT %(limit)b::integer FOR UPDATE SKIP LOCKED
     )
+    RETURNING order_key
+"""
+_WAITING = """
+    SELECT order_key FROM sale_queue WHERE queued_at <= %(now)b::timestamptz
+    ORDER BY queued_at LIMIT %(limit)b::integer
+"""
+_TAKEN = """
     SELECT o.id, o.account_id, o.order_id, o.identity_id, o.unit_path, o.status, o.currency, o.paid_minor,
         o.postage_minor, o.created_at, o.paid_at, o.completed_at, o.told_at, nullif(o.channel, ''),
         nullif(o.influencer_id, '')
-    FROM taken JOIN orders o ON o.id = taken.order_key
+    FROM orders o WHERE o.id = ANY(%(keys)b::bigint[])
     ORDER BY o.id
 """
 _LINES = """

@@ -1,5 +1,6 @@
 """Whose an order is: for each role of payees the first way that finds somebody, and by which clue."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
@@ -130,14 +131,13 @@ def _first(
 
 def _shares(role: str, day: date, holdings: Sequence[Holding]) -> Shares:
     """The payees of this role who hold a key on a day, the larger share first."""
-    holders = [
-        (each.payee, each.share)
-        for each in holdings
-        if each.role == role and each.since <= day and (each.until is None or day < each.until)
-    ]
-    if sum(share for _, share in holders) > WEIGHT:
+    holders: dict[int, int] = defaultdict(int)
+    for each in holdings:
+        if each.role == role and each.since <= day and (each.until is None or day < each.until):
+            holders[each.payee] += each.share
+    if sum(holders.values()) > WEIGHT:
         raise ValueError("a key is given away more than once")
-    return tuple(sorted(holders, key=lambda holder: (-holder[1], holder[0])))
+    return tuple(sorted(holders.items(), key=lambda holder: (-holder[1], holder[0])))
 
 
 def _keys(search: Search, clues: Clues) -> Iterator[Key]:

@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
+import pytest
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import OperationalError
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -20,7 +22,7 @@ from connectors.subscribers import Subscribers
 from connectors.web.guard import HostGuard, WebSettings
 from connectors.webhooks import Verified
 from domain.catalog import CATALOG
-from domain.problems import UnavailableProblem
+from domain.problems import Text, UnavailableProblem
 from services.erasure import ErasureWorker
 from services.inbox import InboxDrained, InboxService
 from services.retention import RetentionService
@@ -112,6 +114,32 @@ async def test_who_lost_a_deadlock_begins_anew_at_once() -> None:
     began = time.monotonic()
     await environment.run(work_for_a_round, "tags", step)
     assert (tries, time.monotonic() - began < IDLE_S / 2) == (3, True)
+
+
+async def test_orders_that_cannot_be_looked_at_keep_no_payout_waiting(
+    database: Database, temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, stage, swept = House(database, temporal), ActivityEnvironment(), list[str]()
+    drains = drains_of(house, InboxService(database, load_connectors(CATALOG)))
+
+    async def breaks(*_: object) -> None:
+        stage.worker_shutdown()
+        raise UnavailableProblem(Text("库不可用", "away"))
+
+    def noted(name: str) -> Callable[..., Awaitable[int]]:
+        async def sweep(*_: object) -> int:
+            swept.append(name)
+            return 0
+
+        return sweep
+
+    monkeypatch.setattr(Selling, "drain", breaks)
+    for name in ("_terms", "_settlements", "_payouts"):
+        monkeypatch.setattr(type(getattr(drains, name)), "sweep", noted(name))
+    with suppress(UnavailableProblem, ApplicationError):
+        await stage.run(drains.drain, messages.Drain("sales"))
+    assert swept == ["_terms", "_settlements", "_payouts"]
+    await house.close()
 
 
 async def test_the_drain_of_runs_deletes_what_is_over(

@@ -26,6 +26,7 @@ from storage.engine import Database
 from storage.figures import Figures
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
+from tests.clock import SteppedClock
 
 OPS = system_actor("test")
 QIAN, WU = an_actor("qian", Role.FINANCE), an_actor("wu", Role.APPROVER)
@@ -148,6 +149,34 @@ async def counter(database: Database) -> Counter:
     await found.people()
     await found.settle()
     return found
+
+
+async def test_a_key_is_given_to_somebody_once(counter: Counter) -> None:
+    with pytest.raises(ConflictProblem, match="the same payee's on 2026-06-01 already"):
+        await counter.register.set_keys(QIAN, [key("P1", "channel", "live-7", since=date(2026, 6, 1), share=5_000)])
+    await counter.register.set_keys(QIAN, [key("P1", "channel", "live-7", until=date(2026, 6, 1))])
+    await counter.register.set_keys(QIAN, [key("P1", "channel", "live-7", since=date(2026, 6, 1), share=5_000)])
+
+
+async def test_an_order_that_cannot_be_looked_at_stops_no_other(
+    counter: Counter, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = NOW
+    look_at = Selling._look_at
+
+    async def breaks(self: Selling, work: UnitOfWork, rules: Any, orders: Any) -> int:
+        if any(each.order_id == "E1" for each in orders):
+            raise ValueError("a bug")
+        return await look_at(self, work, rules, orders)
+
+    monkeypatch.setattr(Selling, "_look_at", breaks)
+    await counter.told(*(an_order(f"E{number}", buyer=Buyer(unionid=f"U{number}")) for number in range(1, 4)))
+    assert (await counter.sold())["P1 paid"][0] == 60_000
+    monkeypatch.undo()
+    assert (await counter.selling.drain()).orders == 0, "not at once again"
+    clock.advance(hours=1)
+    assert (await counter.selling.drain()).orders == 1
+    assert (await counter.sold())["P1 paid"][0] == 90_000
 
 
 WHOLE = (30_000, 30_000, 3, 1)
