@@ -40,7 +40,7 @@ class PullActivities:
             async with heart_beating():
                 if pull.task == "compare":
                     pulled = await self._pulls.compare_on(pull.account_id, pull.stream)
-                    return messages.PullProgress(pulled.records, pulled.missed, pulled.more)
+                    return messages.PullProgress(pulled.records, pulled.missed, pulled.more, pulled.wait_s)
                 return await self._read_on(pull)
         except InboxFullProblem as full:
             attempt = activity.info().attempt
@@ -52,7 +52,7 @@ class PullActivities:
 
     async def _read_on(self, pull: messages.StreamPull) -> messages.PullProgress:
         pulled = await self._pulls.pull(pull.account_id, pull.stream)
-        total = messages.PullProgress(pulled.records, pulled.missed, pulled.more)
+        total = messages.PullProgress(pulled.records, pulled.missed, pulled.more, pulled.wait_s)
         if pulled.more or pulled.in_vain or self._asking_again >= MOST_ASKING_AGAIN:
             return total
         self._asking_again += 1
@@ -76,6 +76,6 @@ class PullActivities:
                     raise
                 return  # the stream remembers why, and its next stroke tries again
             total.records, total.missed = total.records + pulled.records, total.missed + pulled.missed
-            total.more = pulled.more
+            total.more, total.wait_s = pulled.more, pulled.wait_s
             if pulled.more or pulled.in_vain:
                 return

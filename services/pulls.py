@@ -51,18 +51,20 @@ _NOTED_EVERY = timedelta(seconds=15)
 """So old may be what is written of a stream that is asked every second and has nothing new."""
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
+_BAD_MOMENT_S = 5.0
 _PASSES = (CommunicationProblem, RateLimitProblem, TimeoutProblem, InboxFullProblem)
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What one go brought. missed: records that no push had brought. more: whether to go on at once. in_vain: as of
-    `PulledPage`."""
+    """What one go brought. missed: records that no push had brought. more: whether to go on, after `wait_s`. in_vain:
+    as of `PulledPage`."""
 
     records: int = 0
     missed: int = 0
     more: bool = False
     in_vain: bool = False
+    wait_s: float = 0.0
 
 
 class PullService:
@@ -98,7 +100,7 @@ class PullService:
         cursor = _within(row.cursor if row is not None and row.cursor else begin, until)
         reached = row.reached_at if row is not None else None
         records = missed = 0
-        more, in_vain = True, False
+        more, in_vain, wait_s = True, False, 0.0
         for turn in range(pages):
             try:
                 await self._room.refuse_when_full(past=_is_past(kind, reached, until))
@@ -108,6 +110,7 @@ class PullService:
             except ProblemError as problem:
                 await self._note(account, stream, cursor, problem=str(problem))
                 if turn and _passes(problem):
+                    wait_s = _wait_s(problem)
                     break  # what was read is kept, and the next go tries again
                 raise
             if turn or not _is_noted(row, page, now):
@@ -117,12 +120,12 @@ class PullService:
             reached = max((at for at in (reached, _read_until(page, until)) if at is not None), default=None)
             if not more:
                 break
-        return Pulled(records, missed, more, in_vain)
+        return Pulled(records, missed, more, in_vain, wait_s)
 
     async def compare(self, account_id: str, stream: str) -> ComparisonRow:
         """Read the last days again (`Stream.compared`) whatever was read before; what Tandem lacks or has otherwise is
         counted, and mended by the inbox, also where the inbox read the same before. Raises as `pull` does."""
-        row, _ = await self._compare(account_id, stream, None)
+        row, _, _ = await self._compare(account_id, stream, None)
         return row
 
     async def compare_on(self, account_id: str, stream: str, *, pages: int = 20) -> Pulled:
@@ -130,10 +133,14 @@ class PullService:
 
         Raises as `pull` does; the comparison remembers why it stopped.
         """
-        row, before = await self._compare(account_id, stream, pages)
-        return Pulled(row.records - before.records, row.missing - before.missing, row.cursor is not None)
+        row, before, wait_s = await self._compare(account_id, stream, pages)
+        found = (row.records - before.records, row.missing - before.missing)
+        return Pulled(*found, more=row.cursor is not None, wait_s=wait_s)
 
-    async def _compare(self, account_id: str, stream: str, pages: int | None) -> tuple[ComparisonRow, Difference]:
+    async def _compare(
+        self, account_id: str, stream: str, pages: int | None
+    ) -> tuple[ComparisonRow, Difference, float]:
+        """Where it stands, what it had found before, and how long to wait before it goes on."""
         kind = self._stream(account_id, stream)
         if not kind.compared:
             raise not_compared(stream)
@@ -143,8 +150,7 @@ class PullService:
             place = await self._place(work, account_id)
             begin = {"since": rfc3339(since)}
             row = await Comparisons(work).begin(account_id, stream, place.unit_path, since, until, begin)
-        before = row.found
-        turn = 0
+        before, turn, wait_s = row.found, 0, 0.0
         try:
             account, client = await self._open(account_id)
             while row.cursor is not None and (pages is None or turn < pages):
@@ -154,6 +160,7 @@ class PullService:
                 except ProblemError as problem:
                     if pages is None or not turn or not _passes(problem):
                         raise
+                    wait_s = _wait_s(problem)
                     break  # what was compared is kept, and the next go tries again
                 turn += 1
         except Exception as error:
@@ -163,7 +170,7 @@ class PullService:
             raise
         if row.cursor is None:
             log.info("stream compared", account=account_id, stream=stream, missing=row.missing, differing=row.differing)
-        return row, before
+        return row, before, wait_s
 
     async def _compare_page(
         self, row: ComparisonRow, account: Account, client: Pullable, kind: Stream
@@ -311,6 +318,12 @@ def _within(cursor: Mapping[str, Any], until: datetime) -> Mapping[str, Any]:
 def _passes(problem: ProblemError) -> bool:
     """Whether it is a bad moment: of the platform, or one without room in the inbox."""
     return isinstance(problem, _PASSES) and problem.problem.as_dict().get("retryable") is True
+
+
+def _wait_s(problem: ProblemError) -> float:
+    """How long a bad moment is given to pass: what the platform asks for, where it does."""
+    asked_s = problem.problem.as_dict().get("retry_after_s")
+    return max(_BAD_MOMENT_S, float(asked_s) if isinstance(asked_s, int | float) else 0.0)
 
 
 def _why(error: Exception) -> str:

@@ -12,8 +12,8 @@ with workflow.unsafe.imports_passed_through():
 
 GOES = 200
 """Goes of one pull, some pages each; what is left then is read after the next stroke of the clock."""
-COMPARED_GOES = 1_000
-"""Of a comparison, whose next stroke is the next night's."""
+COMPARED_GOES = 3_000
+"""Of a comparison, whose next stroke is the next night's; a platform that throttles may let it have a page at a go."""
 PULL_TRIES = 720
 """Tries of one go, more than it has time for: what waits for room in the inbox asks each minute at the latest."""
 
@@ -77,6 +77,8 @@ class PullWorkflow:
             total.more = progress.more
             if not progress.more:
                 break
+            if progress.wait_s:
+                await workflow.sleep(progress.wait_s)
         return total
 
 

@@ -331,11 +331,12 @@ class StreamPull:
 
 @dataclass
 class PullProgress:
-    """What one go brought, and whether to go on at once."""
+    """What one go brought, and whether to go on, after `wait_s`."""
 
     records: int = 0
     missed: int = 0
     more: bool = False
+    wait_s: float = 0.0
 
 
 @dataclass

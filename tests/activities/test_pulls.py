@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -113,6 +113,19 @@ async def test_what_throttles_is_asked_less_and_less(problem: ProblemError, atte
     with pytest.raises(ApplicationError) as failed:
         await environment.run(PullActivities(cast(PullService, Throttled(0))).pull, PULL)
     assert failed.value.next_retry_delay == timedelta(seconds=pause_s)
+
+
+@pytest.mark.parametrize("task", ["pull", "compare"])
+async def test_a_go_that_was_cut_short_is_followed_by_a_pause(task: Literal["pull", "compare"]) -> None:
+    class CutShort(Streams):
+        async def pull(self, account_id: str, stream: str) -> Pulled:
+            return Pulled(1, 1, more=True, wait_s=7.0)
+
+        compare_on = pull
+
+    cut_short = PullActivities(cast(PullService, CutShort(0)))
+    progress = await ActivityEnvironment().run(cut_short.pull, replace(PULL, task=task))
+    assert (progress.more, progress.wait_s) == (True, 7.0)
 
 
 async def test_what_came_before_a_bad_moment_counts() -> None:

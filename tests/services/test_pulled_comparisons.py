@@ -264,12 +264,13 @@ async def test_a_comparison_that_is_throttled_keeps_what_it_compared_and_goes_on
     async def throttled(self: PullService, *asked: Any) -> ComparisonRow:
         turns.append(1)
         if len(turns) % 2 == 0:
-            raise RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=1)
+            raise RateLimitProblem(Text("太快", "too often"), retryable=True, retry_after_s=len(turns))
         return await real(self, *asked)
 
     monkeypatch.setattr(PullService, "_compare_page", throttled)
-    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True)
-    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True), "where it stopped"
+    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True, wait_s=5.0), "after some seconds"
+    turns += [1] * 6
+    assert await pulls.compare_on(SHOP, "refunds") == Pulled(2, 2, more=True, wait_s=10.0), "where it stopped"
     turns.append(1)
     with pytest.raises(RateLimitProblem):
         await pulls.compare_on(SHOP, "refunds")
