@@ -45,6 +45,7 @@ from storage.sale_filters import Extent
 from storage.sale_sums import SaleSums
 from storage.sales import PARTS, Sales
 from storage.settlement_overlaps import SettlementOverlaps
+from storage.settlement_runs import SettlementRuns
 from storage.unit_of_work import UnitOfWork
 
 ALONE, BY_DOWNLINE = 1, 2
@@ -123,7 +124,9 @@ class CalculationSteps:
             if row.state != "asked":
                 return row.members or 0
             scheme = await self.scheme(work, row)
-            row.members = await Calculations(work).freeze_members(membership_of(scheme, row))
+            # What is closed sees everybody as it was settled with them, whatever was said of them since.
+            as_in = await SettlementRuns(work).before(calculation) if row.purpose == "adjustment" else None
+            row.members = await Calculations(work).freeze_members(membership_of(scheme, row), as_in)
             await refuse_paying_twice(work, row)
             # Last: whoever adds sales waits for the rest of this transaction.
             row.facts_upto = await PayeeFacts(work).watermark()

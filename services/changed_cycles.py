@@ -1,4 +1,5 @@
-"""A scheme's new version may have another cycle, from a day on which both cycles begin a period."""
+"""A scheme's new version may have another cycle, from a day on which both cycles begin a period; orders count by it on
+the same day as before."""
 
 from domain.definitions import DefinitionVersion
 from domain.problems import ConflictProblem, RuntimeProblem, Text
@@ -10,12 +11,25 @@ def refuse_split_periods_of(before: DefinitionVersion, after: DefinitionVersion)
     """Returns when no period is cut where a version of a scheme follows another; a version that this Tandem cannot read
     is none that anybody is settled by.
 
-    :raises ConflictProblem: one is; it names the next day that both cycles have in common.
+    :raises ConflictProblem: one is; it names the next day that both cycles have in common. Or an order that is paid
+        under the one and completed under the other would be settled twice, or never.
     """
     try:
         old, new = scheme_of(before.properties), scheme_of(after.properties)
     except RuntimeProblem:
         return
+    if old.counts != new.counts:
+        raise ConflictProblem(
+            Text(
+                f"{after.label} 按 {new.counts} 计订单，此前的 {before.version} 按 {old.counts}："
+                f"{new.start} 前后付款与完成不在同一边的订单会结算两次，或一次也不结算。请保持 counts 不变；"
+                "要换口径，请停用此方案并另写一个名字不同的方案",
+                f"{after.label} counts orders when they are {new.counts}, and {before.version} before it when they are "
+                f"{old.counts}: those paid on one side of {new.start} and completed on the other would be settled "
+                "twice, or never. Leave `counts` as it is; to count otherwise, let this scheme end, and write one of "
+                "another name",
+            )
+        )
     if old.cycle == new.cycle:
         return
     day = next_common_start((old.cycle, new.cycle), new.start)

@@ -90,6 +90,8 @@ class RunPlanning:
             asked_at=work.now,
             waiting=waiting,
         )
+        # First: it waits for a run that is just being booked, which is what this one books the difference to.
+        await SettlementRuns(work).begin(run)
         planned = []
         if own is not None:
             before = (await SettlementRuns(work).last_booked([period.id])).get(period.id)
@@ -97,7 +99,7 @@ class RunPlanning:
         for origin, booked in changed:
             again = await self._again(work, actor, await SettlementPeriods(work).require(origin), booked)
             planned.append(RunCalculationRow(run=run.id, calculation=again, origin=origin, before=booked))
-        await SettlementRuns(work).add(run, planned)
+        await SettlementRuns(work).add(planned)
         adjusts = {"adjusts": len(changed), "waiting": waiting}
         detail = {"scheme": run.scheme, "start": str(period.start), **adjusts, **told}
         await AuditLog(work).record(actor, "settlement.run", f"settlement-run:{run.id}", detail)

@@ -148,7 +148,9 @@ class SettlementRunService:
                 currency = (await SettlementPeriods(work).require(run.period)).currency
                 self._policy.require_within_limit(actor, moved_minor, currency)
                 await SettlementOverlaps(work).hold(run.scheme)
-                for each in await SettlementRuns(work).calculations(run_id):
+                planned = await SettlementRuns(work).calculations(run_id)
+                await _refuse_outdated(work, planned)
+                for each in planned:
                     await self._require_approvable(work, actor, each.calculation)
             await SettlementRuns(work).decide(run_id, actor.login, approved=approve, note=note)
             approvals = await SettlementRuns(work).approvals(run_id)
@@ -302,6 +304,19 @@ class SettlementRunService:
         actor.require_everything()
         async with UnitOfWork(self._database) as work:
             return await SettlementRuns(work).search(page, scheme=scheme)
+
+
+async def _refuse_outdated(work: UnitOfWork, planned: Sequence[RunCalculationRow]) -> None:
+    """Raises ConflictProblem when something else was booked last than what these are the difference to."""
+    booked = await SettlementRuns(work).last_booked([each.origin for each in planned])
+    if any(each.before != booked.get(each.origin) for each in planned):
+        raise ConflictProblem(
+            Text(
+                "这次结算之后，同一账期又记了别的账；请拒绝它，再结算一次",
+                "Something else of the same period was booked since this settlement was asked for: refuse it, and "
+                "settle once more",
+            )
+        )
 
 
 async def _difference(

@@ -91,10 +91,10 @@ class Calculations(Repository):
         statement = select(row).where(*tried, col(row.asked_at) < before)
         return list(await self.session.scalars(statement.order_by(col(row.asked_at)).limit(limit)))
 
-    async def freeze_members(self, membership: Membership) -> int:
-        """Write down who takes part; how many are present."""
+    async def freeze_members(self, membership: Membership, as_in: UUID | None = None) -> int:
+        """Write down who takes part; how many are present. as_in: all who took part in that calculation as they did."""
         await self.session.execute(delete(MemberRow).where(col(MemberRow.calculation) == membership.calculation))
-        ((count,),) = await fetch(self.work, _FREEZE, {**membership._asdict(), "parts": PARTS})
+        ((count,),) = await fetch(self.work, _FREEZE, {**membership._asdict(), "parts": PARTS, "as_in": as_in})
         return int(count)
 
     async def members_changed(self, membership: Membership, limit: int) -> list[int]:
@@ -238,13 +238,20 @@ def names_of(row: CalculationRow) -> Mapping[int, str]:
 
 
 _FREEZE = """
-    WITH new AS (
+    WITH was AS (
+        SELECT payee, role, uplines, is_present FROM settlement_members WHERE calculation = %(as_in)b::uuid
+    ), new AS (
         INSERT INTO settlement_members (calculation, part, payee, role, uplines, is_present)
         SELECT %(calculation)b::uuid, ((m.payee::bigint * 2654435761) %% 4294967296 * %(parts)b::bigint) >> 32,
             m.payee, m.role, m.uplines, m.is_present
-        FROM settlement_membership(
-            %(roles)b::text[], %(cycle)b::text, %(own_cycle)b::text, %(start)b::date, %(end)b::date,
-            %(levels)b::integer
+        FROM (
+            SELECT * FROM was
+            UNION ALL
+            SELECT now.payee, now.role, now.uplines, now.is_present FROM settlement_membership(
+                %(roles)b::text[], %(cycle)b::text, %(own_cycle)b::text, %(start)b::date, %(end)b::date,
+                %(levels)b::integer
+            ) now
+            WHERE NOT EXISTS (SELECT FROM was WHERE was.payee = now.payee)
         ) m
         ORDER BY 2, 3
         RETURNING is_present

@@ -135,8 +135,8 @@ _NEWEST_FIRST = Order("settlement-runs", (SettlementRunRow.asked_at, SettlementR
 class SettlementRuns(Repository):
     """Runs, their calculations and approvals."""
 
-    async def add(self, run: SettlementRunRow, calculations: Sequence[RunCalculationRow]) -> None:
-        """Raises ConflictProblem while another run of the same scheme and cycle is under way."""
+    async def begin(self, run: SettlementRunRow) -> None:
+        """Let a run be the one under way. Raises ConflictProblem while another of the same scheme and cycle is."""
         under_way = ConflictProblem(
             Text(
                 f"方案 {run.scheme} 已有一次结算在进行，先完成或拒绝它",
@@ -145,6 +145,9 @@ class SettlementRuns(Repository):
         )
         with refused(_OPEN, under_way):
             await self.insert(run)
+
+    async def add(self, calculations: Sequence[RunCalculationRow]) -> None:
+        """Note what a run books."""
         await self.insert(*calculations)
 
     async def find(self, run: UUID, *, hold: Hold | None = None) -> SettlementRunRow | None:
@@ -170,6 +173,11 @@ class SettlementRuns(Repository):
         row = RunCalculationRow
         statement = select(row).where(col(row.run) == run).order_by(col(row.origin))
         return list(await self.session.scalars(statement))
+
+    async def before(self, calculation: UUID) -> UUID | None:
+        """What a calculation is booked as the difference to."""
+        row = RunCalculationRow
+        return await self.session.scalar(select(col(row.before)).where(col(row.calculation) == calculation))
 
     async def last_booked(self, origins: Collection[int]) -> Mapping[int, UUID]:
         """By period, the calculation that was booked for it last."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -99,6 +101,49 @@ async def test_an_order_that_ends_after_its_store_is_paid_for_without_a_fee(
     await stores.sell("E1", "S1", date(2026, 11, 30), version=2, status="completed", completed_at=stores.clock.now)
     await stores.books.settled(DECEMBER)
     assert await stores.books.payable() == {"S1": 1_500}
+
+
+async def test_a_scheme_counts_orders_on_the_same_day_in_all_its_versions(stores: Stores) -> None:
+    stores.on(OCTOBER)
+    await stores.join("P1", "promoter")
+    await stores.sell("E1", "P1", date(2026, 11, 28))
+    with pytest.raises(ConflictProblem, match="settled twice, or never"):
+        await stores.say("2.0.0", "month", since=DECEMBER, counts="completed")
+    stores.on(date(2026, 12, 3))
+    await stores.sell("E1", "P1", date(2026, 11, 28), version=2, status="completed", completed_at=stores.clock.now)
+    await stores.books.settled(NOVEMBER)
+    await stores.books.settled(DECEMBER)
+    assert await stores.books.payable() == {"P1": 1_500}, "once"
+
+
+async def test_what_is_said_of_who_had_left_changes_nothing_that_is_closed(
+    database: Database, clock: SteppedClock
+) -> None:
+    stores = Stores(database, clock)
+    await stores.open(counts="completed")
+    stores.on(OCTOBER)
+    for code in ("C1", "C2"):
+        await stores.join(code, "city")
+    await stores.join("P1", "promoter", "C1")
+    await stores.sell("E1", "P1", date(2026, 10, 30))
+    await stores.sell("E2", "P1", date(2026, 10, 30))
+    stores.on(date(2026, 11, 1))
+    await stores.be("P1", "promoter", active=False)
+    stores.on(date(2026, 11, 8))
+    for number in ("E1", "E2"):
+        done: dict[str, Any] = {"version": 2, "status": "completed", "completed_at": stores.clock.now}
+        await stores.sell(number, "P1", date(2026, 10, 30), **done)
+    stores.on(DECEMBER)
+    await stores.books.closed(NOVEMBER)
+    assert await stores.books.payable() == {"P1": 3_000, "C1": 600}
+    stores.on(date(2026, 12, 2))
+    with suppress(ConflictProblem):
+        await stores.register.set_uplines(QIAN, [UplineChange(code="P1", upline="C2", since=date(2026, 11, 1))])
+    with suppress(ConflictProblem):
+        await stores.be("P1", "city", active=False, since=date(2026, 11, 2))
+    await stores.refund("E1", 100)
+    await stores.books.settled(DECEMBER)
+    assert await stores.books.payable() == {"P1": 3_000 + FIVE_OFF, "C1": 600 - 1}
 
 
 async def test_an_order_belongs_to_who_held_its_code_on_its_day(stores: Stores) -> None:

@@ -122,6 +122,41 @@ async def test_who_wrote_a_scheme_approves_no_settlement_by_it(office: Office, b
     assert (await books.runs.show(QIAN, view.run.id)).run.state == "computed"
 
 
+async def test_a_settlement_that_is_booked_while_the_next_is_asked_for_is_not_booked_twice(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.told(an_order(channel="P1"))
+    first = (await books.computed()).run.id
+    await books.runs.decide(WU, first, approve=True)
+    begin = SettlementRuns.begin
+
+    async def a_moment_later(self: SettlementRuns, run: SettlementRunRow) -> None:
+        monkeypatch.undo()
+        await books.book(first)
+        await begin(self, run)
+
+    monkeypatch.setattr(SettlementRuns, "begin", a_moment_later)
+    assert (await books.settled()).run.total_minor == 0
+    assert await books.payable() == P1
+
+
+async def test_nobody_approves_the_difference_to_what_was_booked_before_the_last(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.told(an_order(channel="P1"))
+    await books.settled()
+
+    async def nothing_yet(self: SettlementRuns, origins: object) -> Mapping[int, UUID]:
+        return {}
+
+    monkeypatch.setattr(SettlementRuns, "last_booked", nothing_yet)
+    again = (await books.computed()).run.id
+    monkeypatch.undo()
+    with pytest.raises(ConflictProblem, match="settle once more"):
+        await books.runs.decide(WU, again, approve=True)
+    assert await books.payable() == P1
+
+
 async def test_the_database_itself_lets_nobody_approve_their_own(office: Office, books: Books) -> None:
     view = await books.computed()
     own = text("INSERT INTO settlement_approvals VALUES (:run, 'qian', true, NULL, now())")
@@ -183,7 +218,7 @@ async def test_a_period_is_not_closed_while_a_settlement_of_it_begins(office: Of
             asked_by="qian",
             asked_at=work.now,
         )
-        await SettlementRuns(work).add(run, [])
+        await SettlementRuns(work).begin(run)
     with pytest.raises(ConflictProblem, match="under way"):
         await closing
 
