@@ -153,7 +153,7 @@ async def _measure(database: Database, url: str) -> list[Figure]:
     settled, transfers, booking = await _settled(database, steps)
     runs.append(settled)
     floor, differing = await _floor(database, url, runs[0].calculation)
-    payouts = await payout_figures(database, steps, "bench")
+    payouts = await payout_figures(database, url, steps, "bench")
     reports = await report_figures(database, "bench", _DAY)
     rows, digests = await _outcome(database, [each.calculation for each in runs])
     whole = [sum(each.seconds.values()) for each in runs]

@@ -30,7 +30,8 @@ from storage.audit import AuditLog
 from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
 from storage.payees import Payees
-from storage.payout_batches import Owed, PayoutBatches, PayoutBatchRow
+from storage.payout_balances import Owed, PayoutBalances
+from storage.payout_batches import PayoutBatches, PayoutBatchRow
 from storage.payout_receivers import PayoutReceivers
 from storage.payouts import OmissionRow, PayoutRow, Payouts
 from storage.planner_statistics import count_settlements
@@ -57,7 +58,7 @@ class PayoutPlanning:
                 return 0
             await Ledger(work).book(await _releases(work, batch, part))
             terms = Terms.model_validate(batch.terms)
-            owed = await PayoutBatches(work).owed(batch.scheme, batch.currency, part, PARTS)
+            owed = await PayoutBalances(work).owed(batch.scheme, batch.currency, part, PARTS)
             payees = await Payees(work).by_ids({each.payee for each in owed})
             payouts: list[PayoutRow] = []
             omissions: list[OmissionRow] = []
@@ -100,13 +101,16 @@ class PayoutPlanning:
         """Take a part's sums out of the balances; how many payouts go on. One that is no longer covered ends here."""
         async with UnitOfWork(self._database) as work:
             batch = await batch_of(work, batch_id)
-            if batch.state not in ("reserving", "paying"):
+            if batch.state == "paying":
+                # All parts were: what was left out then is a later batch's by now.
+                return 0
+            if batch.state != "reserving":
                 raise ConflictProblem(Text("付款批次尚未通过复核", "The batch is not approved"), state=batch.state)
             payouts = Payouts(work)
             rows = await payouts.of_part(batch_id, part, "created")
             owing = await payouts.omissions_of_part(batch_id, part)
             ids = [*(row.payee for row in rows), *(each.payee for each in owing)]
-            found = await PayoutBatches(work).owed(batch.scheme, batch.currency, part, PARTS, ids)
+            found = await PayoutBalances(work).owed(batch.scheme, batch.currency, part, PARTS, ids)
             balances = {each.payee: each.payable_minor for each in found}
             transfers: list[Transfer] = []
             going = 0

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from domain.problems import ConflictProblem, Text
@@ -67,7 +67,18 @@ class TransferRow(Table, table=True):
         ForeignKeyConstraint(["period"], ["settlement_periods.id"], name="fk_transfers_period_settlement_periods"),
         Index("ix_transfers_period_debit", "period", "debit"),
         Index("ix_transfers_period_credit", "period", "credit"),
+        Index("ix_transfers_clawbacks", "debit", postgresql_where=text("kind = 'clawback'")),
     )
+
+
+class CarriedBalanceRow(Table, table=True):
+    """What the closed periods of a scheme moved on an account; the database writes it when it closes a period."""
+
+    __tablename__ = "carried_balances"
+    scheme: str = Field(primary_key=True)
+    account: int = Field(primary_key=True, sa_column_args=[ForeignKey("ledger_accounts.id")])
+    debit_minor: int = Field(sa_type=BigInteger)
+    credit_minor: int = Field(sa_type=BigInteger)
 
 
 class LedgerAccount(NamedTuple):
@@ -235,12 +246,15 @@ _BALANCES = """
     ORDER BY a.kind, a.payee NULLS FIRST, a.currency
 """
 _SUMS = """
+    WITH open AS (SELECT id FROM settlement_periods WHERE closed_at IS NULL)
     SELECT a.kind, a.currency, count(*), sum(moved.debit)::bigint, sum(moved.credit)::bigint
     FROM (
         SELECT account, sum(debit) AS debit, sum(credit) AS credit FROM (
-            SELECT debit AS account, amount_minor AS debit, 0 AS credit FROM transfers
+            SELECT account, debit_minor AS debit, credit_minor AS credit FROM carried_balances
             UNION ALL
-            SELECT credit, 0, amount_minor FROM transfers
+            SELECT t.debit, t.amount_minor, 0 FROM transfers t JOIN open ON open.id = t.period
+            UNION ALL
+            SELECT t.credit, 0, t.amount_minor FROM transfers t JOIN open ON open.id = t.period
         ) side GROUP BY account
     ) moved
     JOIN ledger_accounts a ON a.id = moved.account

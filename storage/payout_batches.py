@@ -11,12 +11,10 @@ from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
 from domain.settlement.payouts import ENDS, Payer, Rail, Terms
-from domain.settlement.scheme import Cycle
 from storage.bulk import fetch
 from storage.locks import lock
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.payouts import PayoutRow
-from storage.report_texts import filled
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository, refused
 
@@ -88,23 +86,6 @@ class ReleaseRow(Table, table=True):
     period: int = Field(primary_key=True, sa_column_args=[ForeignKey("settlement_periods.id")])
     released_at: datetime = instant()
     released_by: str
-
-
-class TakenBack(NamedTuple):
-    """What was taken back of periods of a cycle. day: the last one of the period that it was booked in."""
-
-    amount_minor: int
-    cycle: Cycle
-    day: date
-
-
-class Owed(NamedTuple):
-    """A payee's accounts in a scheme."""
-
-    payee: int
-    payable_minor: int
-    debts: Sequence[TakenBack]
-    repaid_minor: int
 
 
 class EndedBatch(NamedTuple):
@@ -211,25 +192,7 @@ class PayoutBatches(Repository):
         await fetch(self.work, _HOLD_PERIOD, {"period": period})
         return await self.session.get(ReleaseRow, period) is not None
 
-    async def owed(
-        self, scheme: str, currency: str, part: int, parts: int, payees: Sequence[int] | None = None
-    ) -> Sequence[Owed]:
-        """The accounts of a part's payees with a balance or a debt in a scheme, by payee."""
-        values = {"scheme": scheme, "currency": currency, "part": part, "parts": parts, "payees": payees}
-        return [
-            Owed(payee, payable, [_taken_back(*each) for each in debts or ()], repaid)
-            for payee, payable, debts, repaid in await fetch(self.work, _OWED, values)
-        ]
 
-
-ADJUSTED = """
-    SELECT 'run/' || c.run || '/' || c.calculation AS source, own.cycle
-    FROM settlement_runs r
-    JOIN periods ON periods.id = r.period
-    JOIN settlement_run_calculations c ON c.run = r.id AND c.origin <> r.period
-    JOIN settlement_calculations own ON own.id = c.calculation
-"""
-"""By which cycle what was adjusted in `periods` had been earned, by the source of the transfers that did."""
 _RELEASE = """
     WITH taken_over AS (
         UPDATE settlement_releases r SET released_by = %(by)b::text
@@ -278,50 +241,6 @@ _END_FINISHED = """
     RETURNING id, scheme
 """
 _HOLD_PERIOD = "SELECT 1 FROM settlement_periods WHERE id = %(period)b::integer FOR SHARE"
-_OWED = filled(
-    """
-    WITH accounts AS (
-        SELECT id, kind, payee FROM ledger_accounts
-        WHERE kind IN ('payable', 'receivable') AND currency = %(currency)b::text
-            AND payee %% %(parts)b::integer = %(part)b::integer
-            AND (%(payees)b::integer[] IS NULL OR payee = ANY(%(payees)b::integer[]))
-    ), periods AS (
-        SELECT id, cycle, "end" - 1 AS day FROM settlement_periods
-        WHERE scheme = %(scheme)b::text AND currency = %(currency)b::text
-    ), moves AS (
-        SELECT a.kind, a.payee, t.amount_minor AS credit, 0::bigint AS debit
-        FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.credit
-        UNION ALL
-        SELECT a.kind, a.payee, 0, t.amount_minor
-        FROM transfers t JOIN periods ON periods.id = t.period JOIN accounts a ON a.id = t.debit
-    ), balances AS (
-        SELECT payee,
-            coalesce(sum(credit - debit) FILTER (WHERE kind = 'payable'), 0)::bigint AS payable,
-            coalesce(sum(credit) FILTER (WHERE kind = 'receivable'), 0)::bigint AS repaid
-        FROM moves GROUP BY payee
-    ), adjusted AS (
-        {adjusted}
-    ), taken_back AS (
-        SELECT a.payee, coalesce(adjusted.cycle, periods.cycle) AS cycle, periods.day, t.amount_minor
-        FROM transfers t
-        JOIN periods ON periods.id = t.period
-        JOIN accounts a ON a.id = t.debit AND a.kind = 'receivable'
-        LEFT JOIN adjusted ON adjusted.source = t.source
-    ), debts AS (
-        SELECT payee, jsonb_agg(jsonb_build_array(amount, cycle, day) ORDER BY day, cycle) AS debts FROM (
-            SELECT payee, cycle, day, sum(amount_minor)::bigint AS amount FROM taken_back GROUP BY payee, cycle, day
-        ) each GROUP BY payee
-    )
-    SELECT payee, payable, debts.debts, repaid FROM balances LEFT JOIN debts USING (payee)
-    WHERE payable <> 0 OR debts.debts IS NOT NULL
-    ORDER BY payee
-""",
-    adjusted=ADJUSTED,
-)
-
-
-def _taken_back(amount: int, cycle: Cycle, day: str) -> TakenBack:
-    return TakenBack(amount, cycle, date.fromisoformat(day))
 
 
 def _under_way(scheme: str) -> ConflictProblem:

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Integer, any_, literal, select, text
 from sqlmodel import col
 
 from storage.payees import PayeeRow
-from storage.payout_batches import ADJUSTED
+from storage.payout_balances import ADJUSTED
 from storage.report_texts import filled
 from storage.settlement_periods import SettlementPeriodRow
 from storage.unit_of_work import Repository

@@ -47,7 +47,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM tandem_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tandem_app;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO tandem_app;
 REVOKE UPDATE, DELETE ON audit_entries, audit_seals, sales, transfers, ledger_accounts FROM tandem_app;
-REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM tandem_app;
+REVOKE INSERT, UPDATE, DELETE ON alembic_version, carried_balances FROM tandem_app;
 """
 
 
