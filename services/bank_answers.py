@@ -27,6 +27,7 @@ from services.payout_booking import settle
 from services.payout_planning import batch_of
 from storage.audit import AuditLog
 from storage.bank_files import BankFiles
+from storage.bills import Bills
 from storage.engine import Database
 from storage.ledger import AccountKind
 from storage.payouts import End, PayoutRow, Payouts
@@ -34,6 +35,11 @@ from storage.unit_of_work import UnitOfWork
 
 _AT_ONCE = 500
 _MOST_TOLD = 50
+_HAS_LEFT = Text(
+    "银行流水里有这笔付款付出的钱，不按失败处理；确已退回的，先导入退回那天的流水，再导入这份回单",
+    "a statement has money that left for it, so it did not fail; if it came back, take in the statement of that day "
+    "first, then this answer again",
+)
 _AHEAD = timedelta(days=1)
 """How much later than ours a bank's clock may be."""
 
@@ -121,6 +127,7 @@ class BankAnswers:
             booked: list[tuple[PayoutRow, AccountKind]] = []
             ends: list[End] = []
             contradicted: list[Contradiction] = []
+            left = await Bills(work).left_for({row.number for row in rows if row.result == "failed"})
             for row in rows:
                 payout = payouts.get(row.number)
                 if payout is None or payout.batch != target.batch or payout.file not in target.files:
@@ -135,6 +142,8 @@ class BankAnswers:
                     contradicted.append(Contradiction(payout, row))
                 elif payout.state == row.result:
                     some.known += 1
+                elif row.number in left:
+                    some.errors.append(RowError(row.line, "", _HAS_LEFT))
                 else:
                     ends.append(_end_of(payout, row))
                     booked.append((payout, _counted(payout, row, some)))

@@ -89,15 +89,15 @@ class Following:
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """A payout in somebody's hands. before: where it stood. attempts: whose turn this is, of all that there were.
-    was_sent: it may have been sent before. is_forgotten: no rail can be asked about it any more. details: whose account
-    it goes to. withheld: why it is not sent to that any more."""
+    sent_at: when it may have been sent before. is_forgotten: no rail can be asked about it any more. details: whose
+    account it goes to. withheld: why it is not sent to that any more."""
 
     row: PayoutRow
     details: PayoutDetails
     withheld: Omission | None
     before: State
     attempts: int
-    was_sent: bool
+    sent_at: datetime | None
     is_forgotten: bool
 
 
@@ -218,7 +218,7 @@ class Paying:
                 await settle_returned(work, row)
                 await AuditLog(work).record(_SETTLEMENT, "payouts.withhold", f"payout:{number}", {"reason": why})
                 return None
-            was_sent, since = row.first_sent_at is not None, row.first_sent_at or row.created_at
+            sent_at, since = row.first_sent_at, row.first_sent_at or row.created_at
             is_overdue = before != "reserved" and work.now - since > NEVER_AGAIN_AFTER
             is_forgotten = is_overdue and self._rails[row.rail].forgets
             if is_forgotten:
@@ -230,7 +230,7 @@ class Paying:
                     row.first_sent_at = work.now
                 row.attempts = min(row.attempts + 1, 30_000)
                 payouts.wait(row, min(LEASE_S, self._longest_pause_s))
-            return _Turn(row, approved or payee.details, why, before, row.attempts, was_sent, is_forgotten)
+            return _Turn(row, approved or payee.details, why, before, row.attempts, sent_at, is_forgotten)
 
     async def _ask_bills(self, number: str) -> None:
         """Of a payout that the rail cannot be asked about any more, its bills tell the end."""
@@ -256,9 +256,10 @@ class Paying:
                 # Somebody else has it by now, and may be sending it.
                 return
             was_refused = row.refused_at is not None
-            never_sent = answer.unsent and turn is not None and not turn.was_sent and turn.attempts == row.attempts
-            if never_sent:
-                row.first_sent_at = None
+            never_sent = False
+            if answer.unsent and turn is not None and turn.attempts == row.attempts:
+                never_sent = turn.sent_at is None
+                row.first_sent_at = turn.sent_at
             state, is_refused = _weighed(row, answer, certain_after_s, never_sent=never_sent)
             if state == "reserved" and answer.tomorrow:
                 _put_off(payouts, row, answer.reason)
@@ -315,7 +316,8 @@ def _weighed(
     row: PayoutRow, answer: RailAnswer, certain_after_s: float | None, *, never_sent: bool
 ) -> tuple[State, bool]:
     """The state that an answer leads to, and whether it is to be believed only later. What was tried for long enough
-    fails; but our own word, that nothing was sent, ends only what never was."""
+    fails; but our own word, that nothing was sent, ends only what never was. What was, and cannot be asked about any
+    more, is unknown: it becomes overdue, and people say how it ended."""
     state, is_refused = answer.state, answer.refused
     if answer.tomorrow and row.put_off >= MOST_PUT_OFF:
         return "failed", True
@@ -324,6 +326,8 @@ def _weighed(
             return "failed", False
         if not answer.unsent:
             return "failed", True
+    if state == "reserved" and answer.unsent and not never_sent and row.attempts >= MOST_TRIES:
+        return "unknown", False
     return state, is_refused or (state == "failed" and answer.unsent and not never_sent)
 
 

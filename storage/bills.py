@@ -211,6 +211,10 @@ class Bills(Repository):
         ((net,),) = await fetch(self.work, _TRANSFERRED, values)
         return None if net is None else int(net)
 
+    async def left_for(self, numbers: Collection[str]) -> set[str]:
+        """Those of these payouts' numbers for which more left than came back, as the bills of any account tell."""
+        return {number for (number,) in await fetch(self.work, _LEFT_FOR, {"numbers": list(numbers)})}
+
     async def payers(self, batch: UUID) -> Sequence[str]:
         """The account by which a batch pays its WeChat Pay transfers; all that could, where none was written down."""
         return [account for (account,) in await fetch(self.work, _PAYERS, {"batch": batch})]
@@ -287,6 +291,13 @@ _TRANSFERRED = """
     WHERE l.kind = 'transfer' AND b.state = 'taken'
         AND (%(accounts)b::text[] IS NULL OR b.account = ANY(%(accounts)b::text[]))
         AND (l.number = ANY(%(numbers)b::text[]) OR l.channel_number = ANY(%(numbers)b::text[]))
+"""
+_LEFT_FOR = """
+    SELECT named.number FROM unnest(%(numbers)b::text[]) AS named (number)
+    JOIN bill_lines l ON l.number = named.number AND l.kind = 'transfer'
+    JOIN bills b ON b.id = l.bill AND b.state = 'taken'
+    GROUP BY named.number
+    HAVING sum(CASE l.direction WHEN 'out' THEN l.amount_minor ELSE -l.amount_minor END) > 0
 """
 _TOLD_OF_ALL = """
     WITH days AS (

@@ -57,6 +57,16 @@ class TradeBillRow(Table, table=True):
     read_at: datetime = instant()
 
 
+class EarlyRefundRow(Table, table=True):
+    """What went back of a payment whose own bill was not read yet; or never will be, as it is nobody's."""
+
+    __tablename__ = "early_refunds"
+    merchant: str = Field(primary_key=True)
+    transaction_id: str = Field(primary_key=True, max_length=32)
+    amount_minor: int = Field(sa_type=BigInteger)
+    told_at: datetime = instant()
+
+
 class BilledPayment(NamedTuple):
     """A payment as a bill tells of it."""
 
@@ -82,7 +92,7 @@ class ShareablePayments(Repository):
         return (await self.session.execute(noting)).first() is not None
 
     async def add(self, merchant: str, payments: Sequence[BilledPayment]) -> None:
-        """Write payments down."""
+        """Write payments down, without what went back of them by bills that were read before."""
         for start in range(0, len(payments), _SLICE):
             some = payments[start : start + _SLICE]
             values = {
@@ -95,9 +105,11 @@ class ShareablePayments(Repository):
             await fetch(self.work, _ADD, values)
 
     async def refund(self, merchant: str, refunds: Sequence[tuple[str, int]]) -> None:
-        """Take off what went back to buyers: transactions with amounts. Payments that are not here are nobody's."""
+        """Take off what went back to buyers: transactions with amounts. Of payments that are not here it is kept: the
+        bill of an earlier day may be read later."""
         values = {
             "merchant": merchant,
+            "now": self.now,
             "transactions": [transaction for transaction, _ in refunds],
             "amounts": [amount for _, amount in refunds],
         }
@@ -107,6 +119,7 @@ class ShareablePayments(Repository):
     async def forget(self, merchant: str, limit: int) -> int:
         """Delete payments that were not shared and cannot be any more; how many."""
         values = {"merchant": merchant, "before": self.now - 2 * WITHIN, "limit": limit}
+        await fetch(self.work, _FORGET_REFUNDS, values)
         return len(await fetch(self.work, _FORGET, values))
 
     async def match(self, merchant: str, shops: Collection[str]) -> int:
@@ -152,19 +165,34 @@ class ShareablePayments(Repository):
 _ADD = """
     INSERT INTO shareable_payments
         (merchant, transaction_id, out_trade_no, paid_minor, refunded_minor, paid_at, shared_minor, requests)
-    SELECT %(merchant)b::text, transaction, number, amount, 0, at, 0, 0
+    SELECT %(merchant)b::text, transaction, number, amount, coalesce(early.amount_minor, 0), at, 0, 0
     FROM unnest(
         %(transactions)b::text[], %(numbers)b::text[], %(amounts)b::bigint[], %(ats)b::timestamptz[]
     ) AS t(transaction, number, amount, at)
+    LEFT JOIN early_refunds early ON early.merchant = %(merchant)b::text AND early.transaction_id = transaction
     ON CONFLICT (merchant, transaction_id) DO NOTHING
 """
 _REFUND = """
-    UPDATE shareable_payments p SET refunded_minor = refunded_minor + r.amount
-    FROM (
+    WITH r AS (
         SELECT transaction, sum(amount)::bigint AS amount
         FROM unnest(%(transactions)b::text[], %(amounts)b::bigint[]) AS t(transaction, amount) GROUP BY transaction
-    ) r
-    WHERE p.merchant = %(merchant)b::text AND p.transaction_id = r.transaction
+    ), known AS (
+        UPDATE shareable_payments p SET refunded_minor = refunded_minor + r.amount
+        FROM r WHERE p.merchant = %(merchant)b::text AND p.transaction_id = r.transaction
+        RETURNING r.transaction
+    )
+    INSERT INTO early_refunds AS early (merchant, transaction_id, amount_minor, told_at)
+    SELECT %(merchant)b::text, transaction, amount, %(now)b::timestamptz
+    FROM r WHERE transaction NOT IN (SELECT transaction FROM known) ORDER BY transaction
+    ON CONFLICT (merchant, transaction_id) DO UPDATE
+        SET amount_minor = early.amount_minor + excluded.amount_minor, told_at = excluded.told_at
+"""
+_FORGET_REFUNDS = """
+    DELETE FROM early_refunds WHERE (merchant, transaction_id) IN (
+        SELECT merchant, transaction_id FROM early_refunds
+        WHERE merchant = %(merchant)b::text AND told_at < %(before)b::timestamptz
+        ORDER BY told_at LIMIT %(limit)b::integer
+    )
 """
 _FORGET = """
     DELETE FROM shareable_payments WHERE id IN (

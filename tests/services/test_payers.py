@@ -9,7 +9,7 @@ from sqlalchemy import text
 from connectors.http import Link, open_client
 from connectors.pacing import REQUESTS_IN_A_CALL
 from connectors.tokens import MemoryTokenStore
-from domain.problems import NotFoundProblem, ValidationProblem
+from domain.problems import NotFoundProblem, RateLimitProblem, Text, ValidationProblem
 from domain.settlement.payouts import Rail
 from services.payout_rails import PayoutRail
 from services.payouts import BatchView, PayoutWish
@@ -103,6 +103,21 @@ async def test_a_merchant_that_is_disconnected_ends_no_payout_that_it_may_have_m
     await connect_merchant(office.database, "a")
     assert await till.states(await till.later(view)) == {"paid": 1}
     assert list(till.merchants.taken.values()) == [1_537]
+
+
+async def test_what_was_sent_and_not_taken_does_not_wait_for_ever_for_its_merchant(office: Office, till: Till) -> None:
+    await connect_merchant(office.database, "a", "1001")
+    till.merchants.refuses = [RateLimitProblem(Text("余额不足", "not enough"), retryable=True, retry_after_s=60)]
+    view = await till.paid()
+    assert await till.states(view) == {"reserved": 1}
+    await disconnect_merchant(office.database, "a")
+    view = await till.later(view, 210, minutes=31)
+    assert await till.states(view) == {"unknown": 1}, "whatever was said weeks ago"
+    view = await till.later(view, 1, days=26)
+    async with UnitOfWork(office.database) as work:
+        found = await work.session.execute(text("SELECT kind, state FROM breaks"))
+        assert [tuple(each) for each in found] == [("overdue", "open")]
+    assert await till.accounts() == {"commission": {"": -1_897}, "payable": {"C1": 360}, "paying": {"P1": 1_537}}
 
 
 async def test_what_was_never_sent_comes_back_when_its_merchant_stays_away(office: Office, till: Till) -> None:

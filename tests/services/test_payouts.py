@@ -108,6 +108,20 @@ async def test_what_a_failed_plan_had_to_release_the_next_one_releases(office: O
     assert view.batch.total_minor == 3 * 1_897 - 1_537, "P3 has no account"
 
 
+async def test_what_is_being_paid_is_not_taken_out_of_the_balances_again(office: Office, cashier: Cashier) -> None:
+    """As when the workflow that follows it is begun anew, weeks later."""
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    view = await cashier.planned()
+    await cashier.reserved(view.batch.id)
+    before = await cashier.accounts()
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text("UPDATE payouts SET state = 'created'"))
+    assert [await cashier.planning.reserve_part(view.batch.id, part) for part in range(PARTS)] == [0] * PARTS
+    assert await cashier.accounts() == before
+    assert await cashier.states(await cashier.service.show(QIAN, view.batch.id)) == {"created": 2}
+
+
 async def test_a_batch_beyond_an_approvers_limit_waits_for_a_director(office: Office, cashier: Cashier) -> None:
     policy = ApprovalPolicy(limits_minor={Role.APPROVER: 1_896})
     cashier.service = PayoutService(office.database, office.steps, policy=policy)

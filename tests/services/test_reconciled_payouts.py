@@ -9,6 +9,7 @@ from domain.problems import ConflictProblem, ValidationProblem
 from domain.settlement.bills import day_of
 from domain.settlement.payees import NewPayee
 from domain.settlement.payouts import Payer, Rail, Terms
+from services.bank_answers import _HAS_LEFT, AnswerOutcome, BankAnswers
 from services.bill_terms import BillTerms
 from services.payees import PayeeRegister
 from storage.ledger import Ledger
@@ -244,6 +245,34 @@ async def test_payouts_by_bank_against_the_statement_of_the_bank(desk: Desk) -> 
         await desk.terms.propose(QIAN, BillTerms(STORE, (), bank=True))
     with pytest.raises(ValidationProblem):
         await desk.terms.propose(QIAN, BillTerms(PAY, (), bank=True))
+
+
+async def test_what_the_bank_s_statement_has_leaving_did_not_fail(desk: Desk) -> None:
+    await desk.agree(BillTerms(POS, (), bank=True))
+    left, stayed = (f"P{digit * 31}" for digit in "12")
+    for number in (left, stayed):
+        await a_payout(desk, number, "submitting", NOON, 1_000, by="bank")
+    await desk.change(
+        """
+        WITH files AS (
+            INSERT INTO bank_files (number, batch, day, currency, payouts, total_minor, digest, made_at, made_by)
+            SELECT 'F' || left(number, 9), batch, pay_on, 'CNY', 1, amount_minor, '-', created_at, 'qian' FROM payouts
+        )
+        UPDATE payouts SET file = 'F' || left(number, 9)
+        """
+    )
+    await desk.billed(DAY, "funds", moved(2, left, 1_000), account=POS)
+    answer = "付款编号,结果,金额(元),银行流水号,失败原因\n{},失败,10.00,,户名不符"
+
+    async def answered(number: str) -> AnswerOutcome:
+        return await BankAnswers(desk.database).import_answer(QIAN, f"F{number[:9]}", answer.format(number).encode())
+
+    assert (await answered(stayed)).failed == 1
+    refused = await answered(left)
+    assert (refused.failed, [each.reason.en for each in refused.errors]) == (0, [_HAS_LEFT.en])
+    next_day = DAY + timedelta(days=1)
+    await desk.billed(next_day, "funds", moved(2, left, 1_000, "in", next_day), account=POS)
+    assert (await answered(left)).failed == 1, "it came back"
 
 
 async def test_a_payout_that_the_bank_s_statement_has_coming_back_is_booked_back(desk: Desk) -> None:

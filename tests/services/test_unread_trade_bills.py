@@ -3,10 +3,13 @@
 from datetime import date
 
 import pytest
+from sqlalchemy import text
 
 from connectors.reading import CHINA
+from simulator import trade
 from simulator.platforms.wechat_pay import bills
 from simulator.world import World
+from storage.unit_of_work import UnitOfWork
 from tests.services.sharing import MERCHANT, Till
 from tests.services.test_profit_sharing_rail import most_of, running, till
 
@@ -25,6 +28,33 @@ async def test_nobody_gives_up_because_a_bill_could_not_be_had(till: Till) -> No
     await till.world.break_things()
     await till.pass_time(minutes=15)
     assert (await till.finish(order)).state == "paid"
+
+
+async def test_a_refund_counts_although_the_bill_of_its_payment_is_read_later(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = till.clock().astimezone(CHINA).date()
+    order = await till.placed()
+    await till.tell(order)
+    await till.pass_time(days=1)
+    shops = till.world.sim.app.state.world
+    refund = trade.request_refund(shops, order, amount_minor=order.paid_minor, returns_goods=False)
+    trade.pay_back(shops, refund, refund.version)
+    await till.pass_time(days=2)
+    told = bills.trade_bill
+
+    def shifted(world: World, mch_id: str, app_id: str, day: date) -> str | None:
+        found = told(world, mch_id, app_id, day)
+        return found.replace("总交易单数", "总单数") if found is not None and day == first else found
+
+    monkeypatch.setattr(bills, "trade_bill", shifted)
+    assert set((await till.read_bills()).unread) == {MERCHANT}
+    monkeypatch.undo()
+    assert not (await till.read_bills()).unread
+    async with UnitOfWork(till.database) as work:
+        rows = await work.session.execute(text("SELECT paid_minor, refunded_minor FROM shareable_payments"))
+        assert [tuple(each) for each in rows] == [(order.paid_minor, order.paid_minor)]
+    assert (await till.rail.pay(await till.owe(1), resumed=False)).state == "failed", "nothing is left to share"
 
 
 async def test_a_bill_that_makes_no_sense_holds_up_only_who_may_be_paid_out_of_it(
