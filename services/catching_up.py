@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from storage.engine import Database
 from storage.inbox import Inbox
-from storage.records import Records
+from storage.refund_settling import RefundSettling
 from storage.unit_of_work import UnitOfWork
 
 Shop = tuple[str, str]
@@ -38,4 +38,4 @@ async def caught_up(database: Database, shops: Collection[Shop], until: datetime
 
 async def _is_read(work: UnitOfWork, shops: Collection[Shop], until: datetime | None) -> bool:
     accounts = [f"{platform}/{slug}" for platform, slug in shops]
-    return not await Inbox(work).has_waiting_of(shops, until) and not await Records(work).met_later(1, accounts)
+    return not await Inbox(work).has_waiting_of(shops, until) and not await RefundSettling(work).met_later(1, accounts)

@@ -84,7 +84,8 @@ class CustomerSearch:
         stored = (await Identities(work).find(keys)).values()
         shared = [each.id for each in stored if each.kind in _SHARED]
         beside = await KeyScopes(work).customers_beside(shared, actor.scope, _MOST_LOOKED_AT) if shared else set()
-        return {each.customer_id for each in stored} | beside
+        seen = await KeyScopes(work).seen([each.id for each in stored], actor.scope)
+        return {each.customer_id for each in stored if each.id in seen} | beside
 
     async def _holders(self, work: UnitOfWork, actor: Actor, tag: str, page: PageRequest) -> Page[FoundCustomer]:
         after = _after(page.cursor)

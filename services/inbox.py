@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -34,12 +35,13 @@ from services.push_reading import PushReader
 from services.stage_times import StageTimes, added
 from storage.engine import Database
 from storage.events import EventName
-from storage.failures import is_deadlock, is_refused, is_too_slow
+from storage.failures import depends_on_rows, is_deadlock, is_refused, is_too_slow
 from storage.inbox import KEY_MISSING, Inbox, Push, StoredPush
 from storage.locks import lock
 from storage.notifications import INBOX_CHANNEL, wait_for_notification
 from storage.orders import OrderName
 from storage.quarantine import Quarantine, QuarantineFilter
+from storage.refund_settling import MEET_WITHIN
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,7 @@ BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
+FIRST_LOOK_BACK = timedelta(days=3)
 _MOST_LOOKS = 20
 _BY_AGE_S = 600.0
 _TRIES = 5
@@ -186,28 +189,43 @@ class InboxService:
     async def _settle(self) -> None:
         # Taken before: what another batch of this process writes from now on is for the next time.
         told, self._told = self._told, set()
-        looks_back = time.monotonic() >= self._looks_back_at
         try:
-            if told:
-                async with UnitOfWork(self._database) as work:
-                    await self._intake.settle(work, told)
-            if looks_back:
-                # Also at first: a process may have ended between a batch and what follows.
-                await self._look_back()
-        except DBAPIError as error:
-            if not is_refused(error):
-                raise
-            # It waits for the next time; no push waits for it.
-            log.exception("refunds and orders that came at one moment were not settled")
+            await self._settle_orders(sorted(told))
         except UnavailableProblem:
             self._told |= told
             raise
+        if time.monotonic() >= self._looks_back_at:
+            await self._look_back()
+
+    async def _settle_orders(self, orders: Sequence[OrderName]) -> None:
+        """Settle what met of these; where it is too much at once, or one of them is to blame, in smaller parts. One
+        that cannot be settled waits for what is told of it next: no push waits for it."""
+        if not orders:
+            return
+        try:
+            async with UnitOfWork(self._database) as work:
+                await self._intake.settle(work, orders)
+        except Exception as error:
+            if not (depends_on_rows(error) or _may_be_of_a_push(error)):
+                raise
+            if len(orders) > 1:
+                middle = len(orders) // 2
+                await self._settle_orders(orders[:middle])
+                await self._settle_orders(orders[middle:])
+                return
+            log.exception("a refund and its order that came at one moment were not settled", order=orders[0])
 
     async def _look_back(self) -> None:
+        # At first further than any outage: a process may have ended between a batch and what follows.
+        within = FIRST_LOOK_BACK if self._looks_back_at == 0.0 else MEET_WITHIN
+        seen: set[OrderName] = set()
         for _ in range(_MOST_LOOKS):
             async with UnitOfWork(self._database) as work:
-                if await self._intake.settle(work, None) < MOST_MET:
-                    break
+                met = await self._intake.met_lately(work, within)
+            await self._settle_orders(sorted(met - seen))
+            if not met - seen:
+                break
+            seen |= met
         for _ in range(_MOST_LOOKS):
             async with UnitOfWork(self._database) as work:
                 if await self._intake.tell_overdue(work) < MOST_MET:

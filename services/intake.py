@@ -34,6 +34,7 @@ from storage.orders import OrderName
 from storage.payout_chunks import PayoutChunks
 from storage.placements import Placements
 from storage.records import RecordName, Records, Written
+from storage.refund_settling import RefundSettling
 from storage.suppressions import Suppressions
 from storage.unit_of_work import UnitOfWork
 
@@ -176,18 +177,23 @@ class Intake:
                 await self._lookups.ask(work, arrivals, assigned)
         return TakenIn(new, written, assigned.touched, erased, frozenset(orders))
 
-    async def settle(self, work: UnitOfWork, orders: Collection[OrderName] | None) -> int:
+    async def met_lately(self, work: UnitOfWork, within: timedelta) -> set[OrderName]:
+        """Orders that `settle` has something to do for, as theirs was told so lately; up to `MOST_MET` refunds'."""
+        found = await RefundSettling(work).met_later(MOST_MET, within=within)
+        return {(each.account_id, each.order_id) for each in found}
+
+    async def settle(self, work: UnitOfWork, orders: Collection[OrderName]) -> int:
         """What follows from refunds whose order came at the same moment, in another batch, so that neither saw the
         other: whose they are, what they silence, which tags. How many there were, up to `MOST_MET` at once.
 
-        orders: what the caller's batch told of; None for whatever was told in the last hour.
+        orders: what some batch told of.
         """
-        records = Records(work)
-        met = await records.met_later(MOST_MET) if orders is None else await records.met(orders, MOST_MET)
+        settling = RefundSettling(work)
+        met = await settling.met(orders, MOST_MET)
         if not met:
             return 0
         named = {(each.account_id, each.order_id) for each in met}
-        settled = await records.settle(named)
+        settled = await settling.settle(named)
         if self._selling is not None:
             await self._selling.note(work, named)
         silenced = await Suppressions(work).follow_refunds(named)
@@ -227,7 +233,9 @@ class Intake:
 
         others: by record, whom it changed something of and does not name itself.
         """
-        touched = assigned.touched.union(*others.values())
+        # Whose the keys are by now: a person may have been parted since they were looked up.
+        owners = await Identities(work).customers_of(set(assigned.identities.values()))
+        touched = assigned.touched.union(owners.values(), *others.values())
         if self._tagging is None or not touched:
             return 0
         # Who merged or parted has other records now, of any kind.

@@ -10,12 +10,14 @@ from domain.canonical import StockData
 from domain.canonical.announcing import announce
 from domain.events import Event
 from domain.goods_stock import WAREHOUSE_PLATFORM
-from domain.ids import derived_id
+from domain.ids import bucket, derived_id
 from services.goods import availability, told_of
 from storage.goods import Goods
+from storage.locks import lock_all
 from storage.unit_of_work import UnitOfWork
 
 _STOCK = "tandem.stock.changed"
+_LOCKS = 1_024
 
 
 async def shop_stock_events(work: UnitOfWork, events: Sequence[Event]) -> list[Event]:
@@ -40,7 +42,10 @@ async def shop_stock_events(work: UnitOfWork, events: Sequence[Event]) -> list[E
             known = causes.get((row.account_id, row.item_id, sku_id))
             if known is None or _newness(known) < _newness(word):
                 causes[row.account_id, row.item_id, sku_id] = word
-    told = await told_of(work, {(account_id, item_id) for account_id, item_id, _ in causes})
+    articles = {(account_id, item_id) for account_id, item_id, _ in causes}
+    # What two warehouses say at one moment comes to what the second of them sees.
+    await lock_all(work, {f"shop-stock:{bucket('/'.join(each), 'shop-stock', size=_LOCKS)}" for each in articles})
+    told = await told_of(work, articles)
     found = []
     for (account_id, item_id, sku_id), (event, data) in sorted(causes.items(), key=lambda each: each[0]):
         article, (platform, _, account) = told[account_id, item_id], account_id.partition("/")

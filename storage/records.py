@@ -1,42 +1,20 @@
 """Writing a batch of records: each shelf by one statement, the newer version of a thing always the one that stays."""
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, NamedTuple
-from uuid import UUID
-
-from sqlalchemy import (
-    ColumnElement,
-    Text,
-    Update,
-    and_,
-    case,
-    cast,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import Table as TableOfRows
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import BigInteger
+from typing import Any
 
 from domain.customers.order_rows import SOLD_BY
 from domain.customers.records import STATUS_COLUMNS, Record, Shelf
 from domain.organisation import HEADQUARTERS, Placement
 from storage.article_categories import ArticleCategories
-from storage.bulk import fetch
 from storage.goods import GoodsRow, StockRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import name_digests
 from storage.order_lines import rank_of_lines, write_lines
-from storage.orders import OrderLineRow, OrderName, OrderRow, RefundRow, ShipmentRow
-from storage.recordsets import Guard, guarded_upsert, recordset, run_with_rows, table_of, tie_of
+from storage.orders import OrderName, OrderRow, RefundRow, ShipmentRow
+from storage.recordsets import Guard, guarded_upsert, run_with_rows, tie_of
+from storage.refund_settling import RefundSettling
 from storage.tables import Table
 from storage.unit_of_work import Repository
 
@@ -97,7 +75,6 @@ _INTERACTION = (
     "personal",
 )
 _COLUMNS = {"people": "identity_id"}
-_BORROWED = (-(2**63), -1)
 _GOODS_KEY = ("account_id", "item_id", "sku_id")
 _GOODS = ("title", "category", "price_minor", "on_sale", "merchant_code", "video_ids")
 _PLACES: Mapping[Shelf, _Place] = {
@@ -137,37 +114,6 @@ _PLACES: Mapping[Shelf, _Place] = {
 }
 
 
-_MEET_WITHIN = timedelta(hours=1)
-
-
-# From the refunds that wait to their orders, whatever the statistics say: while tables grow they are old, and a join
-# would go through every order.
-_MET = """
-    WITH unsettled AS MATERIALIZED (
-        SELECT account_id, order_id, told_at, recorded_at FROM refunds
-        WHERE unsettled AND recorded_at > %(since)b::timestamptz
-            AND (%(shops)b::text[] IS NULL OR account_id = ANY(%(shops)b::text[]))
-        UNION ALL
-        SELECT waiting.* FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS given (account_id, order_id)
-        CROSS JOIN LATERAL (
-            SELECT account_id, order_id, told_at, recorded_at FROM refunds
-            WHERE refunds.account_id = given.account_id AND refunds.order_id = given.order_id AND unsettled
-            OFFSET 0
-        ) AS waiting
-    )
-    SELECT unsettled.account_id, unsettled.order_id, unsettled.told_at, owner.customer_id
-    FROM unsettled CROSS JOIN LATERAL (
-        SELECT identities.customer_id FROM orders JOIN identities ON identities.id = orders.identity_id
-        WHERE orders.account_id = unsettled.account_id AND orders.order_id = unsettled.order_id
-            AND EXISTS (SELECT FROM order_lines WHERE order_key = orders.id OFFSET 0)
-        OFFSET 0
-    ) AS owner
-    ORDER BY unsettled.recorded_at LIMIT %(limit)b::bigint
-"""
-_OF_NO_ORDER = {"accounts": None, "numbers": None}
-_OF_NO_TIME = {"since": None, "shops": None}
-
-
 RecordName = tuple[Shelf, tuple[str, ...]]
 """The shelf and the key of a record."""
 
@@ -192,23 +138,6 @@ class Written:
         self.others.setdefault(name, set()).update(each for each in identities if each is not None)
 
 
-class Met(NamedTuple):
-    """A refund and its order that came at the same moment. told_at: of the refund."""
-
-    account_id: str
-    order_id: str
-    told_at: datetime
-    customer: UUID
-
-
-class Settled(NamedTuple):
-    """An order that learned of a refund, or a refund that learned whose it is. identities: whom that concerns."""
-
-    account_id: str
-    order_id: str
-    identities: tuple[int | None, ...]
-
-
 class Records(Repository):
     """All shelves."""
 
@@ -224,6 +153,8 @@ class Records(Repository):
             shelves.setdefault(record.shelf, []).append((record, identity))
         written = Written()
         changed_orders = 0
+        if "refunds" in shelves:
+            await RefundSettling(self.work).hold(_orders_told(shelves))
         for shelf, place in _PLACES.items():
             found = shelves.get(shelf, [])
             if not found:
@@ -272,35 +203,19 @@ class Records(Repository):
         return row
 
     async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record], written: Written) -> None:
-        touched = {order.key for order in orders}
-        touched |= {(refund.account_id, order_id) for refund in refunds if (order_id := refund.values.get("order_id"))}
-        for account_id, order_id, identities in await self.settle(touched):
+        touched = {order.key for order in orders} | _orders_of(refunds)
+        for account_id, order_id, identities in await RefundSettling(self.work).tell(touched):
             written.note(("orders", (account_id, order_id)), identities)
 
-    async def settle(self, orders: Collection[tuple[str, ...]]) -> list[Settled]:
-        """Let orders (account, number) know what was refunded, and refunds whose they are, whichever came first; what
-        that changed."""
-        rows = [{"account_id": account_id, "order_id": order_id} for account_id, order_id in sorted(orders)]
-        lent = await run_with_rows(self.session, _tell_refunds(), OrderRow, rows)
-        paid_back = await run_with_rows(self.session, _tell_orders(), OrderRow, rows)
-        settled = [Settled(row.account_id, row.order_id, (row.was, row.whose)) for row in lent if row.was != row.whose]
-        return settled + [Settled(row.account_id, row.order_id, (row.identity_id,)) for row in paid_back]
 
-    async def met(self, orders: Collection[tuple[str, str]], limit: int) -> list[Met]:
-        """Refunds of these orders (account, number) that were written while nobody saw their order, which is here now:
-        two batches at once may each have brought one of the two. `settle` takes them off."""
-        if not orders:
-            return []
-        accounts, numbers = zip(*orders, strict=True)
-        given = {**_OF_NO_TIME, "accounts": list(accounts), "numbers": list(numbers), "limit": limit}
-        return [Met(*row) for row in await fetch(self.work, _MET, given)]
+def _orders_of(refunds: Sequence[Record]) -> set[tuple[str, ...]]:
+    return {(refund.account_id, order_id) for refund in refunds if (order_id := refund.values.get("order_id"))}
 
-    async def met_later(self, limit: int, accounts: Collection[str] | None = None) -> list[Met]:
-        """As `met`, whatever the order (of these accounts, when given): of the refunds that were told in the last hour,
-        however many wait."""
-        shops = None if accounts is None else list(accounts)
-        given = {**_OF_NO_ORDER, "since": self.now - _MEET_WITHIN, "shops": shops, "limit": limit}
-        return [Met(*row) for row in await fetch(self.work, _MET, given)]
+
+def _orders_told(shelves: Mapping[Shelf, Sequence[tuple[Record, int | None]]]) -> set[tuple[str, ...]]:
+    """What a batch tells something about, itself or a refund of it."""
+    orders = {record.key for record, _ in shelves.get("orders", ())}
+    return orders | _orders_of([record for record, _ in shelves.get("refunds", ())])
 
 
 def _note_others(
@@ -321,75 +236,3 @@ def _note_others(
         others = [each for each in (row.was, row.whose) if each is not None and each != own]
         if others:
             written.note((shelf, name), others)
-
-
-@lru_cache(maxsize=1)
-def _tell_orders() -> Update:
-    """Set `refunded_minor` of the given orders to what their refunds paid back."""
-    orders, refunds = table_of(OrderRow), table_of(RefundRow)
-    source = recordset(OrderRow, ("account_id", "order_id"))
-    paid_back = (
-        select(cast(func.coalesce(func.sum(refunds.c.amount_minor), literal(0)), BigInteger))
-        .where(
-            refunds.c.account_id == orders.c.account_id,
-            refunds.c.order_id == orders.c.order_id,
-            refunds.c.status == "refunded",
-            or_(refunds.c.currency.is_(None), refunds.c.currency == orders.c.currency),
-        )
-        .scalar_subquery()
-    )
-    return (
-        update(orders)
-        .where(
-            orders.c.account_id == source.c.account_id,
-            orders.c.order_id == source.c.order_id,
-            orders.c.refunded_minor != paid_back,
-        )
-        .values(refunded_minor=paid_back)
-        .returning(orders.c.account_id, orders.c.order_id, orders.c.identity_id)
-    )
-
-
-@lru_cache(maxsize=1)
-def _tell_refunds() -> Update:
-    """Let refunds that name nobody point where their order points, and note which do not know their order yet.
-
-    What is borrowed so is older than anything that a telling of the refund says.
-    """
-    orders, refunds = table_of(OrderRow), table_of(RefundRow)
-    source = recordset(OrderRow, ("account_id", "order_id"))
-    owner = select(orders.c.identity_id).where(_of_order(refunds, orders)).correlate(refunds).scalar_subquery()
-    known = select(orders.c.id).where(_of_order(refunds, orders), orders.c.identity_id.is_not(None), _has_lines(orders))
-    is_known = known.correlate(refunds).exists()
-    gaps = func.coalesce(refunds.c.gap_versions, cast(literal("{}", Text), JSONB))
-    borrowed = cast(literal(json.dumps({"identity_id": _BORROWED}), Text), JSONB)
-    has_none = or_(refunds.c.identity_id.is_(None), gaps.contains(borrowed))
-    borrows = and_(has_none, owner.is_not(None), refunds.c.identity_id.is_distinct_from(owner))
-    return (
-        update(refunds)
-        .where(
-            refunds.c.account_id == source.c.account_id,
-            refunds.c.order_id == source.c.order_id,
-            or_(borrows, refunds.c.unsettled == is_known),
-        )
-        .values(
-            identity_id=case((borrows, owner), else_=refunds.c.identity_id),
-            gap_versions=case((borrows, gaps.op("||")(borrowed)), else_=refunds.c.gap_versions),
-            unsettled=~is_known,
-        )
-        .returning(
-            refunds.c.account_id,
-            refunds.c.order_id,
-            literal_column("old.identity_id").label("was"),
-            refunds.c.identity_id.label("whose"),
-        )
-    )
-
-
-def _of_order(refunds: TableOfRows, orders: TableOfRows) -> ColumnElement[bool]:
-    return and_(refunds.c.account_id == orders.c.account_id, refunds.c.order_id == orders.c.order_id)
-
-
-def _has_lines(orders: TableOfRows) -> ColumnElement[bool]:
-    lines = table_of(OrderLineRow)
-    return select(lines.c.line_id).where(lines.c.order_key == orders.c.id).correlate(orders).exists()

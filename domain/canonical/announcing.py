@@ -47,9 +47,12 @@ REFUND_EVENTS: Mapping[str, str] = {
 
 
 class _About(NamedTuple):
+    """parts: what else tells records of one subject and version apart."""
+
     name: str
     subject: str
     further: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def announce(record: Origin, received_at: datetime, *, past: bool = False) -> Event:
@@ -64,7 +67,7 @@ def announce(record: Origin, received_at: datetime, *, past: bool = False) -> Ev
         name = f"{name.partition('.')[0]}.updated"
     source = f"/{record.account_id}"
     return Event(
-        id=derived_id(source, name, about.subject, str(record.version)),
+        id=derived_id(source, name, about.subject, *about.parts, str(record.version)),
         source=source,
         type=f"tandem.{name}",
         subject=about.subject,
@@ -115,7 +118,8 @@ def _refund(record: RefundData) -> _About:
 
 
 def _shipment(record: ShipmentData) -> _About:
-    return _About("shipment.updated", f"shipment:{record.waybill}", (f"order:{record.order_id}",))
+    order = f"order:{record.order_id}"
+    return _About("shipment.updated", f"shipment:{record.waybill}", (order,), (order,))
 
 
 def _member(record: MemberData) -> _About:
@@ -135,11 +139,12 @@ def _follower(record: FollowerData) -> _About:
 
 
 def _stock(record: StockData) -> _About:
-    return _About("stock.changed", f"goods:{record.platform}/{record.item_id}", _sku(record))
+    parts = (*_sku(record), *((f"warehouse:{record.warehouse}",) if record.warehouse else ()))
+    return _About("stock.changed", f"goods:{record.platform}/{record.item_id}", _sku(record), parts)
 
 
 def _goods(record: GoodsData) -> _About:
-    return _About("goods.updated", f"goods:{record.platform}/{record.item_id}", _sku(record))
+    return _About("goods.updated", f"goods:{record.platform}/{record.item_id}", _sku(record), _sku(record))
 
 
 def _sku(record: StockData | GoodsData) -> tuple[str, ...]:

@@ -83,3 +83,12 @@ async def test_what_has_no_code_is_told_by_the_shop_s_own_number(database: Datab
     await tell(database, goods("m"))
     await take_in(database, stock("coat", 0, "m"))
     assert said(await heard(database)) == [(None, 0), ("m", 0)]
+
+
+async def test_variants_and_warehouses_of_one_moment_are_each_told(database: Database) -> None:
+    await connect(database, SHOP, WAREHOUSE)
+    await tell(database, goods("m"), goods("l"))
+    await take_in(database, stock("coat", 0, "m", of=SHOP), stock("coat", 3, "l", of=SHOP))
+    assert sorted(said(await heard(database))) == [("l", 3), ("m", 0)]
+    await take_in(database, *(stock("coat", 0, "l", of=SHOP, place=each, version=2) for each in ("W1", "W2")))
+    assert len(await heard(database)) == 4
