@@ -30,6 +30,7 @@ from services.tagging import Tagging
 from storage.audit import AuditLog
 from storage.customer_scope import require_customer
 from storage.engine import Database
+from storage.erasures import ErasedKeys
 from storage.events import Events
 from storage.identities import Customers, Identities
 from storage.identity_links import IdentityDecisionRow, IdentityLinks
@@ -109,6 +110,7 @@ class CustomerService:
         """Say that customers are one person, whatever the evidence says: all their keys are joined."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
+            await ErasedKeys(work).keep_out()
             customers = [await require_customer(work, each, actor.scope) for each in (customer_id, *others)]
             if len(set(customers)) < 2:
                 raise ConflictProblem(Text("这些编号已经是同一位客户", "These ids are one customer already"))
@@ -119,6 +121,7 @@ class CustomerService:
         """Say that some keys of a customer are another person's than the rest: each is parted from each of the rest."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
+            await ErasedKeys(work).keep_out()
             customer = await require_customer(work, customer_id, actor.scope)
             keys = {row.id for row in await Identities(work).of_customers([customer])}
             chosen = set(identities)
@@ -137,6 +140,7 @@ class CustomerService:
         """Say that keys are one person's (`join`), or that the first is another person's than the others (`part`)."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
+            await ErasedKeys(work).keep_out()
             named = list(dict.fromkeys(identities))
             owners = await Identities(work).customers_of(named)
             if len(named) < 2 or len(owners) < len(named):
@@ -153,6 +157,7 @@ class CustomerService:
         """Take a decision back: from now on the evidence and all other decisions say whose the keys are."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
+            await ErasedKeys(work).keep_out()
             decision = await IdentityDecisions(work).require(decision_id)
             sides = (await IdentityDecisions(work).sides([decision_id])).get(decision_id, ())
             keys = {key for side in sides for key in side}
@@ -181,6 +186,7 @@ class CustomerService:
         """Answer a suggestion: the two keys are one person's, or they are not."""
         actor.require(Permission.CUSTOMERS_MERGE)
         async with UnitOfWork(self._database) as work:
+            await ErasedKeys(work).keep_out()
             suggestion = await IdentitySuggestions(work).require(suggestion_id)
             pair = [suggestion.low, suggestion.high]
             for customer in set((await Identities(work).customers_of(pair)).values()):

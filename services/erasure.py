@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from domain.access import Actor, Permission, system_actor
 from domain.customers.tombstones import ErasedKey, order_key
@@ -149,6 +150,10 @@ class ErasureWorker:
         except ProblemError as problem:
             log.warning("erasure waits", erasure=str(claimed.id), step=claimed.step, reason=str(problem))
             await self._wait(claimed.id, _LEASE, str(problem))
+        except DBAPIError as error:
+            # What the database refuses of one erasure holds up nothing else, and stands where people look.
+            log.exception("erasure waits", erasure=str(claimed.id), step=claimed.step)
+            await self._wait(claimed.id, _LEASE, f"{type(error.orig).__name__}: {claimed.step}")
         return True
 
     async def _step(self, erasure: UUID, batch: int) -> None:

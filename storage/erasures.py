@@ -95,6 +95,10 @@ class ErasedKeys(Repository):
         """Wait for the batches that are being taken in, and let no other begin until the unit ends."""
         await lock(self.work, _LOCK)
 
+    async def keep_out(self) -> None:
+        """Wait for who is being erased at this moment, and let nobody become so until the unit ends."""
+        await lock_shared(self.work, _LOCK)
+
     async def add(self, erasure: UUID, keys: Collection[ErasedKey]) -> None:
         """Know these keys from now on; batches that are being taken in are waited for."""
         await self.hold()
@@ -112,7 +116,7 @@ class ErasedKeys(Repository):
         A buyer's number within an account is theirs also where it was erased as one of the whole platform: that is how
         all numbers were stored once, and nobody knows of which account they were.
         """
-        await lock_shared(self.work, _LOCK)
+        await self.keep_out()
         if not keys or not await self.session.scalar(select(func.count()).select_from(_any())):
             return frozenset()
         keyring = self.work.database.keyring

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, select
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -36,7 +36,17 @@ class InvitationRow(Table, table=True):
     made_by: str
 
     __table_args__ = (
-        UniqueConstraint("identity_id", "payee", "by_identity_id", "at", postgresql_nulls_not_distinct=True),
+        # Those of erased inviters name none, and stay as many as they were.
+        Index(
+            "uq_invitations_of_inviters",
+            "identity_id",
+            "payee",
+            "by_identity_id",
+            "at",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("payee IS NOT NULL OR by_identity_id IS NOT NULL"),
+        ),
         CheckConstraint("payee IS NULL OR by_identity_id IS NULL", name="one_inviter"),
         Index("ix_invitations_payee", "payee"),
         Index("ix_invitations_by_identity_id", "by_identity_id"),

@@ -13,6 +13,7 @@ from domain.calls import Catalog
 from domain.canonical.keys import IdentityKey
 from services.accounts import PlatformAccounts
 from services.customer_search import CustomerSearch, Wanted
+from services.customers import CustomerService
 from services.erasure import ErasureService
 from services.identities import Assigned, IdentityService, Sighting
 from services.inbox import InboxService
@@ -49,6 +50,23 @@ async def test_a_key_that_a_batch_is_just_finding_out_is_erased_with_the_others(
         row = (await work.session.scalars(select(ErasureRow))).one()
     assert len(row.identities) == 2
     assert set(row.identities) == set(assigned.identities.values())
+
+
+async def test_nobody_is_merged_with_who_is_being_erased_at_this_moment(database: Database) -> None:
+    person = await a_person(database)
+    async with UnitOfWork(database) as work:
+        (other,) = (
+            await IdentityService().assign(
+                work, [Sighting([IdentityKey("buyer", "jd", "other")], "jd/flagship", "orders:jd/flagship/E8", NOW)]
+            )
+        ).touched
+    service = CustomerService(database)
+    async with UnitOfWork(database) as erasing:
+        await ErasedKeys(erasing).hold()
+        merging = asyncio.create_task(service.merge(ADMIN, person.customer, [other], "同一个人"))
+        await asyncio.sleep(0.3)
+        assert not merging.done(), "who is erased is not known yet"
+    await merging
 
 
 async def test_who_shares_a_phone_with_an_erased_person_stays(

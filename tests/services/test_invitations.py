@@ -13,6 +13,7 @@ from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationPro
 from domain.settlement.payees import NewPayee
 from services.invitations import InvitationService, Inviter
 from storage.engine import Database
+from storage.erasing import Erasing
 from storage.identities import Identities
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
@@ -135,6 +136,21 @@ async def test_the_first_invitation_counts_whoever_is_told_first(counter: Counte
         shown = await service.record(QIAN, who, Inviter(payee="P1"), WEEK_AGO - timedelta(days=1), "拼团邀请")
     assert [(each.inviter.payee, each.counts) for each in shown] == [("P1", True), ("P2", False)], "said twice is one"
     assert await bought(counter, "A")
+
+
+async def test_two_inviters_of_one_moment_can_both_be_erased(counter: Counter) -> None:
+    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 10 }} }}"))
+    for by in "BC":
+        await invited(counter, "A", by)
+    for by in "BC":
+        async with UnitOfWork(counter.database) as work:
+            keys = [each.id for each in await Identities(work).of_customers([await customer(counter, by)])]
+            await work.session.execute(
+                text("UPDATE orders SET identity_id = NULL WHERE identity_id = ANY(:keys)"), {"keys": keys}
+            )
+            await Erasing(work).delete_keys(keys, [])
+    shown = await InvitationService(counter.database).of_customer(QIAN, await customer(counter, "A"))
+    assert [(each.inviter.payee, each.inviter.customer) for each in shown] == [(None, None)] * 2
 
 
 async def test_circles_end(counter: Counter) -> None:
