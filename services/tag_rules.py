@@ -13,6 +13,7 @@ from domain.ids import content_digest
 from domain.problems import ProblemError
 from domain.releases import buckets
 from domain.tags import Condition, LiveGrading, LiveRule, rhythms_of
+from domain.tags.grading import GRADING
 from domain.tags.in_force import InForce, L
 from domain.tags.rfm import Breaks
 from storage.definitions import Definitions
@@ -88,6 +89,11 @@ class RuleBook:
         """Every grading in force that can be read, by name."""
         found = [await self._with_intervals(work, each) for each in await self._gradings.in_force(work)]
         return await self._with_breaks(work, found)
+
+    async def names(self, work: UnitOfWork) -> set[str]:
+        """What checks and backfills call everything in force, be it readable or not."""
+        rules, gradings = [await Definitions(work).all_in_force(kind) for kind in ("tag-rule", "grading")]
+        return {each.name for each in rules} | {f"{GRADING}:{each.name}" for each in gradings}
 
     async def _with_intervals(self, work: UnitOfWork, each: InForce[L]) -> InForce[L]:
         digest = each.digest and await self._digest(work, each.digest, each.live.conditions)

@@ -43,6 +43,7 @@ _CHECK_BUDGET_S = 30.0
 _MEASURE_BUDGET_S = 10.0
 _MEASURE_AGAIN_S = 6 * 3600.0
 _TOMORROW = timedelta(days=1)
+_UNREAD_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class Tagging:
             current = await self._book.current(work)
             rules = {each.key: each for each in current}
             gradings = {each.key: each for each in await self._book.gradings(work)}
+            # Of another release, or waiting to be measured: somebody looks, later.
+            unread = await self._book.names(work) - rules.keys() - gradings.keys()
             # Whom a batch holds at this moment is left for the next round: nobody waits for anybody.
             waiting = {customer for customers in due.values() for customer in customers}
             held = await tags.lock(waiting, skip_locked=True) if waiting else {}
@@ -118,7 +121,9 @@ class Tagging:
                     break
                 mine = [customer for customer in customers if customer in held]
                 live = [rules[name] for name in names if name in rules]
-                await tags.forget_checks(mine, names)
+                await tags.forget_checks(mine, [name for name in names if name not in unread])
+                for name in unread.intersection(names):
+                    await tags.put_off(mine, name, work.now + _UNREAD_AGAIN)
                 present = [customer for customer in mine if held[customer] is None]
                 regraded = [gradings[name] for name in names if name in gradings]
                 turned = await bring_up_to_date(work, live, regraded, present)
@@ -177,7 +182,8 @@ class Tagging:
                 {each.key: (each.spread, each.live.version) for each in current}
                 | {each.key: (each.spread, each.live.version) for each in graded}
             )
-            rules, cursor = await backfills.next()
+            known = {*(each.key for each in current), *(each.key for each in graded)}
+            rules, cursor = await backfills.next(known)
             live = [each for each in current if each.key in rules]
             gradings = [each for each in graded if each.key in rules]
             if not live and not gradings:

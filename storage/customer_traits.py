@@ -85,7 +85,8 @@ class CustomerTraits(Repository):
         if not ids:
             return turned
         for some_rules, some_gradings in _at_once(rules, gradings):
-            await self._bring_up_to_date(some_rules, some_gradings, ids, self.now, turned)
+            # As late as it is: whoever held these customers before may have looked at a later moment than this unit's.
+            await self._bring_up_to_date(some_rules, some_gradings, ids, self.work.database.clock(), turned)
         return turned
 
     async def _bring_up_to_date(

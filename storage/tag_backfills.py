@@ -1,6 +1,6 @@
 """How far everybody was looked at with the rules in force, or those for whom another version counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -63,10 +63,11 @@ class TagBackfills(Repository):
             execution_options={"synchronize_session": False},
         )
 
-    async def next(self) -> tuple[dict[str, Buckets], UUID | None]:
-        """The rules that are not through and stand at the same customer, with whom they are to look at, and that
-        customer."""
-        waiting = select(TagBackfillRow).where(col(TagBackfillRow.ended_at).is_(None))
+    async def next(self, rules: Collection[str]) -> tuple[dict[str, Buckets], UUID | None]:
+        """Those of the rules that are not through and stand at the same customer, with whom they are to look at, and
+        that customer."""
+        mine = col(TagBackfillRow.rule).in_(rules)
+        waiting = select(TagBackfillRow).where(col(TagBackfillRow.ended_at).is_(None), mine)
         # What `begin` wrote is asked for, not what was read before it.
         ordered = waiting.order_by(col(TagBackfillRow.cursor).asc().nulls_first())
         rows = list(await self.session.scalars(ordered.execution_options(populate_existing=True)))

@@ -15,6 +15,7 @@ from domain.events import Event
 from domain.tags import EVERY_KIND
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
+from services.tag_rules import RuleBook
 from services.tagging import Tagging
 from storage.customer_facts import CustomerFacts
 from storage.customer_tags import CustomerTags
@@ -77,6 +78,38 @@ async def test_the_third_order_makes_a_customer_valuable_once(database: Database
         ("order.closed", clock.now, {"order_id": name, "status": "closed", "version": 9}) for name in ("E1", "E2")
     ]
     assert await happens(database, customer, identity, *closed) == ["-高价值"]
+
+
+async def test_a_check_by_a_rule_that_cannot_be_read_here_is_not_lost(
+    database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while workers are upgraded one after the other."""
+    await publish(database, rule("all: [ { orders: { latest: { older-than: P30D } } } ]"))
+    customer, identity = await somebody(database)
+    assert await happens(database, customer, identity, order("E1", clock.now)) == []
+    clock.advance(days=31)
+
+    async def cannot_read(*_: object) -> list[object]:
+        return []
+
+    with monkeypatch.context() as old_release:
+        old_release.setattr(RuleBook, "current", cannot_read)
+        await Tagging(database).check_due()
+        assert (await Tagging(database).backfill()).complete
+    clock.advance(hours=2)
+    assert (await Tagging(database).check_due()).gained == 1
+
+
+async def test_rules_look_at_the_moment_in_which_they_look(database: Database, clock: SteppedClock) -> None:
+    """Not at the one in which their batch began: somebody else may have looked since."""
+    await publish(database, rule("all: [ { orders: { latest: { older-than: P30D } } } ]"))
+    customer, identity = await somebody(database)
+    await happens(database, customer, identity, order("E1", clock.now))
+    clock.advance(days=30, seconds=-1)
+    async with UnitOfWork(database) as work:
+        clock.advance(seconds=2)
+        events = await Tagging(database).evaluate(work, frozenset({customer}), EVERY_KIND)
+    assert told(events) == ["+标签"]
 
 
 async def test_a_tag_says_what_the_rule_saw(database: Database, clock: SteppedClock) -> None:
