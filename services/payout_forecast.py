@@ -1,6 +1,6 @@
 """What falls due when, as the next batch of each scheme would plan it today."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from domain.settlement.forecast import Accounts, DatedDebt, pieces_of
@@ -10,6 +10,7 @@ from domain.settlement.periods import begun_between, period_of
 from domain.settlement.scheme import CYCLES, Cycle, Scheme
 from services.payee_terms import today
 from services.payout_holds import held_until
+from storage.payees import Payees
 from storage.report_forecast import ForecastRows, Held
 from storage.report_frames import Falling
 from storage.unit_of_work import UnitOfWork
@@ -79,18 +80,14 @@ async def _add(
     payees: Sequence[Sequence[Held]],
 ) -> None:
     """Add up what these payees have."""
-    known = await ForecastRows(work).details([held[0].payee for held in payees])
+    known = await Payees(work).receiving([held[0].payee for held in payees])
     for held in payees:
-        accounts = calendar.accounts(held, _details(known, held[0].payee))
+        active, details = known[held[0].payee]
+        accounts = calendar.accounts(held, details if active else None)
         for piece in pieces_of(accounts, calendar.terms, calendar.day):
             key = (calendar.scheme.name, piece.sort, piece.due, currency)
             count, amount = sums.get(key, (0, 0))
             sums[key] = (count + 1, amount + piece.amount_minor)
-
-
-def _details(known: Mapping[int, tuple[bool, Mapping[str, object]]], payee: int) -> PayoutDetails | None:
-    active, details = known[payee]
-    return PayoutDetails.model_validate(details) if active else None
 
 
 def _following(cycle: Cycle, day: date, count: int) -> Iterator[date]:

@@ -4,14 +4,13 @@ Every step may be repeated, also while an earlier attempt still runs somewhere.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
 
 from domain.access import system_actor
 from domain.problems import ConflictProblem, NotFoundProblem, Text
 from domain.settlement.approvals import ApprovalPolicy
-from domain.settlement.payees import Payee
 from domain.settlement.payouts import (
     Debt,
     Omission,
@@ -29,11 +28,12 @@ from services.payout_days import give_days
 from storage.audit import AuditLog
 from storage.engine import Database
 from storage.ledger import Ledger, LedgerAccount, Transfer
-from storage.payees import Payees
+from storage.payees import Payees, Receiving
 from storage.payout_balances import Owed, PayoutBalances
 from storage.payout_batches import PayoutBatches, PayoutBatchRow
+from storage.payout_plans import CreatedPayout, PayoutPlan, PayoutPlans, PlannedOmission, PlannedPayout
 from storage.payout_receivers import PayoutReceivers
-from storage.payouts import OmissionRow, PayoutRow, Payouts
+from storage.payouts import Payouts
 from storage.planner_statistics import count_settlements
 from storage.unit_of_work import UnitOfWork
 
@@ -59,25 +59,28 @@ class PayoutPlanning:
             await Ledger(work).book(await _releases(work, batch, part))
             terms = Terms.model_validate(batch.terms)
             owed = await PayoutBalances(work).owed(batch.scheme, batch.currency, part, PARTS)
-            payees = await Payees(work).by_ids({each.payee for each in owed})
-            payouts: list[PayoutRow] = []
-            omissions: list[OmissionRow] = []
+            payees = await Payees(work).receiving({each.payee for each in owed})
+            payouts: list[PlannedPayout] = []
+            omissions: list[PlannedOmission] = []
             for each in owed:
                 plan = planned(_standing(each, batch.day, terms.instalments), terms)
                 rail, reason = _way(payees[each.payee], plan, terms, batch.currency)
                 if rail is not None:
-                    payouts.append(_payout(batch, part, each.payee, plan, rail, work.now))
+                    number = number_of(str(batch.id), each.payee)
+                    payouts.append(PlannedPayout(number, each.payee, rail, plan.amount_minor, plan.offset_minor))
                 elif each.payable_minor > 0:
                     left = each.payable_minor - plan.offset_minor
-                    omissions.append(_omission(batch, part, each.payee, plan, reason, left))
+                    omissions.append(PlannedOmission(each.payee, reason, left, plan.offset_minor))
             # Somebody else may have planned this part meanwhile, and the batch may be approved by now.
             await PayoutBatches(work).hold(batch_id, part)
             if not await PayoutBatches(work).stands_at(batch_id, "planning"):
                 return 0
-            await Payouts(work).plan_part(batch_id, part, payouts, omissions)
+            plan_of_part = PayoutPlan(batch_id, part, batch.currency, batch.day)
+            rows = await PayoutPlans(work).write(plan_of_part, payouts, omissions)
             # What is approved is paid to these accounts and no others, whatever becomes of them meanwhile.
             await PayoutReceivers(work).add(
-                (row.id, receiver_for(payees[row.payee].details, row.amount_minor, row.rail)) for row in payouts
+                (rows[each.number], receiver_for(payees[each.payee].details, each.amount_minor, each.rail))
+                for each in payouts
             )
             return len(payouts)
 
@@ -106,26 +109,28 @@ class PayoutPlanning:
                 return 0
             if batch.state != "reserving":
                 raise ConflictProblem(Text("付款批次尚未通过复核", "The batch is not approved"), state=batch.state)
-            payouts = Payouts(work)
-            rows = await payouts.of_part(batch_id, part, "created")
-            owing = await payouts.omissions_of_part(batch_id, part)
-            ids = [*(row.payee for row in rows), *(each.payee for each in owing)]
+            plans = PayoutPlans(work)
+            rows, owing = await plans.created(batch_id, part), await plans.owing(batch_id, part)
+            ids = [*(row.payee for row in rows), *(payee for payee, _ in owing)]
             found = await PayoutBalances(work).owed(batch.scheme, batch.currency, part, PARTS, ids)
             balances = {each.payee: each.payable_minor for each in found}
             transfers: list[Transfer] = []
-            going = 0
+            going: list[int] = []
+            uncovered: list[int] = []
             for row in rows:
                 if balances.get(row.payee, 0) < row.amount_minor + row.offset_minor:
-                    payouts.move(row, "cancelled", reason="balance-changed")
+                    uncovered.append(row.id)
                     continue
-                going += payouts.move(row, "reserved")
+                going.append(row.id)
                 transfers += _offset(batch, row.payee, row.offset_minor)
                 transfers.append(_reserve(batch, row))
-            for each in owing:
-                if balances.get(each.payee, 0) >= each.offset_minor:
-                    transfers += _offset(batch, each.payee, each.offset_minor)
+            for payee, offset_minor in owing:
+                if balances.get(payee, 0) >= offset_minor:
+                    transfers += _offset(batch, payee, offset_minor)
+            await plans.cancel(uncovered, "balance-changed")
+            await plans.reserve(going)
             await Ledger(work).book(transfers)
-            return going
+            return len(going)
 
     async def finish_reserving(self, batch_id: UUID) -> None:
         """Let the rails begin, from today on."""
@@ -164,7 +169,7 @@ def _standing(owed: Owed, day: date, instalments: int) -> Standing:
     return Standing(owed.payable_minor, debts, owed.repaid_minor)
 
 
-def _way(payee: Payee, plan: Planned, terms: Terms, currency: str) -> tuple[Rail | None, Omission]:
+def _way(payee: Receiving, plan: Planned, terms: Terms, currency: str) -> tuple[Rail | None, Omission]:
     """The rail that pays somebody, or why nothing is paid."""
     if plan.amount_minor == 0:
         return None, "owes" if plan.offset_minor else "below-minimum"
@@ -172,30 +177,6 @@ def _way(payee: Payee, plan: Planned, terms: Terms, currency: str) -> tuple[Rail
         return None, "inactive"
     rail, reason = rail_of(payee.details, plan.amount_minor, terms.rails, currency)
     return rail, reason or "no-account"
-
-
-def _payout(batch: PayoutBatchRow, part: int, payee: int, plan: Planned, rail: Rail, now: datetime) -> PayoutRow:
-    return PayoutRow(
-        batch=batch.id,
-        part=part,
-        number=number_of(str(batch.id), payee),
-        payee=payee,
-        rail=rail,
-        amount_minor=plan.amount_minor,
-        offset_minor=plan.offset_minor,
-        currency=batch.currency,
-        state="created",
-        pay_on=batch.day,
-        next_at=now,
-        created_at=now,
-        changed_at=now,
-    )
-
-
-def _omission(batch: PayoutBatchRow, part: int, payee: int, plan: Planned, reason: Omission, left: int) -> OmissionRow:
-    return OmissionRow(
-        batch=batch.id, payee=payee, part=part, reason=reason, amount_minor=left, offset_minor=plan.offset_minor
-    )
 
 
 async def _releases(work: UnitOfWork, batch: PayoutBatchRow, part: int) -> Sequence[Transfer]:
@@ -240,7 +221,7 @@ def _offset(batch: PayoutBatchRow, payee: int, amount_minor: int) -> Sequence[Tr
     ]
 
 
-def _reserve(batch: PayoutBatchRow, row: PayoutRow) -> Transfer:
+def _reserve(batch: PayoutBatchRow, row: CreatedPayout) -> Transfer:
     return Transfer(
         key=uuid5(_KEYS, f"reserve/{row.number}"),
         period=batch.period,

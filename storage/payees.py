@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ForeignKey, Identity, Index, func, select, tuple_
+from sqlalchemy import ARRAY, ForeignKey, Identity, Index, Integer, any_, func, literal, select, tuple_
 from sqlmodel import AutoString, Field, col
 
 from domain.access import Scope
@@ -65,6 +65,13 @@ class PayeeKeyRow(Table, table=True):
     share: int
     set_at: datetime = instant()
     set_by: str
+
+
+class Receiving(NamedTuple):
+    """What matters of a payee who is to be paid."""
+
+    active: bool
+    details: PayoutDetails
 
 
 class Upline(NamedTuple):
@@ -159,6 +166,13 @@ class Payees(Repository):
         """Payees by the number of their rows."""
         found = await self.session.scalars(select(PayeeRow).where(col(PayeeRow.id).in_(ids)))
         return {row.id: payee_of(row) for row in found}
+
+    async def receiving(self, ids: Collection[int]) -> Mapping[int, Receiving]:
+        """Whether payees are active, and where their money goes, by the number of their rows."""
+        row = PayeeRow
+        wanted = col(row.id) == any_(literal(list(ids), ARRAY(Integer)))
+        found = await self.session.execute(select(col(row.id), col(row.active), col(row.details)).where(wanted))
+        return {payee: Receiving(active, PayoutDetails.model_validate(told or {})) for payee, active, told in found}
 
     async def codes(self, ids: Collection[int]) -> dict[int, str]:
         """The codes of payees by their numbers."""

@@ -140,28 +140,6 @@ _BY_ID = Order("payouts", (PayoutRow.id,), descending=False)
 class Payouts(Repository):
     """Rows of payouts. Only a state that may follow is written; what ended stays."""
 
-    async def plan_part(
-        self, batch: UUID, part: int, payouts: Sequence[PayoutRow], omissions: Sequence[OmissionRow]
-    ) -> None:
-        """Write what a part of a plan comes to, in place of what an earlier attempt wrote."""
-        values = {"batch": batch, "part": part}
-        await self.session.execute(text("DELETE FROM payouts WHERE batch = :batch AND part = :part"), values)
-        await self.session.execute(text("DELETE FROM payout_omissions WHERE batch = :batch AND part = :part"), values)
-        self.session.add_all([*payouts, *omissions])
-        await self.session.flush()
-
-    async def of_part(self, batch: UUID, part: int, state: State) -> Sequence[PayoutRow]:
-        """The payouts of a part that stand at a state, locked."""
-        row = PayoutRow
-        statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.state) == state)
-        return (await self.session.scalars(statement.order_by(col(row.id)).with_for_update())).all()
-
-    async def omissions_of_part(self, batch: UUID, part: int) -> Sequence[OmissionRow]:
-        """Those of a part who owe something that is taken off now."""
-        row = OmissionRow
-        statement = select(row).where(col(row.batch) == batch, col(row.part) == part, col(row.offset_minor) > 0)
-        return (await self.session.scalars(statement.order_by(col(row.payee)))).all()
-
     async def to_place(self, batch: UUID, rails: Collection[Rail], before: date | None) -> Sequence[ToPlace]:
         """The payouts of some rails that nobody was asked to make, by rail and payee; those of days before one, where
         it is given."""

@@ -1,13 +1,12 @@
 """What payees have, are owed and owe by a scheme at this moment, for the forecast of what falls due."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from sqlalchemy import ARRAY, Integer, any_, literal, select, text
+from sqlalchemy import select, text
 from sqlmodel import col
 
-from storage.payees import PayeeRow
 from storage.payout_balances import ADJUSTED
 from storage.report_texts import filled
 from storage.settlement_periods import SettlementPeriodRow
@@ -54,13 +53,6 @@ class ForecastRows(Repository):
             together.append(each)
         if together:
             yield together
-
-    async def details(self, payees: Collection[int]) -> Mapping[int, tuple[bool, Mapping[str, Any]]]:
-        """Whether payees are active, and where their money goes."""
-        row = PayeeRow
-        statement = select(col(row.id), col(row.active), col(row.details))
-        found = await self.session.execute(statement.where(col(row.id) == any_(literal(list(payees), ARRAY(Integer)))))
-        return {number: (active, details or {}) for number, active, details in found}
 
 
 _HELD = filled(

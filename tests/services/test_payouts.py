@@ -10,12 +10,12 @@ from sqlalchemy import text
 from domain.access import Role
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem
 from domain.settlement.approvals import ApprovalPolicy
-from domain.settlement.payees import NewPayee, NewPayoutDetails, Payee
+from domain.settlement.payees import NewPayee, NewPayoutDetails
 from domain.settlement.payouts import RailQuota
 from services.payee_accounts import PayeeAccounts
 from services.payout_planning import PARTS
 from services.payouts import PayoutService, PayoutWish
-from storage.payees import Payees
+from storage.payees import Payees, Receiving
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.cashier import PROMOTERS, TERMS, Cashier, cashier
@@ -250,15 +250,15 @@ async def test_a_stale_attempt_to_plan_leaves_a_plan_that_was_approved_alone(
     await cashier.settled()
     batch = await cashier.service.ask(QIAN, PROMOTERS)
     part = await cashier.payee("P1", openid="o-P1", real_name="名P1") % PARTS
-    reading, over, read = asyncio.Event(), asyncio.Event(), Payees.by_ids
+    reading, over, read = asyncio.Event(), asyncio.Event(), Payees.receiving
 
-    async def slowly(self: Payees, ids: Collection[int]) -> Mapping[int, Payee]:
-        monkeypatch.setattr(Payees, "by_ids", read)
+    async def slowly(self: Payees, ids: Collection[int]) -> Mapping[int, Receiving]:
+        monkeypatch.setattr(Payees, "receiving", read)
         reading.set()
         await over.wait()
         return await read(self, ids)
 
-    monkeypatch.setattr(Payees, "by_ids", slowly)
+    monkeypatch.setattr(Payees, "receiving", slowly)
     stale = asyncio.create_task(cashier.planning.plan_part(batch.id, part))
     await reading.wait()
     for number in range(PARTS):
