@@ -105,12 +105,16 @@ async def completed_rows(
     found = await read_each(asked, read, at_once=at_once, else_known=else_known)
     whole: list[Any] = []
     for row, number in zip(rows, numbers, strict=True):
-        told = (found[number] or _unknown(number)) if number is not None else None
-        if isinstance(told, ProblemError):
-            log.warning("a row of a list is not completed", number=number, reason=str(told), else_known=else_known)
-            whole.append(row if else_known else told)
-        else:
-            whole.append(row if told is None else {**row, **told})
+        if number is None:
+            whole.append(row)
+            continue
+        told = found[number]
+        if isinstance(told, Mapping):
+            whole.append({**row, **told})
+            continue
+        problem = told or _unknown(number)
+        log.warning("a row of a list is not completed", number=number, reason=str(problem), else_known=else_known)
+        whole.append(row if else_known else problem)
     return whole
 
 

@@ -22,12 +22,13 @@ def refuse_split_periods_of(before: DefinitionVersion, after: DefinitionVersion)
         raise ConflictProblem(
             Text(
                 f"{after.label} 按 {new.counts} 计订单，此前的 {before.version} 按 {old.counts}："
-                f"{new.start} 前后付款与完成不在同一边的订单会结算两次，或一次也不结算。请保持 counts 不变；"
+                f"{new.start} 前后付款与完成不在同一边的订单会结算两次，或一次也不结算。"
+                f"请写明 counts: {old.counts}，停用的版本也一样；"
                 "要换口径，请停用此方案并另写一个名字不同的方案",
                 f"{after.label} counts orders when they are {new.counts}, and {before.version} before it when they are "
                 f"{old.counts}: those paid on one side of {new.start} and completed on the other would be settled "
-                "twice, or never. Leave `counts` as it is; to count otherwise, let this scheme end, and write one of "
-                "another name",
+                f"twice, or never. Write `counts: {old.counts}`, in a version that ends the scheme as well; to count "
+                "otherwise, write a scheme of another name",
             )
         )
     if old.cycle == new.cycle:

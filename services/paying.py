@@ -326,8 +326,8 @@ def _weighed(
             return "failed", False
         if not answer.unsent:
             return "failed", True
-    if state == "reserved" and answer.unsent and not never_sent and row.attempts >= MOST_TRIES:
-        return "unknown", False
+        if row.attempts >= MOST_TRIES:
+            return "unknown", False
     return state, is_refused or (state == "failed" and answer.unsent and not never_sent)
 
 

@@ -21,6 +21,7 @@ from services.attribution_book import AttributionBook
 from storage.attributions import Attributed, Attributions, Standing
 from storage.engine import Database
 from storage.exchange_rates import ExchangeRates
+from storage.failures import depends_on_rows
 from storage.invitations import Invitations, InvitedBy
 from storage.locks import lock
 from storage.orders import OrderName, OrderRow
@@ -96,23 +97,24 @@ class Selling:
         """
         try:
             return await self._look(limit)
-        except ProblemError:
-            raise
-        except Exception:
+        except Exception as error:
+            if _is_of_the_place(error):
+                raise
             log.exception("orders are looked at one by one")
         async with UnitOfWork(self._database) as work:
             waiting = await SaleQueue(work).waiting(limit)
         looked = Looked()
         for order in waiting:
+            begun = self._database.clock()
             try:
                 one = await self._look(1, [order])
                 looked.orders, looked.sales = looked.orders + one.orders, looked.sales + one.sales
-            except ProblemError:
-                raise
-            except Exception:
+            except Exception as error:
+                if _is_of_the_place(error):
+                    raise
                 log.exception("an order cannot be looked at", order=order)
                 async with UnitOfWork(self._database) as work:
-                    await SaleQueue(work).put_off(order, work.now + PUT_OFF)
+                    await SaleQueue(work).put_off(order, begun, work.now + PUT_OFF)
         return looked
 
     async def _look(self, limit: int, only: Collection[int] | None = None) -> Looked:
@@ -311,6 +313,11 @@ async def _bonded(
         for (order, line), bonded in (await Sales(work).bonded(gone, days, ever)).items():
             found[order].setdefault(line, bonded)
     return found
+
+
+def _is_of_the_place(error: Exception) -> bool:
+    """Whether no order is to blame: the database is away, or asks for another try."""
+    return isinstance(error, ProblemError) and not depends_on_rows(error)
 
 
 def _begins(rules: AttributionRules) -> str:

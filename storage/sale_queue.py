@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, func, select, text, update
+from sqlalchemy import BigInteger, Identity, Index, func, or_, select, text, update
 from sqlmodel import Field, col
 
 from domain.settlement.selling import SoldLine, WentBack
@@ -22,11 +22,12 @@ SWEEP_BATCH = 20_000
 
 
 class SaleQueueRow(Table, table=True):
-    """An order to be looked at."""
+    """An order to be looked at. not_before: when, after it could not be."""
 
     __tablename__ = "sale_queue"
     order_key: int = Field(primary_key=True, sa_type=BigInteger)
     queued_at: datetime = instant(index=True)
+    not_before: datetime | None = instant(optional=True)
 
 
 class SaleSweepRow(Table, table=True):
@@ -102,7 +103,9 @@ class SaleQueue(Repository):
     async def has_work(self) -> bool:
         """Whether an order waits whose time has come, or a sweep."""
         sweeps = select(col(SaleSweepRow.id)).where(col(SaleSweepRow.done_at).is_(None))
-        for statement in (select(col(SaleQueueRow.order_key)).where(col(SaleQueueRow.queued_at) <= self.now), sweeps):
+        row = SaleQueueRow
+        due = select(col(row.order_key)).where(or_(col(row.not_before).is_(None), col(row.not_before) <= self.now))
+        for statement in (due, sweeps):
             if (await self.session.scalar(statement.limit(1))) is not None:
                 return True
         return False
@@ -121,10 +124,11 @@ class SaleQueue(Repository):
         """The keys of the orders that wait longest."""
         return [key for (key,) in await fetch(self.work, _WAITING, {"limit": limit, "now": self.now})]
 
-    async def put_off(self, order: int, until: datetime) -> None:
-        """Let an order be looked at no sooner, unless it changes."""
+    async def put_off(self, order: int, looked_at: datetime, until: datetime) -> None:
+        """Let an order be looked at no sooner, unless it changes, or did since it was looked at."""
         row = SaleQueueRow
-        await self.session.execute(update(row).where(col(row.order_key) == order).values(queued_at=until))
+        same = (col(row.order_key) == order, col(row.queued_at) <= looked_at)
+        await self.session.execute(update(row).where(*same).values(not_before=until))
 
     async def lines(self, orders: Collection[int]) -> Mapping[int, Sequence[SoldLine]]:
         """The lines of orders."""
@@ -199,14 +203,15 @@ _ADD = """
     FROM unnest(%(accounts)b::text[], %(numbers)b::text[]) AS named (account_id, order_id)
     JOIN orders USING (account_id, order_id)
     ORDER BY orders.id
-    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at, not_before = NULL
 """
 _ADD_KEYS = """
     INSERT INTO sale_queue (order_key, queued_at)
     SELECT key, %(now)b::timestamptz FROM unnest(%(keys)b::bigint[]) AS named (key) ORDER BY key
-    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at, not_before = NULL
 """
-# Whoever invited a million is not followed to the last of them: `LIMIT` ends the search.
+# Whoever invited a million is not followed to the last of them: `LIMIT` ends the search. Somebody is reached once a
+# level at most.
 _ADD_INVITED = """
     WITH RECURSIVE invited AS (
         SELECT %(customer)b::uuid AS customer_id, 0 AS level
@@ -218,7 +223,9 @@ _ADD_INVITED = """
         JOIN identities own ON own.id = i.identity_id
         WHERE invited.level < %(below)b::integer
     ), people AS (
-        SELECT DISTINCT customer_id FROM invited LIMIT %(most)b::integer + 1
+        SELECT DISTINCT customer_id FROM (
+            SELECT customer_id FROM invited LIMIT (%(most)b::integer + 1) * (%(below)b::integer + 1)
+        ) reached
     ), found AS (
         SELECT DISTINCT o.id FROM people
         JOIN identities k ON k.customer_id = people.customer_id
@@ -234,7 +241,7 @@ _ADD_INVITED = """
         INSERT INTO sale_queue (order_key, queued_at)
         SELECT found.id, %(now)b::timestamptz FROM found, counted WHERE counted.orders <= %(most)b::integer
         ORDER BY found.id
-        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at, not_before = NULL
     )
     SELECT orders FROM counted
 """
@@ -248,19 +255,19 @@ _ADD_PAID_IN = """
         AND coalesce(o.paid_at, o.created_at, o.told_at) < named.finish::timestamp AT TIME ZONE 'Asia/Shanghai'
     JOIN sold_orders s ON s.order_key = o.id
     ORDER BY o.id
-    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+    ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at, not_before = NULL
 """
 _TAKE = """
     DELETE FROM sale_queue WHERE order_key IN (
         SELECT order_key FROM sale_queue
-        WHERE queued_at <= %(now)b::timestamptz
+        WHERE (not_before IS NULL OR not_before <= %(now)b::timestamptz)
             AND (%(only)b::bigint[] IS NULL OR order_key = ANY(%(only)b::bigint[]))
         ORDER BY queued_at LIMIT %(limit)b::integer FOR UPDATE SKIP LOCKED
     )
     RETURNING order_key
 """
 _WAITING = """
-    SELECT order_key FROM sale_queue WHERE queued_at <= %(now)b::timestamptz
+    SELECT order_key FROM sale_queue WHERE not_before IS NULL OR not_before <= %(now)b::timestamptz
     ORDER BY queued_at LIMIT %(limit)b::integer
 """
 _TAKEN = """
@@ -314,7 +321,7 @@ _SWEEP = """
         INSERT INTO sale_queue (order_key, queued_at)
         SELECT id, %(now)b::timestamptz FROM seen
         WHERE at >= %(since)b::date::timestamp AT TIME ZONE 'Asia/Shanghai' ORDER BY id
-        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at
+        ON CONFLICT (order_key) DO UPDATE SET queued_at = excluded.queued_at, not_before = NULL
     )
     SELECT coalesce(max(id), 0), count(*) FROM seen
 """

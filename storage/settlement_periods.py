@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Identity, UniqueConstraint, select, update
+from sqlalchemy import Identity, UniqueConstraint, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import AutoString, Field, col
 
@@ -14,6 +14,8 @@ from storage.bulk import fetch
 from storage.exchange_rates import HOLDS_FOR
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository
+
+_LONGEST_CLOSING = text("SELECT set_config('statement_timeout', '300s', true)")
 
 
 class SettlementPeriodRow(Table, table=True):
@@ -62,8 +64,10 @@ class SettlementPeriods(Repository):
         await self.session.execute(select(col(row.id)).where(col(row.id) == period).with_for_update())
 
     async def close(self, period: int, by: str) -> None:
-        """Close it for ever; raises ConflictProblem when it is closed already."""
+        """Close it for ever, and carry its balances forward; raises ConflictProblem when it is closed already."""
         row = SettlementPeriodRow
+        # The database adds up all that was booked in it.
+        await self.session.execute(_LONGEST_CLOSING)
         closing = update(row).where(col(row.id) == period, col(row.closed_at).is_(None))
         done = await self.session.execute(closing.values(closed_at=self.now, closed_by=by).returning(col(row.id)))
         if done.first() is None:

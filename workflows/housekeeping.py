@@ -77,7 +77,7 @@ class PullWorkflow:
             total.more = progress.more
             if not progress.more:
                 break
-            if progress.wait_s:
+            if progress.wait_s and workflow.patched("pull-pauses"):
                 await workflow.sleep(progress.wait_s)
         return total
 

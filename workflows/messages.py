@@ -318,10 +318,8 @@ class BillDay:
 
 @dataclass
 class StreamPull:
-    """A stream of one account to be read on (`pull`), or compared with what is here (`compare`).
-
-    queue: the platform's own, so that one platform's trouble delays no other.
-    """
+    """A stream of one account to be read on (`pull`), or compared with what is here (`compare`). queue: the platform's
+    own, so that one platform's trouble delays no other."""
 
     account_id: str
     stream: str

@@ -4,13 +4,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg.errors import QueryCanceled
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from domain.access import Role, system_actor
 from domain.canonical import Buyer, OrderData, OrderLine, RefundData, ScanData
 from domain.events import Event
 from domain.problems import (
     ConflictProblem,
+    UnavailableProblem,
     ValidationProblem,
 )
 from domain.settlement.payees import KeyChange, NewPayee, UplineChange
@@ -24,6 +27,7 @@ from services.sale_corrections import SaleCorrectionService
 from services.selling import Selling
 from storage.engine import Database
 from storage.figures import Figures
+from storage.left_out import LeftOut
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.clock import SteppedClock
@@ -174,9 +178,30 @@ async def test_an_order_that_cannot_be_looked_at_stops_no_other(
     assert (await counter.sold())["P1 paid"][0] == 60_000
     monkeypatch.undo()
     assert (await counter.selling.drain()).orders == 0, "not at once again"
-    clock.advance(hours=1)
+    clock.advance(minutes=30)
+    async with UnitOfWork(counter.database) as work:
+        left = await LeftOut(work).found("paid", MAY.replace(day=1), date(2026, 6, 1), MAY.replace(day=1))
+        assert dict(left.counts) == {"waiting": 1}, "no settlement passes over it"
+    clock.advance(minutes=30)
     assert (await counter.selling.drain()).orders == 1
     assert (await counter.sold())["P1 paid"][0] == 90_000
+
+
+async def test_an_order_that_changed_since_it_could_not_be_looked_at_is_looked_at_at_once(
+    counter: Counter, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = NOW
+
+    async def breaks(*_: object) -> int:
+        raise UnavailableProblem("too slow") from OperationalError("SELECT", {}, QueryCanceled())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Selling, "_look_at", breaks)
+        await counter.told(an_order())
+    assert not await counter.selling.has_work()
+    clock.advance(seconds=1)
+    await counter.told(an_order(version=2), at=clock.now)
+    assert (await counter.sold())["P1 paid"][0] == 30_000
 
 
 WHOLE = (30_000, 30_000, 3, 1)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from datetime import date, timedelta
+from importlib import import_module
 from random import Random
 from uuid import uuid5
 
@@ -19,6 +20,7 @@ from tests.storage.test_ledger import COST, HERE, a_period, earned, payable
 FIRST = date(2026, 1, 5)
 PAYEES = range(1, 25)
 PARTS = 3
+_CARRIED = b"SELECT * FROM carried_balances ORDER BY scheme, account"
 
 
 class Books:
@@ -113,6 +115,25 @@ async def test_closing_changes_no_balance(database: Database, seed: int) -> None
             assert await Ledger(work).sums() == sums, "the trial balance is of all periods"
     some = {payee: each for payee, each in books.owed("agents").items() if payee in (3, 4)}
     assert await books.told("agents", [3, 4]) == some
+
+
+async def test_periods_that_were_closed_before_the_upgrade_are_carried_by_it(
+    database: Database, database_url: str
+) -> None:
+    books = Books(database, 9)
+    for number in range(3):
+        await books.week("agents", number)
+    for period in books.periods[:2]:
+        await books.close(period)
+    revision = import_module("storage.migrations.versions.0076_carried_balances")
+    (fill,) = (
+        each for each in revision._STATEMENTS.split(";\n\n") if each.startswith("INSERT INTO carried_balances (")
+    )
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        before = await (await connection.execute(_CARRIED)).fetchall()
+        await connection.execute(b"DELETE FROM carried_balances")
+        await connection.execute(fill.encode())
+        assert await (await connection.execute(_CARRIED)).fetchall() == before != []
 
 
 async def test_what_is_booked_while_a_period_is_closed_is_carried_with_it(database: Database) -> None:

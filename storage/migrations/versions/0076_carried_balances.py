@@ -11,7 +11,10 @@ down_revision = "0075"
 branch_labels = None
 depends_on = None
 
+# Locked in the order in which whoever books takes them: what is booked or closed meanwhile waits.
 _STATEMENTS = """
+LOCK TABLE settlement_periods, ledger_accounts, transfers IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TABLE carried_balances (
     scheme varchar NOT NULL,
     account integer NOT NULL
