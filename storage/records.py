@@ -153,9 +153,9 @@ class Records(Repository):
             shelves.setdefault(record.shelf, []).append((record, identity))
         written = Written()
         changed_orders = 0
-        if "refunds" in shelves:
-            await RefundSettling(self.work).hold(_orders_told(shelves))
         for shelf, place in _PLACES.items():
+            if shelf == "orders" and "refunds" in shelves:
+                await RefundSettling(self.work).hold(_orders_told(shelves))
             found = shelves.get(shelf, [])
             if not found:
                 continue

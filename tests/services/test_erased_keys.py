@@ -57,7 +57,7 @@ async def test_nobody_is_merged_with_who_is_being_erased_at_this_moment(database
     async with UnitOfWork(database) as work:
         (other,) = (
             await IdentityService().assign(
-                work, [Sighting([IdentityKey("buyer", "jd", "other")], "jd/flagship", "orders:jd/flagship/E8", NOW)]
+                work, [Sighting((IdentityKey("buyer", "jd", "other"),), "jd/flagship", "orders:jd/flagship/E8", NOW)]
             )
         ).touched
     service = CustomerService(database)
