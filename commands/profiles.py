@@ -206,6 +206,7 @@ def erase(
             "state": found.state,
             "step": found.step,
             "since": rfc3339(found.requested_at),
+            **({"problem": found.problem} if found.problem else {}),
         }
         show_rows([row | dict(found.changed)], as_json=False)
         if found.unreadable:

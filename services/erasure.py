@@ -44,7 +44,8 @@ FIRST_STEP = _READING[0]
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """How far the erasure of a customer is. changed: rows that were deleted or emptied, by table; unreadable: rows that
-    nobody can decrypt, so that they may still name the person: with such the state is `incomplete` in the end."""
+    nobody can decrypt, so that they may still name the person: with such the state is `incomplete` in the end.
+    problem: what its present step waits for."""
 
     customer: UUID
     state: str
@@ -54,6 +55,7 @@ class Erasure:
     ended_at: datetime | None
     changed: Mapping[str, int]
     unreadable: Mapping[str, int]
+    problem: str | None
 
 
 class Traits(Protocol):
@@ -309,4 +311,5 @@ def _shown(row: ErasureRow) -> Erasure:
         row.ended_at,
         dict(row.changed),
         dict(row.unreadable),
+        row.problem if row.ended_at is None else None,
     )

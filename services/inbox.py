@@ -109,6 +109,7 @@ class InboxService:
         self._intake = intake or Intake()
         self._told: set[OrderName] = set()
         self._looks_back_at = 0.0
+        self._looks_far_back = True
         self._may_know_keys = True
         # Who waits for a turn in this process holds no connection meanwhile.
         self._turn = asyncio.Lock()
@@ -216,16 +217,12 @@ class InboxService:
             log.exception("a refund and its order that came at one moment were not settled", order=orders[0])
 
     async def _look_back(self) -> None:
-        # At first further than any outage: a process may have ended between a batch and what follows.
-        within = FIRST_LOOK_BACK if self._looks_back_at == 0.0 else MEET_WITHIN
-        seen: set[OrderName] = set()
-        for _ in range(_MOST_LOOKS):
-            async with UnitOfWork(self._database) as work:
-                met = await self._intake.met_lately(work, within)
-            await self._settle_orders(sorted(met - seen))
-            if not met - seen:
-                break
-            seen |= met
+        if self._looks_far_back:
+            # Further than any outage: a process may have ended between a batch and what follows.
+            self._looks_far_back = False
+            await self._settle_met(FIRST_LOOK_BACK)
+        else:
+            await self._settle_met(MEET_WITHIN)
         for _ in range(_MOST_LOOKS):
             async with UnitOfWork(self._database) as work:
                 if await self._intake.tell_overdue(work) < MOST_MET:
@@ -234,6 +231,22 @@ class InboxService:
             # More than a minute's: after the next batch it goes on.
             return
         self._looks_back_at = time.monotonic() + _LOOK_BACK_EVERY_S
+
+    async def _settle_met(self, within: timedelta) -> None:
+        seen: set[OrderName] = set()
+        for _ in range(_MOST_LOOKS):
+            try:
+                async with UnitOfWork(self._database) as work:
+                    met = await self._intake.met_lately(work, within)
+            except UnavailableProblem as problem:
+                if not is_too_slow(problem.__cause__):
+                    raise
+                log.warning("so many refunds wait for their orders that nobody looks for those that met", within=within)
+                return
+            await self._settle_orders(sorted(met - seen))
+            if not met - seen:
+                return
+            seen |= met
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:
         try:

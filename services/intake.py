@@ -241,7 +241,7 @@ class Intake:
         # Who merged or parted has other records now, of any kind.
         kinds = kinds | EVERY_KIND if assigned.moved else kinds
         told = await self._tagging.evaluate(work, touched, kinds, assigned.moved)
-        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, others)} if told else set()
+        stirred = {f"customer:{each}" for each in _stirred(arrivals, assigned, owners, others)} if told else set()
         new = await Events(work).add([event for event in told if event.subject in stirred])
         return new + await Events(work).add([event for event in told if event.subject not in stirred], queue=False)
 
@@ -311,13 +311,18 @@ async def _customers_of(work: UnitOfWork, written: Written) -> Mapping[RecordNam
 
 
 def _stirred(
-    arrivals: Sequence[Arrival], assigned: Assigned, others: Mapping[RecordName, Collection[UUID]]
+    arrivals: Sequence[Arrival],
+    assigned: Assigned,
+    owners: Mapping[int, UUID],
+    others: Mapping[RecordName, Collection[UUID]],
 ) -> set[UUID]:
     """The customers of whom something happened just now: what a shop's past tells of others starts nothing, and what
     was known before of keys that are somebody new from now on does not either."""
     records = [arrival.record for arrival in arrivals if arrival.record is not None and not arrival.is_history]
     people = {record.people[0] for record in records if record.people}
     stirred = {assigned.customers[key] for key in people if key in assigned.customers}
+    numbers = {assigned.identities[key] for key in people if key in assigned.identities}
+    stirred |= {owners[each] for each in numbers if each in owners}
     stirred = stirred.union(*(others.get(name, ()) for record in records for name in _names_of(record)))
     return (stirred | (assigned.touched - set(assigned.customers.values()))) - assigned.begun
 

@@ -4,6 +4,7 @@ Orders come from a queue that whoever changes one puts it in. Looking twice at t
 may be queued as often as one likes.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 PUT_OFF = timedelta(hours=1)
 """How long an order that cannot be looked at waits."""
+SINGLY_S = 20.0
+"""How long orders are looked at one by one before others get a turn."""
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 # `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
 # they say what went back. Everywhere else an order is closed as a whole.
@@ -103,9 +106,10 @@ class Selling:
             log.exception("orders are looked at one by one")
         async with UnitOfWork(self._database) as work:
             waiting = await SaleQueue(work).waiting(limit)
-        looked = Looked()
-        for order in waiting:
-            begun = self._database.clock()
+        looked, end = Looked(), time.monotonic() + SINGLY_S
+        for order, queued_at in waiting:
+            if time.monotonic() > end:
+                break  # others wait for the end of this round; the rest is the next one's
             try:
                 one = await self._look(1, [order])
                 looked.orders, looked.sales = looked.orders + one.orders, looked.sales + one.sales
@@ -114,7 +118,7 @@ class Selling:
                     raise
                 log.exception("an order cannot be looked at", order=order)
                 async with UnitOfWork(self._database) as work:
-                    await SaleQueue(work).put_off(order, begun, work.now + PUT_OFF)
+                    await SaleQueue(work).put_off(order, queued_at, work.now + PUT_OFF)
         return looked
 
     async def _look(self, limit: int, only: Collection[int] | None = None) -> Looked:

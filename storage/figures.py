@@ -141,12 +141,15 @@ class Figures(Repository):
         return Backlog(count, oldest, await self.session.scalar(aside) or 0)
 
     async def _sales(self) -> Backlog:
-        waiting = select(func.count(), func.min(SaleQueueRow.queued_at)).select_from(SaleQueueRow)
+        put_off = col(SaleQueueRow.not_before) > self.now
+        waiting = select(func.count(), func.min(SaleQueueRow.queued_at)).where(put_off.is_not(True))
+        cannot = select(func.count()).select_from(SaleQueueRow).where(put_off)
         # Of most new orders a number is told first, and the rest a moment later.
         is_old = col(SoldOrderRow.counted_at) < self.now - _TOLD_WITHIN
         aside = select(func.count()).select_from(SoldOrderRow).where(col(SoldOrderRow.problem).is_not(None), is_old)
         count, oldest = (await self.session.execute(waiting)).one()
-        return Backlog(count, oldest, await self.session.scalar(aside) or 0)
+        put_aside = [await self.session.scalar(each) or 0 for each in (aside, cannot)]
+        return Backlog(count, oldest, sum(put_aside))
 
     async def _streams(self) -> StreamFigures:
         place = (col(EventRow.written_in), col(EventRow.seq))

@@ -154,7 +154,8 @@ class Records(Repository):
         written = Written()
         changed_orders = 0
         for shelf, place in _PLACES.items():
-            if shelf == "orders" and "refunds" in shelves:
+            if shelf == "orders":
+                # Whatever a batch brings: the rows that are there first, then those that are new.
                 await RefundSettling(self.work).hold(_orders_told(shelves))
             found = shelves.get(shelf, [])
             if not found:

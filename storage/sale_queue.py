@@ -111,23 +111,28 @@ class SaleQueue(Repository):
         return False
 
     async def take(self, limit: int, only: Collection[int] | None = None) -> list[QueuedOrder]:
-        """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out.
+        """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out. Those
+        that were put off come when no others wait.
 
         only: of those with these keys.
         """
         values = {"limit": limit, "only": None if only is None else list(only), "now": self.now}
-        taken = [key for (key,) in await fetch(self.work, _TAKE, values)]
+        fresh = await fetch(self.work, _TAKE, {**values, "again": False})
+        taken = [key for (key,) in fresh or await fetch(self.work, _TAKE, {**values, "again": True})]
         # Read once they are out: whoever changed one before that has queued it before, and what they wrote is seen.
         return [QueuedOrder(*row) for row in await fetch(self.work, _TAKEN, {"keys": taken})]
 
-    async def waiting(self, limit: int) -> list[int]:
-        """The keys of the orders that wait longest."""
-        return [key for (key,) in await fetch(self.work, _WAITING, {"limit": limit, "now": self.now})]
+    async def waiting(self, limit: int) -> list[tuple[int, datetime]]:
+        """The keys of the orders that `take` would have next, and since when they wait."""
+        values = {"limit": limit, "now": self.now}
+        fresh = await fetch(self.work, _WAITING, {**values, "again": False})
+        found = fresh or await fetch(self.work, _WAITING, {**values, "again": True})
+        return [(key, queued_at) for key, queued_at in found]
 
-    async def put_off(self, order: int, looked_at: datetime, until: datetime) -> None:
-        """Let an order be looked at no sooner, unless it changes, or did since it was looked at."""
+    async def put_off(self, order: int, queued_at: datetime, until: datetime) -> None:
+        """Let an order that waits since then be looked at no sooner, unless it changes, or did meanwhile."""
         row = SaleQueueRow
-        same = (col(row.order_key) == order, col(row.queued_at) <= looked_at)
+        same = (col(row.order_key) == order, col(row.queued_at) == queued_at)
         await self.session.execute(update(row).where(*same).values(not_before=until))
 
     async def lines(self, orders: Collection[int]) -> Mapping[int, Sequence[SoldLine]]:
@@ -260,14 +265,15 @@ _ADD_PAID_IN = """
 _TAKE = """
     DELETE FROM sale_queue WHERE order_key IN (
         SELECT order_key FROM sale_queue
-        WHERE (not_before IS NULL OR not_before <= %(now)b::timestamptz)
+        WHERE CASE WHEN %(again)b::boolean THEN not_before <= %(now)b::timestamptz ELSE not_before IS NULL END
             AND (%(only)b::bigint[] IS NULL OR order_key = ANY(%(only)b::bigint[]))
         ORDER BY queued_at LIMIT %(limit)b::integer FOR UPDATE SKIP LOCKED
     )
     RETURNING order_key
 """
 _WAITING = """
-    SELECT order_key FROM sale_queue WHERE not_before IS NULL OR not_before <= %(now)b::timestamptz
+    SELECT order_key, queued_at FROM sale_queue
+    WHERE CASE WHEN %(again)b::boolean THEN not_before <= %(now)b::timestamptz ELSE not_before IS NULL END
     ORDER BY queued_at LIMIT %(limit)b::integer
 """
 _TAKEN = """

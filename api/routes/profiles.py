@@ -140,7 +140,8 @@ class ExportLineOut(_Out):
 
 class ErasureOut(_Out):
     """How far an erasure is. changed: rows that were deleted or emptied, by table. state: `incomplete` when it is over
-    and rows are left that nobody can decrypt (`unreadable`, by table), so that they may still name the person."""
+    and rows are left that nobody can decrypt (`unreadable`, by table), so that they may still name the person. problem:
+    what its step waits for."""
 
     customer: UUID
     state: Literal["working", "done", "incomplete"]
@@ -150,6 +151,7 @@ class ErasureOut(_Out):
     ended_at: AwareDatetime | None
     changed: dict[str, int]
     unreadable: dict[str, int]
+    problem: str | None
 
 
 class ReasonIn(BaseModel):

@@ -1,7 +1,8 @@
 """From a canonical record to the event that tells of it: what it is called, and what it is about.
 
-The event's id depends on the account, the name, the subject and the version, and on nothing else: the same change
-pushed, pulled and imported is one event.
+The event's id depends on the account, the name, the subject with what else tells its records apart (the variant, the
+warehouse, a parcel's order) and the version, and on nothing else: the same change pushed, pulled and imported is one
+event.
 """
 
 from collections.abc import Callable, Mapping

@@ -16,6 +16,7 @@ from services.intake import Arrival, Intake
 from storage.engine import Database
 from storage.orders import OrderName
 from storage.unit_of_work import UnitOfWork
+from tests.clock import SteppedClock
 from tests.services.test_goods import SHOP, WAREHOUSE, connect, goods, stock, tell
 from tests.services.test_selling import NOW, a_refund, an_order
 from tests.services.test_shop_stock import heard
@@ -101,3 +102,13 @@ async def test_a_refund_that_cannot_be_settled_stops_no_push(
     inbox._told = {("shop", f"E{number}") for number in range(6)}
     assert (await inbox.drain()).read == 0
     assert intake.settled == [("shop", f"E{number}") for number in range(6) if number != 3]
+
+
+async def test_a_process_that_begins_settles_what_another_one_left(database: Database, clock: SteppedClock) -> None:
+    """It ended between two batches that each brought one of the two, and nobody began again for a day."""
+    await taken_in(database, an_order(), refund("R1", 10_000))
+    await one(database, "UPDATE orders SET refunded_minor = 0 RETURNING 1")
+    await one(database, "UPDATE refunds SET unsettled = true, identity_id = NULL RETURNING 1")
+    clock.advance(days=1)
+    await InboxService(database, load_connectors(Catalog()), INTAKE).drain()
+    assert await one(database, "SELECT refunded_minor FROM orders") == 10_000

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import LargeBinary, select, text, type_coerce
+from sqlalchemy.exc import IntegrityError
 from temporalio.client import Client
 
 from domain.access import Role, Scope
@@ -270,6 +272,28 @@ async def test_a_crash_goes_on_where_it_stood(
     await worked_off(house, clock)
     assert (await ErasureService(database).show(ADMIN, person.customer)).state == "done"
     assert not [secret for secret in SECRETS if secret in await everything(database)]
+
+
+async def test_what_the_database_refuses_is_told_and_holds_up_no_other(
+    house: House, database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person(database)
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+
+    async def refused(self: Erasing, identities: Sequence[int], size: int) -> Mapping[str, int]:
+        raise IntegrityError("DELETE", {}, UniqueViolation())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Erasing, "empty_records", refused)
+        worker = ErasureWorker(house.database, house.orchestrator)
+        for _ in range(60):
+            if not await worker.work(batch=2):
+                clock.advance(seconds=30)
+    shown = await ErasureService(database).show(ADMIN, person.customer)
+    assert (shown.state, shown.problem) == ("working", "UniqueViolation: records")
+    await worked_off(house, clock)
+    done = await ErasureService(database).show(ADMIN, person.customer)
+    assert (done.state, done.problem) == ("done", None)
 
 
 async def test_what_comes_later_is_nobodys(house: House, database: Database, clock: SteppedClock) -> None:

@@ -178,6 +178,9 @@ async def test_an_order_that_cannot_be_looked_at_stops_no_other(
     assert (await counter.sold())["P1 paid"][0] == 60_000
     monkeypatch.undo()
     assert (await counter.selling.drain()).orders == 0, "not at once again"
+    async with UnitOfWork(counter.database) as work:
+        sales = (await Figures(work).collect()).sales
+    assert (sales.waiting, sales.aside) == (0, 1), "others are not late because of it"
     clock.advance(minutes=30)
     async with UnitOfWork(counter.database) as work:
         left = await LeftOut(work).found("paid", MAY.replace(day=1), date(2026, 6, 1), MAY.replace(day=1))
