@@ -168,8 +168,9 @@ _ADD = """
     SELECT %(merchant)b::text, transaction, number, amount, coalesce(early.amount_minor, 0), at, 0, 0
     FROM unnest(
         %(transactions)b::text[], %(numbers)b::text[], %(amounts)b::bigint[], %(ats)b::timestamptz[]
-    ) AS t(transaction, number, amount, at)
+    ) WITH ORDINALITY AS t(transaction, number, amount, at, place)
     LEFT JOIN early_refunds early ON early.merchant = %(merchant)b::text AND early.transaction_id = transaction
+    ORDER BY place
     ON CONFLICT (merchant, transaction_id) DO NOTHING
 """
 _REFUND = """

@@ -74,6 +74,7 @@ _ERASURE: dict[str, Any] = {
     "ended_at": None,
     "changed": {},
     "unreadable": {},
+    "problem": None,
 }
 
 REQUESTS: dict[str, Any] = {

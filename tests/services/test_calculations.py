@@ -220,11 +220,15 @@ async def test_what_if_another_version_had_been_in_force(office: Office) -> None
         await office.preview(version="2.0.0", purpose="settlement")
 
 
-async def test_what_cannot_be_computed_is_refused_before_it_begins(office: Office) -> None:
+async def test_what_cannot_be_computed_is_refused_before_it_begins(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(NotFoundProblem):
         await office.preview(scheme="nobody")
     with pytest.raises(ValidationProblem):
         await office.preview(day=date(2025, 12, 31))
+    # As a version that counts otherwise was published before that was refused.
+    monkeypatch.setattr("services.definitions.refuse_split_periods_of", lambda *_: None)
     await office.scheme("1.1.0", text=SCHEME.replace("counts: paid", "counts: completed"))
     await office.publish(
         "2.0.0",

@@ -113,6 +113,8 @@ ABOUT_NOBODY = {
     "tokens",
     "trade_bills",
     "transfers",
+    "carried_balances",
+    "early_refunds",
     "triggers",
     "units",
     "users",
