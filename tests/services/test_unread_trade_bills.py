@@ -17,6 +17,17 @@ __all__ = ["running", "till"]
 TRADE_BILLS = {"platform": "wechat_pay", "api": "bill/tradebill"}
 
 
+def break_bill(monkeypatch: pytest.MonkeyPatch, broken: date) -> None:
+    """Let the bill of a day make no sense."""
+    told = bills.trade_bill
+
+    def shifted(world: World, mch_id: str, app_id: str, day: date) -> str | None:
+        found = told(world, mch_id, app_id, day)
+        return found.replace("总交易单数", "总单数") if found is not None and day == broken else found
+
+    monkeypatch.setattr(bills, "trade_bill", shifted)
+
+
 async def test_nobody_gives_up_because_a_bill_could_not_be_had(till: Till) -> None:
     amounts = await till.sell(1)
     await till.pass_time(days=2)
@@ -41,13 +52,7 @@ async def test_a_refund_counts_although_the_bill_of_its_payment_is_read_later(
     refund = trade.request_refund(shops, order, amount_minor=order.paid_minor, returns_goods=False)
     trade.pay_back(shops, refund, refund.version)
     await till.pass_time(days=2)
-    told = bills.trade_bill
-
-    def shifted(world: World, mch_id: str, app_id: str, day: date) -> str | None:
-        found = told(world, mch_id, app_id, day)
-        return found.replace("总交易单数", "总单数") if found is not None and day == first else found
-
-    monkeypatch.setattr(bills, "trade_bill", shifted)
+    break_bill(monkeypatch, first)
     assert set((await till.read_bills()).unread) == {MERCHANT}
     monkeypatch.undo()
     assert not (await till.read_bills()).unread
@@ -65,13 +70,7 @@ async def test_a_bill_that_makes_no_sense_holds_up_only_who_may_be_paid_out_of_i
     await till.pass_time(days=1)
     amounts = await till.sell(1)
     await till.pass_time(days=2)
-    told = bills.trade_bill
-
-    def shifted(world: World, mch_id: str, app_id: str, day: date) -> str | None:
-        found = told(world, mch_id, app_id, day)
-        return found.replace("总交易单数", "总单数") if found is not None and day == first else found
-
-    monkeypatch.setattr(bills, "trade_bill", shifted)
+    break_bill(monkeypatch, first)
     assert set((await till.read_bills()).unread) == {MERCHANT}
     assert (await till.finish(await till.owe(most_of(amounts)))).state == "paid", "there is enough in what was read"
     more = await till.owe(1)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.problems import ConflictProblem, ProblemError
 from storage.engine import Database
 from storage.ledger import KindSum, Ledger, LedgerAccount, Transfer
+from storage.payout_balances import Owed, PayoutBalances
 from storage.settlement_periods import SettlementPeriods
 from storage.unit_of_work import UnitOfWork
 
@@ -164,6 +165,9 @@ async def test_closing_waits_for_what_is_being_booked(database: Database) -> Non
     assert not closing.done(), "the sum that finance closes on would change after it was seen"
     may_end.set()
     await asyncio.gather(booking, closing)
+    async with UnitOfWork(database) as work:
+        owed = await PayoutBalances(work).owed("agents", "CNY", 0, 1)
+    assert owed == [Owed(1, 100, [], 0)], "what was booked meanwhile is carried with it"
 
 
 async def test_a_period_has_one_end(database: Database) -> None:

@@ -1,6 +1,5 @@
 """Balances say the same however many periods are closed, and cost no more after many of them."""
 
-import asyncio
 from collections import defaultdict
 from datetime import date, timedelta
 from importlib import import_module
@@ -134,29 +133,6 @@ async def test_periods_that_were_closed_before_the_upgrade_are_carried_by_it(
         await connection.execute(b"DELETE FROM carried_balances")
         await connection.execute(fill.encode())
         assert await (await connection.execute(_CARRIED)).fetchall() == before != []
-
-
-async def test_what_is_booked_while_a_period_is_closed_is_carried_with_it(database: Database) -> None:
-    period, booked, may_end = await a_period(database), asyncio.Event(), asyncio.Event()
-
-    async def book() -> None:
-        async with UnitOfWork(database) as work:
-            await Ledger(work).book([earned(period, 1, 100)])
-            booked.set()
-            await may_end.wait()
-
-    async def close() -> None:
-        async with UnitOfWork(database) as work:
-            await SettlementPeriods(work).close(period, "qian")
-
-    booking = asyncio.create_task(book())
-    await booked.wait()
-    closing = asyncio.create_task(close())
-    await asyncio.sleep(0.2)
-    may_end.set()
-    await asyncio.gather(booking, closing)
-    async with UnitOfWork(database) as work:
-        assert await PayoutBalances(work).owed("agents", "CNY", 0, 1) == [Owed(1, 100, [], 0)]
 
 
 async def test_nobody_but_the_database_carries_balances(database: Database, database_url: str) -> None:
