@@ -2,7 +2,8 @@
 
 What fails in a bad moment of the platform is read again; what then still fails, while others went through, is set
 aside: it goes into the inbox as its number and the reason, and from there into quarantine. What stops every read (a
-quota, a lost authorisation, everything refused alike) is no fault of one thing, and is raised.
+quota, a lost authorisation, everything refused alike) is no fault of one thing, and is raised; where the platform only
+slows us down, we go on at its pace.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from domain.problems import (
 UNREAD_KIND = "tandem.unread"
 AGAIN_AFTER_S = (0.5, 2.0)
 """Pauses before what failed in a bad moment is read again."""
+_MOST_ROUNDS = 12
 _OF_EVERYTHING = (AuthenticationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem)
 
 log = structlog.get_logger(__name__)
@@ -56,25 +58,38 @@ async def read_each(
     turn = asyncio.Semaphore(at_once)
     found: dict[str, Found] = {}
     stopped: list[ProblemError] = []
+    throttled: list[RateLimitProblem] = []
 
     async def one(number: str) -> None:
         async with turn:
-            if not stopped:
-                found[number] = each = await _read(number, read)
-                if isinstance(each, _OF_EVERYTHING) and not _is_brief(each):
-                    stopped.append(each)
+            if stopped or throttled:
+                return
+            each = await _read(number, read)
+            if isinstance(each, RateLimitProblem) and _is_brief(each):
+                throttled.append(each)
+                return
+            found[number] = each
+            if isinstance(each, _OF_EVERYTHING):
+                stopped.append(each)
 
-    waiting = list(dict.fromkeys(numbers))
-    for pause_s in (*AGAIN_AFTER_S, None):
+    waiting, pauses = list(dict.fromkeys(numbers)), iter(AGAIN_AFTER_S)
+    for _ in range(_MOST_ROUNDS):
+        throttled.clear()
         async with asyncio.TaskGroup() as group:
             for number in waiting:
                 group.create_task(one(number))
         if stopped:
             raise stopped[0]
-        waiting = [number for number in waiting if may_be_read_later(found[number])]
+        left = [number for number in waiting if number not in found or may_be_read_later(found[number])]
+        # Being slowed down is no failure as long as some get through.
+        goes_on = bool(throttled) and len(left) < len(waiting)
+        pause_s = AGAIN_AFTER_S[-1] if goes_on else next(pauses, None)
+        waiting = left
         if not waiting or pause_s is None:
             break
         await asyncio.sleep(pause_s)
+    if throttled:
+        raise throttled[0]
     problems = [each for each in found.values() if isinstance(each, ProblemError)]
     if problems and len(problems) == len(found):
         worst = next((each for each in problems if may_be_read_later(each)), problems[0])
@@ -167,7 +182,7 @@ def _unknown(number: str) -> NotFoundProblem:
     )
 
 
-def _is_brief(problem: ProblemError) -> bool:
+def _is_brief(problem: RateLimitProblem) -> bool:
     """Whether the platform was asked too often for a moment only."""
     waits_s = problem.problem.as_dict().get("retry_after_s")
-    return isinstance(problem, RateLimitProblem) and isinstance(waits_s, int | float) and waits_s <= AGAIN_AFTER_S[-1]
+    return isinstance(waits_s, int | float) and waits_s <= AGAIN_AFTER_S[-1]

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from connectors import single_reads
 from connectors.single_reads import completed_rows, read_each
 from domain.problems import (
     AuthorizationProblem,
     CommunicationProblem,
     NotFoundProblem,
     ProblemError,
+    RateLimitProblem,
     Text,
     ValidationProblem,
 )
@@ -49,6 +51,38 @@ async def test_what_is_refused_alone_on_its_page_does_not_stop_the_stream_for_ev
 async def test_what_is_no_fault_of_one_thing_stops_the_read(refused: Mapping[str, ProblemError]) -> None:
     with pytest.raises(ProblemError):
         await read_each(list(refused), Platform(refused), at_once=2)
+
+
+class Slowing:
+    """Answers so many reads a round, and says of the others that it is asked too often."""
+
+    def __init__(self, at_most: int) -> None:
+        self._at_most, self._rests = at_most, at_most
+        self.asked = 0
+
+    async def __call__(self, number: str) -> Mapping[str, Any]:
+        self.asked += 1
+        if self._rests == 0:
+            self._rests = self._at_most
+            raise RateLimitProblem(SAID, retry_after_s=0.01)
+        self._rests -= 1
+        return {"number": number}
+
+
+async def test_a_platform_that_slows_us_down_is_read_at_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_reads, "AGAIN_AFTER_S", (0.02, 0.02))
+    numbers, platform = [str(number) for number in range(50)], Slowing(at_most=9)
+    found = await read_each(numbers, platform, at_once=4)
+    assert found == {number: {"number": number} for number in numbers}
+    assert platform.asked <= 50 + 6 * 4, "who is told to slow down does not go on asking"
+
+
+async def test_who_is_asked_too_often_sets_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_reads, "AGAIN_AFTER_S", (0.02, 0.02))
+    often = Platform({"2": RateLimitProblem(SAID, retry_after_s=0.01)})
+    for else_known in (False, True):
+        with pytest.raises(RateLimitProblem):
+            await read_each(["1", "2", "3"], often, at_once=1, else_known=else_known)
 
 
 async def test_rows_that_lack_something_are_completed_and_others_stay() -> None:
