@@ -136,11 +136,11 @@ async def _compare(
     rows = [row async for row in truth.pages(simulator, "orders")]
     now = datetime.now(UTC)
     held, customer = await truth.held_orders(database), await truth.held_keys(database)
-    owners = truth.owners(identities, customer)
+    owners, buyers = truth.owners(identities, customer), truth.buyers(identities)
     by_platform: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_platform[row["platform"]].append(row)
-    accuracy = {name: truth.compare_orders(each, held, owners, now) for name, each in by_platform.items()}
+    accuracy = {name: truth.compare_orders(each, held, owners, buyers, now) for name, each in by_platform.items()}
     people = truth.compare_people(identities, customer, rows, now)
     refunds = await _refunds(simulator, database, now)
     inflow = await _inflow(house, database)
@@ -263,6 +263,17 @@ def _tell(people: truth.People) -> None:
     )
     print(f"  {people.unconnected} more pairs are of one person, but no record of any platform ties them: not counted")
     print(f"  {people.out_of_reach} keys are shown only by orders out of reach or visits of a day ago: not counted")
+    rows = [
+        [
+            platform,
+            found.pairs,
+            found.reachable,
+            f"{found.true / found.pairs:.2%}" if found.pairs else "–",
+            f"{found.known / found.reachable:.2%}" if found.reachable else "–",
+        ]
+        for platform, found in people.by_platform.items()
+    ]
+    print(table(["keys of", "pairs held", "reachable", "precision", "recall"], rows))
     for kinds, count in people.missed.items():
         print(f"  missed {kinds}: {count}")
 

@@ -9,7 +9,7 @@ import pytest
 from simulator.faults import Fault, FaultRule
 from tests.accuracy.faults import FAULTS, NEEDS_A_PERSON
 from tests.accuracy.refunds import HeldRefund, compare_refunds
-from tests.accuracy.truth import Held, Key, compare_orders, compare_people, owners, phantoms
+from tests.accuracy.truth import Held, Joined, Key, buyers, compare_orders, compare_people, owners, phantoms
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -79,7 +79,7 @@ def judged(
     refunds: Sequence[Mapping[str, Any]] = REFUNDS,
     held_refunds: Sequence[HeldRefund] = HELD_REFUNDS,
 ) -> str:
-    accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), NOW)}
+    accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), buyers(keys), NOW)}
     people = compare_people(keys, customers, rows, NOW)
     inflow = {"youzan": Inflow(10, quarantined, 10, 0, refused)}
     given_back = {"youzan": compare_refunds(refunds, held_refunds, NOW)}
@@ -98,6 +98,8 @@ def test_what_is_all_right_is_not_complained_of() -> None:
         ((*HELD, HELD[0]), "in no truth, or stored twice: youzan/demo-apparel E1"),
         ((*HELD, Held(SHOP, "E9", 1, "paid", 1)), "in no truth, or stored twice: youzan/demo-apparel E9"),
         ((*HELD[1:], Held(SHOP, "E1", 9900, "paid", 2)), "2 of 3 orders belong to the right person"),
+        ((*HELD[1:], Held(SHOP, "E1", 9900, "paid", None)), "2 of 3 orders belong to the right person"),
+        ((*HELD[1:], Held(SHOP, "E1", 9900, "paid", 7)), "2 of 3 orders belong to the right person"),
         ((*HELD[1:], Held(SHOP, "E1", 9800, "paid", 1)), "2 of 3 orders have the right amount"),
         ((*HELD[1:], Held(SHOP, "E1", None, "paid", 1)), "2 of 3 orders have the right amount"),
         ((*HELD[:2], Held(SHOP, "E3", 7, "unpaid", 2)), "2 of 3 orders have the right amount"),
@@ -166,6 +168,18 @@ def test_two_people_taken_for_one_and_one_for_two_are_complaints() -> None:
     assert "pairs are of two people" in judged(customers=dict.fromkeys(CUSTOMERS, 1))
     apart = {**CUSTOMERS, ("unionid", "", "u-ann"): 3}
     assert "recall 66.6667%" in judged(customers=apart)
+
+
+def test_an_order_whose_buyer_the_platform_never_tells_is_of_nobody() -> None:
+    untold = [each for each in KEYS if each["value"] != "buyer-ann"]
+    held = (Held(SHOP, "E1", 9900, "paid", None), *HELD[1:])
+    assert judged(held=held, keys=untold) == ""
+
+
+def test_identity_is_told_platform_by_platform() -> None:
+    apart = {**CUSTOMERS, ("buyer", "youzan", "buyer-bob"): 1}
+    found = compare_people(KEYS, apart, ORDERS, NOW).by_platform
+    assert found == {"wecom": Joined(4, 3, 4, 3), "youzan": Joined(5, 2, 4, 2)}
 
 
 def test_a_truth_without_anything_in_it_is_a_complaint() -> None:

@@ -57,7 +57,8 @@ class Judged:
 
 @dataclass(slots=True)
 class Accuracy(Judged):
-    """Of orders. owner: how many belong to nobody but the person who bought."""
+    """Of orders. owner: how many belong to the person who bought, and to nobody else; where a platform never tells who
+    that is, to nobody else."""
 
     owner: int = 0
 
@@ -74,6 +75,16 @@ class Held(NamedTuple):
 
 Key = tuple[str, str, str]
 """Kind, scope and value of an identity."""
+
+
+class Joined(NamedTuple):
+    """Of pairs of strong keys one of which is a platform's own: those held to be one person's, those among them that
+    are, those that are and that platforms show together, and how many of these are known."""
+
+    pairs: int
+    true: int
+    reachable: int
+    known: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,7 @@ class People:
     unconnected: int
     out_of_reach: int
     missed: dict[str, int]
+    by_platform: dict[str, Joined]
 
 
 async def pages(simulator: httpx.AsyncClient, what: str) -> AsyncIterator[dict[str, Any]]:
@@ -136,11 +148,15 @@ def in_reach(row: Mapping[str, Any], now: datetime) -> bool:
 
 
 def compare_orders(
-    rows: Sequence[Mapping[str, Any]], held: Sequence[Held], owners: Mapping[Any, Collection[str]], now: datetime
+    rows: Sequence[Mapping[str, Any]],
+    held: Sequence[Held],
+    owners: Mapping[Any, Collection[str]],
+    buyers: Collection[tuple[str, str]],
+    now: datetime,
 ) -> Accuracy:
     """True orders of one platform: present, of the right amount, in the right status, of the right person.
 
-    owners: the persons behind a customer's strong keys.
+    owners: the persons behind a customer's strong keys; buyers: as `buyers` says.
     """
     here = {(each.account, each.order_id): each for each in held}
     accuracy = Accuracy()
@@ -163,10 +179,11 @@ def compare_orders(
         accuracy.status += found.status == row["status"]
         if found.status != row["status"]:
             accuracy.note(row["order_id"], f"{found.status}, truly {row['status']}")
-        others = {person for person in owners.get(found.customer, ()) if person != row["person"]}
-        accuracy.owner += not others
-        if others:
-            accuracy.note(row["order_id"], f"of {', '.join(sorted(others))}, truly of {row['person']}")
+        whose = set(owners.get(found.customer, ()))
+        is_right = whose == {row["person"]} or (not whose and (row["platform"], row["person"]) not in buyers)
+        accuracy.owner += is_right
+        if not is_right:
+            accuracy.note(row["order_id"], f"of {', '.join(sorted(whose)) or 'nobody'}, truly of {row['person']}")
     return accuracy
 
 
@@ -188,6 +205,11 @@ def owners(identities: Iterable[Mapping[str, Any]], customer: Mapping[Key, Any])
         if row["strong"] and (key := _key(row)) in customer:
             found[customer[key]].add(row["person"])
     return found
+
+
+def buyers(identities: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Platform and person: whom a platform has a key of its own for, which it tells with whatever they buy."""
+    return {(row["platform"], row["person"]) for row in identities if row["strong"] and row["kind"] == "buyer"}
 
 
 def compare_people(
@@ -243,7 +265,35 @@ def compare_people(
         _pairs(Counter(person.values())) - joinable,
         out_of_reach,
         dict(apart.most_common(10)),
+        _by_platform(pairs, person, cluster, hanging.values()),
     )
+
+
+def _by_platform(
+    held: Iterable[tuple[Key, Key]],
+    person: Mapping[Key, str],
+    cluster: Mapping[Key, str],
+    hanging: Iterable[Sequence[Key]],
+) -> dict[str, Joined]:
+    pairs, true, reachable, known = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for one, other in held:
+        named = _platforms_of(one, other)
+        pairs.update(named)
+        if person[one] == person[other]:
+            true.update(named)
+        if cluster[one] == cluster[other]:
+            known.update(named)
+    for keys in hanging:
+        for one, other in combinations(keys, 2):
+            reachable.update(_platforms_of(one, other))
+    return {
+        name: Joined(pairs[name], true[name], reachable[name], known[name])
+        for name in sorted(pairs.keys() | reachable.keys())
+    }
+
+
+def _platforms_of(*keys: Key) -> set[str]:
+    return {platform for each in keys if (platform := each[1].partition("/")[0])}
 
 
 def _shown_by(order: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
