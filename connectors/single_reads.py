@@ -2,8 +2,8 @@
 
 What fails in a bad moment of the platform is read again; what then still fails, while others went through, is set
 aside: it goes into the inbox as its number and the reason, and from there into quarantine. What stops every read (a
-quota, a lost authorisation, everything refused alike) is no fault of one thing, and is raised; where the platform only
-slows us down, we go on at its pace.
+quota, a lost authorisation, everything refused alike) is no fault of one thing, and is raised. Where the platform only
+slows us down we go on at its pace, as long as it lets anything through.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ from domain.problems import (
 UNREAD_KIND = "tandem.unread"
 AGAIN_AFTER_S = (0.5, 2.0)
 """Pauses before what failed in a bad moment is read again."""
-_MOST_ROUNDS = 12
+SLOWED_AFTER_S = (2.0, 2.0, 4.0, 8.0)
+"""Pauses while the platform says that it is asked too often, from the last time on that it let anything through."""
 _OF_EVERYTHING = (AuthenticationProblem, ConfigurationProblem, RateLimitProblem, UnavailableProblem)
 
 log = structlog.get_logger(__name__)
@@ -53,12 +54,13 @@ async def read_each(
     """What each of these numbers stands for, in their order.
 
     else_known: enough is known of the things without reading them, so only a bad moment of the platform stops them all.
-    Raises the problem that stops every read: one of the account, or one that none of several escaped.
+    Raises the problem that stops every read: one of the account, or one that none of several escaped. Takes a good
+    quarter of a minute where a platform lets nothing through, and two seconds a thing where it lets through hardly one.
     """
     turn = asyncio.Semaphore(at_once)
     found: dict[str, Found] = {}
     stopped: list[ProblemError] = []
-    throttled: list[RateLimitProblem] = []
+    throttled: dict[str, RateLimitProblem] = {}
 
     async def one(number: str) -> None:
         async with turn:
@@ -66,14 +68,15 @@ async def read_each(
                 return
             each = await _read(number, read)
             if isinstance(each, RateLimitProblem) and _is_brief(each):
-                throttled.append(each)
+                throttled[number] = each
                 return
             found[number] = each
             if isinstance(each, _OF_EVERYTHING):
                 stopped.append(each)
 
-    waiting, pauses = list(dict.fromkeys(numbers)), iter(AGAIN_AFTER_S)
-    for _ in range(_MOST_ROUNDS):
+    waiting = list(dict.fromkeys(numbers))
+    again, slowed = iter(AGAIN_AFTER_S), iter(SLOWED_AFTER_S)
+    while True:
         throttled.clear()
         async with asyncio.TaskGroup() as group:
             for number in waiting:
@@ -81,15 +84,19 @@ async def read_each(
         if stopped:
             raise stopped[0]
         left = [number for number in waiting if number not in found or may_be_read_later(found[number])]
-        # Being slowed down is no failure as long as some get through.
-        goes_on = bool(throttled) and len(left) < len(waiting)
-        pause_s = AGAIN_AFTER_S[-1] if goes_on else next(pauses, None)
-        waiting = left
+        if throttled and len(left) < len(waiting):
+            slowed = iter(SLOWED_AFTER_S)
+        # Who was told to wait waits behind the others: it may be the only one that is.
+        waiting = sorted(left, key=lambda number: number in throttled)
+        pause_s = next(slowed if throttled else again, None)
         if not waiting or pause_s is None:
             break
         await asyncio.sleep(pause_s)
     if throttled:
-        raise throttled[0]
+        last = next(iter(throttled.values()))
+        if not (else_known or len(waiting) == 1):
+            raise last
+        found |= {number: found.get(number, last) for number in waiting}
     problems = [each for each in found.values() if isinstance(each, ProblemError)]
     if problems and len(problems) == len(found):
         worst = next((each for each in problems if may_be_read_later(each)), problems[0])

@@ -4,6 +4,7 @@ A pulled page goes into the inbox in one transaction with the cursor behind it: 
 the inbox knows its records.
 """
 
+import time
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -52,6 +53,8 @@ _NOTED_EVERY = timedelta(seconds=15)
 _CLOCKS_DIFFER = timedelta(minutes=1)
 _READ_AGAIN = timedelta(hours=1)
 _BAD_MOMENT_S = 5.0
+_NO_FURTHER_PAGE_AFTER_S = 120.0
+"""A platform that slows us down may take minutes for a page; a go of several pages ends well before its time is up."""
 _PASSES = (CommunicationProblem, RateLimitProblem, TimeoutProblem, InboxFullProblem)
 
 
@@ -101,7 +104,10 @@ class PullService:
         reached = row.reached_at if row is not None else None
         records = missed = 0
         more, in_vain, wait_s = True, False, 0.0
+        end = time.monotonic() + _NO_FURTHER_PAGE_AFTER_S
         for turn in range(pages):
+            if turn and time.monotonic() > end:
+                break
             try:
                 await self._room.refuse_when_full(past=_is_past(kind, reached, until))
                 page = await self._paced(account_id, client.pull(stream, cursor, until))
@@ -151,9 +157,10 @@ class PullService:
             begin = {"since": rfc3339(since)}
             row = await Comparisons(work).begin(account_id, stream, place.unit_path, since, until, begin)
         before, turn, wait_s = row.found, 0, 0.0
+        end = time.monotonic() + _NO_FURTHER_PAGE_AFTER_S
         try:
             account, client = await self._open(account_id)
-            while row.cursor is not None and (pages is None or turn < pages):
+            while row.cursor is not None and (pages is None or not turn or (turn < pages and time.monotonic() < end)):
                 try:
                     await self._room.refuse_when_full(past=True)
                     row = await self._compare_page(row, account, client, kind)

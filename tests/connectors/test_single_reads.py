@@ -1,5 +1,6 @@
 """Things read one by one: what is refused for itself stops no other, what is refused alike stops the read."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from domain.problems import (
 )
 
 SAID = Text("拒绝", "refused")
+TOO_OFTEN = RateLimitProblem(SAID, retryable=True, retry_after_s=0.01)
 REFUSED = CommunicationProblem(SAID, retryable=False)
 
 
@@ -54,35 +56,54 @@ async def test_what_is_no_fault_of_one_thing_stops_the_read(refused: Mapping[str
 
 
 class Slowing:
-    """Answers so many reads a round, and says of the others that it is asked too often."""
+    """Answers so many reads, then none for a while, and so on."""
 
-    def __init__(self, at_most: int) -> None:
-        self._at_most, self._rests = at_most, at_most
-        self.asked = 0
+    def __init__(self, at_most: int, rest_s: float) -> None:
+        self._at_most, self._rest_s = at_most, rest_s
+        self._answered, self._since = 0, 0.0
+        self.refused = 0
 
     async def __call__(self, number: str) -> Mapping[str, Any]:
-        self.asked += 1
-        if self._rests == 0:
-            self._rests = self._at_most
-            raise RateLimitProblem(SAID, retry_after_s=0.01)
-        self._rests -= 1
+        if self._answered == self._at_most:
+            if time.monotonic() < self._since + self._rest_s:
+                self.refused += 1
+                raise TOO_OFTEN
+            self._answered = 0
+        self._answered, self._since = self._answered + 1, time.monotonic()
         return {"number": number}
 
 
-async def test_a_platform_that_slows_us_down_is_read_at_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_reads, "AGAIN_AFTER_S", (0.02, 0.02))
-    numbers, platform = [str(number) for number in range(50)], Slowing(at_most=9)
-    found = await read_each(numbers, platform, at_once=4)
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_reads, "AGAIN_AFTER_S", (0.01, 0.01))
+    monkeypatch.setattr(single_reads, "SLOWED_AFTER_S", (0.02, 0.02, 0.04, 0.08))
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 0.015, 0.05], ids=["an instant", "less than our pause", "more than our pause"])
+async def test_a_platform_that_slows_us_down_is_read_at_its_pace(hasty: None, rest_s: float) -> None:
+    numbers, platform = [str(number) for number in range(50)], Slowing(3, rest_s)
+    found = await read_each(numbers, platform, at_once=1)
     assert found == {number: {"number": number} for number in numbers}
-    assert platform.asked <= 50 + 6 * 4, "who is told to slow down does not go on asking"
+    # Sixteen rests, at most three tries in each: whoever went on asking would be refused dozens of times in each.
+    assert platform.refused <= 16 * 3
 
 
-async def test_who_is_asked_too_often_sets_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_reads, "AGAIN_AFTER_S", (0.02, 0.02))
-    often = Platform({"2": RateLimitProblem(SAID, retry_after_s=0.01)})
-    for else_known in (False, True):
-        with pytest.raises(RateLimitProblem):
-            await read_each(["1", "2", "3"], often, at_once=1, else_known=else_known)
+async def test_a_platform_that_lets_nothing_through_sets_nothing_aside(hasty: None) -> None:
+    closed = Platform({"2": TOO_OFTEN, "3": TOO_OFTEN})
+    with pytest.raises(RateLimitProblem):
+        await read_each(["1", "2", "3"], closed, at_once=1)
+    with pytest.raises(RateLimitProblem):
+        await read_each(["2", "3"], closed, at_once=1, else_known=True)
+    assert await read_each(["1", "2", "3"], closed, at_once=1, else_known=True) == {
+        "1": {"number": "1"},
+        "2": TOO_OFTEN,
+        "3": TOO_OFTEN,
+    }, "what is known otherwise waits for nobody"
+
+
+async def test_one_that_is_always_asked_too_often_holds_up_no_other(hasty: None) -> None:
+    found = await read_each(["1", "2", "3"], Platform({"1": TOO_OFTEN}), at_once=1)
+    assert found == {"1": TOO_OFTEN, "2": {"number": "2"}, "3": {"number": "3"}}
 
 
 async def test_rows_that_lack_something_are_completed_and_others_stay() -> None:
