@@ -50,6 +50,8 @@ BATCH = 2_000
 """Pushes that one round reads at most; what a round costs beside its pushes is shared by them."""
 _AT_A_STRETCH = 50
 _LOOK_BACK_EVERY_S = 60.0
+_LOOK_BACK_AFTER_FAILURE_S = 10.0
+_LOOK_BACK_WHEN_SLOW_S = 600.0
 FIRST_LOOK_BACK = timedelta(days=3)
 _MOST_LOOKS = 20
 _BY_AGE_S = 600.0
@@ -217,22 +219,28 @@ class InboxService:
             log.exception("a refund and its order that came at one moment were not settled", order=orders[0])
 
     async def _look_back(self) -> None:
-        if self._looks_far_back:
-            # Further than any outage: a process may have ended between a batch and what follows.
-            self._looks_far_back = False
-            await self._settle_met(FIRST_LOOK_BACK)
-        else:
-            await self._settle_met(MEET_WITHIN)
+        # Before it begins: one lane of a process looks, and where it cannot, the next batch is read all the same.
+        self._looks_back_at = time.monotonic() + _LOOK_BACK_AFTER_FAILURE_S
+        # At first further than any outage: a process may have ended between a batch and what follows.
+        far, self._looks_far_back = self._looks_far_back, False
+        try:
+            wait_s = await self._settle_met(FIRST_LOOK_BACK if far else MEET_WITHIN)
+        except BaseException:
+            self._looks_far_back = far
+            raise
+        self._looks_far_back = far and wait_s != _LOOK_BACK_EVERY_S
         for _ in range(_MOST_LOOKS):
             async with UnitOfWork(self._database) as work:
                 if await self._intake.tell_overdue(work) < MOST_MET:
                     break
         else:
             # More than a minute's: after the next batch it goes on.
-            return
-        self._looks_back_at = time.monotonic() + _LOOK_BACK_EVERY_S
+            wait_s = 0.0
+        self._looks_back_at = time.monotonic() + wait_s
 
-    async def _settle_met(self, within: timedelta) -> None:
+    async def _settle_met(self, within: timedelta) -> float:
+        """After how many seconds to look again: at once when there was more than one look settles, late where the
+        database does not even find it."""
         seen: set[OrderName] = set()
         for _ in range(_MOST_LOOKS):
             try:
@@ -242,11 +250,12 @@ class InboxService:
                 if not is_too_slow(problem.__cause__):
                     raise
                 log.warning("so many refunds wait for their orders that nobody looks for those that met", within=within)
-                return
+                return _LOOK_BACK_WHEN_SLOW_S
             await self._settle_orders(sorted(met - seen))
             if not met - seen:
-                return
+                return _LOOK_BACK_EVERY_S
             seen |= met
+        return 0.0
 
     async def _drain(self, limit: int, ids: Sequence[int] | None, tries_left: int = _TRIES) -> InboxDrained:
         try:

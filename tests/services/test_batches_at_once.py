@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from psycopg.errors import QueryCanceled
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from connectors.loading import load_connectors
 from domain.calls import Catalog
 from domain.canonical.announcing import announce
+from domain.problems import UnavailableProblem
 from services.identities import IdentityService
 from services.inbox import InboxService
 from services.intake import Arrival, Intake
@@ -22,6 +26,12 @@ from tests.services.test_selling import NOW, a_refund, an_order
 from tests.services.test_shop_stock import heard
 
 INTAKE = Intake(IdentityService())
+
+
+def too_slow() -> UnavailableProblem:
+    problem = UnavailableProblem("too slow")
+    problem.__cause__ = OperationalError("SELECT", {}, QueryCanceled())
+    return problem
 
 
 async def take_in(work: UnitOfWork, *told: Any) -> None:
@@ -111,4 +121,28 @@ async def test_a_process_that_begins_settles_what_another_one_left(database: Dat
     await one(database, "UPDATE refunds SET unsettled = true, identity_id = NULL RETURNING 1")
     clock.advance(days=1)
     await InboxService(database, load_connectors(Catalog()), INTAKE).drain()
+    assert await one(database, "SELECT refunded_minor FROM orders") == 10_000
+
+
+@pytest.mark.parametrize("hindered", [UnavailableProblem("locked"), too_slow(), asyncio.CancelledError()])
+async def test_a_process_that_could_not_look_back_looks_as_far_later(
+    database: Database, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch, hindered: BaseException
+) -> None:
+    await taken_in(database, an_order(), refund("R1", 10_000))
+    await one(database, "UPDATE orders SET refunded_minor = 0 RETURNING 1")
+    await one(database, "UPDATE refunds SET unsettled = true, identity_id = NULL RETURNING 1")
+    clock.advance(days=1)
+
+    async def hinder(*_: object) -> None:
+        raise hindered
+
+    inbox = InboxService(database, load_connectors(Catalog()), INTAKE)
+    with monkeypatch.context() as patched:
+        patched.setattr(INTAKE, "met_lately", hinder)
+        with suppress(UnavailableProblem, asyncio.CancelledError):
+            await inbox.drain()
+    await inbox.drain()
+    assert await one(database, "SELECT refunded_minor FROM orders") == 0, "what cannot be looked for stops no batch"
+    inbox._looks_back_at = 0.0
+    await inbox.drain()
     assert await one(database, "SELECT refunded_minor FROM orders") == 10_000
