@@ -38,6 +38,8 @@ PUT_OFF = timedelta(hours=1)
 """How long an order that cannot be looked at waits."""
 SINGLY_S = 20.0
 """How long orders are looked at one by one before others get a turn."""
+_AGAIN_EVERY_S = 60.0
+"""So often those that could not be looked at come before others: on a day of sales there are always others."""
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 # `refund_status` 4 of an order says that a refund was paid, not that it was for all of it [U]: where refunds are known,
 # they say what went back. Everywhere else an order is closed as a whole.
@@ -82,6 +84,7 @@ class Selling:
     def __init__(self, database: Database, book: AttributionBook | None = None) -> None:
         self._database = database
         self._book = book or AttributionBook()
+        self._again_at = 0.0
 
     async def note(self, work: UnitOfWork, orders: Collection[OrderName]) -> None:
         """Have orders that this unit of work changes looked at, if anybody is paid by them."""
@@ -98,14 +101,17 @@ class Selling:
 
         One that cannot be looked at stops no other: it waits for an hour, or until it changes.
         """
+        again_first = time.monotonic() >= self._again_at
+        if again_first:
+            self._again_at = time.monotonic() + _AGAIN_EVERY_S
         try:
-            return await self._look(limit)
+            return await self._look(limit, again_first=again_first)
         except Exception as error:
             if _is_of_the_place(error):
                 raise
             log.exception("orders are looked at one by one")
         async with UnitOfWork(self._database) as work:
-            waiting = await SaleQueue(work).waiting(limit)
+            waiting = await SaleQueue(work).waiting(limit, again_first=again_first)
         looked, end = Looked(), time.monotonic() + SINGLY_S
         for order, queued_at in waiting:
             if time.monotonic() > end:
@@ -121,12 +127,12 @@ class Selling:
                     await SaleQueue(work).put_off(order, queued_at, work.now + PUT_OFF)
         return looked
 
-    async def _look(self, limit: int, only: Collection[int] | None = None) -> Looked:
+    async def _look(self, limit: int, only: Collection[int] | None = None, *, again_first: bool = False) -> Looked:
         async with UnitOfWork(self._database) as work:
             rules = await self._book.current(work)
             if rules is None:
                 return Looked()
-            orders = await SaleQueue(work).take(limit, only)
+            orders = await SaleQueue(work).take(limit, only, again_first=again_first)
             if not orders:
                 return Looked(swept=only is None and await self._sweep(work, rules))
             sales = await self._look_at(work, rules, orders)

@@ -142,7 +142,8 @@ class Figures(Repository):
 
     async def _sales(self) -> Backlog:
         put_off = col(SaleQueueRow.not_before) > self.now
-        waiting = select(func.count(), func.min(SaleQueueRow.queued_at)).where(put_off.is_not(True))
+        since = func.greatest(col(SaleQueueRow.queued_at), col(SaleQueueRow.not_before))
+        waiting = select(func.count(), func.min(since)).where(put_off.is_not(True))
         cannot = select(func.count()).select_from(SaleQueueRow).where(put_off)
         # Of most new orders a number is told first, and the rest a moment later.
         is_old = col(SoldOrderRow.counted_at) < self.now - _TOLD_WITHIN

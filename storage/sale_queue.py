@@ -110,23 +110,25 @@ class SaleQueue(Repository):
                 return True
         return False
 
-    async def take(self, limit: int, only: Collection[int] | None = None) -> list[QueuedOrder]:
+    async def take(
+        self, limit: int, only: Collection[int] | None = None, *, again_first: bool = False
+    ) -> list[QueuedOrder]:
         """The orders that wait longest; nobody else has them until this unit of work ends, and then they are out. Those
-        that were put off come when no others wait.
+        that were put off and whose time has come are by themselves: when no others wait, or first.
 
         only: of those with these keys.
         """
         values = {"limit": limit, "only": None if only is None else list(only), "now": self.now}
-        fresh = await fetch(self.work, _TAKE, {**values, "again": False})
-        taken = [key for (key,) in fresh or await fetch(self.work, _TAKE, {**values, "again": True})]
+        first = await fetch(self.work, _TAKE, {**values, "again": again_first})
+        taken = [key for (key,) in first or await fetch(self.work, _TAKE, {**values, "again": not again_first})]
         # Read once they are out: whoever changed one before that has queued it before, and what they wrote is seen.
         return [QueuedOrder(*row) for row in await fetch(self.work, _TAKEN, {"keys": taken})]
 
-    async def waiting(self, limit: int) -> list[tuple[int, datetime]]:
+    async def waiting(self, limit: int, *, again_first: bool = False) -> list[tuple[int, datetime]]:
         """The keys of the orders that `take` would have next, and since when they wait."""
         values = {"limit": limit, "now": self.now}
-        fresh = await fetch(self.work, _WAITING, {**values, "again": False})
-        found = fresh or await fetch(self.work, _WAITING, {**values, "again": True})
+        first = await fetch(self.work, _WAITING, {**values, "again": again_first})
+        found = first or await fetch(self.work, _WAITING, {**values, "again": not again_first})
         return [(key, queued_at) for key, queued_at in found]
 
     async def put_off(self, order: int, queued_at: datetime, until: datetime) -> None:

@@ -99,6 +99,11 @@ class Counter:
 
     async def told(self, *records: Any, at: datetime = NOW) -> None:
         """One drained batch, then all that follows from it."""
+        await self.taken_in(*records, at=at)
+        await self.settle()
+
+    async def taken_in(self, *records: Any, at: datetime = NOW) -> None:
+        """One drained batch."""
         names: dict[Any, str] = {
             OrderData: "order.changed",
             RefundData: "refund.changed",
@@ -116,7 +121,6 @@ class Counter:
                 )
                 arrivals.append(Arrival.of(event, at))
             await Intake(IdentityService(), selling=self.selling).take_in(work, arrivals)
-        await self.settle()
 
     async def settle(self) -> None:
         """Everything that waits is looked at."""
@@ -188,6 +192,29 @@ async def test_an_order_that_cannot_be_looked_at_stops_no_other(
     clock.advance(minutes=30)
     assert (await counter.selling.drain()).orders == 1
     assert (await counter.sold())["P1 paid"][0] == 90_000
+
+
+async def test_an_order_that_could_not_be_looked_at_gets_its_turn_while_others_keep_coming(
+    counter: Counter, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = NOW
+
+    async def breaks(*_: object) -> int:
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Selling, "_look_at", breaks)
+        await counter.told(an_order("E1"))
+    clock.advance(hours=1)
+    await counter.taken_in(*(an_order(f"E{number}") for number in range(2, 6)), at=clock.now)
+    async with UnitOfWork(counter.database) as work:
+        sales = (await Figures(work).collect()).sales
+    assert (sales.waiting, sales.oldest_at) == (5, clock.now), "it waits since its time has come"
+    counter.selling._again_at = 0.0  # a minute later
+    await counter.selling.drain(1)
+    async with UnitOfWork(counter.database) as work:
+        left = await work.session.scalars(text("SELECT order_id FROM sale_queue JOIN orders ON id = order_key"))
+        assert set(left) == {"E2", "E3", "E4", "E5"}
 
 
 async def test_an_order_that_changed_since_it_could_not_be_looked_at_is_looked_at_at_once(
