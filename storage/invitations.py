@@ -48,6 +48,7 @@ class InvitationRow(Table, table=True):
             postgresql_where=text("payee IS NOT NULL OR by_identity_id IS NOT NULL"),
         ),
         CheckConstraint("payee IS NULL OR by_identity_id IS NULL", name="one_inviter"),
+        Index("ix_invitations_identity_id_at", "identity_id", "at"),
         Index("ix_invitations_payee", "payee"),
         Index("ix_invitations_by_identity_id", "by_identity_id"),
     )
