@@ -213,7 +213,7 @@ class ErasureWorker:
                 await Erasing(work).leave_runs(others, person.traces)
             if len(forgotten) < len(set(theirs)) or not all(emptied):
                 _count(row, changed)
-                row.due_at = work.now + _ASK_AGAIN
+                row.problem, row.due_at = None, work.now + _ASK_AGAIN
             else:
                 _read(row, "runs", Swept(looked.cursor, changed["runs"], looked.unreadable), work.now)
 

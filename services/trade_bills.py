@@ -25,6 +25,7 @@ from domain.settlement.profit_sharing import WITHIN
 from services.connections import Connections
 from storage.accounts import Accounts
 from storage.engine import Database
+from storage.locks import lock
 from storage.paging import PageRequest
 from storage.payout_shares import PayoutShares
 from storage.shareable_payments import BilledPayment, ShareablePayments
@@ -132,6 +133,8 @@ class TradeBills:
         payments = [_payment(row) for row in bill.rows if row["交易状态"] == "SUCCESS" and _is_ours(row)]
         refunds = [(_number(row), fen_of(row, "退款金额")) for row in bill.rows if fen_of(row, "退款金额")]
         async with UnitOfWork(self._database) as work:
+            # A refund and its payment may stand in bills that two processes read at the same moment.
+            await lock(work, f"trade-bills/{merchant}")
             repository = ShareablePayments(work)
             if not await repository.note_bill(merchant, day, digest, len(payments)):
                 return 0

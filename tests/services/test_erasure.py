@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from temporalio.client import Client
 
 from domain.access import Role, Scope
+from domain.canonical.keys import IdentityKey
 from domain.catalog import CATALOG
 from domain.catalog.messages import SendArguments, SendOutput
 from domain.events import Event
@@ -23,7 +24,7 @@ from services.customer_tags import CustomerTagService
 from services.customers import CustomerService
 from services.erasure import ErasureService, ErasureWorker
 from services.export import ExportService
-from services.identities import IdentityService
+from services.identities import IdentityService, Sighting
 from services.intake import Arrival, Intake
 from services.profiles import ProfileService
 from services.reach import Cause, ReachService
@@ -279,10 +280,19 @@ async def test_what_the_database_refuses_is_told_and_holds_up_no_other(
 ) -> None:
     person = await a_person(database)
     await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    empty, theirs = Erasing.empty_records, set(person.keys.values())
 
     async def refused(self: Erasing, identities: Sequence[int], size: int) -> Mapping[str, int]:
-        raise IntegrityError("DELETE", {}, UniqueViolation())
+        if theirs.intersection(identities):
+            raise IntegrityError("DELETE", {}, UniqueViolation())
+        return await empty(self, identities, size)
 
+    async with UnitOfWork(database) as work:
+        other = IdentityKey("buyer", "jd", "another")
+        assigned = await IdentityService().assign(
+            work, [Sighting((other,), "jd/flagship", "orders:jd/flagship/E7", NOW)]
+        )
+    await ErasureService(database).erase(ADMIN, assigned.customers[other], "本人要求")
     with monkeypatch.context() as patched:
         patched.setattr(Erasing, "empty_records", refused)
         worker = ErasureWorker(house.database, house.orchestrator)
@@ -291,6 +301,7 @@ async def test_what_the_database_refuses_is_told_and_holds_up_no_other(
                 clock.advance(seconds=30)
     shown = await ErasureService(database).show(ADMIN, person.customer)
     assert (shown.state, shown.problem) == ("working", "UniqueViolation: records")
+    assert (await ErasureService(database).show(ADMIN, assigned.customers[other])).state == "done"
     await worked_off(house, clock)
     done = await ErasureService(database).show(ADMIN, person.customer)
     assert (done.state, done.problem) == ("done", None)
