@@ -119,7 +119,7 @@ RESPONSES: dict[str, Any] = {
             {
                 "line": 17,
                 "column": "买家实付金额",
-                "reason": {"zh": "不是有效的金额", "en": "this is no amount of money"},
+                "reason": {"zh": "不是有效的CNY金额", "en": "this is no amount of money in CNY"},
             }
         ],
         "more_errors": 0,

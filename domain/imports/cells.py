@@ -10,7 +10,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from domain.imports import Cell, Unreadable
-from domain.money import minor_from_major
+from domain.money import CURRENCIES, HOME_CURRENCY, minor_from_major
 from domain.problems import ProblemError, Text
 
 Form = Literal["text", "yuan", "fen", "whole", "yes_no", "time", "date", "list"]
@@ -22,7 +22,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _MOST_EXACT = 10**15
 _TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y%m%d%H%M%S", "%Y%m%d")
 _YES, _NO = frozenset({"是", "有", "yes", "y", "true", "1", "√"}), frozenset({"否", "无", "no", "n", "false", "0", "×"})
-_MONEY_DECORATION = re.compile(r"[¥￥,，元\s]|CNY|RMB")
+_MONEY_DECORATION = re.compile(r"[,，\s]")
+_MARKS = {HOME_CURRENCY: re.compile("[¥￥元]|CNY|RMB"), "JPY": re.compile("[¥￥円]|JPY|日元")}
+"""What people write beside an amount; a mark of another currency makes it no amount of this one."""
 
 
 def cell_text(cell: Cell) -> str | None:
@@ -52,8 +54,8 @@ def printed(text: str | None) -> str | None:
     return text
 
 
-def cell_value(cell: Cell, form: Form, zone: ZoneInfo, separator: str = ",") -> Any:
-    """The JSON-ready value of a cell; None when nothing stands there."""
+def cell_value(cell: Cell, form: Form, zone: ZoneInfo, separator: str = ",", *, currency: str = HOME_CURRENCY) -> Any:
+    """The JSON-ready value of a cell; None when nothing stands there. currency: what an amount is of."""
     if isinstance(cell, datetime | date) and form in ("time", "date"):
         return _instant(cell, zone) if form == "time" else _day(cell)
     text = cell_text(cell)
@@ -62,7 +64,7 @@ def cell_value(cell: Cell, form: Form, zone: ZoneInfo, separator: str = ",") -> 
     if form == "text":
         return _exact(text, cell)
     if form in ("yuan", "fen"):
-        return _amount(text, form)
+        return _amount(text, form, currency)
     if form == "whole":
         return _whole(text)
     if form == "yes_no":
@@ -85,14 +87,28 @@ def _exact(text: str, cell: Cell) -> str:
     return text
 
 
-def _amount(text: str, form: Form) -> int:
-    plain = _MONEY_DECORATION.sub("", text)
+def known_currency(value: Any) -> str:
+    """The currency that a value names; a currency whose smallest unit nobody knows would make amounts wrong unseen."""
+    if value not in CURRENCIES:
+        raise ValueError(
+            Text(
+                "不是已知的货币代码，例如 CNY、JPY；其他写法请用映射的 values 对应",
+                "this is no known currency such as CNY or JPY; the mapping's `values` say what other words mean",
+            )
+        )
+    return str(value)
+
+
+def _amount(text: str, form: Form, currency: str) -> int:
+    marks = _MARKS.get(currency) or re.compile(currency)
+    plain = marks.sub("", _MONEY_DECORATION.sub("", text))
     if form == "fen":
         return _whole(plain)
     try:
-        return minor_from_major(plain)
+        return minor_from_major(plain, currency)
     except ProblemError:
-        raise ValueError(Text("不是有效的金额", "this is no amount of money")) from None
+        reason = Text(f"不是有效的{currency}金额", f"this is no amount of money in {currency}")
+        raise ValueError(reason) from None
 
 
 def _whole(text: str) -> int:

@@ -4,7 +4,7 @@ record: order
 fields:
   order_id: 订单编号
   status: {column: 订单状态, values: {交易成功: completed, 等待买家付款: unpaid}, default: unknown}
-  paid_minor: 买家实付金额            # amounts are yuan unless `form: fen`
+  paid_minor: 买家实付金额            # amounts are in major units unless `form: fen`
   created_at: 订单创建时间
   buyer.phone: [联系手机, 手机]        # the first of these columns that is there
   dining: {value: takeaway}
@@ -28,10 +28,13 @@ from domain.canonical.records import RECORD_TYPES
 from domain.dsl.findings import Finding, did_you_mean
 from domain.dsl.source import decode_source, read_source
 from domain.imports.cells import Form
+from domain.money import CURRENCIES
 from domain.problems import Text, ValidationProblem
 from domain.validation_texts import explain
 
 MOST_FIELDS = 200
+CURRENCY = "currency"
+"""The field that says what the amounts of a record are of."""
 Value = str | int | bool
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 _GIVEN = frozenset({"platform", "account"})
@@ -187,6 +190,13 @@ def _unfit_field(model: type[BaseModel], path: str, source: FieldSource, pointer
     if bool(source.column) == (source.value is not None):
         text = Text("column 与 value 二选一", "either `column` or `value` is needed")
         return [(pointer, text)]
+    if path == CURRENCY:
+        meant = (source.value, source.default, *source.values.values())
+        return [
+            (pointer, Text(f"没有货币 {word}，例如 CNY、JPY", f"there is no currency {word}; for example CNY or JPY"))
+            for word in meant
+            if word is not None and word not in CURRENCIES
+        ]
     return []
 
 

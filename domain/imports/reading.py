@@ -15,8 +15,9 @@ from domain.canonical.origin import Origin
 from domain.canonical.records import RECORD_TYPES, parse_record
 from domain.dsl.findings import listed
 from domain.imports import Row, RowError, Table
-from domain.imports.cells import Form, cell_text, cell_value
-from domain.imports.mapping import FieldSource, ImportMapping, form_of
+from domain.imports.cells import Form, cell_text, cell_value, known_currency
+from domain.imports.mapping import CURRENCY, FieldSource, ImportMapping, form_of
+from domain.money import HOME_CURRENCY
 from domain.problems import ProblemError, Text, ValidationProblem
 
 MOST_LINES = 500
@@ -33,12 +34,13 @@ class ReadRecord(NamedTuple):
 
 
 class _Draft(NamedTuple):
-    """What one row says: of the record, and of one of its lines."""
+    """What one row says: of the record, and of one of its lines. currency: None when what it names is none."""
 
     line: int
     top: dict[str, Any]
     detail: dict[str, Any]
     errors: list[RowError]
+    currency: str | None = HOME_CURRENCY
 
 
 class TableReader:
@@ -64,12 +66,20 @@ class TableReader:
         self._id = next(name for name in self._model.model_fields if name not in Origin.model_fields)
         self._top = _placed(mapping.fields, self._model, columns)
         self._detail = _placed(mapping.lines, OrderLine, columns)
+        spec = self._model.model_fields.get(CURRENCY)
+        self._has_orders_currency = spec is not None and spec.default is None
         self._moments = [name for name in self._model.model_fields if form_of(self._model, name) == "time"]
 
     def read(self, table: Table, received_at: datetime) -> Iterator[ReadRecord | list[RowError]]:
         """Every record in turn, or why its rows are refused."""
-        for group in self._groups(self._draft(row, len(table.columns)) for row in table.rows):
+        for group in self._groups(self._drafts(table)):
             yield self._record(group, received_at)
+
+    def _drafts(self, table: Table) -> Iterator[_Draft]:
+        before: _Draft | None = None
+        for row in table.rows:
+            before = self._draft(row, len(table.columns), before)
+            yield before
 
     def _groups(self, drafts: Iterable[_Draft]) -> Iterator[list[_Draft]]:
         """Rows that make one record: each alone, or neighbours with the same number where there are lines."""
@@ -96,21 +106,58 @@ class TableReader:
         if group:
             yield group
 
-    def _draft(self, row: Row, width: int) -> _Draft:
+    def _draft(self, row: Row, width: int, before: _Draft | None) -> _Draft:
         if row.fault is not None:
             return _Draft(row.line, {}, {}, [RowError(row.line, "", row.fault)])
         errors: list[RowError] = []
         if len(row.cells) > width and any(cell not in (None, "") for cell in row.cells[width:]):
             text = Text("单元格比列标题多", "there are more cells than column titles")
             errors.append(RowError(row.line, "", text))
-        top = self._values(row, self._top, errors)
-        return _Draft(row.line, top, self._values(row, self._detail, errors), errors)
+        top = self._fill({}, row, self._top, errors)
+        detail = self._fill({}, row, self._detail, errors)
+        currency = self._currency(row, top, before, errors)
+        if currency is not None:
+            self._fill(top, row, self._top, errors, amounts_of=currency)
+            self._fill(detail, row, self._detail, errors, amounts_of=currency)
+            if self._has_orders_currency and any(
+                found.form == "yuan" and found.place is not None and path in top for path, found in self._top.items()
+            ):
+                # Left out, it would be the order's, and the amount another one than was read.
+                top.setdefault(CURRENCY, currency)
+        return _Draft(row.line, top, detail, errors, currency)
 
-    def _values(self, row: Row, placed: Mapping[str, "_Placed"], errors: list[RowError]) -> dict[str, Any]:
-        data: dict[str, Any] = {}
+    def _currency(self, row: Row, top: dict[str, Any], before: _Draft | None, errors: list[RowError]) -> str | None:
+        """What the amounts of a row are of: what it names, else what the row before it of the same record did."""
+        title, number = self._column(f"data/{CURRENCY}"), top.get(self._id)
+        has_more = bool(self._detail) and number is not None
+        first = before if before is not None and has_more and number == before.top.get(self._id) else None
+        if CURRENCY not in top and not any(error.column == title for error in errors):
+            return first.currency if first else HOME_CURRENCY
+        try:
+            named = known_currency(top[CURRENCY]) if CURRENCY in top else None
+        except ValueError as error:
+            errors.append(RowError(row.line, title, error.args[0]))
+            return None
+        if named and first and first.currency not in (None, named):
+            text = Text("同一单号的行应为同一货币", "the rows of one number must be of one currency")
+            errors.append(RowError(row.line, title, text))
+        return named
+
+    def _fill(
+        self,
+        data: dict[str, Any],
+        row: Row,
+        placed: Mapping[str, "_Placed"],
+        errors: list[RowError],
+        *,
+        amounts_of: str | None = None,
+    ) -> dict[str, Any]:
+        """Put what a row says into the data: its amounts when their currency is known, else everything but them."""
         for path, found in placed.items():
+            if (found.form == "yuan") != (amounts_of is not None):
+                continue
             try:
-                value = self._value(row, found)
+                value = self._value(row, found, amounts_of or HOME_CURRENCY)
             except ValueError as error:
                 errors.append(RowError(row.line, found.title, error.args[0]))
                 continue
@@ -118,7 +165,7 @@ class TableReader:
                 _put(data, path, value)
         return data
 
-    def _value(self, row: Row, found: "_Placed") -> Any:
+    def _value(self, row: Row, found: "_Placed", currency: str) -> Any:
         source = found.source
         if found.place is None:
             return source.value
@@ -130,7 +177,7 @@ class TableReader:
                     raise ValueError(Text("映射的 values 中没有这个值", "the mapping's `values` lack this word"))
                 return source.default
             return source.values[word]
-        value = cell_value(cell, found.form, self._zone, source.separator)
+        value = cell_value(cell, found.form, self._zone, source.separator, currency=currency)
         return source.default if value is None else value
 
     def _record(self, group: list[_Draft], received_at: datetime) -> ReadRecord | list[RowError]:

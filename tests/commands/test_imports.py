@@ -61,5 +61,5 @@ def test_refused_rows_are_listed_in_a_file_that_spreadsheets_can_be_trusted_with
     report = Path("orders.csv.errors.csv").read_bytes()
     assert report.startswith(b"\xef\xbb\xbf")
     _, row = csv.reader(report.decode("utf-8-sig").splitlines())
-    assert row == ["3", "'=金额", "不是有效的金额", "this is no amount of money"]
+    assert row == ["3", "'=金额", "不是有效的CNY金额", "this is no amount of money in CNY"]
     assert json.loads(tandem("--json").stdout)["new"] == 1

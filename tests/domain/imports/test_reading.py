@@ -137,6 +137,117 @@ def test_a_wrong_line_names_its_own_row_and_strays_are_told() -> None:
     assert errors_of(third)[0][:2] == (5, "单号")
 
 
+IN_CURRENCIES = """
+record: order
+fields: {paid_minor: 实付, currency: 货币, order_id: 单号, status: {value: paid}, created_at: 时间}
+"""
+CURRENCY_COLUMNS = ("单号", "实付", "时间", "货币")
+
+
+def paid_in(currency: Cell, amount: Cell, mapping: str = IN_CURRENCIES) -> ReadRecord | list[RowError]:
+    return read(mapping, CURRENCY_COLUMNS, ("A", amount, "2026-11-01", currency))[0]
+
+
+def test_amounts_are_read_by_the_currency_of_their_row() -> None:
+    rows: list[tuple[Cell, ...]] = [
+        ("A", "¥5,000", "2026-11-01", "JPY"),
+        ("B", "1.234", "2026-11-01", "KWD"),
+        ("C", "12.34 元", "2026-11-01", "CNY"),
+        ("D", "12.34", "2026-11-01", None),
+        ("E", 12.5, "2026-11-01", "USD"),
+    ]
+    found = [data_of(each) for each in read(IN_CURRENCIES, CURRENCY_COLUMNS, *rows)]
+    assert [(each["paid_minor"], each.get("currency")) for each in found] == [
+        (5000, "JPY"),
+        (1234, "KWD"),
+        (1234, "CNY"),
+        (1234, None),
+        (1250, "USD"),
+    ]
+
+
+def test_a_currency_may_be_constant_a_default_or_a_word_and_the_smallest_unit_stays_as_it_is() -> None:
+    for source in ("{value: JPY}", "{column: 货币, default: JPY}", "{column: 货币, values: {日元: JPY}, default: JPY}"):
+        mapping = IN_CURRENCIES.replace("currency: 货币", f"currency: {source}")
+        assert data_of(paid_in(None, "5000", mapping))["paid_minor"] == 5000
+    assert data_of(paid_in("日元", "5000", mapping))["paid_minor"] == 5000
+    smallest = IN_CURRENCIES.replace("实付", "{column: 实付, form: fen}")
+    assert data_of(paid_in("KWD", "1234", smallest))["paid_minor"] == 1234
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "column", "reason"),
+    [
+        ("JPY", "5000.50", "实付", "in JPY"),
+        ("KWD", "1.2345", "实付", "in KWD"),
+        ("CNY", "1.234", "实付", "in CNY"),
+        ("USD", "¥50", "实付", "in USD"),
+        ("JPY", "50 元", "实付", "in JPY"),
+        ("RMB", "50", "货币", "no known currency"),
+        ("jpy", "50", "货币", "no known currency"),
+        (Unreadable(Text("公式", "a formula")), "50", "货币", "a formula"),
+    ],
+)
+def test_what_is_no_amount_of_the_rows_currency_is_told_with_its_place(
+    currency: Cell, amount: Cell, column: str, reason: str
+) -> None:
+    [(line, title, said)] = errors_of(paid_in(currency, amount))
+    assert (line, title) == (2, column)
+    assert reason in said
+
+
+IN_LINES = IN_CURRENCIES + "lines: {title: 商品, price_minor: 单价}\n"
+IN_LINE_COLUMNS = (*CURRENCY_COLUMNS, "商品", "单价")
+
+
+def test_lines_are_in_their_orders_currency_also_where_only_the_first_row_names_it() -> None:
+    rows: list[tuple[Cell, ...]] = [
+        ("A", "5000", "2026-11-01", "JPY", "茶", "3000"),
+        ("A", None, None, None, "碗", "2000"),
+        ("B", "10", "2026-11-01", None, "梳子", "10"),
+    ]
+    first, second = (data_of(each) for each in read(IN_LINES, IN_LINE_COLUMNS, *rows))
+    assert (first["paid_minor"], [line["total_minor"] for line in first["lines"]]) == (5000, [3000, 2000])
+    assert (second["paid_minor"], second["lines"][0]["total_minor"]) == (1000, 1000)
+
+
+def test_lines_of_one_order_in_two_currencies_or_none_are_told_at_the_row() -> None:
+    rows: list[tuple[Cell, ...]] = [
+        ("A", "5000", "2026-11-01", "JPY", "茶", "3000"),
+        ("A", "5000", "2026-11-01", "USD", "碗", "20.5"),
+        ("B", "1.234", "2026-11-01", "???", "梳子", "1.234"),
+        ("B", "1.234", "2026-11-01", None, "梳子", "1.234"),
+    ]
+    first, second = read(IN_LINES, IN_LINE_COLUMNS, *rows)
+    assert [each[:2] for each in errors_of(first)] == [(3, "货币")]
+    assert [each[:2] for each in errors_of(second)] == [(4, "货币")]
+
+
+def test_refunds_and_coupons_are_read_by_their_currency_too() -> None:
+    refunds = """
+record: refund
+fields: {refund_id: 退单, order_id: 单号, status: {value: refunded}, amount_minor: 退款, currency: 币, occurred_at: 日}
+"""
+    columns = ("退单", "单号", "退款", "币", "日")
+    rows: list[tuple[Cell, ...]] = [
+        ("R1", "A", "5000", "JPY", "2026-11-01"),
+        ("R2", "A", "50.5", None, "2026-11-01"),
+        ("R3", "A", None, None, "2026-11-01"),
+        ("R4", "A", "50.5", "JPY", "2026-11-01"),
+    ]
+    *read_well, refused = read(refunds, columns, *rows)
+    found = [(data.get("amount_minor"), data.get("currency")) for data in map(data_of, read_well)]
+    assert found == [(5000, "JPY"), (5050, "CNY"), (None, None)], "an amount that was read as yuan is not its order's"
+    assert [each[:2] for each in errors_of(refused)] == [(5, "退款")]
+    coupons = """
+record: coupon
+as_of: 2026-11-01T00:00:00Z
+fields: {coupon_id: 券, batch_id: 批, state: {value: taken}, value_minor: 面值, threshold_minor: 门槛, currency: 货币}
+"""
+    data = data_of(read(coupons, ("券", "批", "面值", "门槛", "货币"), ("C1", "B", "100", "500", "JPY"))[0])
+    assert (data["value_minor"], data["threshold_minor"]) == (100, 500)
+
+
 def test_an_order_of_endless_rows_is_refused_and_not_kept() -> None:
     rows: list[tuple[Cell, ...]] = [("A", "1", "2026-11-01", "猫粮", 1, "1")] * 3_000
     [found] = read(LINES, LINE_COLUMNS, *rows)
@@ -160,6 +271,9 @@ def test_without_any_time_the_reader_asks_for_one() -> None:
         ("record: order\nfields: {order_id: x}\nzone: UTC", "map.yaml:3:"),
         ("record: order\nfields: {order_id: x}\ntimezone: Mars/Base", "map.yaml:3:"),
         ("record: stock\nfields: {item_id: x}\nlines: {title: y}", "map.yaml:3:"),
+        ("record: order\nfields:\n  currency: {value: RMB}", "map.yaml:3:"),
+        ("record: order\nfields:\n  currency: {column: 货币, values: {日元: YEN}}", "map.yaml:3:"),
+        ("record: order\nfields:\n  currency: {column: 货币, default: 1}", "map.yaml:3:"),
         ("record: order\nfields: {platform: x}", "map.yaml:2:"),
         ("record: [", "map.yaml:"),
         ("", "map.yaml:1:1"),
