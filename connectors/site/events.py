@@ -1,5 +1,6 @@
 """From a request of a page to the records it tells of: every field bounded, nobody's identity taken on trust."""
 
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from connectors.payloads import parse_json_object
 from connectors.site.settings import SiteSettings
 from connectors.site.visitors import Visitor, read_visitor
 from connectors.webhooks import Refusal, Verified, WebhookRequest
+from domain.canonical.keys import key
 from domain.ids import canonical_json, content_digest, derived_id
 from domain.money import HOME_CURRENCY, AmountMinor
 from domain.problems import AuthenticationProblem, Text, ValidationProblem
@@ -46,7 +48,8 @@ class CartLine(BaseModel):
 
 
 class SiteEvent(BaseModel):
-    """One thing that happened. id: the page's own, so that telling it again changes nothing. at: when, if not just now.
+    """One thing that happened. id: the page's own, so that telling it again changes nothing; it counts within the
+    device, without one within the signed visitor, and without both not at all. at: when, if not just now.
 
     visit: `name` (`page_view`, `search` …), with item, category, channel. scan: `code`, with place. cart: its `state`,
     with lines and total in fen, or the smallest unit of its `currency`; `id` is the cart's.
@@ -97,8 +100,9 @@ def read_events(request: WebhookRequest, account: Account, settings: SiteSetting
         if visitor.phone is not None and request.method.upper() != "POST":
             raise _refused(Text("手机号不得出现在地址中，请用 POST", "A phone must not stand in an address; use POST"))
     buyer = _buyer(told, visitor, settings)
+    whose = told.device or (_mark_of(visitor, settings) if visitor else None)
     records = [
-        _record(event, buyer, _own_number(event, told, place, request), request.received_at)
+        _record(event, buyer, _own_number(event, whose, place, request), request.received_at)
         for place, event in enumerate(told.events)
     ]
     payload = canonical_json({"records": records})
@@ -173,10 +177,24 @@ def _buyer(told: Told, visitor: Visitor | None, settings: SiteSettings) -> dict[
     return {**claims, **({"device": told.device} if told.device else {})}
 
 
-def _own_number(event: SiteEvent, told: Told, place: int, request: WebhookRequest) -> str:
-    """What names the event: the page's id, which is its device's own, else the moment at which it came."""
-    if event.id is not None:
-        return derived_id(event.type, told.device or "", event.id)
+def _mark_of(visitor: Visitor, settings: SiteSettings) -> str | None:
+    """What stands for a signed visitor where a device's mark would: no device is called so, and nobody makes it up.
+
+    Keyed, as ids are told to many and a phone has few digits.
+    """
+    claims = (key("unionid", visitor.unionid), key("member", visitor.member_id), key("phone", visitor.phone))
+    best = next((each for each in claims if each is not None), None)
+    secret = settings.signing_secret.get_secret_value().encode()
+    return best and f"who:{hmac.new(secret, f'{best.kind}:{best.value}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+def _own_number(event: SiteEvent, whose: str | None, place: int, request: WebhookRequest) -> str:
+    """What names the event: the page's id for it within whose it is, else the moment at which it came.
+
+    An id that is nobody's would be everybody's to overwrite.
+    """
+    if event.id is not None and whose is not None:
+        return derived_id(event.type, whose, event.id)
     return derived_id(request.received_at.isoformat(), str(place), content_digest(request.body), str(request.query))
 
 

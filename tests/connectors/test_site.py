@@ -15,6 +15,7 @@ from connectors.site import GIF
 from connectors.site.visitors import read_visitor, sign_visitor
 from connectors.webhooks import WebhookRequest
 from domain.canonical import VisitData, keys_of
+from domain.ids import derived_id
 from domain.problems import AuthenticationProblem, ConfigurationProblem, ProblemError, ValidationProblem
 from simulator.entities import Visit
 from simulator.happenings import What
@@ -158,8 +159,53 @@ def test_telling_again_changes_nothing_and_two_views_are_two() -> None:
     assert len({verified.dedupe_key for verified in same}) == 1
     two = [SITE.verify(at(moment), ACCOUNT) for moment in (NOW, later)]
     assert len({verified.dedupe_key for verified in two}) == 2
+    nobodys = [SITE.verify(at(moment, id="v1"), ACCOUNT) for moment in (NOW, later)]
+    assert len({verified.dedupe_key for verified in nobodys}) == 2, "an id of nobody's names nothing"
     others = [SITE.verify(pixel(id="v1", device=device), ACCOUNT) for device in ("d3adb33fd3ad", "cafecafecafe")]
     assert len({verified.dedupe_key for verified in others}) == 2, "nobody names another's event"
+
+
+def cart_of(request: WebhookRequest, account: Account = ACCOUNT) -> str:
+    [data] = data_of(request, account)
+    return str(data["cart_id"])
+
+
+def signed(**claims: str) -> str:
+    return sign_visitor(SECRET, "main", {**claims, "exp": SOON})
+
+
+CART = {"type": "cart", "id": "c1"}
+
+
+def test_a_signed_visitors_cart_is_theirs_without_a_device_too() -> None:
+    first, second = signed(member_id="M1"), signed(member_id="M2")
+    theirs = {cart_of(collect(CART, who=who)) for who in (first, second)}
+    assert len(theirs) == 2, "the same id of two members"
+    assert cart_of(replace(collect(CART, who=first), received_at=NOW + timedelta(minutes=9))) in theirs
+    renewed = sign_visitor(SECRET, "main", {"member_id": "M1", "exp": SOON + 60})
+    assert cart_of(collect({**CART, "state": "ordered"}, who=renewed)) == cart_of(collect(CART, who=first))
+    other_claims = {signed(member_id="13800138000"), signed(phone="13800138000"), signed(unionid="13800138000")}
+    assert len({cart_of(collect(CART, who=who)) for who in other_claims}) == 3
+    assert cart_of(collect(CART, who=signed(phone="+86 138-0013-8000"))) == cart_of(
+        collect(CART, who=signed(phone="13800138000"))
+    )
+    all_claims = signed(member_id="M1", phone="13800138000")
+    assert cart_of(collect(CART, who=all_claims)) == cart_of(collect(CART, who=first)), "the best claim names it"
+
+
+def test_who_names_neither_a_device_nor_themselves_touches_nobodys_cart() -> None:
+    members = cart_of(collect(CART, who=signed(member_id="M1")))
+    on_device = cart_of(collect(CART, device="d3adb33fd3ad"))
+    later = [replace(collect(CART), received_at=NOW + timedelta(seconds=number)) for number in range(2)]
+    assert len({members, on_device, *map(cart_of, later)}) == 4, "not one another's either"
+    other = Account("site", "main", {**ACCOUNT.settings, "signing_secret": OTHER.get_secret_value()})
+    elsewhere = sign_visitor(OTHER, "main", {"member_id": "M1", "exp": SOON})
+    assert cart_of(collect(CART, who=elsewhere), other) != members, "nobody without the secret works it out"
+
+
+def test_the_ids_of_a_devices_events_stay_as_they_were_published() -> None:
+    on_device = [collect(CART, device="d3adb33fd3ad", **who) for who in ({}, {"who": signed(member_id="M1")})]
+    assert {cart_of(each) for each in on_device} == {derived_id("cart", "d3adb33fd3ad", "c1")}
 
 
 @pytest.mark.parametrize(
