@@ -240,7 +240,7 @@ def entry_of(row: Any, lines: Mapping[int, Sequence[OrderLineRow]]) -> Entry:
     """A row of the profile in clear; lines: articles by the order's number."""
     match row:
         case OrderRow():
-            data = _members(row, "identity_id", "told_at")
+            data = _members(row, "identity_id", "told_at", "names")
             data["lines"] = [each.model_dump(exclude={"order_key"}) for each in lines.get(row.id, ())]
             return Entry("order", row.told_at, str(row.id), row.account_id, data)
         case RefundRow():

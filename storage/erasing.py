@@ -179,7 +179,7 @@ class Erasing(Repository):
         nobody's; parcels and everything else goes. Nothing is left when all numbers are 0."""
         orders = select(col(OrderRow.id)).where(col(OrderRow.identity_id).in_(identities)).limit(size)
         mine = update(OrderRow).where(col(OrderRow.id).in_(orders.scalar_subquery()))
-        nobodys = {"identity_id": None, "buyer": None, "receiver": None, "city": None, "customer_owner": None}
+        nobodys = dict.fromkeys(("identity_id", "buyer", "names", "receiver", "city", "customer_owner"))
         changed = (
             await self.session.execute(
                 mine.values(**nobodys, close_reason=None).returning(col(OrderRow.account_id), col(OrderRow.order_id))

@@ -7,7 +7,7 @@ telling never overwrites a newer one.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
@@ -40,7 +40,8 @@ class OrderRow(ScopedColumns, Table, table=True):
 
     version: of the newest status; detail_version: of the newest telling that came with its amounts; lines_version: of
     the articles. Below zero: of a telling that came without (`domain.customers.records`).
-    buyer, receiver: their data as the platform gave it, mostly ciphertext. told_at: the record's own time.
+    buyer, receiver: their data as the platform gave it, mostly ciphertext. told_at: the record's own time. names: the
+    digest of the buyer's nickname (`storage.nickname_digests`).
     """
 
     __tablename__ = "orders"
@@ -79,11 +80,13 @@ class OrderRow(ScopedColumns, Table, table=True):
     coupon_ids: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), nullable=False)
     buyer: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.buyer"), nullable=True)
     receiver: dict[str, Any] | None = Field(default=None, sa_type=EncryptedJson("orders.receiver"), nullable=True)
+    names: list[bytes] | None = Field(default=None, sa_type=ARRAY(LargeBinary), nullable=True)
 
     __table_args__ = (
         UniqueConstraint("account_id", "order_id"),
         Index("ix_orders_identity_id_told_at", "identity_id", "told_at"),
         Index("ix_orders_order_id", "order_id"),
+        Index("ix_orders_names", "names", postgresql_using="gin", postgresql_where=text("names IS NOT NULL")),
         Index(
             "ix_orders_abroad",
             "currency",

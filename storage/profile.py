@@ -29,6 +29,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
@@ -65,6 +66,8 @@ _TABLES: Mapping[Kind, type[Any]] = {
 MOST_LINES = 50
 MOST_PASSED_OVER = 2_000
 """Interactions of one key among which the newest of each kind are looked for; what is older stands in the timeline."""
+_ORDERS_OF_A_NAME = 10
+"""For each customer that may be found: one buyer has many orders under their name."""
 _BYTES = "C"
 
 
@@ -207,12 +210,16 @@ class Profiles(Repository):
         return set(await self.session.scalars(statement.limit(limit)))
 
     async def customers_named(self, name: str, scope: Scope, limit: int) -> set[UUID]:
-        """Whom an interaction of the scope calls by a name."""
-        row = InteractionRow
+        """Whom an interaction, or an order, of the scope calls by a name."""
         digests = cast(wanted_digests(self.work.database.keyring, name), ARRAY(LargeBinary))
-        statement = select(col(IdentityRow.customer_id)).join(row, col(row.identity_id) == col(IdentityRow.id))
-        statement = statement.where(col(row.names).op("&&")(digests), visible(row, scope))
-        return set(await self.session.scalars(statement.limit(limit)))
+
+        def named(row: type[InteractionRow] | type[OrderRow], most: int) -> Select[Any]:
+            is_named = col(row.names).op("&&")(digests)
+            return select(col(row.identity_id)).where(is_named, visible(row, scope)).limit(most)
+
+        both = union(named(InteractionRow, limit), named(OrderRow, limit * _ORDERS_OF_A_NAME)).subquery()
+        statement = select(col(IdentityRow.customer_id)).join(both, both.c.identity_id == col(IdentityRow.id))
+        return set(await self.session.scalars(statement.distinct().limit(limit)))
 
 
 def _id_of(kind: Kind, key: str) -> Any:

@@ -10,7 +10,7 @@ from domain.organisation import HEADQUARTERS, Placement
 from storage.article_categories import ArticleCategories
 from storage.goods import GoodsRow, StockRow
 from storage.interactions import InteractionRow
-from storage.nickname_digests import name_digests
+from storage.nickname_digests import buyer_digests, name_digests
 from storage.order_lines import rank_of_lines, write_lines
 from storage.orders import OrderName, OrderRow, RefundRow, ShipmentRow
 from storage.recordsets import Guard, guarded_upsert, run_with_rows, tie_of
@@ -92,6 +92,7 @@ _PLACES: Mapping[Shelf, _Place] = {
         Guard(
             ("account_id", "order_id"),
             (("version", STATUS_COLUMNS), ("detail_version", _ORDER_DETAILS), ("lines_version", ())),
+            followers=(("names", "buyer"),),
         ),
     ),
     "refunds": _Place(
@@ -195,13 +196,19 @@ class Records(Repository):
             row["gap_versions"] = gaps
         if place.has_person:
             row["identity_id"] = identity
-        if record.shelf == "interactions":
-            names = name_digests(self.work.database.keyring, record.values["personal"])
+        if place.guard.followers:
+            names = self._names(record)
             row["names"] = names and [f"\\x{name.hex()}" for name in names]
         if place.scoped:
             place_of = placements.get(record.account_id, Placement(HEADQUARTERS, record.account_id))
             row["account_id"], row["unit_path"] = record.account_id, place_of.unit_path
         return row
+
+    def _names(self, record: Record) -> list[bytes] | None:
+        keyring = self.work.database.keyring
+        if record.shelf == "orders":
+            return buyer_digests(keyring, record.account_id, record.values["buyer"])
+        return name_digests(keyring, record.values["personal"])
 
     async def _settle(self, orders: Sequence[Record], refunds: Sequence[Record], written: Written) -> None:
         touched = {order.key for order in orders} | _orders_of(refunds)

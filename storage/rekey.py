@@ -29,8 +29,7 @@ async def rekey(database: Database) -> dict[str, int]:
     rewritten: dict[str, int] = {}
     if count := await rotate_digests(database):
         rewritten["identities.digest"] = count
-    if count := await digest_anew(database):
-        rewritten["interactions.names"] = count
+    rewritten |= await digest_anew(database)
     for table in load_tables().sorted_tables:
         for column in table.columns:
             if kind := encrypted_type(column.type):

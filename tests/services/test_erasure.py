@@ -183,7 +183,7 @@ async def test_a_person_is_nowhere_afterwards(house: House, database: Database, 
         silenced = await work.session.scalar(text("SELECT count(*) FROM suppressions"))
     assert [tuple(each) for each in effects] == [("e2", None), ("e3", None)]
     assert silenced == 0
-    assert (order.identity_id, order.buyer, order.receiver, order.refunded_minor) == (None, None, None, 900)
+    assert (order.identity_id, order.buyer, order.names, order.receiver, order.refunded_minor) == (*(None,) * 4, 900)
     target = f"customer:{person.customer}"
     assert [tuple(each) for each in audited] == [("customer.erase", target), ("customer.erased", target)]
     for question in (

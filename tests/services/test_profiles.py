@@ -22,7 +22,7 @@ from storage.encryption import Keyring
 from storage.engine import Database
 from storage.human_tasks import NEVER_DUE, HumanTaskRow
 from storage.interactions import InteractionRow
-from storage.nickname_digests import name_digests
+from storage.nickname_digests import buyer_digests, name_digests
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
 from storage.paging import PageRequest
 from storage.profile import Kind
@@ -79,6 +79,7 @@ def _records(customer: UUID, keys: dict[str, int], keyring: Keyring) -> Iterable
     yield OrderRow(
         **jd, **versions, order_id="E1", identity_id=keys["buyer"], status="completed", paid_minor=19900,
         refunded_minor=900, created_at=at(9), paid_at=at(9), told_at=at(8), buyer={"nickname": "小张"},
+        names=buyer_digests(keyring, "jd/flagship", {"nickname": "小张"}),
     )  # fmt: skip
     yield RefundRow(
         **jd, **versions, refund_id="R1", order_id="E1", identity_id=keys["buyer"], status="refunded",
@@ -306,9 +307,9 @@ INSERT INTO identities (kind, scope, digest, value, customer_id, first_seen_at)
 INSERT INTO identity_links (low, tier, high, account_id, record, seen_at)
     SELECT id, 3, id + 1, 'jd/flagship', 'order:x', now() FROM identities WHERE id < (SELECT max(id) FROM identities);
 INSERT INTO orders (order_id, account_id, identity_id, version, detail_version, status, currency, refunded_minor,
-    paid_at, told_at, recorded_at, coupon_ids)
+    paid_at, told_at, recorded_at, names, coupon_ids)
     SELECT 'F' || i || '-' || n, 'jd/flagship', i, 1, 1, 'paid', 'CNY', 0, now(), now() - n * interval '1 day', now(),
-        '{}' FROM (SELECT id AS i FROM identities) x, generate_series(1, 4) n;
+        ARRAY[decode(md5(i::text), 'hex')], '{}' FROM (SELECT id AS i FROM identities) x, generate_series(1, 4) n;
 INSERT INTO shipments (account_id, waybill, order_id, state, version, told_at, recorded_at)
     SELECT account_id, 'W' || id, order_id, 'signed', 1, told_at, now() FROM orders;
 INSERT INTO refunds (account_id, refund_id, order_id, identity_id, version, detail_version, status, currency, line_ids,
@@ -366,6 +367,8 @@ QUESTIONS = [
     ({"order": "E1"}, "the east"),
     ({"nickname": " 张三丰"}, "the corp"),
     ({"nickname": "张三丰"}, "their own"),
+    ({"nickname": "小 张"}, "the shop"),
+    ({"nickname": "小张"}, "the east"),
     ({"key": f"buyer/jd/{BUYER}"}, "everything"),
     ({"key": f"external_userid/wecom/main/{CONTACT}"}, "the west"),
     ({"tag": "vip"}, "everything"),
