@@ -31,6 +31,7 @@ from storage.erased_people import erased_people
 from storage.events import EventName, Events
 from storage.identities import Identities
 from storage.orders import OrderName
+from storage.parcels import find_shops
 from storage.payout_chunks import PayoutChunks
 from storage.placements import Placements
 from storage.records import RecordName, Records, Written
@@ -342,6 +343,7 @@ async def _without_erased(
     Nothing starts because of such an event, and it is not stored: it would tell again what was erased.
     """
     records = [arrival.record for arrival in arrivals if arrival.record is not None]
+    await find_shops(work, records)
     erased = await erased_people(work, records)
     if not erased.keys:
         return arrivals, frozenset()

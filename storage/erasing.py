@@ -28,7 +28,7 @@ from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
 from storage.mentions import Looked, Mention, Mentions
 from storage.named_people import NamedPeople
-from storage.orders import OrderRow, RefundRow, ShipmentRow
+from storage.orders import OrderRow, RefundRow, ShipmentRow, shop_of_parcel
 from storage.reach import TouchRow
 from storage.recordsets import table_of
 from storage.run_owners import RunOwners
@@ -187,7 +187,7 @@ class Erasing(Repository):
         ).all()
         parcels = 0
         for account, order in changed:
-            of_order = (col(ShipmentRow.account_id) == account, col(ShipmentRow.order_id) == order)
+            of_order = (shop_of_parcel() == account, col(ShipmentRow.order_id) == order)
             parcels += await self._delete(ShipmentRow, *of_order)
         refunds = select(col(RefundRow.id)).where(col(RefundRow.identity_id).in_(identities)).limit(size)
         returned = await self.session.scalars(

@@ -7,9 +7,20 @@ telling never overwrites a newer one.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field
+from sqlmodel import Field, col
 
 from storage.encryption import EncryptedJson
 from storage.scoping import ScopedColumns
@@ -161,12 +172,13 @@ class RefundRow(ScopedColumns, Table, table=True):
 
 
 class ShipmentRow(ScopedColumns, Table, table=True):
-    """One parcel to a buyer."""
+    """One parcel to a buyer. order_account: of its order, NULL is the account that told it; see `shop_of_parcel`."""
 
     __tablename__ = "shipments"
     id: int = _number()
     waybill: str
     order_id: str
+    order_account: str | None = None
     company: str | None = None
     state: str
     version: int = Field(sa_type=BigInteger)
@@ -177,5 +189,10 @@ class ShipmentRow(ScopedColumns, Table, table=True):
 
     __table_args__ = (
         UniqueConstraint("account_id", "waybill", "order_id"),
-        Index("ix_shipments_account_id_order_id", "account_id", "order_id"),
+        Index("ix_shipments_of_orders", text("coalesce(order_account, account_id)"), "order_id"),
     )
+
+
+def shop_of_parcel() -> ColumnElement[str]:
+    """The account of a parcel's order: of what hangs on an order, together with `order_id`."""
+    return func.coalesce(col(ShipmentRow.order_account), col(ShipmentRow.account_id))

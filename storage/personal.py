@@ -31,7 +31,7 @@ from storage.inbox import InboxRow
 from storage.interactions import InteractionRow
 from storage.invitations import InvitationRow
 from storage.lookups import LookupRow
-from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow, shop_of_parcel
 from storage.reach import TouchRow
 from storage.recordsets import table_of
 from storage.runs import RunRow
@@ -106,7 +106,7 @@ def _lines(person: Person) -> Condition:
 
 def _parcels(person: Person) -> Condition:
     orders = select(col(OrderRow.account_id), col(OrderRow.order_id)).where(_of_keys(OrderRow)(person))
-    return tuple_(col(ShipmentRow.account_id), col(ShipmentRow.order_id)).in_(orders)
+    return tuple_(shop_of_parcel(), col(ShipmentRow.order_id)).in_(orders)
 
 
 def _touches(person: Person) -> Condition:

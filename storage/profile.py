@@ -42,7 +42,7 @@ from storage.human_tasks import HumanTaskRow
 from storage.identities import IdentityRow
 from storage.interactions import InteractionRow
 from storage.nickname_digests import wanted_digests
-from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow, shop_of_parcel
 from storage.paging import wrong_cursor
 from storage.reach import TouchRow
 from storage.runs import RunRow
@@ -270,14 +270,14 @@ def branch(kind: Kind, subject: Subject, before: Place | None, limit: int) -> Se
             return each(keys, InteractionRow, col(InteractionRow.occurred_at), of_key, visible(InteractionRow, scope))
         case "parcel":
             orders = (
-                select(col(OrderRow.account_id), col(OrderRow.order_id))
+                select(col(OrderRow.account_id), col(OrderRow.order_id), visible(OrderRow, scope).label("is_visible"))
                 .where(col(OrderRow.identity_id) == func.any(_numbers(subject)))
                 .subquery()
             )
-            of_order = and_(
-                col(ShipmentRow.account_id) == orders.c.account_id, col(ShipmentRow.order_id) == orders.c.order_id
-            )
-            return each(orders, ShipmentRow, col(ShipmentRow.told_at), of_order, visible(ShipmentRow, scope))
+            of_order = and_(shop_of_parcel() == orders.c.account_id, col(ShipmentRow.order_id) == orders.c.order_id)
+            # A warehouse has a place of its own; who sees the order sees how it was sent.
+            is_visible = or_(visible(ShipmentRow, scope), orders.c.is_visible)
+            return each(orders, ShipmentRow, col(ShipmentRow.told_at), of_order, is_visible)
         case "run":
             of_name = col(RunRow.customer) == names.c.value
             return each(names, RunRow, col(RunRow.created_at), of_name, visible(RunRow, scope))

@@ -34,6 +34,7 @@ from storage.goods import GoodsRow, StockRow
 from storage.identities import Identities, IdentityRow
 from storage.interactions import InteractionRow
 from storage.orders import OrderLineRow, OrderRow, RefundRow, ShipmentRow
+from storage.parcels import find_shops
 from storage.recordsets import recordset, run_with_rows, said, table_of, tie_of
 from storage.tables import Table
 from storage.unit_of_work import Repository
@@ -101,7 +102,11 @@ _COMPARED: Mapping[Shelf, _Compared] = {
         details=("amount_minor", "currency", "order_id", "line_ids"),
     ),
     "shipments": _Compared(
-        ShipmentRow, ("account_id", "waybill", "order_id"), ("state", "company"), _ONE, as_of_then=True
+        ShipmentRow,
+        ("account_id", "waybill", "order_id"),
+        ("state", "company", "order_account"),
+        _ONE,
+        as_of_then=True,
     ),
     "interactions": _Compared(
         InteractionRow, ("account_id", "kind", "key"), ("state",), _ONE, buyer=True, as_of_then=True
@@ -152,6 +157,7 @@ class RecordComparison(Repository):
         """Compare folded records with the rows that are here: how many are missing or differ, and which; nothing is
         written."""
         total, wrong = Difference(), list[Record]()
+        await find_shops(self.work, records)
         erased = await erased_people(self.work, records)
         # Erased people's orders are compared without them, and what else was theirs is not here on purpose.
         records = [each for each in records if each.shelf in _STAY or not erased.have(each)]

@@ -105,7 +105,10 @@ _PLACES: Mapping[Shelf, _Place] = {
     ),
     "shipments": _Place(
         ShipmentRow,
-        Guard(("account_id", "waybill", "order_id"), (("version", ("unit_path", "company", "state", "told_at")),)),
+        Guard(
+            ("account_id", "waybill", "order_id"),
+            (("version", ("unit_path", "order_account", "company", "state", "told_at")),),
+        ),
         has_person=False,
     ),
     "interactions": _Place(

@@ -9,6 +9,7 @@ from connectors.erp.wire import UNVERIFIED
 from connectors.reading import anomaly, not_from_the_future, optional_text, parcel_state, rfc3339, text, whole_number
 from domain.canonical import LONGEST_ORDER_ID, ShipmentData, StockData
 from domain.catalog.erp import ShippingOrderOutput
+from domain.organisation import is_account_id
 from domain.problems import Text
 
 
@@ -20,6 +21,7 @@ def read_waybill(data: Mapping[str, Any], account: Account, received_at: datetim
         version=_version(data),
         occurred_at=not_from_the_future(rfc3339(data, "changed_at"), received_at, "changed_at"),
         order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
+        order_account=_shop(data),
         waybill=text(data, "waybill"),
         company=optional_text(data, "company", limit=64),
         state=parcel_state(UNVERIFIED.parcel_states, data, "state"),
@@ -55,6 +57,16 @@ def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
         company=optional_text(data, "company", limit=64),
         changed_at=rfc3339(data, "changed_at"),
     )
+
+
+def _shop(data: Mapping[str, Any]) -> str | None:
+    """The shop of the order, as the shipping order named it; None from an ERP that does not show it back."""
+    shop = optional_text(data, "shop", limit=129)
+    if shop is not None and not is_account_id(shop):
+        raise anomaly(
+            "shop", Text("应为来源店铺的账号，如 douyin/flagship", "must be an account such as douyin/flagship")
+        )
+    return shop
 
 
 def _version(data: Mapping[str, Any]) -> int:

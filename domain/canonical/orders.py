@@ -143,9 +143,14 @@ class RefundData(Origin):
 
 
 class ShipmentData(Origin):
-    """A parcel to the buyer, and where it is."""
+    """A parcel to the buyer, and where it is.
+
+    order_account: the account that its order is of (`douyin/flagship`), the parcel's own when not said: a warehouse
+    tells the parcels of shops.
+    """
 
     order_id: str
+    order_account: str | None = None
     waybill: str
     company: str | None = None
     state: ParcelState = "unknown"

@@ -237,7 +237,7 @@ def _numbers_buyers(scope: str, record: Origin, accounts: Collection[str] | None
 
 
 def _accounts_named(record: Origin) -> Iterator[tuple[str, str | None]]:
-    for name in ("corp", "openid_scope", "buyer_scope"):
+    for name in ("corp", "openid_scope", "buyer_scope", "order_account"):
         yield name, getattr(record, name, None)
     buyer = getattr(record, "buyer", None)
     if isinstance(buyer, Buyer):

@@ -20,6 +20,7 @@ _LINE = {
 _SHIPMENT = {
     **_ORIGIN,
     "order_id": "E20261115093000900000001",
+    "order_account": None,
     "waybill": "SF1234567890123",
     "company": "顺丰速运",
     "state": "signed",

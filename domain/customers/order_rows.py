@@ -87,6 +87,7 @@ def refund_row(data: RefundData, at: datetime) -> Row:
 def shipment_row(data: ShipmentData, at: datetime) -> Row:
     """Key and values of a parcel."""
     return (data.account_id, data.waybill, data.order_id), {
+        "order_account": data.order_account,
         "company": data.company,
         "state": data.state,
         "told_at": data.occurred_at or at,

@@ -23,7 +23,7 @@ def order_of(record: Record) -> ErasedKey | None:
     if record.shelf == "orders":
         return order_key(record.account_id, record.key[1])
     if record.shelf == "shipments":
-        return order_key(record.account_id, record.key[2])
+        return order_key(record.values["order_account"] or record.account_id, record.key[2])
     order_id = record.values.get("order_id") if record.shelf == "refunds" else None
     return order_key(record.account_id, order_id) if order_id else None
 

@@ -28,7 +28,7 @@ async def test_an_order_goes_out_and_its_waybill_comes_back_by_push_and_by_pull(
     pulled = events_of((await pull_all(client, "waybills", until=datetime.now(UTC) + LATER))[0], account)
     assert [event.type for event in pushed] == ["tandem.shipment.updated"]
     assert pushed[0].id == pulled[0].id
-    assert pushed[0].data["order_id"] == "691"
+    assert (pushed[0].data["order_id"], pushed[0].data["order_account"]) == ("691", "douyin/demo-douyin")
     read = await perform(client, "erp.get_shipping_order", number=made.number)
     assert (read.state, read.waybill) == ("shipped", pushed[0].data["waybill"])
 
@@ -87,6 +87,8 @@ def wrong(kind: str, **change: Any) -> Verified:
         ("waybill", {"changed_at": "2126-01-01T00:00:00+08:00"}),
         ("waybill", {"line_ids": [1]}),
         ("waybill", {"state": {}}),
+        ("waybill", {"shop": "抖音旗舰店"}),
+        ("waybill", {"shop": ["douyin/demo-douyin"]}),
         ("stock", {"available": "many"}),
         ("stock", {"item_id": {}}),
     ],
@@ -103,6 +105,13 @@ async def test_new_kinds_are_no_error_and_a_parcel_may_be_anywhere(world: Outsid
     for said in ({}, {"state": "teleported"}):
         [event] = connector("erp").to_events(wrong("waybill", **said), account)
         assert event.data["state"] == "unknown"
+
+
+async def test_an_erp_that_shows_no_shop_is_understood(world: Outside) -> None:
+    account = await world.account("erp")
+    for said in ({}, {"shop": None}, {"shop": ""}):
+        [event] = connector("erp").to_events(wrong("waybill", **said), account)
+        assert event.data["order_account"] is None
 
 
 async def test_a_wrong_clock_is_said_in_plain_words(world: Outside) -> None:

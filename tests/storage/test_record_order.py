@@ -73,7 +73,12 @@ REFUNDS = saying(
     returns_goods=st.booleans(),
     buyer=BUYERS,
 )
-SHIPMENTS = saying("shipment", company=WORDS, state=st.sampled_from(["in_transit", "signed"]))
+SHIPMENTS = saying(
+    "shipment",
+    order_account=st.sampled_from(["douyin/a", "douyin/b"]),
+    company=WORDS,
+    state=st.sampled_from(["in_transit", "signed"]),
+)
 MEMBERS = saying("member", grade=WORDS, name=WORDS, birthday=st.just("2000-01-01"), attributes=st.just({"pet": "cat"}))
 GOODS = saying("goods", category=WORDS, price_minor=AMOUNTS, merchant_code=WORDS, video_ids=st.lists(WORDS, max_size=2))
 STOCK = st.tuples(st.just("stock"), st.integers(1, 4), st.fixed_dictionaries({"available": st.integers(0, 3)}))

@@ -287,6 +287,7 @@ def waybill(order: ErpOrder) -> Json:
     """The parcel of a shipping order on the wire."""
     return {
         "order_id": order.order_id,
+        "shop": order.shop,
         "waybill": order.waybill,
         "company": order.company,
         "state": "shipped",

@@ -121,6 +121,10 @@ def test_a_key_of_another_account_names_one_that_there_is() -> None:
     with pytest.raises(ValidationProblem, match="data/openid_scope"):
         keys("member", {**member, "openid_scope": "official_account/typo"})
     assert wrong("chat", {**chat, "corp": "ww0123456789"}) == ["data/corp"]
+    parcel = {**LEAST["shipment"], "version": 1}
+    assert keys("shipment", {**parcel, "order_account": "wecom/main"}) == []
+    with pytest.raises(ValidationProblem, match="data/order_account"):
+        keys("shipment", {**parcel, "order_account": "douyin/typo"})
 
 
 def test_a_buyers_number_is_an_account_s_or_a_platform_s_that_there_is() -> None:
