@@ -6,9 +6,18 @@ from typing import Any
 
 from connectors.accounts import Account
 from connectors.erp.wire import UNVERIFIED
-from connectors.reading import anomaly, not_from_the_future, optional_text, parcel_state, rfc3339, text, whole_number
+from connectors.reading import (
+    anomaly,
+    not_from_the_future,
+    objects,
+    optional_text,
+    parcel_state,
+    rfc3339,
+    text,
+    whole_number,
+)
 from domain.canonical import LONGEST_ORDER_ID, ShipmentData, StockData
-from domain.catalog.erp import ShippingOrderOutput
+from domain.catalog.erp import ShippedParcel, ShippingOrderOutput
 from domain.organisation import is_account_id
 from domain.problems import Text
 
@@ -48,13 +57,15 @@ def read_shipping_order(data: Mapping[str, Any]) -> ShippingOrderOutput:
 
     Raises ValidationProblem.
     """
+    parcels = _parcels(data)
     return ShippingOrderOutput(
         number=text(data, "number"),
         order_id=text(data, "order_id", limit=LONGEST_ORDER_ID),
         shop=text(data, "shop", limit=129),
         state=UNVERIFIED.states.get(str(data.get("state")), "unknown"),
-        waybill=optional_text(data, "waybill", limit=64),
-        company=optional_text(data, "company", limit=64),
+        waybill=optional_text(data, "waybill", limit=64) or (parcels[0].waybill if parcels else None),
+        company=optional_text(data, "company", limit=64) or (parcels[0].company if parcels else None),
+        parcels=parcels,
         changed_at=rfc3339(data, "changed_at"),
     )
 
@@ -74,6 +85,17 @@ def _version(data: Mapping[str, Any]) -> int:
     if version < 0:
         raise anomaly("version", Text("不能为负", "must not be negative"))
     return version
+
+
+def _parcels(data: Mapping[str, Any]) -> tuple[ShippedParcel, ...]:
+    return tuple(
+        ShippedParcel(
+            waybill=text(parcel, "waybill", limit=64),
+            company=optional_text(parcel, "company", limit=64),
+            line_ids=_texts(parcel, "line_ids"),
+        )
+        for parcel in objects(data, "parcels")
+    )
 
 
 def _texts(data: Mapping[str, Any], field: str) -> tuple[str, ...]:

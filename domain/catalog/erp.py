@@ -45,8 +45,17 @@ class CreateShippingOrderArguments(PlatformArguments):
     remark: str | None = Field(default=None, max_length=500, description="备注 · A note")
 
 
+class ShippedParcel(Result):
+    """A parcel that left. line_ids: what is in it, empty when the ERP does not say."""
+
+    waybill: str
+    company: str | None = None
+    line_ids: tuple[str, ...] = ()
+
+
 class ShippingOrderOutput(Result):
-    """A shipping order as the ERP has it. number: ours, by which it is asked for again."""
+    """A shipping order as the ERP has it. number: ours, by which it is asked for again. waybill, company: of its first
+    parcel. parcels: all that left so far, empty from an ERP that shows only one waybill."""
 
     number: str
     order_id: str
@@ -54,6 +63,7 @@ class ShippingOrderOutput(Result):
     state: ShippingState
     waybill: str | None = None
     company: str | None = None
+    parcels: tuple[ShippedParcel, ...] = ()
     changed_at: AwareDatetime | None = None
 
 
@@ -108,6 +118,7 @@ _EXAMPLE = {
     "state": "shipped",
     "waybill": "SF1234567890123",
     "company": "顺丰速运",
+    "parcels": [{"waybill": "SF1234567890123", "company": "顺丰速运", "line_ids": ["6912345678901234568"]}],
     "changed_at": "2026-11-23T02:00:00Z",
 }
 
@@ -116,7 +127,7 @@ ERP_CREATE_SHIPPING_ORDER: Call[CreateShippingOrderArguments, CreateShippingOrde
     Text("向 ERP 下发发货单", "Have the warehouse send an order"),
     CreateShippingOrderArguments,
     CreateShippingOrderOutput,
-    {**_EXAMPLE, "state": "accepted", "waybill": None, "company": None, "already": False},
+    {**_EXAMPLE, "state": "accepted", "waybill": None, "company": None, "parcels": [], "already": False},
 )
 
 ERP_GET_SHIPPING_ORDER: Call[ShippingOrderArguments, ShippingOrderOutput] = reading(
@@ -132,7 +143,7 @@ ERP_CANCEL_SHIPPING_ORDER: Call[CancelShippingOrderArguments, CancelShippingOrde
     Text("取消 ERP 发货单", "Have the warehouse keep an order"),
     CancelShippingOrderArguments,
     CancelShippingOrderOutput,
-    {**_EXAMPLE, "state": "cancelled", "waybill": None, "company": None, "already": False},
+    {**_EXAMPLE, "state": "cancelled", "waybill": None, "company": None, "parcels": [], "already": False},
 )
 
 ERP_CALLS = (ERP_CREATE_SHIPPING_ORDER, ERP_GET_SHIPPING_ORDER, ERP_CANCEL_SHIPPING_ORDER)

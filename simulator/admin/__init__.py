@@ -50,10 +50,12 @@ class Advance(Body):
 
 
 class Warehouse(Body):
-    """Whether the ERP's warehouse works; what waited leaves with this carrier when it begins."""
+    """Whether the ERP's warehouse works; what waited leaves with this carrier when it begins. parcels: how many an
+    order of several lines leaves in."""
 
     ships: bool
     company: str = Field(default="顺丰速运", min_length=1, max_length=64)
+    parcels: int = Field(default=1, ge=1, le=20)
 
 
 def admin_router(world: World, pusher: Pusher, replayer: Replayer, platforms: Mapping[str, PlatformBase]) -> APIRouter:
@@ -75,7 +77,7 @@ def _add_warehouse_route(router: APIRouter, platforms: Mapping[str, PlatformBase
     async def work(wanted: Warehouse) -> Json:
         """The warehouse stands still, or ships."""
         erp = platforms["erp"]
-        return {"shipped": erp.work(ships=wanted.ships, company=wanted.company) if isinstance(erp, Erp) else 0}
+        return {"shipped": erp.work(**wanted.model_dump()) if isinstance(erp, Erp) else 0}
 
 
 def _add_world_routes(

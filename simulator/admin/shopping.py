@@ -26,12 +26,13 @@ Day = Annotated[float, Field(gt=0, le=366)]
 
 
 class NewOrder(Body):
-    """An order to place and to take as far as `status`; every step is pushed."""
+    """An order to place and to take as far as `status`; every step is pushed. beside: further variants in it."""
 
     shop: str
     customer_id: str | None = None
     sku_id: str | None = None
     count: int = Field(default=1, ge=1, le=100)
+    beside: tuple[str, ...] = Field(default=(), max_length=20)
     status: OrderStatus = OrderStatus.PAID
     channel: str = ""
     influencer_id: str = ""

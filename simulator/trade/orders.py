@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -39,10 +40,12 @@ def place_order(
     customer_id: str | None = None,
     sku_id: str | None = None,
     count: int = 1,
+    beside: Sequence[str] = (),
     **more: Any,
 ) -> Order:
     """An unpaid order of now, its goods taken from stock. LookupError for an unknown shop, customer or sku.
 
+    beside: further variants, one piece of each in a line of its own.
     more: further values of the order (`channel`, `video_id`, `parent_id`, `group_id`, `dining` …).
     """
     platform = world.platform_of(shop)
@@ -57,7 +60,10 @@ def place_order(
             shop=shop,
             customer_id=customer.id,
             buyer=buyer.id,
-            lines=(_line(world, pick, shop, tid, sku_id, count),),
+            lines=(
+                _line(world, pick, shop, tid, sku_id, count),
+                *(seeding.line_of(_goods(world, shop, each), tid, place, 1) for place, each in enumerate(beside, 1)),
+            ),
             status=OrderStatus.UNPAID,
             created_at=now,
             updated_at=now,
@@ -156,10 +162,14 @@ def shipped_order(
 def _line(world: World, pick: Random, shop: str, tid: str, sku_id: str | None, count: int) -> OrderLine:
     if sku_id is None:
         return seeding.pick_line(world, pick, shop, tid)
+    return seeding.line_of(_goods(world, shop, sku_id), tid, 0, count)
+
+
+def _goods(world: World, shop: str, sku_id: str) -> Goods:
     goods = world.goods.get(f"{shop}/{sku_id}")
     if goods is None:
         raise LookupError(f"no goods {sku_id!r} in {shop}")
-    return seeding.line_of(goods, tid, 0, count)
+    return goods
 
 
 def _step(world: World, order: Order, wanted: OrderStatus) -> datetime:

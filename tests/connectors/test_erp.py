@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.connection_report import ConnectionFault
+from connectors.erp.records import read_shipping_order
 from connectors.webhooks import Verified
 from domain.problems import AuthenticationProblem, ConflictProblem, NotFoundProblem, ValidationProblem
 from simulator.trade import set_stock
@@ -31,6 +32,33 @@ async def test_an_order_goes_out_and_its_waybill_comes_back_by_push_and_by_pull(
     assert (pushed[0].data["order_id"], pushed[0].data["order_account"]) == ("691", "douyin/demo-douyin")
     read = await perform(client, "erp.get_shipping_order", number=made.number)
     assert (read.state, read.waybill) == ("shipped", pushed[0].data["waybill"])
+
+
+async def test_an_order_that_leaves_in_two_parcels_is_told_and_shown_as_two(world: Outside) -> None:
+    client, account = await world.open("erp"), await world.account("erp")
+    await world.sim.admin("PUT", "/warehouse", json={"ships": True, "parcels": 2})
+    lines = [{**LINES[0], "line_id": each} for each in ("1", "2", "3")]
+    made = await perform(client, "erp.create_shipping_order", **{**ORDER, "lines": lines})
+    assert made.parcels == ()
+    requests = await world.pushes("erp", 2)
+    pushed = [connector("erp").to_events(connector("erp").verify(each, account), account)[0] for each in requests]
+    pulled = events_of((await pull_all(client, "waybills", until=datetime.now(UTC) + LATER))[0], account)
+    assert {each.id for each in pushed} == {each.id for each in pulled}
+    told = {each.data["waybill"]: tuple(each.data["line_ids"]) for each in pushed}
+    assert sorted(told.values()) == [("1", "3"), ("2",)]
+    read = await perform(client, "erp.get_shipping_order", number=made.number)
+    assert {each.waybill: each.line_ids for each in read.parcels} == told
+    assert (read.waybill, read.company) == (read.parcels[0].waybill, "顺丰速运")
+
+
+def test_an_erp_that_shows_one_waybill_or_only_parcels_is_understood() -> None:
+    order = {"number": "1", "order_id": "691", "shop": "douyin/demo-douyin", "state": "shipped"}
+    one = read_shipping_order({**order, "waybill": "SF1", "company": "顺丰速运"})
+    assert (one.waybill, one.parcels) == ("SF1", ())
+    only = read_shipping_order({**order, "parcels": [{"waybill": "SF1", "company": "顺丰速运"}, {"waybill": "SF2"}]})
+    assert (only.waybill, only.company, len(only.parcels)) == ("SF1", "顺丰速运", 2)
+    with pytest.raises(ValidationProblem, match="waybill"):
+        read_shipping_order({**order, "parcels": [{"line_ids": ["1"]}]})
 
 
 async def test_the_same_key_is_the_same_order_and_another_key_another(world: Outside) -> None:

@@ -39,7 +39,10 @@ STATUSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErpOrder(Row):
-    """A shipping order; `id` is the number that its sender gave it, `version` grows with every change (ms)."""
+    """A shipping order; `id` is the number that its sender gave it, `version` grows with every change (ms).
+
+    waybill: of the first of its `parcels`.
+    """
 
     account: str
     order_id: str
@@ -50,6 +53,7 @@ class ErpOrder(Row):
     company: str
     version: int
     changed_at: AwareDatetime
+    parcels: int = 1
 
 
 class Refusal(Exception):
@@ -76,6 +80,7 @@ class Erp(PlatformBase):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._ships = True
+        self._most_parcels = 1
         self.orders = world.shelf(
             "erp_order",
             ErpOrder,
@@ -93,9 +98,12 @@ class Erp(PlatformBase):
         router.add_api_route("/v1/stock", self._answer, methods=["GET"])
         return router
 
-    def work(self, *, ships: bool, company: str) -> int:
-        """Let the warehouse ship, or stand still; how many waiting orders left with this carrier."""
-        self._ships = ships
+    def work(self, *, ships: bool, company: str, parcels: int = 1) -> int:
+        """Let the warehouse ship, or stand still; how many waiting orders left with this carrier.
+
+        parcels: in how many an order of several lines leaves from now on, at most.
+        """
+        self._ships, self._most_parcels = ships, parcels
         waiting = [row for row in self.orders if row.state == "accepted"] if ships else []
         for row in waiting:
             self._ship(row, company)
@@ -110,6 +118,7 @@ class Erp(PlatformBase):
                 state="shipped",
                 waybill=waybill,
                 company=company,
+                parcels=min(self._most_parcels, len(row.lines)),
                 version=max(int(now.timestamp() * 1000), row.version + 1),
                 changed_at=now,
             )
@@ -141,17 +150,16 @@ class Erp(PlatformBase):
         return {"client_id": shop.client_id, "secret": wire.secret_of(shop.client_secret)}
 
     def pushes_for(self, happening: Happening) -> list[Push]:
-        """A waybill for each shipping order that left."""
+        """The waybills of a shipping order that left."""
         row = happening.row
-        if isinstance(row, ErpOrder):
-            return [self.make_push(happening.account, "waybill", {"type": "waybill", "data": waybill(row)})]
-        return []
+        told = waybills(row) if isinstance(row, ErpOrder) else []
+        return [self.make_push(happening.account, "waybill", {"type": "waybill", "data": each}) for each in told]
 
     def event(self, account: str, event: str, subjects: Mapping[str, str]) -> Push:
         """`waybill` of a shipping order (number), or `stock` of goods (shop, sku_id)."""
         self.shop(account)
         if event == "waybill" and (order := self.orders.get(subjects.get("number", ""))) is not None:
-            return self.make_push(account, event, {"type": event, "data": waybill(order)})
+            return self.make_push(account, event, {"type": event, "data": waybills(order)[0]})
         goods = self.world.goods.get(f"{subjects.get('shop')}/{subjects.get('sku_id')}")
         if event == "stock" and goods is not None:
             return self.make_push(account, event, {"type": event, "data": stock(goods)})
@@ -196,7 +204,8 @@ class Erp(PlatformBase):
         kind = request.url.path.split("/")[3]
         if kind == "waybills":
             rows = [row for row in self.orders.having(account=shop.id) if row.waybill]
-            return 200, _page(request, [(row.changed_at, row.id, waybill(row)) for row in rows])
+            told = [(row, each) for row in rows for each in waybills(row)]
+            return 200, _page(request, [(row.changed_at, f"{row.id}/{each['waybill']}", each) for row, each in told])
         if kind == "stock":
             return 200, _page(request, [(row.updated_at, row.id, stock(row)) for row in self.world.goods])
         number = request.path_params.get("number")
@@ -244,7 +253,7 @@ class Erp(PlatformBase):
         self.world.ledger.record("shipping_order_created", self.name, shop.id, request=wanted, subjects=subjects)
         if self._ships:
             self._ship(order)
-        return 201, {**shown(order), "state": "accepted", "waybill": None, "company": None}
+        return 201, {**shown(order), "state": "accepted", "waybill": None, "company": None, "parcels": []}
 
     def _cancel(self, shop: Shop, number: str) -> tuple[int, Json]:
         known = self.orders.get(number)
@@ -279,22 +288,36 @@ def shown(order: ErpOrder) -> Json:
         "state": order.state,
         "waybill": order.waybill or None,
         "company": order.company or None,
+        "parcels": parcels(order) if order.waybill else [],
         "changed_at": order.changed_at.isoformat(),
     }
 
 
-def waybill(order: ErpOrder) -> Json:
-    """The parcel of a shipping order on the wire."""
-    return {
-        "order_id": order.order_id,
-        "shop": order.shop,
-        "waybill": order.waybill,
-        "company": order.company,
-        "state": "shipped",
-        "line_ids": [str(line["line_id"]) for line in order.lines if line.get("line_id")],
-        "version": order.version,
-        "changed_at": order.changed_at.isoformat(),
-    }
+def parcels(order: ErpOrder) -> list[Json]:
+    """What a shipping order left in: each parcel with some of its lines."""
+    return [
+        {
+            "waybill": order.waybill + (f"-{number + 1}" if number else ""),
+            "company": order.company,
+            "line_ids": [str(line["line_id"]) for line in order.lines[number :: order.parcels] if line.get("line_id")],
+        }
+        for number in range(order.parcels)
+    ]
+
+
+def waybills(order: ErpOrder) -> list[Json]:
+    """The parcels of a shipping order, as they are told by themselves."""
+    return [
+        {
+            "order_id": order.order_id,
+            "shop": order.shop,
+            **parcel,
+            "state": "shipped",
+            "version": order.version,
+            "changed_at": order.changed_at.isoformat(),
+        }
+        for parcel in parcels(order)
+    ]
 
 
 def stock(goods: Goods) -> Json:
