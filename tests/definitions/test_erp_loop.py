@@ -27,9 +27,10 @@ class Stage:
     async def api(self, path: str, **query: Any) -> Any:
         return (await self._inside.get(f"/api/v1{path}", params=query)).raise_for_status().json()
 
-    async def order(self) -> str:
-        """A paid order of the Douyin shop; its number."""
-        return str((await self.sim("POST", "/orders", json={"shop": "demo-douyin"}))["id"])
+    async def order(self, *skus: str) -> str:
+        """A paid order of the Douyin shop, of these variants or of any; its number."""
+        goods = {"sku_id": skus[0], "beside": skus[1:]} if skus else {}
+        return str((await self.sim("POST", "/orders", json={"shop": "demo-douyin", **goods}))["id"])
 
     async def run_of(self, order_id: str, *phases: str) -> dict[str, Any]:
         """The only run about an order, once it is in one of the phases."""
@@ -99,3 +100,20 @@ async def test_what_waited_in_the_warehouse_leaves_with_the_carrier_it_was_given
     assert (run["output"]["result"], run["output"]["company"]) == ("shipped", "圆通速递")
     [entry] = (await stage.sim("GET", "/ledger", params={"kind": "shipped", "tid": order}))["entries"]
     assert entry["request"]["company_code"] == "yuantong"
+
+
+async def test_an_order_that_leaves_in_two_parcels_is_told_by_a_person_who_has_both(stage: Stage) -> None:
+    goods = (await stage.sim("GET", "/goods", params={"shop": "demo-douyin"}))["goods"]
+    await stage.sim("PUT", "/warehouse", json={"ships": True, "parcels": 2})
+    order = await stage.order(*(each["sku_id"] for each in goods[:2]))
+
+    async def asked() -> dict[str, Any] | None:
+        found = (await stage.api("/human-tasks", view="all"))["items"]
+        return next((each for each in found if each["title"].endswith(order)), None)
+
+    task = await stage.api(f"/human-tasks/{(await eventually(asked, seconds=60))['id']}")
+    assert task["title"].startswith("仓库拆成多个包裹发出")
+    [first, second] = task["data"]["parcels"]
+    assert first["waybill"] != second["waybill"]
+    assert {*first["line_ids"], *second["line_ids"]} == {each["line_id"] for each in task["data"]["order"]["lines"]}
+    assert await stage.effects("shipped", tid=order) == 0, "the whole order by one waybill would be wrong"
