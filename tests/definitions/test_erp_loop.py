@@ -76,6 +76,10 @@ async def test_a_paid_order_goes_to_the_warehouse_and_its_waybill_back_to_the_sh
     await stage.sim("PUT", "/faults", json={"rules": []})
     assert await stage.effects("shipping_order_created", order_id=order) == 1
     assert await stage.effects("shipped", tid=order) == 1
+    [buyer] = (await stage.api("/customers", order=order))["items"]
+    parcels = (await stage.api(f"/customers/{buyer['customer']}"))["parcels"]
+    told = [each["data"] for each in parcels if each["account_id"] == "erp/demo-erp"]
+    assert {(each["order_account"], each["order_id"]) for each in told} == {("douyin/demo-douyin", order)}
 
 
 async def test_who_asks_for_the_money_before_the_parcel_left_gets_no_parcel(stage: Stage) -> None:

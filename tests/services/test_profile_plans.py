@@ -5,13 +5,17 @@ from datetime import UTC, datetime
 
 import psycopg
 from sqlalchemy import select, text
+from sqlmodel import col
 
 from domain.access import Scope
 from domain.canonical.keys import IdentityKey
+from domain.customers.traces import Traces
 from storage.customer_scope import customer_visible
 from storage.engine import Database
-from storage.identities import VALUE_CONTEXT, Identities
+from storage.identities import VALUE_CONTEXT, Identities, IdentityRow
 from storage.key_scope import KeyScopes
+from storage.orders import ShipmentRow
+from storage.personal import POINTING, Person
 from storage.profile import Place, Profiles, Subject
 from storage.unit_of_work import UnitOfWork
 from tests.services.test_profiles import _FILL, PHONE, SCOPES, SMALL, SOME_KINDS, _read_through, profiles
@@ -48,6 +52,10 @@ async def test_a_full_table_is_never_read_through(database: Database, database_u
             await profiles.customers_of_order(f"F{number}-1", scope, 50)
             await profiles.customers_named("张三", scope, 50)
             await Identities(work).find([IdentityKey("phone", "", PHONE)])
+            # What a copy of their data and an erasure find parcels by.
+            keys = [await work.session.get_one(IdentityRow, number)]
+            mine = POINTING[ShipmentRow](Person(keys, [customer], Traces((), (), ())))
+            assert len((await work.session.scalars(select(col(ShipmentRow.id)).where(mine))).all()) == 4
             assert {name for name, _ in await _read_through(work) - already} <= SMALL
     everything = Subject([number], [str(customer)], [f"r{number}"], Scope.everything())
     async with UnitOfWork(database) as work:
