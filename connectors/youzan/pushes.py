@@ -240,11 +240,15 @@ def _order_event(
             status=order.status if order.status != "unknown" else kind.status,
             paid_minor=order.paid_minor,
             postage_minor=order.postage_minor,
+            discount_minor=order.discount_minor,
             lines=order.lines,
             buyer=order.buyer,
             delivery=order.delivery,
+            coupon_ids=order.coupon_ids,
             created_at=order.created_at,
             paid_at=order.paid_at,
+            shipped_at=order.shipped_at,
+            completed_at=order.completed_at,
         )
     else:
         happened = china_time(message, "update_time")

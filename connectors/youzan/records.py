@@ -102,23 +102,41 @@ def read_parcel(data: Mapping[str, Any]) -> ReturnParcel | None:
 
 
 def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
-    """`data` of youzan.trade.get, which is the message of full trade pushes too."""
+    """`data` of youzan.trade.get, which is the message of full trade pushes and a row of the list too."""
     order = mapping(data.get("full_order_info"), "full_order_info")
     info = mapping(order.get("order_info"), "order_info")
     payment = optional_mapping(order.get("pay_info"))
+    promotion = optional_mapping(data.get("order_promotion"))
     lines = order.get("orders")
+    status = state_of(ORDER_STATUSES, info, "status", "unknown")
     return GetTradeOutput(
         order_id=text(info, "tid"),
-        status=state_of(ORDER_STATUSES, info, "status", "unknown"),
+        status=status,
         paid_minor=fen(payment, "payment"),
         postage_minor=optional_fen(payment, "post_fee") or 0,
+        # Of the whole order, in yuan; what its articles were reduced by is in their totals already [S].
+        discount_minor=optional_fen(promotion, "order_discount_fee"),
         lines=tuple(read_line(mapping(line, "orders")) for line in (lines if isinstance(lines, list) else ())),
         buyer=read_buyer(optional_mapping(order.get("buyer_info"))),
         delivery=read_delivery(optional_mapping(order.get("address_info"))),
+        coupon_ids=_coupons(promotion),
         created_at=china_time(info, "created"),
         paid_at=china_time(info, "pay_time"),
+        shipped_at=china_time(info, "consign_time"),
+        # Whether the time is one of success where a trade was closed is in no document at hand [U].
+        completed_at=china_time(info, "success_time") if status == "completed" else None,
         updated_at=china_time(info, "update_time"),
     )
+
+
+def _coupons(promotion: Mapping[str, Any]) -> tuple[str, ...]:
+    """The coupons among what made an order cheaper; other promotions leave `coupon_id` empty [S]. That it is the
+    number by which pushes tell of a coupon is unverified [U]."""
+    told = promotion.get("order")
+    # The documents show one promotion without a list around it.
+    rows = told if isinstance(told, list) else [told]
+    found = (optional_text(optional_mapping(row), "coupon_id", limit=128) for row in rows)
+    return tuple(dict.fromkeys(number for number in found if number))
 
 
 def read_line(line: Mapping[str, Any]) -> OrderLine:

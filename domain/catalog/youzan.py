@@ -77,18 +77,22 @@ class TradeArguments(PlatformArguments):
 
 
 class GetTradeOutput(Result):
-    """An order as the platform has it now."""
+    """An order as the platform has it now. discount_minor: off the whole order. See `OrderData` for the rest."""
 
     order_id: str
     status: OrderStatus
     paid_minor: AmountMinor
     postage_minor: AmountMinor = 0
+    discount_minor: AmountMinor | None = None
     currency: str = "CNY"
     lines: tuple[OrderLine, ...] = ()
     buyer: Buyer
     delivery: Delivery | None = None
+    coupon_ids: tuple[str, ...] = ()
     created_at: AwareDatetime | None = None
     paid_at: AwareDatetime | None = None
+    shipped_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None
 
 

@@ -13,12 +13,17 @@ from connectors.reading import CHINA
 from connectors.tokens import MemoryTokenStore, Token
 from connectors.webhooks import Verified
 from connectors.youzan.codes import BUSINESS_CODES
-from connectors.youzan.pulling import PULLED_REFUND
+from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND
 from connectors.youzan.return_rules import read_return_rule
 from domain.catalog.youzan import RefundArguments
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, ProblemError, ValidationProblem
+from simulator import trade
 from simulator.platforms.youzan import render
 from tests.connectors.harness import Outside, connector, perform
+from tests.connectors.pulls import events_of, pull_all
+
+COMPLETED = "tandem.order.completed"
+LATER = timedelta(minutes=3)
 
 
 def problem_of(error: pytest.ExceptionInfo[ProblemError]) -> dict[str, Any]:
@@ -237,6 +242,48 @@ async def test_what_is_pulled_is_everything_and_tells_the_same_events_as_pushes(
     else:
         assert {row["tid"] for row in made} <= {event.data["order_id"] for event in events.values()}
         assert all(event.data["paid_minor"] > 0 and event.data["lines"] for event in events.values())
+
+
+@pytest.mark.parametrize("told_by", ["push", "list", "trade"])
+async def test_an_order_tells_its_coupons_its_discount_and_when_it_was_sent_and_ended(
+    world: Outside, told_by: str
+) -> None:
+    account, state = await world.account("youzan"), world.sim.app.state.world
+    order = trade.place_order(state, account.slug, coupon_ids=("cp1", "cp2"), discount_minor=1200)
+    order = trade.complete(state, trade.ship(state, trade.pay(state, order), "SF1"))
+    told: Any
+    if told_by == "trade":
+        read = await perform(await world.open("youzan"), "youzan.get_trade", order_id=order.id)
+        told = read.model_dump(mode="json")
+    elif told_by == "push":
+        (told,) = (e.data for e in await _events_of(await world.pushes("youzan", 4)) if e.type == COMPLETED)
+    else:
+        client = connector("youzan").open(account, replace(world.link, now=lambda: order.updated_at + LATER))
+        records, _ = await pull_all(client, "orders", order.created_at - LATER, until=order.updated_at + LATER)
+        events = events_of(records, account)
+        (told,) = (e.data for e in events if e.type == COMPLETED and e.data["order_id"] == order.id)
+    assert (told["discount_minor"], told["coupon_ids"]) == (1200, ["cp1", "cp2"])
+    for name, moment in (("shipped_at", order.shipped_at), ("completed_at", order.finished_at)):
+        assert moment is not None
+        assert datetime.fromisoformat(told[name]) == moment.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("promotion", "discount", "coupons"),
+    [
+        (None, None, []),
+        ({"order": None, "order_discount_fee": None}, None, []),
+        ({"order": {"sub_promotion_type": "card", "coupon_id": "3321hu2tv3123"}}, None, ["3321hu2tv3123"]),
+        ({"order": [{"coupon_id": ""}, {"coupon_id": 7}, {"coupon_id": 7}], "order_discount_fee": 0.2}, 20, ["7"]),
+    ],
+)
+def test_promotions_are_read_in_every_form_they_are_told_in(promotion: Any, discount: Any, coupons: list[str]) -> None:
+    about = {"tid": "E1", "status": "TRADE_CLOSED", "success_time": "2026-05-01 08:00:00"}
+    row = {"full_order_info": {"order_info": about, "pay_info": {"payment": "1.00"}}, "order_promotion": promotion}
+    record = Verified(PULLED_ORDER, json.dumps(row).encode(), "k", datetime.now(CHINA))
+    (event,) = connector("youzan").to_events(record, Account("youzan", "demo-apparel", {}))
+    assert (event.data["discount_minor"], event.data["coupon_ids"]) == (discount, coupons)
+    assert event.data["completed_at"] is None, "it was closed"
 
 
 async def _events_of(requests: list[Any]) -> list[Any]:

@@ -98,7 +98,7 @@ def trade(world: World, shop: Shop, order: Order, at: datetime | None = None) ->
         },
         "order_promotion": {
             "item": [],
-            "order": [],
+            "order": [_coupon_spent(order, coupon) for coupon in order.coupon_ids],
             "item_discount_fee": "0.00",
             "order_discount_fee": wire.yuan(order.discount_minor),
             "adjust_fee": "0.00",
@@ -250,6 +250,18 @@ def _order_info(order: Order) -> Json:
         "is_retail_order": False,
         "order_tags": {"is_member": True, "is_secured_transactions": True, "is_refund": bool(order.refunded_minor)},
         "order_extra": {"is_from_cart": "false", "is_points_order": "0"},
+    }
+
+
+def _coupon_spent(order: Order, coupon: str) -> Json:
+    return {
+        "promotion_type": "coupon",
+        "sub_promotion_type": "card",
+        "promotion_title": "店铺券",
+        "promotion_type_name": "优惠券",
+        "promotion_id": int(order.id[-12:]),
+        "coupon_id": coupon,
+        "discount_fee": wire.yuan(order.discount_minor),
     }
 
 
