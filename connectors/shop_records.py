@@ -5,14 +5,15 @@ older than the whole record of it, whatever the clocks of the platform's parts s
 Where a platform's pushes and lists tell one and the same time in whole seconds, the time counts first (`dated_…`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from connectors.accounts import Account
 from connectors.reading import not_from_the_future
-from connectors.telling import tell_order, tell_refund, version_of
+from connectors.telling import tell_order, tell_parcel, tell_refund, version_of
 from connectors.webhooks import Verified
-from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, RefundStatus
+from domain.canonical import Buyer, OrderData, OrderStatus, RefundData, RefundStatus, ShipmentData
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 from domain.events import Event
 
@@ -21,6 +22,30 @@ _STAGE = 10**13
 _NOT_IN_EVENTS = {"updated_at", "waybills"}
 _NOT_IN_REFUND_EVENTS = {"updated_at", "return_waybill", "created_at", "currency"}
 """No platform names a currency with a refund: it is the order's."""
+
+
+class Parcel(NamedTuple):
+    """A parcel that an order was sent in. sent_at: the order's `shipped_at` where the parcel itself does not say."""
+
+    waybill: str
+    sent_at: datetime | None = None
+    company: str | None = None
+    line_ids: tuple[str, ...] = ()
+
+
+class Sent(Protocol):
+    """An order that tells its parcels."""
+
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def created_at(self) -> datetime | None: ...
+    @property
+    def paid_at(self) -> datetime | None: ...
+    @property
+    def shipped_at(self) -> datetime | None: ...
+    @property
+    def updated_at(self) -> datetime | None: ...
 
 
 def order_version(status: OrderStatus, changed_at: datetime | None) -> int:
@@ -106,3 +131,30 @@ def dated_refund_event(
         buyer=buyer or Buyer(),
     )
     return tell_refund(data, record, account, is_exchange=is_exchange)
+
+
+def parcel_events(
+    parcels: Iterable[Parcel], order: Sent, record: Verified, account: Account, *, field: str
+) -> list[Event]:
+    """That each parcel was sent, however often its order is told. field: see `order_event`.
+
+    It is as new as its sending, and where nobody tells that, no newer than the payment: so whatever a carrier says of
+    it later stays, however late its order changes.
+    """
+    return [_parcel_event(parcel, order, record, account, field) for parcel in parcels]
+
+
+def _parcel_event(parcel: Parcel, order: Sent, record: Verified, account: Account, field: str) -> Event:
+    sent = parcel.sent_at or order.shipped_at
+    data = ShipmentData(
+        platform=account.platform,
+        account=account.slug,
+        version=moment_version(sent or order.paid_at or order.created_at),
+        occurred_at=sent or changed_at(order.updated_at, record, field),
+        order_id=order.order_id,
+        waybill=parcel.waybill,
+        company=parcel.company,
+        state="shipped",
+        line_ids=parcel.line_ids,
+    )
+    return tell_parcel(data, record, account)

@@ -23,7 +23,7 @@ from connectors.jd.records import read_aftersale, read_order, read_refund, read_
 from connectors.jd.settings import JdSettings
 from connectors.payloads import parse_json_object
 from connectors.readable_streams import require_readable
-from connectors.shop_records import order_event, refund_event
+from connectors.shop_records import Parcel, order_event, parcel_events, refund_event
 from connectors.unpushed import Unpushed
 from connectors.webhooks import Verified
 from domain.calls import AnyCall
@@ -75,7 +75,9 @@ class JdConnector(Unpushed):
 
     def to_events(self, record: Verified, account: Account) -> list[Event]:
         if record.kind == ORDER_KIND:
-            return [order_event(read_order(parse_json_object(record.payload)), record, account, field="modified")]
+            order = read_order(parse_json_object(record.payload))
+            parcels = parcel_events(map(Parcel, order.waybills), order, record, account, field="modified")
+            return [order_event(order, record, account, field="modified"), *parcels]
         if record.kind == REFUND_KIND:
             return [refund_event(read_refund(parse_json_object(record.payload)), record, account, field="checkTime")]
         if record.kind == AFTERSALE_KIND:

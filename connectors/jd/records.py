@@ -122,7 +122,7 @@ def read_order(order: Mapping[str, Any]) -> OrderOutput:
             buyer_id=optional_text(order, "open_id_buyer", limit=128) or optional_text(order, "pin", limit=128)
         ),
         delivery=_delivery(optional_mapping(order.get("consigneeInfo"))),
-        waybills=tuple(number for number in waybill.split(",") if number),
+        waybills=tuple(dict.fromkeys(number for part in waybill.split(",") if (number := part.strip()))),
         coupon_ids=tuple(
             dict.fromkeys(kind for each in coupons if (kind := optional_text(each, "couponType", limit=128)))
         ),

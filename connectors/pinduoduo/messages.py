@@ -13,7 +13,7 @@ from connectors.payloads import parse_json_object
 from connectors.pinduoduo.channel import message_of
 from connectors.pinduoduo.records import TOLD_EXCHANGES, is_exchange, read_listed_refund, read_order
 from connectors.reading import anomaly, not_from_the_future, optional_fen, text, whole_number
-from connectors.shop_records import order_event, order_version, refund_event, refund_version
+from connectors.shop_records import Parcel, order_event, order_version, parcel_events, refund_event, refund_version
 from connectors.telling import tell_order, tell_refund
 from connectors.webhooks import Verified
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
@@ -44,7 +44,9 @@ _LAST_SECOND = 4_102_444_800
 def record_events(record: Verified, account: Account) -> list[Event]:
     """The canonical events of a kept frame or a pulled record; none for messages Tandem has no use for."""
     if record.kind == ORDER_KIND:
-        return [order_event(read_order(parse_json_object(record.payload)), record, account, field="updated_at")]
+        order = read_order(parse_json_object(record.payload))
+        parcels = parcel_events(map(Parcel, order.waybills), order, record, account, field="updated_at")
+        return [order_event(order, record, account, field="updated_at"), *parcels]
     if record.kind == REFUND_KIND:
         row = parse_json_object(record.payload)
         refund = read_listed_refund(row)

@@ -21,8 +21,15 @@ from connectors.reading import (
     text,
     whole_number,
 )
-from connectors.shop_records import moment_version, order_event, order_version, refund_event, refund_version
-from connectors.taobao.records import is_exchange, read_buyer, read_refund, read_trade
+from connectors.shop_records import (
+    moment_version,
+    order_event,
+    order_version,
+    parcel_events,
+    refund_event,
+    refund_version,
+)
+from connectors.taobao.records import is_exchange, read_buyer, read_parcels, read_refund, read_trade
 from connectors.telling import tell, tell_order, tell_parcel, tell_refund
 from connectors.webhooks import Verified
 from domain.canonical import (
@@ -88,7 +95,9 @@ def record_events(record: Verified, account: Account) -> list[Event]:
     body = parse_json_object(record.payload)
     if record.kind == TRADE_KIND or TRADE_KIND in body:
         trade = mapping(body.get(TRADE_KIND), TRADE_KIND)
-        return [order_event(read_trade(trade), record, account, field="modified")]
+        order = read_trade(trade)
+        parcels = parcel_events(read_parcels(trade), order, record, account, field="modified")
+        return [order_event(order, record, account, field="modified"), *parcels]
     if record.kind == REFUND_KIND or REFUND_KIND in body:
         refund = mapping(body.get(REFUND_KIND), REFUND_KIND)
         whole = read_refund(refund)

@@ -4,7 +4,7 @@ Personal data comes masked (`王**`) with the OAID, the platform's cipher of the
 dropped and the OAID is kept. Numbers are taken as they come: some shops get theirs encrypted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.reading import (
@@ -19,6 +19,7 @@ from connectors.reading import (
     state_of,
     text,
 )
+from connectors.shop_records import Parcel
 from domain.canonical import LONGEST_ORDER_ID, Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.shop_calls import OrderOutput, RefundOutput
 
@@ -83,7 +84,7 @@ def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
         lines=tuple(map(_line, lines)),
         buyer=read_buyer(trade),
         delivery=_delivery(trade),
-        waybills=_waybills(lines),
+        waybills=tuple(parcel.waybill for parcel in read_parcels(trade)),
         coupon_ids=tuple(number for each in promotions if (number := optional_text(each, "promotion_id", limit=128))),
         membership=_membership(trade),
         created_at=china_time(trade, "created"),
@@ -93,6 +94,23 @@ def read_trade(trade: Mapping[str, Any]) -> OrderOutput:
         updated_at=china_time(trade, "modified"),
         close_reason=optional_text(trade, "close_reason"),
     )
+
+
+def read_parcels(trade: Mapping[str, Any]) -> list[Parcel]:
+    """The parcels of a trade, each by its articles, which may have gone at different times."""
+    articles: dict[str, list[Mapping[str, Any]]] = {}
+    for line in objects(optional_mapping(trade.get("orders")), "order"):
+        if (waybill := optional_text(line, "invoice_no", limit=64)) is not None:
+            articles.setdefault(waybill, []).append(line)
+    return [
+        Parcel(
+            waybill,
+            min((at for line in lines if (at := china_time(line, "consign_time"))), default=None),
+            optional_text(lines[0], "logistics_company", limit=64),
+            tuple(text(line, "oid", limit=LONGEST_ORDER_ID) for line in lines),
+        )
+        for waybill, lines in articles.items()
+    ]
 
 
 def read_refund(refund: Mapping[str, Any]) -> RefundOutput:
@@ -157,11 +175,6 @@ def _delivery(trade: Mapping[str, Any]) -> Delivery | None:
         receiver_ciphertext=optional_text(trade, "oaid"),
     )
     return known if known != Delivery() else None
-
-
-def _waybills(lines: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    found = (optional_text(line, "invoice_no", limit=64) for line in lines)
-    return tuple(dict.fromkeys(number for number in found if number))
 
 
 def _membership(trade: Mapping[str, Any]) -> str | None:

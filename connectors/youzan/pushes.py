@@ -28,10 +28,18 @@ from connectors.reading import (
     text,
     whole_number,
 )
+from connectors.shop_records import parcel_events
 from connectors.webhooks import Refusal, Verified, WebhookRequest, read_or_keep
 from connectors.youzan.coupons import COUPON_KIND, coupon_events
 from connectors.youzan.pulling import PULLED_ORDER, PULLED_REFUND, order_version
-from connectors.youzan.records import ORDER_STATUSES, REFUND_STATUSES, is_exchange, read_order, read_refund
+from connectors.youzan.records import (
+    ORDER_STATUSES,
+    REFUND_STATUSES,
+    is_exchange,
+    read_order,
+    read_refund,
+    sent_parcels,
+)
 from connectors.youzan.settings import YouzanSettings
 from domain.canonical import OrderData, OrderStatus, RefundData, RefundStatus
 from domain.events import Event
@@ -135,9 +143,9 @@ def uses_push(kind: str) -> bool:
 
 
 def push_events(record: Verified, account: Account) -> list[Event]:
-    """The canonical event of a push or a pulled record; none for kinds Tandem has no use for and for test pushes."""
+    """The canonical events of a push or a pulled record; none for kinds Tandem has no use for and for test pushes."""
     if record.kind == PULLED_ORDER:
-        return [_pulled_order(parse_json_object(record.payload), record, account)]
+        return _pulled_order(parse_json_object(record.payload), record, account)
     if record.kind == PULLED_REFUND:
         return [_pulled_refund(parse_json_object(record.payload), record, account)]
     refund, order = REFUND_KINDS.get(record.kind), ORDER_KINDS.get(record.kind)
@@ -150,15 +158,15 @@ def push_events(record: Verified, account: Account) -> list[Event]:
     if refund is not None:
         return [_refund_event(refund, message, record, account)]
     if order is not None:
-        return [_order_event(order, message, whole_number(body, "version", 0), record, account)]
+        return _order_events(order, message, whole_number(body, "version", 0), record, account)
     return coupon_events(body, message, record, account)
 
 
-def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
-    """As the push of the same state: by its id it is the same event."""
+def _pulled_order(row: Mapping[str, Any], record: Verified, account: Account) -> list[Event]:
+    """As the push of the same state: by their ids they are the same events."""
     info = mapping(mapping(row.get("full_order_info"), "full_order_info").get("order_info"), "order_info")
     status = state_of(ORDER_STATUSES, info, "status", "unknown")
-    return _order_event(_OrderKind(_ORDER_CHANGES[status], status), row, order_version(info), record, account)
+    return _order_events(_OrderKind(_ORDER_CHANGES[status], status), row, order_version(info), record, account)
 
 
 def _pulled_refund(row: Mapping[str, Any], record: Verified, account: Account) -> Event:
@@ -225,9 +233,11 @@ def _refund_event(kind: _RefundKind, message: Mapping[str, Any], record: Verifie
     return _event(f"refund.{name}", f"refund:{data.refund_id}", (f"order:{data.order_id}",), data, record, account)
 
 
-def _order_event(
+def _order_events(
     kind: _OrderKind, message: Mapping[str, Any], version: int, record: Verified, account: Account
-) -> Event:
+) -> list[Event]:
+    """The order's, then those of its parcels."""
+    parcels = list[Event]()
     if "full_order_info" in message:
         order = read_order(message)
         happened = order.updated_at
@@ -250,6 +260,8 @@ def _order_event(
             shipped_at=order.shipped_at,
             completed_at=order.completed_at,
         )
+        if order.waybills:
+            parcels = parcel_events(sent_parcels(message), order, record, account, field="update_time")
     else:
         happened = china_time(message, "update_time")
         data = OrderData(
@@ -264,7 +276,7 @@ def _order_event(
         )
     buyer = data.buyer.buyer_id
     keys = (f"customer:{account.platform}/{buyer}",) if buyer else ()
-    return _event(f"order.{kind.event}", f"order:{data.order_id}", keys, data, record, account)
+    return [_event(f"order.{kind.event}", f"order:{data.order_id}", keys, data, record, account), *parcels]
 
 
 def _bounded_version(told: int, changed: datetime | None, received_at: datetime, *, a_second: int) -> int:

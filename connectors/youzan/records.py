@@ -18,6 +18,7 @@ from connectors.reading import (
     text,
     whole_number,
 )
+from connectors.shop_records import Parcel
 from domain.canonical import Buyer, Delivery, OrderLine, OrderStatus, RefundStatus
 from domain.catalog.youzan import GetRefundOutput, GetTradeOutput, ReturnParcel
 
@@ -119,6 +120,7 @@ def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
         lines=tuple(read_line(mapping(line, "orders")) for line in (lines if isinstance(lines, list) else ())),
         buyer=read_buyer(optional_mapping(order.get("buyer_info"))),
         delivery=read_delivery(optional_mapping(order.get("address_info"))),
+        waybills=tuple(dict.fromkeys(parcel.waybill for parcel in sent_parcels(data))),
         coupon_ids=_coupons(promotion),
         created_at=china_time(info, "created"),
         paid_at=china_time(info, "pay_time"),
@@ -129,14 +131,35 @@ def read_order(data: Mapping[str, Any]) -> GetTradeOutput:
     )
 
 
+def sent_parcels(data: Mapping[str, Any]) -> list[Parcel]:
+    """What went to the buyer of an order; goods that need no carrier, or are fetched, have no waybill."""
+    found = []
+    for delivery in _rows(data.get("delivery_order")):
+        articles = delivery.get("oids")
+        # A list of numbers, or of objects with one each: documents differ [S].
+        told = [each if isinstance(each, Mapping) else {"oid": each} for each in _listed(articles)]
+        for parcel in _rows(delivery.get("dists")):
+            express = optional_mapping(parcel.get("express_info"))
+            if (waybill := optional_text(express, "express_no", limit=64)) is not None:
+                lines = tuple(number for each in told if (number := optional_text(each, "oid", limit=64)))
+                found.append(Parcel(waybill, china_time(parcel, "create_time"), line_ids=lines))
+    return found
+
+
 def _coupons(promotion: Mapping[str, Any]) -> tuple[str, ...]:
     """The coupons among what made an order cheaper; other promotions leave `coupon_id` empty [S]. That it is the
     number by which pushes tell of a coupon is unverified [U]."""
-    told = promotion.get("order")
-    # The documents show one promotion without a list around it.
-    rows = told if isinstance(told, list) else [told]
-    found = (optional_text(optional_mapping(row), "coupon_id", limit=128) for row in rows)
+    found = (optional_text(row, "coupon_id", limit=128) for row in _rows(promotion.get("order")))
     return tuple(dict.fromkeys(number for number in found if number))
+
+
+def _rows(told: Any) -> list[Mapping[str, Any]]:
+    return [each for each in _listed(told) if isinstance(each, Mapping)]
+
+
+def _listed(told: Any) -> list[Any]:
+    """A list; the documents show one of a kind without a list around it."""
+    return told if isinstance(told, list) else [told]
 
 
 def read_line(line: Mapping[str, Any]) -> OrderLine:

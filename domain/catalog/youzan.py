@@ -77,7 +77,8 @@ class TradeArguments(PlatformArguments):
 
 
 class GetTradeOutput(Result):
-    """An order as the platform has it now. discount_minor: off the whole order. See `OrderData` for the rest."""
+    """An order as the platform has it now. discount_minor: off all of it. waybills: of the parcels that were sent. See
+    `OrderData` for the rest."""
 
     order_id: str
     status: OrderStatus
@@ -88,6 +89,7 @@ class GetTradeOutput(Result):
     lines: tuple[OrderLine, ...] = ()
     buyer: Buyer
     delivery: Delivery | None = None
+    waybills: tuple[str, ...] = ()
     coupon_ids: tuple[str, ...] = ()
     created_at: AwareDatetime | None = None
     paid_at: AwareDatetime | None = None

@@ -57,7 +57,7 @@ class Case:
     thing of the simulated world, the same for reading and for the effect. pushes: None where the platform only answers.
     lists: what the account is connected for, in Chinese, by the names of the interfaces that tell of it.
     tokens: whether there are access tokens; every request is signed where there are none. readable: what is read, where
-    the effect makes the thing that it is about.
+    the effect makes the thing that it is about. parcels: whether an order tells the parcels that it went in.
     """
 
     platform: str
@@ -73,3 +73,4 @@ class Case:
     faults: Mapping[str, ConnectionFault] = field(default_factory=dict)
     tokens: bool = True
     readable: Subject | None = None
+    parcels: bool = False

@@ -1,18 +1,24 @@
 """The table's checks of what every connector that reads lists must do whatever the platform."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.catalog import CATALOG
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
-from domain.events import rfc3339
+from domain.events import Event, rfc3339
 from domain.problems import ProblemError
+from simulator import trade
 from tests.connectors.case import Case
 from tests.connectors.cases import CASES
-from tests.connectors.harness import CONNECTORS, Outside
+from tests.connectors.harness import CONNECTORS, Outside, connector
 from tests.connectors.pulls import events_of, pull_all
 
 PULLING = tuple(case for case in CASES if hasattr(CONNECTORS[case.platform].client, "streams"))
+
+
+SENDING = tuple(case for case in PULLING if case.parcels)
 
 
 @pytest.fixture(params=PULLING, ids=lambda case: case.platform)
@@ -48,3 +54,31 @@ async def test_a_reading_that_is_turned_away_for_now_is_tried_again(world: Outsi
         with pytest.raises(ProblemError) as refusal:
             await client.pull(stream.name, since, datetime.now(UTC))
         assert refusal.value.problem.as_dict()["retryable"] is True, stream.name
+
+
+def test_every_platform_that_is_told_parcels_tells_them() -> None:
+    shipping = {name.removesuffix(".ship_order") for name in CATALOG if name.endswith(".ship_order")}
+    assert {case.platform for case in SENDING} == (shipping - {"erp"}) | {"youzan"}
+
+
+@pytest.mark.parametrize("case", SENDING, ids=lambda case: case.platform)
+async def test_the_parcel_of_an_order_is_told_once_and_as_of_when_it_was_sent(world: Outside, case: Case) -> None:
+    # Later, so that what was made a moment ago is listed already.
+    now = datetime.now(UTC) + timedelta(minutes=3)
+    account, state = await world.account(case.platform), world.sim.app.state.world
+    client = connector(case.platform).open(account, replace(world.link, now=lambda: now))
+    stream = next(each.name for each in client.streams if each.name.startswith("order"))
+
+    async def told() -> list[Event]:
+        records, _ = await pull_all(client, stream, now - timedelta(minutes=15), until=now + timedelta(minutes=5))
+        return [event for event in events_of(records, account) if event.type == "tandem.shipment.updated"]
+
+    waits = trade.pay(state, trade.place_order(state, account.slug))
+    sent = trade.ship(state, trade.pay(state, trade.place_order(state, account.slug)), "SF1234567890123")
+    (parcel,) = (each for each in await told() if each.data["order_id"] in (waits.id, sent.id))
+    assert [parcel.data[name] for name in ("order_id", "waybill", "state")] == [sent.id, "SF1234567890123", "shipped"]
+    assert sent.shipped_at is not None
+    assert datetime.fromisoformat(parcel.data["occurred_at"]) == sent.shipped_at.replace(microsecond=0)
+    trade.complete(state, sent)
+    (again,) = (each for each in await told() if each.data["order_id"] == sent.id)
+    assert (again.id, again.data["version"]) == (parcel.id, parcel.data["version"]), "an order that is told once more"

@@ -17,6 +17,8 @@ from connectors.taobao.codes import CODES
 from connectors.taobao.messages import ORDER_TOPICS, PARCEL_TOPIC, REFUND_TOPICS, STOCK_TOPIC
 from connectors.webhooks import Verified, WebhookRequest
 from domain.catalog.event_types import KNOWN_EVENT_TYPES
+from domain.customers.folding import fold
+from domain.customers.records import record_of
 from domain.events import Event
 from domain.problems import AuthenticationProblem, ValidationProblem
 from simulator import trade
@@ -318,6 +320,24 @@ def test_an_anomalous_trade_names_the_field(change: dict[str, Any], field: str) 
     with pytest.raises(ValidationProblem) as error:
         told("trade", trade={**TRADE, **change})
     assert error.value.problem.as_dict()["field"] == field
+
+
+@pytest.mark.parametrize("sent", [{"consign_time": "2026-11-23 09:20:00"}, {}])
+def test_what_a_carrier_says_of_a_parcel_stays_when_its_order_is_told_again(sent: dict[str, Any]) -> None:
+    articles = [LINE | {"oid": oid, "invoice_no": "SF1", "logistics_company": "顺丰"} | sent for oid in ("1", "2")]
+    articles.append(LINE | {"oid": "3", "invoice_no": "SF2"})
+    later = {"modified": "2026-11-23 09:50:00", "status": "TRADE_FINISHED", "end_time": "2026-11-23 09:50:00"}
+    _, *parcels = told("trade", trade={**TRADE, **later, "orders": {"order": articles}})
+    assert [(each.data["waybill"], each.data["line_ids"]) for each in parcels] == [("SF1", ["1", "2"]), ("SF2", ["3"])]
+    traced = [
+        event
+        for action, at in (("CONSIGN", "09:21:00"), ("SIGNED", "09:40:00"))
+        for event in message(PARCEL_TOPIC, tid=TRADE["tid"], out_sid="SF1", action=action, time=f"2026-11-23 {at}")
+    ]
+    assert traced[0].id == parcels[0].id, "handed over once, whoever says so"
+    for events in ([*traced, parcels[0]], [parcels[0], *traced]):
+        (kept,) = fold(record for event in events if (record := record_of(event, RECEIVED)) is not None)
+        assert (kept.values["state"], kept.values["company"]) == ("signed", "顺丰")
 
 
 def test_a_state_nobody_knows_is_refused_and_none_never_overwrites() -> None:

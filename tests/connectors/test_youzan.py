@@ -22,7 +22,7 @@ from simulator.platforms.youzan import render
 from tests.connectors.harness import Outside, connector, perform
 from tests.connectors.pulls import events_of, pull_all
 
-COMPLETED = "tandem.order.completed"
+COMPLETED, PARCEL = "tandem.order.completed", "tandem.shipment.updated"
 LATER = timedelta(minutes=3)
 
 
@@ -241,7 +241,8 @@ async def test_what_is_pulled_is_everything_and_tells_the_same_events_as_pushes(
         assert pushed <= events.keys()
     else:
         assert {row["tid"] for row in made} <= {event.data["order_id"] for event in events.values()}
-        assert all(event.data["paid_minor"] > 0 and event.data["lines"] for event in events.values())
+        orders = [event for event in events.values() if event.type != PARCEL]
+        assert all(event.data["paid_minor"] > 0 and event.data["lines"] for event in orders)
 
 
 @pytest.mark.parametrize("told_by", ["push", "list", "trade"])
@@ -266,6 +267,36 @@ async def test_an_order_tells_its_coupons_its_discount_and_when_it_was_sent_and_
     for name, moment in (("shipped_at", order.shipped_at), ("completed_at", order.finished_at)):
         assert moment is not None
         assert datetime.fromisoformat(told[name]) == moment.replace(microsecond=0)
+
+
+async def test_the_parcel_of_an_order_is_one_whether_it_is_pushed_or_listed(world: Outside) -> None:
+    account, state = await world.account("youzan"), world.sim.app.state.world
+    order = trade.ship(state, trade.pay(state, trade.place_order(state, account.slug)), "SF1")
+    trade.complete(state, order)
+    pushed = [event for event in await _events_of(await world.pushes("youzan", 4)) if event.type == PARCEL]
+    assert len(pushed) == 2, "as it was sent, and as it came"
+    client = connector("youzan").open(account, replace(world.link, now=lambda: order.updated_at + LATER))
+    records, _ = await pull_all(client, "orders", order.created_at - LATER, until=order.updated_at + LATER)
+    listed = [event for event in events_of(records, account) if event.data["order_id"] == order.id]
+    (parcel,) = [event for event in listed if event.type == PARCEL]
+    assert {(event.id, event.data["version"]) for event in pushed} == {(parcel.id, parcel.data["version"])}
+    read = await perform(await world.open("youzan"), "youzan.get_trade", order_id=order.id)
+    assert (read.waybills, parcel.data["line_ids"]) == (("SF1",), [line.oid for line in order.lines])
+
+
+def test_parcels_are_read_as_the_platform_writes_them() -> None:
+    express = {"express_id": 7, "express_no": "SF2"}
+    sent = [
+        {"oids": [{"oid": "1"}], "dists": [{"create_time": "2026-05-01 10:00:00", "express_info": express}]},
+        {"oids": ["2"], "dists": [{"express_info": {"express_id": 0, "express_no": ""}}, {"express_info": None}]},
+        {"oids": None, "dists": None},
+    ]
+    about = {"tid": "E1", "status": "WAIT_SELLER_SEND_GOODS", "pay_time": "2026-05-01 08:00:00"}
+    row = {"full_order_info": {"order_info": about, "pay_info": {"payment": "1.00"}}, "delivery_order": sent}
+    record = Verified(PULLED_ORDER, json.dumps(row).encode(), "k", datetime.now(CHINA))
+    order, parcel = connector("youzan").to_events(record, Account("youzan", "demo-apparel", {}))
+    assert (order.data["status"], parcel.data["waybill"], parcel.data["line_ids"]) == ("paid", "SF2", ["1"])
+    assert parcel.time == datetime(2026, 5, 1, 10, tzinfo=CHINA)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,11 @@ def trade(world: World, shop: Shop, order: Order, at: datetime | None = None) ->
                 "express_type": 1,
                 "oids": [line.oid for line in order.lines],
                 "dists": [
-                    {"dist_id": f"D{order.id[1:]}", "express_info": {"express_id": 7, "express_no": order.waybill}}
+                    {
+                        "dist_id": f"D{order.id[1:]}",
+                        "create_time": wire.local(order.shipped_at),
+                        "express_info": {"express_id": 7, "express_no": order.waybill or ""},
+                    }
                 ],
             }
         ]

@@ -29,4 +29,5 @@ CASE = Case(
     ),
     pushes=Pushes(send=_push, event="2*", stranger={"shop_id": 1}),
     lists={"order.searchList": "订单", "afterSale.List": "退款"},
+    parcels=True,
 )

@@ -29,4 +29,5 @@ CASE = Case(
         "jingdong.asc.serviceAndRefund.view": "售后退款",
         "jingdong.asc.sync.list": "售后服务单",
     },
+    parcels=True,
 )

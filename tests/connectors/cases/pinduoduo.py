@@ -23,4 +23,5 @@ CASE = Case(
         query_api="pdd.refund.information.get",
     ),
     lists={"pdd.order.number.list.increment.get": "订单", "pdd.refund.list.increment.get": "退款"},
+    parcels=True,
 )

@@ -23,4 +23,5 @@ CASE = Case(
         query_api="taobao.refund.get",
     ),
     lists={"taobao.trades.sold.increment.get": "订单", "taobao.refunds.receive.get": "退款"},
+    parcels=True,
 )

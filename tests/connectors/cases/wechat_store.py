@@ -39,4 +39,5 @@ CASE = Case(
         window=timedelta(minutes=10),
     ),
     lists={"channels/ec/order/list/get": "订单", "channels/ec/aftersale/getaftersalelist": "退款"},
+    parcels=True,
 )

@@ -33,4 +33,5 @@ CASE = Case(
     ),
     pushes=Pushes(send=_push, event="trade_refund_*", stranger={"kdt_id": 1}, useless=("trade_TradeMemoModified",)),
     lists={"youzan.trades.sold.get": "订单", "youzan.trade.refund.search": "退款"},
+    parcels=True,
 )
