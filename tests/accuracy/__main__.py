@@ -31,6 +31,7 @@ from storage.engine import Database
 from storage.unit_of_work import UnitOfWork
 from tests.accuracy import truth
 from tests.accuracy.faults import FAULTS
+from tests.accuracy.parcels import Parcels, compare_parcels, held_parcels
 from tests.accuracy.refunds import Refunds, compare_refunds, held_refunds
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
 from tests.chaos.house import House, HouseProblem
@@ -49,6 +50,7 @@ class Findings:
 
     accuracy: dict[str, truth.Accuracy]
     refunds: dict[str, Refunds]
+    parcels: dict[str, Parcels]
     people: truth.People
     inflow: dict[str, Inflow]
     complaints: list[str]
@@ -90,6 +92,7 @@ async def measure(customers: int, years: float, *, faults: bool) -> int:
         await database.close()
     _show(found.accuracy, found.inflow)
     _show_refunds(found.refunds)
+    _show_parcels(found.parcels)
     print(f"\npushes at the simulator: {pushes}")
     for rule in rules:
         print(f"  {rule['fault']} {rule['match']['platform']}: {rule['hit']}")
@@ -143,9 +146,10 @@ async def _compare(
     accuracy = {name: truth.compare_orders(each, held, owners, buyers, now) for name, each in by_platform.items()}
     people = truth.compare_people(identities, customer, rows, now)
     refunds = await _refunds(simulator, database, now)
+    parcels = await _parcels(by_platform, database, now)
     inflow = await _inflow(house, database)
-    said = complaints(accuracy, truth.phantoms(rows, held), people, inflow, rules, refunds=refunds)
-    return Findings(accuracy, refunds, people, inflow, said)
+    said = complaints(accuracy, truth.phantoms(rows, held), people, inflow, rules, refunds=refunds, parcels=parcels)
+    return Findings(accuracy, refunds, parcels, people, inflow, said)
 
 
 async def _refunds(simulator: httpx.AsyncClient, database: Database, now: datetime) -> dict[str, Refunds]:
@@ -156,6 +160,16 @@ async def _refunds(simulator: httpx.AsyncClient, database: Database, now: dateti
     for each in await held_refunds(database):
         stored[each.account.partition("/")[0]].append(each)
     return {name: compare_refunds(true[name], stored[name], now) for name in sorted(true.keys() | stored.keys())}
+
+
+async def _parcels(
+    orders: Mapping[str, Sequence[Mapping[str, Any]]], database: Database, now: datetime
+) -> dict[str, Parcels]:
+    """By platform; an ERP's stand in no shop's truth."""
+    stored = defaultdict(list)
+    for each in await held_parcels(database):
+        stored[each.account.partition("/")[0]].append(each)
+    return {name: compare_parcels(rows, stored[name], now) for name, rows in sorted(orders.items())}
 
 
 async def _pull_everything(settings: Settings, database: Database) -> None:
@@ -251,6 +265,17 @@ def _show_refunds(refunds: Mapping[str, Refunds]) -> None:
         rows.append([platform, found.true, found.out_of_reach, *share])
     print(table(["platform", "true refunds", "out of reach", "here", "amounts", "statuses", "orders"], rows))
     for platform, found in refunds.items():
+        for line in found.wrong:
+            print(f"  {platform} {line}")
+
+
+def _show_parcels(parcels: Mapping[str, Parcels]) -> None:
+    rows = [
+        [platform, found.true, found.out_of_reach, f"{found.here / found.true:.2%}" if found.true else "–"]
+        for platform, found in parcels.items()
+    ]
+    print(table(["platform", "true parcels", "out of reach", "here"], rows))
+    for platform, found in parcels.items():
         for line in found.wrong:
             print(f"  {platform} {line}")
 

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.faults import Fault, FaultRule
 from tests.accuracy.faults import FAULTS, NEEDS_A_PERSON
+from tests.accuracy.parcels import HeldParcel, compare_parcels
 from tests.accuracy.refunds import HeldRefund, compare_refunds
 from tests.accuracy.truth import Held, Joined, Key, buyers, compare_orders, compare_people, owners, phantoms
 from tests.accuracy.verdict import Inflow, complaints, duplicates, refusals
@@ -26,6 +27,7 @@ def order(number: str, person: str, *, paid: bool = True) -> dict[str, Any]:
         "was_paid": paid,
         "person": person,
         "buyer_id": f"buyer-{person}",
+        "waybill": f"SF-{number}" if number != "E3" else None,
         "updated_at": "2026-10-01T00:00:00.000Z",
     }
 
@@ -63,6 +65,7 @@ KEYS = (
 HELD = (Held(SHOP, "E1", 9900, "paid", 1), Held(SHOP, "E2", 9900, "paid", 2), Held(SHOP, "E3", None, "unpaid", 2))
 REFUNDS = (refund("R1"), refund("R2", status="return_refused"))
 HELD_REFUNDS = (HeldRefund(SHOP, "R1", "E1", 900, "refunded"), HeldRefund(SHOP, "R2", "E1", 900, "return_refused"))
+HELD_PARCELS = (HeldParcel(SHOP, "E1", "SF-E1"), HeldParcel(SHOP, "E2", "SF-E2"))
 CUSTOMERS: Mapping[Key, int] = {
     (row["kind"], row["scope"], row["value"]): 1 if row["person"] == "ann" else 2 for row in KEYS
 }
@@ -78,12 +81,14 @@ def judged(
     faults: Sequence[Mapping[str, Any]] = (),
     refunds: Sequence[Mapping[str, Any]] = REFUNDS,
     held_refunds: Sequence[HeldRefund] = HELD_REFUNDS,
+    held_parcels: Sequence[HeldParcel] = HELD_PARCELS,
 ) -> str:
     accuracy = {"youzan": compare_orders(rows, held, owners(keys, customers), buyers(keys), NOW)}
     people = compare_people(keys, customers, rows, NOW)
     inflow = {"youzan": Inflow(10, quarantined, 10, 0, refused)}
     given_back = {"youzan": compare_refunds(refunds, held_refunds, NOW)}
-    said = complaints(accuracy, phantoms(rows, held), people, inflow, faults, refunds=given_back)
+    parcels = {"youzan": compare_parcels(rows, held_parcels, NOW)}
+    said = complaints(accuracy, phantoms(rows, held), people, inflow, faults, refunds=given_back, parcels=parcels)
     return "\n".join(said)
 
 
@@ -125,6 +130,28 @@ def test_an_order_that_is_lost_doubled_made_up_or_wrong_is_a_complaint(held: Seq
 )
 def test_a_refund_that_is_lost_doubled_made_up_or_wrong_is_a_complaint(held: Sequence[HeldRefund], said: str) -> None:
     assert said in judged(held_refunds=held)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (HELD_PARCELS[1:], "youzan: 1 of 2 parcels are here"),
+        (
+            (*HELD_PARCELS, HELD_PARCELS[0]),
+            "youzan: 1 stored parcels are in no truth, or stored twice: youzan/demo-app",
+        ),
+        ((*HELD_PARCELS, HeldParcel(SHOP, "E3", "SF-E3")), "stored twice: youzan/demo-apparel E3 SF-E3"),
+        ((HeldParcel(SHOP, "E2", "SF-E1"), HELD_PARCELS[1]), "youzan: 1 of 2 parcels are here"),
+    ],
+)
+def test_a_parcel_that_is_lost_doubled_or_made_up_is_a_complaint(held: Sequence[HeldParcel], said: str) -> None:
+    assert said in judged(held_parcels=held)
+
+
+def test_a_parcel_that_only_lists_tell_counts_as_long_as_they_do() -> None:
+    old = order("E1", "ann") | {"platform": "wechat_store", "updated_at": "2025-10-01T00:00:00.000Z"}
+    found = compare_parcels([old, old | {"platform": "youzan"}], [], NOW)
+    assert (found.true, found.out_of_reach) == (1, 1)
 
 
 def test_what_jd_does_not_tell_of_goods_that_come_back_is_no_fault() -> None:
@@ -185,6 +212,7 @@ def test_identity_is_told_platform_by_platform() -> None:
 def test_a_truth_without_anything_in_it_is_a_complaint() -> None:
     assert "the truth has no order" in judged(held=(), rows=())
     assert "the truth has no refund" in judged(refunds=(), held_refunds=())
+    assert "the truth has no parcel" in judged(rows=(), held_parcels=())
     assert "nothing was measured" in judged(keys=())
     assert "nothing was measured" in judged(customers={})
 

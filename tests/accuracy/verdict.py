@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.accuracy.parcels import Parcels
 from tests.accuracy.refunds import Refunds
 from tests.accuracy.truth import Accuracy, People
 
@@ -46,6 +47,7 @@ def complaints(
     faults: Iterable[Mapping[str, Any]] = (),
     *,
     refunds: Mapping[str, Refunds],
+    parcels: Mapping[str, Parcels],
 ) -> list[str]:
     """Everything for which a run fails.
 
@@ -55,6 +57,7 @@ def complaints(
     return [
         *_of_orders(accuracy, phantoms),
         *_of_refunds(refunds),
+        *_of_parcels(parcels),
         *_of_people(people),
         *(
             f"{name}: {each.quarantined} genuine records are in quarantine"
@@ -109,6 +112,17 @@ def _of_refunds(refunds: Mapping[str, Refunds]) -> list[str]:
         if found.made_up:
             shown = ", ".join(found.made_up[:5])
             said.append(f"{len(found.made_up)} stored refunds are in no truth, or stored twice: {shown}")
+    return said
+
+
+def _of_parcels(parcels: Mapping[str, Parcels]) -> list[str]:
+    said = [] if any(each.true for each in parcels.values()) else ["the truth has no parcel: nothing was measured"]
+    for platform, found in parcels.items():
+        if found.here != found.true:
+            said.append(f"{platform}: {found.here} of {found.true} parcels are here")
+        if found.made_up:
+            shown = ", ".join(found.made_up[:5])
+            said.append(f"{platform}: {len(found.made_up)} stored parcels are in no truth, or stored twice: {shown}")
     return said
 
 
