@@ -31,4 +31,7 @@ async def erased_people(work: UnitOfWork, records: Sequence[Record]) -> ErasedPe
     if not keys:
         return ErasedPeople()
     best = {record.people[0] for record in records if record.people}
-    return ErasedPeople(keys, frozenset(await Identities(work).find(best)))
+    known = frozenset(await Identities(work).find(best))
+    # An order that comes after its buyer was erased brings its parcels, which name nobody.
+    orders = {order_of(each) for each in records if each.shelf == "orders" and is_of_erased(each, keys, known)}
+    return ErasedPeople(keys.union(each for each in orders if each), known)

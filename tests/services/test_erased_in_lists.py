@@ -1,8 +1,12 @@
 """What a platform lists about erased people is left out; who only shares a phone with one of them is compared."""
 
+from typing import Any
+
+from sqlalchemy import text
+
 from connectors.pulling import PulledPage
 from connectors.webhooks import Verified
-from domain.canonical import Buyer, ContactData, CouponData, Origin, ShipmentData
+from domain.canonical import Buyer, ContactData, CouponData, OrderData, Origin, ShipmentData
 from domain.canonical.announcing import announce
 from domain.customers.records import Record, record_of
 from services.erasure import ErasureService
@@ -81,3 +85,25 @@ async def test_what_is_compared_every_night_leaves_out_erased_people_and_nobody_
         difference, wrong = await RecordComparison(work).difference(told)
     assert [each.key[-1] for each in wrong] == ["C1"], "the parcel went with the erased person's order"
     assert (difference.records, difference.missing) == (1, 1)
+
+
+async def test_the_parcel_of_an_order_that_comes_after_its_buyer_was_erased_is_not_kept(
+    house: House, database: Database, clock: SteppedClock
+) -> None:
+    person = await a_person(database)
+    await ErasureService(database).erase(ADMIN, person.customer, "本人要求")
+    await worked_off(house, clock)
+
+    def sold(number: str, buyer: Buyer) -> list[Origin]:
+        told: dict[str, Any] = {"platform": "jd", "account": "flagship", "version": 1, "occurred_at": NOW}
+        told["order_id"] = number
+        order = OrderData(**told, status="shipped", paid_minor=100, buyer=buyer)
+        return [order, ShipmentData(**told, waybill=f"SF-{number}", state="shipped")]
+
+    records = [*sold("E8", Buyer(buyer_id=BUYER)), *sold("E9", Buyer(buyer_id="somebody"))]
+    await taken_in(database, *records)
+    async with UnitOfWork(database) as work:
+        kept = await work.session.scalars(text("SELECT waybill FROM shipments"))
+        assert list(kept) == ["SF-E9"]
+        difference, _ = await RecordComparison(work).difference([row(each) for each in records])
+    assert (difference.records, difference.missing) == (3, 0), "both orders, and the parcel that is here"
