@@ -31,6 +31,7 @@ from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.attribution_book import AttributionBook
 from services.repeats import note_outcome
 from services.scheme_versions import SchemeVersion, at, published_for, refuse_other_periods
+from services.selling import begins_with
 from services.settlement_members import membership_of
 from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_rates import rates_of_last_day
@@ -141,7 +142,7 @@ class CalculationSteps:
         rules, scheme = await self._book.current(work), await self.scheme(work, row)
         if rules is None:
             return Omitted({}, ())
-        return await LeftOut(work).found(scheme.counts, row.start, row.end, rules.since)
+        return await LeftOut(work).found(scheme.counts, row.start, row.end, rules.since, begins_with(rules))
 
     async def earn_alone(self, calculation: UUID, part: int) -> Part:
         """The first pass over a part: what payees earn by themselves, and what it lets their uplines see."""

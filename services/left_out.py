@@ -10,8 +10,11 @@ from storage.left_out import WAITING, Omitted
 REASONS: Mapping[str, Text] = {
     **PROBLEMS,
     WAITING: Text(
-        "订单还在等待折算，请稍后再试；一直如此时检查 worker 是否在运行",
-        "Orders still wait to be looked at: try again shortly, and see whether the worker runs when it stays so",
+        "订单还在等待折算：发布归属规则、登记归属键或邀请之后，已有的订单逐批重新判定，会自行完成。请稍后再试；一直如此时检查"
+        " worker 是否在运行",
+        "Orders still wait to be looked at: after rules of attribution are published, and keys or invitations written "
+        "down, those that are there already are, bit by bit, which ends by itself. Try again shortly, and see whether "
+        "the worker runs when it stays so",
     ),
 }
 """Why an order that counts within a period has no sales, and what to do."""

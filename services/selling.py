@@ -141,17 +141,17 @@ class Selling:
     async def _sweep(self, work: UnitOfWork, rules: AttributionRules) -> bool:
         """Queue the next orders of a sweep, if there is one; a version of the rules begins with one."""
         queue = SaleQueue(work)
-        if not await queue.was_swept(_begins(rules)):
+        if not await queue.was_swept(begins_with(rules)):
             await lock(work, "sale-sweeps")
-            if not await queue.was_swept(_begins(rules)):
-                await queue.ask_for_sweep(rules.since, _begins(rules))
+            if not await queue.was_swept(begins_with(rules)):
+                await queue.ask_for_sweep(rules.since, begins_with(rules))
         return await queue.sweep(rules.since)
 
     async def has_work(self) -> bool:
         """Whether anything is to be looked at."""
         async with UnitOfWork(self._database) as work:
             rules, queue = await self._book.current(work), SaleQueue(work)
-            return rules is not None and (await queue.has_work() or not await queue.was_swept(_begins(rules)))
+            return rules is not None and (await queue.has_work() or not await queue.was_swept(begins_with(rules)))
 
     async def _look_at(self, work: UnitOfWork, rules: AttributionRules, orders: Sequence[QueuedOrder]) -> int:
         keys = [each.key for each in orders]
@@ -330,8 +330,8 @@ def _is_of_the_place(error: Exception) -> bool:
     return isinstance(error, ProblemError) and not depends_on_rows(error)
 
 
-def _begins(rules: AttributionRules) -> str:
-    """Why all orders are looked at when a version of the rules comes into force."""
+def begins_with(rules: AttributionRules) -> str:
+    """Why all orders are looked at when a version of the rules comes into force: the reason of its sweep."""
     return f"rules {rules.version}"
 
 

@@ -15,7 +15,9 @@ SHOWN = 5
 """How many of each reason are named."""
 PATIENCE = timedelta(minutes=1)
 """How long a change of an order that counts may wait: what came a moment ago counts for the next settlement, as what
-comes a moment later does."""
+comes a moment later does. What a sweep has looked at again may not: whoever began it waits for all of it."""
+MOST_UNSWEPT = 10_000
+"""How many orders are counted that a sweep has not come to: there may be millions."""
 
 
 class Omitted(NamedTuple):
@@ -28,13 +30,16 @@ class Omitted(NamedTuple):
 class LeftOut(Repository):
     """Orders that count and have no sales."""
 
-    async def found(self, basis: Basis, start: date, end: date, since: date) -> Omitted:
-        """Those that count within `[start, end)`. since: of which day on the rules look at orders."""
+    async def found(self, basis: Basis, start: date, end: date, since: date, begins: str) -> Omitted:
+        """Those that count within `[start, end)`. since: of which day on the rules look at orders; begins: why a sweep
+        is asked for when they come into force."""
         values = {
             "completed": basis == "completed",
             "start": start,
             "end": end,
             "since": since,
+            "begins": begins,
+            "most": MOST_UNSWEPT,
             "waiting": WAITING,
             "before": self.now - PATIENCE,
             "shown": SHOWN,
@@ -47,32 +52,66 @@ class LeftOut(Repository):
 
 
 # The days of orders that nobody has looked at are found as `services.selling` does.
+_DAYS = """
+    s.order_key AS seen,
+    coalesce(s.paid_on, CASE WHEN o.paid_at IS NOT NULL OR o.status IN ('paid', 'shipped', 'completed')
+        THEN (coalesce(o.paid_at, o.created_at, o.told_at) AT TIME ZONE 'Asia/Shanghai')::date
+    END) AS paid_on,
+    coalesce(s.completed_on, CASE WHEN o.completed_at IS NOT NULL OR o.status = 'completed'
+        THEN (coalesce(o.completed_at, o.told_at) AT TIME ZONE 'Asia/Shanghai')::date
+    END) AS completed_on,
+    CASE WHEN %(completed)b::boolean THEN s.completed_on ELSE s.paid_on END AS counts_on
+"""
+_IN_PERIOD = """
+    CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END >= %(start)b::date
+    AND CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END < %(end)b::date
+"""
+# Orders that a sweep has still to come to are as good as queued; which it comes to, `SaleQueue.sweep` says.
 _LEFT_OUT = """
-    WITH queued AS (
-        SELECT o.id AS order_key, s.order_key AS seen, q.queued_at,
-            coalesce(s.paid_on, CASE WHEN o.paid_at IS NOT NULL OR o.status IN ('paid', 'shipped', 'completed')
-                THEN (coalesce(o.paid_at, o.created_at, o.told_at) AT TIME ZONE 'Asia/Shanghai')::date
-            END) AS paid_on,
-            coalesce(s.completed_on, CASE WHEN o.completed_at IS NOT NULL OR o.status = 'completed'
-                THEN (coalesce(o.completed_at, o.told_at) AT TIME ZONE 'Asia/Shanghai')::date
-            END) AS completed_on,
-            CASE WHEN %(completed)b::boolean THEN s.completed_on ELSE s.paid_on END AS counts_on
+    WITH sweeping AS MATERIALIZED (
+        SELECT cursor, greatest(since, %(since)b::date) AS since FROM sale_sweeps WHERE done_at IS NULL
+        UNION ALL
+        SELECT 0, %(since)b::date
+        WHERE NOT EXISTS (SELECT FROM sale_sweeps WHERE reason = %(begins)b::text)
+    ),
+    queued AS (
+        SELECT o.id AS order_key, q.queued_at, {days}
         FROM sale_queue q
         JOIN orders o ON o.id = q.order_key
         LEFT JOIN sold_orders s ON s.order_key = q.order_key
     ),
+    unswept AS (
+        SELECT found.order_key FROM sweeping w CROSS JOIN LATERAL (
+            SELECT order_key FROM (
+                SELECT o.id AS order_key, {days},
+                    greatest(
+                        coalesce(o.paid_at, o.created_at, o.told_at), o.completed_at,
+                        CASE WHEN o.status = 'completed' THEN o.told_at END
+                    ) AS at
+                FROM orders o LEFT JOIN sold_orders s ON s.order_key = o.id
+                WHERE o.id > w.cursor
+            ) o
+            WHERE at >= w.since::timestamp AT TIME ZONE 'Asia/Shanghai' AND {in_period}
+            LIMIT %(most)b::integer
+        ) found
+    ),
+    waiting AS (
+        SELECT order_key FROM queued
+        WHERE {in_period}
+            AND (seen IS NOT NULL OR greatest(paid_on, completed_on) >= %(since)b::date)
+            AND (
+                counts_on IS NULL OR queued_at < %(before)b::timestamptz
+                OR queued_at <= (SELECT max(coalesce(done_at, 'infinity')) FROM sale_sweeps)
+            )
+        UNION
+        SELECT order_key FROM unswept
+    ),
     left_out AS (
         SELECT order_key, problem AS reason FROM sold_orders
-        WHERE problem IS NOT NULL
-            AND CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END >= %(start)b::date
-            AND CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END < %(end)b::date
+        WHERE problem IS NOT NULL AND {in_period}
         UNION ALL
-        SELECT order_key, %(waiting)b::text FROM queued
-        WHERE CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END >= %(start)b::date
-            AND CASE WHEN %(completed)b::boolean THEN completed_on ELSE paid_on END < %(end)b::date
-            AND (seen IS NOT NULL OR greatest(paid_on, completed_on) >= %(since)b::date)
-            AND (counts_on IS NULL OR queued_at < %(before)b::timestamptz)
-            AND NOT EXISTS (SELECT FROM sold_orders s WHERE s.order_key = queued.order_key AND s.problem IS NOT NULL)
+        SELECT order_key, %(waiting)b::text FROM waiting
+        WHERE NOT EXISTS (SELECT FROM sold_orders s WHERE s.order_key = waiting.order_key AND s.problem IS NOT NULL)
     ),
     numbered AS (
         SELECT order_key, reason, count(*) OVER (PARTITION BY reason) AS of_reason,
@@ -83,4 +122,4 @@ _LEFT_OUT = """
     FROM numbered n JOIN orders o ON o.id = n.order_key
     WHERE n.place <= %(shown)b::integer
     ORDER BY n.reason, n.place
-"""
+""".replace("{days}", _DAYS).replace("{in_period}", _IN_PERIOD)

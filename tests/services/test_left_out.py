@@ -16,7 +16,7 @@ from storage.sale_queue import SaleQueue
 from storage.unit_of_work import UnitOfWork
 from tests.actors import an_actor
 from tests.services.test_calculations import MAY, Office, office
-from tests.services.test_selling import NOW, an_order
+from tests.services.test_selling import NOW, RULES, an_order, key
 from tests.services.test_settlement_runs import Books
 
 __all__ = ["office"]
@@ -123,11 +123,58 @@ async def test_a_change_of_a_moment_ago_is_the_next_settlement_s_and_an_old_one_
     office: Office, books: Books
 ) -> None:
     await office.told(an_order(channel="P1"))
+    office.clock.advance(seconds=1)
     await queue(office)
     assert await left_out(office) == {}
     office.clock.advance(seconds=61)
     assert await left_out(office) == {"waiting": 1}
     await refusal(books)
+
+
+async def test_orders_that_a_sweep_has_not_come_to_wait_and_count_once_it_has(
+    office: Office, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys of last month are written down, and the month is settled at once; so to the last order of the sweep."""
+    monkeypatch.setattr("storage.sale_queue.SWEEP_BATCH", 2)
+    await office.told(*(an_order(f"E{number}", channel="late") for number in range(1, 4)))
+    office.clock.advance(seconds=61)
+    await office.register.set_keys(QIAN, [key("P1", "channel", "late")])
+    assert await left_out(office) == {"waiting": 3}
+    refused = await refusal(books)
+    assert refused.problem.as_dict()["left_out"] == {"waiting": 3}
+    assert "会自行完成" in refused.text.zh
+    assert "ends by itself" in refused.text.en
+    for left in (3, 1, 1, 0):  # two are queued, looked at, then the last one is
+        await office.selling.drain()
+        assert await left_out(office) == ({"waiting": left} if left else {})
+    assert not await office.selling.has_work()
+    assert (await books.settled()).run.booked_minor
+
+
+async def test_a_sweep_of_other_days_keeps_nobody(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    office.clock.advance(seconds=61)
+    await office.register.set_keys(QIAN, [key("P1", "channel", "late", since=date(2026, 6, 1))])
+    assert await left_out(office) == {}
+    assert (await books.computed()).run.state == "computed"
+
+
+async def test_a_sweep_that_rules_begin_with_is_waited_for_before_it_is_asked_for(office: Office, books: Books) -> None:
+    await office.told(an_order(channel="P1"))
+    office.clock.advance(seconds=61)
+    await office.publish("1.1.0", RULES.replace("shop", "[unit, shop]"))
+    assert await left_out(office) == {"waiting": 1}
+    await refusal(books)
+    assert (await books.runs.ask(QIAN, "promoters", MAY, leave_out=True)).run.state == "computing"
+    await office.settle()
+    assert await left_out(office) == {}
+
+
+async def test_of_a_sweep_so_many_orders_are_counted(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.left_out.MOST_UNSWEPT", 2)
+    await office.told(*(an_order(f"E{number}", channel="late") for number in range(1, 4)))
+    await office.register.set_keys(QIAN, [key("P1", "channel", "late")])
+    assert await left_out(office) == {"waiting": 2}
 
 
 async def test_an_order_counts_as_left_out_once(office: Office) -> None:

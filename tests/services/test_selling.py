@@ -187,7 +187,9 @@ async def test_an_order_that_cannot_be_looked_at_stops_no_other(
     assert (sales.waiting, sales.aside) == (0, 1), "others are not late because of it"
     clock.advance(minutes=30)
     async with UnitOfWork(counter.database) as work:
-        left = await LeftOut(work).found("paid", MAY.replace(day=1), date(2026, 6, 1), MAY.replace(day=1))
+        left = await LeftOut(work).found(
+            "paid", MAY.replace(day=1), date(2026, 6, 1), MAY.replace(day=1), "rules 1.0.0"
+        )
         assert dict(left.counts) == {"waiting": 1}, "no settlement passes over it"
     clock.advance(minutes=30)
     assert (await counter.selling.drain()).orders == 1
