@@ -162,17 +162,18 @@ _TITLES: dict[ResourceKind, str] = {
 _CHECKS: dict[ResourceKind, Callable[[Mapping[str, Any]], list[Remark]]] = {
     "tag-rule": check_rule,
     "grading": check_grading,
-    "attribution": check_attribution,
 }
 
 
 def remarks_on(kind: ResourceKind, document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> list[Remark]:
     """What there is to say about a resource beyond its shape: of a rule, every mistake at its own place.
 
-    level_limit: how many levels schemes may have.
+    level_limit: how many levels may earn by a sale.
     """
     if kind == "scheme":
         return check_scheme(document, level_limit)
+    if kind == "attribution":
+        return check_attribution(document, level_limit)
     check = _CHECKS.get(kind)
     return check(document) if check is not None else []
 

@@ -30,11 +30,13 @@ from domain.dsl.lint import LintResources, lint
 from domain.dsl.program import Program
 from domain.problems import AuthorizationProblem, ConflictProblem, NotFoundProblem, Text, ValidationProblem
 from domain.resources import RESOURCE_KINDS
+from domain.settlement.attribution_reading import ATTRIBUTION, ONLY_NAME
 from domain.settlement.explanation import explained
 from domain.settlement.levels import LAW, LevelLimit
 from domain.settlement.scheme_reading import SCHEME, scheme_of
 from services.changed_cycles import refuse_split_periods_of
 from services.definition_sources import SourceText, UploadedDocument, named_twice, names_in, read_documents
+from services.recruited_levels import levels_with_others
 from storage.audit import AuditLog
 from storage.definitions import Definitions, VersionKey
 from storage.engine import Database
@@ -45,6 +47,7 @@ from storage.unit_of_work import UnitOfWork
 MOST_TEXTS = 500
 _DRY_RUNS_AT_ONCE = 2
 _DRAWINGS_AT_ONCE = 2
+_ATTRIBUTION = (ATTRIBUTION, "", ONLY_NAME)
 _KINDS: tuple[DefinitionKind, ...] = ("flow", *RESOURCE_KINDS)
 
 Drawing = TypeVar("Drawing")
@@ -133,8 +136,9 @@ class DefinitionService:
 
         :raises AuthorizationProblem: four eyes, a kind that the actor may not publish, or a call in it is reserved for
             other roles.
-        :raises NotFoundProblem: there is no such version. :raises ConflictProblem: a scheme has more levels than the
-            settings allow by now, or another cycle that begins within a period of the one before.
+        :raises NotFoundProblem: there is no such version. :raises ConflictProblem: more levels earn by a sale than the
+            settings allow by now, alone or with what is in force, or a scheme has another cycle that begins within a
+            period of the one before.
         """
         if key[0] not in SETTLEMENT_KINDS or not actor.may(Permission.SCHEMES_PUBLISH):
             actor.require(Permission.DEFINITIONS_PUBLISH)
@@ -150,7 +154,8 @@ class DefinitionService:
     ) -> DefinitionVersion:
         async with UnitOfWork(self._database) as work:
             definitions = Definitions(work)
-            await definitions.lock([key[:3]])
+            # Schemes and the attribution are held against each other.
+            await definitions.lock([key[:3], _ATTRIBUTION] if key[0] in SETTLEMENT_KINDS else [key[:3]])
             version = await _require(definitions, key)
             if version.kind == "flow":
                 if version.published_at is not None:
@@ -169,7 +174,7 @@ class DefinitionService:
                 require_second_person(
                     actor, [version.author], Text(f"发布 {version.label}", f"Publishing {version.label}")
                 )
-            answer = self._answer_for_levels(version)
+            answer = await self._answer_for_levels(work, version)
             published = await definitions.publish(key, actor.login)
             details = {"digest": version.digest, **answer}
             await AuditLog(work).record(actor, f"definition.{action}", _target(version), details)
@@ -272,9 +277,12 @@ class DefinitionService:
             catalog=self._catalog,
         )
 
-    def _answer_for_levels(self, version: DefinitionVersion) -> dict[str, Any]:
-        """Who answers for a scheme's levels, for the audit; the setting may have changed since it was uploaded."""
-        levels = int(version.properties.get("levels") or 0) if version.kind == "scheme" else 0
+    async def _answer_for_levels(self, work: UnitOfWork, version: DefinitionVersion) -> dict[str, Any]:
+        """Who answers for the levels of a scheme or an attribution, for the audit; the setting may have changed since
+        it was uploaded."""
+        if version.kind not in SETTLEMENT_KINDS:
+            return {}
+        levels = int(version.properties.get("levels") or 0)
         if levels > self._level_limit.most:
             refusal = self._level_limit.refusal()
             raise ConflictProblem(
@@ -283,6 +291,7 @@ class DefinitionService:
                     f"{version.label} has {levels} levels. {refusal.en}",
                 )
             )
+        levels = max(levels, await levels_with_others(work, version, self._level_limit))
         return self._level_limit.answer_for(levels)
 
     def _refuse_reserved_calls(self, actor: Actor, definition: Definition) -> None:

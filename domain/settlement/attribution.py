@@ -57,7 +57,11 @@ class AttributionRules(NamedTuple):
     @property
     def most_invitations(self) -> int:
         """How many invitations up somebody may be found."""
-        return max((each.levels for searches in self.roles.values() for each in searches), default=0)
+        return max(map(self.invitations_of, self.roles), default=0)
+
+    def invitations_of(self, role: str) -> int:
+        """How many invitations up somebody of a role may be found; 0 when no way leads there by invitations."""
+        return max((each.levels for each in self.roles.get(role, ())), default=0)
 
 
 class Key(NamedTuple):

@@ -20,6 +20,7 @@ from domain.dsl.findings import child, did_you_mean, listed
 from domain.problems import RuntimeProblem, Text
 from domain.remarks import Remark, Remarks
 from domain.settlement.attribution import BASES, WAYS, AttributionRules, Basis, Search, Touch
+from domain.settlement.levels import ANY_LEVELS, LAW, MOST_LEVELS, LevelLimit
 from domain.settlement.scalars import read_count, read_day
 
 ATTRIBUTION: Literal["attribution"] = "attribution"
@@ -27,7 +28,6 @@ ONLY_NAME = "orders"
 """There is one attribution: two would each say whose an order is."""
 MOST_ROLES = 20
 MOST_SCAN_DAYS = 366
-MOST_INVITATIONS = 10
 MOST_INVITED_DAYS = 3_650
 _KEYS = ("name", "version", "title", "since", "counts", "roles", "bonded")
 _NEEDED = ("name", "title", "since", "roles")
@@ -42,8 +42,9 @@ class ReadAttribution(NamedTuple):
     remarks: list[Remark]
 
 
-def read_attribution(document: Mapping[str, Any]) -> ReadAttribution:
-    """The rules of a document with the top key `attribution`."""
+def read_attribution(document: Mapping[str, Any], *, level_limit: LevelLimit = LAW) -> ReadAttribution:
+    """The rules of a document with the top key `attribution`. level_limit: how many levels this Tandem's settings
+    allow."""
     remarks = Remarks()
     data, root = document.get(ATTRIBUTION), child("", ATTRIBUTION)
     if not isinstance(data, Mapping):
@@ -67,22 +68,25 @@ def read_attribution(document: Mapping[str, Any]) -> ReadAttribution:
         version=str(data.get("version", "1.0.0")),
         counts=_counts(data.get("counts", ["completed"]), child(root, "counts"), remarks),
         since=since or date.max,
-        roles=_roles(data.get("roles"), child(root, "roles"), remarks),
+        roles=_roles(data.get("roles"), child(root, "roles"), level_limit, remarks),
         bonded_shops=bonded["shops"],
         bonded_categories=bonded["categories"],
     )
     return ReadAttribution(None if remarks.has_errors else rules, remarks.found)
 
 
-def check_attribution(document: Mapping[str, Any]) -> list[Remark]:
+def check_attribution(document: Mapping[str, Any], level_limit: LevelLimit = LAW) -> list[Remark]:
     """Everything there is to say about a document with the top key `attribution`, but for what its model checks."""
-    return read_attribution(document).remarks
+    return read_attribution(document, level_limit=level_limit).remarks
 
 
 def attribution_of(properties: Mapping[str, Any]) -> AttributionRules:
-    """The rules of a stored version's properties. Raises RuntimeProblem when this Tandem cannot read them."""
+    """The rules of a stored version's properties. Raises RuntimeProblem when this Tandem cannot read them.
+
+    Whatever is allowed now: see `scheme_of`.
+    """
     given = {key: value for key, value in properties.items() if value is not None}
-    rules, remarks = read_attribution({ATTRIBUTION: given})
+    rules, remarks = read_attribution({ATTRIBUTION: given}, level_limit=ANY_LEVELS)
     if rules is None:
         first = next(each for each in remarks if each.severity == "error")
         version = properties.get("version")
@@ -104,7 +108,7 @@ def _counts(data: Any, place: str, remarks: Remarks) -> tuple[Basis, ...]:
     return found
 
 
-def _roles(data: Any, place: str, remarks: Remarks) -> Mapping[str, tuple[Search, ...]]:
+def _roles(data: Any, place: str, level_limit: LevelLimit, remarks: Remarks) -> Mapping[str, tuple[Search, ...]]:
     if data is None:
         return {}
     if not isinstance(data, Mapping) or not 0 < len(data) <= MOST_ROLES:
@@ -122,14 +126,14 @@ def _roles(data: Any, place: str, remarks: Remarks) -> Mapping[str, tuple[Search
             remarks.error("bad-roles", at, text, of_key=True)
             continue
         listed_ways = ways if isinstance(ways, list) else [ways]
-        searches = [_search(each, child(at, number), remarks) for number, each in enumerate(listed_ways)]
+        searches = [_search(each, child(at, number), level_limit, remarks) for number, each in enumerate(listed_ways)]
         found[role] = tuple(each for each in searches if each is not None)
         if not listed_ways:
             remarks.error("bad-way", at, Text("至少写一种归属方式", "Say one way at least"))
     return found
 
 
-def _search(data: Any, place: str, remarks: Remarks) -> Search | None:
+def _search(data: Any, place: str, level_limit: LevelLimit, remarks: Remarks) -> Search | None:
     if data in ("scan", "inviter"):
         data = {data: {}}
     if isinstance(data, str):
@@ -147,8 +151,8 @@ def _search(data: Any, place: str, remarks: Remarks) -> Search | None:
     if named == "scan" and isinstance(more, Mapping):
         return _scan(more, child(place, named), remarks)
     if named == "inviter" and isinstance(more, Mapping):
-        return _inviter(more, child(place, named), remarks)
-    examples = "{ scan: { within-days: 30, touch: last } }", "{ inviter: { levels: 3, within-days: 365 } }"
+        return _inviter(more, child(place, named), level_limit, remarks)
+    examples = "{ scan: { within-days: 30, touch: last } }", "{ inviter: { levels: 2, within-days: 365 } }"
     text = Text(f"写 {listed(WAYS)}，或 {'、'.join(examples)}", f"Write {listed(WAYS)}, or {' or '.join(examples)}")
     remarks.error("bad-way", place, text)
     return None
@@ -170,9 +174,11 @@ def _scan(data: Mapping[str, Any], place: str, remarks: Remarks) -> Search | Non
     return Search("scan", days, touch) if days is not None and touch is not None else None
 
 
-def _inviter(data: Mapping[str, Any], place: str, remarks: Remarks) -> Search | None:
+def _inviter(data: Mapping[str, Any], place: str, level_limit: LevelLimit, remarks: Remarks) -> Search | None:
     remarks.unknown_keys(data, ("levels", "within-days"), place)
-    levels = read_count(data.get("levels", 1), child(place, "levels"), remarks, least=1, most=MOST_INVITATIONS)
+    levels = read_count(data.get("levels", 1), child(place, "levels"), remarks, least=1, most=MOST_LEVELS)
+    if levels is not None and levels > level_limit.most:
+        remarks.error("too-many-levels", child(place, "levels"), level_limit.refusal())
     days: int | None = 0
     if "within-days" in data:
         days = read_count(data["within-days"], child(place, "within-days"), remarks, least=1, most=MOST_INVITED_DAYS)

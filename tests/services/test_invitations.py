@@ -10,6 +10,7 @@ from domain.access import Role
 from domain.canonical import Buyer
 from domain.canonical.keys import IdentityKey
 from domain.problems import AuthorizationProblem, NotFoundProblem, ValidationProblem
+from domain.settlement.levels import ANY_LEVELS
 from domain.settlement.payees import NewPayee
 from services.invitations import InvitationService, Inviter
 from storage.engine import Database
@@ -139,7 +140,7 @@ async def test_the_first_invitation_counts_whoever_is_told_first(counter: Counte
 
 
 async def test_two_inviters_of_one_moment_can_both_be_erased(counter: Counter) -> None:
-    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 10 }} }}"))
+    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 10 }} }}"), level_limit=ANY_LEVELS)
     for by in "BC":
         await invited(counter, "A", by)
     for by in "BC":
@@ -154,7 +155,7 @@ async def test_two_inviters_of_one_moment_can_both_be_erased(counter: Counter) -
 
 
 async def test_circles_end(counter: Counter) -> None:
-    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 10 }} }}"))
+    await counter.publish(rules=INVITED.replace("WAY", "{{ inviter: {{ levels: 10 }} }}"), level_limit=ANY_LEVELS)
     await counter.settle()
     for who, by in ("AB", "BC", "CA"):
         await invited(counter, who, by)

@@ -16,6 +16,7 @@ from domain.problems import (
     UnavailableProblem,
     ValidationProblem,
 )
+from domain.settlement.levels import LAW, LevelLimit
 from domain.settlement.payees import KeyChange, NewPayee, UplineChange
 from services.definition_sources import SourceText
 from services.definitions import DefinitionService
@@ -86,8 +87,8 @@ class Counter:
         self.corrections = SaleCorrectionService(database)
         self.rates = ExchangeRateService(database)
 
-    async def publish(self, version: str = "1.0.0", rules: str = RULES) -> None:
-        definitions = DefinitionService(self.database)
+    async def publish(self, version: str = "1.0.0", rules: str = RULES, level_limit: LevelLimit = LAW) -> None:
+        definitions = DefinitionService(self.database, level_limit=level_limit)
         for uploaded in await definitions.upload(OPS, [SourceText("orders.yaml", rules.format(version=version))]):
             found = uploaded.version
             await definitions.publish(OPS, (found.kind, found.namespace, found.name, found.version))

@@ -8,21 +8,24 @@ import pytest
 import yaml
 
 from domain.settlement.attribution import AttributionRules, Clues, Found, Holding, Invited, Key, attribute, keys_of
-from domain.settlement.attribution_reading import ReadAttribution, read_attribution
+from domain.settlement.attribution_reading import ReadAttribution, attribution_of, read_attribution
+from domain.settlement.levels import ANY_LEVELS, LAW, AllowedLevels, LevelLimit
 from domain.settlement.scheme import LINE_BASES
 from domain.settlement.scheme_reading import read_scheme
+from domain.settlement.upline_ways import furthest_reach
 
 HEAD = "name: orders, title: 归属, since: 2026-01-01"
 MAY = date(2026, 5, 1)
 LIVE, SHOP = Key("channel", "live-7"), Key("shop", "youzan/flagship")
 
 
-def read(roles: str, head: str = HEAD) -> ReadAttribution:
-    return read_attribution({"attribution": {**yaml.safe_load(f"{{{head}}}"), "roles": yaml.safe_load(roles)}})
+def read(roles: str, head: str = HEAD, level_limit: LevelLimit = LAW) -> ReadAttribution:
+    document = {**yaml.safe_load(f"{{{head}}}"), "roles": yaml.safe_load(roles)}
+    return read_attribution({"attribution": document}, level_limit=level_limit)
 
 
-def rules(roles: str) -> AttributionRules:
-    found: ReadAttribution = read(roles)
+def rules(roles: str, level_limit: LevelLimit = LAW) -> AttributionRules:
+    found: ReadAttribution = read(roles, level_limit=level_limit)
     assert found.rules is not None, found.remarks
     return found.rules
 
@@ -91,7 +94,7 @@ def test_who_invited_the_buyer() -> None:
     ):
         one = found(f"{{promoter: [{way}]}}", clues(invited=above), held)
         assert [each.shares[0][0] for each in one] == ([whose] if whose else [])
-    assert rules("{promoter: [{inviter: {levels: 4}}], store: shop}").most_invitations == 4
+    assert rules("{promoter: [{inviter: {levels: 2}}], store: shop}").most_invitations == 2
     assert rules("{promoter: channel}").most_invitations == 0
 
 
@@ -133,6 +136,7 @@ def test_a_key_that_is_given_away_twice_is_a_bug() -> None:
         ("{p: [{shop: {}}]}", HEAD, [("bad-way", "/roles/p/0")]),
         ("{p: [{inviter: 3}]}", HEAD, [("bad-way", "/roles/p/0")]),
         ("{p: [{inviter: {levels: 11}}]}", HEAD, [("bad-count", "/roles/p/0/inviter/levels")]),
+        ("{p: [{inviter: {levels: 3}}]}", HEAD, [("too-many-levels", "/roles/p/0/inviter/levels")]),
         ("{p: [{inviter: {within-days: 0}}]}", HEAD, [("bad-count", "/roles/p/0/inviter/within-days")]),
         ("{p: [{inviter: {touch: last}}]}", HEAD, [("unknown-key", "/roles/p/0/inviter/touch")]),
         ("{P Q: shop}", HEAD, [("bad-roles", "/roles/P Q")]),
@@ -152,6 +156,58 @@ def test_every_mistake_is_told_at_its_place(roles: str, head: str, mistakes: lis
     for each in found.remarks:
         assert each.message.zh
         assert each.message.en
+
+
+def test_somebody_may_answer_for_more_invitations() -> None:
+    three = LevelLimit(AllowedLevels(levels=3, allowed_by="legal@corp.example", reason="opinion of 2026-07"))
+    assert rules("{p: [{inviter: {levels: 3}}]}", three).invitations_of("p") == 3
+    assert "最多 3 级" in read("{p: [{inviter: {levels: 4}}]}", level_limit=three).remarks[0].message.zh
+
+
+def test_what_is_stored_is_read_whatever_is_allowed_now() -> None:
+    stored = {"name": "orders", "title": "t", "since": "2026-01-01", "roles": {"p": [{"inviter": {"levels": 10}}]}}
+    assert attribution_of(stored).most_invitations == 10
+
+
+@pytest.mark.parametrize(
+    ("earns", "roles", "reach"),
+    [
+        ("{of: kept, rate: '5%'}", "{p: channel, q: [unit, shop]}", (0, [])),
+        ("{of: kept, rate: '5%'}", "{p: channel, q: inviter}", (1, ["q"])),
+        ("{of: kept, rate: '5%'}", "{p: inviter, q: [shop, {inviter: {levels: 2}}]}", (2, ["q"])),
+        ("{of: kept, rate: '5%', roles: [p]}", "{p: inviter, q: {inviter: {levels: 2}}}", (1, ["p"])),
+        ("{of: visits, each: '5.00'}", "{p: {inviter: {levels: 2}}}", (0, [])),
+        ("{of: kept, rate: '5%', level: 1}", "{p: {inviter: {levels: 2}}}", (3, ["p"])),
+        ("{of: kept, rate: '5%'}", "{other: {inviter: {levels: 2}}}", (0, [])),
+    ],
+)
+def test_how_far_from_the_buyer_a_scheme_pays(earns: str, roles: str, reach: tuple[int, list[str]]) -> None:
+    head = "name: s, title: t, cycle: month, from: 2026-01-01, payees: {roles: [p, q]}"
+    one = f"name: a, title: a, {earns[1:-1]}"
+    scheme = read_scheme({"scheme": yaml.safe_load(f"{{{head}, earns: [{{{one}}}]}}")}).scheme
+    assert scheme is not None
+    found = furthest_reach(scheme, rules(roles))
+    assert (found.levels, list(found.roles)) == reach
+
+
+def test_what_is_paid_above_somebody_goes_on_from_where_they_were_found() -> None:
+    text = """
+    {name: s, title: t, cycle: month, from: 2026-01-01, earns: [
+        {name: a, title: a, of: kept, roles: [p], rate: '5%'}, {name: b, title: b, of: kept, roles: [q], rate: '5%'},
+        {name: c, title: c, overrides: {of: a, levels: ['0%', '1%']}},
+        {name: d, title: d, overrides: {of: b, levels: ['1%']}}
+    ]}
+    """
+    scheme = read_scheme({"scheme": {**yaml.safe_load(text), "levels": 3}}, level_limit=ANY_LEVELS).scheme
+    assert scheme is not None
+    for roles, reach in (
+        ("{p: channel, q: channel}", (0, [])),
+        ("{p: inviter, q: channel}", (3, ["p"])),
+        ("{p: {inviter: {levels: 2}}, q: inviter}", (4, ["p"])),
+        ("{p: channel, q: {inviter: {levels: 2}}}", (3, ["q"])),
+    ):
+        found = furthest_reach(scheme, rules(roles))
+        assert (found.levels, list(found.roles)) == reach
 
 
 def test_what_comes_along_has_ways_for_the_roles_of_the_schemes() -> None:
