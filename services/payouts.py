@@ -18,6 +18,7 @@ from services.payout_booking import booking_period
 from services.payout_days import days_from_today
 from services.payout_holds import held_until
 from services.payout_planning import batch_of, target_of
+from services.settlement_authors import authors_of_balances
 from storage.audit import AuditLog
 from storage.calculations import Calculations
 from storage.engine import Database
@@ -139,7 +140,8 @@ class PayoutService:
     async def decide(self, actor: Actor, batch_id: UUID, *, approve: bool, note: str | None = None) -> PayoutBatchRow:
         """Approve or refuse a plan. With enough approvals it is paid; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it, or it is more than the person may approve.
+        :raises AuthorizationProblem: who asked for it, wrote or published the scheme or the attribution that it comes
+            from, or it is more than the person may approve.
         :raises ConflictProblem: it is not planned, or decided.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
@@ -156,6 +158,8 @@ class PayoutService:
                 )
             require_second_person(actor, [batch.asked_by], Text("付款", "A payout"))
             if approve:
+                what = Text("自己方案或归属规则的付款", "A payout by one's own scheme or attribution")
+                require_second_person(actor, await authors_of_balances(work, batch.scheme), what)
                 self._policy.require_within_limit(actor, batch.total_minor or 0, batch.currency)
             await PayoutBatches(work).decide(batch_id, actor.login, approved=approve, note=note)
             approvals = await PayoutBatches(work).approvals(batch_id)

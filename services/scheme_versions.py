@@ -1,6 +1,6 @@
 """Which version of a scheme a period is settled by: the last published one whose days cover the whole period."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -64,12 +64,6 @@ async def published_for(
             "whose `from` and `until` cover it",
         )
     )
-
-
-async def authors_of(work: UnitOfWork, name: str, version: str) -> Sequence[str]:
-    """Who wrote a version of a scheme and who published it."""
-    found = await Definitions(work).get((SCHEME, "", name, version))
-    return [each for each in (found.author, found.published_by) if each] if found is not None else []
 
 
 async def own_cycle(work: UnitOfWork, name: str, day: date) -> tuple[Cycle, str]:

@@ -21,7 +21,8 @@ from domain.settlement.unfinished import refuse_closing_early
 from services.calculations import CalculationSteps, Wanted
 from services.closing_unreconciled import left_unreconciled, refuse_unreconciled, with_new_breaks
 from services.run_planning import RunPlanning
-from services.scheme_versions import authors_of, published_for
+from services.scheme_versions import published_for
+from services.settlement_authors import authors_of
 from services.settlement_overlaps import refuse_paying_twice
 from services.settlement_remarks import ADJUSTING_ONLY, remarks_on
 from storage.audit import AuditLog
@@ -128,7 +129,8 @@ class SettlementRunService:
     async def decide(self, actor: Actor, run_id: UUID, *, approve: bool, note: str | None = None) -> RunView:
         """Approve or refuse. With enough approvals it is booked; one refusal ends it.
 
-        :raises AuthorizationProblem: who asked for it, wrote or published its scheme, or may not approve so much.
+        :raises AuthorizationProblem: who asked for it, wrote or published its scheme or the attribution, or may not
+            approve so much.
         :raises ConflictProblem: it is not computed, or decided, or days of it were settled by another cycle meanwhile.
         """
         actor.require(Permission.PAYOUTS_APPROVE)
@@ -166,8 +168,8 @@ class SettlementRunService:
     async def _require_approvable(self, work: UnitOfWork, actor: Actor, calculation: UUID) -> None:
         row = await Calculations(work).find(calculation)
         if row is not None:
-            authors = await authors_of(work, row.scheme, row.version)
-            require_second_person(actor, authors, Text("自己方案的结算", "A settlement by one's own scheme"))
+            what = Text("自己方案或归属规则的结算", "A settlement by one's own scheme or attribution")
+            require_second_person(actor, await authors_of(work, row), what)
             await refuse_paying_twice(work, row)
 
     async def book_part(self, run_id: UUID, calculation: UUID, part: int) -> int:

@@ -1,7 +1,7 @@
 """Settlement runs: what they book, who approved it, how far the booking is."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     SmallInteger,
     UniqueConstraint,
+    func,
     select,
     text,
 )
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import AutoString, Field, col
 
 from domain.problems import ConflictProblem, Text
+from storage.calculation_tables import CalculationRow
 from storage.paging import Order, Page, PageRequest, paginate
 from storage.tables import Table, instant
 from storage.unit_of_work import Repository, refused
@@ -206,6 +208,19 @@ class SettlementRuns(Repository):
             .order_by(col(run.number).desc())
         )
         return await self.session.scalar(statement.limit(1))
+
+    async def versions_booked(self, scheme: str, since: datetime) -> Sequence[tuple[str, date]]:
+        """The versions by which something was booked of a scheme since then, each with the first day of the earliest
+        period."""
+        row, run, calculation = RunCalculationRow, SettlementRunRow, CalculationRow
+        statement = (
+            select(col(calculation.version), func.min(col(calculation.start)))
+            .join(row, col(row.calculation) == col(calculation.id))
+            .join(run, col(run.id) == col(row.run))
+            .where(col(run.scheme) == scheme, col(run.state) == "booked", col(run.booked_at) >= since)
+            .group_by(col(calculation.version))
+        )
+        return [(version, start) for version, start in await self.session.execute(statement)]
 
     async def decide(self, run: UUID, login: str, *, approved: bool, note: str | None) -> None:
         """Note what somebody says of a run; what they say again counts anew."""

@@ -21,7 +21,7 @@ from tests.actors import an_actor
 from tests.services.cashier import PROMOTERS, TERMS, Cashier, cashier
 from tests.services.test_calculations import MAY, SCHEME, Office, office
 from tests.services.test_selling import NOW, a_refund, an_order
-from tests.services.test_settlement_runs import HAN, JUNE, QIAN, WU
+from tests.services.test_settlement_runs import HAN, HE, JUNE, QIAN, WU, had_a_hand
 
 __all__ = ["cashier", "office"]
 
@@ -49,6 +49,38 @@ async def test_a_settlement_is_paid_to_the_cent(office: Office, cashier: Cashier
     assert sum(cashier.rail.paid.values()) == 3_794
     again = await cashier.planned()
     assert (again.batch.payouts, again.batch.total_minor) == (0, 0), "there is nothing more to pay"
+
+
+@pytest.mark.parametrize("hand", ["author", "published_by"])
+@pytest.mark.parametrize("kind", ["scheme", "attribution"])
+async def test_who_wrote_or_published_what_it_comes_from_approves_no_payout(
+    office: Office, cashier: Cashier, kind: str, hand: str
+) -> None:
+    await had_a_hand(office, kind, "1.0.0", hand, HE.login)
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    batch = (await cashier.planned()).batch
+    with pytest.raises(AuthorizationProblem) as refused:
+        await cashier.service.decide(HE, batch.id, approve=True)
+    assert "自己方案或归属规则的付款" in refused.value.text.zh
+    assert "own scheme or attribution" in refused.value.text.en
+    assert (await cashier.service.decide(WU, batch.id, approve=True)).state == "reserving"
+
+
+async def test_a_balance_is_of_every_version_that_was_booked_lately(office: Office, cashier: Cashier) -> None:
+    await had_a_hand(office, "scheme", "1.0.0", "author", HE.login)
+    await office.told(an_order(channel="P1"))
+    await cashier.settled()
+    await office.scheme("2.0.0")
+    await office.told(an_order("E2", channel="P2"))
+    await cashier.settled()
+    early = (await cashier.planned()).batch
+    with pytest.raises(AuthorizationProblem):
+        await cashier.service.decide(HE, early.id, approve=True)
+    await cashier.service.decide(HE, early.id, approve=False)
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text("UPDATE settlement_runs SET booked_at = booked_at - interval '401 days'"))
+    assert (await cashier.service.decide(HE, (await cashier.planned()).batch.id, approve=True)).state == "reserving"
 
 
 async def test_who_cannot_be_paid_is_named_with_the_reason_and_keeps_the_balance(

@@ -87,6 +87,19 @@ class Books:
             return [(row.kind, row.amount_minor) for row in rows]
 
 
+async def had_a_hand(
+    office: Office, kind: str, version: str, hand: str, login: str, published_on: date | None = None
+) -> None:
+    """As if somebody else had written or published a definition, and on that day."""
+    values = {"kind": kind, "version": version, "login": login, "on": published_on}
+    statement = (
+        f"UPDATE definition_versions SET {hand} = :login, published_at = coalesce(:on, published_at) "
+        "WHERE kind = :kind AND version = :version"
+    )
+    async with UnitOfWork(office.database) as work:
+        await work.session.execute(text(statement), values)
+
+
 @pytest.fixture
 async def books(office: Office) -> Books:
     return Books(office)
@@ -120,6 +133,35 @@ async def test_who_wrote_a_scheme_approves_no_settlement_by_it(office: Office, b
         await books.runs.decide(an_actor(OPS.login, Role.OPS, Role.APPROVER), view.run.id, approve=True)
     assert "own scheme" in refused.value.text.en
     assert (await books.runs.show(QIAN, view.run.id)).run.state == "computed"
+
+
+@pytest.mark.parametrize("hand", ["author", "published_by"])
+async def test_who_wrote_or_published_the_attribution_approves_no_settlement_by_it(
+    office: Office, books: Books, hand: str
+) -> None:
+    await had_a_hand(office, "attribution", "1.0.0", hand, HE.login)
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    with pytest.raises(AuthorizationProblem) as refused:
+        await books.runs.decide(HE, view.run.id, approve=True)
+    assert "归属规则" in refused.value.text.zh
+    assert "own scheme or attribution" in refused.value.text.en
+    assert (await books.runs.decide(WU, view.run.id, approve=True)).run.state == "approved"
+
+
+async def test_an_attribution_that_was_over_long_before_the_period_keeps_nobody(office: Office, books: Books) -> None:
+    """What is in force since before the first order of the period could be decided, and what came after, count."""
+    for version in ("1.1.0", "1.2.0"):
+        await office.publish(version)
+    for version, days, login in (("1.0.0", 200, "he"), ("1.1.0", 100, "wu"), ("1.2.0", 1, "han")):
+        await had_a_hand(office, "attribution", version, "published_by", login, MAY - timedelta(days=days))
+    await office.settle()
+    await office.told(an_order(channel="P1"))
+    view = await books.computed()
+    for who in (WU, HAN):
+        with pytest.raises(AuthorizationProblem):
+            await books.runs.decide(who, view.run.id, approve=True)
+    assert (await books.runs.decide(HE, view.run.id, approve=True)).run.state == "approved"
 
 
 async def test_a_settlement_that_is_booked_while_the_next_is_asked_for_is_not_booked_twice(
